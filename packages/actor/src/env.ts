@@ -1,0 +1,105 @@
+/**
+ * Env: the world as a role sees it. Everything that is not computation comes in through here, so
+ * that the same actor runs as a process, in a container and inside the deterministic simulator.
+ * `Date.now`, `setTimeout`, `Math.random`, `node:fs` and sockets appear only in implementations
+ * of these interfaces (`node/`, and the simulator in testkit); a tidy test enforces it.
+ */
+import type { Rpc } from './rpc.ts';
+
+export interface Env {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly log: Log;
+  readonly bus: Bus;
+  readonly rpc: Rpc;
+  /** Ends this process. A simulated role stops receiving events instead. */
+  exit(code: number): never;
+}
+
+export interface Clock {
+  /** Monotonic milliseconds, fractional. The only clock for deadlines and leases. */
+  nowMs(): number;
+  /** Wall clock, microseconds since 1970-01-01 UTC. Only for what users see. */
+  wallMicros(): number;
+}
+
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Timers {
+  /** Calls `fn` once after `ms`. Never blocks process exit when `background` is set. */
+  after(ms: number, fn: () => void, options?: { readonly background?: boolean }): Timer;
+  /** Runs `fn` in a later turn of the event loop, after pending I/O had its chance. */
+  soon(fn: () => void): void;
+}
+
+export interface Random {
+  /** Cryptographically strong outside the simulator. */
+  bytes(n: number): Uint8Array;
+  /** Uniform in [0, 1). Not for secrets. */
+  uniform(): number;
+}
+
+/**
+ * A disk below one root folder. Paths are relative, '/'-separated. Errors are `DiskError`.
+ * Durability as POSIX has it: `write` survives only after `datasync`; a created, renamed or
+ * unlinked name survives only after `syncDir` of its folder.
+ */
+export interface Disk {
+  open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile>;
+  readFile(path: string): Promise<Uint8Array>;
+  /** Creates or replaces the whole content; not atomic, not synced. */
+  writeFile(path: string, data: Uint8Array, options?: { readonly mode?: number }): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  mkdir(path: string): Promise<void>;
+  readdir(path: string): Promise<string[]>;
+  /** undefined when nothing is there. */
+  stat(path: string): Promise<{ readonly sizeBytes: number; readonly directory: boolean } | undefined>;
+  syncDir(path: string): Promise<void>;
+}
+
+export interface DiskFile {
+  /** Returns bytes read: short only at end of file. */
+  read(into: Uint8Array, positionBytes: number): Promise<number>;
+  write(data: Uint8Array, positionBytes: number): Promise<void>;
+  /** A failure here is final: the caller must end its process and never retry. */
+  datasync(): Promise<void>;
+  truncate(sizeBytes: number): Promise<void>;
+  sizeBytes(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export class DiskError extends Error {
+  override readonly name = 'DiskError';
+  /** POSIX name: ENOENT, ENOSPC, EIO, EACCES… */
+  readonly code: string;
+  readonly path: string;
+  constructor(code: string, path: string, message: string) {
+    super(message);
+    this.code = code;
+    this.path = path;
+  }
+}
+
+export type LogLevel = 'DEBUG' | 'LOG' | 'WARNING' | 'ERROR' | 'FATAL' | 'PANIC';
+
+/** Structured server log. Never blocks and never throws; lost lines are counted. */
+export interface Log {
+  write(level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+/**
+ * Messages among actors (core NATS): at most once, never the only copy of a fact.
+ * Subjects are given without the `pgtroupe.<cluster>.` prefix, which the implementation adds.
+ */
+export interface Bus {
+  publish(subject: string, payload: Uint8Array): void;
+  /** `subject` may end in `>` or contain `*`. Returns the function that unsubscribes. */
+  subscribe(subject: string, handler: (payload: Uint8Array, subject: string, reply: string | undefined) => void): () => void;
+  /** undefined when nobody answered in time or the bus is down. */
+  request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array | undefined>;
+}

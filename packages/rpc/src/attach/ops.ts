@@ -1,0 +1,199 @@
+/**
+ * The conversation between an instance (a backend process) and the buffer-manager: one
+ * bidirectional stream, `/pgtroupe.BufferManager/Attach`. Every message is a batch of operations,
+ * coalesced per event-loop turn and hand-packed (see codec.ts) inside the protobuf field `ops`.
+ *
+ * Both directions are FIFO and the order is the protocol: a WAL record precedes the page image it
+ * changed, a grant precedes the recall of it. End of stream is the death of the instance.
+ *
+ * This file is the whole vocabulary. An operation is its name and its fields in wire order; the
+ * position in the list is its number on the wire, so new operations are appended.
+ *
+ * Field types: u8 u16 u32; u64 (LSN, full xid, csn: a number); bool; str (UTF-8); bytes;
+ * rel (RelFileNode); u32s, u64s (lists); rels (list of RelFileNode).
+ */
+
+/** Page token modes. */
+export const TOKEN_SHARED = 1;
+export const TOKEN_EXCLUSIVE = 2;
+
+/** Instance to buffer-manager. */
+export const UP = {
+  // ---- session of the instance -------------------------------------------------------------
+  /** First operation. `name` is `backend-3`; `uuid` identifies this incarnation. */
+  hello: { protocol: 'u32', name: 'str', uuid: 'str', osPid: 'u32' },
+  /** Every 500 ms. `counter` counts turns of the main loop: a stuck loop stops counting. */
+  heartbeat: { counter: 'u64' },
+  /** Asks for another range of session PIDs when the lease of `welcome` is used up. */
+  leasePids: { reqId: 'u32' },
+
+  // ---- pages ---------------------------------------------------------------------------------
+  /** Asks for a token. An upgrade S→X is a plain request for X while holding S. */
+  readBuffer: { rel: 'rel', fork: 'u8', blk: 'u32', mode: 'u8' },
+  /** Gives a token up (`to` 0) or down to shared (`to` 1). `image` is the page when it changed
+   *  under this token since it was granted or last sent, else empty. Answers a recall, or is
+   *  voluntary (eviction). */
+  releaseBuffer: { rel: 'rel', fork: 'u8', blk: 'u32', gen: 'u32', to: 'u8', image: 'bytes' },
+  /** Answers `writeback`: a copy; the token stays. */
+  bufferImage: { rel: 'rel', fork: 'u8', blk: 'u32', gen: 'u32', image: 'bytes' },
+  /** Asks for the relation's length and the right to remember it. */
+  nblocks: { reqId: 'u32', rel: 'rel', fork: 'u8' },
+  /** Answers `recallNblocks`: the remembered length is forgotten. */
+  nblocksAck: { rel: 'rel', fork: 'u8' },
+  /** Appends `count` zero pages; the answer grants them exclusively, without images. */
+  extend: { reqId: 'u32', rel: 'rel', fork: 'u8', count: 'u32' },
+  /** Asks the free space map for a page with `need` free bytes. */
+  getFreePage: { reqId: 'u32', rel: 'rel', need: 'u32' },
+  recordFreeSpace: { rel: 'rel', blk: 'u32', avail: 'u32' },
+  /** Creates a fork's file. The buffer-manager logs SMGR CREATE when `logged`, and unlinks the file
+   *  if `fxid` does not commit. */
+  smgrCreate: { reqId: 'u32', fxid: 'u64', rel: 'rel', fork: 'u8', logged: 'bool' },
+  /** Cuts a fork to `blocks` (logs SMGR TRUNCATE); every copy of the pages behind is dropped first. */
+  smgrTruncate: { reqId: 'u32', rel: 'rel', fork: 'u8', blocks: 'u32' },
+
+  // ---- WAL -------------------------------------------------------------------------------------
+  /** One complete record: xl_prev is 0 and xl_crc holds the CRC-32C register (not inverted) after
+   *  the body; the buffer-manager fills xl_prev, continues the CRC over the header, places the
+   *  record. `seq` counts the instance's records from 1. */
+  xlogInsert: { seq: 'u64', record: 'bytes' },
+  /** Answers `forceFpi`: every record after this one in the stream carries full-page images. */
+  forceFpiAck: { n: 'u32' },
+  /** Asks to be told when everything sent so far is durable. Answered by `reply`. */
+  xlogFlush: { reqId: 'u32' },
+
+  // ---- transactions ------------------------------------------------------------------------------
+  /** Reserved xids count as running in every snapshot until they end. */
+  reserveXids: { count: 'u32' },
+  /** Unused reserved xids; they are burned (marked aborted), never issued again. */
+  returnXids: { first: 'u64', count: 'u32' },
+  /** `owner` (a session PID) now runs `fxid`, a child of `top` (equal to fxid when it is top).
+   *  Lets the deadlock detector name who holds a transaction's lock. */
+  xidAssigned: { fxid: 'u64', top: 'u64', owner: 'u32' },
+  /** At most one in flight per instance; serves every waiter that was there when it was sent. */
+  getSnapshot: {},
+  /** Answers `recallSnapshot`: no new statement will use the remembered snapshot. */
+  snapshotAck: {},
+  /** Oldest xmin of any snapshot in use here, as of having seen snapshot `csn`. */
+  horizon: { csn: 'u64', xmin: 'u64' },
+  /** The whole of COMMIT. `record` is XLOG_XACT_COMMIT as in xlogInsert. `sync` 0 = answer before
+   *  the flush. `drop`: relations to unlink. `invals`: for other instances, opaque here. */
+  commit: {
+    reqId: 'u32', owner: 'u32', fxid: 'u64', children: 'u64s', sync: 'u8',
+    seq: 'u64', record: 'bytes', drop: 'rels', invals: 'bytes',
+  },
+  /** Ends `fxid` and `children` as aborted; a subtransaction names only itself and its children.
+   *  `record` may be empty (nothing was logged). Releases the owner's locks when `top`. No answer. */
+  abort: { owner: 'u32', fxid: 'u64', children: 'u64s', top: 'bool', seq: 'u64', record: 'bytes' },
+  /** Asks for a page of pg_xact. */
+  clogPage: { reqId: 'u32', page: 'u32' },
+  /** Reserves OIDs; answered by `oids`. */
+  allocOids: { reqId: 'u32', count: 'u32' },
+
+  // ---- locks -------------------------------------------------------------------------------------
+  /** Heavyweight lock. Tag fields as LOCKTAG (field1..4), `locktype` as LockTagType. Waiting for a
+   *  transaction is ShareLock on its transaction tag (field1 = low 32 bits, field2 = epoch).
+   *  Answered by `lockGranted` or `lockFailed`. */
+  lockAcquire: {
+    reqId: 'u32', owner: 'u32', locktype: 'u8', f1: 'u32', f2: 'u32', f3: 'u32', f4: 'u32',
+    mode: 'u8', nowait: 'bool', session: 'bool',
+  },
+  /** The waiter gives up (cancel, timeout). */
+  lockCancel: { reqId: 'u32', owner: 'u32' },
+  lockRelease: { owner: 'u32', locktype: 'u8', f1: 'u32', f2: 'u32', f3: 'u32', f4: 'u32', mode: 'u8', session: 'bool' },
+  /** Releases the owner's transaction locks, or all of them. */
+  lockReleaseAll: { owner: 'u32', session: 'bool' },
+  /** Asks for the right to grant weak locks (AccessShare, RowShare, RowExclusive) on a relation
+   *  locally. Answered by `relLockToken` once no strong lock is held or awaited. */
+  relLockToken: { db: 'u32', rel: 'u32' },
+  /** Answers `recallRelLock`: who holds what locally, as pairs (owner, bit mask of 1 << mode).
+   *  From here on these locks are the buffer-manager's and released there. */
+  localHolders: { db: 'u32', rel: 'u32', holders: 'u32s' },
+} as const satisfies OpTable;
+
+/** Buffer-manager to instance. */
+export const DOWN = {
+  // ---- session of the instance -------------------------------------------------------------
+  /** Answers `hello`. Session PIDs pidFirst … pidFirst+pidCount-1 are this instance's. `fpiN` and
+   *  `redo`: the current checkpoint's number and redo pointer. `fpiOpen`: a force-FPI window is open. */
+  welcome: {
+    clusterEpoch: 'u64', instanceEpoch: 'u64', systemIdentifier: 'str', pidFirst: 'u32', pidCount: 'u32',
+    fpiN: 'u32', fpiOpen: 'bool', redo: 'u64', nextXid: 'u64',
+  },
+  heartbeatAck: { counter: 'u64' },
+  pidsLeased: { reqId: 'u32', first: 'u32', count: 'u32' },
+  /** Generic answer; sqlstate '' is success. */
+  reply: { reqId: 'u32', sqlstate: 'str', message: 'str' },
+
+  // ---- pages ---------------------------------------------------------------------------------
+  /** `image` is empty when the instance's copy is current (S→X upgrade with S never recalled). */
+  grantBuffer: { rel: 'rel', fork: 'u8', blk: 'u32', mode: 'u8', gen: 'u32', image: 'bytes' },
+  /** No such block, or an unreadable one. */
+  readFailed: { rel: 'rel', fork: 'u8', blk: 'u32', sqlstate: 'str', message: 'str' },
+  /** Give up (`to` 0) or downgrade to shared (`to` 1). Ignored by who holds no such generation. */
+  recallBuffer: { rel: 'rel', fork: 'u8', blk: 'u32', gen: 'u32', to: 'u8' },
+  /** Send a copy, keep the token. */
+  writeback: { rel: 'rel', fork: 'u8', blk: 'u32', gen: 'u32' },
+  /** Every token on this relation's fork from block `from` on is void; no answer. `fork` 255 = all. */
+  dropRelationBuffers: { rel: 'rel', fork: 'u8', from: 'u32' },
+  nblocks: { reqId: 'u32', rel: 'rel', fork: 'u8', blocks: 'u32' },
+  recallNblocks: { rel: 'rel', fork: 'u8' },
+  /** Pages first … first+count-1 are granted exclusively with generation `gen`, all zeros. */
+  extended: { reqId: 'u32', rel: 'rel', fork: 'u8', first: 'u32', count: 'u32', gen: 'u32' },
+  /** 0xffffffff: none. */
+  freePage: { reqId: 'u32', blk: 'u32' },
+
+  // ---- WAL -------------------------------------------------------------------------------------
+  /** Records up to `seq` are placed; `lsn` is the end of the last. */
+  inserted: { seq: 'u64', lsn: 'u64' },
+  /** Everything before `lsn` is durable. */
+  flushed: { lsn: 'u64' },
+  /** A checkpoint wants its redo point: from your ack on, full-page images in every record. */
+  forceFpi: { n: 'u32' },
+  /** The window closed: checkpoint `n` starts redo at `lsn`; pages not yet changed since need an image. */
+  redoRecPtr: { n: 'u32', lsn: 'u64' },
+
+  // ---- transactions ------------------------------------------------------------------------------
+  xidsReserved: { first: 'u64', count: 'u32' },
+  /** What is running now. The instance may go on using it for new snapshots until it is recalled.
+   *  Sent as the answer to getSnapshot and, to holders, right before each `committed` of their own.
+   *  `xip` is sorted. `oldestXmin`: below it every transaction's outcome is settled for everyone
+   *  (pruning horizon). `invals` must be applied before the snapshot is used. */
+  snapshot: { csn: 'u64', xmin: 'u64', xmax: 'u64', xip: 'u64s', oldestXmin: 'u64', invals: 'bytes' },
+  recallSnapshot: {},
+  /** COMMIT is durable and visible. */
+  committed: { reqId: 'u32', lsn: 'u64' },
+  /** `image`: 8192 bytes, two bits per transaction. Zero bits: not finished when this was sent. */
+  clogPage: { reqId: 'u32', page: 'u32', image: 'bytes' },
+  oids: { reqId: 'u32', first: 'u32', count: 'u32' },
+
+  // ---- locks -------------------------------------------------------------------------------------
+  lockGranted: { reqId: 'u32' },
+  /** Deadlock (40P01), lock not available (55P03). */
+  lockFailed: { reqId: 'u32', sqlstate: 'str', message: 'str', detail: 'str', hint: 'str' },
+  relLockToken: { db: 'u32', rel: 'u32' },
+  recallRelLock: { db: 'u32', rel: 'u32' },
+} as const satisfies OpTable;
+
+import type { RelFileNode } from '@pgtroupe/common/ids';
+
+interface FieldTypes {
+  u8: number;
+  u16: number;
+  u32: number;
+  u64: number;
+  bool: boolean;
+  str: string;
+  bytes: Uint8Array;
+  rel: RelFileNode;
+  u32s: readonly number[];
+  u64s: readonly number[];
+  rels: readonly RelFileNode[];
+}
+export type FieldType = keyof FieldTypes;
+export type OpTable = Readonly<Record<string, Readonly<Record<string, FieldType>>>>;
+
+type OpOf<T extends OpTable> = {
+  [K in keyof T]: { readonly op: K } & { readonly [F in keyof T[K]]: FieldTypes[T[K][F]] };
+}[keyof T];
+export type UpOp = OpOf<typeof UP>;
+export type DownOp = OpOf<typeof DOWN>;
