@@ -1,0 +1,89 @@
+/**
+ * A relation's files as one instance knows them: which blocks are in the page cache, how long each
+ * fork is, which fresh blocks were granted and not used yet. One object per RelFileNode, found
+ * through `smgropen`, so that access methods hold it and never look anything up.
+ */
+import type { BlockNumber, ForkNumber, RelFileNode } from '@pgtroupe/common/ids';
+import type { SmgrRelation } from './pages.ts';
+
+export const FORK_COUNT = 4;
+const UNKNOWN = -1;
+
+export class RelationFork {
+  readonly files: RelationFiles;
+  readonly fork: ForkNumber;
+  /** Block number to cache slot; -1 is absent. Grown on demand. */
+  slots = new Int32Array(16).fill(-1);
+  /** Blocks, while the right to remember it is held; otherwise -1. */
+  blocks = UNKNOWN;
+  /** Blocks granted by an extension that nobody initialised yet, oldest first. */
+  fresh: BlockNumber[] = [];
+  /** How many blocks the next extension asks for; doubles while extensions follow each other. */
+  extendBy = 1;
+
+  constructor(files: RelationFiles, fork: ForkNumber) {
+    this.files = files;
+    this.fork = fork;
+  }
+
+  slotOf(blk: BlockNumber): number {
+    return blk < this.slots.length ? this.slots[blk]! : -1;
+  }
+
+  setSlot(blk: BlockNumber, slot: number): void {
+    if (blk >= this.slots.length) {
+      const grown = new Int32Array(Math.max(blk + 1, 2 * this.slots.length)).fill(-1);
+      grown.set(this.slots);
+      this.slots = grown;
+    }
+    this.slots[blk] = slot;
+  }
+
+  forget(): void {
+    this.slots.fill(-1);
+    this.blocks = UNKNOWN;
+    this.fresh = [];
+    this.extendBy = 1;
+  }
+}
+
+export class RelationFiles implements SmgrRelation {
+  readonly rnode: RelFileNode;
+  readonly forks: readonly RelationFork[];
+  /** Answer of the free space map that the retry of `freePage` is about to take. */
+  freePageAnswer: { readonly need: number; readonly blk: number } | undefined;
+
+  constructor(rnode: RelFileNode) {
+    this.rnode = rnode;
+    this.forks = Array.from({ length: FORK_COUNT }, (_, n) => new RelationFork(this, n as ForkNumber));
+  }
+}
+
+/** All relations this instance has touched. */
+export class RelationDirectory {
+  /** dbNode, then relNode; the list tells tablespaces apart and nearly always has one element. */
+  readonly #byNode = new Map<number, Map<number, RelationFiles[]>>();
+
+  smgropen(rnode: RelFileNode): RelationFiles {
+    let database = this.#byNode.get(rnode.dbNode);
+    if (database === undefined) this.#byNode.set(rnode.dbNode, (database = new Map()));
+    let list = database.get(rnode.relNode);
+    if (list === undefined) database.set(rnode.relNode, (list = []));
+    for (const files of list) if (files.rnode.spcNode === rnode.spcNode) return files;
+    const files = new RelationFiles(rnode);
+    list.push(files);
+    return files;
+  }
+
+  /** Everything remembered about every relation is void (the buffer-manager died). */
+  forgetAll(): void {
+    for (const database of this.#byNode.values()) {
+      for (const list of database.values()) {
+        for (const files of list) {
+          files.freePageAnswer = undefined;
+          for (const fork of files.forks) fork.forget();
+        }
+      }
+    }
+  }
+}
