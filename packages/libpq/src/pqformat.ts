@@ -1,0 +1,158 @@
+/**
+ * Reading and writing message bodies. Writing gathers everything a session owes its client in one
+ * buffer, so that one turn costs one write (research/executor.md §1).
+ */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, type PgError } from '@pgtroupe/common/ereport';
+
+const INITIAL_BYTES = 16 * 1024;
+const KEEP_BYTES = 256 * 1024;
+
+/** Messages on their way to a client. */
+export class OutBuffer {
+  buffer: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  length = 0;
+  #messageAt = 0;
+
+  /** Room for `bytes` more; call before writing to `buffer` directly. */
+  reserve(bytes: number): void {
+    const needed = this.length + bytes;
+    if (needed <= this.buffer.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.buffer.length));
+    this.buffer.copy(grown, 0, 0, this.length);
+    this.buffer = grown;
+  }
+
+  begin(type: number): void {
+    this.reserve(5);
+    this.#messageAt = this.length;
+    this.buffer[this.length] = type;
+    this.length += 5;
+  }
+
+  /** Fills in the length of the message begun last. */
+  end(): void {
+    this.buffer.writeInt32BE(this.length - this.#messageAt - 1, this.#messageAt + 1);
+  }
+
+  /** Takes back the message begun last (an error struck in the middle of it). */
+  discard(): void {
+    this.length = this.#messageAt;
+  }
+
+  byte(value: number): void {
+    this.reserve(1);
+    this.buffer[this.length++] = value;
+  }
+
+  int16(value: number): void {
+    this.reserve(2);
+    this.buffer[this.length] = value >>> 8;
+    this.buffer[this.length + 1] = value;
+    this.length += 2;
+  }
+
+  int32(value: number): void {
+    this.reserve(4);
+    const at = this.length;
+    this.buffer[at] = value >>> 24;
+    this.buffer[at + 1] = value >>> 16;
+    this.buffer[at + 2] = value >>> 8;
+    this.buffer[at + 3] = value;
+    this.length = at + 4;
+  }
+
+  bytes(value: Uint8Array): void {
+    this.reserve(value.length);
+    this.buffer.set(value, this.length);
+    this.length += value.length;
+  }
+
+  /** UTF-8 text with the terminating zero. */
+  cstring(text: string): void {
+    const bytes = Buffer.byteLength(text);
+    this.reserve(bytes + 1);
+    this.buffer.write(text, this.length, 'utf8');
+    this.length += bytes;
+    this.buffer[this.length++] = 0;
+  }
+
+  /** What is gathered, for writing. Call `reset` when nobody reads it any more. */
+  contents(): Buffer {
+    return this.buffer.subarray(0, this.length);
+  }
+
+  reset(): void {
+    this.length = 0;
+    if (this.buffer.length > KEEP_BYTES) this.buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  }
+
+  /** Leaves the present buffer to whoever holds `contents` and goes on in a new one. */
+  detach(): void {
+    this.buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+    this.length = 0;
+  }
+}
+
+/** Reads one message body. Every shortage is 08P01, never a read beyond the message. */
+export class BodyReader {
+  #body: Buffer;
+  #at = 0;
+
+  constructor(body: Buffer) {
+    this.#body = body;
+  }
+
+  get remaining(): number {
+    return this.#body.length - this.#at;
+  }
+
+  byte(): number {
+    return this.#body[this.#take(1)]!;
+  }
+
+  int16(): number {
+    return this.#body.readInt16BE(this.#take(2));
+  }
+
+  uint16(): number {
+    return this.#body.readUInt16BE(this.#take(2));
+  }
+
+  int32(): number {
+    return this.#body.readInt32BE(this.#take(4));
+  }
+
+  uint32(): number {
+    return this.#body.readUInt32BE(this.#take(4));
+  }
+
+  bytes(length: number): Buffer {
+    const at = this.#take(length);
+    return this.#body.subarray(at, at + length);
+  }
+
+  cstring(): string {
+    const end = this.#body.indexOf(0, this.#at);
+    if (end < 0) throw malformed('invalid string in message');
+    const text = this.#body.toString('utf8', this.#at, end);
+    this.#at = end + 1;
+    return text;
+  }
+
+  /** The message must be used up. */
+  done(): void {
+    if (this.remaining !== 0) throw malformed('invalid message format');
+  }
+
+  #take(length: number): number {
+    if (length < 0 || length > this.remaining) throw malformed('insufficient data left in message');
+    const at = this.#at;
+    this.#at += length;
+    return at;
+  }
+}
+
+function malformed(message: string): PgError {
+  return ereport(ERRCODE.PROTOCOL_VIOLATION, message);
+}

@@ -1,0 +1,48 @@
+/**
+ * Heavyweight lock modes and tags, with PostgreSQL's numbers (storage/lockdefs.h, lock.h).
+ */
+import type { FullTransactionId, Oid } from '@pgtroupe/common/ids';
+
+export const ACCESS_SHARE_LOCK = 1;
+export const ROW_SHARE_LOCK = 2;
+export const ROW_EXCLUSIVE_LOCK = 3;
+export const SHARE_UPDATE_EXCLUSIVE_LOCK = 4;
+export const SHARE_LOCK = 5;
+export const SHARE_ROW_EXCLUSIVE_LOCK = 6;
+export const EXCLUSIVE_LOCK = 7;
+export const ACCESS_EXCLUSIVE_LOCK = 8;
+
+/** LockTagType. */
+export const LOCKTAG_RELATION = 0;
+export const LOCKTAG_RELATION_EXTEND = 1;
+export const LOCKTAG_DATABASE_FROZEN_IDS = 2;
+export const LOCKTAG_PAGE = 3;
+export const LOCKTAG_TUPLE = 4;
+export const LOCKTAG_TRANSACTION = 5;
+export const LOCKTAG_VIRTUALTRANSACTION = 6;
+export const LOCKTAG_SPECULATIVE_TOKEN = 7;
+export const LOCKTAG_OBJECT = 8;
+export const LOCKTAG_USERLOCK = 9;
+export const LOCKTAG_ADVISORY = 10;
+
+export interface LockTag {
+  readonly locktype: number;
+  readonly f1: number;
+  readonly f2: number;
+  readonly f3: number;
+  readonly f4: number;
+}
+
+export function relationTag(db: Oid, rel: Oid): LockTag {
+  return { locktype: LOCKTAG_RELATION, f1: db, f2: rel, f3: 0, f4: 0 };
+}
+
+/** The lock every running transaction holds on itself; f2 carries the epoch. */
+export function transactionTag(fxid: FullTransactionId): LockTag {
+  return { locktype: LOCKTAG_TRANSACTION, f1: fxid >>> 0, f2: Math.floor(fxid / 0x100000000), f3: 0, f4: 0 };
+}
+
+/** Modes that conflict with none of each other: what an instance may grant by itself. */
+export function isWeakMode(mode: number): boolean {
+  return mode <= ROW_EXCLUSIVE_LOCK;
+}
