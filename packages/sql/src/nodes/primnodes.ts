@@ -1,0 +1,582 @@
+/**
+ * Expression nodes after analysis: interfaces named and filled exactly as PostgreSQL 15's
+ * primnodes.h, so that trees written by PostgreSQL read back and the other way round. The
+ * `type` discriminant is the struct's name. A field that C spells with a reserved word keeps its
+ * spelling here; where C's field is called `type` we say `type_`. A NIL list is an empty array, a null
+ * pointer is null; String lists are string arrays; locations are byte offsets into the source
+ * text, -1 if unknown.
+ */
+import type { Datum } from '@pgtroupe/common/datum';
+import type {
+  BoolExprType,
+  BoolTestType,
+  CoercionForm,
+  JoinType,
+  MinMaxOp,
+  NullTestType,
+  OnConflictAction,
+  ParamKind,
+  RowCompareType,
+  SQLValueFunctionOp,
+  SubLinkType,
+} from './nodes.ts';
+import type { Query, SortGroupClause } from './parsenodes.ts';
+
+/** Names given to a relation in FROM: AS name (columns). */
+export interface Alias {
+  readonly type: 'Alias';
+  aliasname: string;
+  colnames: readonly string[];
+}
+
+/** XMLTABLE in FROM. */
+export interface TableFunc {
+  readonly type: 'TableFunc';
+  ns_uris: readonly Expr[];
+  ns_names: readonly string[];
+  docexpr: Expr | null;
+  rowexpr: Expr | null;
+  colnames: readonly string[];
+  coltypes: readonly number[];
+  coltypmods: readonly number[];
+  colcollations: readonly number[];
+  colexprs: readonly (Expr | null)[];
+  coldefexprs: readonly (Expr | null)[];
+  notnulls: readonly number[];
+  ordinalitycol: number;
+  location: number;
+}
+
+/** A column of a range table entry; varattno 0 is the whole row, negative a system column. */
+export interface Var {
+  readonly type: 'Var';
+  varno: number;
+  varattno: number;
+  vartype: number;
+  vartypmod: number;
+  varcollid: number;
+  varlevelsup: number;
+  varnosyn: number;
+  varattnosyn: number;
+  location: number;
+}
+
+/** A literal value. */
+export interface Const {
+  readonly type: 'Const';
+  consttype: number;
+  consttypmod: number;
+  constcollid: number;
+  constlen: number;
+  constbyval: boolean;
+  constisnull: boolean;
+  location: number;
+  constvalue: Datum;
+}
+
+/** A value supplied from outside the expression. */
+export interface Param {
+  readonly type: 'Param';
+  paramkind: ParamKind;
+  paramid: number;
+  paramtype: number;
+  paramtypmod: number;
+  paramcollid: number;
+  location: number;
+}
+
+/** An aggregate call; args are TargetEntries so that DISTINCT and ORDER BY can refer to them. */
+export interface Aggref {
+  readonly type: 'Aggref';
+  aggfnoid: number;
+  aggtype: number;
+  aggcollid: number;
+  inputcollid: number;
+  aggtranstype: number;
+  aggargtypes: readonly number[];
+  aggdirectargs: readonly Expr[];
+  args: readonly TargetEntry[];
+  aggorder: readonly SortGroupClause[];
+  aggdistinct: readonly SortGroupClause[];
+  aggfilter: Expr | null;
+  aggstar: boolean;
+  aggvariadic: boolean;
+  aggkind: string;
+  agglevelsup: number;
+  aggsplit: number;
+  aggno: number;
+  aggtransno: number;
+  location: number;
+}
+
+/** GROUPING(...): a bit mask of the arguments not grouped by. */
+export interface GroupingFunc {
+  readonly type: 'GroupingFunc';
+  args: readonly Expr[];
+  refs: readonly number[];
+  cols: readonly number[];
+  agglevelsup: number;
+  location: number;
+}
+
+/** A window function call; winref names the WindowClause. */
+export interface WindowFunc {
+  readonly type: 'WindowFunc';
+  winfnoid: number;
+  wintype: number;
+  wincollid: number;
+  inputcollid: number;
+  args: readonly Expr[];
+  aggfilter: Expr | null;
+  winref: number;
+  winstar: boolean;
+  winagg: boolean;
+  location: number;
+}
+
+/** container[subscripts], fetched, or assigned when refassgnexpr is there. */
+export interface SubscriptingRef {
+  readonly type: 'SubscriptingRef';
+  refcontainertype: number;
+  refelemtype: number;
+  refrestype: number;
+  reftypmod: number;
+  refcollid: number;
+  refupperindexpr: readonly (Expr | null)[];
+  reflowerindexpr: readonly (Expr | null)[];
+  refexpr: Expr;
+  refassgnexpr: Expr | null;
+}
+
+/** A plain function call, explicit or a cast (funcformat says how it was written). */
+export interface FuncExpr {
+  readonly type: 'FuncExpr';
+  funcid: number;
+  funcresulttype: number;
+  funcretset: boolean;
+  funcvariadic: boolean;
+  funcformat: CoercionForm;
+  funccollid: number;
+  inputcollid: number;
+  args: readonly Expr[];
+  location: number;
+}
+
+/** name => value inside a call; the planner puts it into place. */
+export interface NamedArgExpr {
+  readonly type: 'NamedArgExpr';
+  arg: Expr;
+  name: string | null;
+  argnumber: number;
+  location: number;
+}
+
+/** An operator applied to one or two arguments. */
+export interface OpExpr {
+  readonly type: 'OpExpr';
+  opno: number;
+  opfuncid: number;
+  opresulttype: number;
+  opretset: boolean;
+  opcollid: number;
+  inputcollid: number;
+  args: readonly Expr[];
+  location: number;
+}
+
+/** a IS DISTINCT FROM b; fields as OpExpr for its = operator. */
+export interface DistinctExpr {
+  readonly type: 'DistinctExpr';
+  opno: number;
+  opfuncid: number;
+  opresulttype: number;
+  opretset: boolean;
+  opcollid: number;
+  inputcollid: number;
+  args: readonly Expr[];
+  location: number;
+}
+
+/** NULLIF(a, b); fields as OpExpr for its = operator. */
+export interface NullIfExpr {
+  readonly type: 'NullIfExpr';
+  opno: number;
+  opfuncid: number;
+  opresulttype: number;
+  opretset: boolean;
+  opcollid: number;
+  inputcollid: number;
+  args: readonly Expr[];
+  location: number;
+}
+
+/** scalar op ANY/ALL (array). */
+export interface ScalarArrayOpExpr {
+  readonly type: 'ScalarArrayOpExpr';
+  opno: number;
+  opfuncid: number;
+  hashfuncid: number;
+  negfuncid: number;
+  useOr: boolean;
+  inputcollid: number;
+  args: readonly Expr[];
+  location: number;
+}
+
+/** AND, OR over any number of arguments, or NOT. */
+export interface BoolExpr {
+  readonly type: 'BoolExpr';
+  boolop: BoolExprType;
+  args: readonly Expr[];
+  location: number;
+}
+
+/** A subselect in an expression, before planning. */
+export interface SubLink {
+  readonly type: 'SubLink';
+  subLinkType: SubLinkType;
+  subLinkId: number;
+  testexpr: Expr | null;
+  operName: readonly string[];
+  subselect: Query;
+  /** For ARRAY_SUBLINK its type; not part of the text form, filled by whoever makes or reads the node. */
+  arraytype: number;
+  location: number;
+}
+
+/** One field of a composite value. */
+export interface FieldSelect {
+  readonly type: 'FieldSelect';
+  arg: Expr;
+  fieldnum: number;
+  resulttype: number;
+  resulttypmod: number;
+  resultcollid: number;
+}
+
+/** A composite value with some fields replaced. */
+export interface FieldStore {
+  readonly type: 'FieldStore';
+  arg: Expr;
+  newvals: readonly Expr[];
+  fieldnums: readonly number[];
+  resulttype: number;
+}
+
+/** Binary-coercible cast: the bits stay. */
+export interface RelabelType {
+  readonly type: 'RelabelType';
+  arg: Expr;
+  resulttype: number;
+  resulttypmod: number;
+  resultcollid: number;
+  relabelformat: CoercionForm;
+  location: number;
+}
+
+/** Cast through the types' text forms. */
+export interface CoerceViaIO {
+  readonly type: 'CoerceViaIO';
+  arg: Expr;
+  resulttype: number;
+  resultcollid: number;
+  coerceformat: CoercionForm;
+  location: number;
+}
+
+/** Cast of an array, element by element (elemexpr over a CaseTestExpr). */
+export interface ArrayCoerceExpr {
+  readonly type: 'ArrayCoerceExpr';
+  arg: Expr;
+  elemexpr: Expr;
+  resulttype: number;
+  resulttypmod: number;
+  resultcollid: number;
+  coerceformat: CoercionForm;
+  location: number;
+}
+
+/** Row of a child table seen as its parent's row type. */
+export interface ConvertRowtypeExpr {
+  readonly type: 'ConvertRowtypeExpr';
+  arg: Expr;
+  resulttype: number;
+  convertformat: CoercionForm;
+  location: number;
+}
+
+/** expr COLLATE name. */
+export interface CollateExpr {
+  readonly type: 'CollateExpr';
+  arg: Expr;
+  collOid: number;
+  location: number;
+}
+
+/** CASE; with arg, each WHEN compares with a CaseTestExpr. */
+export interface CaseExpr {
+  readonly type: 'CaseExpr';
+  casetype: number;
+  casecollid: number;
+  arg: Expr | null;
+  args: readonly CaseWhen[];
+  defresult: Expr | null;
+  location: number;
+}
+
+/** One WHEN ... THEN ... arm. */
+export interface CaseWhen {
+  readonly type: 'CaseWhen';
+  expr: Expr;
+  result: Expr;
+  location: number;
+}
+
+/** The value under test, set by the enclosing node. */
+export interface CaseTestExpr {
+  readonly type: 'CaseTestExpr';
+  typeId: number;
+  typeMod: number;
+  collation: number;
+}
+
+/** ARRAY[...]; nested ones when multidims. */
+export interface ArrayExpr {
+  readonly type: 'ArrayExpr';
+  array_typeid: number;
+  array_collid: number;
+  element_typeid: number;
+  elements: readonly Expr[];
+  multidims: boolean;
+  location: number;
+}
+
+/** ROW(...). */
+export interface RowExpr {
+  readonly type: 'RowExpr';
+  args: readonly Expr[];
+  row_typeid: number;
+  row_format: CoercionForm;
+  colnames: readonly string[];
+  location: number;
+}
+
+/** (a, b) < (c, d), column by column. */
+export interface RowCompareExpr {
+  readonly type: 'RowCompareExpr';
+  rctype: RowCompareType;
+  opnos: readonly number[];
+  opfamilies: readonly number[];
+  inputcollids: readonly number[];
+  largs: readonly Expr[];
+  rargs: readonly Expr[];
+}
+
+/** COALESCE(...). */
+export interface CoalesceExpr {
+  readonly type: 'CoalesceExpr';
+  coalescetype: number;
+  coalescecollid: number;
+  args: readonly Expr[];
+  location: number;
+}
+
+/** GREATEST(...) or LEAST(...). */
+export interface MinMaxExpr {
+  readonly type: 'MinMaxExpr';
+  minmaxtype: number;
+  minmaxcollid: number;
+  inputcollid: number;
+  op: MinMaxOp;
+  args: readonly Expr[];
+  location: number;
+}
+
+/** CURRENT_TIMESTAMP and its like, written without parentheses. */
+export interface SQLValueFunction {
+  readonly type: 'SQLValueFunction';
+  op: SQLValueFunctionOp;
+  type_: number;
+  typmod: number;
+  location: number;
+}
+
+/** XMLELEMENT and the other XML constructs. */
+export interface XmlExpr {
+  readonly type: 'XmlExpr';
+  op: number;
+  name: string | null;
+  named_args: readonly Expr[];
+  arg_names: readonly string[];
+  args: readonly Expr[];
+  xmloption: number;
+  type_: number;
+  typmod: number;
+  location: number;
+}
+
+/** IS [NOT] NULL; argisrow asks for the row rule. */
+export interface NullTest {
+  readonly type: 'NullTest';
+  arg: Expr;
+  nulltesttype: NullTestType;
+  argisrow: boolean;
+  location: number;
+}
+
+/** IS [NOT] TRUE, FALSE, UNKNOWN. */
+export interface BooleanTest {
+  readonly type: 'BooleanTest';
+  arg: Expr;
+  booltesttype: BoolTestType;
+  location: number;
+}
+
+/** Cast to a domain: its constraints are checked at run time. */
+export interface CoerceToDomain {
+  readonly type: 'CoerceToDomain';
+  arg: Expr;
+  resulttype: number;
+  resulttypmod: number;
+  resultcollid: number;
+  coercionformat: CoercionForm;
+  location: number;
+}
+
+/** VALUE in a domain's CHECK. */
+export interface CoerceToDomainValue {
+  readonly type: 'CoerceToDomainValue';
+  typeId: number;
+  typeMod: number;
+  collation: number;
+  location: number;
+}
+
+/** DEFAULT as a value; the rewriter replaces it. */
+export interface SetToDefault {
+  readonly type: 'SetToDefault';
+  typeId: number;
+  typeMod: number;
+  collation: number;
+  location: number;
+}
+
+/** WHERE CURRENT OF cursor. */
+export interface CurrentOfExpr {
+  readonly type: 'CurrentOfExpr';
+  cvarno: number;
+  cursor_name: string | null;
+  cursor_param: number;
+}
+
+/** nextval of an identity column's sequence. */
+export interface NextValueExpr {
+  readonly type: 'NextValueExpr';
+  seqid: number;
+  typeId: number;
+}
+
+/** One column or expression of ON CONFLICT's index inference. */
+export interface InferenceElem {
+  readonly type: 'InferenceElem';
+  expr: Expr;
+  infercollid: number;
+  inferopclass: number;
+}
+
+/** One output column of a query or one argument of an aggregate. */
+export interface TargetEntry {
+  readonly type: 'TargetEntry';
+  expr: Expr;
+  resno: number;
+  resname: string | null;
+  ressortgroupref: number;
+  resorigtbl: number;
+  resorigcol: number;
+  resjunk: boolean;
+}
+
+/** A leaf of the join tree: index into the range table, from 1. */
+export interface RangeTblRef {
+  readonly type: 'RangeTblRef';
+  rtindex: number;
+}
+
+/** A join in the join tree; rtindex is its own range table entry, 0 if none. */
+export interface JoinExpr {
+  readonly type: 'JoinExpr';
+  jointype: JoinType;
+  isNatural: boolean;
+  larg: JoinTreeNode;
+  rarg: JoinTreeNode;
+  usingClause: readonly string[];
+  join_using_alias: Alias | null;
+  quals: Expr | null;
+  alias: Alias | null;
+  rtindex: number;
+}
+
+/** FROM list and WHERE: the top of every join tree. */
+export interface FromExpr {
+  readonly type: 'FromExpr';
+  fromlist: readonly JoinTreeNode[];
+  quals: Expr | null;
+}
+
+/** ON CONFLICT of an INSERT. */
+export interface OnConflictExpr {
+  readonly type: 'OnConflictExpr';
+  action: OnConflictAction;
+  arbiterElems: readonly InferenceElem[];
+  arbiterWhere: Expr | null;
+  constraint: number;
+  onConflictSet: readonly TargetEntry[];
+  onConflictWhere: Expr | null;
+  exclRelIndex: number;
+  exclRelTlist: readonly TargetEntry[];
+}
+/** What can stand in the join tree. */
+export type JoinTreeNode = RangeTblRef | JoinExpr | FromExpr;
+
+/** Everything that yields a value. */
+export type Expr =
+  | Var
+  | Const
+  | Param
+  | Aggref
+  | GroupingFunc
+  | WindowFunc
+  | SubscriptingRef
+  | FuncExpr
+  | NamedArgExpr
+  | OpExpr
+  | DistinctExpr
+  | NullIfExpr
+  | ScalarArrayOpExpr
+  | BoolExpr
+  | SubLink
+  | FieldSelect
+  | FieldStore
+  | RelabelType
+  | CoerceViaIO
+  | ArrayCoerceExpr
+  | ConvertRowtypeExpr
+  | CollateExpr
+  | CaseExpr
+  | CaseWhen
+  | CaseTestExpr
+  | ArrayExpr
+  | RowExpr
+  | RowCompareExpr
+  | CoalesceExpr
+  | MinMaxExpr
+  | SQLValueFunction
+  | XmlExpr
+  | NullTest
+  | BooleanTest
+  | CoerceToDomain
+  | CoerceToDomainValue
+  | SetToDefault
+  | CurrentOfExpr
+  | NextValueExpr
+  | InferenceElem;

@@ -1,0 +1,59 @@
+/**
+ * OIDs of the built-in types the grammar and the analysis rules name themselves. All others are
+ * looked up in the catalogs.
+ */
+export const BOOLOID = 16;
+export const BYTEAOID = 17;
+export const CHAROID = 18;
+export const NAMEOID = 19;
+export const INT8OID = 20;
+export const INT2OID = 21;
+export const INT2VECTOROID = 22;
+export const INT4OID = 23;
+export const REGPROCOID = 24;
+export const TEXTOID = 25;
+export const OIDOID = 26;
+export const TIDOID = 27;
+export const XIDOID = 28;
+export const CIDOID = 29;
+export const OIDVECTOROID = 30;
+export const JSONOID = 114;
+export const XMLOID = 142;
+export const PG_NODE_TREEOID = 194;
+export const FLOAT4OID = 700;
+export const FLOAT8OID = 701;
+export const UNKNOWNOID = 705;
+export const BPCHAROID = 1042;
+export const VARCHAROID = 1043;
+export const DATEOID = 1082;
+export const TIMEOID = 1083;
+export const TIMESTAMPOID = 1114;
+export const TIMESTAMPTZOID = 1184;
+export const INTERVALOID = 1186;
+export const TIMETZOID = 1266;
+export const BITOID = 1560;
+export const VARBITOID = 1562;
+export const NUMERICOID = 1700;
+export const REFCURSOROID = 1790;
+export const REGCLASSOID = 2205;
+export const RECORDOID = 2249;
+export const CSTRINGOID = 2275;
+export const ANYOID = 2276;
+export const ANYARRAYOID = 2277;
+export const VOIDOID = 2278;
+export const TRIGGEROID = 2279;
+export const INTERNALOID = 2281;
+export const ANYELEMENTOID = 2283;
+export const RECORDARRAYOID = 2287;
+export const ANYNONARRAYOID = 2776;
+export const ANYENUMOID = 3500;
+export const ANYRANGEOID = 3831;
+export const ANYMULTIRANGEOID = 4537;
+export const ANYCOMPATIBLEMULTIRANGEOID = 4538;
+export const ANYCOMPATIBLEOID = 5077;
+export const ANYCOMPATIBLEARRAYOID = 5078;
+export const ANYCOMPATIBLENONARRAYOID = 5079;
+export const ANYCOMPATIBLERANGEOID = 5080;
+
+export const DEFAULT_COLLATION_OID = 100;
+export const C_COLLATION_OID = 950;
