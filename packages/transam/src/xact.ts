@@ -34,6 +34,8 @@ export interface XactContext {
   readonly shared: InstanceTransactions;
   readonly locks: InstanceLocks;
   readonly wal: XLogRecordBuilder;
+  /** Grows when shared memory was lost: whatever began before has failed. */
+  readonly life: number;
 }
 
 /** The transaction proper is level 0; each savepoint opens one more. */
@@ -52,6 +54,7 @@ export class Transaction implements XactView {
   readonly #context: XactContext;
   readonly #owner: LockOwner;
   readonly #database: Oid;
+  readonly #life: number;
   readonly #levels: Level[];
   #curcid = 0 as CommandId;
   #curcidUsed = false;
@@ -67,7 +70,13 @@ export class Transaction implements XactView {
     this.#context = context;
     this.#owner = owner;
     this.#database = database;
+    this.#life = context.life;
     this.#levels = [{ name: '', fxid: 0 as FullTransactionId, children: [], dropsBefore: 0 }];
+  }
+
+  /** Shared memory was lost since this transaction began: it can only be rolled back. */
+  get lost(): boolean {
+    return this.#life !== this.#context.life;
   }
 
   /** Before each synchronous stretch of this transaction: its records carry its id. */
@@ -188,7 +197,7 @@ export class Transaction implements XactView {
     do {
       undone = this.#pop();
       this.drops.length = undone.dropsBefore;
-      if (undone.fxid !== 0) this.#endAborted(undone, false);
+      if (undone.fxid !== 0 && !this.lost) this.#endAborted(undone, false);
     } while (undone.name !== name);
     this.defineSavepoint(name);
     this.enter();
@@ -196,8 +205,10 @@ export class Transaction implements XactView {
 
   // ---- end -----------------------------------------------------------------------------------------
 
-  /** Resolves when the transaction is durable and visible, and its locks are free. */
+  /** Resolves when the transaction is durable and visible, and its locks are free. The caller has
+   *  made sure that it is not `lost`. */
   async commit(synchronous = true): Promise<void> {
+    assert(!this.lost, 'commit of a transaction that was lost with shared memory');
     while (this.#levels.length > 1) this.releaseSavepoint(this.#top().name);
     const { fxid, children } = this.#levels[0]!;
     const { attachment, env, locks, shared, wal } = this.#context;
@@ -241,8 +252,24 @@ export class Transaction implements XactView {
     return false;
   }
 
+  /** An error inside a savepoint: its level is undone at once, so that nobody waits for it, while
+   *  the block waits for ROLLBACK [TO]. Returns false at the outermost level. */
+  abortInnermost(): boolean {
+    if (this.#levels.length === 1) return false;
+    const level = this.#top();
+    this.drops.length = level.dropsBefore;
+    if (level.fxid !== 0 && !this.lost) this.#endAborted(level, false);
+    level.fxid = 0 as FullTransactionId;
+    level.children.length = 0;
+    return true;
+  }
+
   /** Undoes everything. Synchronous: nobody waits for an abort. */
   abort(): void {
+    if (this.lost) {
+      this.#context.locks.releaseAll(this.#owner, true);
+      return;
+    }
     while (this.#levels.length > 1) {
       const level = this.#pop();
       if (level.fxid !== 0) this.#endAborted(level, false);

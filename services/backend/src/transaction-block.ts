@@ -1,0 +1,291 @@
+/**
+ * Transaction blocks of one session: PostgreSQL's TBlockState, as far as a client can tell them apart.
+ *
+ *   idle -> implicit      a command begins without a block
+ *   implicit -> idle      its end commits; its error rolls back
+ *   implicit -> block     BEGIN
+ *   block -> idle         COMMIT or ROLLBACK
+ *   block -> failed       an error: what the innermost level did is undone at once
+ *   failed -> block       ROLLBACK TO a savepoint
+ *   failed -> idle        COMMIT (which then answers ROLLBACK) or ROLLBACK
+ *
+ * Snapshots: READ COMMITTED takes one per statement, REPEATABLE READ one per transaction.
+ */
+import { assert } from '@pgtroupe/common/assert';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
+import type { Oid } from '@pgtroupe/common/ids';
+import type { TransactionIndicator } from '@pgtroupe/libpq/protocol';
+import type { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
+import { type InstanceKernel, sharedMemoryLost } from '@pgtroupe/transam/instance-kernel';
+import type { LiveSnapshot } from '@pgtroupe/transam/instance-transactions';
+import { Transaction } from '@pgtroupe/transam/xact';
+
+export type IsolationLevel = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable';
+
+interface Running {
+  readonly tx: Transaction;
+  isolation: IsolationLevel;
+  readOnly: boolean;
+  /** The one snapshot of REPEATABLE READ, from the first statement that needs one. */
+  snapshot: LiveSnapshot | undefined;
+  /** Wall clock at the start: now(). */
+  readonly startMicros: number;
+}
+
+type State =
+  | { readonly kind: 'idle' }
+  | ({ readonly kind: 'implicit' | 'block' } & { readonly run: Running })
+  /** `run` is still there when savepoints may be rolled back to. */
+  | { readonly kind: 'failed'; readonly run: Running | undefined };
+
+export interface TransactionDefaults {
+  isolation(): IsolationLevel;
+  readOnly(): boolean;
+}
+
+export class TransactionBlock {
+  readonly #kernel: InstanceKernel;
+  readonly #owner: LockOwner;
+  readonly #database: Oid;
+  readonly #defaults: TransactionDefaults;
+  #state: State = { kind: 'idle' };
+  /** Called after a transaction ended, with its outcome. */
+  onEnd: (committed: boolean) => void = () => {};
+  /** Called before the commit record is made: deferred work, invalidations. */
+  beforeCommit: (tx: Transaction) => void = () => {};
+
+  constructor(kernel: InstanceKernel, owner: LockOwner, database: Oid, defaults: TransactionDefaults) {
+    this.#kernel = kernel;
+    this.#owner = owner;
+    this.#database = database;
+    this.#defaults = defaults;
+  }
+
+  get indicator(): TransactionIndicator {
+    switch (this.#state.kind) {
+      case 'block':
+        return 'T';
+      case 'failed':
+        return 'E';
+      default:
+        return 'I';
+    }
+  }
+
+  get failed(): boolean {
+    return this.#state.kind === 'failed';
+  }
+
+  get inBlock(): boolean {
+    return this.#state.kind === 'block' || this.#state.kind === 'failed';
+  }
+
+  /** The running transaction. */
+  get tx(): Transaction {
+    return this.#running().tx;
+  }
+
+  get isolation(): IsolationLevel {
+    return this.#running().isolation;
+  }
+
+  get readOnly(): boolean {
+    return this.#running().readOnly;
+  }
+
+  get startMicros(): number {
+    return this.#running().startMicros;
+  }
+
+  #running(): Running {
+    const state = this.#state;
+    assert(state.kind === 'implicit' || state.kind === 'block', `no transaction is running (${state.kind})`);
+    return state.run;
+  }
+
+  /** Before every command. idle -> implicit. */
+  startCommand(): void {
+    const state = this.#state;
+    if (state.kind === 'idle') {
+      const run: Running = {
+        tx: new Transaction(this.#kernel, this.#owner, this.#database),
+        isolation: this.#defaults.isolation(),
+        readOnly: this.#defaults.readOnly(),
+        snapshot: undefined,
+        startMicros: this.#kernel.env.clock.wallMicros(),
+      };
+      this.#state = { kind: 'implicit', run };
+    } else if (state.kind !== 'failed' && state.run.tx.lost) throw sharedMemoryLost();
+  }
+
+  /** A snapshot for one statement; give it back with `releaseSnapshot`. */
+  tryStatementSnapshot(): LiveSnapshot | undefined {
+    const run = this.#running();
+    if (run.snapshot !== undefined) return this.#sameSnapshot(run);
+    const live = this.#kernel.shared.tryTakeSnapshot(run.tx.curcid);
+    if (live !== undefined && keepsSnapshot(run.isolation)) run.snapshot = live;
+    return live;
+  }
+
+  async statementSnapshot(): Promise<LiveSnapshot> {
+    const run = this.#running();
+    if (run.snapshot !== undefined) return this.#sameSnapshot(run);
+    const live = await this.#kernel.shared.takeSnapshot(run.tx.curcid);
+    if (keepsSnapshot(run.isolation)) run.snapshot = live;
+    return live;
+  }
+
+  /** REPEATABLE READ: same point in time, own commands up to now. */
+  #sameSnapshot(run: Running): LiveSnapshot {
+    const { snapshot } = run.snapshot!;
+    return { snapshot: { ...snapshot, curcid: run.tx.curcid }, previous: undefined, next: undefined };
+  }
+
+  releaseSnapshot(live: LiveSnapshot): void {
+    const state = this.#state;
+    if ((state.kind === 'implicit' || state.kind === 'block') && keepsSnapshot(state.run.isolation)) return;
+    this.#kernel.shared.releaseSnapshot(live);
+  }
+
+  /** After a statement that stands alone, at the end of a simple query, at Sync. implicit -> idle. */
+  async finishCommand(): Promise<void> {
+    if (this.#state.kind === 'implicit') await this.#commit(this.#state.run);
+  }
+
+  /** BEGIN. Returns false when a block was already there (a warning). implicit -> block. */
+  begin(options: { readonly isolation?: IsolationLevel; readonly readOnly?: boolean }): boolean {
+    const state = this.#state;
+    if (state.kind === 'block') return false;
+    const run = this.#running();
+    if (options.isolation !== undefined) run.isolation = options.isolation;
+    if (options.readOnly !== undefined) run.readOnly = options.readOnly;
+    this.#state = { kind: 'block', run };
+    return true;
+  }
+
+  /** SET TRANSACTION. */
+  setIsolation(isolation: IsolationLevel): void {
+    const run = this.#running();
+    if (run.snapshot !== undefined && run.isolation !== isolation) {
+      throw ereport(
+        ERRCODE.ACTIVE_SQL_TRANSACTION,
+        'SET TRANSACTION ISOLATION LEVEL must be called before any query',
+      );
+    }
+    run.isolation = isolation;
+  }
+
+  setReadOnly(readOnly: boolean): void {
+    this.#running().readOnly = readOnly;
+  }
+
+  /** COMMIT. block -> idle, failed -> idle. */
+  async commit(): Promise<'COMMIT' | 'ROLLBACK' | 'no block'> {
+    const state = this.#state;
+    switch (state.kind) {
+      case 'failed':
+        this.rollback();
+        return 'ROLLBACK';
+      case 'block':
+        await this.#commit(state.run);
+        return 'COMMIT';
+      default:
+        return 'no block';
+    }
+  }
+
+  /** ROLLBACK. Returns false when there was no block (a warning). */
+  rollback(): boolean {
+    const state = this.#state;
+    if (state.kind !== 'block' && state.kind !== 'failed') return false;
+    if (state.run !== undefined) this.#abort(state.run);
+    else this.#state = { kind: 'idle' };
+    return true;
+  }
+
+  async #commit(run: Running): Promise<void> {
+    if (run.tx.lost) throw sharedMemoryLost();
+    this.beforeCommit(run.tx);
+    this.#dropSnapshot(run);
+    await run.tx.commit();
+    this.#state = { kind: 'idle' };
+    this.onEnd(true);
+  }
+
+  #abort(run: Running): void {
+    this.#dropSnapshot(run);
+    run.tx.abort();
+    this.#state = { kind: 'idle' };
+    this.onEnd(false);
+  }
+
+  #dropSnapshot(run: Running): void {
+    if (run.snapshot === undefined) return;
+    if (!run.tx.lost) this.#kernel.shared.releaseSnapshot(run.snapshot);
+    run.snapshot = undefined;
+  }
+
+  /** An error ended the command. */
+  fail(): void {
+    const state = this.#state;
+    switch (state.kind) {
+      case 'implicit':
+        this.#abort(state.run);
+        return;
+      case 'block':
+        if (!state.run.tx.lost && state.run.tx.abortInnermost()) this.#state = { kind: 'failed', run: state.run };
+        else {
+          this.#abort(state.run);
+          this.#state = { kind: 'failed', run: undefined };
+        }
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** The session ends, whatever was going on. */
+  abandon(): void {
+    const state = this.#state;
+    if (state.kind !== 'idle' && state.run !== undefined) this.#abort(state.run);
+    this.#state = { kind: 'idle' };
+  }
+
+  // ---- savepoints ----------------------------------------------------------------------------------
+
+  defineSavepoint(name: string): void {
+    this.#requireBlock('SAVEPOINT').tx.defineSavepoint(name);
+  }
+
+  releaseSavepoint(name: string): void {
+    const run = this.#requireBlock('RELEASE SAVEPOINT');
+    if (!run.tx.hasSavepoint(name)) throw noSuchSavepoint(name);
+    run.tx.releaseSavepoint(name);
+  }
+
+  /** failed | block -> block */
+  rollbackToSavepoint(name: string): void {
+    const state = this.#state;
+    const run = state.kind === 'failed' ? state.run : this.#requireBlock('ROLLBACK TO SAVEPOINT');
+    if (run === undefined || !run.tx.hasSavepoint(name)) throw noSuchSavepoint(name);
+    if (run.tx.lost) throw sharedMemoryLost();
+    run.tx.rollbackToSavepoint(name);
+    this.#state = { kind: 'block', run };
+  }
+
+  #requireBlock(command: string): Running {
+    if (this.#state.kind !== 'block') {
+      throw ereport(ERRCODE.NO_ACTIVE_SQL_TRANSACTION, `${command} can only be used in transaction blocks`);
+    }
+    return this.#state.run;
+  }
+}
+
+function keepsSnapshot(isolation: IsolationLevel): boolean {
+  return isolation === 'repeatable read' || isolation === 'serializable';
+}
+
+function noSuchSavepoint(name: string): Error {
+  return ereport(ERRCODE.S_E_INVALID_SPECIFICATION, `savepoint "${name}" does not exist`);
+}
