@@ -4,7 +4,7 @@
  */
 import type { Datum } from '@pgtroupe/common/datum';
 import { BOOLOID } from './typeoids.ts';
-import { CMD_SELECT, LIMIT_OPTION_DEFAULT, type CmdType, type CoercionForm } from './nodes.ts';
+import { LIMIT_OPTION_COUNT, type CmdType, type CoercionForm } from './nodes.ts';
 import type { BoolExpr, Const, Expr, FuncExpr, RelabelType, TargetEntry, Var } from './primnodes.ts';
 import type { Query, RangeTblEntry } from './parsenodes.ts';
 
@@ -89,7 +89,7 @@ export function makeQuery(commandType: CmdType): Query {
     sortClause: [],
     limitOffset: null,
     limitCount: null,
-    limitOption: commandType === CMD_SELECT ? LIMIT_OPTION_DEFAULT : 0,
+    limitOption: LIMIT_OPTION_COUNT,
     rowMarks: [],
     setOperations: null,
     constraintDeps: [],

@@ -1,0 +1,42 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { PgError } from '@pgtroupe/common/ereport';
+import { loadParser, rawParse } from './parser.ts';
+
+beforeAll(loadParser);
+
+function failure(text: string): PgError {
+  try {
+    rawParse(text);
+  } catch (error) {
+    if (error instanceof PgError) return error;
+    throw error;
+  }
+  throw new Error(`${text} parsed`);
+}
+
+describe('raw parser', () => {
+  it('splits a query string and says where each statement is', () => {
+    expect(rawParse("select 'é'; ;select 2").map((s) => [s.stmt.type, s.stmt_location, s.stmt_len])).toEqual([
+      ['SelectStmt', 0, 11],
+      ['SelectStmt', 14, 0],
+    ]);
+    expect(rawParse('')).toEqual([]);
+    expect(rawParse(' -- nothing\n;;')).toEqual([]);
+  });
+
+  it('names every node', () => {
+    const [stmt] = rawParse('select a, 0, count(*) over () from t x');
+    const select = stmt!.stmt;
+    expect(select.targetList[1].val).toEqual({ type: 'A_Const', ival: { type: '' }, location: 10 });
+    expect(select.targetList[2].val.over.type).toBe('WindowDef');
+    expect(select.fromClause[0].alias).toEqual({ type: 'Alias', aliasname: 'x' });
+  });
+
+  it('words syntax errors as PostgreSQL does, with the character position', () => {
+    const error = failure('select é é é');
+    expect([error.sqlstate, error.message, error.fields.position]).toEqual(['42601', 'syntax error at or near "é"', 12]);
+    expect(failure('select 1 +').message).toBe('syntax error at end of input');
+    expect(failure('select 1 +').fields.position).toBe(11);
+    expect(failure("select 'a").message).toBe('unterminated quoted string at or near "\'a"');
+  });
+});

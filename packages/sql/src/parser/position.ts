@@ -1,0 +1,29 @@
+/**
+ * Parse locations are byte offsets into the UTF-8 query text; what a client is told is a 1-based
+ * character index. Query texts are JavaScript strings here, so both need counting.
+ */
+
+/** 1-based character index for a byte offset; undefined when the offset is unknown (negative). */
+export function errorPosition(text: string, byteOffset: number): number | undefined {
+  if (byteOffset < 0) return undefined;
+  let bytes = 0;
+  let chars = 0;
+  for (let i = 0; i < text.length && bytes < byteOffset; chars++) {
+    const code = text.codePointAt(i) as number;
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    i += code > 0xffff ? 2 : 1;
+  }
+  return chars + 1;
+}
+
+/** Index into the JavaScript string for a byte offset. */
+export function stringIndex(text: string, byteOffset: number): number {
+  let bytes = 0;
+  let i = 0;
+  while (i < text.length && bytes < byteOffset) {
+    const code = text.codePointAt(i) as number;
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    i += code > 0xffff ? 2 : 1;
+  }
+  return i;
+}
