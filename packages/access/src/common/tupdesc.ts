@@ -1,6 +1,7 @@
 /**
  * TupleDesc: the shape of a row as storage needs it. Facts come from pg_attribute.
  */
+import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 
 export interface Attribute {
@@ -16,6 +17,10 @@ export interface Attribute {
   readonly dropped: boolean;
   readonly collation: Oid;
   readonly hasDefault: boolean;
+  /** The type beneath when `typid` is a domain: it decides how the value is represented. */
+  readonly baseTypid?: Oid;
+  /** Value of rows written before the column was added (attmissingval); absent is NULL. */
+  readonly missing?: Datum;
 }
 
 export interface TupleDesc {
