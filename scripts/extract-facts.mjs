@@ -19,14 +19,36 @@ if (!port) throw new Error('usage: extract-facts.mjs <port of a fresh PostgreSQL
 const folder = new URL('../packages/catalog/facts/', import.meta.url);
 
 function query(sql) {
-  return execFileSync(psql, ['-X', '-At', '-F', '\t', '-h', '127.0.0.1', '-p', port, '-U', 'postgres', '-d', 'template1', '-c', sql], {
-    encoding: 'utf8',
-    maxBuffer: 64 << 20,
-  });
+  return execFileSync(
+    psql,
+    [
+      '-X',
+      '-At',
+      '-F',
+      '\t',
+      '-h',
+      '127.0.0.1',
+      '-p',
+      port,
+      '-U',
+      'postgres',
+      '-d',
+      'template1',
+      '-c',
+      sql,
+    ],
+    {
+      encoding: 'utf8',
+      maxBuffer: 64 << 20,
+    },
+  );
 }
 
 function lines(sql) {
-  return query(sql).split('\n').filter((line) => line !== '').map((line) => line.split('\t'));
+  return query(sql)
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => line.split('\t'));
 }
 
 /** Collations imported from the operating system or ICU are not facts of PostgreSQL. */
@@ -55,20 +77,30 @@ const COLUMN = {
 const COMPRESSED = new Set(['pg_rewrite']);
 
 mkdirSync(folder, { recursive: true });
-for (const file of readdirSync(folder)) if (/\.tsv(\.gz)?$/.test(file)) rmSync(new URL(file, folder));
+for (const file of readdirSync(folder))
+  if (/\.tsv(\.gz)?$/.test(file)) rmSync(new URL(file, folder));
 
-const tables = lines(`select oid, relname, relnamespace::regnamespace from pg_class where relkind = 'r' order by relname`);
+const tables = lines(
+  `select oid, relname, relnamespace::regnamespace from pg_class where relkind = 'r' order by relname`,
+);
 for (const [oid, table, schema] of tables) {
-  const columns = lines(`select attname, atttypid::regtype from pg_attribute where attrelid = ${oid} and attnum > 0 order by attnum`);
-  const selected = columns.map(([name, type]) => COLUMN[name] ?? (type.startsWith('reg') ? `"${name}"::oid` : `"${name}"`));
+  const columns = lines(
+    `select attname, atttypid::regtype from pg_attribute where attrelid = ${oid} and attnum > 0 order by attnum`,
+  );
+  const selected = columns.map(
+    ([name, type]) => COLUMN[name] ?? (type.startsWith('reg') ? `"${name}"::oid` : `"${name}"`),
+  );
   const key = lines(
     `select attname from pg_index, unnest(indkey) with ordinality k(attnum, n), pg_attribute a
       where indrelid = ${oid} and indisprimary and attrelid = indrelid and a.attnum = k.attnum order by n`,
   ).flat();
   const order = key.length > 0 ? key.join(', ') : 'ctid';
-  const rows = query(`copy (select ${selected.join(', ')} from ${schema}.${table} where ${WHERE[table] ?? 'true'} order by ${order}) to stdout`);
+  const rows = query(
+    `copy (select ${selected.join(', ')} from ${schema}.${table} where ${WHERE[table] ?? 'true'} order by ${order}) to stdout`,
+  );
   const text = `${columns.map(([name]) => name).join('\t')}\n${rows}`;
-  if (COMPRESSED.has(table)) writeFileSync(new URL(`${table}.tsv.gz`, folder), gzipSync(text, { level: 9 }));
+  if (COMPRESSED.has(table))
+    writeFileSync(new URL(`${table}.tsv.gz`, folder), gzipSync(text, { level: 9 }));
   else writeFileSync(new URL(`${table}.tsv`, folder), text);
 }
 console.log(`${tables.length} catalogs written to ${folder.pathname}`);

@@ -13,9 +13,15 @@ const headers = `${source}/src/include/catalog`;
 const out = new URL('../packages/catalog/src/catalogs/', import.meta.url);
 
 function facts(name) {
-  const text = readFileSync(new URL(`../packages/catalog/facts/${name}.tsv`, import.meta.url), 'utf8');
-  const [head, ...rows] = text.trimEnd().split('\n').map((line) => line.split('\t'));
-  return rows.map((row) => Object.fromEntries(head.map((column, n) => [column, row[n]])));
+  const text = readFileSync(
+    new URL(`../packages/catalog/facts/${name}.tsv`, import.meta.url),
+    'utf8',
+  );
+  const [head, ...rows] = text
+    .trimEnd()
+    .split('\n')
+    .map(line => line.split('\t'));
+  return rows.map(row => Object.fromEntries(head.map((column, n) => [column, row[n]])));
 }
 
 function groupBy(rows, key) {
@@ -25,37 +31,90 @@ function groupBy(rows, key) {
 }
 
 const classes = facts('pg_class');
-const byOid = new Map(classes.map((c) => [c.oid, c]));
-const attributes = groupBy(facts('pg_attribute').filter((a) => Number(a.attnum) > 0), 'attrelid');
+const byOid = new Map(classes.map(c => [c.oid, c]));
+const attributes = groupBy(
+  facts('pg_attribute').filter(a => Number(a.attnum) > 0),
+  'attrelid',
+);
 const types = facts('pg_type');
-const typeName = new Map(types.map((t) => [t.oid, t.typname]));
+const typeName = new Map(types.map(t => [t.oid, t.typname]));
 const indexes = groupBy(facts('pg_index'), 'indrelid');
 
-const camel = (name) => name.replace(/_(.)/g, (_, c) => c.toUpperCase());
+const camel = name => name.replace(/_(.)/g, (_, c) => c.toUpperCase());
 
 const TS = {
-  bool: 'boolean', bytea: 'Uint8Array', char: 'string', name: 'string', int8: 'number', int2: 'number', int2vector: 'readonly number[]',
-  int4: 'number', regproc: 'Oid', text: 'string', oid: 'Oid', xid: 'TransactionId', oidvector: 'readonly Oid[]', pg_node_tree: 'string',
-  float4: 'number', _char: 'readonly string[]', _int2: 'readonly number[]', _text: 'readonly string[]', _float4: 'readonly number[]',
-  _oid: 'readonly Oid[]', _aclitem: 'readonly AclItem[]', timestamptz: 'number', anyarray: 'Uint8Array', pg_lsn: 'number',
-  pg_ndistinct: 'Uint8Array', pg_dependencies: 'Uint8Array', pg_mcv_list: 'Uint8Array', _pg_statistic: 'Uint8Array',
+  bool: 'boolean',
+  bytea: 'Uint8Array',
+  char: 'string',
+  name: 'string',
+  int8: 'number',
+  int2: 'number',
+  int2vector: 'readonly number[]',
+  int4: 'number',
+  regproc: 'Oid',
+  text: 'string',
+  oid: 'Oid',
+  xid: 'TransactionId',
+  oidvector: 'readonly Oid[]',
+  pg_node_tree: 'string',
+  float4: 'number',
+  _char: 'readonly string[]',
+  _int2: 'readonly number[]',
+  _text: 'readonly string[]',
+  _float4: 'readonly number[]',
+  _oid: 'readonly Oid[]',
+  _aclitem: 'readonly AclItem[]',
+  timestamptz: 'number',
+  anyarray: 'Uint8Array',
+  pg_lsn: 'number',
+  pg_ndistinct: 'Uint8Array',
+  pg_dependencies: 'Uint8Array',
+  pg_mcv_list: 'Uint8Array',
+  _pg_statistic: 'Uint8Array',
 };
 
 mkdirSync(out, { recursive: true });
 for (const file of readdirSync(out)) rmSync(new URL(file, out));
 
 const all = [];
-for (const c of classes.filter((row) => row.relkind === 'r' && row.relnamespace === '11').sort((a, b) => (a.relname < b.relname ? -1 : 1))) {
+for (const c of classes
+  .filter(row => row.relkind === 'r' && row.relnamespace === '11')
+  .sort((a, b) => (a.relname < b.relname ? -1 : 1))) {
   const header = readFileSync(`${headers}/${c.relname}.h`, 'utf8');
   const relationId = /CATALOG\(\w+,\s*\d+,\s*(\w+)\)/.exec(header)[1];
-  const indexName = new Map([...header.matchAll(/DECLARE_(?:UNIQUE_)?INDEX(?:_PKEY)?\(\w+,\s*(\d+),\s*(\w+),/g)].map((m) => [m[1], m[2]]));
-  const codes = [...header.matchAll(/^#define\s+([A-Z][A-Z0-9_]+)\s+('(?:[^'\\]|\\.)'|-?\d+|0x[0-9a-fA-F]+|\(1 << \d+\))\s*(?:\/\*[^\n]*)?$/gm)].map((m) => [m[1], m[2]]);
-  const columns = attributes.get(c.oid).map((a) => ({ name: a.attname, type: typeName.get(a.atttypid), nullable: a.attnotnull === 'f' }));
-  const rows = (indexes.get(c.oid) ?? []).map((i) => ({ ...i, name: byOid.get(i.indexrelid).relname, id: indexName.get(i.indexrelid) }));
-  const toast = c.reltoastrelid === '0' ? undefined : [c.reltoastrelid, indexes.get(c.reltoastrelid)[0].indexrelid];
-  const used = ['AclItem', 'CatalogRow', 'Oid', 'TransactionId'].filter((t) => t === 'CatalogRow' || t === 'Oid' || columns.some((col) => TS[col.type].includes(t)));
-  const nodeTrees = columns.filter((col) => !(col.type in TS));
-  if (nodeTrees.length > 0) throw new Error(`${c.relname}: no mapping for ${nodeTrees.map((n) => n.type).join(', ')}`);
+  const indexName = new Map(
+    [...header.matchAll(/DECLARE_(?:UNIQUE_)?INDEX(?:_PKEY)?\(\w+,\s*(\d+),\s*(\w+),/g)].map(m => [
+      m[1],
+      m[2],
+    ]),
+  );
+  const codes = [
+    ...header.matchAll(
+      /^#define\s+([A-Z][A-Z0-9_]+)\s+('(?:[^'\\]|\\.)'|-?\d+|0x[0-9a-fA-F]+|\(1 << \d+\))\s*(?:\/\*[^\n]*)?$/gm,
+    ),
+  ].map(m => [m[1], m[2]]);
+  const columns = attributes
+    .get(c.oid)
+    .map(a => ({
+      name: a.attname,
+      type: typeName.get(a.atttypid),
+      nullable: a.attnotnull === 'f',
+    }));
+  const rows = (indexes.get(c.oid) ?? []).map(i => ({
+    ...i,
+    name: byOid.get(i.indexrelid).relname,
+    id: indexName.get(i.indexrelid),
+  }));
+  const toast =
+    c.reltoastrelid === '0'
+      ? undefined
+      : [c.reltoastrelid, indexes.get(c.reltoastrelid)[0].indexrelid];
+  const used = ['AclItem', 'CatalogRow', 'Oid', 'TransactionId'].filter(
+    t => t === 'CatalogRow' || t === 'Oid' || columns.some(col => TS[col.type].includes(t)),
+  );
+  const nodeTrees = columns.filter(col => !(col.type in TS));
+  if (nodeTrees.length > 0)
+    throw new Error(`${c.relname}: no mapping for ${nodeTrees.map(n => n.type).join(', ')}`);
   all.push(c.relname);
 
   const text = `/**
@@ -66,17 +125,17 @@ import { defineCatalog } from '../catalog.ts';
 import type { ${used.join(', ')} } from '../catalog.ts';
 
 export const ${relationId} = ${c.oid} as Oid;
-${rows.map((i) => `export const ${i.id} = ${i.indexrelid} as Oid;\n`).join('')}
+${rows.map(i => `export const ${i.id} = ${i.indexrelid} as Oid;\n`).join('')}
 export interface Form_${c.relname} extends CatalogRow {
-${columns.map((col) => `  readonly ${col.name}: ${TS[col.type]}${col.nullable ? ' | null' : ''};\n`).join('')}}
+${columns.map(col => `  readonly ${col.name}: ${TS[col.type]}${col.nullable ? ' | null' : ''};\n`).join('')}}
 
 export const ${camel(c.relname)} = defineCatalog<Form_${c.relname}>({
   oid: ${relationId},
   name: '${c.relname}',
 ${c.relisshared === 't' ? '  shared: true,\n' : ''}${toast ? `  toast: [${toast.join(', ')}],\n` : ''}  columns: {
-${columns.map((col) => `    ${col.name}: '${col.type}${col.nullable ? '?' : ''}',\n`).join('')}  },
+${columns.map(col => `    ${col.name}: '${col.type}${col.nullable ? '?' : ''}',\n`).join('')}  },
   indexes: [
-${rows.map((i) => `    { oid: ${i.id}, name: '${i.name}', unique: ${i.indisunique === 't'}, primary: ${i.indisprimary === 't'}, keys: [${i.indkey.split(' ').join(', ')}] },\n`).join('')}  ],
+${rows.map(i => `    { oid: ${i.id}, name: '${i.name}', unique: ${i.indisunique === 't'}, primary: ${i.indisprimary === 't'}, keys: [${i.indkey.split(' ').join(', ')}] },\n`).join('')}  ],
 });
 ${codes.length > 0 ? '\n' : ''}${codes.map(([name, value]) => `export const ${name} = ${value === "'\\0'" ? "''" : value.replace(/^\((.*)\)$/, '$1')};\n`).join('')}`;
   writeFileSync(new URL(`${c.relname}.ts`, out), text);
@@ -89,14 +148,16 @@ writeFileSync(
  * Generated by scripts/generate-catalogs.mjs; not edited by hand.
  */
 import type { Catalog } from '../catalog.ts';
-${all.map((name) => `import { ${camel(name)} } from './${name}.ts';\n`).join('')}
+${all.map(name => `import { ${camel(name)} } from './${name}.ts';\n`).join('')}
 export const ALL_CATALOGS: readonly Catalog[] = [
-${all.map((name) => `  ${camel(name)},\n`).join('')}];
+${all.map(name => `  ${camel(name)},\n`).join('')}];
 `,
 );
 
-const symbol = (name) => (name.startsWith('_') ? `${name.slice(1)}array` : name).toUpperCase();
-const builtin = types.filter((t) => Number(t.oid) < 10000).sort((a, b) => Number(a.oid) - Number(b.oid));
+const symbol = name => (name.startsWith('_') ? `${name.slice(1)}array` : name).toUpperCase();
+const builtin = types
+  .filter(t => Number(t.oid) < 10000)
+  .sort((a, b) => Number(a.oid) - Number(b.oid));
 writeFileSync(
   new URL('pg_type_d.ts', out),
   `/**
@@ -105,6 +166,6 @@ writeFileSync(
  */
 import type { Oid } from '../catalog.ts';
 
-${builtin.map((t) => `export const ${symbol(t.typname)}OID = ${t.oid} as Oid;\n`).join('')}`,
+${builtin.map(t => `export const ${symbol(t.typname)}OID = ${t.oid} as Oid;\n`).join('')}`,
 );
 console.log(`${all.length} catalogs, ${builtin.length} type OIDs`);

@@ -55,7 +55,8 @@ export function decodeAcl(bytes: Uint8Array): AclItem[] {
 export function parseAclItem(text: string, roleOid: (name: string) => Oid): AclItem {
   const match = /^("(?:[^"]|"")*"|[^=]*)=([a-zA-Z*]*)\/("(?:[^"]|"")*"|.+)$/.exec(text);
   assert(match !== null, `malformed aclitem ${text}`);
-  const unquote = (name: string) => (name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name);
+  const unquote = (name: string) =>
+    name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
   let privs = 0;
   let last = 0;
   for (const letter of match[2]!) {
@@ -63,5 +64,9 @@ export function parseAclItem(text: string, roleOid: (name: string) => Oid): AclI
     else privs |= last = 1 << PRIVILEGE_LETTERS.indexOf(letter);
   }
   const grantee = unquote(match[1]!);
-  return { grantee: grantee === '' ? (0 as Oid) : roleOid(grantee), grantor: roleOid(unquote(match[3]!)), privs: privs >>> 0 };
+  return {
+    grantee: grantee === '' ? (0 as Oid) : roleOid(grantee),
+    grantor: roleOid(unquote(match[3]!)),
+    privs: privs >>> 0,
+  };
 }

@@ -19,33 +19,73 @@ interface ElementType<T> {
   read(bytes: Uint8Array, view: DataView, at: number): T;
 }
 
-function fixed(typid: number, size: number, get: (v: DataView, at: number) => number, set: (v: DataView, at: number, n: number) => void): ElementType<number> {
+function fixed(
+  typid: number,
+  size: number,
+  get: (v: DataView, at: number) => number,
+  set: (v: DataView, at: number, n: number) => void,
+): ElementType<number> {
   return {
-    typid, size,
+    typid,
+    size,
     write: (_bytes, view, at, value) => (set(view, at, value), at + size),
     read: (_bytes, view, at) => get(view, at),
   };
 }
 
-export const INT2_ELEMENT = fixed(21, 2, (v, at) => v.getInt16(at, true), (v, at, n) => v.setInt16(at, n, true));
-export const INT4_ELEMENT = fixed(23, 4, (v, at) => v.getInt32(at, true), (v, at, n) => v.setInt32(at, n, true));
-export const OID_ELEMENT = fixed(26, 4, (v, at) => v.getUint32(at, true), (v, at, n) => v.setUint32(at, n, true));
-export const FLOAT4_ELEMENT = fixed(700, 4, (v, at) => v.getFloat32(at, true), (v, at, n) => v.setFloat32(at, n, true));
+export const INT2_ELEMENT = fixed(
+  21,
+  2,
+  (v, at) => v.getInt16(at, true),
+  (v, at, n) => v.setInt16(at, n, true),
+);
+export const INT4_ELEMENT = fixed(
+  23,
+  4,
+  (v, at) => v.getInt32(at, true),
+  (v, at, n) => v.setInt32(at, n, true),
+);
+export const OID_ELEMENT = fixed(
+  26,
+  4,
+  (v, at) => v.getUint32(at, true),
+  (v, at, n) => v.setUint32(at, n, true),
+);
+export const FLOAT4_ELEMENT = fixed(
+  700,
+  4,
+  (v, at) => v.getFloat32(at, true),
+  (v, at, n) => v.setFloat32(at, n, true),
+);
 export const CHAR_ELEMENT: ElementType<string> = {
-  typid: 18, size: 1,
-  write: (bytes, _view, at, value) => ((bytes[at] = value === '' ? 0 : value.charCodeAt(0)), at + 1),
+  typid: 18,
+  size: 1,
+  write: (bytes, _view, at, value) => (
+    (bytes[at] = value === '' ? 0 : value.charCodeAt(0)), at + 1
+  ),
   read: (bytes, _view, at) => (bytes[at] === 0 ? '' : String.fromCharCode(bytes[at]!)),
 };
 
-export function encodeArray<T>(element: ElementType<T>, values: readonly T[], lowerBound: 0 | 1): Uint8Array {
-  const bytes = new Uint8Array(values.length === 0 && lowerBound === 1 ? 12 : HEADER + element.size * values.length);
+export function encodeArray<T>(
+  element: ElementType<T>,
+  values: readonly T[],
+  lowerBound: 0 | 1,
+): Uint8Array {
+  const bytes = new Uint8Array(
+    values.length === 0 && lowerBound === 1 ? 12 : HEADER + element.size * values.length,
+  );
   const view = writeHeader(bytes, element.typid, values.length, lowerBound);
   let at = HEADER;
   for (const value of values) at = element.write(bytes, view, at, value);
   return bytes;
 }
 
-function writeHeader(bytes: Uint8Array, typid: number, length: number, lowerBound: 0 | 1): DataView {
+function writeHeader(
+  bytes: Uint8Array,
+  typid: number,
+  length: number,
+  lowerBound: 0 | 1,
+): DataView {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   view.setUint32(8, typid, true);
   if (bytes.length < HEADER) return view;
@@ -59,20 +99,24 @@ export function decodeArray<T>(element: ElementType<T>, bytes: Uint8Array): T[] 
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const length = arrayLength(view);
   const values: T[] = new Array<T>(length);
-  for (let i = 0, at = HEADER; i < length; i++, at += element.size) values[i] = element.read(bytes, view, at);
+  for (let i = 0, at = HEADER; i < length; i++, at += element.size)
+    values[i] = element.read(bytes, view, at);
   return values;
 }
 
 function arrayLength(view: DataView): number {
   const ndim = view.getInt32(0, true);
   if (ndim === 0) return 0;
-  assert(ndim === 1 && view.getInt32(4, true) === 0, 'array in a catalog is one-dimensional without nulls');
+  assert(
+    ndim === 1 && view.getInt32(4, true) === 0,
+    'array in a catalog is one-dimensional without nulls',
+  );
   return view.getInt32(12, true);
 }
 
 /** text[]: elements always have 4-byte headers, and start int-aligned. */
 export function encodeTextArray(values: readonly string[]): Uint8Array {
-  const texts = values.map((v) => Buffer.from(v, 'utf8'));
+  const texts = values.map(v => Buffer.from(v, 'utf8'));
   const size = texts.reduce((sum, t) => sum + ((4 + t.length + 3) & ~3), 0);
   const bytes = new Uint8Array(values.length === 0 ? 12 : HEADER + size);
   const view = writeHeader(bytes, 25, values.length, 1);

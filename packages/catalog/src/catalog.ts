@@ -65,7 +65,15 @@ const COLUMN_TYPES = {
 export type ColumnType = keyof typeof COLUMN_TYPES;
 
 export const C_COLLATION_OID = 950 as Oid;
-const COLLATABLE: ReadonlySet<ColumnType> = new Set<ColumnType>(['name', 'text', 'pg_node_tree', '_text', 'pg_ndistinct', 'pg_dependencies', 'pg_mcv_list']);
+const COLLATABLE: ReadonlySet<ColumnType> = new Set<ColumnType>([
+  'name',
+  'text',
+  'pg_node_tree',
+  '_text',
+  'pg_ndistinct',
+  'pg_dependencies',
+  'pg_mcv_list',
+]);
 
 export interface CatalogColumn extends Attribute {
   readonly type: ColumnType;
@@ -114,8 +122,18 @@ export function defineCatalog<Row extends CatalogRow>(facts: CatalogFacts): Cata
     const type = (nullable ? declared.slice(0, -1) : declared) as ColumnType;
     const [typid, len, byval, align, storage] = COLUMN_TYPES[type];
     return {
-      name, type, attnum: n + 1, typid: typid as Oid, typmod: -1, len, byval, align, storage,
-      notNull: !nullable, dropped: false, hasDefault: false,
+      name,
+      type,
+      attnum: n + 1,
+      typid: typid as Oid,
+      typmod: -1,
+      len,
+      byval,
+      align,
+      storage,
+      notNull: !nullable,
+      dropped: false,
+      hasDefault: false,
       collation: COLLATABLE.has(type) ? C_COLLATION_OID : (0 as Oid),
     };
   });
@@ -128,7 +146,7 @@ export function defineCatalog<Row extends CatalogRow>(facts: CatalogFacts): Cata
     columns,
     tupdesc: { attrs: columns },
     indexes: facts.indexes,
-    anum: Object.fromEntries(columns.map((c) => [c.name, c.attnum])) as Catalog<Row>['anum'],
+    anum: Object.fromEntries(columns.map(c => [c.name, c.attnum])) as Catalog<Row>['anum'],
   };
 }
 

@@ -9,12 +9,32 @@ import { factDatums, factRows, readFacts } from './facts.ts';
 import { decodeRow, encodeRow } from './rowcodec.ts';
 
 test('the schema in code is the schema that pg_attribute describes', () => {
-  const attributes = factRows(pgAttribute).filter((a) => a.attnum > 0);
+  const attributes = factRows(pgAttribute).filter(a => a.attnum > 0);
   for (const catalog of ALL_CATALOGS) {
-    const described = attributes.filter((a) => a.attrelid === catalog.oid);
-    expect(readFacts(catalog.name).columns).toEqual(catalog.columns.map((c) => c.name));
-    expect(described.map((a) => [a.attname, a.atttypid, a.attlen, a.attbyval, a.attalign, a.attstorage, a.attnotnull, a.attcollation])).toEqual(
-      catalog.columns.map((c) => [c.name, c.typid, c.len, c.byval, c.align, c.storage, c.notNull, c.collation]),
+    const described = attributes.filter(a => a.attrelid === catalog.oid);
+    expect(readFacts(catalog.name).columns).toEqual(catalog.columns.map(c => c.name));
+    expect(
+      described.map(a => [
+        a.attname,
+        a.atttypid,
+        a.attlen,
+        a.attbyval,
+        a.attalign,
+        a.attstorage,
+        a.attnotnull,
+        a.attcollation,
+      ]),
+    ).toEqual(
+      catalog.columns.map(c => [
+        c.name,
+        c.typid,
+        c.len,
+        c.byval,
+        c.align,
+        c.storage,
+        c.notNull,
+        c.collation,
+      ]),
     );
   }
 });
@@ -22,9 +42,11 @@ test('the schema in code is the schema that pg_attribute describes', () => {
 test('indexes in code are those of pg_index', () => {
   const indexes = factRows(pgIndex);
   for (const catalog of ALL_CATALOGS) {
-    expect(indexes.filter((i) => i.indrelid === catalog.oid).map((i) => [i.indexrelid, i.indkey, i.indisunique])).toEqual(
-      catalog.indexes.map((i) => [i.oid, i.keys, i.unique]),
-    );
+    expect(
+      indexes
+        .filter(i => i.indrelid === catalog.oid)
+        .map(i => [i.indexrelid, i.indkey, i.indisunique]),
+    ).toEqual(catalog.indexes.map(i => [i.oid, i.keys, i.unique]));
   }
 });
 
@@ -33,9 +55,9 @@ test('every fact survives Datum, row and Datum again', () => {
   for (const catalog of ALL_CATALOGS) {
     for (const values of factDatums(catalog)) {
       const again = encodeRow(catalog, decodeRow(catalog, values));
-      expect(again.map((d) => (d instanceof Uint8Array ? Buffer.from(d).toString('hex') : d))).toEqual(
-        values.map((d) => (d instanceof Uint8Array ? Buffer.from(d).toString('hex') : d)),
-      );
+      expect(
+        again.map(d => (d instanceof Uint8Array ? Buffer.from(d).toString('hex') : d)),
+      ).toEqual(values.map(d => (d instanceof Uint8Array ? Buffer.from(d).toString('hex') : d)));
       rows++;
     }
   }
@@ -43,10 +65,15 @@ test('every fact survives Datum, row and Datum again', () => {
 });
 
 test('rows read as PostgreSQL shows them', () => {
-  expect(factRows(pgClass).find((c) => c.oid === 1259)).toMatchObject({ relname: 'pg_class', relkind: 'r', relfilenode: 0, relnatts: 33 });
-  expect(factRows(pgDatabase).find((d) => d.oid === 1)!.datacl).toEqual([
+  expect(factRows(pgClass).find(c => c.oid === 1259)).toMatchObject({
+    relname: 'pg_class',
+    relkind: 'r',
+    relfilenode: 0,
+    relnatts: 33,
+  });
+  expect(factRows(pgDatabase).find(d => d.oid === 1)!.datacl).toEqual([
     { grantee: 0, grantor: 10, privs: 1 << 11 },
     { grantee: 10, grantor: 10, privs: (1 << 9) | (1 << 10) | (1 << 11) },
   ]);
-  expect(factRows(pgRewrite).every((r) => r.ev_action.startsWith('({QUERY '))).toBe(true);
+  expect(factRows(pgRewrite).every(r => r.ev_action.startsWith('({QUERY '))).toBe(true);
 });

@@ -9,7 +9,14 @@ import { gunzipSync } from 'node:zlib';
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
-import { CHAR_ELEMENT, encodeArray, encodeTextArray, FLOAT4_ELEMENT, INT2_ELEMENT, OID_ELEMENT } from './arrays.ts';
+import {
+  CHAR_ELEMENT,
+  encodeArray,
+  encodeTextArray,
+  FLOAT4_ELEMENT,
+  INT2_ELEMENT,
+  OID_ELEMENT,
+} from './arrays.ts';
 import { encodeAcl, parseAclItem } from './acl.ts';
 import type { Catalog, CatalogRow } from './catalog.ts';
 import { decodeRow } from './rowcodec.ts';
@@ -26,15 +33,24 @@ export interface FactTable {
 
 export function readFacts(table: string): FactTable {
   const compressed = COMPRESSED.has(table);
-  const raw = readFileSync(new URL(`../facts/${table}.tsv${compressed ? '.gz' : ''}`, import.meta.url));
+  const raw = readFileSync(
+    new URL(`../facts/${table}.tsv${compressed ? '.gz' : ''}`, import.meta.url),
+  );
   const lines = (compressed ? gunzipSync(raw) : raw).toString('utf8').split('\n');
   lines.pop();
-  const [head, ...rows] = lines.map((line) => line.split('\t'));
+  const [head, ...rows] = lines.map(line => line.split('\t'));
   assert(head !== undefined, `facts of ${table} have a head line`);
-  return { columns: head, rows: rows.map((row) => row.map(unescape)) };
+  return { columns: head, rows: rows.map(row => row.map(unescape)) };
 }
 
-const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
+const ESCAPES: Readonly<Record<string, string>> = {
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  v: '\v',
+};
 
 function unescape(field: string): string | null {
   if (field === '\\N') return null;
@@ -44,7 +60,7 @@ function unescape(field: string): string | null {
 /** Elements of a one-dimensional array literal. */
 function arrayElements(literal: string): string[] {
   if (literal === '{}') return [];
-  return Array.from(literal.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,]+)/gs), (m) =>
+  return Array.from(literal.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,]+)/gs), m =>
     m[1] === undefined ? m[2]! : m[1].replace(/\\(.)/gs, '$1'),
   );
 }
@@ -57,7 +73,7 @@ function numbers(vector: string): number[] {
 let roles: ReadonlyMap<string, Oid> | undefined;
 
 function roleOid(name: string): Oid {
-  roles ??= new Map(readFacts('pg_authid').rows.map((row) => [row[1]!, Number(row[0]) as Oid]));
+  roles ??= new Map(readFacts('pg_authid').rows.map(row => [row[1]!, Number(row[0]) as Oid]));
   const oid = name === 'postgres' ? BOOTSTRAP_SUPERUSERID : roles.get(name);
   assert(oid !== undefined, `role ${name} in an access list`);
   return oid;
@@ -67,13 +83,22 @@ function roleOid(name: string): Oid {
 export function factDatum(type: string, text: string | null): Datum {
   if (text === null) return null;
   switch (type) {
-    case 'oid': case 'regproc': case 'xid': case 'int2': case 'int4': case 'int8': case 'float4':
+    case 'oid':
+    case 'regproc':
+    case 'xid':
+    case 'int2':
+    case 'int4':
+    case 'int8':
+    case 'float4':
       return Number(text);
     case 'bool':
       return text === 't';
     case 'char':
       return charCode(text);
-    case 'name': case 'text': case 'varchar': case 'pg_node_tree':
+    case 'name':
+    case 'text':
+    case 'varchar':
+    case 'pg_node_tree':
       return Buffer.from(text, 'utf8');
     case 'bytea':
       return Buffer.from(text.slice(2), 'hex');
@@ -92,7 +117,7 @@ export function factDatum(type: string, text: string | null): Datum {
     case '_text':
       return encodeTextArray(arrayElements(text));
     case '_aclitem':
-      return encodeAcl(arrayElements(text).map((item) => parseAclItem(item, roleOid)));
+      return encodeAcl(arrayElements(text).map(item => parseAclItem(item, roleOid)));
     default:
       throw new Error(`no fact has values of type ${type}`);
   }
@@ -101,17 +126,22 @@ export function factDatum(type: string, text: string | null): Datum {
 /** "char": one byte, written `\ooo` when it is not ASCII; empty is zero. */
 function charCode(text: string): number {
   if (text === '') return 0;
-  const code = text.length === 4 && text.startsWith('\\') ? Number.parseInt(text.slice(1), 8) : text.charCodeAt(0);
+  const code =
+    text.length === 4 && text.startsWith('\\')
+      ? Number.parseInt(text.slice(1), 8)
+      : text.charCodeAt(0);
   return (code << 24) >> 24;
 }
 
 /** The facts of one system catalog as Datums, in the order of its columns. */
 export function factDatums(catalog: Catalog): Datum[][] {
   const { columns } = catalog;
-  return readFacts(catalog.name).rows.map((row) => row.map((text, n) => factDatum(columns[n]!.type, text)));
+  return readFacts(catalog.name).rows.map(row =>
+    row.map((text, n) => factDatum(columns[n]!.type, text)),
+  );
 }
 
 /** The facts of one system catalog as decoded rows. */
 export function factRows<Row extends CatalogRow>(catalog: Catalog<Row>): Row[] {
-  return factDatums(catalog).map((values) => decodeRow(catalog, values));
+  return factDatums(catalog).map(values => decodeRow(catalog, values));
 }

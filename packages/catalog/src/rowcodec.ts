@@ -3,7 +3,16 @@
  * catalog.ts, Datum representations in common/datum.ts.
  */
 import type { Datum } from '@pgtroupe/common/datum';
-import { CHAR_ELEMENT, decodeArray, decodeTextArray, encodeArray, encodeTextArray, FLOAT4_ELEMENT, INT2_ELEMENT, OID_ELEMENT } from './arrays.ts';
+import {
+  CHAR_ELEMENT,
+  decodeArray,
+  decodeTextArray,
+  encodeArray,
+  encodeTextArray,
+  FLOAT4_ELEMENT,
+  INT2_ELEMENT,
+  OID_ELEMENT,
+} from './arrays.ts';
 import { decodeAcl, encodeAcl } from './acl.ts';
 import type { AclItem, Catalog, CatalogRow, ColumnType, ItemPointer } from './catalog.ts';
 
@@ -71,15 +80,20 @@ export function encodeField(type: ColumnType, value: unknown): Datum {
   }
 }
 
-export function decodeRow<Row extends CatalogRow>(catalog: Catalog<Row>, values: readonly Datum[], ctid?: ItemPointer): Row {
+export function decodeRow<Row extends CatalogRow>(
+  catalog: Catalog<Row>,
+  values: readonly Datum[],
+  ctid?: ItemPointer,
+): Row {
   const row: Record<string, unknown> = {};
   const { columns } = catalog;
-  for (let i = 0; i < columns.length; i++) row[columns[i]!.name] = decodeField(columns[i]!.type, values[i] ?? null);
+  for (let i = 0; i < columns.length; i++)
+    row[columns[i]!.name] = decodeField(columns[i]!.type, values[i] ?? null);
   if (ctid !== undefined) row['ctid'] = ctid;
   return row as unknown as Row;
 }
 
 export function encodeRow<Row extends CatalogRow>(catalog: Catalog<Row>, row: Row): Datum[] {
   const fields = row as unknown as Readonly<Record<string, unknown>>;
-  return catalog.columns.map((column) => encodeField(column.type, fields[column.name]));
+  return catalog.columns.map(column => encodeField(column.type, fields[column.name]));
 }

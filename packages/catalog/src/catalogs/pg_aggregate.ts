@@ -62,7 +62,13 @@ export const pgAggregate = defineCatalog<Form_pg_aggregate>({
     aggminitval: 'text?',
   },
   indexes: [
-    { oid: AggregateFnoidIndexId, name: 'pg_aggregate_fnoid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: AggregateFnoidIndexId,
+      name: 'pg_aggregate_fnoid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });
 

@@ -37,9 +37,27 @@ export const pgAmop = defineCatalog<Form_pg_amop>({
     amopsortfamily: 'oid',
   },
   indexes: [
-    { oid: AccessMethodStrategyIndexId, name: 'pg_amop_fam_strat_index', unique: true, primary: false, keys: [2, 3, 4, 5] },
-    { oid: AccessMethodOperatorIndexId, name: 'pg_amop_opr_fam_index', unique: true, primary: false, keys: [7, 6, 2] },
-    { oid: AccessMethodOperatorOidIndexId, name: 'pg_amop_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: AccessMethodStrategyIndexId,
+      name: 'pg_amop_fam_strat_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3, 4, 5],
+    },
+    {
+      oid: AccessMethodOperatorIndexId,
+      name: 'pg_amop_opr_fam_index',
+      unique: true,
+      primary: false,
+      keys: [7, 6, 2],
+    },
+    {
+      oid: AccessMethodOperatorOidIndexId,
+      name: 'pg_amop_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });
 

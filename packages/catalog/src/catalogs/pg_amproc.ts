@@ -30,7 +30,19 @@ export const pgAmproc = defineCatalog<Form_pg_amproc>({
     amproc: 'regproc',
   },
   indexes: [
-    { oid: AccessMethodProcedureIndexId, name: 'pg_amproc_fam_proc_index', unique: true, primary: false, keys: [2, 3, 4, 5] },
-    { oid: AccessMethodProcedureOidIndexId, name: 'pg_amproc_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: AccessMethodProcedureIndexId,
+      name: 'pg_amproc_fam_proc_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3, 4, 5],
+    },
+    {
+      oid: AccessMethodProcedureOidIndexId,
+      name: 'pg_amproc_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

@@ -27,7 +27,19 @@ export const pgAttrdef = defineCatalog<Form_pg_attrdef>({
     adbin: 'pg_node_tree',
   },
   indexes: [
-    { oid: AttrDefaultIndexId, name: 'pg_attrdef_adrelid_adnum_index', unique: true, primary: false, keys: [2, 3] },
-    { oid: AttrDefaultOidIndexId, name: 'pg_attrdef_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: AttrDefaultIndexId,
+      name: 'pg_attrdef_adrelid_adnum_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3],
+    },
+    {
+      oid: AttrDefaultOidIndexId,
+      name: 'pg_attrdef_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

@@ -70,8 +70,20 @@ export const pgAttribute = defineCatalog<Form_pg_attribute>({
     attmissingval: 'anyarray?',
   },
   indexes: [
-    { oid: AttributeRelidNameIndexId, name: 'pg_attribute_relid_attnam_index', unique: true, primary: false, keys: [1, 2] },
-    { oid: AttributeRelidNumIndexId, name: 'pg_attribute_relid_attnum_index', unique: true, primary: true, keys: [1, 6] },
+    {
+      oid: AttributeRelidNameIndexId,
+      name: 'pg_attribute_relid_attnam_index',
+      unique: true,
+      primary: false,
+      keys: [1, 2],
+    },
+    {
+      oid: AttributeRelidNumIndexId,
+      name: 'pg_attribute_relid_attnum_index',
+      unique: true,
+      primary: true,
+      keys: [1, 6],
+    },
   ],
 });
 

@@ -27,7 +27,19 @@ export const pgAuthMembers = defineCatalog<Form_pg_auth_members>({
     admin_option: 'bool',
   },
   indexes: [
-    { oid: AuthMemRoleMemIndexId, name: 'pg_auth_members_role_member_index', unique: true, primary: true, keys: [1, 2] },
-    { oid: AuthMemMemRoleIndexId, name: 'pg_auth_members_member_role_index', unique: true, primary: false, keys: [2, 1] },
+    {
+      oid: AuthMemRoleMemIndexId,
+      name: 'pg_auth_members_role_member_index',
+      unique: true,
+      primary: true,
+      keys: [1, 2],
+    },
+    {
+      oid: AuthMemMemRoleIndexId,
+      name: 'pg_auth_members_member_role_index',
+      unique: true,
+      primary: false,
+      keys: [2, 1],
+    },
   ],
 });

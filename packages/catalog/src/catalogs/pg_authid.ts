@@ -44,7 +44,13 @@ export const pgAuthid = defineCatalog<Form_pg_authid>({
     rolvaliduntil: 'timestamptz?',
   },
   indexes: [
-    { oid: AuthIdRolnameIndexId, name: 'pg_authid_rolname_index', unique: true, primary: false, keys: [2] },
+    {
+      oid: AuthIdRolnameIndexId,
+      name: 'pg_authid_rolname_index',
+      unique: true,
+      primary: false,
+      keys: [2],
+    },
     { oid: AuthIdOidIndexId, name: 'pg_authid_oid_index', unique: true, primary: true, keys: [1] },
   ],
 });

@@ -31,6 +31,12 @@ export const pgCast = defineCatalog<Form_pg_cast>({
   },
   indexes: [
     { oid: CastOidIndexId, name: 'pg_cast_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: CastSourceTargetIndexId, name: 'pg_cast_source_target_index', unique: true, primary: false, keys: [2, 3] },
+    {
+      oid: CastSourceTargetIndexId,
+      name: 'pg_cast_source_target_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3],
+    },
   ],
 });

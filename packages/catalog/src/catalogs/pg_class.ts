@@ -86,8 +86,20 @@ export const pgClass = defineCatalog<Form_pg_class>({
   },
   indexes: [
     { oid: ClassOidIndexId, name: 'pg_class_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: ClassNameNspIndexId, name: 'pg_class_relname_nsp_index', unique: true, primary: false, keys: [2, 3] },
-    { oid: ClassTblspcRelfilenodeIndexId, name: 'pg_class_tblspc_relfilenode_index', unique: false, primary: false, keys: [9, 8] },
+    {
+      oid: ClassNameNspIndexId,
+      name: 'pg_class_relname_nsp_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3],
+    },
+    {
+      oid: ClassTblspcRelfilenodeIndexId,
+      name: 'pg_class_tblspc_relfilenode_index',
+      unique: false,
+      primary: false,
+      keys: [9, 8],
+    },
   ],
 });
 

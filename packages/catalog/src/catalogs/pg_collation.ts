@@ -41,8 +41,20 @@ export const pgCollation = defineCatalog<Form_pg_collation>({
     collversion: 'text?',
   },
   indexes: [
-    { oid: CollationOidIndexId, name: 'pg_collation_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: CollationNameEncNspIndexId, name: 'pg_collation_name_enc_nsp_index', unique: true, primary: false, keys: [2, 7, 3] },
+    {
+      oid: CollationOidIndexId,
+      name: 'pg_collation_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: CollationNameEncNspIndexId,
+      name: 'pg_collation_name_enc_nsp_index',
+      unique: true,
+      primary: false,
+      keys: [2, 7, 3],
+    },
   ],
 });
 

@@ -74,11 +74,41 @@ export const pgConstraint = defineCatalog<Form_pg_constraint>({
     conbin: 'pg_node_tree?',
   },
   indexes: [
-    { oid: ConstraintParentIndexId, name: 'pg_constraint_conparentid_index', unique: false, primary: false, keys: [11] },
-    { oid: ConstraintNameNspIndexId, name: 'pg_constraint_conname_nsp_index', unique: false, primary: false, keys: [2, 3] },
-    { oid: ConstraintRelidTypidNameIndexId, name: 'pg_constraint_conrelid_contypid_conname_index', unique: true, primary: false, keys: [8, 9, 2] },
-    { oid: ConstraintTypidIndexId, name: 'pg_constraint_contypid_index', unique: false, primary: false, keys: [9] },
-    { oid: ConstraintOidIndexId, name: 'pg_constraint_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: ConstraintParentIndexId,
+      name: 'pg_constraint_conparentid_index',
+      unique: false,
+      primary: false,
+      keys: [11],
+    },
+    {
+      oid: ConstraintNameNspIndexId,
+      name: 'pg_constraint_conname_nsp_index',
+      unique: false,
+      primary: false,
+      keys: [2, 3],
+    },
+    {
+      oid: ConstraintRelidTypidNameIndexId,
+      name: 'pg_constraint_conrelid_contypid_conname_index',
+      unique: true,
+      primary: false,
+      keys: [8, 9, 2],
+    },
+    {
+      oid: ConstraintTypidIndexId,
+      name: 'pg_constraint_contypid_index',
+      unique: false,
+      primary: false,
+      keys: [9],
+    },
+    {
+      oid: ConstraintOidIndexId,
+      name: 'pg_constraint_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });
 

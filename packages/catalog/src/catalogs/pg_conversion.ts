@@ -35,8 +35,26 @@ export const pgConversion = defineCatalog<Form_pg_conversion>({
     condefault: 'bool',
   },
   indexes: [
-    { oid: ConversionDefaultIndexId, name: 'pg_conversion_default_index', unique: true, primary: false, keys: [3, 5, 6, 1] },
-    { oid: ConversionNameNspIndexId, name: 'pg_conversion_name_nsp_index', unique: true, primary: false, keys: [2, 3] },
-    { oid: ConversionOidIndexId, name: 'pg_conversion_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: ConversionDefaultIndexId,
+      name: 'pg_conversion_default_index',
+      unique: true,
+      primary: false,
+      keys: [3, 5, 6, 1],
+    },
+    {
+      oid: ConversionNameNspIndexId,
+      name: 'pg_conversion_name_nsp_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3],
+    },
+    {
+      oid: ConversionOidIndexId,
+      name: 'pg_conversion_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

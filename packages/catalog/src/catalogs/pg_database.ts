@@ -52,8 +52,20 @@ export const pgDatabase = defineCatalog<Form_pg_database>({
     datacl: '_aclitem?',
   },
   indexes: [
-    { oid: DatabaseNameIndexId, name: 'pg_database_datname_index', unique: true, primary: false, keys: [2] },
-    { oid: DatabaseOidIndexId, name: 'pg_database_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: DatabaseNameIndexId,
+      name: 'pg_database_datname_index',
+      unique: true,
+      primary: false,
+      keys: [2],
+    },
+    {
+      oid: DatabaseOidIndexId,
+      name: 'pg_database_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });
 

@@ -25,6 +25,12 @@ export const pgDbRoleSetting = defineCatalog<Form_pg_db_role_setting>({
     setconfig: '_text?',
   },
   indexes: [
-    { oid: DbRoleSettingDatidRolidIndexId, name: 'pg_db_role_setting_databaseid_rol_index', unique: true, primary: true, keys: [1, 2] },
+    {
+      oid: DbRoleSettingDatidRolidIndexId,
+      name: 'pg_db_role_setting_databaseid_rol_index',
+      unique: true,
+      primary: true,
+      keys: [1, 2],
+    },
   ],
 });

@@ -29,8 +29,20 @@ export const pgDefaultAcl = defineCatalog<Form_pg_default_acl>({
     defaclacl: '_aclitem',
   },
   indexes: [
-    { oid: DefaultAclRoleNspObjIndexId, name: 'pg_default_acl_role_nsp_obj_index', unique: true, primary: false, keys: [2, 3, 4] },
-    { oid: DefaultAclOidIndexId, name: 'pg_default_acl_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: DefaultAclRoleNspObjIndexId,
+      name: 'pg_default_acl_role_nsp_obj_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3, 4],
+    },
+    {
+      oid: DefaultAclOidIndexId,
+      name: 'pg_default_acl_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });
 

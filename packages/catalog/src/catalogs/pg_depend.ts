@@ -32,7 +32,19 @@ export const pgDepend = defineCatalog<Form_pg_depend>({
     deptype: 'char',
   },
   indexes: [
-    { oid: DependDependerIndexId, name: 'pg_depend_depender_index', unique: false, primary: false, keys: [1, 2, 3] },
-    { oid: DependReferenceIndexId, name: 'pg_depend_reference_index', unique: false, primary: false, keys: [4, 5, 6] },
+    {
+      oid: DependDependerIndexId,
+      name: 'pg_depend_depender_index',
+      unique: false,
+      primary: false,
+      keys: [1, 2, 3],
+    },
+    {
+      oid: DependReferenceIndexId,
+      name: 'pg_depend_reference_index',
+      unique: false,
+      primary: false,
+      keys: [4, 5, 6],
+    },
   ],
 });

@@ -26,6 +26,12 @@ export const pgDescription = defineCatalog<Form_pg_description>({
     description: 'text',
   },
   indexes: [
-    { oid: DescriptionObjIndexId, name: 'pg_description_o_c_o_index', unique: true, primary: true, keys: [1, 2, 3] },
+    {
+      oid: DescriptionObjIndexId,
+      name: 'pg_description_o_c_o_index',
+      unique: true,
+      primary: true,
+      keys: [1, 2, 3],
+    },
   ],
 });

@@ -28,7 +28,19 @@ export const pgEnum = defineCatalog<Form_pg_enum>({
   },
   indexes: [
     { oid: EnumOidIndexId, name: 'pg_enum_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: EnumTypIdLabelIndexId, name: 'pg_enum_typid_label_index', unique: true, primary: false, keys: [2, 4] },
-    { oid: EnumTypIdSortOrderIndexId, name: 'pg_enum_typid_sortorder_index', unique: true, primary: false, keys: [2, 3] },
+    {
+      oid: EnumTypIdLabelIndexId,
+      name: 'pg_enum_typid_label_index',
+      unique: true,
+      primary: false,
+      keys: [2, 4],
+    },
+    {
+      oid: EnumTypIdSortOrderIndexId,
+      name: 'pg_enum_typid_sortorder_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3],
+    },
   ],
 });

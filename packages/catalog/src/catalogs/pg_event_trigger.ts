@@ -33,7 +33,19 @@ export const pgEventTrigger = defineCatalog<Form_pg_event_trigger>({
     evttags: '_text?',
   },
   indexes: [
-    { oid: EventTriggerNameIndexId, name: 'pg_event_trigger_evtname_index', unique: true, primary: false, keys: [2] },
-    { oid: EventTriggerOidIndexId, name: 'pg_event_trigger_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: EventTriggerNameIndexId,
+      name: 'pg_event_trigger_evtname_index',
+      unique: true,
+      primary: false,
+      keys: [2],
+    },
+    {
+      oid: EventTriggerOidIndexId,
+      name: 'pg_event_trigger_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

@@ -35,7 +35,19 @@ export const pgExtension = defineCatalog<Form_pg_extension>({
     extcondition: '_text?',
   },
   indexes: [
-    { oid: ExtensionOidIndexId, name: 'pg_extension_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: ExtensionNameIndexId, name: 'pg_extension_name_index', unique: true, primary: false, keys: [2] },
+    {
+      oid: ExtensionOidIndexId,
+      name: 'pg_extension_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: ExtensionNameIndexId,
+      name: 'pg_extension_name_index',
+      unique: true,
+      primary: false,
+      keys: [2],
+    },
   ],
 });

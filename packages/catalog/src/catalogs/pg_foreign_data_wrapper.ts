@@ -33,7 +33,19 @@ export const pgForeignDataWrapper = defineCatalog<Form_pg_foreign_data_wrapper>(
     fdwoptions: '_text?',
   },
   indexes: [
-    { oid: ForeignDataWrapperOidIndexId, name: 'pg_foreign_data_wrapper_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: ForeignDataWrapperNameIndexId, name: 'pg_foreign_data_wrapper_name_index', unique: true, primary: false, keys: [2] },
+    {
+      oid: ForeignDataWrapperOidIndexId,
+      name: 'pg_foreign_data_wrapper_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: ForeignDataWrapperNameIndexId,
+      name: 'pg_foreign_data_wrapper_name_index',
+      unique: true,
+      primary: false,
+      keys: [2],
+    },
   ],
 });

@@ -35,7 +35,19 @@ export const pgForeignServer = defineCatalog<Form_pg_foreign_server>({
     srvoptions: '_text?',
   },
   indexes: [
-    { oid: ForeignServerOidIndexId, name: 'pg_foreign_server_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: ForeignServerNameIndexId, name: 'pg_foreign_server_name_index', unique: true, primary: false, keys: [2] },
+    {
+      oid: ForeignServerOidIndexId,
+      name: 'pg_foreign_server_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: ForeignServerNameIndexId,
+      name: 'pg_foreign_server_name_index',
+      unique: true,
+      primary: false,
+      keys: [2],
+    },
   ],
 });

@@ -24,6 +24,12 @@ export const pgForeignTable = defineCatalog<Form_pg_foreign_table>({
     ftoptions: '_text?',
   },
   indexes: [
-    { oid: ForeignTableRelidIndexId, name: 'pg_foreign_table_relid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: ForeignTableRelidIndexId,
+      name: 'pg_foreign_table_relid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

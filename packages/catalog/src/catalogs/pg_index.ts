@@ -60,8 +60,20 @@ export const pgIndex = defineCatalog<Form_pg_index>({
     indpred: 'pg_node_tree?',
   },
   indexes: [
-    { oid: IndexIndrelidIndexId, name: 'pg_index_indrelid_index', unique: false, primary: false, keys: [2] },
-    { oid: IndexRelidIndexId, name: 'pg_index_indexrelid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: IndexIndrelidIndexId,
+      name: 'pg_index_indrelid_index',
+      unique: false,
+      primary: false,
+      keys: [2],
+    },
+    {
+      oid: IndexRelidIndexId,
+      name: 'pg_index_indexrelid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });
 

@@ -26,7 +26,19 @@ export const pgInherits = defineCatalog<Form_pg_inherits>({
     inhdetachpending: 'bool',
   },
   indexes: [
-    { oid: InheritsParentIndexId, name: 'pg_inherits_parent_index', unique: false, primary: false, keys: [2] },
-    { oid: InheritsRelidSeqnoIndexId, name: 'pg_inherits_relid_seqno_index', unique: true, primary: true, keys: [1, 3] },
+    {
+      oid: InheritsParentIndexId,
+      name: 'pg_inherits_parent_index',
+      unique: false,
+      primary: false,
+      keys: [2],
+    },
+    {
+      oid: InheritsRelidSeqnoIndexId,
+      name: 'pg_inherits_relid_seqno_index',
+      unique: true,
+      primary: true,
+      keys: [1, 3],
+    },
   ],
 });

@@ -28,6 +28,12 @@ export const pgInitPrivs = defineCatalog<Form_pg_init_privs>({
     initprivs: '_aclitem',
   },
   indexes: [
-    { oid: InitPrivsObjIndexId, name: 'pg_init_privs_o_c_o_index', unique: true, primary: true, keys: [1, 2, 3] },
+    {
+      oid: InitPrivsObjIndexId,
+      name: 'pg_init_privs_o_c_o_index',
+      unique: true,
+      primary: true,
+      keys: [1, 2, 3],
+    },
   ],
 });

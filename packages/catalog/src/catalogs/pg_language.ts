@@ -37,7 +37,19 @@ export const pgLanguage = defineCatalog<Form_pg_language>({
     lanacl: '_aclitem?',
   },
   indexes: [
-    { oid: LanguageNameIndexId, name: 'pg_language_name_index', unique: true, primary: false, keys: [2] },
-    { oid: LanguageOidIndexId, name: 'pg_language_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: LanguageNameIndexId,
+      name: 'pg_language_name_index',
+      unique: true,
+      primary: false,
+      keys: [2],
+    },
+    {
+      oid: LanguageOidIndexId,
+      name: 'pg_language_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

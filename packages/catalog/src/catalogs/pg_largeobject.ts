@@ -23,6 +23,12 @@ export const pgLargeobject = defineCatalog<Form_pg_largeobject>({
     data: 'bytea',
   },
   indexes: [
-    { oid: LargeObjectLOidPNIndexId, name: 'pg_largeobject_loid_pn_index', unique: true, primary: true, keys: [1, 2] },
+    {
+      oid: LargeObjectLOidPNIndexId,
+      name: 'pg_largeobject_loid_pn_index',
+      unique: true,
+      primary: true,
+      keys: [1, 2],
+    },
   ],
 });

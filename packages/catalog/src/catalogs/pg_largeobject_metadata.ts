@@ -23,6 +23,12 @@ export const pgLargeobjectMetadata = defineCatalog<Form_pg_largeobject_metadata>
     lomacl: '_aclitem?',
   },
   indexes: [
-    { oid: LargeObjectMetadataOidIndexId, name: 'pg_largeobject_metadata_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: LargeObjectMetadataOidIndexId,
+      name: 'pg_largeobject_metadata_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

@@ -27,7 +27,19 @@ export const pgNamespace = defineCatalog<Form_pg_namespace>({
     nspacl: '_aclitem?',
   },
   indexes: [
-    { oid: NamespaceNameIndexId, name: 'pg_namespace_nspname_index', unique: true, primary: false, keys: [2] },
-    { oid: NamespaceOidIndexId, name: 'pg_namespace_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: NamespaceNameIndexId,
+      name: 'pg_namespace_nspname_index',
+      unique: true,
+      primary: false,
+      keys: [2],
+    },
+    {
+      oid: NamespaceOidIndexId,
+      name: 'pg_namespace_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

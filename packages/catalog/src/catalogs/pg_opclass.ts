@@ -36,7 +36,19 @@ export const pgOpclass = defineCatalog<Form_pg_opclass>({
     opckeytype: 'oid',
   },
   indexes: [
-    { oid: OpclassAmNameNspIndexId, name: 'pg_opclass_am_name_nsp_index', unique: true, primary: false, keys: [2, 3, 4] },
-    { oid: OpclassOidIndexId, name: 'pg_opclass_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: OpclassAmNameNspIndexId,
+      name: 'pg_opclass_am_name_nsp_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3, 4],
+    },
+    {
+      oid: OpclassOidIndexId,
+      name: 'pg_opclass_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

@@ -48,7 +48,19 @@ export const pgOperator = defineCatalog<Form_pg_operator>({
     oprjoin: 'regproc',
   },
   indexes: [
-    { oid: OperatorOidIndexId, name: 'pg_operator_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: OperatorNameNspIndexId, name: 'pg_operator_oprname_l_r_n_index', unique: true, primary: false, keys: [2, 8, 9, 3] },
+    {
+      oid: OperatorOidIndexId,
+      name: 'pg_operator_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: OperatorNameNspIndexId,
+      name: 'pg_operator_oprname_l_r_n_index',
+      unique: true,
+      primary: false,
+      keys: [2, 8, 9, 3],
+    },
   ],
 });

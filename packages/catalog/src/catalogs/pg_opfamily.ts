@@ -28,7 +28,19 @@ export const pgOpfamily = defineCatalog<Form_pg_opfamily>({
     opfowner: 'oid',
   },
   indexes: [
-    { oid: OpfamilyAmNameNspIndexId, name: 'pg_opfamily_am_name_nsp_index', unique: true, primary: false, keys: [2, 3, 4] },
-    { oid: OpfamilyOidIndexId, name: 'pg_opfamily_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: OpfamilyAmNameNspIndexId,
+      name: 'pg_opfamily_am_name_nsp_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3, 4],
+    },
+    {
+      oid: OpfamilyOidIndexId,
+      name: 'pg_opfamily_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

@@ -26,7 +26,19 @@ export const pgParameterAcl = defineCatalog<Form_pg_parameter_acl>({
     paracl: '_aclitem?',
   },
   indexes: [
-    { oid: ParameterAclParnameIndexId, name: 'pg_parameter_acl_parname_index', unique: true, primary: false, keys: [2] },
-    { oid: ParameterAclOidIndexId, name: 'pg_parameter_acl_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: ParameterAclParnameIndexId,
+      name: 'pg_parameter_acl_parname_index',
+      unique: true,
+      primary: false,
+      keys: [2],
+    },
+    {
+      oid: ParameterAclOidIndexId,
+      name: 'pg_parameter_acl_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

@@ -34,6 +34,12 @@ export const pgPartitionedTable = defineCatalog<Form_pg_partitioned_table>({
     partexprs: 'pg_node_tree?',
   },
   indexes: [
-    { oid: PartitionedRelidIndexId, name: 'pg_partitioned_table_partrelid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: PartitionedRelidIndexId,
+      name: 'pg_partitioned_table_partrelid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

@@ -36,6 +36,12 @@ export const pgPolicy = defineCatalog<Form_pg_policy>({
   },
   indexes: [
     { oid: PolicyOidIndexId, name: 'pg_policy_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: PolicyPolrelidPolnameIndexId, name: 'pg_policy_polrelid_polname_index', unique: true, primary: false, keys: [3, 2] },
+    {
+      oid: PolicyPolrelidPolnameIndexId,
+      name: 'pg_policy_polrelid_polname_index',
+      unique: true,
+      primary: false,
+      keys: [3, 2],
+    },
   ],
 });

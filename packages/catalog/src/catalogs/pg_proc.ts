@@ -80,7 +80,13 @@ export const pgProc = defineCatalog<Form_pg_proc>({
   },
   indexes: [
     { oid: ProcedureOidIndexId, name: 'pg_proc_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: ProcedureNameArgsNspIndexId, name: 'pg_proc_proname_args_nsp_index', unique: true, primary: false, keys: [2, 20, 3] },
+    {
+      oid: ProcedureNameArgsNspIndexId,
+      name: 'pg_proc_proname_args_nsp_index',
+      unique: true,
+      primary: false,
+      keys: [2, 20, 3],
+    },
   ],
 });
 

@@ -36,7 +36,19 @@ export const pgPublication = defineCatalog<Form_pg_publication>({
     pubviaroot: 'bool',
   },
   indexes: [
-    { oid: PublicationObjectIndexId, name: 'pg_publication_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: PublicationNameIndexId, name: 'pg_publication_pubname_index', unique: true, primary: false, keys: [2] },
+    {
+      oid: PublicationObjectIndexId,
+      name: 'pg_publication_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: PublicationNameIndexId,
+      name: 'pg_publication_pubname_index',
+      unique: true,
+      primary: false,
+      keys: [2],
+    },
   ],
 });

@@ -24,7 +24,19 @@ export const pgPublicationNamespace = defineCatalog<Form_pg_publication_namespac
     pnnspid: 'oid',
   },
   indexes: [
-    { oid: PublicationNamespaceObjectIndexId, name: 'pg_publication_namespace_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: PublicationNamespacePnnspidPnpubidIndexId, name: 'pg_publication_namespace_pnnspid_pnpubid_index', unique: true, primary: false, keys: [3, 2] },
+    {
+      oid: PublicationNamespaceObjectIndexId,
+      name: 'pg_publication_namespace_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: PublicationNamespacePnnspidPnpubidIndexId,
+      name: 'pg_publication_namespace_pnnspid_pnpubid_index',
+      unique: true,
+      primary: false,
+      keys: [3, 2],
+    },
   ],
 });

@@ -30,8 +30,26 @@ export const pgPublicationRel = defineCatalog<Form_pg_publication_rel>({
     prattrs: 'int2vector?',
   },
   indexes: [
-    { oid: PublicationRelObjectIndexId, name: 'pg_publication_rel_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: PublicationRelPrrelidPrpubidIndexId, name: 'pg_publication_rel_prrelid_prpubid_index', unique: true, primary: false, keys: [3, 2] },
-    { oid: PublicationRelPrpubidIndexId, name: 'pg_publication_rel_prpubid_index', unique: false, primary: false, keys: [2] },
+    {
+      oid: PublicationRelObjectIndexId,
+      name: 'pg_publication_rel_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: PublicationRelPrrelidPrpubidIndexId,
+      name: 'pg_publication_rel_prrelid_prpubid_index',
+      unique: true,
+      primary: false,
+      keys: [3, 2],
+    },
+    {
+      oid: PublicationRelPrpubidIndexId,
+      name: 'pg_publication_rel_prpubid_index',
+      unique: false,
+      primary: false,
+      keys: [2],
+    },
   ],
 });

@@ -32,7 +32,19 @@ export const pgRange = defineCatalog<Form_pg_range>({
     rngsubdiff: 'regproc',
   },
   indexes: [
-    { oid: RangeMultirangeTypidIndexId, name: 'pg_range_rngmultitypid_index', unique: true, primary: false, keys: [3] },
-    { oid: RangeTypidIndexId, name: 'pg_range_rngtypid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: RangeMultirangeTypidIndexId,
+      name: 'pg_range_rngmultitypid_index',
+      unique: true,
+      primary: false,
+      keys: [3],
+    },
+    {
+      oid: RangeTypidIndexId,
+      name: 'pg_range_rngtypid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

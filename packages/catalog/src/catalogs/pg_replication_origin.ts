@@ -24,7 +24,19 @@ export const pgReplicationOrigin = defineCatalog<Form_pg_replication_origin>({
     roname: 'text',
   },
   indexes: [
-    { oid: ReplicationOriginIdentIndex, name: 'pg_replication_origin_roiident_index', unique: true, primary: true, keys: [1] },
-    { oid: ReplicationOriginNameIndex, name: 'pg_replication_origin_roname_index', unique: true, primary: false, keys: [2] },
+    {
+      oid: ReplicationOriginIdentIndex,
+      name: 'pg_replication_origin_roiident_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: ReplicationOriginNameIndex,
+      name: 'pg_replication_origin_roname_index',
+      unique: true,
+      primary: false,
+      keys: [2],
+    },
   ],
 });

@@ -35,7 +35,19 @@ export const pgRewrite = defineCatalog<Form_pg_rewrite>({
     ev_action: 'pg_node_tree',
   },
   indexes: [
-    { oid: RewriteOidIndexId, name: 'pg_rewrite_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: RewriteRelRulenameIndexId, name: 'pg_rewrite_rel_rulename_index', unique: true, primary: false, keys: [3, 2] },
+    {
+      oid: RewriteOidIndexId,
+      name: 'pg_rewrite_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: RewriteRelRulenameIndexId,
+      name: 'pg_rewrite_rel_rulename_index',
+      unique: true,
+      primary: false,
+      keys: [3, 2],
+    },
   ],
 });

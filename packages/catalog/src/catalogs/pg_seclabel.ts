@@ -28,6 +28,12 @@ export const pgSeclabel = defineCatalog<Form_pg_seclabel>({
     label: 'text',
   },
   indexes: [
-    { oid: SecLabelObjectIndexId, name: 'pg_seclabel_object_index', unique: true, primary: true, keys: [1, 2, 3, 4] },
+    {
+      oid: SecLabelObjectIndexId,
+      name: 'pg_seclabel_object_index',
+      unique: true,
+      primary: true,
+      keys: [1, 2, 3, 4],
+    },
   ],
 });

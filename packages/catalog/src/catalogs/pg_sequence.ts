@@ -33,6 +33,12 @@ export const pgSequence = defineCatalog<Form_pg_sequence>({
     seqcycle: 'bool',
   },
   indexes: [
-    { oid: SequenceRelidIndexId, name: 'pg_sequence_seqrelid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: SequenceRelidIndexId,
+      name: 'pg_sequence_seqrelid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

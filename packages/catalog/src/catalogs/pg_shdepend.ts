@@ -33,7 +33,19 @@ export const pgShdepend = defineCatalog<Form_pg_shdepend>({
     deptype: 'char',
   },
   indexes: [
-    { oid: SharedDependDependerIndexId, name: 'pg_shdepend_depender_index', unique: false, primary: false, keys: [1, 2, 3, 4] },
-    { oid: SharedDependReferenceIndexId, name: 'pg_shdepend_reference_index', unique: false, primary: false, keys: [5, 6] },
+    {
+      oid: SharedDependDependerIndexId,
+      name: 'pg_shdepend_depender_index',
+      unique: false,
+      primary: false,
+      keys: [1, 2, 3, 4],
+    },
+    {
+      oid: SharedDependReferenceIndexId,
+      name: 'pg_shdepend_reference_index',
+      unique: false,
+      primary: false,
+      keys: [5, 6],
+    },
   ],
 });

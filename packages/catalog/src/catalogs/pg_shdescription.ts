@@ -25,6 +25,12 @@ export const pgShdescription = defineCatalog<Form_pg_shdescription>({
     description: 'text',
   },
   indexes: [
-    { oid: SharedDescriptionObjIndexId, name: 'pg_shdescription_o_c_index', unique: true, primary: true, keys: [1, 2] },
+    {
+      oid: SharedDescriptionObjIndexId,
+      name: 'pg_shdescription_o_c_index',
+      unique: true,
+      primary: true,
+      keys: [1, 2],
+    },
   ],
 });

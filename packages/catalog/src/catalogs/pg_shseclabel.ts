@@ -27,6 +27,12 @@ export const pgShseclabel = defineCatalog<Form_pg_shseclabel>({
     label: 'text',
   },
   indexes: [
-    { oid: SharedSecLabelObjectIndexId, name: 'pg_shseclabel_object_index', unique: true, primary: true, keys: [1, 2, 3] },
+    {
+      oid: SharedSecLabelObjectIndexId,
+      name: 'pg_shseclabel_object_index',
+      unique: true,
+      primary: true,
+      keys: [1, 2, 3],
+    },
   ],
 });

@@ -80,7 +80,13 @@ export const pgStatistic = defineCatalog<Form_pg_statistic>({
     stavalues5: 'anyarray?',
   },
   indexes: [
-    { oid: StatisticRelidAttnumInhIndexId, name: 'pg_statistic_relid_att_inh_index', unique: true, primary: true, keys: [1, 2, 3] },
+    {
+      oid: StatisticRelidAttnumInhIndexId,
+      name: 'pg_statistic_relid_att_inh_index',
+      unique: true,
+      primary: true,
+      keys: [1, 2, 3],
+    },
   ],
 });
 

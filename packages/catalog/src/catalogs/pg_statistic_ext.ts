@@ -38,9 +38,27 @@ export const pgStatisticExt = defineCatalog<Form_pg_statistic_ext>({
     stxexprs: 'pg_node_tree?',
   },
   indexes: [
-    { oid: StatisticExtRelidIndexId, name: 'pg_statistic_ext_relid_index', unique: false, primary: false, keys: [2] },
-    { oid: StatisticExtOidIndexId, name: 'pg_statistic_ext_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: StatisticExtNameIndexId, name: 'pg_statistic_ext_name_index', unique: true, primary: false, keys: [3, 4] },
+    {
+      oid: StatisticExtRelidIndexId,
+      name: 'pg_statistic_ext_relid_index',
+      unique: false,
+      primary: false,
+      keys: [2],
+    },
+    {
+      oid: StatisticExtOidIndexId,
+      name: 'pg_statistic_ext_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: StatisticExtNameIndexId,
+      name: 'pg_statistic_ext_name_index',
+      unique: true,
+      primary: false,
+      keys: [3, 4],
+    },
   ],
 });
 

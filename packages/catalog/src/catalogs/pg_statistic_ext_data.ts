@@ -30,6 +30,12 @@ export const pgStatisticExtData = defineCatalog<Form_pg_statistic_ext_data>({
     stxdexpr: '_pg_statistic?',
   },
   indexes: [
-    { oid: StatisticExtDataStxoidInhIndexId, name: 'pg_statistic_ext_data_stxoid_inh_index', unique: true, primary: true, keys: [1, 2] },
+    {
+      oid: StatisticExtDataStxoidInhIndexId,
+      name: 'pg_statistic_ext_data_stxoid_inh_index',
+      unique: true,
+      primary: true,
+      keys: [1, 2],
+    },
   ],
 });

@@ -48,8 +48,20 @@ export const pgSubscription = defineCatalog<Form_pg_subscription>({
     subpublications: '_text',
   },
   indexes: [
-    { oid: SubscriptionObjectIndexId, name: 'pg_subscription_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: SubscriptionNameIndexId, name: 'pg_subscription_subname_index', unique: true, primary: false, keys: [2, 4] },
+    {
+      oid: SubscriptionObjectIndexId,
+      name: 'pg_subscription_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: SubscriptionNameIndexId,
+      name: 'pg_subscription_subname_index',
+      unique: true,
+      primary: false,
+      keys: [2, 4],
+    },
   ],
 });
 

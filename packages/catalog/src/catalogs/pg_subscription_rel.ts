@@ -25,7 +25,13 @@ export const pgSubscriptionRel = defineCatalog<Form_pg_subscription_rel>({
     srsublsn: 'pg_lsn?',
   },
   indexes: [
-    { oid: SubscriptionRelSrrelidSrsubidIndexId, name: 'pg_subscription_rel_srrelid_srsubid_index', unique: true, primary: true, keys: [2, 1] },
+    {
+      oid: SubscriptionRelSrrelidSrsubidIndexId,
+      name: 'pg_subscription_rel_srrelid_srsubid_index',
+      unique: true,
+      primary: true,
+      keys: [2, 1],
+    },
   ],
 });
 

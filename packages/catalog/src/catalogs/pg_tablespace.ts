@@ -30,7 +30,19 @@ export const pgTablespace = defineCatalog<Form_pg_tablespace>({
     spcoptions: '_text?',
   },
   indexes: [
-    { oid: TablespaceOidIndexId, name: 'pg_tablespace_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: TablespaceNameIndexId, name: 'pg_tablespace_spcname_index', unique: true, primary: false, keys: [2] },
+    {
+      oid: TablespaceOidIndexId,
+      name: 'pg_tablespace_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: TablespaceNameIndexId,
+      name: 'pg_tablespace_spcname_index',
+      unique: true,
+      primary: false,
+      keys: [2],
+    },
   ],
 });

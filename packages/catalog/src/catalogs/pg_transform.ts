@@ -28,7 +28,19 @@ export const pgTransform = defineCatalog<Form_pg_transform>({
     trftosql: 'regproc',
   },
   indexes: [
-    { oid: TransformOidIndexId, name: 'pg_transform_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: TransformTypeLangIndexId, name: 'pg_transform_type_lang_index', unique: true, primary: false, keys: [2, 3] },
+    {
+      oid: TransformOidIndexId,
+      name: 'pg_transform_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: TransformTypeLangIndexId,
+      name: 'pg_transform_type_lang_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3],
+    },
   ],
 });

@@ -58,9 +58,27 @@ export const pgTrigger = defineCatalog<Form_pg_trigger>({
     tgnewtable: 'name?',
   },
   indexes: [
-    { oid: TriggerConstraintIndexId, name: 'pg_trigger_tgconstraint_index', unique: false, primary: false, keys: [11] },
-    { oid: TriggerRelidNameIndexId, name: 'pg_trigger_tgrelid_tgname_index', unique: true, primary: false, keys: [2, 4] },
-    { oid: TriggerOidIndexId, name: 'pg_trigger_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: TriggerConstraintIndexId,
+      name: 'pg_trigger_tgconstraint_index',
+      unique: false,
+      primary: false,
+      keys: [11],
+    },
+    {
+      oid: TriggerRelidNameIndexId,
+      name: 'pg_trigger_tgrelid_tgname_index',
+      unique: true,
+      primary: false,
+      keys: [2, 4],
+    },
+    {
+      oid: TriggerOidIndexId,
+      name: 'pg_trigger_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });
 

@@ -28,7 +28,19 @@ export const pgTsConfig = defineCatalog<Form_pg_ts_config>({
     cfgparser: 'oid',
   },
   indexes: [
-    { oid: TSConfigNameNspIndexId, name: 'pg_ts_config_cfgname_index', unique: true, primary: false, keys: [2, 3] },
-    { oid: TSConfigOidIndexId, name: 'pg_ts_config_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: TSConfigNameNspIndexId,
+      name: 'pg_ts_config_cfgname_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3],
+    },
+    {
+      oid: TSConfigOidIndexId,
+      name: 'pg_ts_config_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

@@ -25,6 +25,12 @@ export const pgTsConfigMap = defineCatalog<Form_pg_ts_config_map>({
     mapdict: 'oid',
   },
   indexes: [
-    { oid: TSConfigMapIndexId, name: 'pg_ts_config_map_index', unique: true, primary: true, keys: [1, 2, 3] },
+    {
+      oid: TSConfigMapIndexId,
+      name: 'pg_ts_config_map_index',
+      unique: true,
+      primary: true,
+      keys: [1, 2, 3],
+    },
   ],
 });

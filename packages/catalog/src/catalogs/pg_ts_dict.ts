@@ -31,7 +31,19 @@ export const pgTsDict = defineCatalog<Form_pg_ts_dict>({
     dictinitoption: 'text?',
   },
   indexes: [
-    { oid: TSDictionaryNameNspIndexId, name: 'pg_ts_dict_dictname_index', unique: true, primary: false, keys: [2, 3] },
-    { oid: TSDictionaryOidIndexId, name: 'pg_ts_dict_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: TSDictionaryNameNspIndexId,
+      name: 'pg_ts_dict_dictname_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3],
+    },
+    {
+      oid: TSDictionaryOidIndexId,
+      name: 'pg_ts_dict_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

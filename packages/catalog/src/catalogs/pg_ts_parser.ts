@@ -34,7 +34,19 @@ export const pgTsParser = defineCatalog<Form_pg_ts_parser>({
     prslextype: 'regproc',
   },
   indexes: [
-    { oid: TSParserNameNspIndexId, name: 'pg_ts_parser_prsname_index', unique: true, primary: false, keys: [2, 3] },
-    { oid: TSParserOidIndexId, name: 'pg_ts_parser_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: TSParserNameNspIndexId,
+      name: 'pg_ts_parser_prsname_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3],
+    },
+    {
+      oid: TSParserOidIndexId,
+      name: 'pg_ts_parser_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

@@ -28,7 +28,19 @@ export const pgTsTemplate = defineCatalog<Form_pg_ts_template>({
     tmpllexize: 'regproc',
   },
   indexes: [
-    { oid: TSTemplateNameNspIndexId, name: 'pg_ts_template_tmplname_index', unique: true, primary: false, keys: [2, 3] },
-    { oid: TSTemplateOidIndexId, name: 'pg_ts_template_oid_index', unique: true, primary: true, keys: [1] },
+    {
+      oid: TSTemplateNameNspIndexId,
+      name: 'pg_ts_template_tmplname_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3],
+    },
+    {
+      oid: TSTemplateOidIndexId,
+      name: 'pg_ts_template_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
   ],
 });

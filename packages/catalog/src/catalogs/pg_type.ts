@@ -84,7 +84,13 @@ export const pgType = defineCatalog<Form_pg_type>({
   },
   indexes: [
     { oid: TypeOidIndexId, name: 'pg_type_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: TypeNameNspIndexId, name: 'pg_type_typname_nsp_index', unique: true, primary: false, keys: [2, 3] },
+    {
+      oid: TypeNameNspIndexId,
+      name: 'pg_type_typname_nsp_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3],
+    },
   ],
 });
 

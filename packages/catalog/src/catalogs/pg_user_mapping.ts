@@ -27,7 +27,19 @@ export const pgUserMapping = defineCatalog<Form_pg_user_mapping>({
     umoptions: '_text?',
   },
   indexes: [
-    { oid: UserMappingOidIndexId, name: 'pg_user_mapping_oid_index', unique: true, primary: true, keys: [1] },
-    { oid: UserMappingUserServerIndexId, name: 'pg_user_mapping_user_server_index', unique: true, primary: false, keys: [2, 3] },
+    {
+      oid: UserMappingOidIndexId,
+      name: 'pg_user_mapping_oid_index',
+      unique: true,
+      primary: true,
+      keys: [1],
+    },
+    {
+      oid: UserMappingUserServerIndexId,
+      name: 'pg_user_mapping_user_server_index',
+      unique: true,
+      primary: false,
+      keys: [2, 3],
+    },
   ],
 });

@@ -11,12 +11,30 @@ import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import {
-  checkPagePointers, copyItem, pageClearHasFreeLinePointers, pageGetItemId, pageGetLower, pageGetMaxOffsetNumber, pageGetSpecial,
-  pageGetUpper, pageSetHasFreeLinePointers, pageSetItemId, pageSetLower, pageSetUpper, SIZE_OF_PAGE_HEADER,
+  checkPagePointers,
+  copyItem,
+  pageClearHasFreeLinePointers,
+  pageGetItemId,
+  pageGetLower,
+  pageGetMaxOffsetNumber,
+  pageGetSpecial,
+  pageGetUpper,
+  pageSetHasFreeLinePointers,
+  pageSetItemId,
+  pageSetLower,
+  pageSetUpper,
+  SIZE_OF_PAGE_HEADER,
 } from './bufpage.ts';
 import type { PageMemory } from './bufpage.ts';
 import {
-  itemIdGetFlags, itemIdGetLength, itemIdGetOffset, itemIdHasStorage, itemIdIsUsed, LP_UNUSED, makeItemId, SIZEOF_ITEM_ID,
+  itemIdGetFlags,
+  itemIdGetLength,
+  itemIdGetOffset,
+  itemIdHasStorage,
+  itemIdIsUsed,
+  LP_UNUSED,
+  makeItemId,
+  SIZEOF_ITEM_ID,
 } from './itemid.ts';
 
 /** Copy of the page's items while they move. The functions here are synchronous, so one will do. */
@@ -49,14 +67,25 @@ function compactify(mem: PageMemory, page: number): void {
 function checkItem(mem: PageMemory, page: number, id: number): void {
   const offset = itemIdGetOffset(id);
   const size = itemIdGetLength(id);
-  if (offset < pageGetUpper(mem, page) || offset + size > pageGetSpecial(mem, page) || offset !== maxAlign(offset)) {
-    throw ereport(ERRCODE.DATA_CORRUPTED, `corrupted line pointer: offset = ${offset}, size = ${size}`);
+  if (
+    offset < pageGetUpper(mem, page) ||
+    offset + size > pageGetSpecial(mem, page) ||
+    offset !== maxAlign(offset)
+  ) {
+    throw ereport(
+      ERRCODE.DATA_CORRUPTED,
+      `corrupted line pointer: offset = ${offset}, size = ${size}`,
+    );
   }
 }
 
 function checkTotal(mem: PageMemory, page: number, total: number): void {
   const available = pageGetSpecial(mem, page) - pageGetLower(mem, page);
-  if (total > available) throw ereport(ERRCODE.DATA_CORRUPTED, `corrupted item lengths: total ${total}, available space ${available}`);
+  if (total > available)
+    throw ereport(
+      ERRCODE.DATA_CORRUPTED,
+      `corrupted item lengths: total ${total}, available space ${available}`,
+    );
 }
 
 /**
@@ -102,7 +131,8 @@ export function pageTruncateLinePointerArray(mem: PageMemory, page: number): voi
   let keep = lines as number;
   while (keep > 1 && !itemIdIsUsed(pageGetItemId(mem, page, keep))) keep--;
   let free = false;
-  for (let off = 1; off <= keep && !free; off++) free = !itemIdIsUsed(pageGetItemId(mem, page, off));
+  for (let off = 1; off <= keep && !free; off++)
+    free = !itemIdIsUsed(pageGetItemId(mem, page, off));
   pageSetLower(mem, page, pageGetLower(mem, page) - (lines - keep) * SIZEOF_ITEM_ID);
   if (free) pageSetHasFreeLinePointers(mem, page);
   else pageClearHasFreeLinePointers(mem, page);
@@ -131,12 +161,18 @@ function shiftOffsets(mem: PageMemory, page: number, limit: number, by: number):
   const lines = pageGetMaxOffsetNumber(mem, page);
   for (let off = 1; off <= lines; off++) {
     const id = pageGetItemId(mem, page, off);
-    if (itemIdHasStorage(id) && itemIdGetOffset(id) <= limit) pageSetItemId(mem, page, off, (id + by) >>> 0);
+    if (itemIdHasStorage(id) && itemIdGetOffset(id) <= limit)
+      pageSetItemId(mem, page, off, (id + by) >>> 0);
   }
 }
 
 /** Removes several index tuples; `offnums` ascending. */
-export function pageIndexMultiDelete(mem: PageMemory, page: number, offnums: ArrayLike<number>, count = offnums.length): void {
+export function pageIndexMultiDelete(
+  mem: PageMemory,
+  page: number,
+  offnums: ArrayLike<number>,
+  count = offnums.length,
+): void {
   if (count <= 2) {
     for (let i = count - 1; i >= 0; i--) pageIndexTupleDelete(mem, page, offnums[i]!);
     return;
@@ -182,10 +218,18 @@ export function pageIndexTupleDeleteNoCompact(mem: PageMemory, page: number, off
 
 /** Replaces an index tuple in place, keeping its line pointer's flags; false when it does not fit. */
 export function pageIndexTupleOverwrite(
-  mem: PageMemory, page: number, offnum: number, source: Uint8Array, from: number, size: number,
+  mem: PageMemory,
+  page: number,
+  offnum: number,
+  source: Uint8Array,
+  from: number,
+  size: number,
 ): boolean {
   checkPagePointers(mem, page);
-  assert(offnum > 0 && offnum <= pageGetMaxOffsetNumber(mem, page), `invalid index offnum: ${offnum}`);
+  assert(
+    offnum > 0 && offnum <= pageGetMaxOffsetNumber(mem, page),
+    `invalid index offnum: ${offnum}`,
+  );
   const id = pageGetItemId(mem, page, offnum);
   checkItem(mem, page, id);
   const offset = itemIdGetOffset(id);

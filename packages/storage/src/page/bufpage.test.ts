@@ -1,12 +1,32 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
-  INVALID_OFFSET_NUMBER, pageAddItem, pageGetFreeSpace, pageGetHeapFreeSpace, pageGetItem, pageGetItemId, pageGetLSN, pageGetLower,
-  pageGetMaxOffsetNumber, pageGetUpper, pageHasFreeLinePointers, pageInit, pageIsNew, pageIsVerified, pageMemory, pageSetChecksum,
-  pageSetItemId, pageSetLSN,
+  INVALID_OFFSET_NUMBER,
+  pageAddItem,
+  pageGetFreeSpace,
+  pageGetHeapFreeSpace,
+  pageGetItem,
+  pageGetItemId,
+  pageGetLSN,
+  pageGetLower,
+  pageGetMaxOffsetNumber,
+  pageGetUpper,
+  pageHasFreeLinePointers,
+  pageInit,
+  pageIsNew,
+  pageIsVerified,
+  pageMemory,
+  pageSetChecksum,
+  pageSetItemId,
+  pageSetLSN,
 } from './bufpage.ts';
 import type { PageMemory } from './bufpage.ts';
-import { pageIndexMultiDelete, pageIndexTupleDelete, pageIndexTupleOverwrite, pageRepairFragmentation } from './bufpage-compact.ts';
+import {
+  pageIndexMultiDelete,
+  pageIndexTupleDelete,
+  pageIndexTupleOverwrite,
+  pageRepairFragmentation,
+} from './bufpage-compact.ts';
 import { pgChecksumPage } from './checksum.ts';
 import { itemIdGetLength, itemIdIsNormal, itemIdIsUsed } from './itemid.ts';
 import type { XLogRecPtr } from '@pgtroupe/common/ids';
@@ -39,7 +59,9 @@ test('a fresh page has the layout of PageInit', () => {
   const mem = twoPages();
   expect(pageIsNew(mem, PAGE)).toBe(true);
   pageInit(mem, PAGE, 16);
-  expect(Buffer.from(mem.u8.subarray(PAGE, PAGE + 24)).toString('hex')).toBe('0000000000000000' + '00000000' + '1800' + 'f01f' + 'f01f' + '0420' + '00000000');
+  expect(Buffer.from(mem.u8.subarray(PAGE, PAGE + 24)).toString('hex')).toBe(
+    '0000000000000000' + '00000000' + '1800' + 'f01f' + 'f01f' + '0420' + '00000000',
+  );
   expect(pageGetFreeSpace(mem, PAGE)).toBe(8192 - 16 - 24 - 4);
 });
 
@@ -60,7 +82,7 @@ test('insertion at an offset shifts the later line pointers', () => {
   pageInit(mem, PAGE, 0);
   for (const n of [1, 2, 3]) expect(pageAddItem(mem, PAGE, item(20, n), 0, 20, n)).toBe(n);
   expect(pageAddItem(mem, PAGE, item(20, 9), 0, 20, 2)).toBe(2);
-  expect([1, 2, 3, 4].map((off) => read(mem, PAGE, off)[0])).toEqual([1, 9, 2, 3]);
+  expect([1, 2, 3, 4].map(off => read(mem, PAGE, off)[0])).toEqual([1, 9, 2, 3]);
 });
 
 test('a full page refuses and stays as it was', () => {
@@ -75,44 +97,59 @@ test('a full page refuses and stays as it was', () => {
 
 test('defragmentation frees unused line pointers and keeps the others’ items and numbers', () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.integer({ min: 24, max: 200 }), fc.boolean()), { minLength: 1, maxLength: 38 }), (items) => {
-      const mem = twoPages();
-      pageInit(mem, PAGE, 0);
-      items.forEach(([size], n) => pageAddItem(mem, PAGE, item(size, n), 0, size, 0));
-      items.forEach(([, keep], n) => !keep && pageSetItemId(mem, PAGE, n + 1, 0));
-      pageRepairFragmentation(mem, PAGE);
-      const last = items.findLastIndex(([, keep]) => keep) + 1;
-      expect(pageGetMaxOffsetNumber(mem, PAGE)).toBe(last);
-      let bytes = 0;
-      items.slice(0, last).forEach(([size, keep], n) => {
-        expect(itemIdIsUsed(pageGetItemId(mem, PAGE, n + 1))).toBe(keep);
-        if (!keep) return;
-        bytes += (size + 7) & ~7;
-        expect(read(mem, PAGE, n + 1)).toEqual(item(size, n));
-      });
-      expect(pageGetUpper(mem, PAGE)).toBe(PAGE - bytes);
-      expect(pageHasFreeLinePointers(mem, PAGE)).toBe(items.slice(0, last).some(([, keep]) => !keep));
-    }),
+    fc.property(
+      fc.array(fc.tuple(fc.integer({ min: 24, max: 200 }), fc.boolean()), {
+        minLength: 1,
+        maxLength: 38,
+      }),
+      items => {
+        const mem = twoPages();
+        pageInit(mem, PAGE, 0);
+        items.forEach(([size], n) => pageAddItem(mem, PAGE, item(size, n), 0, size, 0));
+        items.forEach(([, keep], n) => !keep && pageSetItemId(mem, PAGE, n + 1, 0));
+        pageRepairFragmentation(mem, PAGE);
+        const last = items.findLastIndex(([, keep]) => keep) + 1;
+        expect(pageGetMaxOffsetNumber(mem, PAGE)).toBe(last);
+        let bytes = 0;
+        items.slice(0, last).forEach(([size, keep], n) => {
+          expect(itemIdIsUsed(pageGetItemId(mem, PAGE, n + 1))).toBe(keep);
+          if (!keep) return;
+          bytes += (size + 7) & ~7;
+          expect(read(mem, PAGE, n + 1)).toEqual(item(size, n));
+        });
+        expect(pageGetUpper(mem, PAGE)).toBe(PAGE - bytes);
+        expect(pageHasFreeLinePointers(mem, PAGE)).toBe(
+          items.slice(0, last).some(([, keep]) => !keep),
+        );
+      },
+    ),
   );
 });
 
 test('index deletions, one by one or together, leave the same page', () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.integer({ min: 8, max: 200 }), fc.boolean()), { minLength: 1, maxLength: 38 }), (items) => {
-      const one = twoPages();
-      const many = twoPages();
-      for (const mem of [one, many]) {
-        pageInit(mem, PAGE, 16);
-        items.forEach(([size], n) => pageAddItem(mem, PAGE, item(size, n), 0, size, 1));
-      }
-      const dead = items.flatMap(([, keep], n) => (keep ? [] : [n + 1]));
-      for (const off of [...dead].reverse()) pageIndexTupleDelete(one, PAGE, off);
-      pageIndexMultiDelete(many, PAGE, dead);
-      const left = items.length - dead.length;
-      expect(pageGetLower(one, PAGE)).toBe(pageGetLower(many, PAGE));
-      expect(pageGetUpper(one, PAGE)).toBe(pageGetUpper(many, PAGE));
-      for (let off = 1; off <= left; off++) expect(read(one, PAGE, off)).toEqual(read(many, PAGE, off));
-    }),
+    fc.property(
+      fc.array(fc.tuple(fc.integer({ min: 8, max: 200 }), fc.boolean()), {
+        minLength: 1,
+        maxLength: 38,
+      }),
+      items => {
+        const one = twoPages();
+        const many = twoPages();
+        for (const mem of [one, many]) {
+          pageInit(mem, PAGE, 16);
+          items.forEach(([size], n) => pageAddItem(mem, PAGE, item(size, n), 0, size, 1));
+        }
+        const dead = items.flatMap(([, keep], n) => (keep ? [] : [n + 1]));
+        for (const off of [...dead].reverse()) pageIndexTupleDelete(one, PAGE, off);
+        pageIndexMultiDelete(many, PAGE, dead);
+        const left = items.length - dead.length;
+        expect(pageGetLower(one, PAGE)).toBe(pageGetLower(many, PAGE));
+        expect(pageGetUpper(one, PAGE)).toBe(pageGetUpper(many, PAGE));
+        for (let off = 1; off <= left; off++)
+          expect(read(one, PAGE, off)).toEqual(read(many, PAGE, off));
+      },
+    ),
   );
 });
 
@@ -135,7 +172,9 @@ test('a damaged line pointer is reported and nothing moves', () => {
   for (let n = 1; n <= 5; n++) pageAddItem(mem, PAGE, item(50, n), 0, 50, n);
   pageSetItemId(mem, PAGE, 4, (60 | (1 << 15) | (50 << 17)) >>> 0);
   const before = mem.u8.slice();
-  expect(() => pageIndexMultiDelete(mem, PAGE, [1, 2, 3])).toThrow('corrupted line pointer: offset = 60, size = 50');
+  expect(() => pageIndexMultiDelete(mem, PAGE, [1, 2, 3])).toThrow(
+    'corrupted line pointer: offset = 60, size = 50',
+  );
   expect(() => pageRepairFragmentation(mem, PAGE)).toThrow('corrupted line pointer');
   expect(mem.u8).toEqual(before);
 });

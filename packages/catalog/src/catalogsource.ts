@@ -1,0 +1,27 @@
+/**
+ * Where the caches get rows from: scans of catalog tables, done by the instance over heap and
+ * nbtree, or by tests over the facts.
+ *
+ * Every scan uses a catalog snapshot taken when it begins: the newest committed state, plus, for a
+ * source that belongs to a transaction, that transaction's own earlier commands.
+ */
+import type { Datum } from '@pgtroupe/common/datum';
+import type { Catalog, CatalogIndex, ItemPointer } from './catalog.ts';
+
+export interface ScannedRow {
+  /** One per column, detoasted. May be views of page memory until the scan's promise is consumed. */
+  readonly values: readonly Datum[];
+  readonly ctid: ItemPointer;
+}
+
+export interface CatalogSource {
+  /**
+   * Rows whose leading key columns of `index` equal `keys`, in index order; with `index` undefined
+   * and no keys, all rows.
+   */
+  scan(
+    catalog: Catalog,
+    index: CatalogIndex | undefined,
+    keys: readonly Datum[],
+  ): Promise<readonly ScannedRow[]>;
+}

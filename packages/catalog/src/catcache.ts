@@ -1,0 +1,299 @@
+/**
+ * Catalog rows in memory, found by the keys of the catalogs' indexes.
+ *
+ * Lookups are synchronous; what is not here throws CatalogMiss. Absence is remembered too. A catalog
+ * that was loaded whole (`preload`) answers everything, until one of its rows changes: from then on
+ * what is not here is asked for key by key.
+ *
+ * One cache per database holds the committed state for all sessions of an instance. A transaction
+ * that changed catalogs works on a `fork`: rows it touched come from its own source, the rest from
+ * the shared cache; nothing it loads ever enters the shared cache. The fork is thrown away when the
+ * transaction ends.
+ *
+ * Invariant: a row is stored only if no invalidation of its catalog arrived while it was being read.
+ */
+import type { Datum } from '@pgtroupe/common/datum';
+import type { Oid } from '@pgtroupe/common/ids';
+import { CatalogMiss } from './catalogmiss.ts';
+import type { Catalog, CatalogRow } from './catalog.ts';
+import type { CatalogSource } from './catalogsource.ts';
+import { KEY_SEPARATOR, keyText, rowKeyText } from './inval.ts';
+import type { InvalMessage, KeyPart } from './inval.ts';
+import { encodeField, decodeRow } from './rowcodec.ts';
+import { sysCacheOfIndex, sysCachesOf } from './syscache.ts';
+import type { SysCache } from './syscache.ts';
+
+type ExactKey = string | number;
+
+/** What is known by one index. */
+interface IndexEntries {
+  /** By the whole key; null: there is no such row. */
+  readonly exact: Map<ExactKey, CatalogRow | null>;
+  /** By a prefix of the key. */
+  readonly lists: Map<string, readonly CatalogRow[]>;
+  /** Prefix lengths for which `lists` holds every group (only while the catalog is complete). */
+  readonly grouped: Set<number>;
+}
+
+interface CatalogEntries {
+  /** Every row of the catalog, while all of them are known. */
+  all: readonly CatalogRow[] | undefined;
+  /** Counts invalidations. */
+  changes: number;
+  readonly byIndex: Map<Oid, IndexEntries>;
+}
+
+export class CatCache {
+  readonly #source: CatalogSource;
+  readonly #parent: CatCache | undefined;
+  readonly #catalogs = new Map<Oid, CatalogEntries>();
+  readonly #loading = new Map<string, Promise<void>>();
+  /** In a fork: index and key (or prefix) of what its transaction changed. */
+  readonly #touched = new Set<string>();
+  readonly #touchedCatalogs = new Set<Oid>();
+
+  constructor(source: CatalogSource, parent?: CatCache) {
+    this.#source = source;
+    this.#parent = parent;
+  }
+
+  /** The row with this key, or null. */
+  search<Row extends CatalogRow>(cache: SysCache<Row>, ...key: KeyPart[]): Row | null {
+    const found = this.#peek(cache as SysCache, key);
+    if (found === undefined) throw new CatalogMiss(() => this.loadRow(cache, key));
+    return found as Row | null;
+  }
+
+  /** All rows whose key begins like this, in no particular order. */
+  searchList<Row extends CatalogRow>(cache: SysCache<Row>, ...prefix: KeyPart[]): readonly Row[] {
+    const found = this.#peekList(cache as SysCache, prefix);
+    if (found === undefined) throw new CatalogMiss(() => this.loadList(cache, prefix));
+    return found as readonly Row[];
+  }
+
+  /** Is the answer here already? For loading several things at once. */
+  has(cache: SysCache, key: readonly KeyPart[]): boolean {
+    return this.#peek(cache, key) !== undefined;
+  }
+
+  hasList(cache: SysCache, prefix: readonly KeyPart[]): boolean {
+    return this.#peekList(cache, prefix) !== undefined;
+  }
+
+  loadRow<Row extends CatalogRow>(cache: SysCache<Row>, key: readonly KeyPart[]): Promise<void> {
+    return this.#loadOnce(`${cache.index.oid} = ${keyText(key)}`, cache as SysCache, key, rows => {
+      if (rows.length === 0)
+        this.#entries(cache as SysCache).exact.set(exactKey(cache as SysCache, key), null);
+    });
+  }
+
+  loadList<Row extends CatalogRow>(
+    cache: SysCache<Row>,
+    prefix: readonly KeyPart[],
+  ): Promise<void> {
+    const text = keyText(prefix);
+    return this.#loadOnce(`${cache.index.oid} ~ ${text}`, cache as SysCache, prefix, rows => {
+      this.#entries(cache as SysCache).lists.set(text, rows);
+    });
+  }
+
+  /** Reads whole catalogs, so that lookups in them never miss. Only for the shared cache. */
+  async preload(catalogs: readonly Catalog[]): Promise<void> {
+    await Promise.all(catalogs.map(catalog => this.#preload(catalog)));
+  }
+
+  async #preload(catalog: Catalog): Promise<void> {
+    const entries = this.#catalog(catalog.oid);
+    if (entries.all !== undefined) return;
+    for (;;) {
+      const { changes } = entries;
+      const rows = await this.#read(catalog, undefined, []);
+      if (entries.changes !== changes) continue;
+      entries.all = rows;
+      for (const row of rows) this.#remember(catalog, row);
+      return;
+    }
+  }
+
+  async #loadOnce(
+    name: string,
+    cache: SysCache,
+    key: readonly KeyPart[],
+    store: (rows: readonly CatalogRow[]) => void,
+  ): Promise<void> {
+    let running = this.#loading.get(name);
+    if (running === undefined) {
+      running = this.#load(cache, key, store).finally(() => this.#loading.delete(name));
+      this.#loading.set(name, running);
+    }
+    await running;
+  }
+
+  async #load(
+    cache: SysCache,
+    key: readonly KeyPart[],
+    store: (rows: readonly CatalogRow[]) => void,
+  ): Promise<void> {
+    const entries = this.#catalog(cache.catalog.oid);
+    for (;;) {
+      const { changes } = entries;
+      const rows = await this.#read(cache.catalog, cache, key);
+      if (entries.changes !== changes) continue;
+      const known = rows.map(row => this.#remember(cache.catalog, row));
+      store(known);
+      return;
+    }
+  }
+
+  async #read(
+    catalog: Catalog,
+    cache: SysCache | undefined,
+    key: readonly KeyPart[],
+  ): Promise<CatalogRow[]> {
+    const datums: Datum[] = key.map((part, n) =>
+      encodeField(catalog.columns[cache!.index.keys[n]! - 1]!.type, part),
+    );
+    const rows = await this.#source.scan(catalog, cache?.index, datums);
+    return rows.map(row => decodeRow(catalog, row.values, row.ctid));
+  }
+
+  /** Stores a row under all unique keys; returns the object that stands for it. */
+  #remember(catalog: Catalog, row: CatalogRow): CatalogRow {
+    let known = row;
+    for (const cache of sysCachesOf(catalog)) {
+      if (!cache.index.unique) continue;
+      const { exact } = this.#entries(cache);
+      const text = rowKeyText(cache.key, row);
+      const key = cache.numeric ? Number(text) : text;
+      const old = exact.get(key);
+      if (old) known = old;
+      else exact.set(key, known);
+    }
+    return known;
+  }
+
+  #catalog(oid: Oid): CatalogEntries {
+    let entries = this.#catalogs.get(oid);
+    if (entries === undefined) {
+      entries = { all: undefined, changes: 0, byIndex: new Map() };
+      this.#catalogs.set(oid, entries);
+    }
+    return entries;
+  }
+
+  #entries(cache: SysCache): IndexEntries {
+    const { byIndex } = this.#catalog(cache.catalog.oid);
+    let entries = byIndex.get(cache.index.oid);
+    if (entries === undefined) {
+      entries = { exact: new Map(), lists: new Map(), grouped: new Set() };
+      byIndex.set(cache.index.oid, entries);
+    }
+    return entries;
+  }
+
+  /** undefined: not known here. */
+  #peek(cache: SysCache, key: readonly KeyPart[]): CatalogRow | null | undefined {
+    const exact = exactKey(cache, key);
+    const found = this.#entries(cache).exact.get(exact);
+    if (found !== undefined) return found;
+    if (this.#catalog(cache.catalog.oid).all !== undefined) return null;
+    if (this.#parent === undefined || this.#isTouched(cache, keyText(key))) return undefined;
+    return this.#parent.#peek(cache, key);
+  }
+
+  #peekList(cache: SysCache, prefix: readonly KeyPart[]): readonly CatalogRow[] | undefined {
+    const entries = this.#entries(cache);
+    const text = keyText(prefix);
+    const found = entries.lists.get(text);
+    if (found !== undefined) return found;
+    const { all } = this.#catalog(cache.catalog.oid);
+    if (all !== undefined) {
+      if (!entries.grouped.has(prefix.length))
+        group(entries, all, cache.key.slice(0, prefix.length));
+      return entries.lists.get(text) ?? NONE;
+    }
+    if (this.#parent === undefined || this.#isTouched(cache, text)) return undefined;
+    return this.#parent.#peekList(cache, prefix);
+  }
+
+  // ---- invalidation ----------------------------------------------------------------------------
+
+  #isTouched(cache: SysCache, text: string): boolean {
+    return (
+      this.#touchedCatalogs.has(cache.catalog.oid) ||
+      this.#touched.has(`${cache.index.oid} ${text}`)
+    );
+  }
+
+  /** Forgets what a message is about. The caller has checked the database. */
+  invalidate(message: InvalMessage): void {
+    switch (message.kind) {
+      case 'row': {
+        const cache = sysCacheOfIndex(message.index);
+        if (cache !== undefined) this.#forgetRow(cache, message.key);
+        break;
+      }
+      case 'catalog':
+        this.#forgetCatalog(message.catalog);
+        if (this.#parent !== undefined) this.#touchedCatalogs.add(message.catalog);
+        break;
+      case 'all':
+        this.reset();
+        break;
+      case 'relation':
+      case 'relmap':
+        break;
+    }
+  }
+
+  #forgetRow(cache: SysCache, key: string): void {
+    const catalog = this.#catalog(cache.catalog.oid);
+    catalog.changes++;
+    catalog.all = undefined;
+    const entries = this.#entries(cache);
+    entries.grouped.clear();
+    entries.exact.delete(cache.numeric ? Number(key) : key);
+    for (let end = key.length; end > 0; end = key.lastIndexOf(KEY_SEPARATOR, end - 1)) {
+      const prefix = key.slice(0, end);
+      entries.lists.delete(prefix);
+      if (this.#parent !== undefined) this.#touched.add(`${cache.index.oid} ${prefix}`);
+    }
+    entries.lists.delete('');
+    if (this.#parent !== undefined) this.#touched.add(`${cache.index.oid} `);
+  }
+
+  #forgetCatalog(oid: Oid): void {
+    const catalog = this.#catalog(oid);
+    catalog.changes++;
+    catalog.all = undefined;
+    catalog.byIndex.clear();
+  }
+
+  /** Forgets everything it holds itself; a fork still knows what its transaction touched. */
+  reset(): void {
+    for (const oid of this.#catalogs.keys()) this.#forgetCatalog(oid);
+  }
+}
+
+const NONE: readonly CatalogRow[] = [];
+
+function exactKey(cache: SysCache, key: readonly KeyPart[]): ExactKey {
+  return cache.numeric ? (key[0] as number) : keyText(key);
+}
+
+/** Files every row of a complete catalog under the prefix of its key. */
+function group(
+  entries: IndexEntries,
+  rows: readonly CatalogRow[],
+  columns: readonly string[],
+): void {
+  const groups = new Map<string, CatalogRow[]>();
+  for (const row of rows) {
+    const text = rowKeyText(columns, row);
+    const list = groups.get(text);
+    if (list === undefined) groups.set(text, [row]);
+    else list.push(row);
+  }
+  for (const [text, list] of groups) entries.lists.set(text, list);
+  entries.grouped.add(columns.length);
+}
