@@ -1,0 +1,253 @@
+/**
+ * FaultDisk: a disk that has lost power, for tests.
+ *
+ * `kill -9` keeps what the kernel has cached, so it cannot find a missing fsync. This wrapper keeps
+ * every write in this process's memory until it is synced: when the process dies, what was not
+ * synced is gone, as after a power failure.
+ *
+ *   write      -> pending pages of the file        datasync -> the disk below
+ *   create, rename, unlink -> pending names         syncDir  -> the disk below
+ *
+ * A file whose name is not durable yet keeps its synced bytes aside, until syncDir makes the name.
+ * `loseAll` and `tear` stand for what a failing disk may do with the pending bytes.
+ */
+import type { Disk, DiskFile, Random } from './env.ts';
+import { DiskError } from './env.ts';
+
+const PAGE_BYTES = 4096;
+const SECTOR_BYTES = 512;
+
+/** One file's state above the disk below. */
+class Node {
+  /** Path on the disk below, undefined while the name is only pending. */
+  durable: string | undefined;
+  /** Content that differs from the disk below: page number to page. */
+  readonly pending = new Map<number, Uint8Array>();
+  /** Synced content of a file that has no durable name yet. */
+  readonly aside = new Map<number, Uint8Array>();
+  sizeBytes: number;
+  syncedSizeBytes: number;
+
+  constructor(durable: string | undefined, sizeBytes: number) {
+    this.durable = durable;
+    this.sizeBytes = sizeBytes;
+    this.syncedSizeBytes = sizeBytes;
+  }
+}
+
+export class FaultDisk implements Disk {
+  readonly #below: Disk;
+  /** Names as the process sees them, where they or their content differ from below; null = unlinked. */
+  readonly #names = new Map<string, Node | null>();
+
+  constructor(below: Disk) {
+    this.#below = below;
+  }
+
+  async open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile> {
+    let node = await this.#node(path);
+    if (node === undefined) {
+      if (mode !== 'create') throw noEntry(path);
+      if ((await this.#below.stat(parentOf(path)))?.directory !== true) throw noEntry(path);
+      node = new Node(undefined, 0);
+      this.#names.set(path, node);
+    } else if (mode === 'create') truncate(node, 0);
+    return this.#file(node);
+  }
+
+  #file(node: Node): DiskFile {
+    return {
+      read: (into, position) => this.#read(node, into, position),
+      write: (data, position) => this.#write(node, data, position),
+      datasync: () => this.#datasync(node),
+      truncate: async sizeBytes => truncate(node, sizeBytes),
+      sizeBytes: async () => node.sizeBytes,
+      close: async () => {},
+    };
+  }
+
+  async #node(path: string): Promise<Node | undefined> {
+    const known = this.#names.get(path);
+    if (known !== undefined) return known ?? undefined;
+    const stat = await this.#below.stat(path);
+    if (stat === undefined || stat.directory) return undefined;
+    // Another call may have made it meanwhile.
+    const raced = this.#names.get(path);
+    if (raced !== undefined) return raced ?? undefined;
+    const node = new Node(path, stat.sizeBytes);
+    this.#names.set(path, node);
+    return node;
+  }
+
+  async #page(node: Node, number: number): Promise<Uint8Array> {
+    const held = node.pending.get(number) ?? node.aside.get(number);
+    if (held !== undefined) return held;
+    const page = new Uint8Array(PAGE_BYTES);
+    if (node.durable !== undefined && number * PAGE_BYTES < node.syncedSizeBytes) {
+      const file = await this.#below.open(node.durable, 'read');
+      await file.read(page, number * PAGE_BYTES);
+      await file.close();
+    }
+    return page;
+  }
+
+  async #read(node: Node, into: Uint8Array, position: number): Promise<number> {
+    const length = Math.max(0, Math.min(into.length, node.sizeBytes - position));
+    for (let done = 0; done < length; ) {
+      const at = position + done;
+      const inPage = at % PAGE_BYTES;
+      const chunk = Math.min(PAGE_BYTES - inPage, length - done);
+      const page = await this.#page(node, Math.floor(at / PAGE_BYTES));
+      into.set(page.subarray(inPage, inPage + chunk), done);
+      done += chunk;
+    }
+    return length;
+  }
+
+  async #write(node: Node, data: Uint8Array, position: number): Promise<void> {
+    for (let done = 0; done < data.length; ) {
+      const at = position + done;
+      const number = Math.floor(at / PAGE_BYTES);
+      const inPage = at % PAGE_BYTES;
+      const chunk = Math.min(PAGE_BYTES - inPage, data.length - done);
+      const whole = chunk === PAGE_BYTES || at - inPage >= node.sizeBytes;
+      const old = whole ? (node.pending.get(number) ?? new Uint8Array(PAGE_BYTES)) : await this.#page(node, number);
+      const page = node.pending.get(number) ?? Uint8Array.from(old);
+      page.set(data.subarray(done, done + chunk), inPage);
+      node.pending.set(number, page);
+      done += chunk;
+    }
+    node.sizeBytes = Math.max(node.sizeBytes, position + data.length);
+  }
+
+  async #datasync(node: Node): Promise<void> {
+    const pages = [...node.pending];
+    const sizeBytes = node.sizeBytes;
+    node.pending.clear();
+    if (node.durable === undefined) for (const [number, page] of pages) node.aside.set(number, page);
+    else await this.#writeBelow(node.durable, pages, sizeBytes);
+    node.syncedSizeBytes = sizeBytes;
+  }
+
+  async #writeBelow(path: string, pages: readonly (readonly [number, Uint8Array])[], sizeBytes: number): Promise<void> {
+    const file = await this.#below.open(path, 'write');
+    for (const [number, page] of pages.toSorted((a, b) => a[0] - b[0])) {
+      const at = number * PAGE_BYTES;
+      if (at < sizeBytes) await file.write(page.subarray(0, Math.min(PAGE_BYTES, sizeBytes - at)), at);
+    }
+    if ((await file.sizeBytes()) !== sizeBytes) await file.truncate(sizeBytes);
+    await file.datasync();
+    await file.close();
+  }
+
+  async syncDir(path: string): Promise<void> {
+    // Renames first, so that a name that was freed and reused ends with its new content.
+    for (const [name, node] of this.#names) {
+      if (parentOf(name) !== path || node === null || node.durable === undefined || node.durable === name) continue;
+      await this.#below.rename(node.durable, name);
+      node.durable = name;
+    }
+    for (const [name, node] of this.#names) {
+      if (parentOf(name) !== path) continue;
+      if (node === null) {
+        if ((await this.#below.stat(name)) !== undefined) await this.#below.unlink(name);
+        this.#names.delete(name);
+      } else if (node.durable === undefined) {
+        await (await this.#below.open(name, 'create')).close();
+        node.durable = name;
+        await this.#writeBelow(name, [...node.aside], node.syncedSizeBytes);
+        node.aside.clear();
+      }
+    }
+    await this.#below.syncDir(path);
+  }
+
+  async readFile(path: string): Promise<Uint8Array> {
+    const node = await this.#node(path);
+    if (node === undefined) throw noEntry(path);
+    const bytes = new Uint8Array(node.sizeBytes);
+    await this.#read(node, bytes, 0);
+    return bytes;
+  }
+
+  async writeFile(path: string, data: Uint8Array): Promise<void> {
+    const file = await this.open(path, 'create');
+    await file.write(data, 0);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const node = await this.#node(from);
+    if (node === undefined) throw noEntry(from);
+    this.#names.set(from, null);
+    this.#names.set(to, node);
+  }
+
+  async unlink(path: string): Promise<void> {
+    if ((await this.#node(path)) === undefined) throw noEntry(path);
+    this.#names.set(path, null);
+  }
+
+  async mkdir(path: string): Promise<void> {
+    await this.#below.mkdir(path);
+  }
+
+  async readdir(path: string): Promise<string[]> {
+    const names = new Set(await this.#below.readdir(path));
+    for (const [name, node] of this.#names) {
+      if (parentOf(name) !== path) continue;
+      const base = name.slice(path === '' ? 0 : path.length + 1);
+      if (node === null) names.delete(base);
+      else names.add(base);
+    }
+    return [...names].sort();
+  }
+
+  async stat(path: string): Promise<{ readonly sizeBytes: number; readonly directory: boolean } | undefined> {
+    const node = await this.#node(path);
+    if (node !== undefined) return { sizeBytes: node.sizeBytes, directory: false };
+    if (this.#names.get(path) === null) return undefined;
+    return this.#below.stat(path);
+  }
+
+  // ---- what a power failure does -------------------------------------------------------------------
+
+  /** Nothing that was pending survives. */
+  loseAll(): void {
+    this.#names.clear();
+  }
+
+  /** Each pending sector of a named file survives or not, as chance has it; then power is gone. */
+  async tear(random: Random): Promise<void> {
+    for (const node of this.#names.values()) {
+      if (node === null || node.durable === undefined) continue;
+      for (const [number, page] of node.pending) {
+        for (let sector = 0; sector < PAGE_BYTES; sector += SECTOR_BYTES) {
+          const at = number * PAGE_BYTES + sector;
+          if (random.uniform() < 0.5 || at >= node.syncedSizeBytes) continue;
+          const file = await this.#below.open(node.durable, 'write');
+          const length = Math.min(SECTOR_BYTES, node.syncedSizeBytes - at);
+          await file.write(page.subarray(sector, sector + length), at);
+          await file.close();
+        }
+      }
+    }
+    this.loseAll();
+  }
+}
+
+function truncate(node: Node, sizeBytes: number): void {
+  for (const pages of [node.pending, node.aside]) {
+    for (const number of pages.keys()) if (number * PAGE_BYTES >= sizeBytes) pages.delete(number);
+    pages.get(Math.floor(sizeBytes / PAGE_BYTES))?.fill(0, sizeBytes % PAGE_BYTES);
+  }
+  node.sizeBytes = sizeBytes;
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  return slash < 0 ? '' : path.slice(0, slash);
+}
+
+function noEntry(path: string): DiskError {
+  return new DiskError('ENOENT', path, `no such file or directory: ${path}`);
+}

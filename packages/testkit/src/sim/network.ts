@@ -1,0 +1,210 @@
+/**
+ * The simulated network: streams of encoded messages and a bus that may lose them.
+ *
+ * Streams are FIFO per direction and lose nothing before their end, as gRPC over TCP. When a process
+ * dies, its peers learn of it after what was already on the way.
+ */
+import type { Bus } from '@pgtroupe/actor/env';
+import type { Codec, Handler, Rpc, RpcListener, RpcStream, StreamEnd, StreamMethod } from '@pgtroupe/actor/rpc';
+import type { World } from './world.ts';
+
+export interface NetworkOptions {
+  readonly minLatencyMs: number;
+  readonly maxLatencyMs: number;
+  /** Share of bus messages that are lost. */
+  readonly busLoss: number;
+}
+
+/** Runs something as an event of one process; nothing runs once it is dead. */
+export interface Host {
+  readonly name: string;
+  readonly alive: boolean;
+  deliver(delayMs: number, run: () => void): void;
+}
+
+class End<Send, Receive> implements RpcStream<Send, Receive> {
+  onMessage: (message: Receive) => void = () => {};
+  onEnd: (reason: StreamEnd) => void = () => {};
+  readonly host: Host;
+  readonly #link: Link;
+  readonly #encode: Codec<Send>;
+  readonly #decode: Codec<Receive>;
+  peer: End<Receive, Send> | undefined;
+  #open = true;
+  #lastArrivalMs = 0;
+
+  constructor(link: Link, host: Host, encode: Codec<Send>, decode: Codec<Receive>) {
+    this.#link = link;
+    this.host = host;
+    this.#encode = encode;
+    this.#decode = decode;
+  }
+
+  send(message: Send): void {
+    if (!this.#open || !this.host.alive) return;
+    const bytes = Uint8Array.from(this.#encode.encode(message));
+    this.#toPeer(peer => peer.#receive(bytes));
+  }
+
+  end(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#toPeer(peer => peer.finish({ kind: 'finished' }));
+    this.host.deliver(0, () => this.onEnd({ kind: 'finished' }));
+  }
+
+  abort(why: string): void {
+    this.finish({ kind: 'broken', why });
+    this.#toPeer(peer => peer.finish({ kind: 'broken', why }));
+  }
+
+  /** The host died: the other side hears of it behind what was already sent. */
+  hostDied(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#toPeer(peer => peer.finish({ kind: 'broken', why: `${this.host.name} died` }));
+  }
+
+  finish(reason: StreamEnd): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.onEnd(reason);
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (this.#open) this.onMessage(this.#decode.decode(bytes));
+  }
+
+  #toPeer(run: (peer: End<Receive, Send>) => void): void {
+    const peer = this.peer;
+    if (peer === undefined) return;
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#link.world.nowMs + this.#link.latencyMs());
+    peer.host.deliver(this.#lastArrivalMs - this.#link.world.nowMs, () => run(peer));
+  }
+}
+
+interface Link {
+  readonly world: World;
+  latencyMs(): number;
+}
+
+interface Listening {
+  readonly host: Host;
+  readonly handlers: readonly Handler[];
+}
+
+export class Network implements Link {
+  readonly world: World;
+  readonly #options: NetworkOptions;
+  readonly #listeners = new Map<string, Listening>();
+  readonly #ends = new Map<Host, Set<End<never, never>>>();
+  readonly #subscriptions: { readonly host: Host; readonly subject: string; handle(payload: Uint8Array, subject: string, reply: string | undefined): void }[] = [];
+  #inboxes = 0;
+
+  constructor(world: World, options: NetworkOptions) {
+    this.world = world;
+    this.#options = options;
+  }
+
+  latencyMs(): number {
+    return this.world.between(this.#options.minLatencyMs, this.#options.maxLatencyMs);
+  }
+
+  rpc(host: Host): Rpc {
+    return {
+      serve: async (endpoint, handlers): Promise<RpcListener> => {
+        this.#listeners.set(endpoint, { host, handlers });
+        return {
+          endpoint,
+          close: async () => {
+            this.#listeners.delete(endpoint);
+          },
+        };
+      },
+      open: <Up, Down>(endpoint: string, method: StreamMethod<Up, Down>): RpcStream<Up, Down> =>
+        this.#connect(host, endpoint, method),
+    };
+  }
+
+  #connect<Up, Down>(host: Host, endpoint: string, method: StreamMethod<Up, Down>): RpcStream<Up, Down> {
+    const client = new End<Up, Down>(this, host, method.up, method.down);
+    this.#track(client);
+    const listening = this.#listeners.get(endpoint);
+    const handler = listening?.host.alive === true ? listening.handlers.find(h => h.method.path === method.path) : undefined;
+    if (listening === undefined || handler === undefined) {
+      host.deliver(this.latencyMs(), () => client.finish({ kind: 'broken', why: `no ${method.path} at ${endpoint}` }));
+      return client;
+    }
+    const server = new End<Down, Up>(this, listening.host, method.down, method.up);
+    this.#track(server);
+    client.peer = server;
+    server.peer = client;
+    const { accept } = handler;
+    // Nothing the client sends can arrive before this: both use at least the minimum latency.
+    listening.host.deliver(this.#options.minLatencyMs / 2, () => accept(server as RpcStream<unknown, unknown>));
+    return client;
+  }
+
+  #track(end: { readonly host: Host }): void {
+    let ends = this.#ends.get(end.host);
+    if (ends === undefined) this.#ends.set(end.host, (ends = new Set()));
+    ends.add(end as End<never, never>);
+  }
+
+  /** A process is gone: its listeners, its streams, its subscriptions. */
+  died(host: Host): void {
+    for (const [endpoint, listening] of this.#listeners) if (listening.host === host) this.#listeners.delete(endpoint);
+    for (const end of this.#ends.get(host) ?? []) end.hostDied();
+    this.#ends.delete(host);
+    for (let i = this.#subscriptions.length - 1; i >= 0; i--) {
+      if (this.#subscriptions[i]!.host === host) this.#subscriptions.splice(i, 1);
+    }
+  }
+
+  bus(host: Host): Bus {
+    return {
+      publish: (subject, payload) => this.#publish(subject, payload, undefined),
+      subscribe: (subject, handle) => {
+        const subscription = { host, subject, handle };
+        this.#subscriptions.push(subscription);
+        return () => {
+          const at = this.#subscriptions.indexOf(subscription);
+          if (at >= 0) this.#subscriptions.splice(at, 1);
+        };
+      },
+      request: (subject, payload, timeoutMs) =>
+        new Promise(resolve => {
+          const inbox = `_INBOX.${this.#inboxes++}`;
+          const stop = this.bus(host).subscribe(inbox, answer => {
+            stop();
+            resolve(answer);
+          });
+          host.deliver(timeoutMs, () => {
+            stop();
+            resolve(undefined);
+          });
+          this.#publish(subject, payload, inbox);
+        }),
+    };
+  }
+
+  #publish(subject: string, payload: Uint8Array, reply: string | undefined): void {
+    const bytes = Uint8Array.from(payload);
+    for (const subscription of [...this.#subscriptions]) {
+      if (!subjectMatches(subscription.subject, subject)) continue;
+      if (this.world.random.uniform() < this.#options.busLoss) continue;
+      subscription.host.deliver(this.latencyMs(), () => subscription.handle(bytes, subject, reply));
+    }
+  }
+}
+
+/** NATS's wildcards: `*` is one token, `>` is the rest. */
+function subjectMatches(pattern: string, subject: string): boolean {
+  const want = pattern.split('.');
+  const have = subject.split('.');
+  for (let i = 0; i < want.length; i++) {
+    if (want[i] === '>') return have.length > i;
+    if (i >= have.length || (want[i] !== '*' && want[i] !== have[i])) return false;
+  }
+  return want.length === have.length;
+}

@@ -1,0 +1,129 @@
+/**
+ * A simulated process: an Env whose every effect is an event of the world. Killing it ends its
+ * events; promises it was waiting for never settle, as in a dead process.
+ */
+import { FaultDisk } from '@pgtroupe/actor/fault-disk';
+import type { Disk, DiskFile, Env, LogLevel, Timer } from '@pgtroupe/actor/env';
+import type { Host, Network } from './network.ts';
+import type { World } from './world.ts';
+
+export class ProcessExit extends Error {
+  override readonly name = 'ProcessExit';
+}
+
+export class SimProcess implements Host {
+  readonly name: string;
+  readonly env: Env;
+  readonly #world: World;
+  readonly #network: Network;
+  #alive = true;
+  exitCode: number | undefined;
+  onDeath: () => void = () => {};
+
+  constructor(world: World, network: Network, name: string, disk: Disk) {
+    this.name = name;
+    this.#world = world;
+    this.#network = network;
+    this.env = {
+      clock: {
+        nowMs: () => world.nowMs,
+        wallMicros: () => 1_700_000_000_000_000 + Math.round(world.nowMs * 1000),
+      },
+      timers: {
+        after: (ms, fn): Timer => ({ cancel: this.#later(ms, fn) }),
+        soon: fn => void this.#later(0, fn),
+      },
+      random: world.random,
+      disk: this.#slow(disk),
+      log: { write: (level, message, fields) => this.#log(level, message, fields) },
+      bus: network.bus(this),
+      rpc: network.rpc(this),
+      exit: code => {
+        this.exitCode = code;
+        this.kill(`exit ${code}`);
+        throw new ProcessExit(`${name} exited with ${code}`);
+      },
+    };
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  deliver(delayMs: number, run: () => void): void {
+    this.#later(delayMs, run);
+  }
+
+  #later(delayMs: number, run: () => void): () => void {
+    return this.#world.schedule(delayMs, () => {
+      if (!this.#alive) return;
+      try {
+        run();
+      } catch (error) {
+        if (error instanceof ProcessExit) return;
+        this.#log('PANIC', error instanceof Error ? (error.stack ?? error.message) : String(error));
+        this.kill('uncaught exception');
+      }
+    });
+  }
+
+  kill(why: string): void {
+    if (!this.#alive) return;
+    this.#alive = false;
+    this.#world.note(`${this.name} is gone: ${why}`);
+    this.#network.died(this);
+    this.onDeath();
+  }
+
+  #log(level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void {
+    this.#world.note(`${this.name} ${level} ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}`);
+  }
+
+  /** Gives every disk call a latency and keeps its outcome from a process that died meanwhile. */
+  #slow(disk: Disk): Disk {
+    const wait = <T>(minMs: number, maxMs: number, run: () => Promise<T>): Promise<T> =>
+      new Promise((resolve, reject) => {
+        this.#later(this.#world.between(minMs, maxMs), () => {
+          run().then(
+            value => this.#alive && resolve(value),
+            (error: unknown) => this.#alive && reject(error as Error),
+          );
+        });
+      });
+    const file = (below: DiskFile): DiskFile => ({
+      read: (into, position) => wait(0.02, 0.2, () => below.read(into, position)),
+      write: (data, position) => {
+        // The caller may reuse its buffer as soon as the call is made on no real disk; copy at once.
+        const copy = Uint8Array.from(data);
+        return wait(0.02, 0.2, () => below.write(copy, position));
+      },
+      datasync: () => wait(0.1, 2, () => below.datasync()),
+      truncate: sizeBytes => wait(0.02, 0.1, () => below.truncate(sizeBytes)),
+      sizeBytes: () => wait(0, 0.05, () => below.sizeBytes()),
+      close: () => wait(0, 0.02, () => below.close()),
+    });
+    return {
+      open: async (path, mode) => file(await wait(0.02, 0.1, () => disk.open(path, mode))),
+      readFile: path => wait(0.05, 0.3, () => disk.readFile(path)),
+      writeFile: (path, data, options) => wait(0.05, 0.3, () => disk.writeFile(path, Uint8Array.from(data), options)),
+      rename: (from, to) => wait(0.02, 0.2, () => disk.rename(from, to)),
+      unlink: path => wait(0.02, 0.2, () => disk.unlink(path)),
+      mkdir: path => wait(0.02, 0.2, () => disk.mkdir(path)),
+      readdir: path => wait(0.02, 0.2, () => disk.readdir(path)),
+      stat: path => wait(0.01, 0.1, () => disk.stat(path)),
+      syncDir: path => wait(0.1, 2, () => disk.syncDir(path)),
+    };
+  }
+}
+
+/** The machine that processes share: its disk survives them, and loses what was not synced when its
+ *  power goes. */
+export class SimMachine {
+  readonly platter: Disk;
+  readonly disk: FaultDisk;
+
+  constructor(platter: Disk) {
+    this.platter = platter;
+    this.disk = new FaultDisk(platter);
+  }
+}

@@ -1,0 +1,473 @@
+/**
+ * A client session: an actor inside a backend instance, PostgreSQL's backend for one connection.
+ *
+ * Purpose: speaks the frontend/backend protocol with one client and runs its statements.
+ * Promise: replies come in the order of requests, one write per turn; a client that stops reading
+ *   stops its query, not the memory's bound; an error never takes more than its transaction (ERROR) or
+ *   its session (FATAL) with it.
+ * Started by: the instance, when the postmaster hands it a client.
+ * Stops: the client says Terminate or goes away; a protocol violation; pg_terminate_backend; shutdown.
+ *   Whatever transaction was open is rolled back.
+ * Its death means nothing to other sessions.
+ *
+ * The loop takes one message at a time. Messages behind it wait, so pipelining holds until Sync by
+ * itself. After an error in the extended protocol everything up to Sync is skipped.
+ */
+import type { Arrival, Connection } from '@pgtroupe/actor/net';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, type ErrorFields, PgError, type Severity } from '@pgtroupe/common/ereport';
+import { putReport, reportOf } from '@pgtroupe/libpq/error-response';
+import { FrameReader } from '@pgtroupe/libpq/frame-reader';
+import { matchHba } from '@pgtroupe/libpq/hba';
+import { BodyReader, OutBuffer } from '@pgtroupe/libpq/pqformat';
+import { BACKEND, FRONTEND } from '@pgtroupe/libpq/protocol';
+import { parseStartupPacket } from '@pgtroupe/libpq/startup';
+import { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
+import type { BackendInstance } from './instance.ts';
+import { SessionSettings } from './settings.ts';
+import { StatementRunner } from './statement-runner.ts';
+import { TransactionBlock } from './transaction-block.ts';
+
+/** Output gathered beyond this is written in the middle of a result. */
+const WRITE_BYTES = 64 * 1024;
+
+type State =
+  | { readonly kind: 'starting' }
+  /** Waiting for a message. */
+  | { readonly kind: 'idle' }
+  /** A message is being worked on. */
+  | { readonly kind: 'busy' }
+  | { readonly kind: 'closed' };
+
+export class Session {
+  readonly instance: BackendInstance;
+  readonly pid: number;
+  /** What a CancelRequest must know. */
+  readonly secret: number;
+  readonly owner: LockOwner;
+  readonly out = new OutBuffer();
+  readonly settings: SessionSettings;
+  user = '';
+  database = { oid: 0, name: '' };
+  block!: TransactionBlock;
+  runner!: StatementRunner;
+  /** Set by a cancel or terminate; looked at wherever a statement can stop. */
+  interrupt: PgError | undefined;
+
+  readonly #connection: Connection;
+  readonly #initial: Uint8Array;
+  readonly #reserved: boolean;
+  readonly #reader = new FrameReader();
+  #state: State = { kind: 'starting' };
+  /** An extended-protocol error: messages are skipped until Sync. */
+  #skipUntilSync = false;
+  #drained: (() => void) | undefined;
+  #mustDrain = false;
+  /** COPY FROM STDIN takes the messages over. */
+  #copyIn: ((type: number, body: Buffer) => void) | undefined;
+
+  constructor(instance: BackendInstance, arrival: Arrival, pid: number, secret: number) {
+    this.instance = instance;
+    this.pid = pid;
+    this.secret = secret;
+    this.owner = new LockOwner(pid);
+    this.settings = new SessionSettings(instance.settings);
+    this.#connection = arrival.connection;
+    this.#initial = arrival.initial;
+    this.#reserved = arrival.reserved;
+  }
+
+  /** Takes the client from its start-up packet to ReadyForQuery. */
+  async start(): Promise<void> {
+    this.#connection.onData = chunk => this.#received(chunk);
+    this.#connection.onEnd = () => this.close();
+    this.#connection.onDrain = () => {
+      this.#mustDrain = false;
+      const drained = this.#drained;
+      this.#drained = undefined;
+      drained?.();
+    };
+    try {
+      await this.#startUp();
+    } catch (error) {
+      this.fatal(error);
+      return;
+    }
+    if (this.#closed) return;
+    this.#readyForQuery();
+    this.#state = { kind: 'idle' };
+    this.#pump();
+  }
+
+  get #closed(): boolean {
+    return this.#state.kind === 'closed';
+  }
+
+  // ---- start-up ------------------------------------------------------------------------------------
+
+  async #startUp(): Promise<void> {
+    const initial = Buffer.from(this.#initial.buffer, this.#initial.byteOffset, this.#initial.byteLength);
+    const parsed = parseStartupPacket(initial);
+    if (parsed === undefined || parsed.packet.kind !== 'startup') {
+      throw ereport(ERRCODE.PROTOCOL_VIOLATION, 'incomplete startup packet', { severity: 'FATAL' });
+    }
+    const { parameters, unknownOptions, minor } = parsed.packet;
+    if (initial.length > parsed.lengthBytes) this.#reader.push(Buffer.from(initial.subarray(parsed.lengthBytes)));
+    const user = parameters.get('user') ?? '';
+    if (user === '') {
+      throw ereport(ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION, 'no PostgreSQL user name specified in startup packet', {
+        severity: 'FATAL',
+      });
+    }
+    const databaseName = parameters.get('database') || user;
+    if (parameters.get('replication') !== undefined && parameters.get('replication') !== 'false') {
+      throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'replication connections are not supported by pgtroupe yet', {
+        severity: 'FATAL',
+      });
+    }
+    this.#authenticate(user, databaseName);
+    await this.instance.whenAttached();
+    const login = await this.instance.logIn(user, databaseName, this.owner);
+    if (this.#reserved && !login.superuser) {
+      throw ereport(
+        ERRCODE.TOO_MANY_CONNECTIONS,
+        'remaining connection slots are reserved for non-replication superuser connections',
+        { severity: 'FATAL' },
+      );
+    }
+    this.user = user;
+    this.database = { oid: login.database, name: databaseName };
+    this.settings.authenticated({ user, superuser: login.superuser });
+    this.settings.fromStartup(parameters);
+    this.instance.admitted(this);
+    this.block = new TransactionBlock(this.instance.kernel, this.owner, login.database, {
+      isolation: () => this.settings.isolation('default_transaction_isolation'),
+      readOnly: () => this.settings.bool('default_transaction_read_only'),
+    });
+    this.runner = new StatementRunner(this, login);
+
+    if (minor > 0 || unknownOptions.length > 0) {
+      this.out.begin(BACKEND.NegotiateProtocolVersion);
+      this.out.int32(0);
+      this.out.int32(unknownOptions.length);
+      for (const option of unknownOptions) this.out.cstring(option);
+      this.out.end();
+    }
+    this.out.begin(BACKEND.Authentication);
+    this.out.int32(0);
+    this.out.end();
+    for (const name of this.settings.reportedNames()) this.parameterStatus(name);
+    this.settings.onReported = name => this.parameterStatus(name);
+    this.out.begin(BACKEND.BackendKeyData);
+    this.out.int32(this.pid);
+    this.out.int32(this.secret);
+    this.out.end();
+  }
+
+  #authenticate(user: string, database: string): void {
+    const address = this.#connection.peer?.address;
+    const line = matchHba(this.instance.hba, { address, database, user });
+    const from = address === undefined ? 'host "[local]"' : `host "${address}"`;
+    if (line === undefined) {
+      throw ereport(
+        ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION,
+        `no pg_hba.conf entry for ${from}, user "${user}", database "${database}", no encryption`,
+        { severity: 'FATAL' },
+      );
+    }
+    switch (line.method) {
+      case 'trust':
+        return;
+      case 'reject':
+        throw ereport(
+          ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION,
+          `pg_hba.conf rejects connection for ${from}, user "${user}", database "${database}", no encryption`,
+          { severity: 'FATAL' },
+        );
+      default:
+        throw ereport(
+          ERRCODE.FEATURE_NOT_SUPPORTED,
+          `authentication method "${line.method}" is not supported by pgtroupe yet`,
+          { severity: 'FATAL', hint: `Use "trust" or "reject" in line ${line.lineNumber} of pg_hba.conf.` },
+        );
+    }
+  }
+
+  // ---- messages in -----------------------------------------------------------------------------------
+
+  #received(chunk: Uint8Array): void {
+    if (this.#closed) return;
+    this.#reader.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    if (this.#copyIn !== undefined) this.#pumpCopy();
+    else if (this.#state.kind === 'idle') this.#pump();
+    else if (this.#reader.pendingBytes > WRITE_BYTES) this.#connection.pause();
+  }
+
+  /** Works through what has arrived. A message that must be awaited makes the session busy; the
+   *  rest waits for it. */
+  #pump(): void {
+    try {
+      while (this.#state.kind === 'idle' && this.#reader.next()) {
+        const work = this.#handle(this.#reader.type, this.#reader.body);
+        if (work === undefined) continue;
+        this.#state = { kind: 'busy' };
+        work.then(
+          () => this.#resume(),
+          (error: unknown) => this.fatal(error),
+        );
+        return;
+      }
+    } catch (error) {
+      this.fatal(error);
+    }
+  }
+
+  #resume(): void {
+    if (this.#closed) return;
+    if (this.interrupt?.severity === 'FATAL') return this.fatal(this.interrupt);
+    this.#state = { kind: 'idle' };
+    this.#connection.resume();
+    this.#pump();
+  }
+
+  /** One message. Errors of statements are answered here; what is thrown ends the session. */
+  #handle(type: number, body: Buffer): Promise<void> | undefined {
+    if (this.#skipUntilSync && type !== FRONTEND.Sync && type !== FRONTEND.Terminate) return undefined;
+    switch (type) {
+      case FRONTEND.Query:
+        return this.#guardQuery(this.#text(body));
+      case FRONTEND.Parse:
+      case FRONTEND.Bind:
+      case FRONTEND.Describe:
+      case FRONTEND.Execute:
+      case FRONTEND.Close:
+        return this.#guardExtended(type, body);
+      case FRONTEND.Flush:
+        this.write();
+        return undefined;
+      case FRONTEND.Sync:
+        this.#skipUntilSync = false;
+        return this.#sync();
+      case FRONTEND.Terminate:
+        this.close();
+        return undefined;
+      case FRONTEND.CopyData:
+      case FRONTEND.CopyDone:
+      case FRONTEND.CopyFail:
+        // Left over from a COPY that failed: PostgreSQL ignores them too.
+        return undefined;
+      case FRONTEND.FunctionCall:
+        this.#report(ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'the function call protocol is not supported by pgtroupe yet'));
+        this.#readyForQuery();
+        return undefined;
+      default:
+        throw ereport(ERRCODE.PROTOCOL_VIOLATION, `invalid frontend message type ${type}`, { severity: 'FATAL' });
+    }
+  }
+
+  #text(body: Buffer): string {
+    const reader = new BodyReader(body);
+    const text = reader.cstring();
+    reader.done();
+    return text;
+  }
+
+  async #guardQuery(text: string): Promise<void> {
+    try {
+      await this.runner.simpleQuery(text);
+    } catch (error) {
+      this.#failed(error);
+    }
+    await this.#untilDrained();
+    this.#readyForQuery();
+  }
+
+  #guardExtended(type: number, body: Buffer): Promise<void> | undefined {
+    try {
+      const work = this.#extended(type, body);
+      if (work === undefined) return undefined;
+      return work.catch((error: unknown) => this.#extendedFailed(error));
+    } catch (error) {
+      this.#extendedFailed(error);
+      return undefined;
+    }
+  }
+
+  #extended(type: number, body: Buffer): Promise<void> | undefined {
+    const reader = new BodyReader(body);
+    switch (type) {
+      case FRONTEND.Parse:
+        return this.runner.parse(reader);
+      case FRONTEND.Bind:
+        return this.runner.bind(reader);
+      case FRONTEND.Describe:
+        return this.runner.describe(reader);
+      case FRONTEND.Execute:
+        return this.runner.execute(reader);
+      default:
+        return this.runner.close(reader);
+    }
+  }
+
+  #extendedFailed(error: unknown): void {
+    this.#failed(error);
+    this.#skipUntilSync = true;
+  }
+
+  #sync(): Promise<void> | undefined {
+    const work = this.runner.sync();
+    if (work === undefined) {
+      this.#readyForQuery();
+      return undefined;
+    }
+    return work.catch((error: unknown) => this.#failed(error)).then(() => this.#readyForQuery());
+  }
+
+  /** A statement failed: the client is told, the transaction is undone or waits for ROLLBACK. */
+  #failed(error: unknown): void {
+    this.block.fail();
+    this.runner.afterError();
+    if (error instanceof PgError && error.severity !== 'ERROR') throw error;
+    if (!(error instanceof PgError)) {
+      this.instance.env.log.write('ERROR', error instanceof Error ? (error.stack ?? error.message) : String(error), {
+        session: this.pid,
+      });
+    }
+    this.#report(error);
+  }
+
+  #report(error: unknown): void {
+    putReport(this.out, reportOf(error));
+  }
+
+  // ---- messages out ------------------------------------------------------------------------------------
+
+  notice(severity: Severity, sqlstate: string, message: string, fields?: ErrorFields): void {
+    if (this.settings.noticeWanted(severity)) putReport(this.out, { severity, sqlstate, message, fields });
+  }
+
+  parameterStatus(name: string): void {
+    this.out.begin(BACKEND.ParameterStatus);
+    this.out.cstring(name);
+    this.out.cstring(this.settings.show(name));
+    this.out.end();
+  }
+
+  #readyForQuery(): void {
+    if (this.#closed) return;
+    this.interrupt = this.interrupt?.severity === 'FATAL' ? this.interrupt : undefined;
+    this.out.begin(BACKEND.ReadyForQuery);
+    this.out.byte(this.block.indicator.charCodeAt(0));
+    this.out.end();
+    this.write();
+  }
+
+  /** Hands everything gathered to the connection. */
+  write(): void {
+    if (this.out.length === 0 || this.#closed) return;
+    const bytes = Buffer.allocUnsafe(this.out.length);
+    this.out.buffer.copy(bytes, 0, 0, this.out.length);
+    this.out.reset();
+    if (!this.#connection.write(bytes)) this.#mustDrain = true;
+  }
+
+  /** In the middle of a result: writes when there is much. Returns false when the client must catch
+   *  up first (`untilDrained`). */
+  writeSome(): boolean {
+    if (this.out.length >= WRITE_BYTES) this.write();
+    return !this.#mustDrain;
+  }
+
+  untilDrained(): Promise<void> {
+    return this.#untilDrained();
+  }
+
+  async #untilDrained(): Promise<void> {
+    if (!this.#mustDrain || this.#closed) return;
+    await new Promise<void>(resolve => {
+      this.#drained = resolve;
+    });
+    if (this.#closed) throw ereport(ERRCODE.CONNECTION_FAILURE, 'connection to client lost', { severity: 'FATAL' });
+  }
+
+  // ---- COPY FROM STDIN -------------------------------------------------------------------------------------
+
+  /** Until the returned function is called, CopyData and its kin go to `receive`. */
+  takeCopyMessages(receive: (type: number, body: Buffer) => void): () => void {
+    this.#copyIn = receive;
+    this.#pumpCopy();
+    return () => {
+      this.#copyIn = undefined;
+    };
+  }
+
+  pauseInput(): void {
+    this.#connection.pause();
+  }
+
+  resumeInput(): void {
+    this.#connection.resume();
+    if (this.#copyIn !== undefined) this.#pumpCopy();
+  }
+
+  /** The receiver stops the stream by clearing `copyIn` from within. */
+  #pumpCopy(): void {
+    try {
+      while (this.#copyIn !== undefined && this.#reader.next()) this.#copyIn(this.#reader.type, this.#reader.body);
+    } catch (error) {
+      this.fatal(error);
+    }
+  }
+
+  // ---- ends ------------------------------------------------------------------------------------------------
+
+  /** CancelRequest, pg_cancel_backend: the statement under way ends with 57014. */
+  cancel(): void {
+    if (this.#state.kind !== 'busy') return;
+    this.#interrupt(ereport(ERRCODE.QUERY_CANCELED, 'canceling statement due to user request'));
+  }
+
+  /** pg_terminate_backend, shutdown. */
+  terminate(): void {
+    const error = ereport(ERRCODE.ADMIN_SHUTDOWN, 'terminating connection due to administrator command', {
+      severity: 'FATAL',
+    });
+    if (this.#state.kind === 'busy') this.#interrupt(error);
+    else this.fatal(error);
+  }
+
+  #interrupt(error: PgError): void {
+    this.interrupt = error;
+    this.owner.waiting?.cancel(error);
+    this.runner.interrupted(error);
+  }
+
+  /** Nothing is going on and no transaction is open: a smart shutdown may take it. */
+  get idleOutsideTransaction(): boolean {
+    return this.#state.kind === 'idle' && !this.block.inBlock;
+  }
+
+  /** Tells the client why and closes. */
+  fatal(error: unknown): void {
+    if (this.#closed) return;
+    const report = reportOf(error);
+    putReport(this.out, { ...report, severity: report.severity === 'PANIC' ? 'PANIC' : 'FATAL' });
+    this.write();
+    this.close();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    const started = this.#state.kind !== 'starting';
+    this.#state = { kind: 'closed' };
+    this.interrupt = ereport(ERRCODE.CONNECTION_FAILURE, 'connection to client lost', { severity: 'FATAL' });
+    this.owner.waiting?.cancel(this.interrupt);
+    if (started) {
+      this.runner.interrupted(this.interrupt);
+      this.runner.end();
+    }
+    this.#drained?.();
+    this.#connection.end();
+    this.instance.ended(this);
+  }
+}
