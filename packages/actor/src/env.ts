@@ -102,4 +102,6 @@ export interface Bus {
   subscribe(subject: string, handler: (payload: Uint8Array, subject: string, reply: string | undefined) => void): () => void;
   /** undefined when nobody answered in time or the bus is down. */
   request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array | undefined>;
+  /** Answers a request; `reply` is what the subscriber's handler was given. */
+  respond(reply: string, payload: Uint8Array): void;
 }
