@@ -108,6 +108,10 @@ export const UP = {
   /** Answers `recallRelLock`: who holds what locally, as pairs (owner, bit mask of 1 << mode).
    *  From here on these locks are the buffer-manager's and released there. */
   localHolders: { db: 'u32', rel: 'u32', holders: 'u32s' },
+
+  // ---- relation map --------------------------------------------------------------------------------
+  /** Asks for a database's pg_filenode.map (0: the shared one): where mapped catalogs are stored. */
+  relmap: { reqId: 'u32', db: 'u32' },
 } as const satisfies OpTable;
 
 /** Buffer-manager to instance. */
@@ -172,6 +176,10 @@ export const DOWN = {
   lockFailed: { reqId: 'u32', sqlstate: 'str', message: 'str', detail: 'str', hint: 'str' },
   relLockToken: { db: 'u32', rel: 'u32' },
   recallRelLock: { db: 'u32', rel: 'u32' },
+
+  // ---- relation map --------------------------------------------------------------------------------
+  /** `image`: the 512 bytes of the file, checked. */
+  relmap: { reqId: 'u32', image: 'bytes' },
 } as const satisfies OpTable;
 
 import type { RelFileNode } from '@pgtroupe/common/ids';
