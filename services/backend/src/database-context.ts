@@ -1,0 +1,55 @@
+/**
+ * One database as an instance knows it: relation maps and the shared, committed view of its catalogs.
+ * Made at the first login, kept for the instance's life: a new session costs no message.
+ */
+import { assert } from '@pgtroupe/common/assert';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
+import type { Oid } from '@pgtroupe/common/ids';
+import { decodeRelationMap, type RelationMap } from '@pgtroupe/catalog/relmapper';
+import { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
+import type { RelationStorage } from '@pgtroupe/catalog/relcache';
+import type { InstanceKernel } from '@pgtroupe/transam/instance-kernel';
+import { KernelCatalogSource } from './catalog-source.ts';
+
+/** pg_default, where CREATE DATABASE puts a database unless told otherwise. */
+export const DEFAULTTABLESPACE_OID = 1663 as Oid;
+
+export class DatabaseContext {
+  readonly oid: Oid;
+  readonly kernel: InstanceKernel;
+  readonly catalog: SystemCatalog;
+  readonly source: KernelCatalogSource;
+
+  private constructor(kernel: InstanceKernel, storage: RelationStorage) {
+    this.oid = storage.databaseOid;
+    this.kernel = kernel;
+    this.source = new KernelCatalogSource(kernel, storage);
+    this.catalog = new SystemCatalog(this.source, storage);
+  }
+
+  /** `oid` 0: only what all databases share, enough to find a database and a role. */
+  static async open(kernel: InstanceKernel, oid: Oid): Promise<DatabaseContext> {
+    const shared = await relationMap(kernel, 0 as Oid);
+    const local = oid === 0 ? new Map<Oid, Oid>() : await relationMap(kernel, oid);
+    const storage: RelationStorage = {
+      databaseOid: oid,
+      defaultTablespace: DEFAULTTABLESPACE_OID,
+      smgropen: rnode => kernel.pages.relations.smgropen(rnode),
+      mappedFilenode: (relation, isShared) => {
+        const filenode = (isShared ? shared : local).get(relation);
+        if (filenode === undefined) {
+          throw ereport(ERRCODE.DATA_CORRUPTED, `could not find relation mapping for relation with OID ${relation}`);
+        }
+        return filenode;
+      },
+    };
+    return new DatabaseContext(kernel, storage);
+  }
+}
+
+async function relationMap(kernel: InstanceKernel, db: Oid): Promise<RelationMap> {
+  const op = await kernel.call(reqId => ({ op: 'relmap', reqId, db }));
+  assert(op.op === 'relmap', `answer ${op.op} to relmap`);
+  return decodeRelationMap(op.image, db === 0 ? 'global/pg_filenode.map' : `base/${db}/pg_filenode.map`);
+}

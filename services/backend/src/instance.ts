@@ -1,0 +1,248 @@
+/**
+ * A backend instance: the process that hosts client sessions.
+ *
+ * Purpose: takes clients from the postmaster, runs their sessions over one attachment to shared
+ *   state: one page cache, one set of catalogs, one reserve of transaction ids for all of them.
+ * Promise: a session's failure is its own; nothing here is the only copy of a committed fact.
+ * Started by: the postmaster, warm before the first client comes; more when sessions fill it up.
+ * Stops: told so by the postmaster (smart: after the last session; fast: sessions are terminated;
+ *   immediate: at once); when it cannot go on (PANIC).
+ * Its death means: its sessions are gone, their transactions roll back; the buffer-manager fences
+ *   it, aborts what it had not committed and frees its locks.
+ *
+ * When the buffer-manager dies the instance lives on: open transactions fail, idle sessions stay,
+ * and everything is fetched anew from the next life (design §3).
+ */
+import type { Env } from '@pgtroupe/actor/env';
+import type { Arrival, SessionIntake } from '@pgtroupe/actor/net';
+import { DATABASENAME, AUTHNAME } from '@pgtroupe/catalog/syscache';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
+import { BLCKSZ, type Oid } from '@pgtroupe/common/ids';
+import type { Settings } from '@pgtroupe/common/settings';
+import type { ShutdownMode } from '@pgtroupe/actor/lifecycle';
+import { type HbaFile, parseHba } from '@pgtroupe/libpq/hba';
+import type { Welcome } from '@pgtroupe/rpc/attach/attachment';
+import { Arena } from '@pgtroupe/storage/arena';
+import type { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
+import { createMemory } from '@pgtroupe/storage/memory';
+import { InstanceKernel } from '@pgtroupe/transam/instance-kernel';
+import { retryCatalog } from './catalog-retry.ts';
+import { DatabaseContext } from './database-context.ts';
+import { Session } from './session.ts';
+
+export interface InstanceOptions {
+  /** `backend-3`. */
+  readonly name: string;
+  readonly osPid: number;
+  /** Endpoint of the buffer-manager. */
+  readonly bufferManager: string;
+  readonly settings: Settings;
+  readonly intake: SessionIntake;
+  /** Content of pg_hba.conf, again at every reload. */
+  readonly hbaText: () => Promise<string>;
+}
+
+/** Who logged in. */
+export interface Login {
+  readonly database: Oid;
+  readonly userOid: Oid;
+  readonly superuser: boolean;
+  readonly context: DatabaseContext;
+}
+
+export class BackendInstance {
+  readonly env: Env;
+  readonly settings: Settings;
+  readonly kernel: InstanceKernel;
+  readonly arena: Arena;
+  hba: HbaFile = { lines: [], problems: [] };
+  readonly #options: InstanceOptions;
+  readonly #sessions = new Map<number, Session>();
+  readonly #databases = new Map<Oid, Promise<DatabaseContext>>();
+  readonly #open: DatabaseContext[] = [];
+  #pids: { next: number; end: number }[] = [];
+  #attachWaiters: (() => void)[] = [];
+  /** Resolves when the first attachment stands. */
+  #stopping: ShutdownMode | undefined;
+  #stopped: (() => void) | undefined;
+
+  constructor(env: Env, options: InstanceOptions) {
+    this.env = env;
+    this.settings = options.settings;
+    this.#options = options;
+    const cachePages = Math.max(256, Math.floor(options.settings.number('pgtroupe.page_cache')));
+    const cacheBytes = cachePages * BLCKSZ;
+    const arenaBytes = Math.max(64, options.settings.number('pgtroupe.arena') / 128) * 1024 * 1024;
+    const mem = createMemory(Math.min(cacheBytes + arenaBytes, 2 ** 31 - BLCKSZ));
+    this.arena = new Arena(mem, cacheBytes, mem.u8.length);
+    this.kernel = new InstanceKernel(env, {
+      endpoint: options.bufferManager,
+      name: options.name,
+      osPid: options.osPid,
+      mem,
+      cachePages,
+      deadlockTimeoutMs: options.settings.number('deadlock_timeout'),
+    });
+    this.kernel.onAttach = welcome => this.#attached(welcome);
+    this.kernel.onDetach = why => this.#detached(why);
+    this.kernel.shared.onInvalidations = invals => {
+      for (const database of this.#open) database.catalog.applyBytes(invals);
+    };
+    options.intake.onArrival = arrival => this.#arrived(arrival);
+    options.intake.onCancel = (pid, secret) => {
+      const session = this.#sessions.get(pid);
+      if (session !== undefined && session.secret === secret) session.cancel();
+    };
+  }
+
+  /** Resolves when clients can be served: attached, and the catalogs of the default database read. */
+  async start(): Promise<void> {
+    await this.reload();
+    this.kernel.attachment.start();
+    await this.whenAttached();
+    const shared = await this.#database(0 as Oid);
+    const template = await retryCatalog(() => shared.catalog.search(DATABASENAME, 'postgres'));
+    if (template !== null) await (await this.#database(template.oid)).catalog.preload();
+  }
+
+  async reload(): Promise<void> {
+    const hba = parseHba(await this.#options.hbaText());
+    for (const problem of hba.problems) {
+      this.env.log.write('LOG', `line ${problem.lineNumber} of pg_hba.conf: ${problem.message}`);
+    }
+    if (hba.problems.length === 0 || this.hba.lines.length === 0) this.hba = hba;
+  }
+
+  // ---- attachment ----------------------------------------------------------------------------------
+
+  #attached(welcome: Welcome): void {
+    this.#pids = [{ next: welcome.pidFirst, end: welcome.pidFirst + welcome.pidCount }];
+    this.#options.intake.leased(welcome.pidFirst, welcome.pidCount);
+    const waiters = this.#attachWaiters;
+    this.#attachWaiters = [];
+    for (const wake of waiters) wake();
+  }
+
+  #detached(why: string): void {
+    this.env.log.write('LOG', `lost the buffer manager: ${why}`);
+    for (const database of this.#open) database.catalog.reset();
+  }
+
+  whenAttached(): Promise<void> {
+    if (this.kernel.attachment.attached) return Promise.resolve();
+    return new Promise(resolve => this.#attachWaiters.push(resolve));
+  }
+
+  // ---- sessions ------------------------------------------------------------------------------------
+
+  #arrived(arrival: Arrival): void {
+    const pid = this.#takePid();
+    const secret = Buffer.from(this.env.random.bytes(4)).readInt32BE(0);
+    const session = new Session(this, arrival, pid, secret);
+    this.#sessions.set(pid, session);
+    if (this.#stopping !== undefined) {
+      session.fatal(ereport(ERRCODE.CANNOT_CONNECT_NOW, 'the database system is shutting down', { severity: 'FATAL' }));
+      return;
+    }
+    void session.start();
+  }
+
+  #takePid(): number {
+    const range = this.#pids[0]!;
+    const pid = range.next++;
+    if (range.next === range.end) this.#pids.shift();
+    const left = this.#pids.reduce((sum, r) => sum + r.end - r.next, 0);
+    if (left < 64) void this.#leasePids();
+    // A range that ran out before the next came: numbers of ended sessions are used again.
+    if (this.#pids.length === 0) this.#pids.push({ next: pid + 1, end: pid + 2 });
+    return pid;
+  }
+
+  #leasing = false;
+  async #leasePids(): Promise<void> {
+    if (this.#leasing) return;
+    this.#leasing = true;
+    try {
+      const op = await this.kernel.call(reqId => ({ op: 'leasePids', reqId }));
+      if (op.op !== 'pidsLeased') return;
+      this.#pids.push({ next: op.first, end: op.first + op.count });
+      this.#options.intake.leased(op.first, op.count);
+    } catch (error) {
+      this.env.log.write('LOG', `could not lease session PIDs: ${(error as Error).message}`);
+    } finally {
+      this.#leasing = false;
+    }
+  }
+
+  session(pid: number): Session | undefined {
+    return this.#sessions.get(pid);
+  }
+
+  get sessions(): Iterable<Session> {
+    return this.#sessions.values();
+  }
+
+  admitted(_session: Session): void {
+    this.#options.intake.authenticated();
+  }
+
+  ended(session: Session): void {
+    if (!this.#sessions.delete(session.pid)) return;
+    this.#options.intake.ended();
+    if (this.#stopping !== undefined && this.#sessions.size === 0) this.#stopped?.();
+  }
+
+  /** Finds database and role. FATAL errors are the client's. */
+  async logIn(user: string, databaseName: string, _owner: LockOwner): Promise<Login> {
+    const shared = await this.#database(0 as Oid);
+    const role = await retryCatalog(() => shared.catalog.search(AUTHNAME, user));
+    if (role === null) {
+      throw ereport(ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION, `role "${user}" does not exist`, { severity: 'FATAL' });
+    }
+    if (!role.rolcanlogin) {
+      throw ereport(ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION, `role "${user}" is not permitted to log in`, {
+        severity: 'FATAL',
+      });
+    }
+    const database = await retryCatalog(() => shared.catalog.search(DATABASENAME, databaseName));
+    if (database === null) {
+      throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${databaseName}" does not exist`, { severity: 'FATAL' });
+    }
+    if (!database.datallowconn) {
+      throw ereport(
+        ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE,
+        `database "${databaseName}" is not currently accepting connections`,
+        { severity: 'FATAL' },
+      );
+    }
+    const context = await this.#database(database.oid);
+    return { database: database.oid, userOid: role.oid, superuser: role.rolsuper, context };
+  }
+
+  #database(oid: Oid): Promise<DatabaseContext> {
+    let opening = this.#databases.get(oid);
+    if (opening === undefined) {
+      opening = DatabaseContext.open(this.kernel, oid).then(context => {
+        this.#open.push(context);
+        return context;
+      });
+      opening.catch(() => this.#databases.delete(oid));
+      this.#databases.set(oid, opening);
+    }
+    return opening;
+  }
+
+  // ---- shutdown --------------------------------------------------------------------------------------
+
+  /** Resolves when no session is left. */
+  async stop(mode: ShutdownMode): Promise<void> {
+    this.#stopping = mode;
+    const gone = new Promise<void>(resolve => {
+      this.#stopped = resolve;
+    });
+    if (mode !== 'smart') for (const session of [...this.#sessions.values()]) session.terminate();
+    if (this.#sessions.size > 0) await gone;
+    this.kernel.attachment.close();
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Parameters whose values need more than their type to be checked, as PostgreSQL's check hooks do.
+ */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import type { GucFacts, GucValue } from '@pgtroupe/common/guc';
+
+/** Throws PostgreSQL's error, or returns the value in its canonical form. */
+export function checkHook(facts: GucFacts, value: GucValue, dateStyle: string): GucValue {
+  switch (facts.name) {
+    case 'client_encoding':
+      return checkClientEncoding(String(value));
+    case 'DateStyle':
+      return checkDateStyle(String(value), dateStyle);
+    case 'TimeZone':
+      return checkTimeZone(String(value));
+    default:
+      return value;
+  }
+}
+
+function invalid(name: string, value: string, detail?: string): Error {
+  return ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid value for parameter "${name}": "${value}"`, { detail });
+}
+
+/** The server speaks UTF-8; SQL_ASCII means "no conversion" and is the same bytes. */
+function checkClientEncoding(value: string): string {
+  const plain = value.toLowerCase().replace(/[^a-z0-9]/g, '');
+  if (plain === 'utf8' || plain === 'unicode') return 'UTF8';
+  if (plain === 'sqlascii') return 'SQL_ASCII';
+  if (/^(latin\d+|iso8859.*|win\d+|euc.*|sjis|big5|gbk|gb18030|uhc|johab|koi8.*|mulein.*)$/.test(plain)) {
+    throw notSupported(`conversion between UTF8 and ${value}`);
+  }
+  throw invalid('client_encoding', value);
+}
+
+const STYLES: Readonly<Record<string, string>> = { iso: 'ISO', sql: 'SQL', postgres: 'Postgres', german: 'German' };
+const ORDERS: Readonly<Record<string, string>> = {
+  ymd: 'YMD', dmy: 'DMY', euro: 'DMY', european: 'DMY', noneuro: 'MDY', noneuropean: 'MDY', mdy: 'MDY', us: 'MDY',
+};
+
+/** `style, order`: either part may be left out and keeps its present value. */
+function checkDateStyle(value: string, present: string): string {
+  let [style, order] = present.split(', ') as [string, string];
+  for (const part of value.split(',')) {
+    const word = part.trim().replace(/^"(.*)"$/, '$1').toLowerCase();
+    if (word === 'default') [style, order] = ['ISO', 'MDY'];
+    else if (STYLES[word] !== undefined) {
+      style = STYLES[word];
+      if (word === 'german') order = 'DMY';
+    } else if (ORDERS[word] !== undefined) order = ORDERS[word];
+    else throw invalid('DateStyle', value, `Unrecognized key word: "${word}".`);
+  }
+  return `${style}, ${order}`;
+}
+
+function checkTimeZone(value: string): string {
+  if (/^[+-]?\d{1,2}(\.\d+)?$/.test(value)) {
+    const hours = Number(value);
+    if (Math.abs(hours) > 15) throw invalid('TimeZone', value);
+    return hours === 0 ? 'UTC' : `<${hours < 0 ? '-' : '+'}${String(Math.abs(hours)).padStart(2, '0')}>${-hours}`;
+  }
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: value });
+    return value;
+  } catch {
+    if (/^<?[A-Za-z+-]\w*>?[+-]?\d/.test(value)) return value;
+    throw invalid('TimeZone', value);
+  }
+}

@@ -1,0 +1,286 @@
+/**
+ * A session's configuration parameters: SET, SET LOCAL and what the client asked for at start-up, laid
+ * over the instance's configuration. Changes belong to the transaction: rolled back with it,
+ * and those of SET LOCAL end with it either way.
+ */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, type Severity } from '@pgtroupe/common/ereport';
+import {
+  allGucs,
+  findGuc,
+  type GucFacts,
+  type GucName,
+  type GucValue,
+  gucSetting,
+  isCustomGucName,
+  parseGuc,
+  showGuc,
+  unrecognizedGuc,
+} from '@pgtroupe/common/guc';
+import type { Settings } from '@pgtroupe/common/settings';
+import { checkHook } from './settings-hooks.ts';
+import type { IsolationLevel } from './transaction-block.ts';
+
+/** PostgreSQL's order at start-up. */
+const REPORTED = [
+  'application_name', 'client_encoding', 'DateStyle', 'default_transaction_read_only', 'in_hot_standby',
+  'integer_datetimes', 'IntervalStyle', 'is_superuser', 'server_encoding', 'server_version',
+  'session_authorization', 'standard_conforming_strings', 'TimeZone',
+] as const;
+const REPORTED_SET: ReadonlySet<string> = new Set(REPORTED);
+
+/** Durability is not for sale: accepted from test tools, and stays on (design, law 5). */
+const ALWAYS_ON: ReadonlySet<string> = new Set(['fsync', 'full_page_writes']);
+
+const SEVERITY_RANK: Readonly<Record<string, number>> = {
+  debug5: 0, debug4: 1, debug3: 2, debug2: 3, debug1: 4, debug: 4, log: 5, info: 6, notice: 7, warning: 8, error: 9,
+};
+
+interface Undo {
+  readonly name: string;
+  readonly previous: GucValue | undefined;
+  depth: number;
+}
+
+export class SessionSettings {
+  readonly #base: Settings;
+  /** Values that differ from the base, by canonical name. */
+  readonly #values = new Map<string, GucValue>();
+  /** What RESET goes back to: start-up packet values. */
+  readonly #defaults = new Map<string, GucValue>();
+  #undo: Undo[] = [];
+  /** SET LOCAL in this transaction: the value to return to at its end. */
+  readonly #locals = new Map<string, GucValue | undefined>();
+  #superuser = false;
+  /** A parameter the client is kept informed of has changed. */
+  onReported: (name: string) => void = () => {};
+  /** Counts changes, so that what was derived from settings can be kept until the next one. */
+  version = 0;
+
+  constructor(base: Settings) {
+    this.#base = base;
+  }
+
+  authenticated(who: { readonly user: string; readonly superuser: boolean }): void {
+    this.#superuser = who.superuser;
+    this.#put('session_authorization', who.user);
+    this.#put('is_superuser', who.superuser);
+  }
+
+  /** Parameters of the start-up packet, `options` among them. */
+  fromStartup(parameters: ReadonlyMap<string, string>): void {
+    for (const [name, value] of parameters) {
+      if (name === 'user' || name === 'database' || name === 'replication') continue;
+      if (name === 'options') {
+        for (const [option, text] of parseOptions(value)) this.#startupValue(option, text);
+      } else this.#startupValue(name, value);
+    }
+  }
+
+  #startupValue(name: string, text: string): void {
+    try {
+      const facts = this.#find(name);
+      const value = this.#check(facts, text, 'backend');
+      this.#put(facts?.name ?? name, value);
+      this.#defaults.set(facts?.name ?? name, value);
+    } catch (error) {
+      throw ereport(
+        (error as { sqlstate?: never }).sqlstate ?? ERRCODE.INVALID_PARAMETER_VALUE,
+        (error as Error).message,
+        { severity: 'FATAL' },
+      );
+    }
+  }
+
+  // ---- reading ---------------------------------------------------------------------------------------
+
+  value(name: GucName): GucValue {
+    return this.#values.get(name) ?? this.#base.value(name);
+  }
+
+  number(name: GucName): number {
+    return this.value(name) as number;
+  }
+
+  bool(name: GucName): boolean {
+    return this.value(name) as boolean;
+  }
+
+  string(name: GucName): string {
+    return String(this.value(name));
+  }
+
+  isolation(name: 'default_transaction_isolation'): IsolationLevel {
+    return this.string(name) as IsolationLevel;
+  }
+
+  noticeWanted(severity: Severity): boolean {
+    if (severity === 'INFO') return true;
+    const wanted = SEVERITY_RANK[this.string('client_min_messages')] ?? 7;
+    return (SEVERITY_RANK[severity.toLowerCase()] ?? 7) >= wanted;
+  }
+
+  /** What SHOW prints. Throws 42704 for an unknown name. */
+  show(name: string): string {
+    const facts = this.#find(name);
+    if (facts === undefined) {
+      const custom = this.#values.get(name) ?? this.#base.custom(name);
+      if (custom === undefined) throw unrecognizedGuc(name);
+      return String(custom);
+    }
+    return showGuc(facts, this.value(facts.name as GucName));
+  }
+
+  /** undefined instead of an error, for current_setting(name, true). */
+  showOrUndefined(name: string): string | undefined {
+    try {
+      return this.show(name);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** SHOW ALL: name, setting, description. */
+  *showAll(): Generator<readonly [string, string, string]> {
+    for (const facts of allGucs()) {
+      if (facts.flags?.includes('NO_SHOW_ALL')) continue;
+      yield [facts.name, this.show(facts.name), facts.short];
+    }
+  }
+
+  /** pg_settings.setting. */
+  setting(facts: GucFacts): string {
+    return gucSetting(facts, this.value(facts.name as GucName));
+  }
+
+  reportedNames(): readonly string[] {
+    return REPORTED;
+  }
+
+  // ---- changing ----------------------------------------------------------------------------------------
+
+  /** SET and SET LOCAL. Returns a warning to show, if there is one. */
+  set(name: string, text: string, how: { readonly local: boolean; readonly depth: number }): string | undefined {
+    const facts = this.#find(name);
+    const value = this.#check(facts, text, 'set');
+    const canonical = facts?.name ?? name;
+    if (ALWAYS_ON.has(canonical) && value === false) {
+      return `parameter "${canonical}" stays on: pgtroupe never gives up durability`;
+    }
+    this.#change(canonical, value, how);
+    return undefined;
+  }
+
+  reset(name: string, depth: number): void {
+    const facts = this.#find(name);
+    const canonical = facts?.name ?? name;
+    this.#check(facts, undefined, 'set');
+    this.#change(canonical, this.#defaults.get(canonical), { local: false, depth });
+  }
+
+  resetAll(depth: number): void {
+    for (const name of [...this.#values.keys()]) {
+      const facts = findGuc(name);
+      if (facts !== undefined && (facts.context === 'internal' || facts.flags?.includes('NO_RESET_ALL'))) continue;
+      if (name === 'session_authorization') continue;
+      this.#change(name, this.#defaults.get(name), { local: false, depth });
+    }
+  }
+
+  #change(name: string, value: GucValue | undefined, how: { readonly local: boolean; readonly depth: number }): void {
+    const previous = this.#values.get(name);
+    this.#undo.push({ name, previous, depth: how.depth });
+    if (how.local) {
+      if (!this.#locals.has(name)) this.#locals.set(name, previous);
+    } else this.#locals.delete(name);
+    this.#put(name, value);
+  }
+
+  #put(name: string, value: GucValue | undefined): void {
+    const before = this.#values.get(name);
+    if (before === value) return;
+    if (value === undefined) this.#values.delete(name);
+    else this.#values.set(name, value);
+    this.version++;
+    if (REPORTED_SET.has(name)) this.onReported(name);
+  }
+
+  #find(name: string): GucFacts | undefined {
+    const facts = findGuc(name);
+    if (facts === undefined && !isCustomGucName(name)) throw unrecognizedGuc(name);
+    return facts;
+  }
+
+  /** Is this user allowed to, and is the value one? */
+  #check(facts: GucFacts | undefined, text: string | undefined, where: 'backend' | 'set'): GucValue {
+    if (facts === undefined) return text ?? '';
+    const { name } = facts;
+    switch (facts.context) {
+      case 'internal':
+        throw ereport(ERRCODE.CANT_CHANGE_RUNTIME_PARAM, `parameter "${name}" cannot be changed`);
+      case 'postmaster':
+        throw ereport(ERRCODE.CANT_CHANGE_RUNTIME_PARAM, `parameter "${name}" cannot be changed without restarting the server`);
+      case 'sighup':
+        throw ereport(ERRCODE.CANT_CHANGE_RUNTIME_PARAM, `parameter "${name}" cannot be changed now`);
+      case 'backend':
+      case 'superuser-backend':
+        if (where === 'backend') break;
+        throw ereport(
+          ERRCODE.CANT_CHANGE_RUNTIME_PARAM,
+          `parameter "${name}" cannot be set after connection start`,
+        );
+      case 'superuser':
+        if (this.#superuser) break;
+        throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied to set parameter "${name}"`);
+      case 'user':
+        break;
+    }
+    if (text === undefined) return '';
+    return checkHook(facts, parseGuc(facts, text), this.string('DateStyle'));
+  }
+
+  // ---- transactions --------------------------------------------------------------------------------------
+
+  transactionEnded(committed: boolean): void {
+    if (this.#undo.length === 0) return;
+    if (committed) for (const [name, value] of this.#locals) this.#put(name, value);
+    else this.#undoTo(0);
+    this.#undo = [];
+    this.#locals.clear();
+  }
+
+  /** ROLLBACK TO: `depth` is that of the savepoint's own level. */
+  rolledBackTo(depth: number): void {
+    const keep = this.#undo.findIndex(entry => entry.depth >= depth);
+    if (keep >= 0) this.#undoTo(keep);
+  }
+
+  /** RELEASE: what was set inside now belongs to the level around it. */
+  released(depth: number): void {
+    for (const entry of this.#undo) if (entry.depth > depth) entry.depth = depth;
+  }
+
+  #undoTo(length: number): void {
+    while (this.#undo.length > length) {
+      const { name, previous } = this.#undo.pop()!;
+      this.#put(name, previous);
+    }
+  }
+}
+
+/** `-c name=value` and `--name=value`, blanks escaped with a backslash. */
+function parseOptions(text: string): [string, string][] {
+  const words = text.match(/(\\.|[^\s\\])+/g)?.map(word => word.replace(/\\(.)/g, '$1')) ?? [];
+  const found: [string, string][] = [];
+  for (let i = 0; i < words.length; i++) {
+    let assignment: string;
+    if (words[i] === '-c') assignment = words[++i] ?? '';
+    else if (words[i]!.startsWith('--')) assignment = words[i]!.slice(2);
+    else if (words[i]!.startsWith('-c')) assignment = words[i]!.slice(2);
+    else throw ereport(ERRCODE.SYNTAX_ERROR, `invalid command-line argument for server process: ${words[i]}`);
+    const equals = assignment.indexOf('=');
+    if (equals < 0) throw ereport(ERRCODE.SYNTAX_ERROR, `--${assignment} requires a value`);
+    found.push([assignment.slice(0, equals).replaceAll('-', '_'), assignment.slice(equals + 1)]);
+  }
+  return found;
+}
