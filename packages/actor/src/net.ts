@@ -46,6 +46,6 @@ export interface SessionIntake {
   leased(first: number, count: number): void;
   /** One arrival has passed authentication. */
   authenticated(): void;
-  /** One arrival's session is over (exactly once per arrival). */
-  ended(): void;
+  /** One arrival's session is over (exactly once per arrival); `authenticated`: as reported above. */
+  ended(authenticated: boolean): void;
 }

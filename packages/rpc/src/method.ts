@@ -4,9 +4,9 @@
  */
 import type { Codec, StreamMethod } from '@pgtroupe/actor/rpc';
 
-interface MessageType<T> {
-  encode(message: T): { finish(): Uint8Array };
-  decode(bytes: Uint8Array): T;
+interface MessageType {
+  encode(message: never): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): unknown;
 }
 
 interface ServiceDefinition {
@@ -16,9 +16,9 @@ interface ServiceDefinition {
 
 interface MethodDefinition {
   readonly name: string;
-  readonly requestType: MessageType<never>;
+  readonly requestType: MessageType;
   readonly requestStream: boolean;
-  readonly responseType: MessageType<never>;
+  readonly responseType: MessageType;
   readonly responseStream: boolean;
 }
 
@@ -34,14 +34,14 @@ export function streamMethod<S extends ServiceDefinition, M extends keyof S['met
   const definition = service.methods[method] as MethodDefinition;
   return {
     path: `/${service.fullName}/${definition.name}`,
-    up: codec(definition.requestType) as Codec<never>,
-    down: codec(definition.responseType) as Codec<never>,
+    up: codec<Message<S['methods'][M]['requestType']>>(definition.requestType),
+    down: codec<Message<S['methods'][M]['responseType']>>(definition.responseType),
   };
 }
 
-function codec<T>(type: MessageType<T>): Codec<T> {
+function codec<T>(type: MessageType): Codec<T> {
   return {
-    encode: message => type.encode(message).finish(),
-    decode: bytes => type.decode(bytes),
+    encode: message => type.encode(message as never).finish(),
+    decode: bytes => type.decode(bytes) as T,
   };
 }

@@ -1,0 +1,34 @@
+/** What a role's main.ts is given, and what it gives back. See runrole.ts. */
+import type { Env } from '@pgtroupe/actor/env';
+import type { RoleName, RoleStart, ShutdownMode } from '@pgtroupe/actor/lifecycle';
+import type { SessionIntake } from '@pgtroupe/actor/net';
+import type { Handler } from '@pgtroupe/actor/rpc';
+import type { Settings } from '@pgtroupe/common/settings';
+
+export interface RoleContext extends Omit<RoleStart, 'settings'> {
+  readonly env: Env;
+  /** The configuration; follows reloads (Settings.onChange). */
+  readonly settings: Settings;
+  /** Admission of clients: instances only (role `backend`). */
+  readonly sessions: SessionIntake;
+  /** Where a role serves gRPC: `endpoint('buffer-manager')`. */
+  endpoint(role: RoleName, instance?: number): string;
+  /** Serves at this role's own endpoint until the process ends. */
+  serve(handlers: readonly Handler[]): Promise<void>;
+  /** Says what the role is at while it is not ready: "redo in progress, at 0/3000148". */
+  recovering(message: string): void;
+}
+
+export interface RunningRole {
+  /**
+   * Smart and fast: finish what the role owes, then resolve; the process exits with 0. May be called
+   * again with a sterner mode. Immediate never gets here: the process just ends.
+   */
+  stop(mode: Exclude<ShutdownMode, 'immediate'>): Promise<void>;
+}
+
+export interface RoleOptions {
+  /** Root of `env.disk`, relative to the data directory: '.' for the buffer-manager, 'pg_wal' for the
+   *  walwriter. Without it the disk is an empty scratch folder in the run directory. */
+  readonly disk?: string;
+}
