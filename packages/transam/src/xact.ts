@@ -13,6 +13,7 @@ import {
   type CommandId,
   FIRST_NORMAL_TRANSACTION_ID,
   type FullTransactionId,
+  type Oid,
   type RelFileNode,
   type TransactionId,
   xidFromFull,
@@ -52,6 +53,7 @@ const EMPTY = new Uint8Array(0);
 export class Transaction implements XactView {
   readonly #context: XactContext;
   readonly #owner: LockOwner;
+  readonly #database: Oid;
   readonly #life: number;
   readonly #levels: Level[];
   #curcid = 0 as CommandId;
@@ -64,9 +66,10 @@ export class Transaction implements XactView {
   /** Messages for other instances' catalog caches, sent with the commit. */
   invals: Uint8Array = EMPTY;
 
-  constructor(context: XactContext, owner: LockOwner) {
+  constructor(context: XactContext, owner: LockOwner, database: Oid) {
     this.#context = context;
     this.#owner = owner;
+    this.#database = database;
     this.#life = context.life;
     this.#levels = [{ name: '', fxid: 0 as FullTransactionId, children: [], dropsBefore: 0 }];
   }
@@ -216,6 +219,7 @@ export class Transaction implements XactView {
     wal.xid = xidFromFull(fxid);
     const info = encodeXactCommit(wal, {
       wallMicros: env.clock.wallMicros(),
+      database: this.#database,
       children: children.map(xidFromFull),
       drops: this.drops,
     });

@@ -140,7 +140,7 @@ export class Session {
     this.settings.authenticated({ user, superuser: login.superuser });
     this.settings.fromStartup(parameters);
     this.instance.admitted(this);
-    this.block = new TransactionBlock(this.instance.kernel, this.owner, {
+    this.block = new TransactionBlock(this.instance.kernel, this.owner, login.database, {
       isolation: () => this.settings.isolation('default_transaction_isolation'),
       readOnly: () => this.settings.bool('default_transaction_read_only'),
     });

@@ -14,6 +14,7 @@
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
+import type { Oid } from '@pgtroupe/common/ids';
 import type { TransactionIndicator } from '@pgtroupe/libpq/protocol';
 import type { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
 import { type InstanceKernel, sharedMemoryLost } from '@pgtroupe/transam/instance-kernel';
@@ -46,6 +47,7 @@ export interface TransactionDefaults {
 export class TransactionBlock {
   readonly #kernel: InstanceKernel;
   readonly #owner: LockOwner;
+  readonly #database: Oid;
   readonly #defaults: TransactionDefaults;
   #state: State = { kind: 'idle' };
   /** Called after a transaction ended, with its outcome. */
@@ -53,9 +55,10 @@ export class TransactionBlock {
   /** Called before the commit record is made: deferred work, invalidations. */
   beforeCommit: (tx: Transaction) => void = () => {};
 
-  constructor(kernel: InstanceKernel, owner: LockOwner, defaults: TransactionDefaults) {
+  constructor(kernel: InstanceKernel, owner: LockOwner, database: Oid, defaults: TransactionDefaults) {
     this.#kernel = kernel;
     this.#owner = owner;
+    this.#database = database;
     this.#defaults = defaults;
   }
 
@@ -106,7 +109,7 @@ export class TransactionBlock {
     const state = this.#state;
     if (state.kind === 'idle') {
       const run: Running = {
-        tx: new Transaction(this.#kernel, this.#owner),
+        tx: new Transaction(this.#kernel, this.#owner, this.#database),
         isolation: this.#defaults.isolation(),
         readOnly: this.#defaults.readOnly(),
         snapshot: undefined,
