@@ -154,7 +154,7 @@ export const ATT_NULL = -1;
 /** The tuple was written before the attribute existed. */
 export const ATT_MISSING = -2;
 
-function attIsNull(u8: Uint8Array, bits: number, att: number): boolean {
+export function attIsNull(u8: Uint8Array, bits: number, att: number): boolean {
   return ((u8[bits + (att >>> 3)]! >>> (att & 7)) & 1) === 0;
 }
 
@@ -166,13 +166,14 @@ export function attOffset(layout: TupleLayout, mem: TupleMemory, tup: number, at
   if (!nulls) {
     const cached = layout.cacheOffset[att]!;
     if (cached >= 0) return data + cached;
-    return walk(layout, mem, data, -1, att);
+    return attWalk(layout, mem, data, -1, att);
   }
   const bits = tup + SIZEOF_HEAP_TUPLE_HEADER;
-  return attIsNull(mem.u8, bits, att) ? ATT_NULL : walk(layout, mem, data, bits, att);
+  return attIsNull(mem.u8, bits, att) ? ATT_NULL : attWalk(layout, mem, data, bits, att);
 }
 
-function walk(layout: TupleLayout, mem: TupleMemory, data: number, bits: number, att: number): number {
+/** Where attribute `att`, which is not null, begins in the data at `data`; `bits` is the null bitmap or -1. */
+export function attWalk(layout: TupleLayout, mem: TupleMemory, data: number, bits: number, att: number): number {
   let i = 0;
   let at = data;
   if (bits < 0) {

@@ -131,16 +131,16 @@ export class SoloPages implements PageAccess {
     return (rel as RelationFiles).forks[fork]!.blocks;
   }
 
-  newBlock(rel: SmgrRelation, fork: ForkNumber): number {
+  newBlock(rel: SmgrRelation, fork: ForkNumber, nth = 0): number {
     const file = (rel as RelationFiles).forks[fork]!;
-    if (file.fresh.length === 0) {
+    while (file.fresh.length <= nth) {
       if (this.#misses) {
         this.want = { kind: 'extend', rel, fork };
         return MISS;
       }
       this.#extend(rel as RelationFiles, fork);
     }
-    const blk = file.fresh[0]!;
+    const blk = file.fresh[nth]!;
     return this.exclusive(rel, fork, blk) === MISS ? MISS : blk;
   }
 

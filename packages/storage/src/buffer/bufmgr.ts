@@ -154,9 +154,9 @@ export class PageCache implements PageAccess {
     return MISS;
   }
 
-  newBlock(rel: SmgrRelation, forkNumber: ForkNumber): number {
+  newBlock(rel: SmgrRelation, forkNumber: ForkNumber, nth = 0): number {
     const fork = (rel as RelationFiles).forks[forkNumber]!;
-    const blk = fork.fresh[0];
+    const blk = fork.fresh[nth];
     if (blk === undefined) {
       this.want = { kind: 'extend', rel, fork: forkNumber };
       return MISS;

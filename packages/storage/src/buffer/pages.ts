@@ -65,8 +65,9 @@ export interface PageAccess {
   /** Current length in blocks (covers every block that a visible commit added), or MISS. */
   nblocks(rel: SmgrRelation, fork: ForkNumber): number;
   /** Block number of a fresh, all-zero page at the end, held exclusively; or MISS. Taking it twice
-   *  without `useNewBlock` yields the same block, so a retried function does not leak pages. */
-  newBlock(rel: SmgrRelation, fork: ForkNumber): number;
+   *  without `useNewBlock` yields the same block, so a retried function does not leak pages. Whoever
+   *  needs several asks for `nth` 0, 1, ... and then uses them in this order. */
+  newBlock(rel: SmgrRelation, fork: ForkNumber, nth?: number): number;
   /** The block returned by `newBlock` is now initialised and logged. Part of the change stretch. */
   useNewBlock(rel: SmgrRelation, fork: ForkNumber, blk: BlockNumber): void;
   /** A block that probably has `need` free bytes; MISS, or NO_BLOCK. */
