@@ -56,6 +56,8 @@ export interface Disk {
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
   mkdir(path: string): Promise<void>;
+  /** Removes an empty folder. */
+  rmdir(path: string): Promise<void>;
   readdir(path: string): Promise<string[]>;
   /** undefined when nothing is there. */
   stat(path: string): Promise<{ readonly sizeBytes: number; readonly directory: boolean } | undefined>;

@@ -191,6 +191,10 @@ export class FaultDisk implements Disk {
     await this.#below.mkdir(path);
   }
 
+  async rmdir(path: string): Promise<void> {
+    await this.#below.rmdir(path);
+  }
+
   async readdir(path: string): Promise<string[]> {
     const names = new Set(await this.#below.readdir(path));
     for (const [name, node] of this.#names) {

@@ -4,7 +4,7 @@
  * Paths that would leave the root are refused. Every error becomes a DiskError with its POSIX
  * name. A short write is continued; a write of nothing is ENOSPC.
  */
-import { type FileHandle, mkdir, open, readFile, readdir, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, readdir, rename, rmdir, stat, unlink, writeFile } from 'node:fs/promises';
 import { join, normalize } from 'node:path';
 import type { Disk, DiskFile } from '../env.ts';
 import { DiskError } from '../env.ts';
@@ -92,6 +92,7 @@ export function nodeDisk(root: string): Disk {
     rename: (from, to) => named(from, rename(at(from), at(to))),
     unlink: path => named(path, unlink(at(path))),
     mkdir: path => named(path, mkdir(at(path), { mode: 0o700 })),
+    rmdir: path => named(path, rmdir(at(path))),
     readdir: path => named(path, readdir(at(path))),
     async stat(path) {
       try {

@@ -106,6 +106,12 @@ export class MemoryDisk implements Disk {
     this.#folders.add(path);
   }
 
+  async rmdir(path: string): Promise<void> {
+    if (!this.#folders.has(path)) throw noEntry(path);
+    if ((await this.readdir(path)).length > 0) throw new DiskError('ENOTEMPTY', path, `folder ${path} is not empty`);
+    this.#folders.delete(path);
+  }
+
   async readdir(path: string): Promise<string[]> {
     if (!this.#folders.has(path)) throw noEntry(path);
     const names = new Set<string>();

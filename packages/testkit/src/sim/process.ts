@@ -109,6 +109,7 @@ export class SimProcess implements Host {
       rename: (from, to) => wait(0.02, 0.2, () => disk.rename(from, to)),
       unlink: path => wait(0.02, 0.2, () => disk.unlink(path)),
       mkdir: path => wait(0.02, 0.2, () => disk.mkdir(path)),
+      rmdir: path => wait(0.02, 0.2, () => disk.rmdir(path)),
       readdir: path => wait(0.02, 0.2, () => disk.readdir(path)),
       stat: path => wait(0.01, 0.1, () => disk.stat(path)),
       syncDir: path => wait(0.1, 2, () => disk.syncDir(path)),
