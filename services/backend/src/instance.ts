@@ -31,6 +31,12 @@ import { retryCatalog } from './catalog-retry.ts';
 import { DatabaseContext } from './database-context.ts';
 import { Session } from './session.ts';
 
+/** Room for sorts, hashes and held rows; costs nothing until it is touched. */
+const ARENA_BYTES = 512 * 1024 * 1024;
+/** Offsets into an instance's memory are 31 bits. */
+const MAX_MEMORY_BYTES = 2 ** 31 - BLCKSZ;
+const MAX_CACHE_PAGES = (MAX_MEMORY_BYTES - ARENA_BYTES) / BLCKSZ;
+
 export interface InstanceOptions {
   /** `backend-3`. */
   readonly name: string;
@@ -71,10 +77,9 @@ export class BackendInstance {
     this.env = env;
     this.settings = options.settings;
     this.#options = options;
-    const cachePages = Math.max(256, Math.floor(options.settings.number('pgtroupe.page_cache')));
+    const cachePages = Math.min(options.settings.number('instance_buffers'), MAX_CACHE_PAGES);
     const cacheBytes = cachePages * BLCKSZ;
-    const arenaBytes = Math.max(64, options.settings.number('pgtroupe.arena') / 128) * 1024 * 1024;
-    const mem = createMemory(Math.min(cacheBytes + arenaBytes, 2 ** 31 - BLCKSZ));
+    const mem = createMemory(Math.min(cacheBytes + ARENA_BYTES, MAX_MEMORY_BYTES));
     this.arena = new Arena(mem, cacheBytes, mem.u8.length);
     this.kernel = new InstanceKernel(env, {
       endpoint: options.bufferManager,

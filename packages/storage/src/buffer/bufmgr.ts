@@ -437,7 +437,7 @@ export class PageCache implements PageAccess {
       return freed;
     }
     throw new PgError(ERRCODE.INSUFFICIENT_RESOURCES, 'no unpinned buffers available', {
-      hint: 'Raise pgtroupe.page_cache.',
+      hint: 'Raise instance_buffers.',
     });
   }
 
