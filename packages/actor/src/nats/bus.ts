@@ -139,7 +139,7 @@ export class NatsBus implements Bus {
     subscription.live = connection.subscribe(this.#prefix + subscription.subject, {
       callback: (error: Error | null, message: Msg) => {
         if (error) return;
-        subscription.handler(message.data, message.subject.slice(prefix), message.reply);
+        subscription.handler(message.data, message.subject.slice(prefix), message.reply === '' ? undefined : message.reply);
       },
     });
   }
