@@ -1,0 +1,141 @@
+/**
+ * SET, RESET, SHOW and DISCARD.
+ */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import type { Session } from '../session.ts';
+import { transactionOption } from './transaction-stmt.ts';
+
+/** Returns the command tag. */
+export function variableSetStmt(session: Session, raw: RawNode): string {
+  const { settings, block } = session;
+  const { depth } = block.tx;
+  switch (raw['kind']) {
+    case 'VAR_SET_VALUE': {
+      const name = raw['name'] as string;
+      if (name === 'session_authorization' || name === 'role') return setRole(session, raw);
+      if (name === 'transaction_isolation' || name === 'transaction_read_only') {
+        transactionOption(session, { type: 'DefElem', defname: name, arg: raw['args'][0] });
+        return 'SET';
+      }
+      const warning = settings.set(name, argumentText(name, raw['args']), { local: raw['is_local'] === true, depth });
+      if (warning !== undefined) session.notice('WARNING', ERRCODE.WARNING, warning);
+      if (raw['is_local'] === true && !block.inBlock) {
+        session.notice('WARNING', ERRCODE.NO_ACTIVE_SQL_TRANSACTION, 'SET LOCAL can only be used in transaction blocks');
+      }
+      return 'SET';
+    }
+    case 'VAR_SET_DEFAULT':
+    case 'VAR_RESET':
+      settings.reset(raw['name'], depth);
+      return raw['kind'] === 'VAR_RESET' ? 'RESET' : 'SET';
+    case 'VAR_RESET_ALL':
+      settings.resetAll(depth);
+      return 'RESET';
+    case 'VAR_SET_MULTI':
+      return setMulti(session, raw);
+    default:
+      throw notSupported('SET FROM CURRENT');
+  }
+}
+
+/** SET TRANSACTION and SET SESSION CHARACTERISTICS. */
+function setMulti(session: Session, raw: RawNode): string {
+  if (raw['name'] === 'TRANSACTION') {
+    if (!session.block.inBlock) {
+      session.notice('WARNING', ERRCODE.NO_ACTIVE_SQL_TRANSACTION, 'SET TRANSACTION can only be used in transaction blocks');
+    }
+    for (const option of raw['args']) transactionOption(session, option);
+    return 'SET';
+  }
+  if (raw['name'] === 'SESSION CHARACTERISTICS') {
+    for (const option of raw['args'] as RawNode[]) {
+      const value = option['arg'];
+      session.settings.set(`default_${option['defname']}`, value.sval?.sval ?? (value.ival?.ival === 1 ? 'on' : 'off'), {
+        local: false,
+        depth: session.block.tx.depth,
+      });
+    }
+    return 'SET';
+  }
+  throw notSupported(`SET ${raw['name']}`);
+}
+
+function setRole(session: Session, raw: RawNode): string {
+  const wanted = argumentText(raw['name'], raw['args'] ?? []);
+  if (wanted === session.user || wanted === 'none' || wanted === 'default') return 'SET';
+  throw notSupported(`SET ${raw['name'] === 'role' ? 'ROLE' : 'SESSION AUTHORIZATION'} to another role`);
+}
+
+/** The value list of SET as one text: items of list parameters are quoted where they must be. */
+function argumentText(name: string, args: readonly RawNode[]): string {
+  const texts = args.map(arg => {
+    if (arg.type === 'TypeCast' && name === 'timezone') {
+      throw notSupported('SET TIME ZONE INTERVAL');
+    }
+    if (arg.type !== 'A_Const') throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid value for parameter "${name}"`);
+    if (arg['sval'] !== undefined) return { text: (arg['sval'].sval ?? '') as string, quoted: true };
+    if (arg['fval'] !== undefined) return { text: arg['fval'].fval as string, quoted: false };
+    if (arg['boolval'] !== undefined) return { text: arg['boolval'].boolval ? 'true' : 'false', quoted: false };
+    return { text: String(arg['ival']?.ival ?? 0), quoted: false };
+  });
+  if (texts.length === 1 && name !== 'search_path') return texts[0]!.text;
+  return texts
+    .map(({ text, quoted }) => (quoted && name === 'search_path' && !/^[a-z_][a-z0-9_$]*$/.test(text) ? quote(text) : text))
+    .join(', ');
+}
+
+function quote(identifier: string): string {
+  return `"${identifier.replaceAll('"', '""')}"`;
+}
+
+/** Column names of what SHOW answers. */
+export function showColumns(raw: RawNode): readonly string[] {
+  return raw['name'] === 'all' ? ['name', 'setting', 'description'] : [showName(raw['name'])];
+}
+
+export function showRows(session: Session, raw: RawNode): (readonly string[])[] {
+  if (raw['name'] === 'all') return [...session.settings.showAll()].map(row => [...row]);
+  switch (raw['name']) {
+    case 'transaction_isolation':
+      return [[session.block.isolation]];
+    case 'transaction_read_only':
+      return [[session.block.readOnly ? 'on' : 'off']];
+    default:
+      return [[session.settings.show(raw['name'])]];
+  }
+}
+
+/** Spelled as PostgreSQL spells the parameter. */
+function showName(name: string): string {
+  switch (name.toLowerCase()) {
+    case 'timezone':
+      return 'TimeZone';
+    case 'datestyle':
+      return 'DateStyle';
+    case 'intervalstyle':
+      return 'IntervalStyle';
+    default:
+      return name;
+  }
+}
+
+export function discardStmt(session: Session, raw: RawNode): string {
+  switch (raw['target']) {
+    case 'DISCARD_ALL':
+      if (session.block.inBlock) {
+        throw ereport(ERRCODE.ACTIVE_SQL_TRANSACTION, 'DISCARD ALL cannot run inside a transaction block');
+      }
+      session.runner.discardAll();
+      session.settings.resetAll(session.block.tx.depth);
+      return 'DISCARD ALL';
+    case 'DISCARD_PLANS':
+      session.runner.discardPlans();
+      return 'DISCARD PLANS';
+    case 'DISCARD_SEQUENCES':
+      return 'DISCARD SEQUENCES';
+    default:
+      return 'DISCARD TEMP';
+  }
+}
