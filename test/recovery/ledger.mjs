@@ -1,0 +1,146 @@
+/**
+ * The ledger: clients that write numbers and remember which were acknowledged.
+ *
+ * Each client notes a number before it sends it and again when COMMIT was acknowledged. Whatever
+ * happens to the server, in the end the table must hold every acknowledged number, and no number that
+ * was never sent. A number whose COMMIT got no answer may be there or not. The transaction also moves
+ * money between two accounts, so that a half-done one would show in the sum.
+ */
+import pg from 'pg';
+
+const RETRY_MS = 20;
+const ACCOUNTS = 100;
+
+export async function createLedger(server) {
+  const client = await connect(server);
+  await client.query('create table ledger (client int4 not null, seq int4 not null, primary key (client, seq))');
+  await client.query('create table account (id int4 primary key, balance int8 not null)');
+  await client.query(`insert into account select g, 1000 from generate_series(1, ${ACCOUNTS}) g`);
+  await client.end();
+}
+
+export async function connect(server) {
+  const client = new pg.Client({
+    host: server.host,
+    port: server.port,
+    user: server.user,
+    database: server.database,
+    connectionTimeoutMillis: 5000,
+  });
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
+/** One client; `start` and let it run, `stop`, then look at `sent` and `acknowledged`. */
+export class LedgerClient {
+  constructor(server, number, random) {
+    this.server = server;
+    this.number = number;
+    this.random = random;
+    this.sent = 0;
+    this.acknowledged = new Set();
+    /** Times of acknowledgements, for measuring outages. */
+    this.lastAckMs = 0;
+    this.lostConnections = 0;
+    this.errors = new Map();
+    this.running = false;
+  }
+
+  start() {
+    this.running = true;
+    this.done = this.#run();
+  }
+
+  async stop() {
+    this.running = false;
+    await this.done;
+  }
+
+  async #run() {
+    let client;
+    while (this.running) {
+      try {
+        client ??= await connect(this.server);
+      } catch (error) {
+        this.#note(error);
+        await pause(RETRY_MS);
+        continue;
+      }
+      const seq = ++this.sent;
+      try {
+        await this.#transaction(client, seq);
+        this.acknowledged.add(seq);
+        this.lastAckMs = performance.now();
+      } catch (error) {
+        this.#note(error);
+        try {
+          await client.query('rollback');
+        } catch {
+          this.lostConnections++;
+          client.end().catch(() => {});
+          client = undefined;
+        }
+      }
+    }
+    await client?.end().catch(() => {});
+  }
+
+  async #transaction(client, seq) {
+    const from = 1 + Math.floor(this.random() * ACCOUNTS);
+    const to = 1 + Math.floor(this.random() * ACCOUNTS);
+    const [first, second] = from < to ? [from, to] : [to, from];
+    await client.query('begin');
+    await client.query('update account set balance = balance - 1 where id = $1', [first]);
+    if (second !== first) await client.query('update account set balance = balance + 1 where id = $1', [second]);
+    else await client.query('update account set balance = balance + 1 where id = $1', [first]);
+    await client.query('insert into ledger values ($1, $2)', [this.number, seq]);
+    await client.query('commit');
+  }
+
+  #note(error) {
+    const key = error.code ?? error.message;
+    this.errors.set(key, (this.errors.get(key) ?? 0) + 1);
+  }
+}
+
+/** @returns what is wrong, as sentences; nothing when the ledger is whole. */
+export async function audit(server, clients) {
+  const client = await connect(server);
+  const { rows } = await client.query('select client, seq from ledger');
+  const sum = await client.query('select sum(balance)::text as sum, count(*)::int4 as n from account');
+  await client.end();
+  const problems = [];
+  const found = new Map(clients.map(c => [c.number, new Set()]));
+  for (const { client: number, seq } of rows) {
+    const set = found.get(number);
+    if (set === undefined || seq > clients.find(c => c.number === number).sent) problems.push(`${number}/${seq} was never sent`);
+    else if (set.has(seq)) problems.push(`${number}/${seq} is there twice`);
+    else set.add(seq);
+  }
+  for (const c of clients) {
+    for (const seq of c.acknowledged) {
+      if (!found.get(c.number).has(seq)) problems.push(`${c.number}/${seq} was acknowledged and is lost`);
+    }
+  }
+  if (sum.rows[0].sum !== String(1000 * ACCOUNTS) || sum.rows[0].n !== ACCOUNTS) {
+    problems.push(`balances sum up to ${sum.rows[0].sum} in ${sum.rows[0].n} accounts`);
+  }
+  return problems;
+}
+
+export function pause(ms) {
+  return new Promise(resolve => setTimeout(resolve, ms));
+}
+
+/** The same numbers for the same seed. */
+export function seeded(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
