@@ -15,3 +15,15 @@ export class CatalogMiss extends Error {
     this.load = load;
   }
 }
+
+/** Runs pure work over the catalogs, again after each entry it lacked was read. */
+export async function withCatalog<T>(work: () => T): Promise<T> {
+  for (;;) {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof CatalogMiss)) throw error;
+      await error.load();
+    }
+  }
+}

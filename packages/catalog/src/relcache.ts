@@ -32,6 +32,7 @@ import type { Form_pg_rewrite } from './catalogs/pg_rewrite.ts';
 import { TriggerRelidNameIndexId } from './catalogs/pg_trigger.ts';
 import type { Form_pg_trigger } from './catalogs/pg_trigger.ts';
 import { TYPTYPE_DOMAIN } from './catalogs/pg_type.ts';
+import { BTREE_AM_OID, FIRST_UNPINNED_OBJECT_ID, GLOBALTABLESPACE_OID } from './pinned.ts';
 import { KEY_SEPARATOR } from './inval.ts';
 import type { InvalMessage } from './inval.ts';
 import {
@@ -48,11 +49,7 @@ import {
   TYPEOID,
 } from './syscache.ts';
 
-/** Objects with lower oids are built in and cannot be dropped. */
-export const FIRST_UNPINNED_OBJECT_ID = 12000;
-const BTREE_AM_OID = 403;
 const BTORDER_PROC = 1;
-const GLOBALTABLESPACE_OID = 1664 as Oid;
 
 /** What the relation cache needs of the instance. */
 export interface RelationStorage {
