@@ -1,0 +1,314 @@
+/**
+ * The walwriter: the only writer of pg_wal.
+ *
+ * Purpose    puts WAL where the buffer-manager says and reports what is durable.
+ * Promise    `flushed(lsn)` is sent only after fdatasync of every byte before lsn returned.
+ * Started by the postmaster, before the buffer-manager.
+ * Stops      on `stop` (everything received is made durable first); by PANIC when a write or fsync
+ *            fails for another reason than a full disk, because what the disk holds is then unknown.
+ * Its death  stalls commits until its successor is there: the buffer-manager still has every byte
+ *            that was not reported durable and sends it again; positioned writes make that harmless.
+ *
+ * One loop does all file work in order of arrival, so that no two writes overlap. What arrives
+ * while a flush is under way is written and flushed together afterwards: group commit.
+ */
+import { DiskError, type Env, type Timer } from '@pgtroupe/actor/env';
+import { type Failpoint, noFailpoint } from '@pgtroupe/actor/failpoint';
+import { EXIT_PANIC } from '@pgtroupe/actor/lifecycle';
+import { handle, type Handler, type RpcStream } from '@pgtroupe/actor/rpc';
+import type { WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
+import { WalWriterDefinition } from '@pgtroupe/rpc/generated/walwriter';
+import { streamMethod } from '@pgtroupe/rpc/method';
+import { XLOG_SEG_SIZE } from '@pgtroupe/transam/xlogpage';
+import { Segments } from './segments.ts';
+
+export const WAL_WRITE = streamMethod(WalWriterDefinition, 'write');
+
+const READ_CHUNK_BYTES = 256 * 1024;
+/** Segments kept ready ahead of the insert position, at the least. */
+const RESERVE_SEGMENTS = 3;
+const FULL_DISK_RETRY_MS = 1000;
+
+type Stream = RpcStream<WalReport, WalOrder>;
+
+interface Owner {
+  readonly stream: Stream;
+  readonly epoch: number;
+}
+
+type Job =
+  | { readonly kind: 'append'; readonly pos: number; readonly data: Uint8Array; readonly sync: boolean }
+  | { readonly kind: 'other'; readonly run: () => Promise<void> };
+
+export interface WalWriterOptions {
+  readonly timeline?: number;
+  readonly flushDelayMs: () => number;
+  readonly failpoint?: Failpoint;
+}
+
+export class WalWriter {
+  readonly #env: Env;
+  readonly #options: WalWriterOptions;
+  readonly #failpoint: Failpoint;
+  readonly #segments: Segments;
+  #owner: Owner | undefined;
+  #highestEpoch = 0;
+  #jobs: Job[] = [];
+  #running: Promise<void> | undefined;
+  /** End of what was written; of it, what is durable. */
+  #written = 0;
+  #flushed = 0;
+  #syncWanted = false;
+  #flushTimer: Timer | undefined;
+  /** Insert position as last told; segments ahead of it are made in the background. */
+  #room = 0;
+  #until = 0;
+  #preparation: Promise<void> | undefined;
+  #stopping = false;
+
+  constructor(env: Env, options: WalWriterOptions) {
+    this.#env = env;
+    this.#options = options;
+    this.#failpoint = options.failpoint ?? noFailpoint;
+    this.#segments = new Segments(env.disk, options.timeline ?? 1, this.#failpoint);
+  }
+
+  async open(): Promise<void> {
+    await this.#segments.load();
+  }
+
+  handlers(): Handler[] {
+    return [handle(WAL_WRITE, stream => this.#accept(stream))];
+  }
+
+  /** Makes everything received durable, then lets go of the files. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#owner?.stream.end();
+    this.#owner = undefined;
+    this.#syncWanted = true;
+    while (this.#running !== undefined || this.#jobs.length > 0) {
+      this.#kick();
+      await this.#running;
+    }
+    await this.#segments.close();
+  }
+
+  #accept(stream: Stream): void {
+    stream.onMessage = ({ order }) => {
+      if (order?.$case === 'hello') return this.#hello(stream, order.value.epoch);
+      if (this.#owner?.stream !== stream) return stream.abort('no hello, or fenced');
+      switch (order?.$case) {
+        case 'append':
+          return this.#push({ kind: 'append', pos: order.value.pos, data: order.value.data, sync: order.value.sync });
+        case 'read':
+          return this.#other(() => this.#read(stream, order.value.reqId, order.value.from, order.value.to));
+        case 'endOfLog':
+          return this.#other(() => this.#endOfLog(stream, order.value.pos));
+        case 'recycle':
+          return this.#other(() => this.#recycle(stream, order.value.keepFrom, order.value.keepBytes));
+        case 'room':
+          this.#room = Math.max(this.#room, order.value.pos);
+          return this.#prepare();
+        case undefined:
+          return stream.abort('unknown order');
+      }
+    };
+    stream.onEnd = () => {
+      if (this.#owner?.stream === stream) this.#owner = undefined;
+    };
+  }
+
+  /** A new buffer-manager. Writes of the older one that are queued are dropped; the one under way ends
+   *  before the welcome, because the loop does one job at a time. */
+  #hello(stream: Stream, epoch: number): void {
+    if (this.#stopping || epoch < this.#highestEpoch) {
+      return stream.abort(`epoch ${epoch} is fenced by ${this.#highestEpoch}`);
+    }
+    this.#highestEpoch = epoch;
+    this.#owner?.stream.abort(`fenced by epoch ${epoch}`);
+    this.#owner = { stream, epoch };
+    this.#jobs = [];
+    this.#other(async () => {
+      await this.#flush();
+      this.#written = 0;
+      this.#flushed = 0;
+      const oldest = this.#segments.oldest;
+      this.#report(stream, { $case: 'welcome', value: { oldest: (oldest ?? 0) * XLOG_SEG_SIZE } });
+    });
+  }
+
+  #report(stream: Stream, report: NonNullable<WalReport['report']>): void {
+    if (this.#owner?.stream === stream) stream.send({ report });
+  }
+
+  // ---- the loop --------------------------------------------------------------------------------
+
+  #other(run: () => Promise<void>): void {
+    this.#push({ kind: 'other', run });
+  }
+
+  #push(job: Job): void {
+    this.#jobs.push(job);
+    this.#kick();
+  }
+
+  #kick(): void {
+    if (this.#running !== undefined) return;
+    this.#running = this.#loop().then(
+      () => {
+        this.#running = undefined;
+        if (this.#jobs.length > 0) this.#kick();
+      },
+      (error: unknown) => this.#panic(error),
+    );
+  }
+
+  async #loop(): Promise<void> {
+    while (this.#jobs.length > 0 || this.#syncWanted) {
+      const jobs = this.#jobs;
+      this.#jobs = [];
+      for (let n = 0; n < jobs.length; ) {
+        const job = jobs[n]!;
+        if (job.kind === 'other') {
+          n++;
+          await job.run();
+        } else n = await this.#writeRun(jobs, n);
+      }
+      if (this.#syncWanted) await this.#flush();
+    }
+    if (this.#written > this.#flushed) this.#planFlush();
+  }
+
+  /** Writes appends from `n` on that follow each other within one segment, as one write. */
+  async #writeRun(jobs: readonly Job[], n: number): Promise<number> {
+    const first = jobs[n] as Extract<Job, { kind: 'append' }>;
+    const pieces: Uint8Array[] = [];
+    let end = first.pos;
+    let next = n;
+    for (; next < jobs.length; next++) {
+      const job = jobs[next]!;
+      if (job.kind !== 'append' || job.pos !== end) break;
+      if (job.data.length > 0 && next > n && Math.floor((end + job.data.length - 1) / XLOG_SEG_SIZE) !== Math.floor(first.pos / XLOG_SEG_SIZE)) break;
+      if (job.sync) this.#syncWanted = true;
+      pieces.push(job.data);
+      end += job.data.length;
+    }
+    if (end > first.pos) {
+      await this.#failpoint('walwriter-before-write');
+      await this.#segments.write(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces), first.pos);
+      await this.#failpoint('walwriter-after-write');
+      this.#written = end;
+    }
+    return next;
+  }
+
+  async #flush(): Promise<void> {
+    this.#syncWanted = false;
+    this.#flushTimer?.cancel();
+    this.#flushTimer = undefined;
+    const upTo = this.#written;
+    await this.#failpoint('walwriter-before-fsync');
+    await this.#segments.datasync();
+    await this.#failpoint('walwriter-after-fsync');
+    this.#flushed = upTo;
+    if (this.#owner !== undefined && upTo > 0) this.#report(this.#owner.stream, { $case: 'flushed', value: { lsn: upTo } });
+    await this.#segments.closeBefore(Math.floor(upTo / XLOG_SEG_SIZE));
+  }
+
+  #planFlush(): void {
+    this.#flushTimer ??= this.#env.timers.after(this.#options.flushDelayMs(), () => {
+      this.#flushTimer = undefined;
+      this.#syncWanted = true;
+      this.#kick();
+    });
+  }
+
+  #panic(error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    this.#env.log.write('PANIC', `could not write WAL: ${why}`);
+    this.#env.exit(EXIT_PANIC);
+  }
+
+  // ---- everything but appending ----------------------------------------------------------------
+
+  async #read(stream: Stream, reqId: number, from: number, to: number): Promise<void> {
+    let pos = from;
+    for (;;) {
+      const data = pos < to ? await this.#segments.read(pos, Math.min(READ_CHUNK_BYTES, to - pos)) : new Uint8Array(0);
+      const last = data.length === 0 || pos + data.length >= to;
+      this.#report(stream, { $case: 'chunk', value: { reqId, pos, data: Buffer.from(data.buffer, data.byteOffset, data.length), last } });
+      pos += data.length;
+      if (last) return;
+    }
+  }
+
+  async #endOfLog(stream: Stream, pos: number): Promise<void> {
+    await this.#preparation;
+    await this.#segments.wipeBehind(pos);
+    await this.#failpoint('walwriter-after-wipe');
+    this.#room = pos;
+    this.#until = 0;
+    this.#written = pos;
+    this.#flushed = pos;
+    await this.#makeRoom(stream);
+  }
+
+  /** Prepares segments beside the loop: a segment that has no name yet concerns nobody. */
+  #prepare(): void {
+    if (this.#preparation !== undefined || this.#owner === undefined) return;
+    this.#preparation = this.#makeRoom(this.#owner.stream).then(
+      full => {
+        this.#preparation = undefined;
+        if (!full && this.#wanted() > this.#until) this.#prepare();
+      },
+      (error: unknown) => this.#panic(error),
+    );
+  }
+
+  #wanted(): number {
+    return (Math.floor(this.#room / XLOG_SEG_SIZE) + 1 + RESERVE_SEGMENTS) * XLOG_SEG_SIZE;
+  }
+
+  /** Resolves to true when the disk is full. */
+  async #makeRoom(stream: Stream): Promise<boolean> {
+    const wanted = this.#wanted();
+    this.#until = Math.max(this.#until, Math.floor(this.#room / XLOG_SEG_SIZE) * XLOG_SEG_SIZE);
+    while (this.#until < wanted) {
+      try {
+        await this.#segments.create(this.#until / XLOG_SEG_SIZE);
+      } catch (error) {
+        if (!(error instanceof DiskError) || error.code !== 'ENOSPC') throw error;
+        this.#env.log.write('WARNING', `no room for another WAL segment: ${error.message}`);
+        this.#report(stream, { $case: 'roomLeft', value: { until: this.#until, diskFull: true } });
+        this.#env.timers.after(FULL_DISK_RETRY_MS, () => this.#prepare());
+        return true;
+      }
+      this.#until += XLOG_SEG_SIZE;
+      this.#report(stream, { $case: 'roomLeft', value: { until: this.#until, diskFull: false } });
+    }
+    return false;
+  }
+
+  async #recycle(stream: Stream, keepFrom: number, keepBytes: number): Promise<void> {
+    const old = this.#segments.before(Math.floor(keepFrom / XLOG_SEG_SIZE));
+    const aheadUntil = this.#room + keepBytes;
+    let recycled = 0;
+    let removed = 0;
+    for (const segno of old) {
+      // Segments are handed out in order, so recycling only ever appends to what is ready.
+      const next = this.#until / XLOG_SEG_SIZE;
+      if (this.#preparation === undefined && this.#until > 0 && this.#until < aheadUntil && !this.#segments.has(next)) {
+        await this.#segments.recycle(segno, next);
+        this.#until += XLOG_SEG_SIZE;
+        recycled++;
+      } else {
+        await this.#segments.remove(segno);
+        removed++;
+      }
+    }
+    if (removed > 0) await this.#segments.syncFolder();
+    if (recycled > 0) this.#report(stream, { $case: 'roomLeft', value: { until: this.#until, diskFull: false } });
+    this.#report(stream, { $case: 'recycled', value: { removed, recycled } });
+  }
+}
