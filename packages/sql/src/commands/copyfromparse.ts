@@ -1,0 +1,276 @@
+/**
+ * Cuts COPY FROM's stream into rows and fields, text and CSV (copyfromparse.c).
+ *
+ * Chunks may be cut anywhere. A row's fields are ranges of `data`; a field that had escapes or quotes
+ * was rewritten in place, since it only ever gets shorter. Ranges are valid until the next `push`.
+ */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, type PgError } from '@pgtroupe/common/ereport';
+import type { CopyOptions } from './copyoptions.ts';
+
+const LF = 0x0a;
+const CR = 0x0d;
+const BACKSLASH = 0x5c;
+const DOT = 0x2e;
+
+const badFormat = (message: string, hint?: string): PgError => ereport(ERRCODE.BAD_COPY_FILE_FORMAT, message, { hint });
+
+type LineEnd = 'unknown' | 'nl' | 'cr' | 'crnl';
+
+export class CopyFromParser {
+  data: Buffer = Buffer.alloc(0);
+  /** Fields of the current row. */
+  fieldCount = 0;
+  start = new Int32Array(64);
+  end = new Int32Array(64);
+  isNull = new Uint8Array(64);
+  /** Rows taken so far, header included: the line number for messages is one of these. */
+  lineNumber = 0;
+  /** `\.` was seen: the rest is ignored. */
+  finished = false;
+  readonly #options: CopyOptions;
+  #at = 0;
+  #lineEnd: LineEnd = 'unknown';
+  #noMore = false;
+
+  constructor(options: CopyOptions) {
+    this.#options = options;
+  }
+
+  push(chunk: Buffer): void {
+    const rest = this.data.length - this.#at;
+    this.data = rest === 0 ? Buffer.from(chunk) : Buffer.concat([this.data.subarray(this.#at), chunk]);
+    this.#at = 0;
+  }
+
+  /** No chunk follows: a last line without its end counts. */
+  endOfInput(): void {
+    this.#noMore = true;
+  }
+
+  /** Moves to the next row; false when more input is needed or there is none. */
+  nextRow(): boolean {
+    if (this.finished) return false;
+    const lineEnd = this.#options.format === 'csv' ? this.#findCsvLineEnd() : this.#findTextLineEnd();
+    if (lineEnd < 0) return false;
+    this.lineNumber++;
+    const from = this.#at;
+    const to = lineEnd;
+    // Move behind the terminator.
+    if (lineEnd >= this.data.length) this.#at = this.data.length;
+    else if (this.data[lineEnd] === CR && this.#lineEnd === 'crnl') this.#at = lineEnd + 2;
+    else this.#at = lineEnd + 1;
+    if (to - from === 2 && this.data[from] === BACKSLASH && this.data[from + 1] === DOT) {
+      this.finished = true;
+      return false;
+    }
+    if (this.#options.format === 'csv') this.#splitCsv(from, to);
+    else this.#splitText(from, to);
+    return true;
+  }
+
+  /** Index of the line's terminator, data.length at the end of input, or -1. */
+  #findTextLineEnd(): number {
+    const { data } = this;
+    for (let at = this.#at; at < data.length; at++) {
+      const byte = data[at]!;
+      if (byte === BACKSLASH) {
+        // What follows a backslash never ends a line.
+        if (at + 1 >= data.length) break;
+        at++;
+        continue;
+      }
+      if (byte !== LF && byte !== CR) continue;
+      if (byte === CR && this.#needsMoreAfterCr(at)) return -1;
+      this.#checkLineEnd(byte, at);
+      return at;
+    }
+    return this.#atEndOfInput();
+  }
+
+  #findCsvLineEnd(): number {
+    const { data } = this;
+    const { quote, escape } = this.#options;
+    let quoted = false;
+    for (let at = this.#at; at < data.length; at++) {
+      const byte = data[at]!;
+      if (quoted && byte === escape && escape !== quote) {
+        at++;
+        continue;
+      }
+      if (byte === quote) {
+        quoted = !quoted;
+        continue;
+      }
+      if (quoted || (byte !== LF && byte !== CR)) continue;
+      if (byte === CR && this.#needsMoreAfterCr(at)) return -1;
+      this.#checkLineEnd(byte, at);
+      return at;
+    }
+    if (this.#noMore && quoted) throw badFormat('unterminated CSV quoted field');
+    return this.#atEndOfInput();
+  }
+
+  #atEndOfInput(): number {
+    return this.#noMore && this.#at < this.data.length ? this.data.length : -1;
+  }
+
+  /** A carriage return at the very end: is a newline coming? */
+  #needsMoreAfterCr(at: number): boolean {
+    return at + 1 >= this.data.length && !this.#noMore;
+  }
+
+  #checkLineEnd(byte: number, at: number): void {
+    if (this.#lineEnd === 'unknown') {
+      this.#lineEnd = byte === LF ? 'nl' : this.data[at + 1] === LF ? 'crnl' : 'cr';
+      return;
+    }
+    const csv = this.#options.format === 'csv';
+    const quoted = csv ? 'unquoted' : 'literal';
+    if (byte === LF && this.#lineEnd !== 'nl') {
+      throw badFormat(`${quoted} newline found in data`, csv ? 'Use quoted CSV field to represent newline.' : 'Use "\\n" to represent newline.');
+    }
+    if (byte === CR && (this.#lineEnd === 'nl' || (this.#lineEnd === 'crnl' && this.data[at + 1] !== LF))) {
+      throw badFormat(
+        `${quoted} carriage return found in data`,
+        csv ? 'Use quoted CSV field to represent carriage return.' : 'Use "\\r" to represent carriage return.',
+      );
+    }
+  }
+
+  #splitText(from: number, to: number): void {
+    const { data } = this;
+    const { delimiter } = this.#options;
+    this.fieldCount = 0;
+    let start = from;
+    let escaped = false;
+    for (let at = from; at < to; at++) {
+      const byte = data[at]!;
+      if (byte === delimiter) {
+        this.#textField(start, at, escaped);
+        start = at + 1;
+        escaped = false;
+      } else if (byte === BACKSLASH) {
+        escaped = true;
+        at++;
+      }
+    }
+    this.#textField(start, to, escaped);
+  }
+
+  #textField(from: number, to: number, escaped: boolean): void {
+    const n = this.#nextField();
+    this.start[n] = from;
+    this.isNull[n] = this.#isNullText(from, to) ? 1 : 0;
+    this.end[n] = escaped && this.isNull[n] === 0 ? unescape(this.data, from, to) : to;
+  }
+
+  #splitCsv(from: number, to: number): void {
+    const { data } = this;
+    const { delimiter, quote, escape } = this.#options;
+    this.fieldCount = 0;
+    let at = from;
+    for (;;) {
+      const start = at;
+      let write = at;
+      let sawQuote = false;
+      let quoted = false;
+      for (; at < to; at++) {
+        const byte = data[at]!;
+        if (quoted) {
+          if (byte === escape && at + 1 < to && (data[at + 1] === escape || data[at + 1] === quote)) {
+            data[write++] = data[++at]!;
+            continue;
+          }
+          if (byte === quote) {
+            quoted = false;
+            continue;
+          }
+        } else {
+          if (byte === delimiter) break;
+          if (byte === quote) {
+            quoted = true;
+            sawQuote = true;
+            continue;
+          }
+        }
+        data[write++] = byte;
+      }
+      const n = this.#nextField();
+      this.start[n] = start;
+      this.end[n] = write;
+      this.isNull[n] = !sawQuote && this.#isNullText(start, write) ? 1 : 0;
+      if (at >= to) return;
+      at++;
+      if (at === to) {
+        // A delimiter at the end of the line: one more, empty field.
+        const last = this.#nextField();
+        this.start[last] = to;
+        this.end[last] = to;
+        this.isNull[last] = this.#isNullText(to, to) ? 1 : 0;
+        return;
+      }
+    }
+  }
+
+  #nextField(): number {
+    const n = this.fieldCount++;
+    if (n === this.start.length) {
+      const grow = (old: Int32Array): Int32Array<ArrayBuffer> => {
+        const grown = new Int32Array(2 * old.length);
+        grown.set(old);
+        return grown;
+      };
+      this.start = grow(this.start);
+      this.end = grow(this.end);
+      const nulls = new Uint8Array(2 * this.isNull.length);
+      nulls.set(this.isNull);
+      this.isNull = nulls;
+    }
+    return n;
+  }
+
+  #isNullText(from: number, to: number): boolean {
+    const { nullText } = this.#options;
+    if (to - from !== nullText.length) return false;
+    for (let i = 0; i < nullText.length; i++) if (this.data[from + i] !== nullText[i]) return false;
+    return true;
+  }
+}
+
+const SIMPLE_ESCAPES: Readonly<Record<number, number>> = { 0x62: 8, 0x66: 12, 0x6e: LF, 0x72: CR, 0x74: 9, 0x76: 11 };
+
+/** Resolves backslash sequences in place; returns the new end. */
+function unescape(data: Buffer, from: number, to: number): number {
+  let write = from;
+  for (let at = from; at < to; at++) {
+    const byte = data[at]!;
+    if (byte !== BACKSLASH || at + 1 >= to) {
+      data[write++] = byte;
+      continue;
+    }
+    const next = data[++at]!;
+    const simple = SIMPLE_ESCAPES[next];
+    if (simple !== undefined) data[write++] = simple;
+    else if (isOctal(next)) {
+      let value = next - 0x30;
+      for (let digits = 1; digits < 3 && at + 1 < to && isOctal(data[at + 1]!); digits++) value = value * 8 + data[++at]! - 0x30;
+      data[write++] = value & 0xff;
+    } else if (next === 0x78 && at + 1 < to && hexValue(data[at + 1]!) >= 0) {
+      let value = hexValue(data[++at]!);
+      if (at + 1 < to && hexValue(data[at + 1]!) >= 0) value = value * 16 + hexValue(data[++at]!);
+      data[write++] = value;
+    } else data[write++] = next;
+  }
+  return write;
+}
+
+function isOctal(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x37;
+}
+
+function hexValue(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const lower = byte | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
+}
