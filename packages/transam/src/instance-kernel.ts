@@ -10,7 +10,7 @@ import { type ForkNumber, type FullTransactionId, type Oid, type RelFileNode, xi
 import { Attachment, type Welcome } from '@pgtroupe/rpc/attach/attachment';
 import type { DownOp, UpOp } from '@pgtroupe/rpc/attach/ops';
 import { PageCache } from '@pgtroupe/storage/buffer/bufmgr';
-import type { Memory, Want } from '@pgtroupe/storage/buffer/pages';
+import { type Memory, MISS, type Want } from '@pgtroupe/storage/buffer/pages';
 import { type RelationFiles, type RelationFork } from '@pgtroupe/storage/buffer/relation-files';
 import { InstanceLocks, type LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
 import { SHARE_LOCK, transactionTag } from '@pgtroupe/storage/lmgr/locktag';
@@ -71,6 +71,17 @@ export class InstanceKernel implements XactContext {
       this.shared.reset(sharedMemoryLost);
       this.onDetach(why);
     };
+  }
+
+  /** Repeats a synchronous attempt until it lacks nothing. `enter` runs before each try: it makes the
+   *  session whose turn it is the current one. */
+  async attempt(work: () => number, owner: LockOwner, enter: () => void = () => {}): Promise<number> {
+    for (;;) {
+      enter();
+      const result = work();
+      if (result !== MISS) return result;
+      await this.satisfy(this.pages.want, owner);
+    }
   }
 
   /** Obtains what a synchronous attempt lacked; then it is tried again. */
