@@ -47,7 +47,7 @@ const TS = {
   bytea: 'Uint8Array',
   char: 'string',
   name: 'string',
-  int8: 'number',
+  int8: 'number | bigint',
   int2: 'number',
   int2vector: 'readonly number[]',
   int4: 'number',
@@ -93,13 +93,11 @@ for (const c of classes
       /^#define\s+([A-Z][A-Z0-9_]+)\s+('(?:[^'\\]|\\.)'|-?\d+|0x[0-9a-fA-F]+|\(1 << \d+\))\s*(?:\/\*[^\n]*)?$/gm,
     ),
   ].map(m => [m[1], m[2]]);
-  const columns = attributes
-    .get(c.oid)
-    .map(a => ({
-      name: a.attname,
-      type: typeName.get(a.atttypid),
-      nullable: a.attnotnull === 'f',
-    }));
+  const columns = attributes.get(c.oid).map(a => ({
+    name: a.attname,
+    type: typeName.get(a.atttypid),
+    nullable: a.attnotnull === 'f',
+  }));
   const rows = (indexes.get(c.oid) ?? []).map(i => ({
     ...i,
     name: byOid.get(i.indexrelid).relname,

@@ -21,6 +21,13 @@ import { decodeRow, encodeField, encodeRow } from './rowcodec.ts';
 import type { SysCache } from './syscache.ts';
 import type { SystemCatalog } from './systemcatalog.ts';
 
+export interface IndexBuildResult {
+  /** Live rows of the table. */
+  readonly tuples: number;
+  readonly tablePages: number;
+  readonly indexPages: number;
+}
+
 /** What catalog changes need of the session; everything happens in its current transaction. */
 export interface CatalogStore extends CatalogSource {
   /** heap_insert with all index entries; a duplicate key is 23505. */
@@ -41,8 +48,8 @@ export interface CatalogStore extends CatalogSource {
 
   /** Waits for the heavyweight lock on a relation of this database (or a shared one). */
   lockRelation(oid: Oid, mode: number): Promise<void>;
-  /** Initialises an index's file and fills it from its table; returns the number of table rows. */
-  buildIndex(table: RelationDesc, index: IndexDesc): Promise<number>;
+  /** Initialises an index's file and fills it from its table. */
+  buildIndex(table: RelationDesc, index: IndexDesc): Promise<IndexBuildResult>;
   /** Fails with 23502 if a row has a null in one of the columns. */
   checkNotNull(table: RelationDesc, attnums: readonly number[]): Promise<void>;
   notice(message: string, detail?: string): void;
@@ -77,21 +84,31 @@ export class CatalogWriter {
     return this.read(catalog => catalog.search(cache, ...key));
   }
 
-  searchList<Row extends CatalogRow>(cache: SysCache<Row>, ...prefix: KeyPart[]): Promise<readonly Row[]> {
+  searchList<Row extends CatalogRow>(
+    cache: SysCache<Row>,
+    ...prefix: KeyPart[]
+  ): Promise<readonly Row[]> {
     return this.read(catalog => catalog.searchList(cache, ...prefix));
   }
 
   async relation(oid: Oid): Promise<RelationDesc> {
     const found = await this.read(catalog => catalog.relation(oid));
-    if (found === null) throw ereport(ERRCODE.INTERNAL_ERROR, `could not open relation with OID ${oid}`);
+    if (found === null)
+      throw ereport(ERRCODE.INTERNAL_ERROR, `could not open relation with OID ${oid}`);
     return found;
   }
 
   /** Rows straight from the catalog's index; for catalogs without a cache, such as pg_depend. */
-  async scan<Row extends CatalogRow>(catalog: Catalog<Row>, indexOid: Oid, ...key: KeyPart[]): Promise<Row[]> {
+  async scan<Row extends CatalogRow>(
+    catalog: Catalog<Row>,
+    indexOid: Oid,
+    ...key: KeyPart[]
+  ): Promise<Row[]> {
     const index = catalog.indexes.find(i => i.oid === indexOid);
     assert(index !== undefined, `${catalog.name} has no index ${indexOid}`);
-    const datums = key.map((part, n) => encodeField(catalog.columns[index.keys[n]! - 1]!.type, part));
+    const datums = key.map((part, n) =>
+      encodeField(catalog.columns[index.keys[n]! - 1]!.type, part),
+    );
     const rows = await this.store.scan(catalog as Catalog, index, datums);
     return rows.map(row => decodeRow(catalog, row.values, row.ctid));
   }
@@ -104,10 +121,18 @@ export class CatalogWriter {
     return { ...row, ctid };
   }
 
-  async update<Row extends CatalogRow>(catalog: Catalog<Row>, before: Row, changes: Partial<Row>): Promise<Row> {
+  async update<Row extends CatalogRow>(
+    catalog: Catalog<Row>,
+    before: Row,
+    changes: Partial<Row>,
+  ): Promise<Row> {
     assert(before.ctid !== undefined, `row of ${catalog.name} to update was read from it`);
     const after = { ...before, ...changes };
-    const ctid = await this.store.updateRow(catalog as Catalog, before.ctid, encodeRow(catalog, after));
+    const ctid = await this.store.updateRow(
+      catalog as Catalog,
+      before.ctid,
+      encodeRow(catalog, after),
+    );
     this.#note(catalog, before, after);
     return { ...after, ctid };
   }
@@ -118,7 +143,11 @@ export class CatalogWriter {
     this.#note(catalog, row, undefined);
   }
 
-  #note<Row extends CatalogRow>(catalog: Catalog<Row>, before: Row | undefined, after: Row | undefined): void {
+  #note<Row extends CatalogRow>(
+    catalog: Catalog<Row>,
+    before: Row | undefined,
+    after: Row | undefined,
+  ): void {
     this.#pending.push(...rowMessages(this.databaseOid, catalog, before, after));
   }
 

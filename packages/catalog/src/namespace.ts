@@ -53,14 +53,17 @@ export function computeSearchPath(catalog: CatalogReader, input: SearchPathInput
   for (const name of splitIdentifierString(input.setting) ?? []) {
     let oid: Oid;
     if (name === 'pg_temp') oid = input.tempNamespace;
-    else oid = catalog.search(NAMESPACENAME, name === '$user' ? input.userName : name)?.oid ?? (0 as Oid);
+    else
+      oid =
+        catalog.search(NAMESPACENAME, name === '$user' ? input.userName : name)?.oid ?? (0 as Oid);
     if (oid === 0 || path.includes(oid)) continue;
     path.push(oid);
     if (creation === 0) creation = oid;
   }
   // What is not named is searched first: pg_temp, then pg_catalog.
   if (!path.includes(PG_CATALOG_NAMESPACE)) path.unshift(PG_CATALOG_NAMESPACE);
-  if (input.tempNamespace !== 0 && !path.includes(input.tempNamespace)) path.unshift(input.tempNamespace);
+  if (input.tempNamespace !== 0 && !path.includes(input.tempNamespace))
+    path.unshift(input.tempNamespace);
   return { path, creation };
 }
 
@@ -78,17 +81,29 @@ export interface RangeVarName {
 }
 
 export function rangeVarText(name: RangeVarName): string {
-  return [name.catalogname, name.schemaname, name.relname].filter(part => part !== undefined && part !== '').join('.');
+  return [name.catalogname, name.schemaname, name.relname]
+    .filter(part => part !== undefined && part !== '')
+    .join('.');
 }
 
 /** OID of the relation, or 0. */
-export function rangeVarGetRelid(catalog: CatalogReader, search: SearchPath, name: RangeVarName, database: string): Oid {
+export function rangeVarGetRelid(
+  catalog: CatalogReader,
+  search: SearchPath,
+  name: RangeVarName,
+  database: string,
+): Oid {
   if (name.catalogname && name.catalogname !== database) {
-    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cross-database references are not implemented: "${rangeVarText(name)}"`);
+    throw ereport(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      `cross-database references are not implemented: "${rangeVarText(name)}"`,
+    );
   }
   if (name.schemaname) {
     const namespace = catalog.search(NAMESPACENAME, name.schemaname);
-    return namespace === null ? (0 as Oid) : (catalog.search(RELNAMENSP, name.relname, namespace.oid)?.oid ?? (0 as Oid));
+    return namespace === null
+      ? (0 as Oid)
+      : (catalog.search(RELNAMENSP, name.relname, namespace.oid)?.oid ?? (0 as Oid));
   }
   return relnameGetRelid(catalog, search, name.relname);
 }
@@ -102,8 +117,13 @@ export function relnameGetRelid(catalog: CatalogReader, search: SearchPath, reln
 }
 
 /** Schema that a new object goes to. */
-export function creationNamespace(catalog: CatalogReader, search: SearchPath, name: RangeVarName): Oid {
+export function creationNamespace(
+  catalog: CatalogReader,
+  search: SearchPath,
+  name: RangeVarName,
+): Oid {
   if (name.schemaname) return getNamespaceOid(catalog, name.schemaname);
-  if (search.creation === 0) throw ereport(ERRCODE.UNDEFINED_SCHEMA, 'no schema has been selected to create in');
+  if (search.creation === 0)
+    throw ereport(ERRCODE.UNDEFINED_SCHEMA, 'no schema has been selected to create in');
   return search.creation;
 }

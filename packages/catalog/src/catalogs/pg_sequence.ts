@@ -11,11 +11,11 @@ export const SequenceRelidIndexId = 5002 as Oid;
 export interface Form_pg_sequence extends CatalogRow {
   readonly seqrelid: Oid;
   readonly seqtypid: Oid;
-  readonly seqstart: number;
-  readonly seqincrement: number;
-  readonly seqmax: number;
-  readonly seqmin: number;
-  readonly seqcache: number;
+  readonly seqstart: number | bigint;
+  readonly seqincrement: number | bigint;
+  readonly seqmax: number | bigint;
+  readonly seqmin: number | bigint;
+  readonly seqcache: number | bigint;
   readonly seqcycle: boolean;
 }
 
