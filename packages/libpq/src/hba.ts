@@ -6,6 +6,10 @@
  */
 import { BlockList, isIP } from 'node:net';
 
+/** Roles other than the postmaster do not open the data directory: it sends them the text of
+ *  pg_hba.conf with the configuration, under this name. */
+export const HBA_SETTING = 'pgtroupe.pg_hba_conf';
+
 export interface HbaLine {
   readonly lineNumber: number;
   readonly type: 'local' | 'host' | 'hostssl' | 'hostnossl' | 'hostgssenc' | 'hostnogssenc';
