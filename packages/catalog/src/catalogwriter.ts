@@ -7,6 +7,7 @@
  * synchronous, logged step of the store.
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
+import type { Sqlstate } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -16,6 +17,7 @@ import { withCatalog } from './catalogmiss.ts';
 import type { CatalogSource } from './catalogsource.ts';
 import { encodeInvals, rowMessages } from './inval.ts';
 import type { InvalMessage, KeyPart } from './inval.ts';
+import type { ObjectAddress } from './objectaddress.ts';
 import type { IndexDesc, RelationDesc } from './relcache.ts';
 import { decodeRow, encodeField, encodeRow } from './rowcodec.ts';
 import type { SysCache } from './syscache.ts';
@@ -52,7 +54,10 @@ export interface CatalogStore extends CatalogSource {
   buildIndex(table: RelationDesc, index: IndexDesc): Promise<IndexBuildResult>;
   /** Fails with 23502 if a row has a null in one of the columns. */
   checkNotNull(table: RelationDesc, attnums: readonly number[]): Promise<void>;
-  notice(message: string, detail?: string): void;
+  notice(
+    message: string,
+    fields?: { readonly sqlstate?: Sqlstate; readonly detail?: string; readonly hint?: string },
+  ): void;
 }
 
 export class CatalogWriter {
@@ -64,9 +69,17 @@ export class CatalogWriter {
   /** Of earlier commands. */
   readonly #done: InvalMessage[] = [];
 
-  constructor(catalog: SystemCatalog, store: CatalogStore) {
+  /** An object in words, for messages: `table t`. */
+  readonly describe: (object: ObjectAddress) => Promise<string>;
+
+  constructor(
+    catalog: SystemCatalog,
+    store: CatalogStore,
+    describe: (w: CatalogWriter, object: ObjectAddress) => Promise<string>,
+  ) {
     this.catalog = catalog;
     this.store = store;
+    this.describe = object => describe(this, object);
   }
 
   get databaseOid(): Oid {
