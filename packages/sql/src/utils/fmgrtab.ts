@@ -10,6 +10,7 @@ import { floatMathFunctions } from './adt/floatmath.ts';
 import { intFunctions, intSetFunctions } from './adt/int.ts';
 import { int8Functions, int8SetFunctions } from './adt/int8.ts';
 import { nameFunctions } from './adt/name.ts';
+import { numericFunctions, numericSetFunctions } from './adt/numeric.ts';
 import { oidFunctions } from './adt/oid.ts';
 import { pseudotypeFunctions } from './adt/pseudotypes.ts';
 import { varcharFunctions } from './adt/varchar.ts';
@@ -24,6 +25,7 @@ export function builtinTables(): readonly FunctionTable[] {
     intFunctions,
     int8Functions,
     nameFunctions,
+    numericFunctions,
     oidFunctions,
     pseudotypeFunctions,
     varcharFunctions,
@@ -32,5 +34,5 @@ export function builtinTables(): readonly FunctionTable[] {
 }
 
 export function builtinSetTables(): readonly SetFunctionTable[] {
-  return [intSetFunctions, int8SetFunctions];
+  return [intSetFunctions, int8SetFunctions, numericSetFunctions];
 }
