@@ -81,6 +81,11 @@ export class TransactionBlock {
     return this.#state.kind === 'block' || this.#state.kind === 'failed';
   }
 
+  /** Is there a transaction that can do something? */
+  get running(): boolean {
+    return this.#state.kind === 'implicit' || this.#state.kind === 'block';
+  }
+
   /** The running transaction. */
   get tx(): Transaction {
     return this.#running().tx;

@@ -1,12 +1,13 @@
 import type { Codec, StreamMethod } from '@pgtroupe/actor/rpc';
 import { handle } from '@pgtroupe/actor/rpc';
 import { FaultDisk } from '@pgtroupe/actor/fault-disk';
+import { seededRandom } from '@pgtroupe/common/prng';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MemoryDisk } from './memory-disk.ts';
 import { Network } from './network.ts';
 import { SimProcess } from './process.ts';
-import { seededRandom, World } from './world.ts';
+import { World } from './world.ts';
 
 const text: Codec<string> = { encode: s => Buffer.from(s), decode: b => Buffer.from(b).toString() };
 const ECHO: StreamMethod<string, string> = { path: '/test/Echo', up: text, down: text };

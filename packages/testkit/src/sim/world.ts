@@ -6,6 +6,7 @@
  * same seed, same trace.
  */
 import type { Random } from '@pgtroupe/actor/env';
+import { seededRandom } from '@pgtroupe/common/prng';
 
 interface Event {
   readonly atMs: number;
@@ -105,31 +106,4 @@ function before(a: Event, b: Event): boolean {
 /** Lets every promise that can settle do so. */
 function settle(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve));
-}
-
-/** splitmix32 feeding sfc32: small, fast, good enough for schedules. */
-export function seededRandom(seed: number): Random {
-  let mix = seed | 0;
-  const split = (): number => {
-    mix = (mix + 0x9e3779b9) | 0;
-    let z = mix ^ (mix >>> 16);
-    z = Math.imul(z, 0x21f0aaad);
-    z ^= z >>> 15;
-    z = Math.imul(z, 0x735a2d97);
-    return (z ^ (z >>> 15)) | 0;
-  };
-  let [a, b, c, d] = [split(), split(), split(), split()];
-  const next = (): number => {
-    const t = (((a + b) | 0) + d) | 0;
-    d = (d + 1) | 0;
-    a = b ^ (b >>> 9);
-    b = (c + (c << 3)) | 0;
-    c = (c << 21) | (c >>> 11);
-    c = (c + t) | 0;
-    return t >>> 0;
-  };
-  return {
-    uniform: () => next() / 0x100000000,
-    bytes: n => Uint8Array.from({ length: n }, () => next() & 255),
-  };
 }

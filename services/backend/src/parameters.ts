@@ -1,0 +1,73 @@
+/**
+ * Parameter values of a Bind message, through their types' input or receive functions.
+ */
+import type { Datum } from '@pgtroupe/common/datum';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import type { Oid } from '@pgtroupe/common/ids';
+import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
+import type { BodyReader } from '@pgtroupe/libpq/pqformat';
+import { lookupBuiltin } from '@pgtroupe/sql/utils/fmgr';
+import { retryCatalog } from './catalog-retry.ts';
+import type { PreparedStatement } from './prepared-statement.ts';
+import type { SessionFunctions } from './session-functions.ts';
+
+const CSTRINGOID = 2275 as Oid;
+const OIDOID = 26 as Oid;
+const INT4OID = 23 as Oid;
+const INTERNALOID = 2281 as Oid;
+
+interface RawParameter {
+  readonly bytes: Buffer | null;
+  readonly binary: boolean;
+}
+
+/** Values, or a promise of them when a type's facts must be read first. */
+export function decodeParameters(
+  reader: BodyReader,
+  statement: PreparedStatement,
+  functions: SessionFunctions,
+): readonly Datum[] | Promise<readonly Datum[]> {
+  const formats = Array.from({ length: reader.uint16() }, () => reader.int16());
+  const count = reader.uint16();
+  if (formats.length > 1 && formats.length !== count) {
+    throw ereport(
+      ERRCODE.PROTOCOL_VIOLATION,
+      `bind message has ${formats.length} parameter formats but ${count} parameters`,
+    );
+  }
+  const types = statement.paramTypes;
+  if (count !== types.length) {
+    throw ereport(
+      ERRCODE.PROTOCOL_VIOLATION,
+      `bind message supplies ${count} parameters, but prepared statement "${statement.name}" requires ${types.length}`,
+    );
+  }
+  const raw: RawParameter[] = [];
+  for (let n = 0; n < count; n++) {
+    const length = reader.int32();
+    const format = formats.length === 0 ? 0 : formats.length === 1 ? formats[0]! : formats[n]!;
+    if (format !== 0 && format !== 1) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unsupported format code: ${format}`);
+    raw.push({ bytes: length < 0 ? null : reader.bytes(length), binary: format === 1 });
+  }
+  const decode = (): Datum[] => raw.map((parameter, n) => decodeOne(parameter, types[n]! as Oid, functions));
+  try {
+    return decode();
+  } catch (error) {
+    if (!(error instanceof CatalogMiss)) throw error;
+    return retryCatalog(decode);
+  }
+}
+
+function decodeOne({ bytes, binary }: RawParameter, typid: Oid, functions: SessionFunctions): Datum {
+  if (bytes === null) return null;
+  const type = functions.lookup.type(typid);
+  if (type === undefined) throw ereport(ERRCODE.UNDEFINED_OBJECT, `type with OID ${typid} does not exist`);
+  const prosrc = binary ? type.typreceive : type.typinput;
+  const fn = lookupBuiltin(prosrc);
+  if (fn === undefined) throw notSupported(`${binary ? 'binary ' : ''}input of type ${type.typname}`);
+  // The message's memory is the connection's; the value outlives it.
+  const value = Buffer.from(bytes);
+  const call = functions.call([binary ? INTERNALOID : CSTRINGOID, OIDOID, INT4OID], typid);
+  return fn(call, value, type.isArray ? type.typelem : typid, -1);
+}

@@ -1,0 +1,141 @@
+/**
+ * What built-in functions know of their session: one live object, read anew at every call.
+ */
+import type { Oid } from '@pgtroupe/common/ids';
+import { seededRandom } from '@pgtroupe/common/prng';
+import { SysLookup } from '@pgtroupe/sql/utils/cache/syslookup';
+import type { DateOrder, DateStyle, FunctionCall, IntervalStyle, SessionSettings } from '@pgtroupe/sql/utils/fmgr';
+import type { Login } from './instance.ts';
+import type { Session } from './session.ts';
+
+/** 2000-01-01 in microseconds since 1970-01-01. */
+const POSTGRES_EPOCH_MICROS = 946_684_800_000_000;
+
+export class SessionFunctions implements SessionSettings {
+  readonly #session: Session;
+  readonly lookup: SysLookup;
+  readonly currentUserId: Oid;
+  readonly sessionUserId: Oid;
+  readonly currentUser: string;
+  readonly sessionUser: string;
+  readonly databaseId: Oid;
+  readonly databaseName: string;
+  readonly backendPid: number;
+  readonly versionString: string;
+  queryString: string | undefined;
+  #statementMicros = 0;
+  #random: { uniform(): number };
+  /** Derived from settings; computed again when they change. */
+  #derivedAt = -1;
+  #dateStyle: DateStyle = 'ISO';
+  #dateOrder: DateOrder = 'MDY';
+  #intervalStyle: IntervalStyle = 'postgres';
+  #timeZone = 'UTC';
+  #extraFloatDigits = 1;
+
+  constructor(session: Session, login: Login) {
+    this.#session = session;
+    this.lookup = new SysLookup(
+      () => session.runner.analysis.catalog,
+      () => session.runner.analysis.searchPath(),
+    );
+    this.currentUserId = login.userOid;
+    this.sessionUserId = login.userOid;
+    this.currentUser = session.user;
+    this.sessionUser = session.user;
+    this.databaseId = session.database.oid as Oid;
+    this.databaseName = session.database.name;
+    this.backendPid = session.pid;
+    this.versionString = `PostgreSQL ${session.settings.string('server_version')} on Node.js, 64-bit`;
+    this.#random = { uniform: () => session.instance.env.random.uniform() };
+  }
+
+  /** A new statement came from the client. */
+  beginStatement(text: string): void {
+    this.queryString = text;
+    this.#statementMicros = this.#session.instance.env.clock.wallMicros() - POSTGRES_EPOCH_MICROS;
+  }
+
+  /** A call of a function outside of a plan. */
+  call(argTypes: readonly Oid[], resultType: Oid): FunctionCall {
+    return { settings: this, collation: 0 as Oid, argTypes, resultType, catalog: this.lookup };
+  }
+
+  #derive(): void {
+    const { settings } = this.#session;
+    if (this.#derivedAt === settings.version) return;
+    this.#derivedAt = settings.version;
+    [this.#dateStyle, this.#dateOrder] = settings.string('DateStyle').split(', ') as [DateStyle, DateOrder];
+    this.#intervalStyle = settings.string('IntervalStyle') as IntervalStyle;
+    this.#timeZone = settings.string('TimeZone');
+    this.#extraFloatDigits = settings.number('extra_float_digits');
+  }
+
+  get dateStyle(): DateStyle {
+    this.#derive();
+    return this.#dateStyle;
+  }
+
+  get dateOrder(): DateOrder {
+    this.#derive();
+    return this.#dateOrder;
+  }
+
+  get intervalStyle(): IntervalStyle {
+    this.#derive();
+    return this.#intervalStyle;
+  }
+
+  get timeZone(): string {
+    this.#derive();
+    return this.#timeZone;
+  }
+
+  get extraFloatDigits(): number {
+    this.#derive();
+    return this.#extraFloatDigits;
+  }
+
+  get byteaOutput(): 'hex' | 'escape' {
+    return this.#session.settings.string('bytea_output') as 'hex' | 'escape';
+  }
+
+  get quoteAllIdentifiers(): boolean {
+    return this.#session.settings.bool('quote_all_identifiers');
+  }
+
+  get transactionTimestamp(): number {
+    return this.#session.block.startMicros - POSTGRES_EPOCH_MICROS;
+  }
+
+  get statementTimestamp(): number {
+    return this.#statementMicros;
+  }
+
+  clockTimestamp(): number {
+    return this.#session.instance.env.clock.wallMicros() - POSTGRES_EPOCH_MICROS;
+  }
+
+  random(): number {
+    return this.#random.uniform();
+  }
+
+  setseed(seed: number): void {
+    this.#random = seededRandom(Math.round(seed * 0x7fffffff));
+  }
+
+  get searchPath(): readonly string[] {
+    return this.#session.runner.analysis.searchPathNames();
+  }
+
+  getConfigOption(name: string): string | undefined {
+    return this.#session.settings.showOrUndefined(name);
+  }
+
+  setConfigOption(name: string, value: string | null, isLocal: boolean): string {
+    const { settings, block } = this.#session;
+    if (value === null) settings.reset(name, block.tx.depth);
+    else settings.set(name, value, { local: isLocal, depth: block.tx.depth });
+    return settings.show(name);
+  }
+}

@@ -1,0 +1,380 @@
+/**
+ * Runs a session's statements: the simple and the extended protocol (postgres.c).
+ *
+ * A method returns undefined when it finished at once, or a promise; the session takes no further
+ * message until it resolves. What is thrown is the statement's error; the session reports it.
+ */
+import type { Datum } from '@pgtroupe/common/datum';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, type PgError } from '@pgtroupe/common/ereport';
+import type { BodyReader } from '@pgtroupe/libpq/pqformat';
+import { BACKEND } from '@pgtroupe/libpq/protocol';
+import { rawParse } from '@pgtroupe/sql/parser/parser';
+import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import { Analysis } from './analysis.ts';
+import type { Login } from './instance.ts';
+import { decodeParameters } from './parameters.ts';
+import type { ColumnInfo, Portal, PreparedStatement } from './prepared-statement.ts';
+import { QueryExecution, type RunningPortal } from './query-execution.ts';
+import type { Session } from './session.ts';
+import { SessionFunctions } from './session-functions.ts';
+import { endsFailedBlock } from './utility/transaction-stmt.ts';
+import { processUtility, utilityEndsTransaction } from './utility/utility.ts';
+
+const TEXT_ONLY: readonly number[] = [];
+const NO_PARAMS: readonly Datum[] = [];
+
+export class StatementRunner {
+  readonly session: Session;
+  readonly analysis: Analysis;
+  readonly execution: QueryExecution;
+  /** What built-in functions know of this session. */
+  readonly functions: SessionFunctions;
+  readonly statements = new Map<string, PreparedStatement>();
+  readonly portals = new Map<string, Portal>();
+
+  constructor(session: Session, login: Login) {
+    this.session = session;
+    this.functions = new SessionFunctions(session, login);
+    this.analysis = new Analysis(session, login.context, this.functions);
+    this.execution = new QueryExecution(session, login.context, this.analysis, this.functions);
+    session.block.onEnd = committed => this.#transactionEnded(committed);
+  }
+
+  // ---- simple protocol ---------------------------------------------------------------------------
+
+  async simpleQuery(text: string): Promise<void> {
+    const { session } = this;
+    this.statements.delete('');
+    this.functions.beginStatement(text);
+    const statements = rawParse(text);
+    if (statements.length === 0) {
+      session.out.begin(BACKEND.EmptyQueryResponse);
+      session.out.end();
+      return;
+    }
+    for (let n = 0; n < statements.length; n++) {
+      const { stmt } = statements[n]!;
+      const last = n === statements.length - 1;
+      this.#mayRun(stmt);
+      session.block.startCommand();
+      const statement: PreparedStatement = {
+        name: '', text, raw: stmt, givenTypes: [], paramTypes: [], analyzed: { kind: 'empty' }, validity: '',
+      };
+      await this.analysis.analyze(statement, { allowParams: false });
+      const tag = await this.#runToEnd(statement, last);
+      await session.untilDrained();
+      this.#commandComplete(tag);
+    }
+  }
+
+  /** Runs one statement of a simple query; commits before its tag is known to the client. */
+  async #runToEnd(statement: PreparedStatement, last: boolean): Promise<string> {
+    const { session } = this;
+    const { analyzed } = statement;
+    let tag: string;
+    if (analyzed.kind === 'utility') {
+      tag = await processUtility(this, analyzed.raw, statement.text, columns => this.rowDescription(columns, TEXT_ONLY));
+      if (last || utilityEndsTransaction(analyzed.raw)) await session.block.finishCommand();
+      else session.block.tx.commandCounterIncrement();
+      return tag;
+    }
+    if (analyzed.kind !== 'query') return '';
+    if (analyzed.columns !== undefined) this.rowDescription(analyzed.columns, TEXT_ONLY);
+    const run = this.execution.start(statement, NO_PARAMS, TEXT_ONLY);
+    try {
+      await run.run(0);
+      tag = run.tag;
+    } finally {
+      run.close();
+    }
+    if (last) await session.block.finishCommand();
+    else session.block.tx.commandCounterIncrement();
+    return tag;
+  }
+
+  /** A failed transaction block takes only what ends it. */
+  #mayRun(raw: RawNode): void {
+    if (this.session.block.failed && !endsFailedBlock(raw)) {
+      throw ereport(
+        ERRCODE.IN_FAILED_SQL_TRANSACTION,
+        'current transaction is aborted, commands ignored until end of transaction block',
+      );
+    }
+  }
+
+  // ---- extended protocol -------------------------------------------------------------------------
+
+  parse(reader: BodyReader): Promise<void> | undefined {
+    const name = reader.cstring();
+    const text = reader.cstring();
+    const givenTypes = Array.from({ length: reader.uint16() }, () => reader.uint32());
+    reader.done();
+    if (name === '') this.statements.delete('');
+    else if (this.statements.has(name)) {
+      throw ereport(ERRCODE.DUPLICATE_PSTATEMENT, `prepared statement "${name}" already exists`);
+    }
+    const { session } = this;
+    const parsed = rawParse(text);
+    if (parsed.length > 1) {
+      throw ereport(ERRCODE.SYNTAX_ERROR, 'cannot insert multiple commands into a prepared statement');
+    }
+    const raw = parsed[0]?.stmt;
+    if (raw !== undefined) this.#mayRun(raw);
+    if (!session.block.failed) session.block.startCommand();
+    return this.prepare(name, text, raw, givenTypes).then(() => this.#simpleMessage(BACKEND.ParseComplete));
+  }
+
+  /** Analyzes a statement and keeps it under its name. */
+  async prepare(
+    name: string,
+    text: string,
+    raw: RawNode | undefined,
+    givenTypes: readonly number[],
+  ): Promise<PreparedStatement> {
+    const statement: PreparedStatement = {
+      name, text, raw, givenTypes, paramTypes: givenTypes, analyzed: { kind: 'empty' }, validity: '',
+    };
+    await this.analysis.analyze(statement, { allowParams: true });
+    this.statements.set(name, statement);
+    return statement;
+  }
+
+  bind(reader: BodyReader): Promise<void> | undefined {
+    const portalName = reader.cstring();
+    const statement = this.statement(reader.cstring());
+    const { session } = this;
+    if (statement.raw !== undefined) this.#mayRun(statement.raw);
+    if (!session.block.failed) session.block.startCommand();
+    const params = decodeParameters(reader, statement, this.functions);
+    const resultFormats = Array.from({ length: reader.uint16() }, () => reader.int16());
+    reader.done();
+    const finish = (values: readonly Datum[]): void => {
+      const columns = statement.analyzed.kind === 'empty' ? 0 : (statement.analyzed.columns?.length ?? 0);
+      if (resultFormats.length > 1 && resultFormats.length !== columns) {
+        throw ereport(
+          ERRCODE.PROTOCOL_VIOLATION,
+          `bind message has ${resultFormats.length} result formats but query has ${columns} columns`,
+        );
+      }
+      const old = this.portals.get(portalName);
+      if (old !== undefined) {
+        if (portalName !== '') throw ereport(ERRCODE.DUPLICATE_CURSOR, `cursor "${portalName}" already exists`);
+        this.dropPortal(old);
+      }
+      this.portals.set(portalName, { name: portalName, statement, params: values, resultFormats, state: { kind: 'ready' } });
+      this.#simpleMessage(BACKEND.BindComplete);
+    };
+    const stale = this.analysis.revalidate(statement);
+    if (stale === undefined && !(params instanceof Promise)) {
+      finish(params);
+      return undefined;
+    }
+    return Promise.resolve(stale).then(() => params).then(finish);
+  }
+
+  describe(reader: BodyReader): Promise<void> | undefined {
+    const what = reader.byte();
+    const name = reader.cstring();
+    reader.done();
+    if (what === 0x53) {
+      const statement = this.statement(name);
+      const { out } = this.session;
+      out.begin(BACKEND.ParameterDescription);
+      out.int16(statement.paramTypes.length);
+      for (const type of statement.paramTypes) out.int32(type);
+      out.end();
+      this.#describeColumns(statement, TEXT_ONLY);
+    } else if (what === 0x50) {
+      const portal = this.portal(name);
+      this.#describeColumns(portal.statement, portal.resultFormats);
+    } else throw ereport(ERRCODE.PROTOCOL_VIOLATION, `invalid DESCRIBE message subtype ${what}`);
+    return undefined;
+  }
+
+  #describeColumns({ analyzed }: PreparedStatement, formats: readonly number[]): void {
+    const columns = analyzed.kind === 'empty' ? undefined : analyzed.columns;
+    if (columns === undefined) this.#simpleMessage(BACKEND.NoData);
+    else this.rowDescription(columns, formats);
+  }
+
+  execute(reader: BodyReader): Promise<void> | undefined {
+    const portal = this.portal(reader.cstring());
+    const maxRows = Math.max(0, reader.int32());
+    reader.done();
+    const { statement } = portal;
+    const { session } = this;
+    const { analyzed } = statement;
+    if (analyzed.kind === 'empty') {
+      this.#simpleMessage(BACKEND.EmptyQueryResponse);
+      return undefined;
+    }
+    this.#mayRun(statement.raw!);
+    this.functions.beginStatement(statement.text);
+    if (analyzed.kind === 'utility') return this.#executeUtility(portal, analyzed.raw);
+    switch (portal.state.kind) {
+      case 'done':
+        this.#commandComplete(analyzed.columns === undefined ? 'SELECT 0' : 'SELECT 0');
+        return undefined;
+      case 'ready': {
+        session.block.startCommand();
+        const run = this.execution.start(statement, portal.params, portal.resultFormats);
+        return this.#advance(portal, run, maxRows);
+      }
+      case 'suspended':
+        return this.#advance(portal, portal.state.run, maxRows);
+    }
+  }
+
+  #advance(portal: Portal, run: RunningPortal, maxRows: number): Promise<void> | undefined {
+    const settle = (outcome: 'done' | 'suspended'): void => {
+      if (outcome === 'suspended') {
+        portal.state = { kind: 'suspended', run };
+        this.#simpleMessage(BACKEND.PortalSuspended);
+        return;
+      }
+      portal.state = { kind: 'done' };
+      run.close();
+      this.#commandComplete(run.tag);
+      this.session.block.tx.commandCounterIncrement();
+    };
+    const fail = (error: unknown): never => {
+      portal.state = { kind: 'done' };
+      run.close();
+      throw error;
+    };
+    try {
+      const outcome = run.run(maxRows);
+      if (typeof outcome === 'string') {
+        settle(outcome);
+        return undefined;
+      }
+      return outcome.then(settle, fail);
+    } catch (error) {
+      return fail(error);
+    }
+  }
+
+  async #executeUtility(portal: Portal, raw: RawNode): Promise<void> {
+    if (portal.state.kind === 'done') {
+      this.#commandComplete('');
+      return;
+    }
+    portal.state = { kind: 'done' };
+    if (!this.session.block.failed) this.session.block.startCommand();
+    const tag = await processUtility(this, raw, portal.statement.text, () => {});
+    if (utilityEndsTransaction(raw)) await this.session.block.finishCommand();
+    else this.session.block.tx.commandCounterIncrement();
+    this.#commandComplete(tag);
+  }
+
+  close(reader: BodyReader): Promise<void> | undefined {
+    const what = reader.byte();
+    const name = reader.cstring();
+    reader.done();
+    if (what === 0x53) this.statements.delete(name);
+    else if (what === 0x50) {
+      const portal = this.portals.get(name);
+      if (portal !== undefined) this.dropPortal(portal);
+    } else throw ereport(ERRCODE.PROTOCOL_VIOLATION, `invalid CLOSE message subtype ${what}`);
+    this.#simpleMessage(BACKEND.CloseComplete);
+    return undefined;
+  }
+
+  /** End of a pipeline: what ran without a block commits. */
+  sync(): Promise<void> | undefined {
+    return this.session.block.indicator === 'I' && this.session.block.running ? this.session.block.finishCommand() : undefined;
+  }
+
+  // ---- names ---------------------------------------------------------------------------------------
+
+  statement(name: string): PreparedStatement {
+    const statement = this.statements.get(name);
+    if (statement === undefined) {
+      throw ereport(
+        ERRCODE.INVALID_SQL_STATEMENT_NAME,
+        name === '' ? 'unnamed prepared statement does not exist' : `prepared statement "${name}" does not exist`,
+      );
+    }
+    return statement;
+  }
+
+  portal(name: string): Portal {
+    const portal = this.portals.get(name);
+    if (portal === undefined) throw ereport(ERRCODE.INVALID_CURSOR_NAME, `portal "${name}" does not exist`);
+    return portal;
+  }
+
+  dropPortal(portal: Portal): void {
+    if (portal.state.kind === 'suspended') portal.state.run.close();
+    portal.state = { kind: 'done' };
+    this.portals.delete(portal.name);
+  }
+
+  // ---- messages ------------------------------------------------------------------------------------
+
+  rowDescription(columns: readonly ColumnInfo[], formats: readonly number[]): void {
+    const { out } = this.session;
+    out.begin(BACKEND.RowDescription);
+    out.int16(columns.length);
+    columns.forEach((column, n) => {
+      out.cstring(column.name);
+      out.int32(column.tableOid);
+      out.int16(column.attnum);
+      out.int32(column.typid);
+      out.int16(column.typlen);
+      out.int32(column.typmod);
+      out.int16(formatOf(formats, n));
+    });
+    out.end();
+  }
+
+  #commandComplete(tag: string): void {
+    const { out } = this.session;
+    out.begin(BACKEND.CommandComplete);
+    out.cstring(tag);
+    out.end();
+  }
+
+  #simpleMessage(type: number): void {
+    this.session.out.begin(type);
+    this.session.out.end();
+  }
+
+  // ---- events --------------------------------------------------------------------------------------
+
+  /** The statement under way shall stop; it looks at session.interrupt wherever it can. */
+  interrupted(_error: PgError): void {
+    this.execution.wake();
+  }
+
+  afterError(): void {
+    for (const portal of [...this.portals.values()]) this.dropPortal(portal);
+  }
+
+  #transactionEnded(committed: boolean): void {
+    for (const portal of [...this.portals.values()]) this.dropPortal(portal);
+    this.session.settings.transactionEnded(committed);
+    this.analysis.transactionEnded();
+  }
+
+  discardPlans(): void {
+    for (const statement of this.statements.values()) statement.validity = '';
+  }
+
+  discardAll(): void {
+    for (const portal of [...this.portals.values()]) this.dropPortal(portal);
+    this.statements.clear();
+  }
+
+  end(): void {
+    for (const portal of [...this.portals.values()]) this.dropPortal(portal);
+    this.session.block.abandon();
+  }
+}
+
+/** Format of column `n` when a client gave one, none or all. */
+export function formatOf(formats: readonly number[], n: number): number {
+  if (formats.length === 0) return 0;
+  return formats.length === 1 ? formats[0]! : formats[n]!;
+}
