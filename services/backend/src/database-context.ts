@@ -10,6 +10,7 @@ import { decodeRelationMap, type RelationMap } from '@pgtroupe/catalog/relmapper
 import { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import type { RelationStorage } from '@pgtroupe/catalog/relcache';
 import type { InstanceKernel } from '@pgtroupe/transam/instance-kernel';
+import type { CatalogFiles } from './catalog-relations.ts';
 import { KernelCatalogSource } from './catalog-source.ts';
 
 /** pg_default, where CREATE DATABASE puts a database unless told otherwise. */
@@ -21,10 +22,10 @@ export class DatabaseContext {
   readonly catalog: SystemCatalog;
   readonly source: KernelCatalogSource;
 
-  private constructor(kernel: InstanceKernel, storage: RelationStorage) {
+  private constructor(kernel: InstanceKernel, storage: RelationStorage, mapped: CatalogFiles['mapped']) {
     this.oid = storage.databaseOid;
     this.kernel = kernel;
-    this.source = new KernelCatalogSource(kernel, storage);
+    this.source = KernelCatalogSource.shared(kernel, storage, mapped);
     this.catalog = new SystemCatalog(this.source, storage);
   }
 
@@ -32,19 +33,20 @@ export class DatabaseContext {
   static async open(kernel: InstanceKernel, oid: Oid): Promise<DatabaseContext> {
     const shared = await relationMap(kernel, 0 as Oid);
     const local = oid === 0 ? new Map<Oid, Oid>() : await relationMap(kernel, oid);
+    const mapped = (relation: Oid, isShared: boolean): Oid | undefined => (isShared ? shared : local).get(relation);
     const storage: RelationStorage = {
       databaseOid: oid,
       defaultTablespace: DEFAULTTABLESPACE_OID,
       smgropen: rnode => kernel.pages.relations.smgropen(rnode),
       mappedFilenode: (relation, isShared) => {
-        const filenode = (isShared ? shared : local).get(relation);
+        const filenode = mapped(relation, isShared);
         if (filenode === undefined) {
           throw ereport(ERRCODE.DATA_CORRUPTED, `could not find relation mapping for relation with OID ${relation}`);
         }
         return filenode;
       },
     };
-    return new DatabaseContext(kernel, storage);
+    return new DatabaseContext(kernel, storage, mapped);
   }
 }
 

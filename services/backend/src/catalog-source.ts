@@ -1,0 +1,161 @@
+/**
+ * Reads catalog rows from heap and B-trees, for the catalog caches (CatalogSource).
+ *
+ * A reader is either the instance, which sees what is committed, or a transaction, which also sees its
+ * own earlier commands. Rows are copied out of the pages in the same synchronous attempt that found
+ * them.
+ */
+import { DETOAST_MISS } from '@pgtroupe/access/common/detoast';
+import { heapDeformTuple, tupleLayout, type TupleLayout } from '@pgtroupe/access/common/heaptuple';
+import { HeapContext, type HeapRelation } from '@pgtroupe/access/heap/heapam-context';
+import { heapGetPage, heapHotSearch, HeapPageBatch } from '@pgtroupe/access/heap/heapam-scan';
+import type { BTIndex } from '@pgtroupe/access/nbtree/btindex';
+import { BTScan } from '@pgtroupe/access/nbtree/nbtscan';
+import type { Catalog, CatalogIndex } from '@pgtroupe/catalog/catalog';
+import { pgClass } from '@pgtroupe/catalog/catalogs/pg_class';
+import type { CatalogSource, ScannedRow } from '@pgtroupe/catalog/catalogsource';
+import { assert } from '@pgtroupe/common/assert';
+import type { Datum } from '@pgtroupe/common/datum';
+import { type CommandId, MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
+import { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
+import { MISS } from '@pgtroupe/storage/buffer/pages';
+import type { InstanceKernel } from '@pgtroupe/transam/instance-kernel';
+import type { LiveSnapshot } from '@pgtroupe/transam/instance-transactions';
+import { ReadonlyXact } from '@pgtroupe/transam/readonly-xact';
+import type { XactView } from '@pgtroupe/transam/xactview';
+import { CatalogRelations, type CatalogFiles } from './catalog-relations.ts';
+import type { RelationStorage } from '@pgtroupe/catalog/relcache';
+
+/** In whose eyes catalogs are read. */
+export interface CatalogReader {
+  readonly xact: XactView;
+  readonly owner: LockOwner;
+  takeSnapshot(): Promise<LiveSnapshot>;
+  /** Makes this reader's transaction the current one, before each attempt. */
+  enter(): void;
+}
+
+export class KernelCatalogSource implements CatalogSource {
+  readonly kernel: InstanceKernel;
+  readonly relations: CatalogRelations;
+  readonly #reader: CatalogReader;
+  readonly #heap: HeapContext;
+
+  constructor(kernel: InstanceKernel, relations: CatalogRelations, reader: CatalogReader) {
+    this.kernel = kernel;
+    this.relations = relations;
+    this.#reader = reader;
+    this.#heap = new HeapContext(kernel.pages, kernel.wal, reader.xact);
+  }
+
+  /** The committed state of a database, for all of its sessions. */
+  static shared(kernel: InstanceKernel, storage: RelationStorage, mapped: CatalogFiles['mapped']): KernelCatalogSource {
+    const xact = new ReadonlyXact(kernel.shared);
+    const owner = new LockOwner(0);
+    const reader: CatalogReader = {
+      xact,
+      owner,
+      takeSnapshot: () => kernel.shared.takeSnapshot(0 as CommandId),
+      enter: () => {
+        kernel.wal.xid = 0;
+      },
+    };
+    const relations: CatalogRelations = new CatalogRelations(storage, {
+      mapped,
+      relfilenode: oid => source.#relfilenode(oid),
+    });
+    const source = new KernelCatalogSource(kernel, relations, reader);
+    return source;
+  }
+
+  async #relfilenode(oid: Oid): Promise<Oid> {
+    const index = pgClass.indexes.find(i => i.keys.length === 1 && i.keys[0] === pgClass.anum.oid);
+    assert(index !== undefined, 'pg_class has an index on oid');
+    const [row] = await this.scan(pgClass as Catalog, index, [oid]);
+    assert(row !== undefined, `relation ${oid} is in pg_class`);
+    return row.values[pgClass.anum.relfilenode - 1] as Oid;
+  }
+
+  async scan(catalog: Catalog, index: CatalogIndex | undefined, keys: readonly Datum[]): Promise<readonly ScannedRow[]> {
+    const heap = await this.relations.heap(catalog);
+    const tree = index === undefined ? undefined : await this.relations.index(catalog, index);
+    const live = await this.#reader.takeSnapshot();
+    try {
+      const rows: ScannedRow[] = [];
+      const layout = tupleLayout(catalog.tupdesc);
+      if (tree === undefined) await this.#seqScan(heap, live, layout, rows);
+      else await this.#indexScan(heap, tree, keys, live, layout, rows);
+      return rows;
+    } finally {
+      this.kernel.shared.releaseSnapshot(live);
+    }
+  }
+
+  async #seqScan(heap: HeapRelation, live: LiveSnapshot, layout: TupleLayout, rows: ScannedRow[]): Promise<void> {
+    const { kernel } = this;
+    const batch = new HeapPageBatch();
+    const blocks = await this.#attempt(() => kernel.pages.nblocks(heap.smgr, MAIN_FORKNUM));
+    for (let blk = 0; blk < blocks; blk++) {
+      await this.#attempt(() => {
+        const count = heapGetPage(this.#heap, heap, blk, live.snapshot, batch);
+        if (count === MISS) return MISS;
+        return this.#collect(rows, found => {
+          for (let i = 0; i < count; i++) found.push(this.#row(layout, batch.tuples[i]!, blk, batch.offnums[i]!));
+        });
+      });
+    }
+  }
+
+  async #indexScan(
+    heap: HeapRelation,
+    tree: BTIndex,
+    keys: readonly Datum[],
+    live: LiveSnapshot,
+    layout: TupleLayout,
+    rows: ScannedRow[],
+  ): Promise<void> {
+    const scan = new BTScan(tree, this.kernel.pages);
+    scan.rescanEqual(keys);
+    for (;;) {
+      const count = await this.#attempt(() => scan.next());
+      if (count === 0) return;
+      for (let i = 0; i < count; i++) {
+        const blk = scan.blocks[i]!;
+        const offnum = scan.offsets[i]!;
+        await this.#attempt(() => {
+          const found = heapHotSearch(this.#heap, heap, blk, offnum, live.snapshot);
+          if (found === MISS) return MISS;
+          if (found === 0) return 0;
+          return this.#collect(rows, list => list.push(this.#row(layout, this.#heap.tuple, this.#heap.blk, this.#heap.offnum)));
+        });
+      }
+    }
+  }
+
+  /** Appends what `read` finds, or nothing and MISS when a TOASTed value is not here. */
+  #collect(rows: ScannedRow[], read: (found: ScannedRow[]) => void): number {
+    const found: ScannedRow[] = [];
+    try {
+      read(found);
+    } catch (error) {
+      if (error === DETOAST_MISS) return MISS;
+      throw error;
+    }
+    rows.push(...found);
+    return found.length;
+  }
+
+  #row(layout: TupleLayout, tuple: number, blk: number, off: number): ScannedRow {
+    const values = new Array<Datum>(layout.natts);
+    heapDeformTuple(layout, this.kernel.pages.mem, tuple, layout.natts, values);
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i];
+      if (value instanceof Uint8Array) values[i] = value.slice();
+    }
+    return { values, ctid: { blk, off } };
+  }
+
+  #attempt(work: () => number): Promise<number> {
+    return this.kernel.attempt(work, this.#reader.owner, () => this.#reader.enter());
+  }
+}
