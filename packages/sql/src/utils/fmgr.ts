@@ -71,6 +71,8 @@ export interface FunctionCall {
   readonly catalog?: CatalogLookup | undefined;
   /** True when the arguments of a VARIADIC "any" call came as one array. */
   readonly variadic?: boolean | undefined;
+  /** Set by the executor of aggregates: the first argument is the caller's own state, to be changed in place. */
+  readonly inAggregate?: boolean | undefined;
   /** Private to the called function, kept as long as the call site lives. */
   extra?: unknown;
 }

@@ -10,6 +10,7 @@ import { floatMathFunctions } from './adt/floatmath.ts';
 import { intFunctions, intSetFunctions } from './adt/int.ts';
 import { int8Functions, int8SetFunctions } from './adt/int8.ts';
 import { nameFunctions } from './adt/name.ts';
+import { numericAggFunctions } from './adt/numericagg.ts';
 import { numericFunctions, numericSetFunctions } from './adt/numeric.ts';
 import { oidFunctions } from './adt/oid.ts';
 import { pseudotypeFunctions } from './adt/pseudotypes.ts';
@@ -26,6 +27,7 @@ export function builtinTables(): readonly FunctionTable[] {
     int8Functions,
     nameFunctions,
     numericFunctions,
+    numericAggFunctions,
     oidFunctions,
     pseudotypeFunctions,
     varcharFunctions,

@@ -123,10 +123,55 @@ function fromExponential(text: string, limit: number): string {
   return layout(negative, digits, Number(exponent), limit);
 }
 
+/**
+ * Shortest digits that read back as the value whatever a reader does with ties. JavaScript also
+ * takes a decimal exactly halfway to the next double; those exist above 2^53 only.
+ */
+function shortest(value: number): string {
+  const text = value.toExponential();
+  const size = Math.abs(value);
+  if (size < 2 ** 53) return text;
+  const exact = BigInt(size);
+  const above = nextUp(size);
+  const up = Number.isFinite(above) ? BigInt(above) - exact : exact - BigInt(nextDown(size));
+  const down = exact - BigInt(nextDown(size));
+  const inside = (candidate: string): boolean => {
+    const distance = 2n * (decimalInteger(candidate) - exact);
+    return distance > 0n ? distance < up : -distance < down;
+  };
+  if (inside(text)) return text;
+  for (let digits = 1; ; digits++) {
+    const candidate = value.toExponential(digits);
+    if (inside(candidate)) return candidate;
+  }
+}
+
+/** The integer that a text like -1.25e+20 stands for, without its sign. */
+function decimalInteger(text: string): bigint {
+  const [mantissa, exponent] = text.replace('-', '').split('e');
+  const [whole, fraction = ''] = mantissa.split('.');
+  const shift = Number(exponent) - fraction.length;
+  return shift >= 0 ? BigInt(whole + fraction) * 10n ** BigInt(shift) : BigInt(whole + fraction) / 10n ** BigInt(-shift);
+}
+
+const BITS = new DataView(new ArrayBuffer(8));
+
+function nextUp(value: number): number {
+  BITS.setFloat64(0, value);
+  BITS.setBigInt64(0, BITS.getBigInt64(0) + 1n);
+  return BITS.getFloat64(0);
+}
+
+function nextDown(value: number): number {
+  BITS.setFloat64(0, value);
+  BITS.setBigInt64(0, BITS.getBigInt64(0) - 1n);
+  return BITS.getFloat64(0);
+}
+
 export function formatFloat8(value: number, extraFloatDigits: number): string {
   const s = special(value);
   if (s !== undefined) return s;
-  if (extraFloatDigits > 0) return fromExponential(value.toExponential(), 15);
+  if (extraFloatDigits > 0) return fromExponential(shortest(value), 15);
   const precision = Math.max(1, 15 + extraFloatDigits);
   return fromExponential(value.toExponential(precision - 1), precision);
 }
@@ -138,9 +183,14 @@ export function formatFloat4(value: number, extraFloatDigits: number): string {
     const precision = Math.max(1, 6 + extraFloatDigits);
     return fromExponential(value.toExponential(precision - 1), precision);
   }
+  const size = Math.abs(value);
+  const low = (size + float4Neighbour(size, false)) / 2;
+  const above = float4Neighbour(size, true);
+  const high = Number.isFinite(above) ? (size + above) / 2 : Infinity;
   for (let digits = 0; ; digits++) {
     const candidate = value.toExponential(digits);
-    if (digits >= 9 || Math.fround(Number(candidate)) === value) return fromExponential(candidate, 6);
+    const read = Math.abs(Number(candidate));
+    if (digits >= 9 || (read > low && read < high)) return fromExponential(candidate, 6);
   }
 }
 
