@@ -207,7 +207,8 @@ export class SoloPages implements PageAccess {
 
   #logged(op: UpOp): void {
     if (op.op !== 'xlogInsert') return;
-    const bytes = op.record.slice();
+    // A copy: the builder reuses its buffer (and `slice` of a Buffer is a view).
+    const bytes = new Uint8Array(op.record);
     const end = (this.#lsn + maxAlign(bytes.length)) as XLogRecPtr;
     const record = decodeXLogRecord(bytes, this.#lsn as XLogRecPtr, end);
     this.#lsn = end;

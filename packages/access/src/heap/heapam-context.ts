@@ -1,0 +1,111 @@
+/**
+ * What the heap's functions work with, and where they leave their answers.
+ *
+ * Every function follows the rules of storage/buffer/pages.ts: it does all of its work or returns
+ * MISS having changed nothing. Answers that are more than a number are fields of the HeapContext,
+ * valid until the next call with the same context; a session has one, so nothing is allocated per row.
+ *
+ * Tuples are byte offsets in `pages.mem`: on a page, or under construction in the arena. They are
+ * MAXALIGNed and never 0.
+ */
+import { FIRST_NORMAL_TRANSACTION_ID, type FullTransactionId, fullFromXid, type TransactionId } from '@pgtroupe/common/ids';
+import { MISS, type PageAccess, type SmgrRelation } from '@pgtroupe/storage/buffer/pages';
+import type { XactView } from '@pgtroupe/transam/xactview';
+import type { XLogInserter } from '@pgtroupe/transam/xloginsert';
+
+/** A heap as the access method sees it; one object per relation and instance. */
+export interface HeapRelation {
+  readonly smgr: SmgrRelation;
+  /** Percent of a page that inserts fill (reloption fillfactor, 10..100). */
+  readonly fillfactor: number;
+  /** Block that got the last row, -1 unknown. A hint. */
+  targetBlock: number;
+  /** The free space map said no: extend instead of asking again. A hint. */
+  extend: boolean;
+}
+
+export function heapRelation(smgr: SmgrRelation, fillfactor = 100): HeapRelation {
+  return { smgr, fillfactor, targetBlock: -1, extend: false };
+}
+
+/** What became of an attempt to change or lock a tuple (TM_Result). */
+export const TM_OK = 0;
+export const TM_INVISIBLE = 1;
+export const TM_SELF_MODIFIED = 2;
+export const TM_UPDATED = 3;
+export const TM_DELETED = 4;
+/** Somebody's running transaction is in the way; `waitFxid` says which. */
+export const TM_BEING_MODIFIED = 5;
+export type TmResult = 0 | 1 | 2 | 3 | 4 | 5;
+
+/** LockTupleMode: FOR KEY SHARE, FOR SHARE, FOR NO KEY UPDATE, FOR UPDATE. */
+export const LOCK_TUPLE_KEY_SHARE = 0;
+export const LOCK_TUPLE_SHARE = 1;
+export const LOCK_TUPLE_NO_KEY_EXCLUSIVE = 2;
+export const LOCK_TUPLE_EXCLUSIVE = 3;
+export type LockTupleMode = 0 | 1 | 2 | 3;
+
+/** More candidates than this are forgotten; they will be met again. */
+const PRUNE_QUEUE_LIMIT = 16;
+
+export class HeapContext {
+  readonly pages: PageAccess;
+  readonly wal: XLogInserter;
+  /** The session's current transaction. */
+  xact: XactView;
+
+  /** Where the tuple was put, found or locked. */
+  blk = 0;
+  offnum = 0;
+  /** The tuple itself, as a byte offset. */
+  tuple = 0;
+  /** The update needs no index entries. */
+  hot = false;
+  /** heapHotSearch found nothing, and nobody will ever: the index entry may be marked dead. */
+  allDead = false;
+
+  // Failure of heapDelete, heapUpdate, heapLockTuple (TM_FailureData).
+  /** The newer version, or the tuple itself. */
+  ctidBlk = 0;
+  ctidOffnum = 0;
+  xmax = 0 as TransactionId;
+  /** Only for TM_SELF_MODIFIED: the command that got there first. */
+  cmax = 0;
+  /** For TM_BEING_MODIFIED, and of the dirty snapshot: whom to wait for. */
+  waitFxid = 0 as FullTransactionId;
+
+  // Answers of the dirty snapshot: transactions whose end would change the answer, 0 none.
+  dirtyXmin = 0 as TransactionId;
+  dirtyXmax = 0 as TransactionId;
+
+  /** Pages seen that pruning may free space on: relation, block. See pruneheap.ts. */
+  readonly pruneRelations: HeapRelation[] = [];
+  readonly pruneBlocks: number[] = [];
+
+  constructor(pages: PageAccess, wal: XLogInserter, xact: XactView) {
+    this.pages = pages;
+    this.wal = wal;
+    this.xact = xact;
+  }
+
+  /** Remembers a page for heapPruneQueued. */
+  queuePrune(rel: HeapRelation, blk: number): void {
+    const { pruneRelations, pruneBlocks } = this;
+    const n = pruneBlocks.length;
+    if (n === PRUNE_QUEUE_LIMIT || (n > 0 && pruneBlocks[n - 1] === blk && pruneRelations[n - 1] === rel)) return;
+    pruneRelations.push(rel);
+    pruneBlocks.push(blk);
+  }
+
+  /** Widens a tuple's xid. */
+  full(xid: TransactionId): FullTransactionId {
+    if (xid < FIRST_NORMAL_TRANSACTION_ID) return xid as number as FullTransactionId;
+    return fullFromXid(xid, this.xact.oldestXmin);
+  }
+
+  /** After TM_BEING_MODIFIED, when the caller wants to wait: returns MISS for the driver. */
+  wantXactWait(): typeof MISS {
+    this.pages.want = { kind: 'xactWait', fxid: this.waitFxid };
+    return MISS;
+  }
+}

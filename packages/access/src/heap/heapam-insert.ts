@@ -1,0 +1,126 @@
+/**
+ * Inserting rows: one at a time, and many onto one page with one record (COPY, INSERT … SELECT).
+ */
+import { type CommandId, type FullTransactionId, maxAlign, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
+import { MISS } from '@pgtroupe/storage/buffer/pages';
+import { MAX_HEAP_TUPLES_PER_PAGE, pageGetHeapFreeSpace, pageGetMaxOffsetNumber } from '@pgtroupe/storage/page/bufpage';
+import { RM_HEAP2_ID, RM_HEAP_ID } from '@pgtroupe/transam/rmgr';
+import { REGBUF_STANDARD, REGBUF_WILL_INIT } from '@pgtroupe/transam/xloginsert';
+import {
+  HEAP2_XACT_MASK, HEAP_XACT_MASK, HEAP_XMAX_INVALID, setCmin, setXmax, setXmin, SIZEOF_HEAP_TUPLE_HEADER, type TupleMemory,
+} from '../common/htup.ts';
+import type { HeapContext, HeapRelation } from './heapam-context.ts';
+import {
+  put16, putHeapHeader, SIZE_OF_HEAP_HEADER, SIZE_OF_HEAP_INSERT, SIZE_OF_HEAP_MULTI_INSERT, SIZE_OF_MULTI_INSERT_TUPLE,
+  VM_BLOCK_ID, XLH_INSERT_ALL_VISIBLE_CLEARED, XLH_INSERT_LAST_IN_MULTI, XLOG_HEAP2_MULTI_INSERT, XLOG_HEAP_INIT_PAGE,
+  XLOG_HEAP_INSERT, xlogScratch,
+} from './heapam-xlog.ts';
+import { clearAllVisible, getPageForTuple, prepareTarget, putHeapTuple, stampSelf, targetPage } from './hio.ts';
+import { targetPageFreeSpace } from './pruneheap.ts';
+
+const target = targetPage();
+
+/** Stamps a formed tuple as inserted by this command. Harmless to repeat. */
+function prepareInsert(mem: TupleMemory, tup: number, xid: TransactionId, cid: CommandId): void {
+  mem.u16[(tup + 20) >>> 1] = (mem.u16[(tup + 20) >>> 1]! & ~HEAP_XACT_MASK) | HEAP_XMAX_INVALID;
+  mem.u16[(tup + 18) >>> 1]! &= ~HEAP2_XACT_MASK;
+  setXmin(mem, tup, xid);
+  setCmin(mem, tup, cid);
+  setXmax(mem, tup, 0 as TransactionId);
+}
+
+/**
+ * Inserts the tuple formed at `tup`. Returns 0 with the place in ctx.blk and ctx.offnum and the stored
+ * tuple in ctx.tuple; or MISS.
+ */
+export function heapInsert(ctx: HeapContext, rel: HeapRelation, tup: number, len: number, cid: CommandId): number {
+  const fxid = ctx.xact.currentXid();
+  if (fxid === MISS) return MISS;
+  if (getPageForTuple(ctx, rel, len, -1, target) === MISS) return MISS;
+  const { mem } = ctx.pages;
+  const { wal } = ctx;
+  const { page, blk, vm } = target;
+
+  prepareInsert(mem, tup, xidFromFull(fxid as FullTransactionId), cid);
+  prepareTarget(ctx, rel, target);
+  const offnum = putHeapTuple(ctx, target, tup, len);
+  const stored = stampSelf(ctx, page, blk, offnum);
+  const cleared = clearAllVisible(ctx, page, blk, vm);
+
+  const init = offnum === 1 && pageGetMaxOffsetNumber(mem, page) === 1;
+  put16(0, offnum);
+  xlogScratch[2] = cleared ? XLH_INSERT_ALL_VISIBLE_CLEARED : 0;
+  putHeapHeader(SIZE_OF_HEAP_INSERT, mem, stored);
+  wal.begin();
+  wal.data(xlogScratch, 0, SIZE_OF_HEAP_INSERT);
+  wal.registerBuffer(0, page, REGBUF_STANDARD | (init ? REGBUF_WILL_INIT : 0));
+  wal.bufData(0, xlogScratch, SIZE_OF_HEAP_INSERT, SIZE_OF_HEAP_HEADER);
+  wal.bufData(0, mem.u8, stored + SIZEOF_HEAP_TUPLE_HEADER, len - SIZEOF_HEAP_TUPLE_HEADER);
+  if (cleared && vm >= 0) wal.registerBuffer(VM_BLOCK_ID, vm, 0);
+  wal.insert(RM_HEAP_ID, XLOG_HEAP_INSERT | (init ? XLOG_HEAP_INIT_PAGE : 0));
+
+  ctx.blk = blk;
+  ctx.offnum = offnum;
+  ctx.tuple = stored;
+  return 0;
+}
+
+const multiMain = new Uint8Array(SIZE_OF_HEAP_MULTI_INSERT + 2 * MAX_HEAP_TUPLES_PER_PAGE);
+
+/**
+ * Inserts tuples `from`, `from` + 1, … of a list of `count` onto one page, as many as fit. Returns how
+ * many (at least one), with their block in ctx.blk and their offset numbers in offnums[from…]; or MISS.
+ */
+export function heapMultiInsert(
+  ctx: HeapContext, rel: HeapRelation, tups: Int32Array, lens: Int32Array, from: number, count: number, cid: CommandId, offnums: Uint16Array,
+): number {
+  const fxid = ctx.xact.currentXid();
+  if (fxid === MISS) return MISS;
+  if (getPageForTuple(ctx, rel, lens[from]!, -1, target) === MISS) return MISS;
+  const { mem } = ctx.pages;
+  const { wal } = ctx;
+  const { page, blk, vm } = target;
+  const xid = xidFromFull(fxid as FullTransactionId);
+  const reserve = targetPageFreeSpace(rel);
+
+  prepareTarget(ctx, rel, target);
+  const init = pageGetMaxOffsetNumber(mem, page) === 0;
+  let done = 0;
+  do {
+    const i = from + done;
+    prepareInsert(mem, tups[i]!, xid, cid);
+    const offnum = putHeapTuple(ctx, target, tups[i]!, lens[i]!);
+    stampSelf(ctx, page, blk, offnum);
+    offnums[i] = offnum;
+    done++;
+  } while (from + done < count && pageGetHeapFreeSpace(mem, page) >= maxAlign(lens[from + done]!) + reserve);
+  const cleared = clearAllVisible(ctx, page, blk, vm);
+
+  multiMain[0] = (cleared ? XLH_INSERT_ALL_VISIBLE_CLEARED : 0) | (from + done === count ? XLH_INSERT_LAST_IN_MULTI : 0);
+  multiMain[1] = 0;
+  multiMain[2] = done;
+  multiMain[3] = done >>> 8;
+  let mainLength = SIZE_OF_HEAP_MULTI_INSERT;
+  for (let i = from; !init && i < from + done; i++) {
+    multiMain[mainLength++] = offnums[i]!;
+    multiMain[mainLength++] = offnums[i]! >>> 8;
+  }
+  wal.begin();
+  wal.data(multiMain, 0, mainLength);
+  wal.registerBuffer(0, page, REGBUF_STANDARD | (init ? REGBUF_WILL_INIT : 0));
+  let odd = false;
+  for (let i = from; i < from + done; i++) {
+    const dataLength = lens[i]! - SIZEOF_HEAP_TUPLE_HEADER;
+    const pad = odd ? 1 : 0;
+    xlogScratch[0] = 0;
+    put16(pad, dataLength);
+    putHeapHeader(pad + 2, mem, tups[i]!);
+    wal.bufData(0, xlogScratch, 0, pad + SIZE_OF_MULTI_INSERT_TUPLE);
+    wal.bufData(0, mem.u8, tups[i]! + SIZEOF_HEAP_TUPLE_HEADER, dataLength);
+    if (((pad + SIZE_OF_MULTI_INSERT_TUPLE + dataLength) & 1) !== 0) odd = !odd;
+  }
+  if (cleared && vm >= 0) wal.registerBuffer(VM_BLOCK_ID, vm, 0);
+  wal.insert(RM_HEAP2_ID, XLOG_HEAP2_MULTI_INSERT | (init ? XLOG_HEAP_INIT_PAGE : 0));
+  ctx.blk = blk;
+  return done;
+}
