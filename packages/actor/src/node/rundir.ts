@@ -34,6 +34,9 @@ export interface Launch {
   readonly name: string;
   readonly epoch: number;
   readonly incarnation: string;
+  readonly cluster: string;
+  /** The settings it was launched with. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 export type Claim = ({ readonly kind: 'process' } & ProcessId) | { readonly kind: 'void' };
@@ -90,7 +93,7 @@ function claimPath(runDirectory: string, name: string, epoch: number): string {
 }
 
 /** Claims the launch; returns the claim that holds, ours or the one that was first. */
-export function claimLaunch(runDirectory: string, launch: Launch, claim: Claim): Claim {
+export function claimLaunch(runDirectory: string, launch: { readonly name: string; readonly epoch: number }, claim: Claim): Claim {
   const path = claimPath(runDirectory, launch.name, launch.epoch);
   const temporary = `${path}.${process.pid}`;
   writeFileSync(temporary, JSON.stringify(claim), { mode: 0o600 });

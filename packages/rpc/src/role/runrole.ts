@@ -68,6 +68,9 @@ export async function runRole(
     env.log.write('PANIC', `${given.name} failed: ${what instanceof Error ? (what.stack ?? what.message) : String(what)}`);
     return env.exit(EXIT_PANIC);
   };
+  // A console that went away is no reason to end.
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => {});
   process.on('uncaughtException', crash);
   process.on('unhandledRejection', crash);
 

@@ -1,0 +1,139 @@
+/**
+ * Launching roles as processes of this machine. They are detached: neither a terminal's signals nor
+ * the postmaster's death reach them.
+ *
+ * `onExit` is called once per launch or adoption, when the process is seen dead; of an adopted one
+ * nobody tells us, so it is looked at every ADOPTED_POLL_MS.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { ROLE_START_VARIABLE, type RoleStart } from '@pgtroupe/actor/lifecycle';
+import { isAlive, type ProcessId, processAt, signalProcess } from '@pgtroupe/actor/node/process';
+import { claimLaunch, forgetLaunch, type Launch, writeLaunch } from '@pgtroupe/actor/node/rundir';
+
+const ADOPTED_POLL_MS = 50;
+
+export interface Launcher {
+  onExit: (name: string, epoch: number, how: string, code: number | undefined) => void;
+  launch(start: RoleStart): void;
+  /** A program that is no role of ours: nothing but its life is known. */
+  launchProgram(start: RoleStart, command: string, args: readonly string[]): void;
+  adopt(launch: Launch, process: ProcessId): void;
+  kill(name: string, epoch: number): void;
+  pid(name: string): number;
+  /** Gives an accepted socket to the process; false: it cannot take any (adopted, or gone). */
+  passSocket(name: string, message: object, socket: Socket, failed: () => void): boolean;
+}
+
+interface Running {
+  readonly launch: Launch;
+  readonly child: ChildProcess | undefined;
+  readonly process: ProcessId | undefined;
+  over: boolean;
+}
+
+export class ProcessLauncher implements Launcher {
+  onExit: (name: string, epoch: number, how: string, code: number | undefined) => void = () => {};
+  readonly #runDirectory: string;
+  readonly #servicesFolder: string;
+  readonly #running = new Map<string, Running>();
+  #poll: NodeJS.Timeout | undefined;
+
+  /** `servicesFolder`: where <role>/dist/main.js are. */
+  constructor(runDirectory: string, servicesFolder = fileURLToPath(new URL('../../', import.meta.url))) {
+    this.#runDirectory = runDirectory;
+    this.#servicesFolder = servicesFolder;
+  }
+
+  launch(start: RoleStart): void {
+    const main = `${this.#servicesFolder}/${start.role}/dist/main.js`;
+    if (!existsSync(main)) {
+      const how = `could not be launched: ${main} is missing`;
+      setImmediate(() => this.onExit(start.name, start.epoch, how, 1));
+      return;
+    }
+    const options = (process.env['PGTROUPE_NODE_OPTIONS'] ?? '').split(' ').filter(o => o !== '');
+    this.#spawn(start, process.execPath, [...options, main], start.role === 'backend');
+  }
+
+  launchProgram(start: RoleStart, command: string, args: readonly string[]): void {
+    const child = this.#spawn(start, command, args, false);
+    // It makes no claim of its own.
+    const found = child.pid === undefined ? undefined : processAt(child.pid);
+    if (found) claimLaunch(this.#runDirectory, start, { kind: 'process', ...found });
+  }
+
+  adopt(launch: Launch, process: ProcessId): void {
+    this.#running.set(launch.name, { launch, child: undefined, process, over: false });
+    this.#poll ??= setInterval(() => this.#lookAtAdopted(), ADOPTED_POLL_MS);
+  }
+
+  kill(name: string, epoch: number): void {
+    const running = this.#running.get(name);
+    if (running === undefined || running.launch.epoch !== epoch) return;
+    if (running.child) running.child.kill('SIGKILL');
+    else if (running.process) signalProcess(running.process, 'SIGKILL');
+  }
+
+  pid(name: string): number {
+    const running = this.#running.get(name);
+    return running?.child?.pid ?? running?.process?.pid ?? 0;
+  }
+
+  passSocket(name: string, message: object, socket: Socket, failed: () => void): boolean {
+    const child = this.#running.get(name)?.child;
+    if (child === undefined || !child.connected) return false;
+    child.send(message, socket, { keepOpen: false }, error => {
+      if (error) failed();
+    });
+    return true;
+  }
+
+  #spawn(start: RoleStart, command: string, args: readonly string[], ipc: boolean): ChildProcess {
+    const launch: Launch = {
+      name: start.name,
+      epoch: start.epoch,
+      incarnation: start.incarnation,
+      cluster: start.cluster,
+      settings: start.settings,
+    };
+    writeLaunch(this.#runDirectory, launch);
+    const child = spawn(command, args, {
+      detached: true,
+      cwd: start.dataDirectory,
+      env: { ...process.env, [ROLE_START_VARIABLE]: JSON.stringify(start) },
+      stdio: ['ignore', 'ignore', 'inherit', ...(ipc ? (['ipc'] as const) : [])],
+    });
+    const running: Running = { launch, child, process: undefined, over: false };
+    this.#running.set(start.name, running);
+    child.on('error', error => this.#over(running, `could not be launched: ${error.message}`, 1));
+    child.on('exit', (code, signal) => {
+      const how = signal === null ? `exited with exit code ${code}` : `was terminated by signal ${signal}`;
+      this.#over(running, `(PID ${child.pid}) ${how}`, code ?? undefined);
+    });
+    return child;
+  }
+
+  #lookAtAdopted(): void {
+    for (const running of this.#running.values()) {
+      if (running.process !== undefined && !isAlive(running.process)) {
+        this.#over(running, `(PID ${running.process.pid}) is gone`, undefined);
+      }
+    }
+  }
+
+  #over(running: Running, how: string, code: number | undefined): void {
+    if (running.over) return;
+    running.over = true;
+    const { name, epoch } = running.launch;
+    if (this.#running.get(name) === running) this.#running.delete(name);
+    forgetLaunch(this.#runDirectory, running.launch);
+    if (![...this.#running.values()].some(r => r.process !== undefined)) {
+      clearInterval(this.#poll);
+      this.#poll = undefined;
+    }
+    this.onExit(name, epoch, how, code);
+  }
+}

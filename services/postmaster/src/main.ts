@@ -1,0 +1,74 @@
+/** Wiring of the postmaster. `main.js <data directory> [-c name=value]…`, started by the keeper. */
+import { resolve } from 'node:path';
+import type { ShutdownMode } from '@pgtroupe/actor/lifecycle';
+import { NatsBus } from '@pgtroupe/actor/nats/bus';
+import { nodeClock, nodeTimers } from '@pgtroupe/actor/node/clock';
+import { inspectDataDirectory, readConfiguration } from '@pgtroupe/actor/node/datadir';
+import { nodeLog } from '@pgtroupe/actor/node/log';
+import { lockDataDirectory } from '@pgtroupe/actor/node/pidfile';
+import { prepareRunDirectory, readLaunches, runDirectoryOf } from '@pgtroupe/actor/node/rundir';
+import { PgError } from '@pgtroupe/common/ereport';
+import { grpcRpc } from '@pgtroupe/rpc/grpc/index';
+import { chooseBroker } from './broker_choice.ts';
+import { ProcessLauncher } from './launcher.ts';
+import { Postmaster } from './postmaster.ts';
+
+process.title = 'pgtroupe: postmaster';
+process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
+const tell = (message: object): void => {
+  if (process.connected) process.send!(message, () => {});
+};
+process.channel?.unref();
+process.on('disconnect', () => {});
+
+const [folder = 'pgdata', ...commandLine] = process.argv.slice(2);
+const dataDirectory = resolve(folder);
+// A signal that comes before there is anything to stop.
+let stopWith = (_mode: ShutdownMode): void => process.exit(0);
+process.on('SIGTERM', () => stopWith('smart'));
+process.on('SIGINT', () => stopWith('fast'));
+process.on('SIGQUIT', () => stopWith('immediate'));
+process.on('SIGHUP', () => {});
+
+try {
+  const cluster = inspectDataDirectory(dataDirectory);
+  const configuration = readConfiguration(dataDirectory, commandLine);
+  const lock = await lockDataDirectory(dataDirectory);
+  process.on('exit', () => lock.release());
+  const runDirectory = runDirectoryOf(dataDirectory);
+  prepareRunDirectory(runDirectory);
+  const broker = await chooseBroker(runDirectory, process.env);
+  const launched = readLaunches(runDirectory).map(launch => launch.epoch);
+  const epoch = Math.max(Date.now(), ...launched.map(e => e + 1));
+  const identity = { cluster, name: 'postmaster', epoch };
+  const bus = new NatsBus({ ...broker, ...identity });
+  const rpc = grpcRpc(identity);
+  const log = nodeLog({ clock: nodeClock, bus, from: 'postmaster', debug: false });
+  const postmaster = new Postmaster({
+    dataDirectory,
+    runDirectory,
+    cluster,
+    commandLine,
+    configuration,
+    broker,
+    epoch,
+    clock: nodeClock,
+    timers: nodeTimers,
+    log,
+    launcher: new ProcessLauncher(runDirectory),
+    serve: async attendants => {
+      await rpc.serve(`unix:${runDirectory}/postmaster.sock`, attendants.handlers());
+    },
+    onState: status => tell({ kind: 'state', status }),
+    onFinished: code => process.exit(code),
+  });
+  stopWith = mode => postmaster.shutdown(mode);
+  process.on('SIGHUP', () => postmaster.reload());
+  await postmaster.start();
+} catch (error) {
+  const { message, fields } = error instanceof PgError ? error : { message: (error as Error).stack, fields: {} };
+  tell({ kind: 'failed', message, detail: fields.detail, hint: fields.hint });
+  if (!process.connected) process.stderr.write(`FATAL:  ${message}\n`);
+  setTimeout(() => process.exit(1), 50);
+}

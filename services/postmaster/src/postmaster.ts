@@ -1,0 +1,469 @@
+/**
+ * The postmaster: launches the cast, watches it, lets clients in. It holds no client's bytes and no
+ * row: its death costs no session, and a successor adopts the cast it finds.
+ *
+ * Started by the keeper (`pgtroupe start`). Ends by SIGTERM (smart shutdown), SIGINT (fast), SIGQUIT
+ * (immediate), or because the cluster cannot run; SIGHUP re-reads the configuration. Killed with -9
+ * it is started again by the keeper.
+ *
+ * This file connects the pure parts (supervision.ts, instances.ts) with the doing ones (launcher.ts,
+ * admission.ts, attendants.ts); see README.md for the rules of supervision.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Clock, Log, Timers } from '@pgtroupe/actor/env';
+import type { RoleStart, RoleState, ShutdownMode } from '@pgtroupe/actor/lifecycle';
+import { type Configuration, readConfiguration } from '@pgtroupe/actor/node/datadir';
+import { type PidFile, writePidFile } from '@pgtroupe/actor/node/pidfile';
+import { isAlive } from '@pgtroupe/actor/node/process';
+import { claimLaunch, forgetLaunch, type Launch, readLaunches } from '@pgtroupe/actor/node/rundir';
+import { PgError } from '@pgtroupe/common/ereport';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { findGuc } from '@pgtroupe/common/guc';
+import { Settings } from '@pgtroupe/common/settings';
+import type { CastStatus, RoleReport, RoleStatus } from '@pgtroupe/rpc/generated/postmaster';
+import { Admission, type Verdict } from './admission.ts';
+import { Attendants } from './attendants.ts';
+import { type BrokerChoice, natsServerArguments } from './broker_choice.ts';
+import { chooseInstance, type InstanceLoad, type PidRange, retirable, totalSessions, wantedInstances } from './instances.ts';
+import type { Launcher } from './launcher.ts';
+import { adopt, type Effect, type Event, isReady, newSupervision, step, type Supervision } from './supervision.ts';
+
+const TICK_MS = 100;
+
+export interface PostmasterOptions {
+  readonly dataDirectory: string;
+  readonly runDirectory: string;
+  readonly cluster: string;
+  /** `-c name=value` of the command line. */
+  readonly commandLine: readonly string[];
+  readonly configuration: Configuration;
+  readonly broker: BrokerChoice;
+  readonly epoch: number;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Log;
+  readonly launcher: Launcher;
+  /** Serves gRPC at the postmaster's endpoint. */
+  readonly serve: (attendants: Attendants) => Promise<void>;
+  /** The state changed: for whoever started us. */
+  readonly onState: (status: CastStatus) => void;
+  readonly onFinished: (code: number) => void;
+}
+
+export class Postmaster {
+  readonly #o: PostmasterOptions;
+  readonly #settings: Settings;
+  readonly #supervision: Supervision;
+  readonly #attendants: Attendants;
+  readonly #admission: Admission;
+  readonly #loads = new Map<string, InstanceLoad>();
+  #leases: PidRange[] = [];
+  readonly #rss = new Map<string, number>();
+  readonly #acked = new Map<string, number>();
+  #configVersion = 1;
+  #waiting = 0;
+  #finished = false;
+  #pidFile: PidFile | undefined;
+
+  constructor(options: PostmasterOptions) {
+    this.#o = options;
+    this.#settings = new Settings(options.configuration.settings);
+    this.#supervision = newSupervision({
+      nowMs: options.clock.nowMs(),
+      broker: options.broker.kind,
+      firstEpoch: options.epoch + 1,
+      roleTimeoutMs: this.#settings.number('role_timeout'),
+    });
+    this.#attendants = new Attendants({
+      epochOf: name => {
+        const life = this.#supervision.members.get(name)?.life;
+        return life?.life === 'launched' ? life.epoch : undefined;
+      },
+      attended: (name, state, version) => this.#attended(name, state, version),
+      report: (name, report) => this.#reported(name, report),
+      left: name => this.#event({ kind: 'left', name }),
+      status: () => this.status(),
+    });
+    this.#admission = new Admission({
+      gatekeeper: {
+        judge: () => this.#judge(),
+        cancel: (pid, secret) => this.#cancel(pid, secret),
+        waiting: count => {
+          this.#waiting = count;
+          this.#balance();
+        },
+      },
+      limits: {
+        authenticationMs: this.#settings.number('authentication_timeout') * 1000,
+        strangersMax: 2 * this.#settings.number('max_connections'),
+      },
+      log: message => options.log.write('LOG', message),
+    });
+    options.launcher.onExit = (name, epoch, how, code) => this.#exited(name, epoch, how, code);
+  }
+
+  /** Opens the door, adopts who is there, launches the rest. Throws what the user has to mend. */
+  async start(): Promise<void> {
+    const { log, dataDirectory, configuration } = this.#o;
+    for (const warning of configuration.warnings) log.write('WARNING', warning);
+    log.write('LOG', `starting pgtroupe, PostgreSQL ${this.#settings.string('server_version')} compatible`);
+    const port = this.#settings.number('port');
+    const hosts = list(this.#settings.string('listen_addresses'));
+    const folders = list(this.#settings.string('unix_socket_directories'));
+    try {
+      for (const host of hosts) await this.#admission.listenTcp(host, port);
+      const permissions = this.#settings.number('unix_socket_permissions');
+      for (const folder of folders) await this.#admission.listenUnix(folder, port, { dataDirectory, permissions });
+    } catch (error) {
+      this.#admission.close();
+      throw error;
+    }
+    for (const place of this.#admission.listening) log.write('LOG', `listening on ${place}`);
+    this.#pidFile = {
+      pid: process.pid,
+      dataDirectory,
+      startSeconds: Math.floor(this.#o.clock.wallMicros() / 1_000_000),
+      port,
+      socketDirectory: folders[0] ?? '',
+      listenAddress: hosts[0] ?? '',
+      status: 'starting',
+      runDirectory: this.#o.runDirectory,
+    };
+    writePidFile(this.#pidFile);
+    await this.#adoptCast();
+    await this.#o.serve(this.#attendants);
+    this.#tick();
+  }
+
+  shutdown(mode: ShutdownMode): void {
+    this.#event({ kind: 'shutdown', mode });
+  }
+
+  /** Re-reads the configuration and tells everybody. A mistake in it changes nothing. */
+  reload(): void {
+    const { log } = this.#o;
+    log.write('LOG', 'received SIGHUP, reloading configuration files');
+    let next: Configuration;
+    try {
+      next = readConfiguration(this.#o.dataDirectory, this.#o.commandLine);
+    } catch (error) {
+      if (!(error instanceof PgError)) throw error;
+      log.write('LOG', error.message, { detail: error.fields.detail, hint: error.fields.hint });
+      log.write('LOG', 'configuration file contains errors; no changes were applied');
+      return;
+    }
+    const running = this.#settings.overrides();
+    const settings = { ...next.settings };
+    for (const name of new Set([...Object.keys(running), ...Object.keys(settings)])) {
+      const facts = findGuc(name);
+      if (facts?.context !== 'postmaster' || running[name] === settings[name]) continue;
+      log.write('LOG', `parameter "${name}" cannot be changed without restarting the server`);
+      if (running[name] === undefined) delete settings[name];
+      else settings[name] = running[name];
+    }
+    this.#settings.replace(settings);
+    this.#supervision.roleTimeoutMs = this.#settings.number('role_timeout');
+    this.#configVersion++;
+    for (const name of this.#attendants.names()) this.#sendConfiguration(name);
+    this.#attendants.changed();
+  }
+
+  status(): CastStatus {
+    const roles: RoleStatus[] = [...this.#supervision.members.values()].map(({ name, role, instance, life, launches }) => {
+      const launched = life.life === 'launched';
+      return {
+        name,
+        role,
+        instance,
+        osPid: launched ? this.#o.launcher.pid(name) : 0,
+        state: launched ? (life.attending || life.state !== 'starting' ? life.state : 'launched') : life.life,
+        message: launched ? life.message : '',
+        epoch: life.life === 'absent' ? 0 : life.epoch,
+        adopted: launched && life.adopted,
+        launches,
+        rssBytes: this.#rss.get(name) ?? 0,
+        configVersion: this.#acked.get(name) ?? 0,
+        sessions: this.#loads.get(name)?.open ?? 0,
+      };
+    });
+    const broker = this.#supervision.members.get('broker');
+    return {
+      pmState: this.#supervision.pm.pmState,
+      dataDirectory: this.#o.dataDirectory,
+      runDirectory: this.#o.runDirectory,
+      cluster: this.#o.cluster,
+      postmasterPid: process.pid,
+      configVersion: this.#configVersion,
+      listening: [...this.#admission.listening],
+      roles: roles.map(r => (r.name === 'broker' && broker?.attends === false && r.osPid > 0 ? { ...r, state: 'ready' } : r)),
+      broker: this.#o.broker.url,
+    };
+  }
+
+  /** Finds the roles an earlier postmaster launched: alive and ours are kept, others are killed. */
+  async #adoptCast(): Promise<void> {
+    const now = this.#o.clock.nowMs();
+    const unwanted: { readonly launch: Launch; readonly process: { pid: number; started: string } }[] = [];
+    for (const launch of readLaunches(this.#o.runDirectory)) {
+      this.#supervision.nextEpoch = Math.max(this.#supervision.nextEpoch, launch.epoch + 1);
+      const claim = claimLaunch(this.#o.runDirectory, launch, { kind: 'void' });
+      if (claim.kind === 'void' || !isAlive(claim)) {
+        forgetLaunch(this.#o.runDirectory, launch);
+        continue;
+      }
+      const [, role = launch.name, instance] = /^(backend)-(\d+)$/.exec(launch.name) ?? [];
+      const known = role === 'backend' || this.#supervision.members.has(launch.name);
+      if (!known || launch.cluster !== this.#o.cluster || this.#differsForGood(launch)) {
+        unwanted.push({ launch, process: claim });
+        continue;
+      }
+      this.#o.launcher.adopt(launch, claim);
+      adopt(this.#supervision, role as RoleStart['role'], Number(instance ?? 0), launch.epoch, now);
+      if (role === 'backend') this.#meet(launch.name, Number(instance), false);
+      this.#o.log.write('LOG', `adopted ${launch.name} (PID ${claim.pid})`);
+    }
+    for (const { launch, process: found } of unwanted) {
+      this.#o.log.write('LOG', `killing ${launch.name} (PID ${found.pid}) of an earlier start`);
+      try {
+        process.kill(found.pid, 'SIGKILL');
+      } catch {
+        // It ended by itself.
+      }
+      while (isAlive(found)) await new Promise<void>(resolve => this.#o.timers.after(10, resolve));
+      forgetLaunch(this.#o.runDirectory, launch);
+    }
+  }
+
+  /** It was launched with another value of a parameter that only a restart changes. */
+  #differsForGood({ settings }: Launch): boolean {
+    const wanted = this.#o.configuration.settings;
+    return [...new Set([...Object.keys(settings), ...Object.keys(wanted)])].some(
+      name => findGuc(name)?.context === 'postmaster' && settings[name] !== wanted[name],
+    );
+  }
+
+  #tick(): void {
+    if (this.#finished) return;
+    this.#event({ kind: 'tick' });
+    const retired = retirable(this.#loads.values(), this.#supervision.wantedInstances, this.#o.clock.nowMs());
+    if (retired !== undefined) this.#event({ kind: 'retire', name: retired });
+    this.#o.timers.after(TICK_MS, () => this.#tick());
+  }
+
+  #event(event: Event): void {
+    if (this.#finished) return;
+    for (const effect of step(this.#supervision, event, this.#o.clock.nowMs())) this.#carryOut(effect);
+  }
+
+  #carryOut(effect: Effect): void {
+    switch (effect.effect) {
+      case 'launch':
+        return this.#launch(effect.member.role, effect.member.instance, effect.member.name, effect.epoch);
+      case 'stop':
+        // Who is not attending hears it when it does (see #attended); who has no ears is killed.
+        if (this.#attendants.order(effect.name, { $case: 'stop', value: { mode: effect.mode } })) return;
+        if (this.#supervision.members.get(effect.name)?.attends === false || effect.mode === 'immediate') {
+          this.#o.launcher.kill(effect.name, this.#epochOf(effect.name));
+        }
+        return;
+      case 'kill':
+        return this.#o.launcher.kill(effect.name, effect.epoch);
+      case 'log':
+        return this.#o.log.write(effect.level, effect.message);
+      case 'state':
+        return this.#stateChanged();
+      case 'finished':
+        this.#finished = true;
+        this.#admission.close();
+        return this.#o.onFinished(effect.code);
+    }
+  }
+
+  #epochOf(name: string): number {
+    const life = this.#supervision.members.get(name)?.life;
+    return life === undefined || life.life === 'absent' ? 0 : life.epoch;
+  }
+
+  #launch(role: RoleStart['role'], instance: number, name: string, epoch: number): void {
+    const { broker } = this.#o;
+    const start: RoleStart = {
+      role,
+      instance,
+      name,
+      epoch,
+      incarnation: randomUUID(),
+      cluster: this.#o.cluster,
+      dataDirectory: this.#o.dataDirectory,
+      runDirectory: this.#o.runDirectory,
+      endpoints: {},
+      nats: { url: broker.url, tokenFile: broker.tokenFile },
+      settings: this.#settings.overrides(),
+    };
+    this.#acked.set(name, this.#configVersion);
+    if (role === 'backend') this.#meet(name, instance, true);
+    if (role === 'broker' && broker.kind === 'program') {
+      this.#o.launcher.launchProgram(start, broker.program!, natsServerArguments(broker, this.#o.runDirectory));
+    } else {
+      this.#o.launcher.launch(start);
+    }
+    this.#attendants.changed();
+  }
+
+  #meet(name: string, instance: number, direct: boolean): void {
+    this.#loads.set(name, {
+      name,
+      instance,
+      direct,
+      ready: false,
+      sent: 0,
+      receivedBefore: 0,
+      received: 0,
+      open: 0,
+      authenticated: 0,
+      idleSinceMs: this.#o.clock.nowMs(),
+    });
+  }
+
+  #exited(name: string, epoch: number, how: string, code: number | undefined): void {
+    if (this.#epochOf(name) === epoch) {
+      this.#loads.delete(name);
+      this.#leases = this.#leases.filter(lease => lease.name !== name);
+      this.#rss.delete(name);
+    }
+    this.#event({ kind: 'exited', name, epoch, how, code });
+    this.#balance();
+    this.#changed();
+  }
+
+  #attended(name: string, state: RoleState, configVersion: number): void {
+    const life = this.#supervision.members.get(name)?.life;
+    if (life?.life === 'launched' && life.adopted && configVersion !== this.#configVersion) {
+      // An earlier postmaster's count of versions means nothing here.
+      this.#sendConfiguration(name);
+    }
+    if (life?.life === 'launched' && life.stopSent !== undefined) {
+      this.#attendants.order(name, { $case: 'stop', value: { mode: life.stopSent } });
+    }
+    const load = this.#loads.get(name);
+    if (load) load.receivedBefore = -1;
+    this.#event({ kind: 'attended', name, state });
+    this.#readiness(name, state);
+  }
+
+  #reported(name: string, report: NonNullable<RoleReport['report']>): void {
+    switch (report.$case) {
+      case 'state':
+        this.#event({ kind: 'reported', name, state: report.value.state as RoleState, message: report.value.message });
+        return this.#readiness(name, report.value.state as RoleState);
+      case 'heartbeat':
+        this.#rss.set(name, report.value.rssBytes);
+        return this.#event({ kind: 'heartbeat', name });
+      case 'configAck':
+        this.#acked.set(name, report.value.version);
+        return this.#attendants.changed();
+      case 'sessions': {
+        const load = this.#loads.get(name);
+        if (load === undefined) return;
+        // The first report after (re)attending tells what it had received before we sent anything.
+        if (load.receivedBefore < 0) load.receivedBefore = load.direct ? 0 : report.value.received;
+        load.received = report.value.received;
+        load.open = report.value.open;
+        load.authenticated = report.value.authenticated;
+        if (load.open > 0) load.idleSinceMs = this.#o.clock.nowMs();
+        return this.#balance();
+      }
+      case 'leased':
+        this.#leases = this.#leases.filter(l => l.first !== report.value.first);
+        this.#leases.push({ ...report.value, name });
+        return;
+      case 'hello':
+        return;
+    }
+  }
+
+  #readiness(name: string, state: RoleState): void {
+    const load = this.#loads.get(name);
+    if (load) load.ready = state === 'ready';
+    this.#changed();
+  }
+
+  /** Recomputes how many instances there should be, and lets in who waited for one. */
+  #balance(): void {
+    const loads = [...this.#loads.values()];
+    const wanted = wantedInstances(loads, this.#waiting, {
+      sessionsPerInstance: this.#settings.number('sessions_per_instance'),
+      maxConnections: this.#settings.number('max_connections'),
+    });
+    this.#event({ kind: 'instances', wanted, sessions: totalSessions(loads) });
+  }
+
+  #changed(): void {
+    this.#admission.reconsider();
+    this.#attendants.changed();
+  }
+
+  #sendConfiguration(name: string): void {
+    const value = { version: this.#configVersion, settings: this.#settings.overrides() };
+    this.#attendants.order(name, { $case: 'reload', value });
+  }
+
+  #stateChanged(): void {
+    const { pmState } = this.#supervision.pm;
+    const status = pmState === 'PM_STARTUP' ? 'starting' : pmState === 'PM_RUN' ? 'ready' : 'stopping';
+    if (this.#pidFile && this.#pidFile.status !== status) {
+      this.#pidFile = { ...this.#pidFile, status };
+      writePidFile(this.#pidFile);
+    }
+    this.#o.onState(this.status());
+    // Not within the step that is being carried out.
+    this.#o.timers.soon(() => this.#changed());
+  }
+
+  #judge(): Verdict {
+    const { pm } = this.#supervision;
+    const refuse = (message: string, sqlstate: string = ERRCODE.CANNOT_CONNECT_NOW): Verdict => ({
+      verdict: 'refuse',
+      sqlstate,
+      message,
+    });
+    if (pm.pmState === 'PM_STARTUP') {
+      // Only an instance is missing: its successor is a moment away.
+      if (pm.crashed && isReady(this.#supervision, 'buffer-manager')) return { verdict: 'wait' };
+      return refuse(pm.crashed ? 'the database system is in recovery mode' : 'the database system is starting up');
+    }
+    if (pm.pmState !== 'PM_RUN') return refuse('the database system is shutting down');
+    const maxConnections = this.#settings.number('max_connections');
+    const sessions = totalSessions(this.#loads.values());
+    if (sessions >= maxConnections) {
+      return refuse('sorry, too many clients already', ERRCODE.TOO_MANY_CONNECTIONS);
+    }
+    const load = chooseInstance(this.#loads.values(), this.#settings.number('sessions_per_instance'));
+    if (load === undefined) return { verdict: 'wait' };
+    const reserved = sessions >= maxConnections - this.#settings.number('superuser_reserved_connections');
+    return {
+      verdict: 'admit',
+      reserved,
+      spliceTo: `${this.#o.runDirectory}/${load.name}.sessions.sock`,
+      pass: (message, socket) => {
+        load.sent++;
+        this.#balance();
+        return this.#o.launcher.passSocket(load.name, message, socket, () => {
+          load.sent--;
+        });
+      },
+    };
+  }
+
+  #cancel(pid: number, secret: number): void {
+    const lease = this.#leases.find(l => pid >= l.first && pid < l.first + l.count);
+    if (lease) this.#attendants.order(lease.name, { $case: 'cancel', value: { pid, secret } });
+  }
+}
+
+/** A list setting's elements. */
+function list(text: string): string[] {
+  return text
+    .split(',')
+    .map(part => part.trim().replace(/^"(.*)"$/, '$1'))
+    .filter(part => part !== '');
+}
