@@ -5,13 +5,17 @@
  * own earlier commands. Rows are copied out of the pages in the same synchronous attempt that found
  * them.
  */
-import { DETOAST_MISS } from '@pgtroupe/access/common/detoast';
+import { DETOAST_MISS, type ToastPointer } from '@pgtroupe/access/common/detoast';
 import { heapDeformTuple, tupleLayout, type TupleLayout } from '@pgtroupe/access/common/heaptuple';
+import type { TupleDesc } from '@pgtroupe/access/common/tupdesc';
 import { HeapContext, type HeapRelation } from '@pgtroupe/access/heap/heapam-context';
+import { type HeapSnapshot, SNAPSHOT_ANY } from '@pgtroupe/access/heap/heapam-visibility';
 import { heapGetPage, heapHotSearch, HeapPageBatch } from '@pgtroupe/access/heap/heapam-scan';
 import type { BTIndex } from '@pgtroupe/access/nbtree/btindex';
-import { BTScan } from '@pgtroupe/access/nbtree/nbtscan';
+import { BT_EQUAL, BTScan } from '@pgtroupe/access/nbtree/nbtscan';
 import type { Catalog, CatalogIndex } from '@pgtroupe/catalog/catalog';
+import { ALL_CATALOGS } from '@pgtroupe/catalog/catalogs/all';
+import { pgIndex } from '@pgtroupe/catalog/catalogs/pg_index';
 import { pgClass } from '@pgtroupe/catalog/catalogs/pg_class';
 import type { CatalogSource, ScannedRow } from '@pgtroupe/catalog/catalogsource';
 import { assert } from '@pgtroupe/common/assert';
@@ -25,6 +29,21 @@ import { ReadonlyXact } from '@pgtroupe/transam/readonly-xact';
 import type { XactView } from '@pgtroupe/transam/xactview';
 import { CatalogRelations, type CatalogFiles } from './catalog-relations.ts';
 import type { RelationStorage } from '@pgtroupe/catalog/relcache';
+import type { InstanceToast } from './toast-fetcher.ts';
+
+/** Columns of every TOAST table. */
+const TOAST_SHAPE: TupleDesc = {
+  attrs: (
+    [
+      ['chunk_id', 26, 4, true],
+      ['chunk_seq', 23, 4, true],
+      ['chunk_data', 17, -1, false],
+    ] as const
+  ).map(([name, typid, len, byval]) => ({
+    name, typid: typid as Oid, typmod: -1, len, byval, align: 'i', storage: 'p', notNull: false, dropped: false, collation: 0 as Oid,
+    hasDefault: false,
+  })),
+};
 
 /** In whose eyes catalogs are read. */
 export interface CatalogReader {
@@ -38,18 +57,25 @@ export interface CatalogReader {
 export class KernelCatalogSource implements CatalogSource {
   readonly kernel: InstanceKernel;
   readonly relations: CatalogRelations;
+  readonly toast: InstanceToast;
   readonly #reader: CatalogReader;
   readonly #heap: HeapContext;
 
-  constructor(kernel: InstanceKernel, relations: CatalogRelations, reader: CatalogReader) {
+  constructor(kernel: InstanceKernel, toast: InstanceToast, relations: CatalogRelations, reader: CatalogReader) {
     this.kernel = kernel;
+    this.toast = toast;
     this.relations = relations;
     this.#reader = reader;
     this.#heap = new HeapContext(kernel.pages, kernel.wal, reader.xact);
   }
 
   /** The committed state of a database, for all of its sessions. */
-  static shared(kernel: InstanceKernel, storage: RelationStorage, mapped: CatalogFiles['mapped']): KernelCatalogSource {
+  static shared(
+    kernel: InstanceKernel,
+    toast: InstanceToast,
+    storage: RelationStorage,
+    mapped: CatalogFiles['mapped'],
+  ): KernelCatalogSource {
     const xact = new ReadonlyXact(kernel.shared);
     const owner = new LockOwner(0);
     const reader: CatalogReader = {
@@ -64,7 +90,7 @@ export class KernelCatalogSource implements CatalogSource {
       mapped,
       relfilenode: oid => source.#relfilenode(oid),
     });
-    const source = new KernelCatalogSource(kernel, relations, reader);
+    const source = new KernelCatalogSource(kernel, toast, relations, reader);
     return source;
   }
 
@@ -84,11 +110,28 @@ export class KernelCatalogSource implements CatalogSource {
       const rows: ScannedRow[] = [];
       const layout = tupleLayout(catalog.tupdesc);
       if (tree === undefined) await this.#seqScan(heap, live, layout, rows);
-      else await this.#indexScan(heap, tree, keys, live, layout, rows);
+      else await this.#indexScan(heap, tree, keys, live.snapshot, layout, rows);
       return rows;
     } finally {
       this.kernel.shared.releaseSnapshot(live);
     }
+  }
+
+  /** The stored bytes of an external value: its chunks in order. */
+  async toastValue(pointer: ToastPointer): Promise<Uint8Array> {
+    const { heap, index } = await this.#toastRelation(pointer.toastRelId as Oid);
+    const rows: ScannedRow[] = [];
+    await this.#indexScan(heap, index, [pointer.valueId], SNAPSHOT_ANY, tupleLayout(TOAST_SHAPE), rows);
+    return Buffer.concat(rows.map(row => row.values[2] as Uint8Array));
+  }
+
+  async #toastRelation(toastOid: Oid): Promise<{ readonly heap: HeapRelation; readonly index: BTIndex }> {
+    const catalog = ALL_CATALOGS.find(c => c.toastOid === toastOid);
+    if (catalog !== undefined) return this.relations.toast(toastOid, catalog.toastIndexOid, catalog.shared);
+    const byTable = pgIndex.indexes.find(i => i.keys.length === 1 && i.keys[0] === pgIndex.anum.indrelid);
+    const [row] = await this.scan(pgIndex as Catalog, byTable, [toastOid]);
+    assert(row !== undefined, `TOAST table ${toastOid} has an index`);
+    return this.relations.toast(toastOid, row.values[pgIndex.anum.indexrelid - 1] as Oid, false);
   }
 
   async #seqScan(heap: HeapRelation, live: LiveSnapshot, layout: TupleLayout, rows: ScannedRow[]): Promise<void> {
@@ -110,20 +153,24 @@ export class KernelCatalogSource implements CatalogSource {
     heap: HeapRelation,
     tree: BTIndex,
     keys: readonly Datum[],
-    live: LiveSnapshot,
+    snapshot: HeapSnapshot,
     layout: TupleLayout,
     rows: ScannedRow[],
   ): Promise<void> {
-    const scan = new BTScan(tree, this.kernel.pages);
-    scan.rescanEqual(keys);
+    const scan = new BTScan(
+      tree,
+      this.kernel.pages,
+      keys.map((_, n) => ({ attno: n + 1, test: 'compare', strategy: BT_EQUAL })),
+    );
+    scan.rescan(keys, true);
     for (;;) {
-      const count = await this.#attempt(() => scan.next());
+      const count = await this.#attempt(() => scan.nextBatch());
       if (count === 0) return;
       for (let i = 0; i < count; i++) {
-        const blk = scan.blocks[i]!;
-        const offnum = scan.offsets[i]!;
+        const blk = scan.tids[2 * i]!;
+        const offnum = scan.tids[2 * i + 1]!;
         await this.#attempt(() => {
-          const found = heapHotSearch(this.#heap, heap, blk, offnum, live.snapshot);
+          const found = heapHotSearch(this.#heap, heap, blk, offnum, snapshot);
           if (found === MISS) return MISS;
           if (found === 0) return 0;
           return this.#collect(rows, list => list.push(this.#row(layout, this.#heap.tuple, this.#heap.blk, this.#heap.offnum)));
@@ -156,6 +203,9 @@ export class KernelCatalogSource implements CatalogSource {
   }
 
   #attempt(work: () => number): Promise<number> {
-    return this.kernel.attempt(work, this.#reader.owner, () => this.#reader.enter());
+    return this.kernel.attempt(work, this.#reader.owner, () => {
+      this.toast.source = this;
+      this.#reader.enter();
+    });
   }
 }

@@ -12,6 +12,7 @@ import type { RelationStorage } from '@pgtroupe/catalog/relcache';
 import type { InstanceKernel } from '@pgtroupe/transam/instance-kernel';
 import type { CatalogFiles } from './catalog-relations.ts';
 import { KernelCatalogSource } from './catalog-source.ts';
+import type { InstanceToast } from './toast-fetcher.ts';
 
 /** pg_default, where CREATE DATABASE puts a database unless told otherwise. */
 export const DEFAULTTABLESPACE_OID = 1663 as Oid;
@@ -22,15 +23,15 @@ export class DatabaseContext {
   readonly catalog: SystemCatalog;
   readonly source: KernelCatalogSource;
 
-  private constructor(kernel: InstanceKernel, storage: RelationStorage, mapped: CatalogFiles['mapped']) {
+  private constructor(kernel: InstanceKernel, toast: InstanceToast, storage: RelationStorage, mapped: CatalogFiles['mapped']) {
     this.oid = storage.databaseOid;
     this.kernel = kernel;
-    this.source = KernelCatalogSource.shared(kernel, storage, mapped);
+    this.source = KernelCatalogSource.shared(kernel, toast, storage, mapped);
     this.catalog = new SystemCatalog(this.source, storage);
   }
 
   /** `oid` 0: only what all databases share, enough to find a database and a role. */
-  static async open(kernel: InstanceKernel, oid: Oid): Promise<DatabaseContext> {
+  static async open(kernel: InstanceKernel, toast: InstanceToast, oid: Oid): Promise<DatabaseContext> {
     const shared = await relationMap(kernel, 0 as Oid);
     const local = oid === 0 ? new Map<Oid, Oid>() : await relationMap(kernel, oid);
     const mapped = (relation: Oid, isShared: boolean): Oid | undefined => (isShared ? shared : local).get(relation);
@@ -46,7 +47,7 @@ export class DatabaseContext {
         return filenode;
       },
     };
-    return new DatabaseContext(kernel, storage, mapped);
+    return new DatabaseContext(kernel, toast, storage, mapped);
   }
 }
 

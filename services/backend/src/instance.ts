@@ -30,6 +30,7 @@ import { InstanceKernel } from '@pgtroupe/transam/instance-kernel';
 import { retryCatalog } from './catalog-retry.ts';
 import { DatabaseContext } from './database-context.ts';
 import { Session } from './session.ts';
+import { InstanceToast } from './toast-fetcher.ts';
 
 /** Room for sorts, hashes and held rows; costs nothing until it is touched. */
 const ARENA_BYTES = 512 * 1024 * 1024;
@@ -62,6 +63,7 @@ export class BackendInstance {
   readonly settings: Settings;
   readonly kernel: InstanceKernel;
   readonly arena: Arena;
+  readonly toast: InstanceToast;
   hba: HbaFile = { lines: [], problems: [] };
   readonly #options: InstanceOptions;
   readonly #sessions = new Map<number, Session>();
@@ -89,6 +91,7 @@ export class BackendInstance {
       cachePages,
       deadlockTimeoutMs: options.settings.number('deadlock_timeout'),
     });
+    this.toast = new InstanceToast(mem, this.kernel.pages);
     this.kernel.onAttach = welcome => this.#attached(welcome);
     this.kernel.onDetach = why => this.#detached(why);
     this.kernel.shared.onInvalidations = invals => {
@@ -228,7 +231,7 @@ export class BackendInstance {
   #database(oid: Oid): Promise<DatabaseContext> {
     let opening = this.#databases.get(oid);
     if (opening === undefined) {
-      opening = DatabaseContext.open(this.kernel, oid).then(context => {
+      opening = DatabaseContext.open(this.kernel, this.toast, oid).then(context => {
         this.#open.push(context);
         return context;
       });
