@@ -1,0 +1,94 @@
+/**
+ * Utility statements: everything that is not a query (utility.c).
+ */
+import { notSupported } from '@pgtroupe/common/ereport';
+import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import type { ColumnInfo } from '../prepared-statement.ts';
+import type { StatementRunner } from '../statement-runner.ts';
+import { checkpointStmt } from './checkpoint-stmt.ts';
+import { copyStmt } from './copy-stmt.ts';
+import { definitionStmt, isDefinition } from './definition-stmt.ts';
+import { explainColumns, explainStmt } from './explain-stmt.ts';
+import { lockStmt } from './lock-stmt.ts';
+import { deallocateStmt, executeColumns, executeStmt, prepareStmt } from './prepare-stmt.ts';
+import { sendTextRows, textColumns } from './text-rows.ts';
+import { transactionStmt } from './transaction-stmt.ts';
+import { truncateStmt } from './truncate-stmt.ts';
+import { vacuumStmt } from './vacuum-stmt.ts';
+import { discardStmt, showColumns, showRows, variableSetStmt } from './variable-stmt.ts';
+
+/** Names of statements as 0A000 shows them. */
+const NAMES: Readonly<Record<string, string>> = {
+  AlterDatabaseSetStmt: 'ALTER DATABASE SET', AlterRoleSetStmt: 'ALTER ROLE SET', AlterSystemStmt: 'ALTER SYSTEM',
+  CallStmt: 'CALL', ClosePortalStmt: 'CLOSE', ClusterStmt: 'CLUSTER', CommentStmt: 'COMMENT', CreateRoleStmt: 'CREATE ROLE',
+  CreatedbStmt: 'CREATE DATABASE', DeclareCursorStmt: 'DECLARE CURSOR', DoStmt: 'DO', DropdbStmt: 'DROP DATABASE', FetchStmt: 'FETCH',
+  GrantStmt: 'GRANT', ListenStmt: 'LISTEN', NotifyStmt: 'NOTIFY', ReindexStmt: 'REINDEX', UnlistenStmt: 'UNLISTEN', LoadStmt: 'LOAD',
+  CreateFunctionStmt: 'CREATE FUNCTION', ViewStmt: 'CREATE VIEW', CreateTableAsStmt: 'CREATE TABLE AS', CreateTrigStmt: 'CREATE TRIGGER',
+  CreateExtensionStmt: 'CREATE EXTENSION', RuleStmt: 'CREATE RULE', RefreshMatViewStmt: 'REFRESH MATERIALIZED VIEW',
+  DropOwnedStmt: 'DROP OWNED', ReassignOwnedStmt: 'REASSIGN OWNED', SecLabelStmt: 'SECURITY LABEL', ConstraintsSetStmt: 'SET CONSTRAINTS',
+};
+
+/** Runs one statement. `describe` is called before the first row of a statement that answers rows (the
+ *  simple protocol announces them). Returns the command tag. */
+export async function processUtility(
+  runner: StatementRunner,
+  raw: RawNode,
+  text: string,
+  describe: (columns: readonly ColumnInfo[]) => void,
+): Promise<string> {
+  const { session } = runner;
+  switch (raw.type) {
+    case 'TransactionStmt':
+      return transactionStmt(session, raw);
+    case 'VariableSetStmt':
+      return variableSetStmt(session, raw);
+    case 'VariableShowStmt': {
+      const columns = showColumns(raw);
+      describe(textColumns(columns));
+      sendTextRows(session, showRows(session, raw));
+      return 'SHOW';
+    }
+    case 'DiscardStmt':
+      return discardStmt(session, raw);
+    case 'PrepareStmt':
+      return prepareStmt(runner, raw, text);
+    case 'ExecuteStmt':
+      return executeStmt(runner, raw, describe);
+    case 'DeallocateStmt':
+      return deallocateStmt(runner, raw);
+    case 'CopyStmt':
+      return copyStmt(runner, raw, text);
+    case 'VacuumStmt':
+      return vacuumStmt(runner, raw);
+    case 'CheckPointStmt':
+      return checkpointStmt(runner);
+    case 'LockStmt':
+      return lockStmt(runner, raw);
+    case 'TruncateStmt':
+      return truncateStmt(runner, raw, text);
+    case 'ExplainStmt':
+      return explainStmt(runner, raw, text, describe);
+    default:
+      if (isDefinition(raw)) return definitionStmt(runner, raw, text);
+      throw notSupported(NAMES[raw.type] ?? raw.type);
+  }
+}
+
+/** Result columns, for Describe; undefined: no rows. */
+export function utilityColumns(runner: StatementRunner, raw: RawNode): readonly ColumnInfo[] | undefined {
+  switch (raw.type) {
+    case 'VariableShowStmt':
+      return textColumns(showColumns(raw));
+    case 'ExplainStmt':
+      return explainColumns();
+    case 'ExecuteStmt':
+      return executeColumns(runner, raw);
+    default:
+      return undefined;
+  }
+}
+
+/** Statements whose effect on the transaction is immediate, also inside a pipeline. */
+export function utilityEndsTransaction(raw: RawNode): boolean {
+  return raw.type === 'TransactionStmt' || raw.type === 'VacuumStmt';
+}
