@@ -1,17 +1,23 @@
 /** Wiring of the postmaster. `main.js <data directory> [-c name=value]…`, started by the keeper. */
+import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { ShutdownMode } from '@pgtroupe/actor/lifecycle';
 import { NatsBus } from '@pgtroupe/actor/nats/bus';
 import { nodeClock, nodeTimers } from '@pgtroupe/actor/node/clock';
-import { inspectDataDirectory, readConfiguration } from '@pgtroupe/actor/node/datadir';
+import { inspectDataDirectory } from '@pgtroupe/actor/node/datadir';
 import { nodeLog } from '@pgtroupe/actor/node/log';
 import { lockDataDirectory } from '@pgtroupe/actor/node/pidfile';
 import { prepareRunDirectory, readLaunches, runDirectoryOf } from '@pgtroupe/actor/node/rundir';
 import { PgError } from '@pgtroupe/common/ereport';
 import { grpcRpc } from '@pgtroupe/rpc/grpc/index';
 import { chooseBroker } from './broker_choice.ts';
+import { loadConfiguration } from './configuration.ts';
 import { ProcessLauncher } from './launcher.ts';
 import { Postmaster } from './postmaster.ts';
+
+/** The command line's program, whose `keep` watches a postmaster. */
+const KEEPER = fileURLToPath(new URL('../../../bin/pgtroupe.js', import.meta.url));
 
 process.title = 'pgtroupe: postmaster';
 process.stdout.on('error', () => {});
@@ -20,7 +26,13 @@ const tell = (message: object): void => {
   if (process.connected) process.send!(message, () => {});
 };
 process.channel?.unref();
-process.on('disconnect', () => {});
+// The keeper was killed: another takes its place, so that somebody starts us again.
+process.on('disconnect', () => {
+  spawn(process.execPath, [KEEPER, 'keep', '-D', dataDirectory, ...commandLine.flatMap(s => ['-c', s]), String(process.pid)], {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  }).unref();
+});
 
 const [folder = 'pgdata', ...commandLine] = process.argv.slice(2);
 const dataDirectory = resolve(folder);
@@ -33,7 +45,7 @@ process.on('SIGHUP', () => {});
 
 try {
   const cluster = inspectDataDirectory(dataDirectory);
-  const configuration = readConfiguration(dataDirectory, commandLine);
+  const configuration = loadConfiguration(dataDirectory, commandLine);
   const lock = await lockDataDirectory(dataDirectory);
   process.on('exit', () => lock.release());
   const runDirectory = runDirectoryOf(dataDirectory);
@@ -56,7 +68,8 @@ try {
     clock: nodeClock,
     timers: nodeTimers,
     log,
-    launcher: new ProcessLauncher(runDirectory),
+    // Where the roles' programs are; another place in tests.
+    launcher: new ProcessLauncher(runDirectory, process.env['PGTROUPE_SERVICES']),
     serve: async attendants => {
       await rpc.serve(`unix:${runDirectory}/postmaster.sock`, attendants.handlers());
     },

@@ -12,7 +12,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock, Log, Timers } from '@pgtroupe/actor/env';
 import type { RoleStart, RoleState, ShutdownMode } from '@pgtroupe/actor/lifecycle';
-import { type Configuration, readConfiguration } from '@pgtroupe/actor/node/datadir';
+import type { Configuration } from '@pgtroupe/actor/node/datadir';
 import { type PidFile, writePidFile } from '@pgtroupe/actor/node/pidfile';
 import { isAlive } from '@pgtroupe/actor/node/process';
 import { claimLaunch, forgetLaunch, type Launch, readLaunches } from '@pgtroupe/actor/node/rundir';
@@ -24,6 +24,7 @@ import type { CastStatus, RoleReport, RoleStatus } from '@pgtroupe/rpc/generated
 import { Admission, type Verdict } from './admission.ts';
 import { Attendants } from './attendants.ts';
 import { type BrokerChoice, natsServerArguments } from './broker_choice.ts';
+import { loadConfiguration } from './configuration.ts';
 import { chooseInstance, type InstanceLoad, type PidRange, retirable, totalSessions, wantedInstances } from './instances.ts';
 import type { Launcher } from './launcher.ts';
 import { adopt, type Effect, type Event, isReady, newSupervision, step, type Supervision } from './supervision.ts';
@@ -145,7 +146,7 @@ export class Postmaster {
     log.write('LOG', 'received SIGHUP, reloading configuration files');
     let next: Configuration;
     try {
-      next = readConfiguration(this.#o.dataDirectory, this.#o.commandLine);
+      next = loadConfiguration(this.#o.dataDirectory, this.#o.commandLine);
     } catch (error) {
       if (!(error instanceof PgError)) throw error;
       log.write('LOG', error.message, { detail: error.fields.detail, hint: error.fields.hint });
@@ -429,6 +430,8 @@ export class Postmaster {
     if (pm.pmState === 'PM_STARTUP') {
       // Only an instance is missing: its successor is a moment away.
       if (pm.crashed && isReady(this.#supervision, 'buffer-manager')) return { verdict: 'wait' };
+      // After our own death the adopted cast is as good as ready.
+      if (this.#isAdopted('buffer-manager')) return { verdict: 'wait' };
       return refuse(pm.crashed ? 'the database system is in recovery mode' : 'the database system is starting up');
     }
     if (pm.pmState !== 'PM_RUN') return refuse('the database system is shutting down');
@@ -452,6 +455,11 @@ export class Postmaster {
         });
       },
     };
+  }
+
+  #isAdopted(name: string): boolean {
+    const life = this.#supervision.members.get(name)?.life;
+    return life?.life === 'launched' && life.adopted && life.state !== 'recovering';
   }
 
   #cancel(pid: number, secret: number): void {
