@@ -185,6 +185,7 @@ export class Network implements Link {
           });
           this.#publish(subject, payload, inbox);
         }),
+      respond: (reply, payload) => this.#publish(reply, payload, undefined),
     };
   }
 
