@@ -1,0 +1,99 @@
+/**
+ * The stream of COPY FROM STDIN: CopyData messages, bounded in memory, until CopyDone or CopyFail.
+ */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, type PgError } from '@pgtroupe/common/ereport';
+import { BACKEND, FRONTEND } from '@pgtroupe/libpq/protocol';
+import type { Session } from './session.ts';
+
+/** Received and not yet worked on; beyond this the client is made to wait. */
+const QUEUE_BYTES = 1024 * 1024;
+
+export class CopyInStream {
+  readonly #session: Session;
+  readonly #queue: Buffer[] = [];
+  #queuedBytes = 0;
+  #end: 'open' | 'done' | PgError = 'open';
+  #wake: (() => void) | undefined;
+  readonly #stop: () => void;
+
+  /** Announces COPY to the client; `columns` all in text format. */
+  constructor(session: Session, columns: number) {
+    this.#session = session;
+    const { out } = session;
+    out.begin(BACKEND.CopyInResponse);
+    out.byte(0);
+    out.int16(columns);
+    for (let n = 0; n < columns; n++) out.int16(0);
+    out.end();
+    session.write();
+    this.#stop = session.takeCopyMessages((type, body) => this.#receive(type, body));
+  }
+
+  #receive(type: number, body: Buffer): void {
+    switch (type) {
+      case FRONTEND.CopyData:
+        // The body is a view that dies with this call.
+        this.#queue.push(Buffer.from(body));
+        this.#queuedBytes += body.length;
+        if (this.#queuedBytes > QUEUE_BYTES) this.#session.pauseInput();
+        break;
+      case FRONTEND.CopyDone:
+        this.#finish('done');
+        break;
+      case FRONTEND.CopyFail: {
+        const reason = body.toString('utf8', 0, Math.max(0, body.length - 1));
+        this.#finish(ereport(ERRCODE.QUERY_CANCELED, `COPY from stdin failed: ${reason}`));
+        break;
+      }
+      case FRONTEND.Flush:
+      case FRONTEND.Sync:
+        return;
+      default:
+        this.#finish(
+          ereport(ERRCODE.PROTOCOL_VIOLATION, `unexpected message type 0x${type.toString(16).toUpperCase()} during COPY from stdin`, {
+            severity: 'FATAL',
+          }),
+        );
+    }
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  #finish(end: 'done' | PgError): void {
+    this.#end = end;
+    this.#stop();
+  }
+
+  /** The next chunk, undefined at the end of the data. Throws what CopyFail said. */
+  async next(): Promise<Buffer | undefined> {
+    for (;;) {
+      const chunk = this.#queue.shift();
+      if (chunk !== undefined) {
+        this.#queuedBytes -= chunk.length;
+        if (this.#queuedBytes < QUEUE_BYTES / 2) this.#session.resumeInput();
+        return chunk;
+      }
+      if (this.#session.interrupt !== undefined) throw this.#session.interrupt;
+      if (this.#end === 'done') return undefined;
+      if (this.#end !== 'open') throw this.#end;
+      await new Promise<void>(resolve => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** A cancel or the client's death ends the wait. */
+  interrupt(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  /** The command failed: what still comes is thrown away by the session until it ends. */
+  abandon(): void {
+    this.#stop();
+    this.#session.resumeInput();
+  }
+}
