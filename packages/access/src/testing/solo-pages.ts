@@ -114,17 +114,19 @@ export class SoloPages implements PageAccess {
     const file = (rel as RelationFiles).forks[fork]!;
     const slot = file.slotOf(blk);
     assert(slot >= 0, `no block ${blk} in fork ${fork} of ${formatRelFileNode(rel.rnode)}`);
-    const held = this.#granted.has(pageKey(file, blk, true)) || (!exclusive && this.#granted.has(pageKey(file, blk, false)));
-    if (this.#misses && !held) {
+    if (this.#misses && !this.#held(file, blk, exclusive)) {
       this.want = { kind: 'page', rel, fork, blk, exclusive };
       return MISS;
     }
     return slot * BLCKSZ;
   }
 
+  #held(file: RelationFork, blk: number, exclusive: boolean): boolean {
+    return this.#granted.has(pageKey(file, blk, true)) || (!exclusive && this.#granted.has(pageKey(file, blk, false)));
+  }
+
   nblocks(rel: SmgrRelation, fork: ForkNumber): number {
-    const key = `n${formatRelFileNode(rel.rnode)}/${fork}`;
-    if (this.#misses && !this.#granted.has(key)) {
+    if (this.#misses && !this.#granted.has(`n${formatRelFileNode(rel.rnode)}/${fork}`)) {
       this.want = { kind: 'nblocks', rel, fork };
       return MISS;
     }
