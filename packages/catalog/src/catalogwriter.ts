@@ -52,6 +52,8 @@ export interface CatalogStore extends CatalogSource {
   lockRelation(oid: Oid, mode: number): Promise<void>;
   /** Initialises an index's file and fills it from its table. */
   buildIndex(table: RelationDesc, index: IndexDesc): Promise<IndexBuildResult>;
+  /** Has the table no live row? */
+  isEmpty(table: RelationDesc): Promise<boolean>;
   /** Fails with 23502 if a row has a null in one of the columns. */
   checkNotNull(table: RelationDesc, attnums: readonly number[]): Promise<void>;
   notice(

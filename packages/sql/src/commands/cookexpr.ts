@@ -1,0 +1,270 @@
+/**
+ * Expressions that commands store: defaults, CHECK conditions, index expressions and predicates. Each
+ * is analyzed, coerced, given its collations, and written as pg_node_tree, with the list of objects it
+ * refers to.
+ */
+import { CollationRelationId } from '@pgtroupe/catalog/catalogs/pg_collation';
+import { RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
+import { OperatorRelationId } from '@pgtroupe/catalog/catalogs/pg_operator';
+import { ProcedureRelationId } from '@pgtroupe/catalog/catalogs/pg_proc';
+import { TypeRelationId } from '@pgtroupe/catalog/catalogs/pg_type';
+import {
+  REGCLASSOID,
+  REGPROCEDUREOID,
+  REGPROCOID,
+  REGTYPEOID,
+} from '@pgtroupe/catalog/catalogs/pg_type_d';
+import { objectAddress, type ObjectAddress } from '@pgtroupe/catalog/objectaddress';
+import { DEFAULT_COLLATION_OID } from '@pgtroupe/catalog/pinned';
+import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import type { Oid } from '@pgtroupe/common/ids';
+import {
+  exprCollation,
+  exprLocation,
+  exprType,
+  exprTypmod,
+  walkChildren,
+} from '../nodes/nodefuncs.ts';
+import { nodeToString } from '../nodes/outfuncs.ts';
+import type { Node } from '../nodes/parsenodes.ts';
+import type { Expr } from '../nodes/primnodes.ts';
+import { COERCE_IMPLICIT_CAST, COERCION_ASSIGNMENT } from '../nodes/nodes.ts';
+import type { RawNode } from '../nodes/rawnodes.ts';
+import { coerceToBoolean, coerceToTargetType } from '../parser/parse_coerce.ts';
+import { assignExprCollations } from '../parser/parse_collate.ts';
+import { transformExpr } from '../parser/parse_expr.ts';
+import type { ParseExprKind, ParseState } from '../parser/parse_node.ts';
+import {
+  ACCESS_SHARE_LOCK,
+  addNSItemToQuery,
+  addRangeTableEntryForRelation,
+} from '../parser/parse_relation.ts';
+import type { CommandContext } from './command-context.ts';
+
+export interface CookedExpr {
+  /** pg_node_tree. */
+  readonly tree: string;
+  readonly references: readonly ObjectAddress[];
+  /** Columns of the relation that it uses. */
+  readonly columns: readonly number[];
+}
+
+/** A parse state in which the relation's columns can be named. */
+function stateOver(context: CommandContext, rel: RelationDesc): ParseState {
+  const pstate = context.parseState();
+  const nsitem = addRangeTableEntryForRelation(
+    pstate,
+    { rel: rel.rel, attrs: rel.attributes },
+    ACCESS_SHARE_LOCK,
+    null,
+    false,
+    true,
+  );
+  addNSItemToQuery(pstate, nsitem, true, true, true);
+  return pstate;
+}
+
+function cooked(expr: Expr, relid: Oid): CookedExpr {
+  const references = findExprReferences(expr, relid);
+  const columns = references
+    .filter(r => r.classId === RelationRelationId && r.objectId === relid && relid !== 0)
+    .map(r => r.objectSubId);
+  return {
+    tree: nodeToString(expr),
+    references,
+    columns: [...new Set(columns)].sort((a, b) => a - b),
+  };
+}
+
+/** A column's default or generation expression, as an assignment to the column. */
+export function cookDefault(
+  context: CommandContext,
+  raw: RawNode,
+  column: { readonly name: string; readonly typid: number; readonly typmod: number },
+  generatedOver?: RelationDesc,
+): Promise<CookedExpr> {
+  return context.w.read(() => {
+    const pstate =
+      generatedOver === undefined ? context.parseState() : stateOver(context, generatedOver);
+    const expr = transformExpr(
+      pstate,
+      raw,
+      generatedOver === undefined ? 'COLUMN_DEFAULT' : 'GENERATED_COLUMN',
+    );
+    const type = exprType(expr);
+    const coerced = coerceToTargetType(
+      pstate,
+      expr,
+      type,
+      column.typid,
+      column.typmod,
+      COERCION_ASSIGNMENT,
+      COERCE_IMPLICIT_CAST,
+      -1,
+    );
+    if (coerced === null) {
+      throw pstate.error(
+        ERRCODE.DATATYPE_MISMATCH,
+        `column "${column.name}" is of type ${pstate.typeName(column.typid)} but default expression is of type ${pstate.typeName(type)}`,
+        exprLocation(expr),
+        { hint: 'You will need to rewrite or cast the expression.' },
+      );
+    }
+    assignExprCollations(pstate, coerced);
+    return cooked(coerced, generatedOver?.oid ?? (0 as Oid));
+  });
+}
+
+export function cookCheck(
+  context: CommandContext,
+  raw: RawNode,
+  rel: RelationDesc,
+): Promise<CookedExpr> {
+  return context.w.read(() =>
+    cooked(condition(stateOver(context, rel), raw, 'CHECK_CONSTRAINT', 'CHECK'), rel.oid),
+  );
+}
+
+function condition(pstate: ParseState, raw: RawNode, kind: ParseExprKind, construct: string): Expr {
+  const expr = coerceToBoolean(pstate, transformExpr(pstate, raw, kind), construct);
+  assignExprCollations(pstate, expr);
+  return expr;
+}
+
+export interface CookedIndex {
+  /** By index column: what an expression yields; undefined for plain columns. */
+  readonly types: readonly (
+    | { readonly typid: Oid; readonly typmod: number; readonly collation: Oid }
+    | undefined
+  )[];
+  readonly indexprs: string | null;
+  readonly indpred: string | null;
+  readonly references: readonly ObjectAddress[];
+}
+
+/** Expressions of IndexElem nodes, and the predicate (stored as a list of ANDed conditions). */
+export async function cookIndexExpressions(
+  context: CommandContext,
+  rel: RelationDesc,
+  elements: readonly RawNode[],
+  where: RawNode | undefined,
+): Promise<CookedIndex> {
+  if (where === undefined && elements.every(element => element.expr === undefined)) {
+    return { types: elements.map(() => undefined), indexprs: null, indpred: null, references: [] };
+  }
+  return context.w.read(() => {
+    const expressions = elements.map(({ expr }) => {
+      if (expr === undefined) return undefined;
+      const pstate = stateOver(context, rel);
+      const result = transformExpr(pstate, expr, 'INDEX_EXPRESSION');
+      assignExprCollations(pstate, result);
+      return result;
+    });
+    const predicate =
+      where === undefined
+        ? null
+        : conjuncts(condition(stateOver(context, rel), where, 'INDEX_PREDICATE', 'WHERE'));
+    const present = expressions.filter(expr => expr !== undefined);
+    for (const expr of [...present, ...(predicate ?? [])])
+      checkImmutable(context, expr, present.includes(expr));
+    return {
+      types: expressions.map(
+        expr =>
+          expr && {
+            typid: exprType(expr) as Oid,
+            typmod: exprTypmod(expr),
+            collation: exprCollation(expr) as Oid,
+          },
+      ),
+      indexprs: present.length === 0 ? null : nodeToString(present),
+      indpred: predicate === null ? null : nodeToString(predicate),
+      references: [...present, ...(predicate ?? [])].flatMap(expr =>
+        findExprReferences(expr, rel.oid),
+      ),
+    };
+  });
+}
+
+function conjuncts(expr: Expr): Expr[] {
+  return expr.type === 'BoolExpr' && expr.boolop === 'and' ? expr.args.flatMap(conjuncts) : [expr];
+}
+
+/** An index must find again tomorrow what it stored today. */
+function checkImmutable(context: CommandContext, expr: Expr, isKey: boolean): void {
+  const volatile = (node: Node): boolean => {
+    for (const id of functionsOf(context, node))
+      if (context.lookup.proc(id).provolatile !== 'i') return true;
+    return walkChildren(node, volatile);
+  };
+  if (!volatile(expr)) return;
+  const pstate = context.parseState();
+  throw pstate.error(
+    ERRCODE.INVALID_OBJECT_DEFINITION,
+    `functions in index ${isKey ? 'expression' : 'predicate'} must be marked IMMUTABLE`,
+  );
+}
+
+function functionsOf(context: CommandContext, node: Node): number[] {
+  switch (node.type) {
+    case 'FuncExpr':
+      return [node.funcid];
+    case 'OpExpr':
+    case 'DistinctExpr':
+    case 'NullIfExpr':
+    case 'ScalarArrayOpExpr':
+      return [context.lookup.oper(node.opno).oprcode];
+    default:
+      return [];
+  }
+}
+
+/** Objects that an expression over one relation refers to. */
+export function findExprReferences(expr: Node, relid: Oid): ObjectAddress[] {
+  const found: ObjectAddress[] = [];
+  const add = (classId: Oid, objectId: number, subId = 0): unknown =>
+    objectId !== 0 && found.push(objectAddress(classId, objectId as Oid, subId));
+  const collation = (oid: number): unknown =>
+    oid !== DEFAULT_COLLATION_OID && add(CollationRelationId, oid);
+  const visit = (node: Node): boolean => {
+    switch (node.type) {
+      case 'Var':
+        if (relid !== 0 && node.varlevelsup === 0) add(RelationRelationId, relid, node.varattno);
+        break;
+      case 'Const':
+        add(TypeRelationId, node.consttype);
+        collation(node.constcollid);
+        if (typeof node.constvalue === 'number') {
+          if (node.consttype === REGCLASSOID) add(RelationRelationId, node.constvalue);
+          else if (node.consttype === REGPROCOID || node.consttype === REGPROCEDUREOID)
+            add(ProcedureRelationId, node.constvalue);
+          else if (node.consttype === REGTYPEOID) add(TypeRelationId, node.constvalue);
+        }
+        break;
+      case 'FuncExpr':
+        add(ProcedureRelationId, node.funcid);
+        break;
+      case 'OpExpr':
+      case 'DistinctExpr':
+      case 'NullIfExpr':
+      case 'ScalarArrayOpExpr':
+        add(OperatorRelationId, node.opno);
+        break;
+      case 'RelabelType':
+      case 'CoerceViaIO':
+      case 'ArrayCoerceExpr':
+      case 'CoerceToDomain':
+        add(TypeRelationId, node.resulttype);
+        collation(node.resultcollid);
+        break;
+      case 'CollateExpr':
+        collation(node.collOid);
+        break;
+      default:
+        break;
+    }
+    return walkChildren(node, visit);
+  };
+  visit(expr);
+  return found;
+}

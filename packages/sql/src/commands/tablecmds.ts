@@ -1,0 +1,234 @@
+/**
+ * CREATE TABLE, TRUNCATE, and the constraints and defaults that CREATE and ALTER TABLE share.
+ */
+import {
+  pgClass,
+  RELKIND_RELATION,
+  RELPERSISTENCE_PERMANENT,
+} from '@pgtroupe/catalog/catalogs/pg_class';
+import { CONSTRAINT_CHECK, CONSTRAINT_FOREIGN } from '@pgtroupe/catalog/catalogs/pg_constraint';
+import { heapCreateWithCatalog, newRelFileNode, storeAttrDefault } from '@pgtroupe/catalog/heap';
+import { creationNamespace } from '@pgtroupe/catalog/namespace';
+import { chooseConstraintName, createConstraintEntry } from '@pgtroupe/catalog/pg_constraint';
+import { PG_CATALOG_NAMESPACE } from '@pgtroupe/catalog/pinned';
+import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import { CONRELID, CONSTROID, RELNAMENSP, RELOID } from '@pgtroupe/catalog/syscache';
+import { createToastTable } from '@pgtroupe/catalog/toasting';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import type { Oid, TransactionId } from '@pgtroupe/common/ids';
+import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
+import type { RawNode } from '../nodes/rawnodes.ts';
+import { cookCheck, cookDefault } from './cookexpr.ts';
+import { type CommandContext, rangeVarName } from './command-context.ts';
+import { addIndexConstraint } from './indexcmds.ts';
+import { type ColumnPlan, transformTableElements } from './parse_utilcmd.ts';
+import { transformRelOptions } from './reloptions.ts';
+
+function refuseUnsupported(stmt: RawNode): void {
+  if (stmt.inhRelations && stmt.partbound) throw notSupported('CREATE TABLE PARTITION OF');
+  if (stmt.inhRelations) throw notSupported('table inheritance');
+  if (stmt.partspec) throw notSupported('partitioned tables');
+  if (stmt.ofTypename) throw notSupported('typed tables');
+  if (stmt.relation.relpersistence === 't') throw notSupported('temporary tables');
+  if (stmt.relation.relpersistence === 'u') throw notSupported('unlogged tables');
+  if (stmt.tablespacename && stmt.tablespacename !== 'pg_default')
+    throw notSupported('tablespaces');
+  if (stmt.accessMethod && stmt.accessMethod !== 'heap') {
+    throw ereport(ERRCODE.UNDEFINED_OBJECT, `access method "${stmt.accessMethod}" does not exist`);
+  }
+}
+
+/** CREATE TABLE. Returns the table's oid; 0 when IF NOT EXISTS found one. */
+export async function defineRelation(context: CommandContext, stmt: RawNode): Promise<Oid> {
+  const { w, session } = context;
+  refuseUnsupported(stmt);
+  const name: string = stmt.relation.relname;
+  const namespace = await w.read(catalog =>
+    creationNamespace(catalog, session.searchPath, rangeVarName(stmt.relation)),
+  );
+  if (namespace === PG_CATALOG_NAMESPACE) {
+    throw ereport(
+      ERRCODE.INSUFFICIENT_PRIVILEGE,
+      `permission denied to create "pg_catalog.${name}"`,
+      {
+        detail: 'System catalog modifications are currently disallowed.',
+      },
+    );
+  }
+  if (stmt.if_not_exists && (await w.search(RELNAMENSP, name, namespace)) !== null) {
+    context.notice(`relation "${name}" already exists, skipping`, ERRCODE.DUPLICATE_TABLE);
+    return 0 as Oid;
+  }
+  const plan = await transformTableElements(context, name, stmt.tableElts ?? []);
+  const relid = await heapCreateWithCatalog(w, {
+    name,
+    namespace,
+    owner: session.userId,
+    relkind: RELKIND_RELATION,
+    persistence: RELPERSISTENCE_PERMANENT,
+    columns: plan.columns.map(c => c.column),
+    reloptions: transformRelOptions(null, stmt.options, 'heap', ''),
+    tablespace: 0 as Oid,
+  });
+  for (const [n, column] of plan.columns.entries())
+    await storeColumnExtras(context, relid, n + 1, column);
+  for (const check of plan.checks)
+    await addCheckConstraint(context, await w.relation(relid), check);
+  await createToastTable(
+    w,
+    await w.relation(relid),
+    transformRelOptions(null, stmt.options, 'toast', 'toast'),
+  );
+  for (const constraint of plan.indexConstraints)
+    await addIndexConstraint(context, await w.relation(relid), constraint);
+  for (const constraint of plan.foreignKeys)
+    await addForeignKey(context, await w.relation(relid), constraint);
+  return relid;
+}
+
+/** Default, generation expression or sequence of a new column. */
+export async function storeColumnExtras(
+  context: CommandContext,
+  relid: Oid,
+  attnum: number,
+  plan: ColumnPlan,
+): Promise<void> {
+  const { w } = context;
+  if (plan.sequence !== undefined)
+    throw notSupported(plan.sequence.kind === 'serial' ? 'serial columns' : 'identity columns');
+  if (plan.defaultExpr !== undefined) {
+    const cooked = await cookDefault(context, plan.defaultExpr, plan.column);
+    await storeAttrDefault(w, relid, attnum, cooked.tree, cooked.references);
+  }
+  if (plan.generatedExpr !== undefined) {
+    const cooked = await cookDefault(
+      context,
+      plan.generatedExpr,
+      plan.column,
+      await w.relation(relid),
+    );
+    await storeAttrDefault(w, relid, attnum, cooked.tree, cooked.references, true);
+  }
+}
+
+/** A CHECK constraint on rows to come; whoever adds it to a table with rows validates those. */
+export async function addCheckConstraint(
+  context: CommandContext,
+  rel: RelationDesc,
+  constraint: RawNode,
+): Promise<Oid> {
+  const { w } = context;
+  const cooked = await cookCheck(context, constraint.raw_expr, rel);
+  const existing = await w.searchList(CONRELID, rel.oid);
+  let name: string = constraint.conname ?? '';
+  if (name === '') {
+    const column =
+      cooked.columns.length === 1 ? rel.attributes[cooked.columns[0]! - 1]!.attname : '';
+    name = await chooseConstraintName(
+      w,
+      { oid: rel.oid, name: rel.name, namespace: rel.rel.relnamespace },
+      column,
+      'check',
+      [],
+    );
+  } else if (existing.some(c => c.conname === name)) {
+    throw ereport(
+      ERRCODE.DUPLICATE_OBJECT,
+      `constraint "${name}" for relation "${rel.name}" already exists`,
+    );
+  }
+  const oid = await createConstraintEntry(w, {
+    name,
+    namespace: rel.rel.relnamespace,
+    contype: CONSTRAINT_CHECK,
+    relid: rel.oid,
+    keys: cooked.columns.length === 0 ? null : cooked.columns,
+    conbin: cooked.tree,
+    references: cooked.references.filter(r => r.objectId !== rel.oid),
+    noInherit: constraint.is_no_inherit ?? false,
+    validated: !(constraint.skip_validation ?? false),
+  });
+  const row = (await w.search(RELOID, rel.oid))!;
+  await w.update(pgClass, row, { relchecks: row.relchecks + 1 });
+  w.commandCounterIncrement();
+  return oid;
+}
+
+export function addForeignKey(
+  _context: CommandContext,
+  _rel: RelationDesc,
+  _constraint: RawNode,
+): Promise<Oid> {
+  throw notSupported('FOREIGN KEY constraints');
+}
+
+/** TRUNCATE: every relation gets a new, empty file; the old one goes when the transaction commits. */
+export async function executeTruncate(context: CommandContext, stmt: RawNode): Promise<void> {
+  const { w } = context;
+  const tables: RelationDesc[] = [];
+  for (const rangeVar of stmt.relations as RawNode[]) {
+    const rel = await context.openRelation(rangeVar, ACCESS_EXCLUSIVE_LOCK);
+    if (rel.rel.relkind !== RELKIND_RELATION)
+      throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a table`);
+    context.checkOwner(rel);
+    if (!tables.some(t => t.oid === rel.oid)) tables.push(rel);
+  }
+  for (const table of tables) await refuseIfReferenced(context, table, tables);
+  for (const table of tables) {
+    await setNewRelfilenode(context, table.oid);
+    if (table.rel.reltoastrelid !== 0) await setNewRelfilenode(context, table.rel.reltoastrelid);
+  }
+  w.commandCounterIncrement();
+}
+
+/** Foreign keys of other tables would point to nothing. */
+async function refuseIfReferenced(
+  context: CommandContext,
+  table: RelationDesc,
+  together: readonly RelationDesc[],
+): Promise<void> {
+  const { w } = context;
+  for (const trigger of await w.read(() => table.triggers)) {
+    const constraint =
+      trigger.tgconstraint === 0 ? null : await w.search(CONSTROID, trigger.tgconstraint);
+    if (constraint?.contype !== CONSTRAINT_FOREIGN || constraint.confrelid !== table.oid) continue;
+    if (together.some(t => t.oid === constraint.conrelid)) continue;
+    const { name } = await w.relation(constraint.conrelid);
+    throw ereport(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      'cannot truncate a table referenced in a foreign key constraint',
+      {
+        detail: `Table "${name}" references "${table.name}".`,
+        hint: `Truncate table "${name}" at the same time, or use TRUNCATE ... CASCADE.`,
+      },
+    );
+  }
+}
+
+/** Gives a table (or TOAST table) and its indexes new files. */
+export async function setNewRelfilenode(context: CommandContext, relid: Oid): Promise<void> {
+  const { w } = context;
+  const rel = await w.relation(relid);
+  const indexes = await w.read(() => rel.indexes);
+  await replaceFile(context, rel);
+  for (const index of indexes) await replaceFile(context, index.rel);
+  w.commandCounterIncrement();
+  const fresh = await w.relation(relid);
+  for (const index of await w.read(() => fresh.indexes)) await w.store.buildIndex(fresh, index);
+}
+
+async function replaceFile(context: CommandContext, rel: RelationDesc): Promise<void> {
+  const { w } = context;
+  const filenode = await w.newOid(RELOID);
+  await w.store.createStorage(newRelFileNode(w, rel.rel.reltablespace, filenode));
+  w.store.dropStorage(rel.rnode);
+  const isTable = rel.rel.relfrozenxid !== 0;
+  await w.update(pgClass, rel.rel, {
+    relfilenode: filenode,
+    relpages: 0,
+    reltuples: -1,
+    relallvisible: 0,
+    ...(isTable ? { relfrozenxid: w.store.frozenXid(), relminmxid: 1 as TransactionId } : {}),
+  });
+}

@@ -1,0 +1,50 @@
+/**
+ * Data definition commands by their parse tree.
+ */
+import { notSupported } from '@pgtroupe/common/ereport';
+import type { RawNode } from '../nodes/rawnodes.ts';
+import { alterTable, renameObject } from './altertable.ts';
+import type { CommandContext } from './command-context.ts';
+import { executeDrop } from './dropcmds.ts';
+import { defineIndex } from './indexcmds.ts';
+import { createSchema } from './schemacmds.ts';
+import { defineRelation, executeTruncate } from './tablecmds.ts';
+
+type Command = (context: CommandContext, stmt: RawNode) => Promise<unknown>;
+
+const COMMANDS: Readonly<
+  Record<string, readonly [tag: string | ((stmt: RawNode) => string), run: Command]>
+> = {
+  CreateStmt: ['CREATE TABLE', defineRelation],
+  IndexStmt: ['CREATE INDEX', defineIndex],
+  CreateSchemaStmt: ['CREATE SCHEMA', createSchema],
+  TruncateStmt: ['TRUNCATE TABLE', executeTruncate],
+  AlterTableStmt: [stmt => `ALTER ${objectWords(stmt.objtype)}`, alterTable],
+  RenameStmt: [stmt => `ALTER ${objectWords(stmt.relationType ?? stmt.renameType)}`, renameObject],
+  DropStmt: [stmt => `DROP ${objectWords(stmt.removeType)}`, executeDrop],
+};
+
+/** `OBJECT_MATVIEW` in the words of command tags. */
+function objectWords(object: string): string {
+  if (object === 'OBJECT_MATVIEW') return 'MATERIALIZED VIEW';
+  return object.replace('OBJECT_', '').replaceAll('_', ' ');
+}
+
+export function isDefinitionCommand(stmt: RawNode): boolean {
+  return stmt.type in COMMANDS;
+}
+
+/** The command's tag, as CommandComplete carries it. */
+export function definitionCommandTag(stmt: RawNode): string {
+  const tag = COMMANDS[stmt.type]?.[0];
+  if (tag === undefined) throw notSupported(stmt.type);
+  return typeof tag === 'string' ? tag : tag(stmt);
+}
+
+/** Runs the command; afterwards `context.w.invals` is what others must forget at commit. */
+export async function runDefinitionCommand(context: CommandContext, stmt: RawNode): Promise<void> {
+  const command = COMMANDS[stmt.type];
+  if (command === undefined) throw notSupported(stmt.type);
+  await command[1](context, stmt);
+  context.w.commandCounterIncrement();
+}
