@@ -151,7 +151,7 @@ function newPage(special: number): PageMemory {
   return page;
 }
 
-export function pagesToFile(pages: readonly PageMemory[]): Uint8Array {
+function pagesToFile(pages: readonly PageMemory[]): Uint8Array {
   const file = new Uint8Array(BLCKSZ * pages.length);
   pages.forEach((page, blkno) => {
     pageSetChecksum(page, 0, blkno);
