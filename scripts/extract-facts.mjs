@@ -71,6 +71,8 @@ const COLUMN = {
   relminmxid: "case when relminmxid::text = '0' then 0 else 1 end",
   datfrozenxid: '3',
   datminmxid: '1',
+  // 15.20 stamps every new column with pg_attver=<number>, different each time; older 15s know none.
+  attoptions: "case when attoptions::text like '{pg_attver=%' then null else attoptions end",
 };
 
 /** Large and unreadable: stored compressed. */
