@@ -7,7 +7,8 @@
  * the socket and the bytes read so far move on; the instance authenticates.
  */
 import { chmodSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { lookup } from 'node:dns/promises';
+import { connect, createServer, isIP, type Server, type Socket } from 'node:net';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { lockSocket } from '@pgtroupe/actor/node/pidfile';
@@ -63,14 +64,31 @@ export class Admission {
     this.#log = options.log;
   }
 
+  /** `host`: a name (every address it has), an address, or `*`. */
   async listenTcp(host: string, port: number): Promise<void> {
+    let bound = 0;
+    for (const address of await addresses(host)) {
+      if (await this.#listenAddress(address, port)) bound++;
+    }
+    if (bound === 0) {
+      throw ereport(ERRCODE.CONFIG_FILE_ERROR, `could not create listen socket for "${host}"`, {
+        hint: 'Check "listen_addresses".',
+      });
+    }
+    this.listening.push(`${host}:${port}`);
+  }
+
+  /** false: this machine has no such address. */
+  async #listenAddress(address: string, port: number): Promise<boolean> {
     const server = createServer(socket => this.#greet(socket));
-    const address = host === '*' ? undefined : host;
+    const where = address === '*' ? {} : { host: address };
     try {
-      await this.#listen(server, { port, ...(address === undefined ? {} : { host: address }), backlog: BACKLOG });
+      await this.#listen(server, { port, ...where, backlog: BACKLOG });
+      return true;
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      const shown = host === '*' ? '0.0.0.0' : host;
+      if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT') return false;
+      const shown = address === '*' ? '0.0.0.0' : address;
       if (code === 'EADDRINUSE') {
         throw ereport(ERRCODE.OBJECT_IN_USE, `could not bind address "${shown}", port ${port}: Address already in use`, {
           hint: `Is another server already running on port ${port}? Stop it, or choose another port: -p ${port + 1}.`,
@@ -85,7 +103,6 @@ export class Admission {
         hint: 'Check "listen_addresses".',
       });
     }
-    this.listening.push(`${host}:${port}`);
   }
 
   async listenUnix(folder: string, port: number, options: { dataDirectory: string; permissions: number }): Promise<void> {
@@ -202,6 +219,17 @@ export class Admission {
     socket.end(fatalResponse(sqlstate, message));
     socket.resume();
     setTimeout(() => socket.destroy(), 1_000).unref();
+  }
+}
+
+async function addresses(host: string): Promise<string[]> {
+  if (host === '*' || isIP(host) !== 0) return [host];
+  try {
+    return (await lookup(host, { all: true })).map(found => found.address);
+  } catch (error) {
+    throw ereport(ERRCODE.CONFIG_FILE_ERROR, `could not translate host name "${host}" to address: ${(error as Error).message}`, {
+      hint: 'Check "listen_addresses".',
+    });
   }
 }
 

@@ -1,0 +1,141 @@
+/**
+ * A real postmaster, real processes, the real command line, with stand-ins for the roles that serve
+ * data (stubs/): what is tested is supervision, admission and the command line.
+ */
+import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const BIN = join(ROOT, 'bin/pgtroupe.js');
+/** These tests run what `npm run build` made. */
+export const isBuilt = existsSync(join(ROOT, 'packages/tools/dist/cli/main.js'));
+
+export interface Role {
+  readonly name: string;
+  readonly osPid: number;
+  readonly state: string;
+  readonly adopted: boolean;
+  readonly configVersion: number;
+  readonly sessions: number;
+}
+export interface Status {
+  readonly running: boolean;
+  readonly pmState: string;
+  readonly postmasterPid: number;
+  readonly configVersion: number;
+  readonly runDirectory: string;
+  readonly roles: readonly Role[];
+}
+export interface Run {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
+
+export async function until<T>(what: string, probe: () => Promise<T | undefined | false> | T | undefined | false, limitMs = 15_000): Promise<T> {
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    const found = await probe();
+    if (found !== undefined && found !== false) return found as T;
+    if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`);
+    await sleep(30);
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+export function isProcessAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    // A zombie that nobody reaps here is dead.
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+export class StubCluster {
+  readonly folder = mkdtempSync(join(tmpdir(), 'pgt-sup-'));
+  readonly data = join(this.folder, 'data');
+  port = 0;
+  keeper: ChildProcess | undefined;
+  console = '';
+  readonly environment: Record<string, string | undefined> = {
+    ...process.env,
+    PGTROUPE_SERVICES: join(ROOT, 'test/supervision/stubs'),
+    PGTROUPE_BROKER: 'bundled',
+  };
+
+  async create(): Promise<this> {
+    this.port = await freePort();
+    execFileSync(process.execPath, [BIN, 'initdb', '-D', this.data, '--no-sync']);
+    return this;
+  }
+
+  /** In the foreground, as a user's terminal would. */
+  async start(...options: string[]): Promise<void> {
+    this.spawnForeground(...options);
+    await until('ready', () => /database system is ready to accept connections\n$/.test(this.console) || this.exited());
+    if (this.keeper!.exitCode !== null) throw new Error(`did not start: ${this.console}`);
+  }
+
+  spawnForeground(...options: string[]): ChildProcess {
+    this.console = '';
+    const socketOption = ['-c', `unix_socket_directories=${this.folder}`];
+    const args = [BIN, 'start', '-D', this.data, '-p', String(this.port), '-h', '127.0.0.1', ...socketOption, ...options];
+    const keeper = spawn(process.execPath, args, { env: this.environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    keeper.stdout.on('data', chunk => (this.console += chunk));
+    keeper.stderr.on('data', () => {});
+    this.keeper = keeper;
+    return keeper;
+  }
+
+  async run(...args: string[]): Promise<Run> {
+    try {
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, [BIN, ...args], { env: this.environment });
+      return { code: 0, out: stdout, err: stderr };
+    } catch (error) {
+      const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+      return { code, out: stdout, err: stderr };
+    }
+  }
+
+  async status(): Promise<Status> {
+    return JSON.parse((await this.run('status', '-D', this.data, '--json')).out) as Status;
+  }
+
+  async role(name: string): Promise<Role> {
+    return (await this.status()).roles.find(role => role.name === name)!;
+  }
+
+  exited(): boolean {
+    return this.keeper === undefined || this.keeper.exitCode !== null || this.keeper.signalCode !== null;
+  }
+
+  /** Resolves with the keeper's exit code. */
+  async ended(): Promise<number> {
+    if (!this.exited()) await once(this.keeper!, 'exit');
+    return this.keeper!.exitCode ?? -1;
+  }
+
+  async destroy(): Promise<void> {
+    await this.run('stop', '-D', this.data, '-m', 'immediate');
+    if (!this.exited()) this.keeper!.kill('SIGKILL');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
