@@ -57,6 +57,7 @@ export function getPageForTuple(ctx: HeapContext, rel: HeapRelation, len: number
       if (blocks === MISS) return MISS;
       // Rows that fit on the last page should not start a new one.
       if (blocks > 0) known = rel.targetBlock = blocks - 1;
+      else rel.extend = true;
     }
   }
   while (known >= 0 && !rel.extend) {
@@ -73,12 +74,18 @@ export function getPageForTuple(ctx: HeapContext, rel: HeapRelation, len: number
     if (asked === NO_BLOCK || asked === known) rel.extend = true;
     else known = rel.targetBlock = asked;
   }
-  const blk = pages.newBlock(rel.smgr, MAIN_FORKNUM);
-  if (blk === MISS) return MISS;
-  const page = pages.exclusive(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
-  if (page === MISS) return MISS;
-  target.fresh = true;
-  return useTarget(ctx, rel, blk, page, target);
+  for (;;) {
+    const blk = pages.newBlock(rel.smgr, MAIN_FORKNUM);
+    if (blk === MISS) return MISS;
+    const page = pages.exclusive(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
+    if (page === MISS) return MISS;
+    if (pageIsNew(pages.mem, page)) {
+      target.fresh = true;
+      return useTarget(ctx, rel, blk, page, target);
+    }
+    // Somebody came upon it as the last page of the file, before we did as its maker.
+    pages.useNewBlock(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
+  }
 }
 
 function askFreeSpaceMap(ctx: HeapContext, rel: HeapRelation, need: number): number {

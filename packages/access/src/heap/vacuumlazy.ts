@@ -1,0 +1,365 @@
+/**
+ * VACUUM of one heap (vacuumlazy.c), as a step machine: each `step` finishes at most one page, so
+ * that the session driver can await what is lacking, look for a cancel and make room for others.
+ *
+ *   scan     page by page: prune, collect dead line pointers, freeze, set visibility map bits
+ *   indexes  remove the entries of the collected rows from each index
+ *   reap     second visit of pages with dead line pointers: they become free
+ *
+ * When the list of dead rows is full, indexes and reap run in the middle and the scan goes on.
+ * A table without indexes needs no second visit.
+ *
+ * Preconditions: ShareUpdateExclusiveLock on the relation; called from the driver's level, when no
+ * operator of this session holds tuples (pruning moves them).
+ */
+import {
+  BLCKSZ, type BlockNumber, FIRST_NORMAL_TRANSACTION_ID, MAIN_FORKNUM, type TransactionId, transactionIdPrecedes, VISIBILITYMAP_FORKNUM,
+} from '@pgtroupe/common/ids';
+import { MISS } from '@pgtroupe/storage/buffer/pages';
+import {
+  pageGetHeapFreeSpace, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, pageInit, pageIsAllVisible, pageIsNew, pageSetAllVisible,
+  pageSetItemId, SIZE_OF_PAGE_HEADER,
+} from '@pgtroupe/storage/page/bufpage';
+import { pageTruncateLinePointerArray } from '@pgtroupe/storage/page/bufpage-compact';
+import { itemIdIsDead, itemIdIsNormal, itemIdIsUsed } from '@pgtroupe/storage/page/itemid';
+import { RM_HEAP2_ID } from '@pgtroupe/transam/rmgr';
+import { REGBUF_STANDARD } from '@pgtroupe/transam/xloginsert';
+import { getXmin, HEAP_XMIN_COMMITTED, getInfomask, type TupleMemory } from '../common/htup.ts';
+import { type IndexVacuumScan, type VacuumableIndex, VACUUM_DONE, VACUUM_MORE } from '../common/indexvacuum.ts';
+import { DeadTidList } from './dead-tids.ts';
+import type { HeapContext, HeapRelation } from './heapam-context.ts';
+import { FreezePlan, heapFreezeExecute, heapPrepareFreezeTuple, heapTupleIsFrozen } from './heapam-freeze.ts';
+import {
+  HEAPTUPLE_DEAD, HEAPTUPLE_DELETE_IN_PROGRESS, HEAPTUPLE_INSERT_IN_PROGRESS, HEAPTUPLE_LIVE, HEAPTUPLE_RECENTLY_DEAD,
+  heapTupleSatisfiesVacuum,
+} from './heapam-visibility.ts';
+import {
+  put16, put32, SIZE_OF_HEAP_VACUUM, SIZE_OF_HEAP_VISIBLE, XLOG_HEAP2_VACUUM, XLOG_HEAP2_VISIBLE, xlogScratch,
+} from './heapam-xlog.ts';
+import { heapPagePrune } from './pruneheap.ts';
+import { NO_MAP_PAGE, vmBlock, vmGetBits, vmPage, VISIBILITYMAP_ALL_FROZEN, VISIBILITYMAP_ALL_VISIBLE, vmSetBits } from './visibilitymap.ts';
+
+/** maintenance_work_mem of 64 MB in rows, a little less than PostgreSQL's. */
+const MAX_DEAD_TIDS = 4_000_000;
+
+export interface VacuumOptions {
+  /** Horizon: what was deleted before it is dead to everyone. */
+  readonly oldestXmin: TransactionId;
+  /** Freeze xids older than this (oldestXmin - vacuum_freeze_min_age; VACUUM FREEZE: oldestXmin). */
+  readonly freezeLimit: TransactionId;
+  /** Visit all-visible pages too, so that relfrozenxid can advance. */
+  readonly aggressive: boolean;
+  readonly maxDeadTids?: number;
+}
+
+export interface VacuumResult {
+  relPages: number;
+  scannedPages: number;
+  /** Rows removed, rows left, rows dead but still wanted by somebody. */
+  tuplesDeleted: number;
+  liveTuples: number;
+  recentlyDeadTuples: number;
+  /** Pages with the all-visible bit, as met (for pg_class.relallvisible). */
+  allVisiblePages: number;
+  /** relfrozenxid may become this; 0 when pages were skipped and it must stay. */
+  newRelFrozenXid: TransactionId;
+  /** Blocks from here on hold no rows: the file could end here. */
+  nonEmptyPages: number;
+  indexScans: number;
+}
+
+type Phase =
+  | { readonly kind: 'scan' }
+  | { readonly kind: 'indexes'; index: number; scan: IndexVacuumScan | undefined }
+  | { readonly kind: 'reap'; next: number }
+  | { readonly kind: 'done' };
+
+export class LazyVacuum {
+  readonly #ctx: HeapContext;
+  readonly #rel: HeapRelation;
+  readonly #indexes: readonly VacuumableIndex[];
+  readonly #options: VacuumOptions;
+  readonly #dead = new DeadTidList();
+  readonly #plan = new FreezePlan();
+  readonly result: VacuumResult = {
+    relPages: 0, scannedPages: 0, tuplesDeleted: 0, liveTuples: 0, recentlyDeadTuples: 0, allVisiblePages: 0,
+    newRelFrozenXid: 0 as TransactionId, nonEmptyPages: 0, indexScans: 0,
+  };
+  #phase: Phase = { kind: 'scan' };
+  #blk = 0;
+  #blocks = -1;
+  #skippedAllVisible = false;
+
+  constructor(ctx: HeapContext, rel: HeapRelation, indexes: readonly VacuumableIndex[], options: VacuumOptions) {
+    this.#ctx = ctx;
+    this.#rel = rel;
+    this.#indexes = indexes;
+    this.#options = options;
+    this.#plan.oldestXidLeft = options.oldestXmin;
+  }
+
+  /** MISS, VACUUM_MORE or VACUUM_DONE. */
+  step(): number {
+    switch (this.#phase.kind) {
+      case 'scan':
+        return this.#scanStep();
+      case 'indexes':
+        return this.#indexStep(this.#phase);
+      case 'reap':
+        return this.#reapStep(this.#phase);
+      case 'done':
+        return VACUUM_DONE;
+    }
+  }
+
+  #scanStep(): number {
+    const { pages } = this.#ctx;
+    if (this.#blocks < 0) {
+      const blocks = pages.nblocks(this.#rel.smgr, MAIN_FORKNUM);
+      if (blocks === MISS) return MISS;
+      this.#blocks = blocks;
+    }
+    if (this.#dead.count >= (this.#options.maxDeadTids ?? MAX_DEAD_TIDS)) return this.#enterIndexes();
+    if (this.#blk >= this.#blocks) return this.#dead.count > 0 ? this.#enterIndexes() : this.#finish();
+    if (this.#scanPage(this.#blk) === MISS) return MISS;
+    this.#blk++;
+    return VACUUM_MORE;
+  }
+
+  #enterIndexes(): number {
+    this.#phase = { kind: 'indexes', index: 0, scan: undefined };
+    return VACUUM_MORE;
+  }
+
+  #finish(): number {
+    const { result } = this;
+    result.relPages = this.#blocks;
+    if (!this.#skippedAllVisible) result.newRelFrozenXid = this.#plan.oldestXidLeft;
+    this.#phase = { kind: 'done' };
+    return VACUUM_DONE;
+  }
+
+  // ---- first visit -------------------------------------------------------------------------------
+
+  #scanPage(blk: number): number {
+    const { pages } = this.#ctx;
+    const { mem } = pages;
+    const { result } = this;
+    const { smgr } = this.#rel;
+    const known = vmPage(pages, smgr, blk, false);
+    if (known === MISS) return MISS;
+    const bits = known === NO_MAP_PAGE ? 0 : vmGetBits(mem, known, blk);
+    if ((bits & VISIBILITYMAP_ALL_FROZEN) !== 0 || (!this.#options.aggressive && (bits & VISIBILITYMAP_ALL_VISIBLE) !== 0)) {
+      if ((bits & VISIBILITYMAP_ALL_FROZEN) === 0) this.#skippedAllVisible = true;
+      result.allVisiblePages++;
+      result.nonEmptyPages = blk + 1;
+      return 0;
+    }
+    // Everything the page may need comes first: nothing below can miss but outcomes of transactions,
+    // and those before the first change.
+    const page = pages.exclusive(smgr, MAIN_FORKNUM, blk as BlockNumber);
+    if (page === MISS) return MISS;
+    if (pageIsNew(mem, page)) {
+      pages.recordFreeSpace(smgr, blk as BlockNumber, BLCKSZ - SIZE_OF_PAGE_HEADER - 4);
+      result.scannedPages++;
+      return 0;
+    }
+    const map = mapPageToSet(this.#ctx, this.#rel, blk);
+    if (map === MISS) return MISS;
+    const removed = heapPagePrune(this.#ctx, page, this.#options.oldestXmin);
+    if (removed === MISS) return MISS;
+    this.#judgePage(blk, page, map, removed);
+    return 0;
+  }
+
+  /** After pruning: counts, freezes, collects what is dead, marks the page all-visible. */
+  #judgePage(blk: number, page: number, map: number, removed: number): void {
+    const { mem } = this.#ctx.pages;
+    const { result } = this;
+    const { oldestXmin, freezeLimit } = this.#options;
+    const plan = this.#plan;
+    plan.count = 0;
+    const state = judgeTuples(this.#ctx, page, oldestXmin, (tup, offnum) => heapPrepareFreezeTuple(plan, mem, tup, offnum, freezeLimit));
+    result.scannedPages++;
+    result.tuplesDeleted += removed;
+    result.liveTuples += state.live;
+    result.recentlyDeadTuples += state.recentlyDead;
+    if (state.used > 0) result.nonEmptyPages = blk + 1;
+    if (plan.count > 0) heapFreezeExecute(this.#ctx, page, plan, freezeLimit);
+    if (state.dead > 0) {
+      for (let off = 1; off <= pageGetMaxOffsetNumber(mem, page); off++) {
+        if (itemIdIsDead(pageGetItemId(mem, page, off))) this.#dead.add(blk, off);
+      }
+      if (this.#indexes.length > 0) return;
+      this.#reapPage(blk, page, map, this.#dead.count - state.dead);
+      this.#dead.clear();
+      return;
+    }
+    this.#afterVisit(blk, page, map, state);
+  }
+
+  #afterVisit(blk: number, page: number, map: number, state: PageState): void {
+    const { pages } = this.#ctx;
+    if (state.allVisible) {
+      setAllVisible(this.#ctx, blk, page, map, state.allFrozen, state.cutoff);
+      this.result.allVisiblePages++;
+    }
+    pages.recordFreeSpace(this.#rel.smgr, blk as BlockNumber, pageGetHeapFreeSpace(pages.mem, page));
+  }
+
+  // ---- indexes ---------------------------------------------------------------------------------------
+
+  #indexStep(phase: Extract<Phase, { kind: 'indexes' }>): number {
+    const index = this.#indexes[phase.index];
+    if (index === undefined) {
+      this.result.indexScans++;
+      this.#phase = { kind: 'reap', next: 0 };
+      return VACUUM_MORE;
+    }
+    phase.scan ??= index.bulkDelete(this.#dead);
+    const answer = phase.scan.step();
+    if (answer === VACUUM_DONE) {
+      phase.index++;
+      phase.scan = undefined;
+      return VACUUM_MORE;
+    }
+    return answer;
+  }
+
+  // ---- second visit ------------------------------------------------------------------------------------
+
+  #reapStep(phase: Extract<Phase, { kind: 'reap' }>): number {
+    if (phase.next === this.#dead.count) {
+      this.#dead.clear();
+      this.#phase = { kind: 'scan' };
+      return VACUUM_MORE;
+    }
+    const blk = this.#dead.blockAt(phase.next);
+    const page = this.#ctx.pages.exclusive(this.#rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
+    if (page === MISS) return MISS;
+    const map = mapPageToSet(this.#ctx, this.#rel, blk);
+    if (map === MISS) return MISS;
+    phase.next = this.#reapPage(blk, page, map, phase.next);
+    return VACUUM_MORE;
+  }
+
+  /** Frees the dead line pointers of a page, entries `from`… of the list; returns the entry after. */
+  #reapPage(blk: number, page: number, map: number, from: number): number {
+    const { mem } = this.#ctx.pages;
+    const { wal } = this.#ctx;
+    let i = from;
+    let bytes = 0;
+    for (; i < this.#dead.count && this.#dead.blockAt(i) === blk; i++) {
+      const offnum = this.#dead.offnumAt(i);
+      pageSetItemId(mem, page, offnum, 0);
+      reaped[bytes++] = offnum;
+      reaped[bytes++] = offnum >>> 8;
+    }
+    pageTruncateLinePointerArray(mem, page);
+    put16(0, bytes / 2);
+    wal.begin();
+    wal.data(xlogScratch, 0, SIZE_OF_HEAP_VACUUM);
+    wal.registerBuffer(0, page, REGBUF_STANDARD);
+    wal.bufData(0, reaped, 0, bytes);
+    wal.insert(RM_HEAP2_ID, XLOG_HEAP2_VACUUM);
+    // An unknown outcome only means that the page is not marked all-visible this time.
+    const state = judgeTuples(this.#ctx, page, this.#options.oldestXmin, tup => heapTupleIsFrozen(mem, tup));
+    this.#afterVisit(blk, page, map, state);
+    return i;
+  }
+}
+
+const reaped = new Uint8Array(2 * 2048);
+
+/** What the line pointers of a page came to. */
+interface PageState {
+  live: number;
+  recentlyDead: number;
+  /** Dead line pointers. */
+  dead: number;
+  /** Line pointers that keep the page from being cut off. */
+  used: number;
+  allVisible: boolean;
+  allFrozen: boolean;
+  /** Newest xmin: snapshots older than it do not see the page as all-visible (hot standbys). */
+  cutoff: TransactionId;
+}
+
+function judgeTuples(ctx: HeapContext, page: number, oldestXmin: TransactionId, freeze: (tup: number, offnum: number) => boolean): PageState {
+  const { mem } = ctx.pages;
+  const state: PageState = {
+    live: 0, recentlyDead: 0, dead: 0, used: 0, allVisible: true, allFrozen: true, cutoff: 0 as TransactionId,
+  };
+  for (let off = 1; off <= pageGetMaxOffsetNumber(mem, page); off++) {
+    const id = pageGetItemId(mem, page, off);
+    if (!itemIdIsUsed(id)) continue;
+    if (itemIdIsDead(id)) {
+      state.dead++;
+      state.allVisible = false;
+      continue;
+    }
+    state.used++;
+    if (!itemIdIsNormal(id)) continue;
+    const tup = pageGetItem(mem, page, off);
+    countTuple(state, heapTupleSatisfiesVacuum(ctx.xact, oldestXmin, mem, tup), mem, tup, oldestXmin);
+    if (!freeze(tup, off)) state.allFrozen = false;
+  }
+  if (!state.allVisible) state.allFrozen = false;
+  return state;
+}
+
+function countTuple(state: PageState, verdict: number, mem: TupleMemory, tup: number, oldestXmin: TransactionId): void {
+  switch (verdict) {
+    case HEAPTUPLE_LIVE: {
+      state.live++;
+      const xmin = getXmin(mem, tup);
+      if ((getInfomask(mem, tup) & HEAP_XMIN_COMMITTED) === 0 || !transactionIdPrecedes(xmin, oldestXmin)) state.allVisible = false;
+      else if (xmin >= FIRST_NORMAL_TRANSACTION_ID && (state.cutoff === 0 || transactionIdPrecedes(state.cutoff, xmin))) state.cutoff = xmin;
+      return;
+    }
+    case HEAPTUPLE_RECENTLY_DEAD:
+      state.recentlyDead++;
+      break;
+    case HEAPTUPLE_DELETE_IN_PROGRESS:
+      state.live++;
+      break;
+    case HEAPTUPLE_DEAD:
+    case HEAPTUPLE_INSERT_IN_PROGRESS:
+    case MISS:
+      break;
+  }
+  state.allVisible = false;
+}
+
+// ---- visibility map ------------------------------------------------------------------------------------
+
+/** The map page for the block, held exclusively; the map is extended when it ends before. MISS. */
+function mapPageToSet(ctx: HeapContext, rel: HeapRelation, blk: number): number {
+  const { pages } = ctx;
+  for (;;) {
+    const map = vmPage(pages, rel.smgr, blk, true);
+    if (map !== NO_MAP_PAGE) return map;
+    const fresh = pages.newBlock(rel.smgr, VISIBILITYMAP_FORKNUM);
+    if (fresh === MISS) return MISS;
+    // A page of zeros is a valid map page without bits; it is initialised by the first that sets one.
+    pages.useNewBlock(rel.smgr, VISIBILITYMAP_FORKNUM, fresh as BlockNumber);
+    if (fresh >= vmBlock(blk)) return pages.exclusive(rel.smgr, VISIBILITYMAP_FORKNUM, fresh as BlockNumber);
+  }
+}
+
+function setAllVisible(ctx: HeapContext, blk: number, page: number, map: number, frozen: boolean, cutoff: TransactionId): void {
+  const { mem } = ctx.pages;
+  const flags = VISIBILITYMAP_ALL_VISIBLE | (frozen ? VISIBILITYMAP_ALL_FROZEN : 0);
+  if (pageIsNew(mem, map)) pageInit(mem, map, 0);
+  if (pageIsAllVisible(mem, page) && (vmGetBits(mem, map, blk) & flags) === flags) return;
+  pageSetAllVisible(mem, page);
+  vmSetBits(mem, map, blk, flags);
+  const { wal } = ctx;
+  put32(0, cutoff);
+  xlogScratch[4] = flags;
+  wal.begin();
+  wal.data(xlogScratch, 0, SIZE_OF_HEAP_VISIBLE);
+  wal.registerBuffer(0, map, 0);
+  wal.registerBuffer(1, page, REGBUF_STANDARD);
+  wal.insert(RM_HEAP2_ID, XLOG_HEAP2_VISIBLE);
+}
