@@ -35,6 +35,7 @@ const LAYOUTS: Readonly<Record<string, readonly [tag: string, fields: string]>> 
   ScalarArrayOpExpr: ['SCALARARRAYOPEXPR', 'opno:o opfuncid:o hashfuncid:o negfuncid:o useOr:b inputcollid:o args:l location:p'],
   BoolExpr: ['BOOLEXPR', 'boolop:x args:l location:p'],
   SubLink: ['SUBLINK', 'subLinkType:e subLinkId:i testexpr:n operName:S subselect:n location:p'],
+  SubPlan: ['SUBPLAN', 'subLinkType:e testexpr:n paramIds:I plan_id:i plan_name:s firstColType:o firstColTypmod:i firstColCollation:o useHashTable:b unknownEqFalse:b setParam:I parParam:I args:l'],
   FieldSelect: ['FIELDSELECT', 'arg:n fieldnum:i resulttype:o resulttypmod:i resultcollid:o'],
   FieldStore: ['FIELDSTORE', 'arg:n newvals:l fieldnums:I resulttype:o'],
   RelabelType: ['RELABELTYPE', 'arg:n resulttype:o resulttypmod:i resultcollid:o relabelformat:e location:p'],

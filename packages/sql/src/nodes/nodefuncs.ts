@@ -56,6 +56,9 @@ export function exprType(expr: Expr | null): number {
       if (expr.subLinkType === MULTIEXPR_SUBLINK) return RECORDOID;
       return BOOLOID;
     }
+    case 'SubPlan':
+      if (expr.subLinkType === EXPR_SUBLINK || expr.subLinkType === ARRAY_SUBLINK) return expr.firstColType;
+      return expr.subLinkType === MULTIEXPR_SUBLINK ? RECORDOID : BOOLOID;
     case 'FieldSelect':
     case 'FieldStore':
     case 'RelabelType':
@@ -117,6 +120,8 @@ export function exprTypmod(expr: Expr | null): number {
         return exprTypmod(firstColumn(expr).expr);
       }
       return -1;
+    case 'SubPlan':
+      return expr.firstColTypmod;
     case 'FieldSelect':
     case 'RelabelType':
     case 'ArrayCoerceExpr':
@@ -196,6 +201,8 @@ export function exprCollation(expr: Expr | null): number {
         return exprCollation(firstColumn(expr).expr);
       }
       return 0;
+    case 'SubPlan':
+      return expr.firstColCollation;
     case 'FieldSelect':
     case 'RelabelType':
     case 'CoerceViaIO':

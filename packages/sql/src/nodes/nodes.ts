@@ -186,3 +186,8 @@ export const ACL_SELECT_FOR_UPDATE = ACL_UPDATE;
 
 /** selectedCols and its like hold attnum + 7, so that system columns and the whole row (0) fit. */
 export const FIRST_LOW_INVALID_HEAP_ATTRIBUTE_NUMBER = -7;
+
+/** Strategy numbers of btree operators. */
+export const BTREE_STRATEGY_LESS = 1;
+export const BTREE_STRATEGY_EQUAL = 3;
+export const BTREE_STRATEGY_GREATER = 5;

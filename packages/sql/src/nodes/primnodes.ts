@@ -72,6 +72,17 @@ export interface Const {
   constisnull: boolean;
   location: number;
   constvalue: Datum;
+  /**
+   * While analyzing: this is a literal of the statement that may become a parameter (statement.ts). Not
+   * part of the text form; absent in finished trees unless the literal has to stay what it is.
+   */
+  literal?: LiteralRef;
+}
+
+/** Which literal of a statement, and whether the grammar folded a minus sign into it. */
+export interface LiteralRef {
+  readonly index: number;
+  readonly negated: boolean;
 }
 
 /** A value supplied from outside the expression. */
@@ -242,6 +253,29 @@ export interface SubLink {
   /** For ARRAY_SUBLINK its type; not part of the text form, filled by whoever makes or reads the node. */
   arraytype: number;
   location: number;
+}
+
+/** A planned subselect: made by the planner from SubLink, never in stored trees. */
+export interface SubPlan {
+  readonly type: 'SubPlan';
+  subLinkType: SubLinkType;
+  testexpr: Expr | null;
+  /** PARAM_EXEC ids that testexpr reads the subplan's columns from. */
+  paramIds: readonly number[];
+  plan_id: number;
+  plan_name: string;
+  firstColType: number;
+  firstColTypmod: number;
+  firstColCollation: number;
+  useHashTable: boolean;
+  unknownEqFalse: boolean;
+  /** PARAM_EXEC ids an initplan sets. */
+  setParam: readonly number[];
+  /** PARAM_EXEC ids handed to the subplan, and the expressions they come from. */
+  parParam: readonly number[];
+  args: readonly Expr[];
+  startup_cost: number;
+  per_call_cost: number;
 }
 
 /** One field of a composite value. */
@@ -555,6 +589,7 @@ export type Expr =
   | ScalarArrayOpExpr
   | BoolExpr
   | SubLink
+  | SubPlan
   | FieldSelect
   | FieldStore
   | RelabelType
