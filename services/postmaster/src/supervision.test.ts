@@ -43,6 +43,9 @@ class Stage {
           break;
         case 'finished':
           this.finished = effect.code;
+          break;
+        case 'log':
+          break;
       }
     }
     return effects;

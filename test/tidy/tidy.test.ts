@@ -1,0 +1,162 @@
+/**
+ * Style as a test. Rules that a reader should be able to rely on everywhere; where the tree does not
+ * keep one yet, ratchet.json names the file and how far it is off, and that number may only fall.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** Each may import only from those before it. */
+const LAYERS = ['common', 'actor', 'rpc', 'libpq', 'storage', 'transam', 'access', 'catalog', 'redo', 'sql', 'tools', 'testkit'];
+const MAX_LINES = 500;
+/** Data, a line a fact: no length to speak of. */
+const DATA_FILES = ['packages/common/src/guc_tables.ts', 'packages/common/src/errcodes.ts'];
+
+/** Where the world comes in (design: `Env`). Everything else is handed it. */
+const WORLD = [
+  'packages/actor/src/node/',
+  'packages/actor/src/nats/',
+  'packages/actor/src/broker/',
+  'packages/rpc/src/grpc/',
+  'packages/rpc/src/role/',
+  'packages/tools/src/cli/',
+  'packages/testkit/src/',
+  'services/postmaster/src/',
+];
+
+interface Ban {
+  readonly pattern: RegExp;
+  readonly instead: string;
+  readonly except?: readonly string[];
+}
+const BANNED: readonly Ban[] = [
+  { pattern: /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(/, instead: 'env.clock' },
+  { pattern: /\b(?:setTimeout|setInterval|setImmediate)\(/, instead: 'env.timers' },
+  { pattern: /\bMath\.random\(|\brandomBytes\(|\brandomUUID\(/, instead: 'env.random' },
+  { pattern: /\bprocess\.exit\(/, instead: 'env.exit' },
+  { pattern: /\bconsole\.\w+\(/, instead: 'env.log' },
+  { pattern: /from 'node:(?:fs|net|http|child_process|dgram|tls|os|worker_threads)/, instead: 'Env' },
+  { pattern: /from '@grpc\/|from '@nats-io\//, instead: 'env.rpc and env.bus' },
+];
+/** main.ts may do what only a process can do to itself. */
+const isMain = (file: string): boolean => /^services\/[\w-]+\/src\/main\.ts$/.test(file);
+
+function* sourcesBelow(folder: string): Generator<string> {
+  for (const entry of readdirSync(join(ROOT, folder), { withFileTypes: true })) {
+    if (['dist', 'node_modules', 'generated'].includes(entry.name)) continue;
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) yield* sourcesBelow(path);
+    else if (path.endsWith('.ts') && !path.endsWith('.d.ts')) yield path;
+  }
+}
+
+const all = ['packages', 'services'].flatMap(folder => [...sourcesBelow(folder)]).sort();
+const code = all.filter(file => !file.endsWith('.test.ts') && file.includes('/src/'));
+const text = new Map(all.map(file => [file, readFileSync(join(ROOT, file), 'utf8')]));
+const withoutComments = (source: string): string =>
+  source.replace(/\/\*[\s\S]*?\*\//g, comment => comment.replace(/[^\n]/g, ' ')).replace(/(^|[^:'"`])\/\/.*$/gm, '$1');
+
+interface Ratchet {
+  readonly lines: Readonly<Record<string, number>>;
+  readonly banned: Readonly<Record<string, number>>;
+}
+const ratchet = JSON.parse(readFileSync(join(ROOT, 'test/tidy/ratchet.json'), 'utf8')) as Ratchet;
+
+function imports(file: string): string[] {
+  return [...text.get(file)!.matchAll(/^\s*(?:import|export)\b[^;]*?from '([^']+)'/gm)].map(match => match[1]!);
+}
+
+describe('tidy', () => {
+  it('packages import only from layers below, services only packages', () => {
+    const wrong: string[] = [];
+    for (const file of all) {
+      const [kind, name] = file.split('/') as [string, string];
+      const isTest = file.endsWith('.test.ts');
+      for (const source of imports(file)) {
+        const target = /^@pgtroupe\/([\w-]+)\//.exec(source)?.[1];
+        if (target === undefined || target === name) continue;
+        const rank = LAYERS.indexOf(target);
+        if (kind === 'services') {
+          if (rank < 0) wrong.push(`${file}: service ${target}`);
+          else if (target === 'testkit' && !isTest) wrong.push(`${file}: testkit`);
+        } else if (rank < 0) {
+          if (name !== 'testkit') wrong.push(`${file}: service ${target}`);
+        } else if (rank >= LAYERS.indexOf(name) && !(isTest && target === 'testkit')) {
+          wrong.push(`${file}: ${target} is above ${name}`);
+        }
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('every package is a layer', () => {
+    expect(readdirSync(join(ROOT, 'packages')).filter(p => existsSync(join(ROOT, 'packages', p, 'package.json'))).sort()).toEqual([...LAYERS].sort());
+  });
+
+  it('relative imports end in .ts, stay inside their package and exist', () => {
+    const wrong: string[] = [];
+    for (const file of all) {
+      const home = file.split('/').slice(0, 2).join('/');
+      for (const source of imports(file)) {
+        if (!source.startsWith('.')) continue;
+        const target = relative(ROOT, join(ROOT, dirname(file), source));
+        if (!source.endsWith('.ts')) wrong.push(`${file}: ${source} has no .ts`);
+        else if (!target.startsWith(`${home}/`)) wrong.push(`${file}: ${source} leaves ${home}`);
+        else if (!target.includes('/generated/') && !existsSync(join(ROOT, target))) wrong.push(`${file}: ${source} is missing`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('the world comes in through Env only', () => {
+    const wrong: string[] = [];
+    for (const file of code) {
+      if (WORLD.some(prefix => file.startsWith(prefix)) || isMain(file)) continue;
+      const source = withoutComments(text.get(file)!);
+      const hits = BANNED.flatMap(({ pattern, instead }) => {
+        const found = source.match(new RegExp(pattern, 'g')) ?? [];
+        return found.map(what => `${what} (use ${instead})`);
+      });
+      if (hits.length > (ratchet.banned[file] ?? 0)) wrong.push(`${file}: ${hits.join(', ')}`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('every file opens with a comment that says what it is', () => {
+    expect(code.filter(file => !/^(?:#!.*\n)?\/(?:\*\*|\/ )/.test(text.get(file)!))).toEqual([]);
+  });
+
+  it(`files stay below ${MAX_LINES} lines; those that do not only shrink`, () => {
+    const wrong: string[] = [];
+    for (const file of code) {
+      if (DATA_FILES.includes(file)) continue;
+      const lines = text.get(file)!.split('\n').length - 1;
+      const allowed = ratchet.lines[file] ?? MAX_LINES;
+      if (lines > allowed) wrong.push(`${file}: ${lines} lines, ${allowed} allowed`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('the ratchet names only what is still needed', () => {
+    const stale = [...Object.keys(ratchet.lines), ...Object.keys(ratchet.banned)].filter(file => !text.has(file));
+    expect(stale).toEqual([]);
+  });
+
+  it('no enum, namespace, default export, or commented-out import', () => {
+    const wrong: string[] = [];
+    for (const file of code) {
+      const source = text.get(file)!;
+      if (/^\s*(?:export )?(?:const )?enum /m.test(source)) wrong.push(`${file}: enum`);
+      if (/^\s*export default /m.test(source)) wrong.push(`${file}: default export`);
+      if (/^\s*\/\/\s*(?:import|const|let|return|if) .*[;{]$/m.test(source)) wrong.push(`${file}: commented-out code`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('no test is left focused or skipped without a reason', () => {
+    const wrong = all.filter(file => file.endsWith('.test.ts') && /\b(?:it|describe|test)\.(?:only|skip|todo)\(/.test(text.get(file)!));
+    expect(wrong).toEqual([]);
+  });
+});
