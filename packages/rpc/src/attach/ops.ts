@@ -112,6 +112,10 @@ export const UP = {
   // ---- relation map --------------------------------------------------------------------------------
   /** Asks for a database's pg_filenode.map (0: the shared one): where mapped catalogs are stored. */
   relmap: { reqId: 'u32', db: 'u32' },
+
+  // ---- checkpoints ---------------------------------------------------------------------------------
+  /** CHECKPOINT and what else needs one now. Answered by `reply` when it is complete. */
+  checkpoint: { reqId: 'u32' },
 } as const satisfies OpTable;
 
 /** Buffer-manager to instance. */

@@ -1,0 +1,303 @@
+/**
+ * The Attach conversation: lets instances in, takes their operations in order, fences the dead.
+ *
+ * An instance is dead when its stream ends, when it breaks the protocol, or when nothing was heard
+ * for FENCE_MS. Fencing is one synchronous step: after it nothing the instance ever sent or sends has
+ * an effect (invariant 19), what it committed stands, the rest is undone.
+ */
+import type { Env } from '@pgtroupe/actor/env';
+import { assert } from '@pgtroupe/common/assert';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ATTACH_PROTOCOL } from '@pgtroupe/rpc/attach/attachment';
+import { FrameError, type OpReader, upReader } from '@pgtroupe/rpc/attach/codec';
+import { TOKEN_EXCLUSIVE, type UpOp } from '@pgtroupe/rpc/attach/ops';
+import { WalFormatError } from '@pgtroupe/transam/xlogrecord';
+import { checkDeadlock } from './deadlock.ts';
+import { type AttachStream, Instance } from './instance.ts';
+import type { LockTag, Waiter } from './lock-table.ts';
+import type { SharedMemory } from './shared-memory.ts';
+import { ProtocolViolation } from './wal-insert.ts';
+
+const CHECK_MS = 500;
+export const FENCE_MS = 3000;
+const PID_RANGE = 1024;
+/** Ranges of earlier lives are not reused for long: their sessions may still be there. */
+const PIDS_PER_LIFE = 64 * PID_RANGE;
+const PID_LIVES = 8192;
+
+export class AttachServer {
+  readonly #env: Env;
+  readonly #shared: SharedMemory;
+  readonly #epoch: number;
+  readonly #reader: OpReader<UpOp> = upReader();
+  readonly #deadlockTimeoutMs: () => number;
+  #lastId = 0;
+  #nextPid: number;
+  #lastCheckMs: number;
+  #closed = false;
+  /** Batches that wait for WAL room, in order of arrival. */
+  readonly #held: { readonly instance: Instance; readonly batch: Uint8Array }[] = [];
+
+  constructor(env: Env, shared: SharedMemory, options: { readonly epoch: number; readonly deadlockTimeoutMs: () => number }) {
+    this.#env = env;
+    this.#shared = shared;
+    this.#epoch = options.epoch;
+    this.#deadlockTimeoutMs = options.deadlockTimeoutMs;
+    this.#nextPid = 1 + (options.epoch % PID_LIVES) * PIDS_PER_LIFE;
+    this.#lastCheckMs = env.clock.nowMs();
+    shared.wal.onRoom = () => this.#resume();
+    this.#watch();
+  }
+
+  accept(stream: AttachStream): void {
+    let instance: Instance | undefined;
+    stream.onMessage = batch => {
+      try {
+        if (instance !== undefined) this.#take(instance, batch);
+        else {
+          this.#reader.read(batch, op => {
+            if (instance !== undefined) this.#operation(instance, op);
+            else if (op.op === 'hello') instance = this.#hello(stream, op);
+            else throw new ProtocolViolation(`${op.op} before hello`);
+          });
+          this.#shared.endOfTurn();
+        }
+      } catch (error) {
+        this.#broken(stream, instance, error);
+      }
+    };
+    stream.onEnd = () => {
+      if (instance !== undefined) this.fence(instance, 'its stream ended');
+    };
+  }
+
+  /** Refuses and ends everybody: shutdown. */
+  close(): void {
+    this.#closed = true;
+    for (const instance of [...this.#shared.instances]) {
+      this.fence(instance, 'shutdown');
+      instance.stream.end();
+    }
+  }
+
+  #hello(stream: AttachStream, op: Extract<UpOp, { op: 'hello' }>): Instance {
+    const shared = this.#shared;
+    if (this.#closed) throw new ProtocolViolation('the buffer-manager is shutting down');
+    if (op.protocol !== ATTACH_PROTOCOL) throw new ProtocolViolation(`protocol ${op.protocol}, need ${ATTACH_PROTOCOL}`);
+    // Its predecessor of the same name must be dead before it counts (a stream that is slow to break).
+    for (const other of [...shared.instances]) if (other.name === op.name) this.#expel(other, `replaced by a new ${op.name}`);
+    const procs = shared.transactions.procs;
+    const instance = new Instance(++this.#lastId, op.name, stream, procs.pin(), this.#env.clock.nowMs(), procs.csn);
+    shared.instances.add(instance);
+    instance.put({
+      op: 'welcome',
+      clusterEpoch: this.#epoch,
+      instanceEpoch: instance.id,
+      systemIdentifier: String(shared.systemIdentifier),
+      ...this.#leasePids(),
+      fpiN: shared.fpi.open ? shared.fpi.number - 1 : shared.fpi.number,
+      fpiOpen: shared.fpi.open,
+      redo: shared.redo,
+      nextXid: procs.nextXid,
+    });
+    this.#env.log.write('DEBUG', `${op.name} attached as instance ${instance.id}`);
+    return instance;
+  }
+
+  #leasePids(): { readonly pidFirst: number; readonly pidCount: number } {
+    const pidFirst = this.#nextPid;
+    this.#nextPid += PID_RANGE;
+    return { pidFirst, pidCount: PID_RANGE };
+  }
+
+  // ---- death -------------------------------------------------------------------------------------
+
+  #broken(stream: AttachStream, instance: Instance | undefined, error: unknown): void {
+    const known = error instanceof FrameError || error instanceof ProtocolViolation || error instanceof WalFormatError;
+    if (!known) throw error;
+    this.#env.log.write('WARNING', `${instance?.name ?? 'a stranger'} broke the attach protocol: ${error.message}`);
+    if (instance !== undefined) this.#expel(instance, error.message);
+    else stream.abort(error.message);
+  }
+
+  #expel(instance: Instance, why: string): void {
+    this.fence(instance, why);
+    instance.stream.abort(why);
+  }
+
+  fence(instance: Instance, why: string): void {
+    if (instance.dead) return;
+    instance.dead = true;
+    this.#shared.instances.delete(instance);
+    this.#env.log.write('DEBUG', `${instance.name} is fenced: ${why}`);
+    for (let n = this.#held.length - 1; n >= 0; n--) if (this.#held[n]!.instance === instance) this.#held.splice(n, 1);
+    this.#shared.instanceDied(instance);
+    this.#shared.endOfTurn();
+  }
+
+  /** A check that came late says that we were asleep, not that they are dead. */
+  #watch(): void {
+    const now = this.#env.clock.nowMs();
+    const late = now - this.#lastCheckMs - CHECK_MS;
+    this.#lastCheckMs = now;
+    for (const instance of [...this.#shared.instances]) {
+      if (late > CHECK_MS) instance.heardMs += late;
+      if (now - instance.heardMs > FENCE_MS) this.#expel(instance, `nothing heard for ${FENCE_MS} ms`);
+    }
+    this.#shared.transactions.forgetInvalidations();
+    if (!this.#closed) this.#env.timers.after(CHECK_MS, () => this.#watch(), { background: true });
+  }
+
+  // ---- operations --------------------------------------------------------------------------------
+
+  #take(instance: Instance, batch: Uint8Array): void {
+    if (instance.dead) return;
+    instance.heardMs = this.#env.clock.nowMs();
+    if (this.#held.length > 0 || !this.#shared.hasRoomFor(batch.length)) {
+      this.#held.push({ instance, batch });
+      return;
+    }
+    this.#process(instance, batch);
+  }
+
+  #process(instance: Instance, batch: Uint8Array): void {
+    this.#reader.read(batch, op => {
+      if (!instance.dead) this.#operation(instance, op);
+    });
+    this.#shared.endOfTurn();
+  }
+
+  #resume(): void {
+    while (this.#held.length > 0 && this.#shared.hasRoomFor(this.#held[0]!.batch.length)) {
+      const { instance, batch } = this.#held.shift()!;
+      try {
+        this.#process(instance, batch);
+      } catch (error) {
+        this.#broken(instance.stream, instance, error);
+      }
+    }
+  }
+
+  #operation(instance: Instance, op: UpOp): void {
+    const shared = this.#shared;
+    switch (op.op) {
+      case 'xlogInsert':
+        shared.insert.fromInstance(instance, op.seq, op.record);
+        return;
+      case 'commit':
+        return shared.transactions.commit(instance, op);
+      case 'readBuffer': {
+        const fork = shared.relations.forkOf(op.rel, op.fork);
+        if (op.mode !== 1 && op.mode !== TOKEN_EXCLUSIVE) throw new ProtocolViolation(`mode ${op.mode}`);
+        return shared.directory.request(instance, shared.relations.page(fork, op.blk), op.mode);
+      }
+      case 'releaseBuffer':
+        return shared.releaseBuffer(instance, op);
+      case 'bufferImage':
+        return shared.bufferImage(instance, op);
+      case 'horizon':
+        return instance.pin.reported(op.csn, op.xmin);
+      case 'xidAssigned':
+        return shared.transactions.assigned(instance, op);
+      case 'reserveXids':
+        return shared.transactions.reserve(instance, op.count);
+      case 'returnXids':
+        return shared.transactions.returned(instance, op.first, op.count);
+      case 'getSnapshot':
+        return shared.transactions.sendSnapshot(instance);
+      case 'snapshotAck':
+        return shared.transactions.snapshotAcked(instance);
+      case 'abort':
+        return shared.transactions.abort(instance, op);
+      case 'heartbeat':
+        return instance.put({ op: 'heartbeatAck', counter: op.counter });
+      case 'nblocks':
+        return shared.files.nblocks(instance, op);
+      case 'nblocksAck':
+        return shared.files.lengthForgotten(instance, shared.relations.forkOf(op.rel, op.fork));
+      case 'extend':
+        if (shared.wal.diskFull) return instance.reply(op.reqId, ERRCODE.DISK_FULL, 'could not extend file: no room for WAL');
+        return shared.files.extend(instance, op);
+      case 'smgrCreate':
+        return shared.files.create(instance, op);
+      case 'smgrTruncate':
+        return shared.files.truncate(instance, op);
+      case 'getFreePage':
+        return shared.getFreePage(instance, op);
+      case 'recordFreeSpace':
+        return shared.fsm.record(op.rel, op.blk, op.avail);
+      case 'forceFpiAck':
+        return shared.fpi.acked(instance, op.n);
+      case 'xlogFlush':
+        return shared.flushFor(instance, op.reqId);
+      case 'clogPage':
+        instance.put({ op: 'clogPage', reqId: op.reqId, page: op.page, image: shared.clog.image(op.page) });
+        return;
+      case 'allocOids':
+        return shared.allocOids(instance, op);
+      case 'lockAcquire':
+        return this.#lock(instance, op);
+      case 'lockCancel':
+        return shared.locks.cancel(shared.locks.owner(op.owner, instance), op.reqId);
+      case 'lockRelease':
+        return shared.locks.release(shared.locks.owner(op.owner, instance), op, op.mode, op.session);
+      case 'lockReleaseAll':
+        return shared.locks.releaseAll(shared.locks.owner(op.owner, instance), op.session);
+      case 'relLockToken':
+        return shared.locks.tokenRequested(instance, relationTag(op));
+      case 'localHolders':
+        return shared.locks.holdersTransferred(instance, relationTag(op), op.holders);
+      case 'leasePids': {
+        const { pidFirst, pidCount } = this.#leasePids();
+        return instance.put({ op: 'pidsLeased', reqId: op.reqId, first: pidFirst, count: pidCount });
+      }
+      case 'relmap':
+        return shared.relmap(instance, op);
+      case 'checkpoint':
+        return shared.requestCheckpoint(instance, op);
+      case 'hello':
+        throw new ProtocolViolation('a second hello');
+    }
+  }
+
+  // ---- locks -------------------------------------------------------------------------------------
+
+  #lock(instance: Instance, op: Extract<UpOp, { op: 'lockAcquire' }>): void {
+    const { locks } = this.#shared;
+    const owner = locks.owner(op.owner, instance);
+    if (op.mode < 1 || op.mode > 8 || owner.waiting !== undefined) throw new ProtocolViolation('bad lock request');
+    const tag: LockTag = { locktype: op.locktype, f1: op.f1, f2: op.f2, f3: op.f3, f4: op.f4 };
+    const result = locks.acquire(owner, tag, op.mode, op);
+    if (result === 'granted') instance.put({ op: 'lockGranted', reqId: op.reqId });
+    else if (result === 'waiting') this.#watchWait(owner.waiting!);
+    else {
+      instance.put({
+        op: 'lockFailed', reqId: op.reqId, sqlstate: ERRCODE.LOCK_NOT_AVAILABLE, message: 'could not obtain lock',
+        detail: '', hint: '',
+      });
+    }
+  }
+
+  /** deadlock_timeout after a wait began somebody looks whether it can end. */
+  #watchWait(waiter: Waiter<Instance>): void {
+    this.#env.timers.after(
+      this.#deadlockTimeoutMs(),
+      () => {
+        if (waiter.owner.waiting !== waiter) return;
+        const { locks } = this.#shared;
+        const deadlock = checkDeadlock(waiter, lock => locks.wake(lock));
+        if (deadlock !== undefined) {
+          assert(!waiter.owner.instance.dead, 'dead instances do not wait');
+          waiter.owner.instance.put({ op: 'lockFailed', reqId: waiter.reqId, sqlstate: ERRCODE.T_R_DEADLOCK_DETECTED, ...deadlock });
+          locks.removeWaiter(waiter);
+        }
+        this.#shared.endOfTurn();
+      },
+      { background: true },
+    );
+  }
+}
+
+function relationTag(op: { readonly db: number; readonly rel: number }): LockTag {
+  return { locktype: 0, f1: op.db, f2: op.rel, f3: 0, f4: 0 };
+}

@@ -1,0 +1,64 @@
+/** The bgwriter's stream: writes dirty pages that the clock sweep will come to soon (BgBufferSync). */
+import type { Log } from '@pgtroupe/actor/env';
+import type { RpcStream } from '@pgtroupe/actor/rpc';
+import { BufferManagerDefinition, type BgWriteOrder, type BgWriteReport } from '@pgtroupe/rpc/generated/buffer-manager';
+import { streamMethod } from '@pgtroupe/rpc/method';
+import type { SharedMemory } from './shared-memory.ts';
+
+export const BACKGROUND_WRITE = streamMethod(BufferManagerDefinition, 'backgroundWrite');
+
+type Stream = RpcStream<BgWriteReport, BgWriteOrder>;
+
+/** Moving average over this many orders, as in PostgreSQL. */
+const SMOOTHING = 16;
+
+export class BackgroundWriteServer {
+  readonly #shared: SharedMemory;
+  readonly #log: Log;
+  #stream: Stream | undefined;
+  #smoothedAlloc = 0;
+
+  constructor(shared: SharedMemory, log: Log) {
+    this.#shared = shared;
+    this.#log = log;
+  }
+
+  accept(stream: Stream): void {
+    this.#stream?.abort('another bgwriter came');
+    this.#stream = stream;
+    stream.onMessage = order => {
+      void this.#sync(order).then(report => stream.send(report));
+    };
+    stream.onEnd = () => {
+      if (this.#stream === stream) this.#stream = undefined;
+    };
+  }
+
+  close(): void {
+    this.#stream?.end();
+    this.#stream = undefined;
+  }
+
+  async #sync(order: BgWriteOrder): Promise<BgWriteReport> {
+    const { io, pool } = this.#shared;
+    const allocated = pool.allocations;
+    pool.allocations = 0;
+    // Follow a rise at once, a fall slowly.
+    if (this.#smoothedAlloc <= allocated) this.#smoothedAlloc = allocated;
+    else this.#smoothedAlloc += (allocated - this.#smoothedAlloc) / SMOOTHING;
+    // While the pool has room nothing is evicted, so nothing needs to be clean.
+    const upcoming = pool.used < pool.limit ? 0 : Math.ceil(this.#smoothedAlloc * order.lruMultiplier);
+    const pages = pool.dirtyAhead(Math.min(order.maxPages, upcoming), upcoming * 2);
+    let written = 0;
+    for (const page of pages) {
+      try {
+        await io.write(page);
+        written++;
+      } catch (error) {
+        this.#log.write('WARNING', `could not write block ${page.blk}: ${(error as Error).message}`);
+        break;
+      }
+    }
+    return { written, allocated, hibernate: written === 0 && allocated === 0 };
+  }
+}

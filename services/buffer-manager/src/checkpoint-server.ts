@@ -1,0 +1,88 @@
+/** The checkpointer's stream: its orders are carried out one after the other (checkpoint.ts). */
+import type { Log } from '@pgtroupe/actor/env';
+import type { RpcStream } from '@pgtroupe/actor/rpc';
+import { BufferManagerDefinition, type CheckpointOrder, type CheckpointReport } from '@pgtroupe/rpc/generated/buffer-manager';
+import { streamMethod } from '@pgtroupe/rpc/method';
+import { segmentNumber } from '@pgtroupe/transam/xlogpage';
+import { CheckpointFailure } from './checkpoint.ts';
+import type { SharedMemory } from './shared-memory.ts';
+
+export const CHECKPOINT = streamMethod(BufferManagerDefinition, 'checkpoint');
+
+type Stream = RpcStream<CheckpointReport, CheckpointOrder>;
+
+export class CheckpointServer {
+  readonly #shared: SharedMemory;
+  readonly #log: Log;
+  #stream: Stream | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #toldSegment = -1;
+
+  constructor(shared: SharedMemory, log: Log) {
+    this.#shared = shared;
+    this.#log = log;
+    shared.onCheckpointWanted = cause => this.#report({ $case: 'wanted', value: { immediate: true, cause } });
+    shared.onWalGrown = () => this.#progress();
+  }
+
+  accept(stream: Stream): void {
+    this.#stream?.abort('another checkpointer came');
+    this.#stream = stream;
+    stream.onMessage = ({ order }) => {
+      this.#work = this.#work.then(() => (this.#stream === stream ? this.#obey(order) : undefined));
+    };
+    stream.onEnd = () => {
+      if (this.#stream !== stream) return;
+      this.#stream = undefined;
+      this.#shared.checkpoints.abandon();
+    };
+    this.#toldSegment = -1;
+    this.#progress();
+    // Somebody may have asked while there was no checkpointer.
+    if (this.#shared.checkpoints.awaited) {
+      this.#report({ $case: 'wanted', value: { immediate: true, cause: 'immediate force wait' } });
+    }
+  }
+
+  close(): void {
+    this.#stream?.end();
+    this.#stream = undefined;
+  }
+
+  #report(report: NonNullable<CheckpointReport['report']>): void {
+    this.#stream?.send({ report });
+  }
+
+  #progress(): void {
+    const insert = this.#shared.insert.buffers.end;
+    if (segmentNumber(insert) === this.#toldSegment || this.#stream === undefined) return;
+    this.#toldSegment = segmentNumber(insert);
+    this.#report({ $case: 'progress', value: { insert, redo: this.#shared.redo } });
+  }
+
+  async #obey(order: CheckpointOrder['order']): Promise<void> {
+    const { checkpoints } = this.#shared;
+    try {
+      switch (order?.$case) {
+        case 'begin':
+          return this.#report({ $case: 'begun', value: await checkpoints.begin(order.value.shutdown) });
+        case 'write':
+          return this.#report({ $case: 'written', value: await checkpoints.write(order.value.pages) });
+        case 'finish': {
+          const { lsn, redo, filesSynced, syncMs, removed, recycled } = await checkpoints.finish(order.value.keepBytes);
+          return this.#report({
+            $case: 'done',
+            value: { lsn, redo, filesSynced, syncMs, segmentsRemoved: removed, segmentsRecycled: recycled },
+          });
+        }
+        case undefined:
+          return;
+      }
+    } catch (error) {
+      const message = (error as Error).message;
+      if (!(error instanceof CheckpointFailure)) this.#log.write('WARNING', `checkpoint failed: ${message}`);
+      checkpoints.abandon();
+      this.#report({ $case: 'failed', value: { message } });
+    }
+  }
+}

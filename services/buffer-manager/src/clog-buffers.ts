@@ -1,0 +1,108 @@
+/**
+ * pg_xact in memory (access/transam/clog.c): all pages from the oldest xid to the next one, so that
+ * setting and reading an outcome is synchronous. Pages are written at checkpoints, after the WAL of
+ * every commit on them is durable.
+ */
+import { type Disk, DiskError, type DiskFile } from '@pgtroupe/actor/env';
+import { assert } from '@pgtroupe/common/assert';
+import type { TransactionId } from '@pgtroupe/common/ids';
+import { getStatusBits, setStatusBits, slruFile, SLRU_PAGES_PER_SEGMENT, transactionIdToPage } from '@pgtroupe/transam/clog';
+
+const PAGE_BYTES = 8192;
+const FOLDER = 'pg_xact';
+const NO_PAGE = new Uint8Array(PAGE_BYTES);
+
+export class ClogBuffers {
+  readonly #pages = new Map<number, Uint8Array>();
+  readonly #dirty = new Set<number>();
+  /** WAL that must be durable before the dirty pages may be written. */
+  #flushBefore = 0;
+
+  /** Reads the pages [first, last] as far as there are any. */
+  async load(disk: Disk, first: number, last: number): Promise<void> {
+    for (let page = first; page <= last; page++) {
+      const { path, positionBytes } = slruFile(FOLDER, page);
+      const stat = await disk.stat(path);
+      if (stat === undefined || stat.sizeBytes < positionBytes + PAGE_BYTES) continue;
+      const file = await disk.open(path, 'read');
+      const bytes = new Uint8Array(PAGE_BYTES);
+      await file.read(bytes, positionBytes);
+      await file.close();
+      this.#pages.set(page, bytes);
+    }
+  }
+
+  has(page: number): boolean {
+    return this.#pages.has(page);
+  }
+
+  /** A page of zeros; replaces what was there (redo). */
+  zero(page: number): void {
+    this.#pages.set(page, new Uint8Array(PAGE_BYTES));
+    this.#dirty.add(page);
+  }
+
+  setStatus(xid: TransactionId, status: number, lsn: number): void {
+    const number = transactionIdToPage(xid);
+    const page = this.#pages.get(number);
+    assert(page !== undefined, `pg_xact has no page for transaction ${xid}`);
+    setStatusBits(page, xid, status);
+    this.#dirty.add(number);
+    if (lsn > this.#flushBefore) this.#flushBefore = lsn;
+  }
+
+  status(xid: TransactionId): number {
+    const page = this.#pages.get(transactionIdToPage(xid));
+    return page === undefined ? 0 : getStatusBits(page, xid);
+  }
+
+  /** All zeros for a page that is not there. */
+  image(page: number): Uint8Array {
+    return this.#pages.get(page) ?? NO_PAGE;
+  }
+
+  /** Writes and syncs the dirty pages. `flushed` makes the WAL before an LSN durable. */
+  async write(disk: Disk, flush: (lsn: number) => Promise<void>): Promise<void> {
+    if (this.#dirty.size === 0) return;
+    const pages = [...this.#dirty].sort((a, b) => a - b).map(number => ({ number, bytes: this.#pages.get(number)!.slice() }));
+    this.#dirty.clear();
+    await flush(this.#flushBefore);
+    const files = new Map<string, DiskFile>();
+    let created = false;
+    for (const { number, bytes } of pages) {
+      const { path, positionBytes } = slruFile(FOLDER, number);
+      let file = files.get(path);
+      if (file === undefined) {
+        const exists = (await disk.stat(path)) !== undefined;
+        created ||= !exists;
+        file = await disk.open(path, exists ? 'write' : 'create');
+        files.set(path, file);
+      }
+      await file.write(bytes, positionBytes);
+    }
+    for (const file of files.values()) {
+      await file.datasync();
+      await file.close();
+    }
+    if (created) await disk.syncDir(FOLDER);
+  }
+
+  /** Forgets and removes segments that lie wholly before `page`. */
+  async truncate(disk: Disk, page: number): Promise<void> {
+    const segment = Math.floor(page / SLRU_PAGES_PER_SEGMENT);
+    for (const number of [...this.#pages.keys()]) {
+      if (number < segment * SLRU_PAGES_PER_SEGMENT) {
+        this.#pages.delete(number);
+        this.#dirty.delete(number);
+      }
+    }
+    for (let n = segment - 1; n >= 0; n--) {
+      try {
+        await disk.unlink(slruFile(FOLDER, n * SLRU_PAGES_PER_SEGMENT).path);
+      } catch (error) {
+        if (error instanceof DiskError && error.code === 'ENOENT') return;
+        throw error;
+      }
+    }
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * One attached instance (a backend process) as the buffer-manager knows it. It lives from `hello` to
+ * the end of its stream, and is never revived: a process that comes back is a new Instance.
+ */
+import type { RpcStream } from '@pgtroupe/actor/rpc';
+import { downWriter, type OpWriter } from '@pgtroupe/rpc/attach/codec';
+import type { DownOp } from '@pgtroupe/rpc/attach/ops';
+import type { SnapshotHolder } from './commit-queue.ts';
+import type { PageEntry, TokenHolder } from './page-directory.ts';
+import type { HorizonPin } from './proc-array.ts';
+
+export type AttachStream = RpcStream<Uint8Array, Uint8Array>;
+
+export class Instance implements TokenHolder, SnapshotHolder {
+  readonly id: number;
+  readonly name: string;
+  readonly stream: AttachStream;
+  readonly pin: HorizonPin;
+  readonly pages = new Set<PageEntry>();
+  snapshotHeld = false;
+  snapshotRecalled = false;
+  /** Number of its last WAL record: a gap means that the stream is broken. */
+  lastSeq = 0;
+  /** Ids reserved to it or run by it that have not ended. */
+  readonly xids = new Set<number>();
+  /** Last sign of life, on our clock. */
+  heardMs: number;
+  /** csn up to which it was told about invalidations. */
+  invalidatedCsn: number;
+  /** A snapshot is due before the next answers (it holds one and its commits became visible). */
+  snapshotDue = false;
+  dead = false;
+  readonly #out: OpWriter<DownOp> = downWriter();
+
+  constructor(id: number, name: string, stream: AttachStream, pin: HorizonPin, heardMs: number, csn: number) {
+    this.id = id;
+    this.name = name;
+    this.stream = stream;
+    this.pin = pin;
+    this.heardMs = heardMs;
+    this.invalidatedCsn = csn;
+  }
+
+  put(op: DownOp): void {
+    if (!this.dead) this.#out.put(op);
+  }
+
+  /** Sends what was put since the last time, as one message. */
+  flush(): void {
+    if (this.#out.lengthBytes > 0 && !this.dead) this.stream.send(this.#out.take());
+  }
+
+  reply(reqId: number, sqlstate = '', message = ''): void {
+    this.put({ op: 'reply', reqId, sqlstate, message });
+  }
+}

@@ -1,0 +1,351 @@
+/**
+ * Creating, extending, truncating and dropping relation files, and how long they are. Work on one
+ * fork is done in order of arrival; on different forks it overlaps.
+ *
+ * - A fork's length may be remembered by instances; it is taken back from all others before the
+ *   fork grows or shrinks (research H22, invariant 17).
+ * - A file that a transaction creates goes away unless it commits; a file it drops goes away when its
+ *   commit is visible. A dropped file's name stays until the next checkpoint, empty, so that its
+ *   number cannot be given out while old WAL still speaks of it.
+ */
+import { DiskError } from '@pgtroupe/actor/env';
+import type { Log } from '@pgtroupe/actor/env';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import {
+  BLCKSZ, type ForkNumber, formatRelFileNode, FSM_FORKNUM, type FullTransactionId, type RelFileNode, type TransactionId,
+  VISIBILITYMAP_FORKNUM, xidFromFull,
+} from '@pgtroupe/common/ids';
+import type { UpOp } from '@pgtroupe/rpc/attach/ops';
+import { RM_SMGR_ID } from '@pgtroupe/transam/rmgr';
+import {
+  encodeSmgrCreate, encodeSmgrTruncate, SMGR_TRUNCATE_ALL, XLOG_SMGR_CREATE, XLOG_SMGR_TRUNCATE,
+} from '@pgtroupe/transam/xlogrmgr';
+import { XLR_SPECIAL_REL_UPDATE } from '@pgtroupe/transam/xlogrecord';
+import type { BufferPool } from './buffer-pool.ts';
+import type { FreeSpaceMap } from './free-space-map.ts';
+import type { Instance } from './instance.ts';
+import type { ForkEntry, PageDirectory, PageEntry, TokenHolder } from './page-directory.ts';
+import type { PageIO } from './page-io.ts';
+import type { RelationDirectory } from './relation-directory.ts';
+import { relationPath, type StorageManager } from './smgr.ts';
+import type { FileFate } from './transactions.ts';
+import type { WalClient } from './wal-client.ts';
+import type { WalInsert } from './wal-insert.ts';
+
+type Up<K extends UpOp['op']> = Extract<UpOp, { op: K }>;
+
+const FORKS = 4;
+const ALL_FORKS = 255;
+const MAX_EXTEND = 512;
+const MAX_BLOCKS = 0xfffffffe;
+
+export class RelationFileService implements FileFate {
+  readonly #smgr: StorageManager;
+  readonly #relations: RelationDirectory;
+  readonly #directory: PageDirectory;
+  readonly #pool: BufferPool;
+  readonly #io: PageIO;
+  readonly #insert: WalInsert;
+  readonly #wal: WalClient;
+  readonly #fsm: FreeSpaceMap;
+  readonly #instances: ReadonlySet<Instance>;
+  readonly #log: Log;
+  readonly #onProgress: () => void;
+  /** The last piece of work on each fork. */
+  readonly #work = new Map<ForkEntry, Promise<void>>();
+  readonly #lengthWaiters = new Map<ForkEntry, (() => void)[]>();
+  readonly #created = new Map<number, RelFileNode[]>();
+  /** Empty files to unlink after the next checkpoint; the running one must not take later ones. */
+  #unlinkLater: RelFileNode[] = [];
+
+  constructor(parts: {
+    readonly smgr: StorageManager;
+    readonly relations: RelationDirectory;
+    readonly directory: PageDirectory;
+    readonly pool: BufferPool;
+    readonly io: PageIO;
+    readonly insert: WalInsert;
+    readonly wal: WalClient;
+    readonly fsm: FreeSpaceMap;
+    readonly instances: ReadonlySet<Instance>;
+    readonly log: Log;
+    readonly onProgress: () => void;
+  }) {
+    this.#smgr = parts.smgr;
+    this.#relations = parts.relations;
+    this.#directory = parts.directory;
+    this.#pool = parts.pool;
+    this.#io = parts.io;
+    this.#insert = parts.insert;
+    this.#wal = parts.wal;
+    this.#fsm = parts.fsm;
+    this.#instances = parts.instances;
+    this.#log = parts.log;
+    this.#onProgress = parts.onProgress;
+  }
+
+  /** Runs work on a fork behind what is already under way on it; errors become replies. */
+  #enqueue(fork: ForkEntry, instance: Instance, reqId: number, run: () => Promise<void>): void {
+    const before = this.#work.get(fork) ?? Promise.resolve();
+    const work = before.then(run).then(
+      () => {},
+      (error: unknown) => {
+        const { sqlstate, message } = describe(error, fork);
+        instance.reply(reqId, sqlstate, message);
+      },
+    );
+    this.#work.set(fork, work);
+    void work.then(() => {
+      if (this.#work.get(fork) === work) this.#work.delete(fork);
+      this.#onProgress();
+    });
+  }
+
+  async #knowLength(fork: ForkEntry): Promise<number> {
+    if (fork.blocks < 0) fork.blocks = await this.#smgr.nblocks(fork.rnode, fork.fork);
+    return fork.blocks;
+  }
+
+  nblocks(instance: Instance, op: Up<'nblocks'>): void {
+    const fork = this.#relations.forkOf(op.rel, op.fork);
+    if (fork.blocks >= 0 && !this.#work.has(fork)) return this.#tellLength(instance, op.reqId, fork);
+    this.#enqueue(fork, instance, op.reqId, async () => {
+      await this.#knowLength(fork);
+      this.#tellLength(instance, op.reqId, fork);
+    });
+  }
+
+  #tellLength(instance: Instance, reqId: number, fork: ForkEntry): void {
+    if (instance.dead) return;
+    fork.lengthHolders.add(instance);
+    instance.put({ op: 'nblocks', reqId, rel: fork.rnode, fork: fork.fork, blocks: fork.blocks });
+  }
+
+  /** An instance forgot the length, or is dead. */
+  lengthForgotten(holder: TokenHolder, fork: ForkEntry): void {
+    if (!fork.lengthHolders.delete(holder)) return;
+    const waiters = this.#lengthWaiters.get(fork);
+    if (waiters === undefined) return;
+    this.#lengthWaiters.delete(fork);
+    for (const wake of waiters) wake();
+  }
+
+  /** Nobody but `except` remembers the length any more. */
+  async #takeLengthBack(fork: ForkEntry, except: Instance | undefined): Promise<void> {
+    const asked = new Set<TokenHolder>();
+    for (;;) {
+      let others = false;
+      for (const holder of fork.lengthHolders) {
+        if (holder === except) continue;
+        others = true;
+        if (asked.has(holder)) continue;
+        asked.add(holder);
+        (holder as Instance).put({ op: 'recallNblocks', rel: fork.rnode, fork: fork.fork });
+      }
+      if (!others) return;
+      this.#onProgress();
+      await new Promise<void>(resolve => {
+        const waiters = this.#lengthWaiters.get(fork);
+        if (waiters === undefined) this.#lengthWaiters.set(fork, [resolve]);
+        else waiters.push(resolve);
+      });
+    }
+  }
+
+  extend(instance: Instance, op: Up<'extend'>): void {
+    const fork = this.#relations.forkOf(op.rel, op.fork);
+    const count = Math.max(1, Math.min(op.count, MAX_EXTEND));
+    this.#enqueue(fork, instance, op.reqId, async () => {
+      const first = await this.#knowLength(fork);
+      if (first + count > MAX_BLOCKS) throw new RequestError(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `cannot extend file "${relationPath(fork.rnode, fork.fork)}" beyond ${MAX_BLOCKS} blocks`);
+      if (first === 0 && !(await this.#smgr.exists(fork.rnode, fork.fork))) {
+        if (fork.fork === 0) throw new RequestError(ERRCODE.UNDEFINED_FILE, `could not open file "${relationPath(fork.rnode, 0)}": No such file or directory`);
+        await this.#smgr.create(fork.rnode, fork.fork);
+      }
+      await this.#takeLengthBack(fork, instance);
+      await this.#smgr.extend(fork.rnode, fork.fork, first, first + count);
+      fork.blocks = first + count;
+      if (instance.dead) return;
+      const pages: PageEntry[] = [];
+      for (let blk = first; blk < first + count; blk++) pages.push(this.#relations.page(fork, blk));
+      const gen = this.#directory.grantFresh(instance, pages);
+      instance.put({ op: 'extended', reqId: op.reqId, rel: op.rel, fork: op.fork, first, count, gen });
+    });
+  }
+
+  create(instance: Instance, op: Up<'smgrCreate'>): void {
+    const fork = this.#relations.forkOf(op.rel, op.fork);
+    this.#enqueue(fork, instance, op.reqId, async () => {
+      if (op.fork === 0 && (await this.#smgr.exists(op.rel, 0))) {
+        throw new RequestError(ERRCODE.DUPLICATE_FILE, `could not create file "${relationPath(op.rel, 0)}": File exists`);
+      }
+      await this.#smgr.create(op.rel, op.fork as ForkNumber);
+      fork.blocks = 0;
+      if (instance.dead) {
+        await this.#smgr.unlink(op.rel, op.fork as ForkNumber, false);
+        return;
+      }
+      if (op.fork === 0 && op.fxid !== 0) {
+        const list = this.#created.get(op.fxid);
+        if (list === undefined) this.#created.set(op.fxid, [op.rel]);
+        else list.push(op.rel);
+      }
+      if (op.logged) {
+        this.#insert.own(
+          RM_SMGR_ID, XLOG_SMGR_CREATE | XLR_SPECIAL_REL_UPDATE, xidFromFull(op.fxid as FullTransactionId),
+          encodeSmgrCreate(op.rel, op.fork as ForkNumber),
+        );
+      }
+      instance.reply(op.reqId);
+    });
+  }
+
+  truncate(instance: Instance, op: Up<'smgrTruncate'>): void {
+    const fork = this.#relations.forkOf(op.rel, op.fork);
+    this.#enqueue(fork, instance, op.reqId, async () => {
+      if (op.fork !== 0) throw new RequestError(ERRCODE.FEATURE_NOT_SUPPORTED, 'only main forks are truncated');
+      const blocks = await this.#knowLength(fork);
+      if (op.blocks < blocks) {
+        await this.#takeLengthBack(fork, undefined);
+        this.#dropPages(fork, op.blocks);
+        // The record must be durable before the file shrinks: otherwise a crash could leave pages
+        // that later WAL (of a transaction that survives) believes are gone.
+        const lsn = this.#insert.own(
+          RM_SMGR_ID, XLOG_SMGR_TRUNCATE | XLR_SPECIAL_REL_UPDATE, 0 as TransactionId,
+          encodeSmgrTruncate(op.rel, op.blocks, SMGR_TRUNCATE_ALL),
+        );
+        await this.#wal.flush(lsn);
+        await this.#smgr.truncate(op.rel, 0, op.blocks);
+        fork.blocks = op.blocks;
+        await this.#truncateMaps(op.rel, op.blocks);
+      }
+      instance.reply(op.reqId);
+    });
+  }
+
+  /** No map may speak of blocks that are gone: a block that comes back later is not all-visible. The
+   *  map page of which only a part remains goes too; clear bits are always true. */
+  async #truncateMaps(rel: RelFileNode, blocks: number): Promise<void> {
+    const vm = this.#relations.forkOf(rel, VISIBILITYMAP_FORKNUM);
+    const keep = mapPagesWhollyBefore(blocks);
+    if ((await this.#knowLength(vm)) > keep) {
+      await this.#takeLengthBack(vm, undefined);
+      this.#dropPages(vm, keep);
+      await this.#smgr.truncate(rel, VISIBILITYMAP_FORKNUM, keep);
+      vm.blocks = keep;
+    }
+    this.#fsm.truncate(rel, blocks);
+    await this.#smgr.unlink(rel, FSM_FORKNUM, false);
+  }
+
+  /** Voids every copy of the fork's pages from `from` on. */
+  #dropPages(fork: ForkEntry, from: number): void {
+    for (const instance of this.#instances) {
+      instance.put({ op: 'dropRelationBuffers', rel: fork.rnode, fork: fork.fork, from });
+    }
+    this.dropEntries(fork, from);
+  }
+
+  dropEntries(fork: ForkEntry, from: number): void {
+    for (const page of [...fork.pages.values()]) {
+      if (page.blk < from) continue;
+      for (const holder of this.#directory.drop(page)) {
+        (holder as Instance).put({
+          op: 'readFailed', rel: fork.rnode, fork: fork.fork, blk: page.blk, sqlstate: ERRCODE.DATA_CORRUPTED,
+          message: `could not read block ${page.blk} in file "${relationPath(fork.rnode, fork.fork)}": the relation was truncated`,
+        });
+      }
+      this.#pool.release(page);
+      fork.pages.delete(page.blk);
+      this.#io.imageSettled(page);
+    }
+  }
+
+  // ---- what becomes of files at the end of a transaction -------------------------------------------
+
+  keepCreated(fxid: number): void {
+    this.#created.delete(fxid);
+  }
+
+  dropCreated(fxid: number): void {
+    const rels = this.#created.get(fxid);
+    if (rels === undefined) return;
+    this.#created.delete(fxid);
+    this.drop(rels);
+  }
+
+  drop(rels: readonly RelFileNode[]): void {
+    for (const rel of rels) {
+      for (const instance of this.#instances) instance.put({ op: 'dropRelationBuffers', rel, fork: ALL_FORKS, from: 0 });
+      for (let n = 0; n < FORKS; n++) {
+        const fork = this.#relations.forkOf(rel, n);
+        this.dropEntries(fork, 0);
+        fork.blocks = 0;
+        fork.lengthHolders.clear();
+        const before = this.#work.get(fork) ?? Promise.resolve();
+        const work = before
+          .then(() => this.#smgr.unlink(rel, n as ForkNumber, n === 0))
+          .catch((error: unknown) => {
+            this.#log.write('WARNING', `could not remove file "${relationPath(rel, n as ForkNumber)}": ${(error as Error).message}`);
+          });
+        this.#work.set(fork, work);
+        void work.then(() => {
+          if (this.#work.get(fork) === work) this.#work.delete(fork);
+        });
+      }
+      this.#fsm.forget(rel);
+      this.#unlinkLater.push(rel);
+    }
+  }
+
+  /** At a checkpoint's redo point: what is to be unlinked when it is complete. */
+  takeUnlinks(): readonly RelFileNode[] {
+    const rels = this.#unlinkLater;
+    this.#unlinkLater = [];
+    return rels;
+  }
+
+  async unlinkNow(rels: readonly RelFileNode[]): Promise<void> {
+    for (const rel of rels) {
+      await this.#work.get(this.#relations.forkOf(rel, 0));
+      await this.#smgr.unlink(rel, 0, false);
+      this.#relations.forget(rel);
+    }
+  }
+
+  /** The checkpoint failed: the next one unlinks them. */
+  unlinkAgain(rels: readonly RelFileNode[]): void {
+    this.#unlinkLater.unshift(...rels);
+  }
+
+  instanceDied(instance: Instance): void {
+    for (const fork of this.#relations.forks()) this.lengthForgotten(instance, fork);
+  }
+}
+
+const HEAPBLOCKS_PER_VM_PAGE = (BLCKSZ - 24) * 4;
+
+/** Visibility map pages all of whose heap blocks lie before `blocks`. */
+export function mapPagesWhollyBefore(blocks: number): number {
+  return Math.floor(blocks / HEAPBLOCKS_PER_VM_PAGE);
+}
+
+class RequestError extends Error {
+  override readonly name = 'RequestError';
+  readonly sqlstate: string;
+  constructor(sqlstate: string, message: string) {
+    super(message);
+    this.sqlstate = sqlstate;
+  }
+}
+
+function describe(error: unknown, fork: ForkEntry): { readonly sqlstate: string; readonly message: string } {
+  if (error instanceof RequestError) return { sqlstate: error.sqlstate, message: error.message };
+  if (error instanceof DiskError) {
+    return {
+      sqlstate: error.code === 'ENOSPC' ? ERRCODE.DISK_FULL : ERRCODE.IO_ERROR,
+      message: `could not access file "${error.path}": ${error.code === 'ENOSPC' ? 'No space left on device' : error.message}`,
+    };
+  }
+  throw new Error(`work on ${formatRelFileNode(fork.rnode)} failed`, { cause: error });
+}

@@ -1,0 +1,325 @@
+/**
+ * The shared memory segment, put together: everything instances share, and what happens at the end of
+ * every turn. Built when recovery is done; lives until the process ends.
+ */
+import { type Clock, type Disk, DiskError, type Log, type Timers } from '@pgtroupe/actor/env';
+import type { Failpoint } from '@pgtroupe/actor/failpoint';
+import { crc32c } from '@pgtroupe/common/crc32c';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { BLCKSZ, type FullTransactionId, type RelFileNode, type TransactionId, type XLogRecPtr } from '@pgtroupe/common/ids';
+import { TOKEN_SHARED, type UpOp } from '@pgtroupe/rpc/attach/ops';
+import type { ControlFile } from '@pgtroupe/transam/pg_control';
+import { RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
+import type { XLogBuffers } from '@pgtroupe/transam/xlogbuffers';
+import type { XLogStream } from '@pgtroupe/transam/xlogpage';
+import { encodeNextOid, XLOG_NEXTOID } from '@pgtroupe/transam/xlogrmgr';
+import type { BufferPool } from './buffer-pool.ts';
+import { Checkpoints } from './checkpoint.ts';
+import type { ClogBuffers } from './clog-buffers.ts';
+import { FpiWindow } from './fpi-window.ts';
+import { FreeSpaceMap } from './free-space-map.ts';
+import { readFsmFork, writeFsmFork } from './fsm-fork.ts';
+import type { Instance } from './instance.ts';
+import { type LockEffects, LockTable } from './lock-table.ts';
+import { OidAllocator } from './oid-allocator.ts';
+import { type DirectoryEffects, PageDirectory, type PageEntry, type TokenHolder } from './page-directory.ts';
+import { PageIO } from './page-io.ts';
+import { ProcArray } from './proc-array.ts';
+import { RedoApplier, type RmgrTable } from './redo-applier.ts';
+import type { RelationDirectory } from './relation-directory.ts';
+import { RelationFileService } from './relation-files.ts';
+import { databasePath, type StorageManager } from './smgr.ts';
+import { Transactions } from './transactions.ts';
+import type { WalClient } from './wal-client.ts';
+import { ProtocolViolation, WalInsert } from './wal-insert.ts';
+
+type Up<K extends UpOp['op']> = Extract<UpOp, { op: K }>;
+
+const NO_BLOCK = 0xffffffff;
+const RELMAP_BYTES = 512;
+const EMPTY = new Uint8Array(0);
+/** WAL space kept for what must always be possible: aborts, checkpoints, our own records. */
+const WAL_RESERVE_BYTES = 4 * 1024 * 1024;
+
+export interface SharedMemoryParts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly disk: Disk;
+  readonly log: Log;
+  readonly failpoint: Failpoint;
+  readonly stream: XLogStream;
+  readonly wal: WalClient;
+  readonly buffers: XLogBuffers;
+  readonly pool: BufferPool;
+  /** Pages that are in the pool already. */
+  readonly relations: RelationDirectory;
+  readonly smgr: StorageManager;
+  readonly clog: ClogBuffers;
+  readonly rmgrs: RmgrTable;
+  readonly control: ControlFile;
+  readonly nextXid: FullTransactionId;
+  readonly nextOid: number;
+}
+
+export class SharedMemory {
+  readonly instances = new Set<Instance>();
+  readonly relations: RelationDirectory;
+  readonly directory: PageDirectory;
+  readonly pool: BufferPool;
+  readonly io: PageIO;
+  readonly smgr: StorageManager;
+  readonly wal: WalClient;
+  readonly insert: WalInsert;
+  readonly clog: ClogBuffers;
+  readonly locks: LockTable<Instance>;
+  readonly transactions: Transactions;
+  readonly files: RelationFileService;
+  readonly fsm = new FreeSpaceMap();
+  readonly fpi: FpiWindow<Instance>;
+  readonly oids: OidAllocator;
+  readonly checkpoints: Checkpoints;
+  readonly systemIdentifier: bigint;
+  /** Redo point of the current checkpoint. */
+  redo: XLogRecPtr;
+  /** Somebody asks for a checkpoint. */
+  onCheckpointWanted: (cause: string) => void = () => {};
+  /** WAL was inserted. */
+  onWalGrown: () => void = () => {};
+  readonly #disk: Disk;
+  readonly #timers: Timers;
+  #relieving = false;
+  #turnPlanned = false;
+
+  constructor(parts: SharedMemoryParts) {
+    this.#disk = parts.disk;
+    this.#timers = parts.timers;
+    this.pool = parts.pool;
+    this.relations = parts.relations;
+    this.smgr = parts.smgr;
+    this.wal = parts.wal;
+    this.clog = parts.clog;
+    this.systemIdentifier = parts.stream.systemIdentifier;
+    this.redo = parts.control.checkPointCopy.redo;
+    this.directory = new PageDirectory(this.#directoryEffects());
+    this.insert = new WalInsert(parts.buffers, this.relations, this.directory);
+    this.io = new PageIO({ ...parts, directory: this.directory });
+    this.io.applier = new RedoApplier(
+      parts.pool,
+      parts.rmgrs,
+      () => undefined,
+      () => {},
+    );
+    this.io.onReadFailed = (holder, page, error) => {
+      (holder as Instance).put({
+        op: 'readFailed', rel: page.fork.rnode, fork: page.fork.fork, blk: page.blk, sqlstate: error.sqlstate, message: error.message,
+      });
+    };
+    const onProgress = (): void => this.planTurn();
+    this.io.onProgress = onProgress;
+    this.files = new RelationFileService({
+      ...parts, directory: this.directory, io: this.io, insert: this.insert, fsm: this.fsm,
+      instances: this.instances, onProgress,
+    });
+    this.locks = new LockTable<Instance>(this.#lockEffects(), {
+      runs: fxid => this.transactions.procs.isRunning(fxid),
+      owner: fxid => this.transactions.ownerOf(fxid),
+    });
+    this.transactions = new Transactions({
+      ...parts, procs: new ProcArray(parts.nextXid), insert: this.insert, files: this.files, instances: this.instances,
+      locks: this.locks,
+      onAsyncCommit: lsn => {
+        this.io.asyncCommitLSN = lsn;
+      },
+    });
+    this.oids = new OidAllocator(parts.nextOid, nextOid => {
+      this.insert.own(RM_XLOG_ID, XLOG_NEXTOID, 0 as TransactionId, encodeNextOid(nextOid));
+    });
+    this.checkpoints = new Checkpoints(this, parts);
+    this.fpi = new FpiWindow<Instance>(
+      {
+        forceFpi: (instance, n) => instance.put({ op: 'forceFpi', n }),
+        close: n => {
+          this.redo = this.checkpoints.windowClosed(n);
+          for (const instance of this.instances) instance.put({ op: 'redoRecPtr', n, lsn: this.redo });
+        },
+      },
+      1,
+    );
+    this.wal.onFlushed = () => {
+      this.transactions.settleCommits();
+      this.endOfTurn();
+    };
+  }
+
+  #directoryEffects(): DirectoryEffects {
+    return {
+      grant: (holder, page, mode, gen, withImage) => {
+        const { rnode, fork } = page.fork;
+        if (withImage) this.pool.touch(page.slot);
+        (holder as Instance).put({
+          op: 'grantBuffer', rel: rnode, fork, blk: page.blk, mode, gen, image: withImage ? this.pool.image(page.slot) : EMPTY,
+        });
+      },
+      recall: (holder, page, gen, to) =>
+        (holder as Instance).put({ op: 'recallBuffer', rel: page.fork.rnode, fork: page.fork.fork, blk: page.blk, gen, to }),
+      writeback: (holder, page, gen) =>
+        (holder as Instance).put({ op: 'writeback', rel: page.fork.rnode, fork: page.fork.fork, blk: page.blk, gen }),
+      load: page => this.io.load(page),
+    };
+  }
+
+  #lockEffects(): LockEffects<Instance> {
+    return {
+      granted: waiter => waiter.owner.instance.put({ op: 'lockGranted', reqId: waiter.reqId }),
+      tokenGranted: (instance, lock) => instance.put({ op: 'relLockToken', db: lock.tag.f1, rel: lock.tag.f2 }),
+      recallToken: (instance, lock) => instance.put({ op: 'recallRelLock', db: lock.tag.f1, rel: lock.tag.f2 }),
+    };
+  }
+
+  // ---- turns ---------------------------------------------------------------------------------------
+
+  /** What one message set off leaves: WAL to the walwriter, one message to each instance. */
+  endOfTurn(): void {
+    const { commits } = this.transactions;
+    if (commits.length > 0) this.transactions.settleCommits();
+    this.wal.push(commits.flushWanted);
+    this.onWalGrown();
+    for (const instance of this.instances) instance.flush();
+    if (this.pool.overfull && !this.#relieving) void this.#relieve();
+  }
+
+  /** For what happens outside of an instance's message: one end of turn for all of it. */
+  planTurn(): void {
+    if (this.#turnPlanned) return;
+    this.#turnPlanned = true;
+    this.#timers.soon(() => {
+      this.#turnPlanned = false;
+      this.endOfTurn();
+    });
+  }
+
+  soon(run: () => void): void {
+    this.#timers.soon(run);
+  }
+
+  async #relieve(): Promise<void> {
+    this.#relieving = true;
+    await this.io.relieve();
+    this.#relieving = false;
+  }
+
+  /** May a batch of this size be sequenced without meeting WAL space that is not ready? */
+  hasRoomFor(batchBytes: number): boolean {
+    return this.wal.room > WAL_RESERVE_BYTES + 2 * batchBytes;
+  }
+
+  instanceDied(instance: Instance): void {
+    this.directory.fence(instance);
+    this.transactions.instanceDied(instance);
+    this.files.instanceDied(instance);
+    this.fpi.died(instance);
+    this.io.wakeAll();
+    this.transactions.settleCommits();
+  }
+
+  // ---- pages ---------------------------------------------------------------------------------------
+
+  #pageOf(op: { readonly rel: RelFileNode; readonly fork: number; readonly blk: number }): PageEntry | undefined {
+    return this.relations.forkOf(op.rel, op.fork).pages.get(op.blk as never);
+  }
+
+  releaseBuffer(instance: TokenHolder, op: Up<'releaseBuffer'>): void {
+    const page = this.#pageOf(op);
+    const holding = page?.holdingOf(instance);
+    // A token that was dropped meanwhile (truncation): its holder could not know.
+    if (page === undefined || holding === undefined || holding.gen !== op.gen) return;
+    const hasImage = op.image.length > 0;
+    if (hasImage) this.#store(instance, page, op.gen, op.image);
+    this.directory.release(instance, page, op.gen, op.to === TOKEN_SHARED ? TOKEN_SHARED : 0, hasImage);
+    this.io.imageSettled(page);
+    this.relations.tidy(page);
+  }
+
+  bufferImage(instance: TokenHolder, op: Up<'bufferImage'>): void {
+    const page = this.#pageOf(op);
+    if (page === undefined || !this.directory.ownsExclusively(instance, page, op.gen)) return;
+    this.#store(instance, page, op.gen, op.image);
+    this.directory.imageReceived(page);
+    this.io.imageSettled(page);
+  }
+
+  #store(instance: TokenHolder, page: PageEntry, gen: number, image: Uint8Array): void {
+    if (image.length !== BLCKSZ) throw new ProtocolViolation(`image of ${image.length} bytes`);
+    if (!this.directory.ownsExclusively(instance, page, gen)) throw new ProtocolViolation('image of a page held shared');
+    this.io.store(page, image);
+  }
+
+  // ---- small services --------------------------------------------------------------------------------
+
+  flushFor(instance: Instance, reqId: number): void {
+    void this.wal.flush(this.insert.buffers.end).then(() => {
+      instance.reply(reqId);
+      this.planTurn();
+    });
+  }
+
+  allocOids(instance: Instance, op: Up<'allocOids'>): void {
+    const count = Math.max(1, Math.min(op.count, 4096));
+    instance.put({ op: 'oids', reqId: op.reqId, first: this.oids.allocate(count), count });
+  }
+
+  getFreePage(instance: Instance, op: Up<'getFreePage'>): void {
+    const space = this.fsm.of(op.rel);
+    const answer = (): void => {
+      const blk = this.fsm.find(op.rel, op.need);
+      instance.put({ op: 'freePage', reqId: op.reqId, blk: blk < this.relations.forkOf(op.rel, 0).blocks ? blk : NO_BLOCK });
+    };
+    if (space.loaded === undefined) {
+      space.loaded = this.#loadFreeSpace(space.rel);
+      void space.loaded.then(() => {
+        answer();
+        this.planTurn();
+      });
+    } else void space.loaded.then(answer).then(() => this.planTurn());
+  }
+
+  async #loadFreeSpace(rel: RelFileNode): Promise<void> {
+    const main = this.relations.forkOf(rel, 0);
+    if (main.blocks < 0) main.blocks = await this.smgr.nblocks(rel, 0);
+    await readFsmFork(this.smgr, this.fsm.of(rel), main.blocks);
+  }
+
+  async writeFreeSpaceMaps(): Promise<void> {
+    for (const space of this.fsm.changedRelations()) {
+      if (this.relations.forkOf(space.rel, 0).blocks === 0) continue;
+      space.changed = false;
+      await writeFsmFork(this.smgr, space);
+    }
+  }
+
+  relmap(instance: Instance, op: Up<'relmap'>): void {
+    const path = `${op.db === 0 ? 'global' : databasePath(1663, op.db)}/pg_filenode.map`;
+    this.#disk
+      .readFile(path)
+      .then(
+        image => {
+          const valid = image.length === RELMAP_BYTES && crc32c(image, 0, 504) === new DataView(image.buffer, image.byteOffset).getUint32(504, true);
+          if (valid) instance.put({ op: 'relmap', reqId: op.reqId, image });
+          else instance.reply(op.reqId, ERRCODE.DATA_CORRUPTED, `relation mapping file "${path}" contains incorrect checksum`);
+        },
+        (error: unknown) => {
+          if (!(error instanceof DiskError)) throw error;
+          instance.reply(op.reqId, ERRCODE.UNDEFINED_FILE, `could not open file "${path}": ${error.message}`);
+        },
+      )
+      .then(() => this.planTurn());
+  }
+
+  requestCheckpoint(instance: Instance, op: Up<'checkpoint'>): void {
+    void this.checkpoints.awaitNext().then(() => {
+      instance.reply(op.reqId);
+      this.planTurn();
+    });
+    this.onCheckpointWanted('immediate force wait');
+  }
+}

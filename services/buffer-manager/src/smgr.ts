@@ -1,0 +1,214 @@
+/**
+ * Relation files (storage/smgr/md.c): forks in segments of 1 GB, read and written by page, extended with
+ * zeros, truncated, unlinked, and synced. The only code that opens them.
+ *
+ * - Whatever was written since the last `syncAll` is synced by it; a handle that must be closed before
+ *   is synced first, so that no error can get lost with it.
+ * - A failed fsync ends the process (`onSyncFailure` never returns): what is on disk is unknown then.
+ */
+import { type Disk, DiskError, type DiskFile } from '@pgtroupe/actor/env';
+import { BLCKSZ, type ForkNumber, type RelFileNode, RELSEG_SIZE } from '@pgtroupe/common/ids';
+
+const GLOBALTABLESPACE_OID = 1664;
+const DEFAULTTABLESPACE_OID = 1663;
+const TABLESPACE_VERSION_DIRECTORY = 'PG_15_202209061';
+const FORK_SUFFIX = ['', '_fsm', '_vm', '_init'] as const;
+const MAX_OPEN_FILES = 400;
+const ZEROS = new Uint8Array(64 * BLCKSZ);
+
+interface OpenFile {
+  readonly file: Promise<DiskFile>;
+  users: number;
+}
+
+export function databasePath(spcNode: number, dbNode: number): string {
+  if (spcNode === GLOBALTABLESPACE_OID) return 'global';
+  if (spcNode === DEFAULTTABLESPACE_OID) return `base/${dbNode}`;
+  return `pg_tblspc/${spcNode}/${TABLESPACE_VERSION_DIRECTORY}/${dbNode}`;
+}
+
+/** `base/5/16384_vm` */
+export function relationPath(rnode: RelFileNode, fork: ForkNumber): string {
+  return `${databasePath(rnode.spcNode, rnode.dbNode)}/${rnode.relNode}${FORK_SUFFIX[fork]}`;
+}
+
+function segmentPath(rnode: RelFileNode, fork: ForkNumber, segment: number): string {
+  return segment === 0 ? relationPath(rnode, fork) : `${relationPath(rnode, fork)}.${segment}`;
+}
+
+export class StorageManager {
+  readonly #disk: Disk;
+  readonly #onSyncFailure: (path: string, error: unknown) => never;
+  readonly #open = new Map<string, OpenFile>();
+  /** Files and folders written since the last sync. */
+  #touched = new Set<string>();
+  #touchedFolders = new Set<string>();
+
+  constructor(disk: Disk, onSyncFailure: (path: string, error: unknown) => never) {
+    this.#disk = disk;
+    this.#onSyncFailure = onSyncFailure;
+  }
+
+  /** Length in blocks; 0 when there is no such file. */
+  async nblocks(rnode: RelFileNode, fork: ForkNumber): Promise<number> {
+    for (let segment = 0; ; segment++) {
+      const stat = await this.#disk.stat(segmentPath(rnode, fork, segment));
+      const blocks = stat === undefined ? 0 : Math.floor(stat.sizeBytes / BLCKSZ);
+      if (blocks < RELSEG_SIZE) return segment * RELSEG_SIZE + blocks;
+    }
+  }
+
+  async exists(rnode: RelFileNode, fork: ForkNumber): Promise<boolean> {
+    return (await this.#disk.stat(relationPath(rnode, fork))) !== undefined;
+  }
+
+  /** Creates the fork's file unless it is there. */
+  async create(rnode: RelFileNode, fork: ForkNumber): Promise<void> {
+    const path = relationPath(rnode, fork);
+    if ((await this.#disk.stat(path)) !== undefined) return;
+    const folder = databasePath(rnode.spcNode, rnode.dbNode);
+    if ((await this.#disk.stat(folder)) === undefined) await this.#disk.mkdir(folder);
+    const file = await this.#disk.open(path, 'create');
+    await file.close();
+    this.#touched.add(path);
+    this.#touchedFolders.add(folder);
+  }
+
+  async read(rnode: RelFileNode, fork: ForkNumber, blk: number, into: Uint8Array): Promise<number> {
+    return this.#use(segmentPath(rnode, fork, Math.floor(blk / RELSEG_SIZE)), file =>
+      file.read(into, (blk % RELSEG_SIZE) * BLCKSZ),
+    );
+  }
+
+  async write(rnode: RelFileNode, fork: ForkNumber, blk: number, image: Uint8Array): Promise<void> {
+    const path = segmentPath(rnode, fork, Math.floor(blk / RELSEG_SIZE));
+    this.#touched.add(path);
+    await this.#use(path, file => file.write(image, (blk % RELSEG_SIZE) * BLCKSZ));
+  }
+
+  /** Writes zeros to blocks [from, to): from here on a full disk cannot hit them. */
+  async extend(rnode: RelFileNode, fork: ForkNumber, from: number, to: number): Promise<void> {
+    for (let blk = from; blk < to; ) {
+      const segment = Math.floor(blk / RELSEG_SIZE);
+      const count = Math.min(to - blk, (segment + 1) * RELSEG_SIZE - blk, ZEROS.length / BLCKSZ);
+      const path = segmentPath(rnode, fork, segment);
+      if (segment > 0 && blk % RELSEG_SIZE === 0) await this.#createSegment(path, rnode);
+      this.#touched.add(path);
+      await this.#use(path, file => file.write(ZEROS.subarray(0, count * BLCKSZ), (blk % RELSEG_SIZE) * BLCKSZ));
+      blk += count;
+    }
+  }
+
+  async #createSegment(path: string, rnode: RelFileNode): Promise<void> {
+    if ((await this.#disk.stat(path)) !== undefined) return;
+    const file = await this.#disk.open(path, 'create');
+    await file.close();
+    this.#touchedFolders.add(databasePath(rnode.spcNode, rnode.dbNode));
+  }
+
+  async truncate(rnode: RelFileNode, fork: ForkNumber, blocks: number): Promise<void> {
+    for (let segment = Math.floor(blocks / RELSEG_SIZE); ; segment++) {
+      const path = segmentPath(rnode, fork, segment);
+      if ((await this.#disk.stat(path)) === undefined) return;
+      const keep = Math.max(0, blocks - segment * RELSEG_SIZE);
+      this.#touched.add(path);
+      await this.#use(path, file => file.truncate(keep * BLCKSZ));
+    }
+  }
+
+  /** Removes every segment of a fork. `keepFirst`: empties the first segment and leaves its name, so
+   *  that the number is not given out again before the next checkpoint. */
+  async unlink(rnode: RelFileNode, fork: ForkNumber, keepFirst: boolean): Promise<void> {
+    for (let segment = 0; ; segment++) {
+      const path = segmentPath(rnode, fork, segment);
+      if ((await this.#disk.stat(path)) === undefined) return;
+      if (segment === 0 && keepFirst) {
+        await this.#use(path, file => file.truncate(0));
+        this.#touched.add(path);
+      } else await this.#unlinkPath(path);
+    }
+  }
+
+  async #unlinkPath(path: string): Promise<void> {
+    await this.#closeFile(path);
+    this.#touched.delete(path);
+    try {
+      await this.#disk.unlink(path);
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code !== 'ENOENT') throw error;
+    }
+  }
+
+  /** Marks a file as possibly not durable: a predecessor may have written it and died. */
+  suspect(rnode: RelFileNode, fork: ForkNumber, blk: number): void {
+    this.#touched.add(segmentPath(rnode, fork, Math.floor(blk / RELSEG_SIZE)));
+  }
+
+  /** Makes everything written before the call durable. Returns how many files were synced. */
+  async syncAll(): Promise<number> {
+    const touched = this.#touched;
+    const folders = this.#touchedFolders;
+    this.#touched = new Set();
+    this.#touchedFolders = new Set();
+    for (const path of touched) {
+      if ((await this.#disk.stat(path)) === undefined) continue;
+      await this.#use(path, file => this.#sync(path, file));
+    }
+    for (const folder of folders) {
+      if ((await this.#disk.stat(folder)) === undefined) continue;
+      await this.#disk.syncDir(folder).catch((error: unknown) => this.#onSyncFailure(folder, error));
+    }
+    return touched.size;
+  }
+
+  async close(): Promise<void> {
+    for (const path of [...this.#open.keys()]) await this.#closeFile(path);
+  }
+
+  async #sync(path: string, file: DiskFile): Promise<void> {
+    try {
+      await file.datasync();
+    } catch (error) {
+      this.#onSyncFailure(path, error);
+    }
+  }
+
+  async #use<T>(path: string, work: (file: DiskFile) => Promise<T>): Promise<T> {
+    let open = this.#open.get(path);
+    if (open === undefined) {
+      open = { file: this.#disk.open(path, 'write'), users: 0 };
+      this.#open.set(path, open);
+      open.file.catch(() => {
+        if (this.#open.get(path) === open) this.#open.delete(path);
+      });
+      if (this.#open.size > MAX_OPEN_FILES) await this.#closeIdle();
+    } else {
+      // Least recently used first.
+      this.#open.delete(path);
+      this.#open.set(path, open);
+    }
+    open.users++;
+    try {
+      return await work(await open.file);
+    } finally {
+      open.users--;
+    }
+  }
+
+  async #closeIdle(): Promise<void> {
+    for (const [path, { users }] of this.#open) {
+      if (users > 0) continue;
+      await this.#closeFile(path);
+      return;
+    }
+  }
+
+  async #closeFile(path: string): Promise<void> {
+    const open = this.#open.get(path);
+    if (open === undefined) return;
+    this.#open.delete(path);
+    const file = await open.file;
+    if (this.#touched.has(path)) await this.#sync(path, file);
+    await file.close();
+  }
+}

@@ -1,0 +1,275 @@
+/**
+ * Transactions: ids, snapshots, commit, abort. Everything here is one synchronous step per message.
+ *
+ * Commit (research §3.3): (a) the record is sequenced and the other instances' snapshots are recalled;
+ * (b) when it is durable and they have answered, in one step: pg_xact, ProcArray, csn, invalidations,
+ * file drops, locks, then the answers: the new snapshot first, then `committed`.
+ */
+import type { Clock } from '@pgtroupe/actor/env';
+import { type RelFileNode, type TransactionId, xidFromFull, type FullTransactionId } from '@pgtroupe/common/ids';
+import type { UpOp } from '@pgtroupe/rpc/attach/ops';
+import {
+  CLOG_XACTS_PER_PAGE, TRANSACTION_STATUS_ABORTED, TRANSACTION_STATUS_COMMITTED, transactionIdToPage,
+} from '@pgtroupe/transam/clog';
+import { RM_CLOG_ID, RM_XACT_ID } from '@pgtroupe/transam/rmgr';
+import { xactEndBody, xactEndInfo, XLOG_XACT_ABORT } from '@pgtroupe/transam/xactrecord';
+import { CLOG_ZEROPAGE, encodeClogZeroPage } from '@pgtroupe/transam/xlogrmgr';
+import type { ClogBuffers } from './clog-buffers.ts';
+import { CommitQueue, type PendingCommit } from './commit-queue.ts';
+import { InvalLog } from './inval-log.ts';
+import type { Instance } from './instance.ts';
+import { type LockOwner, LockTable } from './lock-table.ts';
+import type { ProcArray } from './proc-array.ts';
+import type { WalClient } from './wal-client.ts';
+import type { WalInsert } from './wal-insert.ts';
+
+type Up<K extends UpOp['op']> = Extract<UpOp, { op: K }>;
+
+interface Commit extends PendingCommit<Instance> {
+  readonly drop: readonly RelFileNode[];
+  readonly invals: Uint8Array;
+}
+
+/** A running transaction that was assigned to a session. */
+interface Assigned {
+  readonly instance: Instance;
+  readonly owner: LockOwner<Instance>;
+}
+
+/** Files of a transaction that goes away or stays. */
+export interface FileFate {
+  /** Committed: unlink these. */
+  drop(rels: readonly RelFileNode[]): void;
+  /** The transaction committed: what it created stays. */
+  keepCreated(fxid: number): void;
+  /** It aborted: what it created goes. */
+  dropCreated(fxid: number): void;
+}
+
+const MAX_RESERVE = 256;
+
+export class Transactions {
+  readonly procs: ProcArray;
+  readonly commits = new CommitQueue<Instance, Commit>();
+  readonly locks: LockTable<Instance>;
+  readonly #wal: WalClient;
+  readonly #insert: WalInsert;
+  readonly #clog: ClogBuffers;
+  readonly #clock: Clock;
+  readonly #files: FileFate;
+  readonly #instances: ReadonlySet<Instance>;
+  readonly #invals = new InvalLog<Instance>();
+  readonly #assigned = new Map<number, Assigned>();
+  readonly #onAsyncCommit: (lsn: number) => void;
+
+  constructor(parts: {
+    readonly procs: ProcArray;
+    readonly wal: WalClient;
+    readonly insert: WalInsert;
+    readonly clog: ClogBuffers;
+    readonly clock: Clock;
+    readonly files: FileFate;
+    readonly instances: ReadonlySet<Instance>;
+    readonly onAsyncCommit: (lsn: number) => void;
+    readonly locks: LockTable<Instance>;
+  }) {
+    this.procs = parts.procs;
+    this.locks = parts.locks;
+    this.#wal = parts.wal;
+    this.#insert = parts.insert;
+    this.#clog = parts.clog;
+    this.#clock = parts.clock;
+    this.#files = parts.files;
+    this.#instances = parts.instances;
+    this.#onAsyncCommit = parts.onAsyncCommit;
+  }
+
+  // ---- ids -----------------------------------------------------------------------------------------
+
+  /** Hands out `count` ids in a row (fewer at a page of pg_xact, where a record must come first). */
+  reserve(instance: Instance, count: number): void {
+    const wanted = Math.max(1, Math.min(count, MAX_RESERVE));
+    let first = 0;
+    let given = 0;
+    while (given < wanted) {
+      this.#extendClog();
+      const next = this.procs.nextXid;
+      if (given > 0 && next !== first + given) break;
+      const xid = this.procs.allocate();
+      if (given === 0) first = xid;
+      instance.xids.add(xid);
+      given++;
+    }
+    instance.put({ op: 'xidsReserved', first, count: given });
+  }
+
+  /** The page of the next id exists, in WAL first (ExtendCLOG). */
+  #extendClog(): void {
+    const xid = xidFromFull(this.procs.nextXid as FullTransactionId);
+    const page = transactionIdToPage(xid);
+    if (xid % CLOG_XACTS_PER_PAGE !== 0 && this.#clog.has(page)) return;
+    this.#insert.own(RM_CLOG_ID, CLOG_ZEROPAGE, 0 as TransactionId, encodeClogZeroPage(page));
+    this.#clog.zero(page);
+  }
+
+  /** Unused ids come back and are burned. */
+  returned(instance: Instance, first: number, count: number): void {
+    for (let xid = first; xid < first + count; xid++) {
+      if (!instance.xids.has(xid) || this.#assigned.has(xid)) continue;
+      this.#clog.setStatus(xidFromFull(xid as FullTransactionId), TRANSACTION_STATUS_ABORTED, 0);
+      this.#over(instance, xid);
+    }
+  }
+
+  assigned(instance: Instance, op: Up<'xidAssigned'>): void {
+    if (instance.xids.has(op.fxid)) {
+      this.#assigned.set(op.fxid, { instance, owner: this.locks.owner(op.owner, instance) });
+    }
+  }
+
+  ownerOf(fxid: number): LockOwner<Instance> | undefined {
+    return this.#assigned.get(fxid)?.owner;
+  }
+
+  #over(instance: Instance | undefined, xid: number): void {
+    this.procs.end(xid);
+    instance?.xids.delete(xid);
+    this.#assigned.delete(xid);
+    this.locks.transactionEnded(xid);
+  }
+
+  // ---- snapshots -----------------------------------------------------------------------------------
+
+  /** Sends a snapshot that the instance may use until it is recalled. */
+  sendSnapshot(instance: Instance): void {
+    const snapshot = this.procs.snapshot();
+    instance.put({
+      op: 'snapshot',
+      csn: snapshot.csn,
+      xmin: snapshot.xmin,
+      xmax: snapshot.xmax,
+      xip: snapshot.xip,
+      oldestXmin: this.procs.oldestXmin,
+      invals: this.#invals.since(instance.invalidatedCsn, instance),
+    });
+    instance.invalidatedCsn = snapshot.csn;
+    instance.pin.granted(snapshot);
+    instance.snapshotHeld = true;
+    instance.snapshotRecalled = false;
+    instance.snapshotDue = false;
+    if (this.commits.mustRecall(instance)) this.#recall(instance);
+  }
+
+  snapshotAcked(instance: Instance): void {
+    if (!instance.snapshotRecalled) return;
+    instance.snapshotHeld = false;
+    instance.snapshotRecalled = false;
+    this.settleCommits();
+  }
+
+  #recall(instance: Instance): void {
+    instance.snapshotRecalled = true;
+    instance.put({ op: 'recallSnapshot' });
+  }
+
+  // ---- commit --------------------------------------------------------------------------------------
+
+  commit(instance: Instance, op: Up<'commit'>): void {
+    const lsn = this.#insert.fromInstance(instance, op.seq, op.record);
+    this.commits.add({
+      instance, reqId: op.reqId, owner: op.owner, fxid: op.fxid, children: op.children, lsn,
+      sync: op.sync !== 0, drop: op.drop, invals: op.invals.length === 0 ? op.invals : Uint8Array.from(op.invals),
+    });
+    for (const other of this.#instances) {
+      if (other !== instance && other.snapshotHeld && !other.snapshotRecalled) this.#recall(other);
+    }
+  }
+
+  /** Makes visible whatever may be: after a flush, an answer to a recall, a death, an async commit. */
+  settleCommits(): void {
+    for (;;) {
+      const commit = this.commits.next(this.#wal.flushed, this.#instances);
+      if (commit === undefined) break;
+      this.#makeVisible(commit);
+    }
+    for (const instance of this.#instances) if (instance.snapshotDue) this.sendSnapshot(instance);
+    this.#answer();
+  }
+
+  readonly #answers: { readonly instance: Instance; readonly reqId: number; readonly lsn: number }[] = [];
+
+  #answer(): void {
+    for (const { instance, reqId, lsn } of this.#answers) instance.put({ op: 'committed', reqId, lsn });
+    this.#answers.length = 0;
+  }
+
+  #makeVisible(commit: Commit): void {
+    const { instance, fxid, children, lsn } = commit;
+    // Only what is not durable yet holds back writing the page of pg_xact.
+    const flushBefore = lsn > this.#wal.flushed ? lsn : 0;
+    if (flushBefore > 0) this.#onAsyncCommit(lsn);
+    for (const child of children) {
+      this.#clog.setStatus(xidFromFull(child as FullTransactionId), TRANSACTION_STATUS_COMMITTED, flushBefore);
+    }
+    this.#clog.setStatus(xidFromFull(fxid as FullTransactionId), TRANSACTION_STATUS_COMMITTED, flushBefore);
+    for (const child of children) this.#finish(instance, child, true);
+    this.#finish(instance, fxid, true);
+    this.procs.committed();
+    this.#invals.add(this.procs.csn, instance, commit.invals);
+    if (commit.drop.length > 0) this.#files.drop(commit.drop);
+    if (instance === undefined) return;
+    this.locks.releaseAll(this.locks.owner(commit.owner, instance), false);
+    if (instance.snapshotHeld) instance.snapshotDue = true;
+    this.#answers.push({ instance, reqId: commit.reqId, lsn });
+  }
+
+  #finish(instance: Instance | undefined, fxid: number, committed: boolean): void {
+    if (committed) this.#files.keepCreated(fxid);
+    else this.#files.dropCreated(fxid);
+    this.#over(instance, fxid);
+  }
+
+  /** Everybody was told about invalidations up to the oldest csn anybody was told. */
+  forgetInvalidations(): void {
+    let told = this.procs.csn;
+    for (const instance of this.#instances) told = Math.min(told, instance.invalidatedCsn);
+    this.#invals.forget(told);
+  }
+
+  // ---- abort ---------------------------------------------------------------------------------------
+
+  abort(instance: Instance, op: Up<'abort'>): void {
+    if (op.record.length > 0) this.#insert.fromInstance(instance, op.seq, op.record);
+    for (const child of op.children) this.#abortOne(instance, child);
+    this.#abortOne(instance, op.fxid);
+    if (op.top) this.locks.releaseAll(this.locks.owner(op.owner, instance), false);
+  }
+
+  #abortOne(instance: Instance, fxid: number): void {
+    if (!this.procs.isRunning(fxid)) return;
+    this.#clog.setStatus(xidFromFull(fxid as FullTransactionId), TRANSACTION_STATUS_ABORTED, 0);
+    this.#finish(instance, fxid, false);
+  }
+
+  /** What the dead instance's sequenced commits decided stands; the rest is aborted (research H1). */
+  instanceDied(instance: Instance): void {
+    const decided = new Set<number>();
+    this.commits.orphan(instance, commit => {
+      decided.add(commit.fxid);
+      for (const child of commit.children) decided.add(child);
+    });
+    for (const fxid of [...instance.xids]) {
+      if (decided.has(fxid)) continue;
+      if (this.#assigned.has(fxid)) this.#logAbort(fxid);
+      this.#clog.setStatus(xidFromFull(fxid as FullTransactionId), TRANSACTION_STATUS_ABORTED, 0);
+      this.#finish(instance, fxid, false);
+    }
+    this.locks.instanceDied(instance);
+    this.procs.unpin(instance.pin);
+  }
+
+  #logAbort(fxid: number): void {
+    const fields = { wallMicros: this.#clock.wallMicros(), children: [] };
+    this.#insert.own(RM_XACT_ID, XLOG_XACT_ABORT | xactEndInfo(fields), xidFromFull(fxid as FullTransactionId), xactEndBody(fields));
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * The sequencer: gives records their place in WAL and keeps the exact dirty-page table from their
+ * block references (research H8, H10). Synchronous.
+ */
+import { assert } from '@pgtroupe/common/assert';
+import type { TransactionId, XLogRecPtr } from '@pgtroupe/common/ids';
+import { BKPIMAGE_APPLY, BKPBLOCK_WILL_INIT, BlockRefs, SIZE_OF_XLOG_RECORD } from '@pgtroupe/transam/xlogrecord';
+import type { XLogBuffers } from '@pgtroupe/transam/xlogbuffers';
+import { formRecord } from '@pgtroupe/transam/xlogform';
+import type { Instance } from './instance.ts';
+import type { PageDirectory } from './page-directory.ts';
+import type { RelationDirectory } from './relation-directory.ts';
+
+export class ProtocolViolation extends Error {
+  override readonly name = 'ProtocolViolation';
+}
+
+export class WalInsert {
+  readonly buffers: XLogBuffers;
+  readonly #relations: RelationDirectory;
+  readonly #directory: PageDirectory;
+  readonly #refs = new BlockRefs();
+
+  constructor(buffers: XLogBuffers, relations: RelationDirectory, directory: PageDirectory) {
+    this.buffers = buffers;
+    this.#relations = relations;
+    this.#directory = directory;
+  }
+
+  /** An instance's record. It must hold every page the record names exclusively (invariant 13). */
+  fromInstance(instance: Instance, seq: number, record: Uint8Array): XLogRecPtr {
+    if (seq !== instance.lastSeq + 1) throw new ProtocolViolation(`record ${seq} follows ${instance.lastSeq}`);
+    const length = record.length;
+    if (length < SIZE_OF_XLOG_RECORD || lengthOf(record) !== length) throw new ProtocolViolation('record of the wrong length');
+    instance.lastSeq = seq;
+    const refs = this.#refs;
+    refs.read(record, 0, length);
+    const end = this.buffers.insert(record, 0, length);
+    const start = this.buffers.lastStart;
+    for (let n = 0; n < refs.count; n++) {
+      const fork = this.#relations.fork(refs.spcNode[n]!, refs.dbNode[n]!, refs.relNode[n]!, refs.fork[n]!);
+      const page = fork.pages.get(refs.blkno[n]! as never);
+      if (page === undefined || page.exclusiveHolder !== instance) {
+        throw new ProtocolViolation(`record changes block ${refs.blkno[n]} of ${refs.relNode[n]} without its exclusive token`);
+      }
+      const standsAlone = (refs.bimgInfo[n]! & BKPIMAGE_APPLY) !== 0 || (refs.flags[n]! & BKPBLOCK_WILL_INIT) !== 0;
+      this.#directory.recordSequenced(page, start, end, standsAlone);
+    }
+    return end;
+  }
+
+  /** A record of our own that changes no page. */
+  own(rmid: number, info: number, xid: TransactionId, mainData: Uint8Array): XLogRecPtr {
+    const record = formRecord(rmid, info, xid, mainData);
+    const end = this.buffers.insert(record, 0, record.length);
+    assert(end > this.buffers.lastStart, 'a record has a length');
+    return end;
+  }
+}
+
+function lengthOf(record: Uint8Array): number {
+  return (record[0]! | (record[1]! << 8) | (record[2]! << 16) | (record[3]! << 24)) >>> 0;
+}
