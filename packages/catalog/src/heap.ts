@@ -31,6 +31,7 @@ import { objectAddress } from './objectaddress.ts';
 import type { ObjectAddress } from './objectaddress.ts';
 import {
   DEPENDENCY_AUTO,
+  DEPENDENCY_INTERNAL,
   DEPENDENCY_NORMAL,
   recordDependencyOn,
   recordDependenciesOn,
@@ -359,13 +360,10 @@ export async function storeAttrDefault(
   const attribute = (await w.search(ATTNUM, relid, attnum))!;
   await w.update(pgAttribute, attribute, { atthasdef: true });
   const self = objectAddress(AttrDefaultRelationId, oid);
-  await recordDependencyOn(
-    w,
-    self,
-    objectAddress(RelationRelationId, relid, attnum),
-    DEPENDENCY_AUTO,
-  );
-  await recordDependenciesOn(w, self, references, generated ? DEPENDENCY_AUTO : DEPENDENCY_NORMAL);
+  const column = objectAddress(RelationRelationId, relid, attnum);
+  // A generated column cannot lose its expression and stay.
+  await recordDependencyOn(w, self, column, generated ? DEPENDENCY_INTERNAL : DEPENDENCY_AUTO);
+  await recordDependenciesOn(w, self, references, DEPENDENCY_NORMAL);
   w.commandCounterIncrement();
   return oid;
 }

@@ -36,6 +36,15 @@ export class MemoryStore implements CatalogStore {
     return table;
   }
 
+  /** A function that undoes everything done since, as a rollback would. */
+  savepoint(): () => void {
+    const saved = [...this.#tables].map(([oid, table]) => [oid, new Map(table)] as const);
+    return () => {
+      this.#tables.clear();
+      for (const [oid, table] of saved) this.#tables.set(oid, table);
+    };
+  }
+
   rows<Row extends CatalogRow>(catalog: Catalog<Row>): Row[] {
     return [...this.#table(catalog as Catalog).values()].map(row =>
       decodeRow(catalog, row.values, row.ctid),

@@ -11,14 +11,7 @@ import { insertAttribute, isSystemColumnName, storeAttrDefault } from '@pgtroupe
 import { objectAddress } from '@pgtroupe/catalog/objectaddress';
 import { makeArrayTypeName } from '@pgtroupe/catalog/pg_type';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
-import {
-  ATTNUM,
-  ATTRDEFNUM,
-  CONRELID,
-  RELNAMENSP,
-  RELOID,
-  TYPEOID,
-} from '@pgtroupe/catalog/syscache';
+import { ATTRDEFNUM, CONRELID, RELNAMENSP, RELOID, TYPEOID } from '@pgtroupe/catalog/syscache';
 import { createToastTable } from '@pgtroupe/catalog/toasting';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
@@ -44,11 +37,7 @@ async function openForAlter(context: CommandContext, stmt: RawNode): Promise<Rel
   if (rel === null) {
     const { relname } = rangeVarName(stmt.relation);
     if (!stmt.missing_ok)
-      throw context.error(
-        ERRCODE.UNDEFINED_TABLE,
-        `relation "${relname}" does not exist`,
-        stmt.relation,
-      );
+      throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${relname}" does not exist`);
     context.notice(`relation "${relname}" does not exist, skipping`);
     return null;
   }
@@ -369,13 +358,6 @@ async function renameColumn(
     );
   }
   await w.update(pgAttribute, attribute, { attname: to });
-  // Index columns follow their table's column.
-  for (const index of await w.read(() => rel.indexes)) {
-    for (const [n, attnum] of index.index.indkey.entries()) {
-      const own = attnum === attribute.attnum ? await w.search(ATTNUM, index.rel.oid, n + 1) : null;
-      if (own !== null && own.attname === from) await w.update(pgAttribute, own, { attname: to });
-    }
-  }
   w.commandCounterIncrement();
 }
 

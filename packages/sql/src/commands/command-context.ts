@@ -105,10 +105,9 @@ export class CommandContext {
   async openRelation(rangeVar: RawNode, lockMode: number): Promise<RelationDesc> {
     const rel = await this.tryOpenRelation(rangeVar, lockMode);
     if (rel !== null) return rel;
-    throw this.error(
+    throw ereport(
       ERRCODE.UNDEFINED_TABLE,
       `relation "${rangeVarText(rangeVarName(rangeVar))}" does not exist`,
-      rangeVar,
     );
   }
 

@@ -19,13 +19,7 @@ import { DEFAULT_COLLATION_OID } from '@pgtroupe/catalog/pinned';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Oid } from '@pgtroupe/common/ids';
-import {
-  exprCollation,
-  exprLocation,
-  exprType,
-  exprTypmod,
-  walkChildren,
-} from '../nodes/nodefuncs.ts';
+import { exprCollation, exprType, exprTypmod, walkChildren } from '../nodes/nodefuncs.ts';
 import { nodeToString } from '../nodes/outfuncs.ts';
 import type { Node } from '../nodes/parsenodes.ts';
 import type { Expr } from '../nodes/primnodes.ts';
@@ -107,7 +101,7 @@ export function cookDefault(
       throw pstate.error(
         ERRCODE.DATATYPE_MISMATCH,
         `column "${column.name}" is of type ${pstate.typeName(column.typid)} but default expression is of type ${pstate.typeName(type)}`,
-        exprLocation(expr),
+        -1,
         { hint: 'You will need to rewrite or cast the expression.' },
       );
     }
@@ -143,7 +137,7 @@ export interface CookedIndex {
   readonly references: readonly ObjectAddress[];
 }
 
-/** Expressions of IndexElem nodes, and the predicate (stored as a list of ANDed conditions). */
+/** Expressions of IndexElem nodes, and the predicate. */
 export async function cookIndexExpressions(
   context: CommandContext,
   rel: RelationDesc,
@@ -164,9 +158,9 @@ export async function cookIndexExpressions(
     const predicate =
       where === undefined
         ? null
-        : conjuncts(condition(stateOver(context, rel), where, 'INDEX_PREDICATE', 'WHERE'));
+        : condition(stateOver(context, rel), where, 'INDEX_PREDICATE', 'WHERE');
     const present = expressions.filter(expr => expr !== undefined);
-    for (const expr of [...present, ...(predicate ?? [])])
+    for (const expr of [...present, ...(predicate === null ? [] : [predicate])])
       checkImmutable(context, expr, present.includes(expr));
     return {
       types: expressions.map(
@@ -179,15 +173,11 @@ export async function cookIndexExpressions(
       ),
       indexprs: present.length === 0 ? null : nodeToString(present),
       indpred: predicate === null ? null : nodeToString(predicate),
-      references: [...present, ...(predicate ?? [])].flatMap(expr =>
+      references: [...present, ...(predicate === null ? [] : [predicate])].flatMap(expr =>
         findExprReferences(expr, rel.oid),
       ),
     };
   });
-}
-
-function conjuncts(expr: Expr): Expr[] {
-  return expr.type === 'BoolExpr' && expr.boolop === 'and' ? expr.args.flatMap(conjuncts) : [expr];
 }
 
 /** An index must find again tomorrow what it stored today. */

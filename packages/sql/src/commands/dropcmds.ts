@@ -70,7 +70,7 @@ async function relationsToDrop(
     if (rel === null) {
       missing(
         context,
-        ERRCODE.UNDEFINED_TABLE,
+        kind.word === 'index' ? ERRCODE.UNDEFINED_OBJECT : ERRCODE.UNDEFINED_TABLE,
         `${kind.word} "${names.at(-1)!}" does not exist`,
         stmt.missing_ok ?? false,
       );

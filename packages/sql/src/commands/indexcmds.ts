@@ -258,7 +258,8 @@ export async function addIndexConstraint(
   const { w } = context;
   const primary = constraint.contype === 'CONSTR_PRIMARY';
   if (constraint.indexname) throw notSupported('ADD CONSTRAINT USING INDEX');
-  if (primary && table.primaryKey !== undefined) {
+  if (constraint.deferrable) throw notSupported('DEFERRABLE constraints');
+  if (primary && (await w.read(() => table.primaryKey)) !== undefined) {
     throw ereport(
       ERRCODE.INVALID_TABLE_DEFINITION,
       `multiple primary keys for table "${table.name}" are not allowed`,

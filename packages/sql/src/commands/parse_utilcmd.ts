@@ -8,7 +8,7 @@ import type { Oid } from '@pgtroupe/common/ids';
 import type { NewColumn } from '@pgtroupe/catalog/heap';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import { rawStrings } from '../parser/parse_node.ts';
-import { lookupCollation, typenameType, typeNameToString } from '../parser/parse_type.ts';
+import { lookupCollation, typenameType } from '../parser/parse_type.ts';
 import type { CommandContext } from './command-context.ts';
 
 /** A column with what still has to be made for it. */
@@ -228,7 +228,7 @@ function columnType(
       if (collation === 0)
         throw context.error(
           ERRCODE.DATATYPE_MISMATCH,
-          `collations are not supported by type ${typeNameToString(typeName)}`,
+          `collations are not supported by type ${pstate.typeName(type.oid)}`,
           def.collClause,
         );
       collation = lookupCollation(

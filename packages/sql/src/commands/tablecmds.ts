@@ -45,7 +45,11 @@ export async function defineRelation(context: CommandContext, stmt: RawNode): Pr
   refuseUnsupported(stmt);
   const name: string = stmt.relation.relname;
   const namespace = await w.read(catalog =>
-    creationNamespace(catalog, session.searchPath, rangeVarName(stmt.relation)),
+    context
+      .parseState()
+      .withPosition(stmt.relation.location ?? 0, () =>
+        creationNamespace(catalog, session.searchPath, rangeVarName(stmt.relation)),
+      ),
   );
   if (namespace === PG_CATALOG_NAMESPACE) {
     throw ereport(
@@ -145,7 +149,7 @@ export async function addCheckConstraint(
     relid: rel.oid,
     keys: cooked.columns.length === 0 ? null : cooked.columns,
     conbin: cooked.tree,
-    references: cooked.references.filter(r => r.objectId !== rel.oid),
+    references: cooked.references,
     noInherit: constraint.is_no_inherit ?? false,
     validated: !(constraint.skip_validation ?? false),
   });

@@ -1,0 +1,460 @@
+/**
+ * Definition commands against PostgreSQL: the same statements run here, over a store in memory, and
+ * there, in a database of their own; then the catalogs must say the same. OIDs of new objects are
+ * replaced by what they name. Messages are compared too.
+ */
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
+import type { Catalog } from '@pgtroupe/catalog/catalog';
+import { pgAttrdef } from '@pgtroupe/catalog/catalogs/pg_attrdef';
+import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
+import { pgClass } from '@pgtroupe/catalog/catalogs/pg_class';
+import { pgConstraint } from '@pgtroupe/catalog/catalogs/pg_constraint';
+import { pgDepend } from '@pgtroupe/catalog/catalogs/pg_depend';
+import { pgIndex } from '@pgtroupe/catalog/catalogs/pg_index';
+import { pgNamespace } from '@pgtroupe/catalog/catalogs/pg_namespace';
+import { pgType } from '@pgtroupe/catalog/catalogs/pg_type';
+import { computeSearchPath } from '@pgtroupe/catalog/namespace';
+import { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
+import { MemoryStore } from '@pgtroupe/catalog/testing/memory-store';
+import type { Oid } from '@pgtroupe/common/ids';
+import type { FunctionCall } from '../utils/fmgr.ts';
+import { loadParser, rawParse } from '../parser/parser.ts';
+import { CommandContext } from './command-context.ts';
+import { definitionCommandTag, runDefinitionCommand } from './utility.ts';
+
+const PORT = Number(process.env['PG15_PORT'] ?? 5555);
+const DATABASE = `pgtroupe_commands_${process.pid}`;
+const COMPARED: readonly Catalog[] = [
+  pgNamespace,
+  pgClass,
+  pgAttribute,
+  pgType,
+  pgIndex,
+  pgConstraint,
+  pgAttrdef,
+  pgDepend,
+] as unknown as Catalog[];
+/** Values that follow from when and where, not from what was commanded. */
+const IGNORED = new Set(['relfrozenxid', 'relfilenode', 'ctid']);
+/** A stamp that 15.20 puts on every new column. */
+const STAMP = /^\{pg_attver=\d+\}$/;
+
+class Here {
+  readonly store = new MemoryStore();
+  catalog = new SystemCatalog(this.store, {
+    databaseOid: 5 as Oid,
+    defaultTablespace: 1663 as Oid,
+    smgropen: rnode => ({ rnode }),
+    mappedFilenode: oid => oid,
+  }).fork(this.store);
+
+  async run(sql: string): Promise<string> {
+    const notices = this.store.notices.length;
+    const rollback = this.store.savepoint();
+    const lines: string[] = [];
+    try {
+      const searchPath = await (async () => {
+        for (;;) {
+          try {
+            return computeSearchPath(this.catalog, {
+              setting: 'public',
+              userName: 'postgres',
+              tempNamespace: 0 as Oid,
+            });
+          } catch (error) {
+            if (!(error instanceof CatalogMiss)) throw error;
+            await error.load();
+          }
+        }
+      })();
+      const [raw] = rawParse(sql);
+      const fc = {
+        settings: {},
+        collation: 0,
+        argTypes: [],
+        resultType: 0,
+      } as unknown as FunctionCall;
+      const session = {
+        databaseName: DATABASE,
+        userId: 10 as Oid,
+        userName: 'postgres',
+        superuser: true,
+        searchPath,
+        tempNamespace: 0 as Oid,
+        fc,
+      };
+      await runDefinitionCommand(
+        new CommandContext(session, this.catalog, this.store, sql),
+        raw!.stmt,
+      );
+      lines.push(definitionCommandTag(raw!.stmt));
+    } catch (error) {
+      const { sqlstate, message, fields } = error as {
+        sqlstate?: string;
+        message: string;
+        fields?: { detail?: string; hint?: string; position?: number };
+      };
+      if (sqlstate === undefined) throw error;
+      rollback();
+      this.catalog.reset();
+      lines.push(
+        `${sqlstate} ${message}`,
+        fields?.detail ?? '',
+        fields?.hint ?? '',
+        String(fields?.position ?? ''),
+      );
+    }
+    return [...this.store.notices.slice(notices), ...lines].join('\n');
+  }
+}
+
+class There {
+  readonly client = new Client({
+    host: '127.0.0.1',
+    port: PORT,
+    user: 'postgres',
+    database: DATABASE,
+  });
+  notices: string[] = [];
+
+  async run(sql: string): Promise<string> {
+    this.notices = [];
+    const lines: string[] = [];
+    try {
+      const result = await this.client.query(sql);
+      lines.push(
+        result.command === 'CREATE' ||
+          result.command === 'ALTER' ||
+          result.command === 'DROP' ||
+          result.command === 'TRUNCATE'
+          ? definitionCommandTag(rawParse(sql)[0]!.stmt)
+          : result.command,
+      );
+    } catch (error) {
+      const { code, message, detail, hint, position } = error as {
+        code?: string;
+        message: string;
+        detail?: string;
+        hint?: string;
+        position?: string;
+      };
+      lines.push(`${code} ${message}`, detail ?? '', hint ?? '', position ?? '');
+    }
+    return [...this.notices, ...lines].join('\n');
+  }
+
+  async rows(catalog: Catalog): Promise<Record<string, unknown>[]> {
+    const columns = catalog.columns.map(c =>
+      c.type === 'regproc'
+        ? `${c.name}::oid`
+        : c.type === 'pg_node_tree'
+          ? `${c.name}::text`
+          : c.name.endsWith('acl')
+            ? `null as ${c.name}`
+            : c.name,
+    );
+    const { rows } = await this.client.query<Record<string, unknown>>({
+      text: `select ${columns.join(', ')} from ${catalog.name}`,
+      types: { getTypeParser: () => (value: string) => value } as never,
+    });
+    return rows;
+  }
+}
+
+/** All rows as text, without those of the facts, new oids replaced by names. */
+function normalize(tables: Map<string, Record<string, unknown>[]>): Map<string, string[]> {
+  const names = new Map<string, string>();
+  const all = (name: string): Record<string, string | null>[] => tables.get(name)! as never;
+  for (const row of all('pg_namespace')) names.set(row['oid']!, `schema ${row['nspname']}`);
+  for (const row of all('pg_class')) names.set(row['oid']!, `class ${row['relname']}`);
+  // TOAST tables are named by the oid of their table.
+  for (const row of all('pg_class')) {
+    if (row['reltoastrelid'] !== '0') {
+      names.set(row['reltoastrelid']!, `toast of ${row['relname']}`);
+      for (const index of all('pg_index'))
+        if (index['indrelid'] === row['reltoastrelid'])
+          names.set(index['indexrelid']!, `toast index of ${row['relname']}`);
+    }
+  }
+  for (const row of all('pg_type')) names.set(row['oid']!, `type ${row['typname']}`);
+  for (const row of all('pg_constraint'))
+    names.set(row['oid']!, `constraint ${row['conname']} ${names.get(row['conrelid']!)}`);
+  for (const row of all('pg_attrdef'))
+    names.set(row['oid']!, `default ${names.get(row['adrelid']!)} ${row['adnum']}`);
+  const oid = (value: string): string =>
+    Number(value) >= 16384 ? (names.get(value) ?? `?${value}`) : value;
+  const result = new Map<string, string[]>();
+  for (const [name, rows] of tables) {
+    const catalog = COMPARED.find(c => c.name === name)!;
+    const texts = rows.map(row =>
+      catalog.columns
+        .filter(c => !IGNORED.has(c.name))
+        .map(({ name: column, type }) => {
+          const value = row[column] as string | null;
+          if (value === null || (column === 'attoptions' && STAMP.test(value)))
+            return `${column}=null`;
+          if (type === 'oid') return `${column}=${oid(value)}`;
+          if (type === 'pg_node_tree')
+            return `${column}=${value.replace(/:(location|stmt_len|stmt_location) -?\d+/g, ':$1 ?')}`;
+          return `${column}=${value.replace(/pg_toast_\d+/, 'pg_toast_N').replace(/\b(1[6-9]|[2-9]\d)\d{3,}\b/g, n => oid(n))}`;
+        })
+        .join(' '),
+    );
+    result.set(name, texts.sort());
+  }
+  return result;
+}
+
+function pgText(type: string, value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value === 'boolean') return value ? 't' : 'f';
+  if (Array.isArray(value)) {
+    if (type.endsWith('vector')) return value.join(' ');
+    return `{${value.map(v => (typeof v === 'string' && /[\s,{}"\\]/.test(v) ? JSON.stringify(v) : String(v))).join(',')}}`;
+  }
+  return String(value);
+}
+
+async function reachable(): Promise<boolean> {
+  const client = new Client({
+    host: '127.0.0.1',
+    port: PORT,
+    user: 'postgres',
+    database: 'postgres',
+    connectionTimeoutMillis: 2000,
+  });
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ n: string }>(
+      "select current_setting('server_version_num') n",
+    );
+    await client.end();
+    return rows[0]!.n.startsWith('15');
+  } catch {
+    return false;
+  }
+}
+
+const up = await reachable();
+
+describe.skipIf(!up)(
+  `definition commands as PostgreSQL 15 (skipped: none at 127.0.0.1:${PORT})`,
+  () => {
+    const admin = new Client({
+      host: '127.0.0.1',
+      port: PORT,
+      user: 'postgres',
+      database: 'postgres',
+    });
+    const there = new There();
+    const here = new Here();
+
+    beforeAll(async () => {
+      await loadParser();
+      await admin.connect();
+      await admin.query(`create database ${DATABASE} template template0`);
+      await there.client.connect();
+      there.client.on('notice', notice =>
+        there.notices.push(
+          notice.detail ? `${notice.message}\n${notice.detail}` : (notice.message ?? ''),
+        ),
+      );
+      await there.client.query("set search_path = 'public'");
+    }, 60_000);
+
+    afterAll(async () => {
+      await there.client.end();
+      await admin.query(`drop database ${DATABASE}`);
+      await admin.end();
+    });
+
+    async function compareCatalogs(): Promise<void> {
+      const theirs = new Map<string, Record<string, unknown>[]>();
+      const ours = new Map<string, Record<string, unknown>[]>();
+      const known = new Set(
+        here.store
+          .rows(pgClass)
+          .filter(c => c.oid < 16384)
+          .map(c => String(c.oid)),
+      );
+      const isNew = (name: string, row: Record<string, unknown>): boolean => {
+        const key =
+          { pg_attribute: 'attrelid', pg_index: 'indexrelid', pg_depend: 'objid' }[name] ?? 'oid';
+        return Number(row[key]) >= 16384 && !known.has(String(row[key]));
+      };
+      for (const catalog of COMPARED) {
+        theirs.set(
+          catalog.name,
+          (await there.rows(catalog)).filter(row => isNew(catalog.name, row)),
+        );
+        const rows = here.store
+          .rows(catalog)
+          .map(row =>
+            Object.fromEntries(
+              catalog.columns.map(c => [
+                c.name,
+                pgText(c.type, (row as Record<string, unknown>)[c.name]),
+              ]),
+            ),
+          );
+        ours.set(
+          catalog.name,
+          rows.filter(row => isNew(catalog.name, row)),
+        );
+      }
+      const [a, b] = [normalize(ours), normalize(theirs)];
+      for (const [name, rows] of b) {
+        const mine = a.get(name)!;
+        expect(
+          mine.filter(row => !rows.includes(row)),
+          `${name}: only here`,
+        ).toEqual([]);
+        expect(
+          rows.filter(row => !mine.includes(row)),
+          `${name}: only in PostgreSQL`,
+        ).toEqual([]);
+        expect(mine.length, name).toBe(rows.length);
+      }
+    }
+
+    async function both(...statements: string[]): Promise<void> {
+      for (const sql of statements) expect(await here.run(sql), sql).toBe(await there.run(sql));
+      await compareCatalogs();
+    }
+
+    test('tables with columns of many types', () =>
+      both(
+        'create table plain (a int, b bigint not null, c text, d varchar(20), e numeric(10,2), f timestamptz, g int[], h char(3), i name collate "C", j bool null)',
+        'create table narrow (a int, b bigint, c varchar(10), d numeric(5))',
+        'create table "Odd Name" ("Column" text collate "C" storage external) with (fillfactor=70, autovacuum_enabled=off, toast.autovacuum_vacuum_threshold=7)',
+        'create table empty ()',
+      ));
+
+    test('keys, indexes and their names', () =>
+      both(
+        'create table k1 (id int primary key, email text unique, a int, b int, unique (a, b), constraint named unique (b) with (fillfactor=80))',
+        'create table k2 (a int, b text, primary key (b, a), unique (a))',
+        'create table k3 (a int primary key, unique (a))',
+        'create index on k1 (a, b)',
+        'create index on k1 (a, b)',
+        'create unique index k1_desc on k1 using btree (a desc, b nulls first) include (email) with (fillfactor=50)',
+        'create index if not exists k1_desc on k1 (b)',
+        'create index on k1 (email collate "C" text_pattern_ops)',
+        'create unique index on k2 (a) nulls not distinct',
+        'create table a_very_long_table_name_that_nearly_fills_all_of_namedatalen (another_long_column_name_for_good_measure int unique)',
+        'alter table narrow add primary key (a)',
+        'alter table narrow add constraint narrow_u unique (b, c)',
+      ));
+
+    test('mistakes in CREATE', () =>
+      both(
+        'create table plain (a int)',
+        'create table if not exists plain (a int)',
+        'create table no_schema.t (a int)',
+        'create table twice (a int, a text)',
+        'create table system (xmin int)',
+        'create table nope (a no_such_type)',
+        'create table nope (a int collate "C")',
+        'create table nope (a record)',
+        'create table nope (a int primary key, b int primary key)',
+        'create table nope (a int, primary key (b))',
+        'create table nope (a int, unique (a, a))',
+        'create table nope (a int null not null)',
+        'create table nope (a int) with (fillfactor=5)',
+        'create table nope (a int) with (nonsense=5)',
+        'create table nope (a point primary key)',
+        'create table pg_catalog.nope (a int)',
+        'create index on plain (no_column)',
+        'create index on no_table (a)',
+        'create index on plain (a text_ops)',
+        'create index on plain using nonsense (a)',
+        'alter table k1 add primary key (a)',
+        'create table k1_pkey (a int)',
+        'create table _k1 (a int)',
+      ));
+
+    test('defaults, checks, expressions', () =>
+      both(
+        "create table d1 (a int default 3, b text default 'x' || 'y', c numeric default 1.50, d timestamptz default now(), e varchar(3) default 'abc')",
+        'create table c1 (a int check (a > 0), b int, check (a < b), constraint named check (b <> 5 and a is not null), c int generated always as (a * 2) stored)',
+        'create index on c1 (lower(b::text))',
+        'create index c1_part on c1 (a) where b > 3 and a < 10',
+        'create table bad (a int default b)',
+        "create table bad (a int default 'x')",
+        'create table bad (a int check (a))',
+        'create table bad (a int default true)',
+        'create index on c1 ((random()))',
+        'alter table d1 alter column a set default 7, alter column b drop default',
+        'alter table c1 drop constraint named',
+        'alter table c1 drop constraint nonsense',
+      ));
+
+    test('ALTER TABLE', () =>
+      both(
+        'alter table plain add column extra text',
+        'alter table plain add column if not exists extra text',
+        'alter table plain add extra text',
+        'alter table plain alter column a set not null, alter b drop not null',
+        'alter table k1 alter id drop not null',
+        'alter table plain alter c set storage main, alter c set statistics 500',
+        'alter table plain set (fillfactor=55)',
+        'alter table plain reset (fillfactor)',
+        'alter table plain drop column d',
+        'alter table plain drop column d',
+        'alter table plain drop column if exists d',
+        'alter table plain drop column ctid',
+        'alter table k1 drop column a',
+        'alter table no_table add a int',
+        'alter table if exists no_table add a int',
+        'alter table narrow rename a to renamed',
+        'alter table narrow rename nonsense to b',
+        'alter table narrow rename b to renamed',
+        'alter table narrow rename constraint narrow_u to narrow_v',
+        'alter table narrow rename to narrower',
+        'alter index narrow_pkey rename to narrower_pkey',
+        'alter table plain rename to k1',
+      ));
+
+    test('schemas', () =>
+      both(
+        'create schema s1',
+        'create schema s1',
+        'create schema if not exists s1',
+        'create schema pg_mine',
+        'create table s1.t (a int primary key, b text)',
+        'create table s1.u (a int)',
+        'drop schema s1',
+        'drop schema no_schema',
+        'drop schema if exists no_schema',
+        'drop schema s1 cascade',
+        'drop schema pg_catalog',
+      ));
+
+    test('DROP', () =>
+      both(
+        'drop table no_table',
+        'drop table if exists no_table, no_schema.t',
+        'drop table no_schema.t',
+        'drop index k1_pkey',
+        'drop index plain',
+        'drop table k1_desc',
+        'drop index k1_desc',
+        'drop table pg_class',
+        'drop view plain',
+        'drop table k1, k2',
+        'drop table "Odd Name" cascade',
+        'drop table plain, narrower, empty, k3, d1, c1',
+      ));
+
+    test('TRUNCATE leaves the rows of the catalogs as they were', async () => {
+      await both('create table tr (a int primary key, b text)');
+      const { created, dropped } = here.store;
+      const [before, gone] = [created.length, dropped.length];
+      await both('truncate tr', 'truncate no_table', 'truncate pg_class');
+      expect(created.length - before).toBe(4);
+      expect(dropped.length - gone).toBe(4);
+    });
+  },
+);
