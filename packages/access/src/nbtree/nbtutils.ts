@@ -23,10 +23,41 @@ import {
   getPostingOffset, heapTidAt, isPivot, isPosting, maxHeapTidAt, pivotNAtts, setPivotNAtts, setTupleSize, SIZEOF_ITEM_POINTER,
 } from './nbtree.ts';
 
-/** Modes of a key's value, beside those of the columns (btindex.ts). */
+/** Mode of a null, beside those of the columns (btindex.ts). */
 const KEY_NULL = 255;
 
-export class BTSearchKey {
+/** Values to compare columns with, each prepared so that comparing allocates nothing. */
+export class KeyValues {
+  readonly values: Datum[];
+  /** How each value is compared: as its column is, unless the value does not fit that. */
+  readonly mode: Uint8Array;
+  readonly num: Float64Array;
+  readonly compare: (Compare | undefined)[];
+
+  constructor(count: number) {
+    this.values = new Array<Datum>(count).fill(null);
+    this.mode = new Uint8Array(count);
+    this.num = new Float64Array(count);
+    this.compare = new Array<Compare | undefined>(count).fill(undefined);
+  }
+
+  /** `compare` is for values of another type than the column's; it gets the column's value first. */
+  setValue(slot: number, index: BTIndex, column: number, value: Datum, compare?: Compare): void {
+    this.values[slot] = value;
+    if (value === null) {
+      this.mode[slot] = KEY_NULL;
+      return;
+    }
+    const columnMode = index.mode[column]!;
+    this.compare[slot] = compare ?? index.compare[column]!;
+    this.mode[slot] = compare === undefined ? columnMode : CMP_FUNCTION;
+    if (compare !== undefined || columnMode >= CMP_VARLENA || columnMode === CMP_FUNCTION) return;
+    if (typeof value === 'bigint') this.mode[slot] = CMP_FUNCTION;
+    else this.num[slot] = Number(value);
+  }
+}
+
+export class BTSearchKey extends KeyValues {
   readonly index: BTIndex;
   /** Leading columns that count. */
   keysz = 0;
@@ -37,18 +68,10 @@ export class BTSearchKey {
   tidBlock = 0;
   tidOffset = 0;
   anyNull = false;
-  readonly values: Datum[];
-  /** How each value is compared; a column's own mode unless the value does not fit it. */
-  readonly mode: Uint8Array;
-  readonly num: Float64Array;
-  readonly compare: Compare[];
 
   constructor(index: BTIndex) {
+    super(index.nkeyatts);
     this.index = index;
-    this.values = new Array<Datum>(index.nkeyatts).fill(null);
-    this.mode = new Uint8Array(index.nkeyatts);
-    this.num = new Float64Array(index.nkeyatts);
-    this.compare = [...index.compare];
   }
 
   reset(): void {
@@ -58,27 +81,11 @@ export class BTSearchKey {
     this.anyNull = false;
   }
 
-  /** Appends the next column's value. `compare` is called with the column's value first; it is for
-   *  values of another type than the column's. */
+  /** Appends the next column's value. */
   push(value: Datum, compare?: Compare): void {
-    const i = this.keysz++;
-    this.values[i] = value;
-    if (value === null) {
-      this.mode[i] = KEY_NULL;
-      this.anyNull = true;
-      return;
-    }
-    const columnMode = this.index.mode[i]!;
-    if (compare !== undefined) {
-      this.compare[i] = compare;
-      this.mode[i] = CMP_FUNCTION;
-      return;
-    }
-    this.compare[i] = this.index.compare[i]!;
-    this.mode[i] = columnMode;
-    if (columnMode >= CMP_VARLENA || columnMode === CMP_FUNCTION) return;
-    if (typeof value === 'bigint') this.mode[i] = CMP_FUNCTION;
-    else this.num[i] = Number(value);
+    if (value === null) this.anyNull = true;
+    this.setValue(this.keysz, this.index, this.keysz, value, compare);
+    this.keysz++;
   }
 
   setTid(block: number, offset: number): void {
@@ -105,11 +112,12 @@ function cstringLength(u8: Uint8Array, at: number, len: number): number {
   return length;
 }
 
-/** Key column `i` against the stored value at `at` (ATT_NULL when null), the column's direction included. */
-export function compareKeyColumn(key: BTSearchKey, i: number, mem: TupleMemory, at: number): number {
-  const { index } = key;
-  const mode = key.mode[i]!;
-  const option = index.option[i]!;
+/** Value number `slot` against the column's stored value at `at` (ATT_NULL when null), in the column's direction. */
+export function compareKeyColumn(
+  key: KeyValues, slot: number, index: BTIndex, column: number, mem: TupleMemory, at: number,
+): number {
+  const mode = key.mode[slot]!;
+  const option = index.option[column]!;
   if (mode === KEY_NULL) {
     if (at === ATT_NULL) return 0;
     return (option & INDOPTION_NULLS_FIRST) !== 0 ? -1 : 1;
@@ -118,32 +126,32 @@ export function compareKeyColumn(key: BTSearchKey, i: number, mem: TupleMemory, 
   let result: number;
   switch (mode) {
     case CMP_INT4:
-      result = key.num[i]! - mem.i32[at >>> 2]!;
+      result = key.num[slot]! - mem.i32[at >>> 2]!;
       break;
     case CMP_OID:
-      result = key.num[i]! - mem.u32[at >>> 2]!;
+      result = key.num[slot]! - mem.u32[at >>> 2]!;
       break;
     case CMP_INT8:
       // Beyond 2^53 the sum is rounded, which cannot carry it across a key that is a safe integer.
-      result = key.num[i]! - (mem.i32[(at + 4) >>> 2]! * 0x100000000 + mem.u32[at >>> 2]!);
+      result = key.num[slot]! - (mem.i32[(at + 4) >>> 2]! * 0x100000000 + mem.u32[at >>> 2]!);
       break;
     case CMP_INT2:
-      result = key.num[i]! - ((mem.u16[at >>> 1]! << 16) >> 16);
+      result = key.num[slot]! - ((mem.u16[at >>> 1]! << 16) >> 16);
       break;
     case CMP_BYTE:
-      result = key.num[i]! - mem.u8[at]!;
+      result = key.num[slot]! - mem.u8[at]!;
       break;
     case CMP_VARLENA:
-      result = compareVarlena(key.values[i] as Uint8Array, mem, at);
+      result = compareVarlena(key.values[slot] as Uint8Array, mem, at);
       break;
     case CMP_CSTRING:
-      result = compareBytes(key.values[i] as Uint8Array, mem.u8, at, cstringLength(mem.u8, at, index.layout.len[i]!));
+      result = compareBytes(key.values[slot] as Uint8Array, mem.u8, at, cstringLength(mem.u8, at, index.layout.len[column]!));
       break;
     case CMP_FIXED:
-      result = compareBytes(key.values[i] as Uint8Array, mem.u8, at, index.layout.len[i]!);
+      result = compareBytes(key.values[slot] as Uint8Array, mem.u8, at, index.layout.len[column]!);
       break;
     default:
-      result = -key.compare[i]!(fetchAtt(mem, at, index.layout.kind[i]!, index.layout.len[i]!), key.values[i]!);
+      result = -key.compare[slot]!(fetchAtt(mem, at, index.layout.kind[column]!, index.layout.len[column]!), key.values[slot]!);
   }
   return (option & INDOPTION_DESC) !== 0 ? -result : result;
 }
@@ -163,7 +171,7 @@ export function btCompare(key: BTSearchKey, mem: TupleMemory, tup: number): numb
   const natts = pivot ? pivotNAtts(mem, tup) : index.natts;
   const count = key.keysz < natts ? key.keysz : natts;
   for (let i = 0; i < count; i++) {
-    const result = compareKeyColumn(key, i, mem, indexAttOffset(index.layout, mem, tup, i));
+    const result = compareKeyColumn(key, i, index, i, mem, indexAttOffset(index.layout, mem, tup, i));
     if (result !== 0) return result;
   }
   if (key.keysz > natts) return 1;
@@ -227,10 +235,12 @@ export function hasNullKey(index: BTIndex, mem: TupleMemory, tup: number): boole
 
 // ---- suffix truncation -----------------------------------------------------------------------------------
 
-/** Leading key columns needed to tell two leaf tuples apart; nkeyatts + 1 when only heap TIDs differ. */
-export function btKeepNAtts(index: BTIndex, memA: TupleMemory, a: number, memB: TupleMemory, b: number): number {
+/** Leading key columns needed to tell two tuples apart; `natts` + 1 when all of these are equal. */
+export function btKeepNAtts(
+  index: BTIndex, memA: TupleMemory, a: number, memB: TupleMemory, b: number, natts = index.nkeyatts,
+): number {
   let keep = 1;
-  for (let i = 0; i < index.nkeyatts; i++, keep++) if (compareAttribute(index, i, memA, a, memB, b) !== 0) break;
+  for (let i = 0; i < natts; i++, keep++) if (compareAttribute(index, i, memA, a, memB, b) !== 0) break;
   return keep;
 }
 
