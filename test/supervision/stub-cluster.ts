@@ -90,7 +90,7 @@ export class StubCluster {
   /** In the foreground, as a user's terminal would. */
   async start(...options: string[]): Promise<void> {
     this.spawnForeground(...options);
-    await until('ready', () => /database system is ready to accept connections\n$/.test(this.console) || this.exited());
+    await until('ready', () => this.console.endsWith('database system is ready to accept connections\n') || this.exited());
     if (this.keeper!.exitCode !== null) throw new Error(`did not start: ${this.console}`);
   }
 

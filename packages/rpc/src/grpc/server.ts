@@ -74,7 +74,7 @@ class Fence {
       const older = caller;
       caller = { epoch, streams: new Set() };
       this.#callers.set(name, caller);
-      if (older) for (const old of [...older.streams]) old.abort(`fenced by epoch ${epoch}`);
+      if (older) for (const old of older.streams) old.abort(`fenced by epoch ${epoch}`);
     }
     const { streams } = caller;
     streams.add(stream);

@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { chooseInstance, type InstanceLoad, retirable, sessionsOf, wantedInstances } from './instances.ts';
+
+const load = (instance: number, open: number, more: Partial<InstanceLoad> = {}): InstanceLoad => ({
+  name: `backend-${instance}`,
+  instance,
+  ready: true,
+  direct: true,
+  sent: open,
+  receivedBefore: 0,
+  received: open,
+  open,
+  authenticated: open,
+  idleSinceMs: 0,
+  ...more,
+});
+const limits = { sessionsPerInstance: 10, maxConnections: 100 };
+
+describe('instances', () => {
+  it('counts who is on the way', () => {
+    expect(sessionsOf(load(1, 3, { sent: 8, received: 5 }))).toBe(6);
+    // An adopted instance had received 40 before this postmaster sent two.
+    expect(sessionsOf(load(1, 7, { sent: 2, received: 41, receivedBefore: 40 }))).toBe(8);
+  });
+
+  it('packs: the first with room, one that takes sockets before one that is spliced to', () => {
+    expect(chooseInstance([load(1, 10), load(2, 3), load(3, 0)], 10)?.name).toBe('backend-2');
+    expect(chooseInstance([load(1, 0, { direct: false }), load(2, 3)], 10)?.name).toBe('backend-2');
+    expect(chooseInstance([load(1, 10), load(2, 0, { ready: false })], 10)).toBeUndefined();
+  });
+
+  it('keeps one warm, within max_connections, and numbers stay', () => {
+    expect(wantedInstances([], 0, limits)).toBe(1);
+    expect(wantedInstances([load(1, 9)], 0, limits)).toBe(1);
+    expect(wantedInstances([load(1, 10)], 0, limits)).toBe(2);
+    expect(wantedInstances([load(1, 9)], 5, limits)).toBe(2);
+    expect(wantedInstances([load(1, 100)], 50, limits)).toBe(10);
+    expect(wantedInstances([load(1, 0), load(2, 0), load(3, 1)], 0, limits)).toBe(3);
+  });
+
+  it('retires an empty one beyond what is wanted, after a minute', () => {
+    expect(retirable([load(1, 0), load(2, 0)], 1, 59_000)).toBeUndefined();
+    expect(retirable([load(1, 0), load(2, 0)], 1, 61_000)).toBe('backend-2');
+    expect(retirable([load(1, 0), load(2, 1)], 1, 61_000)).toBeUndefined();
+    expect(retirable([load(1, 0), load(2, 0)], 2, 61_000)).toBeUndefined();
+  });
+});
