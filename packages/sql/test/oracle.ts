@@ -181,6 +181,9 @@ export class Oracle {
     const polymorphic = (oid: number): boolean => this.types.get(oid)?.typtype === 'p';
     const candidates = this.procs.filter(
       (p) => p.proname === c.fn && p.pronamespace === 11 && p.proargtypes.length === want.length && p.proargtypes.every((t, i) => t === want[i] || polymorphic(t)));
+    // VARIADIC "any": format(), concat().
+    const variadic = this.procs.filter((p) => p.proname === c.fn && p.proargtypes.at(-1) === 2276 && p.proargtypes.length <= want.length);
+    candidates.push(...variadic);
     const exact = candidates.find((p) => p.proargtypes.every((t, i) => t === want[i])) ?? candidates[0];
     if (!exact) throw new Error(`no function ${c.fn}(${c.types.join(', ')})`);
     return exact;

@@ -1,40 +1,56 @@
 /**
- * The list of built-in function tables, one per file of utils/adt. Functions rather than arrays:
- * fmgr and the adt files import each other, and nothing may be read before all are loaded.
+ * The list of built-in function tables, one or more per file of utils/adt. Functions rather than
+ * arrays: fmgr and the adt files import each other, and nothing may be read before all are loaded.
  */
 import type { FunctionTable, SetFunctionTable } from './fmgr.ts';
+import { arrayUserFunctions } from './adt/array_userfuncs.ts';
+import { arrayFunctions, arraySetFunctions } from './adt/arrayfuncs.ts';
 import { boolFunctions } from './adt/bool.ts';
 import { charFunctions } from './adt/char.ts';
+import { cryptohashFunctions } from './adt/cryptohashfuncs.ts';
+import { encodeFunctions } from './adt/encode.ts';
 import { floatFunctions } from './adt/float.ts';
 import { floatMathFunctions } from './adt/floatmath.ts';
+import { formatTypeFunctions } from './adt/format_type.ts';
 import { intFunctions, intSetFunctions } from './adt/int.ts';
 import { int8Functions, int8SetFunctions } from './adt/int8.ts';
 import { nameFunctions } from './adt/name.ts';
-import { numericAggFunctions } from './adt/numericagg.ts';
 import { numericFunctions, numericSetFunctions } from './adt/numeric.ts';
+import { numericAggFunctions } from './adt/numericagg.ts';
 import { oidFunctions } from './adt/oid.ts';
+import { oracleCompatFunctions } from './adt/oracle_compat.ts';
 import { pseudotypeFunctions } from './adt/pseudotypes.ts';
+import { quoteFunctions } from './adt/quote.ts';
+import { textFunctions, textSetFunctions } from './adt/textfuncs.ts';
 import { varcharFunctions } from './adt/varchar.ts';
 import { varlenaFunctions } from './adt/varlena.ts';
 
 export function builtinTables(): readonly FunctionTable[] {
   return [
+    arrayUserFunctions,
+    arrayFunctions,
     boolFunctions,
     charFunctions,
+    cryptohashFunctions,
+    encodeFunctions,
     floatFunctions,
     floatMathFunctions,
+    formatTypeFunctions,
     intFunctions,
     int8Functions,
     nameFunctions,
     numericFunctions,
     numericAggFunctions,
     oidFunctions,
+    oracleCompatFunctions,
     pseudotypeFunctions,
+    quoteFunctions,
+    textFunctions,
     varcharFunctions,
     varlenaFunctions,
   ];
 }
 
 export function builtinSetTables(): readonly SetFunctionTable[] {
-  return [intSetFunctions, int8SetFunctions, numericSetFunctions];
+  return [arraySetFunctions, intSetFunctions, int8SetFunctions, numericSetFunctions, textSetFunctions];
 }
