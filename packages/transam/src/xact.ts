@@ -104,6 +104,13 @@ export class Transaction implements XactView {
     return this.#levels[0]!.fxid;
   }
 
+  /** The innermost subtransaction's id, which was assigned before. */
+  get innermostXid(): FullTransactionId {
+    const { fxid } = this.#top();
+    assert(fxid !== 0, 'the transaction has an id');
+    return fxid;
+  }
+
   currentXid(): FullTransactionId | -1 {
     const top = this.#top();
     if (top.fxid !== 0) return top.fxid;

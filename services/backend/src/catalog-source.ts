@@ -137,9 +137,9 @@ export class KernelCatalogSource implements CatalogSource {
   async #seqScan(heap: HeapRelation, live: LiveSnapshot, layout: TupleLayout, rows: ScannedRow[]): Promise<void> {
     const { kernel } = this;
     const batch = new HeapPageBatch();
-    const blocks = await this.#attempt(() => kernel.pages.nblocks(heap.smgr, MAIN_FORKNUM));
+    const blocks = await this.attempt(() => kernel.pages.nblocks(heap.smgr, MAIN_FORKNUM));
     for (let blk = 0; blk < blocks; blk++) {
-      await this.#attempt(() => {
+      await this.attempt(() => {
         const count = heapGetPage(this.#heap, heap, blk, live.snapshot, batch);
         if (count === MISS) return MISS;
         return this.#collect(rows, found => {
@@ -164,12 +164,12 @@ export class KernelCatalogSource implements CatalogSource {
     );
     scan.rescan(keys, true);
     for (;;) {
-      const count = await this.#attempt(() => scan.nextBatch());
+      const count = await this.attempt(() => scan.nextBatch());
       if (count === 0) return;
       for (let i = 0; i < count; i++) {
         const blk = scan.tids[2 * i]!;
         const offnum = scan.tids[2 * i + 1]!;
-        await this.#attempt(() => {
+        await this.attempt(() => {
           const found = heapHotSearch(this.#heap, heap, blk, offnum, snapshot);
           if (found === MISS) return MISS;
           if (found === 0) return 0;
@@ -202,7 +202,8 @@ export class KernelCatalogSource implements CatalogSource {
     return { values, ctid: { blk, off } };
   }
 
-  #attempt(work: () => number): Promise<number> {
+  /** Repeats a synchronous attempt, in this reader's eyes, until it lacks nothing. */
+  attempt(work: () => number): Promise<number> {
     return this.kernel.attempt(work, this.#reader.owner, () => {
       this.toast.source = this;
       this.#reader.enter();

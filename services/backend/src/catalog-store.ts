@@ -1,27 +1,201 @@
 /**
- * Changes catalog rows in a transaction (CatalogStore): each row change is one attempt after another
- * of heap and index steps, until it is done.
+ * Changes catalog rows in a transaction (CatalogStore): each row change is a series of attempts, of the
+ * heap first and then of each index, until all are through.
  */
 import { heapComputeTupleSize, heapFormTuple, type TupleLayout, tupleLayout } from '@pgtroupe/access/common/heaptuple';
+import { HeapContext, type HeapRelation, heapRelation, TM_OK } from '@pgtroupe/access/heap/heapam-context';
 import { heapDelete } from '@pgtroupe/access/heap/heapam-delete';
 import { heapInsert } from '@pgtroupe/access/heap/heapam-insert';
-import { HeapContext, type HeapRelation, TM_OK } from '@pgtroupe/access/heap/heapam-context';
+import { heapGetPage, HeapPageBatch } from '@pgtroupe/access/heap/heapam-scan';
 import { heapUpdate, type UpdateAttributes } from '@pgtroupe/access/heap/heapam-update';
-import type { BTIndex } from '@pgtroupe/access/nbtree/btindex';
-import { BTInserter } from '@pgtroupe/access/nbtree/nbtinsert';
+import { heapAttIsNull } from '@pgtroupe/access/common/heaptuple';
+import { BT_DUPLICATE, btInsert, uniqueViolation } from '@pgtroupe/access/nbtree/nbtinsert';
 import type { Catalog, ItemPointer } from '@pgtroupe/catalog/catalog';
 import type { CatalogStore } from '@pgtroupe/catalog/catalogwriter';
+import { decodeField } from '@pgtroupe/catalog/rowcodec';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
-import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import { MAIN_FORKNUM, type Oid, type RelFileNode, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
-import type { BackendInstance } from './instance.ts';
+import type { Transaction } from '@pgtroupe/transam/xact';
 import { type CatalogReader, KernelCatalogSource } from './catalog-source.ts';
+import type { DatabaseContext } from './database-context.ts';
+import { buildIndex } from './index-build.ts';
 import type { Session } from './session.ts';
 
 /** The largest tuple a page takes. */
 const MAX_TUPLE_BYTES = 8160;
-const WORKSPACE_BYTES = 16 * 1024;
+const WORKSPACE_BYTES = 8192;
+
+export class TransactionCatalogStore extends KernelCatalogSource implements CatalogStore {
+  readonly #session: Session;
+  readonly #tx: Transaction;
+  readonly #context: HeapContext;
+  /** Where tuples are formed, in the instance's arena. */
+  readonly #workspace: number;
+
+  constructor(session: Session, database: DatabaseContext) {
+    const { kernel } = session.instance;
+    const { tx } = session.block;
+    const reader: CatalogReader = {
+      xact: tx,
+      owner: session.owner,
+      takeSnapshot: () => kernel.shared.takeSnapshot(tx.curcid),
+      enter: () => tx.enter(),
+    };
+    super(kernel, session.instance.toast, database.source.relations, reader);
+    this.#session = session;
+    this.#tx = tx;
+    this.#context = new HeapContext(kernel.pages, kernel.wal, tx);
+    this.#workspace = session.instance.arena.alloc(WORKSPACE_BYTES);
+  }
+
+  /** The transaction is over. */
+  end(): void {
+    this.#session.instance.arena.free(this.#workspace, WORKSPACE_BYTES);
+  }
+
+  async insertRow(catalog: Catalog, values: readonly Datum[]): Promise<ItemPointer> {
+    const heap = await this.relations.heap(catalog);
+    const layout = tupleLayout(catalog.tupdesc);
+    await this.attempt(() => {
+      const length = this.#form(catalog, layout, values);
+      return heapInsert(this.#context, heap, this.#workspace, length, this.#tx.curcid);
+    });
+    const tid = { blk: this.#context.blk, off: this.#context.offnum };
+    await this.#insertIndexEntries(catalog, heap, values, tid);
+    return tid;
+  }
+
+  async updateRow(catalog: Catalog, ctid: ItemPointer, values: readonly Datum[]): Promise<ItemPointer> {
+    const heap = await this.relations.heap(catalog);
+    const layout = tupleLayout(catalog.tupdesc);
+    const attributes = catalogUpdateAttributes(catalog, layout);
+    const result = await this.attempt(() => {
+      const length = this.#form(catalog, layout, values);
+      return heapUpdate(this.#context, heap, ctid.blk, ctid.off, this.#workspace, length, this.#tx.curcid, attributes);
+    });
+    if (result !== TM_OK) throw changedConcurrently('updated');
+    const tid = { blk: this.#context.blk, off: this.#context.offnum };
+    if (!this.#context.hot) await this.#insertIndexEntries(catalog, heap, values, tid);
+    return tid;
+  }
+
+  async deleteRow(catalog: Catalog, ctid: ItemPointer): Promise<void> {
+    const heap = await this.relations.heap(catalog);
+    const result = await this.attempt(() => heapDelete(this.#context, heap, ctid.blk, ctid.off, this.#tx.curcid));
+    if (result !== TM_OK) throw changedConcurrently('deleted');
+  }
+
+  /** Forms the tuple in the workspace; returns its length. */
+  #form(catalog: Catalog, layout: TupleLayout, values: readonly Datum[]): number {
+    const length = heapComputeTupleSize(layout, values);
+    if (length > MAX_TUPLE_BYTES) throw notSupported(`a row of ${catalog.name} that needs its TOAST table`);
+    heapFormTuple(layout, values, this.kernel.pages.mem, this.#workspace);
+    return length;
+  }
+
+  async #insertIndexEntries(catalog: Catalog, heap: HeapRelation, values: readonly Datum[], tid: ItemPointer): Promise<void> {
+    for (const index of catalog.indexes) {
+      const tree = await this.relations.index(catalog, index);
+      const keys = index.keys.map(attnum => values[attnum - 1]!);
+      const result = await this.attempt(() =>
+        btInsert(tree, this.#context, heap, keys, tid.blk, tid.off, index.unique ? 'yes' : 'no'),
+      );
+      if (result === BT_DUPLICATE) {
+        const texts = keys.map((key, n) =>
+          key === null ? null : String(decodeField(catalog.columns[index.keys[n]! - 1]!.type, key)),
+        );
+        throw uniqueViolation(tree, 'pg_catalog', texts);
+      }
+    }
+  }
+
+  commandCounterIncrement(): void {
+    this.#tx.commandCounterIncrement();
+  }
+
+  newOid(): Promise<Oid> {
+    return this.kernel.newOid();
+  }
+
+  async createStorage(rnode: RelFileNode): Promise<void> {
+    await this.attempt(() => this.#tx.currentXid());
+    await this.kernel.smgrCreate(this.#tx.innermostXid, rnode, MAIN_FORKNUM, true);
+  }
+
+  dropStorage(rnode: RelFileNode): void {
+    this.#tx.drops.push(rnode);
+  }
+
+  frozenXid(): TransactionId {
+    return xidFromFull(this.#tx.oldestXmin);
+  }
+
+  async lockRelation(oid: Oid, mode: number): Promise<void> {
+    const { databaseOid } = this.relations.storage;
+    await this.kernel.locks.relation(this.#session.owner, databaseOid, oid, mode);
+    // Whoever held the lock before may have changed catalogs: what it told the others comes with a snapshot.
+    const live = await this.kernel.shared.takeSnapshot(this.#tx.curcid);
+    this.kernel.shared.releaseSnapshot(live);
+  }
+
+  buildIndex(table: RelationDesc, index: IndexDesc): Promise<number> {
+    return buildIndex(this, this.#session, this.#context, table, index);
+  }
+
+  async checkNotNull(table: RelationDesc, attnums: readonly number[]): Promise<void> {
+    const { kernel } = this;
+    const { mem } = kernel.pages;
+    const layout = tupleLayout(table.att);
+    const heap = heapRelation(table.smgr);
+    const batch = new HeapPageBatch();
+    const live = await kernel.shared.takeSnapshot(this.#tx.curcid);
+    try {
+      const blocks = await this.attempt(() => kernel.pages.nblocks(table.smgr, MAIN_FORKNUM));
+      for (let blk = 0; blk < blocks; blk++) {
+        await this.attempt(() => {
+          const count = heapGetPage(this.#context, heap, blk, live.snapshot, batch);
+          if (count === MISS) return MISS;
+          for (let i = 0; i < count; i++) {
+            for (const attnum of attnums) {
+              if (!heapAttIsNull(layout, mem, batch.tuples[i]!, attnum - 1)) continue;
+              const column = table.att.attrs[attnum - 1]!.name;
+              throw ereport(ERRCODE.NOT_NULL_VIOLATION, `column "${column}" of relation "${table.name}" contains null values`, {
+                table: table.name,
+                column,
+              });
+            }
+          }
+          return 0;
+        });
+      }
+    } finally {
+      kernel.shared.releaseSnapshot(live);
+    }
+  }
+
+  notice(message: string, detail?: string): void {
+    this.#session.notice('NOTICE', ERRCODE.SUCCESSFUL_COMPLETION, message, { detail });
+  }
+}
+
+const updateAttributes = new WeakMap<Catalog, UpdateAttributes>();
+
+function catalogUpdateAttributes(catalog: Catalog, layout: TupleLayout): UpdateAttributes {
+  let attributes = updateAttributes.get(catalog);
+  if (attributes === undefined) {
+    const columns = (unique: boolean): number[] => [
+      ...new Set(catalog.indexes.filter(i => !unique || i.unique).flatMap(i => i.keys.map(attnum => attnum - 1))),
+    ];
+    attributes = { layout, indexed: columns(false), key: columns(true) };
+    updateAttributes.set(catalog, attributes);
+  }
+  return attributes;
+}
+
+function changedConcurrently(how: string): Error {
+  return ereport(ERRCODE.INTERNAL_ERROR, `tuple concurrently ${how}`);
+}

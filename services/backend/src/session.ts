@@ -442,6 +442,12 @@ export class Session {
     this.runner.interrupted(error);
   }
 
+  /** Between steps of a long command: lets other sessions run, and stops here when it was cancelled. */
+  async breathe(): Promise<void> {
+    await new Promise<void>(resolve => this.instance.env.timers.soon(resolve));
+    if (this.interrupt !== undefined) throw this.interrupt;
+  }
+
   /** Nothing is going on and no transaction is open: a smart shutdown may take it. */
   get idleOutsideTransaction(): boolean {
     return this.#state.kind === 'idle' && !this.block.inBlock;

@@ -13,7 +13,6 @@ import { lockStmt } from './lock-stmt.ts';
 import { deallocateStmt, executeColumns, executeStmt, prepareStmt } from './prepare-stmt.ts';
 import { sendTextRows, textColumns } from './text-rows.ts';
 import { transactionStmt } from './transaction-stmt.ts';
-import { truncateStmt } from './truncate-stmt.ts';
 import { vacuumStmt } from './vacuum-stmt.ts';
 import { discardStmt, showColumns, showRows, variableSetStmt } from './variable-stmt.ts';
 
@@ -64,8 +63,6 @@ export async function processUtility(
       return checkpointStmt(runner);
     case 'LockStmt':
       return lockStmt(runner, raw);
-    case 'TruncateStmt':
-      return truncateStmt(runner, raw, text);
     case 'ExplainStmt':
       return explainStmt(runner, raw, text, describe);
     default:

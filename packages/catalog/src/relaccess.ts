@@ -1,0 +1,53 @@
+/**
+ * Relations as the access methods see them: one HeapRelation and one BTIndex per descriptor, so that
+ * what an access method remembers (target blocks, the root) is shared by everybody in the instance.
+ */
+import { type HeapRelation, heapRelation } from '@pgtroupe/access/heap/heapam-context';
+import { BTIndex } from '@pgtroupe/access/nbtree/btindex';
+import { notSupported } from '@pgtroupe/common/ereport';
+import type { IndexDesc, RelationDesc } from './relcache.ts';
+import { PROCOID } from './syscache.ts';
+import type { SystemCatalog } from './systemcatalog.ts';
+
+const BTREE_AM_OID = 403;
+const heaps = new WeakMap<RelationDesc, HeapRelation>();
+const indexes = new WeakMap<IndexDesc, BTIndex>();
+
+export function heapOf(desc: RelationDesc): HeapRelation {
+  let heap = heaps.get(desc);
+  if (heap === undefined) heaps.set(desc, (heap = heapRelation(desc.smgr, reloption(desc, 'fillfactor', 100))));
+  return heap;
+}
+
+/** Synchronous; may throw CatalogMiss for the comparison functions. */
+export function btIndexOf(catalog: Pick<SystemCatalog, 'search'>, desc: IndexDesc, table: RelationDesc): BTIndex {
+  let index = indexes.get(desc);
+  if (index === undefined) {
+    if (desc.rel.rel.relam !== BTREE_AM_OID) throw notSupported(`index access method of "${desc.rel.name}"`);
+    index = new BTIndex({
+      rel: desc.rel.smgr,
+      name: desc.rel.name,
+      tableName: table.name,
+      att: desc.rel.att,
+      keys: desc.keys.map(key => ({
+        orderProc: catalog.search(PROCOID, key.orderProc)?.prosrc ?? '',
+        option: key.option,
+      })),
+      unique: desc.index.indisunique,
+      nullsNotDistinct: desc.index.indnullsnotdistinct,
+      fillfactor: reloption(desc.rel, 'fillfactor', 90),
+      deduplicate: stringOption(desc.rel, 'deduplicate_items') !== 'off',
+    });
+    indexes.set(desc, index);
+  }
+  return index;
+}
+
+function reloption(desc: RelationDesc, name: string, fallback: number): number {
+  const text = stringOption(desc, name);
+  return text === undefined ? fallback : Number(text);
+}
+
+function stringOption(desc: RelationDesc, name: string): string | undefined {
+  return desc.rel.reloptions?.find(option => option.startsWith(`${name}=`))?.slice(name.length + 1);
+}

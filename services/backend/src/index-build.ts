@@ -1,0 +1,158 @@
+/**
+ * CREATE INDEX: fills a new B-tree from its table (nbtsort's callers, IndexBuildHeapScan).
+ *
+ * The table is locked against writers. Its rows as of now are read, sorted by key and packed into
+ * pages, and every page is logged whole. A row's entry leads to the root of its HOT chain.
+ */
+import { heapGetAttr, tupleLayout } from '@pgtroupe/access/common/heaptuple';
+import { isHeapOnly } from '@pgtroupe/access/common/htup';
+import { type HeapContext, heapRelation } from '@pgtroupe/access/heap/heapam-context';
+import { heapGetPage, HeapPageBatch } from '@pgtroupe/access/heap/heapam-scan';
+import { heapGetRootTuples } from '@pgtroupe/access/heap/pruneheap';
+import type { BTIndex } from '@pgtroupe/access/nbtree/btindex';
+import { uniqueViolation } from '@pgtroupe/access/nbtree/nbtinsert';
+import { BTBuild } from '@pgtroupe/access/nbtree/nbtsort';
+import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
+import { assert } from '@pgtroupe/common/assert';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import type { Datum } from '@pgtroupe/common/datum';
+import { BLCKSZ, type BlockNumber, MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
+import { MISS } from '@pgtroupe/storage/buffer/pages';
+import { RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
+import { REGBUF_FORCE_IMAGE, REGBUF_STANDARD } from '@pgtroupe/transam/xloginsert';
+import { XLOG_FPI } from '@pgtroupe/transam/xlogrmgr';
+import { btIndexOf } from '@pgtroupe/catalog/relaccess';
+import { outputText } from './output-text.ts';
+import type { TransactionCatalogStore } from './catalog-store.ts';
+import type { Session } from './session.ts';
+import { retryCatalog } from './catalog-retry.ts';
+import { SortedKeys } from './sorted-keys.ts';
+
+/** Rows or pages between looks at the clock and at interrupts. */
+const SLICE = 64;
+
+export async function buildIndex(
+  store: TransactionCatalogStore,
+  session: Session,
+  context: HeapContext,
+  table: RelationDesc,
+  desc: IndexDesc,
+): Promise<number> {
+  if (desc.index.indexprs !== null || desc.index.indpred !== null) {
+    throw notSupported('building an index on expressions or with a predicate');
+  }
+  const index = await retryCatalog(() => btIndexOf(session.runner.analysis.catalog, desc, table));
+  const keys = new SortedKeys(index);
+  const rows = await collect(store, session, context, table, desc, keys);
+  keys.sort();
+  checkUnique(session, table, desc, index, keys);
+  const pages: Uint8Array[] = [];
+  const build = new BTBuild(index, (page, blkno) => {
+    pages[blkno] = page.slice(0, BLCKSZ);
+  });
+  for (let n = 0; n < keys.length; n++) {
+    build.add(keys.values(n), keys.block(n), keys.offset(n));
+    if (n % 4096 === 4095) await session.breathe();
+  }
+  build.finish();
+  await logPages(store, session, desc.rel, pages);
+  return rows;
+}
+
+/** Reads the keys of all rows; returns how many rows there are. */
+async function collect(
+  store: TransactionCatalogStore,
+  session: Session,
+  context: HeapContext,
+  table: RelationDesc,
+  desc: IndexDesc,
+  keys: SortedKeys,
+): Promise<number> {
+  const { kernel } = session.instance;
+  const { mem } = kernel.pages;
+  const layout = tupleLayout(table.att);
+  const attributes = desc.index.indkey.map(attnum => attnum - 1);
+  const heap = heapRelation(table.smgr);
+  const batch = new HeapPageBatch();
+  const roots = new Uint16Array(BLCKSZ / 4);
+  const live = await kernel.shared.takeSnapshot(session.block.tx.curcid);
+  let rows = 0;
+  try {
+    const blocks = await store.attempt(() => kernel.pages.nblocks(table.smgr, MAIN_FORKNUM));
+    for (let blk = 0; blk < blocks; blk++) {
+      if (blk % SLICE === SLICE - 1) await session.breathe();
+      rows += await store.attempt(() => {
+        const count = heapGetPage(context, heap, blk, live.snapshot, batch);
+        if (count === MISS) return MISS;
+        let rooted = false;
+        for (let i = 0; i < count; i++) {
+          const tuple = batch.tuples[i]!;
+          let offnum = batch.offnums[i]!;
+          if (isHeapOnly(mem, tuple)) {
+            if (!rooted) heapGetRootTuples(mem, tuple - (tuple % BLCKSZ), roots);
+            rooted = true;
+            offnum = roots[offnum]!;
+          }
+          keys.add(attributes.map(att => own(heapGetAttr(layout, mem, tuple, att))), blk, offnum);
+        }
+        return count;
+      });
+    }
+  } finally {
+    kernel.shared.releaseSnapshot(live);
+  }
+  return rows;
+}
+
+/** Page memory is not ours to keep. */
+function own(value: Datum): Datum {
+  return value instanceof Uint8Array ? value.slice() : value;
+}
+
+function checkUnique(
+  session: Session,
+  table: RelationDesc,
+  desc: IndexDesc,
+  index: BTIndex,
+  keys: SortedKeys,
+): void {
+  if (!index.unique) return;
+  const at = keys.firstDuplicate();
+  if (at < 0) return;
+  const texts = keys.values(at).slice(0, index.nkeyatts).map((value, n) =>
+    value === null ? null : outputText(session, desc.rel.att.attrs[n]!.typid as Oid, value),
+  );
+  const violation = uniqueViolation(index, '', texts);
+  const detail = violation.fields.detail!.replace(' already exists.', ' is duplicated.');
+  throw ereport(ERRCODE.UNIQUE_VIOLATION, `could not create unique index "${desc.rel.name}"`, {
+    detail, table: table.name, constraint: desc.rel.name,
+  });
+}
+
+/** Puts finished pages into the relation, each with its image in the WAL. */
+async function logPages(
+  store: TransactionCatalogStore,
+  session: Session,
+  rel: RelationDesc,
+  pages: readonly Uint8Array[],
+): Promise<void> {
+  const { kernel } = session.instance;
+  const { mem } = kernel.pages;
+  for (let blk = 0; blk < pages.length; blk++) {
+    if (blk % SLICE === SLICE - 1) await session.breathe();
+    await store.attempt(() => {
+      const fresh = kernel.pages.newBlock(rel.smgr, MAIN_FORKNUM);
+      if (fresh === MISS) return MISS;
+      assert(fresh === blk, `block ${fresh} of a new index is not ${blk}`);
+      const page = kernel.pages.exclusive(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
+      if (page === MISS) return MISS;
+      mem.u8.set(pages[blk]!, page);
+      kernel.wal.begin();
+      kernel.wal.registerBuffer(0, page, REGBUF_FORCE_IMAGE | REGBUF_STANDARD);
+      kernel.wal.insert(RM_XLOG_ID, XLOG_FPI);
+      kernel.pages.useNewBlock(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
+      return 0;
+    });
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * The keys of a table's rows on their way into a new index: gathered, sorted in index order.
+ *
+ * A single integer key, the usual primary key, is kept in typed arrays; anything else as Datums.
+ * Rows come in TID order, so keys that come in order already need no sort.
+ */
+import { type BTIndex, CMP_INT4, INDOPTION_DESC, INDOPTION_NULLS_FIRST } from '@pgtroupe/access/nbtree/btindex';
+import type { Datum } from '@pgtroupe/common/datum';
+
+const INITIAL_ROWS = 1024;
+
+export class SortedKeys {
+  readonly #index: BTIndex;
+  length = 0;
+  #blocks = new Uint32Array(INITIAL_ROWS);
+  #offsets = new Uint16Array(INITIAL_ROWS);
+  /** Single int4 keys while none is null; otherwise `#rows`. */
+  #ints: Int32Array | undefined;
+  #rows: (readonly Datum[])[] = [];
+  /** Rows in index order; undefined: as they came. */
+  #order: Uint32Array | undefined;
+  #ordered = true;
+
+  constructor(index: BTIndex) {
+    this.#index = index;
+    const plain = index.nkeyatts === 1 && index.natts === 1 && index.mode[0] === CMP_INT4 && index.option[0] === 0;
+    this.#ints = plain ? new Int32Array(INITIAL_ROWS) : undefined;
+  }
+
+  add(values: readonly Datum[], block: number, offset: number): void {
+    const n = this.length++;
+    if (n === this.#blocks.length) this.#grow();
+    this.#blocks[n] = block;
+    this.#offsets[n] = offset;
+    if (this.#ints !== undefined && values[0] === null) this.#leaveInts(n);
+    if (this.#ints !== undefined) {
+      const value = values[0] as number;
+      if (n > 0 && value < this.#ints[n - 1]!) this.#ordered = false;
+      this.#ints[n] = value;
+      return;
+    }
+    this.#rows.push(values);
+    if (this.#ordered && n > 0 && this.#compareValues(this.#rows[n - 1]!, values) > 0) this.#ordered = false;
+  }
+
+  #grow(): void {
+    const size = 2 * this.#blocks.length;
+    const blocks = new Uint32Array(size);
+    const offsets = new Uint16Array(size);
+    blocks.set(this.#blocks);
+    offsets.set(this.#offsets);
+    this.#blocks = blocks;
+    this.#offsets = offsets;
+    if (this.#ints === undefined) return;
+    const ints = new Int32Array(size);
+    ints.set(this.#ints);
+    this.#ints = ints;
+  }
+
+  #leaveInts(n: number): void {
+    for (let i = 0; i < n; i++) this.#rows.push([this.#ints![i]!]);
+    this.#ints = undefined;
+  }
+
+  sort(): void {
+    if (this.#ordered) return;
+    const order = Uint32Array.from({ length: this.length }, (_, n) => n);
+    const ints = this.#ints;
+    const rows = this.#rows;
+    // Equal keys stay in TID order: that of arrival.
+    if (ints !== undefined) order.sort((a, b) => ints[a]! - ints[b]! || a - b);
+    else order.sort((a, b) => this.#compareValues(rows[a]!, rows[b]!) || a - b);
+    this.#order = order;
+  }
+
+  #row(n: number): number {
+    return this.#order === undefined ? n : this.#order[n]!;
+  }
+
+  /** Key and included columns of the n-th entry in index order. */
+  values(n: number): readonly Datum[] {
+    const row = this.#row(n);
+    return this.#ints === undefined ? this.#rows[row]! : [this.#ints[row]!];
+  }
+
+  block(n: number): number {
+    return this.#blocks[this.#row(n)]!;
+  }
+
+  offset(n: number): number {
+    return this.#offsets[this.#row(n)]!;
+  }
+
+  /** Index of an entry whose key equals the one before it and has no nulls, or -1. */
+  firstDuplicate(): number {
+    for (let n = 1; n < this.length; n++) {
+      const values = this.values(n);
+      if (this.#compareValues(this.values(n - 1), values) !== 0) continue;
+      const keys = values.slice(0, this.#index.nkeyatts);
+      if (this.#index.nullsNotDistinct || keys.every(key => key !== null)) return n;
+    }
+    return -1;
+  }
+
+  #compareValues(a: readonly Datum[], b: readonly Datum[]): number {
+    const { nkeyatts, compare, option } = this.#index;
+    for (let k = 0; k < nkeyatts; k++) {
+      const x = a[k]!;
+      const y = b[k]!;
+      if (x === null || y === null) {
+        if (x === y) continue;
+        const nullsFirst = (option[k]! & INDOPTION_NULLS_FIRST) !== 0;
+        return (x === null) === nullsFirst ? -1 : 1;
+      }
+      const order = compare[k]!(x, y);
+      if (order !== 0) return (option[k]! & INDOPTION_DESC) !== 0 ? -order : order;
+    }
+    return 0;
+  }
+}

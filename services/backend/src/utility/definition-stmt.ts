@@ -1,0 +1,16 @@
+/**
+ * Data definition: CREATE, ALTER, DROP, TRUNCATE, over the catalogs of the transaction.
+ */
+import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import { definitionCommandTag, isDefinitionCommand, runDefinitionCommand } from '@pgtroupe/sql/commands/utility';
+import type { StatementRunner } from '../statement-runner.ts';
+
+export function isDefinition(raw: RawNode): boolean {
+  return isDefinitionCommand(raw);
+}
+
+export async function definitionStmt(runner: StatementRunner, raw: RawNode, text: string): Promise<string> {
+  const tag = definitionCommandTag(raw);
+  await runner.analysis.changeCatalogs(text, context => runDefinitionCommand(context, raw));
+  return tag;
+}
