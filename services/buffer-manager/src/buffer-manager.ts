@@ -118,10 +118,9 @@ export class BufferManager {
     this.#attach!.close();
     this.#background!.close();
     this.#checkpoint!.close();
-    const { checkpoints, insert } = shared;
+    const { checkpoints } = shared;
     // The checkpointer's shutdown checkpoint only counts if nothing was logged after it.
-    const { control } = checkpoints;
-    if (control.state !== 'shut down' || insert.buffers.prev !== control.checkPoint) {
+    if (checkpoints.control.state !== 'shut down' || !checkpoints.idle) {
       await checkpoints.run(true, this.#options.minWalBytes());
     }
     this.#wal!.close();

@@ -65,6 +65,7 @@ export class CheckpointServer {
     try {
       switch (order?.$case) {
         case 'begin':
+          if (order.value.unlessIdle && checkpoints.idle) return this.#report({ $case: 'skipped', value: {} });
           return this.#report({ $case: 'begun', value: await checkpoints.begin(order.value.shutdown) });
         case 'write':
           return this.#report({ $case: 'written', value: await checkpoints.write(order.value.pages) });

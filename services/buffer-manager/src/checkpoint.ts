@@ -77,6 +77,11 @@ export class Checkpoints {
     return new Promise(resolve => this.#doneWaiters.push({ after, resolve }));
   }
 
+  /** Nothing was logged since the last checkpoint. */
+  get idle(): boolean {
+    return this.#shared.insert.buffers.prev === this.control.checkPoint;
+  }
+
   /** Somebody waits for a checkpoint that has not begun. */
   get awaited(): boolean {
     return this.#doneWaiters.length > 0;

@@ -1,0 +1,214 @@
+/**
+ * The checkpointer: decides when a checkpoint happens and how fast; the buffer-manager does the work.
+ *
+ * Purpose    checkpoints by time, by amount of WAL, on request and at shutdown, spread over
+ *            checkpoint_completion_target of the interval.
+ * Promise    none that others rely on: without it WAL grows and a restart takes longer.
+ * Started by the postmaster.
+ * Stops      on `stop`, after the shutdown checkpoint; when the buffer-manager goes it waits for the next.
+ * Its death  abandons the checkpoint under way; its successor begins another.
+ */
+import type { Env } from '@pgtroupe/actor/env';
+import type { RpcStream } from '@pgtroupe/actor/rpc';
+import { BufferManagerDefinition, type CheckpointOrder, type CheckpointReport } from '@pgtroupe/rpc/generated/buffer-manager';
+import { streamMethod } from '@pgtroupe/rpc/method';
+import { formatLsn, type XLogRecPtr } from '@pgtroupe/common/ids';
+import { type CheckpointSettings, DistanceEstimate, dueByWal, onSchedule } from './schedule.ts';
+
+const CHECKPOINT = streamMethod(BufferManagerDefinition, 'checkpoint');
+/** Message that asks for a checkpoint; a reply subject gets an empty message when it is complete. */
+export const CHECKPOINT_SUBJECT = 'checkpointer.checkpoint';
+
+const REOPEN_MS = 100;
+const TICK_MS = 100;
+const PAGES_PER_ORDER = 64;
+const SHUTDOWN_PATIENCE_MS = 20_000;
+
+type Report = NonNullable<CheckpointReport['report']>;
+type Answer = Exclude<Report, { $case: 'wanted' } | { $case: 'progress' }>;
+type Stream = RpcStream<CheckpointOrder, CheckpointReport>;
+
+class Lost extends Error {
+  override readonly name = 'Lost';
+}
+
+export interface CheckpointerOptions {
+  readonly bufferManager: string;
+  readonly settings: () => CheckpointSettings & { readonly logCheckpoints: boolean };
+}
+
+export class Checkpointer {
+  readonly #env: Env;
+  readonly #options: CheckpointerOptions;
+  #stream: Stream | undefined;
+  #answer: { resolve(answer: Answer): void; reject(error: Error): void } | undefined;
+  #insert = 0;
+  #redo = 0;
+  #lastMs: number;
+  /** Cause of the checkpoint that is wanted now. */
+  #wanted: string | undefined;
+  #immediate = false;
+  #running = false;
+  #stopping = false;
+  readonly #estimate = new DistanceEstimate();
+  #waiters: (() => void)[] = [];
+  #idle: (() => void)[] = [];
+
+  constructor(env: Env, options: CheckpointerOptions) {
+    this.#env = env;
+    this.#options = options;
+    this.#lastMs = env.clock.nowMs();
+  }
+
+  start(): void {
+    this.#connect();
+    this.#tick();
+    this.#env.bus.subscribe(CHECKPOINT_SUBJECT, (_payload, _subject, reply) => {
+      if (reply !== undefined) this.#waiters.push(() => this.#env.bus.publish(reply, new Uint8Array(0)));
+      this.#want('immediate force wait', true);
+    });
+  }
+
+  /** Takes the shutdown checkpoint. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const begin = this.#env.clock.nowMs();
+    while (this.#env.clock.nowMs() - begin < SHUTDOWN_PATIENCE_MS) {
+      this.#immediate = true;
+      if (this.#running) await new Promise<void>(resolve => this.#idle.push(resolve));
+      else if (this.#stream === undefined) await this.#sleep(REOPEN_MS);
+      else if (await this.#checkpoint('shutdown', true)) break;
+      else await this.#sleep(REOPEN_MS);
+    }
+    this.#stream?.end();
+  }
+
+  #connect(): void {
+    const stream = this.#env.rpc.open(this.#options.bufferManager, CHECKPOINT);
+    stream.onMessage = ({ report }) => {
+      // It answers: now it is there.
+      this.#stream = stream;
+      if (report !== undefined) this.#receive(report);
+    };
+    stream.onEnd = () => {
+      if (this.#stream === stream) this.#stream = undefined;
+      this.#answer?.reject(new Lost('the buffer-manager is gone'));
+      this.#answer = undefined;
+      this.#env.timers.after(REOPEN_MS, () => this.#connect(), { background: true });
+    };
+  }
+
+  #receive(report: Report): void {
+    if (report.$case === 'progress') {
+      this.#insert = report.value.insert;
+      this.#redo = Math.max(this.#redo, report.value.redo);
+      if (dueByWal(this.#insert, this.#redo, this.#options.settings())) this.#want('wal', false);
+    } else if (report.$case === 'wanted') this.#want(report.value.cause, report.value.immediate);
+    else {
+      this.#answer?.resolve(report);
+      this.#answer = undefined;
+    }
+  }
+
+  #want(cause: string, immediate: boolean): void {
+    this.#wanted ??= cause;
+    this.#immediate ||= immediate;
+    if (!this.#running) this.#begin();
+  }
+
+  #tick(): void {
+    const due = this.#env.clock.nowMs() - this.#lastMs >= this.#options.settings().timeoutMs;
+    if (due) this.#wanted ??= 'time';
+    if (this.#wanted !== undefined && !this.#running) this.#begin();
+    this.#env.timers.after(1000, () => this.#tick(), { background: true });
+  }
+
+  #begin(): void {
+    if (this.#stream === undefined || this.#stopping || this.#wanted === undefined) return;
+    void this.#checkpoint(this.#wanted, false);
+  }
+
+  /** One checkpoint, start to end. False: it failed or was not needed. */
+  async #checkpoint(cause: string, shutdown: boolean): Promise<boolean> {
+    this.#running = true;
+    this.#wanted = undefined;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    const began = this.#env.clock.nowMs();
+    try {
+      const done = await this.#run(cause, shutdown, began);
+      for (const wake of waiters) wake();
+      return done;
+    } catch (error) {
+      if (!(error instanceof Lost)) throw error;
+      this.#env.log.write('LOG', `checkpoint failed: ${error.message}`);
+      this.#waiters.unshift(...waiters);
+      if (!shutdown) this.#wanted ??= cause;
+      return false;
+    } finally {
+      this.#lastMs = began;
+      this.#running = false;
+      if (this.#wanted === undefined) this.#immediate = false;
+      for (const wake of this.#idle.splice(0)) wake();
+    }
+  }
+
+  async #run(cause: string, shutdown: boolean, began: number): Promise<boolean> {
+    const settings = this.#options.settings();
+    const begun = await this.#order({ $case: 'begin', value: { shutdown, cause, unlessIdle: cause === 'time' } }, 'begun', 'skipped');
+    if (begun.$case === 'skipped') return false;
+    if (settings.logCheckpoints) this.#log(`${shutdown ? 'shutdown ' : ''}checkpoint starting: ${cause}`);
+    const { pages, redo } = begun.value;
+    this.#estimate.update(redo - this.#redo);
+    const distance = redo - this.#redo;
+    this.#redo = redo;
+    let written = 0;
+    for (let remaining = pages; remaining > 0; ) {
+      const elapsed = this.#env.clock.nowMs() - began;
+      const hurry = shutdown || this.#immediate;
+      if (!hurry && onSchedule(written / pages, elapsed, this.#insert - redo, this.#options.settings())) {
+        await this.#sleep(TICK_MS);
+        continue;
+      }
+      const answer = await this.#order({ $case: 'write', value: { pages: PAGES_PER_ORDER } }, 'written');
+      written += answer.value.pages;
+      remaining = answer.value.remaining;
+    }
+    const writeMs = this.#env.clock.nowMs() - began;
+    const { value: done } = await this.#order({ $case: 'finish', value: { keepBytes: Math.floor(this.#estimate.keepBytes(settings)) } }, 'done');
+    if (settings.logCheckpoints) {
+      const seconds = (ms: number): string => (ms / 1000).toFixed(3);
+      this.#log(
+        `checkpoint complete: wrote ${pages} buffers; 0 WAL file(s) added, ${done.segmentsRemoved} removed, ${done.segmentsRecycled} recycled; ` +
+          `write=${seconds(writeMs)} s, sync=${seconds(done.syncMs)} s, total=${seconds(this.#env.clock.nowMs() - began)} s; ` +
+          `sync files=${done.filesSynced}; distance=${Math.round(distance / 1024)} kB, estimate=${Math.round(this.#estimate.bytes / 1024)} kB; ` +
+          `lsn=${formatLsn(done.lsn as XLogRecPtr)}, redo lsn=${formatLsn(done.redo as XLogRecPtr)}`,
+      );
+    }
+    return true;
+  }
+
+  #log(message: string): void {
+    this.#env.log.write('LOG', message);
+  }
+
+  /** Gives an order and awaits one of the answers it may have. */
+  async #order<K extends Answer['$case']>(
+    order: NonNullable<CheckpointOrder['order']>,
+    ...expected: readonly K[]
+  ): Promise<Extract<Answer, { $case: K }>> {
+    const stream = this.#stream;
+    if (stream === undefined) throw new Lost('the buffer-manager is not there');
+    const answer = await new Promise<Answer>((resolve, reject) => {
+      this.#answer = { resolve, reject };
+      stream.send({ order });
+    });
+    if (answer.$case === 'failed') throw new Lost(answer.value.message);
+    if (!(expected as readonly string[]).includes(answer.$case)) throw new Lost(`unexpected answer ${answer.$case}`);
+    return answer as Extract<Answer, { $case: K }>;
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise(resolve => this.#env.timers.after(ms, resolve));
+  }
+}
