@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Datum } from '@pgtroupe/common/datum';
+import { oracleMissing, psql } from '../testing/oracle.ts';
 import { attributeOf, describeRow, TYPE_NAMES } from '../testing/attributes.ts';
 import {
   attOffset, ATT_MISSING, ATT_NULL, heapComputeTupleSize, heapDeformTuple, heapFormTuple, heapGetAttr, tupleLayout,
@@ -106,21 +106,9 @@ test('damaged compressed data is refused, not overrun', () => {
 
 // ---- against PostgreSQL --------------------------------------------------------------------------
 
-function psql(sql: string): string {
-  return execFileSync('psql', ['-h', '127.0.0.1', '-p', '5555', '-U', 'postgres', '-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1', '-c', sql], {
-    encoding: 'utf8', env: { ...process.env, PGCONNECT_TIMEOUT: '2' }, stdio: ['ignore', 'pipe', 'ignore'],
-  }).trim();
-}
+const missing = oracleMissing();
 
-function oracleAvailable(): boolean {
-  try {
-    return psql("select count(*) from pg_available_extensions where name = 'pageinspect'") === '1';
-  } catch {
-    return false;
-  }
-}
-
-describe.skipIf(!oracleAvailable())('PostgreSQL 15 forms the same bytes (skipped without one at 127.0.0.1:5555)', () => {
+describe.skipIf(missing !== undefined)(`PostgreSQL 15 forms the same bytes${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
   const text = (s: string): Uint8Array => Buffer.from(s);
   const cases: readonly { readonly types: string[]; readonly sql: string[]; readonly values: Datum[] }[] = [
     { types: ['int4', 'text', 'int8'], sql: ['7', "'abc'", '-5'], values: [7, text('abc'), -5] },

@@ -16,16 +16,16 @@ import { RM_HEAP_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_STANDARD, REGBUF_WILL_INIT } from '@pgtroupe/transam/xloginsert';
 import { attOffset, type TupleLayout } from '../common/heaptuple.ts';
 import {
-  getHoff, getInfomask, getInfomask2, HEAP2_XACT_MASK, HEAP_HOT_UPDATED, HEAP_KEYS_UPDATED, HEAP_MOVED, HEAP_ONLY_TUPLE,
+  getHoff, getInfomask, getInfomask2, getRawXmax, HEAP2_XACT_MASK, HEAP_HOT_UPDATED, HEAP_KEYS_UPDATED, HEAP_MOVED, HEAP_ONLY_TUPLE,
   HEAP_UPDATED, HEAP_XACT_MASK, HEAP_XMAX_BITS, HEAP_XMAX_INVALID, setCmax, setCmin, setCtid, setInfomask, setInfomask2, setXmax, setXmin,
   SIZEOF_HEAP_TUPLE_HEADER, type TupleMemory,
 } from '../common/htup.ts';
 import { attAddLength } from '../common/tupmacs.ts';
 import {
-  type HeapContext, type HeapRelation, LOCK_TUPLE_EXCLUSIVE, LOCK_TUPLE_NO_KEY_EXCLUSIVE, TM_OK, type TmResult,
+  type HeapContext, type HeapRelation, LOCK_TUPLE_EXCLUSIVE, LOCK_TUPLE_KEY_SHARE, LOCK_TUPLE_NO_KEY_EXCLUSIVE, TM_OK, type TmResult,
 } from './heapam-context.ts';
 import { mayModify, pruned } from './heapam-delete.ts';
-import { adjustCmax, lockInfomask2, needsComboCid, strongestOwnMode } from './heapam-lockmode.ts';
+import { adjustCmax, heldLockMode, lockInfomask, lockInfomask2, needsComboCid, strongestOwnMode } from './heapam-lockmode.ts';
 import {
   computeInfobits, put16, put32, putHeapHeader, SIZE_OF_HEAP_HEADER, SIZE_OF_HEAP_UPDATE, VM_BLOCK_ID, VM_OLD_BLOCK_ID,
   XLH_UPDATE_NEW_ALL_VISIBLE_CLEARED, XLH_UPDATE_OLD_ALL_VISIBLE_CLEARED, XLH_UPDATE_PREFIX_FROM_OLD, XLH_UPDATE_SUFFIX_FROM_OLD,
@@ -111,11 +111,15 @@ function changeAndLog(
   const cmax = adjustCmax(ctx.xact, mem, oldTup, cid, combo);
 
   // The new version.
-  setInfomask(mem, newTup, (getInfomask(mem, newTup) & ~HEAP_XACT_MASK) | HEAP_UPDATED | HEAP_XMAX_INVALID);
+  // A lock of one's own on the old version goes on as the weakest on the new one.
+  const keepsLock = heldLockMode(mem, oldTup) >= 0 && ctx.xact.isCurrent(getRawXmax(mem, oldTup));
+  const newXmaxBits = keepsLock ? lockInfomask(LOCK_TUPLE_KEY_SHARE) : HEAP_XMAX_INVALID;
+  const newXmax = keepsLock ? getRawXmax(mem, oldTup) : (0 as TransactionId);
+  setInfomask(mem, newTup, (getInfomask(mem, newTup) & ~HEAP_XACT_MASK) | HEAP_UPDATED | newXmaxBits);
   setInfomask2(mem, newTup, (getInfomask2(mem, newTup) & ~HEAP2_XACT_MASK) | (hot ? HEAP_ONLY_TUPLE : 0));
   setXmin(mem, newTup, xid);
   setCmin(mem, newTup, cid);
-  setXmax(mem, newTup, 0 as TransactionId);
+  setXmax(mem, newTup, newXmax);
   if (!samePage) pageSetFull(mem, page);
   pageSetPrunable(mem, page, xid);
   if (!samePage) prepareTarget(ctx, rel, target);

@@ -13,7 +13,7 @@
  * operator of this session holds tuples (pruning moves them).
  */
 import {
-  BLCKSZ, type BlockNumber, FIRST_NORMAL_TRANSACTION_ID, MAIN_FORKNUM, type TransactionId, transactionIdPrecedes, VISIBILITYMAP_FORKNUM,
+  BLCKSZ, type BlockNumber, MAIN_FORKNUM, type TransactionId, transactionIdPrecedes, VISIBILITYMAP_FORKNUM,
 } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import {
@@ -314,7 +314,7 @@ function countTuple(state: PageState, verdict: number, mem: TupleMemory, tup: nu
       state.live++;
       const xmin = getXmin(mem, tup);
       if ((getInfomask(mem, tup) & HEAP_XMIN_COMMITTED) === 0 || !transactionIdPrecedes(xmin, oldestXmin)) state.allVisible = false;
-      else if (xmin >= FIRST_NORMAL_TRANSACTION_ID && (state.cutoff === 0 || transactionIdPrecedes(state.cutoff, xmin))) state.cutoff = xmin;
+      else if (transactionIdPrecedes(state.cutoff, xmin)) state.cutoff = xmin;
       return;
     }
     case HEAPTUPLE_RECENTLY_DEAD:
@@ -349,9 +349,15 @@ function mapPageToSet(ctx: HeapContext, rel: HeapRelation, blk: number): number 
 
 function setAllVisible(ctx: HeapContext, blk: number, page: number, map: number, frozen: boolean, cutoff: TransactionId): void {
   const { mem } = ctx.pages;
-  const flags = VISIBILITYMAP_ALL_VISIBLE | (frozen ? VISIBILITYMAP_ALL_FROZEN : 0);
+  let flags = VISIBILITYMAP_ALL_VISIBLE | (frozen ? VISIBILITYMAP_ALL_FROZEN : 0);
   if (pageIsNew(mem, map)) pageInit(mem, map, 0);
-  if (pageIsAllVisible(mem, page) && (vmGetBits(mem, map, blk) & flags) === flags) return;
+  const bits = vmGetBits(mem, map, blk);
+  if (pageIsAllVisible(mem, page) && (bits & VISIBILITYMAP_ALL_VISIBLE) !== 0) {
+    if ((bits & flags) === flags) return;
+    // Only frozen is news; which snapshots see the page was said when it became all-visible.
+    flags = VISIBILITYMAP_ALL_FROZEN;
+    cutoff = 0 as TransactionId;
+  }
   pageSetAllVisible(mem, page);
   vmSetBits(mem, map, blk, flags);
   const { wal } = ctx;
