@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Env } from '@pgtroupe/actor/env';
 import { nodeTimers } from '@pgtroupe/actor/node/clock';
 import { nodeDisk } from '@pgtroupe/actor/node/disk';
+import { LOG_SUBJECT } from '@pgtroupe/actor/node/log';
 import { Settings } from '@pgtroupe/common/settings';
 import { Logger } from './logger.ts';
 import { strftime } from './logfile.ts';
@@ -23,10 +24,11 @@ function world(settings: Record<string, string>) {
     timers: nodeTimers,
     disk: nodeDisk(root),
     bus: {
-      subscribe: (_: string, h: typeof handler) => {
-        handler = h;
+      subscribe: (subject: string, h: typeof handler) => {
+        if (subject === LOG_SUBJECT) handler = h;
         return () => {};
       },
+      publish: () => {},
     },
   } as unknown as Env;
   const logger = new Logger(env, new Settings(settings), text => console.push(text));

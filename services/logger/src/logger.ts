@@ -7,7 +7,14 @@
  * Files live in log_directory under log_filename, and change when log_rotation_age or
  * log_rotation_size say so. A full disk drops lines and counts them; it never stops the logger.
  */
-import { formatLogLine, formatLogTime, LOG_SUBJECT, type LogRecord } from '@pgtroupe/actor/node/log';
+import {
+  formatLogLine,
+  formatLogTime,
+  LOG_SUBJECT,
+  LOGGER_GONE_SUBJECT,
+  LOGGER_WHO_SUBJECT,
+  type LogRecord,
+} from '@pgtroupe/actor/node/log';
 import type { Env, LogLevel, Timer } from '@pgtroupe/actor/env';
 import type { Settings } from '@pgtroupe/common/settings';
 import { formatCsv, formatJson } from './formats.ts';
@@ -16,6 +23,7 @@ import { LogFile } from './logfile.ts';
 type Destination = 'stderr' | 'csvlog' | 'jsonlog';
 const SUFFIXES: Readonly<Record<Destination, string>> = { stderr: '.log', csvlog: '.csv', jsonlog: '.json' };
 const REPORT_DROPPED_MS = 10_000;
+const LAST_WORDS_MS = 50;
 /** What log_min_messages compares by, in rising order. */
 const LEVELS: readonly LogLevel[] = ['DEBUG', 'WARNING', 'ERROR', 'LOG', 'FATAL', 'PANIC'];
 
@@ -46,10 +54,17 @@ export class Logger {
       }
       this.write(record);
     });
+    // Whoever starts asks whether there is somebody to log to.
+    this.#env.bus.subscribe(LOGGER_WHO_SUBJECT, (_payload, _subject, reply) => {
+      if (reply !== undefined) this.#env.bus.respond(reply, new Uint8Array(0));
+    });
     this.#reportDropped();
   }
 
+  /** Hears out what was sent before the order to stop. */
   async stop(): Promise<void> {
+    this.#env.bus.publish(LOGGER_GONE_SUBJECT, new Uint8Array(0));
+    await new Promise<void>(resolve => this.#env.timers.after(LAST_WORDS_MS, resolve));
     this.#unsubscribe?.();
     this.#timer?.cancel();
     for (const file of this.#files.values()) await file.close();

@@ -119,7 +119,8 @@ export class ProcessLauncher implements Launcher {
   #lookAtAdopted(): void {
     for (const running of this.#running.values()) {
       if (running.process !== undefined && !isAlive(running.process)) {
-        this.#over(running, `(PID ${running.process.pid}) is gone`, undefined);
+        // How it ended is not known to who is not its parent; it is not called a crash.
+        this.#over(running, `(PID ${running.process.pid}) is gone`, 0);
       }
     }
   }

@@ -2,8 +2,9 @@
  * Log of a real process: lines go over the bus to the logger, which alone writes to the console and
  * to files, so that a blocked terminal or a full disk stops nobody else.
  *
- * FATAL and PANIC of a role are also written to this process's own stderr at once, because the
- * process is about to end. Without a bus (`undefined`) everything goes to stderr.
+ * Until the logger answers, lines wait (a bounded number); if it does not within PATIENCE_MS, and
+ * at the end of the process, they go to this process's own stderr. So do FATAL and PANIC of a role at
+ * once, because the process is about to end. Without a bus (`undefined`) everything goes to stderr.
  */
 import { writeSync } from 'node:fs';
 import type { Bus, Clock, Log, LogLevel } from '../env.ts';
@@ -22,6 +23,15 @@ export interface LogRecord {
   readonly fields?: Readonly<Record<string, unknown>>;
 }
 
+/** The logger answers requests on this subject while it listens. */
+export const LOGGER_WHO_SUBJECT = 'logger.who';
+/** The logger says so when it stops by order. */
+export const LOGGER_GONE_SUBJECT = 'logger.gone';
+
+const ASK_MS = 200;
+const PATIENCE_MS = 3_000;
+const WAITING_MAX = 2_000;
+
 export interface NodeLogOptions {
   readonly clock: Clock;
   readonly bus: Bus | undefined;
@@ -31,7 +41,7 @@ export interface NodeLogOptions {
 }
 
 export function nodeLog({ clock, bus, from, debug }: NodeLogOptions): Log {
-  const encoder = new TextEncoder();
+  const sink = bus === undefined ? undefined : new LoggerSink(bus);
   return {
     write(level, message, fields) {
       if (level === 'DEBUG' && !debug) return;
@@ -43,11 +53,55 @@ export function nodeLog({ clock, bus, from, debug }: NodeLogOptions): Log {
         message,
         ...(fields === undefined ? {} : { fields }),
       };
-      bus?.publish(LOG_SUBJECT, encoder.encode(JSON.stringify(record)));
       const last = level === 'PANIC' || (level === 'FATAL' && fields?.['session'] === undefined);
-      if (bus === undefined || last) writeStderr(`${formatLogLine(record)}\n`);
+      if (sink === undefined || last) writeStderr(`${formatLogLine(record)}\n`);
+      else sink.send(record);
     },
   };
+}
+
+/** Lines on their way to the logger. */
+class LoggerSink {
+  readonly #bus: Bus;
+  readonly #encoder = new TextEncoder();
+  #waiting: LogRecord[] = [];
+  /** 'away' too long: straight to stderr, until it answers. */
+  #logger: 'unknown' | 'there' | 'away' = 'unknown';
+
+  constructor(bus: Bus) {
+    this.#bus = bus;
+    bus.subscribe(LOGGER_GONE_SUBJECT, () => {
+      this.#logger = 'unknown';
+      void this.#ask();
+    });
+    process.on('exit', () => this.#giveUp());
+    void this.#ask();
+  }
+
+  send(record: LogRecord): void {
+    if (this.#logger === 'there') {
+      this.#bus.publish(LOG_SUBJECT, this.#encoder.encode(JSON.stringify(record)));
+    } else if (this.#logger === 'away' || this.#waiting.length >= WAITING_MAX) {
+      writeStderr(`${formatLogLine(record)}\n`);
+    } else {
+      this.#waiting.push(record);
+    }
+  }
+
+  async #ask(): Promise<void> {
+    const deadline = performance.now() + PATIENCE_MS;
+    while ((await this.#bus.request(LOGGER_WHO_SUBJECT, new Uint8Array(0), ASK_MS)) === undefined) {
+      if (this.#logger === 'unknown' && performance.now() > deadline) this.#giveUp();
+      await new Promise(resolve => setTimeout(resolve, ASK_MS).unref());
+    }
+    this.#logger = 'there';
+    for (const record of this.#waiting.splice(0)) this.send(record);
+  }
+
+  #giveUp(): void {
+    this.#logger = 'away';
+    for (const record of this.#waiting.splice(0)) this.send(record);
+  }
 }
 
 /** A console that is gone or full loses the line, nothing else. */
