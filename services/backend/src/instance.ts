@@ -94,9 +94,7 @@ export class BackendInstance {
     this.toast = new InstanceToast(mem, this.kernel.pages);
     this.kernel.onAttach = welcome => this.#attached(welcome);
     this.kernel.onDetach = why => this.#detached(why);
-    this.kernel.shared.onInvalidations = invals => {
-      for (const database of this.#open) database.catalog.applyBytes(invals);
-    };
+    this.kernel.shared.onInvalidations = invals => this.applyInvalidations(invals);
     options.intake.onArrival = arrival => this.#arrived(arrival);
     options.intake.onCancel = (pid, secret) => {
       const session = this.#sessions.get(pid);
@@ -120,6 +118,11 @@ export class BackendInstance {
       this.env.log.write('LOG', `line ${problem.lineNumber} of pg_hba.conf: ${problem.message}`);
     }
     if (hba.problems.length === 0 || this.hba.lines.length === 0) this.hba = hba;
+  }
+
+  /** Catalog entries that a committed transaction changed are read anew. */
+  applyInvalidations(invals: Uint8Array): void {
+    for (const database of this.#open) database.catalog.applyBytes(invals);
   }
 
   // ---- attachment ----------------------------------------------------------------------------------

@@ -3,19 +3,14 @@
  */
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { BodyReader } from '@pgtroupe/libpq/pqformat';
-import { lookupBuiltin } from '@pgtroupe/sql/utils/fmgr';
 import { retryCatalog } from './catalog-retry.ts';
+import { inputFunction } from './input-text.ts';
 import type { PreparedStatement } from './prepared-statement.ts';
 import type { SessionFunctions } from './session-functions.ts';
-
-const CSTRINGOID = 2275 as Oid;
-const OIDOID = 26 as Oid;
-const INT4OID = 23 as Oid;
-const INTERNALOID = 2281 as Oid;
 
 interface RawParameter {
   readonly bytes: Buffer | null;
@@ -61,13 +56,7 @@ export function decodeParameters(
 
 function decodeOne({ bytes, binary }: RawParameter, typid: Oid, functions: SessionFunctions): Datum {
   if (bytes === null) return null;
-  const type = functions.lookup.type(typid);
-  if (type === undefined) throw ereport(ERRCODE.UNDEFINED_OBJECT, `type with OID ${typid} does not exist`);
-  const prosrc = binary ? type.typreceive : type.typinput;
-  const fn = lookupBuiltin(prosrc);
-  if (fn === undefined) throw notSupported(`${binary ? 'binary ' : ''}input of type ${type.typname}`);
+  const { fn, call, ioparam } = inputFunction(functions, typid, binary);
   // The message's memory is the connection's; the value outlives it.
-  const value = Buffer.from(bytes);
-  const call = functions.call([binary ? INTERNALOID : CSTRINGOID, OIDOID, INT4OID], typid);
-  return fn(call, value, type.isArray ? type.typelem : typid, -1);
+  return fn(call, Buffer.from(bytes), ioparam, -1);
 }

@@ -36,9 +36,9 @@ export class StatementRunner {
   constructor(session: Session, login: Login) {
     this.session = session;
     this.functions = new SessionFunctions(session, login);
-    this.analysis = new Analysis(session, login.context, this.functions);
+    this.analysis = new Analysis(session, login, this.functions);
     this.execution = new QueryExecution(session, login.context, this.analysis, this.functions);
-    session.block.onEnd = committed => this.#transactionEnded(committed);
+    session.block.onEnd = (committed, invals) => this.#transactionEnded(committed, invals);
   }
 
   // ---- simple protocol ---------------------------------------------------------------------------
@@ -214,7 +214,7 @@ export class StatementRunner {
     if (analyzed.kind === 'utility') return this.#executeUtility(portal, analyzed.raw);
     switch (portal.state.kind) {
       case 'done':
-        this.#commandComplete(analyzed.columns === undefined ? 'SELECT 0' : 'SELECT 0');
+        this.#commandComplete('SELECT 0');
         return undefined;
       case 'ready': {
         session.block.startCommand();
@@ -352,10 +352,10 @@ export class StatementRunner {
     for (const portal of [...this.portals.values()]) this.dropPortal(portal);
   }
 
-  #transactionEnded(committed: boolean): void {
+  #transactionEnded(committed: boolean, invals: Uint8Array): void {
     for (const portal of [...this.portals.values()]) this.dropPortal(portal);
     this.session.settings.transactionEnded(committed);
-    this.analysis.transactionEnded();
+    this.analysis.transactionEnded(committed, invals);
   }
 
   discardPlans(): void {

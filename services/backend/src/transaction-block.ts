@@ -51,7 +51,7 @@ export class TransactionBlock {
   readonly #defaults: TransactionDefaults;
   #state: State = { kind: 'idle' };
   /** Called after a transaction ended, with its outcome. */
-  onEnd: (committed: boolean) => void = () => {};
+  onEnd: (committed: boolean, invals: Uint8Array) => void = () => {};
   /** Called before the commit record is made: deferred work, invalidations. */
   beforeCommit: (tx: Transaction) => void = () => {};
 
@@ -215,14 +215,14 @@ export class TransactionBlock {
     this.#dropSnapshot(run);
     await run.tx.commit();
     this.#state = { kind: 'idle' };
-    this.onEnd(true);
+    this.onEnd(true, run.tx.invals);
   }
 
   #abort(run: Running): void {
     this.#dropSnapshot(run);
     run.tx.abort();
     this.#state = { kind: 'idle' };
-    this.onEnd(false);
+    this.onEnd(false, run.tx.invals);
   }
 
   #dropSnapshot(run: Running): void {

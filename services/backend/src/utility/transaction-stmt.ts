@@ -49,6 +49,7 @@ export async function transactionStmt(session: Session, raw: RawNode): Promise<s
     case 'TRANS_STMT_ROLLBACK_TO':
       block.rollbackToSavepoint(raw['savepoint_name']);
       settings.rolledBackTo(block.tx.depth);
+      session.runner.analysis.savepointRolledBack();
       return 'ROLLBACK';
     default:
       throw notSupported('two-phase commit');

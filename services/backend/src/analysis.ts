@@ -1,0 +1,273 @@
+/**
+ * From text to analyzed statement, in the eyes of one session: its search path and its transaction's view
+ * of the catalogs. Analysis is pure over the catalog caches and is run again after each miss.
+ *
+ * Before catalogs are looked at the instance's snapshot is current: invalidations come with snapshots,
+ * so what the caches say is at least as new as every commit this session could know of.
+ */
+import type { CatalogWriter } from '@pgtroupe/catalog/catalogwriter';
+import { computeSearchPath, type SearchPath } from '@pgtroupe/catalog/namespace';
+import { NAMESPACEOID } from '@pgtroupe/catalog/syscache';
+import type { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
+import type { Datum } from '@pgtroupe/common/datum';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import type { Oid } from '@pgtroupe/common/ids';
+import { CommandContext, type CommandSession } from '@pgtroupe/sql/commands/command-context';
+import { exprType, exprTypmod } from '@pgtroupe/sql/nodes/nodefuncs';
+import type { Query } from '@pgtroupe/sql/nodes/parsenodes';
+import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import { analyze, makeParseState, stmtRequiresParseAnalysis } from '@pgtroupe/sql/parser/analyze';
+import { CatalogLookup } from '@pgtroupe/sql/parser/catalog-lookup';
+import { typenameType } from '@pgtroupe/sql/parser/parse_type';
+import { rewriteQuery } from '@pgtroupe/sql/rewrite/rewriteHandler';
+import { retryCatalog } from './catalog-retry.ts';
+import { TransactionCatalogStore } from './catalog-store.ts';
+import type { DatabaseContext } from './database-context.ts';
+import type { Login } from './instance.ts';
+import { inputText } from './input-text.ts';
+import type { Analyzed, ColumnInfo, PreparedStatement } from './prepared-statement.ts';
+import type { Session } from './session.ts';
+import type { SessionFunctions } from './session-functions.ts';
+import { utilityColumns } from './utility/utility.ts';
+
+const VOIDOID = 2278 as Oid;
+
+/** A transaction that changes catalogs: its own view of them, and how it writes. */
+interface CatalogChange {
+  readonly catalog: SystemCatalog;
+  readonly store: TransactionCatalogStore;
+  writers: CatalogWriter[];
+}
+
+export class Analysis {
+  readonly #session: Session;
+  readonly #database: DatabaseContext;
+  readonly #functions: SessionFunctions;
+  readonly #login: Login;
+  #change: CatalogChange | undefined;
+  #path: { readonly catalog: SystemCatalog; readonly version: number; readonly settings: number; readonly path: SearchPath } | undefined;
+
+  constructor(session: Session, login: Login, functions: SessionFunctions) {
+    this.#session = session;
+    this.#database = login.context;
+    this.#login = login;
+    this.#functions = functions;
+  }
+
+  /** The catalogs as this session's transaction sees them. */
+  get catalog(): SystemCatalog {
+    return this.#change?.catalog ?? this.#database.catalog;
+  }
+
+  // ---- names -----------------------------------------------------------------------------------------
+
+  searchPathInfo(): SearchPath {
+    const { catalog } = this;
+    const { settings, user } = this.#session;
+    const known = this.#path;
+    if (known !== undefined && known.catalog === catalog && known.version === catalog.version && known.settings === settings.version) {
+      return known.path;
+    }
+    const path = computeSearchPath(catalog, {
+      setting: settings.string('search_path'),
+      userName: user,
+      tempNamespace: 0 as Oid,
+    });
+    this.#path = { catalog, version: catalog.version, settings: settings.version, path };
+    return path;
+  }
+
+  searchPath(): readonly Oid[] {
+    return this.searchPathInfo().path;
+  }
+
+  /** Schemas that exist, without those searched implicitly: current_schemas(false). */
+  searchPathNames(): readonly string[] {
+    const { path, creation } = this.searchPathInfo();
+    const explicit = creation === 0 ? [] : path.slice(path.indexOf(creation));
+    return explicit.map(oid => this.catalog.search(NAMESPACEOID, oid)?.nspname ?? '');
+  }
+
+  lookup(): CatalogLookup {
+    return new CatalogLookup(this.catalog, this.searchPath(), {
+      databaseName: this.#session.database.name,
+      userId: this.#functions.currentUserId,
+    });
+  }
+
+  /** Type OIDs of PREPARE's argument list. */
+  typeNames(names: readonly RawNode[], text: string): Promise<readonly number[]> {
+    return retryCatalog(() => {
+      const pstate = makeParseState({ catalog: this.lookup(), fc: this.#call(), sourceText: text });
+      return names.map(name => typenameType(pstate, name).type.oid);
+    });
+  }
+
+  #call() {
+    return this.#functions.call([], VOIDOID);
+  }
+
+  // ---- statements ------------------------------------------------------------------------------------
+
+  /** Fills in what the statement means. */
+  async analyze(statement: PreparedStatement, options: { readonly allowParams: boolean }): Promise<void> {
+    const { raw } = statement;
+    if (raw === undefined) return;
+    if (this.#session.block.failed) {
+      statement.analyzed = { kind: 'utility', raw, columns: undefined };
+      return;
+    }
+    if (isUtility(raw)) {
+      statement.analyzed = { kind: 'utility', raw, columns: utilityColumns(this.#session.runner, raw) };
+      return;
+    }
+    await this.refresh();
+    statement.analyzed = await retryCatalog(() => this.#analyzeQuery(statement, raw, options.allowParams));
+    statement.validity = this.#validity();
+  }
+
+  #analyzeQuery(statement: PreparedStatement, raw: RawNode, allowParams: boolean): Analyzed {
+    const { query, paramTypes } = analyze({
+      catalog: this.lookup(),
+      fc: this.#call(),
+      sourceText: statement.text,
+      stmt: { type: 'RawStmt', stmt: raw, stmt_location: 0, stmt_len: 0 },
+      params: allowParams ? { kind: 'variable', types: statement.givenTypes } : { kind: 'none' },
+    });
+    statement.paramTypes = paramTypes;
+    const [rewritten, ...others] = rewriteQuery(query, this.lookup());
+    if (rewritten === undefined || others.length > 0) throw notSupported('a rule that adds statements');
+    return { kind: 'query', query: rewritten, columns: this.#columns(query), plan: undefined };
+  }
+
+  #columns(query: Query): readonly ColumnInfo[] | undefined {
+    const list = query.commandType === 1 ? query.targetList : query.returningList;
+    if (query.commandType !== 1 && list.length === 0) return undefined;
+    return list
+      .filter(entry => !entry.resjunk)
+      .map(entry => {
+        const typid = exprType(entry.expr);
+        return {
+          name: entry.resname ?? '?column?',
+          tableOid: entry.resorigtbl,
+          attnum: entry.resorigcol,
+          typid,
+          typlen: this.#functions.lookup.type(typid as Oid)?.typlen ?? -1,
+          typmod: exprTypmod(entry.expr),
+        };
+      });
+  }
+
+  /** Makes sure that invalidations are as new as now. */
+  async refresh(): Promise<void> {
+    const { shared } = this.#session.instance.kernel;
+    const { curcid } = this.#session.block.tx;
+    const live = shared.tryTakeSnapshot(curcid) ?? (await shared.takeSnapshot(curcid));
+    shared.releaseSnapshot(live);
+  }
+
+  /** Is what was analyzed still what it means? If not, a promise of having analyzed it again. */
+  revalidate(statement: PreparedStatement): Promise<void> | undefined {
+    const { analyzed } = statement;
+    if (analyzed.kind !== 'query' || statement.validity === this.#validity()) return undefined;
+    return this.#again(statement, analyzed.columns);
+  }
+
+  async #again(statement: PreparedStatement, before: readonly ColumnInfo[] | undefined): Promise<void> {
+    await this.analyze(statement, { allowParams: statement.name !== '' || statement.paramTypes.length > 0 || statement.givenTypes.length > 0 });
+    const after = statement.analyzed.kind === 'query' ? statement.analyzed.columns : undefined;
+    if (!sameColumns(before, after)) {
+      throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'cached plan must not change result type');
+    }
+  }
+
+  #validity(): string {
+    const { catalog } = this;
+    return `${catalog === this.#database.catalog ? 's' : 'f'}${catalog.version}/${this.#session.settings.version}`;
+  }
+
+  /** Values of EXECUTE's arguments. */
+  evaluateArguments(statement: PreparedStatement, args: readonly RawNode[]): Promise<readonly Datum[]> {
+    if (args.length !== statement.paramTypes.length) {
+      throw ereport(ERRCODE.SYNTAX_ERROR, `wrong number of parameters for prepared statement "${statement.name}"`, {
+        detail: `Expected ${statement.paramTypes.length} parameters but got ${args.length}.`,
+      });
+    }
+    return retryCatalog(() =>
+      args.map((arg, n) => {
+        const text = constantText(arg);
+        return text === null ? null : inputText(this.#functions, statement.paramTypes[n] as Oid, text);
+      }),
+    );
+  }
+
+  // ---- changing catalogs -------------------------------------------------------------------------------
+
+  /** Runs a command that changes catalogs, in the transaction's own view of them. */
+  async changeCatalogs(text: string, work: (context: CommandContext) => Promise<void>): Promise<void> {
+    const session = this.#session;
+    if (session.block.readOnly) {
+      throw ereport(ERRCODE.READ_ONLY_SQL_TRANSACTION, 'cannot change the catalogs in a read-only transaction');
+    }
+    await this.refresh();
+    if (this.#change === undefined) {
+      const store = new TransactionCatalogStore(session, this.#database);
+      this.#change = { store, catalog: this.#database.catalog.fork(store), writers: [] };
+    }
+    const { catalog, store, writers } = this.#change;
+    const searchPath = await retryCatalog(() => this.searchPathInfo());
+    const command: CommandSession = {
+      databaseName: session.database.name,
+      userId: this.#functions.currentUserId,
+      userName: session.user,
+      superuser: this.#login.superuser,
+      searchPath,
+      tempNamespace: 0 as Oid,
+      fc: this.#call(),
+    };
+    const context = new CommandContext(command, catalog, store, text);
+    writers.push(context.w);
+    try {
+      await work(context);
+    } finally {
+      session.block.tx.invals = Buffer.concat(writers.map(writer => writer.invals));
+    }
+  }
+
+  /** ROLLBACK TO: what was read since may never have been. */
+  savepointRolledBack(): void {
+    this.#change?.catalog.reset();
+  }
+
+  transactionEnded(committed: boolean, invals: Uint8Array): void {
+    const change = this.#change;
+    if (change === undefined) return;
+    this.#change = undefined;
+    change.catalog.endFork();
+    change.store.end();
+    if (committed) this.#session.instance.applyInvalidations(invals);
+  }
+}
+
+function isUtility(raw: RawNode): boolean {
+  return !stmtRequiresParseAnalysis(raw) || ['ExplainStmt', 'DeclareCursorStmt', 'CreateTableAsStmt', 'CallStmt'].includes(raw.type);
+}
+
+function sameColumns(a: readonly ColumnInfo[] | undefined, b: readonly ColumnInfo[] | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.length === b.length && a.every((column, n) => column.typid === b[n]!.typid && column.name === b[n]!.name);
+}
+
+function constantText(arg: RawNode): string | null {
+  if (arg.type === 'A_Const') {
+    if (arg['isnull'] === true) return null;
+    if (arg['sval'] !== undefined) return arg['sval'].sval ?? '';
+    if (arg['fval'] !== undefined) return arg['fval'].fval;
+    if (arg['boolval'] !== undefined) return arg['boolval'].boolval === true ? 't' : 'f';
+    return String(arg['ival']?.ival ?? 0);
+  }
+  if (arg.type === 'A_Expr' && arg['lexpr'] === undefined && arg['name']?.[0]?.sval === '-') return `-${constantText(arg['rexpr'])}`;
+  if (arg.type === 'TypeCast') return constantText(arg['arg']);
+  throw notSupported('an expression as argument of EXECUTE');
+}
