@@ -26,7 +26,8 @@ export function install() {
   // npm writes its own copy of the lock when it has finished.
   if (time('node_modules/.package-lock.json') >= time('package-lock.json')) return;
   console.error('pgtroupe: installing dependencies');
-  const { status, error } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+  // Not `npm ci`: it refuses a lock without the optional binaries of every other platform.
+  const { status, error } = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: 'inherit',
     shell: process.platform === 'win32',
