@@ -204,6 +204,12 @@ export class InstanceTransactions {
     return this.#live(curcid);
   }
 
+  /** Learns the pruning horizon of now: what this instance remembers must not hold it back. */
+  async renewHorizon(): Promise<void> {
+    this.#held = false;
+    this.releaseSnapshot(await this.takeSnapshot(0 as CommandId));
+  }
+
   releaseSnapshot(live: LiveSnapshot): void {
     if (live.previous !== undefined) live.previous.next = live.next;
     else if (this.#oldestLive === live) this.#oldestLive = live.next;

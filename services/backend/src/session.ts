@@ -442,6 +442,12 @@ export class Session {
     this.runner.interrupted(error);
   }
 
+  /** Makes this session's transaction the current one, before each synchronous stretch. */
+  enter(): void {
+    this.instance.toast.source = this.runner.source;
+    this.block.tx.enter();
+  }
+
   /** Between steps of a long command: lets other sessions run, and stops here when it was cancelled. */
   async breathe(): Promise<void> {
     await new Promise<void>(resolve => this.instance.env.timers.soon(resolve));

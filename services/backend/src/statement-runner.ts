@@ -12,6 +12,7 @@ import { BACKEND } from '@pgtroupe/libpq/protocol';
 import { rawParse } from '@pgtroupe/sql/parser/parser';
 import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
 import { Analysis } from './analysis.ts';
+import type { KernelCatalogSource } from './catalog-source.ts';
 import type { Login } from './instance.ts';
 import { decodeParameters } from './parameters.ts';
 import type { ColumnInfo, Portal, PreparedStatement } from './prepared-statement.ts';
@@ -30,11 +31,14 @@ export class StatementRunner {
   readonly execution: QueryExecution;
   /** What built-in functions know of this session. */
   readonly functions: SessionFunctions;
+  /** Reads catalogs of the session's database. */
+  readonly source: KernelCatalogSource;
   readonly statements = new Map<string, PreparedStatement>();
   readonly portals = new Map<string, Portal>();
 
   constructor(session: Session, login: Login) {
     this.session = session;
+    this.source = login.context.source;
     this.functions = new SessionFunctions(session, login);
     this.analysis = new Analysis(session, login, this.functions);
     this.execution = new QueryExecution(session, login.context, this.analysis, this.functions);

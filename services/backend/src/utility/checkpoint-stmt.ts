@@ -1,0 +1,20 @@
+/**
+ * CHECKPOINT: asks the checkpointer and waits until it is through.
+ */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
+import type { StatementRunner } from '../statement-runner.ts';
+
+const CHECKPOINT_SUBJECT = 'checkpointer.checkpoint';
+const PATIENCE_MS = 600_000;
+
+export async function checkpointStmt(runner: StatementRunner): Promise<string> {
+  const { env } = runner.session.instance;
+  const answer = await env.bus.request(CHECKPOINT_SUBJECT, new Uint8Array(0), PATIENCE_MS);
+  if (answer === undefined) {
+    throw ereport(ERRCODE.INTERNAL_ERROR, 'checkpoint request failed', {
+      hint: 'Consult recent messages in the server log for details.',
+    });
+  }
+  return 'CHECKPOINT';
+}

@@ -1,0 +1,208 @@
+/**
+ * VACUUM and ANALYZE (vacuum.c): each table in a transaction of its own.
+ *
+ * ANALYZE counts: relpages and reltuples are kept, statistics of columns (pg_statistic) are not made yet.
+ */
+import { heapComputeTupleSize, heapFormTuple, tupleLayout } from '@pgtroupe/access/common/heaptuple';
+import { VACUUM_DONE } from '@pgtroupe/access/common/indexvacuum';
+import { HeapContext } from '@pgtroupe/access/heap/heapam-context';
+import { heapInplaceUpdate } from '@pgtroupe/access/heap/heapam-inplace';
+import { heapGetPage, HeapPageBatch } from '@pgtroupe/access/heap/heapam-scan';
+import { LazyVacuum, type VacuumResult } from '@pgtroupe/access/heap/vacuumlazy';
+import { vacuumableBTree } from '@pgtroupe/access/nbtree/nbtvacuum';
+import type { Catalog } from '@pgtroupe/catalog/catalog';
+import { type Form_pg_class, pgClass } from '@pgtroupe/catalog/catalogs/pg_class';
+import { rowMessages, encodeInvals } from '@pgtroupe/catalog/inval';
+import { rangeVarGetRelid } from '@pgtroupe/catalog/namespace';
+import { btIndexOf, heapOf } from '@pgtroupe/catalog/relaccess';
+import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import { encodeRow } from '@pgtroupe/catalog/rowcodec';
+import { RELOID } from '@pgtroupe/catalog/syscache';
+import { assert } from '@pgtroupe/common/assert';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { MAIN_FORKNUM, type Oid, type TransactionId } from '@pgtroupe/common/ids';
+import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import { MISS } from '@pgtroupe/storage/buffer/pages';
+import { ACCESS_SHARE_LOCK, SHARE_UPDATE_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
+import { retryCatalog } from '../catalog-retry.ts';
+import type { Session } from '../session.ts';
+import type { StatementRunner } from '../statement-runner.ts';
+
+const WORKSPACE_BYTES = 8192;
+const SLICE = 32;
+
+interface VacuumOptions {
+  readonly vacuum: boolean;
+  readonly analyze: boolean;
+  readonly freeze: boolean;
+  readonly aggressive: boolean;
+}
+
+export async function vacuumStmt(runner: StatementRunner, raw: RawNode): Promise<string> {
+  const { session, analysis } = runner;
+  const command = raw['is_vacuumcmd'] === true ? 'VACUUM' : 'ANALYZE';
+  const options = vacuumOptions(raw);
+  if (options.vacuum && session.block.inBlock) {
+    throw ereport(ERRCODE.ACTIVE_SQL_TRANSACTION, 'VACUUM cannot run inside a transaction block');
+  }
+  await analysis.refresh();
+  for (const oid of await targets(runner, raw)) {
+    await vacuumRelation(runner, oid, options);
+    if (options.vacuum) {
+      await session.block.finishCommand();
+      session.block.startCommand();
+    }
+  }
+  return command;
+}
+
+function vacuumOptions(raw: RawNode): VacuumOptions {
+  const given = new Map(((raw['options'] as RawNode[] | undefined) ?? []).map(o => [o['defname'] as string, o['arg']]));
+  const on = (name: string): boolean => given.has(name) && !['off', 'false', '0'].includes(given.get(name)?.sval?.sval ?? given.get(name)?.sval ?? 'on');
+  if (on('full')) throw notSupported('VACUUM FULL');
+  const vacuum = raw['is_vacuumcmd'] === true;
+  return {
+    vacuum,
+    analyze: !vacuum || on('analyze'),
+    freeze: on('freeze'),
+    aggressive: on('freeze') || on('disable_page_skipping'),
+  };
+}
+
+/** Named tables, or all of the database. */
+async function targets(runner: StatementRunner, raw: RawNode): Promise<readonly Oid[]> {
+  const { analysis, session } = runner;
+  const named = raw['rels'] as RawNode[] | undefined;
+  if (named === undefined) {
+    const rows = await retryCatalog(() => analysis.catalog.searchList(RELOID));
+    return rows.filter(row => row.relkind === 'r' || row.relkind === 'm' || row.relkind === 't').map(row => row.oid);
+  }
+  const oids: Oid[] = [];
+  for (const { relation } of named as unknown as { readonly relation: RawNode }[]) {
+    const oid = await retryCatalog(() =>
+      rangeVarGetRelid(analysis.catalog, analysis.searchPathInfo(), relation as never, session.database.name),
+    );
+    if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${relation['relname']}" does not exist`);
+    oids.push(oid);
+  }
+  return oids;
+}
+
+async function vacuumRelation(runner: StatementRunner, oid: Oid, options: VacuumOptions): Promise<void> {
+  const { session, analysis } = runner;
+  const { kernel } = session.instance;
+  const database = session.database.oid as Oid;
+  await kernel.locks.relation(session.owner, database, oid, options.vacuum ? SHARE_UPDATE_EXCLUSIVE_LOCK : ACCESS_SHARE_LOCK);
+  await kernel.shared.renewHorizon();
+  const rel = await retryCatalog(() => analysis.catalog.relation(oid));
+  if (rel === null) return;
+  if (!'rmt'.includes(rel.rel.relkind)) {
+    session.notice('WARNING', ERRCODE.WRONG_OBJECT_TYPE, `skipping "${rel.name}" --- cannot vacuum non-tables or special system tables`);
+    return;
+  }
+  const context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
+  if (options.vacuum) {
+    const result = await runVacuum(runner, context, rel, options);
+    const reltuples = result.scannedPages === result.relPages || result.allVisiblePages === 0
+      ? result.liveTuples
+      : estimateTuples(rel.rel, result);
+    await updateStatistics(runner, context, rel, {
+      relpages: result.relPages,
+      reltuples,
+      relallvisible: result.allVisiblePages,
+      relfrozenxid: result.newRelFrozenXid === 0 ? rel.rel.relfrozenxid : result.newRelFrozenXid,
+    });
+    if (rel.rel.reltoastrelid !== 0) await vacuumRelation(runner, rel.rel.reltoastrelid, options);
+  } else {
+    const counted = await count(runner, context, rel);
+    await updateStatistics(runner, context, rel, counted);
+  }
+}
+
+/** Rows of pages that were skipped are as dense as they were. */
+function estimateTuples(before: Form_pg_class, result: VacuumResult): number {
+  if (before.reltuples < 0 || before.relpages === 0) return result.liveTuples;
+  const density = before.reltuples / before.relpages;
+  return Math.round(density * (result.relPages - result.scannedPages) + result.liveTuples);
+}
+
+async function runVacuum(runner: StatementRunner, context: HeapContext, rel: RelationDesc, options: VacuumOptions): Promise<VacuumResult> {
+  const { session, analysis } = runner;
+  const { kernel } = session.instance;
+  const trees = await retryCatalog(() => rel.indexes.map(index => btIndexOf(analysis.catalog, index, rel)));
+  const oldestXmin = kernel.shared.oldestXmin;
+  const minAge = options.freeze ? 0 : session.settings.number('vacuum_freeze_min_age');
+  const vacuum = new LazyVacuum(context, heapOf(rel), trees.map(tree => vacuumableBTree(tree, kernel.pages, kernel.wal)), {
+    oldestXmin: narrow(oldestXmin),
+    freezeLimit: narrow(Math.max(3, oldestXmin - minAge)),
+    aggressive: options.aggressive,
+  });
+  for (let steps = 1; ; steps++) {
+    const status = await attempt(session, () => vacuum.step());
+    if (status === VACUUM_DONE) return vacuum.result;
+    if (steps % SLICE === 0) await session.breathe();
+  }
+}
+
+function narrow(fxid: number): TransactionId {
+  return (fxid % 0x100000000) as TransactionId;
+}
+
+/** Counts the rows that a snapshot of now sees. */
+async function count(runner: StatementRunner, context: HeapContext, rel: RelationDesc): Promise<Partial<Form_pg_class>> {
+  const { session } = runner;
+  const { kernel } = session.instance;
+  const heap = heapOf(rel);
+  const batch = new HeapPageBatch();
+  const live = await session.block.statementSnapshot();
+  try {
+    const blocks = await attempt(session, () => kernel.pages.nblocks(rel.smgr, MAIN_FORKNUM));
+    let rows = 0;
+    for (let blk = 0; blk < blocks; blk++) {
+      if (blk % SLICE === SLICE - 1) await session.breathe();
+      rows += await attempt(session, () => heapGetPage(context, heap, blk, live.snapshot, batch));
+    }
+    return { relpages: blocks, reltuples: rows };
+  } finally {
+    session.block.releaseSnapshot(live);
+  }
+}
+
+function attempt(session: Session, work: () => number): Promise<number> {
+  return session.instance.kernel.attempt(work, session.owner, () => session.enter());
+}
+
+/** Overwrites the counters in pg_class in place: not transactional, as PostgreSQL does it. */
+async function updateStatistics(
+  runner: StatementRunner,
+  context: HeapContext,
+  rel: RelationDesc,
+  changes: Partial<Form_pg_class>,
+): Promise<void> {
+  const { session, analysis } = runner;
+  const { instance } = session;
+  const { kernel } = instance;
+  const row = await retryCatalog(() => analysis.catalog.search(RELOID, rel.oid));
+  assert(row?.ctid !== undefined, 'pg_class has the relation');
+  const after: Form_pg_class = { ...row, ...changes };
+  const layout = tupleLayout(pgClass.tupdesc);
+  const heap = await runner.source.relations.heap(pgClass as Catalog);
+  const values = encodeRow(pgClass, after);
+  const { blk, off } = row.ctid;
+  const workspace = instance.arena.alloc(WORKSPACE_BYTES);
+  try {
+    await attempt(session, () => {
+      const length = heapComputeTupleSize(layout, values);
+      heapFormTuple(layout, values, kernel.pages.mem, workspace);
+      return heapInplaceUpdate(context, heap, blk, off, workspace, length) === MISS ? MISS : 0;
+    });
+  } finally {
+    instance.arena.free(workspace, WORKSPACE_BYTES);
+  }
+  // Other instances hear of it with this transaction's commit, if it has anything to commit; they only
+  // plan with these numbers.
+  const messages = rowMessages(session.database.oid as Oid, pgClass, row, after);
+  session.block.tx.invals = Buffer.concat([session.block.tx.invals, encodeInvals(messages)]);
+  instance.applyInvalidations(encodeInvals(messages));
+}
