@@ -128,17 +128,19 @@ export class Analysis {
   }
 
   #analyzeQuery(statement: PreparedStatement, raw: RawNode, allowParams: boolean): Analyzed {
-    const { query, paramTypes } = analyze({
-      catalog: this.lookup(),
-      fc: this.#call(),
+    const input = { catalog: this.lookup(), fc: this.#call() };
+    const { query, paramTypes, notices } = analyze({
+      ...input,
       sourceText: statement.text,
       stmt: { type: 'RawStmt', stmt: raw, stmt_location: 0, stmt_len: 0 },
       params: allowParams ? { kind: 'variable', types: statement.givenTypes } : { kind: 'none' },
     });
     statement.paramTypes = paramTypes;
-    const [rewritten, ...others] = rewriteQuery(query, this.lookup());
-    if (rewritten === undefined || others.length > 0) throw notSupported('a rule that adds statements');
-    return { kind: 'query', query: rewritten, columns: this.#columns(query), plan: undefined };
+    const analyzed: Analyzed = {
+      kind: 'query', query: rewriteQuery(input, query), columns: this.#columns(query), plan: undefined,
+    };
+    for (const notice of notices) this.#session.notice('NOTICE', ERRCODE.SUCCESSFUL_COMPLETION, notice);
+    return analyzed;
   }
 
   #columns(query: Query): readonly ColumnInfo[] | undefined {

@@ -11,10 +11,10 @@ import { heapUpdate, type UpdateAttributes } from '@pgtroupe/access/heap/heapam-
 import { heapAttIsNull } from '@pgtroupe/access/common/heaptuple';
 import { BT_DUPLICATE, btInsert, uniqueViolation } from '@pgtroupe/access/nbtree/nbtinsert';
 import type { Catalog, ItemPointer } from '@pgtroupe/catalog/catalog';
-import type { CatalogStore } from '@pgtroupe/catalog/catalogwriter';
+import type { CatalogStore, IndexBuildResult } from '@pgtroupe/catalog/catalogwriter';
 import { decodeField } from '@pgtroupe/catalog/rowcodec';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
-import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import { MAIN_FORKNUM, type Oid, type RelFileNode, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
@@ -142,7 +142,7 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
     this.kernel.shared.releaseSnapshot(live);
   }
 
-  buildIndex(table: RelationDesc, index: IndexDesc): Promise<number> {
+  buildIndex(table: RelationDesc, index: IndexDesc): Promise<IndexBuildResult> {
     return buildIndex(this, this.#session, this.#context, table, index);
   }
 
@@ -177,8 +177,25 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
     }
   }
 
-  notice(message: string, detail?: string): void {
-    this.#session.notice('NOTICE', ERRCODE.SUCCESSFUL_COMPLETION, message, { detail });
+  async isEmpty(table: RelationDesc): Promise<boolean> {
+    const { kernel } = this;
+    const heap = heapRelation(table.smgr);
+    const batch = new HeapPageBatch();
+    const live = await kernel.shared.takeSnapshot(this.#tx.curcid);
+    try {
+      const blocks = await this.attempt(() => kernel.pages.nblocks(table.smgr, MAIN_FORKNUM));
+      for (let blk = 0; blk < blocks; blk++) {
+        const rows = await this.attempt(() => heapGetPage(this.#context, heap, blk, live.snapshot, batch));
+        if (rows > 0) return false;
+      }
+      return true;
+    } finally {
+      kernel.shared.releaseSnapshot(live);
+    }
+  }
+
+  notice(message: string, fields: { readonly sqlstate?: Sqlstate; readonly detail?: string; readonly hint?: string } = {}): void {
+    this.#session.notice('NOTICE', fields.sqlstate ?? ERRCODE.SUCCESSFUL_COMPLETION, message, fields);
   }
 }
 

@@ -12,6 +12,7 @@ import { heapGetRootTuples } from '@pgtroupe/access/heap/pruneheap';
 import type { BTIndex } from '@pgtroupe/access/nbtree/btindex';
 import { uniqueViolation } from '@pgtroupe/access/nbtree/nbtinsert';
 import { BTBuild } from '@pgtroupe/access/nbtree/nbtsort';
+import type { IndexBuildResult } from '@pgtroupe/catalog/catalogwriter';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -38,13 +39,13 @@ export async function buildIndex(
   context: HeapContext,
   table: RelationDesc,
   desc: IndexDesc,
-): Promise<number> {
+): Promise<IndexBuildResult> {
   if (desc.index.indexprs !== null || desc.index.indpred !== null) {
     throw notSupported('building an index on expressions or with a predicate');
   }
   const index = await retryCatalog(() => btIndexOf(session.runner.analysis.catalog, desc, table));
   const keys = new SortedKeys(index);
-  const rows = await collect(store, session, context, table, desc, keys);
+  const { rows, blocks } = await collect(store, session, context, table, desc, keys);
   keys.sort();
   checkUnique(session, table, desc, index, keys);
   const pages: Uint8Array[] = [];
@@ -57,10 +58,10 @@ export async function buildIndex(
   }
   build.finish();
   await logPages(store, session, desc.rel, pages);
-  return rows;
+  return { tuples: rows, tablePages: blocks, indexPages: pages.length };
 }
 
-/** Reads the keys of all rows; returns how many rows there are. */
+/** Reads the keys of all rows. */
 async function collect(
   store: TransactionCatalogStore,
   session: Session,
@@ -68,7 +69,7 @@ async function collect(
   table: RelationDesc,
   desc: IndexDesc,
   keys: SortedKeys,
-): Promise<number> {
+): Promise<{ readonly rows: number; readonly blocks: number }> {
   const { kernel } = session.instance;
   const { mem } = kernel.pages;
   const layout = tupleLayout(table.att);
@@ -78,8 +79,9 @@ async function collect(
   const roots = new Uint16Array(BLCKSZ / 4);
   const live = await kernel.shared.takeSnapshot(session.block.tx.curcid);
   let rows = 0;
+  let blocks = 0;
   try {
-    const blocks = await store.attempt(() => kernel.pages.nblocks(table.smgr, MAIN_FORKNUM));
+    blocks = await store.attempt(() => kernel.pages.nblocks(table.smgr, MAIN_FORKNUM));
     for (let blk = 0; blk < blocks; blk++) {
       if (blk % SLICE === SLICE - 1) await session.breathe();
       rows += await store.attempt(() => {
@@ -102,7 +104,7 @@ async function collect(
   } finally {
     kernel.shared.releaseSnapshot(live);
   }
-  return rows;
+  return { rows, blocks };
 }
 
 /** Page memory is not ours to keep. */

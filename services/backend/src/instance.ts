@@ -194,13 +194,14 @@ export class BackendInstance {
     return this.#sessions.values();
   }
 
-  admitted(_session: Session): void {
+  admitted(session: Session): void {
+    session.authenticated = true;
     this.#options.intake.authenticated();
   }
 
   ended(session: Session): void {
     if (!this.#sessions.delete(session.pid)) return;
-    this.#options.intake.ended();
+    this.#options.intake.ended(session.authenticated);
     if (this.#stopping !== undefined && this.#sessions.size === 0) this.#stopped?.();
   }
 

@@ -48,6 +48,8 @@ export class Session {
   readonly out = new OutBuffer();
   readonly settings: SessionSettings;
   user = '';
+  /** The postmaster was told that this client is who it says. */
+  authenticated = false;
   database = { oid: 0, name: '' };
   block!: TransactionBlock;
   runner!: StatementRunner;

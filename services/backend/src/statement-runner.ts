@@ -249,7 +249,7 @@ export class StatementRunner {
     };
     try {
       const outcome = run.run(maxRows);
-      if (typeof outcome === 'string') {
+      if (!(outcome instanceof Promise)) {
         settle(outcome);
         return undefined;
       }

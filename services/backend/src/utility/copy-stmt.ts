@@ -1,0 +1,2 @@
+import { notSupported } from '@pgtroupe/common/ereport';
+export function copyStmt(..._: unknown[]): Promise<string> { throw notSupported('COPY'); }
