@@ -81,7 +81,9 @@ export class Keeper {
   #once(): Promise<{ code: number | undefined; how: string; trouble: Trouble | undefined }> {
     return new Promise(resolve => {
       let trouble: Trouble | undefined;
-      const child = spawn(process.execPath, [POSTMASTER, this.#dataDirectory, ...this.#settings], {
+      // For profiling and debugging, as the launcher does for the roles.
+      const options = (process.env['PGTROUPE_NODE_OPTIONS'] ?? '').split(' ').filter(o => o !== '');
+      const child = spawn(process.execPath, [...options, POSTMASTER, this.#dataDirectory, ...this.#settings], {
         detached: true,
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       });
