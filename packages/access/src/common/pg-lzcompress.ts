@@ -29,3 +29,91 @@ export function pglzDecompress(source: Uint8Array, from: number, to: number, out
   }
   return at === to && done === out.length ? done : -1;
 }
+
+/** Inputs shorter than this are not worth it. */
+const MIN_INPUT = 32;
+/** Give up when this many bytes went by without a match. */
+const FIRST_SUCCESS_BY = 1024;
+const MAX_OFFSET = 0x0fff;
+const MAX_MATCH = 273;
+const MIN_MATCH = 3;
+const HASH_BITS = 13;
+/** Candidates looked at for each position. */
+const CHAIN = 16;
+
+const heads = new Int32Array(1 << HASH_BITS);
+
+/**
+ * Compresses all of `source`; undefined unless that saves at least a quarter, as PostgreSQL's default
+ * strategy demands.
+ */
+export function pglzCompress(source: Uint8Array): Uint8Array | undefined {
+  const { length } = source;
+  if (length < MIN_INPUT) return undefined;
+  const limit = Math.floor((length * 3) / 4);
+  const out = new Uint8Array(limit + 24);
+  // Position of the previous occurrence of the same three bytes, by position.
+  const previous = new Int32Array(length);
+  heads.fill(-1);
+  let at = 0;
+  let done = 0;
+  let control = 0;
+  let bit = 8;
+  let found = false;
+  while (at < length) {
+    if (done >= limit || (!found && at >= FIRST_SUCCESS_BY)) return undefined;
+    if (bit === 8) {
+      control = done++;
+      bit = 0;
+    }
+    const match = longestMatch(source, at, previous);
+    if (match === 0) {
+      remember(source, at, previous);
+      out[done++] = source[at++]!;
+    } else {
+      const offset = Math.floor(match / 512);
+      const size = match % 512;
+      out[control]! |= 1 << bit;
+      out[done++] = ((offset & 0xf00) >> 4) | Math.min(size - MIN_MATCH, 15);
+      out[done++] = offset & 0xff;
+      if (size >= 18) out[done++] = size - 18;
+      for (const end = at + size; at < end; at++) remember(source, at, previous);
+      found = true;
+    }
+    bit++;
+  }
+  return done < limit ? out.subarray(0, done) : undefined;
+}
+
+function hashAt(source: Uint8Array, at: number): number {
+  return (Math.imul(source[at]! | (source[at + 1]! << 8) | (source[at + 2]! << 16), 0x9e3779b1) >>> 0) >>> (32 - HASH_BITS);
+}
+
+function remember(source: Uint8Array, at: number, previous: Int32Array): void {
+  if (at + MIN_MATCH > source.length) return;
+  const hash = hashAt(source, at);
+  previous[at] = heads[hash]!;
+  heads[hash] = at;
+}
+
+/** offset * 512 + length of the longest earlier run like the one at `at`; 0 when there is none. */
+function longestMatch(source: Uint8Array, at: number, previous: Int32Array): number {
+  const most = Math.min(MAX_MATCH, source.length - at);
+  if (most < MIN_MATCH) return 0;
+  let best = MIN_MATCH - 1;
+  let bestAt = -1;
+  let candidate = heads[hashAt(source, at)]!;
+  for (let tries = 0; tries < CHAIN && candidate >= 0 && at - candidate <= MAX_OFFSET; tries++) {
+    if (source[candidate + best] === source[at + best]) {
+      let size = 0;
+      while (size < most && source[candidate + size] === source[at + size]) size++;
+      if (size > best) {
+        best = size;
+        bestAt = candidate;
+        if (size === most) break;
+      }
+    }
+    candidate = previous[candidate]!;
+  }
+  return bestAt < 0 ? 0 : (at - bestAt) * 512 + best;
+}
