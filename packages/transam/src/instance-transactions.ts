@@ -121,6 +121,14 @@ export class InstanceTransactions {
     this.#latest = { csn: -1, xmin: 0, xmax: 0, xip: [] };
   }
 
+  /** Welcome: what was asked for while there was nobody to ask is asked now. */
+  attach(): void {
+    this.#reserveAsked = false;
+    this.#asked = false;
+    if (this.#xidWaiters.length > 0) this.#askXids();
+    if (this.#snapshotWaiters.length + this.#lateWaiters.length > 0) this.#askSnapshot();
+  }
+
   // ---- transaction ids -----------------------------------------------------------------------
 
   /** The next reserved id, or MISS (want: xids). */

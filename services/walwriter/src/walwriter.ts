@@ -130,7 +130,9 @@ export class WalWriter {
     this.#owner = { stream, epoch };
     this.#jobs = [];
     this.#other(async () => {
-      await this.#flush();
+      // What the older one sent becomes durable, but nobody is told: the new one reads the log.
+      await this.#segments.datasync();
+      this.#syncWanted = false;
       this.#written = 0;
       this.#flushed = 0;
       const oldest = this.#segments.oldest;

@@ -107,6 +107,12 @@ export class PageCache implements PageAccess {
     this.checkpointNumber = welcome.fpiN;
     this.forceFpi = welcome.fpiOpen;
     this.#redo = welcome.redo;
+    // What was asked for while there was nobody to ask is asked now.
+    for (const [fork, byBlock] of this.#reads) {
+      for (const { blk, mode } of byBlock.values()) {
+        this.#attachment.put({ op: 'readBuffer', rel: fork.files.rnode, fork: fork.fork, blk, mode });
+      }
+    }
   }
 
   /** All tokens are void. */

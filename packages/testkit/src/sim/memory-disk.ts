@@ -129,6 +129,11 @@ export class MemoryDisk implements Disk {
 
   async syncDir(): Promise<void> {}
 
+  /** Every folder, parents first. */
+  folders(): string[] {
+    return [...this.#folders].sort();
+  }
+
   /** Every file with its content, for copying to a real folder. */
   async *entries(): AsyncGenerator<{ readonly path: string; readonly data: Uint8Array }> {
     for (const path of [...this.#files.keys()].sort()) yield { path, data: await this.readFile(path) };
