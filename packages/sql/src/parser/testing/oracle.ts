@@ -9,19 +9,18 @@ import { factDatum } from '@pgtroupe/catalog/facts';
 import { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
-import { PgError } from '@pgtroupe/common/ereport';
 import { SysLookup } from '../../utils/cache/syslookup.ts';
 import { DEFAULT_SETTINGS, type FunctionCall } from '../../utils/fmgr.ts';
 import { CatalogLookup } from '../catalog-lookup.ts';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 
-const HOST = process.env['PGTROUPE_ORACLE_HOST'] ?? '127.0.0.1';
-const PORT = process.env['PGTROUPE_ORACLE_PORT'] ?? '5555';
+export const ORACLE_HOST = process.env['PGTROUPE_ORACLE_HOST'] ?? '127.0.0.1';
+export const ORACLE_PORT = Number(process.env['PGTROUPE_ORACLE_PORT'] ?? '5555');
 
 /** Runs SQL in a database with psql; null if there is no server. */
 export function psql(database: string, sql: string, extra: readonly string[] = []): string | null {
   try {
-    return execFileSync('psql', ['-h', HOST, '-p', PORT, '-U', 'postgres', '-d', database, '-XAtq', ...extra], {
+    return execFileSync('psql', ['-h', ORACLE_HOST, '-p', String(ORACLE_PORT), '-U', 'postgres', '-d', database, '-XAtq', ...extra], {
       input: sql,
       maxBuffer: 1 << 28,
       stdio: ['pipe', 'pipe', 'ignore'],
@@ -29,20 +28,6 @@ export function psql(database: string, sql: string, extra: readonly string[] = [
   } catch {
     return null;
   }
-}
-
-/** The error messages (with positions and hints) a real server gives for statements sent one by one. */
-export function psqlErrors(database: string, statements: readonly string[]): string[] {
-  return statements.map((sql) => {
-    try {
-      execFileSync('psql', ['-h', HOST, '-p', PORT, '-U', 'postgres', '-d', database, '-XAtq', '-v', 'VERBOSITY=verbose', '-c', sql], {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      return '';
-    } catch (error) {
-      return (error as { stderr: Buffer }).stderr.toString();
-    }
-  });
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
@@ -125,16 +110,4 @@ export async function oracleCatalog(database: string, searchPath: readonly strin
     .filter((line) => line !== '')
     .map(Number);
   return testCatalog(system, oids, database);
-}
-
-/** An error as psql prints it with verbosity verbose, cut to what analysis decides. */
-export function describeError(error: unknown): string {
-  if (!(error instanceof PgError)) throw error;
-  const { detail, hint, position } = error.fields;
-  return [
-    `${error.sqlstate}: ${error.message}`,
-    ...(detail ? [`DETAIL: ${detail}`] : []),
-    ...(hint ? [`HINT: ${hint}`] : []),
-    ...(position ? [`POSITION: ${position}`] : []),
-  ].join('\n');
 }
