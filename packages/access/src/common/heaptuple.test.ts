@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Datum } from '@pgtroupe/common/datum';
-import { oracleMissing, psql } from '../testing/oracle.ts';
+import { oracleMissing, psql } from '@pgtroupe/testkit/oracle';
 import { attributeOf, describeRow, TYPE_NAMES } from '../testing/attributes.ts';
 import {
   attOffset, ATT_MISSING, ATT_NULL, heapComputeTupleSize, heapDeformTuple, heapFormTuple, heapGetAttr, tupleLayout,

@@ -13,7 +13,7 @@ import { tupleMemory } from '../common/htup.ts';
 import { VACUUM_DONE } from '../common/indexvacuum.ts';
 import { describeRow } from '../testing/attributes.ts';
 import { maskedHeapPage } from '../testing/heap-mask.ts';
-import { oracleMissing, parseLsn, pgWaldump, psql, readRelation, readWal } from '../testing/oracle.ts';
+import { oracleMissing, parseLsn, pgWaldump, psql, readRelation, readWal } from '@pgtroupe/testkit/oracle';
 import { SoloPages, SoloRedo } from '../testing/solo-pages.ts';
 import { SoloTransactions, type SoloXact } from '../testing/solo-xact.ts';
 import { HeapContext, heapRelation, LOCK_TUPLE_EXCLUSIVE, LOCK_TUPLE_KEY_SHARE, TM_OK } from './heapam-context.ts';

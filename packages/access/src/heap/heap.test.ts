@@ -77,7 +77,7 @@ class Table {
       this.as(xact, () => retry(this.solo, () => heapGetPage(this.ctx, this.rel, blk, snapshot, batch)));
       for (let i = 0; i < batch.count; i++) {
         const [id, balance] = [0, 1].map(att => heapGetAttr(layout, this.solo.mem, batch.tuples[i]!, att));
-        rows.push(`${id}=${balance}`);
+        rows.push(`${Number(id)}=${Number(balance)}`);
       }
     }
     return rows.sort();

@@ -11,14 +11,15 @@ import { fetchVarlena, VarlenaImage } from '../common/tupmacs.ts';
 import { BTIndex } from '../nbtree/btindex.ts';
 import { btInitMetaPage, emptyMeta } from '../nbtree/nbtree.ts';
 import { attributeOf, describeRow } from '../testing/attributes.ts';
-import { oracleMissing, psql } from '../testing/oracle.ts';
+import { oracleMissing, psql } from '@pgtroupe/testkit/oracle';
 import { retry, SoloPages } from '../testing/solo-pages.ts';
+import { ToastReader } from '../testing/solo-toast.ts';
 import { SoloTransactions } from '../testing/solo-xact.ts';
 import { HeapContext, heapRelation } from './heapam-context.ts';
 import { heapDelete } from './heapam-delete.ts';
 import { heapInsert } from './heapam-insert.ts';
 import { heapGetPage, HeapPageBatch } from './heapam-scan.ts';
-import { HeapToaster, heapTupleHasExternal, TOAST_DONE, ToastReader, type ToastTable } from './heaptoast.ts';
+import { HeapToaster, heapTupleHasExternal, TOAST_DONE, type ToastTable } from './heaptoast.ts';
 
 const desc = describeRow('int4', 'text', 'text');
 const layout = tupleLayout(desc);
@@ -160,7 +161,7 @@ test('pglz: what is compressed comes back', () => {
 
 const missing = oracleMissing();
 test.skipIf(missing !== undefined)(`PostgreSQL decompresses what we compress${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
-  const text = Array.from({ length: 300 }, (_, i) => `line ${i % 17} of ${i}; `).join('');
+  const text = Array.from({ length: 300 }, (_, i) => `line ${i % 17} of ${i};`).join('');
   const w = new World(false);
   w.toaster.store([1, Buffer.from(text), random(5)], 0 as never);
   const image = (w.toaster.values[1] as VarlenaImage).bytes;

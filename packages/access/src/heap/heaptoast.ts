@@ -20,9 +20,9 @@ import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { CommandId, Oid } from '@pgtroupe/common/ids';
 import { MISS, type PageAccess } from '@pgtroupe/storage/buffer/pages';
-import { readToastPointer, TOAST_PGLZ_COMPRESSION, type ToastFetcher, type ToastPointer, VARTAG_ONDISK } from '../common/detoast.ts';
-import { attOffset, heapComputeDataSize, heapFormTuple, heapGetAttr, type TupleLayout, tupleLayout } from '../common/heaptuple.ts';
-import { getInfomask, HEAP_HASEXTERNAL, HEAP_XMIN_FROZEN, HEAP_XMIN_INVALID, heapTupleHeaderSize, type TupleMemory } from '../common/htup.ts';
+import { readToastPointer, TOAST_PGLZ_COMPRESSION, type ToastPointer, VARTAG_ONDISK } from '../common/detoast.ts';
+import { attOffset, heapComputeDataSize, heapFormTuple, type TupleLayout, tupleLayout } from '../common/heaptuple.ts';
+import { getInfomask, HEAP_HASEXTERNAL, heapTupleHeaderSize, type TupleMemory } from '../common/htup.ts';
 import { pglzCompress } from '../common/pg-lzcompress.ts';
 import type { Attribute, TupleDesc } from '../common/tupdesc.ts';
 import { ATT_VARLENA, VarlenaImage } from '../common/tupmacs.ts';
@@ -32,7 +32,6 @@ import { BT_EQUAL, BT_GREATER_EQUAL, BTScan } from '../nbtree/nbtscan.ts';
 import { type HeapContext, type HeapRelation, TM_OK } from './heapam-context.ts';
 import { heapDelete } from './heapam-delete.ts';
 import { heapInsert } from './heapam-insert.ts';
-import { heapTupleAt, NOT_FOUND } from './heapam-scan.ts';
 
 /** Rows larger than this are to be toasted (four rows must fit on a page). */
 export const TOAST_TUPLE_THRESHOLD = 2032;
@@ -55,7 +54,7 @@ export interface ToastTable {
 
 /** chunk_id oid, chunk_seq int4, chunk_data bytea; nothing in it is ever compressed or moved. */
 const TOAST_DESC: TupleDesc = { attrs: [chunkAtt('chunk_id', 26, 4), chunkAtt('chunk_seq', 23, 4), chunkAtt('chunk_data', 17, -1)] };
-const toastLayout = tupleLayout(TOAST_DESC);
+export const TOAST_LAYOUT = tupleLayout(TOAST_DESC);
 
 function chunkAtt(name: string, typid: number, len: number): Attribute {
   return {
@@ -64,7 +63,8 @@ function chunkAtt(name: string, typid: number, len: number): Attribute {
   };
 }
 
-const KEY_CHUNK = [{ attno: 1, test: 'compare', strategy: BT_EQUAL }, { attno: 2, test: 'compare', strategy: BT_GREATER_EQUAL }] as const;
+/** Scan keys of a TOAST index: the chunks of one value from some number on. */
+export const TOAST_CHUNK_KEYS = [{ attno: 1, test: 'compare', strategy: BT_EQUAL }, { attno: 2, test: 'compare', strategy: BT_GREATER_EQUAL }] as const;
 
 /** Bytes on their way to the TOAST table. */
 interface Move {
@@ -228,7 +228,7 @@ export class HeapToaster {
     if (move.at === undefined) {
       const from = move.chunk * TOAST_MAX_CHUNK_SIZE;
       const chunk = move.bytes.subarray(from, from + TOAST_MAX_CHUNK_SIZE);
-      const length = heapFormTuple(toastLayout, [move.valueId, move.chunk, chunk], ctx.pages.mem, this.#scratch);
+      const length = heapFormTuple(TOAST_LAYOUT, [move.valueId, move.chunk, chunk], ctx.pages.mem, this.#scratch);
       if (heapInsert(ctx, table.heap, this.#scratch, length, this.#cid) === MISS) return MISS;
       move.at = { blk: ctx.blk, offnum: ctx.offnum };
     }
@@ -244,7 +244,7 @@ export class HeapToaster {
   #removeChunk(pointer: ToastPointer): number {
     const table = this.#table!;
     const ctx = this.#ctx;
-    const scan = new BTScan(table.index, ctx.pages, KEY_CHUNK);
+    const scan = new BTScan(table.index, ctx.pages, TOAST_CHUNK_KEYS);
     scan.rescan([pointer.valueId, this.#removed], true);
     for (;;) {
       const n = scan.nextBatch();
@@ -281,74 +281,4 @@ function externalValues(layout: TupleLayout, { mem }: PageAccess, tup: number): 
     if (at >= 0 && mem.u8[at] === 1) pointers.push(readToastPointer(mem.u8, at));
   }
   return pointers;
-}
-
-// ---- reading -------------------------------------------------------------------------------------------
-
-/** A value being put together: chunks are fetched once, however often the reader has to come again. */
-interface Partial {
-  readonly bytes: Uint8Array;
-  chunk: number;
-  done: boolean;
-}
-
-/** Values kept for the repeated attempts of a row, and for rows that point to the same one. */
-const KEPT_VALUES = 16;
-
-/**
- * Reads values from TOAST tables for everything in one memory: `registerToastFetcher(pages.mem, reader)`.
- * `lookup` finds a TOAST table by OID; undefined is a MISS, with `want` set.
- */
-export class ToastReader implements ToastFetcher {
-  readonly #ctx: HeapContext;
-  readonly #lookup: (toastRelId: Oid) => ToastTable | undefined;
-  readonly #kept = new Map<string, Partial>();
-
-  constructor(ctx: HeapContext, lookup: (toastRelId: Oid) => ToastTable | undefined) {
-    this.#ctx = ctx;
-    this.#lookup = lookup;
-  }
-
-  fetchChunks(pointer: ToastPointer): Uint8Array | undefined {
-    const key = `${pointer.toastRelId}/${pointer.valueId}`;
-    let value = this.#kept.get(key);
-    if (value?.done === true) return value.bytes;
-    const table = this.#lookup(pointer.toastRelId as Oid);
-    if (table === undefined) return undefined;
-    if (value === undefined) {
-      this.#forgetOldest();
-      this.#kept.set(key, (value = { bytes: new Uint8Array(pointer.extSize), chunk: 0, done: false }));
-    }
-    if (!this.#gather(table, pointer, value)) return undefined;
-    value.done = value.chunk * TOAST_MAX_CHUNK_SIZE >= value.bytes.length;
-    if (value.done) return value.bytes;
-    this.#kept.delete(key);
-    return value.bytes.subarray(0, value.chunk * TOAST_MAX_CHUNK_SIZE);
-  }
-
-  #gather(table: ToastTable, pointer: ToastPointer, value: Partial): boolean {
-    const { pages } = this.#ctx;
-    const scan = new BTScan(table.index, pages, KEY_CHUNK);
-    scan.rescan([pointer.valueId, value.chunk], true);
-    for (;;) {
-      const n = scan.nextBatch();
-      if (n === MISS) return false;
-      if (n === 0) return true;
-      for (let i = 0; i < n; i++) {
-        const tup = heapTupleAt(this.#ctx, table.heap, scan.tids[2 * i]!, scan.tids[2 * i + 1]!);
-        if (tup === MISS) return false;
-        // Chunks of an insertion that failed; whoever points to a chunk sees it.
-        if (tup === NOT_FOUND || (getInfomask(pages.mem, tup) & HEAP_XMIN_FROZEN) === HEAP_XMIN_INVALID) continue;
-        if (heapGetAttr(toastLayout, pages.mem, tup, 1) !== value.chunk) continue;
-        value.bytes.set(heapGetAttr(toastLayout, pages.mem, tup, 2) as Uint8Array, value.chunk * TOAST_MAX_CHUNK_SIZE);
-        value.chunk++;
-      }
-    }
-  }
-
-  #forgetOldest(): void {
-    if (this.#kept.size < KEPT_VALUES) return;
-    const oldest = this.#kept.keys().next().value;
-    if (oldest !== undefined) this.#kept.delete(oldest);
-  }
 }

@@ -1,5 +1,5 @@
 /**
- * A real PostgreSQL 15 to compare with, at 127.0.0.1:5555 (PGTROUPE_ORACLE_PORT), whose data
+ * A real PostgreSQL 15 to compare with, at PGTROUPE_ORACLE_HOST:PGTROUPE_ORACLE_PORT (127.0.0.1:5555), whose data
  * directory this process may read. Tests skip themselves where there is none.
  */
 import { execFileSync } from 'node:child_process';
@@ -11,12 +11,13 @@ import { WalEnd, XLogReader } from '@pgtroupe/transam/xlogreader';
 import type { XLogRecord } from '@pgtroupe/transam/xlogrecord';
 
 const PORT = process.env['PGTROUPE_ORACLE_PORT'] ?? '5555';
-const CLIENT = ['-h', '127.0.0.1', '-p', PORT, '-U', 'postgres'];
+const HOST = process.env['PGTROUPE_ORACLE_HOST'] ?? '127.0.0.1';
+const CLIENT = ['-h', HOST, '-p', PORT, '-U', 'postgres'];
 
 /** Runs a psql script (each statement its own transaction); returns the unaligned output. */
 export function psql(script: string, database = 'postgres'): string {
   return execFileSync('psql', [...CLIENT, '-d', database, '-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1', '-f', '-'], {
-    input: script, encoding: 'utf8', env: { ...process.env, PGCONNECT_TIMEOUT: '2' }, stdio: ['pipe', 'pipe', 'pipe'],
+    input: script, encoding: 'utf8', env: { ...process.env, PGCONNECT_TIMEOUT: '2' }, stdio: ['pipe', 'pipe', 'pipe'], maxBuffer: 1 << 28,
   }).trim();
 }
 
@@ -28,7 +29,7 @@ export function oracleMissing(): string | undefined {
     closeSync(openSync(join(directory!, 'global/pg_control'), 'r'));
     return undefined;
   } catch (error) {
-    return `no readable PostgreSQL 15 at 127.0.0.1:${PORT} (${(error as Error).message.split('\n')[0]})`;
+    return `no readable PostgreSQL 15 at ${HOST}:${PORT} (${(error as Error).message.split('\n')[0]})`;
   }
 }
 
@@ -75,7 +76,7 @@ export function pgWaldump(from: string, to: string, rmgrs: readonly string[]): s
   const directory = dataDirectory();
   const program = join(psql("select setting from pg_config where name = 'BINDIR'"), 'pg_waldump');
   const output = execFileSync(program, ['-p', join(directory, 'pg_wal'), '-s', from, '-e', to, ...rmgrs.flatMap(name => ['-r', name])], {
-    encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'],
+    encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 28,
   });
   return output.split('\n').filter(line => line.startsWith('rmgr:'));
 }
