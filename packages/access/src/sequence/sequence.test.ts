@@ -3,28 +3,53 @@ import { pageGetLSN } from '@pgtroupe/storage/page/bufpage';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { retry, SoloPages } from '../testing/solo-pages.ts';
 import { SoloTransactions } from '../testing/solo-xact.ts';
-import { type Drawn, seqInit, seqNextval, seqRead, seqRmgr, type SequenceContext, type SequenceRules, seqSet } from './sequence.ts';
+import {
+  type Drawn,
+  seqInit,
+  seqNextval,
+  seqRead,
+  seqRmgr,
+  type SequenceContext,
+  type SequenceRules,
+  seqSet,
+} from './sequence.ts';
 
-const RULES: SequenceRules = { name: 's', increment: 1n, min: 1n, max: 5n, cycle: false, cache: 1n };
+const RULES: SequenceRules = {
+  name: 's',
+  increment: 1n,
+  min: 1n,
+  max: 5n,
+  cycle: false,
+  cache: 1n,
+};
 
-function setUp(misses = false): { solo: SoloPages; context: SequenceContext; next: (rules?: Partial<SequenceRules>) => Drawn } {
+function setUp(misses = false): {
+  solo: SoloPages;
+  context: SequenceContext;
+  next: (rules?: Partial<SequenceRules>) => Drawn;
+} {
   const solo = new SoloPages({ pages: 8, misses });
   const context = { pages: solo, wal: solo.wal, xact: new SoloTransactions(solo).begin() };
   const rel = solo.relation(20000);
   retry(solo, () => seqInit(context, rel, { lastValue: 1n, isCalled: false }));
   const next = (rules: Partial<SequenceRules> = {}): Drawn => {
     let drawn: Drawn | -1 = MISS;
-    retry(solo, () => ((drawn = seqNextval(context, rel, { ...RULES, ...rules })) === MISS ? MISS : 0));
+    retry(solo, () =>
+      (drawn = seqNextval(context, rel, { ...RULES, ...rules })) === MISS ? MISS : 0,
+    );
     return drawn as unknown as Drawn;
   };
   return { solo, context, next };
 }
 
-test.each([false, true])('values come one after the other up to the limit (pages lacking: %s)', misses => {
-  const { next } = setUp(misses);
-  expect([1, 2, 3, 4, 5].map(() => next().first)).toEqual([1n, 2n, 3n, 4n, 5n]);
-  expect(() => next()).toThrow('nextval: reached maximum value of sequence "s" (5)');
-});
+test.each([false, true])(
+  'values come one after the other up to the limit (pages lacking: %s)',
+  misses => {
+    const { next } = setUp(misses);
+    expect([1, 2, 3, 4, 5].map(() => next().first)).toEqual([1n, 2n, 3n, 4n, 5n]);
+    expect(() => next()).toThrow('nextval: reached maximum value of sequence "s" (5)');
+  },
+);
 
 test('cycling, counting down, drawing several', () => {
   const { next, solo, context } = setUp();
@@ -33,8 +58,14 @@ test('cycling, counting down, drawing several', () => {
   expect(next({ cache: 3n })).toEqual({ first: 4n, last: 5n });
   expect(next({ cache: 3n, cycle: true })).toEqual({ first: 1n, last: 3n });
   seqSet(context, rel, { lastValue: 3n, isCalled: false });
-  expect([next({ increment: -1n }), next({ increment: -1n }), next({ increment: -1n })].map(d => d.first)).toEqual([3n, 2n, 1n]);
-  expect(() => next({ increment: -1n })).toThrow('nextval: reached minimum value of sequence "s" (1)');
+  expect(
+    [next({ increment: -1n }), next({ increment: -1n }), next({ increment: -1n })].map(
+      d => d.first,
+    ),
+  ).toEqual([3n, 2n, 1n]);
+  expect(() => next({ increment: -1n })).toThrow(
+    'nextval: reached minimum value of sequence "s" (1)',
+  );
   expect(seqRead(solo, rel)).toEqual({ lastValue: 1n, isCalled: true });
 });
 

@@ -19,14 +19,33 @@ import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { type BlockNumber, FROZEN_TRANSACTION_ID, MAIN_FORKNUM } from '@pgtroupe/common/ids';
-import { type Memory, MISS, type PageAccess, type SmgrRelation } from '@pgtroupe/storage/buffer/pages';
-import { pageAddItem, pageGetItem, pageGetItemId, pageGetSpecial, pageInit } from '@pgtroupe/storage/page/bufpage';
+import {
+  type Memory,
+  MISS,
+  type PageAccess,
+  type SmgrRelation,
+} from '@pgtroupe/storage/buffer/pages';
+import {
+  pageAddItem,
+  pageGetItem,
+  pageGetItemId,
+  pageGetSpecial,
+  pageInit,
+} from '@pgtroupe/storage/page/bufpage';
 import { itemIdGetLength } from '@pgtroupe/storage/page/itemid';
 import { RM_SEQ_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_WILL_INIT, type XLogInserter } from '@pgtroupe/transam/xloginsert';
 import type { XactView } from '@pgtroupe/transam/xactview';
 import { XLR_RMGR_INFO_MASK, type XLogRecord } from '@pgtroupe/transam/xlogrecord';
-import { HEAP_XMAX_INVALID, HEAP_XMIN_FROZEN, setCtid, setInfomask, setInfomask2, setXmin, tupleMemory } from '../common/htup.ts';
+import {
+  HEAP_XMAX_INVALID,
+  HEAP_XMIN_FROZEN,
+  setCtid,
+  setInfomask,
+  setInfomask2,
+  setXmin,
+  tupleMemory,
+} from '../common/htup.ts';
 import { BLK_SKIP, type RedoContext, type RmgrRoutine } from '../common/xlogutils.ts';
 
 export const SEQ_MAGIC = 0x1717;
@@ -94,7 +113,12 @@ function logRow({ pages, wal }: SequenceContext, rel: SmgrRelation, page: number
 }
 
 /** Changes the row where it lies, and logs it. */
-function writeRow(context: SequenceContext, rel: SmgrRelation, page: number, row: SequenceRow): void {
+function writeRow(
+  context: SequenceContext,
+  rel: SmgrRelation,
+  page: number,
+  row: SequenceRow,
+): void {
   const { mem } = context.pages;
   const tuple = pageGetItem(mem, page, FIRST_OFFSET);
   mem.view.setBigInt64(tuple + LAST_VALUE, row.lastValue, true);
@@ -103,7 +127,13 @@ function writeRow(context: SequenceContext, rel: SmgrRelation, page: number, row
   logRow(context, rel, page);
 }
 
-function initPage(mem: Pick<Memory, 'u8' | 'u16' | 'u32'>, page: number, tuple: Uint8Array, from: number, size: number): void {
+function initPage(
+  mem: Pick<Memory, 'u8' | 'u16' | 'u32'>,
+  page: number,
+  tuple: Uint8Array,
+  from: number,
+  size: number,
+): void {
   pageInit(mem, page, SIZEOF_SPECIAL);
   mem.u32[(page + pageGetSpecial(mem, page)) >>> 2] = SEQ_MAGIC;
   const off = pageAddItem(mem, page, tuple, from, size, 0);
@@ -140,7 +170,10 @@ export function seqSet(context: SequenceContext, rel: SmgrRelation, row: Sequenc
 function checkPage(mem: Memory, page: number, rel: SmgrRelation): void {
   const magic = mem.u32[(page + pageGetSpecial(mem, page)) >>> 2]!;
   if (magic === SEQ_MAGIC) return;
-  throw ereport(ERRCODE.DATA_CORRUPTED, `bad magic number in sequence ${rel.rnode.relNode}: ${magic.toString(16).toUpperCase().padStart(8, '0')}`);
+  throw ereport(
+    ERRCODE.DATA_CORRUPTED,
+    `bad magic number in sequence ${rel.rnode.relNode}: ${magic.toString(16).toUpperCase().padStart(8, '0')}`,
+  );
 }
 
 /** The row as it stands, or MISS. */
@@ -153,7 +186,10 @@ export function seqRead(pages: PageAccess, rel: SmgrRelation): SequenceRow | -1 
 
 function rowAt(mem: Memory, page: number): SequenceRow {
   const tuple = pageGetItem(mem, page, FIRST_OFFSET);
-  return { lastValue: mem.view.getBigInt64(tuple + LAST_VALUE, true), isCalled: mem.u8[tuple + IS_CALLED] === 1 };
+  return {
+    lastValue: mem.view.getBigInt64(tuple + LAST_VALUE, true),
+    isCalled: mem.u8[tuple + IS_CALLED] === 1,
+  };
 }
 
 /** Values drawn by one seqNextval: the first, the last, `increment` apart. */
@@ -163,7 +199,11 @@ export interface Drawn {
 }
 
 /** Draws up to `cache` values, or MISS. */
-export function seqNextval(context: SequenceContext, rel: SmgrRelation, rules: SequenceRules): Drawn | -1 {
+export function seqNextval(
+  context: SequenceContext,
+  rel: SmgrRelation,
+  rules: SequenceRules,
+): Drawn | -1 {
   const { pages, xact } = context;
   if (xact.currentXid() === MISS) return MISS;
   const page = pages.exclusive(rel, MAIN_FORKNUM, BLOCK);
@@ -187,7 +227,10 @@ function draw(row: SequenceRow, rules: SequenceRules): Drawn {
       if (count > 0n) break;
       if (!cycle) {
         const [what, limit] = increment > 0n ? ['maximum', max] : ['minimum', min];
-        throw ereport(ERRCODE.SEQUENCE_GENERATOR_LIMIT_EXCEEDED, `nextval: reached ${what} value of sequence "${rules.name}" (${limit})`);
+        throw ereport(
+          ERRCODE.SEQUENCE_GENERATOR_LIMIT_EXCEEDED,
+          `nextval: reached ${what} value of sequence "${rules.name}" (${limit})`,
+        );
       }
       last = increment > 0n ? min : max;
     } else last = next;
@@ -199,7 +242,13 @@ function draw(row: SequenceRow, rules: SequenceRules): Drawn {
 function redo(record: XLogRecord, ctx: RedoContext): void {
   const page = ctx.initBufferForRedo(record, 0);
   if (page === BLK_SKIP) return;
-  initPage(ctx.mem, page, record.bytes, record.mainAt + SIZE_OF_XL_SEQ_REC, record.mainLength - SIZE_OF_XL_SEQ_REC);
+  initPage(
+    ctx.mem,
+    page,
+    record.bytes,
+    record.mainAt + SIZE_OF_XL_SEQ_REC,
+    record.mainLength - SIZE_OF_XL_SEQ_REC,
+  );
 }
 
 function desc(record: XLogRecord): string {

@@ -22,6 +22,7 @@ import type { RawNode } from '../nodes/rawnodes.ts';
 import { CatalogLookup } from '../parser/catalog-lookup.ts';
 import { ParseState } from '../parser/parse_node.ts';
 import type { FunctionCall } from '../utils/fmgr.ts';
+import type { SequenceIo } from './sequence-io.ts';
 import { getObjectDescription } from './objectdescription.ts';
 
 /** The session, as a command sees it. */
@@ -32,6 +33,8 @@ export interface CommandSession {
   readonly superuser: boolean;
   readonly searchPath: SearchPath;
   readonly tempNamespace: Oid;
+  /** Pages of sequences; without it commands that need one are refused. */
+  readonly sequences?: SequenceIo;
   /** For calling input functions and typmod functions. */
   readonly fc: FunctionCall;
 }

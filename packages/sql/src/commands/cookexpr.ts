@@ -9,6 +9,7 @@ import { OperatorRelationId } from '@pgtroupe/catalog/catalogs/pg_operator';
 import { ProcedureRelationId } from '@pgtroupe/catalog/catalogs/pg_proc';
 import { TypeRelationId } from '@pgtroupe/catalog/catalogs/pg_type';
 import {
+  INT8OID,
   REGCLASSOID,
   REGPROCEDUREOID,
   REGPROCOID,
@@ -17,13 +18,15 @@ import {
 import { objectAddress, type ObjectAddress } from '@pgtroupe/catalog/objectaddress';
 import { DEFAULT_COLLATION_OID } from '@pgtroupe/catalog/pinned';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Oid } from '@pgtroupe/common/ids';
 import { exprCollation, exprType, exprTypmod, walkChildren } from '../nodes/nodefuncs.ts';
+import { makeConst, makeFuncExpr } from '../nodes/makefuncs.ts';
 import { nodeToString } from '../nodes/outfuncs.ts';
 import type { Node } from '../nodes/parsenodes.ts';
 import type { Expr } from '../nodes/primnodes.ts';
-import { COERCE_IMPLICIT_CAST, COERCION_ASSIGNMENT } from '../nodes/nodes.ts';
+import { COERCE_EXPLICIT_CALL, COERCE_IMPLICIT_CAST, COERCION_ASSIGNMENT } from '../nodes/nodes.ts';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import { coerceToBoolean, coerceToTargetType } from '../parser/parse_coerce.ts';
 import { assignExprCollations } from '../parser/parse_collate.ts';
@@ -35,6 +38,9 @@ import {
   addRangeTableEntryForRelation,
 } from '../parser/parse_relation.ts';
 import type { CommandContext } from './command-context.ts';
+
+/** pg_proc oid of nextval(regclass). */
+const F_NEXTVAL = 1574;
 
 export interface CookedExpr {
   /** pg_node_tree. */
@@ -107,6 +113,30 @@ export function cookDefault(
     }
     assignExprCollations(pstate, coerced);
     return cooked(coerced, generatedOver?.oid ?? (0 as Oid));
+  });
+}
+
+/** The default of a serial column: nextval of its sequence. */
+export function cookNextval(
+  context: CommandContext,
+  sequence: Oid,
+  column: { readonly name: string; readonly typid: number; readonly typmod: number },
+): Promise<CookedExpr> {
+  return context.w.read(() => {
+    const oid = makeConst(REGCLASSOID, -1, 0, 4, true, sequence);
+    const call = makeFuncExpr(F_NEXTVAL, INT8OID, [oid], 0, 0, COERCE_EXPLICIT_CALL);
+    const expr = coerceToTargetType(
+      context.parseState(),
+      call,
+      INT8OID,
+      column.typid,
+      column.typmod,
+      COERCION_ASSIGNMENT,
+      COERCE_IMPLICIT_CAST,
+      -1,
+    );
+    assert(expr !== null, 'bigint can be assigned to every integer type');
+    return cooked(expr, 0 as Oid);
   });
 }
 

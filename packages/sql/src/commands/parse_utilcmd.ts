@@ -111,7 +111,7 @@ export async function transformColumnDefinition(
   def: RawNode,
 ): Promise<{ readonly plan: ColumnPlan; readonly others: readonly RawNode[] }> {
   const name: string = def.colname;
-  const serial = serialType(def.typeName);
+  const serial = serialType(context, def.typeName);
   const typeName =
     serial === undefined
       ? def.typeName
@@ -171,15 +171,20 @@ export async function transformColumnDefinition(
       default:
         throw notSupported(`column constraint ${constraint.contype}`);
     }
+    if (defaultExpr !== undefined && identity !== undefined)
+      throw conflict('both default and identity specified', constraint);
+    if (defaultExpr !== undefined && generatedExpr !== undefined)
+      throw conflict('both default and generation expression specified', constraint);
+    if (identity !== undefined && generatedExpr !== undefined)
+      throw conflict('both identity and generation expression specified', constraint);
   }
-  if (defaultExpr !== undefined && identity !== undefined)
-    throw conflict('both default and identity specified', def);
-  if (defaultExpr !== undefined && generatedExpr !== undefined)
-    throw conflict('both default and generation expression specified', def);
-  if (identity !== undefined && generatedExpr !== undefined)
-    throw conflict('both identity and generation expression specified', def);
-  if (serial !== undefined && defaultExpr !== undefined)
-    throw conflict('multiple default values specified', def);
+  // The sequence's default comes behind all that was written: no place to point at.
+  if (serial !== undefined && defaultExpr !== undefined) {
+    throw ereport(
+      ERRCODE.SYNTAX_ERROR,
+      `multiple default values specified for column "${name}" of table "${table}"`,
+    );
+  }
   const typed = await columnType(context, typeName, def);
   const column: NewColumn = {
     name,
@@ -200,12 +205,16 @@ export async function transformColumnDefinition(
 }
 
 /** The integer type beneath serial and its kin. */
-function serialType(typeName: RawNode): string | undefined {
+function serialType(context: CommandContext, typeName: RawNode): string | undefined {
   const names = rawStrings(typeName.names);
   if (names.length !== 1 || typeName.pct_type) return undefined;
   const found = SERIAL_TYPES[names[0]!];
   if (found !== undefined && typeName.arrayBounds)
-    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'array of serial is not implemented');
+    throw context.error(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      'array of serial is not implemented',
+      typeName,
+    );
   return found;
 }
 

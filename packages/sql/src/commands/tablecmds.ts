@@ -19,11 +19,12 @@ import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid, TransactionId } from '@pgtroupe/common/ids';
 import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { RawNode } from '../nodes/rawnodes.ts';
-import { cookCheck, cookDefault } from './cookexpr.ts';
+import { cookCheck, cookDefault, cookNextval } from './cookexpr.ts';
 import { type CommandContext, rangeVarName } from './command-context.ts';
 import { addIndexConstraint } from './indexcmds.ts';
 import { type ColumnPlan, transformTableElements } from './parse_utilcmd.ts';
 import { transformRelOptions } from './reloptions.ts';
+import { createColumnSequence, restartOwnedSequences } from './sequence.ts';
 
 function refuseUnsupported(stmt: RawNode): void {
   if (stmt.inhRelations && stmt.partbound) throw notSupported('CREATE TABLE PARTITION OF');
@@ -99,8 +100,15 @@ export async function storeColumnExtras(
   plan: ColumnPlan,
 ): Promise<void> {
   const { w } = context;
-  if (plan.sequence !== undefined)
-    throw notSupported(plan.sequence.kind === 'serial' ? 'serial columns' : 'identity columns');
+  if (plan.sequence !== undefined) {
+    const table = await w.relation(relid);
+    const { kind, options } = plan.sequence;
+    const sequence = await createColumnSequence(context, table, attnum, kind, options);
+    if (kind === 'serial') {
+      const cooked = await cookNextval(context, sequence, plan.column);
+      await storeAttrDefault(w, relid, attnum, cooked.tree, cooked.references);
+    }
+  }
   if (plan.defaultExpr !== undefined) {
     const cooked = await cookDefault(context, plan.defaultExpr, plan.column);
     await storeAttrDefault(w, relid, attnum, cooked.tree, cooked.references);
@@ -182,6 +190,7 @@ export async function executeTruncate(context: CommandContext, stmt: RawNode): P
   for (const table of tables) {
     await setNewRelfilenode(context, table.oid);
     if (table.rel.reltoastrelid !== 0) await setNewRelfilenode(context, table.rel.reltoastrelid);
+    if (stmt.restart_seqs) await restartOwnedSequences(context, table.oid);
   }
   w.commandCounterIncrement();
 }

@@ -7,6 +7,7 @@ import { alterTable, renameObject } from './altertable.ts';
 import type { CommandContext } from './command-context.ts';
 import { executeDrop } from './dropcmds.ts';
 import { defineIndex } from './indexcmds.ts';
+import { alterSequence, defineSequence } from './sequence.ts';
 import { createSchema } from './schemacmds.ts';
 import { defineRelation, executeTruncate } from './tablecmds.ts';
 
@@ -21,6 +22,8 @@ const COMMANDS: Readonly<
   TruncateStmt: ['TRUNCATE TABLE', executeTruncate],
   AlterTableStmt: [stmt => `ALTER ${objectWords(stmt.objtype)}`, alterTable],
   RenameStmt: [stmt => `ALTER ${objectWords(stmt.relationType ?? stmt.renameType)}`, renameObject],
+  CreateSeqStmt: ['CREATE SEQUENCE', defineSequence],
+  AlterSeqStmt: ['ALTER SEQUENCE', alterSequence],
   DropStmt: [stmt => `DROP ${objectWords(stmt.removeType)}`, executeDrop],
 };
 

@@ -13,6 +13,7 @@
  */
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
+import type { SequenceFunctions } from '../commands/sequence-state.ts';
 import type { CatalogLookup } from './cache/lookup.ts';
 import { builtinSetTables, builtinTables } from './fmgrtab.ts';
 
@@ -59,6 +60,8 @@ export interface SessionSettings {
   /** A configuration parameter as SHOW prints it; undefined when there is none of that name. */
   getConfigOption(name: string): string | undefined;
   setConfigOption(name: string, value: string | null, isLocal: boolean): string;
+  /** nextval and its kin; absent where there is no session. They throw CatalogMiss to be called again. */
+  readonly sequences?: SequenceFunctions | undefined;
 }
 
 export interface FunctionCall {

@@ -3,6 +3,7 @@
  * arrays: fmgr and the adt files import each other, and nothing may be read before all are loaded.
  */
 import type { FunctionTable, SetFunctionTable } from './fmgr.ts';
+import { sequenceFunctions } from '../commands/sequence-functions.ts';
 import { arrayUserFunctions } from './adt/array_userfuncs.ts';
 import { arrayFunctions, arraySetFunctions } from './adt/arrayfuncs.ts';
 import { boolFunctions } from './adt/bool.ts';
@@ -45,6 +46,7 @@ export function builtinTables(): readonly FunctionTable[] {
     oracleCompatFunctions,
     pseudotypeFunctions,
     quoteFunctions,
+    sequenceFunctions,
     textFunctions,
     varcharFunctions,
     varlenaFunctions,
