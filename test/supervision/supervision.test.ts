@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { userInfo } from 'node:os';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, isBuilt, isProcessAlive, sleep, StubCluster, until } from './stub-cluster.ts';
+import { freePort, isBuilt, isProcessAlive, sleep, TestCluster, until } from '../testcluster.ts';
 
 /** A session that stays open: start-up, then queries answered with one text. */
 class Session {
@@ -69,7 +69,7 @@ const ROLES = ['walwriter', 'buffer-manager', 'checkpointer', 'bgwriter', 'logge
 
 describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`)', () => {
   describe('running', () => {
-    const cluster = new StubCluster();
+    const cluster = new TestCluster({ stubs: true });
     beforeAll(async () => {
       await cluster.create();
       await cluster.start();
@@ -234,7 +234,7 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
       const again = await cluster.run('start', '-D', cluster.data);
       expect(again.code).toBe(1);
       expect(again.err).toMatch(/^pgtroupe: a server is already running in ".*" \(PID \d+, port \d+\)\. Stop it with "pgtroupe stop .*\n$/);
-      const other = await new StubCluster().create();
+      const other = await new TestCluster({ stubs: true }).create();
       try {
         const taken = await other.run('start', '-D', other.data, '-p', String(cluster.port), '-h', '127.0.0.1');
         expect(taken.code).toBe(1);
@@ -252,7 +252,7 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
   });
 
   describe('starting and stopping', () => {
-    let cluster: StubCluster;
+    let cluster: TestCluster;
     afterEach(() => cluster.destroy());
 
     it.each([
@@ -260,7 +260,7 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
       ['SIGTERM', 'smart'],
       ['SIGQUIT', 'immediate'],
     ] as const)('%s to the foreground process is a %s shutdown', async (signal, mode) => {
-      cluster = await new StubCluster().create();
+      cluster = await new TestCluster({ stubs: true }).create();
       await cluster.start();
       const status = await cluster.status();
       const session = await new Session(cluster.port).open();
@@ -283,7 +283,7 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
     });
 
     it('detached: start returns when it is ready; the killed keeper is replaced; stop ends everything', async () => {
-      cluster = await new StubCluster().create();
+      cluster = await new TestCluster({ stubs: true }).create();
       const options = ['-D', cluster.data, '-p', String(cluster.port), '-c', `unix_socket_directories=${cluster.folder}`];
       const started = await cluster.run('start', ...options, '-d', '-l', join(cluster.folder, 'log'));
       expect(started).toMatchObject({ code: 0, err: '' });
@@ -306,7 +306,7 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
     });
 
     it('limits connections: the last slots are reserved, then 53300', async () => {
-      cluster = await new StubCluster().create();
+      cluster = await new TestCluster({ stubs: true }).create();
       await cluster.start('-c', 'max_connections=4', '-c', 'superuser_reserved_connections=1');
       const sessions: Session[] = [];
       const reserved: string[] = [];
@@ -327,7 +327,7 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
     });
 
     it('packs sessions into instances, one more is always warm', async () => {
-      cluster = await new StubCluster().create();
+      cluster = await new TestCluster({ stubs: true }).create();
       await cluster.start('-c', 'sessions_per_instance=2', '-c', 'max_connections=6');
       const sessions = [];
       for (let i = 0; i < 5; i++) sessions.push(await new Session(cluster.port).open());
@@ -344,7 +344,7 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
     });
 
     it('names what is wrong in one line with the remedy, and leaves nothing behind', async () => {
-      cluster = await new StubCluster().create();
+      cluster = await new TestCluster({ stubs: true }).create();
       const data = cluster.data;
       const start = (...options: string[]) => cluster.run('start', '-D', data, '-p', String(cluster.port), ...options);
       const cases: [string, Promise<{ code: number; err: string }> | (() => Promise<{ code: number; err: string }>), RegExp][] = [
@@ -378,7 +378,7 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
     });
 
     it('a directory that another program has locked by postmaster.pid is refused', async () => {
-      cluster = await new StubCluster().create();
+      cluster = await new TestCluster({ stubs: true }).create();
       writeFileSync(join(cluster.data, 'postmaster.pid'), `${process.pid}\n${cluster.data}\n0\n5432\n\n\n\nready   \n`);
       const { code, err } = await cluster.run('start', '-D', cluster.data, '-p', String(cluster.port));
       expect(code).toBe(1);
@@ -388,7 +388,7 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
     });
 
     it('says 57P03 while it starts', async () => {
-      cluster = await new StubCluster().create();
+      cluster = await new TestCluster({ stubs: true }).create();
       cluster.spawnForeground();
       const error = await until('a refusal', async () => {
         const session = new Session(cluster.port);
@@ -405,7 +405,7 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
   it('the port of a listener that is no server of ours is named too', async () => {
     const squatter = createServer().listen(await freePort(), '127.0.0.1');
     await once(squatter, 'listening');
-    const cluster = await new StubCluster().create();
+    const cluster = await new TestCluster({ stubs: true }).create();
     cluster.port = (squatter.address() as { port: number }).port;
     const run = await cluster.run('start', '-D', cluster.data, '-p', String(cluster.port), '-h', '127.0.0.1');
     expect(run.err).toMatch(/Address already in use/);

@@ -1,6 +1,7 @@
 /**
- * A real postmaster, real processes, the real command line, with stand-ins for the roles that serve
- * data (stubs/): what is tested is supervision, admission and the command line.
+ * A cluster for tests: real processes started by the real command line in a folder of its own.
+ * With `stubs`, the roles that serve data are stand-ins (supervision/stubs): then what is tested is
+ * supervision, admission and the command line.
  */
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -11,7 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const BIN = join(ROOT, 'bin/pgtroupe.js');
 /** These tests run what `npm run build` made. */
 export const isBuilt = existsSync(join(ROOT, 'packages/tools/dist/cli/main.js'));
@@ -69,17 +70,21 @@ export function isProcessAlive(pid: number): boolean {
   }
 }
 
-export class StubCluster {
-  readonly folder = mkdtempSync(join(tmpdir(), 'pgt-sup-'));
+export class TestCluster {
+  readonly folder = mkdtempSync(join(tmpdir(), 'pgt-test-'));
   readonly data = join(this.folder, 'data');
+  readonly bin = BIN;
   port = 0;
   keeper: ChildProcess | undefined;
+  /** What the foreground process printed, and the log. */
   console = '';
-  readonly environment: Record<string, string | undefined> = {
-    ...process.env,
-    PGTROUPE_SERVICES: join(ROOT, 'test/supervision/stubs'),
-    PGTROUPE_BROKER: 'bundled',
-  };
+  log = '';
+  readonly environment: Record<string, string | undefined>;
+
+  constructor(options: { readonly stubs?: boolean } = {}) {
+    const services = options.stubs === true ? { PGTROUPE_SERVICES: join(ROOT, 'test/supervision/stubs') } : {};
+    this.environment = { ...process.env, PGTROUPE_BROKER: 'bundled', ...services };
+  }
 
   async create(): Promise<this> {
     this.port = await freePort();
@@ -91,16 +96,16 @@ export class StubCluster {
   async start(...options: string[]): Promise<void> {
     this.spawnForeground(...options);
     await until('ready', () => this.console.endsWith('database system is ready to accept connections\n') || this.exited());
-    if (this.keeper!.exitCode !== null) throw new Error(`did not start: ${this.console}`);
+    if (this.keeper!.exitCode !== null) throw new Error(`did not start: ${this.console}${this.log}`);
   }
 
   spawnForeground(...options: string[]): ChildProcess {
     this.console = '';
     const socketOption = ['-c', `unix_socket_directories=${this.folder}`];
-    const args = [BIN, 'start', '-D', this.data, '-p', String(this.port), '-h', '127.0.0.1', ...socketOption, ...options];
+    const args = [this.bin, 'start', '-D', this.data, '-p', String(this.port), '-h', '127.0.0.1', ...socketOption, ...options];
     const keeper = spawn(process.execPath, args, { env: this.environment, stdio: ['ignore', 'pipe', 'pipe'] });
     keeper.stdout.on('data', chunk => (this.console += chunk));
-    keeper.stderr.on('data', () => {});
+    keeper.stderr.on('data', chunk => (this.log += chunk));
     this.keeper = keeper;
     return keeper;
   }
