@@ -226,6 +226,7 @@ export class Analysis {
       superuser: this.#login.superuser,
       searchPath,
       tempNamespace: 0 as Oid,
+      sequences: this.#functions.sequenceIo,
       fc: this.#call(),
     };
     const context = new CommandContext(command, catalog, store, text);

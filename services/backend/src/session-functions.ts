@@ -3,6 +3,8 @@
  */
 import type { Oid } from '@pgtroupe/common/ids';
 import { seededRandom } from '@pgtroupe/common/prng';
+import { type SequenceIo, sequenceIo } from '@pgtroupe/sql/commands/sequence-io';
+import { SequenceState } from '@pgtroupe/sql/commands/sequence-state';
 import { SysLookup } from '@pgtroupe/sql/utils/cache/syslookup';
 import type { DateOrder, DateStyle, FunctionCall, IntervalStyle, SessionSettings } from '@pgtroupe/sql/utils/fmgr';
 import type { Login } from './instance.ts';
@@ -22,6 +24,8 @@ export class SessionFunctions implements SessionSettings {
   readonly databaseName: string;
   readonly backendPid: number;
   readonly versionString: string;
+  readonly sequenceIo: SequenceIo;
+  readonly sequences: SequenceState;
   queryString: string | undefined;
   #statementMicros = 0;
   #random: { uniform(): number };
@@ -47,6 +51,12 @@ export class SessionFunctions implements SessionSettings {
     this.databaseName = session.database.name;
     this.backendPid = session.pid;
     this.versionString = `PostgreSQL ${session.settings.string('server_version')} on Node.js, 64-bit`;
+    const { kernel } = session.instance;
+    this.sequenceIo = sequenceIo(
+      work => kernel.attempt(work, session.owner, () => session.block.tx.enter()),
+      () => ({ pages: kernel.pages, wal: kernel.wal, xact: session.block.tx }),
+    );
+    this.sequences = new SequenceState(() => session.runner.analysis.catalog, () => this.sequenceIo);
     this.#random = { uniform: () => session.instance.env.random.uniform() };
   }
 
