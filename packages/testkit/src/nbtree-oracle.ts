@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { RelFileNode } from '@pgtroupe/common/ids';
 import { pageMemory, pageSetChecksum } from '@pgtroupe/storage/page/bufpage';
-import type { Attribute } from '../common/tupdesc.ts';
-import { BTIndex, type BTKeyColumn } from '../nbtree/btindex.ts';
+import type { Attribute } from '@pgtroupe/access/common/tupdesc';
+import { BTIndex, type BTKeyColumn } from '@pgtroupe/access/nbtree/btindex';
 import { dataDirectory, psql } from './oracle.ts';
 
 /** `name`d index of the oracle's database, as we would describe it. */
