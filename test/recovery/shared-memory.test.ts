@@ -84,14 +84,17 @@ describe('shared memory', () => {
     await cluster.wait(instance.setUp(), 'set-up');
     const written = ledger(4);
     written.forEach((acknowledged, c) => instance.client(c, acknowledged));
-    await cluster.runUntil(() => written.every(w => w.acked >= 40), { ms: 60_000, what: 'commits' });
+    const { checkpoints } = cluster.bufferManager!.shared;
+    await cluster.runUntil(() => checkpoints.completed > 1, { ms: 60_000, what: 'two checkpoints' });
+    const before = written.map(w => w.acked);
+    await cluster.runUntil(() => written.every((w, c) => w.acked >= before[c]! + 40), { ms: 60_000, what: 'commits' });
     instance.process.kill('power failure');
     cluster.powerFailure();
     const crashed = await dump(cluster.platter);
     const stopped: string[] = [];
     try {
       // Theirs.
-      const waldump = spawnSync(`${BIN}/pg_waldump`, ['-p', join(crashed, 'pg_wal'), '-s', '0/1000028'], { encoding: 'utf8' });
+      const waldump = spawnSync(`${BIN}/pg_waldump`, ['-p', join(crashed, 'pg_wal'), '-s', '0/1000028'], { encoding: 'utf8', maxBuffer: 2 ** 28 });
       for (const name of ['Generic', 'COMMIT', 'CHECKPOINT_ONLINE', 'RUNNING_XACTS', 'FPI']) expect(waldump.stdout, waldump.stderr).toContain(name);
       expect(waldump.stdout).not.toMatch(/UNKNOWN/);
       expect(openWithPostgres(crashed)).toMatch(/redo starts at/);

@@ -68,7 +68,7 @@ export class BufferManager {
     const wal = new WalClient(this.#env, {
       endpoint: this.#options.walwriter,
       epoch: this.#options.epoch,
-      tli: control.checkPointCopy.thisTimeLineID,
+      log: { systemIdentifier: control.systemIdentifier, tli: control.checkPointCopy.thisTimeLineID },
       flushDelayMs: this.#options.walWriterDelayMs,
     });
     this.#smgr = smgr;

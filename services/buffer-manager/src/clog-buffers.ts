@@ -17,6 +17,8 @@ export class ClogBuffers {
   readonly #dirty = new Set<number>();
   /** WAL that must be durable before the dirty pages may be written. */
   #flushBefore = 0;
+  /** All names are durable. Not known at first: a predecessor may have died before it synced. */
+  #folderSynced = false;
 
   /** Reads the pages [first, last] as far as there are any. */
   async load(disk: Disk, first: number, last: number): Promise<void> {
@@ -68,13 +70,12 @@ export class ClogBuffers {
     this.#dirty.clear();
     await flush(this.#flushBefore);
     const files = new Map<string, DiskFile>();
-    let created = false;
     for (const { number, bytes } of pages) {
       const { path, positionBytes } = slruFile(FOLDER, number);
       let file = files.get(path);
       if (file === undefined) {
         const exists = (await disk.stat(path)) !== undefined;
-        created ||= !exists;
+        if (!exists) this.#folderSynced = false;
         file = await disk.open(path, exists ? 'write' : 'create');
         files.set(path, file);
       }
@@ -84,7 +85,8 @@ export class ClogBuffers {
       await file.datasync();
       await file.close();
     }
-    if (created) await disk.syncDir(FOLDER);
+    if (!this.#folderSynced) await disk.syncDir(FOLDER);
+    this.#folderSynced = true;
   }
 
   /** Forgets and removes segments that lie wholly before `page`. */

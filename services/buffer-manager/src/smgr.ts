@@ -62,15 +62,18 @@ export class StorageManager {
     return (await this.#disk.stat(relationPath(rnode, fork))) !== undefined;
   }
 
-  /** Creates the fork's file unless it is there. */
+  /** Creates the fork's file unless it is there. A name that is there may not be durable yet: who
+   *  created it may have died. */
   async create(rnode: RelFileNode, fork: ForkNumber): Promise<void> {
     const path = relationPath(rnode, fork);
-    if ((await this.#disk.stat(path)) !== undefined) return;
     const folder = databasePath(rnode.spcNode, rnode.dbNode);
+    this.#touchedFolders.add(folder);
+    if ((await this.#disk.stat(path)) !== undefined) return;
     if ((await this.#disk.stat(folder)) === undefined) await this.#disk.mkdir(folder);
     const file = await this.#disk.open(path, 'create');
     await file.close();
     this.#touched.add(path);
+    // Again: a sync may have come in between.
     this.#touchedFolders.add(folder);
   }
 
@@ -100,9 +103,10 @@ export class StorageManager {
   }
 
   async #createSegment(path: string, rnode: RelFileNode): Promise<void> {
-    if ((await this.#disk.stat(path)) !== undefined) return;
-    const file = await this.#disk.open(path, 'create');
-    await file.close();
+    if ((await this.#disk.stat(path)) === undefined) {
+      const file = await this.#disk.open(path, 'create');
+      await file.close();
+    }
     this.#touchedFolders.add(databasePath(rnode.spcNode, rnode.dbNode));
   }
 

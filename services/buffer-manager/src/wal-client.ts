@@ -6,7 +6,7 @@
 import type { Env, Timer } from '@pgtroupe/actor/env';
 import type { RpcStream } from '@pgtroupe/actor/rpc';
 import { assert } from '@pgtroupe/common/assert';
-import { type TimeLineID, type XLogRecPtr } from '@pgtroupe/common/ids';
+import type { XLogRecPtr } from '@pgtroupe/common/ids';
 import { type WalOrder, type WalReport, WalWriterDefinition } from '@pgtroupe/rpc/generated/walwriter';
 import { streamMethod } from '@pgtroupe/rpc/method';
 import type { XLogBuffers } from '@pgtroupe/transam/xlogbuffers';
@@ -33,7 +33,7 @@ export class WalClient {
   readonly #env: Env;
   readonly #endpoint: string;
   readonly #epoch: number;
-  readonly #tli: TimeLineID;
+  readonly #log: XLogStream;
   readonly #flushDelayMs: () => number;
   #stream: RpcStream<WalOrder, WalReport> | undefined;
   #welcome = false;
@@ -58,11 +58,11 @@ export class WalClient {
   /** There is more room for WAL. */
   onRoom: () => void = () => {};
 
-  constructor(env: Env, options: { readonly endpoint: string; readonly epoch: number; readonly tli: TimeLineID; readonly flushDelayMs: () => number }) {
+  constructor(env: Env, options: { readonly endpoint: string; readonly epoch: number; readonly log: XLogStream; readonly flushDelayMs: () => number }) {
     this.#env = env;
     this.#endpoint = options.endpoint;
     this.#epoch = options.epoch;
-    this.#tli = options.tli;
+    this.#log = options.log;
     this.#flushDelayMs = options.flushDelayMs;
   }
 
@@ -102,7 +102,7 @@ export class WalClient {
         if (!this.#closed && this.#stream === undefined) this.#connect();
       });
     };
-    this.#send({ $case: 'hello', value: { epoch: this.#epoch, timeline: this.#tli } });
+    this.#send({ $case: 'hello', value: { epoch: this.#epoch, timeline: this.#log.tli, systemIdentifier: String(this.#log.systemIdentifier) } });
   }
 
   #send(order: NonNullable<WalOrder['order']>): void {

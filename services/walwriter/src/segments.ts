@@ -6,8 +6,9 @@
  * sees a failed fsync must end the process, so errors of `datasync` pass through untouched.
  */
 import { type Disk, DiskError, type DiskFile } from '@pgtroupe/actor/env';
+import type { TimeLineID } from '@pgtroupe/common/ids';
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
-import { parseXLogFileName, XLOG_SEG_SIZE, xlogFileName } from '@pgtroupe/transam/xlogpage';
+import { parseXLogFileName, SIZE_OF_XLOG_LONG_PHD, writePageHeader, XLOG_SEG_SIZE, xlogFileName } from '@pgtroupe/transam/xlogpage';
 
 const ZEROS = new Uint8Array(1024 * 1024);
 const FOLDER = '.';
@@ -25,6 +26,7 @@ export class Segments {
   readonly #present = new Set<number>();
   readonly #open = new Map<number, OpenSegment>();
   #temporaries = 0;
+  systemIdentifier = 0n;
 
   constructor(disk: Disk, tli: number, failpoint: Failpoint) {
     this.#disk = disk;
@@ -88,6 +90,7 @@ export class Segments {
       const file = await this.#disk.open(temporary, 'create');
       try {
         for (let at = 0; at < XLOG_SEG_SIZE; at += ZEROS.length) await file.write(ZEROS, at);
+        await file.write(this.#blankHeader(), 0);
         await file.datasync();
       } finally {
         await file.close();
@@ -98,6 +101,14 @@ export class Segments {
     }
     await this.#failpoint('walwriter-before-segment-rename');
     await this.#rename(temporary, segno);
+  }
+
+  /** A page header that says "recycled" (its address is not the segment's) and how long segments are:
+   *  pg_waldump learns the segment size from whichever file it finds first. */
+  #blankHeader(): Uint8Array {
+    const header = new Uint8Array(SIZE_OF_XLOG_LONG_PHD);
+    writePageHeader(header, 0, 0, { systemIdentifier: this.systemIdentifier, tli: this.#tli as TimeLineID }, 0);
+    return header;
   }
 
   /** Wipes everything behind `pos`: the rest of its segment, and later segments altogether. */

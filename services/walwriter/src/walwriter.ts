@@ -96,7 +96,7 @@ export class WalWriter {
 
   #accept(stream: Stream): void {
     stream.onMessage = ({ order }) => {
-      if (order?.$case === 'hello') return this.#hello(stream, order.value.epoch);
+      if (order?.$case === 'hello') return this.#hello(stream, order.value.epoch, BigInt(order.value.systemIdentifier));
       if (this.#owner?.stream !== stream) return stream.abort('no hello, or fenced');
       switch (order?.$case) {
         case 'append':
@@ -121,11 +121,12 @@ export class WalWriter {
 
   /** A new buffer-manager. Writes of the older one that are queued are dropped; the one under way ends
    *  before the welcome, because the loop does one job at a time. */
-  #hello(stream: Stream, epoch: number): void {
+  #hello(stream: Stream, epoch: number, systemIdentifier: bigint): void {
     if (this.#stopping || epoch < this.#highestEpoch) {
       return stream.abort(`epoch ${epoch} is fenced by ${this.#highestEpoch}`);
     }
     this.#highestEpoch = epoch;
+    this.#segments.systemIdentifier = systemIdentifier;
     this.#owner?.stream.abort(`fenced by epoch ${epoch}`);
     this.#owner = { stream, epoch };
     this.#jobs = [];
@@ -210,11 +211,15 @@ export class WalWriter {
     this.#flushTimer?.cancel();
     this.#flushTimer = undefined;
     const upTo = this.#written;
+    const owner = this.#owner;
     await this.#failpoint('walwriter-before-fsync');
     await this.#segments.datasync();
     await this.#failpoint('walwriter-after-fsync');
-    this.#flushed = upTo;
-    if (this.#owner !== undefined && upTo > 0) this.#report(this.#owner.stream, { $case: 'flushed', value: { lsn: upTo } });
+    // A buffer-manager that came meanwhile must not be told about positions of the older one.
+    if (owner !== undefined && owner === this.#owner && upTo > 0) {
+      this.#flushed = upTo;
+      this.#report(owner.stream, { $case: 'flushed', value: { lsn: upTo } });
+    }
     await this.#segments.closeBefore(Math.floor(upTo / XLOG_SEG_SIZE));
   }
 
