@@ -14,6 +14,8 @@ import { ereport } from '@pgtroupe/common/ereport';
 import { maxAlign } from '@pgtroupe/common/ids';
 import { ATT_NULL, attIsNull, attWalk, heapComputeDataSize, heapFillTuple, type TupleLayout } from './heaptuple.ts';
 import type { TupleMemory } from './htup.ts';
+import { toastCompressDatum } from './toast-compression.ts';
+import type { TupleDesc } from './tupdesc.ts';
 import { ATT_VARLENA, fetchAtt } from './tupmacs.ts';
 
 export const SIZEOF_INDEX_TUPLE = 8;
@@ -94,6 +96,22 @@ export function indexFormTuple(
   itemPointerSet(mem, at, block, offset);
   mem.u16[(at + 6) >>> 1] = info;
   return size;
+}
+
+/** Varlena values longer than this, header included, are compressed (a sixteenth of the largest heap tuple). */
+const TOAST_INDEX_TARGET = 510;
+
+/** The values as an index stores them: long ones compressed, if their column allows it. */
+export function indexCompressValues(desc: TupleDesc, values: readonly Datum[]): readonly Datum[] {
+  let stored: Datum[] | undefined;
+  for (let i = 0; i < desc.attrs.length; i++) {
+    const value = values[i]!;
+    const { len, storage } = desc.attrs[i]!;
+    if (len !== -1 || !(value instanceof Uint8Array) || value.length + 4 <= TOAST_INDEX_TARGET || (storage !== 'x' && storage !== 'm')) continue;
+    const image = toastCompressDatum(value);
+    if (image !== undefined) (stored ??= [...values])[i] = image;
+  }
+  return stored ?? values;
 }
 
 /** Byte offset of attribute `att` (0-based) in `mem`, or ATT_NULL. */

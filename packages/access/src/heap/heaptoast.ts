@@ -23,7 +23,7 @@ import { MISS, type PageAccess } from '@pgtroupe/storage/buffer/pages';
 import { readToastPointer, TOAST_PGLZ_COMPRESSION, type ToastPointer, VARTAG_ONDISK } from '../common/detoast.ts';
 import { attOffset, heapComputeDataSize, heapFormTuple, type TupleLayout, tupleLayout } from '../common/heaptuple.ts';
 import { getInfomask, HEAP_HASEXTERNAL, heapTupleHeaderSize, type TupleMemory } from '../common/htup.ts';
-import { pglzCompress } from '../common/pg-lzcompress.ts';
+import { toastCompressDatum } from '../common/toast-compression.ts';
 import type { Attribute, TupleDesc } from '../common/tupdesc.ts';
 import { ATT_VARLENA, VarlenaImage } from '../common/tupmacs.ts';
 import type { BTIndex } from '../nbtree/btindex.ts';
@@ -184,15 +184,8 @@ export class HeapToaster {
   #compress(att: number): void {
     const value = this.values[att]!;
     if (value instanceof VarlenaImage) return;
-    const plain = value as Uint8Array;
-    const packed = pglzCompress(plain);
-    if (packed === undefined || packed.length + 8 >= plain.length - 2) return;
-    const image = new Uint8Array(packed.length + 8);
-    const view = new DataView(image.buffer);
-    view.setUint32(0, (image.length << 2) | 2, true);
-    view.setUint32(4, plain.length | (TOAST_PGLZ_COMPRESSION << 30), true);
-    image.set(packed, 8);
-    this.values[att] = new VarlenaImage(image);
+    const image = toastCompressDatum(value as Uint8Array);
+    if (image !== undefined) this.values[att] = image;
   }
 
   /** Puts a pointer in the value's place; its value id is filled in when it is known. */

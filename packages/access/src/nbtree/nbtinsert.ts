@@ -20,7 +20,7 @@ import {
 } from '@pgtroupe/storage/page/bufpage';
 import { itemIdGetLength, itemIdGetOffset, itemIdIsDead, LP_DEAD, makeItemId } from '@pgtroupe/storage/page/itemid';
 import { type TupleMemory, tupleMemory } from '../common/htup.ts';
-import { indexFormTuple, itemPointerGetBlock, itemPointerGetOffset } from '../common/indextuple.ts';
+import { indexCompressValues, indexFormTuple, itemPointerGetBlock, itemPointerGetOffset } from '../common/indextuple.ts';
 import type { HeapContext, HeapRelation } from '../heap/heapam-context.ts';
 import { heapHotSearch, NOT_FOUND } from '../heap/heapam-scan.ts';
 import { SNAPSHOT_DIRTY, SNAPSHOT_SELF } from '../heap/heapam-visibility.ts';
@@ -73,7 +73,7 @@ export function btInsert(
   uniqueCheck: UniqueCheck, prepareOnly = false,
 ): number {
   const { pages } = ctx;
-  const size = indexFormTuple(index.layout, values, block, offset, tuple, 0);
+  const size = indexFormTuple(index.layout, indexCompressValues(index.att, values), block, offset, tuple, 0);
   const key = searchKey(index, values);
   const checking = uniqueCheck !== 'no' && (!key.anyNull || index.nullsNotDistinct);
   for (;;) {

@@ -361,6 +361,10 @@ function desc(record: XLogRecord): string {
         `leafleft ${main32(record, 24)}; leafright ${main32(record, 28)}; leaftopparent ${main32(record, 32)}`;
     case XLOG_BTREE_NEWROOT:
       return `lev ${main32(record, 4)}`;
+    case XLOG_BTREE_META_CLEANUP:
+      return `last_cleanup_num_delpages ${record.view.getUint32(blockOf(record, 0).dataAt + 20, true)}`;
+    case XLOG_BTREE_REUSE_PAGE:
+      return `rel ${main32(record, 0)}/${main32(record, 4)}/${main32(record, 8)}; latestRemovedXid ${main32(record, 20)}:${main32(record, 16)}`;
     default:
       return '';
   }

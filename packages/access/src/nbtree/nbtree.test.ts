@@ -254,15 +254,19 @@ describe('insertion', () => {
 
   test('a tree of four levels', () => {
     const world = new World(['text'], [], { pages: 3000 });
-    const rows = Array.from({ length: 5000 }, (_, i) => ({ values: [Buffer.from(`${(i * 7919) % 5000}`.padStart(900, 'k'))], block: i, offset: 1 }));
+    const next = random(61);
+    const rows = Array.from({ length: 3000 }, (_, i) => ({ values: [Uint8Array.from({ length: 1500 }, () => next(256))], block: i, offset: 1 }));
     for (const row of rows) world.insert(row);
     expect(world.verify()).toBe(rows.length);
     expect(world.index.rootLevel).toBeGreaterThanOrEqual(3);
   });
 
-  test('refuses what is larger than a third of a page', () => {
+  test('refuses what is larger than a third of a page, even compressed', () => {
     const world = new World(['text']);
-    expect(() => world.insert({ values: [Buffer.alloc(2800, 65)], block: 3, offset: 4 })).toThrow('index row size 2816 exceeds btree version 4 maximum 2704 for index "i"');
+    const next = random(67);
+    world.insert({ values: [Buffer.alloc(100_000, 65)], block: 3, offset: 3 });
+    const incompressible = Uint8Array.from({ length: 2800 }, () => next(256));
+    expect(() => world.insert({ values: [incompressible], block: 3, offset: 4 })).toThrow('index row size 2816 exceeds btree version 4 maximum 2704 for index "i"');
   });
 });
 
