@@ -20,12 +20,12 @@ export interface HeapRelation {
   readonly fillfactor: number;
   /** Block that got the last row, -1 unknown. A hint. */
   targetBlock: number;
-  /** The free space map said no: extend instead of asking again. A hint. */
-  extend: boolean;
+  /** The free space map said no: take so many new blocks before asking again. A hint. */
+  extend: number;
 }
 
 export function heapRelation(smgr: SmgrRelation, fillfactor = 100): HeapRelation {
-  return { smgr, fillfactor, targetBlock: -1, extend: false };
+  return { smgr, fillfactor, targetBlock: -1, extend: 0 };
 }
 
 /** What became of an attempt to change or lock a tuple (TM_Result). */

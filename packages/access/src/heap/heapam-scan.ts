@@ -45,11 +45,12 @@ export function heapGetPage(ctx: HeapContext, rel: HeapRelation, blk: number, sn
 
 function getPageAllVisible(mem: TupleMemory, page: number, batch: HeapPageBatch): number {
   const { tuples, offnums } = batch;
+  const { u32 } = mem;
   const lines = pageGetMaxOffsetNumber(mem, page);
   const first = (page + SIZE_OF_PAGE_HEADER) >>> 2;
   let n = 0;
   for (let i = 0; i < lines; i++) {
-    const id = mem.u32[first + i]!;
+    const id = u32[first + i]!;
     if ((id & 0x18000) !== LP_NORMAL << 15) continue;
     tuples[n] = page + (id & 0x7fff);
     offnums[n++] = i + 1;
@@ -62,18 +63,19 @@ function getPageMVCC(ctx: HeapContext, page: number, snapshot: Snapshot, batch: 
   const { mem } = ctx.pages;
   const x = ctx.xact;
   const { tuples, offnums } = batch;
+  const { u16, u32 } = mem;
   const lines = pageGetMaxOffsetNumber(mem, page);
   const first = (page + SIZE_OF_PAGE_HEADER) >>> 2;
   let n = 0;
   // Rows of one transaction lie together: its answer is remembered.
   let seenXmin = -1;
   for (let i = 0; i < lines; i++) {
-    const id = mem.u32[first + i]!;
+    const id = u32[first + i]!;
     if ((id & 0x18000) !== LP_NORMAL << 15) continue;
     const tup = page + (id & 0x7fff);
-    const mask = mem.u16[(tup + 20) >>> 1]!;
+    const mask = u16[(tup + 20) >>> 1]!;
     const simple = (mask & (HEAP_XMIN_COMMITTED | HEAP_XMAX_INVALID)) === (HEAP_XMIN_COMMITTED | HEAP_XMAX_INVALID);
-    if (simple && ((mask & HEAP_XMIN_INVALID) !== 0 || mem.u32[tup >>> 2] === seenXmin)) {
+    if (simple && ((mask & HEAP_XMIN_INVALID) !== 0 || u32[tup >>> 2] === seenXmin)) {
       // Frozen, or of the transaction just found visible; and nobody deleted it.
     } else {
       const visible = heapTupleSatisfiesMVCC(x, snapshot, mem, tup);
@@ -81,7 +83,7 @@ function getPageMVCC(ctx: HeapContext, page: number, snapshot: Snapshot, batch: 
         if (visible === MISS) return MISS;
         continue;
       }
-      if (simple) seenXmin = mem.u32[tup >>> 2]!;
+      if (simple) seenXmin = u32[tup >>> 2]!;
     }
     tuples[n] = tup;
     offnums[n++] = i + 1;

@@ -32,6 +32,9 @@ export function targetPage(): TargetPage {
   return { blk: 0, page: 0, fresh: false, vm: NO_MAP_PAGE };
 }
 
+/** New blocks taken in a row after the free space map knew none: bulk loads would ask for every page. */
+const EXTEND_RUN = 16;
+
 const EMPTY_PAGE_SPACE = BLCKSZ - SIZE_OF_PAGE_HEADER - 4;
 
 /**
@@ -48,7 +51,7 @@ export function getPageForTuple(ctx: HeapContext, rel: HeapRelation, len: number
   const need = size + targetPageFreeSpace(rel) > EMPTY_PAGE_SPACE ? size : size + targetPageFreeSpace(rel);
   target.fresh = false;
   let known = rel.targetBlock;
-  if (known < 0 && !rel.extend) {
+  if (known < 0 && rel.extend === 0) {
     const asked = askFreeSpaceMap(ctx, rel, need);
     if (asked === MISS) return MISS;
     if (asked !== NO_BLOCK) known = rel.targetBlock = asked;
@@ -57,21 +60,22 @@ export function getPageForTuple(ctx: HeapContext, rel: HeapRelation, len: number
       if (blocks === MISS) return MISS;
       // Rows that fit on the last page should not start a new one.
       if (blocks > 0) known = rel.targetBlock = blocks - 1;
-      else rel.extend = true;
+      else rel.extend = EXTEND_RUN;
     }
   }
-  while (known >= 0 && !rel.extend) {
+  while (known >= 0) {
     if (known !== otherBlk) {
       const page = pages.exclusive(rel.smgr, MAIN_FORKNUM, known as BlockNumber);
       if (page === MISS) return MISS;
       const free = pageIsNew(pages.mem, page) ? EMPTY_PAGE_SPACE : pageGetHeapFreeSpace(pages.mem, page);
       if (free >= need) return useTarget(ctx, rel, known, page, target);
-      pages.recordFreeSpace(rel.smgr, known as BlockNumber, free);
+      if (rel.extend === 0) pages.recordFreeSpace(rel.smgr, known as BlockNumber, free);
     }
+    if (rel.extend > 0) break;
     const asked = askFreeSpaceMap(ctx, rel, need);
     if (asked === MISS) return MISS;
     // The map may name a block it has not yet heard about: twice the same is as good as none.
-    if (asked === NO_BLOCK || asked === known) rel.extend = true;
+    if (asked === NO_BLOCK || asked === known) rel.extend = EXTEND_RUN;
     else known = rel.targetBlock = asked;
   }
   for (;;) {
@@ -119,7 +123,7 @@ export function prepareTarget(ctx: HeapContext, rel: HeapRelation, target: Targe
   const { pages } = ctx;
   if (target.fresh) {
     pages.useNewBlock(rel.smgr, MAIN_FORKNUM, target.blk as BlockNumber);
-    rel.extend = false;
+    if (rel.extend > 0) rel.extend--;
   }
   if (pageIsNew(pages.mem, target.page)) pageInit(pages.mem, target.page, 0);
   rel.targetBlock = target.blk;
