@@ -134,6 +134,8 @@ export class LazyVacuum {
   #finish(): number {
     const { result } = this;
     result.relPages = this.#blocks;
+    // The free space map has news for whoever inserts here.
+    this.#rel.extend = 0;
     if (!this.#skippedAllVisible) result.newRelFrozenXid = this.#plan.oldestXidLeft;
     this.#phase = { kind: 'done' };
     return VACUUM_DONE;
