@@ -101,6 +101,7 @@ export class TestCluster {
 
   spawnForeground(...options: string[]): ChildProcess {
     this.console = '';
+    this.log = '';
     const socketOption = ['-c', `unix_socket_directories=${this.folder}`];
     const args = [this.bin, 'start', '-D', this.data, '-p', String(this.port), '-h', '127.0.0.1', ...socketOption, ...options];
     const keeper = spawn(process.execPath, args, { env: this.environment, stdio: ['ignore', 'pipe', 'pipe'] });

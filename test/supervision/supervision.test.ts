@@ -50,6 +50,10 @@ class Session {
   }
 }
 
+/** Whether a promise has come to its end. */
+const settled = (promise: Promise<unknown> | undefined): Promise<boolean> =>
+  promise === undefined ? Promise.resolve(false) : Promise.race([promise.then(() => true), Promise.resolve(false)]);
+
 function startupPacket(): Buffer {
   const body = Buffer.from('user\0postgres\0\0');
   const packet = Buffer.alloc(8 + body.length);
@@ -154,6 +158,34 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
       });
       session.socket.destroy();
       fresh.socket.destroy();
+    });
+
+    it('nobody who connects while the instance dies is left waiting', async () => {
+      let done = false;
+      const fates: string[] = [];
+      const visitor = async (): Promise<void> => {
+        while (!done) {
+          const session = await new Session(cluster.port).open();
+          const answer = session.pid > 0 ? session.query('x') : undefined;
+          await until('an answer or an end', () => session.closed || session.error !== '' || settled(answer), 5_000);
+          fates.push(session.closed ? 'closed' : session.error === '' ? 'served' : 'refused');
+          session.socket.destroy();
+        }
+      };
+      const visitors = Promise.all(Array.from({ length: 16 }, visitor));
+      for (let i = 0; i < 2; i++) {
+        await sleep(200);
+        const { osPid } = await until('an instance', async () => {
+          const role = await cluster.role('backend-1');
+          return role?.state === 'ready' && role;
+        });
+        process.kill(osPid, 'SIGKILL');
+      }
+      await until('service', async () => (await cluster.role('backend-1')).state === 'ready');
+      await sleep(300);
+      done = true;
+      await visitors;
+      expect(fates.filter(f => f === 'served').length).toBeGreaterThan(50);
     });
 
     it('routes a cancel request to the session it names', async () => {

@@ -12,6 +12,7 @@ import { connect, createServer, isIP, type Server, type Socket } from 'node:net'
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { lockSocket } from '@pgtroupe/actor/node/pidfile';
+import type { Passed } from './launcher.ts';
 import { fatalResponse, newGreeting, readGreeting } from './startup_packet.ts';
 
 export type Verdict =
@@ -21,8 +22,7 @@ export type Verdict =
   | {
       readonly verdict: 'admit';
       readonly reserved: boolean;
-      /** Hands the socket over; false: not possible this way. */
-      pass(message: object, socket: Socket): boolean;
+      pass(message: object, socket: Socket, lost: (socket: Socket | undefined) => void): Passed;
       /** Where to splice to instead. */
       readonly spliceTo: string;
     };
@@ -206,13 +206,24 @@ export class Admission {
       case 'refuse':
         return this.#reject(socket, verdict.sqlstate, verdict.message);
       case 'wait':
-        this.#queue.push(visitor);
-        return this.#gatekeeper.waiting(this.#queue.length);
+        return this.#wait(visitor);
       case 'admit': {
         const message = { kind: 'session', initial: initial.toString('latin1'), reserved: verdict.reserved, peer };
-        if (!verdict.pass(message, socket)) splice(socket, verdict.spliceTo, message);
+        // Who did not arrive (the instance died) is let in once more.
+        const lost = (again: Socket | undefined): void => {
+          if (again !== undefined) this.#admit({ socket: again, initial, peer });
+        };
+        const passed = verdict.pass(message, socket, lost);
+        if (passed === 'adopted') splice(socket, verdict.spliceTo, message);
+        else if (passed === 'gone') this.#wait(visitor);
+        return;
       }
     }
+  }
+
+  #wait(visitor: Visitor): void {
+    this.#queue.push(visitor);
+    this.#gatekeeper.waiting(this.#queue.length);
   }
 
   #reject(socket: Socket, sqlstate: string, message: string): void {

@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { ROLE_START_VARIABLE, type RoleStart } from '@pgtroupe/actor/lifecycle';
 import { isAlive, type ProcessId, processAt, signalProcess } from '@pgtroupe/actor/node/process';
@@ -23,14 +23,31 @@ export interface Launcher {
   adopt(launch: Launch, process: ProcessId): void;
   kill(name: string, epoch: number): void;
   pid(name: string): number;
-  /** Gives an accepted socket to the process; false: it cannot take any (adopted, or gone). */
-  passSocket(name: string, message: object, socket: Socket, failed: () => void): boolean;
+  /**
+   * Gives an accepted socket to the process. 'adopted': it cannot take any; 'gone': it is dead. If it
+   * dies before it took the socket, `lost` gets the socket back (undefined when it was closed with it).
+   */
+  passSocket(name: string, message: object, socket: Socket, lost: (socket: Socket | undefined) => void): Passed;
+}
+
+export type Passed = 'passed' | 'adopted' | 'gone';
+
+/** What is below a socket; Node keeps it open until the receiver has it. */
+interface SocketHandle {
+  readonly fd: number;
+}
+
+interface Passing {
+  readonly handle: SocketHandle | null;
+  readonly lost: (socket: Socket | undefined) => void;
 }
 
 interface Running {
   readonly launch: Launch;
   readonly child: ChildProcess | undefined;
   readonly process: ProcessId | undefined;
+  /** Sockets on their way to the process, by number. */
+  readonly passing: Map<number, Passing>;
   over: boolean;
 }
 
@@ -40,6 +57,7 @@ export class ProcessLauncher implements Launcher {
   readonly #servicesFolder: string;
   readonly #running = new Map<string, Running>();
   #poll: NodeJS.Timeout | undefined;
+  #nextPass = 1;
 
   /** `servicesFolder`: where <role>/dist/main.js are. */
   constructor(runDirectory: string, servicesFolder = fileURLToPath(new URL('../../', import.meta.url))) {
@@ -66,7 +84,7 @@ export class ProcessLauncher implements Launcher {
   }
 
   adopt(launch: Launch, process: ProcessId): void {
-    this.#running.set(launch.name, { launch, child: undefined, process, over: false });
+    this.#running.set(launch.name, { launch, child: undefined, process, passing: new Map(), over: false });
     this.#poll ??= setInterval(() => this.#lookAtAdopted(), ADOPTED_POLL_MS);
   }
 
@@ -82,13 +100,19 @@ export class ProcessLauncher implements Launcher {
     return running?.child?.pid ?? running?.process?.pid ?? 0;
   }
 
-  passSocket(name: string, message: object, socket: Socket, failed: () => void): boolean {
-    const child = this.#running.get(name)?.child;
-    if (child === undefined || !child.connected) return false;
-    child.send(message, socket, { keepOpen: false }, error => {
-      if (error) failed();
+  passSocket(name: string, message: object, socket: Socket, lost: (socket: Socket | undefined) => void): Passed {
+    const running = this.#running.get(name);
+    if (running === undefined) return 'gone';
+    const { child, passing } = running;
+    if (child === undefined) return 'adopted';
+    if (!child.connected) return 'gone';
+    const pass = this.#nextPass++;
+    const { _handle: handle } = socket as unknown as { readonly _handle: SocketHandle | null };
+    passing.set(pass, { handle, lost });
+    child.send({ ...message, pass }, socket, { keepOpen: false }, error => {
+      if (error) giveBack(passing, pass);
     });
-    return true;
+    return 'passed';
   }
 
   #spawn(start: RoleStart, command: string, args: readonly string[], ipc: boolean): ChildProcess {
@@ -106,8 +130,12 @@ export class ProcessLauncher implements Launcher {
       env: { ...process.env, [ROLE_START_VARIABLE]: JSON.stringify(start) },
       stdio: ['ignore', 'ignore', 'inherit', ...(ipc ? (['ipc'] as const) : [])],
     });
-    const running: Running = { launch, child, process: undefined, over: false };
+    const running: Running = { launch, child, process: undefined, passing: new Map(), over: false };
     this.#running.set(start.name, running);
+    // The instance says of each socket that it has it.
+    child.on('message', ({ kind, pass }: { kind: string; pass: number }) => {
+      if (kind === 'passed') running.passing.delete(pass);
+    });
     child.on('error', error => this.#over(running, `could not be launched: ${error.message}`, 1));
     child.on('exit', (code, signal) => {
       const how = signal === null ? `exited with exit code ${code}` : `was terminated by signal ${signal}`;
@@ -128,6 +156,7 @@ export class ProcessLauncher implements Launcher {
   #over(running: Running, how: string, code: number | undefined): void {
     if (running.over) return;
     running.over = true;
+    for (const pass of [...running.passing.keys()]) giveBack(running.passing, pass);
     const { name, epoch } = running.launch;
     if (this.#running.get(name) === running) this.#running.delete(name);
     forgetLaunch(this.#runDirectory, running.launch);
@@ -137,4 +166,14 @@ export class ProcessLauncher implements Launcher {
     }
     this.onExit(name, epoch, how, code);
   }
+}
+
+/** The socket did not arrive: whoever passed it may pass it to somebody else. */
+function giveBack(passing: Map<number, Passing>, pass: number): void {
+  const lost = passing.get(pass);
+  if (lost === undefined) return;
+  passing.delete(pass);
+  const { handle } = lost;
+  const open = handle !== null && handle.fd >= 0;
+  lost.lost(open ? new Socket({ handle } as never) : undefined);
 }

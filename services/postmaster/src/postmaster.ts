@@ -447,12 +447,15 @@ export class Postmaster {
       verdict: 'admit',
       reserved,
       spliceTo: `${this.#o.runDirectory}/${load.name}.sessions.sock`,
-      pass: (message, socket) => {
-        load.sent++;
-        this.#balance();
-        return this.#o.launcher.passSocket(load.name, message, socket, () => {
+      pass: (message, socket, lost) => {
+        const passed = this.#o.launcher.passSocket(load.name, message, socket, again => {
           load.sent--;
+          lost(again);
         });
+        if (passed === 'gone') load.ready = false;
+        else load.sent++;
+        this.#balance();
+        return passed;
       },
     };
   }
