@@ -20,7 +20,8 @@ import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import { CatalogLookup } from '../parser/catalog-lookup.ts';
-import { ParseState } from '../parser/parse_node.ts';
+import { makeParseState } from '../parser/analyze.ts';
+import type { ParseState } from '../parser/parse_node.ts';
 import type { FunctionCall } from '../utils/fmgr.ts';
 import type { SequenceIo } from './sequence-io.ts';
 import { getObjectDescription } from './objectdescription.ts';
@@ -84,15 +85,10 @@ export class CommandContext {
 
   /** For analyzing expressions and type names of the command. */
   parseState(): ParseState {
-    const { session, sourceText, lookup } = this;
-    return new ParseState(null, {
-      catalog: lookup,
-      fc: session.fc,
-      sourceText,
-      params: { kind: 'none' },
-      literals: [],
-      literalBase: 1,
-      notices: [],
+    return makeParseState({
+      catalog: this.lookup,
+      fc: this.session.fc,
+      sourceText: this.sourceText,
     });
   }
 

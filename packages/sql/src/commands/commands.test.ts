@@ -14,6 +14,7 @@ import { pgConstraint } from '@pgtroupe/catalog/catalogs/pg_constraint';
 import { pgDepend } from '@pgtroupe/catalog/catalogs/pg_depend';
 import { pgIndex } from '@pgtroupe/catalog/catalogs/pg_index';
 import { pgNamespace } from '@pgtroupe/catalog/catalogs/pg_namespace';
+import { pgRewrite } from '@pgtroupe/catalog/catalogs/pg_rewrite';
 import { pgSequence } from '@pgtroupe/catalog/catalogs/pg_sequence';
 import { pgType } from '@pgtroupe/catalog/catalogs/pg_type';
 import type { SequenceRow } from '@pgtroupe/access/sequence/sequence';
@@ -39,6 +40,7 @@ const COMPARED: readonly Catalog[] = [
   pgAttrdef,
   pgDepend,
   pgSequence,
+  pgRewrite,
 ] as unknown as Catalog[];
 /** Values that follow from when and where, not from what was commanded. */
 const IGNORED = new Set(['relfrozenxid', 'relfilenode', 'ctid']);
@@ -201,6 +203,8 @@ function normalize(tables: Map<string, Record<string, unknown>[]>): Map<string, 
   for (const row of all('pg_type')) names.set(row['oid']!, `type ${row['typname']}`);
   for (const row of all('pg_constraint'))
     names.set(row['oid']!, `constraint ${row['conname']} ${names.get(row['conrelid']!)}`);
+  for (const row of all('pg_rewrite'))
+    names.set(row['oid']!, `rule ${row['rulename']} ${names.get(row['ev_class']!)}`);
   for (const row of all('pg_attrdef'))
     names.set(row['oid']!, `default ${names.get(row['adrelid']!)} ${row['adnum']}`);
   const oid = (value: string): string =>
@@ -217,7 +221,12 @@ function normalize(tables: Map<string, Record<string, unknown>[]>): Map<string, 
             return `${column}=null`;
           if (type === 'oid') return `${column}=${oid(value)}`;
           if (type === 'pg_node_tree')
-            return `${column}=${value.replace(REGCLASS_CONST, (_, ...bytes) => oid(String(Buffer.from(bytes.slice(0, 4).map(Number)).readUInt32LE(0)))).replace(/:(location|stmt_len|stmt_location) -?\d+/g, ':$1 ?')}`;
+            return `${column}=${value
+              .replace(REGCLASS_CONST, (_, ...bytes) =>
+                oid(String(Buffer.from(bytes.slice(0, 4).map(Number)).readUInt32LE(0))),
+              )
+              .replace(/:relid (\d+)/g, (_, n) => `:relid ${oid(n)}`)
+              .replace(/:(location|stmt_len|stmt_location) -?\d+/g, ':$1 ?')}`;
           return `${column}=${value.replace(/pg_toast_\d+/, 'pg_toast_N').replace(/\b(1[6-9]|[2-9]\d)\d{3,}\b/g, n => oid(n))}`;
         })
         .join(' '),
@@ -450,6 +459,40 @@ describe.skipIf(!up)(
         'drop table s1t',
         'drop sequence q1',
         'drop sequence q2',
+      ));
+
+    test('views', () =>
+      both(
+        'create table vt (a int primary key, b text, c numeric(8,2), d int)',
+        'create table vu (a int, x text collate "C", y int)',
+        'create view v1 as select * from vt',
+        'create view v2 (one, two) with (security_barrier) as select a + 1, upper(b), c from vt where d > 3 order by b',
+        'create view v3 as select vt.b, count(*) as n, sum(y) from vt join vu using (a) group by vt.b having count(*) > 1',
+        'create view v4 as select x from vu union select b collate "C" from vt',
+        'create view v5 as with q as (select a from vt) select q.a, (select max(y) from vu where vu.a = q.a) m from q left join vu on vu.a = q.a',
+        'create view v6 as select * from v1, lateral (select v1.a * 2 as double) l',
+        "create view v7 as select 'x' as unknown, null as nothing, case when a > 0 then 'p' end as sign from vt",
+        'create view v1 as select 1',
+        'create or replace view v1 as select a, b, c, d, a * 2 as e from vt where a > 1',
+        'create or replace view v1 as select a from vt',
+        'create or replace view v1 as select a as z, b, c, d, e from v1',
+        'create or replace view v1 as select a, b, c::text, d, a * 2 as e from vt',
+        'create or replace view vt as select 1',
+        'create view bad as select no_column from vt',
+        'create view nothing as select',
+        'drop view nothing',
+        'create view bad (a, b) as select 1 as a',
+        'create view bad as select 1 as a, 2 as a',
+        'create view bad as select * from no_table',
+        'create view v8 as select a, b from vt with cascaded check option',
+        'drop table vt',
+        'alter table vt drop column d',
+        'drop view v2, v3, v4, v5',
+        'drop view v1',
+        'alter view v7 rename column sign to signed',
+        'alter view v7 rename to v7b',
+        'drop table vt cascade',
+        'drop table vu',
       ));
 
     test('ALTER TABLE', () =>

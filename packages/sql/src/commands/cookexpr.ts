@@ -3,20 +3,9 @@
  * is analyzed, coerced, given its collations, and written as pg_node_tree, with the list of objects it
  * refers to.
  */
-import { CollationRelationId } from '@pgtroupe/catalog/catalogs/pg_collation';
 import { RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
-import { OperatorRelationId } from '@pgtroupe/catalog/catalogs/pg_operator';
-import { ProcedureRelationId } from '@pgtroupe/catalog/catalogs/pg_proc';
-import { TypeRelationId } from '@pgtroupe/catalog/catalogs/pg_type';
-import {
-  INT8OID,
-  REGCLASSOID,
-  REGPROCEDUREOID,
-  REGPROCOID,
-  REGTYPEOID,
-} from '@pgtroupe/catalog/catalogs/pg_type_d';
-import { objectAddress, type ObjectAddress } from '@pgtroupe/catalog/objectaddress';
-import { DEFAULT_COLLATION_OID } from '@pgtroupe/catalog/pinned';
+import { INT8OID, REGCLASSOID } from '@pgtroupe/catalog/catalogs/pg_type_d';
+import type { ObjectAddress } from '@pgtroupe/catalog/objectaddress';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -38,6 +27,7 @@ import {
   addRangeTableEntryForRelation,
 } from '../parser/parse_relation.ts';
 import type { CommandContext } from './command-context.ts';
+import { findExprReferences } from './exprreferences.ts';
 
 /** pg_proc oid of nextval(regclass). */
 const F_NEXTVAL = 1574;
@@ -65,8 +55,8 @@ function stateOver(context: CommandContext, rel: RelationDesc): ParseState {
   return pstate;
 }
 
-function cooked(expr: Expr, relid: Oid): CookedExpr {
-  const references = findExprReferences(expr, relid);
+function cooked(context: CommandContext, expr: Expr, relid: Oid): CookedExpr {
+  const references = findExprReferences(context.lookup, expr, relid);
   const columns = references
     .filter(r => r.classId === RelationRelationId && r.objectId === relid && relid !== 0)
     .map(r => r.objectSubId);
@@ -112,7 +102,7 @@ export function cookDefault(
       );
     }
     assignExprCollations(pstate, coerced);
-    return cooked(coerced, generatedOver?.oid ?? (0 as Oid));
+    return cooked(context, coerced, generatedOver?.oid ?? (0 as Oid));
   });
 }
 
@@ -136,7 +126,7 @@ export function cookNextval(
       -1,
     );
     assert(expr !== null, 'bigint can be assigned to every integer type');
-    return cooked(expr, 0 as Oid);
+    return cooked(context, expr, 0 as Oid);
   });
 }
 
@@ -146,7 +136,7 @@ export function cookCheck(
   rel: RelationDesc,
 ): Promise<CookedExpr> {
   return context.w.read(() =>
-    cooked(condition(stateOver(context, rel), raw, 'CHECK_CONSTRAINT', 'CHECK'), rel.oid),
+    cooked(context, condition(stateOver(context, rel), raw, 'CHECK_CONSTRAINT', 'CHECK'), rel.oid),
   );
 }
 
@@ -204,7 +194,7 @@ export async function cookIndexExpressions(
       indexprs: present.length === 0 ? null : nodeToString(present),
       indpred: predicate === null ? null : nodeToString(predicate),
       references: [...present, ...(predicate === null ? [] : [predicate])].flatMap(expr =>
-        findExprReferences(expr, rel.oid),
+        findExprReferences(context.lookup, expr, rel.oid),
       ),
     };
   });
@@ -237,54 +227,4 @@ function functionsOf(context: CommandContext, node: Node): number[] {
     default:
       return [];
   }
-}
-
-/** Objects that an expression over one relation refers to. */
-export function findExprReferences(expr: Node, relid: Oid): ObjectAddress[] {
-  const found: ObjectAddress[] = [];
-  const add = (classId: Oid, objectId: number, subId = 0): unknown =>
-    objectId !== 0 && found.push(objectAddress(classId, objectId as Oid, subId));
-  const collation = (oid: number): unknown =>
-    oid !== DEFAULT_COLLATION_OID && add(CollationRelationId, oid);
-  const visit = (node: Node): boolean => {
-    switch (node.type) {
-      case 'Var':
-        if (relid !== 0 && node.varlevelsup === 0) add(RelationRelationId, relid, node.varattno);
-        break;
-      case 'Const':
-        add(TypeRelationId, node.consttype);
-        collation(node.constcollid);
-        if (typeof node.constvalue === 'number') {
-          if (node.consttype === REGCLASSOID) add(RelationRelationId, node.constvalue);
-          else if (node.consttype === REGPROCOID || node.consttype === REGPROCEDUREOID)
-            add(ProcedureRelationId, node.constvalue);
-          else if (node.consttype === REGTYPEOID) add(TypeRelationId, node.constvalue);
-        }
-        break;
-      case 'FuncExpr':
-        add(ProcedureRelationId, node.funcid);
-        break;
-      case 'OpExpr':
-      case 'DistinctExpr':
-      case 'NullIfExpr':
-      case 'ScalarArrayOpExpr':
-        add(OperatorRelationId, node.opno);
-        break;
-      case 'RelabelType':
-      case 'CoerceViaIO':
-      case 'ArrayCoerceExpr':
-      case 'CoerceToDomain':
-        add(TypeRelationId, node.resulttype);
-        collation(node.resultcollid);
-        break;
-      case 'CollateExpr':
-        collation(node.collOid);
-        break;
-      default:
-        break;
-    }
-    return walkChildren(node, visit);
-  };
-  visit(expr);
-  return found;
 }

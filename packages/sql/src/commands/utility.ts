@@ -9,6 +9,7 @@ import { executeDrop } from './dropcmds.ts';
 import { defineIndex } from './indexcmds.ts';
 import { alterSequence, defineSequence } from './sequence.ts';
 import { createSchema } from './schemacmds.ts';
+import { defineView } from './view.ts';
 import { defineRelation, executeTruncate } from './tablecmds.ts';
 
 type Command = (context: CommandContext, stmt: RawNode) => Promise<unknown>;
@@ -19,6 +20,7 @@ const COMMANDS: Readonly<
   CreateStmt: ['CREATE TABLE', defineRelation],
   IndexStmt: ['CREATE INDEX', defineIndex],
   CreateSchemaStmt: ['CREATE SCHEMA', createSchema],
+  ViewStmt: ['CREATE VIEW', defineView],
   TruncateStmt: ['TRUNCATE TABLE', executeTruncate],
   AlterTableStmt: [stmt => `ALTER ${objectWords(stmt.objtype)}`, alterTable],
   RenameStmt: [stmt => `ALTER ${objectWords(stmt.relationType ?? stmt.renameType)}`, renameObject],
