@@ -17,6 +17,8 @@ const DATA_FILES = ['packages/common/src/guc_tables.ts', 'packages/common/src/er
 /** Where the world comes in (design: `Env`). Everything else is handed it. */
 const WORLD = [
   'packages/actor/src/node/',
+  // Reads the program's own fact files, as an import would.
+  'packages/catalog/src/facts.ts',
   'packages/actor/src/nats/',
   'packages/actor/src/broker/',
   'packages/rpc/src/grpc/',
