@@ -39,7 +39,6 @@ export function tupleMemory(bytes: Uint8Array): TupleMemory {
 
 export const SIZEOF_HEAP_TUPLE_HEADER = 23;
 export const MAX_TUPLE_ATTRIBUTE_NUMBER = 1664;
-export const MAX_HEAP_ATTRIBUTE_NUMBER = 1600;
 /** Largest tuple that fits on a page: 8192 - MAXALIGN(page header + one line pointer). */
 export const MAX_HEAP_TUPLE_SIZE = 8192 - maxAlign(24 + 4);
 export const INVALID_COMMAND_ID = 0xffffffff;
@@ -87,7 +86,6 @@ export const HEAP2_XACT_MASK = 0xe000;
 
 /** In t_ctid's offset of a row that moved to another partition (block is invalid too). */
 export const MOVED_PARTITIONS_OFFSET_NUMBER = 0xfffd;
-export const SPEC_TOKEN_OFFSET_NUMBER = 0xfffe;
 
 // ---- accessors -----------------------------------------------------------------------------------
 

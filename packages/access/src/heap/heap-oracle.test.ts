@@ -13,6 +13,7 @@ import { tupleMemory } from '../common/htup.ts';
 import { VACUUM_DONE } from '../common/indexvacuum.ts';
 import { describeRow } from '../testing/attributes.ts';
 import { maskedHeapPage } from '../testing/heap-mask.ts';
+import { copyWithFiles } from '@pgtroupe/testkit/nbtree-oracle';
 import { oracleMissing, parseLsn, pgWaldump, psql, readRelation, readWal } from '@pgtroupe/testkit/oracle';
 import { SoloPages, SoloRedo } from '../testing/solo-pages.ts';
 import { SoloTransactions, type SoloXact } from '../testing/solo-xact.ts';
@@ -237,6 +238,51 @@ describe.skipIf(missing !== undefined)(`against PostgreSQL 15${missing === undef
     expect(pageIsNew(map, 0)).toBe(false);
     expect(Buffer.from(redo.mem.u8.subarray(replayed + 24, replayed + BLCKSZ)).equals(map.u8.subarray(24, BLCKSZ))).toBe(true);
   });
+
+  test('PostgreSQL finds our file sound, and our rows in it', () => {
+    const ours = `pgtroupe_heap_${process.pid}_ours`;
+    psql(`create database ${ours}`);
+    try {
+      // Transactions that have happened there, for ours to be called after.
+      const [first] = psql(
+        `create extension amcheck; create table t (id int4, balance int4, filler text) with (autovacuum_enabled = off);
+         select relfrozenxid from pg_class where relname = 't';
+         ${'select pg_current_xact_id() is null;\n'.repeat(history.length + 2)}`, ours,
+      ).split('\n');
+      const mirror = new Mirror();
+      mirror.xacts.next = Number(first) + 1;
+      for (const { run } of history) run(mirror);
+      const fork = mirror.solo.relation(16384).forks[0]!;
+      const file = new Uint8Array(fork.blocks * BLCKSZ);
+      for (let blk = 0; blk < fork.blocks; blk++) {
+        const page = fork.slotOf(blk as never) * BLCKSZ;
+        file.set(mirror.solo.mem.u8.subarray(page, page + BLCKSZ), blk * BLCKSZ);
+        // Positions in a WAL that is not there.
+        file.fill(0, blk * BLCKSZ, blk * BLCKSZ + 8);
+      }
+      const copy = copyWithFiles(ours, new Map([['t', file]]));
+      try {
+        expect(psql("select * from verify_heapam('t')", copy)).toBe('');
+        const theirs = psql("select id || '=' || balance || '/' || coalesce(length(filler), -1) from t order by id", copy).split('\n');
+        const batch = new HeapPageBatch();
+        const x = mirror.xacts.begin();
+        const mine: [number, string][] = [];
+        for (let blk = 0; blk < fork.blocks; blk++) {
+          heapGetPage(mirror.ctx, mirror.rel, blk, x.snapshot(), batch);
+          for (let i = 0; i < batch.count; i++) {
+            const [id, balance, text] = [0, 1, 2].map(att => heapGetAttr(layout, mirror.solo.mem, batch.tuples[i]!, att));
+            mine.push([Number(id), `${Number(id)}=${Number(balance)}/${text === null ? -1 : (text as Uint8Array).length}`]);
+          }
+        }
+        expect(theirs.length).toBeGreaterThan(20);
+        expect(mine.sort((a, b) => a[0] - b[0]).map(([, row]) => row)).toEqual(theirs);
+      } finally {
+        psql(`drop database if exists ${copy} with (force)`);
+      }
+    } finally {
+      psql(`drop database if exists ${ours} with (force)`);
+    }
+  }, 60_000);
 
   test('PostgreSQL reads our pages', () => {
     const mirror = new Mirror();

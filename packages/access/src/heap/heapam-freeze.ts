@@ -6,7 +6,7 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { FIRST_NORMAL_TRANSACTION_ID, type TransactionId, transactionIdPrecedes } from '@pgtroupe/common/ids';
-import { MAX_HEAP_TUPLES_PER_PAGE } from '@pgtroupe/storage/page/bufpage';
+import { MAX_HEAP_TUPLES_PER_PAGE, pageGetItem } from '@pgtroupe/storage/page/bufpage';
 import { RM_HEAP2_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_STANDARD } from '@pgtroupe/transam/xloginsert';
 import {
@@ -95,7 +95,7 @@ export function heapFreezeExecute(ctx: HeapContext, page: number, plan: FreezePl
   const pairs = [plan.offnums, plan.infomask2, plan.infomask] as const;
   bytes.fill(0, 0, plan.count * SIZE_OF_FREEZE_TUPLE);
   for (let i = 0; i < plan.count; i++) {
-    const tup = page + (mem.u32[((page + 24) >>> 2) + plan.offnums[i]! - 1]! & 0x7fff);
+    const tup = pageGetItem(mem, page, plan.offnums[i]!);
     setXmax(mem, tup, plan.xmax[i] as TransactionId);
     setInfomask(mem, tup, plan.infomask[i]!);
     setInfomask2(mem, tup, plan.infomask2[i]!);

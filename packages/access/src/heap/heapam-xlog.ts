@@ -31,6 +31,10 @@
  * (dirty-page table, rebuilding) sees the change. PostgreSQL's redo clears the bits because of the
  * flags and does not look at blocks it does not know.
  */
+import {
+  HEAP_KEYS_UPDATED, HEAP_XMAX_EXCL_LOCK, HEAP_XMAX_IS_MULTI, HEAP_XMAX_KEYSHR_LOCK, HEAP_XMAX_LOCK_ONLY, type TupleMemory,
+} from '../common/htup.ts';
+
 export const XLOG_HEAP_INSERT = 0x00;
 export const XLOG_HEAP_DELETE = 0x10;
 export const XLOG_HEAP_UPDATE = 0x20;
@@ -97,10 +101,6 @@ export const SIZE_OF_MULTI_INSERT_TUPLE = 7;
 /** References to visibility map pages; of the page that got a tuple, and of the old version's page. */
 export const VM_BLOCK_ID = 2;
 export const VM_OLD_BLOCK_ID = 3;
-
-import {
-  HEAP_KEYS_UPDATED, HEAP_XMAX_EXCL_LOCK, HEAP_XMAX_IS_MULTI, HEAP_XMAX_KEYSHR_LOCK, HEAP_XMAX_LOCK_ONLY, type TupleMemory,
-} from '../common/htup.ts';
 
 /** The bits about xmax that a record carries. */
 export function computeInfobits(infomask: number, infomask2: number): number {

@@ -10,7 +10,7 @@ import { ereport } from '@pgtroupe/common/ereport';
 import { BLCKSZ, type BlockNumber, MAIN_FORKNUM, maxAlign } from '@pgtroupe/common/ids';
 import { MISS, NO_BLOCK } from '@pgtroupe/storage/buffer/pages';
 import {
-  PAI_IS_HEAP, pageAddItem, pageClearAllVisible, pageGetHeapFreeSpace, pageInit, pageIsAllVisible, pageIsNew, SIZE_OF_PAGE_HEADER,
+  PAI_IS_HEAP, pageAddItem, pageClearAllVisible, pageGetHeapFreeSpace, pageGetItem, pageInit, pageIsAllVisible, pageIsNew, SIZE_OF_PAGE_HEADER,
 } from '@pgtroupe/storage/page/bufpage';
 import { assert } from '@pgtroupe/common/assert';
 import { MAX_HEAP_TUPLE_SIZE, setCtid } from '../common/htup.ts';
@@ -140,7 +140,7 @@ export function putHeapTuple(ctx: HeapContext, target: TargetPage, tup: number, 
 /** Byte offset of a tuple just put, with t_ctid pointing to itself. */
 export function stampSelf(ctx: HeapContext, page: number, blk: number, offnum: number): number {
   const { mem } = ctx.pages;
-  const at = page + (mem.u32[((page + SIZE_OF_PAGE_HEADER) >>> 2) + offnum - 1]! & 0x7fff);
+  const at = pageGetItem(mem, page, offnum);
   setCtid(mem, at, blk, offnum);
   return at;
 }

@@ -74,11 +74,6 @@ let nUnused = 0;
 let newPruneXid = 0 as TransactionId;
 let latestRemovedXid = 0 as TransactionId;
 
-/** Line pointers that the last heapPagePrune turned dead. */
-export function lastPruneNewlyDead(): number {
-  return nDead;
-}
-
 /**
  * Prunes a page held exclusively. Returns how many tuples were removed, or MISS with nothing changed
  * (an outcome is not known).
