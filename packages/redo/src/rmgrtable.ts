@@ -9,7 +9,8 @@
 import type { RmgrRoutine } from '@pgtroupe/access/common/xlogutils';
 import { heap2Rmgr, heapRmgr } from '@pgtroupe/access/heap/heapam-desc';
 import { btreeRmgr } from '@pgtroupe/access/nbtree/nbtredo';
-import { RM_BTREE_ID, RM_HEAP2_ID, RM_HEAP_ID, RM_LOGICALMSG_ID, RM_MAX_BUILTIN_ID } from '@pgtroupe/transam/rmgr';
+import { seqRmgr } from '@pgtroupe/access/sequence/sequence';
+import { RM_BTREE_ID, RM_HEAP2_ID, RM_HEAP_ID, RM_LOGICALMSG_ID, RM_MAX_BUILTIN_ID, RM_SEQ_ID } from '@pgtroupe/transam/rmgr';
 
 /** Messages for logical decoding: nothing to replay. */
 const logicalMessageRmgr: RmgrRoutine = {
@@ -23,6 +24,7 @@ function makeTable(): readonly (RmgrRoutine | undefined)[] {
   table[RM_HEAP2_ID] = heap2Rmgr;
   table[RM_HEAP_ID] = heapRmgr;
   table[RM_BTREE_ID] = btreeRmgr;
+  table[RM_SEQ_ID] = seqRmgr;
   table[RM_LOGICALMSG_ID] = logicalMessageRmgr;
   return table;
 }

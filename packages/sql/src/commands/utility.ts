@@ -23,7 +23,7 @@ const COMMANDS: Readonly<
   ViewStmt: ['CREATE VIEW', defineView],
   TruncateStmt: ['TRUNCATE TABLE', executeTruncate],
   AlterTableStmt: [stmt => `ALTER ${objectWords(stmt.objtype)}`, alterTable],
-  RenameStmt: [stmt => `ALTER ${objectWords(stmt.relationType ?? stmt.renameType)}`, renameObject],
+  RenameStmt: [stmt => `ALTER ${renamed(stmt)}`, renameObject],
   CreateSeqStmt: ['CREATE SEQUENCE', defineSequence],
   AlterSeqStmt: ['ALTER SEQUENCE', alterSequence],
   DropStmt: [stmt => `DROP ${objectWords(stmt.removeType)}`, executeDrop],
@@ -33,6 +33,12 @@ const COMMANDS: Readonly<
 function objectWords(object: string): string {
   if (object === 'OBJECT_MATVIEW') return 'MATERIALIZED VIEW';
   return object.replace('OBJECT_', '').replaceAll('_', ' ');
+}
+
+/** Renaming a part is altering the whole. */
+function renamed(stmt: RawNode): string {
+  if (stmt.renameType === 'OBJECT_COLUMN' || stmt.renameType === 'OBJECT_ATTRIBUTE') return objectWords(stmt.relationType);
+  return stmt.renameType === 'OBJECT_TABCONSTRAINT' ? 'TABLE' : objectWords(stmt.renameType);
 }
 
 export function isDefinitionCommand(stmt: RawNode): boolean {
