@@ -32,7 +32,7 @@ import {
   btpoNext, btpoPrev, firstDataKey, getNPosting, getPostingOffset, isIgnored, isPosting, isRightmost, MAX_TIDS_PER_BTREE_PAGE, P_HIKEY,
   P_NONE, pivotNAtts, SIZEOF_ITEM_POINTER,
 } from './nbtree.ts';
-import { BTPath, btBinsrch, btGetEndpoint, btSearch, NO_ROOT } from './nbtsearch.ts';
+import { BTPath, btGetEndpoint, btSearch, NO_ROOT } from './nbtsearch.ts';
 import { BTSearchKey, compareKeyColumn, KeyValues } from './nbtutils.ts';
 import { LEFT_END, walkLeft } from './nbtwalkleft.ts';
 
@@ -149,7 +149,7 @@ export class BTScan {
       key.nextkey = strategy === BT_LESS_EQUAL || strategy === BT_GREATER || (strategy === BT_EQUAL && !this.#forward);
       page = btSearch(key, this.#pages, path);
       if (page < 0) return this.#none(page);
-      off = btBinsrch(key, mem, page) - (goBack ? 1 : 0);
+      off = path.off - (goBack ? 1 : 0);
     }
     return this.#readPage(page, path.blk, off);
   }

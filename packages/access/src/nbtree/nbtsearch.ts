@@ -29,6 +29,8 @@ const MAX_LEVELS = 32;
  *  from the root down. The offsets are hints. */
 export class BTPath {
   blk = 0;
+  /** On a leaf that btSearch found: what btBinsrch says. */
+  off = 0;
   depth = 0;
   readonly stackBlk = new Uint32Array(MAX_LEVELS);
   readonly stackOff = new Uint16Array(MAX_LEVELS);
@@ -91,20 +93,28 @@ export function isBeyondPage(key: BTSearchKey, mem: TupleMemory, page: number): 
   return isIgnored(mem, page) || btCompare(key, mem, pageGetItem(mem, page, P_HIKEY)) >= (key.nextkey ? 0 : 1);
 }
 
-/** The leaf page where the key's first item is or would be; MISS or NO_ROOT. */
+/** The leaf page where the key's first item is or would be, and `where.off`; MISS or NO_ROOT. */
 export function btSearch(key: BTSearchKey, pages: PageAccess, where: BTPath): number {
   const { index } = key;
   const { mem } = pages;
   let page = btGetRoot(index, pages, where);
   while (page >= 0) {
-    while (isBeyondPage(key, mem, page)) {
+    // A deleted page has no items.
+    const ignored = isIgnored(mem, page);
+    if (ignored && isRightmost(mem, page)) throw fellOff(index);
+    const leaf = isLeaf(mem, page);
+    const off = ignored ? 0 : btBinsrch(key, mem, page);
+    // An item above the key says as well as the high key that the key belongs here.
+    if (ignored || (off + (leaf ? 0 : 1) > pageGetMaxOffsetNumber(mem, page) && isBeyondPage(key, mem, page))) {
       where.blk = btpoNext(mem, page);
       page = btShare(index, pages, where.blk);
-      if (page === MISS) return MISS;
+      continue;
     }
-    if (isIgnored(mem, page)) throw fellOff(index);
-    if (isLeaf(mem, page)) return page;
-    where.blk = getDownLink(mem, pageGetItem(mem, page, btBinsrch(key, mem, page)));
+    if (leaf) {
+      where.off = off;
+      return page;
+    }
+    where.blk = getDownLink(mem, pageGetItem(mem, page, off));
     page = btShare(index, pages, where.blk);
   }
   return page;
