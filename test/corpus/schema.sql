@@ -26,3 +26,6 @@ create function fo2(int, out x int, out y text) language sql as 'select 1, ''a''
 create function amb(int, bigint) returns int language sql as 'select 1';
 create function amb(bigint, int) returns int language sql as 'select 1';
 create table id1 (id int generated always as identity, g int generated always as (5) stored, n int);
+create view vv as select * from t;
+create index ti on t (name, id desc) where id > 0;
+create table fk (a int references t(id));

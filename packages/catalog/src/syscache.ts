@@ -157,6 +157,7 @@ import {
   pgInherits,
 } from './catalogs/pg_inherits.ts';
 import { pgTrigger, TriggerRelidNameIndexId } from './catalogs/pg_trigger.ts';
+import { DependReferenceIndexId, pgDepend } from './catalogs/pg_depend.ts';
 import { DescriptionObjIndexId, pgDescription } from './catalogs/pg_description.ts';
 import { DbRoleSettingDatidRolidIndexId, pgDbRoleSetting } from './catalogs/pg_db_role_setting.ts';
 
@@ -299,5 +300,7 @@ export const TRIGGERRELID = syscache(pgTrigger, TriggerRelidNameIndexId);
 export const DATABASENAME = syscache(pgDatabase, DatabaseNameIndexId);
 export const DESCRIPTIONOBJ = syscache(pgDescription, DescriptionObjIndexId);
 export const DBROLESETTING = syscache(pgDbRoleSetting, DbRoleSettingDatidRolidIndexId);
+/** What depends on an object (and column): class, object and sub-object referred to. */
+export const DEPENDREFERENCE = syscache(pgDepend, DependReferenceIndexId);
 export const EXTENSIONNAME = syscache(pgExtension, ExtensionNameIndexId);
 export const TABLESPACENAME = syscache(pgTablespace, TablespaceNameIndexId);

@@ -26,6 +26,14 @@ function statements(text: string): string[] {
     .map((line) => line.replace(/;$/, ''));
 }
 
+/** Statements as a client sent them, which may span lines. */
+function sentStatements(name: string): string[] {
+  return corpus(name)
+    .replace(/^--.*\n/, '')
+    .split('\n;\n')
+    .filter((sql) => sql.trim() !== '');
+}
+
 const hasOracle = psql('postgres', `create database ${DATABASE}`) !== null;
 
 /** Locations shift with the text around; the rest must be the same. */
@@ -39,12 +47,19 @@ function firstDifference(actual: string, expected: string): string {
   return `\n   ours   ...${actual.slice(Math.max(0, i - 100), i + 100)}\n   theirs ...${expected.slice(Math.max(0, i - 100), i + 100)}`;
 }
 
+/** All that can be the body of an SQL function. */
+function comparedStatements(): string[] {
+  const sent = [...sentStatements('psql.sql'), ...sentStatements('pgbench.sql')];
+  return [...statements(corpus('analyze.sql')), ...sent.filter((sql) => /^\s*(select|insert|update|with)/i.test(sql) && !sql.includes('$1'))];
+}
+
 describe.skipIf(!hasOracle)('analysis against PostgreSQL', () => {
   let test: TestCatalog;
   beforeAll(async () => {
     await loadParser();
     psql(DATABASE, corpus('schema.sql'));
-    const functions = statements(corpus('analyze.sql')).map(
+    for (const sql of sentStatements('pgbench.sql')) if (/^create table/.test(sql)) psql(DATABASE, sql);
+    const functions = comparedStatements().map(
       (sql, i) => `create function q.f${i}() returns void language sql begin atomic ${sql}; end;`,
     );
     psql(DATABASE, `create schema q;\n${functions.join('\n')}`);
@@ -63,7 +78,7 @@ describe.skipIf(!hasOracle)('analysis against PostgreSQL', () => {
     );
     const failures: string[] = [];
     let compared = 0;
-    for (const [i, sql] of statements(corpus('analyze.sql')).entries()) {
+    for (const [i, sql] of comparedStatements().entries()) {
       const expected = trees.get(`f${i}`);
       if (expected === undefined) {
         failures.push(`PostgreSQL refuses: ${sql}`);
@@ -80,7 +95,39 @@ describe.skipIf(!hasOracle)('analysis against PostgreSQL', () => {
       }
     }
     expect(failures).toEqual([]);
-    expect(compared).toBeGreaterThan(140);
+    expect(compared).toBeGreaterThan(300);
+  }, 60_000);
+
+  it('finds the types of parameters', async () => {
+    const types: [string, number[], number[]][] = [
+      ['UPDATE pgbench_accounts SET abalance = abalance + $1 WHERE aid = $2', [], [23, 23]],
+      ['INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES ($1, $2, $3, $4, CURRENT_TIMESTAMP)', [], [23, 23, 23, 23]],
+      ['select $1::text, $2 || $1', [], [25, 25]],
+      ['select * from t where name = $1 and amount > $2 limit $3', [], [25, 1700, 20]],
+      ['select $1', [], [25]],
+      ['select $2', [], [0, 25]],
+      ['select $1 + 1, $2', [20, 0], [20, 25]],
+      ['select id = any ($1) from t', [], [1007]],
+      ['insert into t (id, name) values ($1, $2), (1, $3)', [], [23, 25, 25]],
+    ];
+    for (const [sql, given, expected] of types) {
+      const [stmt] = rawParse(sql);
+      const result = await test.run(() => analyze({ ...test, sourceText: sql, stmt: stmt as RawStmt, params: { kind: 'variable', types: given } }));
+      expect(result.paramTypes, sql).toEqual(expected);
+    }
+  });
+
+  it('passes everything clients send', async () => {
+    for (const name of ['psql.sql', 'pgbench.sql']) {
+      for (const sql of sentStatements(name)) {
+        for (const stmt of rawParse(sql)) {
+          await test.run(() => {
+            const { query } = analyze({ ...test, sourceText: sql, stmt, params: { kind: 'variable', types: [] } });
+            return rewriteQuery(test, query);
+          });
+        }
+      }
+    }
   }, 60_000);
 
   it('refuses what PostgreSQL refuses, in the same words at the same place', async () => {

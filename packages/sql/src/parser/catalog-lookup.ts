@@ -22,7 +22,7 @@ import type { Form_pg_rewrite } from '@pgtroupe/catalog/catalogs/pg_rewrite';
 import type { Form_pg_type } from '@pgtroupe/catalog/catalogs/pg_type';
 import {
   AGGFNOID, AMOPOPID, AMOPSTRATEGY, AMPROCNUM, ATTNUM, ATTRDEFNUM, AUTHOID, CASTSOURCETARGET, CLAAMNAMENSP, CLAOID, COLLNAMEENCNSP, COLLOID,
-  CONRELID, INDEXINDRELID, INDEXRELID, INHRELID, NAMESPACENAME, NAMESPACEOID, OPERNAMENSP, OPEROID, PROCNAMEARGSNSP, PROCOID, RANGETYPE,
+  CONRELID, DEPENDREFERENCE, INDEXINDRELID, INDEXRELID, INHRELID, NAMESPACENAME, NAMESPACEOID, OPERNAMENSP, OPEROID, PROCNAMEARGSNSP, PROCOID, RANGETYPE,
   RANGEMULTIRANGE, RELNAMENSP, RELOID, RULERELNAME, TYPENAMENSP, TYPEOID, type SysCache,
 } from '@pgtroupe/catalog/syscache';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
@@ -48,6 +48,7 @@ export const BTREE_AM_OID = 403;
 export const HASH_AM_OID = 405;
 const PG_CATALOG_NAMESPACE = 11;
 const UTF8_ENCODING = 6;
+const RELATION_RELATION_ID = 1259;
 /** pg_proc OID of array_subscript_handler: marks true arrays. */
 const F_ARRAY_SUBSCRIPT_HANDLER = 6179;
 const F_RAW_ARRAY_SUBSCRIPT_HANDLER = 6180;
@@ -286,6 +287,13 @@ export class CatalogLookup {
   /** pg_attrdef.adbin of a column, null if it has no default. */
   attributeDefault(relid: number, attnum: number): string | null {
     return this.#cache.search(ATTRDEFNUM, relid, attnum)?.adbin ?? null;
+  }
+
+  /** The sequence behind an identity column, 0 if it has none. */
+  identitySequence(relid: number, attnum: number): number {
+    const rows = this.#cache.searchList(DEPENDREFERENCE, RELATION_RELATION_ID, relid, attnum);
+    const owned = rows.filter((row) => row.classid === RELATION_RELATION_ID && row.deptype === 'i');
+    return owned.find((row) => this.relationOrNull(row.objid)?.relkind === 'S')?.objid ?? 0;
   }
 
   constraints(relid: number): readonly Form_pg_constraint[] {

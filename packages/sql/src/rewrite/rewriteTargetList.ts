@@ -1,18 +1,20 @@
 /**
  * The target lists of INSERT and UPDATE, put into column order with column defaults filled in.
  */
+import { assert } from '@pgtroupe/common/assert';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Form_pg_attribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
-import { makeConst, makeTargetEntry } from '../nodes/makefuncs.ts';
+import { makeConst, makeFuncExpr, makeTargetEntry } from '../nodes/makefuncs.ts';
 import { equalNodes, exprType } from '../nodes/nodefuncs.ts';
 import {
-  CMD_INSERT, CMD_UPDATE, COERCE_IMPLICIT_CAST, COERCION_ASSIGNMENT, OVERRIDING_SYSTEM_VALUE, OVERRIDING_USER_VALUE, type CmdType,
+  CMD_INSERT, CMD_UPDATE, COERCE_EXPLICIT_CALL, COERCE_IMPLICIT_CAST, COERCION_ASSIGNMENT, OVERRIDING_SYSTEM_VALUE, OVERRIDING_USER_VALUE, type CmdType,
   type OverridingKind,
 } from '../nodes/nodes.ts';
 import type { Expr, TargetEntry } from '../nodes/primnodes.ts';
 import type { Query, RangeTblEntry } from '../nodes/parsenodes.ts';
 import { stringToNode } from '../nodes/readfuncs.ts';
+import { INT8OID, REGCLASSOID } from '../nodes/typeoids.ts';
 import { coerceNullToDomain, coerceToTargetType } from '../parser/parse_coerce.ts';
 import type { ParseState } from '../parser/parse_node.ts';
 
@@ -23,7 +25,7 @@ interface ValuesRte {
 
 /** The default of a column as an expression of its type; null if it has none. */
 export function buildColumnDefault(pstate: ParseState, attr: Form_pg_attribute): Expr | null {
-  if (attr.attidentity !== '') throw notSupported('identity columns');
+  if (attr.attidentity !== '') return nextValue(pstate, attr);
   let expr: Expr | null = null;
   if (attr.atthasdef) {
     const stored = pstate.catalog.attributeDefault(attr.attrelid, attr.attnum);
@@ -45,6 +47,19 @@ export function buildColumnDefault(pstate: ParseState, attr: Form_pg_attribute):
     );
   }
   return coerced;
+}
+
+const F_NEXTVAL = 1574;
+
+/**
+ * The next value of an identity column's sequence: a plain call of nextval. PostgreSQL has a node of its
+ * own for it, which differs only in not checking the user's rights on the sequence.
+ */
+function nextValue(pstate: ParseState, attr: Form_pg_attribute): Expr {
+  const sequence = pstate.catalog.identitySequence(attr.attrelid, attr.attnum);
+  assert(sequence !== 0, `identity column ${attr.attname} has a sequence`);
+  const call = makeFuncExpr(F_NEXTVAL, INT8OID, [makeConst(REGCLASSOID, -1, 0, 4, true, sequence)], 0, 0, COERCE_EXPLICIT_CALL);
+  return coerceToTargetType(pstate, call, INT8OID, attr.atttypid, -1, COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1) as Expr;
 }
 
 /** Positions (from 1) of the VALUES columns that are DEFAULT in every row. */
