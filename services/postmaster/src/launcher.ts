@@ -14,6 +14,7 @@ import { isAlive, type ProcessId, processAt, signalProcess } from '@pgtroupe/act
 import { claimLaunch, forgetLaunch, type Launch, writeLaunch } from '@pgtroupe/actor/node/rundir';
 
 const ADOPTED_POLL_MS = 50;
+const DRAIN_MS = 500;
 
 export interface Launcher {
   onExit: (name: string, epoch: number, how: string, code: number | undefined) => void;
@@ -156,7 +157,7 @@ export class ProcessLauncher implements Launcher {
   #over(running: Running, how: string, code: number | undefined): void {
     if (running.over) return;
     running.over = true;
-    for (const pass of [...running.passing.keys()]) giveBack(running.passing, pass);
+    giveBackWhenDrained(running);
     const { name, epoch } = running.launch;
     if (this.#running.get(name) === running) this.#running.delete(name);
     forgetLaunch(this.#runDirectory, running.launch);
@@ -166,6 +167,21 @@ export class ProcessLauncher implements Launcher {
     }
     this.onExit(name, epoch, how, code);
   }
+}
+
+/**
+ * What the process said before it died may still be in the channel: a socket of which it said that it
+ * has it must not be given to anybody else. At the channel's end everything was read.
+ */
+function giveBackWhenDrained({ child, passing }: Pick<Running, 'child' | 'passing'>, deadlineMs = performance.now() + DRAIN_MS): void {
+  if (child?.connected === true && performance.now() < deadlineMs) {
+    setImmediate(() => giveBackWhenDrained({ child, passing }, deadlineMs));
+    return;
+  }
+  // Messages are delivered one turn after they were read.
+  setImmediate(() => {
+    for (const pass of [...passing.keys()]) giveBack(passing, pass);
+  });
 }
 
 /** The socket did not arrive: whoever passed it may pass it to somebody else. */
