@@ -7,12 +7,44 @@
  */
 import { assert } from '@pgtroupe/common/assert';
 
-/** An instance, as far as snapshots go. */
+/**
+ * May an instance take new snapshots from the last one it was sent? Both directions are FIFO, so it
+ * may if a snapshot was the last thing sent, or if some recall is not answered yet: a snapshot sent
+ * behind a recall must not be taken back by the answer to that recall.
+ */
+export class SnapshotToken {
+  #granted = false;
+  #recalls = 0;
+
+  get held(): boolean {
+    return this.#granted || this.#recalls > 0;
+  }
+
+  /** Held, and no recall is on its way behind the last snapshot. */
+  get granted(): boolean {
+    return this.#granted;
+  }
+
+  sent(): void {
+    this.#granted = true;
+  }
+
+  recalled(): void {
+    assert(this.#granted, 'a recall follows a snapshot');
+    this.#granted = false;
+    this.#recalls++;
+  }
+
+  /** False: nobody asked. */
+  acked(): boolean {
+    if (this.#recalls === 0) return false;
+    this.#recalls--;
+    return true;
+  }
+}
+
 export interface SnapshotHolder {
-  /** It may take new snapshots from the last one it was sent. */
-  snapshotHeld: boolean;
-  /** ... but it was asked not to, and has not answered. */
-  snapshotRecalled: boolean;
+  readonly snapshot: SnapshotToken;
 }
 
 export interface PendingCommit<I extends SnapshotHolder> {
@@ -56,7 +88,7 @@ export class CommitQueue<I extends SnapshotHolder, C extends PendingCommit<I>> {
 
   /** Instances whose snapshots stand in the way of some pending commit. */
   mustRecall(holder: I): boolean {
-    return holder.snapshotHeld && !holder.snapshotRecalled && this.#pending.some(commit => commit.instance !== holder);
+    return holder.snapshot.granted && this.#pending.some(commit => commit.instance !== holder);
   }
 
   /** Nobody of this instance will hear the answer; its commits stand all the same. */
@@ -72,7 +104,7 @@ export class CommitQueue<I extends SnapshotHolder, C extends PendingCommit<I>> {
   next(flushed: number, holders: Iterable<I>): C | undefined {
     const first = this.#pending[0];
     if (first === undefined || (first.sync && first.lsn > flushed)) return undefined;
-    for (const holder of holders) if (holder.snapshotHeld && holder !== first.instance) return undefined;
+    for (const holder of holders) if (holder.snapshot.held && holder !== first.instance) return undefined;
     return this.#pending.shift();
   }
 }

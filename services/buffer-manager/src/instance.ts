@@ -5,7 +5,7 @@
 import type { RpcStream } from '@pgtroupe/actor/rpc';
 import { downWriter, type OpWriter } from '@pgtroupe/rpc/attach/codec';
 import type { DownOp } from '@pgtroupe/rpc/attach/ops';
-import type { SnapshotHolder } from './commit-queue.ts';
+import { type SnapshotHolder, SnapshotToken } from './commit-queue.ts';
 import type { PageEntry, TokenHolder } from './page-directory.ts';
 import type { HorizonPin } from './proc-array.ts';
 
@@ -17,8 +17,7 @@ export class Instance implements TokenHolder, SnapshotHolder {
   readonly stream: AttachStream;
   readonly pin: HorizonPin;
   readonly pages = new Set<PageEntry>();
-  snapshotHeld = false;
-  snapshotRecalled = false;
+  readonly snapshot = new SnapshotToken();
   /** Number of its last WAL record: a gap means that the stream is broken. */
   lastSeq = 0;
   /** Ids reserved to it or run by it that have not ended. */

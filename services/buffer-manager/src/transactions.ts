@@ -154,21 +154,17 @@ export class Transactions {
     });
     instance.invalidatedCsn = snapshot.csn;
     instance.pin.granted(snapshot);
-    instance.snapshotHeld = true;
-    instance.snapshotRecalled = false;
+    instance.snapshot.sent();
     instance.snapshotDue = false;
     if (this.commits.mustRecall(instance)) this.#recall(instance);
   }
 
   snapshotAcked(instance: Instance): void {
-    if (!instance.snapshotRecalled) return;
-    instance.snapshotHeld = false;
-    instance.snapshotRecalled = false;
-    this.settleCommits();
+    if (instance.snapshot.acked()) this.settleCommits();
   }
 
   #recall(instance: Instance): void {
-    instance.snapshotRecalled = true;
+    instance.snapshot.recalled();
     instance.put({ op: 'recallSnapshot' });
   }
 
@@ -181,7 +177,7 @@ export class Transactions {
       sync: op.sync !== 0, drop: op.drop, invals: op.invals.length === 0 ? op.invals : Uint8Array.from(op.invals),
     });
     for (const other of this.#instances) {
-      if (other !== instance && other.snapshotHeld && !other.snapshotRecalled) this.#recall(other);
+      if (other !== instance && other.snapshot.granted) this.#recall(other);
     }
   }
 
@@ -192,7 +188,7 @@ export class Transactions {
       if (commit === undefined) break;
       this.#makeVisible(commit);
     }
-    for (const instance of this.#instances) if (instance.snapshotDue) this.sendSnapshot(instance);
+    for (const instance of this.#instances) if (instance.snapshotDue && instance.snapshot.granted) this.sendSnapshot(instance);
     this.#answer();
   }
 
@@ -219,7 +215,7 @@ export class Transactions {
     if (commit.drop.length > 0) this.#files.drop(commit.drop);
     if (instance === undefined) return;
     this.locks.releaseAll(this.locks.owner(commit.owner, instance), false);
-    if (instance.snapshotHeld) instance.snapshotDue = true;
+    if (instance.snapshot.granted) instance.snapshotDue = true;
     this.#answers.push({ instance, reqId: commit.reqId, lsn });
   }
 
