@@ -4,6 +4,7 @@
  */
 import { heapComputeTupleSize, heapFormTuple, type TupleLayout, tupleLayout } from '@pgtroupe/access/common/heaptuple';
 import { HeapContext, type HeapRelation, heapRelation, TM_OK } from '@pgtroupe/access/heap/heapam-context';
+import { HeapToaster, heapTupleHasExternal, TOAST_DONE, TOAST_TUPLE_THRESHOLD } from '@pgtroupe/access/heap/heaptoast';
 import { heapDelete } from '@pgtroupe/access/heap/heapam-delete';
 import { heapInsert } from '@pgtroupe/access/heap/heapam-insert';
 import { heapGetPage, HeapPageBatch } from '@pgtroupe/access/heap/heapam-scan';
@@ -15,10 +16,11 @@ import type { CatalogStore, IndexBuildResult } from '@pgtroupe/catalog/catalogwr
 import { decodeField } from '@pgtroupe/catalog/rowcodec';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
-import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { ereport } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
-import { MAIN_FORKNUM, type Oid, type RelFileNode, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
+import { type BlockNumber, MAIN_FORKNUM, type Oid, type RelFileNode, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
+import { pageGetItem } from '@pgtroupe/storage/page/bufpage';
 import type { Transaction } from '@pgtroupe/transam/xact';
 import { type CatalogReader, KernelCatalogSource } from './catalog-source.ts';
 import type { DatabaseContext } from './database-context.ts';
@@ -60,8 +62,9 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
   async insertRow(catalog: Catalog, values: readonly Datum[]): Promise<ItemPointer> {
     const heap = await this.relations.heap(catalog);
     const layout = tupleLayout(catalog.tupdesc);
+    const stored = await this.#toasted(catalog, layout, values);
     await this.attempt(() => {
-      const length = this.#form(catalog, layout, values);
+      const length = this.#form(layout, stored);
       return heapInsert(this.#context, heap, this.#workspace, length, this.#tx.curcid);
     });
     const tid = { blk: this.#context.blk, off: this.#context.offnum };
@@ -73,13 +76,16 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
     const heap = await this.relations.heap(catalog);
     const layout = tupleLayout(catalog.tupdesc);
     const attributes = catalogUpdateAttributes(catalog, layout);
+    const stored = await this.#toasted(catalog, layout, values);
     const result = await this.attempt(() => {
-      const length = this.#form(catalog, layout, values);
+      const length = this.#form(layout, stored);
       return heapUpdate(this.#context, heap, ctid.blk, ctid.off, this.#workspace, length, this.#tx.curcid, attributes);
     });
     if (result !== TM_OK) throw changedConcurrently('updated');
     const tid = { blk: this.#context.blk, off: this.#context.offnum };
-    if (!this.#context.hot) await this.#insertIndexEntries(catalog, heap, values, tid);
+    const { hot } = this.#context;
+    await this.#removeToasted(catalog, heap, ctid);
+    if (!hot) await this.#insertIndexEntries(catalog, heap, values, tid);
     return tid;
   }
 
@@ -87,12 +93,51 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
     const heap = await this.relations.heap(catalog);
     const result = await this.attempt(() => heapDelete(this.#context, heap, ctid.blk, ctid.off, this.#tx.curcid));
     if (result !== TM_OK) throw changedConcurrently('deleted');
+    await this.#removeToasted(catalog, heap, ctid);
+  }
+
+  /** The values as they are stored: long ones compressed, or moved to the catalog's TOAST table. */
+  async #toasted(catalog: Catalog, layout: TupleLayout, values: readonly Datum[]): Promise<readonly Datum[]> {
+    if (heapComputeTupleSize(layout, values) <= TOAST_TUPLE_THRESHOLD) return values;
+    const toaster = await this.#toaster(catalog);
+    toaster.store(values, this.#tx.curcid);
+    while ((await this.attempt(() => toaster.step())) !== TOAST_DONE);
+    return toaster.values;
+  }
+
+  /** Chunks of a row version that was just updated or deleted. */
+  async #removeToasted(catalog: Catalog, heap: HeapRelation, ctid: ItemPointer): Promise<void> {
+    if (catalog.toastOid === 0) return;
+    const { mem } = this.kernel.pages;
+    const toaster = await this.#toaster(catalog);
+    await this.attempt(() => {
+      const page = this.kernel.pages.share(heap.smgr, MAIN_FORKNUM, ctid.blk as BlockNumber);
+      if (page === MISS) return MISS;
+      const tuple = pageGetItem(mem, page, ctid.off);
+      if (heapTupleHasExternal(mem, tuple)) toaster.remove(tuple, this.#tx.curcid);
+      return 0;
+    });
+    while ((await this.attempt(() => toaster.step())) !== TOAST_DONE);
+  }
+
+  async #toaster(catalog: Catalog): Promise<HeapToaster> {
+    const oid = catalog.toastOid;
+    const table = oid === 0 ? undefined : { oid, ...(await this.relations.toast(oid, catalog.toastIndexOid, catalog.shared)) };
+    const { pages } = this.kernel;
+    const ids: number[] = [];
+    const nextId = (): number => {
+      const id = ids.pop();
+      if (id !== undefined) return id;
+      pages.want = { kind: 'await', run: async () => void ids.push(await this.kernel.newOid()) };
+      return MISS;
+    };
+    return new HeapToaster(this.#context, catalog.tupdesc, table, nextId, this.#workspace);
   }
 
   /** Forms the tuple in the workspace; returns its length. */
-  #form(catalog: Catalog, layout: TupleLayout, values: readonly Datum[]): number {
+  #form(layout: TupleLayout, values: readonly Datum[]): number {
     const length = heapComputeTupleSize(layout, values);
-    if (length > MAX_TUPLE_BYTES) throw notSupported(`a row of ${catalog.name} that needs its TOAST table`);
+    if (length > MAX_TUPLE_BYTES) throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `row is too big: size ${length}, maximum size ${MAX_TUPLE_BYTES}`);
     heapFormTuple(layout, values, this.kernel.pages.mem, this.#workspace);
     return length;
   }
