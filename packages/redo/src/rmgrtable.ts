@@ -25,6 +25,7 @@ function makeTable(): readonly (RmgrRoutine | undefined)[] {
   table[RM_HEAP_ID] = heapRmgr;
   table[RM_BTREE_ID] = btreeRmgr;
   table[RM_SEQ_ID] = seqRmgr;
+  table[RM_SEQ_ID] = seqRmgr;
   table[RM_LOGICALMSG_ID] = logicalMessageRmgr;
   return table;
 }

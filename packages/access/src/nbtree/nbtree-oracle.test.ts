@@ -22,6 +22,7 @@ import { btVerify } from '../testing/verify-nbtree.ts';
 import type { BTIndex } from './btindex.ts';
 import { BT_INSERTED, btInsert } from './nbtinsert.ts';
 import { btreeRmgr } from './nbtredo.ts';
+import { BTScan } from './nbtscan.ts';
 import { BTBuild } from './nbtsort.ts';
 import { btInitMetaPage, BTP_HAS_GARBAGE, BTP_SPLIT_END, btpoFlags, btpoSetCycleid, btpoSetFlags, emptyMeta, isLeaf } from './nbtree.ts';
 import { SIZE_OF_BTREE_METADATA } from './nbtxlog.ts';
@@ -159,6 +160,24 @@ describe.skipIf(missing !== undefined)(`against PostgreSQL 15${missing === undef
     return { records, from, to, relNode };
   }
 
+  /** The oracle's file of index i in our hands. */
+  function mirrorOf(bytes: Uint8Array): Mirror {
+    const mirror = new Mirror(rnode => oracleIndex(database, 'i', rnode));
+    while (mirror.rel.forks[0]!.blocks < bytes.length / BLCKSZ) mirror.solo.addPage(mirror.rel, 0);
+    mirror.solo.mem.u8.set(bytes, 0);
+    return mirror;
+  }
+
+  function scanAll(index: BTIndex, solo: SoloPages, forward: boolean): string[] {
+    const scan = new BTScan(index, solo, []);
+    const tids: string[] = [];
+    scan.rescan([], forward);
+    for (let count = scan.nextBatch(); count > 0; count = scan.nextBatch()) {
+      for (let i = 0; i < count; i++) tids.push(`(${scan.tids[2 * i]},${scan.tids[2 * i + 1]})`);
+    }
+    return tids;
+  }
+
   test.for(CASES)('the same records are written: $what', ({ columns, index, rows, keys, read }) => {
     psql(`drop table if exists t;\ncreate table t (${columns}, n serial) with (autovacuum_enabled = off);\ncreate ${index}`, database);
     const { records: theirs } = record(`insert into t ${rows} order by g`);
@@ -204,6 +223,11 @@ describe.skipIf(missing !== undefined)(`against PostgreSQL 15${missing === undef
       expect(pageIsVerified(onDisk, blk * BLCKSZ, blk)).toBe(true);
       expect(masked(redo.mem, redo.page(records[0]!.blocks[0]!.rnode, 0, blk)), `block ${blk}`).toBe(masked(onDisk, blk * BLCKSZ));
     }
+    // Its deleted pages and posting lists are no hindrance to our scans, either way.
+    const { index, solo } = mirrorOf(onDisk.u8);
+    const inOrder = psql('select h.ctid::text from h order by a, h.ctid', database).split('\n');
+    expect(scanAll(index, solo, true)).toEqual(inOrder);
+    expect(scanAll(index, solo, false)).toEqual(inOrder.toReversed());
     const printed = pgWaldump(from, to, ['Btree']).filter(line => new RegExp(`/${relNode}[ ,]`).test(line));
     const cut = (line: string): string => line.replace(/.*(lsn: \S+), prev \S+ (desc: .*?),? blkref.*/, '$1, $2').trim();
     const described = records.map(r => `lsn: ${formatLsn(r.lsn).replace(/\/(.*)/, (_, low: string) => `/${low.padStart(8, '0')}`)}, desc: ${btreeRmgr.identify(r.info)} ${btreeRmgr.desc(r)}`.trim());
