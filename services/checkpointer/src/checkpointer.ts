@@ -64,7 +64,7 @@ export class Checkpointer {
     this.#connect();
     this.#tick();
     this.#env.bus.subscribe(CHECKPOINT_SUBJECT, (_payload, _subject, reply) => {
-      if (reply !== undefined) this.#waiters.push(() => this.#env.bus.publish(reply, new Uint8Array(0)));
+      if (reply !== undefined) this.#waiters.push(() => this.#env.bus.respond(reply, new Uint8Array(0)));
       this.#want('immediate force wait', true);
     });
   }
