@@ -123,9 +123,11 @@ export function btFindConflict(index: BTIndex, ctx: HeapContext, heap: HeapRelat
   }
 }
 
-/** 23505. `values` are the key columns as their output functions print them, null for NULL. */
-export function uniqueViolation(index: BTIndex, schema: string, values: readonly (string | null)[]): PgError {
-  const names = index.att.attrs.slice(0, index.nkeyatts).map(att => att.name).join(', ');
+/** 23505. `values` are the key columns as their output functions print them, null for NULL; `names`, if an
+ *  expression is among the keys, what pg_get_indexdef calls them. */
+export function uniqueViolation(
+  index: BTIndex, schema: string, values: readonly (string | null)[], names = index.att.attrs.slice(0, index.nkeyatts).map(att => att.name).join(', '),
+): PgError {
   return ereport(ERRCODE.UNIQUE_VIOLATION, `duplicate key value violates unique constraint "${index.name}"`, {
     detail: `Key (${names})=(${values.map(value => value ?? 'null').join(', ')}) already exists.`,
     schema, table: index.tableName, constraint: index.name,
