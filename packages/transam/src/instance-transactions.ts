@@ -38,7 +38,7 @@ interface ClogPage {
   readonly bits: Uint8Array;
   /** csn of the latest snapshot when the page was last fetched; -1 never. */
   fetchedCsn: number;
-  /** The last fetch answered somebody who has not looked yet. */
+  /** Fetched in this turn of the event loop: whoever asked for it has not looked yet. */
   fresh: boolean;
 }
 
@@ -288,10 +288,7 @@ export class InstanceTransactions {
       this.#setBits(xid, XACT_ABORTED);
       return XACT_ABORTED;
     }
-    if (page?.fresh === true) {
-      page.fresh = false;
-      return XACT_IN_PROGRESS;
-    }
+    if (page?.fresh === true) return XACT_IN_PROGRESS;
     this.#pages.want = { kind: 'clog', page: pageNumber };
     return MISS;
   }
@@ -305,6 +302,9 @@ export class InstanceTransactions {
     for (let i = 0; i < op.image.length; i++) page.bits[i] = page.bits[i]! | op.image[i]!;
     page.fetchedCsn = csn;
     page.fresh = true;
+    this.#env.timers.soon(() => {
+      page.fresh = false;
+    });
   }
 
   /** Asks pg_xact what became of a transaction that is over. */
