@@ -3,18 +3,19 @@
  * arrays: fmgr and the adt files import each other, and nothing may be read before all are loaded.
  */
 import type { FunctionTable, SetFunctionTable } from './fmgr.ts';
-import { sequenceFunctions } from '../commands/sequence-functions.ts';
 import { arrayUserFunctions } from './adt/array_userfuncs.ts';
 import { arrayFunctions, arraySetFunctions } from './adt/arrayfuncs.ts';
 import { boolFunctions } from './adt/bool.ts';
 import { charFunctions } from './adt/char.ts';
 import { cryptohashFunctions } from './adt/cryptohashfuncs.ts';
+import { dateFunctions } from './adt/date.ts';
 import { encodeFunctions } from './adt/encode.ts';
 import { floatFunctions } from './adt/float.ts';
 import { floatMathFunctions } from './adt/floatmath.ts';
 import { formatTypeFunctions } from './adt/format_type.ts';
 import { intFunctions, intSetFunctions } from './adt/int.ts';
 import { int8Functions, int8SetFunctions } from './adt/int8.ts';
+import { intervalFunctions } from './adt/interval.ts';
 import { nameFunctions } from './adt/name.ts';
 import { numericFunctions, numericSetFunctions } from './adt/numeric.ts';
 import { numericAggFunctions } from './adt/numericagg.ts';
@@ -23,6 +24,7 @@ import { oracleCompatFunctions } from './adt/oracle_compat.ts';
 import { pseudotypeFunctions } from './adt/pseudotypes.ts';
 import { quoteFunctions } from './adt/quote.ts';
 import { textFunctions, textSetFunctions } from './adt/textfuncs.ts';
+import { timestampFunctions, timestampSetFunctions } from './adt/timestamp.ts';
 import { varcharFunctions } from './adt/varchar.ts';
 import { varlenaFunctions } from './adt/varlena.ts';
 
@@ -33,12 +35,14 @@ export function builtinTables(): readonly FunctionTable[] {
     boolFunctions,
     charFunctions,
     cryptohashFunctions,
+    dateFunctions,
     encodeFunctions,
     floatFunctions,
     floatMathFunctions,
     formatTypeFunctions,
     intFunctions,
     int8Functions,
+    intervalFunctions,
     nameFunctions,
     numericFunctions,
     numericAggFunctions,
@@ -46,13 +50,13 @@ export function builtinTables(): readonly FunctionTable[] {
     oracleCompatFunctions,
     pseudotypeFunctions,
     quoteFunctions,
-    sequenceFunctions,
     textFunctions,
+    timestampFunctions,
     varcharFunctions,
     varlenaFunctions,
   ];
 }
 
 export function builtinSetTables(): readonly SetFunctionTable[] {
-  return [arraySetFunctions, intSetFunctions, int8SetFunctions, numericSetFunctions, textSetFunctions];
+  return [arraySetFunctions, intSetFunctions, int8SetFunctions, numericSetFunctions, textSetFunctions, timestampSetFunctions];
 }
