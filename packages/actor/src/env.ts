@@ -43,13 +43,16 @@ export interface Random {
   uniform(): number;
 }
 
+/** `durable`: as `write`, and every write is durable when it resolves. */
+export type OpenMode = 'read' | 'write' | 'create' | 'durable';
+
 /**
  * A disk below one root folder. Paths are relative, '/'-separated. Errors are `DiskError`.
  * Durability as POSIX has it: `write` survives only after `datasync`; a created, renamed or
  * unlinked name survives only after `syncDir` of its folder.
  */
 export interface Disk {
-  open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile>;
+  open(path: string, mode: OpenMode): Promise<DiskFile>;
   readFile(path: string): Promise<Uint8Array>;
   /** Creates or replaces the whole content; not atomic, not synced. */
   writeFile(path: string, data: Uint8Array, options?: { readonly mode?: number }): Promise<void>;

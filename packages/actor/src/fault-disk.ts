@@ -11,7 +11,7 @@
  * A file whose name is not durable yet keeps its synced bytes aside, until syncDir makes the name.
  * `loseAll` and `tear` stand for what a failing disk may do with the pending bytes.
  */
-import type { Disk, DiskFile, Random } from './env.ts';
+import type { Disk, DiskFile, OpenMode, Random } from './env.ts';
 import { DiskError } from './env.ts';
 
 const PAGE_BYTES = 4096;
@@ -44,7 +44,7 @@ export class FaultDisk implements Disk {
     this.#below = below;
   }
 
-  async open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile> {
+  async open(path: string, mode: OpenMode): Promise<DiskFile> {
     let node = await this.#node(path);
     if (node === undefined) {
       if (mode !== 'create') throw noEntry(path);
@@ -52,13 +52,16 @@ export class FaultDisk implements Disk {
       node = new Node(undefined, 0);
       this.#names.set(path, node);
     } else if (mode === 'create') truncate(node, 0);
-    return this.#file(node);
+    return this.#file(node, mode === 'durable');
   }
 
-  #file(node: Node): DiskFile {
+  #file(node: Node, durable: boolean): DiskFile {
     return {
       read: (into, position) => this.#read(node, into, position),
-      write: (data, position) => this.#write(node, data, position),
+      write: async (data, position) => {
+        await this.#write(node, data, position);
+        if (durable) await this.#datasync(node);
+      },
       datasync: () => this.#datasync(node),
       truncate: async sizeBytes => truncate(node, sizeBytes),
       sizeBytes: async () => node.sizeBytes,

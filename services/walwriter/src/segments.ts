@@ -15,6 +15,8 @@ const FOLDER = '.';
 
 interface OpenSegment {
   readonly file: DiskFile;
+  /** The same file, each write of which is durable; opened when first wanted. */
+  durable: DiskFile | undefined;
   unsynced: boolean;
 }
 
@@ -62,6 +64,20 @@ export class Segments {
     const segment = await this.#segment(Math.floor(pos / XLOG_SEG_SIZE));
     segment.unsynced = true;
     await segment.file.write(data, pos % XLOG_SEG_SIZE);
+  }
+
+  /** Writes and makes durable in one go (everything before is durable already). */
+  async writeDurably(data: Uint8Array, pos: number): Promise<void> {
+    const segno = Math.floor(pos / XLOG_SEG_SIZE);
+    const segment = await this.#segment(segno);
+    segment.durable ??= await this.#disk.open(this.#name(segno), 'durable');
+    await segment.durable.write(data, pos % XLOG_SEG_SIZE);
+  }
+
+  /** Is there anything written and not durable? */
+  get unsynced(): boolean {
+    for (const segment of this.#open.values()) if (segment.unsynced) return true;
+    return false;
   }
 
   /** Makes everything written durable. */
@@ -159,6 +175,7 @@ export class Segments {
     if (segment === undefined) return;
     this.#open.delete(segno);
     await segment.file.close();
+    await segment.durable?.close();
   }
 
   async #forget(segno: number): Promise<void> {
@@ -175,7 +192,7 @@ export class Segments {
   async #segment(segno: number): Promise<OpenSegment> {
     let segment = this.#open.get(segno);
     if (segment === undefined) {
-      segment = { file: await this.#disk.open(this.#name(segno), 'write'), unsynced: false };
+      segment = { file: await this.#disk.open(this.#name(segno), 'write'), durable: undefined, unsynced: false };
       this.#open.set(segno, segment);
     }
     return segment;

@@ -199,7 +199,10 @@ export class WalWriter {
     }
     if (end > first.pos) {
       await this.#failpoint('walwriter-before-write');
-      await this.#segments.write(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces), first.pos);
+      const data = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+      // The usual commit: one trip to the disk instead of two.
+      if (this.#syncWanted && next === jobs.length && !this.#segments.unsynced) await this.#segments.writeDurably(data, first.pos);
+      else await this.#segments.write(data, first.pos);
       await this.#failpoint('walwriter-after-write');
       this.#written = end;
     }

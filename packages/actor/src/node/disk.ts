@@ -5,11 +5,12 @@
  * name. A short write is continued; a write of nothing is ENOSPC.
  */
 import { type FileHandle, mkdir, open, readFile, readdir, rename, rmdir, stat, unlink, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
 import { join, normalize } from 'node:path';
 import type { Disk, DiskFile } from '../env.ts';
 import { DiskError } from '../env.ts';
 
-const OPEN_FLAGS = { read: 'r', write: 'r+', create: 'w+' } as const;
+const OPEN_FLAGS = { read: 'r', write: 'r+', create: 'w+', durable: constants.O_RDWR | constants.O_DSYNC } as const;
 
 function diskError(path: string, error: unknown): DiskError {
   const { code, message } = error as NodeJS.ErrnoException;

@@ -2,7 +2,7 @@
  * A Disk in memory where everything is durable at once: the platter under a FaultDisk.
  * Files are kept in 4 kB pages, so that a 16 MB segment of zeros costs what was written of it.
  */
-import { type Disk, DiskError, type DiskFile } from '@pgtroupe/actor/env';
+import { type Disk, DiskError, type DiskFile, type OpenMode } from '@pgtroupe/actor/env';
 
 const PAGE_BYTES = 4096;
 
@@ -50,7 +50,7 @@ export class MemoryDisk implements Disk {
   readonly #files = new Map<string, Content>();
   readonly #folders = new Set<string>(['']);
 
-  async open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile> {
+  async open(path: string, mode: OpenMode): Promise<DiskFile> {
     let content = this.#files.get(path);
     if (mode === 'create') {
       content ??= this.#create(path);

@@ -90,12 +90,12 @@ export class SimProcess implements Host {
           );
         });
       });
-    const file = (below: DiskFile): DiskFile => ({
+    const file = (below: DiskFile, durable: boolean): DiskFile => ({
       read: (into, position) => wait(0.02, 0.2, () => below.read(into, position)),
       write: (data, position) => {
         // The caller may reuse its buffer as soon as the call is made on no real disk; copy at once.
         const copy = Uint8Array.from(data);
-        return wait(0.02, 0.2, () => below.write(copy, position));
+        return wait(durable ? 0.1 : 0.02, durable ? 2 : 0.2, () => below.write(copy, position));
       },
       datasync: () => wait(0.1, 2, () => below.datasync()),
       truncate: sizeBytes => wait(0.02, 0.1, () => below.truncate(sizeBytes)),
@@ -103,7 +103,7 @@ export class SimProcess implements Host {
       close: () => wait(0, 0.02, () => below.close()),
     });
     return {
-      open: async (path, mode) => file(await wait(0.02, 0.1, () => disk.open(path, mode))),
+      open: async (path, mode) => file(await wait(0.02, 0.1, () => disk.open(path, mode)), mode === 'durable'),
       readFile: path => wait(0.05, 0.3, () => disk.readFile(path)),
       writeFile: (path, data, options) => wait(0.05, 0.3, () => disk.writeFile(path, Uint8Array.from(data), options)),
       rename: (from, to) => wait(0.02, 0.2, () => disk.rename(from, to)),
