@@ -15,10 +15,8 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { BLCKSZ } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
-import {
-  pageGetFreeSpace, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, pageSetItemId,
-} from '@pgtroupe/storage/page/bufpage';
-import { itemIdGetLength, itemIdGetOffset, itemIdIsDead, LP_DEAD, makeItemId } from '@pgtroupe/storage/page/itemid';
+import { pageGetFreeSpace, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber } from '@pgtroupe/storage/page/bufpage';
+import { itemIdIsDead } from '@pgtroupe/storage/page/itemid';
 import { type TupleMemory, tupleMemory } from '../common/htup.ts';
 import { indexCompressValues, indexFormTuple, itemPointerGetBlock, itemPointerGetOffset } from '../common/indextuple.ts';
 import type { HeapContext, HeapRelation } from '../heap/heapam-context.ts';
@@ -28,8 +26,8 @@ import { btExclusive, type BTIndex, btShare } from './btindex.ts';
 import { btBinsrchPosting } from './nbtdedup.ts';
 import { btDeleteDeadItems } from './nbtpage.ts';
 import {
-  BT_MAX_ITEM_SIZE, BTP_HAS_GARBAGE, BTP_INCOMPLETE_SPLIT, BTP_LEAF, BTP_ROOT, btpoFlags, btpoNext, btpoSetFlags, firstDataKey,
-  getNPosting, getPostingOffset, isIgnored, isLeaf, isPosting, isRightmost, P_HIKEY, SIZEOF_ITEM_POINTER,
+  BT_MAX_ITEM_SIZE, BTP_INCOMPLETE_SPLIT, BTP_LEAF, BTP_ROOT, btpoFlags, btpoNext, firstDataKey,
+  getNPosting, getPostingOffset, isIgnored, isLeaf, isPosting, isRightmost, markItemDead, P_HIKEY, SIZEOF_ITEM_POINTER,
 } from './nbtree.ts';
 import { BTPath, btBinsrch, btSearchForInsert, isBeyondPage, NO_ROOT, UNFINISHED_SPLIT } from './nbtsearch.ts';
 import { indexRowTooLarge } from './nbtsort.ts';
@@ -193,7 +191,8 @@ function insertOnLeaf(index: BTIndex, ctx: HeapContext, key: BTSearchKey, first:
   }
   if (pageGetFreeSpace(mem, page) < size) btDeleteDeadItems(ctx, page);
   let off = btBinsrch(key, mem, page);
-  let postingOff = placeInPosting(index, key, mem, page, off);
+  // The TID of a rehearsal is not the real one and may well be in the index.
+  let postingOff = prepareOnly ? 0 : placeInPosting(index, key, mem, page, off);
   if (postingOff === DEAD_POSTING) {
     btDeleteDeadItems(ctx, page);
     off = btBinsrch(key, mem, page);
@@ -240,8 +239,7 @@ function checkUnique(
   for (;;) {
     const max = pageGetMaxOffsetNumber(mem, page);
     for (; off <= max; off++) {
-      const id = pageGetItemId(mem, page, off);
-      if (itemIdIsDead(id)) continue;
+      if (itemIdIsDead(pageGetItemId(mem, page, off))) continue;
       const tup = pageGetItem(mem, page, off);
       if (btCompare(key, mem, tup) !== 0) return finishCheck(index, uniqueCheck, found);
       const posting = isPosting(mem, tup);
@@ -267,7 +265,7 @@ function checkUnique(
         if (ctx.dirtyXmin !== 0 || ctx.dirtyXmax !== 0) return ctx.wantXactWait();
         return ownRowIsLive(ctx, heap, block, offset, ownBlock, ownOffset);
       }
-      if (allDead) markDead(mem, page, off, id);
+      if (allDead) markItemDead(mem, page, off);
     }
     // Equal keys go on to the right only if the high key is equal, too.
     if (isRightmost(mem, page) || btCompare(key, mem, pageGetItem(mem, page, P_HIKEY)) !== 0) return finishCheck(index, uniqueCheck, found);
@@ -299,10 +297,4 @@ function ownRowIsLive(ctx: HeapContext, heap: HeapRelation, block: number, offse
   }
   const row = heapHotSearch(ctx, heap, block, offset, SNAPSHOT_DIRTY);
   return row === MISS ? MISS : BT_DUPLICATE;
-}
-
-/** A hint: searches pass over the item, and an insertion that needs its room removes it. */
-function markDead(mem: TupleMemory, page: number, off: number, id: number): void {
-  pageSetItemId(mem, page, off, makeItemId(itemIdGetOffset(id), LP_DEAD, itemIdGetLength(id)));
-  btpoSetFlags(mem, page, btpoFlags(mem, page) | BTP_HAS_GARBAGE);
 }

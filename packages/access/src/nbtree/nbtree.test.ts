@@ -382,6 +382,26 @@ describe('scans', () => {
     }
   });
 
+  test('mark entries that are known dead, unless they have moved', () => {
+    const rows = makeRows(['int4'], 300, 1e6, 71).filter(row => row.values[0] !== null);
+    const world = new World(['int4']);
+    for (const row of rows) world.insert(row);
+    const scan = new BTScan(world.index, world.solo, []);
+    scan.rescan([], true);
+    const count = scan.nextBatch();
+    expect(count).toBe(rows.length);
+    const killed = new Set<string>();
+    for (let i = 0; i < count; i += 2) {
+      scan.kill(i);
+      killed.add(`${scan.tids[2 * i]},${scan.tids[2 * i + 1]}`);
+    }
+    expect(world.scan([], [], true)).toEqual(sorted(world.index, rows).map(tid).filter(t => !killed.has(t)));
+    // Inserting shifts what comes behind: those are not killed any more.
+    world.insert({ values: [-1], block: 9e5, offset: 1 });
+    for (let i = 1; i < count; i += 2) scan.kill(i);
+    expect(world.scan([], [], true).length).toBe(rows.length - killed.size + 1);
+  });
+
   test('bring the index tuples along', () => {
     const { world, rows } = worlds[0]!;
     const scan = new BTScan(world.index, world.solo, [{ attno: 1, test: 'compare', strategy: BT_EQUAL }], true);

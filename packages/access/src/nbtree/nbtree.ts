@@ -30,7 +30,8 @@
  *   posting   block = byte offset of the TID array in the tuple; offset = count | BT_IS_POSTING
  */
 import { BLCKSZ } from '@pgtroupe/common/ids';
-import { pageInit, pageSetLower, SIZE_OF_PAGE_HEADER } from '@pgtroupe/storage/page/bufpage';
+import { pageGetItemId, pageInit, pageSetItemId, pageSetLower, SIZE_OF_PAGE_HEADER } from '@pgtroupe/storage/page/bufpage';
+import { itemIdGetLength, itemIdGetOffset, LP_DEAD, makeItemId } from '@pgtroupe/storage/page/itemid';
 import type { TupleMemory } from '../common/htup.ts';
 import {
   INDEX_AM_RESERVED_BIT, INDEX_SIZE_MASK, indexTupleSize, itemPointerGetBlock, itemPointerGetOffset, itemPointerSet,
@@ -134,6 +135,13 @@ export function firstDataKey(mem: TupleMemory, page: number): number {
 
 export function btPageInit(mem: TupleMemory, page: number): void {
   pageInit(mem, page, SIZEOF_BT_PAGE_OPAQUE);
+}
+
+/** Marks a leaf item dead, a hint: searches pass over it, and an insertion that needs its room removes it. */
+export function markItemDead(mem: TupleMemory, page: number, off: number): void {
+  const id = pageGetItemId(mem, page, off);
+  pageSetItemId(mem, page, off, makeItemId(itemIdGetOffset(id), LP_DEAD, itemIdGetLength(id)));
+  btpoSetFlags(mem, page, btpoFlags(mem, page) | BTP_HAS_GARBAGE);
 }
 
 // ---- metapage ----------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@
  */
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
-import { BLCKSZ } from '@pgtroupe/common/ids';
+import { BLCKSZ, type BlockNumber } from '@pgtroupe/common/ids';
 import { MISS, type PageAccess } from '@pgtroupe/storage/buffer/pages';
 import { pageGetItem, pageGetItemId, pageGetMaxOffsetNumber } from '@pgtroupe/storage/page/bufpage';
 import { itemIdIsDead } from '@pgtroupe/storage/page/itemid';
@@ -29,7 +29,7 @@ import { indexAttOffset, indexTupleSize, itemPointerGetBlock, itemPointerGetOffs
 import { type BTIndex, btShare, INDOPTION_DESC, INDOPTION_NULLS_FIRST } from './btindex.ts';
 import type { Compare } from './nbtcompare.ts';
 import {
-  btpoNext, btpoPrev, firstDataKey, getNPosting, getPostingOffset, isIgnored, isPosting, isRightmost, MAX_TIDS_PER_BTREE_PAGE, P_HIKEY,
+  btpoNext, btpoPrev, firstDataKey, getNPosting, getPostingOffset, isIgnored, isLeaf, isPivot, isPosting, isRightmost, markItemDead, MAX_TIDS_PER_BTREE_PAGE, P_HIKEY,
   P_NONE, pivotNAtts, SIZEOF_ITEM_POINTER,
 } from './nbtree.ts';
 import { BTPath, btGetEndpoint, btSearch, NO_ROOT } from './nbtsearch.ts';
@@ -92,6 +92,9 @@ export class BTScan {
   readonly tuples: TupleMemory;
   readonly #wantTuples: boolean;
   #tuplesEnd = 0;
+  /** Where the batch was read, and from which items. */
+  #batchBlk = P_NONE;
+  readonly #itemOff = new Uint16Array(MAX_TIDS_PER_BTREE_PAGE);
 
   constructor(index: BTIndex, pages: PageAccess, keys: readonly BTScanKey[], wantTuples = false) {
     this.index = index;
@@ -129,6 +132,22 @@ export class BTScan {
       if (count !== 0) return count;
     }
     return 0;
+  }
+
+  /**
+   * The row of entry `i` of the batch is dead to everyone, as was found in this very synchronous stretch
+   * (heapHotSearch's ctx.allDead): marks the entry so that searches pass over it. A hint: nothing happens
+   * if the page is not at hand or the entry has moved. Posting lists are left to VACUUM.
+   */
+  kill(i: number): void {
+    const page = this.#pages.share(this.index.rel, 0, this.#batchBlk as BlockNumber);
+    if (page === MISS) return;
+    const { mem } = this.#pages;
+    const off = this.#itemOff[i]!;
+    if (!isLeaf(mem, page) || isIgnored(mem, page) || off < firstDataKey(mem, page) || off > pageGetMaxOffsetNumber(mem, page)) return;
+    const tup = pageGetItem(mem, page, off);
+    if (isPivot(mem, tup) || isPosting(mem, tup)) return;
+    if (itemPointerGetBlock(mem, tup) === this.tids[2 * i] && itemPointerGetOffset(mem, tup) === this.tids[2 * i + 1]) markItemDead(mem, page, off);
   }
 
   // ---- where to begin ------------------------------------------------------------------------------
@@ -240,6 +259,7 @@ export class BTScan {
   #readPage(page: number, blk: number, off: number): number {
     this.#continues = true;
     this.#tuplesEnd = 0;
+    this.#batchBlk = blk;
     const { mem } = this.#pages;
     if (this.#forward) {
       const count = this.#readForward(mem, page, off);
@@ -260,7 +280,7 @@ export class BTScan {
     for (let off = Math.max(from, firstDataKey(mem, page)); off <= max; off++) {
       if (itemIdIsDead(pageGetItemId(mem, page, off))) continue;
       const tup = pageGetItem(mem, page, off);
-      if (this.#matches(mem, tup, natts)) count = this.#take(mem, tup, count);
+      if (this.#matches(mem, tup, natts)) count = this.#take(mem, tup, off, count);
       else if (!this.#continues) return count;
     }
     // The high key may tell that the next page need not be read.
@@ -278,18 +298,19 @@ export class BTScan {
     for (let off = Math.min(from, pageGetMaxOffsetNumber(mem, page)); off >= first; off--) {
       if (itemIdIsDead(pageGetItemId(mem, page, off))) continue;
       const tup = pageGetItem(mem, page, off);
-      if (this.#matches(mem, tup, natts)) count = this.#take(mem, tup, count);
+      if (this.#matches(mem, tup, natts)) count = this.#take(mem, tup, off, count);
       else if (!this.#continues) return count;
     }
     return count;
   }
 
-  #take(mem: TupleMemory, tup: number, count: number): number {
+  #take(mem: TupleMemory, tup: number, off: number, count: number): number {
     const { tids } = this;
     const at = this.#wantTuples ? this.#copyTuple(mem, tup) : 0;
     if (!isPosting(mem, tup)) {
       tids[2 * count] = itemPointerGetBlock(mem, tup);
       tids[2 * count + 1] = itemPointerGetOffset(mem, tup);
+      this.#itemOff[count] = off;
       if (this.#wantTuples) this.tupleAt[count] = at;
       return count + 1;
     }
@@ -299,6 +320,7 @@ export class BTScan {
       const tid = list + (this.#forward ? i : n - 1 - i) * SIZEOF_ITEM_POINTER;
       tids[2 * count] = itemPointerGetBlock(mem, tid);
       tids[2 * count + 1] = itemPointerGetOffset(mem, tid);
+      this.#itemOff[count] = off;
       if (this.#wantTuples) this.tupleAt[count] = at;
       count++;
     }
