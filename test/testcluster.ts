@@ -82,7 +82,7 @@ export class TestCluster {
   readonly environment: Record<string, string | undefined>;
 
   constructor(options: { readonly stubs?: boolean } = {}) {
-    const services = options.stubs === true ? { PGTROUPE_SERVICES: join(ROOT, 'test/supervision/stubs') } : {};
+    const services = options.stubs === true ? { PGTROUPE_PROGRAMS: join(ROOT, 'test/supervision/stubs') } : {};
     this.environment = { ...process.env, PGTROUPE_BROKER: 'bundled', ...services };
   }
 

@@ -9,7 +9,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { ROLE_START_VARIABLE, type RoleStart } from '@pgtroupe/actor/lifecycle';
+import { ROLE_START_VARIABLE, type RoleName, type RoleStart } from '@pgtroupe/actor/lifecycle';
 import { isAlive, type ProcessId, processAt, signalProcess } from '@pgtroupe/actor/node/process';
 import { claimLaunch, forgetLaunch, type Launch, writeLaunch } from '@pgtroupe/actor/node/rundir';
 
@@ -55,19 +55,20 @@ interface Running {
 export class ProcessLauncher implements Launcher {
   onExit: (name: string, epoch: number, how: string, code: number | undefined) => void = () => {};
   readonly #runDirectory: string;
-  readonly #servicesFolder: string;
+  readonly #programOf: (role: RoleName) => string;
   readonly #running = new Map<string, Running>();
   #poll: NodeJS.Timeout | undefined;
   #nextPass = 1;
 
-  /** `servicesFolder`: where <role>/dist/main.js are. */
-  constructor(runDirectory: string, servicesFolder = fileURLToPath(new URL('../../', import.meta.url))) {
+  /** `programs`: a folder with <role>.js in place of the services' own programs. */
+  constructor(runDirectory: string, programs?: string) {
     this.#runDirectory = runDirectory;
-    this.#servicesFolder = servicesFolder;
+    const services = fileURLToPath(new URL('../../', import.meta.url));
+    this.#programOf = role => (programs === undefined ? `${services}${role}/dist/main.js` : `${programs}/${role}.js`);
   }
 
   launch(start: RoleStart): void {
-    const main = `${this.#servicesFolder}/${start.role}/dist/main.js`;
+    const main = this.#programOf(start.role);
     if (!existsSync(main)) {
       const how = `could not be launched: ${main} is missing`;
       setImmediate(() => this.onExit(start.name, start.epoch, how, 1));

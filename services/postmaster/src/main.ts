@@ -68,8 +68,8 @@ try {
     clock: nodeClock,
     timers: nodeTimers,
     log,
-    // Where the roles' programs are; another place in tests.
-    launcher: new ProcessLauncher(runDirectory, process.env['PGTROUPE_SERVICES']),
+    // Stand-ins for the roles' programs, in tests.
+    launcher: new ProcessLauncher(runDirectory, process.env['PGTROUPE_PROGRAMS']),
     serve: async attendants => {
       await rpc.serve(`unix:${runDirectory}/postmaster.sock`, attendants.handlers());
     },

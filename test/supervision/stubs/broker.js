@@ -1,0 +1,2 @@
+/** The real one. */
+import '../../../services/broker/dist/main.js';

@@ -1,0 +1,2 @@
+/** The real one. */
+import '../../../services/logger/dist/main.js';
