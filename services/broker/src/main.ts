@@ -6,15 +6,17 @@ import { readFileSync } from 'node:fs';
 import { Broker } from '@pgtroupe/actor/broker/server';
 import { runRole } from '@pgtroupe/rpc/role/runrole';
 
-await runRole('broker', {}, async role => {
-  const [host = '127.0.0.1', port = '0'] = role.nats.url.split(':');
-  const broker = new Broker({
-    host,
-    port: Number(port),
-    token: readFileSync(role.nats.tokenFile, 'utf8').trim(),
-    timers: role.env.timers,
-    random: role.env.random,
-  });
-  await broker.listen();
-  return { stop: () => broker.close() };
+await runRole('broker', {
+  start: async role => {
+    const [host = '127.0.0.1', port = '0'] = role.nats.url.split(':');
+    const broker = new Broker({
+      host,
+      port: Number(port),
+      token: readFileSync(role.nats.tokenFile, 'utf8').trim(),
+      timers: role.env.timers,
+      random: role.env.random,
+    });
+    await broker.listen();
+    return { stop: () => broker.close() };
+  },
 });

@@ -3,8 +3,11 @@ import { writeStderr } from '@pgtroupe/actor/node/log';
 import { runRole } from '@pgtroupe/rpc/role/runrole';
 import { Logger } from './logger.ts';
 
-await runRole('logger', { disk: '.' }, async role => {
-  const logger = new Logger(role.env, role.settings, writeStderr);
-  logger.start();
-  return { stop: () => logger.stop() };
+await runRole('logger', {
+  disk: '.',
+  start: async role => {
+    const logger = new Logger(role.env, role.settings, writeStderr);
+    logger.start();
+    return { stop: () => logger.stop() };
+  },
 });

@@ -6,10 +6,10 @@ import type { ShutdownMode } from '@pgtroupe/actor/lifecycle';
 import { NatsBus } from '@pgtroupe/actor/nats/bus';
 import { nodeClock, nodeTimers } from '@pgtroupe/actor/node/clock';
 import { inspectDataDirectory } from '@pgtroupe/actor/node/datadir';
+import { troubleOf } from '@pgtroupe/actor/node/trouble';
 import { nodeLog } from '@pgtroupe/actor/node/log';
 import { lockDataDirectory } from '@pgtroupe/actor/node/pidfile';
 import { prepareRunDirectory, readLaunches, runDirectoryOf } from '@pgtroupe/actor/node/rundir';
-import { PgError } from '@pgtroupe/common/ereport';
 import { grpcRpc } from '@pgtroupe/rpc/grpc/index';
 import { chooseBroker } from './broker_choice.ts';
 import { loadConfiguration } from './configuration.ts';
@@ -80,8 +80,8 @@ try {
   process.on('SIGHUP', () => postmaster.reload());
   await postmaster.start();
 } catch (error) {
-  const { message, fields } = error instanceof PgError ? error : { message: (error as Error).stack, fields: {} };
-  tell({ kind: 'failed', message, detail: fields.detail, hint: fields.hint });
-  if (!process.connected) process.stderr.write(`FATAL:  ${message}\n`);
+  const trouble = troubleOf(error);
+  tell({ kind: 'failed', ...trouble });
+  if (!process.connected) process.stderr.write(`FATAL:  ${trouble.message}\n`);
   setTimeout(() => process.exit(1), 50);
 }

@@ -1,12 +1,6 @@
 /** What the command line prints: results on stdout, troubles in one line (and a hint) on stderr. */
-import { PgError } from '@pgtroupe/common/ereport';
+import type { Trouble } from '@pgtroupe/actor/node/trouble';
 import type { CastStatus } from '@pgtroupe/rpc/generated/postmaster';
-
-export interface Trouble {
-  readonly message: string;
-  readonly detail?: string | undefined;
-  readonly hint?: string | undefined;
-}
 
 export function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -15,18 +9,6 @@ export function say(text: string): void {
 export function complain({ message, detail, hint }: Trouble): void {
   const more = [detail, hint].filter(part => part !== undefined && part !== '').join(' ');
   process.stderr.write(`pgtroupe: ${message}${more === '' ? '' : `. ${more}`}\n`);
-}
-
-export function troubleOf(error: unknown): Trouble {
-  if (error instanceof PgError) return { message: error.message, detail: error.fields.detail, hint: error.fields.hint };
-  const { code, message, stack } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC') {
-    return { message: `no space left on device: ${message}`, hint: 'Free some space, then try again.' };
-  }
-  if (code === 'EACCES' || code === 'EPERM') {
-    return { message: `permission denied: ${message}`, hint: 'Run as the owner of the directory, or choose another with -D.' };
-  }
-  return { message: code === undefined ? (stack ?? message) : message };
 }
 
 /** One line per process: name, pid, state, and what is worth knowing beside. */

@@ -9,8 +9,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isAlive, processAt, signalProcess } from '@pgtroupe/actor/node/process';
+import type { Trouble } from '@pgtroupe/actor/node/trouble';
 import type { CastStatus } from '@pgtroupe/rpc/generated/postmaster';
-import type { Trouble } from './console.ts';
 
 const RESTART_FIRST_MS = 50;
 const RESTART_MAX_MS = 2_000;

@@ -1,7 +1,8 @@
 /** The `pgtroupe` command. */
 import { resolve } from 'node:path';
+import { troubleOf } from '@pgtroupe/actor/node/trouble';
 import { type CommandLine, parseCommandLine, UsageError } from './args.ts';
-import { complain, say, troubleOf } from './console.ts';
+import { complain, say } from './console.ts';
 import { reloadCommand, statusCommand, stopCommand } from './control.ts';
 import { initdbCommand } from './initdb.ts';
 import { sqlCommand } from './sql.ts';
