@@ -40,7 +40,7 @@ export async function readFsmFork(smgr: StorageManager, space: RelationFreeSpace
     if (!valid(page, leafPage(n))) continue;
     for (let leaf = 0; leaf < LEAVES && n * LEAVES + leaf < heapBlocks; leaf++) {
       const cat = page[NODES_AT + INNER + leaf]!;
-      if (cat > 0 && space.cats[n * LEAVES + leaf] === 0) space.set(n * LEAVES + leaf, cat);
+      if (cat > 0 && (space.cats[n * LEAVES + leaf] ?? 0) === 0) space.set(n * LEAVES + leaf, cat);
     }
   }
 }

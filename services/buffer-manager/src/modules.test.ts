@@ -1,0 +1,144 @@
+import type { Oid, RelFileNode } from '@pgtroupe/common/ids';
+import { MemoryDisk } from '@pgtroupe/testkit/sim/memory-disk';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { FreeSpaceMap, RelationFreeSpace } from './free-space-map.ts';
+import { readFsmFork, writeFsmFork } from './fsm-fork.ts';
+import { OidAllocator } from './oid-allocator.ts';
+import { ProcArray } from './proc-array.ts';
+import { StorageManager } from './smgr.ts';
+
+const REL: RelFileNode = { spcNode: 1663 as Oid, dbNode: 5 as Oid, relNode: 20000 as Oid };
+
+describe('ProcArray', () => {
+  it('reserved ids run; the horizon is held by ids, reports and grants', () => {
+    const procs = new ProcArray(100);
+    const [a, b, c] = [procs.allocate(), procs.allocate(), procs.allocate()];
+    expect(procs.snapshot()).toEqual({ csn: 0, xmin: 100, xmax: 103, xip: [100, 101, 102] });
+    const pin = procs.pin();
+    pin.granted(procs.snapshot());
+    procs.end(a);
+    procs.end(b);
+    procs.committed();
+    expect(procs.snapshot()).toEqual({ csn: 1, xmin: 102, xmax: 103, xip: [102] });
+    expect(procs.oldestXmin).toBe(100);
+    pin.granted(procs.snapshot());
+    // A report as of csn 0 says nothing of the grant behind it.
+    pin.reported(0, Number.MAX_SAFE_INTEGER);
+    expect(procs.oldestXmin).toBe(102);
+    procs.end(c);
+    expect(procs.oldestXmin).toBe(102);
+    pin.reported(1, Number.MAX_SAFE_INTEGER);
+    expect(procs.oldestXmin).toBe(103);
+    procs.unpin(pin);
+  });
+
+  it('never lets the horizon pass a snapshot that may be in use, however many are granted', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(3), { maxLength: 400 }), steps => {
+        const procs = new ProcArray(1000);
+        const pin = procs.pin();
+        const granted: { csn: number; xmin: number }[] = [];
+        for (const step of steps) {
+          if (step === 0) procs.allocate();
+          else if (step === 1 && procs.running.length > 0) {
+            procs.end(procs.running[0]!);
+            procs.committed();
+          } else if (step === 2) {
+            const snapshot = procs.snapshot();
+            pin.granted(snapshot);
+            granted.push(snapshot);
+          } else if (granted.length > 1) {
+            const seen = granted.splice(0, Math.ceil(granted.length / 2));
+            pin.reported(seen[seen.length - 1]!.csn, granted.length > 0 ? seen[seen.length - 1]!.xmin : Number.MAX_SAFE_INTEGER);
+            // Grants of the same csn are one snapshot: all of them were seen.
+            while (granted.length > 0 && granted[0]!.csn === seen[seen.length - 1]!.csn) granted.shift();
+          }
+          for (const snapshot of granted) expect(procs.oldestXmin).toBeLessThanOrEqual(snapshot.xmin);
+        }
+      }),
+    );
+  });
+
+  it('skips the special ids of every epoch', () => {
+    const procs = new ProcArray(2 ** 32 - 1);
+    expect([procs.allocate(), procs.allocate()]).toEqual([2 ** 32 - 1, 2 ** 32 + 3]);
+  });
+});
+
+describe('OidAllocator', () => {
+  it('logs ahead and wraps to the first normal OID', () => {
+    const logged: number[] = [];
+    const oids = new OidAllocator(16384, next => logged.push(next));
+    expect(oids.allocate(10)).toBe(16384);
+    expect(oids.allocate(1)).toBe(16394);
+    expect(logged).toEqual([16384 + 8192]);
+    for (let n = 0; n < 900; n++) oids.allocate(10);
+    expect(logged).toHaveLength(2);
+    oids.next = 0xfffffff0;
+    oids.loggedUntil = 0xffffffff;
+    expect(oids.allocate(100)).toBe(16384);
+  });
+});
+
+describe('free space map', () => {
+  it('finds a block exactly when there is one', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(900), fc.nat(8191)), { maxLength: 80 }), fc.integer({ min: 1, max: 8160 }), (records, need) => {
+        const fsm = new FreeSpaceMap();
+        const truth = new Map<number, number>();
+        for (const [blk, avail] of records) {
+          fsm.record(REL, blk, avail);
+          truth.set(blk, Math.floor(avail / 32) * 32);
+          const found = fsm.find(REL, need);
+          const fits = [...truth].filter(([, free]) => free >= Math.min(255, Math.ceil(need / 32)) * 32);
+          if (found === 0xffffffff) expect(fits).toEqual([]);
+          else expect(fits.map(([b]) => b)).toContain(found);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('round-trips through its fork, over several pages', async () => {
+    const disk = new MemoryDisk();
+    for (const folder of ['base', 'base/5']) await disk.mkdir(folder);
+    const smgr = new StorageManager(disk, () => {
+      throw new Error('sync failed');
+    });
+    const space = new RelationFreeSpace(REL);
+    const blocks = 9000;
+    for (let blk = 0; blk < blocks; blk += 7) space.set(blk, 1 + (blk % 255));
+    await writeFsmFork(smgr, space);
+    expect(await smgr.nblocks(REL, 1)).toBe(2 + 3);
+    const again = new RelationFreeSpace(REL);
+    await readFsmFork(smgr, again, blocks);
+    expect(again.cats.subarray(0, blocks)).toEqual(space.cats.subarray(0, blocks));
+  });
+});
+
+describe('StorageManager', () => {
+  it('crosses segments of 1 GB', async () => {
+    const disk = new MemoryDisk();
+    for (const folder of ['base', 'base/5']) await disk.mkdir(folder);
+    const smgr = new StorageManager(disk, () => {
+      throw new Error('sync failed');
+    });
+    await smgr.create(REL, 0);
+    const file = await disk.open('base/5/20000', 'write');
+    await file.truncate(131071 * 8192);
+    await smgr.extend(REL, 0, 131071, 131074);
+    expect(await smgr.nblocks(REL, 0)).toBe(131074);
+    expect((await disk.stat('base/5/20000.1'))?.sizeBytes).toBe(2 * 8192);
+    const image = new Uint8Array(8192).fill(9);
+    await smgr.write(REL, 0, 131073, image);
+    const got = new Uint8Array(8192);
+    await smgr.read(REL, 0, 131073, got);
+    expect(got).toEqual(image);
+    await smgr.truncate(REL, 0, 131072);
+    expect(await smgr.nblocks(REL, 0)).toBe(131072);
+    await smgr.unlink(REL, 0, true);
+    expect(await disk.stat('base/5/20000.1')).toBeUndefined();
+    expect((await disk.stat('base/5/20000'))?.sizeBytes).toBe(0);
+  });
+});

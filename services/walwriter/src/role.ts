@@ -1,0 +1,16 @@
+/** Wiring of the walwriter: the same in a process and in the simulator. */
+import type { RoleProgram } from '@pgtroupe/rpc/role/context';
+import { WalWriter } from './walwriter.ts';
+
+export const walwriterRole: RoleProgram = {
+  disk: 'pg_wal',
+  start: async role => {
+    const walwriter = new WalWriter(role.env, {
+      flushDelayMs: () => role.settings.number('wal_writer_delay'),
+      failpoint: role.failpoint,
+    });
+    await walwriter.open();
+    await role.serve(walwriter.handlers());
+    return { stop: () => walwriter.stop() };
+  },
+};
