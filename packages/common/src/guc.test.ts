@@ -81,7 +81,9 @@ describe('configuration parameters', () => {
 const oracle = ((): string | undefined => {
   try {
     const rows = "select string_agg(name||'='||current_setting(name)||'|'||setting, E'\\n') from pg_settings where setting is not null";
-    return execFileSync('psql', ['-h', '127.0.0.1', '-p', '5555', '-U', 'postgres', '-Atc', rows], {
+    const host = process.env['PGTROUPE_ORACLE_HOST'] ?? '127.0.0.1';
+    const port = process.env['PGTROUPE_ORACLE_PORT'] ?? '5555';
+    return execFileSync('psql', ['-h', host, '-p', port, '-U', 'postgres', '-Atc', rows], {
       encoding: 'utf8',
       timeout: 5000,
       stdio: ['ignore', 'pipe', 'ignore'],

@@ -111,7 +111,10 @@ function startDetached(line: CommandLine, dataDirectory: string, settings: reado
       child.unref();
       resolve(0);
     });
-    child.on('exit', code => resolve(code ?? 1));
+    child.on('exit', code => {
+      say(`see ${log}`);
+      resolve(code ?? 1);
+    });
   });
 }
 
