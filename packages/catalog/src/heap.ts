@@ -163,7 +163,13 @@ export async function heapCreateWithCatalog(w: CatalogWriter, rel: NewRelation):
   const hasRowType =
     relkind !== RELKIND_SEQUENCE && relkind !== RELKIND_TOASTVALUE && relkind !== RELKIND_INDEX;
   const reltype = hasRowType
-    ? await createRowType(w, { relid, name: rel.name, namespace: rel.namespace, owner: rel.owner })
+    ? await createRowType(w, {
+        relid,
+        name: rel.name,
+        namespace: rel.namespace,
+        owner: rel.owner,
+        relkind,
+      })
     : NONE;
   await insertClassRow(w, {
     ...rel,

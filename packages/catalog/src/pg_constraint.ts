@@ -5,6 +5,7 @@ import type { Oid } from '@pgtroupe/common/ids';
 import { RelationRelationId } from './catalogs/pg_class.ts';
 import { ConstraintRelationId, pgConstraint } from './catalogs/pg_constraint.ts';
 import type { Form_pg_constraint } from './catalogs/pg_constraint.ts';
+import { TypeRelationId } from './catalogs/pg_type.ts';
 import type { CatalogWriter } from './catalogwriter.ts';
 import { chooseName } from './names.ts';
 import { objectAddress } from './objectaddress.ts';
@@ -20,7 +21,9 @@ export interface NewConstraint {
   readonly namespace: Oid;
   /** CONSTRAINT_*. */
   readonly contype: string;
+  /** 0 for a domain's. */
   readonly relid: Oid;
+  readonly typid?: Oid;
   readonly keys: readonly number[] | null;
   readonly indexOid?: Oid;
   readonly deferrable?: boolean;
@@ -57,7 +60,7 @@ export async function createConstraintEntry(w: CatalogWriter, con: NewConstraint
     condeferred: con.initiallyDeferred ?? false,
     convalidated: con.validated ?? true,
     conrelid: con.relid,
-    contypid: NONE,
+    contypid: con.typid ?? NONE,
     conindid: foreign?.indexOid ?? con.indexOid ?? NONE,
     conparentid: NONE,
     confrelid: foreign?.relid ?? NONE,
@@ -77,10 +80,7 @@ export async function createConstraintEntry(w: CatalogWriter, con: NewConstraint
     conbin: con.conbin ?? null,
   });
   const self = objectAddress(ConstraintRelationId, oid);
-  const columns =
-    con.keys === null || con.keys.length === 0
-      ? [objectAddress(RelationRelationId, con.relid)]
-      : con.keys.map(attnum => objectAddress(RelationRelationId, con.relid, attnum));
+  const columns = constrained(con);
   await recordDependenciesOn(w, self, columns, DEPENDENCY_AUTO);
   if (foreign !== undefined) {
     const referenced = foreign.keys.map(attnum =>
@@ -95,6 +95,14 @@ export async function createConstraintEntry(w: CatalogWriter, con: NewConstraint
   }
   await recordDependenciesOn(w, self, con.references ?? [], DEPENDENCY_NORMAL);
   return oid;
+}
+
+/** What the constraint goes with: columns, their whole table, or a domain. */
+function constrained(con: NewConstraint): ObjectAddress[] {
+  if (con.typid !== undefined) return [objectAddress(TypeRelationId, con.typid)];
+  if (con.keys === null || con.keys.length === 0)
+    return [objectAddress(RelationRelationId, con.relid)];
+  return con.keys.map(attnum => objectAddress(RelationRelationId, con.relid, attnum));
 }
 
 /** A free constraint name of the form table_column_label. Index constraints need a free relation name too. */

@@ -1,16 +1,20 @@
 /**
- * Row types of relations: each table and view has a composite type of its own and an array over it.
+ * Creating types. Each comes with an array type over it; each table and view has a composite type of
+ * its own.
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
-import { RelationRelationId } from './catalogs/pg_class.ts';
+import { RELKIND_COMPOSITE_TYPE, RelationRelationId } from './catalogs/pg_class.ts';
+import { CollationRelationId } from './catalogs/pg_collation.ts';
+import { NamespaceRelationId } from './catalogs/pg_namespace.ts';
 import {
   pgType,
-  TypeRelationId,
   TYPALIGN_DOUBLE,
+  TYPALIGN_INT,
   TYPCATEGORY_ARRAY,
   TYPCATEGORY_COMPOSITE,
+  TypeRelationId,
   TYPTYPE_BASE,
   TYPTYPE_COMPOSITE,
 } from './catalogs/pg_type.ts';
@@ -18,7 +22,13 @@ import type { Form_pg_type } from './catalogs/pg_type.ts';
 import type { CatalogWriter } from './catalogwriter.ts';
 import { truncateIdentifier } from './names.ts';
 import { objectAddress } from './objectaddress.ts';
-import { DEPENDENCY_INTERNAL, recordDependencyOn } from './pg_depend.ts';
+import {
+  DEPENDENCY_INTERNAL,
+  DEPENDENCY_NORMAL,
+  recordDependencyOn,
+  recordDependencyOnOwner,
+} from './pg_depend.ts';
+import { DEFAULT_COLLATION_OID } from './pinned.ts';
 import { TYPENAMENSP, TYPEOID } from './syscache.ts';
 
 /** pg_proc oids of the functions all composite and all array types share. */
@@ -34,17 +44,17 @@ const F_ARRAY_TYPANALYZE = 3816 as Oid;
 const F_ARRAY_SUBSCRIPT_HANDLER = 6179 as Oid;
 const NONE = 0 as Oid;
 
-/** What the two types have in common. */
-const SHAPE = {
-  typlen: -1,
-  typbyval: false,
+/** Values that most new types have. */
+const PLAIN = {
   typispreferred: false,
   typisdefined: true,
   typdelim: ',',
+  typrelid: NONE,
+  typsubscript: NONE,
+  typelem: NONE,
   typmodin: NONE,
   typmodout: NONE,
-  typalign: TYPALIGN_DOUBLE,
-  typstorage: 'x',
+  typanalyze: NONE,
   typnotnull: false,
   typbasetype: NONE,
   typtypmod: -1,
@@ -55,42 +65,63 @@ const SHAPE = {
   typacl: null,
 };
 
+/** What a new type must say of itself; the rest is as in most. */
+export type NewType = Omit<Form_pg_type, keyof typeof PLAIN | 'ctid' | 'oid' | 'typarray'> &
+  Partial<Form_pg_type>;
+
 interface RowTypeOf {
   readonly relid: Oid;
   readonly name: string;
   readonly namespace: Oid;
   readonly owner: Oid;
+  readonly relkind: string;
 }
 
 /** Creates the composite type and its array type; returns the composite type's oid. */
 export async function createRowType(w: CatalogWriter, rel: RowTypeOf): Promise<Oid> {
   await makeRoomForTypeName(w, rel.name, rel.namespace);
+  return createTypeWithArray(
+    w,
+    {
+      typname: rel.name,
+      typnamespace: rel.namespace,
+      typowner: rel.owner,
+      typlen: -1,
+      typbyval: false,
+      typtype: TYPTYPE_COMPOSITE,
+      typcategory: TYPCATEGORY_COMPOSITE,
+      typrelid: rel.relid,
+      typinput: F_RECORD_IN,
+      typoutput: F_RECORD_OUT,
+      typreceive: F_RECORD_RECV,
+      typsend: F_RECORD_SEND,
+      typalign: TYPALIGN_DOUBLE,
+      typstorage: 'x',
+    },
+    rel.relkind,
+  );
+}
+
+/** Creates a type and the array type over it; returns the type's oid. */
+export async function createTypeWithArray(
+  w: CatalogWriter,
+  type: NewType,
+  relkind?: string,
+): Promise<Oid> {
   const arrayOid = await w.newOid(TYPEOID);
   const oid = await w.newOid(TYPEOID);
-  const common = { ...SHAPE, typnamespace: rel.namespace, typowner: rel.owner };
+  await w.insert<Form_pg_type>(pgType, { ...PLAIN, ...type, oid, typarray: arrayOid });
   await w.insert<Form_pg_type>(pgType, {
-    ...common,
-    oid,
-    typname: rel.name,
-    typtype: TYPTYPE_COMPOSITE,
-    typcategory: TYPCATEGORY_COMPOSITE,
-    typrelid: rel.relid,
-    typsubscript: NONE,
-    typelem: NONE,
-    typarray: arrayOid,
-    typinput: F_RECORD_IN,
-    typoutput: F_RECORD_OUT,
-    typreceive: F_RECORD_RECV,
-    typsend: F_RECORD_SEND,
-    typanalyze: NONE,
-  });
-  await w.insert<Form_pg_type>(pgType, {
-    ...common,
+    ...PLAIN,
     oid: arrayOid,
-    typname: await makeArrayTypeName(w, rel.name, rel.namespace),
+    typname: await makeArrayTypeName(w, type.typname, type.typnamespace),
+    typnamespace: type.typnamespace,
+    typowner: type.typowner,
+    typlen: -1,
+    typbyval: false,
     typtype: TYPTYPE_BASE,
     typcategory: TYPCATEGORY_ARRAY,
-    typrelid: NONE,
+    typdelim: type.typdelim ?? ',',
     typsubscript: F_ARRAY_SUBSCRIPT_HANDLER,
     typelem: oid,
     typarray: NONE,
@@ -99,20 +130,57 @@ export async function createRowType(w: CatalogWriter, rel: RowTypeOf): Promise<O
     typreceive: F_ARRAY_RECV,
     typsend: F_ARRAY_SEND,
     typanalyze: F_ARRAY_TYPANALYZE,
+    typalign: type.typalign === TYPALIGN_DOUBLE ? TYPALIGN_DOUBLE : TYPALIGN_INT,
+    typstorage: 'x',
+    typcollation: type.typcollation ?? NONE,
   });
-  await recordDependencyOn(
-    w,
-    objectAddress(TypeRelationId, oid),
-    objectAddress(RelationRelationId, rel.relid),
-    DEPENDENCY_INTERNAL,
-  );
+  await recordTypeDependencies(w, oid, type, relkind);
   await recordDependencyOn(
     w,
     objectAddress(TypeRelationId, arrayOid),
     objectAddress(TypeRelationId, oid),
     DEPENDENCY_INTERNAL,
   );
+  w.commandCounterIncrement();
   return oid;
+}
+
+/** A relation's row type is part of the relation; other types stand by themselves. */
+async function recordTypeDependencies(
+  w: CatalogWriter,
+  oid: Oid,
+  type: NewType,
+  relkind: string | undefined,
+): Promise<void> {
+  const self = objectAddress(TypeRelationId, oid);
+  const rel = objectAddress(RelationRelationId, type.typrelid ?? NONE);
+  if (relkind !== undefined && relkind !== RELKIND_COMPOSITE_TYPE) {
+    await recordDependencyOn(w, self, rel, DEPENDENCY_INTERNAL);
+    return;
+  }
+  if (relkind !== undefined) await recordDependencyOn(w, rel, self, DEPENDENCY_INTERNAL);
+  await recordDependencyOn(
+    w,
+    self,
+    objectAddress(NamespaceRelationId, type.typnamespace),
+    DEPENDENCY_NORMAL,
+  );
+  await recordDependencyOnOwner(w, TypeRelationId, oid, type.typowner);
+  if (type.typbasetype)
+    await recordDependencyOn(
+      w,
+      self,
+      objectAddress(TypeRelationId, type.typbasetype),
+      DEPENDENCY_NORMAL,
+    );
+  if (type.typcollation && type.typcollation !== DEFAULT_COLLATION_OID) {
+    await recordDependencyOn(
+      w,
+      self,
+      objectAddress(CollationRelationId, type.typcollation),
+      DEPENDENCY_NORMAL,
+    );
+  }
 }
 
 /** Underscores before the element type's name until it is free. */
@@ -128,7 +196,11 @@ export async function makeArrayTypeName(
 }
 
 /** A type of the relation's name is in the way, unless it is an array type, which moves aside. */
-async function makeRoomForTypeName(w: CatalogWriter, name: string, namespace: Oid): Promise<void> {
+export async function makeRoomForTypeName(
+  w: CatalogWriter,
+  name: string,
+  namespace: Oid,
+): Promise<void> {
   const old = await w.search(TYPENAMENSP, name, namespace);
   if (old === null) return;
   const element = old.typelem === 0 ? null : await w.search(TYPEOID, old.typelem);

@@ -12,6 +12,8 @@ import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
 import { pgClass } from '@pgtroupe/catalog/catalogs/pg_class';
 import { pgConstraint } from '@pgtroupe/catalog/catalogs/pg_constraint';
 import { pgDepend } from '@pgtroupe/catalog/catalogs/pg_depend';
+import { pgDescription } from '@pgtroupe/catalog/catalogs/pg_description';
+import { pgEnum } from '@pgtroupe/catalog/catalogs/pg_enum';
 import { pgIndex } from '@pgtroupe/catalog/catalogs/pg_index';
 import { pgNamespace } from '@pgtroupe/catalog/catalogs/pg_namespace';
 import { pgRewrite } from '@pgtroupe/catalog/catalogs/pg_rewrite';
@@ -41,6 +43,8 @@ const COMPARED: readonly Catalog[] = [
   pgDepend,
   pgSequence,
   pgRewrite,
+  pgEnum,
+  pgDescription,
 ] as unknown as Catalog[];
 /** Values that follow from when and where, not from what was commanded. */
 const IGNORED = new Set(['relfrozenxid', 'relfilenode', 'ctid']);
@@ -203,6 +207,8 @@ function normalize(tables: Map<string, Record<string, unknown>[]>): Map<string, 
   for (const row of all('pg_type')) names.set(row['oid']!, `type ${row['typname']}`);
   for (const row of all('pg_constraint'))
     names.set(row['oid']!, `constraint ${row['conname']} ${names.get(row['conrelid']!)}`);
+  for (const row of all('pg_enum'))
+    names.set(row['oid']!, `label ${row['enumlabel']} ${Number(row['oid']) % 2 === 0}`);
   for (const row of all('pg_rewrite'))
     names.set(row['oid']!, `rule ${row['rulename']} ${names.get(row['ev_class']!)}`);
   for (const row of all('pg_attrdef'))
@@ -315,6 +321,7 @@ describe.skipIf(!up)(
             pg_index: 'indexrelid',
             pg_depend: 'objid',
             pg_sequence: 'seqrelid',
+            pg_description: 'objoid',
           }[name] ?? 'oid';
         return Number(row[key]) >= 16384 && !known.has(String(row[key]));
       };
@@ -493,6 +500,67 @@ describe.skipIf(!up)(
         'alter view v7 rename to v7b',
         'drop table vt cascade',
         'drop table vu',
+      ));
+
+    test('types and domains', () =>
+      both(
+        "create type mood as enum ('sad', 'ok', 'happy')",
+        "create type mood as enum ('x')",
+        'create type nothing as enum ()',
+        "alter type mood add value 'angry' before 'sad'",
+        "alter type mood add value 'fine' after 'ok'",
+        "alter type mood add value 'ecstatic'",
+        "alter type mood add value 'ok'",
+        "alter type mood add value if not exists 'ok'",
+        "alter type mood add value 'x' before 'y'",
+        "alter type mood rename value 'sad' to 'gloomy'",
+        "alter type int4 add value 'x'",
+        'create type pair as (a int, b text collate "C")',
+        'create type pair as (a int)',
+        'create domain positive as int not null check (value > 0)',
+        'create domain code as varchar(5) collate "C" constraint upper check (value = upper(value)) check (length(value) > 1)',
+        'create domain small as positive check (value < 10)',
+        'create domain bad as int unique',
+        'create domain bad as int collate "C"',
+        'create domain bad as record',
+        'create domain bad as int null not null',
+        'create domain mood as int',
+        'create table typed (m mood, p pair, d positive, c code[], primary key (d))',
+        'create type typed as (a int)',
+        'drop type typed',
+        'drop type mood',
+        'drop domain small, code cascade',
+        'drop domain mood',
+        'drop type no_type',
+        'drop type if exists no_type, no_schema.no_type',
+        'drop type int4',
+        'drop type mood cascade',
+        'drop table typed',
+        'drop type pair, nothing',
+        'drop domain positive',
+      ));
+
+    test('comments', () =>
+      both(
+        'create table ct (a int primary key, b text)',
+        "comment on table ct is 'a table'",
+        "comment on column ct.b is 'a column'",
+        "comment on column public.ct.b is 'another column'",
+        "comment on constraint ct_pkey on ct is 'a key'",
+        "comment on index ct_pkey is 'an index'",
+        "comment on schema public is 'a schema'",
+        "comment on view ct is 'x'",
+        "comment on column ct.nothing is 'x'",
+        "comment on column ct is 'x'",
+        "comment on constraint nothing on ct is 'x'",
+        "comment on table nothing is 'x'",
+        "comment on schema nothing is 'x'",
+        "comment on column ct_pkey.a is 'x'",
+        "comment on type int4 is 'x'",
+        'comment on type int4 is null',
+        'comment on column ct.b is null',
+        "comment on table ct is ''",
+        'drop table ct',
       ));
 
     test('ALTER TABLE', () =>

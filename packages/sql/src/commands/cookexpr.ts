@@ -140,6 +140,29 @@ export function cookCheck(
   );
 }
 
+/** A domain's CHECK: `value` stands for the value to be checked. */
+export function cookDomainCheck(
+  context: CommandContext,
+  raw: RawNode,
+  domain: { readonly base: Oid; readonly typmod: number; readonly collation: Oid },
+): Promise<CookedExpr> {
+  return context.w.read(() => {
+    const pstate = context.parseState();
+    pstate.columnRefHook = (_pstate, cref) => {
+      const [field, ...rest] = cref.fields as RawNode[];
+      if (rest.length > 0 || field?.sval !== 'value') return null;
+      return {
+        type: 'CoerceToDomainValue',
+        typeId: domain.base,
+        typeMod: domain.typmod,
+        collation: domain.collation,
+        location: cref.location ?? 0,
+      };
+    };
+    return cooked(context, condition(pstate, raw, 'DOMAIN_CHECK', 'CHECK'), 0 as Oid);
+  });
+}
+
 function condition(pstate: ParseState, raw: RawNode, kind: ParseExprKind, construct: string): Expr {
   const expr = coerceToBoolean(pstate, transformExpr(pstate, raw, kind), construct);
   assignExprCollations(pstate, expr);

@@ -1,8 +1,9 @@
 /**
- * DROP TABLE, INDEX, VIEW, SEQUENCE, SCHEMA.
+ * DROP TABLE, INDEX, VIEW, SEQUENCE, SCHEMA, TYPE, DOMAIN.
  */
 import { NamespaceRelationId } from '@pgtroupe/catalog/catalogs/pg_namespace';
 import { RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
+import { TypeRelationId, TYPTYPE_DOMAIN } from '@pgtroupe/catalog/catalogs/pg_type';
 import { performDeletions } from '@pgtroupe/catalog/dependency';
 import { objectAddress, type ObjectAddress } from '@pgtroupe/catalog/objectaddress';
 import { isPinnedObject } from '@pgtroupe/catalog/pinned';
@@ -12,6 +13,7 @@ import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import { rawStrings } from '../parser/parse_node.ts';
+import { deconstructQualifiedName, lookupTypeName } from '../parser/parse_type.ts';
 import { type CommandContext, rangeVarOfNames, relkindWords } from './command-context.ts';
 
 interface DropKind {
@@ -49,6 +51,8 @@ export async function executeDrop(context: CommandContext, stmt: RawNode): Promi
   let objects: ObjectAddress[];
   if (kind !== undefined) objects = await relationsToDrop(context, stmt, kind);
   else if (stmt.removeType === 'OBJECT_SCHEMA') objects = await schemasToDrop(context, stmt);
+  else if (stmt.removeType === 'OBJECT_TYPE' || stmt.removeType === 'OBJECT_DOMAIN')
+    objects = await typesToDrop(context, stmt);
   else
     throw notSupported(
       `DROP ${String(stmt.removeType).replace('OBJECT_', '').replaceAll('_', ' ')}`,
@@ -142,6 +146,36 @@ async function schemasToDrop(context: CommandContext, stmt: RawNode): Promise<Ob
       );
     }
     objects.push(objectAddress(NamespaceRelationId, row.oid));
+  }
+  return objects;
+}
+
+async function typesToDrop(context: CommandContext, stmt: RawNode): Promise<ObjectAddress[]> {
+  const objects: ObjectAddress[] = [];
+  for (const typeName of stmt.objects as RawNode[]) {
+    const { schema, name } = deconstructQualifiedName(
+      context.parseState(),
+      rawStrings(typeName.names),
+    );
+    if (!(await schemaExists(context, schema ?? '', stmt.missing_ok ?? false))) continue;
+    const found = await context.w.read(() => lookupTypeName(context.parseState(), typeName));
+    if (found === null) {
+      missing(
+        context,
+        ERRCODE.UNDEFINED_OBJECT,
+        `type "${schema === null ? name : `${schema}.${name}`}" does not exist`,
+        stmt.missing_ok ?? false,
+      );
+      continue;
+    }
+    const { type } = found;
+    if (stmt.removeType === 'OBJECT_DOMAIN' && type.typtype !== TYPTYPE_DOMAIN) {
+      throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${name}" is not a domain`);
+    }
+    const { superuser, userId } = context.session;
+    if (!superuser && type.typowner !== userId)
+      throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be owner of type ${type.typname}`);
+    objects.push(objectAddress(TypeRelationId, type.oid));
   }
   return objects;
 }

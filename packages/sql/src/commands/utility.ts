@@ -5,10 +5,12 @@ import { notSupported } from '@pgtroupe/common/ereport';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import { alterTable, renameObject } from './altertable.ts';
 import type { CommandContext } from './command-context.ts';
+import { commentObject } from './comment.ts';
 import { executeDrop } from './dropcmds.ts';
 import { defineIndex } from './indexcmds.ts';
 import { alterSequence, defineSequence } from './sequence.ts';
 import { createSchema } from './schemacmds.ts';
+import { alterEnum, defineCompositeType, defineDomain, defineEnum } from './typecmds.ts';
 import { defineView } from './view.ts';
 import { defineRelation, executeTruncate } from './tablecmds.ts';
 
@@ -26,6 +28,11 @@ const COMMANDS: Readonly<
   RenameStmt: [stmt => `ALTER ${renamed(stmt)}`, renameObject],
   CreateSeqStmt: ['CREATE SEQUENCE', defineSequence],
   AlterSeqStmt: ['ALTER SEQUENCE', alterSequence],
+  CreateEnumStmt: ['CREATE TYPE', defineEnum],
+  AlterEnumStmt: ['ALTER TYPE', alterEnum],
+  CompositeTypeStmt: ['CREATE TYPE', defineCompositeType],
+  CreateDomainStmt: ['CREATE DOMAIN', defineDomain],
+  CommentStmt: ['COMMENT', commentObject],
   DropStmt: [stmt => `DROP ${objectWords(stmt.removeType)}`, executeDrop],
 };
 
@@ -37,7 +44,8 @@ function objectWords(object: string): string {
 
 /** Renaming a part is altering the whole. */
 function renamed(stmt: RawNode): string {
-  if (stmt.renameType === 'OBJECT_COLUMN' || stmt.renameType === 'OBJECT_ATTRIBUTE') return objectWords(stmt.relationType);
+  if (stmt.renameType === 'OBJECT_COLUMN' || stmt.renameType === 'OBJECT_ATTRIBUTE')
+    return objectWords(stmt.relationType);
   return stmt.renameType === 'OBJECT_TABCONSTRAINT' ? 'TABLE' : objectWords(stmt.renameType);
 }
 
