@@ -32,11 +32,8 @@ import { DatabaseContext } from './database-context.ts';
 import { Session } from './session.ts';
 import { InstanceToast } from './toast-fetcher.ts';
 
-/** Room for sorts, hashes and held rows; costs nothing until it is touched. */
-const ARENA_BYTES = 512 * 1024 * 1024;
 /** Offsets into an instance's memory are 31 bits. */
 const MAX_MEMORY_BYTES = 2 ** 31 - BLCKSZ;
-const MAX_CACHE_PAGES = (MAX_MEMORY_BYTES - ARENA_BYTES) / BLCKSZ;
 
 export interface InstanceOptions {
   /** `backend-3`. */
@@ -79,9 +76,10 @@ export class BackendInstance {
     this.env = env;
     this.settings = options.settings;
     this.#options = options;
-    const cachePages = Math.min(options.settings.number('instance_buffers'), MAX_CACHE_PAGES);
+    const arenaBytes = options.settings.number('instance_work_area') * 1024 * 1024;
+    const cachePages = Math.min(options.settings.number('instance_buffers'), (MAX_MEMORY_BYTES - arenaBytes) / BLCKSZ);
     const cacheBytes = cachePages * BLCKSZ;
-    const mem = createMemory(Math.min(cacheBytes + ARENA_BYTES, MAX_MEMORY_BYTES));
+    const mem = createMemory(cacheBytes + arenaBytes);
     this.arena = new Arena(mem, cacheBytes, mem.u8.length);
     this.kernel = new InstanceKernel(env, {
       endpoint: options.bufferManager,
@@ -185,6 +183,9 @@ export class BackendInstance {
       this.#leasing = false;
     }
   }
+
+  /** Messages that sessions have begun to work on: tells a long statement whether others are active. */
+  messages = 0;
 
   session(pid: number): Session | undefined {
     return this.#sessions.get(pid);

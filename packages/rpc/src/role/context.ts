@@ -1,5 +1,9 @@
-/** What a role's main.ts is given, and what it gives back. See runrole.ts. */
+/**
+ * What a role's program (`services/<role>/src/role.ts`) is given, and what it gives back. `runRole`
+ * runs it in a process of its own, the simulator in a simulated one.
+ */
 import type { Env } from '@pgtroupe/actor/env';
+import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import type { RoleName, RoleStart, ShutdownMode } from '@pgtroupe/actor/lifecycle';
 import type { SessionIntake } from '@pgtroupe/actor/net';
 import type { Handler } from '@pgtroupe/actor/rpc';
@@ -9,6 +13,9 @@ export interface RoleContext extends Omit<RoleStart, 'settings'> {
   readonly env: Env;
   /** The configuration; follows reloads (Settings.onChange). */
   readonly settings: Settings;
+  readonly osPid: number;
+  /** Where a test may kill, fail or delay this role. */
+  readonly failpoint: Failpoint;
   /** Admission of clients: instances only (role `backend`). */
   readonly sessions: SessionIntake;
   /** Where a role serves gRPC: `endpoint('buffer-manager')`. */
@@ -31,4 +38,9 @@ export interface RoleOptions {
   /** Root of `env.disk`, relative to the data directory: '.' for the buffer-manager, 'pg_wal' for the
    *  walwriter. Without it the disk is an empty scratch folder in the run directory. */
   readonly disk?: string;
+}
+
+/** One role's wiring: which disk it needs and how its parts are put together. */
+export interface RoleProgram extends RoleOptions {
+  start(role: RoleContext): Promise<RunningRole>;
 }

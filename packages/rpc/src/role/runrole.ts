@@ -1,11 +1,18 @@
 /**
  * The frame around every role's process: `main.ts` is
  *
- *     await runRole('walwriter', { disk: 'pg_wal' }, async role => {
- *       const walwriter = new WalWriter(role.env, role.settings);
- *       await role.serve(walwriter.handlers());
- *       return { stop: mode => walwriter.stop(mode) };
- *     });
+ *     await runRole('walwriter', walwriterRole);
+ *
+ * and the program, in `role.ts`, is all there is to it, so that the simulator runs the same:
+ *
+ *     export const walwriterRole: RoleProgram = {
+ *       disk: 'pg_wal',
+ *       start: async role => {
+ *         const walwriter = new WalWriter(role.env, role.settings);
+ *         await role.serve(walwriter.handlers());
+ *         return { stop: mode => walwriter.stop(mode) };
+ *       },
+ *     };
  *
  * Order of events: the launch is claimed (a void launch ends here), the world is built, the role
  * attends to the postmaster, `start` runs, and when it resolves the role is ready. A PgError out of
@@ -18,6 +25,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env, LogLevel } from '@pgtroupe/actor/env';
+import { FAILPOINTS_VARIABLE, parseFailpoints } from '@pgtroupe/actor/failpoint';
 import {
   EXIT_FATAL,
   EXIT_HOPELESS,
@@ -40,16 +48,12 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { Settings } from '@pgtroupe/common/settings';
 import { grpcRpc } from '../grpc/index.ts';
 import { Attendance } from './attendance.ts';
-import type { RoleContext, RoleOptions, RunningRole } from './context.ts';
+import type { RoleOptions, RoleProgram, RunningRole } from './context.ts';
 import { ProcessIntake } from './intake.ts';
 
 const EXIT_USAGE = 64;
 
-export async function runRole(
-  role: RoleName,
-  options: RoleOptions,
-  start: (context: RoleContext) => Promise<RunningRole>,
-): Promise<void> {
+export async function runRole(role: RoleName, program: RoleProgram): Promise<void> {
   const text = process.env[ROLE_START_VARIABLE];
   if (text === undefined) {
     process.stderr.write(`${role} is started by pgtroupe's postmaster; run "pgtroupe start" instead\n`);
@@ -61,7 +65,7 @@ export async function runRole(
   if (claim.kind !== 'process' || claim.pid !== process.pid) process.exit(EXIT_STOPPED);
 
   const settings = new Settings(given.settings);
-  const env = buildEnv(given, options, settings);
+  const env = buildEnv(given, program, settings);
   const intake = new ProcessIntake();
   const endpoint = (name: string): string => given.endpoints[name] ?? `unix:${given.runDirectory}/${name}.sock`;
   const crash = (what: unknown): never => {
@@ -108,10 +112,12 @@ export async function runRole(
 
   try {
     if (role === 'backend') await intake.listen(join(given.runDirectory, `${given.name}.sessions.sock`));
-    running = await start({
+    running = await program.start({
       ...given,
       env,
       settings,
+      osPid: process.pid,
+      failpoint: parseFailpoints(process.env[FAILPOINTS_VARIABLE], env, killSelf),
       sessions: intake,
       endpoint: (name, instance = 0) => endpoint(roleName(name, instance)),
       serve: async handlers => {
@@ -165,4 +171,10 @@ function buildEnv(given: RoleStart, options: RoleOptions, settings: Settings): E
     }),
     exit: code => process.exit(code),
   };
+}
+
+/** What a failpoint's `kill` does. */
+function killSelf(): never {
+  process.kill(process.pid, 'SIGKILL');
+  throw new Error('killed');
 }

@@ -1,0 +1,22 @@
+/** Wiring of a backend instance: the same in a process and in the simulator. */
+import { HBA_SETTING } from '@pgtroupe/libpq/hba';
+import type { RoleProgram } from '@pgtroupe/rpc/role/context';
+import { loadParser } from '@pgtroupe/sql/parser/parser';
+import { BackendInstance } from './instance.ts';
+
+export const backendRole: RoleProgram = {
+  start: async role => {
+    await loadParser();
+    const instance = new BackendInstance(role.env, {
+      name: role.name,
+      osPid: role.osPid,
+      bufferManager: role.endpoint('buffer-manager'),
+      settings: role.settings,
+      intake: role.sessions,
+      hbaText: async () => role.settings.custom(HBA_SETTING) ?? '',
+    });
+    role.settings.onChange(() => void instance.reload());
+    await instance.start();
+    return { stop: mode => instance.stop(mode) };
+  },
+};
