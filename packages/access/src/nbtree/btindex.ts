@@ -77,6 +77,8 @@ export class BTIndex {
   readonly compare: readonly Compare[];
   readonly option: Uint8Array;
 
+  /** May the existing index have posting lists? From its metapage; set before any page of it is changed. */
+  postingLists = false;
   /** Fast root found last, P_NONE unknown. */
   rootBlock = 0;
   rootLevel = 0;

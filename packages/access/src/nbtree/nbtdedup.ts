@@ -48,13 +48,15 @@ function finishPosting(mem: TupleMemory, tup: number, keyBytes: number, source: 
 export class BTDedupState {
   readonly mem: TupleMemory = tupleMemory(new Uint8Array(2 * BLCKSZ));
   readonly #tids = new Uint8Array(BLCKSZ);
-  readonly #maxPostingSize: number;
+  maxPostingSize: number;
+  /** Posting lists that could not take one more. */
+  full = 0;
   #keyBytes = 0;
   #ntids = 0;
   nitems = 0;
 
   constructor(maxPostingSize: number) {
-    this.#maxPostingSize = maxPostingSize;
+    this.maxPostingSize = maxPostingSize;
   }
 
   start(mem: TupleMemory, tup: number): void {
@@ -68,7 +70,11 @@ export class BTDedupState {
 
   /** Adds the tuple's TIDs unless the posting list would become too large. */
   save(mem: TupleMemory, tup: number): boolean {
-    if (maxAlign(this.#keyBytes + (this.#ntids + countTids(mem, tup)) * SIZEOF_ITEM_POINTER) > this.#maxPostingSize) return false;
+    if (maxAlign(this.#keyBytes + (this.#ntids + countTids(mem, tup)) * SIZEOF_ITEM_POINTER) > this.maxPostingSize) {
+      // A short list that is full only tells of a long key.
+      if (this.#ntids > 50) this.full++;
+      return false;
+    }
     this.#append(mem, tup);
     return true;
   }

@@ -24,6 +24,7 @@ import { heapHotSearch, NOT_FOUND } from '../heap/heapam-scan.ts';
 import { SNAPSHOT_DIRTY, SNAPSHOT_SELF } from '../heap/heapam-visibility.ts';
 import { btExclusive, type BTIndex, btShare } from './btindex.ts';
 import { btBinsrchPosting } from './nbtdedup.ts';
+import { btDedupPass } from './nbtdeduppass.ts';
 import { btDeleteDeadItems } from './nbtpage.ts';
 import {
   BT_MAX_ITEM_SIZE, BTP_INCOMPLETE_SPLIT, BTP_LEAF, BTP_ROOT, btpoFlags, btpoNext, firstDataKey,
@@ -190,6 +191,7 @@ function insertOnLeaf(index: BTIndex, ctx: HeapContext, key: BTSearchKey, first:
     if ((btpoFlags(mem, page) & BTP_INCOMPLETE_SPLIT) !== 0) return UNFINISHED_SPLIT;
   }
   if (pageGetFreeSpace(mem, page) < size) btDeleteDeadItems(ctx, page);
+  if (pageGetFreeSpace(mem, page) < size && index.postingLists) btDedupPass(index, pages, ctx.wal, page, tuple, 0);
   let off = btBinsrch(key, mem, page);
   // The TID of a rehearsal is not the real one and may well be in the index.
   let postingOff = prepareOnly ? 0 : placeInPosting(index, key, mem, page, off);

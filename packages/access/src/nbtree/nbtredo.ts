@@ -17,11 +17,12 @@ import { type TupleMemory, tupleMemory } from '../common/htup.ts';
 import { indexTupleSize } from '../common/indextuple.ts';
 import { BLK_SKIP, type RedoContext, type RmgrRoutine } from '../common/xlogutils.ts';
 import { BTDedupState, btSwapPosting } from './nbtdedup.ts';
+import { appendGathered, beginRewrite } from './nbtdeduppass.ts';
 import { applyLeafDeletion, LeafDeletion } from './nbtpage.ts';
 import {
-  BT_MAX_ITEM_SIZE, BTP_DELETED, BTP_HALF_DEAD, BTP_HAS_FULLXID, BTP_HAS_GARBAGE, BTP_INCOMPLETE_SPLIT, BTP_LEAF, BTP_ROOT,
+  BT_MAX_ITEM_SIZE, BTP_DELETED, BTP_HALF_DEAD, BTP_HAS_FULLXID, BTP_INCOMPLETE_SPLIT, BTP_LEAF, BTP_ROOT,
   btInitMetaPage, btPageInit, btpoFlags, btpoSetCycleid, btpoSetFlags, btpoSetLevel, btpoSetNext, btpoSetPrev,
-  firstDataKey, formMinusInfinity, getDownLink, isRightmost, P_FIRSTKEY, P_HIKEY, P_NONE, setDownLink,
+  firstDataKey, formMinusInfinity, getDownLink, P_FIRSTKEY, P_HIKEY, P_NONE, setDownLink,
 } from './nbtree.ts';
 import {
   readMetadata, XLOG_BTREE_DEDUP, XLOG_BTREE_DELETE, XLOG_BTREE_INSERT_LEAF, XLOG_BTREE_INSERT_META, XLOG_BTREE_INSERT_POST,
@@ -195,8 +196,7 @@ function redoDedup(record: XLogRecord, ctx: RedoContext): void {
   const { mem } = ctx;
   const intervals = main16(record, 0);
   const { dataAt } = blockOf(record, 0);
-  beginTempPage(mem, page);
-  if (!isRightmost(mem, page)) add(work, 0, mem, pageGetItem(mem, page, P_HIKEY), itemLength(mem, page, P_HIKEY), P_HIKEY);
+  beginRewrite(mem, page, work);
   const gathered = new BTDedupState(BT_MAX_ITEM_SIZE);
   let next = 0;
   const max = pageGetMaxOffsetNumber(mem, page);
@@ -208,12 +208,10 @@ function redoDedup(record: XLogRecord, ctx: RedoContext): void {
       const saved = gathered.save(mem, pageGetItem(mem, page, off + i));
       assert(saved, 'deduplication failed to add heap tid to pending posting list');
     }
-    const size = gathered.finish();
-    add(work, 0, gathered.mem, gathered.base, size, pageGetMaxOffsetNumber(work, 0) + 1);
+    appendGathered(work, gathered);
     off += count;
   }
   assert(next === intervals, 'every interval of deduplication was met');
-  btpoSetFlags(work, 0, btpoFlags(work, 0) & ~BTP_HAS_GARBAGE);
   mem.u8.set(work.u8.subarray(0, BLCKSZ), page);
 }
 

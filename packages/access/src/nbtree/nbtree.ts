@@ -176,6 +176,10 @@ export function btMetaFastlevel(mem: TupleMemory, page: number): number {
   return mem.u32[(page + 44) >>> 2]!;
 }
 
+export function btMetaAllequalimage(mem: TupleMemory, page: number): boolean {
+  return mem.u8[page + 64] !== 0;
+}
+
 export function btGetMeta(mem: TupleMemory, page: number): BTMetaPageData {
   const at = (page + SIZE_OF_PAGE_HEADER) >>> 2;
   return {
@@ -185,7 +189,7 @@ export function btGetMeta(mem: TupleMemory, page: number): BTMetaPageData {
     fastroot: mem.u32[at + 4]!,
     fastlevel: mem.u32[at + 5]!,
     lastCleanupNumDelpages: mem.u32[at + 6]!,
-    allequalimage: mem.u8[page + 64] !== 0,
+    allequalimage: btMetaAllequalimage(mem, page),
   };
 }
 

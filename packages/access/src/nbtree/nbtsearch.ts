@@ -13,7 +13,7 @@ import type { TupleMemory } from '../common/htup.ts';
 import { INDEX_NULL_MASK, SIZEOF_INDEX_TUPLE } from '../common/indextuple.ts';
 import { btExclusive, type BTIndex, btShare, CMP_INT4, CMP_INT8, CMP_OID } from './btindex.ts';
 import {
-  BTP_INCOMPLETE_SPLIT, BTREE_MAGIC, BTREE_METAPAGE, BTREE_VERSION, btMetaFastlevel, btMetaFastroot, btMetaMagic, btMetaVersion, btpoFlags,
+  BTP_INCOMPLETE_SPLIT, BTREE_MAGIC, BTREE_METAPAGE, BTREE_VERSION, btMetaAllequalimage, btMetaFastlevel, btMetaFastroot, btMetaMagic, btMetaVersion, btpoFlags,
   btpoLevel, btpoNext, firstDataKey, getDownLink, isIgnored, isLeaf, isLeftmost, isRightmost, P_HIKEY, P_NONE,
 } from './nbtree.ts';
 import { btCompare, type BTSearchKey } from './nbtutils.ts';
@@ -66,6 +66,7 @@ export function btGetRoot(index: BTIndex, pages: PageAccess, where: BTPath): num
   const meta = btShare(index, pages, BTREE_METAPAGE);
   if (meta === MISS) return MISS;
   checkMeta(index, mem, meta);
+  index.postingLists = index.deduplicate && btMetaAllequalimage(mem, meta);
   let blk = btMetaFastroot(mem, meta);
   const level = btMetaFastlevel(mem, meta);
   if (blk === P_NONE) return NO_ROOT;

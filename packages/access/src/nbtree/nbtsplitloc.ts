@@ -24,6 +24,7 @@ import {
   pivotNAtts,   SIZEOF_BT_PAGE_OPAQUE, SIZEOF_ITEM_POINTER,
 } from './nbtree.ts';
 import { btKeepNAtts } from './nbtutils.ts';
+import { pgQsort } from './pg-qsort.ts';
 
 /** How far from the best balance a split point may be, as a share of the page's items. */
 const LEAF_SPLIT_DISTANCE = 0.05;
@@ -159,7 +160,7 @@ class SplitFinder {
       split.delta = Math.abs(Math.trunc(
         useShare ? share * split.leftFree - (1 - share) * split.rightFree : split.leftFree - split.rightFree));
     }
-    this.#splits.sort((a, b) => a.delta - b.delta);
+    pgQsort(this.#splits, (a, b) => a.delta - b.delta);
   }
 
   #defaultInterval(): number {
