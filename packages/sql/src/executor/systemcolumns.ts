@@ -1,0 +1,88 @@
+/**
+ * System columns (ctid, xmin, cmin, xmax, cmax, tableoid) and whole-row references of tuple lanes.
+ */
+import { getCtidBlock, getCtidOffset, getRawXmax, getXmin } from '@pgtroupe/access/common/htup';
+import { heapDeformTuple, tupleLayout } from '@pgtroupe/access/common/heaptuple';
+import type { Datum } from '@pgtroupe/common/datum';
+import { notSupported } from '@pgtroupe/common/ereport';
+import { type AttrColumn, type Column, type RowReader, TID_BLOCK } from './batch.ts';
+import { type ExprScope, readColumn } from './execExpr.ts';
+import { formRecord } from './execExprRow.ts';
+import type { EState } from './estate.ts';
+
+export const SELF_ITEM_POINTER = -1;
+export const MIN_TRANSACTION_ID = -2;
+export const MIN_COMMAND_ID = -3;
+export const MAX_TRANSACTION_ID = -4;
+export const MAX_COMMAND_ID = -5;
+export const TABLE_OID = -6;
+
+/** The 6 bytes of a tid value: block high, block low, offset, 16 bits each. */
+export function tidDatum(tid: number): Uint8Array {
+  const block = Math.floor(tid / TID_BLOCK);
+  const offset = tid % TID_BLOCK;
+  return Uint8Array.of((block >>> 16) & 255, block >>> 24, block & 255, (block >>> 8) & 255, offset & 255, offset >>> 8);
+}
+
+/** A tid value as one number. */
+export function tidNumber(tid: Uint8Array): number {
+  const block = (tid[0]! | (tid[1]! << 8)) * 65536 + (tid[2]! | (tid[3]! << 8));
+  return block * TID_BLOCK + (tid[4]! | (tid[5]! << 8));
+}
+
+export function systemColumnReader(est: EState, column: AttrColumn): RowReader {
+  const { lane, attnum } = column;
+  const { ptrs, tids } = lane;
+  const { mem } = est.env;
+  switch (attnum) {
+    case 0:
+      return wholeRow(est, column);
+    case SELF_ITEM_POINTER:
+      lane.wantTids = true;
+      return row => (ptrs[row] === 0 ? null : tidDatum(tids[row]!));
+    case MIN_TRANSACTION_ID:
+      return row => (ptrs[row] === 0 ? null : getXmin(mem, ptrs[row]!));
+    case MAX_TRANSACTION_ID:
+      return row => (ptrs[row] === 0 ? null : getRawXmax(mem, ptrs[row]!));
+    case TABLE_OID:
+      return row => (ptrs[row] === 0 ? null : lane.tableOid);
+    case MIN_COMMAND_ID:
+    case MAX_COMMAND_ID:
+      return row => (ptrs[row] === 0 ? null : mem.u32[(ptrs[row]! + 8) >> 2]!);
+    default:
+      throw notSupported(`system column ${attnum}`);
+  }
+}
+
+function wholeRow(est: EState, column: AttrColumn): RowReader {
+  const { mem } = est.env;
+  const { desc, ptrs } = column.lane;
+  const layout = tupleLayout(desc);
+  const values = new Array<Datum>(desc.attrs.length).fill(null);
+  return row => {
+    const ptr = ptrs[row]!;
+    if (ptr === 0) return null;
+    heapDeformTuple(layout, mem, ptr, values.length, values);
+    for (let i = 0; i < values.length; i++) if (desc.attrs[i]!.dropped) values[i] = null;
+    return formRecord(desc, values, column.type.typid, -1);
+  };
+}
+
+/** Where the tuple's next version is, as one number. */
+export function ctidOf(est: EState, ptr: number): number {
+  return getCtidBlock(est.env.mem, ptr) * TID_BLOCK + getCtidOffset(est.env.mem, ptr);
+}
+
+/** A ctid column as numbers, without a value per row; -1 for null. */
+export function tidReader(scope: ExprScope, column: Column): (row: number) => number {
+  if (column.kind === 'attr' && column.attnum === SELF_ITEM_POINTER) {
+    const { lane } = column;
+    lane.wantTids = true;
+    return row => (lane.ptrs[row] === 0 ? -1 : lane.tids[row]!);
+  }
+  const read = readColumn(scope, column);
+  return row => {
+    const value = read(row);
+    return value === null ? -1 : tidNumber(value as Uint8Array);
+  };
+}

@@ -1,0 +1,116 @@
+/**
+ * Questions to the catalogs that planning asks about operators, functions and types (lsyscache.c).
+ */
+import {
+  AMOPOPID, AMOPSTRATEGY, OPEROID, PROCOID, TYPEOID,
+} from '@pgtroupe/catalog/syscache';
+import type { CatCache } from '@pgtroupe/catalog/catcache';
+import type { Form_pg_operator } from '@pgtroupe/catalog/catalogs/pg_operator';
+import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
+import type { Form_pg_type } from '@pgtroupe/catalog/catalogs/pg_type';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
+
+export const BTREE_AM_OID = 403;
+export const HASH_AM_OID = 405;
+
+export function getOperator(rows: CatCache, opno: number): Form_pg_operator {
+  const op = rows.search(OPEROID, opno);
+  if (op === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for operator ${opno}`);
+  return op;
+}
+
+export function getProc(rows: CatCache, oid: number): Form_pg_proc {
+  const proc = rows.search(PROCOID, oid);
+  if (proc === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for function ${oid}`);
+  return proc;
+}
+
+export function getType(rows: CatCache, oid: number): Form_pg_type {
+  const type = rows.search(TYPEOID, oid);
+  if (type === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for type ${oid}`);
+  return type;
+}
+
+export interface OpInterpretation {
+  readonly opfamily: number;
+  readonly strategy: number;
+  readonly lefttype: number;
+  readonly righttype: number;
+}
+
+/** The btree families an operator belongs to, and as what. */
+export function opBtreeInterpretation(rows: CatCache, opno: number): OpInterpretation[] {
+  return rows
+    .searchList(AMOPOPID, opno)
+    .filter(amop => (amop.amopmethod as number) === BTREE_AM_OID && amop.amoppurpose === 's')
+    .map(amop => ({
+      opfamily: amop.amopfamily, strategy: amop.amopstrategy, lefttype: amop.amoplefttype, righttype: amop.amoprighttype,
+    }));
+}
+
+/** btree families in which the operator is equality. */
+export function mergejoinOpfamilies(rows: CatCache, opno: number): number[] {
+  return opBtreeInterpretation(rows, opno).filter(i => i.strategy === 3).map(i => i.opfamily);
+}
+
+/** Can the operator's equality be found by hashing both sides? */
+export function opHashjoinable(rows: CatCache, opno: number): boolean {
+  return getOperator(rows, opno).oprcanhash;
+}
+
+/** Strategy of an operator within a btree family, 0 when it has none there. */
+export function opfamilyStrategy(rows: CatCache, opno: number, opfamily: number): number {
+  const amop = rows.searchList(AMOPOPID, opno).find(a => (a.amopfamily as number) === opfamily && a.amoppurpose === 's');
+  return amop === undefined ? 0 : amop.amopstrategy;
+}
+
+/** The operator with this strategy on these types, 0 when the family has none. */
+export function opfamilyMember(rows: CatCache, opfamily: number, lefttype: number, righttype: number, strategy: number): number {
+  const amop = rows.search(AMOPSTRATEGY, opfamily, lefttype, righttype, strategy);
+  return amop === null ? 0 : amop.amopopr;
+}
+
+/** For an ordering operator (< or >): its family, input type, and whether it is the descending one. */
+export function orderingOpProperties(rows: CatCache, opno: number): { opfamily: number; opcintype: number; desc: boolean } | undefined {
+  for (const i of opBtreeInterpretation(rows, opno)) {
+    if ((i.strategy === 1 || i.strategy === 5) && i.lefttype === i.righttype) {
+      return { opfamily: i.opfamily, opcintype: i.lefttype, desc: i.strategy === 5 };
+    }
+  }
+  return undefined;
+}
+
+/** The equality operator that goes with an ordering operator. */
+export function equalityOpForOrderingOp(rows: CatCache, opno: number): number {
+  const order = orderingOpProperties(rows, opno);
+  if (order === undefined) return 0;
+  return opfamilyMember(rows, order.opfamily, order.opcintype, order.opcintype, 3);
+}
+
+/** All ordering families and directions under which an equality operator is equality. */
+export function orderingOpForEqualityOp(rows: CatCache, opno: number): number {
+  for (const i of opBtreeInterpretation(rows, opno)) {
+    if (i.strategy === 3) {
+      const lt = opfamilyMember(rows, i.opfamily, i.lefttype, i.lefttype, 1);
+      if (lt !== 0) return lt;
+    }
+  }
+  return 0;
+}
+
+export function opStrict(rows: CatCache, opno: number): boolean {
+  return getProc(rows, getOperator(rows, opno).oprcode).proisstrict;
+}
+
+/** Average width of a type's values, for cost estimates. */
+export function typeAvgWidth(rows: CatCache, typid: number, typmod: number): number {
+  const type = getType(rows, typid);
+  if (type.typlen > 0) return type.typlen;
+  if (typmod > 4 && (typid === 1042 || typid === 1043)) {
+    const max = typmod - 4;
+    if (typid === 1042 || max <= 32) return max;
+    return max < 1000 ? 32 + Math.floor((max - 32) / 2) : 32 + Math.floor((1000 - 32) / 2);
+  }
+  return 32;
+}
