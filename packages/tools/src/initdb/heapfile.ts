@@ -1,8 +1,8 @@
 /**
  * A heap's file built in memory: rows of the bootstrap transaction, frozen, page after page.
  *
- * Rows too long for TOAST_TUPLE_THRESHOLD have their largest values moved to the TOAST heap,
- * uncompressed, as toast_insert does with incompressible ones.
+ * Rows too long for TOAST_TUPLE_THRESHOLD have their largest values compressed and, where that is not
+ * enough, moved to the TOAST heap.
  */
 import {
   heapComputeTupleSize,
@@ -19,6 +19,8 @@ import {
   tupleMemory,
 } from '@pgtroupe/access/common/htup';
 import { TOAST_PGLZ_COMPRESSION, VARTAG_ONDISK } from '@pgtroupe/access/common/detoast';
+import { TOAST_MAX_CHUNK_SIZE, TOAST_TUPLE_THRESHOLD } from '@pgtroupe/access/heap/heaptoast';
+import { toastCompressDatum } from '@pgtroupe/access/common/toast-compression';
 import { VarlenaImage } from '@pgtroupe/access/common/tupmacs';
 import type { TupleDesc } from '@pgtroupe/access/common/tupdesc';
 import type { ItemPointer } from '@pgtroupe/catalog/catalog';
@@ -36,9 +38,8 @@ import {
 } from '@pgtroupe/storage/page/bufpage';
 import type { PageMemory } from '@pgtroupe/storage/page/bufpage';
 
-/** A tuple longer than this is toasted, so that four fit on a page. */
-const TOAST_TUPLE_THRESHOLD = 2032;
-export const TOAST_MAX_CHUNK_SIZE = 1996;
+/** Bytes of a pointer to a value in a TOAST table. */
+const POINTER_SIZE = 18;
 
 /** Where values go that are too long for their row. */
 export interface Toast {
@@ -97,40 +98,58 @@ export class HeapFile {
     return page;
   }
 
-  /** The row's values with the longest ones moved out until it fits. */
+  /** The row's values with the longest ones compressed, then moved out, until it fits. */
   #fit(row: readonly Datum[]): readonly Datum[] {
-    if (
-      this.#toast === undefined ||
-      heapComputeTupleSize(this.#layout, row) <= TOAST_TUPLE_THRESHOLD
-    )
-      return row;
+    const fits = (): boolean => heapComputeTupleSize(this.#layout, values) <= TOAST_TUPLE_THRESHOLD;
     const values = row.slice();
-    do {
-      let longest = -1;
-      let length = 0;
-      values.forEach((value, i) => {
-        const movable = this.#attrs[i]!.len === -1 && 'xe'.includes(this.#attrs[i]!.storage);
-        if (!movable || !(value instanceof Uint8Array) || value.length <= length) return;
-        longest = i;
-        length = value.length;
-      });
-      assert(longest >= 0, 'a row that cannot be toasted is too long');
-      values[longest] = this.#moveOut(this.#toast, values[longest] as Uint8Array);
-    } while (heapComputeTupleSize(this.#layout, values) > TOAST_TUPLE_THRESHOLD);
+    const untried = new Set(values.keys());
+    while (!fits()) {
+      const att = this.#longest(values, untried);
+      if (att < 0) break;
+      untried.delete(att);
+      const image = toastCompressDatum(values[att] as Uint8Array);
+      if (image !== undefined) values[att] = image;
+    }
+    while (!fits()) {
+      const att = this.#longest(values, undefined);
+      assert(att >= 0 && this.#toast !== undefined, 'a row that cannot be toasted is too long');
+      values[att] = this.#moveOut(this.#toast, values[att] as Uint8Array | VarlenaImage);
+    }
     return values;
   }
 
-  #moveOut(toast: Toast, value: Uint8Array): VarlenaImage {
+  /** The longest value that may be toasted and is still in the row; -1 when there is none. */
+  #longest(values: readonly Datum[], among: ReadonlySet<number> | undefined): number {
+    let longest = -1;
+    let length = 0;
+    values.forEach((value, i) => {
+      const { len, storage } = this.#attrs[i]!;
+      if (len !== -1 || storage !== 'x' || among?.has(i) === false) return;
+      const bytes = value instanceof VarlenaImage ? value.bytes : value;
+      if (!(bytes instanceof Uint8Array) || bytes.length <= Math.max(length, POINTER_SIZE)) return;
+      longest = i;
+      length = bytes.length;
+    });
+    return longest;
+  }
+
+  #moveOut(toast: Toast, value: Uint8Array | VarlenaImage): VarlenaImage {
     const id = toast.nextValueId();
-    for (let from = 0, seq = 0; from < value.length; from += TOAST_MAX_CHUNK_SIZE, seq++) {
-      toast.heap.insertChunk(id, seq, value.subarray(from, from + TOAST_MAX_CHUNK_SIZE));
+    const compressed = value instanceof VarlenaImage;
+    // A compressed value is stored from its raw size on.
+    const stored = compressed ? value.bytes.subarray(4) : value;
+    const rawSize = compressed
+      ? new DataView(stored.buffer, stored.byteOffset).getUint32(0, true) & 0x3fffffff
+      : value.length;
+    for (let from = 0, seq = 0; from < stored.length; from += TOAST_MAX_CHUNK_SIZE, seq++) {
+      toast.heap.insertChunk(id, seq, stored.subarray(from, from + TOAST_MAX_CHUNK_SIZE));
     }
-    const pointer = new Uint8Array(18);
+    const pointer = new Uint8Array(POINTER_SIZE);
     const view = new DataView(pointer.buffer);
     pointer[0] = 1;
     pointer[1] = VARTAG_ONDISK;
-    view.setInt32(2, value.length + 4, true);
-    view.setUint32(6, (value.length | (TOAST_PGLZ_COMPRESSION << 30)) >>> 0, true);
+    view.setInt32(2, rawSize + 4, true);
+    view.setUint32(6, (stored.length | (TOAST_PGLZ_COMPRESSION << 30)) >>> 0, true);
     view.setUint32(10, id, true);
     view.setUint32(14, toast.oid, true);
     return new VarlenaImage(pointer);
