@@ -13,6 +13,8 @@
  */
 import type { Env } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
+import type { Sqlstate } from '@pgtroupe/common/errcodes';
+import { PgError } from '@pgtroupe/common/ereport';
 import {
   type CommandId,
   FIRST_NORMAL_TRANSACTION_ID,
@@ -87,6 +89,7 @@ export class InstanceTransactions {
     this.#attachment = attachment;
     this.#pages = pages;
     attachment.on('xidsReserved', op => this.#xidsReserved(op.first, op.count));
+    attachment.on('reserveFailed', op => this.#reserveFailed(op));
     attachment.on('snapshot', op => this.#snapshotArrived(op));
     attachment.on('recallSnapshot', () => {
       this.#held = false;
@@ -170,6 +173,14 @@ export class InstanceTransactions {
     const waiters = this.#xidWaiters;
     this.#xidWaiters = [];
     for (const waiter of waiters) waiter.resolve();
+  }
+
+  /** No ids can be had now; whoever asks next asks again. */
+  #reserveFailed(op: Extract<DownOp, { op: 'reserveFailed' }>): void {
+    this.#reserveAsked = false;
+    const waiters = this.#xidWaiters;
+    this.#xidWaiters = [];
+    for (const waiter of waiters) waiter.reject(new PgError(op.sqlstate as Sqlstate, op.message, { hint: op.hint || undefined }));
   }
 
   #planReturn(): void {

@@ -6,7 +6,7 @@ import { type Clock, type Disk, DiskError, type Log, type Timers } from '@pgtrou
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import { crc32c } from '@pgtroupe/common/crc32c';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { BLCKSZ, type FullTransactionId, type RelFileNode, type TransactionId, type XLogRecPtr } from '@pgtroupe/common/ids';
+import { BLCKSZ, type FullTransactionId, fullFromXid, type RelFileNode, type TransactionId, type XLogRecPtr } from '@pgtroupe/common/ids';
 import { TOKEN_SHARED, type UpOp } from '@pgtroupe/rpc/attach/ops';
 import type { ControlFile } from '@pgtroupe/transam/pg_control';
 import { RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
@@ -40,6 +40,8 @@ const RELMAP_BYTES = 512;
 const EMPTY = new Uint8Array(0);
 /** WAL space kept for what must always be possible: aborts, checkpoints, our own records. */
 const WAL_RESERVE_BYTES = 4 * 1024 * 1024;
+/** A batch larger than what is ever prepared must get through too; the walwriter waits for space. */
+const MAX_BATCH_ROOM_BYTES = 16 * 1024 * 1024;
 
 export interface SharedMemoryParts {
   readonly clock: Clock;
@@ -127,6 +129,7 @@ export class SharedMemory {
     this.transactions = new Transactions({
       ...parts, procs: new ProcArray(parts.nextXid), insert: this.insert, files: this.files, instances: this.instances,
       locks: this.locks,
+      oldestXid: fullFromXid(parts.control.checkPointCopy.oldestXid, parts.nextXid),
       onAsyncCommit: lsn => {
         this.io.asyncCommitLSN = lsn;
       },
@@ -210,7 +213,7 @@ export class SharedMemory {
 
   /** May a batch of this size be sequenced without meeting WAL space that is not ready? */
   hasRoomFor(batchBytes: number): boolean {
-    return this.wal.room > WAL_RESERVE_BYTES + 2 * batchBytes;
+    return this.wal.room > WAL_RESERVE_BYTES + Math.min(2 * batchBytes, MAX_BATCH_ROOM_BYTES);
   }
 
   instanceDied(instance: Instance): void {

@@ -6,6 +6,7 @@
  * file drops, locks, then the answers: the new snapshot first, then `committed`.
  */
 import type { Clock } from '@pgtroupe/actor/env';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { type RelFileNode, type TransactionId, xidFromFull, type FullTransactionId } from '@pgtroupe/common/ids';
 import type { UpOp } from '@pgtroupe/rpc/attach/ops';
 import {
@@ -47,6 +48,10 @@ export interface FileFate {
 }
 
 const MAX_RESERVE = 256;
+/** With a full disk, new writers are turned away while the others can still finish. */
+const LOW_ROOM_BYTES = 24 * 1024 * 1024;
+/** No id may be as far as 2^31 from the oldest one in a table (SetTransactionIdLimit). */
+const XID_STOP_DISTANCE = 2 ** 31 - 1 - 3_000_000;
 
 export class Transactions {
   readonly procs: ProcArray;
@@ -61,6 +66,7 @@ export class Transactions {
   readonly #invals = new InvalLog<Instance>();
   readonly #assigned = new Map<number, Assigned>();
   readonly #onAsyncCommit: (lsn: number) => void;
+  readonly #xidStopLimit: number;
 
   constructor(parts: {
     readonly procs: ProcArray;
@@ -71,6 +77,8 @@ export class Transactions {
     readonly files: FileFate;
     readonly instances: ReadonlySet<Instance>;
     readonly onAsyncCommit: (lsn: number) => void;
+    /** Oldest id that any table may hold. */
+    readonly oldestXid: number;
     readonly locks: LockTable<Instance>;
   }) {
     this.procs = parts.procs;
@@ -82,12 +90,15 @@ export class Transactions {
     this.#files = parts.files;
     this.#instances = parts.instances;
     this.#onAsyncCommit = parts.onAsyncCommit;
+    this.#xidStopLimit = parts.oldestXid + XID_STOP_DISTANCE;
   }
 
   // ---- ids -----------------------------------------------------------------------------------------
 
   /** Hands out `count` ids in a row (fewer at a page of pg_xact, where a record must come first). */
   reserve(instance: Instance, count: number): void {
+    const refused = this.#refusal();
+    if (refused !== undefined) return instance.put({ op: 'reserveFailed', ...refused });
     const wanted = Math.max(1, Math.min(count, MAX_RESERVE));
     let first = 0;
     let given = 0;
@@ -101,6 +112,23 @@ export class Transactions {
       given++;
     }
     instance.put({ op: 'xidsReserved', first, count: given });
+  }
+
+  /** Why no transaction may begin to write now. */
+  #refusal(): { readonly sqlstate: string; readonly message: string; readonly hint: string } | undefined {
+    if (this.#wal.diskFull && this.#wal.room < LOW_ROOM_BYTES) {
+      return {
+        sqlstate: ERRCODE.DISK_FULL, message: 'could not extend WAL: No space left on device', hint: 'Check free disk space.',
+      };
+    }
+    if (this.procs.nextXid > this.#xidStopLimit) {
+      return {
+        sqlstate: ERRCODE.PROGRAM_LIMIT_EXCEEDED,
+        message: 'database is not accepting commands to avoid wraparound data loss',
+        hint: 'Vacuum the database whose transaction ids are the oldest.',
+      };
+    }
+    return undefined;
   }
 
   /** The page of the next id exists, in WAL first (ExtendCLOG). */

@@ -199,6 +199,7 @@ export class WalWriter {
     }
     if (end > first.pos) {
       await this.#failpoint('walwriter-before-write');
+      await this.#ensureSegment(Math.floor(first.pos / XLOG_SEG_SIZE));
       const data = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
       // The usual commit: one trip to the disk instead of two.
       if (this.#syncWanted && next === jobs.length && !this.#segments.unsynced) await this.#segments.writeDurably(data, first.pos);
@@ -207,6 +208,17 @@ export class WalWriter {
       this.#written = end;
     }
     return next;
+  }
+
+  /** A burst may run past the segments that are ready. With a full disk it waits here: what was
+   *  sequenced is written when there is space again, and until then nobody is told that it is durable. */
+  async #ensureSegment(segno: number): Promise<void> {
+    while (!this.#segments.has(segno)) {
+      this.#room = Math.max(this.#room, segno * XLOG_SEG_SIZE);
+      this.#prepare();
+      await this.#preparation;
+      if (!this.#segments.has(segno)) await new Promise<void>(resolve => this.#env.timers.after(FULL_DISK_RETRY_MS, resolve));
+    }
   }
 
   async #flush(): Promise<void> {

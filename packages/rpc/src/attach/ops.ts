@@ -184,6 +184,10 @@ export const DOWN = {
   // ---- relation map --------------------------------------------------------------------------------
   /** `image`: the 512 bytes of the file, checked. */
   relmap: { reqId: 'u32', image: 'bytes' },
+
+  // ---- refusals ------------------------------------------------------------------------------------
+  /** Answers reserveXids when no ids are given out: disk full (53100), wraparound (54000). */
+  reserveFailed: { sqlstate: 'str', message: 'str', hint: 'str' },
 } as const satisfies OpTable;
 
 import type { RelFileNode } from '@pgtroupe/common/ids';
