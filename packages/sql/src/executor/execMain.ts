@@ -1,178 +1,152 @@
 /**
  * Running a plan: what the session driver works with.
  *
- *   const query = new QueryDesc(env, plannedStmt);         // once per plan and session; may throw CatalogMiss
- *   query.start(params, snapshot, dest);                   // each execution
- *   for (;;) {
- *     const r = query.run(maxRows);                        // 0: all rows
- *     if (r === 'done' || r === 'suspended') break;        // suspended: maxRows delivered, portal stays open
- *     if (r === 'wait') await kernel.satisfy(env.pages.want);
- *     if (r === 'yield') await nextTurn();                 // time slice over
- *     if (r === 'blocked') await dest.drained();           // the client does not read
+ *   const state = initPlan(env, plannedStmt);            // once per plan and session; may throw CatalogMiss
+ *   state.start(params, snapshot);                       // each execution
+ *   for (;;) switch (state.next(256)) {                  // may throw CatalogMiss: load, call again
+ *     case ROW: state.readers, state.count ...           // valid until the next call
+ *     case END: done; state.processed
+ *     case MISS: state.suspend(); await kernel.satisfy(pages.want)
+ *     case YIELD: state.suspend(); await the next turn
  *   }
- *   query.end();                                           // gives back memory, keeps the tree for the next start
+ *   state.release();                                     // gives back memory; `start` may follow again
  *
- * Between run() calls nothing points into pages. Errors leave the query unusable until the next start().
- * `processed` is the number of rows for the command tag.
+ * Whenever the driver awaits anything it calls `suspend` first: rows in progress move out of the pages.
+ * After an error the state is released and not used again.
  */
-import { heapPruneQueued } from '@pgtroupe/access/heap/pruneheap';
-import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { Datum } from '@pgtroupe/common/datum';
-import type { Oid } from '@pgtroupe/common/ids';
-import type { Snapshot } from '@pgtroupe/transam/xactview';
-import * as N from '../nodes/nodes.ts';
-import type { TargetEntry } from '../nodes/primnodes.ts';
+import { PgError } from '@pgtroupe/common/ereport';
+import type { Snapshot, XactView } from '@pgtroupe/transam/xactview';
+import type { Expr, TargetEntry } from '../nodes/primnodes.ts';
 import type { PlannedStmt } from '../optimizer/plannodes.ts';
-import type { Batch, Column } from './batch.ts';
+import type { Batch, Column, RowReader } from './batch.ts';
+import { detach } from './batch.ts';
 import { EState, type ExecEnv, type PlanState } from './estate.ts';
+import { compileExpr } from './execExpr.ts';
 import { PlanBuilder } from './execProcnode.ts';
 import type { CteStore } from './nodeCtescan.ts';
-import { BATCH_ROWS, END, MISS, ROW, SUSPEND, YIELD } from './status.ts';
+import { columnReaders, makeScope } from './scope.ts';
+import { BATCH_ROWS, END, ROW, SUSPEND } from './status.ts';
 
-/** Takes result rows. Everything of the batch is invalid after `receive` returns. */
-export interface DestReceiver {
-  /** Columns of the result, compiled once per plan: `batch.columns` are the same objects in every call. */
-  startup(columns: readonly ResultColumn[]): void;
-  /** Rows [0, batch.n). Answers true when it wants no more for now. */
-  receive(batch: Batch, columns: readonly ResultColumn[]): boolean;
+/** A plan ready to run, again and again. May throw CatalogMiss: then try again after loading. */
+export function initPlan(env: ExecEnv, plan: PlannedStmt): QueryState {
+  return new QueryState(env, plan);
 }
 
-export interface ResultColumn {
-  readonly column: Column;
-  readonly tle: TargetEntry;
-}
-
-export type RunStatus = 'done' | 'suspended' | 'wait' | 'yield' | 'blocked';
-
-export class QueryDesc {
+export class QueryState {
   readonly plan: PlannedStmt;
   readonly est: EState;
-  readonly #root: PlanState;
-  readonly #columns: readonly ResultColumn[];
+  readonly root: PlanState;
+  /** The visible result columns, in order. */
+  readonly columns: readonly Column[];
+  readonly tlist: readonly TargetEntry[];
+  /** Readers of those columns, by row of the batch. */
+  readonly readers: readonly RowReader[];
   readonly #modifyingCtes: readonly CteStore[];
-  readonly #countsRows: boolean;
-  #dest: DestReceiver | null = null;
-  #finished = false;
-  #delivered = 0;
-  #started = false;
+  #used = false;
+  #ended = false;
 
   constructor(env: ExecEnv, plan: PlannedStmt) {
     this.plan = plan;
     this.est = new EState(env, plan.paramExecCount);
     const builder = new PlanBuilder(this.est, plan);
-    this.#root = builder.build(plan.planTree);
+    this.root = builder.build(plan.planTree);
     this.#modifyingCtes = builder.modifyingCtes();
-    const tlist = plan.planTree.type === 'ModifyTable' ? plan.planTree.returningList : plan.planTree.targetlist;
-    this.#columns = this.#root.out.columns.length === 0 ? [] : tlist.flatMap((tle, i) => (tle.resjunk ? [] : [{ column: this.#root.out.columns[i]!, tle }]));
-    this.#countsRows = plan.commandType === N.CMD_SELECT;
+    const all = plan.planTree.type === 'ModifyTable' ? plan.planTree.returningList : plan.planTree.targetlist;
+    const visible = this.root.out.columns.length === 0 ? [] : all.map((tle, i) => ({ tle, column: this.root.out.columns[i]! })).filter(c => !c.tle.resjunk);
+    this.tlist = visible.map(c => c.tle);
+    this.columns = visible.map(c => c.column);
+    this.readers = columnReaders(makeScope(this.est, builder, {}), this.columns);
   }
 
-  get root(): PlanState {
-    return this.#root;
+  /** The batch that `next` filled. */
+  get batch(): Batch {
+    return this.root.out;
   }
 
-  get columns(): readonly ResultColumn[] {
-    return this.#columns;
+  /** Rows that the last `next` delivered. */
+  get count(): number {
+    return this.root.out.n;
   }
 
-  /** Rows selected, or changed, so far. */
+  /** Rows changed by INSERT, UPDATE, DELETE. */
   get processed(): number {
-    return this.#countsRows ? this.#delivered : this.est.processed;
+    return this.est.processed;
   }
 
-  /** May the plan still be used: none of its relations has changed? */
-  get valid(): boolean {
-    return this.plan.relationOids.every(oid => this.est.env.relation(oid as Oid).valid);
-  }
-
-  start(params: readonly Datum[], snapshot: Snapshot, dest: DestReceiver): void {
+  /** Begins an execution. `xact` is the transaction it runs in (env.heap's if left out). */
+  start(params: readonly Datum[], snapshot: Snapshot, xact?: XactView): void {
     const { est } = this;
+    if (xact !== undefined) est.env.heap.xact = xact;
     est.params = params;
     est.snapshot = snapshot;
     est.processed = 0;
     est.generation++;
-    this.#dest = dest;
-    this.#finished = false;
-    this.#delivered = 0;
+    this.#ended = false;
     // A fresh tree has nothing to forget.
-    if (this.#started) this.#forget();
-    this.#started = true;
-    dest.startup(this.#columns);
+    if (this.#used) {
+      for (const state of est.subplans) state.rescan(null);
+      this.root.rescan(null);
+    }
+    this.#used = true;
   }
 
-  #forget(): void {
-    for (const state of this.est.subplans) state.rescan(null);
-    this.#root.rescan(null);
-  }
-
-  /** Runs until something stops it. `maxRows` 0: no limit. */
-  run(maxRows: number): RunStatus {
-    let left = maxRows === 0 ? Infinity : maxRows;
+  /** ROW with 1 to `max` rows, END, MISS or YIELD. */
+  next(max: number): number {
     try {
-      for (;;) {
-        if (this.#finished) return this.#finish();
-        const status = this.#root.next(Math.min(BATCH_ROWS, left));
-        if (status === ROW) {
-          const { out } = this.#root;
-          const { n } = out;
-          this.#delivered += n;
-          left -= n;
-          const full = this.#columns.length > 0 || this.#countsRows ? this.#dest!.receive(out, this.#columns) : false;
-          if (left <= 0) return this.#pause('suspended');
-          if (full) return this.#pause('blocked');
-          continue;
-        }
-        if (status === END) {
-          this.#finished = true;
-          continue;
-        }
-        return this.#stopped(status);
+      if (!this.#ended) {
+        const status = this.root.next(max);
+        if (status !== END) return status;
+        this.#ended = true;
       }
+      return this.#finishCtes();
     } catch (thrown) {
-      return this.#interrupted(thrown);
+      if (thrown === SUSPEND) return this.est.suspended;
+      throw thrown;
     }
   }
 
-  /** The main plan is through: CTEs that change data are run to their ends. */
-  #finish(): RunStatus {
+  /** The main plan is through: CTEs that change data are run to their ends, read or not. */
+  #finishCtes(): number {
     for (const cte of this.#modifyingCtes) {
       for (;;) {
         const status = cte.pull(BATCH_ROWS);
         if (status === END) break;
-        if (status !== ROW) return this.#stopped(status);
+        if (status !== ROW) return status;
       }
     }
-    heapPruneQueued(this.est.env.heap);
-    return 'done';
+    return END;
   }
 
-  #stopped(status: number): RunStatus {
-    return this.#pause(status === YIELD ? 'yield' : 'wait');
-  }
-
-  #interrupted(thrown: unknown): RunStatus {
-    if (thrown === SUSPEND) return this.#stopped(this.est.suspended);
-    if (thrown instanceof CatalogMiss) {
-      const { load } = thrown;
-      this.est.env.pages.want = { kind: 'await', run: () => load() };
-      return this.#stopped(MISS);
-    }
-    throw thrown;
-  }
-
-  /** Control goes back to the driver: let go of pages. */
-  #pause(why: RunStatus): RunStatus {
-    this.#root.suspend();
+  /** The driver is about to await something: nothing may point into pages any more. */
+  suspend(): void {
+    this.root.suspend();
     for (const state of this.est.subplans) state.suspend();
-    heapPruneQueued(this.est.env.heap);
-    return why;
   }
 
-  /** Gives back what the execution took. */
-  end(): void {
-    this.#root.release();
+  /** Gives back the memory that the execution took. */
+  release(): void {
+    this.root.release();
     for (const state of this.est.subplans) state.release();
     for (const store of this.est.stores) store.free();
-    this.#dest = null;
+  }
+}
+
+const NO_SNAPSHOT = { csn: 0, xmin: 0, xmax: 0, xip: [], curcid: 0 } as unknown as Snapshot;
+
+/** The value of an expression without Vars; undefined when it fails (the statement will say how). */
+export function evaluateConstant(env: ExecEnv, expr: Expr): { readonly value: Datum } | undefined {
+  const est = new EState(env, 0);
+  est.snapshot = NO_SNAPSHOT;
+  const noSubplans = {
+    subplan: (): never => {
+      throw SUSPEND;
+    },
+  };
+  try {
+    return { value: detach(compileExpr(expr, makeScope(est, noSubplans, {}))(0)) };
+  } catch (error) {
+    if (error instanceof PgError || error === SUSPEND) return undefined;
+    throw error;
   }
 }
