@@ -20,7 +20,7 @@ const logicalMessageRmgr: RmgrRoutine = {
 };
 
 function makeTable(): readonly (RmgrRoutine | undefined)[] {
-  const table = new Array<RmgrRoutine | undefined>(RM_MAX_BUILTIN_ID + 1).fill(undefined);
+  const table = Array.from<RmgrRoutine | undefined>({ length: RM_MAX_BUILTIN_ID + 1 });
   table[RM_HEAP2_ID] = heap2Rmgr;
   table[RM_HEAP_ID] = heapRmgr;
   table[RM_BTREE_ID] = btreeRmgr;

@@ -32,7 +32,8 @@ import {
 } from './nbtree.ts';
 import { BTPath, btBinsrch, btSearchForInsert, isBeyondPage, NO_ROOT, UNFINISHED_SPLIT } from './nbtsearch.ts';
 import { indexRowTooLarge } from './nbtsort.ts';
-import { applyPlan, btCreateRoot, planFinishSplit, planLeafInsert, READY } from './nbtsplit.ts';
+import { applyPlan, btCreateRoot } from './nbtsplit.ts';
+import { planFinishSplit, planLeafInsert, READY } from './nbtsplitplan.ts';
 import { btCompare, BTSearchKey } from './nbtutils.ts';
 
 /** What to do about equal keys (IndexUniqueCheck). */

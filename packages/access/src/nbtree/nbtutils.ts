@@ -35,10 +35,10 @@ export class KeyValues {
   readonly compare: (Compare | undefined)[];
 
   constructor(count: number) {
-    this.values = new Array<Datum>(count).fill(null);
+    this.values = Array.from<Datum>({ length: count }).fill(null);
     this.mode = new Uint8Array(count);
     this.num = new Float64Array(count);
-    this.compare = new Array<Compare | undefined>(count).fill(undefined);
+    this.compare = Array.from({ length: count });
   }
 
   /** `compare` is for values of another type than the column's; it gets the column's value first. */
