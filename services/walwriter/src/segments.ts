@@ -11,7 +11,7 @@ import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import { parseXLogFileName, SIZE_OF_XLOG_LONG_PHD, writePageHeader, XLOG_SEG_SIZE, xlogFileName } from '@pgtroupe/transam/xlogpage';
 
 const ZEROS = new Uint8Array(1024 * 1024);
-const FOLDER = '.';
+const FOLDER = '';
 
 interface OpenSegment {
   readonly file: DiskFile;
