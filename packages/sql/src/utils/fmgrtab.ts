@@ -10,21 +10,27 @@ import { charFunctions } from './adt/char.ts';
 import { cryptohashFunctions } from './adt/cryptohashfuncs.ts';
 import { dateFunctions } from './adt/date.ts';
 import { encodeFunctions } from './adt/encode.ts';
+import { enumFunctions } from './adt/enum.ts';
 import { floatFunctions } from './adt/float.ts';
 import { floatMathFunctions } from './adt/floatmath.ts';
 import { formatTypeFunctions } from './adt/format_type.ts';
 import { intFunctions, intSetFunctions } from './adt/int.ts';
 import { int8Functions, int8SetFunctions } from './adt/int8.ts';
 import { intervalFunctions } from './adt/interval.ts';
+import { likeFunctions } from './adt/like.ts';
+import { miscFunctions } from './adt/misc.ts';
 import { nameFunctions } from './adt/name.ts';
 import { numericFunctions, numericSetFunctions } from './adt/numeric.ts';
 import { numericAggFunctions } from './adt/numericagg.ts';
 import { oidFunctions } from './adt/oid.ts';
 import { oracleCompatFunctions } from './adt/oracle_compat.ts';
+import { pgLsnFunctions } from './adt/pg_lsn.ts';
 import { pseudotypeFunctions } from './adt/pseudotypes.ts';
 import { quoteFunctions } from './adt/quote.ts';
+import { regFunctions, visibilityFunctions } from './adt/regproc.ts';
 import { textFunctions, textSetFunctions } from './adt/textfuncs.ts';
 import { timestampFunctions, timestampSetFunctions } from './adt/timestamp.ts';
+import { uuidFunctions } from './adt/uuid.ts';
 import { varcharFunctions } from './adt/varchar.ts';
 import { varlenaFunctions } from './adt/varlena.ts';
 
@@ -37,21 +43,28 @@ export function builtinTables(): readonly FunctionTable[] {
     cryptohashFunctions,
     dateFunctions,
     encodeFunctions,
+    enumFunctions,
     floatFunctions,
     floatMathFunctions,
     formatTypeFunctions,
     intFunctions,
     int8Functions,
     intervalFunctions,
+    likeFunctions,
+    miscFunctions,
     nameFunctions,
     numericFunctions,
     numericAggFunctions,
     oidFunctions,
     oracleCompatFunctions,
+    pgLsnFunctions,
     pseudotypeFunctions,
     quoteFunctions,
+    regFunctions,
+    visibilityFunctions,
     textFunctions,
     timestampFunctions,
+    uuidFunctions,
     varcharFunctions,
     varlenaFunctions,
   ];

@@ -111,6 +111,11 @@ export function localToInstant(t: Timestamp, zone: Zone): Timestamp {
   return r;
 }
 
+/** As `localToInstant`, beyond the type's range too: good for comparing only. */
+function comparedInstant(t: Timestamp, zone: Zone): Timestamp {
+  return timestampNotFinite(t) ? t : addMicros(t, determineTimeZoneOffset(tmOf(t), zone) * USECS_PER_SEC);
+}
+
 /** Local time of an instant as a timestamp. */
 export function instantToLocal(t: Timestamp, zone: Zone): Timestamp {
   if (timestampNotFinite(t)) return t;
@@ -446,20 +451,20 @@ export const timestampFunctions: FunctionTable = {
   timestamp_eq: scalarEq, timestamp_ne: scalarNe, timestamp_lt: scalarLt, timestamp_le: scalarLe, timestamp_gt: scalarGt, timestamp_ge: scalarGe,
   timestamp_cmp: scalarCmp, timestamp_larger: scalarLarger, timestamp_smaller: scalarSmaller,
   timestamp_finite: (_fc: FunctionCall, t: Timestamp) => !timestampNotFinite(t),
-  timestamp_eq_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => localToInstant(a, zoneOf(fc)) === b,
-  timestamp_ne_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => localToInstant(a, zoneOf(fc)) !== b,
-  timestamp_lt_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => localToInstant(a, zoneOf(fc)) < b,
-  timestamp_le_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => localToInstant(a, zoneOf(fc)) <= b,
-  timestamp_gt_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => localToInstant(a, zoneOf(fc)) > b,
-  timestamp_ge_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => localToInstant(a, zoneOf(fc)) >= b,
-  timestamp_cmp_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => scalarCmp(fc, localToInstant(a, zoneOf(fc)), b),
-  timestamptz_eq_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a === localToInstant(b, zoneOf(fc)),
-  timestamptz_ne_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a !== localToInstant(b, zoneOf(fc)),
-  timestamptz_lt_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a < localToInstant(b, zoneOf(fc)),
-  timestamptz_le_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a <= localToInstant(b, zoneOf(fc)),
-  timestamptz_gt_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a > localToInstant(b, zoneOf(fc)),
-  timestamptz_ge_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a >= localToInstant(b, zoneOf(fc)),
-  timestamptz_cmp_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => scalarCmp(fc, a, localToInstant(b, zoneOf(fc))),
+  timestamp_eq_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => comparedInstant(a, zoneOf(fc)) === b,
+  timestamp_ne_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => comparedInstant(a, zoneOf(fc)) !== b,
+  timestamp_lt_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => comparedInstant(a, zoneOf(fc)) < b,
+  timestamp_le_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => comparedInstant(a, zoneOf(fc)) <= b,
+  timestamp_gt_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => comparedInstant(a, zoneOf(fc)) > b,
+  timestamp_ge_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => comparedInstant(a, zoneOf(fc)) >= b,
+  timestamp_cmp_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => scalarCmp(fc, comparedInstant(a, zoneOf(fc)), b),
+  timestamptz_eq_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a === comparedInstant(b, zoneOf(fc)),
+  timestamptz_ne_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a !== comparedInstant(b, zoneOf(fc)),
+  timestamptz_lt_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a < comparedInstant(b, zoneOf(fc)),
+  timestamptz_le_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a <= comparedInstant(b, zoneOf(fc)),
+  timestamptz_gt_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a > comparedInstant(b, zoneOf(fc)),
+  timestamptz_ge_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a >= comparedInstant(b, zoneOf(fc)),
+  timestamptz_cmp_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => scalarCmp(fc, a, comparedInstant(b, zoneOf(fc))),
 
   timestamp_pl_interval: (_fc: FunctionCall, t: Timestamp, span: Bytes) => timestampPlusInterval(t, span, 1),
   timestamp_mi_interval: (_fc: FunctionCall, t: Timestamp, span: Bytes) => timestampPlusInterval(t, span, -1),
