@@ -169,10 +169,14 @@ export class Analysis {
     shared.releaseSnapshot(live);
   }
 
+  isValid(statement: PreparedStatement): boolean {
+    return statement.analyzed.kind !== 'query' || statement.validity === this.#validity();
+  }
+
   /** Is what was analyzed still what it means? If not, a promise of having analyzed it again. */
   revalidate(statement: PreparedStatement): Promise<void> | undefined {
     const { analyzed } = statement;
-    if (analyzed.kind !== 'query' || statement.validity === this.#validity()) return undefined;
+    if (analyzed.kind !== 'query' || this.isValid(statement)) return undefined;
     return this.#again(statement, analyzed.columns);
   }
 

@@ -4,8 +4,7 @@
 import type { Datum } from '@pgtroupe/common/datum';
 import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
 import type { Query } from '@pgtroupe/sql/nodes/parsenodes';
-import type { PlannedStmt } from '@pgtroupe/sql/optimizer/plannodes';
-import type { RunningPortal } from './query-execution.ts';
+import type { CachedPlan, RunningPortal } from './query-execution.ts';
 
 /** A result column as RowDescription tells it. */
 export interface ColumnInfo {
@@ -21,7 +20,7 @@ export interface ColumnInfo {
 export type Analyzed =
   | { readonly kind: 'empty' }
   | { readonly kind: 'utility'; readonly raw: RawNode; readonly columns: readonly ColumnInfo[] | undefined }
-  | { readonly kind: 'query'; readonly query: Query; readonly columns: readonly ColumnInfo[] | undefined; plan: PlannedStmt | undefined };
+  | { readonly kind: 'query'; readonly query: Query; readonly columns: readonly ColumnInfo[] | undefined; plan: CachedPlan | undefined };
 
 export interface PreparedStatement {
   readonly name: string;

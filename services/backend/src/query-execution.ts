@@ -1,3 +1,346 @@
-import { notSupported } from '@pgtroupe/common/ereport';
-export interface RunningPortal { run(maxRows: number): 'done' | 'suspended' | Promise<'done' | 'suspended'>; readonly tag: string; close(): void }
-export class QueryExecution { constructor(..._: unknown[]) {} start(..._: unknown[]): RunningPortal { throw notSupported('queries'); } wake(): void {} }
+/**
+ * Runs planned queries: the driver of synchronous plan nodes (packages/sql/src/executor).
+ *
+ * One execution: a snapshot, relation locks, a plan that is still valid, plan states ready to run; then
+ * `next` again and again. What a node lacks (MISS) is awaited here, time slices end here (YIELD), and
+ * rows leave from here; a client that does not read stops the execution. Everything that is at
+ * hand happens without a promise: a cached point select never leaves the synchronous path.
+ */
+import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
+import { heapPruneQueued } from '@pgtroupe/access/heap/pruneheap';
+import type { Datum } from '@pgtroupe/common/datum';
+import type { Oid } from '@pgtroupe/common/ids';
+import { BACKEND } from '@pgtroupe/libpq/protocol';
+import { initPlan, type QueryState } from '@pgtroupe/sql/executor/execMain';
+import { END, MISS, ROW, YIELD } from '@pgtroupe/sql/executor/status';
+import { CMD_DELETE, CMD_INSERT, CMD_UPDATE } from '@pgtroupe/sql/nodes/nodes';
+import { planner } from '@pgtroupe/sql/optimizer/planner';
+import type { PlannedStmt } from '@pgtroupe/sql/optimizer/plannodes';
+import { outputFunction, sendFunction } from '@pgtroupe/sql/utils/cache/typcache';
+import type { LiveSnapshot } from '@pgtroupe/transam/instance-transactions';
+import type { Analysis } from './analysis.ts';
+import { BINARY_FORMAT, type FieldEncoder, fieldEncoder } from './field-encoder.ts';
+import { neededLocks, type NeededLock } from './needed-locks.ts';
+import { plannerEnv } from './planner-env.ts';
+import type { Analyzed, PreparedStatement } from './prepared-statement.ts';
+import type { Session } from './session.ts';
+import { SessionExecEnv } from './session-exec-env.ts';
+import type { SessionFunctions } from './session-functions.ts';
+import { formatOf } from './statement-runner.ts';
+
+const MAX_BATCH = 256;
+const CSTRINGOID = 2275 as Oid;
+
+export type Outcome = 'done' | 'suspended';
+type AnalyzedQuery = Extract<Analyzed, { kind: 'query' }>;
+
+/** Where result rows go. */
+export interface RowSink {
+  /** Takes rows [0, n) of the batch the readers look at. */
+  rows(readers: readonly ((row: number) => Datum)[], n: number): void;
+  /** May more be produced now? Otherwise wait. */
+  ready(): boolean;
+  wait(): Promise<void>;
+}
+
+/** What is kept with an analyzed query between executions. */
+export interface CachedPlan {
+  readonly plan: PlannedStmt;
+  readonly locks: readonly NeededLock[];
+  /** Plan states that no execution uses now. */
+  readonly idle: QueryState[];
+}
+
+export class QueryExecution {
+  readonly session: Session;
+  readonly analysis: Analysis;
+  readonly functions: SessionFunctions;
+  readonly env: SessionExecEnv;
+
+  constructor(session: Session, analysis: Analysis, functions: SessionFunctions) {
+    this.session = session;
+    this.analysis = analysis;
+    this.functions = functions;
+    this.env = new SessionExecEnv(session, analysis, functions);
+  }
+
+  /** An execution whose rows become DataRow messages. */
+  start(statement: PreparedStatement, params: readonly Datum[], formats: readonly number[]): RunningPortal {
+    return new RunningPortal(this, statement, params, encoders => new DataRows(this.session, encoders), formats);
+  }
+
+  /** An execution with a sink of its own, rows as text. */
+  startInto(statement: PreparedStatement, sink: RowSink): RunningPortal {
+    return new RunningPortal(this, statement, [], () => sink, []);
+  }
+}
+
+export class RunningPortal {
+  readonly #execution: QueryExecution;
+  readonly #statement: PreparedStatement;
+  readonly #params: readonly Datum[];
+  readonly #makeSink: (encoders: readonly FieldEncoder[]) => RowSink;
+  readonly #formats: readonly number[];
+  #cached: CachedPlan | undefined;
+  #state: QueryState | undefined;
+  #snapshot: LiveSnapshot | undefined;
+  #sink: RowSink | undefined;
+  #rows = 0;
+  #tag = '';
+
+  constructor(
+    execution: QueryExecution,
+    statement: PreparedStatement,
+    params: readonly Datum[],
+    makeSink: (encoders: readonly FieldEncoder[]) => RowSink,
+    formats: readonly number[],
+  ) {
+    this.#execution = execution;
+    this.#statement = statement;
+    this.#params = params;
+    this.#makeSink = makeSink;
+    this.#formats = formats;
+  }
+
+  /** Command tag; final when `run` said done. */
+  get tag(): string {
+    return this.#tag;
+  }
+
+  /** Number of rows sent. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Produces up to `maxRows` rows (0: all). */
+  run(maxRows: number): Outcome | Promise<Outcome> {
+    if (this.#state === undefined) {
+      const prepared = this.#tryPrepare();
+      if (!prepared) return this.#prepare().then(() => this.#loop(maxRows, 0));
+    }
+    return this.#loop(maxRows, 0);
+  }
+
+  // ---- getting ready -------------------------------------------------------------------------------
+
+  /** Without awaiting anything; false when something must be awaited first. */
+  #tryPrepare(): boolean {
+    const { session, analysis } = this.#execution;
+    try {
+      this.#snapshot ??= session.block.tryStatementSnapshot();
+      if (this.#snapshot === undefined) return false;
+      if (!analysis.isValid(this.#statement)) return false;
+      const cached = this.#plan();
+      if (!this.#tryLocks(cached.locks)) return false;
+      this.#open(cached);
+      return true;
+    } catch (error) {
+      if (error instanceof CatalogMiss) return false;
+      this.close();
+      throw error;
+    }
+  }
+
+  async #prepare(): Promise<void> {
+    const { session, analysis } = this.#execution;
+    try {
+      for (;;) {
+        this.#snapshot ??= await session.block.statementSnapshot();
+        await analysis.revalidate(this.#statement);
+        try {
+          const cached = this.#plan();
+          if (await this.#awaitLocks(cached.locks)) {
+            // Catalogs may have changed while we waited: look again, with a snapshot of now.
+            session.block.releaseSnapshot(this.#snapshot);
+            this.#snapshot = undefined;
+            continue;
+          }
+          this.#open(cached);
+          return;
+        } catch (error) {
+          if (!(error instanceof CatalogMiss)) throw error;
+          await error.load();
+        }
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** The statement's plan, made now if there is none. May throw CatalogMiss. */
+  #plan(): CachedPlan {
+    const query = this.#statement.analyzed as AnalyzedQuery;
+    query.plan ??= {
+      plan: planner(plannerEnv(this.#execution), query.query),
+      locks: neededLocks(query.query),
+      idle: [],
+    };
+    return query.plan;
+  }
+
+  #tryLocks(locks: readonly NeededLock[]): boolean {
+    const { session } = this.#execution;
+    const manager = session.instance.kernel.locks;
+    for (const { relid, mode } of locks) {
+      if (!manager.tryRelation(session.owner, session.database.oid as Oid, relid, mode)) return false;
+    }
+    return true;
+  }
+
+  /** True when something had to be awaited. */
+  async #awaitLocks(locks: readonly NeededLock[]): Promise<boolean> {
+    const { session } = this.#execution;
+    const manager = session.instance.kernel.locks;
+    let waited = false;
+    for (const { relid, mode } of locks) {
+      if (manager.tryRelation(session.owner, session.database.oid as Oid, relid, mode)) continue;
+      await manager.relation(session.owner, session.database.oid as Oid, relid, mode);
+      waited = true;
+    }
+    return waited;
+  }
+
+  #open(cached: CachedPlan): void {
+    const execution = this.#execution;
+    const { session, env } = execution;
+    const { tx } = session.block;
+    env.beginTransaction(tx, session.block.isolation);
+    const state = cached.idle.pop() ?? initPlan(env, cached.plan);
+    state.start(this.#params, this.#snapshot!.snapshot, tx);
+    this.#cached = cached;
+    this.#state = state;
+    this.#sink = this.#makeSink(this.#encoders(cached.plan));
+  }
+
+  #encoders(plan: PlannedStmt): readonly FieldEncoder[] {
+    const { functions } = this.#execution;
+    const { columns } = this.#statement.analyzed as AnalyzedQuery;
+    if (columns === undefined || plan.resultColumns.length === 0) return [];
+    return columns.map(({ typid }, n) => {
+      const format = formatOf(this.#formats, n);
+      const make = format === BINARY_FORMAT ? sendFunction : outputFunction;
+      return fieldEncoder(typid, format, () => make(functions.call([typid as Oid], CSTRINGOID), typid as Oid));
+    });
+  }
+
+  // ---- running ---------------------------------------------------------------------------------------
+
+  /** Runs on until done, the row limit, or something must be awaited. */
+  #loop(maxRows: number, already: number): Outcome | Promise<Outcome> {
+    const { session, env } = this.#execution;
+    const state = this.#state!;
+    const sink = this.#sink!;
+    let sent = already;
+    env.beginSlice();
+    for (;;) {
+      if (session.interrupt !== undefined) throw session.interrupt;
+      session.enter();
+      let status: number;
+      try {
+        status = state.next(maxRows === 0 ? MAX_BATCH : Math.min(MAX_BATCH, maxRows - sent));
+      } catch (error) {
+        if (!(error instanceof CatalogMiss)) throw error;
+        state.suspend();
+        return error.load().then(() => this.#loop(maxRows, sent));
+      }
+      switch (status) {
+        case ROW: {
+          const n = state.count;
+          sink.rows(state.readers, n);
+          sent += n;
+          this.#rows += n;
+          if (maxRows > 0 && sent >= maxRows) {
+            state.suspend();
+            return 'suspended';
+          }
+          if (sink.ready()) continue;
+          state.suspend();
+          return sink.wait().then(() => this.#loop(maxRows, sent));
+        }
+        case END:
+          return this.#finish();
+        case MISS: {
+          const { kernel } = session.instance;
+          const { want } = kernel.pages;
+          state.suspend();
+          return kernel.satisfy(want, session.owner).then(() => this.#loop(maxRows, sent));
+        }
+        case YIELD:
+          state.suspend();
+          return session.breathe().then(() => this.#loop(maxRows, sent));
+        default:
+          throw new Error(`a plan node answered ${status}`);
+      }
+    }
+  }
+
+  #finish(): Outcome {
+    const { plan } = this.#cached!;
+    const state = this.#state!;
+    const processed = plan.commandType === 1 ? this.#rows : state.processed;
+    switch (plan.commandType) {
+      case CMD_INSERT:
+        this.#tag = `INSERT 0 ${processed}`;
+        break;
+      case CMD_UPDATE:
+        this.#tag = `UPDATE ${processed}`;
+        break;
+      case CMD_DELETE:
+        this.#tag = `DELETE ${processed}`;
+        break;
+      default:
+        this.#tag = `SELECT ${processed}`;
+    }
+    this.close(true);
+    heapPruneQueued(this.#execution.env.heap);
+    return 'done';
+  }
+
+  /** Gives back what the execution holds. A state that ran to its end serves again. */
+  close(reusable = false): void {
+    const state = this.#state;
+    this.#state = undefined;
+    if (state !== undefined) {
+      state.release();
+      if (reusable) this.#cached!.idle.push(state);
+    }
+    if (this.#snapshot !== undefined) this.#execution.session.block.releaseSnapshot(this.#snapshot);
+    this.#snapshot = undefined;
+  }
+}
+
+/** Rows as DataRow messages of the session. */
+class DataRows implements RowSink {
+  readonly #session: Session;
+  readonly #encoders: readonly FieldEncoder[];
+
+  constructor(session: Session, encoders: readonly FieldEncoder[]) {
+    this.#session = session;
+    this.#encoders = encoders;
+  }
+
+  rows(readers: readonly ((row: number) => Datum)[], n: number): void {
+    const { out } = this.#session;
+    const encoders = this.#encoders;
+    const columns = encoders.length;
+    for (let row = 0; row < n; row++) {
+      out.begin(BACKEND.DataRow);
+      out.int16(columns);
+      for (let column = 0; column < columns; column++) {
+        const value = readers[column]!(row);
+        if (value === null) out.int32(-1);
+        else encoders[column]!(out, value);
+      }
+      out.end();
+    }
+  }
+
+  ready(): boolean {
+    return this.#session.writeSome();
+  }
+
+  wait(): Promise<void> {
+    return this.#session.untilDrained();
+  }
+}

@@ -210,6 +210,7 @@ export class Session {
   #pump(): void {
     try {
       while (this.#state.kind === 'idle' && this.#reader.next()) {
+        this.instance.messages++;
         const work = this.#handle(this.#reader.type, this.#reader.body);
         if (work === undefined) continue;
         this.#state = { kind: 'busy' };
@@ -441,7 +442,7 @@ export class Session {
   #interrupt(error: PgError): void {
     this.interrupt = error;
     this.owner.waiting?.cancel(error);
-    this.runner.interrupted(error);
+    this.runner.interrupted();
   }
 
   /** Makes this session's transaction the current one, before each synchronous stretch. */
@@ -477,7 +478,7 @@ export class Session {
     this.interrupt = ereport(ERRCODE.CONNECTION_FAILURE, 'connection to client lost', { severity: 'FATAL' });
     this.owner.waiting?.cancel(this.interrupt);
     if (started) {
-      this.runner.interrupted(this.interrupt);
+      this.runner.interrupted();
       this.runner.end();
     }
     this.#drained?.();

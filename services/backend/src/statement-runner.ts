@@ -6,7 +6,7 @@
  */
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, type PgError } from '@pgtroupe/common/ereport';
+import { ereport } from '@pgtroupe/common/ereport';
 import type { BodyReader } from '@pgtroupe/libpq/pqformat';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
 import { rawParse } from '@pgtroupe/sql/parser/parser';
@@ -41,7 +41,7 @@ export class StatementRunner {
     this.source = login.context.source;
     this.functions = new SessionFunctions(session, login);
     this.analysis = new Analysis(session, login, this.functions);
-    this.execution = new QueryExecution(session, login.context, this.analysis, this.functions);
+    this.execution = new QueryExecution(session, this.analysis, this.functions);
     session.block.onEnd = (committed, invals) => this.#transactionEnded(committed, invals);
   }
 
@@ -347,9 +347,12 @@ export class StatementRunner {
 
   // ---- events --------------------------------------------------------------------------------------
 
+  /** How to wake a command that waits for something of its own. */
+  interruptible: (() => void) | undefined;
+
   /** The statement under way shall stop; it looks at session.interrupt wherever it can. */
-  interrupted(_error: PgError): void {
-    this.execution.wake();
+  interrupted(): void {
+    this.interruptible?.();
   }
 
   afterError(): void {

@@ -1,2 +1,101 @@
-import { notSupported } from '@pgtroupe/common/ereport';
-export function copyStmt(..._: unknown[]): Promise<string> { throw notSupported('COPY'); }
+/**
+ * COPY between a table (or a query) and the client.
+ */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import type { Oid } from '@pgtroupe/common/ids';
+import { rangeVarGetRelid } from '@pgtroupe/catalog/namespace';
+import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import { copyOptions } from '@pgtroupe/sql/commands/copyoptions';
+import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import { ACCESS_SHARE_LOCK, ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
+import { retryCatalog } from '../catalog-retry.ts';
+import { copyFrom } from '../copy-from.ts';
+import { copyTo } from '../copy-to.ts';
+import type { StatementRunner } from '../statement-runner.ts';
+
+export async function copyStmt(runner: StatementRunner, raw: RawNode, text: string): Promise<string> {
+  if (raw['filename'] !== undefined || raw['is_program'] === true) {
+    throw notSupported(raw['is_program'] === true ? 'COPY with a program' : 'COPY with a file on the server');
+  }
+  const options = copyOptions((raw['options'] as RawNode[] | undefined) ?? []);
+  if (raw['is_from'] !== true) return copyTo(runner, await copySource(runner, raw), options, text);
+  if (raw['whereClause'] !== undefined) throw notSupported('COPY FROM with WHERE');
+  const table = await openTable(runner, raw['relation'] as RawNode, ROW_EXCLUSIVE_LOCK);
+  if (table.rel.relkind !== 'r') {
+    throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `cannot copy to ${relationKind(table)} "${table.name}"`);
+  }
+  if (runner.session.block.readOnly) {
+    throw ereport(ERRCODE.READ_ONLY_SQL_TRANSACTION, 'cannot execute COPY FROM in a read-only transaction');
+  }
+  return copyFrom(runner, table, columnNumbers(table, raw['attlist'] as RawNode[] | undefined), options);
+}
+
+/** What COPY TO sends: a SELECT, written out if only a table was named. */
+async function copySource(runner: StatementRunner, raw: RawNode): Promise<RawNode> {
+  const query = raw['query'] as RawNode | undefined;
+  if (query !== undefined) return query;
+  const relation = raw['relation'] as RawNode;
+  const table = await openTable(runner, relation, ACCESS_SHARE_LOCK);
+  if (table.rel.relkind !== 'r') {
+    throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `cannot copy from ${relationKind(table)} "${table.name}"`, {
+      hint: table.rel.relkind === 'v' ? 'Try the COPY (SELECT ...) TO variant.' : undefined,
+    });
+  }
+  const columns = columnNumbers(table, raw['attlist'] as RawNode[] | undefined).map(n => table.att.attrs[n]!.name);
+  const column = (name: string): RawNode => ({ type: 'ColumnRef', fields: [{ type: 'String', sval: name }], location: -1 });
+  return {
+    type: 'SelectStmt',
+    targetList: columns.map(name => ({ type: 'ResTarget', val: column(name), location: -1 })),
+    fromClause: [relation],
+    limitOption: 'LIMIT_OPTION_DEFAULT',
+    op: 'SETOP_NONE',
+  };
+}
+
+async function openTable(runner: StatementRunner, rangeVar: RawNode, lockMode: number): Promise<RelationDesc> {
+  const { analysis, session } = runner;
+  await analysis.refresh();
+  for (;;) {
+    const oid = await retryCatalog(() =>
+      rangeVarGetRelid(analysis.catalog, analysis.searchPathInfo(), rangeVar as never, session.database.name),
+    );
+    if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVar['relname']}" does not exist`);
+    const database = session.database.oid as Oid;
+    if (!session.instance.kernel.locks.tryRelation(session.owner, database, oid, lockMode)) {
+      await session.instance.kernel.locks.relation(session.owner, database, oid, lockMode);
+      await analysis.refresh();
+    }
+    const table = await retryCatalog(() => analysis.catalog.relation(oid));
+    if (table !== null) return table;
+  }
+}
+
+/** 0-based attribute numbers of the named columns, or of all. */
+function columnNumbers(table: RelationDesc, names: readonly RawNode[] | undefined): readonly number[] {
+  const { attrs } = table.att;
+  if (names === undefined) return attrs.flatMap((att, n) => (att.dropped ? [] : [n]));
+  const numbers: number[] = [];
+  for (const { sval } of names as unknown as { readonly sval: string }[]) {
+    const n = attrs.findIndex(att => !att.dropped && att.name === sval);
+    if (n < 0) throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${sval}" of relation "${table.name}" does not exist`);
+    if (numbers.includes(n)) throw ereport(ERRCODE.DUPLICATE_COLUMN, `column "${sval}" specified more than once`);
+    numbers.push(n);
+  }
+  return numbers;
+}
+
+function relationKind(table: RelationDesc): string {
+  switch (table.rel.relkind) {
+    case 'v':
+      return 'view';
+    case 'm':
+      return 'materialized view';
+    case 'S':
+      return 'sequence';
+    case 'f':
+      return 'foreign table';
+    default:
+      return 'non-table relation';
+  }
+}

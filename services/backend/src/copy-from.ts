@@ -1,0 +1,292 @@
+/**
+ * COPY FROM STDIN into a table (copyfrom.c): rows are gathered, put onto pages many at a time, then
+ * indexed one by one.
+ *
+ * A row that breaks a constraint ends the command; what was stored goes away with the transaction.
+ */
+import { heapComputeTupleSize, heapFormTuple, tupleLayout } from '@pgtroupe/access/common/heaptuple';
+import { HeapContext, type HeapRelation } from '@pgtroupe/access/heap/heapam-context';
+import { heapMultiInsert } from '@pgtroupe/access/heap/heapam-insert';
+import { BT_DUPLICATE, btInsert, uniqueViolation } from '@pgtroupe/access/nbtree/nbtinsert';
+import type { BTIndex } from '@pgtroupe/access/nbtree/btindex';
+import { btIndexOf, heapOf } from '@pgtroupe/catalog/relaccess';
+import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
+import type { Datum } from '@pgtroupe/common/datum';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported, PgError } from '@pgtroupe/common/ereport';
+import { maxAlign, type Oid } from '@pgtroupe/common/ids';
+import { CopyFromParser } from '@pgtroupe/sql/commands/copyfromparse';
+import type { CopyOptions } from '@pgtroupe/sql/commands/copyoptions';
+import { retryCatalog } from './catalog-retry.ts';
+import { CopyInStream } from './copy-in.ts';
+import { type InputFunction, inputFunction } from './input-text.ts';
+import { outputText } from './output-text.ts';
+import type { Session } from './session.ts';
+import type { StatementRunner } from './statement-runner.ts';
+
+const MAX_TUPLE_BYTES = 8160;
+/** Rows and bytes that are gathered before they are stored. */
+const BATCH_ROWS = 1000;
+const BATCH_BYTES = 256 * 1024;
+const INT4OID = 23;
+
+interface OpenIndex {
+  readonly desc: IndexDesc;
+  readonly tree: BTIndex;
+  /** 0-based columns of the table. */
+  readonly columns: readonly number[];
+}
+
+export async function copyFrom(
+  runner: StatementRunner,
+  table: RelationDesc,
+  columns: readonly number[],
+  options: CopyOptions,
+): Promise<string> {
+  const target = await retryCatalog(() => new CopyTarget(runner, table, columns));
+  const { session } = runner;
+  const stream = new CopyInStream(session, columns.length);
+  runner.interruptible = () => stream.interrupt();
+  try {
+    const rows = await target.load(stream, options);
+    return `COPY ${rows}`;
+  } catch (error) {
+    stream.abandon();
+    throw target.withContext(error);
+  } finally {
+    runner.interruptible = undefined;
+    target.close();
+  }
+}
+
+class CopyTarget {
+  readonly #session: Session;
+  readonly #table: RelationDesc;
+  readonly #columns: readonly number[];
+  readonly #inputs: readonly InputFunction[];
+  readonly #heap: HeapRelation;
+  readonly #context: HeapContext;
+  readonly #indexes: readonly OpenIndex[];
+  readonly #layout;
+  readonly #workspace: number;
+  #workspaceUsed = 0;
+  // The batch: formed tuples and, for indexes, their values.
+  readonly #tuples = new Int32Array(BATCH_ROWS);
+  readonly #lengths = new Int32Array(BATCH_ROWS);
+  readonly #offnums = new Uint16Array(BATCH_ROWS);
+  readonly #blocks = new Uint32Array(BATCH_ROWS);
+  #values: Datum[][] = [];
+  #count = 0;
+  #parser: CopyFromParser | undefined;
+  #column = -1;
+
+  constructor(runner: StatementRunner, table: RelationDesc, columns: readonly number[]) {
+    const { session, analysis, functions } = runner;
+    const { kernel, arena } = session.instance;
+    this.#session = session;
+    this.#table = table;
+    this.#columns = columns;
+    refuseUnsupported(table, columns);
+    this.#inputs = columns.map(n => inputFunction(functions, table.att.attrs[n]!.typid));
+    this.#heap = heapOf(table);
+    this.#context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
+    this.#indexes = table.indexes.map(desc => ({
+      desc,
+      tree: btIndexOf(analysis.catalog, desc, table),
+      columns: desc.index.indkey.map(attnum => attnum - 1),
+    }));
+    this.#layout = tupleLayout(table.att);
+    this.#workspace = arena.alloc(BATCH_BYTES + 2 * MAX_TUPLE_BYTES);
+  }
+
+  close(): void {
+    this.#session.instance.arena.free(this.#workspace, BATCH_BYTES + 2 * MAX_TUPLE_BYTES);
+  }
+
+  /** Stores everything the client sends; returns the number of rows. */
+  async load(stream: CopyInStream, options: CopyOptions): Promise<number> {
+    const parser = new CopyFromParser(options);
+    this.#parser = parser;
+    let header = options.header !== false;
+    let rows = 0;
+    for (;;) {
+      const chunk = await stream.next();
+      if (chunk === undefined) parser.endOfInput();
+      else parser.push(chunk);
+      while (parser.nextRow()) {
+        if (header) {
+          header = false;
+          if (options.header === 'match') this.#matchHeader(parser);
+          continue;
+        }
+        this.#addRow(parser);
+        rows++;
+        if (this.#count === BATCH_ROWS || this.#workspaceUsed >= BATCH_BYTES) await this.#store();
+      }
+      if (chunk === undefined) break;
+    }
+    await this.#store();
+    return rows;
+  }
+
+  #matchHeader(parser: CopyFromParser): void {
+    const names = this.#columns.map(n => this.#table.att.attrs[n]!.name);
+    if (parser.fieldCount !== names.length) {
+      throw ereport(ERRCODE.BAD_COPY_FILE_FORMAT, `wrong number of fields in header line: got ${parser.fieldCount}, expected ${names.length}`);
+    }
+    names.forEach((name, i) => {
+      const found = parser.data.toString('utf8', parser.start[i], parser.end[i]);
+      if (found !== name) {
+        throw ereport(ERRCODE.BAD_COPY_FILE_FORMAT, `column name mismatch in header line field ${i + 1}: got "${found}", expected "${name}"`);
+      }
+    });
+  }
+
+  #addRow(parser: CopyFromParser): void {
+    const { attrs } = this.#table.att;
+    const fields = this.#columns.length;
+    if (parser.fieldCount > fields) throw ereport(ERRCODE.BAD_COPY_FILE_FORMAT, 'extra data after last expected column');
+    const values = new Array<Datum>(attrs.length).fill(null);
+    for (let i = 0; i < fields; i++) {
+      this.#column = this.#columns[i]!;
+      if (i >= parser.fieldCount) {
+        throw ereport(ERRCODE.BAD_COPY_FILE_FORMAT, `missing data for column "${attrs[this.#column]!.name}"`);
+      }
+      if (parser.isNull[i] === 1) continue;
+      values[this.#column] = this.#input(parser, i);
+    }
+    this.#column = -1;
+    this.#checkNotNull(values);
+    const { mem } = this.#session.instance.kernel.pages;
+    const length = heapComputeTupleSize(this.#layout, values);
+    if (length > MAX_TUPLE_BYTES) throw notSupported('COPY of a row that needs a TOAST table');
+    const at = this.#workspace + this.#workspaceUsed;
+    heapFormTuple(this.#layout, values, mem, at);
+    const n = this.#count++;
+    this.#tuples[n] = at;
+    this.#lengths[n] = length;
+    this.#workspaceUsed += maxAlign(length);
+    if (this.#indexes.length > 0) this.#values.push(values);
+  }
+
+  #input(parser: CopyFromParser, field: number): Datum {
+    const { data } = parser;
+    const from = parser.start[field]!;
+    const to = parser.end[field]!;
+    const att = this.#table.att.attrs[this.#column]!;
+    if (att.typid === INT4OID) {
+      const value = plainInteger(data, from, to);
+      if (value !== undefined) return value;
+    }
+    const { fn, call, ioparam } = this.#inputs[field]!;
+    return fn(call, data.subarray(from, to), ioparam, att.typmod);
+  }
+
+  #checkNotNull(values: readonly Datum[]): void {
+    const { attrs } = this.#table.att;
+    for (let n = 0; n < attrs.length; n++) {
+      const att = attrs[n]!;
+      if (!att.notNull || att.dropped || values[n] !== null) continue;
+      const row = values.flatMap((value, i) =>
+        attrs[i]!.dropped ? [] : [value === null ? 'null' : outputText(this.#session, attrs[i]!.typid, value)],
+      );
+      throw ereport(
+        ERRCODE.NOT_NULL_VIOLATION,
+        `null value in column "${att.name}" of relation "${this.#table.name}" violates not-null constraint`,
+        { detail: `Failing row contains (${row.join(', ')}).`, table: this.#table.name, column: att.name },
+      );
+    }
+  }
+
+  /** Puts the batch onto pages, then into the indexes. */
+  async #store(): Promise<void> {
+    const session = this.#session;
+    const { kernel } = session.instance;
+    const { tx } = session.block;
+    if (session.interrupt !== undefined) throw session.interrupt;
+    for (let from = 0; from < this.#count; ) {
+      const at = from;
+      const done = await kernel.attempt(
+        () => {
+          const n = heapMultiInsert(this.#context, this.#heap, this.#tuples, this.#lengths, at, this.#count, tx.curcid, this.#offnums);
+          if (n > 0) this.#blocks.fill(this.#context.blk, at, at + n);
+          return n;
+        },
+        session.owner,
+        () => session.enter(),
+      );
+      from += done;
+    }
+    for (const index of this.#indexes) await this.#storeIndex(index);
+    this.#count = 0;
+    this.#workspaceUsed = 0;
+    this.#values = [];
+    await session.breathe();
+  }
+
+  async #storeIndex({ desc, tree, columns }: OpenIndex): Promise<void> {
+    const session = this.#session;
+    const keys = new Array<Datum>(columns.length);
+    let n = 0;
+    const count = this.#count;
+    await session.instance.kernel.attempt(
+      () => {
+        for (; n < count; n++) {
+          const values = this.#values[n]!;
+          for (let k = 0; k < columns.length; k++) keys[k] = values[columns[k]!]!;
+          const result = btInsert(tree, this.#context, this.#heap, keys, this.#blocks[n]!, this.#offnums[n]!, tree.unique ? 'yes' : 'no');
+          if (result < 0) return result;
+          if (result === BT_DUPLICATE) throw this.#duplicate(desc, tree, keys);
+        }
+        return 0;
+      },
+      session.owner,
+      () => session.enter(),
+    );
+  }
+
+  #duplicate(desc: IndexDesc, tree: BTIndex, keys: readonly Datum[]): Error {
+    const texts = keys.slice(0, tree.nkeyatts).map((key, n) =>
+      key === null ? null : outputText(this.#session, desc.rel.att.attrs[n]!.typid as Oid, key),
+    );
+    return uniqueViolation(tree, '', texts);
+  }
+
+  /** Adds where in the data it happened. */
+  withContext(error: unknown): unknown {
+    const line = this.#parser?.lineNumber ?? 0;
+    if (!(error instanceof PgError) || error.severity !== 'ERROR' || line === 0 || error.sqlstate === ERRCODE.QUERY_CANCELED) return error;
+    const column = this.#column < 0 ? '' : `, column ${this.#table.att.attrs[this.#column]!.name}`;
+    return new PgError(error.sqlstate, error.message, { ...error.fields, where: `COPY ${this.#table.name}, line ${line}${column}` });
+  }
+}
+
+/** Decimal digits of an int4 that need no care; undefined leaves it to int4in. */
+function plainInteger(data: Uint8Array, from: number, to: number): number | undefined {
+  if (to - from > 9 || to === from) return undefined;
+  let value = 0;
+  for (let at = from; at < to; at++) {
+    const digit = data[at]! - 0x30;
+    if (digit < 0 || digit > 9) return undefined;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+/** What COPY FROM cannot do yet, said by name. */
+function refuseUnsupported(table: RelationDesc, columns: readonly number[]): void {
+  if (table.rel.relchecks > 0) throw notSupported('COPY FROM into a table with CHECK constraints');
+  if (table.rel.relhastriggers) throw notSupported('COPY FROM into a table with triggers');
+  table.attributes.forEach((attribute, n) => {
+    if (attribute.attisdropped) return;
+    if (attribute.attgenerated !== '') throw notSupported('COPY FROM into a table with generated columns');
+    if (!columns.includes(n) && (attribute.atthasdef || attribute.attidentity !== '')) {
+      throw notSupported(`COPY FROM that leaves out column "${attribute.attname}", which has a default`);
+    }
+  });
+  for (const { index } of table.indexes) {
+    if (index.indexprs !== null || index.indpred !== null) {
+      throw notSupported('COPY FROM into a table with an index on expressions or with a predicate');
+    }
+  }
+}

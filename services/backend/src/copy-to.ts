@@ -1,0 +1,88 @@
+/**
+ * COPY TO STDOUT: a query's rows as lines of CopyData.
+ */
+import type { Datum } from '@pgtroupe/common/datum';
+import type { Oid } from '@pgtroupe/common/ids';
+import { BACKEND } from '@pgtroupe/libpq/protocol';
+import type { CopyOptions } from '@pgtroupe/sql/commands/copyoptions';
+import { copyLine } from '@pgtroupe/sql/commands/copytoformat';
+import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import { type OutputFunction, outputFunction } from '@pgtroupe/sql/utils/cache/typcache';
+import { notSupported } from '@pgtroupe/common/ereport';
+import { retryCatalog } from './catalog-retry.ts';
+import type { PreparedStatement } from './prepared-statement.ts';
+import type { RowSink } from './query-execution.ts';
+import type { Session } from './session.ts';
+import type { StatementRunner } from './statement-runner.ts';
+
+const CSTRINGOID = 2275 as Oid;
+
+export async function copyTo(runner: StatementRunner, source: RawNode, options: CopyOptions, text: string): Promise<string> {
+  const { session, analysis, execution, functions } = runner;
+  const statement: PreparedStatement = {
+    name: '', text, raw: source, givenTypes: [], paramTypes: [], analyzed: { kind: 'empty' }, validity: '',
+  };
+  await analysis.analyze(statement, { allowParams: false });
+  const { analyzed } = statement;
+  if (analyzed.kind !== 'query' || analyzed.columns === undefined) throw notSupported('COPY of a statement that returns no rows');
+  const { columns } = analyzed;
+  const outputs = await retryCatalog(() =>
+    columns.map(({ typid }) => outputFunction(functions.call([typid as Oid], CSTRINGOID), typid as Oid)),
+  );
+  const forceQuote = columns.map(({ name }) => options.forceQuote === 'all' || options.forceQuote.includes(name));
+  const { out } = session;
+  out.begin(BACKEND.CopyOutResponse);
+  out.byte(0);
+  out.int16(columns.length);
+  for (let n = 0; n < columns.length; n++) out.int16(0);
+  out.end();
+  const lines = new CopyLines(session, options, outputs, forceQuote);
+  if (options.header !== false) lines.line(columns.map(({ name }) => Buffer.from(name)));
+  const run = execution.startInto(statement, lines);
+  try {
+    await run.run(0);
+  } finally {
+    run.close();
+  }
+  out.begin(BACKEND.CopyDone);
+  out.end();
+  return `COPY ${run.rows}`;
+}
+
+class CopyLines implements RowSink {
+  readonly #session: Session;
+  readonly #options: CopyOptions;
+  readonly #outputs: readonly OutputFunction[];
+  readonly #forceQuote: readonly boolean[];
+
+  constructor(session: Session, options: CopyOptions, outputs: readonly OutputFunction[], forceQuote: readonly boolean[]) {
+    this.#session = session;
+    this.#options = options;
+    this.#outputs = outputs;
+    this.#forceQuote = forceQuote;
+  }
+
+  line(values: readonly (Uint8Array | null)[]): void {
+    const { out } = this.#session;
+    out.begin(BACKEND.CopyData);
+    copyLine(out, this.#options, values, this.#forceQuote);
+    out.end();
+  }
+
+  rows(readers: readonly ((row: number) => Datum)[], n: number): void {
+    for (let row = 0; row < n; row++) {
+      this.line(this.#outputs.map((output, column) => {
+        const value = readers[column]!(row);
+        return value === null ? null : output(value);
+      }));
+    }
+  }
+
+  ready(): boolean {
+    return this.#session.writeSome();
+  }
+
+  wait(): Promise<void> {
+    return this.#session.untilDrained();
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * What the planner asks of a session.
+ */
+import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
+import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import { MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
+import { evaluateConstant } from '@pgtroupe/sql/executor/execMain';
+import type { Expr } from '@pgtroupe/sql/nodes/primnodes';
+import { stringToNode } from '@pgtroupe/sql/nodes/readfuncs';
+import type { PlannerEnv } from '@pgtroupe/sql/optimizer/pathnodes';
+import { MISS } from '@pgtroupe/storage/buffer/pages';
+import type { QueryExecution } from './query-execution.ts';
+
+export function plannerEnv(execution: QueryExecution): PlannerEnv {
+  const { env, session } = execution;
+  const { kernel } = session.instance;
+  return {
+    rows: env.rows,
+    relation: oid => env.relation(oid as Oid),
+    relationBlocks: (rel: RelationDesc) => {
+      const blocks = kernel.pages.nblocks(rel.smgr, MAIN_FORKNUM);
+      if (blocks !== MISS) return blocks;
+      const { want } = kernel.pages;
+      throw new CatalogMiss(() => kernel.satisfy(want, session.owner));
+    },
+    evaluate: expr => evaluateConstant(env, expr),
+    stringToExpr: text => stringToNode(text) as Expr | readonly Expr[],
+  };
+}

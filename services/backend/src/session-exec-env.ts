@@ -1,0 +1,79 @@
+/**
+ * What a session lends to its executors: one live object, whose transaction changes under it.
+ */
+import { HeapContext } from '@pgtroupe/access/heap/heapam-context';
+import type { CatCache } from '@pgtroupe/catalog/catcache';
+import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
+import type { Oid } from '@pgtroupe/common/ids';
+import type { ExecEnv } from '@pgtroupe/sql/executor/estate';
+import type { CatalogLookup } from '@pgtroupe/sql/utils/cache/lookup';
+import type { SessionSettings } from '@pgtroupe/sql/utils/fmgr';
+import type { Arena } from '@pgtroupe/storage/arena';
+import type { Memory, PageAccess } from '@pgtroupe/storage/buffer/pages';
+import { ReadonlyXact } from '@pgtroupe/transam/readonly-xact';
+import type { Transaction } from '@pgtroupe/transam/xact';
+import type { XLogInserter } from '@pgtroupe/transam/xloginsert';
+import type { Analysis } from './analysis.ts';
+import type { Session } from './session.ts';
+import type { SessionFunctions } from './session-functions.ts';
+import type { IsolationLevel } from './transaction-block.ts';
+
+const LONE_SLICE_MS = 5;
+const SHARED_SLICE_MS = 0.3;
+
+export class SessionExecEnv implements ExecEnv {
+  readonly #session: Session;
+  readonly #analysis: Analysis;
+  readonly mem: Memory;
+  readonly arena: Arena;
+  readonly pages: PageAccess;
+  readonly wal: XLogInserter;
+  readonly heap: HeapContext;
+  readonly settings: SessionSettings;
+  readonly lookup: CatalogLookup;
+  usesTransactionSnapshot = false;
+  #sliceEndMs = 0;
+  #messagesSeen = 0;
+
+  constructor(session: Session, analysis: Analysis, functions: SessionFunctions) {
+    const { kernel, arena } = session.instance;
+    this.#session = session;
+    this.#analysis = analysis;
+    this.mem = kernel.pages.mem;
+    this.arena = arena;
+    this.pages = kernel.pages;
+    this.wal = kernel.wal;
+    this.heap = new HeapContext(kernel.pages, kernel.wal, new ReadonlyXact(kernel.shared));
+    this.settings = functions;
+    this.lookup = functions.lookup;
+  }
+
+  beginTransaction(tx: Transaction, isolation: IsolationLevel): void {
+    this.heap.xact = tx;
+    this.usesTransactionSnapshot = isolation === 'repeatable read' || isolation === 'serializable';
+  }
+
+  get rows(): CatCache {
+    return this.#analysis.catalog.rows;
+  }
+
+  relation(oid: Oid): RelationDesc {
+    const relation = this.#analysis.catalog.relation(oid);
+    if (relation === null) throw ereport(ERRCODE.UNDEFINED_TABLE, `could not open relation with OID ${oid}`);
+    return relation;
+  }
+
+  /** Short slices while other sessions have work, long ones alone (research/executor.md §2.10). */
+  beginSlice(): void {
+    const { instance } = this.#session;
+    const lone = instance.messages === this.#messagesSeen;
+    this.#messagesSeen = instance.messages;
+    this.#sliceEndMs = instance.env.clock.nowMs() + (lone ? LONE_SLICE_MS : SHARED_SLICE_MS);
+  }
+
+  shouldYield(): boolean {
+    return this.#session.interrupt !== undefined || this.#session.instance.env.clock.nowMs() >= this.#sliceEndMs;
+  }
+}
