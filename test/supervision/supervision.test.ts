@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -414,6 +414,15 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
       expect(err).toMatch(new RegExp(`lock file "postmaster.pid" already exists\\. Is another postmaster \\(PID ${process.pid}\\) running`));
       writeFileSync(join(cluster.data, 'postmaster.pid'), `999999999\n${cluster.data}\n0\n5432\n\n\n\nready   \n`);
       await cluster.start();
+    });
+
+    it('ends when its data directory is taken away', async () => {
+      cluster = await new TestCluster({ stubs: true }).create();
+      await cluster.start();
+      const { roles } = await cluster.status();
+      rmSync(cluster.data, { recursive: true });
+      expect(await cluster.ended()).toBe(0);
+      for (const { osPid } of roles) await until('its end', () => !isProcessAlive(osPid), 3_000);
     });
 
     it('says 57P03 while it starts', async () => {

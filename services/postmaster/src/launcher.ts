@@ -7,14 +7,15 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { ROLE_START_VARIABLE, type RoleName, type RoleStart } from '@pgtroupe/actor/lifecycle';
 import { isAlive, type ProcessId, processAt, signalProcess } from '@pgtroupe/actor/node/process';
 import { claimLaunch, forgetLaunch, type Launch, writeLaunch } from '@pgtroupe/actor/node/rundir';
 
 const ADOPTED_POLL_MS = 50;
-const DRAIN_MS = 500;
+/** When so many are remembered, those that have arrived are forgotten. */
+const PASSING_MAX = 64;
 
 export interface Launcher {
   onExit: (name: string, epoch: number, how: string, code: number | undefined) => void;
@@ -35,10 +36,13 @@ export type Passed = 'passed' | 'adopted' | 'gone';
 
 /** What is below a socket; Node keeps it open until the receiver has it. */
 interface SocketHandle {
+  /** Negative when closed. */
   readonly fd: number;
+  close(): void;
 }
 
 interface Passing {
+  readonly socket: Socket;
   readonly handle: SocketHandle | null;
   readonly lost: (socket: Socket | undefined) => void;
 }
@@ -47,8 +51,8 @@ interface Running {
   readonly launch: Launch;
   readonly child: ChildProcess | undefined;
   readonly process: ProcessId | undefined;
-  /** Sockets on their way to the process, by number. */
-  readonly passing: Map<number, Passing>;
+  /** Sockets on their way to the process, and some that have arrived. */
+  passing: Passing[];
   over: boolean;
 }
 
@@ -58,7 +62,6 @@ export class ProcessLauncher implements Launcher {
   readonly #programOf: (role: RoleName) => string;
   readonly #running = new Map<string, Running>();
   #poll: NodeJS.Timeout | undefined;
-  #nextPass = 1;
 
   /** `programs`: a folder with <role>.js in place of the services' own programs. */
   constructor(runDirectory: string, programs?: string) {
@@ -86,7 +89,7 @@ export class ProcessLauncher implements Launcher {
   }
 
   adopt(launch: Launch, process: ProcessId): void {
-    this.#running.set(launch.name, { launch, child: undefined, process, passing: new Map(), over: false });
+    this.#running.set(launch.name, { launch, child: undefined, process, passing: [], over: false });
     this.#poll ??= setInterval(() => this.#lookAtAdopted(), ADOPTED_POLL_MS);
   }
 
@@ -105,14 +108,16 @@ export class ProcessLauncher implements Launcher {
   passSocket(name: string, message: object, socket: Socket, lost: (socket: Socket | undefined) => void): Passed {
     const running = this.#running.get(name);
     if (running === undefined) return 'gone';
-    const { child, passing } = running;
+    const { child } = running;
     if (child === undefined) return 'adopted';
     if (!child.connected) return 'gone';
-    const pass = this.#nextPass++;
-    const { _handle: handle } = socket as unknown as { readonly _handle: SocketHandle | null };
-    passing.set(pass, { handle, lost });
-    child.send({ ...message, pass }, socket, { keepOpen: false }, error => {
-      if (error) giveBack(passing, pass);
+    const passing = { socket, handle: handleOf(socket), lost };
+    if (running.passing.length >= PASSING_MAX) {
+      running.passing = running.passing.filter(p => p.handle !== null && p.handle.fd >= 0);
+    }
+    running.passing.push(passing);
+    child.send(message, socket, { keepOpen: false }, error => {
+      if (error) giveBack(passing);
     });
     return 'passed';
   }
@@ -132,12 +137,8 @@ export class ProcessLauncher implements Launcher {
       env: { ...process.env, [ROLE_START_VARIABLE]: JSON.stringify(start) },
       stdio: ['ignore', 'ignore', 'inherit', ...(ipc ? (['ipc'] as const) : [])],
     });
-    const running: Running = { launch, child, process: undefined, passing: new Map(), over: false };
+    const running: Running = { launch, child, process: undefined, passing: [], over: false };
     this.#running.set(start.name, running);
-    // The instance says of each socket that it has it.
-    child.on('message', ({ kind, pass }: { kind: string; pass: number }) => {
-      if (kind === 'passed') running.passing.delete(pass);
-    });
     child.on('error', error => this.#over(running, `could not be launched: ${error.message}`, 1));
     child.on('exit', (code, signal) => {
       const how = signal === null ? `exited with exit code ${code}` : `was terminated by signal ${signal}`;
@@ -158,7 +159,7 @@ export class ProcessLauncher implements Launcher {
   #over(running: Running, how: string, code: number | undefined): void {
     if (running.over) return;
     running.over = true;
-    giveBackWhenDrained(running);
+    for (const passing of running.passing) giveBack(passing);
     const { name, epoch } = running.launch;
     if (this.#running.get(name) === running) this.#running.delete(name);
     forgetLaunch(this.#runDirectory, running.launch);
@@ -171,26 +172,19 @@ export class ProcessLauncher implements Launcher {
 }
 
 /**
- * What the process said before it died may still be in the channel: a socket of which it said that it
- * has it must not be given to anybody else. At the channel's end everything was read.
+ * The process died: what becomes of the sockets on their way to it. Node sends one at a time, takes the
+ * handle off a socket when it sends it, and closes it when the receiver has it. So one that still has
+ * its handle was never sent and may go to somebody else; of one that was sent and not yet received
+ * nobody knows whether it was used: it is closed.
  */
-function giveBackWhenDrained({ child, passing }: Pick<Running, 'child' | 'passing'>, deadlineMs = performance.now() + DRAIN_MS): void {
-  if (child?.connected === true && performance.now() < deadlineMs) {
-    setImmediate(() => giveBackWhenDrained({ child, passing }, deadlineMs));
-    return;
-  }
-  // Messages are delivered one turn after they were read.
-  setImmediate(() => {
-    for (const pass of [...passing.keys()]) giveBack(passing, pass);
-  });
+function giveBack(passing: Passing): void {
+  const { socket, handle, lost } = passing;
+  if (handle === null || handle.fd < 0) return;
+  if (handleOf(socket) === handle) return lost(socket);
+  handle.close();
+  lost(undefined);
 }
 
-/** The socket did not arrive: whoever passed it may pass it to somebody else. */
-function giveBack(passing: Map<number, Passing>, pass: number): void {
-  const lost = passing.get(pass);
-  if (lost === undefined) return;
-  passing.delete(pass);
-  const { handle } = lost;
-  const open = handle !== null && handle.fd >= 0;
-  lost.lost(open ? new Socket({ handle } as never) : undefined);
+function handleOf(socket: Socket): SocketHandle | null {
+  return (socket as unknown as { readonly _handle: SocketHandle | null })._handle;
 }

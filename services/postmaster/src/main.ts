@@ -70,6 +70,7 @@ try {
     log,
     // Stand-ins for the roles' programs, in tests.
     launcher: new ProcessLauncher(runDirectory, process.env['PGTROUPE_PROGRAMS']),
+    holdsDirectory: () => lock.isHeld(),
     serve: async attendants => {
       await rpc.serve(`unix:${runDirectory}/postmaster.sock`, attendants.handlers());
     },

@@ -30,6 +30,7 @@ import type { Launcher } from './launcher.ts';
 import { adopt, type Effect, type Event, isReady, newSupervision, step, type Supervision } from './supervision.ts';
 
 const TICK_MS = 100;
+const CHECK_DIRECTORY_MS = 5_000;
 
 export interface PostmasterOptions {
   readonly dataDirectory: string;
@@ -44,6 +45,8 @@ export interface PostmasterOptions {
   readonly timers: Timers;
   readonly log: Log;
   readonly launcher: Launcher;
+  /** Whether the lock of the data directory is still ours. */
+  readonly holdsDirectory: () => boolean;
   /** Serves gRPC at the postmaster's endpoint. */
   readonly serve: (attendants: Attendants) => Promise<void>;
   /** The state changed: for whoever started us. */
@@ -63,6 +66,7 @@ export class Postmaster {
   readonly #acked = new Map<string, number>();
   #configVersion = 1;
   #waiting = 0;
+  #nextCheckMs = 0;
   #finished = false;
   #pidFile: PidFile | undefined;
 
@@ -246,9 +250,20 @@ export class Postmaster {
   #tick(): void {
     if (this.#finished) return;
     this.#event({ kind: 'tick' });
+    this.#checkDirectory();
     const retired = retirable(this.#loads.values(), this.#supervision.wantedInstances, this.#o.clock.nowMs());
     if (retired !== undefined) this.#event({ kind: 'retire', name: retired });
     this.#o.timers.after(TICK_MS, () => this.#tick());
+  }
+
+  /** The data directory was removed, or somebody took it: nothing of ours may go on. */
+  #checkDirectory(): void {
+    const nowMs = this.#o.clock.nowMs();
+    if (nowMs < this.#nextCheckMs || this.#finished) return;
+    this.#nextCheckMs = nowMs + CHECK_DIRECTORY_MS;
+    if (this.#o.holdsDirectory()) return;
+    this.#o.log.write('LOG', 'performing immediate shutdown because data directory lock file is invalid');
+    this.shutdown('immediate');
   }
 
   #event(event: Event): void {
@@ -395,7 +410,13 @@ export class Postmaster {
       sessionsPerInstance: this.#settings.number('sessions_per_instance'),
       maxConnections: this.#settings.number('max_connections'),
     });
-    this.#event({ kind: 'instances', wanted, sessions: totalSessions(loads) });
+    const sessions = totalSessions(loads);
+    // The common case, once per connection: nothing follows from it while running.
+    if (this.#supervision.pm.pmState === 'PM_RUN' && wanted === this.#supervision.wantedInstances) {
+      this.#supervision.sessions = sessions;
+    } else {
+      this.#event({ kind: 'instances', wanted, sessions });
+    }
   }
 
   #changed(): void {
@@ -411,7 +432,7 @@ export class Postmaster {
   #stateChanged(): void {
     const { pmState } = this.#supervision.pm;
     const status = pmState === 'PM_STARTUP' ? 'starting' : pmState === 'PM_RUN' ? 'ready' : 'stopping';
-    if (this.#pidFile && this.#pidFile.status !== status) {
+    if (this.#pidFile && this.#pidFile.status !== status && this.#o.holdsDirectory()) {
       this.#pidFile = { ...this.#pidFile, status };
       writePidFile(this.#pidFile);
     }

@@ -18,7 +18,7 @@ const int = (n, bytes = 4) => {
 };
 const ready = () => message('Z', Buffer.from('I'));
 
-await runRole('backend', {}, async role => {
+const start = async role => {
   const sessions = new Map();
   const first = role.instance * 1000;
   let next = first;
@@ -55,4 +55,6 @@ await runRole('backend', {}, async role => {
     if (secret === 4711) sessions.get(pid)?.();
   };
   return { stop: async () => {} };
-});
+};
+
+await runRole('backend', { start });

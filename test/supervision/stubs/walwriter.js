@@ -1,4 +1,4 @@
 /** Stands in for the walwriter: serves nothing, lives until it is told to stop. */
 import { runRole } from '@pgtroupe/rpc/role/runrole';
 
-await runRole('walwriter', {}, async () => ({ stop: async () => {} }));
+await runRole('walwriter', { start: async () => ({ stop: async () => {} }) });

@@ -13,7 +13,7 @@
  *   1 pid   2 data directory   3 start time   4 port   5 socket folder   6 listen address
  *   7 shared memory key (ours: empty)   8 status   9 run directory (ours alone)
  */
-import { readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -35,6 +35,8 @@ export interface PidFile {
 }
 
 export interface DataDirectoryLock {
+  /** false: the directory or our file in it is gone. */
+  isHeld(): boolean;
   release(): void;
 }
 
@@ -51,6 +53,7 @@ export async function lockDataDirectory(dataDirectory: string): Promise<DataDire
     await new Promise(resolve => setTimeout(resolve, 10 + Math.random() * 40));
   }
   return {
+    isHeld: () => existsSync(path),
     release: () => {
       removeIfThere(join(dataDirectory, 'postmaster.pid'));
       removeIfThere(path);

@@ -13,6 +13,8 @@ export const ATTEND = streamMethod(PostmasterDefinition, 'attend');
 const REOPEN_MS = 100;
 const HEARTBEAT_MS = 500;
 const ORPHAN_MS = 30_000;
+/** Changes within this time are told together. */
+const SESSIONS_REPORT_MS = 3;
 
 export interface AttendanceHandlers {
   stop(mode: ShutdownMode): void;
@@ -98,7 +100,7 @@ export class Attendance {
   #sessionsChanged(): void {
     if (this.#sessionsDirty) return;
     this.#sessionsDirty = true;
-    this.#timers.soon(() => {
+    this.#timers.after(SESSIONS_REPORT_MS, () => {
       this.#sessionsDirty = false;
       this.#send(this.#sessionsReport());
     });

@@ -15,8 +15,6 @@ export interface HandOver {
   /** Bytes already read from the client, one character each. */
   readonly initial: string;
   readonly reserved: boolean;
-  /** Number of the hand-over, to be acknowledged; not when spliced. */
-  readonly pass?: number;
   readonly peer?: { readonly address: string; readonly port: number } | undefined;
 }
 
@@ -31,8 +29,6 @@ export class ProcessIntake implements SessionIntake {
     this.#attendance = attendance;
     process.on('message', (message: HandOver, socket?: Socket) => {
       if (message.kind !== 'session') return;
-      // First of all, so that a socket which was used here is never passed to anybody else.
-      if (process.connected) process.send!({ kind: 'passed', pass: message.pass }, () => {});
       if (socket !== undefined) this.#arrive(new SocketConnection(socket, message.peer), message);
       else this.#lost();
     });
