@@ -331,7 +331,7 @@ export class Session {
     this.block.fail();
     this.runner.afterError();
     if (error instanceof PgError && error.severity !== 'ERROR') throw error;
-    if (!(error instanceof PgError)) {
+    if (!(error instanceof PgError) || error.sqlstate === ERRCODE.INTERNAL_ERROR) {
       this.instance.env.log.write('ERROR', error instanceof Error ? (error.stack ?? error.message) : String(error), {
         session: this.pid,
       });

@@ -3,6 +3,7 @@
  * groups. The commonest transitions are done here without a call; all others through pg_aggregate.
  */
 import { AGGFNOID, TYPEOID } from '@pgtroupe/catalog/syscache';
+import type { Oid } from '@pgtroupe/common/ids';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
@@ -63,7 +64,8 @@ export class AggTrans {
     this.#fast = this.#sorted ? null : (FAST[proc.prosrc] ?? null);
     this.#fn = this.#fast === null ? procFunction(proc) : undefined;
     this.#strict = proc.proisstrict;
-    this.#fc = makeCall(est, [aggref.aggtranstype, ...inputTypes], aggref.aggtranstype, aggref.inputcollid, aggref.aggvariadic);
+    const transtype = transitionType(est, facts.aggtranstype, aggref);
+    this.#fc = makeCall(est, [transtype, ...inputTypes], transtype, aggref.inputcollid, aggref.aggvariadic);
     this.#inputs = aggref.args.map(tle => compileExpr(tle.expr, scope));
     this.#args = new Array<Datum>(this.#inputs.length).fill(null);
     this.#filter = aggref.aggfilter === null ? null : compileExpr(aggref.aggfilter, scope);
@@ -72,8 +74,8 @@ export class AggTrans {
     this.#final = finalProc === undefined ? undefined : procFunction(finalProc);
     this.#finalStrict = finalProc?.proisstrict ?? false;
     this.#finalExtra = facts.aggfinalextra ? inputTypes.length : 0;
-    this.#finalCall = makeCall(est, [aggref.aggtranstype, ...aggref.aggargtypes], aggref.aggtype, aggref.inputcollid);
-    this.#init = initialValue(est, facts.agginitval, aggref.aggtranstype);
+    this.#finalCall = makeCall(est, [transtype, ...aggref.aggargtypes], aggref.aggtype, aggref.inputcollid);
+    this.#init = initialValue(est, facts.agginitval, transtype);
     this.#sortKeys = this.#compileOrder(aggref);
     this.#distinct = aggref.aggdistinct.map(c => {
       const column = aggref.args.findIndex(t => t.ressortgroupref === c.tleSortGroupRef);
@@ -228,6 +230,19 @@ function addInts(state: Datum, value: number): Datum {
   const wide = BigInt(state as number | bigint) + BigInt(value);
   if (wide !== BigInt.asIntN(64, wide)) throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'bigint out of range');
   return wide >= BigInt(Number.MIN_SAFE_INTEGER) && wide <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(wide) : wide;
+}
+
+const ANYARRAYOID = 2277;
+const ANYELEMENTOID = 2283;
+
+/** Type of the state: a polymorphic one follows the first argument (resolve_aggregate_transtype). */
+function transitionType(est: EState, declared: number, aggref: Aggref): number {
+  const [first] = aggref.aggargtypes;
+  if (first === undefined) return declared;
+  if (declared === ANYELEMENTOID) return first;
+  if (declared !== ANYARRAYOID) return declared;
+  const facts = est.env.lookup.type(first as Oid);
+  return facts === undefined || facts.isArray ? first : facts.typarray;
 }
 
 function initialValue(est: EState, text: string | null, type: number): () => Datum {
