@@ -6,9 +6,33 @@ import { type Disk, DiskError, type DiskFile, type OpenMode } from '@pgtroupe/ac
 
 const PAGE_BYTES = 4096;
 
+/** `owner`: whose alone it is; undefined: clones share it, who writes takes a copy. */
+interface Page {
+  readonly bytes: Uint8Array;
+  owner: Content | undefined;
+}
+
 class Content {
-  readonly #pages = new Map<number, Uint8Array>();
+  readonly #pages = new Map<number, Page>();
   sizeBytes = 0;
+
+  clone(): Content {
+    const copy = new Content();
+    for (const [number, page] of this.#pages) {
+      page.owner = undefined;
+      copy.#pages.set(number, page);
+    }
+    copy.sizeBytes = this.sizeBytes;
+    return copy;
+  }
+
+  #own(number: number): Uint8Array {
+    const page = this.#pages.get(number);
+    if (page?.owner === this) return page.bytes;
+    const bytes = page === undefined ? new Uint8Array(PAGE_BYTES) : page.bytes.slice();
+    this.#pages.set(number, { bytes, owner: this });
+    return bytes;
+  }
 
   read(into: Uint8Array, position: number): number {
     const length = Math.max(0, Math.min(into.length, this.sizeBytes - position));
@@ -18,7 +42,7 @@ class Content {
       const chunk = Math.min(PAGE_BYTES - inPage, length - done);
       const page = this.#pages.get(Math.floor(at / PAGE_BYTES));
       if (page === undefined) into.fill(0, done, done + chunk);
-      else into.set(page.subarray(inPage, inPage + chunk), done);
+      else into.set(page.bytes.subarray(inPage, inPage + chunk), done);
       done += chunk;
     }
     return length;
@@ -30,9 +54,7 @@ class Content {
       const inPage = at % PAGE_BYTES;
       const chunk = Math.min(PAGE_BYTES - inPage, data.length - done);
       const number = Math.floor(at / PAGE_BYTES);
-      let page = this.#pages.get(number);
-      if (page === undefined) this.#pages.set(number, (page = new Uint8Array(PAGE_BYTES)));
-      page.set(data.subarray(done, done + chunk), inPage);
+      this.#own(number).set(data.subarray(done, done + chunk), inPage);
       done += chunk;
     }
     this.sizeBytes = Math.max(this.sizeBytes, position + data.length);
@@ -40,8 +62,8 @@ class Content {
 
   truncate(sizeBytes: number): void {
     for (const number of this.#pages.keys()) if (number * PAGE_BYTES >= sizeBytes) this.#pages.delete(number);
-    const last = this.#pages.get(Math.floor(sizeBytes / PAGE_BYTES));
-    last?.fill(0, sizeBytes % PAGE_BYTES);
+    const last = Math.floor(sizeBytes / PAGE_BYTES);
+    if (this.#pages.has(last)) this.#own(last).fill(0, sizeBytes % PAGE_BYTES);
     this.sizeBytes = sizeBytes;
   }
 }
@@ -49,6 +71,14 @@ class Content {
 export class MemoryDisk implements Disk {
   readonly #files = new Map<string, Content>();
   readonly #folders = new Set<string>(['']);
+
+  /** The same content, from here on apart. Pages are shared until one side writes. */
+  clone(): MemoryDisk {
+    const copy = new MemoryDisk();
+    for (const folder of this.#folders) copy.#folders.add(folder);
+    for (const [path, content] of this.#files) copy.#files.set(path, content.clone());
+    return copy;
+  }
 
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
     let content = this.#files.get(path);

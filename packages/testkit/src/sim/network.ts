@@ -22,6 +22,11 @@ export interface Host {
   deliver(delayMs: number, run: () => void): void;
 }
 
+/** What ends with its process. */
+export interface Mortal {
+  hostDied(): void;
+}
+
 class End<Send, Receive> implements RpcStream<Send, Receive> {
   onMessage: (message: Receive) => void = () => {};
   onEnd: (reason: StreamEnd) => void = () => {};
@@ -78,14 +83,14 @@ class End<Send, Receive> implements RpcStream<Send, Receive> {
   #toPeer(run: (peer: End<Receive, Send>) => void): void {
     const peer = this.peer;
     if (peer === undefined) return;
-    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#link.world.nowMs + this.#link.latencyMs());
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#link.world.nowMs + this.#link.latencyMs(this.host));
     peer.host.deliver(this.#lastArrivalMs - this.#link.world.nowMs, () => run(peer));
   }
 }
 
 interface Link {
   readonly world: World;
-  latencyMs(): number;
+  latencyMs(from: Host): number;
 }
 
 interface Listening {
@@ -97,8 +102,9 @@ export class Network implements Link {
   readonly world: World;
   readonly #options: NetworkOptions;
   readonly #listeners = new Map<string, Listening>();
-  readonly #ends = new Map<Host, Set<End<never, never>>>();
+  readonly #ends = new Map<Host, Set<Mortal>>();
   readonly #subscriptions: { readonly host: Host; readonly subject: string; handle(payload: Uint8Array, subject: string, reply: string | undefined): void }[] = [];
+  readonly #clogs = new Map<string, { readonly extraMs: number; readonly untilMs: number }>();
   #inboxes = 0;
 
   constructor(world: World, options: NetworkOptions) {
@@ -106,8 +112,19 @@ export class Network implements Link {
     this.#options = options;
   }
 
-  latencyMs(): number {
-    return this.world.between(this.#options.minLatencyMs, this.#options.maxLatencyMs);
+  /** Of a message that this process sends. */
+  latencyMs(from: Host): number {
+    const usual = this.world.between(this.#options.minLatencyMs, this.#options.maxLatencyMs);
+    const clog = this.#clogs.get(from.name);
+    if (clog === undefined) return usual;
+    if (clog.untilMs > this.world.nowMs) return usual + this.world.between(0, clog.extraMs);
+    this.#clogs.delete(from.name);
+    return usual;
+  }
+
+  /** For a while, what this process sends takes up to so much longer. Order is kept per stream. */
+  clog(name: string, extraMs: number, forMs: number): void {
+    this.#clogs.set(name, { extraMs, untilMs: this.world.nowMs + forMs });
   }
 
   rpc(host: Host): Rpc {
@@ -128,15 +145,15 @@ export class Network implements Link {
 
   #connect<Up, Down>(host: Host, endpoint: string, method: StreamMethod<Up, Down>): RpcStream<Up, Down> {
     const client = new End<Up, Down>(this, host, method.up, method.down);
-    this.#track(client);
+    this.track(host, client);
     const listening = this.#listeners.get(endpoint);
     const handler = listening?.host.alive === true ? listening.handlers.find(h => h.method.path === method.path) : undefined;
     if (listening === undefined || handler === undefined) {
-      host.deliver(this.latencyMs(), () => client.finish({ kind: 'broken', why: `no ${method.path} at ${endpoint}` }));
+      host.deliver(this.latencyMs(host), () => client.finish({ kind: 'broken', why: `no ${method.path} at ${endpoint}` }));
       return client;
     }
     const server = new End<Down, Up>(this, listening.host, method.down, method.up);
-    this.#track(server);
+    this.track(listening.host, server);
     client.peer = server;
     server.peer = client;
     const { accept } = handler;
@@ -145,10 +162,11 @@ export class Network implements Link {
     return client;
   }
 
-  #track(end: { readonly host: Host }): void {
-    let ends = this.#ends.get(end.host);
-    if (ends === undefined) this.#ends.set(end.host, (ends = new Set()));
-    ends.add(end as End<never, never>);
+  /** `end` is to hear of the death of its process. */
+  track(host: Host, end: Mortal): void {
+    let ends = this.#ends.get(host);
+    if (ends === undefined) this.#ends.set(host, (ends = new Set()));
+    ends.add(end);
   }
 
   /** A process is gone: its listeners, its streams, its subscriptions. */
@@ -163,7 +181,7 @@ export class Network implements Link {
 
   bus(host: Host): Bus {
     return {
-      publish: (subject, payload) => this.#publish(subject, payload, undefined),
+      publish: (subject, payload) => this.#publish(host, subject, payload, undefined),
       subscribe: (subject, handle) => {
         const subscription = { host, subject, handle };
         this.#subscriptions.push(subscription);
@@ -183,18 +201,18 @@ export class Network implements Link {
             stop();
             resolve(undefined);
           });
-          this.#publish(subject, payload, inbox);
+          this.#publish(host, subject, payload, inbox);
         }),
-      respond: (reply, payload) => this.#publish(reply, payload, undefined),
+      respond: (reply, payload) => this.#publish(host, reply, payload, undefined),
     };
   }
 
-  #publish(subject: string, payload: Uint8Array, reply: string | undefined): void {
+  #publish(host: Host, subject: string, payload: Uint8Array, reply: string | undefined): void {
     const bytes = Uint8Array.from(payload);
     for (const subscription of [...this.#subscriptions]) {
       if (!subjectMatches(subscription.subject, subject)) continue;
       if (this.world.random.uniform() < this.#options.busLoss) continue;
-      subscription.host.deliver(this.latencyMs(), () => subscription.handle(bytes, subject, reply));
+      subscription.host.deliver(this.latencyMs(host), () => subscription.handle(bytes, subject, reply));
     }
   }
 }

@@ -4,6 +4,7 @@
  */
 import { FaultDisk } from '@pgtroupe/actor/fault-disk';
 import type { Disk, DiskFile, Env, LogLevel, Timer } from '@pgtroupe/actor/env';
+import { EXIT_PANIC } from '@pgtroupe/actor/lifecycle';
 import type { Host, Network } from './network.ts';
 import type { World } from './world.ts';
 
@@ -17,8 +18,10 @@ export class SimProcess implements Host {
   readonly #world: World;
   readonly #network: Network;
   #alive = true;
+  /** Events that came while it was paused. */
+  #held: (() => void)[] | undefined;
   exitCode: number | undefined;
-  onDeath: () => void = () => {};
+  onDeath: (why: string) => void = () => {};
 
   constructor(world: World, network: Network, name: string, disk: Disk) {
     this.name = name;
@@ -39,7 +42,7 @@ export class SimProcess implements Host {
       bus: network.bus(this),
       rpc: network.rpc(this),
       exit: code => {
-        this.exitCode = code;
+        if (this.#alive) this.exitCode = code;
         this.kill(`exit ${code}`);
         throw new ProcessExit(`${name} exited with ${code}`);
       },
@@ -55,16 +58,51 @@ export class SimProcess implements Host {
   }
 
   #later(delayMs: number, run: () => void): () => void {
-    return this.#world.schedule(delayMs, () => {
-      if (!this.#alive) return;
-      try {
-        run();
-      } catch (error) {
-        if (error instanceof ProcessExit) return;
-        this.#log('PANIC', error instanceof Error ? (error.stack ?? error.message) : String(error));
-        this.kill('uncaught exception');
-      }
-    });
+    let live = true;
+    this.#world.schedule(delayMs, () => this.#event(() => live && run()));
+    return () => {
+      live = false;
+    };
+  }
+
+  #event(run: () => void): void {
+    if (!this.#alive) return;
+    if (this.#held !== undefined) {
+      this.#held.push(run);
+      return;
+    }
+    this.#world.running = this;
+    try {
+      run();
+    } catch (error) {
+      this.crash(error);
+    }
+  }
+
+  /** SIGSTOP: whatever happens to it waits. */
+  pause(): void {
+    this.#held ??= [];
+    this.#world.note(`${this.name} is paused`);
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    this.#world.note(`${this.name} is resumed`);
+    for (const run of held) this.#world.schedule(0, () => this.#event(run));
+  }
+
+  get paused(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** An exception that nobody caught ends the process. */
+  crash(error: unknown): void {
+    if (error instanceof ProcessExit || !this.#alive) return;
+    this.#log('PANIC', error instanceof Error ? (error.stack ?? error.message) : String(error));
+    this.exitCode = EXIT_PANIC;
+    this.kill('uncaught exception');
   }
 
   kill(why: string): void {
@@ -72,7 +110,7 @@ export class SimProcess implements Host {
     this.#alive = false;
     this.#world.note(`${this.name} is gone: ${why}`);
     this.#network.died(this);
-    this.onDeath();
+    this.onDeath(why);
   }
 
   #log(level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void {

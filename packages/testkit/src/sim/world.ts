@@ -19,6 +19,8 @@ export class World {
   readonly random: Random;
   /** What happened, for comparison and for the reader of a failure. */
   readonly trace: string[] = [];
+  /** Whose event runs or ran last: a promise that nobody handles is the fault of its process. */
+  running: { crash(error: unknown): void } | undefined;
   readonly #heap: Event[] = [];
   #events = 0;
 
@@ -47,6 +49,23 @@ export class World {
   /** Runs events until `done` says so. Throws when time or events run out first. */
   async runUntil(done: () => boolean, limits: { readonly ms: number; readonly what: string }): Promise<void> {
     const deadline = this.nowMs + limits.ms;
+    const crash = (error: unknown): void => {
+      if (this.running === undefined) throw error;
+      this.running.crash(error);
+    };
+    // As in a process of its own (rpc/role/runrole.ts), and not as the test runner would have it.
+    const others = process.listeners('unhandledRejection');
+    process.removeAllListeners('unhandledRejection');
+    process.on('unhandledRejection', crash);
+    try {
+      await this.#runUntil(done, deadline, limits);
+    } finally {
+      process.off('unhandledRejection', crash);
+      for (const other of others) process.on('unhandledRejection', other);
+    }
+  }
+
+  async #runUntil(done: () => boolean, deadline: number, limits: { readonly ms: number; readonly what: string }): Promise<void> {
     await settle();
     while (!done()) {
       const event = this.#pop();

@@ -1,0 +1,80 @@
+/**
+ * What goes wrong, by seed. Each seed enables some of the faults (a swarm), so that rare combinations
+ * are not drowned in common ones.
+ */
+import type { Failpoint } from '@pgtroupe/actor/failpoint';
+import type { SimCluster } from './cluster.ts';
+import type { SimProcess } from './process.ts';
+
+export const FAULTS = ['kill', 'kill-at-failpoint', 'pause', 'clog', 'kill-all', 'lose-power', 'tear-power'] as const;
+export type Fault = (typeof FAULTS)[number];
+
+/** Chance of death at each step that makes something durable, while armed. */
+const FAILPOINT_DEATH = 0.1;
+
+export class Nemesis {
+  readonly faults: readonly Fault[];
+  readonly #cluster: () => SimCluster;
+  #armed = false;
+  /** By kind, how often. */
+  readonly done = new Map<Fault, number>();
+
+  constructor(cluster: () => SimCluster, faults: readonly Fault[]) {
+    this.#cluster = cluster;
+    this.faults = faults;
+  }
+
+  /** Some of the faults, at least one. */
+  static choose(uniform: () => number): Fault[] {
+    const chosen = FAULTS.filter(() => uniform() < 0.5);
+    return chosen.length > 0 ? chosen : ['kill'];
+  }
+
+  /** Given to the cluster, so that roles can die between two steps. */
+  failpoint(process: SimProcess): Failpoint {
+    return name => {
+      if (!this.#armed || this.#cluster().world.random.uniform() >= FAILPOINT_DEATH) return;
+      this.#armed = false;
+      process.kill(`nemesis at ${name}`);
+      return new Promise(() => {});
+    };
+  }
+
+  async strike(): Promise<void> {
+    const cluster = this.#cluster();
+    const { world, postmaster, network } = cluster;
+    const pick = <T>(from: readonly T[]): T => from[Math.floor(world.random.uniform() * from.length)]!;
+    const fault = pick(this.faults);
+    this.done.set(fault, (this.done.get(fault) ?? 0) + 1);
+    const names = postmaster.names;
+    if (names.length === 0) return;
+    const name = pick(names);
+    world.note(`nemesis: ${fault} ${name}`);
+    switch (fault) {
+      case 'kill':
+        return cluster.process(name).kill('nemesis');
+      case 'kill-at-failpoint':
+        this.#armed = true;
+        return;
+      case 'kill-all':
+        return postmaster.killAll('nemesis');
+      case 'pause': {
+        const process = cluster.process(name);
+        process.pause();
+        world.schedule(world.between(1, 500), () => process.resume());
+        return;
+      }
+      case 'clog':
+        return network.clog(name, world.between(1, 300), world.between(1, 1000));
+      case 'lose-power':
+        return cluster.powerFailure('lose');
+      case 'tear-power':
+        return cluster.powerFailure('tear');
+    }
+  }
+
+  /** No more surprises. */
+  rest(): void {
+    this.#armed = false;
+  }
+}

@@ -1,0 +1,57 @@
+/** One simulated run: a load, faults, recovery, audit. */
+import { Nemesis, type Fault } from '@pgtroupe/testkit/sim/nemesis';
+import { SimCluster } from '@pgtroupe/testkit/sim/cluster';
+import { seededRandom } from '@pgtroupe/common/prng';
+import { Account, audit, type Book } from './ledger.ts';
+
+export interface RunOptions {
+  readonly clients: number;
+  readonly rounds: number;
+  readonly instances: number;
+  /** Default: chosen by the seed. */
+  readonly faults?: readonly Fault[];
+}
+
+export interface Run {
+  readonly cluster: SimCluster;
+  readonly accounts: readonly Account[];
+  readonly nemesis: Nemesis;
+}
+
+/** Ends after the audit, with the cluster up. */
+export async function run(seed: number, book: Book, options: RunOptions): Promise<Run> {
+  const chance = seededRandom(seed ^ 0x5eed);
+  const nemesis: Nemesis = new Nemesis(() => cluster, options.faults ?? Nemesis.choose(() => chance.uniform()));
+  const cluster: SimCluster = await SimCluster.create(seed, {
+    instances: options.instances,
+    settings: { checkpoint_timeout: String(30 + Math.floor(chance.uniform() * 2) * 270) },
+    network: { busLoss: chance.uniform() < 0.5 ? 0.3 : 0 },
+    failpoint: process => nemesis.failpoint(process),
+  });
+  const { world } = cluster;
+  await cluster.untilReady();
+  const setUp = cluster.client().client;
+  await cluster.wait(book.setUp(setUp), 'set-up');
+  setUp.close();
+  const accounts = Array.from({ length: options.clients }, (_, c) => new Account(cluster, c));
+  for (const account of accounts) void account.run(cluster, book);
+  for (let round = 0; round < options.rounds; round++) {
+    await world.pass(world.between(5, 400));
+    await nemesis.strike();
+    if (world.random.uniform() < 0.4) continue;
+    await progress(cluster, accounts);
+  }
+  nemesis.rest();
+  await progress(cluster, accounts);
+  for (const account of accounts) account.stopped = true;
+  await cluster.runUntil(() => accounts.every(a => a.idle), { ms: 30_000, what: 'clients to finish' });
+  await cluster.wait(audit(book, cluster.client().client, accounts), 'the audit', 600_000);
+  return { cluster, accounts, nemesis };
+}
+
+/** Liveness: everybody gets something done. */
+async function progress(cluster: SimCluster, accounts: readonly Account[]): Promise<void> {
+  const before = accounts.map(a => a.acknowledged);
+  const done = (): boolean => accounts.every((a, n) => a.unexpected !== undefined || a.acknowledged > before[n]!);
+  await cluster.runUntil(done, { ms: 60_000, what: 'everybody to go on' });
+}
