@@ -1,8 +1,9 @@
 /**
  * Style as a test. Rules that a reader should be able to rely on everywhere; where the tree does not
- * keep one yet, ratchet.json names the file and how far it is off, and that number may only fall.
+ * keep one yet, ratchet.json names the file and how far it is off, and that number may only fall
+ * (`TIDY_UPDATE=1 npx vitest run test/tidy` writes the file lengths of today).
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -66,7 +67,18 @@ interface Ratchet {
   readonly lines: Readonly<Record<string, number>>;
   readonly banned: Readonly<Record<string, number>>;
 }
-const ratchet = JSON.parse(readFileSync(join(ROOT, 'test/tidy/ratchet.json'), 'utf8')) as Ratchet;
+const RATCHET = join(ROOT, 'test/tidy/ratchet.json');
+if (process.env['TIDY_UPDATE'] === '1') {
+  // Takes the tree as it is for the new measure.
+  const lines: Record<string, number> = {};
+  for (const file of code) {
+    const count = text.get(file)!.split('\n').length - 1;
+    if (count > MAX_LINES && !DATA_FILES.includes(file)) lines[file] = count;
+  }
+  const { banned } = JSON.parse(readFileSync(RATCHET, 'utf8')) as Ratchet;
+  writeFileSync(RATCHET, `${JSON.stringify({ lines, banned }, null, 2)}\n`);
+}
+const ratchet = JSON.parse(readFileSync(RATCHET, 'utf8')) as Ratchet;
 
 function imports(file: string): string[] {
   return [...text.get(file)!.matchAll(/^\s*(?:import|export)\b[^;]*?from '([^']+)'/gm)].map(match => match[1]!);

@@ -20,10 +20,11 @@ import { PgError } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { findGuc } from '@pgtroupe/common/guc';
 import { Settings } from '@pgtroupe/common/settings';
-import type { CastStatus, RoleReport, RoleStatus } from '@pgtroupe/rpc/generated/postmaster';
+import type { CastStatus, RoleReport } from '@pgtroupe/rpc/generated/postmaster';
 import { Admission, type Verdict } from './admission.ts';
 import { Attendants } from './attendants.ts';
 import { type BrokerChoice, natsServerArguments } from './broker_choice.ts';
+import { castStatus } from './cast_status.ts';
 import { loadConfiguration } from './configuration.ts';
 import { chooseInstance, type InstanceLoad, type PidRange, retirable, totalSessions, wantedInstances } from './instances.ts';
 import type { Launcher } from './launcher.ts';
@@ -174,35 +175,18 @@ export class Postmaster {
   }
 
   status(): CastStatus {
-    const roles: RoleStatus[] = [...this.#supervision.members.values()].map(({ name, role, instance, life, launches }) => {
-      const launched = life.life === 'launched';
-      return {
-        name,
-        role,
-        instance,
-        osPid: launched ? this.#o.launcher.pid(name) : 0,
-        state: launched ? (life.attending || life.state !== 'starting' ? life.state : 'launched') : life.life,
-        message: launched ? life.message : '',
-        epoch: life.life === 'absent' ? 0 : life.epoch,
-        adopted: launched && life.adopted,
-        launches,
-        rssBytes: this.#rss.get(name) ?? 0,
-        configVersion: this.#acked.get(name) ?? 0,
-        sessions: this.#loads.get(name)?.open ?? 0,
-      };
-    });
-    const broker = this.#supervision.members.get('broker');
-    return {
-      pmState: this.#supervision.pm.pmState,
+    return castStatus(this.#supervision, {
       dataDirectory: this.#o.dataDirectory,
       runDirectory: this.#o.runDirectory,
       cluster: this.#o.cluster,
-      postmasterPid: process.pid,
       configVersion: this.#configVersion,
-      listening: [...this.#admission.listening],
-      roles: roles.map(r => (r.name === 'broker' && broker?.attends === false && r.osPid > 0 ? { ...r, state: 'ready' } : r)),
+      listening: this.#admission.listening,
       broker: this.#o.broker.url,
-    };
+      pid: name => this.#o.launcher.pid(name),
+      rssBytes: name => this.#rss.get(name) ?? 0,
+      acknowledged: name => this.#acked.get(name) ?? 0,
+      sessions: name => this.#loads.get(name)?.open ?? 0,
+    });
   }
 
   /** Finds the roles an earlier postmaster launched: alive and ours are kept, others are killed. */

@@ -1,0 +1,56 @@
+/** What `pgtroupe status` and the console are shown of the cast. */
+import type { CastStatus, RoleStatus } from '@pgtroupe/rpc/generated/postmaster';
+import type { Member, Supervision } from './supervision.ts';
+
+export interface CastFacts {
+  readonly dataDirectory: string;
+  readonly runDirectory: string;
+  readonly cluster: string;
+  readonly configVersion: number;
+  readonly listening: readonly string[];
+  readonly broker: string;
+  pid(name: string): number;
+  rssBytes(name: string): number;
+  /** Version of the configuration the role works with. */
+  acknowledged(name: string): number;
+  sessions(name: string): number;
+}
+
+export function castStatus(supervision: Supervision, facts: CastFacts): CastStatus {
+  return {
+    pmState: supervision.pm.pmState,
+    dataDirectory: facts.dataDirectory,
+    runDirectory: facts.runDirectory,
+    cluster: facts.cluster,
+    postmasterPid: process.pid,
+    configVersion: facts.configVersion,
+    listening: [...facts.listening],
+    roles: [...supervision.members.values()].map(member => roleStatus(member, facts)),
+    broker: facts.broker,
+  };
+}
+
+function roleStatus({ name, role, instance, attends, life, launches }: Member, facts: CastFacts): RoleStatus {
+  const launched = life.life === 'launched';
+  return {
+    name,
+    role,
+    instance,
+    osPid: launched ? facts.pid(name) : 0,
+    state: stateOf(attends, life),
+    message: launched ? life.message : '',
+    epoch: life.life === 'absent' ? 0 : life.epoch,
+    adopted: launched && life.adopted,
+    launches,
+    rssBytes: facts.rssBytes(name),
+    configVersion: facts.acknowledged(name),
+    sessions: facts.sessions(name),
+  };
+}
+
+/** `launched`: a process is there and has said nothing yet. */
+function stateOf(attends: boolean, life: Member['life']): string {
+  if (life.life !== 'launched') return life.life;
+  if (!attends) return 'ready';
+  return life.attending || life.state !== 'starting' ? life.state : 'launched';
+}
