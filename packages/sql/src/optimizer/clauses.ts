@@ -12,7 +12,7 @@ import type { Node, Query } from '../nodes/parsenodes.ts';
 import type { BoolExpr, CaseExpr, CaseWhen, Const, Expr, FuncExpr, OpExpr } from '../nodes/primnodes.ts';
 import { getOperator, getProc, getType } from './lsyscache.ts';
 import type { PlannerEnv } from './pathnodes.ts';
-import { mutateExpr, walkExpr } from './var.ts';
+import { incrementVarSublevelsUp, mutateExpr, walkExpr } from './var.ts';
 
 // ---- AND lists ----------------------------------------------------------------------------------
 
@@ -212,7 +212,11 @@ function foldNode(env: PlannerEnv, node: Expr, fold: (n: Node) => Node, caseValu
     case 'OpExpr': {
       const expr = mutateChildren(node, fold);
       const opfuncid = expr.opfuncid || getOperator(env.rows, expr.opno).oprcode;
-      return foldStrictCall(env, expr.opfuncid === opfuncid ? expr : { ...expr, opfuncid }, opfuncid, expr.opretset);
+      const call = expr.opfuncid === opfuncid ? expr : { ...expr, opfuncid };
+      const folded = foldStrictCall(env, call, opfuncid, expr.opretset);
+      if (folded !== call) return folded;
+      const inlined = inlineFunction(env, opfuncid, call.args, call.opresulttype);
+      return inlined === undefined ? call : fold(inlined);
     }
     case 'DistinctExpr': {
       const expr = mutateChildren(node, fold);
@@ -321,7 +325,7 @@ function foldFuncExpr(env: PlannerEnv, node: FuncExpr, fold: (n: Node) => Node):
   const expr = mutateChildren(complete, fold);
   const folded = foldStrictCall(env, expr, expr.funcid, expr.funcretset);
   if (folded !== expr) return folded;
-  const inlined = inlineFunction(env, expr);
+  const inlined = inlineFunction(env, expr.funcid, expr.args, expr.funcresulttype);
   return inlined === undefined ? expr : fold(inlined);
 }
 
@@ -351,31 +355,59 @@ export function expandFunctionArguments(env: PlannerEnv, expr: FuncExpr): FuncEx
 const SQL_LANGUAGE = 14;
 
 /** A scalar SQL function that is one simple SELECT becomes its expression (inline_function). */
-function inlineFunction(env: PlannerEnv, expr: FuncExpr): Expr | undefined {
-  const proc = getProc(env.rows, expr.funcid);
+function inlineFunction(env: PlannerEnv, funcid: number, args: readonly Expr[], resultType: number): Expr | undefined {
+  const proc = getProc(env.rows, funcid);
   if ((proc.prolang as number) !== SQL_LANGUAGE || proc.prokind !== 'f' || proc.proretset || proc.prosecdef || proc.proconfig !== null) return undefined;
-  const query = env.sqlFunctionBody?.(expr.funcid) ?? null;
-  if (query === null || !isSimpleExpressionQuery(query)) return undefined;
+  const query = proc.prosqlbody === null ? (env.sqlFunctionBody?.(funcid, args.map(exprType)) ?? null) : parsedBody(env, proc.prosqlbody);
+  if (query === null) return undefined;
+  if (!isSimpleExpressionQuery(query)) return asSubquery(env, query, args, resultType, proc.proisstrict);
   const body = query.targetList[0]!.expr;
-  if (exprType(body) !== expr.funcresulttype) return undefined;
-  const uses = new Array<number>(expr.args.length).fill(0);
+  if (exprType(body) !== resultType) return undefined;
+  const uses = new Array<number>(args.length).fill(0);
   walkExpr(body, n => {
     if (n.type === 'Param' && n.paramkind === N.PARAM_EXTERN) uses[n.paramid - 1]!++;
     return undefined;
   });
-  // An argument that is not strict or volatile must not be lost or evaluated twice.
+  // A volatile argument must be evaluated once, a costly one not twice.
   for (let i = 0; i < uses.length; i++) {
-    const arg = expr.args[i]!;
+    const arg = args[i]!;
     if (uses[i] !== 1 && !isConst(arg) && containVolatileFunctions(env, arg)) return undefined;
     if (uses[i]! > 1 && containSubplans(arg)) return undefined;
   }
-  if (proc.proisstrict) {
-    // A strict function is null for a null argument; its body must be too.
-    if (uses.some(n => n === 0) || containNonstrictFunctions(env, body)) return undefined;
-  }
+  // A strict function is null for a null argument; its body must be too.
+  if (proc.proisstrict && (uses.includes(0) || containNonstrictFunctions(env, body))) return undefined;
   return mutateExpr(body as Node, n =>
-    n.type === 'Param' && n.paramkind === N.PARAM_EXTERN ? expr.args[n.paramid - 1]! : undefined,
+    n.type === 'Param' && n.paramkind === N.PARAM_EXTERN ? args[n.paramid - 1]! : undefined,
   ) as Expr;
+}
+
+/**
+ * A function whose body is any other SELECT is a scalar subquery over its arguments: its first row counts.
+ */
+function asSubquery(env: PlannerEnv, query: Query, args: readonly Expr[], resultType: number, strict: boolean): Expr | undefined {
+  const visible = query.targetList.filter(tle => !tle.resjunk);
+  if (query.commandType !== N.CMD_SELECT || query.hasModifyingCTE || visible.length !== 1 || exprType(visible[0]!.expr) !== resultType) return undefined;
+  if (containVolatileFunctions(env, args) || args.some(arg => containSubplans(arg) || containAggs(arg))) return undefined;
+  const change = (n: Node, depth: number): Node => {
+    if (n.type === 'Param' && n.paramkind === N.PARAM_EXTERN) return incrementVarSublevelsUp(args[n.paramid - 1]!, depth, 0);
+    return mutateChildren(n, child => change(child, n.type === 'Query' ? depth + 1 : depth));
+  };
+  const subselect = change(query.limitCount === null ? { ...query, limitCount: makeConst(20, -1, 0, 8, true, 1) } : query, 0) as Query;
+  const sublink: Expr = { type: 'SubLink', subLinkType: N.EXPR_SUBLINK, subLinkId: 0, testexpr: null, operName: [], subselect, arraytype: 0, location: -1 };
+  const nullable = args.filter(arg => !isConst(arg));
+  if (!strict || nullable.length === 0) return sublink;
+  const tests = nullable.map((arg): Expr => ({ type: 'NullTest', arg, nulltesttype: N.IS_NOT_NULL, argisrow: false, location: -1 }));
+  const expr = makeAndsExplicit(tests)!;
+  return {
+    type: 'CaseExpr', casetype: resultType, casecollid: exprCollation(sublink), arg: null, defresult: null, location: -1,
+    args: [{ type: 'CaseWhen', expr, result: sublink, location: -1 }],
+  };
+}
+
+/** A body in SQL-standard form is stored analyzed: RETURN is one query, BEGIN ATOMIC a list of lists. */
+function parsedBody(env: PlannerEnv, text: string): Query | null {
+  const body = ([env.stringToExpr(text)] as unknown[]).flat(3);
+  return body.length === 1 ? (body[0] as Query) : null;
 }
 
 function isSimpleExpressionQuery(query: Query): boolean {

@@ -27,7 +27,7 @@ export interface PlannerEnv {
   /** The value of an expression without Vars, or undefined when it cannot be computed at plan time. */
   evaluate(expr: Expr): { readonly value: Datum } | undefined;
   /** The body of an SQL-language function as an analyzed query with PARAM_EXTERN arguments; null: unknown. */
-  sqlFunctionBody?(oid: number): Query | null;
+  sqlFunctionBody?(oid: number, argTypes: readonly number[]): Query | null;
   /** Text forms in the catalogs (index expressions and predicates, checks) as trees. */
   stringToExpr(text: string): Expr | readonly Expr[];
 }
