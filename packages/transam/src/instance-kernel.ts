@@ -113,11 +113,9 @@ export class InstanceKernel implements XactContext {
 
   /** Resolves when the transaction is over. Throws 40P01 when waiting for it can never end. */
   async waitForXact(fxid: FullTransactionId, owner: LockOwner): Promise<void> {
-    if (this.shared.runsHere(fxid)) await this.#waitLocally(fxid, owner);
-    else await this.#waitRemotely(fxid, owner);
-    if (!this.shared.runsHere(fxid)) {
-      await this.shared.fetchClogPage(Math.floor(xidFromFull(fxid) / XACTS_PER_CLOG_PAGE));
-    }
+    if (this.shared.runsHere(fxid)) return this.#waitLocally(fxid, owner);
+    await this.#waitRemotely(fxid, owner);
+    await this.shared.fetchClogPage(Math.floor(xidFromFull(fxid) / XACTS_PER_CLOG_PAGE));
   }
 
   /** The holder is a session of this instance: no message, unless the wait grows suspiciously long;

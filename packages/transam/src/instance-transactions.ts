@@ -348,7 +348,8 @@ export class InstanceTransactions {
       const waiters = this.#endWaiters.get(fxid);
       if (waiters === undefined) continue;
       this.#endWaiters.delete(fxid);
-      for (const wake of waiters) wake();
+      // Waking takes a waiter off its list; the copy keeps the others from being skipped.
+      for (const wake of [...waiters]) wake();
     }
   }
 
