@@ -27,10 +27,12 @@ import { oracleCompatFunctions } from './adt/oracle_compat.ts';
 import { pgLsnFunctions } from './adt/pg_lsn.ts';
 import { pseudotypeFunctions } from './adt/pseudotypes.ts';
 import { quoteFunctions } from './adt/quote.ts';
+import { regexpFunctions, regexpSetFunctions } from './adt/regexp.ts';
 import { regFunctions, visibilityFunctions } from './adt/regproc.ts';
 import { textFunctions, textSetFunctions } from './adt/textfuncs.ts';
 import { timestampFunctions, timestampSetFunctions } from './adt/timestamp.ts';
 import { uuidFunctions } from './adt/uuid.ts';
+import { varbitFunctions } from './adt/varbit.ts';
 import { varcharFunctions } from './adt/varchar.ts';
 import { varlenaFunctions } from './adt/varlena.ts';
 
@@ -60,16 +62,18 @@ export function builtinTables(): readonly FunctionTable[] {
     pgLsnFunctions,
     pseudotypeFunctions,
     quoteFunctions,
+    regexpFunctions,
     regFunctions,
     visibilityFunctions,
     textFunctions,
     timestampFunctions,
     uuidFunctions,
+    varbitFunctions,
     varcharFunctions,
     varlenaFunctions,
   ];
 }
 
 export function builtinSetTables(): readonly SetFunctionTable[] {
-  return [arraySetFunctions, intSetFunctions, int8SetFunctions, numericSetFunctions, textSetFunctions, timestampSetFunctions];
+  return [arraySetFunctions, intSetFunctions, int8SetFunctions, numericSetFunctions, regexpSetFunctions, textSetFunctions, timestampSetFunctions];
 }

@@ -716,7 +716,9 @@ const RANGE_NAMES = new Map<number, string>([
 
 function typmodOut(typmod: number): string {
   if (typmod < 0) return '';
-  const name = RANGE_NAMES.get((typmod >> 16) & FULL_RANGE) ?? '';
+  const range = (typmod >> 16) & FULL_RANGE;
+  const name = range === FULL_RANGE ? '' : RANGE_NAMES.get(range);
+  if (name === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, `invalid INTERVAL typmod: 0x${typmod.toString(16)}`);
   const precision = typmod & 0xffff;
   return precision === FULL_PRECISION ? name : `${name}(${precision})`;
 }

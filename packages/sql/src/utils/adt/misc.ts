@@ -58,7 +58,7 @@ function sizePretty(size: bigint): string {
 }
 
 function numericSizePretty(size: NumericVar): string {
-  if (size.kind !== 'finite') return `${formatNumericVar(size)} bytes`;
+  if (size.kind !== 'finite') return `${formatNumericVar(size)} PB`;
   let v = size;
   for (let i = 0; i < SIZE_UNITS.length; i++) {
     const [name, limit, round, bits] = SIZE_UNITS[i];

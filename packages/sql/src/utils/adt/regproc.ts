@@ -43,16 +43,16 @@ interface QualifiedName {
 }
 
 /** schema.name or database.schema.name, the database being this one. */
-function deconstruct(fc: FunctionCall, parts: readonly string[]): QualifiedName {
+function deconstruct(fc: FunctionCall, parts: readonly string[], relation = false): QualifiedName {
   if (parts.length === 1) return { schema: undefined, name: parts[0] };
   if (parts.length === 2) return { schema: parts[0], name: parts[1] };
   if (parts.length === 3) {
     if (parts[0] !== fc.settings.databaseName) {
-      throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cross-database references are not implemented: ${parts.join('.')}`);
+      throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cross-database references are not implemented: ${relation ? `"${parts.join('.')}"` : parts.join('.')}`);
     }
     return { schema: parts[1], name: parts[2] };
   }
-  throw ereport(ERRCODE.SYNTAX_ERROR, `improper qualified name (too many dotted names): ${parts.join('.')}`);
+  throw ereport(ERRCODE.SYNTAX_ERROR, `improper ${relation ? 'relation' : 'qualified'} name (too many dotted names): ${parts.join('.')}`);
 }
 
 /** 0 for a dash, a number for digits; undefined when it is a name. */
@@ -67,17 +67,16 @@ function missingIsNull<T>(look: () => T): T | null {
     return look();
   } catch (e) {
     const state = (e as { sqlstate?: string }).sqlstate;
-    if (state === ERRCODE.UNDEFINED_TABLE || state === ERRCODE.UNDEFINED_FUNCTION || state === ERRCODE.UNDEFINED_OBJECT || state === ERRCODE.UNDEFINED_SCHEMA) return null;
+    if (state === ERRCODE.UNDEFINED_TABLE || state === ERRCODE.UNDEFINED_FUNCTION || state === ERRCODE.AMBIGUOUS_FUNCTION || state === ERRCODE.UNDEFINED_OBJECT || state === ERRCODE.UNDEFINED_SCHEMA) return null;
     throw e;
   }
 }
 
 export function regclassOid(fc: FunctionCall, text: string): Oid {
-  const { schema, name } = deconstruct(fc, splitQualifiedName(text));
+  const { schema, name } = deconstruct(fc, splitQualifiedName(text), true);
   const catalog = catalogOf(fc);
   if (schema !== undefined) {
-    const namespace = catalog.namespaceByName(schema);
-    const oid = namespace === undefined ? undefined : catalog.relationByName(name, namespace);
+    const oid = catalog.relationByName(name, lookupNamespace(fc, schema));
     if (oid === undefined) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${schema}.${name}" does not exist`);
     return oid;
   }
@@ -210,7 +209,7 @@ export function regprocedureName(fc: FunctionCall, oid: Oid): string {
 /** Operator names are never quoted; their schemas are. */
 function splitOperator(fc: FunctionCall, text: string): QualifiedName {
   const m = /^(.*\.)?([^."a-zA-Z0-9_\s]+)$/.exec(text.trim());
-  if (!m) throw ereport(ERRCODE.INVALID_NAME, 'invalid name syntax');
+  if (!m) return { schema: undefined, name: text };
   const prefix = m[1] === undefined ? [] : splitQualifiedName(m[1].slice(0, -1));
   return deconstruct(fc, [...prefix, m[2]]);
 }

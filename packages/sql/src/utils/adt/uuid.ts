@@ -51,6 +51,6 @@ export const uuidFunctions: FunctionTable = {
   uuid_le: (_fc: FunctionCall, a: Bytes, b: Bytes) => compareBytes(a, b) <= 0,
   uuid_gt: (_fc: FunctionCall, a: Bytes, b: Bytes) => compareBytes(a, b) > 0,
   uuid_ge: (_fc: FunctionCall, a: Bytes, b: Bytes) => compareBytes(a, b) >= 0,
-  uuid_cmp: (_fc: FunctionCall, a: Bytes, b: Bytes) => Math.sign(compareBytes(a, b)),
+  uuid_cmp: (_fc: FunctionCall, a: Bytes, b: Bytes) => compareBytes(a, b),
   gen_random_uuid: randomUuid,
 };
