@@ -5,9 +5,15 @@
  * Commands are asynchronous: pure work over the catalogs runs in `w.read`, changes are awaited one by
  * one. A command that fails leaves its transaction to be rolled back.
  */
+import { ACL_CREATE } from '@pgtroupe/catalog/acl';
 import type { CatalogStore } from '@pgtroupe/catalog/catalogwriter';
 import { CatalogWriter } from '@pgtroupe/catalog/catalogwriter';
-import { rangeVarGetRelid, rangeVarText, type SearchPath } from '@pgtroupe/catalog/namespace';
+import {
+  creationNamespace,
+  rangeVarGetRelid,
+  rangeVarText,
+  type SearchPath,
+} from '@pgtroupe/catalog/namespace';
 import {
   FIRST_UNPINNED_OBJECT_ID,
   PG_CATALOG_NAMESPACE,
@@ -24,6 +30,7 @@ import { makeParseState } from '../parser/analyze.ts';
 import type { ParseState } from '../parser/parse_node.ts';
 import type { FunctionCall } from '../utils/fmgr.ts';
 import type { SequenceIo } from './sequence-io.ts';
+import { checkSchema } from './permissions.ts';
 import { getObjectDescription } from './objectdescription.ts';
 
 /** The session, as a command sees it. */
@@ -34,6 +41,8 @@ export interface CommandSession {
   readonly superuser: boolean;
   readonly searchPath: SearchPath;
   readonly tempNamespace: Oid;
+  /** Cryptographically strong; without it passwords are refused. */
+  readonly randomBytes?: (n: number) => Uint8Array;
   /** Pages of sequences; without it commands that need one are refused. */
   readonly sequences?: SequenceIo;
   /** For calling input functions and typmod functions. */
@@ -90,6 +99,19 @@ export class CommandContext {
       fc: this.session.fc,
       sourceText: this.sourceText,
     });
+  }
+
+  /** Schema that a new object goes to; the user must be allowed to create there. Errors point at
+   *  `location` unless that is negative. */
+  creationNamespace(rangeVar: RawNode, location = -1): Promise<Oid> {
+    const { searchPath, userId } = this.session;
+    return this.w.read(catalog =>
+      this.parseState().withPosition(location, () => {
+        const namespace = creationNamespace(catalog, searchPath, rangeVarName(rangeVar));
+        checkSchema(catalog, this.w.databaseOid, userId, namespace, ACL_CREATE);
+        return namespace;
+      }),
+    );
   }
 
   /** OID of a relation, 0 when there is none. */

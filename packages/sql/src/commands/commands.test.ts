@@ -6,9 +6,10 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
-import type { Catalog } from '@pgtroupe/catalog/catalog';
+import type { AclItem, Catalog } from '@pgtroupe/catalog/catalog';
 import { pgAttrdef } from '@pgtroupe/catalog/catalogs/pg_attrdef';
 import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
+import { pgAuthid } from '@pgtroupe/catalog/catalogs/pg_authid';
 import { pgClass } from '@pgtroupe/catalog/catalogs/pg_class';
 import { pgConstraint } from '@pgtroupe/catalog/catalogs/pg_constraint';
 import { pgDepend } from '@pgtroupe/catalog/catalogs/pg_depend';
@@ -150,14 +151,9 @@ class There {
     const lines: string[] = [];
     try {
       const result = await this.client.query(sql);
-      lines.push(
-        result.command === 'CREATE' ||
-          result.command === 'ALTER' ||
-          result.command === 'DROP' ||
-          result.command === 'TRUNCATE'
-          ? definitionCommandTag(rawParse(sql)[0]!.stmt)
-          : result.command,
-      );
+      // The client library keeps only the tag's first word.
+      const tag = definitionCommandTag(rawParse(sql)[0]!.stmt);
+      lines.push(tag.split(' ')[0] === result.command ? tag : result.command);
     } catch (error) {
       const { code, message, detail, hint, position } = error as {
         code?: string;
@@ -177,9 +173,7 @@ class There {
         ? `${c.name}::oid`
         : c.type === 'pg_node_tree'
           ? `${c.name}::text`
-          : c.name.endsWith('acl')
-            ? `null as ${c.name}`
-            : c.name,
+          : c.name,
     );
     const { rows } = await this.client.query<Record<string, unknown>>({
       text: `select ${columns.join(', ')} from ${catalog.name}`,
@@ -242,9 +236,19 @@ function normalize(tables: Map<string, Record<string, unknown>[]>): Map<string, 
   return result;
 }
 
-function pgText(type: string, value: unknown): string | null {
+/** As aclitemout prints it. */
+function aclText({ grantee, grantor, privs }: AclItem, roleName: (oid: number) => string): string {
+  const letters = [...'arwdDxtXUCTcsA'].map((letter, bit) =>
+    privs & (1 << bit) ? letter + (privs & (0x10000 << bit) ? '*' : '') : '',
+  );
+  return `${grantee === 0 ? '' : roleName(grantee)}=${letters.join('')}/${roleName(grantor)}`;
+}
+
+function pgText(type: string, value: unknown, roleName: (oid: number) => string): string | null {
   if (value === null || value === undefined) return null;
   if (typeof value === 'boolean') return value ? 't' : 'f';
+  if (type === '_aclitem')
+    return `{${(value as AclItem[]).map(item => aclText(item, roleName)).join(',')}}`;
   if (Array.isArray(value)) {
     if (type.endsWith('vector')) return value.join(' ');
     return `{${value.map(v => (typeof v === 'string' && /[\s,{}"\\]/.test(v) ? JSON.stringify(v) : String(v))).join(',')}}`;
@@ -306,6 +310,8 @@ describe.skipIf(!up)(
     });
 
     async function compareCatalogs(): Promise<void> {
+      const roles = new Map(here.store.rows(pgAuthid).map(r => [r.oid as number, r.rolname]));
+      const roleName = (oid: number): string => roles.get(oid) ?? String(oid);
       const theirs = new Map<string, Record<string, unknown>[]>();
       const ours = new Map<string, Record<string, unknown>[]>();
       const known = new Set(
@@ -336,7 +342,7 @@ describe.skipIf(!up)(
             Object.fromEntries(
               catalog.columns.map(c => [
                 c.name,
-                pgText(c.type, (row as Record<string, unknown>)[c.name]),
+                pgText(c.type, (row as Record<string, unknown>)[c.name], roleName),
               ]),
             ),
           );
@@ -562,6 +568,58 @@ describe.skipIf(!up)(
         "comment on table ct is ''",
         'drop table ct',
       ));
+
+    test('roles and rights', async () => {
+      const [a, b, c] = ['a', 'b', 'c'].map(letter => `pgtroupe_${letter}_${process.pid}`);
+      try {
+        await both(
+          `create role ${a} createdb connection limit 5 valid until '2030-01-01 00:00:00+00'`,
+          `create user ${b} in role ${a}`,
+          `create role ${c} admin ${a}`,
+          `create role ${a}`,
+          'create role pg_mine',
+          `create role ${a}x connection limit -5`,
+          `alter role ${a} nocreatedb login`,
+          'alter role no_role login',
+          `grant ${a} to ${b}`,
+          `grant ${b} to ${a}`,
+          `revoke ${a} from ${c}`,
+          'create table gt (a int, b text, c int)',
+          `grant select, insert on gt to ${a}, public`,
+          `grant select on gt to ${b} with grant option`,
+          `grant update (a, b), select (c) on gt to ${b}`,
+          `grant all on gt to ${c}`,
+          'grant select on gt to public with grant option',
+          `grant usage on gt to ${a}`,
+          `grant select on no_table to ${a}`,
+          'grant select on gt to no_role',
+          `grant select (nothing) on gt to ${a}`,
+          `revoke insert on gt from public`,
+          `revoke grant option for select on gt from ${b}`,
+          `revoke update on gt from ${b}`,
+          `revoke all on gt from ${c}`,
+          'create schema gs',
+          `grant usage, create on schema gs to ${a}`,
+          `grant create on schema gs to ${b} with grant option`,
+          'create sequence gq',
+          `grant usage on sequence gq to ${a}`,
+          `grant select on gq to ${b}`,
+          "create type ge as enum ('x')",
+          `grant usage on type ge to ${a}`,
+          `revoke usage on type ge from public`,
+          `drop role ${a}`,
+          `drop role no_role`,
+          `drop role if exists no_role`,
+          'drop table gt',
+          'drop schema gs',
+          'drop sequence gq',
+          'drop type ge',
+          `drop role ${a}, ${b}, ${c}`,
+        );
+      } finally {
+        await admin.query(`drop role if exists ${a}, ${b}, ${c}`).catch(() => undefined);
+      }
+    });
 
     test('ALTER TABLE', () =>
       both(

@@ -12,7 +12,6 @@ import {
 import { pgSequence } from '@pgtroupe/catalog/catalogs/pg_sequence';
 import { BOOLOID, INT8OID } from '@pgtroupe/catalog/catalogs/pg_type_d';
 import { heapCreateWithCatalog, type NewColumn, newRelFileNode } from '@pgtroupe/catalog/heap';
-import { creationNamespace } from '@pgtroupe/catalog/namespace';
 import { objectAddress } from '@pgtroupe/catalog/objectaddress';
 import { chooseRelationName } from '@pgtroupe/catalog/pg_constraint';
 import {
@@ -27,7 +26,7 @@ import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { ACCESS_SHARE_LOCK, SHARE_ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { RawNode } from '../nodes/rawnodes.ts';
-import { type CommandContext, rangeVarName, rangeVarOfNames } from './command-context.ts';
+import { type CommandContext, rangeVarOfNames } from './command-context.ts';
 import { planSequence, type SequencePlan } from './sequence-options.ts';
 import type { SequenceIo } from './sequence-io.ts';
 
@@ -54,13 +53,11 @@ function io(context: CommandContext): SequenceIo {
 
 /** CREATE SEQUENCE. Returns its oid; 0 when IF NOT EXISTS found one. */
 export async function defineSequence(context: CommandContext, stmt: RawNode): Promise<Oid> {
-  const { w, session } = context;
+  const { w } = context;
   if (stmt.sequence.relpersistence !== undefined && stmt.sequence.relpersistence !== 'p')
     throw notSupported('temporary and unlogged sequences');
   const name: string = stmt.sequence.relname;
-  const namespace = await w.read(catalog =>
-    creationNamespace(catalog, session.searchPath, rangeVarName(stmt.sequence)),
-  );
+  const namespace = await context.creationNamespace(stmt.sequence);
   if (stmt.if_not_exists && (await w.search(RELNAMENSP, name, namespace)) !== null) {
     context.notice(`relation "${name}" already exists, skipping`, ERRCODE.DUPLICATE_TABLE);
     return 0 as Oid;

@@ -8,7 +8,6 @@ import {
 } from '@pgtroupe/catalog/catalogs/pg_class';
 import { CONSTRAINT_CHECK, CONSTRAINT_FOREIGN } from '@pgtroupe/catalog/catalogs/pg_constraint';
 import { heapCreateWithCatalog, newRelFileNode, storeAttrDefault } from '@pgtroupe/catalog/heap';
-import { creationNamespace } from '@pgtroupe/catalog/namespace';
 import { chooseConstraintName, createConstraintEntry } from '@pgtroupe/catalog/pg_constraint';
 import { PG_CATALOG_NAMESPACE } from '@pgtroupe/catalog/pinned';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
@@ -20,7 +19,7 @@ import type { Oid, TransactionId } from '@pgtroupe/common/ids';
 import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import { cookCheck, cookDefault, cookNextval } from './cookexpr.ts';
-import { type CommandContext, rangeVarName } from './command-context.ts';
+import { type CommandContext } from './command-context.ts';
 import { addIndexConstraint } from './indexcmds.ts';
 import { type ColumnPlan, transformTableElements } from './parse_utilcmd.ts';
 import { transformRelOptions } from './reloptions.ts';
@@ -45,13 +44,7 @@ export async function defineRelation(context: CommandContext, stmt: RawNode): Pr
   const { w, session } = context;
   refuseUnsupported(stmt);
   const name: string = stmt.relation.relname;
-  const namespace = await w.read(catalog =>
-    context
-      .parseState()
-      .withPosition(stmt.relation.location ?? 0, () =>
-        creationNamespace(catalog, session.searchPath, rangeVarName(stmt.relation)),
-      ),
-  );
+  const namespace = await context.creationNamespace(stmt.relation, stmt.relation.location ?? 0);
   if (namespace === PG_CATALOG_NAMESPACE) {
     throw ereport(
       ERRCODE.INSUFFICIENT_PRIVILEGE,

@@ -25,7 +25,6 @@ import {
 import type { Form_pg_type } from '@pgtroupe/catalog/catalogs/pg_type';
 import { heapCreateWithCatalog, type NewColumn } from '@pgtroupe/catalog/heap';
 import { chooseName, truncateIdentifier } from '@pgtroupe/catalog/names';
-import { creationNamespace } from '@pgtroupe/catalog/namespace';
 import { createConstraintEntry } from '@pgtroupe/catalog/pg_constraint';
 import { createTypeWithArray, makeRoomForTypeName } from '@pgtroupe/catalog/pg_type';
 import { ENUMOID, TYPENAMENSP } from '@pgtroupe/catalog/syscache';
@@ -37,7 +36,7 @@ import { formatType } from '../parser/format_type.ts';
 import { rawStrings } from '../parser/parse_node.ts';
 import { lookupCollation, typenameType, typeNameToString } from '../parser/parse_type.ts';
 import { cookDomainCheck } from './cookexpr.ts';
-import { type CommandContext, rangeVarName, rangeVarOfNames } from './command-context.ts';
+import { type CommandContext, rangeVarOfNames } from './command-context.ts';
 import { transformColumnDefinition } from './parse_utilcmd.ts';
 
 const F_ENUM_IN = 3506 as Oid;
@@ -54,11 +53,9 @@ async function newTypeName(
   context: CommandContext,
   names: readonly string[],
 ): Promise<{ readonly name: string; readonly namespace: Oid }> {
-  const { w, session } = context;
+  const { w } = context;
   const rangeVar = rangeVarOfNames(names);
-  const namespace = await w.read(catalog =>
-    creationNamespace(catalog, session.searchPath, rangeVarName(rangeVar)),
-  );
+  const namespace = await context.creationNamespace(rangeVar);
   const name = truncateIdentifier(rangeVar.relname);
   const old = await w.search(TYPENAMENSP, name, namespace);
   if (old !== null && old.typelem === 0)
@@ -208,9 +205,7 @@ function checkTypeOwner(context: CommandContext, type: Form_pg_type): void {
 export async function defineCompositeType(context: CommandContext, stmt: RawNode): Promise<Oid> {
   const { w, session } = context;
   const { relname } = stmt.typevar;
-  const namespace = await w.read(catalog =>
-    creationNamespace(catalog, session.searchPath, rangeVarName(stmt.typevar)),
-  );
+  const namespace = await context.creationNamespace(stmt.typevar);
   const old = await w.search(TYPENAMENSP, relname, namespace);
   if (old !== null && old.typelem === 0)
     throw ereport(ERRCODE.DUPLICATE_OBJECT, `type "${relname}" already exists`);

@@ -7,10 +7,12 @@ import { alterTable, renameObject } from './altertable.ts';
 import type { CommandContext } from './command-context.ts';
 import { commentObject } from './comment.ts';
 import { executeDrop } from './dropcmds.ts';
+import { grantObjects } from './grant.ts';
 import { defineIndex } from './indexcmds.ts';
 import { alterSequence, defineSequence } from './sequence.ts';
 import { createSchema } from './schemacmds.ts';
 import { alterEnum, defineCompositeType, defineDomain, defineEnum } from './typecmds.ts';
+import { alterRole, createRole, dropRole, grantRole } from './user.ts';
 import { defineView } from './view.ts';
 import { defineRelation, executeTruncate } from './tablecmds.ts';
 
@@ -33,6 +35,11 @@ const COMMANDS: Readonly<
   CompositeTypeStmt: ['CREATE TYPE', defineCompositeType],
   CreateDomainStmt: ['CREATE DOMAIN', defineDomain],
   CommentStmt: ['COMMENT', commentObject],
+  CreateRoleStmt: ['CREATE ROLE', createRole],
+  AlterRoleStmt: ['ALTER ROLE', alterRole],
+  DropRoleStmt: ['DROP ROLE', dropRole],
+  GrantRoleStmt: [stmt => (stmt.is_grant ? 'GRANT ROLE' : 'REVOKE ROLE'), grantRole],
+  GrantStmt: [stmt => (stmt.is_grant ? 'GRANT' : 'REVOKE'), grantObjects],
   DropStmt: [stmt => `DROP ${objectWords(stmt.removeType)}`, executeDrop],
 };
 

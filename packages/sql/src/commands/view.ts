@@ -15,7 +15,6 @@ import {
 } from '@pgtroupe/catalog/catalogs/pg_rewrite';
 import type { Form_pg_rewrite } from '@pgtroupe/catalog/catalogs/pg_rewrite';
 import { heapCreateWithCatalog, insertAttribute, type NewColumn } from '@pgtroupe/catalog/heap';
-import { creationNamespace } from '@pgtroupe/catalog/namespace';
 import { objectAddress } from '@pgtroupe/catalog/objectaddress';
 import {
   DEPENDENCY_INTERNAL,
@@ -38,7 +37,7 @@ import { analyze } from '../parser/analyze.ts';
 import { formatType } from '../parser/format_type.ts';
 import { rawStrings } from '../parser/parse_node.ts';
 import { makeViewRule } from '../rewrite/viewrule.ts';
-import { type CommandContext, rangeVarName } from './command-context.ts';
+import { type CommandContext } from './command-context.ts';
 import { findQueryReferences } from './exprreferences.ts';
 import { transformRelOptions } from './reloptions.ts';
 
@@ -61,9 +60,7 @@ export async function defineView(context: CommandContext, stmt: RawNode): Promis
     stmt.withCheckOption,
   );
   const name: string = stmt.view.relname;
-  const namespace = await w.read(catalog =>
-    creationNamespace(catalog, session.searchPath, rangeVarName(stmt.view)),
-  );
+  const namespace = await context.creationNamespace(stmt.view);
   const existing = stmt.replace ? await w.search(RELNAMENSP, name, namespace) : null;
   let oid: Oid;
   if (existing !== null) {
