@@ -89,11 +89,11 @@ function format(r) {
 async function memory() {
   const status = await pgtroupe.status();
   console.log('\nresident memory (MiB):');
-  for (const process_ of status.processes ?? status) {
+  for (const process_ of status.roles) {
     try {
-      const text = readFileSync(`/proc/${process_.pid}/status`, 'utf8');
+      const text = readFileSync(`/proc/${process_.osPid}/status`, 'utf8');
       const kib = Number(/VmRSS:\s+(\d+)/.exec(text)?.[1] ?? 0);
-      console.log(`  ${process_.name ?? process_.role}: ${Math.round(kib / 1024)}`);
+      console.log(`  ${process_.name}: ${Math.round(kib / 1024)}`);
     } catch {
       // Gone meanwhile.
     }

@@ -91,7 +91,7 @@ async function torture(role, clients) {
 
 async function processes() {
   const status = await server.status();
-  return (status.processes ?? status).filter(p => p.pid > 0 && p.role !== 'broker');
+  return [...status.roles.map(({ role, osPid }) => ({ role, pid: osPid })), { role: 'postmaster', pid: status.postmasterPid }].filter(p => p.role !== 'broker');
 }
 
 function kill(pid) {
