@@ -73,6 +73,7 @@ class Stage {
   running(): Stage {
     this.tick();
     this.ready(...ROLES);
+    this.ready(...ROLES);
     this.take();
     return this;
   }
@@ -82,11 +83,19 @@ describe('supervision', () => {
   it('launches in order and runs when writer, buffer-manager and an instance are ready', () => {
     const stage = new Stage();
     stage.tick();
-    expect(stage.take()).toEqual(ROLES.map(name => `launch ${name}`));
+    expect(stage.take()).toEqual(ROLES.slice(0, 3).map(name => `launch ${name}`));
     stage.ready('walwriter', 'buffer-manager');
     expect(stage.take()).toEqual([]);
     stage.ready('backend-1');
-    expect(stage.take()).toEqual(['PM_RUN']);
+    expect(stage.take()).toEqual([...ROLES.slice(3).map(name => `launch ${name}`), 'PM_RUN']);
+  });
+
+  it('launches the others during a long recovery', () => {
+    const stage = new Stage();
+    stage.tick();
+    stage.take();
+    stage.tick(2_000);
+    expect(stage.take()).toEqual(ROLES.slice(3).map(name => `launch ${name}`));
   });
 
   it.each(ROLES)('launches only %s again when it dies', name => {

@@ -23,7 +23,7 @@ import {
   type ShutdownMode,
 } from '@pgtroupe/actor/lifecycle';
 
-/** Order of launching. What a client's first query needs comes first. */
+/** Order of launching. */
 const CAST: readonly RoleName[] = [
   'walwriter',
   'buffer-manager',
@@ -33,6 +33,10 @@ const CAST: readonly RoleName[] = [
   'checkpointer',
   'bgwriter',
 ];
+/** What a client's first query needs. At the start these have the machine to themselves, until they are
+ *  ready or OTHERS_AFTER_MS are over (a long recovery wants its log lines seen). */
+const FIRST: ReadonlySet<RoleName> = new Set(['walwriter', 'buffer-manager', 'backend']);
+const OTHERS_AFTER_MS = 2_000;
 
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5_000;
@@ -91,6 +95,7 @@ export interface Supervision {
   sessions: number;
   nextEpoch: number;
   everRan: boolean;
+  readonly startedMs: number;
   lastTickMs: number;
   roleTimeoutMs: number;
   exitCode: number;
@@ -134,6 +139,7 @@ export function newSupervision(options: SupervisionOptions): Supervision {
     sessions: 0,
     nextEpoch: options.firstEpoch,
     everRan: false,
+    startedMs: options.nowMs,
     lastTickMs: options.nowMs,
     roleTimeoutMs: options.roleTimeoutMs,
     exitCode: 0,
@@ -328,6 +334,7 @@ function advance(s: Supervision, nowMs: number, effects: Effect[]): void {
         launchAbsent(s, nowMs, effects);
         if (!isReady(s, 'buffer-manager') || !isReady(s, 'walwriter') || !isReady(s, 'backend')) return;
         s.everRan = true;
+        launchAbsent(s, nowMs, effects);
         move(s, { pmState: 'PM_RUN' }, effects);
         effects.push({ effect: 'log', level: 'LOG', message: 'database system is ready to accept connections' });
         continue;
@@ -369,8 +376,10 @@ function launchAbsent(s: Supervision, nowMs: number, effects: Effect[]): void {
       addMember(s, 'backend', instance);
     }
   }
+  const all = s.everRan || nowMs - s.startedMs >= OTHERS_AFTER_MS;
   for (const member of s.members.values()) {
     if (member.life.life !== 'absent' || member.life.notBeforeMs > nowMs) continue;
+    if (!all && !FIRST.has(member.role)) continue;
     if (member.role === 'backend' && member.instance > s.wantedInstances) continue;
     const epoch = s.nextEpoch++;
     member.launches++;
