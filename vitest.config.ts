@@ -22,8 +22,29 @@ export default defineConfig({
     },
   ],
   test: {
-    include: ['packages/**/*.test.ts', 'services/**/*.test.ts', 'test/**/*.test.ts'],
     exclude: ['**/dist/**', '**/node_modules/**'],
     testTimeout: 20_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['packages/**/*.test.ts', 'services/**/*.test.ts', 'test/tidy/**/*.test.ts', 'test/sim/**/*.test.ts'],
+        },
+      },
+      {
+        // Whole clusters of real processes, with times that are promised: one at a time, after the rest.
+        extends: true,
+        test: {
+          name: 'cluster',
+          include: ['test/**/*.test.ts'],
+          exclude: ['**/dist/**', '**/node_modules/**', 'test/tidy/**', 'test/sim/**'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });
