@@ -6,6 +6,7 @@
  */
 import type { Bus } from '@pgtroupe/actor/env';
 import type { Codec, Handler, Rpc, RpcListener, RpcStream, StreamEnd, StreamMethod } from '@pgtroupe/actor/rpc';
+import { describe } from './describe.ts';
 import type { World } from './world.ts';
 
 export interface NetworkOptions {
@@ -38,8 +39,11 @@ class End<Send, Receive> implements RpcStream<Send, Receive> {
   #open = true;
   #lastArrivalMs = 0;
 
-  constructor(link: Link, host: Host, encode: Codec<Send>, decode: Codec<Receive>) {
+  readonly #describe: (message: Send) => string;
+
+  constructor(link: Link, host: Host, encode: Codec<Send>, decode: Codec<Receive>, describe: (message: Send) => string) {
     this.#link = link;
+    this.#describe = describe;
     this.host = host;
     this.#encode = encode;
     this.#decode = decode;
@@ -48,6 +52,7 @@ class End<Send, Receive> implements RpcStream<Send, Receive> {
   send(message: Send): void {
     if (!this.#open || !this.host.alive) return;
     const bytes = Uint8Array.from(this.#encode.encode(message));
+    if (this.#link.world.verbose) this.#link.world.note(`${this.host.name} → ${this.peer?.host.name}: ${this.#describe(message)}`);
     this.#toPeer(peer => peer.#receive(bytes));
   }
 
@@ -144,7 +149,7 @@ export class Network implements Link {
   }
 
   #connect<Up, Down>(host: Host, endpoint: string, method: StreamMethod<Up, Down>): RpcStream<Up, Down> {
-    const client = new End<Up, Down>(this, host, method.up, method.down);
+    const client = new End<Up, Down>(this, host, method.up, method.down, m => describe(method.path, 'up', m));
     this.track(host, client);
     const listening = this.#listeners.get(endpoint);
     const handler = listening?.host.alive === true ? listening.handlers.find(h => h.method.path === method.path) : undefined;
@@ -152,7 +157,7 @@ export class Network implements Link {
       host.deliver(this.latencyMs(host), () => client.finish({ kind: 'broken', why: `no ${method.path} at ${endpoint}` }));
       return client;
     }
-    const server = new End<Down, Up>(this, listening.host, method.down, method.up);
+    const server = new End<Down, Up>(this, listening.host, method.down, method.up, m => describe(method.path, 'down', m));
     this.track(listening.host, server);
     client.peer = server;
     server.peer = client;

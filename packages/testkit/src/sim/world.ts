@@ -21,6 +21,8 @@ export class World {
   readonly trace: string[] = [];
   /** Whose event runs or ran last: a promise that nobody handles is the fault of its process. */
   running: { crash(error: unknown): void } | undefined;
+  /** The trace tells of every message too. */
+  verbose = false;
   readonly #heap: Event[] = [];
   #events = 0;
 
