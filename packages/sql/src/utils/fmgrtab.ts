@@ -3,6 +3,7 @@
  * arrays: fmgr and the adt files import each other, and nothing may be read before all are loaded.
  */
 import type { FunctionTable, SetFunctionTable } from './fmgr.ts';
+import { sequenceFunctions } from '../commands/sequence-functions.ts';
 import { arrayUserFunctions } from './adt/array_userfuncs.ts';
 import { arrayFunctions, arraySetFunctions } from './adt/arrayfuncs.ts';
 import { boolFunctions } from './adt/bool.ts';
@@ -35,9 +36,12 @@ import { uuidFunctions } from './adt/uuid.ts';
 import { varbitFunctions } from './adt/varbit.ts';
 import { varcharFunctions } from './adt/varchar.ts';
 import { varlenaFunctions } from './adt/varlena.ts';
+import { ruleutilsFunctions } from './ruleutils/ruleutils.ts';
 
 export function builtinTables(): readonly FunctionTable[] {
   return [
+    ruleutilsFunctions,
+    sequenceFunctions,
     arrayUserFunctions,
     arrayFunctions,
     boolFunctions,
