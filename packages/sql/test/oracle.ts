@@ -160,8 +160,9 @@ export class Oracle {
   }
 
   typeOid(name: string): Oid {
-    const internal = name.endsWith('[]') ? `_${name.slice(0, -2)}` : name;
-    const oid = this.typeNames.get(internal === '"char"' ? 'char' : internal === '_"char"' ? '_char' : internal);
+    const array = name.endsWith('[]');
+    const bare = (array ? name.slice(0, -2) : name).replaceAll('"', '');
+    const oid = this.typeNames.get(array ? `_${bare}` : bare);
     if (oid === undefined) throw new Error(`no type ${name}`);
     return oid as Oid;
   }

@@ -3,7 +3,7 @@
  * arrays: fmgr and the adt files import each other, and nothing may be read before all are loaded.
  */
 import type { FunctionTable, SetFunctionTable } from './fmgr.ts';
-import { sequenceFunctions } from '../commands/sequence-functions.ts';
+import { aclFunctions, aclSetFunctions } from './adt/acl.ts';
 import { arrayUserFunctions } from './adt/array_userfuncs.ts';
 import { arrayFunctions, arraySetFunctions } from './adt/arrayfuncs.ts';
 import { boolFunctions } from './adt/bool.ts';
@@ -15,6 +15,7 @@ import { enumFunctions } from './adt/enum.ts';
 import { floatFunctions } from './adt/float.ts';
 import { floatMathFunctions } from './adt/floatmath.ts';
 import { formatTypeFunctions } from './adt/format_type.ts';
+import { hashFunctions } from './adt/hashfunc.ts';
 import { intFunctions, intSetFunctions } from './adt/int.ts';
 import { int8Functions, int8SetFunctions } from './adt/int8.ts';
 import { intervalFunctions } from './adt/interval.ts';
@@ -36,12 +37,10 @@ import { uuidFunctions } from './adt/uuid.ts';
 import { varbitFunctions } from './adt/varbit.ts';
 import { varcharFunctions } from './adt/varchar.ts';
 import { varlenaFunctions } from './adt/varlena.ts';
-import { ruleutilsFunctions } from './ruleutils/ruleutils.ts';
 
 export function builtinTables(): readonly FunctionTable[] {
   return [
-    ruleutilsFunctions,
-    sequenceFunctions,
+    aclFunctions,
     arrayUserFunctions,
     arrayFunctions,
     boolFunctions,
@@ -53,6 +52,7 @@ export function builtinTables(): readonly FunctionTable[] {
     floatFunctions,
     floatMathFunctions,
     formatTypeFunctions,
+    hashFunctions,
     intFunctions,
     int8Functions,
     intervalFunctions,
@@ -79,5 +79,5 @@ export function builtinTables(): readonly FunctionTable[] {
 }
 
 export function builtinSetTables(): readonly SetFunctionTable[] {
-  return [arraySetFunctions, intSetFunctions, int8SetFunctions, numericSetFunctions, regexpSetFunctions, textSetFunctions, timestampSetFunctions];
+  return [aclSetFunctions, arraySetFunctions, intSetFunctions, int8SetFunctions, numericSetFunctions, regexpSetFunctions, textSetFunctions, timestampSetFunctions];
 }

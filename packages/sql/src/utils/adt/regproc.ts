@@ -189,7 +189,7 @@ function splitArguments(text: string): { name: string; args: string[] } {
   return { name: text.slice(0, open), args };
 }
 
-function regprocedureOid(fc: FunctionCall, text: string): Oid {
+export function regprocedureOidOf(fc: FunctionCall, text: string): Oid {
   const { name, args } = splitArguments(text);
   const types = args.map((a) => regtypeOid(fc, a));
   const parts = deconstruct(fc, splitQualifiedName(name));
@@ -299,7 +299,7 @@ const REG_TYPES: readonly RegType[] = [
   { prefix: 'regclass', read: regclassOid, print: regclassName, to: 'to_regclass' },
   { prefix: 'regtype', read: regtypeOid, print: (fc, oid) => (oid === 0 ? '-' : (builtinTypes().get(oid) ?? fc.catalog?.type(oid)) ? formatType(fc, oid) : String(oid)), to: 'to_regtype' },
   { prefix: 'regproc', read: regprocOid, print: regprocName, to: 'to_regproc' },
-  { prefix: 'regprocedure', read: regprocedureOid, print: regprocedureName, to: 'to_regprocedure' },
+  { prefix: 'regprocedure', read: regprocedureOidOf, print: regprocedureName, to: 'to_regprocedure' },
   { prefix: 'regoper', read: regoperOid, print: regoperName, to: 'to_regoper' },
   { prefix: 'regoperator', read: regoperatorOid, print: regoperatorName, to: 'to_regoperator' },
   { prefix: 'regnamespace', read: (fc, text) => lookupNamespace(fc, single(text)), print: (fc, oid) => (oid === 0 ? '-' : plainName(fc, oid, catalogOf(fc).namespace(oid)?.nspname)), to: 'to_regnamespace' },

@@ -4,6 +4,7 @@
  * are applied by `namespace.ts` beside the functions that need them.
  */
 import type { Oid } from '@pgtroupe/common/ids';
+import type { SysCacheReader } from '../../parser/catalog-lookup.ts';
 
 /** pg_type, with I/O functions by prosrc. */
 export interface TypeFacts {
@@ -134,4 +135,6 @@ export interface CatalogLookup {
   named(catalog: string, oid: Oid): NamedFacts | undefined;
   namedByName(catalog: string, name: string, namespace: Oid): Oid | undefined;
   enumLabels(type: Oid): readonly EnumLabel[];
+  /** Rows as they are, for functions that print whole objects. */
+  caches?(): SysCacheReader;
 }

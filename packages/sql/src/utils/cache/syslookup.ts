@@ -48,6 +48,10 @@ export class SysLookup implements CatalogLookup {
     this.#searchPath = searchPath;
   }
 
+  caches(): SystemCatalog {
+    return this.#catalog();
+  }
+
   searchPath(): readonly Oid[] {
     return this.#searchPath();
   }

@@ -55,8 +55,6 @@ export interface IndexdefOptions {
   readonly column?: number;
   /** Of an exclusion constraint: the operators, and the text is the constraint's. */
   readonly excludeOps?: readonly number[];
-  /** Qualify and describe completely enough to run the command again, storage included. */
-  readonly complete?: boolean;
 }
 
 /** Null if there is no such index. */
@@ -83,7 +81,7 @@ export function indexDefinition(env: DeparseEnvironment, indexrelid: number, opt
   let text =
     excludeOps !== undefined
       ? `EXCLUDE USING ${amname} (`
-      : `CREATE ${index.indisunique ? 'UNIQUE ' : ''}INDEX ${quoteIdentifier(rel.relname)} ON ${rel.relkind === 'I' && !options.complete ? 'ONLY ' : ''}` +
+      : `CREATE ${index.indisunique ? 'UNIQUE ' : ''}INDEX ${quoteIdentifier(rel.relname)} ON ${rel.relkind === 'I' ? 'ONLY ' : ''}` +
         `${pretty.schema ? relationName(env, indrelid) : qualifiedRelationName(env, indrelid)} USING ${amname} (`;
   text += described.slice(0, indnkeyatts).join(', ');
   if (described.length > indnkeyatts) text += `) INCLUDE (${described.slice(indnkeyatts).join(', ')}`;

@@ -1,8 +1,7 @@
 /** Whole queries. */
-import { ereport, notSupported } from '@pgtroupe/common/ereport';
-import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { notSupported } from '@pgtroupe/common/ereport';
 import {
-  CMD_DELETE, CMD_INSERT, CMD_NOTHING, CMD_SELECT, CMD_UPDATE, CMD_UTILITY, CTE_MATERIALIZE_ALWAYS, CTE_MATERIALIZE_DEFAULT,
+  CMD_DELETE, CMD_INSERT, CMD_NOTHING, CMD_SELECT, CMD_UPDATE, CTE_MATERIALIZE_ALWAYS, CTE_MATERIALIZE_DEFAULT,
 } from '../../nodes/nodes.ts';
 import type { CommonTableExpr, CTECycleClause, Query } from '../../nodes/parsenodes.ts';
 import type { Expr, TargetEntry } from '../../nodes/primnodes.ts';
@@ -11,7 +10,6 @@ import { quoteIdentifier } from '../../parser/keywords.ts';
 import { DeparseContext, PRETTYINDENT_STD, type DeparseEnvironment, type Layout, type ResultNames, type TextBuffer } from './context.ts';
 import { appendDelete, appendInsert, appendUpdate } from './dml.ts';
 import { appendExpr } from './expr.ts';
-import { simpleQuoteLiteral } from './names.ts';
 import { queryNamespace, type DeparseNamespace } from './namespace.ts';
 import { appendSelect } from './select.ts';
 import { appendVariable } from './variable.ts';
@@ -44,20 +42,9 @@ export function appendQuery(query: Query, buffer: TextBuffer, scope: Scope, name
     case CMD_NOTHING:
       context.append('NOTHING');
       break;
-    case CMD_UTILITY:
-      appendUtility(query, context);
-      break;
     default:
       throw notSupported('deparsing of this kind of statement');
   }
-}
-
-function appendUtility(query: Query, context: DeparseContext): void {
-  const stmt = query.utilityStmt;
-  if (stmt?.type !== 'NotifyStmt') throw ereport(ERRCODE.INTERNAL_ERROR, 'unexpected utility statement type');
-  context.keyword('', 0, PRETTYINDENT_STD, 1);
-  context.append(`NOTIFY ${quoteIdentifier(stmt.conditionname as string)}`);
-  if (stmt.payload) context.append(`, ${simpleQuoteLiteral(context.env, stmt.payload as string)}`);
 }
 
 export function appendWithClause(query: Query, context: DeparseContext): void {
