@@ -100,7 +100,7 @@ import {
   ReplicationOriginIdentIndex,
   ReplicationOriginNameIndex,
 } from './catalogs/pg_replication_origin.ts';
-import { pgRewrite, RewriteRelRulenameIndexId } from './catalogs/pg_rewrite.ts';
+import { pgRewrite, RewriteOidIndexId, RewriteRelRulenameIndexId } from './catalogs/pg_rewrite.ts';
 import { pgSequence, SequenceRelidIndexId } from './catalogs/pg_sequence.ts';
 import { pgStatistic, StatisticRelidAttnumInhIndexId } from './catalogs/pg_statistic.ts';
 import {
@@ -156,7 +156,7 @@ import {
   InheritsRelidSeqnoIndexId,
   pgInherits,
 } from './catalogs/pg_inherits.ts';
-import { pgTrigger, TriggerRelidNameIndexId } from './catalogs/pg_trigger.ts';
+import { pgTrigger, TriggerOidIndexId, TriggerRelidNameIndexId } from './catalogs/pg_trigger.ts';
 import { DependReferenceIndexId, pgDepend } from './catalogs/pg_depend.ts';
 import { DescriptionObjIndexId, pgDescription } from './catalogs/pg_description.ts';
 import { DbRoleSettingDatidRolidIndexId, pgDbRoleSetting } from './catalogs/pg_db_role_setting.ts';
@@ -296,6 +296,8 @@ export const CONRELID = syscache(pgConstraint, ConstraintRelidTypidNameIndexId);
 export const INDEXINDRELID = syscache(pgIndex, IndexIndrelidIndexId);
 export const INHRELID = syscache(pgInherits, InheritsRelidSeqnoIndexId);
 export const INHPARENT = syscache(pgInherits, InheritsParentIndexId);
+export const RULEOID = syscache(pgRewrite, RewriteOidIndexId);
+export const TRIGGEROID = syscache(pgTrigger, TriggerOidIndexId);
 export const TRIGGERRELID = syscache(pgTrigger, TriggerRelidNameIndexId);
 export const DATABASENAME = syscache(pgDatabase, DatabaseNameIndexId);
 export const DESCRIPTIONOBJ = syscache(pgDescription, DescriptionObjIndexId);

@@ -80,6 +80,11 @@ export class CatalogLookup {
   readonly tempNamespace: number;
   readonly session: SessionNames;
 
+  /** For look-ups that belong to one command or function only. */
+  get caches(): SysCacheReader {
+    return this.#cache;
+  }
+
   constructor(cache: SysCacheReader, searchPath: readonly number[], session: SessionNames, tempNamespace = 0) {
     this.#cache = cache;
     this.searchPath = searchPath;

@@ -121,13 +121,21 @@ export function compatibleOper(pstate: ParseState, names: readonly string[], lef
   );
 }
 
+/** The prefix operator for this operand type, or null. */
+export function leftOperOrNull(pstate: ParseState, names: readonly string[], arg: number): Form_pg_operator | null {
+  const found = findLeftOper(pstate, names, arg);
+  return found.kind === 'found' ? pstate.catalog.oper(found.oid) : null;
+}
+
+function findLeftOper(pstate: ParseState, names: readonly string[], arg: number): Choice {
+  const exact = opernameGetOprid(pstate, names, 0, arg);
+  if (exact !== 0) return { kind: 'found', oid: exact };
+  const candidates = opernameGetCandidates(pstate, names, 'l').map((c) => ({ ...c, args: [c.args[1] as number] }));
+  return candidates.length === 0 ? { kind: 'none' } : selectCandidate(pstate, [arg], candidates);
+}
+
 function leftOper(pstate: ParseState, names: readonly string[], arg: number, location: number): Form_pg_operator {
-  const found = pstate.withPosition(location, (): Choice => {
-    const exact = opernameGetOprid(pstate, names, 0, arg);
-    if (exact !== 0) return { kind: 'found', oid: exact };
-    const candidates = opernameGetCandidates(pstate, names, 'l').map((c) => ({ ...c, args: [c.args[1] as number] }));
-    return candidates.length === 0 ? { kind: 'none' } : selectCandidate(pstate, [arg], candidates);
-  });
+  const found = pstate.withPosition(location, () => findLeftOper(pstate, names, arg));
   if (found.kind === 'found') return pstate.catalog.oper(found.oid);
   throw operError(pstate, names, 0, arg, found.kind === 'ambiguous', location);
 }

@@ -205,15 +205,24 @@ function isOn(options: readonly string[], name: string): boolean {
   return options.some((option) => option === `${name}=true` || option === `${name}=on` || option === `${name}=1`);
 }
 
-/** The query of a view as stored, made usable: what the text form leaves out is filled in. */
+/** The query of a view as stored, made usable. */
 export function readViewQuery(catalog: CatalogLookup, action: string): Query {
-  const list = stringToNode(action) as readonly Query[];
-  const query = list[0] as Query;
-  fillIn(catalog, query);
-  return query;
+  return readRuleActions(catalog, action)[0] as Query;
 }
 
-/** In place: the tree is fresh. Children first, since an array's type depends on what is inside. */
+/** What pg_rewrite.ev_action holds. */
+export function readRuleActions(catalog: CatalogLookup, action: string): readonly Query[] {
+  const actions = stringToNode(action) as readonly Query[];
+  for (const query of actions) completeTree(catalog, query);
+  return actions;
+}
+
+/** Fills in what the text form of trees leaves out. In place: the tree is fresh. */
+export function completeTree(catalog: CatalogLookup, query: Query): void {
+  fillIn(catalog, query);
+}
+
+/** Children first, since an array's type depends on what is inside. */
 function fillIn(catalog: CatalogLookup, node: Node): void {
   walkChildren(node, (child) => {
     fillIn(catalog, child);

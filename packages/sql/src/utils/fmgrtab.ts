@@ -37,6 +37,7 @@ import { uuidFunctions } from './adt/uuid.ts';
 import { varbitFunctions } from './adt/varbit.ts';
 import { varcharFunctions } from './adt/varchar.ts';
 import { varlenaFunctions } from './adt/varlena.ts';
+import { ruleutilsFunctions } from './ruleutils/ruleutils.ts';
 
 export function builtinTables(): readonly FunctionTable[] {
   return [
@@ -68,6 +69,7 @@ export function builtinTables(): readonly FunctionTable[] {
     quoteFunctions,
     regexpFunctions,
     regFunctions,
+    ruleutilsFunctions,
     visibilityFunctions,
     textFunctions,
     timestampFunctions,
