@@ -106,6 +106,8 @@ export class LedgerClient {
 
 /** @returns what is wrong, as sentences; nothing when the ledger is whole. */
 export async function audit(server, clients) {
+  // Clients may go on meanwhile: what was acknowledged before the question must be in the answer.
+  const acknowledgedBefore = clients.map(c => ({ number: c.number, seqs: [...c.acknowledged] }));
   const client = await connect(server);
   const { rows } = await client.query('select client, seq from ledger');
   const sum = await client.query('select sum(balance)::text as sum, count(*)::int4 as n from account');
@@ -118,9 +120,9 @@ export async function audit(server, clients) {
     else if (set.has(seq)) problems.push(`${number}/${seq} is there twice`);
     else set.add(seq);
   }
-  for (const c of clients) {
-    for (const seq of c.acknowledged) {
-      if (!found.get(c.number).has(seq)) problems.push(`${c.number}/${seq} was acknowledged and is lost`);
+  for (const { number, seqs } of acknowledgedBefore) {
+    for (const seq of seqs) {
+      if (!found.get(number).has(seq)) problems.push(`${number}/${seq} was acknowledged and is lost`);
     }
   }
   if (sum.rows[0].sum !== String(1000 * ACCOUNTS) || sum.rows[0].n !== ACCOUNTS) {
