@@ -8,11 +8,7 @@
  * and, like every lookup, may throw CatalogMiss.
  */
 import { assert } from '@pgtroupe/common/assert';
-import type { Datum } from '@pgtroupe/common/datum';
-import { maxAlign } from '@pgtroupe/common/ids';
 import type { Oid, RelFileNode } from '@pgtroupe/common/ids';
-import { tupleMemory } from '@pgtroupe/access/common/htup';
-import { attKind, fetchAtt } from '@pgtroupe/access/common/tupmacs';
 import type { Attribute, TupleDesc } from '@pgtroupe/access/common/tupdesc';
 import type { SmgrRelation } from '@pgtroupe/storage/buffer/pages';
 import { CatalogMiss } from './catalogmiss.ts';
@@ -32,6 +28,7 @@ import type { Form_pg_rewrite } from './catalogs/pg_rewrite.ts';
 import { TriggerRelidNameIndexId } from './catalogs/pg_trigger.ts';
 import type { Form_pg_trigger } from './catalogs/pg_trigger.ts';
 import { TYPTYPE_DOMAIN } from './catalogs/pg_type.ts';
+import { decodeMissing } from './missingval.ts';
 import { BTREE_AM_OID, FIRST_UNPINNED_OBJECT_ID, GLOBALTABLESPACE_OID } from './pinned.ts';
 import { KEY_SEPARATOR } from './inval.ts';
 import type { InvalMessage } from './inval.ts';
@@ -172,22 +169,11 @@ export function tupleDescOf(
         baseTypid: baseTypeOf(a.atttypid),
         missing:
           a.atthasmissing && a.attmissingval !== null
-            ? missingValue(a, baseTypeOf(a.atttypid), a.attmissingval)
+            ? decodeMissing(a, baseTypeOf(a.atttypid), a.attmissingval)
             : null,
       }),
     ),
   };
-}
-
-/** Where the only element of a one-element array begins, counted from the array's varlena header. */
-const ARRAY_DATA = 24;
-
-/** attmissingval is a one-element array of the column's type. */
-function missingValue(attribute: Form_pg_attribute, typid: Oid, array: Uint8Array): Datum {
-  const bytes = new Uint8Array(4 + maxAlign(array.length));
-  bytes.set(array, 4);
-  const kind = attKind({ typid, len: attribute.attlen, byval: attribute.attbyval });
-  return fetchAtt(tupleMemory(bytes), ARRAY_DATA, kind, attribute.attlen);
 }
 
 /** The type beneath any domains. Built-in types are none. */

@@ -11,19 +11,32 @@ import { insertAttribute, isSystemColumnName, storeAttrDefault } from '@pgtroupe
 import { objectAddress } from '@pgtroupe/catalog/objectaddress';
 import { makeArrayTypeName } from '@pgtroupe/catalog/pg_type';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
-import { ATTRDEFNUM, CONRELID, RELNAMENSP, RELOID, TYPEOID } from '@pgtroupe/catalog/syscache';
+import {
+  ATTRDEFNUM,
+  CONRELID,
+  CONSTROID,
+  RELNAMENSP,
+  RELOID,
+  TYPEOID,
+} from '@pgtroupe/catalog/syscache';
 import { createToastTable } from '@pgtroupe/catalog/toasting';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { RawNode } from '../nodes/rawnodes.ts';
-import { cookDefault } from './cookexpr.ts';
+import { cookDefault, isVolatile } from './cookexpr.ts';
 import { type CommandContext, rangeVarName, relkindWords } from './command-context.ts';
 import { addIndexConstraint, setNotNull } from './indexcmds.ts';
-import { storageCode, transformColumnDefinition } from './parse_utilcmd.ts';
+import { type ColumnPlan, storageCode, transformColumnDefinition } from './parse_utilcmd.ts';
 import { transformRelOptions } from './reloptions.ts';
 import { resolveRole } from './schemacmds.ts';
-import { addCheckConstraint, addForeignKey, storeColumnExtras } from './tablecmds.ts';
+import {
+  addCheckConstraint,
+  addForeignKey,
+  isNullConstant,
+  storeColumnExtras,
+  validateCheck,
+} from './tablecmds.ts';
 
 export async function alterTable(context: CommandContext, stmt: RawNode): Promise<void> {
   const rel = await openForAlter(context, stmt);
@@ -128,13 +141,7 @@ async function addColumn(
       `column name "${name}" conflicts with a system column name`,
     );
   const { plan, others } = await transformColumnDefinition(context, rel.name, command.def);
-  const needsRewrite =
-    plan.defaultExpr !== undefined ||
-    plan.generatedExpr !== undefined ||
-    plan.sequence !== undefined;
-  if (needsRewrite && !(await w.store.isEmpty(rel)))
-    throw notSupported('ADD COLUMN with a default on a table that has rows');
-  if (plan.column.notNull && !needsRewrite) await refuseNullsOfNewColumn(context, rel, name);
+  await refuseRewrite(context, rel, plan);
   const attnum = rel.attributes.length + 1;
   await insertAttribute(
     w,
@@ -145,23 +152,33 @@ async function addColumn(
   );
   await w.update(pgClass, rel.rel, { relnatts: attnum });
   w.commandCounterIncrement();
-  await storeColumnExtras(context, rel.oid, attnum, plan);
+  await storeColumnExtras(context, rel.oid, attnum, plan, true);
   await createToastTable(w, await w.relation(rel.oid));
   for (const constraint of others)
     await addConstraint(context, await w.relation(rel.oid), constraint);
 }
 
-async function refuseNullsOfNewColumn(
+/** A new column of a table with rows must have the same value in all of them. */
+async function refuseRewrite(
   context: CommandContext,
   rel: RelationDesc,
-  name: string,
+  plan: ColumnPlan,
 ): Promise<void> {
   if (await context.w.store.isEmpty(rel)) return;
-  throw ereport(
-    ERRCODE.NOT_NULL_VIOLATION,
-    `column "${name}" of relation "${rel.name}" contains null values`,
-    { table: rel.name, column: name },
-  );
+  const { name } = plan.column;
+  if (plan.generatedExpr !== undefined || plan.sequence !== undefined)
+    throw notSupported('adding a generated or serial column to a table that has rows');
+  if (plan.defaultExpr !== undefined) {
+    const { expr } = await cookDefault(context, plan.defaultExpr, plan.column);
+    if (await isVolatile(context, expr))
+      throw notSupported('adding a column with a volatile default to a table that has rows');
+  } else if (plan.column.notNull) {
+    throw ereport(
+      ERRCODE.NOT_NULL_VIOLATION,
+      `column "${name}" of relation "${rel.name}" contains null values`,
+      { table: rel.name, column: name },
+    );
+  }
 }
 
 async function dropColumn(
@@ -196,9 +213,7 @@ async function addConstraint(
       await addIndexConstraint(context, rel, constraint);
       return;
     case 'CONSTR_CHECK':
-      if (!constraint.skip_validation && !(await context.w.store.isEmpty(rel)))
-        throw notSupported('ADD CHECK on a table that has rows');
-      await addCheckConstraint(context, rel, constraint);
+      await addValidCheck(context, rel, constraint);
       return;
     case 'CONSTR_FOREIGN':
       await addForeignKey(context, rel, constraint);
@@ -206,6 +221,18 @@ async function addConstraint(
     default:
       throw notSupported(`ALTER TABLE ADD constraint ${constraint.contype}`);
   }
+}
+
+async function addValidCheck(
+  context: CommandContext,
+  rel: RelationDesc,
+  constraint: RawNode,
+): Promise<void> {
+  const { w } = context;
+  const oid = await addCheckConstraint(context, rel, constraint);
+  if (constraint.skip_validation) return;
+  const { conname } = (await w.search(CONSTROID, oid))!;
+  await validateCheck(context, await w.relation(rel.oid), conname, constraint.raw_expr);
 }
 
 async function dropConstraint(
@@ -284,7 +311,8 @@ async function setDefault(
   const [old] = await w.searchList(ATTRDEFNUM, rel.oid, attribute.attnum);
   if (old !== undefined)
     await performDeletion(w, objectAddress(AttrDefaultRelationId, old.oid), 'restrict');
-  if (cooked) await storeAttrDefault(w, rel.oid, attribute.attnum, cooked.tree, cooked.references);
+  if (cooked && !isNullConstant(cooked.expr))
+    await storeAttrDefault(w, rel.oid, attribute.attnum, cooked.tree, cooked.references);
 }
 
 async function setRelOptions(

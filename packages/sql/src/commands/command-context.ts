@@ -23,6 +23,7 @@ import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
+import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import { CatalogLookup } from '../parser/catalog-lookup.ts';
@@ -43,6 +44,8 @@ export interface CommandSession {
   readonly tempNamespace: Oid;
   /** Cryptographically strong; without it passwords are refused. */
   readonly randomBytes?: (n: number) => Uint8Array;
+  /** Runs a raw SELECT in this transaction and gives all its rows. */
+  readonly select?: (raw: RawNode) => Promise<readonly (readonly Datum[])[]>;
   /** Pages of sequences; without it commands that need one are refused. */
   readonly sequences?: SequenceIo;
   /** For calling input functions and typmod functions. */

@@ -24,7 +24,9 @@ import type { SequenceRow } from '@pgtroupe/access/sequence/sequence';
 import { computeSearchPath } from '@pgtroupe/catalog/namespace';
 import { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import { MemoryStore } from '@pgtroupe/catalog/testing/memory-store';
+import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
+import type { RawNode } from '../nodes/rawnodes.ts';
 import type { FunctionCall } from '../utils/fmgr.ts';
 import { loadParser, rawParse } from '../parser/parser.ts';
 import { CommandContext } from './command-context.ts';
@@ -111,6 +113,8 @@ class Here {
         tempNamespace: 0 as Oid,
         fc,
         sequences: this.sequences,
+        // Enough of an executor for constants.
+        select: (raw: RawNode) => Promise.resolve([[raw.targetList[0].val.constvalue as Datum]]),
       };
       await runDefinitionCommand(
         new CommandContext(session, this.catalog, this.store, sql),
@@ -236,6 +240,14 @@ function normalize(tables: Map<string, Record<string, unknown>[]>): Map<string, 
   return result;
 }
 
+/** attmissingval of an int4 or text column, as PostgreSQL prints it. */
+function missingText(array: Uint8Array): string {
+  const bytes = Buffer.from(array);
+  return bytes.readUInt32LE(8) === 25
+    ? `{${bytes.toString('utf8', 24, 20 + (bytes.readUInt32LE(20) >>> 2))}}`
+    : `{${bytes.readInt32LE(20)}}`;
+}
+
 /** As aclitemout prints it. */
 function aclText({ grantee, grantor, privs }: AclItem, roleName: (oid: number) => string): string {
   const letters = [...'arwdDxtXUCTcsA'].map((letter, bit) =>
@@ -247,6 +259,7 @@ function aclText({ grantee, grantor, privs }: AclItem, roleName: (oid: number) =
 function pgText(type: string, value: unknown, roleName: (oid: number) => string): string | null {
   if (value === null || value === undefined) return null;
   if (typeof value === 'boolean') return value ? 't' : 'f';
+  if (type === 'anyarray') return missingText(value as Uint8Array);
   if (type === '_aclitem')
     return `{${(value as AclItem[]).map(item => aclText(item, roleName)).join(',')}}`;
   if (Array.isArray(value)) {
@@ -626,6 +639,8 @@ describe.skipIf(!up)(
         'alter table plain add column extra text',
         'alter table plain add column if not exists extra text',
         'alter table plain add extra text',
+        "alter table plain add m1 int default 7, add m2 text default 'abc' not null, add m3 numeric default null",
+        'alter table plain add constraint late check (a > 5)',
         'alter table plain alter column a set not null, alter b drop not null',
         'alter table k1 alter id drop not null',
         'alter table plain alter c set storage main, alter c set statistics 500',

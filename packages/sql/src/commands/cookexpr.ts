@@ -33,6 +33,7 @@ import { findExprReferences } from './exprreferences.ts';
 const F_NEXTVAL = 1574;
 
 export interface CookedExpr {
+  readonly expr: Expr;
   /** pg_node_tree. */
   readonly tree: string;
   readonly references: readonly ObjectAddress[];
@@ -61,6 +62,7 @@ function cooked(context: CommandContext, expr: Expr, relid: Oid): CookedExpr {
     .filter(r => r.classId === RelationRelationId && r.objectId === relid && relid !== 0)
     .map(r => r.objectSubId);
   return {
+    expr,
     tree: nodeToString(expr),
     references,
     columns: [...new Set(columns)].sort((a, b) => a - b),
@@ -223,14 +225,23 @@ export async function cookIndexExpressions(
   });
 }
 
+/** Does the expression call a function of one of these volatilities? */
+function calls(context: CommandContext, expr: Node, volatilities: string): boolean {
+  const visit = (node: Node): boolean =>
+    functionsOf(context, node).some(id =>
+      volatilities.includes(context.lookup.proc(id).provolatile),
+    ) || walkChildren(node, visit);
+  return visit(expr);
+}
+
+/** Would evaluating it for each row give different values? */
+export function isVolatile(context: CommandContext, expr: Expr): Promise<boolean> {
+  return context.w.read(() => calls(context, expr, 'v'));
+}
+
 /** An index must find again tomorrow what it stored today. */
 function checkImmutable(context: CommandContext, expr: Expr, isKey: boolean): void {
-  const volatile = (node: Node): boolean => {
-    for (const id of functionsOf(context, node))
-      if (context.lookup.proc(id).provolatile !== 'i') return true;
-    return walkChildren(node, volatile);
-  };
-  if (!volatile(expr)) return;
+  if (!calls(context, expr, 'sv')) return;
   const pstate = context.parseState();
   throw pstate.error(
     ERRCODE.INVALID_OBJECT_DEFINITION,

@@ -1,6 +1,7 @@
 /**
  * CREATE TABLE, TRUNCATE, and the constraints and defaults that CREATE and ALTER TABLE share.
  */
+import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
 import {
   pgClass,
   RELKIND_RELATION,
@@ -8,17 +9,26 @@ import {
 } from '@pgtroupe/catalog/catalogs/pg_class';
 import { CONSTRAINT_CHECK, CONSTRAINT_FOREIGN } from '@pgtroupe/catalog/catalogs/pg_constraint';
 import { heapCreateWithCatalog, newRelFileNode, storeAttrDefault } from '@pgtroupe/catalog/heap';
+import { encodeMissing } from '@pgtroupe/catalog/missingval';
 import { chooseConstraintName, createConstraintEntry } from '@pgtroupe/catalog/pg_constraint';
 import { PG_CATALOG_NAMESPACE } from '@pgtroupe/catalog/pinned';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
-import { CONRELID, CONSTROID, RELNAMENSP, RELOID } from '@pgtroupe/catalog/syscache';
+import {
+  ATTNUM,
+  CONRELID,
+  CONSTROID,
+  NAMESPACEOID,
+  RELNAMENSP,
+  RELOID,
+} from '@pgtroupe/catalog/syscache';
 import { createToastTable } from '@pgtroupe/catalog/toasting';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid, TransactionId } from '@pgtroupe/common/ids';
 import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
+import type { Expr } from '../nodes/primnodes.ts';
 import type { RawNode } from '../nodes/rawnodes.ts';
-import { cookCheck, cookDefault, cookNextval } from './cookexpr.ts';
+import { cookCheck, cookDefault, cookNextval, isVolatile } from './cookexpr.ts';
 import { type CommandContext } from './command-context.ts';
 import { addIndexConstraint } from './indexcmds.ts';
 import { type ColumnPlan, transformTableElements } from './parse_utilcmd.ts';
@@ -85,12 +95,13 @@ export async function defineRelation(context: CommandContext, stmt: RawNode): Pr
   return relid;
 }
 
-/** Default, generation expression or sequence of a new column. */
+/** Default, generation expression or sequence of a new column; `existing`: of a table that was there. */
 export async function storeColumnExtras(
   context: CommandContext,
   relid: Oid,
   attnum: number,
   plan: ColumnPlan,
+  existing = false,
 ): Promise<void> {
   const { w } = context;
   if (plan.sequence !== undefined) {
@@ -104,7 +115,10 @@ export async function storeColumnExtras(
   }
   if (plan.defaultExpr !== undefined) {
     const cooked = await cookDefault(context, plan.defaultExpr, plan.column);
+    // DEFAULT NULL says nothing.
+    if (isNullConstant(cooked.expr)) return;
     await storeAttrDefault(w, relid, attnum, cooked.tree, cooked.references);
+    if (existing) await storeMissing(context, relid, attnum, cooked.expr);
   }
   if (plan.generatedExpr !== undefined) {
     const cooked = await cookDefault(
@@ -114,6 +128,85 @@ export async function storeColumnExtras(
       await w.relation(relid),
     );
     await storeAttrDefault(w, relid, attnum, cooked.tree, cooked.references, true);
+  }
+}
+
+export function isNullConstant(expr: Expr): boolean {
+  return expr.type === 'Const' && expr.constisnull;
+}
+
+/** What the new column is in rows that are there already: its default, evaluated now. */
+async function storeMissing(
+  context: CommandContext,
+  relid: Oid,
+  attnum: number,
+  expr: Expr,
+): Promise<void> {
+  const { w } = context;
+  const { select } = context.session;
+  if (select === undefined || (await isVolatile(context, expr))) return;
+  const [row] = await select(selectOf(expr as unknown as RawNode));
+  const value = row?.[0] ?? null;
+  if (value === null) return;
+  const attribute = (await w.search(ATTNUM, relid, attnum))!;
+  const base = await w.read(() => context.lookup.baseType(attribute.atttypid) as Oid);
+  await w.update(pgAttribute, attribute, {
+    atthasmissing: true,
+    attmissingval: encodeMissing(attribute, base, value),
+  });
+  w.commandCounterIncrement();
+}
+
+/** SELECT <expression>. An analyzed expression may stand in a raw tree. */
+function selectOf(val: RawNode, rest: Readonly<Record<string, unknown>> = {}): RawNode {
+  return {
+    type: 'SelectStmt',
+    targetList: [{ type: 'ResTarget', val, location: -1 }],
+    limitOption: 'LIMIT_OPTION_DEFAULT',
+    op: 'SETOP_NONE',
+    ...rest,
+  };
+}
+
+/** Fails if a row of the table contradicts the condition. */
+export async function validateCheck(
+  context: CommandContext,
+  rel: RelationDesc,
+  name: string,
+  condition: RawNode,
+): Promise<void> {
+  const { w, session } = context;
+  if (await w.store.isEmpty(rel)) return;
+  if (session.select === undefined)
+    throw notSupported('a CHECK constraint on a table that has rows');
+  const schemaname = (await w.search(NAMESPACEOID, rel.rel.relnamespace))!.nspname;
+  const one = { type: 'A_Const', ival: { ival: 1 }, location: -1 };
+  const rows = await session.select(
+    selectOf(one, {
+      fromClause: [
+        {
+          type: 'RangeVar',
+          schemaname,
+          relname: rel.name,
+          inh: false,
+          relpersistence: 'p',
+          location: -1,
+        },
+      ],
+      whereClause: { type: 'BoolExpr', boolop: 'NOT_EXPR', args: [condition], location: -1 },
+      limitCount: one,
+      limitOption: 'LIMIT_OPTION_COUNT',
+    }),
+  );
+  if (rows.length > 0) {
+    throw ereport(
+      ERRCODE.CHECK_VIOLATION,
+      `check constraint "${name}" of relation "${rel.name}" is violated by some row`,
+      {
+        table: rel.name,
+        constraint: name,
+      },
+    );
   }
 }
 
