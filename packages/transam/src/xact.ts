@@ -21,6 +21,7 @@ import {
 import type { Attachment } from '@pgtroupe/rpc/attach/attachment';
 import type { InstanceLocks, LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
+import { sharedMemoryLost } from './instance-kernel.ts';
 import { inSnapshot, type InstanceTransactions } from './instance-transactions.ts';
 import { encodeXactAbort, encodeXactCommit } from './xactrecord.ts';
 import { RM_XACT_ID } from './rmgr.ts';
@@ -79,8 +80,10 @@ export class Transaction implements XactView {
     return this.#life !== this.#context.life;
   }
 
-  /** Before each synchronous stretch of this transaction: its records carry its id. */
+  /** Before each synchronous stretch of this transaction: its records carry its id. Throws when shared
+   *  memory was lost since it began: whatever woke the session up, its id may be another's by now. */
   enter(): void {
+    if (this.lost) throw sharedMemoryLost();
     this.#context.wal.xid = this.#top().fxid === 0 ? 0 : xidFromFull(this.#top().fxid as FullTransactionId);
   }
 

@@ -22,6 +22,8 @@ export class Instance implements TokenHolder, SnapshotHolder {
   lastSeq = 0;
   /** Ids reserved to it or run by it that have not ended. */
   readonly xids = new Set<number>();
+  /** The same, as records carry them. */
+  readonly #shortXids = new Set<number>();
   /** Last sign of life, on our clock. */
   heardMs: number;
   /** csn up to which it was told about invalidations. */
@@ -38,6 +40,21 @@ export class Instance implements TokenHolder, SnapshotHolder {
     this.pin = pin;
     this.heardMs = heardMs;
     this.invalidatedCsn = csn;
+  }
+
+  addXid(fxid: number): void {
+    this.xids.add(fxid);
+    this.#shortXids.add(fxid >>> 0);
+  }
+
+  removeXid(fxid: number): void {
+    this.xids.delete(fxid);
+    this.#shortXids.delete(fxid >>> 0);
+  }
+
+  /** May it log under this 32-bit id? */
+  runs(xid: number): boolean {
+    return this.#shortXids.has(xid);
   }
 
   put(op: DownOp): void {

@@ -108,7 +108,7 @@ export class Transactions {
       if (given > 0 && next !== first + given) break;
       const xid = this.procs.allocate();
       if (given === 0) first = xid;
-      instance.xids.add(xid);
+      instance.addXid(xid);
       given++;
     }
     instance.put({ op: 'xidsReserved', first, count: given });
@@ -161,7 +161,7 @@ export class Transactions {
 
   #over(instance: Instance | undefined, xid: number): void {
     this.procs.end(xid);
-    instance?.xids.delete(xid);
+    instance?.removeXid(xid);
     this.#assigned.delete(xid);
     this.locks.transactionEnded(xid);
   }

@@ -3,7 +3,7 @@
  * block references (research H8, H10). Synchronous.
  */
 import { assert } from '@pgtroupe/common/assert';
-import type { TransactionId, XLogRecPtr } from '@pgtroupe/common/ids';
+import { FIRST_NORMAL_TRANSACTION_ID, type TransactionId, type XLogRecPtr } from '@pgtroupe/common/ids';
 import { BKPIMAGE_APPLY, BKPBLOCK_WILL_INIT, BlockRefs, SIZE_OF_XLOG_RECORD } from '@pgtroupe/transam/xlogrecord';
 import type { XLogBuffers } from '@pgtroupe/transam/xlogbuffers';
 import { formRecord } from '@pgtroupe/transam/xlogform';
@@ -32,6 +32,8 @@ export class WalInsert {
     if (seq !== instance.lastSeq + 1) throw new ProtocolViolation(`record ${seq} follows ${instance.lastSeq}`);
     const length = record.length;
     if (length < SIZE_OF_XLOG_RECORD || lengthOf(record) !== length) throw new ProtocolViolation('record of the wrong length');
+    const xid = xidOf(record);
+    if (xid >= FIRST_NORMAL_TRANSACTION_ID && !instance.runs(xid)) throw new ProtocolViolation(`record of transaction ${xid}, which it does not run`);
     instance.lastSeq = seq;
     const refs = this.#refs;
     refs.read(record, 0, length);
@@ -56,6 +58,10 @@ export class WalInsert {
     assert(end > this.buffers.lastStart, 'a record has a length');
     return end;
   }
+}
+
+function xidOf(record: Uint8Array): number {
+  return (record[4]! | (record[5]! << 8) | (record[6]! << 16) | (record[7]! << 24)) >>> 0;
 }
 
 function lengthOf(record: Uint8Array): number {
