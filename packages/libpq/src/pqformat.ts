@@ -133,11 +133,16 @@ export class BodyReader {
   }
 
   cstring(): string {
+    return this.cstringBytes().toString();
+  }
+
+  /** A zero-terminated string as a view of the message. */
+  cstringBytes(): Buffer {
     const end = this.#body.indexOf(0, this.#at);
     if (end < 0) throw malformed('invalid string in message');
-    const text = this.#body.toString('utf8', this.#at, end);
+    const bytes = this.#body.subarray(this.#at, end);
     this.#at = end + 1;
-    return text;
+    return bytes;
   }
 
   /** The message must be used up. */

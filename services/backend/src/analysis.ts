@@ -5,6 +5,7 @@
  * Before catalogs are looked at the instance's snapshot is current: invalidations come with snapshots,
  * so what the caches say is at least as new as every commit this session could know of.
  */
+import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { CatalogWriter } from '@pgtroupe/catalog/catalogwriter';
 import { computeSearchPath, type SearchPath } from '@pgtroupe/catalog/namespace';
 import { NAMESPACEOID } from '@pgtroupe/catalog/syscache';
@@ -19,19 +20,29 @@ import type { Query } from '@pgtroupe/sql/nodes/parsenodes';
 import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
 import { analyze, makeParseState, stmtRequiresParseAnalysis } from '@pgtroupe/sql/parser/analyze';
 import { CatalogLookup } from '@pgtroupe/sql/parser/catalog-lookup';
+import { bindLiterals } from '@pgtroupe/sql/parser/statement';
 import { typenameType } from '@pgtroupe/sql/parser/parse_type';
 import { rewriteQuery } from '@pgtroupe/sql/rewrite/rewriteHandler';
 import { retryCatalog } from './catalog-retry.ts';
+import { selectAll } from './select-all.ts';
 import { TransactionCatalogStore } from './catalog-store.ts';
 import type { DatabaseContext } from './database-context.ts';
 import type { Login } from './instance.ts';
 import { inputText } from './input-text.ts';
-import type { Analyzed, ColumnInfo, PreparedStatement } from './prepared-statement.ts';
+import type { Analyzed, ColumnInfo, PreparedStatement, SharedAnalysis } from './prepared-statement.ts';
 import type { Session } from './session.ts';
 import type { SessionFunctions } from './session-functions.ts';
 import { utilityColumns } from './utility/utility.ts';
 
 const VOIDOID = 2278 as Oid;
+
+const NO_LITERALS: readonly Datum[] = [];
+
+/** Analyses of one text's statements, while nothing they depend on changes. */
+interface AnalysisCache {
+  readonly validity: string;
+  readonly entries: Map<string, SharedAnalysis>;
+}
 
 /** A transaction that changes catalogs: its own view of them, and how it writes. */
 interface CatalogChange {
@@ -111,7 +122,7 @@ export class Analysis {
   // ---- statements ------------------------------------------------------------------------------------
 
   /** Fills in what the statement means. */
-  async analyze(statement: PreparedStatement, options: { readonly allowParams: boolean }): Promise<void> {
+  async analyze(statement: PreparedStatement): Promise<void> {
     const { raw } = statement;
     if (raw === undefined) return;
     if (this.#session.block.failed) {
@@ -122,25 +133,69 @@ export class Analysis {
       statement.analyzed = { kind: 'utility', raw, columns: utilityColumns(this.#session.runner, raw) };
       return;
     }
+    if (this.tryAnalyze(statement)) return;
     await this.refresh();
-    statement.analyzed = await retryCatalog(() => this.#analyzeQuery(statement, raw, options.allowParams));
-    statement.validity = this.#validity();
+    await retryCatalog(() => this.#resolve(statement, raw));
   }
 
-  #analyzeQuery(statement: PreparedStatement, raw: RawNode, allowParams: boolean): Analyzed {
+  /** Without awaiting anything; false when something must be read first. */
+  tryAnalyze(statement: PreparedStatement): boolean {
+    const { raw } = statement;
+    if (raw === undefined || isUtility(raw) || this.#session.block.failed || !this.#fresh()) return false;
+    try {
+      this.#resolve(statement, raw);
+      return true;
+    } catch (error) {
+      if (error instanceof CatalogMiss) return false;
+      throw error;
+    }
+  }
+
+  #resolve(statement: PreparedStatement, raw: RawNode): void {
+    const validity = this.#validity();
+    const shared = this.#sharedAnalysis(statement, raw, validity);
+    statement.literals =
+      shared.literals.length === 0
+        ? NO_LITERALS
+        : bindLiterals(this.#call(), shared.literals, statement.parsed.literals, () => statement.text);
+    statement.analyzed = shared.analyzed;
+    statement.paramTypes = shared.paramTypes;
+    statement.validity = validity;
+  }
+
+  /** The analysis that statements of this shape share; made now if there is none. */
+  #sharedAnalysis(statement: PreparedStatement, raw: RawNode, validity: string): SharedAnalysis {
+    const { parsed, index, givenTypes, allowParams } = statement;
+    // A transaction's own view of the catalogs is nobody else's, nor is a tree that was made up here.
+    const own = this.#change !== undefined || raw !== parsed.statement.stmts[index]?.stmt;
+    if (own) return this.#analyzeQuery(statement, raw);
+    let known = parsed.statement.cached as AnalysisCache | undefined;
+    if (known === undefined || known.validity !== validity) {
+      known = { validity, entries: new Map() };
+      parsed.statement.cached = known;
+    }
+    const key = allowParams ? `${index}:${givenTypes.join()}` : String(index);
+    let entry = known.entries.get(key);
+    if (entry === undefined) known.entries.set(key, (entry = this.#analyzeQuery(statement, raw)));
+    return entry;
+  }
+
+  #analyzeQuery(statement: PreparedStatement, raw: RawNode): SharedAnalysis {
     const input = { catalog: this.lookup(), fc: this.#call() };
-    const { query, paramTypes, notices } = analyze({
+    const { statement: parsed } = statement.parsed;
+    const { query, paramTypes, notices, literals, pinnedLiterals } = analyze({
       ...input,
-      sourceText: statement.text,
+      sourceText: parsed.text,
       stmt: { type: 'RawStmt', stmt: raw, stmt_location: 0, stmt_len: 0 },
-      params: allowParams ? { kind: 'variable', types: statement.givenTypes } : { kind: 'none' },
+      params: statement.allowParams ? { kind: 'variable', types: statement.givenTypes } : { kind: 'none' },
+      ...(parsed.shared ? { literalBase: Math.max(parsed.literalBase, statement.givenTypes.length + 1) } : {}),
     });
-    statement.paramTypes = paramTypes;
+    if (pinnedLiterals.length > 0) this.#database.statements.pin(parsed, pinnedLiterals);
     const analyzed: Analyzed = {
       kind: 'query', query: rewriteQuery(input, query), columns: this.#columns(query), plan: undefined,
     };
     for (const notice of notices) this.#session.notice('NOTICE', ERRCODE.SUCCESSFUL_COMPLETION, notice);
-    return analyzed;
+    return { analyzed, paramTypes, literals };
   }
 
   #columns(query: Query): readonly ColumnInfo[] | undefined {
@@ -159,6 +214,15 @@ export class Analysis {
           typmod: exprTypmod(entry.expr),
         };
       });
+  }
+
+  /** Are invalidations as new as now? */
+  #fresh(): boolean {
+    const { shared } = this.#session.instance.kernel;
+    const live = shared.tryTakeSnapshot(this.#session.block.tx.curcid);
+    if (live === undefined) return false;
+    shared.releaseSnapshot(live);
+    return true;
   }
 
   /** Makes sure that invalidations are as new as now. */
@@ -181,7 +245,7 @@ export class Analysis {
   }
 
   async #again(statement: PreparedStatement, before: readonly ColumnInfo[] | undefined): Promise<void> {
-    await this.analyze(statement, { allowParams: statement.name !== '' || statement.paramTypes.length > 0 || statement.givenTypes.length > 0 });
+    await this.analyze(statement);
     const after = statement.analyzed.kind === 'query' ? statement.analyzed.columns : undefined;
     if (!sameColumns(before, after)) {
       throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'cached plan must not change result type');
@@ -190,7 +254,7 @@ export class Analysis {
 
   #validity(): string {
     const { catalog } = this;
-    return `${catalog === this.#database.catalog ? 's' : 'f'}${catalog.version}/${this.#session.settings.version}`;
+    return `${catalog === this.#database.catalog ? 's' : 'f'}${catalog.version}/${this.#session.settings.analysisKey()}`;
   }
 
   /** Values of EXECUTE's arguments. */
@@ -231,6 +295,8 @@ export class Analysis {
       searchPath,
       tempNamespace: 0 as Oid,
       sequences: this.#functions.sequenceIo,
+      randomBytes: n => session.instance.env.random.bytes(n),
+      select: raw => selectAll(session.runner, raw, text),
       fc: this.#call(),
     };
     const context = new CommandContext(command, catalog, store, text);

@@ -10,19 +10,17 @@ import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
 import { type OutputFunction, outputFunction } from '@pgtroupe/sql/utils/cache/typcache';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { retryCatalog } from './catalog-retry.ts';
-import type { PreparedStatement } from './prepared-statement.ts';
+import { unanalyzed } from './prepared-statement.ts';
 import type { RowSink } from './query-execution.ts';
 import type { Session } from './session.ts';
-import type { StatementRunner } from './statement-runner.ts';
+import { type StatementRunner, withoutLiterals } from './statement-runner.ts';
 
 const CSTRINGOID = 2275 as Oid;
 
 export async function copyTo(runner: StatementRunner, source: RawNode, options: CopyOptions, text: string): Promise<string> {
   const { session, analysis, execution, functions } = runner;
-  const statement: PreparedStatement = {
-    name: '', text, raw: source, givenTypes: [], paramTypes: [], analyzed: { kind: 'empty' }, validity: '',
-  };
-  await analysis.analyze(statement, { allowParams: false });
+  const statement = unanalyzed(withoutLiterals(source, text), 0, text, { allowParams: false, raw: source });
+  await analysis.analyze(statement);
   const { analyzed } = statement;
   if (analyzed.kind !== 'query' || analyzed.columns === undefined) throw notSupported('COPY of a statement that returns no rows');
   const { columns } = analyzed;

@@ -9,6 +9,7 @@ import type { Oid } from '@pgtroupe/common/ids';
 import { decodeRelationMap, type RelationMap } from '@pgtroupe/catalog/relmapper';
 import { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import type { RelationStorage } from '@pgtroupe/catalog/relcache';
+import { StatementCache } from '@pgtroupe/sql/parser/statement';
 import type { InstanceKernel } from '@pgtroupe/transam/instance-kernel';
 import type { CatalogFiles } from './catalog-relations.ts';
 import { KernelCatalogSource } from './catalog-source.ts';
@@ -22,6 +23,8 @@ export class DatabaseContext {
   readonly kernel: InstanceKernel;
   readonly catalog: SystemCatalog;
   readonly source: KernelCatalogSource;
+  /** Texts that were parsed, with what they were found to mean. */
+  readonly statements = new StatementCache();
 
   private constructor(kernel: InstanceKernel, toast: InstanceToast, storage: RelationStorage, mapped: CatalogFiles['mapped']) {
     this.oid = storage.databaseOid;

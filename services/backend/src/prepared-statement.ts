@@ -3,6 +3,8 @@
  */
 import type { Datum } from '@pgtroupe/common/datum';
 import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import type { LiteralParam } from '@pgtroupe/sql/parser/parse_node';
+import type { LookedUp } from '@pgtroupe/sql/parser/statement';
 import type { Query } from '@pgtroupe/sql/nodes/parsenodes';
 import type { CachedPlan, RunningPortal } from './query-execution.ts';
 
@@ -22,17 +24,57 @@ export type Analyzed =
   | { readonly kind: 'utility'; readonly raw: RawNode; readonly columns: readonly ColumnInfo[] | undefined }
   | { readonly kind: 'query'; readonly query: Query; readonly columns: readonly ColumnInfo[] | undefined; plan: CachedPlan | undefined };
 
+/** One analysis, shared by every statement of an instance that means the same. */
+export interface SharedAnalysis {
+  readonly analyzed: Analyzed;
+  readonly paramTypes: readonly number[];
+  /** Literals of the text that became parameters behind the client's own. */
+  readonly literals: readonly LiteralParam[];
+}
+
 export interface PreparedStatement {
   readonly name: string;
+  /** The parsed text and the values of its literals. */
+  readonly parsed: LookedUp;
+  /** Which statement of the text. */
+  readonly index: number;
+  /** As the client sent it; for messages. */
   readonly text: string;
   /** undefined: an empty query string. */
   readonly raw: RawNode | undefined;
   /** Types the client gave; 0 = find out. */
   readonly givenTypes: readonly number[];
+  /** undefined: $n is an error (the simple protocol). */
+  readonly allowParams: boolean;
   paramTypes: readonly number[];
   analyzed: Analyzed;
-  /** Catalog version, settings version and search path it was analyzed under. */
+  /** Values of literals that became parameters. */
+  literals: readonly Datum[];
+  /** What it was analyzed under. */
   validity: string;
+}
+
+/** A statement not analyzed yet. */
+export function unanalyzed(
+  parsed: LookedUp,
+  index: number,
+  text: string,
+  options: { readonly name?: string; readonly givenTypes?: readonly number[]; readonly allowParams: boolean; readonly raw?: RawNode },
+): PreparedStatement {
+  const givenTypes = options.givenTypes ?? [];
+  return {
+    name: options.name ?? '',
+    parsed,
+    index,
+    text,
+    raw: options.raw ?? parsed.statement.stmts[index]?.stmt,
+    givenTypes,
+    allowParams: options.allowParams,
+    paramTypes: givenTypes,
+    analyzed: { kind: 'empty' },
+    literals: [],
+    validity: '',
+  };
 }
 
 export interface Portal {

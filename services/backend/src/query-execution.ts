@@ -47,8 +47,6 @@ export interface RowSink {
 export interface CachedPlan {
   readonly plan: PlannedStmt;
   readonly locks: readonly NeededLock[];
-  /** Plan states that no execution uses now. */
-  readonly idle: QueryState[];
 }
 
 export class QueryExecution {
@@ -64,6 +62,19 @@ export class QueryExecution {
     this.env = new SessionExecEnv(session, analysis, functions);
   }
 
+  /** Plan states of this session that no execution uses now, by plan. */
+  readonly #idle = new WeakMap<CachedPlan, QueryState[]>();
+
+  takeIdle(plan: CachedPlan): QueryState | undefined {
+    return this.#idle.get(plan)?.pop();
+  }
+
+  keepIdle(plan: CachedPlan, state: QueryState): void {
+    const idle = this.#idle.get(plan);
+    if (idle === undefined) this.#idle.set(plan, [state]);
+    else idle.push(state);
+  }
+
   /** An execution whose rows become DataRow messages. */
   start(statement: PreparedStatement, params: readonly Datum[], formats: readonly number[]): RunningPortal {
     return new RunningPortal(this, statement, params, encoders => new DataRows(this.session, encoders), formats);
@@ -71,7 +82,7 @@ export class QueryExecution {
 
   /** An execution with a sink of its own, rows as text. */
   startInto(statement: PreparedStatement, sink: RowSink): RunningPortal {
-    return new RunningPortal(this, statement, [], () => sink, []);
+    return new RunningPortal(this, statement, statement.literals, () => sink, []);
   }
 }
 
@@ -174,7 +185,6 @@ export class RunningPortal {
     query.plan ??= {
       plan: planner(plannerEnv(this.#execution), query.query),
       locks: neededLocks(query.query),
-      idle: [],
     };
     return query.plan;
   }
@@ -206,7 +216,7 @@ export class RunningPortal {
     const { session, env } = execution;
     const { tx } = session.block;
     env.beginTransaction(tx, session.block.isolation);
-    const state = cached.idle.pop() ?? initPlan(env, cached.plan);
+    const state = execution.takeIdle(cached) ?? initPlan(env, cached.plan);
     state.start(this.#params, this.#snapshot!.snapshot, tx);
     this.#cached = cached;
     this.#state = state;
@@ -303,7 +313,7 @@ export class RunningPortal {
     this.#state = undefined;
     if (state !== undefined) {
       state.release();
-      if (reusable) this.#cached!.idle.push(state);
+      if (reusable) this.#execution.keepIdle(this.#cached!, state);
     }
     if (this.#snapshot !== undefined) this.#execution.session.block.releaseSnapshot(this.#snapshot);
     this.#snapshot = undefined;

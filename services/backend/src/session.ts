@@ -268,14 +268,14 @@ export class Session {
     }
   }
 
-  #text(body: Buffer): string {
+  #text(body: Buffer): Buffer {
     const reader = new BodyReader(body);
-    const text = reader.cstring();
+    const text = reader.cstringBytes();
     reader.done();
     return text;
   }
 
-  async #guardQuery(text: string): Promise<void> {
+  async #guardQuery(text: Buffer): Promise<void> {
     try {
       await this.runner.simpleQuery(text);
     } catch (error) {

@@ -36,6 +36,12 @@ const SEVERITY_RANK: Readonly<Record<string, number>> = {
   debug5: 0, debug4: 1, debug3: 2, debug2: 3, debug1: 4, debug: 4, log: 5, info: 6, notice: 7, warning: 8, error: 9,
 };
 
+/** Settings that decide what names and literals mean. */
+const ANALYSIS_SETTINGS = [
+  'search_path', 'session_authorization', 'DateStyle', 'IntervalStyle', 'TimeZone', 'standard_conforming_strings', 'array_nulls',
+  'transform_null_equals', 'xmloption',
+] as const;
+
 interface Undo {
   readonly name: string;
   readonly previous: GucValue | undefined;
@@ -90,6 +96,18 @@ export class SessionSettings {
         { severity: 'FATAL' },
       );
     }
+  }
+
+  #analysisKey = '';
+  #analysisKeyAt = -1;
+
+  /** Everything that analysis depends on, as one text: equal texts, equal meaning. */
+  analysisKey(): string {
+    if (this.#analysisKeyAt !== this.version) {
+      this.#analysisKeyAt = this.version;
+      this.#analysisKey = ANALYSIS_SETTINGS.map(name => this.string(name)).join('\0');
+    }
+    return this.#analysisKey;
   }
 
   // ---- reading ---------------------------------------------------------------------------------------

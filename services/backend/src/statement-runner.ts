@@ -9,13 +9,13 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { BodyReader } from '@pgtroupe/libpq/pqformat';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
-import { rawParse } from '@pgtroupe/sql/parser/parser';
+import type { LookedUp, StatementCache } from '@pgtroupe/sql/parser/statement';
 import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
 import { Analysis } from './analysis.ts';
 import type { KernelCatalogSource } from './catalog-source.ts';
 import type { Login } from './instance.ts';
 import { decodeParameters } from './parameters.ts';
-import type { ColumnInfo, Portal, PreparedStatement } from './prepared-statement.ts';
+import { type ColumnInfo, type Portal, type PreparedStatement, unanalyzed } from './prepared-statement.ts';
 import { QueryExecution, type RunningPortal } from './query-execution.ts';
 import type { Session } from './session.ts';
 import { SessionFunctions } from './session-functions.ts';
@@ -23,7 +23,6 @@ import { endsFailedBlock } from './utility/transaction-stmt.ts';
 import { processUtility, utilityEndsTransaction } from './utility/utility.ts';
 
 const TEXT_ONLY: readonly number[] = [];
-const NO_PARAMS: readonly Datum[] = [];
 
 export class StatementRunner {
   readonly session: Session;
@@ -33,12 +32,14 @@ export class StatementRunner {
   readonly functions: SessionFunctions;
   /** Reads catalogs of the session's database. */
   readonly source: KernelCatalogSource;
+  readonly #texts: StatementCache;
   readonly statements = new Map<string, PreparedStatement>();
   readonly portals = new Map<string, Portal>();
 
   constructor(session: Session, login: Login) {
     this.session = session;
     this.source = login.context.source;
+    this.#texts = login.context.statements;
     this.functions = new SessionFunctions(session, login);
     this.analysis = new Analysis(session, login, this.functions);
     this.execution = new QueryExecution(session, this.analysis, this.functions);
@@ -47,29 +48,32 @@ export class StatementRunner {
 
   // ---- simple protocol ---------------------------------------------------------------------------
 
-  async simpleQuery(text: string): Promise<void> {
+  async simpleQuery(bytes: Uint8Array): Promise<void> {
     const { session } = this;
     this.statements.delete('');
+    const parsed = this.lookUp(bytes);
+    const { stmts } = parsed.statement;
+    const text = stmts.length === 1 && parsed.literals.values.length === 0 ? parsed.statement.text : Buffer.from(bytes).toString();
     this.functions.beginStatement(text);
-    const statements = rawParse(text);
-    if (statements.length === 0) {
+    if (stmts.length === 0) {
       session.out.begin(BACKEND.EmptyQueryResponse);
       session.out.end();
       return;
     }
-    for (let n = 0; n < statements.length; n++) {
-      const { stmt } = statements[n]!;
-      const last = n === statements.length - 1;
-      this.#mayRun(stmt);
+    for (let n = 0; n < stmts.length; n++) {
+      this.#mayRun(stmts[n]!.stmt);
       session.block.startCommand();
-      const statement: PreparedStatement = {
-        name: '', text, raw: stmt, givenTypes: [], paramTypes: [], analyzed: { kind: 'empty' }, validity: '',
-      };
-      await this.analysis.analyze(statement, { allowParams: false });
-      const tag = await this.#runToEnd(statement, last);
+      const statement = unanalyzed(parsed, n, text, { allowParams: false });
+      if (!this.analysis.tryAnalyze(statement)) await this.analysis.analyze(statement);
+      const tag = await this.#runToEnd(statement, n === stmts.length - 1);
       await session.untilDrained();
       this.#commandComplete(tag);
     }
+  }
+
+  /** The text's statements, parsed unless something of its shape was before. */
+  lookUp(bytes: Uint8Array): LookedUp {
+    return this.#texts.lookup(bytes, 0, bytes.length, this.session.settings.bool('standard_conforming_strings'));
   }
 
   /** Runs one statement of a simple query; commits before its tag is known to the client. */
@@ -85,7 +89,7 @@ export class StatementRunner {
     }
     if (analyzed.kind !== 'query') return '';
     if (analyzed.columns !== undefined) this.rowDescription(analyzed.columns, TEXT_ONLY);
-    const run = this.execution.start(statement, NO_PARAMS, TEXT_ONLY);
+    const run = this.execution.start(statement, statement.literals, TEXT_ONLY);
     try {
       await run.run(0);
       tag = run.tag;
@@ -99,6 +103,7 @@ export class StatementRunner {
 
   /** A failed transaction block takes only what ends it. */
   #mayRun(raw: RawNode): void {
+    if (raw.type === 'TransactionStmt' && raw['kind'] === 'TRANS_STMT_ROLLBACK') this.session.block.forgetLost();
     if (this.session.block.failed && !endsFailedBlock(raw)) {
       throw ereport(
         ERRCODE.IN_FAILED_SQL_TRANSACTION,
@@ -111,7 +116,7 @@ export class StatementRunner {
 
   parse(reader: BodyReader): Promise<void> | undefined {
     const name = reader.cstring();
-    const text = reader.cstring();
+    const bytes = reader.cstringBytes();
     const givenTypes = Array.from({ length: reader.uint16() }, () => reader.uint32());
     reader.done();
     if (name === '') this.statements.delete('');
@@ -119,27 +124,30 @@ export class StatementRunner {
       throw ereport(ERRCODE.DUPLICATE_PSTATEMENT, `prepared statement "${name}" already exists`);
     }
     const { session } = this;
-    const parsed = rawParse(text);
-    if (parsed.length > 1) {
+    const parsed = this.lookUp(bytes);
+    if (parsed.statement.stmts.length > 1) {
       throw ereport(ERRCODE.SYNTAX_ERROR, 'cannot insert multiple commands into a prepared statement');
     }
-    const raw = parsed[0]?.stmt;
+    const raw = parsed.statement.stmts[0]?.stmt;
     if (raw !== undefined) this.#mayRun(raw);
     if (!session.block.failed) session.block.startCommand();
-    return this.prepare(name, text, raw, givenTypes).then(() => this.#simpleMessage(BACKEND.ParseComplete));
+    const statement = unanalyzed(parsed, 0, Buffer.from(bytes).toString(), { name, givenTypes, allowParams: true });
+    if (this.analysis.tryAnalyze(statement)) {
+      this.#prepared(statement);
+      return undefined;
+    }
+    return this.analysis.analyze(statement).then(() => this.#prepared(statement));
   }
 
-  /** Analyzes a statement and keeps it under its name. */
-  async prepare(
-    name: string,
-    text: string,
-    raw: RawNode | undefined,
-    givenTypes: readonly number[],
-  ): Promise<PreparedStatement> {
-    const statement: PreparedStatement = {
-      name, text, raw, givenTypes, paramTypes: givenTypes, analyzed: { kind: 'empty' }, validity: '',
-    };
-    await this.analysis.analyze(statement, { allowParams: true });
+  #prepared(statement: PreparedStatement): void {
+    this.statements.set(statement.name, statement);
+    this.#simpleMessage(BACKEND.ParseComplete);
+  }
+
+  /** PREPARE: analyzes a statement that is part of another, and keeps it under its name. */
+  async prepare(name: string, text: string, raw: RawNode, givenTypes: readonly number[]): Promise<PreparedStatement> {
+    const statement = unanalyzed(withoutLiterals(raw, text), 0, text, { name, givenTypes, allowParams: true, raw });
+    await this.analysis.analyze(statement);
     this.statements.set(name, statement);
     return statement;
   }
@@ -222,7 +230,9 @@ export class StatementRunner {
         return undefined;
       case 'ready': {
         session.block.startCommand();
-        const run = this.execution.start(statement, portal.params, portal.resultFormats);
+        const { literals } = statement;
+        const params = literals.length === 0 ? portal.params : [...portal.params, ...literals];
+        const run = this.execution.start(statement, params, portal.resultFormats);
         return this.#advance(portal, run, maxRows);
       }
       case 'suspended':
@@ -378,6 +388,16 @@ export class StatementRunner {
     for (const portal of [...this.portals.values()]) this.dropPortal(portal);
     this.session.block.abandon();
   }
+}
+
+/** A tree that is not a text of its own, as the statement cache would give it: nothing of it is shared. */
+export function withoutLiterals(raw: RawNode, text: string): LookedUp {
+  return {
+    statement: {
+      text, stmts: [{ type: 'RawStmt', stmt: raw, stmt_location: 0, stmt_len: 0 }], literalBase: 1 << 16, shared: false, cached: undefined,
+    },
+    literals: { values: [], offsets: [] },
+  };
 }
 
 /** Format of column `n` when a client gave one, none or all. */

@@ -124,6 +124,14 @@ export class TransactionBlock {
     } else if (state.kind !== 'failed' && state.run.tx.lost) throw sharedMemoryLost();
   }
 
+  /** Before ROLLBACK, which succeeds even if shared memory was lost meanwhile. block -> failed */
+  forgetLost(): void {
+    const state = this.#state;
+    if (state.kind !== 'block' || !state.run.tx.lost) return;
+    this.#abort(state.run);
+    this.#state = { kind: 'failed', run: undefined };
+  }
+
   /** A snapshot for one statement; give it back with `releaseSnapshot`. */
   tryStatementSnapshot(): LiveSnapshot | undefined {
     const run = this.#running();

@@ -29,7 +29,7 @@ export async function executeStmt(
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'EXECUTE of a utility statement is not supported by pgtroupe yet');
   }
   if (statement.analyzed.columns !== undefined) describe(statement.analyzed.columns);
-  const run = runner.execution.start(statement, params, []);
+  const run = runner.execution.start(statement, [...params, ...statement.literals], []);
   try {
     await run.run(0);
     return run.tag;
