@@ -52,6 +52,7 @@ create function g3() returns setof t language sql immutable leakproof security d
 create procedure g4(a int, inout b int) language plpgsql as 'begin end';
 create function g5(a int, b text) returns int language sql return a + length(b);
 create function g6(x int) returns int language sql begin atomic select x from t where id = x; select t.id + g6.x from t; end;
+create function g8(id int) returns void language sql begin atomic delete from u as k using w as l where k.id = l.id returning k.id; end;
 create function g7(id int) returns void language sql begin atomic update t set name = 'x', amount = g7.id where t.id = g7.id; delete from u where u.id = g7.id; insert into w select id, 1.0 from t where t.id = g7.id on conflict do nothing; end;
 create aggregate ag1(int) (sfunc = int4pl, stype = int);
 create aggregate ag2(float8 order by anyelement) (sfunc = ordered_set_transition, stype = internal, finalfunc = percentile_disc_final, finalfunc_extra);

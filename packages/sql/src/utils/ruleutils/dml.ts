@@ -101,7 +101,7 @@ export function appendUpdate(query: Query, context: DeparseContext, colNamesVisi
   const rte = targetOf(query);
   startStatement(context);
   context.append(`UPDATE ${only(rte)}${relationName(context.env, rte.relid)}`);
-  appendAlias(rte, query.resultRelation, false, context);
+  appendAlias(rte, query.resultRelation, true, context);
   context.append(' SET ');
   appendAssignments(query, query.targetList, rte, context);
   appendFromClause(query, ' FROM ', context);
@@ -114,7 +114,7 @@ export function appendDelete(query: Query, context: DeparseContext, colNamesVisi
   const rte = targetOf(query);
   startStatement(context);
   context.append(`DELETE FROM ${only(rte)}${relationName(context.env, rte.relid)}`);
-  appendAlias(rte, query.resultRelation, false, context);
+  appendAlias(rte, query.resultRelation, true, context);
   appendFromClause(query, ' USING ', context);
   appendWhere(query.jointree?.quals ?? null, context);
   appendReturning(query, context, colNamesVisible);
