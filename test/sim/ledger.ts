@@ -9,6 +9,11 @@ import type { SimProcess } from '@pgtroupe/testkit/sim/process';
 
 export type Fate = 'acknowledged' | 'refused' | 'unknown';
 
+/** The client changed its mind: as good as refused. */
+class RolledBack extends Error {
+  override readonly name = 'RolledBack';
+}
+
 /** Errors that a fault may cause: serialization, deadlock, operator intervention, connection. */
 const EXCUSED = /^(40001|40P01|57P0\d|08\d\d\d)$/;
 
@@ -29,7 +34,7 @@ export class Account {
   readonly process: SimProcess;
   readonly fates: Fate[] = [];
   acknowledged = 0;
-  unexpected: Error | undefined;
+  unexpected: ServerError | undefined;
   stopped = false;
   idle = true;
 
@@ -64,7 +69,8 @@ export class Account {
       if (!error.fatal) this.fates[number] = 'refused';
       if (!EXCUSED.test(error.sqlstate)) this.unexpected ??= error;
       cluster.world.note(`client ${this.c}: ${number} ${error.sqlstate} ${error.message}`);
-    } else if (error instanceof ConnectionLost) cluster.world.note(`client ${this.c}: ${number} lost`);
+    } else if (error instanceof RolledBack) this.fates[number] = 'refused';
+    else if (error instanceof ConnectionLost) cluster.world.note(`client ${this.c}: ${number} lost`);
     else throw error;
   }
 }
@@ -72,7 +78,6 @@ export class Account {
 /** Compares the book with what the clients know. */
 export async function audit(book: Book, client: SimClient, accounts: readonly Account[]): Promise<void> {
   for (const account of accounts) {
-    if (account.unexpected !== undefined) throw new Error(`client ${account.c}: ${(account.unexpected as ServerError).sqlstate} ${account.unexpected.message}`);
     const there = await book.read(client, account.c, account.fates.length);
     for (const [number, fate] of account.fates.entries()) {
       if (fate === 'acknowledged' && !there.has(number)) throw new Error(`client ${account.c}: ${number} was acknowledged and is lost`);
@@ -105,4 +110,64 @@ export const tablesBook: Book = {
     return there;
   },
   balance: async () => {},
+};
+
+const ACCOUNTS = 8;
+const OPENING = 1000;
+
+/**
+ * Rows: every transaction moves money between two accounts, notes the move, and enters its number. Odd
+ * numbers lock in one order, even ones in the other, so that there are deadlocks.
+ */
+export const rowsBook: Book = {
+  setUp: async client => {
+    await client.query('CREATE TABLE ledger (client int, seq int, note text, PRIMARY KEY (client, seq))');
+    await client.query('CREATE TABLE account (id int PRIMARY KEY, balance int NOT NULL)');
+    await client.query('CREATE TABLE move (client int, seq int, debit int, credit int, amount int)');
+    for (let id = 0; id < ACCOUNTS; id++) await client.query(`INSERT INTO account VALUES (${id}, ${OPENING})`);
+  },
+  write: async (client, c, number) => {
+    const debit = (number * 7 + c) % ACCOUNTS;
+    const credit = (debit + 1 + (number % 3)) % ACCOUNTS;
+    const amount = 1 + (number % 5);
+    const steps = [
+      `UPDATE account SET balance = balance - ${amount} WHERE id = ${debit}`,
+      `UPDATE account SET balance = balance + ${amount} WHERE id = ${credit}`,
+    ];
+    if (number % 2 === 0) steps.reverse();
+    await client.query('BEGIN');
+    try {
+      for (const step of steps) await client.query(step);
+      await client.query(`INSERT INTO move VALUES (${c}, ${number}, ${debit}, ${credit}, ${amount})`);
+      await client.query(`INSERT INTO ledger VALUES (${c}, ${number}, '${'x'.repeat(number % 200)}')`);
+      if (number % 10 === 9) throw new RolledBack();
+      const [commit] = await client.query('COMMIT');
+      if (commit!.tag !== 'COMMIT') throw new RolledBack();
+    } catch (error) {
+      if (client.connected) await client.query('ROLLBACK');
+      throw error;
+    }
+  },
+  read: async (client, c) => {
+    const [found] = await client.query(`SELECT seq, note FROM ledger WHERE client = ${c} ORDER BY seq`);
+    const [moved] = await client.query(`SELECT seq FROM move WHERE client = ${c} ORDER BY seq`);
+    const there = found!.rows.map(row => Number(row[0]));
+    if (String(there) !== String(moved!.rows.map(row => Number(row[0])))) throw new Error(`client ${c}: half a transaction`);
+    for (const [seq, note] of found!.rows) if (note!.length !== Number(seq) % 200) throw new Error(`client ${c}: row ${seq} says ${note}`);
+    if (new Set(there).size !== there.length) throw new Error(`client ${c}: a number is there twice`);
+    return new Set(there);
+  },
+  balance: async client => {
+    const [accounts] = await client.query('SELECT id, balance FROM account ORDER BY id');
+    const balances = accounts!.rows.map(row => Number(row[1]));
+    if (balances.length !== ACCOUNTS) throw new Error(`${balances.length} accounts`);
+    const [moves] = await client.query('SELECT debit, credit, amount FROM move');
+    const expected = new Array<number>(ACCOUNTS).fill(OPENING);
+    for (const row of moves!.rows) {
+      const [debit, credit, amount] = row.map(Number) as [number, number, number];
+      expected[debit]! -= amount;
+      expected[credit]! += amount;
+    }
+    if (String(balances) !== String(expected)) throw new Error(`balances ${balances.join()} and not ${expected.join()}`);
+  },
 };

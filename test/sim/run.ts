@@ -52,6 +52,7 @@ export async function run(seed: number, book: Book, options: RunOptions): Promis
 /** Liveness: everybody gets something done. */
 async function progress(cluster: SimCluster, accounts: readonly Account[]): Promise<void> {
   const before = accounts.map(a => a.acknowledged);
-  const done = (): boolean => accounts.every((a, n) => a.unexpected !== undefined || a.acknowledged > before[n]!);
+  const done = (): boolean => accounts.some(a => a.unexpected !== undefined) || accounts.every((a, n) => a.acknowledged > before[n]!);
   await cluster.runUntil(done, { ms: 60_000, what: 'everybody to go on' });
+  for (const { c, unexpected } of accounts) if (unexpected !== undefined) throw new Error(`client ${c}: ${unexpected.sqlstate} ${unexpected.message}`);
 }
