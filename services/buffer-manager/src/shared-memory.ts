@@ -28,7 +28,7 @@ import { ProcArray } from './proc-array.ts';
 import { RedoApplier, type RmgrTable } from './redo-applier.ts';
 import type { RelationDirectory } from './relation-directory.ts';
 import { RelationFileService } from './relation-files.ts';
-import { databasePath, type StorageManager } from './smgr.ts';
+import { databasePath, DEFAULTTABLESPACE_OID, type StorageManager } from './smgr.ts';
 import { Transactions } from './transactions.ts';
 import type { WalClient } from './wal-client.ts';
 import { ProtocolViolation, WalInsert } from './wal-insert.ts';
@@ -37,6 +37,7 @@ type Up<K extends UpOp['op']> = Extract<UpOp, { op: K }>;
 
 const NO_BLOCK = 0xffffffff;
 const RELMAP_BYTES = 512;
+const RELMAP_CRC_AT = 504;
 const EMPTY = new Uint8Array(0);
 /** WAL space kept for what must always be possible: aborts, checkpoints, our own records. */
 const WAL_RESERVE_BYTES = 4 * 1024 * 1024;
@@ -301,21 +302,20 @@ export class SharedMemory {
   }
 
   relmap(instance: Instance, op: Up<'relmap'>): void {
-    const path = `${op.db === 0 ? 'global' : databasePath(1663, op.db)}/pg_filenode.map`;
-    this.#disk
-      .readFile(path)
-      .then(
-        image => {
-          const valid = image.length === RELMAP_BYTES && crc32c(image, 0, 504) === new DataView(image.buffer, image.byteOffset).getUint32(504, true);
-          if (valid) instance.put({ op: 'relmap', reqId: op.reqId, image });
-          else instance.reply(op.reqId, ERRCODE.DATA_CORRUPTED, `relation mapping file "${path}" contains incorrect checksum`);
-        },
-        (error: unknown) => {
-          if (!(error instanceof DiskError)) throw error;
-          instance.reply(op.reqId, ERRCODE.UNDEFINED_FILE, `could not open file "${path}": ${error.message}`);
-        },
-      )
-      .then(() => this.planTurn());
+    void this.#readRelmap(instance, op).then(() => this.planTurn());
+  }
+
+  async #readRelmap(instance: Instance, op: Up<'relmap'>): Promise<void> {
+    const path = `${op.db === 0 ? 'global' : databasePath(DEFAULTTABLESPACE_OID, op.db)}/pg_filenode.map`;
+    try {
+      const image = await this.#disk.readFile(path);
+      const valid = image.length === RELMAP_BYTES && crc32c(image, 0, RELMAP_CRC_AT) === new DataView(image.buffer, image.byteOffset).getUint32(RELMAP_CRC_AT, true);
+      if (valid) instance.put({ op: 'relmap', reqId: op.reqId, image });
+      else instance.reply(op.reqId, ERRCODE.DATA_CORRUPTED, `relation mapping file "${path}" contains incorrect checksum`);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      instance.reply(op.reqId, ERRCODE.UNDEFINED_FILE, `could not open file "${path}": ${error.message}`);
+    }
   }
 
   requestCheckpoint(instance: Instance, op: Up<'checkpoint'>): void {

@@ -10,7 +10,7 @@ import { type Disk, DiskError, type DiskFile } from '@pgtroupe/actor/env';
 import { BLCKSZ, type ForkNumber, type RelFileNode, RELSEG_SIZE } from '@pgtroupe/common/ids';
 
 const GLOBALTABLESPACE_OID = 1664;
-const DEFAULTTABLESPACE_OID = 1663;
+export const DEFAULTTABLESPACE_OID = 1663;
 const TABLESPACE_VERSION_DIRECTORY = 'PG_15_202209061';
 const FORK_SUFFIX = ['', '_fsm', '_vm', '_init'] as const;
 const MAX_OPEN_FILES = 400;
