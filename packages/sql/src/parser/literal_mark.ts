@@ -172,5 +172,5 @@ function markExpr(node: RawNode | null | undefined, mark: MarkLiteral): void {
 /** Types whose input function looks names up. */
 function isNameType(typeName: RawNode): boolean {
   const names = typeName.names as RawNode[];
-  return (names[names.length - 1]?.sval as string).startsWith('reg');
+  return (names[names.length - 1] as RawNode).sval.startsWith('reg');
 }

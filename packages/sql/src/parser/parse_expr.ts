@@ -135,6 +135,9 @@ export function transformExprRecurse(pstate: ParseState, raw: RawNode): Expr {
     case 'Var':
     case 'CoerceToDomainValue':
       return raw as unknown as Expr;
+    case 'AnalyzedExpr':
+      // A command runs an expression it analyzed before, as part of a query.
+      return raw.expr as Expr;
     case 'XmlExpr':
     case 'XmlSerialize':
       throw notSupported('XML');

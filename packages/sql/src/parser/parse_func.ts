@@ -514,6 +514,9 @@ export function parseFuncOrColumn(
       if (!over) throw wrongObject(`window function ${name} requires an OVER clause`);
       if (withinGroup) throw wrongObject(`window function ${name} cannot have WITHIN GROUP`);
       break;
+    case 'normal':
+    case 'procedure':
+      break;
   }
 
   // Named arguments learn which parameter they are.

@@ -17,6 +17,11 @@ import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 export const ORACLE_HOST = process.env['PGTROUPE_ORACLE_HOST'] ?? '127.0.0.1';
 export const ORACLE_PORT = Number(process.env['PGTROUPE_ORACLE_PORT'] ?? '5555');
 
+/** Says the message only that a built-in is not written yet? Then a comparison has nothing to say. */
+export function isMissingFunction(message: string): boolean {
+  return /function \w+ is not supported by pgtroupe yet/.test(message);
+}
+
 /** Runs SQL in a database with psql; null if there is no server. */
 export function psql(database: string, sql: string, extra: readonly string[] = []): string | null {
   try {
