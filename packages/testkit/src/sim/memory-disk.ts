@@ -5,6 +5,7 @@
 import { type Disk, DiskError, type DiskFile, type OpenMode } from '@pgtroupe/actor/env';
 
 const PAGE_BYTES = 4096;
+const ZEROS = Buffer.alloc(PAGE_BYTES);
 
 /** `owner`: whose alone it is; undefined: clones share it, who writes takes a copy. */
 interface Page {
@@ -54,7 +55,9 @@ class Content {
       const inPage = at % PAGE_BYTES;
       const chunk = Math.min(PAGE_BYTES - inPage, data.length - done);
       const number = Math.floor(at / PAGE_BYTES);
-      this.#own(number).set(data.subarray(done, done + chunk), inPage);
+      // Holes read as zeros.
+      const hole = chunk === PAGE_BYTES && !this.#pages.has(number) && ZEROS.equals(data.subarray(done, done + chunk));
+      if (!hole) this.#own(number).set(data.subarray(done, done + chunk), inPage);
       done += chunk;
     }
     this.sizeBytes = Math.max(this.sizeBytes, position + data.length);

@@ -51,7 +51,7 @@ class End<Send, Receive> implements RpcStream<Send, Receive> {
 
   send(message: Send): void {
     if (!this.#open || !this.host.alive) return;
-    const bytes = Uint8Array.from(this.#encode.encode(message));
+    const bytes = new Uint8Array(this.#encode.encode(message));
     if (this.#link.world.verbose) this.#link.world.note(`${this.host.name} → ${this.peer?.host.name}: ${this.#describe(message)}`);
     this.#toPeer(peer => peer.#receive(bytes));
   }
@@ -213,7 +213,7 @@ export class Network implements Link {
   }
 
   #publish(host: Host, subject: string, payload: Uint8Array, reply: string | undefined): void {
-    const bytes = Uint8Array.from(payload);
+    const bytes = new Uint8Array(payload);
     for (const subscription of [...this.#subscriptions]) {
       if (!subjectMatches(subscription.subject, subject)) continue;
       if (this.world.random.uniform() < this.#options.busLoss) continue;

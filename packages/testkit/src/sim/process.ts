@@ -132,7 +132,7 @@ export class SimProcess implements Host {
       read: (into, position) => wait(0.02, 0.2, () => below.read(into, position)),
       write: (data, position) => {
         // The caller may reuse its buffer as soon as the call is made on no real disk; copy at once.
-        const copy = Uint8Array.from(data);
+        const copy = new Uint8Array(data);
         return wait(durable ? 0.1 : 0.02, durable ? 2 : 0.2, () => below.write(copy, position));
       },
       datasync: () => wait(0.1, 2, () => below.datasync()),
@@ -143,7 +143,7 @@ export class SimProcess implements Host {
     return {
       open: async (path, mode) => file(await wait(0.02, 0.1, () => disk.open(path, mode)), mode === 'durable'),
       readFile: path => wait(0.05, 0.3, () => disk.readFile(path)),
-      writeFile: (path, data, options) => wait(0.05, 0.3, () => disk.writeFile(path, Uint8Array.from(data), options)),
+      writeFile: (path, data, options) => wait(0.05, 0.3, () => disk.writeFile(path, new Uint8Array(data), options)),
       rename: (from, to) => wait(0.02, 0.2, () => disk.rename(from, to)),
       unlink: path => wait(0.02, 0.2, () => disk.unlink(path)),
       mkdir: path => wait(0.02, 0.2, () => disk.mkdir(path)),

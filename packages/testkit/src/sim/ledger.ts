@@ -3,9 +3,9 @@
  * number. A number that was acknowledged must be there after any fault; one that was refused with
  * an error, or never sent, must not; of one whose answer was lost nothing is known.
  */
-import { ConnectionLost, ServerError, type SimClient } from '@pgtroupe/testkit/sim/client';
-import type { SimCluster } from '@pgtroupe/testkit/sim/cluster';
-import type { SimProcess } from '@pgtroupe/testkit/sim/process';
+import { ConnectionLost, ServerError, type SimClient } from './client.ts';
+import type { SimCluster } from './cluster.ts';
+import type { SimProcess } from './process.ts';
 
 export type Fate = 'acknowledged' | 'refused' | 'unknown';
 

@@ -1,6 +1,6 @@
 /** One simulated run: a load, faults, recovery, audit. */
-import { Nemesis, type Fault } from '@pgtroupe/testkit/sim/nemesis';
-import { SimCluster } from '@pgtroupe/testkit/sim/cluster';
+import { Nemesis, type Fault } from './nemesis.ts';
+import { SimCluster } from './cluster.ts';
 import { seededRandom } from '@pgtroupe/common/prng';
 import { Account, audit, type Book } from './ledger.ts';
 

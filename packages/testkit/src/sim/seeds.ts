@@ -1,0 +1,32 @@
+/**
+ * Many seeds, outside the test runner: `node packages/testkit/dist/sim/seeds.js <first> <last> [book]`.
+ */
+import { writeFileSync } from 'node:fs';
+import { SimCluster } from './cluster.ts';
+import { rowsBook, tablesBook } from './ledger.ts';
+import { run } from './run.ts';
+
+const [first = '1', last = first, book = 'rows'] = process.argv.slice(2);
+const traceFile = process.env['SIM_TRACE'];
+let latest: SimCluster | undefined;
+const create = SimCluster.create;
+SimCluster.create = async (seed, options) => {
+  latest = await create.call(SimCluster, seed, options);
+  latest.world.verbose = process.env['VERBOSE'] === '1';
+  return latest;
+};
+for (let seed = Number(first); seed <= Number(last); seed++) {
+  const began = performance.now();
+  let outcome = 'ok';
+  let detail = '';
+  try {
+    const { accounts, nemesis } = await run(seed, book === 'rows' ? rowsBook : tablesBook, { clients: 3, rounds: 8, instances: 1 + (seed % 3) });
+    detail = `${accounts.reduce((sum, a) => sum + a.acknowledged, 0)} acknowledged, ${[...nemesis.done].map(([f, n]) => `${n} ${f}`).join(', ')}`;
+  } catch (error) {
+    outcome = 'FAIL';
+    detail = (error as Error).stack ?? String(error);
+    process.exitCode = 1;
+  }
+  console.log(`seed ${seed}: ${outcome}, ${Math.round(latest?.world.nowMs ?? 0)} simulated ms in ${Math.round(performance.now() - began)} ms, ${detail}`);
+  if (traceFile !== undefined) writeFileSync(traceFile.replace('%', String(seed)), latest!.world.trace.join('\n'));
+}
