@@ -13,6 +13,8 @@ export class AppendState extends PlanState {
   readonly #readers: readonly (readonly RowReader[])[];
   readonly #lanes: readonly Datum[][];
   #current = 0;
+  /** The current input's batch is not yet put into the lanes. */
+  #pending = false;
 
   constructor(est: EState, plan: Append, factory: SubPlanFactory, children: readonly PlanState[]) {
     super(est, plan);
@@ -30,12 +32,15 @@ export class AppendState extends PlanState {
   next(max: number): number {
     while (this.#current < this.children.length) {
       const child = this.children[this.#current]!;
-      const status = child.next(max);
-      if (status === END) {
-        this.#current++;
-        continue;
+      if (!this.#pending) {
+        const status = child.next(max);
+        if (status === END) {
+          this.#current++;
+          continue;
+        }
+        if (status !== ROW) return status;
+        this.#pending = true;
       }
-      if (status !== ROW) return status;
       const { n } = child.out;
       const readers = this.#readers[this.#current]!;
       for (let c = 0; c < readers.length; c++) {
@@ -43,6 +48,7 @@ export class AppendState extends PlanState {
         const read = readers[c]!;
         for (let row = 0; row < n; row++) values[row] = read(row);
       }
+      this.#pending = false;
       this.out.n = n;
       return ROW;
     }
@@ -51,6 +57,12 @@ export class AppendState extends PlanState {
 
   protected override reset(changed: ChangedParams): void {
     this.#current = 0;
+    this.#pending = false;
     super.reset(changed);
+  }
+
+  override suspend(): void {
+    if (this.#pending) this.children[this.#current]!.out.hold(0, this.est.env.arena);
+    super.suspend();
   }
 }

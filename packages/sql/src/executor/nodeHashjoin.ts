@@ -50,6 +50,8 @@ export class HashJoinState extends PlanState {
   readonly #probe: Datum[];
   #state = BUILDING;
   #outerRow = 0;
+  /** Next row of the inner batch to put into the table. */
+  #innerRow = 0;
   /** Next candidate in the chain of the current outer row; -1 the row has not been looked up. */
   #candidate = -1;
   #probeHash = 0;
@@ -122,9 +124,16 @@ export class HashJoinState extends PlanState {
   #build(): number {
     const inner = this.#inner;
     for (;;) {
-      const status = inner.next(BATCH_ROWS);
-      if (status !== ROW) return status;
-      for (let row = 0; row < inner.out.n; row++) {
+      if (this.#innerRow >= inner.out.n) {
+        const status = inner.next(BATCH_ROWS);
+        this.#innerRow = 0;
+        if (status !== ROW) {
+          inner.out.n = 0;
+          return status;
+        }
+      }
+      for (; this.#innerRow < inner.out.n; this.#innerRow++) {
+        const row = this.#innerRow;
         let hash = 0;
         let isNull = false;
         for (let i = 0; i < this.#innerKeys.length; i++) {
@@ -268,12 +277,14 @@ export class HashJoinState extends PlanState {
     this.#state = BUILDING;
     this.#store.clear();
     this.#hash.clear();
+    this.#inner.out.n = 0;
     this.#inner.rescan(changed);
   }
 
   override suspend(): void {
     const { arena } = this.est.env;
     this.#outer.out.hold(Math.min(this.#outerRow, this.#outer.out.n), arena);
+    this.#inner.out.hold(Math.min(this.#innerRow, this.#inner.out.n), arena);
     if (this.#k > 0) {
       this.#combined.n = this.#k;
       this.#combined.hold(0, arena);

@@ -49,7 +49,7 @@ export class IndexScanState extends TableScanState {
       const attno = q.indexcol + 1;
       if (q.value === null) return { attno, test: q.strategy === 3 ? 'isNull' : 'isNotNull' };
       const key = index.keys[q.indexcol]!;
-      const valueType = q.isArray ? elementTypeOf(est, q.valueType) : q.valueType;
+      const { valueType } = q;
       const support = valueType === (key.opcintype as number) ? null : est.env.rows.search(AMPROCNUM, key.opfamily, key.opcintype, valueType, 1);
       if (support === null) return { attno, test: 'compare', strategy: q.strategy };
       const compare = binaryFunction(est, support.amproc, [key.opcintype, valueType], 23, key.collation);
@@ -61,7 +61,7 @@ export class IndexScanState extends TableScanState {
     this.#values = new Array<Datum>(keys.length).fill(null);
     this.#arrayKey = plan.indexqual.findIndex(q => q.isArray);
     const arrayQual = plan.indexqual[this.#arrayKey];
-    this.#elementType = arrayQual === undefined ? 0 : elementTypeOf(est, arrayQual.valueType);
+    this.#elementType = arrayQual?.valueType ?? 0;
     if (arrayQual !== undefined) {
       const key = index.keys[arrayQual.indexcol]!;
       const support = est.env.rows.search(AMPROCNUM, key.opfamily, this.#elementType, this.#elementType, 1);
@@ -157,8 +157,4 @@ export class IndexScanState extends TableScanState {
     this.#tid = 0;
     this.#tidCount = 0;
   }
-}
-
-function elementTypeOf(est: EState, arrayType: number): number {
-  return est.env.lookup.type(arrayType as never)?.typelem ?? arrayType;
 }

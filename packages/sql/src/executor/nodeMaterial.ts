@@ -15,6 +15,8 @@ export class MaterialState extends PlanState {
   readonly #lane: TupleLane;
   #where = new StorePosition();
   #complete = false;
+  /** Next row of the child's batch to store. */
+  #row = 0;
 
   constructor(est: EState, plan: Material, factory: SubPlanFactory, child: PlanState) {
     super(est, plan);
@@ -40,13 +42,16 @@ export class MaterialState extends PlanState {
       }
       if (this.#complete) return END;
       const child = this.children[0]!;
-      const status = child.next(max);
-      if (status === END) {
-        this.#complete = true;
-        return END;
+      if (this.#row >= child.out.n) {
+        const status = child.next(max);
+        this.#row = 0;
+        if (status !== ROW) {
+          child.out.n = 0;
+          if (status === END) this.#complete = true;
+          return status;
+        }
       }
-      if (status !== ROW) return status;
-      for (let row = 0; row < child.out.n; row++) this.#writer.write(this.#store, row);
+      for (; this.#row < child.out.n; this.#row++) this.#writer.write(this.#store, this.#row);
     }
   }
 
@@ -56,7 +61,14 @@ export class MaterialState extends PlanState {
     if (!this.children[0]!.dependsOn(changed)) return;
     this.#store.clear();
     this.#complete = false;
+    this.children[0]!.out.n = 0;
     super.reset(changed);
+  }
+
+  override suspend(): void {
+    const { out } = this.children[0]!;
+    out.hold(Math.min(this.#row, out.n), this.est.env.arena);
+    super.suspend();
   }
 
   override release(): void {

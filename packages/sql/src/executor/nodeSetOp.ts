@@ -28,6 +28,7 @@ export class SetOpState extends PlanState {
   #left: number[] = [];
   #right: number[] = [];
   #loaded = false;
+  #row = 0;
   #where = new StorePosition();
   #ptr = 0;
   #repeat = 0;
@@ -89,11 +90,17 @@ export class SetOpState extends PlanState {
   #load(): number {
     const child = this.children[0]!;
     for (;;) {
-      const status = child.next(BATCH_ROWS);
-      if (status !== ROW) return status;
-      for (let row = 0; row < child.out.n; row++) {
-        const number = this.#lookup(row);
-        const side = this.#flag(row) === 0 ? this.#left : this.#right;
+      if (this.#row >= child.out.n) {
+        const status = child.next(BATCH_ROWS);
+        this.#row = 0;
+        if (status !== ROW) {
+          child.out.n = 0;
+          return status;
+        }
+      }
+      for (; this.#row < child.out.n; this.#row++) {
+        const number = this.#lookup(this.#row);
+        const side = this.#flag(this.#row) === 0 ? this.#left : this.#right;
         side[number] = side[number]! + 1;
       }
       if (this.est.env.shouldYield()) return YIELD;
@@ -131,7 +138,14 @@ export class SetOpState extends PlanState {
     this.#right = [];
     this.#store.clear();
     this.#table.clear();
+    this.children[0]!.out.n = 0;
     super.reset(changed);
+  }
+
+  override suspend(): void {
+    const { out } = this.children[0]!;
+    out.hold(Math.min(this.#row, out.n), this.est.env.arena);
+    super.suspend();
   }
 
   override release(): void {

@@ -28,6 +28,8 @@ export class SortState extends PlanState {
   #limit = 0;
   #state = LOADING;
   #next = 0;
+  /** Next row of the child's batch to store. */
+  #row = 0;
 
   constructor(est: EState, plan: Sort, factory: SubPlanFactory, child: PlanState) {
     super(est, plan);
@@ -67,19 +69,25 @@ export class SortState extends PlanState {
       this.#limit = wanted > 10_000 ? Infinity : Math.max(1, wanted);
     }
     for (;;) {
-      const status = child.next(BATCH_ROWS);
-      if (status !== ROW) return status;
+      if (this.#row >= child.out.n) {
+        const status = child.next(BATCH_ROWS);
+        this.#row = 0;
+        if (status !== ROW) {
+          child.out.n = 0;
+          return status;
+        }
+      }
       const { n } = child.out;
-      if (this.#limit === Infinity) for (let row = 0; row < n; row++) this.#sort.add(this.#writer.write(this.#store, row));
+      if (this.#limit === Infinity) for (; this.#row < n; this.#row++) this.#sort.add(this.#writer.write(this.#store, this.#row));
       else this.#loadBounded(n);
       if (this.#shouldYield()) return YIELD;
     }
   }
 
   #loadBounded(n: number): void {
-    for (let row = 0; row < n; row++) {
+    for (; this.#row < n; this.#row++) {
       // Written first to be compared; what is not wanted is garbage until the store is rewritten.
-      const ptr = this.#writer.write(this.#store, row);
+      const ptr = this.#writer.write(this.#store, this.#row);
       if (this.#sort.count < this.#limit || this.#sort.wanted(ptr)) this.#sort.addBounded(ptr, this.#limit);
     }
     if (this.#store.count > GARBAGE_FACTOR * (this.#limit + BATCH_ROWS)) {
@@ -97,7 +105,14 @@ export class SortState extends PlanState {
     this.#limit = 0;
     this.#store.clear();
     this.#sort.clear();
+    this.children[0]!.out.n = 0;
     super.reset(changed);
+  }
+
+  override suspend(): void {
+    const { out } = this.children[0]!;
+    out.hold(Math.min(this.#row, out.n), this.est.env.arena);
+    super.suspend();
   }
 
   override release(): void {

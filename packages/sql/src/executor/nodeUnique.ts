@@ -14,6 +14,8 @@ export class UniqueState extends PlanState {
   readonly #readers: readonly RowReader[];
   readonly #equal: readonly Equal[];
   #last: Datum[] | null = null;
+  #row = 0;
+  #kept = 0;
 
   constructor(est: EState, plan: Unique, factory: SubPlanFactory, child: PlanState) {
     super(est, plan);
@@ -27,17 +29,23 @@ export class UniqueState extends PlanState {
   next(max: number): number {
     const child = this.children[0]!;
     for (;;) {
-      const status = child.next(max);
-      if (status !== ROW) return status;
-      const { n } = child.out;
-      let kept = 0;
-      for (let row = 0; row < n; row++) {
+      if (this.#row >= child.out.n) {
+        const status = child.next(max);
+        this.#row = 0;
+        this.#kept = 0;
+        if (status !== ROW) {
+          child.out.n = 0;
+          return status;
+        }
+      }
+      for (; this.#row < child.out.n; this.#row++) {
+        const row = this.#row;
         if (this.#last !== null && this.#sameAsLast(row)) continue;
         this.#last = this.#readers.map(read => detach(read(row)));
-        this.out.move(row, kept++);
+        this.out.move(row, this.#kept++);
       }
-      if (kept > 0) {
-        this.out.n = kept;
+      if (this.#kept > 0) {
+        this.out.n = this.#kept;
         return ROW;
       }
       if (this.est.env.shouldYield()) return YIELD;
@@ -51,6 +59,14 @@ export class UniqueState extends PlanState {
 
   protected override reset(changed: ChangedParams): void {
     this.#last = null;
+    this.#row = 0;
+    this.children[0]!.out.n = 0;
     super.reset(changed);
+  }
+
+  override suspend(): void {
+    const { out } = this.children[0]!;
+    if (this.#row < out.n) out.hold(0, this.est.env.arena);
+    super.suspend();
   }
 }

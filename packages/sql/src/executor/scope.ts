@@ -60,6 +60,9 @@ export class Projection {
   readonly out: Batch;
   readonly #computed: Computed[] = [];
   readonly #rowByRow: boolean;
+  /** The row to go on with in the batch with this serial. */
+  #next = 0;
+  #serial = -1;
   readonly #scope: ExprScope;
 
   constructor(targetlist: readonly TargetEntry[], scope: ExprScope, out: Batch) {
@@ -96,10 +99,17 @@ export class Projection {
     const computed = this.#computed;
     if (computed.length === 0) return;
     if (this.#rowByRow) {
-      // Side effects happen in the order a reader expects: row after row.
-      for (let row = from; row < to; row++) {
+      // Side effects happen in the order a reader expects: row after row. Rows done before a suspension stay.
+      const { serial } = this.#scope.ec;
+      if (this.#serial !== serial) {
+        this.#serial = serial;
+        this.#next = from;
+      }
+      for (let row = this.#next; row < to; row++) {
+        this.#next = row;
         for (let c = 0; c < computed.length; c++) computed[c]!.values[row] = computed[c]!.read(row);
       }
+      this.#serial = -1;
       return;
     }
     for (let c = 0; c < computed.length; c++) {

@@ -92,7 +92,7 @@ export interface IndexQual {
   readonly value: Expr | null;
   /** value is an array, and any of its elements will do. */
   readonly isArray: boolean;
-  /** Type of the value, for cross-type comparison. */
+  /** Type of the value (of each, if an array), for cross-type comparison. */
   readonly valueType: number;
 }
 

@@ -6,8 +6,10 @@ import { makeConst, makeTargetEntry, makeVar } from '../nodes/makefuncs.ts';
 import * as N from '../nodes/nodes.ts';
 import type { TargetEntry } from '../nodes/primnodes.ts';
 import { TIDOID } from '../nodes/typeoids.ts';
+import { equalNodes } from '../nodes/nodefuncs.ts';
 import type { PlannerInfo } from './pathnodes.ts';
 import type { PlanRowMark } from './plannodes.ts';
+import { pullVars } from './var.ts';
 
 const SELF_ITEM_POINTER = -1;
 const RECORDOID = 2249;
@@ -38,8 +40,11 @@ export function preprocessTargetlist(root: PlannerInfo): PreparedTlist {
   }
   const rowMarks = preprocessRowmarks(root, junk);
   // RETURNING may mention columns of the other relations.
-  if (parse.returningList.length > 0 && parse.commandType !== N.CMD_INSERT) {
-    for (const tle of parse.returningList) root.neededByTop.push(tle.expr);
+  for (const { expr } of parse.returningList) {
+    for (const v of pullVars(expr)) {
+      if (v.varno === parse.resultRelation || tlist.some(tle => equalNodes(tle.expr, v))) continue;
+      junk(makeTargetEntry(v, 0, null, true));
+    }
   }
   return { tlist, updateColnos, rowMarks };
 }

@@ -20,7 +20,7 @@ import { subqueryPlanner } from './planner.ts';
 export function planSetOperations(root: PlannerInfo): Plan {
   const { parse } = root;
   const top = parse.setOperations as SetOperationStmt;
-  const plan = root.wtParamId >= 0 && parse.hasRecursive ? recursiveUnion(root, top) : build(root, top);
+  const plan = root.wtParamId >= 0 ? recursiveUnion(root, top) : build(root, top);
   // Names and sort references are those of the query's own list; columns are by position.
   plan.targetlist = plan.targetlist.slice(0, parse.targetList.length).map((tle, i) => {
     const own = parse.targetList[i]!;
