@@ -84,6 +84,14 @@ export interface InitPlanState {
   reset(changed: ChangedParams): boolean;
 }
 
+/** Until the node is asked for its next rows. */
+export const ROWS_STAY_UNTIL_NEXT = 0;
+/** Until it begins anew. */
+export const ROWS_STAY_UNTIL_RESCAN = 1;
+/** Until the end of the stretch. */
+export const ROWS_STAY = 2;
+export type RowsStay = 0 | 1 | 2;
+
 /** Base of plan node states. */
 export abstract class PlanState {
   readonly est: EState;
@@ -128,6 +136,13 @@ export abstract class PlanState {
     if (changed === null) return true;
     for (const id of changed) if (this.plan.allParam.has(id)) return true;
     return false;
+  }
+
+  /** How long rows that the node handed out can be read, if nothing suspends. */
+  get rowsStay(): RowsStay {
+    let least: RowsStay = ROWS_STAY;
+    for (const child of this.children) if (child.rowsStay < least) least = child.rowsStay;
+    return least;
   }
 
   /** Pointers into pages are about to become invalid: hold what is still needed. */

@@ -8,7 +8,7 @@ import type { Aggref, GroupingFunc } from '../nodes/primnodes.ts';
 import type { Agg } from '../optimizer/plannodes.ts';
 import { AggTrans } from './aggtrans.ts';
 import { Batch, detach, type RowReader, type TupleLane, ValueLane } from './batch.ts';
-import { type ChangedParams, type EState, PlanState } from './estate.ts';
+import { type ChangedParams, type EState, PlanState, ROWS_STAY_UNTIL_NEXT, ROWS_STAY_UNTIL_RESCAN, type RowsStay } from './estate.ts';
 import { compileQual, type ExprScope, readColumn } from './execExpr.ts';
 import { type Equal, equalityOf, type Hash, hashOf, notDistinct } from './keys.ts';
 import { RowHash } from './rowhash.ts';
@@ -333,6 +333,10 @@ export class AggState extends PlanState {
   }
 
   // ---- -----------------------------------------------------------------------------------------------------
+
+  override get rowsStay(): RowsStay {
+    return this.#strategy === 'sorted' ? ROWS_STAY_UNTIL_NEXT : ROWS_STAY_UNTIL_RESCAN;
+  }
 
   protected override reset(changed: ChangedParams): void {
     this.#k = 0;

@@ -4,7 +4,7 @@
 import { assert } from '@pgtroupe/common/assert';
 import type { CteScan, WorkTableScan } from '../optimizer/plannodes.ts';
 import type { Column, TupleLane } from './batch.ts';
-import type { ChangedParams, EState, PlanState } from './estate.ts';
+import { type ChangedParams, type EState, type PlanState, ROWS_STAY_UNTIL_RESCAN, type RowsStay } from './estate.ts';
 import { readColumn } from './execExpr.ts';
 import { ScanState } from './execScan.ts';
 import { RowStore, RowWriter, StorePosition } from './rowstore.ts';
@@ -80,6 +80,10 @@ abstract class StoreScanState extends ScanState {
   protected override scanColumn(attnum: number): Column {
     if (attnum > 0) return this.#columns[attnum - 1]!;
     return this.wholeRow(this.#columns.map((column, i) => ({ column, name: this.#names[i] ?? '' })));
+  }
+
+  override get rowsStay(): RowsStay {
+    return ROWS_STAY_UNTIL_RESCAN;
   }
 
   protected readStore(store: RowStore, where: StorePosition, max: number): number {

@@ -7,7 +7,7 @@ import * as N from '../nodes/nodes.ts';
 import { exprType } from '../nodes/nodefuncs.ts';
 import type { HashJoin } from '../optimizer/plannodes.ts';
 import { Batch, type Column, type RowReader, type TupleLane } from './batch.ts';
-import { type ChangedParams, type EState, PlanState } from './estate.ts';
+import { type ChangedParams, type EState, PlanState, ROWS_STAY_UNTIL_RESCAN, type RowsStay } from './estate.ts';
 import { compileExpr, compileQual, type ExprScope, readColumn } from './execExpr.ts';
 import { LaneCopy } from './joinlanes.ts';
 import { type Equal, equalityOf, type Hash, hashOf } from './keys.ts';
@@ -260,6 +260,10 @@ export class HashJoinState extends PlanState {
       this.#combined.n = this.#k + 1;
       if (this.#otherqual === null || this.#otherqual(this.#k)) this.#k++;
     }
+  }
+
+  override get rowsStay(): RowsStay {
+    return Math.min(ROWS_STAY_UNTIL_RESCAN, this.#outer.rowsStay) as RowsStay;
   }
 
   protected override reset(changed: ChangedParams): void {

@@ -3,7 +3,7 @@
  */
 import type { Material } from '../optimizer/plannodes.ts';
 import type { TupleLane } from './batch.ts';
-import { type ChangedParams, type EState, PlanState } from './estate.ts';
+import { type ChangedParams, type EState, PlanState, ROWS_STAY_UNTIL_RESCAN, type RowsStay } from './estate.ts';
 import { readColumn } from './execExpr.ts';
 import { addStoredColumns, RowStore, RowWriter, StorePosition } from './rowstore.ts';
 import { makeScope, type SubPlanFactory } from './scope.ts';
@@ -53,6 +53,10 @@ export class MaterialState extends PlanState {
       }
       for (; this.#row < child.out.n; this.#row++) this.#writer.write(this.#store, this.#row);
     }
+  }
+
+  override get rowsStay(): RowsStay {
+    return ROWS_STAY_UNTIL_RESCAN;
   }
 
   protected override reset(changed: ChangedParams): void {

@@ -7,9 +7,10 @@
 import * as N from '../nodes/nodes.ts';
 import type { NestLoop } from '../optimizer/plannodes.ts';
 import { Batch, detach, type RowReader } from './batch.ts';
-import { type ChangedParams, type EState, PlanState } from './estate.ts';
+import { type ChangedParams, type EState, PlanState, ROWS_STAY, ROWS_STAY_UNTIL_NEXT } from './estate.ts';
 import { compileExpr, compileQual, type ExprScope } from './execExpr.ts';
 import { LaneCopy } from './joinlanes.ts';
+import { MaterialState } from './nodeMaterial.ts';
 import { makeScope, Projection, type SubPlanFactory } from './scope.ts';
 import { BATCH_ROWS, END, ROW, YIELD } from './status.ts';
 
@@ -29,6 +30,8 @@ export class NestLoopState extends PlanState {
   readonly #semi: boolean;
   readonly #anti: boolean;
   readonly #singleMatch: boolean;
+  readonly #deliverBeforeRescan: boolean;
+  readonly #deliverBeforeNext: boolean;
   #outerRow = 0;
   #needOuter = true;
   #matched = false;
@@ -53,6 +56,10 @@ export class NestLoopState extends PlanState {
     const outerScope = makeScope(est, factory, { outer: outer.out.columns });
     this.#params = plan.nestParams.map(p => ({ id: p.paramno, read: compileExpr(p.paramval, outerScope) }));
     this.#changed = new Set(plan.nestParams.map(p => p.paramno));
+    const stay = inner.rowsStay;
+    const kept = inner instanceof MaterialState && !inner.dependsOn(this.#changed);
+    this.#deliverBeforeRescan = stay !== ROWS_STAY && !kept;
+    this.#deliverBeforeNext = stay === ROWS_STAY_UNTIL_NEXT;
     this.#left = plan.jointype === N.JOIN_LEFT || plan.jointype === N.JOIN_ANTI;
     this.#semi = plan.jointype === N.JOIN_SEMI;
     this.#anti = plan.jointype === N.JOIN_ANTI;
@@ -90,6 +97,8 @@ export class NestLoopState extends PlanState {
           }
           this.#outerRow = 0;
         }
+        // The inner side's rows may go when it begins anew: what was made of them goes out first.
+        if (this.#k > 0 && this.#deliverBeforeRescan) return ROW;
         this.#startInner();
       }
       const status = this.#joinRow(max);
@@ -142,6 +151,7 @@ export class NestLoopState extends PlanState {
         this.#innerRow++;
       }
       if (this.#innerEnded) break;
+      if (this.#k > 0 && this.#deliverBeforeNext) return ROW;
       const status = inner.next(this.#singleMatch && this.#joinqual === null ? 1 : BATCH_ROWS);
       if (status === END) {
         this.#innerEnded = true;

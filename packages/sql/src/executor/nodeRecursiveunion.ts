@@ -4,7 +4,7 @@
  */
 import type { RecursiveUnion } from '../optimizer/plannodes.ts';
 import type { TupleLane } from './batch.ts';
-import { type ChangedParams, type EState, PlanState } from './estate.ts';
+import { type ChangedParams, type EState, PlanState, ROWS_STAY_UNTIL_NEXT, type RowsStay } from './estate.ts';
 import { readColumn } from './execExpr.ts';
 import { type Equal, equalityOf, type Hash, hashOf, notDistinct } from './keys.ts';
 import type { WorkTable } from './nodeCtescan.ts';
@@ -143,6 +143,10 @@ export class RecursiveUnionState extends PlanState {
     this.#recursing = true;
     this.#roundEmpty = true;
     return true;
+  }
+
+  override get rowsStay(): RowsStay {
+    return ROWS_STAY_UNTIL_NEXT;
   }
 
   protected override reset(changed: ChangedParams): void {

@@ -3,7 +3,7 @@
  */
 import type { SetOp } from '../optimizer/plannodes.ts';
 import type { RowReader, TupleLane } from './batch.ts';
-import { type ChangedParams, type EState, PlanState } from './estate.ts';
+import { type ChangedParams, type EState, PlanState, ROWS_STAY_UNTIL_RESCAN, type RowsStay } from './estate.ts';
 import { readColumn } from './execExpr.ts';
 import { type Equal, equalityOf, type Hash, hashOf, notDistinct } from './keys.ts';
 import { RowHash } from './rowhash.ts';
@@ -127,6 +127,10 @@ export class SetOpState extends PlanState {
     i32[(ptr + NUMBER) >> 2] = number;
     this.#table.add(ptr, h);
     return number;
+  }
+
+  override get rowsStay(): RowsStay {
+    return ROWS_STAY_UNTIL_RESCAN;
   }
 
   protected override reset(changed: ChangedParams): void {

@@ -3,7 +3,7 @@
  */
 import type { Sort } from '../optimizer/plannodes.ts';
 import type { TupleLane } from './batch.ts';
-import { type ChangedParams, type EState, PlanState } from './estate.ts';
+import { type ChangedParams, type EState, PlanState, ROWS_STAY_UNTIL_RESCAN, type RowsStay } from './estate.ts';
 import { readColumn } from './execExpr.ts';
 import { sortKey } from './keys.ts';
 import { addStoredColumns, RowStore, RowWriter } from './rowstore.ts';
@@ -96,6 +96,10 @@ export class SortState extends PlanState {
       this.#store.free();
       this.#store = fresh;
     }
+  }
+
+  override get rowsStay(): RowsStay {
+    return ROWS_STAY_UNTIL_RESCAN;
   }
 
   protected override reset(changed: ChangedParams): void {

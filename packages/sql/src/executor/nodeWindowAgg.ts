@@ -12,7 +12,7 @@ import { AGGFNOID } from '@pgtroupe/catalog/syscache';
 import type { WindowAgg } from '../optimizer/plannodes.ts';
 import { AggTrans } from './aggtrans.ts';
 import { Batch, detach, type RowReader, type TupleLane, ValueLane } from './batch.ts';
-import { type ChangedParams, type EState, PlanState } from './estate.ts';
+import { type ChangedParams, type EState, PlanState, ROWS_STAY_UNTIL_NEXT, type RowsStay } from './estate.ts';
 import { compileExpr, type ExprScope, makeCall, procFunction, procRow, readColumn } from './execExpr.ts';
 import { type Equal, equalityOf, notDistinct } from './keys.ts';
 import { addStoredColumns, RowStore, RowWriter } from './rowstore.ts';
@@ -336,6 +336,10 @@ export class WindowAggState extends PlanState implements Partition {
   }
 
   // ----
+
+  override get rowsStay(): RowsStay {
+    return ROWS_STAY_UNTIL_NEXT;
+  }
 
   protected override reset(changed: ChangedParams): void {
     this.#child.out.n = 0;
