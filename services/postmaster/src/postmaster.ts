@@ -111,8 +111,6 @@ export class Postmaster {
   /** Opens the door, adopts who is there, launches the rest. Throws what the user has to mend. */
   async start(): Promise<void> {
     const { log, dataDirectory, configuration } = this.#o;
-    for (const warning of configuration.warnings) log.write('WARNING', warning);
-    log.write('LOG', `starting pgtroupe, PostgreSQL ${this.#settings.string('server_version')} compatible`);
     const port = this.#settings.number('port');
     const hosts = list(this.#settings.string('listen_addresses'));
     const folders = list(this.#settings.string('unix_socket_directories'));
@@ -124,6 +122,9 @@ export class Postmaster {
       this.#admission.close();
       throw error;
     }
+    // Nothing is logged before: a start that fails says so in one line.
+    for (const warning of configuration.warnings) log.write('WARNING', warning);
+    log.write('LOG', `starting pgtroupe, PostgreSQL ${this.#settings.string('server_version')} compatible`);
     for (const place of this.#admission.listening) log.write('LOG', `listening on ${place}`);
     this.#pidFile = {
       pid: process.pid,
