@@ -8,11 +8,14 @@ import { evaluateConstant } from '@pgtroupe/sql/executor/execMain';
 import type { Expr } from '@pgtroupe/sql/nodes/primnodes';
 import { stringToNode } from '@pgtroupe/sql/nodes/readfuncs';
 import type { PlannerEnv } from '@pgtroupe/sql/optimizer/pathnodes';
+import { sqlFunctionBody } from '@pgtroupe/sql/optimizer/sqlfunctions';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { QueryExecution } from './query-execution.ts';
 
+const VOIDOID = 2278 as Oid;
+
 export function plannerEnv(execution: QueryExecution): PlannerEnv {
-  const { env, session } = execution;
+  const { env, session, analysis, functions } = execution;
   const { kernel } = session.instance;
   return {
     rows: env.rows,
@@ -23,6 +26,8 @@ export function plannerEnv(execution: QueryExecution): PlannerEnv {
       const { want } = kernel.pages;
       throw new CatalogMiss(() => kernel.satisfy(want, session.owner));
     },
+    sqlFunctionBody: (oid, argTypes) =>
+      sqlFunctionBody({ catalog: analysis.lookup(), fc: functions.call([], VOIDOID) }, env.rows, oid, argTypes),
     evaluate: expr => evaluateConstant(env, expr),
     stringToExpr: text => stringToNode(text) as Expr | readonly Expr[],
   };
