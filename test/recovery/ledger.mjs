@@ -32,6 +32,19 @@ export async function connect(server) {
   return client;
 }
 
+/** The postmaster may be on its way back. */
+export async function connectPatiently(server, patienceMs = 15_000) {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      return await connect(server);
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await pause(RETRY_MS);
+    }
+  }
+}
+
 /** One client; `start` and let it run, `stop`, then look at `sent` and `acknowledged`. */
 export class LedgerClient {
   constructor(server, number, random) {

@@ -242,7 +242,7 @@ export class SimCluster {
     const bufferManager = new BufferManager(process.env, {
       walwriter: 'unix:/walwriter',
       epoch: this.#epoch++,
-      sharedBuffers: 64,
+      sharedBuffers: 16,
       rmgrs: rmid => (rmid === RM_GENERIC_ID ? generic : undefined),
       deadlockTimeoutMs: () => 1000,
       walWriterDelayMs: () => 200,
