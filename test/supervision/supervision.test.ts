@@ -309,6 +309,7 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
       }
       expect(readdirSync(cluster.data).filter(f => f.startsWith('postmaster'))).toEqual([]);
       expect(existsSync(join(cluster.folder, `.s.PGSQL.${cluster.port}`))).toBe(false);
+      expect(existsSync(status.runDirectory)).toBe(false);
     });
 
     it('detached: start returns when it is ready; the killed keeper is replaced; stop ends everything', async () => {

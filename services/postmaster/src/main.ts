@@ -1,5 +1,6 @@
 /** Wiring of the postmaster. `main.js <data directory> [-c name=value]…`, started by the keeper. */
 import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ShutdownMode } from '@pgtroupe/actor/lifecycle';
@@ -75,7 +76,11 @@ try {
       await rpc.serve(`unix:${runDirectory}/postmaster.sock`, attendants.handlers());
     },
     onState: status => tell({ kind: 'state', status }),
-    onFinished: code => process.exit(code),
+    onFinished: code => {
+      // Nobody is left who could use it.
+      rmSync(runDirectory, { recursive: true, force: true });
+      process.exit(code);
+    },
   });
   stopWith = mode => postmaster.shutdown(mode);
   process.on('SIGHUP', () => postmaster.reload());

@@ -1,11 +1,10 @@
 /** `pgtroupe start`: in the foreground, or detached with -d. */
 import { spawn } from 'node:child_process';
-import { existsSync, openSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, openSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inspectDataDirectory } from '@pgtroupe/actor/node/datadir';
 import { runningPostmaster } from '@pgtroupe/actor/node/pidfile';
-import { prepareRunDirectory, runDirectoryOf } from '@pgtroupe/actor/node/rundir';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { CastStatus } from '@pgtroupe/rpc/generated/postmaster';
@@ -93,9 +92,8 @@ function announce(status: CastStatus): void {
 
 /** The keeper goes on alone; this process waits until the cluster is ready. */
 function startDetached(line: CommandLine, dataDirectory: string, settings: readonly string[]): Promise<number> {
-  const runDirectory = runDirectoryOf(dataDirectory);
-  prepareRunDirectory(runDirectory);
-  const log = line.values.get('log') ?? join(runDirectory, 'console.log');
+  const log = line.values.get('log') ?? join(dataDirectory, 'log', 'console.log');
+  mkdirSync(dirname(log), { recursive: true, mode: 0o700 });
   const file = openSync(log, 'a', 0o600);
   const child = spawn(process.execPath, [BIN, 'keep', '-D', dataDirectory, ...settings.flatMap(s => ['-c', s])], {
     detached: true,
