@@ -15,10 +15,14 @@ import { enumFunctions } from './adt/enum.ts';
 import { floatFunctions } from './adt/float.ts';
 import { floatMathFunctions } from './adt/floatmath.ts';
 import { formatTypeFunctions } from './adt/format_type.ts';
+import { formattingDateFunctions } from './adt/formatting_date.ts';
+import { formattingNumberFunctions } from './adt/formatting_number.ts';
 import { hashFunctions } from './adt/hashfunc.ts';
 import { intFunctions, intSetFunctions } from './adt/int.ts';
 import { int8Functions, int8SetFunctions } from './adt/int8.ts';
 import { intervalFunctions } from './adt/interval.ts';
+import { jsonFunctions, jsonSetFunctions } from './adt/json.ts';
+import { jsonbFunctions, jsonbSetFunctions } from './adt/jsonb.ts';
 import { likeFunctions } from './adt/like.ts';
 import { miscFunctions } from './adt/misc.ts';
 import { nameFunctions } from './adt/name.ts';
@@ -31,13 +35,13 @@ import { pseudotypeFunctions } from './adt/pseudotypes.ts';
 import { quoteFunctions } from './adt/quote.ts';
 import { regexpFunctions, regexpSetFunctions } from './adt/regexp.ts';
 import { regFunctions, visibilityFunctions } from './adt/regproc.ts';
+import { rowtypeFunctions } from './adt/rowtypes.ts';
 import { textFunctions, textSetFunctions } from './adt/textfuncs.ts';
 import { timestampFunctions, timestampSetFunctions } from './adt/timestamp.ts';
 import { uuidFunctions } from './adt/uuid.ts';
 import { varbitFunctions } from './adt/varbit.ts';
 import { varcharFunctions } from './adt/varchar.ts';
 import { varlenaFunctions } from './adt/varlena.ts';
-import { ruleutilsFunctions } from './ruleutils/ruleutils.ts';
 
 export function builtinTables(): readonly FunctionTable[] {
   return [
@@ -53,10 +57,14 @@ export function builtinTables(): readonly FunctionTable[] {
     floatFunctions,
     floatMathFunctions,
     formatTypeFunctions,
+    formattingDateFunctions,
+    formattingNumberFunctions,
     hashFunctions,
     intFunctions,
     int8Functions,
     intervalFunctions,
+    jsonFunctions,
+    jsonbFunctions,
     likeFunctions,
     miscFunctions,
     nameFunctions,
@@ -69,8 +77,8 @@ export function builtinTables(): readonly FunctionTable[] {
     quoteFunctions,
     regexpFunctions,
     regFunctions,
-    ruleutilsFunctions,
     visibilityFunctions,
+    rowtypeFunctions,
     textFunctions,
     timestampFunctions,
     uuidFunctions,
@@ -81,5 +89,5 @@ export function builtinTables(): readonly FunctionTable[] {
 }
 
 export function builtinSetTables(): readonly SetFunctionTable[] {
-  return [aclSetFunctions, arraySetFunctions, intSetFunctions, int8SetFunctions, numericSetFunctions, regexpSetFunctions, textSetFunctions, timestampSetFunctions];
+  return [aclSetFunctions, arraySetFunctions, intSetFunctions, int8SetFunctions, jsonSetFunctions, jsonbSetFunctions, numericSetFunctions, regexpSetFunctions, textSetFunctions, timestampSetFunctions];
 }

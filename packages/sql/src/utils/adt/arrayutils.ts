@@ -222,6 +222,21 @@ function store(out: Uint8Array, view: DataView, at: number, form: StorageForm, v
   }
 }
 
+/** Reads the value that begins at or after `at`, as rows and arrays hold it; says where it ends. */
+export function readAligned(bytes: Uint8Array, view: DataView, at: number, type: TypeFacts, form: StorageForm): { value: Datum; end: number } {
+  // A short varlena is not aligned; a padding byte is never its header.
+  const from = form !== 'varlena' || bytes[at] === 0 ? alignAt(at, ALIGNMENT[type.typalign]) : at;
+  const size = storedSize(bytes, view, from, form, type.typlen);
+  return { value: readStored(bytes, view, from, form, type.typlen, size), end: from + size };
+}
+
+/** Writes a value at or after `at` (or, without `out`, only measures); answers where it ends. */
+export function writeAligned(out: Uint8Array | undefined, at: number, type: TypeFacts, form: StorageForm, value: Datum): number {
+  const from = alignAt(at, ALIGNMENT[type.typalign]);
+  if (out) store(out, viewOf(out), from, form, value);
+  return from + sizeToStore(value, form, type.typlen);
+}
+
 /** ArrayGetNItems: the product of the dimensions, refused when absurd. */
 export function arrayItemCount(dims: readonly number[]): number {
   if (dims.length === 0) return 0;

@@ -134,6 +134,8 @@ export interface CatalogLookup {
   /** catalog: 'pg_collation', 'pg_ts_config', 'pg_ts_dict', 'pg_opclass', 'pg_opfamily', 'pg_conversion', 'pg_statistic_ext'… */
   named(catalog: string, oid: Oid): NamedFacts | undefined;
   namedByName(catalog: string, name: string, namespace: Oid): Oid | undefined;
+  /** Columns of an anonymous record type, by the typmod it was registered under. */
+  recordColumns?(typmod: number): readonly AttributeFacts[] | undefined;
   enumLabels(type: Oid): readonly EnumLabel[];
   /** Rows as they are, for functions that print whole objects. */
   caches?(): SysCacheReader;
