@@ -77,6 +77,7 @@ export async function startPgtroupe(settings = [], folder = mkdtempSync(join(tmp
   let output = '';
   child.stderr.on('data', chunk => {
     output += chunk;
+    if (process.env.SHOW_LOG) process.stderr.write(chunk);
   });
   await new Promise((resolve, reject) => {
     child.stdout.on('data', chunk => {

@@ -121,7 +121,7 @@ export class LedgerClient {
 export async function audit(server, clients) {
   // Clients may go on meanwhile: what was acknowledged before the question must be in the answer.
   const acknowledgedBefore = clients.map(c => ({ number: c.number, seqs: [...c.acknowledged] }));
-  const client = await connect(server);
+  const client = await connectPatiently(server);
   const { rows } = await client.query('select client, seq from ledger');
   const sum = await client.query('select sum(balance)::text as sum, count(*)::int4 as n from account');
   await client.end();

@@ -31,7 +31,10 @@ import { XLOG_FPI } from '@pgtroupe/transam/xlogrmgr';
 import { WalWriter } from '@pgtroupe/walwriter/walwriter';
 
 export const REL: RelFileNode = { spcNode: 1663 as Oid, dbNode: 5 as Oid, relNode: 30000 as Oid };
-export const PAGES = 6;
+/** More than fit into the pool. */
+export const PAGES = 60;
+/** Pages that clients share; the others are visited for the sake of eviction. */
+const HOT = 6;
 const SLOT_AT = 1024;
 const MAIN = 0 as ForkNumber;
 const DATABASE = 5 as Oid;
@@ -106,9 +109,9 @@ export class SimInstance {
 
   constructor(cluster: SimCluster, name: string) {
     this.process = new SimProcess(cluster.world, cluster.network, name, new MemoryDisk());
-    const mem = createMemory(64 * 8192);
+    const mem = createMemory(128 * 8192);
     this.kernel = new InstanceKernel(this.process.env, {
-      endpoint: 'unix:/buffer-manager', name, osPid: 1, mem, cachePages: 24, deadlockTimeoutMs: 1000,
+      endpoint: 'unix:/buffer-manager', name, osPid: 1, mem, cachePages: 80, deadlockTimeoutMs: 1000,
     });
     this.kernel.attachment.start();
   }
@@ -163,13 +166,16 @@ export class SimInstance {
         if (a === MISS) return MISS;
         const b = kernel.pages.exclusive(rel, MAIN, pairOf(c)[1]);
         if (b === MISS) return MISS;
+        const other = (HOT + ((7 * number + c) % (PAGES - HOT))) as BlockNumber;
+        const extra = kernel.pages.exclusive(rel, MAIN, other);
+        if (extra === MISS) return MISS;
         xact.enter();
         const delta = Buffer.alloc(12);
         delta.writeUInt16LE(SLOT_AT + 8 * c, 0);
         delta.writeUInt16LE(8, 2);
         delta.writeDoubleLE(number, 4);
         kernel.wal.begin();
-        for (const [id, page] of [a, b].entries()) {
+        for (const [id, page] of [a, b, extra].entries()) {
           kernel.pages.mem.u8.set(delta.subarray(4), page + SLOT_AT + 8 * c);
           kernel.wal.registerBuffer(id, page, 0);
           kernel.wal.bufData(id, delta, 0, 12);
@@ -198,7 +204,7 @@ export class SimInstance {
 }
 
 export function pairOf(c: number): [BlockNumber, BlockNumber] {
-  return [(c % PAGES) as BlockNumber, ((c + 1) % PAGES) as BlockNumber];
+  return [(c % HOT) as BlockNumber, ((c + 1) % HOT) as BlockNumber];
 }
 
 export class SimCluster {

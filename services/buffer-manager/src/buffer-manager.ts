@@ -91,7 +91,6 @@ export class BufferManager {
     this.#attach = new AttachServer(this.#env, shared, this.#options);
     this.#checkpoint = new CheckpointServer(shared, log);
     this.#background = new BackgroundWriteServer(shared, log);
-    log.write('LOG', 'database system is ready to accept connections');
   }
 
   handlers(): Handler[] {
