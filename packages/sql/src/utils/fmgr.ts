@@ -13,11 +13,9 @@
  */
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
-import { sequenceFunctions } from '../commands/sequence-functions.ts';
 import type { SequenceFunctions } from '../commands/sequence-state.ts';
 import type { CatalogLookup } from './cache/lookup.ts';
 import { builtinSetTables, builtinTables } from './fmgrtab.ts';
-import { ruleutilsFunctions } from './ruleutils/ruleutils.ts';
 
 export type PGFunction = (fc: FunctionCall, ...args: Datum[]) => Datum;
 export type SetValue = Datum | Datum[];
@@ -114,7 +112,7 @@ let setFunctions: Map<string, PGSetFunction> | undefined;
 
 /** Built-in by pg_proc.prosrc. Absent ones are the caller's 0A000 naming the function. */
 export function lookupBuiltin(prosrc: string): PGFunction | undefined {
-  functions ??= new Map([...builtinTables(), sequenceFunctions, ruleutilsFunctions].flatMap((table) => Object.entries(table) as [string, PGFunction][]));
+  functions ??= new Map(builtinTables().flatMap((table) => Object.entries(table) as [string, PGFunction][]));
   return functions.get(prosrc);
 }
 

@@ -1,8 +1,10 @@
 /**
- * The list of built-in function tables, one or more per file of utils/adt. Functions rather than
+ * The list of built-in function tables: one or more per file of utils/adt, and those of ruleutils and
+ * of commands. Functions rather than
  * arrays: fmgr and the adt files import each other, and nothing may be read before all are loaded.
  */
 import type { FunctionTable, SetFunctionTable } from './fmgr.ts';
+import { sequenceFunctions } from '../commands/sequence-functions.ts';
 import { aclFunctions, aclSetFunctions } from './adt/acl.ts';
 import { arrayUserFunctions } from './adt/array_userfuncs.ts';
 import { arrayFunctions, arraySetFunctions } from './adt/arrayfuncs.ts';
@@ -24,7 +26,7 @@ import { intervalFunctions } from './adt/interval.ts';
 import { jsonFunctions, jsonSetFunctions } from './adt/json.ts';
 import { jsonbFunctions, jsonbSetFunctions } from './adt/jsonb.ts';
 import { likeFunctions } from './adt/like.ts';
-import { miscFunctions } from './adt/misc.ts';
+import { miscFunctions, miscSetFunctions } from './adt/misc.ts';
 import { nameFunctions } from './adt/name.ts';
 import { numericFunctions, numericSetFunctions } from './adt/numeric.ts';
 import { numericAggFunctions } from './adt/numericagg.ts';
@@ -42,6 +44,7 @@ import { uuidFunctions } from './adt/uuid.ts';
 import { varbitFunctions } from './adt/varbit.ts';
 import { varcharFunctions } from './adt/varchar.ts';
 import { varlenaFunctions } from './adt/varlena.ts';
+import { ruleutilsFunctions } from './ruleutils/ruleutils.ts';
 
 export function builtinTables(): readonly FunctionTable[] {
   return [
@@ -79,6 +82,8 @@ export function builtinTables(): readonly FunctionTable[] {
     regFunctions,
     visibilityFunctions,
     rowtypeFunctions,
+    ruleutilsFunctions,
+    sequenceFunctions,
     textFunctions,
     timestampFunctions,
     uuidFunctions,
@@ -89,5 +94,5 @@ export function builtinTables(): readonly FunctionTable[] {
 }
 
 export function builtinSetTables(): readonly SetFunctionTable[] {
-  return [aclSetFunctions, arraySetFunctions, intSetFunctions, int8SetFunctions, jsonSetFunctions, jsonbSetFunctions, numericSetFunctions, regexpSetFunctions, textSetFunctions, timestampSetFunctions];
+  return [aclSetFunctions, arraySetFunctions, intSetFunctions, int8SetFunctions, jsonSetFunctions, jsonbSetFunctions, miscSetFunctions, numericSetFunctions, regexpSetFunctions, textSetFunctions, timestampSetFunctions];
 }

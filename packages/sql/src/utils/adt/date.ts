@@ -327,6 +327,12 @@ export const dateFunctions: FunctionTable = {
     if (!isValidTimestamp(r)) throw timestampRange();
     return r;
   },
+  in_range_time_interval: (_fc: FunctionCall, val: number, base: number, offset: Bytes, sub: boolean, less: boolean) => {
+    const span = readInterval(offset).time;
+    if (span < 0n) throw ereport(ERRCODE.INVALID_PRECEDING_OR_FOLLOWING_SIZE, 'invalid preceding or following size in window function');
+    const sum = BigInt(base) + (sub ? -span : span);
+    return less ? BigInt(val) <= sum : BigInt(val) >= sum;
+  },
   overlaps_time: (_fc: FunctionCall, s1: number | null, e1: number | null, s2: number | null, e2: number | null) => overlaps(s1, e1, s2, e2, (a, b) => a < b),
 
   timetz_in: (fc: FunctionCall, text: Bytes, _elem: Datum, typmod: number) => {

@@ -112,6 +112,10 @@ export const hashFunctions: FunctionTable = {
     const t = readTimeTz(v);
     return hashUint32(foldInt8(t.time)) ^ hashUint32(t.zone);
   },
+  timetz_hash_extended: (_fc: FunctionCall, v: Bytes, seed: Int8) => {
+    const t = readTimeTz(v);
+    return extended(BigInt.asIntN(64, hashUint32Extended(foldInt8(t.time), BigInt(seed)) ^ hashUint32Extended(t.zone, BigInt(seed))));
+  },
   interval_hash: (_fc: FunctionCall, v: Bytes) => hashUint32(foldInt8(lengthOf(v))),
   interval_hash_extended: (_fc: FunctionCall, v: Bytes, seed: Int8) => extended(hashUint32Extended(foldInt8(lengthOf(v)), BigInt(seed))),
   hash_aclitem: (_fc: FunctionCall, v: Bytes) => ACL_SUM(v),

@@ -121,6 +121,31 @@ function buildArrayText(fc: FunctionCall, ...args: Datum[]): Bytes | null {
   return list === null ? null : stringToText(`[${list.map((a) => datumToJson(fc, a.value, a.type)).join(', ')}]`);
 }
 
+/** Keys and values of json_object(): one array of both in turn, or of pairs; or an array of each. */
+export function textPairs(keys: Bytes, values?: Bytes): [string, string | null][] {
+  const subscript = (message: string): Error => ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, message);
+  const header = arrayHeader(keys);
+  const list = pathSteps(keys);
+  if (values !== undefined) {
+    const other = pathSteps(values);
+    if (header.ndim > 1 || arrayHeader(values).ndim !== header.ndim) throw subscript('wrong number of array subscripts');
+    if (list.length !== other.length) throw subscript('mismatched array dimensions');
+    return list.map((key, i) => [notNull(key), other[i]]);
+  }
+  if (header.ndim === 1 && list.length % 2 !== 0) throw subscript('array must have even number of elements');
+  if (header.ndim === 2 && header.dims[1] !== 2) throw subscript('array must have two columns');
+  if (header.ndim > 2) throw subscript('wrong number of array subscripts');
+  return list.filter((_, i) => i % 2 === 0).map((key, i) => [notNull(key), list[i * 2 + 1]]);
+}
+
+function notNull(key: string | null): string {
+  if (key === null) throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'null value not allowed for object key');
+  return key;
+}
+
+const objectText = (members: readonly [string, string | null][]): string =>
+  `{${members.map(([key, value]) => `${escapeJson(key)} : ${value === null ? 'null' : escapeJson(value)}`).join(', ')}}`;
+
 /** json_agg and json_object_agg: the text grows. */
 class JsonAggState extends Internal {
   readonly parts: string[] = [];
@@ -228,6 +253,8 @@ export const jsonFunctions: FunctionTable = {
   json_build_object: buildObject,
   json_build_object_noargs: () => stringToText('{}'),
   json_build_array: buildArrayText,
+  json_object: (_fc: FunctionCall, array: Bytes) => stringToText(objectText(textPairs(array))),
+  json_object_two_arg: (_fc: FunctionCall, keys: Bytes, values: Bytes) => stringToText(objectText(textPairs(keys, values))),
   json_build_array_noargs: () => stringToText('[]'),
   json_agg_transfn: (fc: FunctionCall, state: JsonAggState | null, value: Datum) => {
     state ??= new JsonAggState();

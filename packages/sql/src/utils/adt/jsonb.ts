@@ -5,9 +5,10 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { type Datum, Internal } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
+import { builtin } from '../cache/typcache.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from '../fmgr.ts';
 import { stringToText, textToString } from '../mb/mbutils.ts';
-import { anyArguments, datumToJson, jsonKey, pathIndex, pathSteps } from './json.ts';
+import { anyArguments, datumToJson, jsonKey, pathIndex, pathSteps, textPairs } from './json.ts';
 import { parseJson } from './jsonapi.ts';
 import { compareJsonb, formatJsonb, fromJson, type Jsonb, JSONB_NULL, jsonbContains, makeObject, packJsonb, prettyJsonb, unpackJsonb } from './jsonb_util.ts';
 import { recvText } from './varlena.ts';
@@ -144,6 +145,15 @@ function stripNulls(v: Jsonb): Jsonb {
 const ARTICLES = { null: 'jsonb null', string: 'jsonb string', number: 'jsonb numeric', boolean: 'jsonb boolean', array: 'jsonb array', object: 'jsonb object' } as const;
 const cannotCast = (v: Jsonb, type: string): PgError => invalidParameter(`cannot cast ${ARTICLES[v.type]} to type ${type}`);
 
+const numberCast = (type: string, cast: string) => (fc: FunctionCall, json: Bytes): Datum => {
+  const v = unpackJsonb(json);
+  if (v.type !== 'number') throw cannotCast(v, type);
+  return builtin(cast)(fc, v.value);
+};
+
+const objectOf = (members: readonly [string, string | null][]): Jsonb =>
+  makeObject(members.map(([key, value]) => ({ key, value: value === null ? JSONB_NULL : { type: 'string', value } })));
+
 class JsonbAggState extends Internal {
   readonly items: Jsonb[] = [];
   readonly members: { key: string; value: Jsonb }[] = [];
@@ -199,6 +209,11 @@ export const jsonbFunctions: FunctionTable = {
     if (v.type !== 'number') throw cannotCast(v, 'numeric');
     return v.value.slice();
   },
+  jsonb_int2: numberCast('smallint', 'numeric_int2'),
+  jsonb_int4: numberCast('integer', 'numeric_int4'),
+  jsonb_int8: numberCast('bigint', 'numeric_int8'),
+  jsonb_float4: numberCast('real', 'numeric_float4'),
+  jsonb_float8: numberCast('double precision', 'numeric_float8'),
   jsonb_build_object: (fc: FunctionCall, ...args: Datum[]) => {
     const list = anyArguments(fc, args);
     if (list === null) return null;
@@ -217,6 +232,8 @@ export const jsonbFunctions: FunctionTable = {
     const list = anyArguments(fc, args);
     return list === null ? null : packJsonb({ type: 'array', items: list.map((a) => datumToJsonb(fc, a.value, a.type)) });
   },
+  jsonb_object: (_fc: FunctionCall, array: Bytes) => packJsonb(objectOf(textPairs(array))),
+  jsonb_object_two_arg: (_fc: FunctionCall, keys: Bytes, values: Bytes) => packJsonb(objectOf(textPairs(keys, values))),
   jsonb_build_array_noargs: () => packJsonb({ type: 'array', items: [] }),
   jsonb_agg_transfn: (fc: FunctionCall, state: JsonbAggState | null, value: Datum) => {
     state ??= new JsonbAggState();

@@ -6,7 +6,8 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
-import type { FunctionCall, FunctionTable } from '../fmgr.ts';
+import { builtinTypes } from '../cache/builtin_types.ts';
+import type { FunctionCall, FunctionTable, SetFunctionTable } from '../fmgr.ts';
 import { mbStrlen, stringToText, textToString } from '../mb/mbutils.ts';
 import { arrayElemType, deconstructArray } from './arrayutils.ts';
 import { typeFacts } from '../cache/typcache.ts';
@@ -111,6 +112,16 @@ function countNulls(fc: FunctionCall, args: readonly Datum[], wantNull: boolean)
   return values.filter((v) => (v === null) === wantNull).length;
 }
 
+export const miscSetFunctions: SetFunctionTable = {
+  pg_options_to_table: (_fc: FunctionCall, options: Uint8Array) =>
+    deconstructArray(options, builtinTypes().get(25)!).flatMap((option) => {
+      if (option === null) return [];
+      const text = textToString(option as Uint8Array);
+      const at = text.indexOf('=');
+      return [[stringToText(at < 0 ? text : text.slice(0, at)), at < 0 ? null : stringToText(text.slice(at + 1))]];
+    }),
+};
+
 export const miscFunctions: FunctionTable = {
   pgsql_version: (fc: FunctionCall) => stringToText(fc.settings.versionString),
   current_database: (fc: FunctionCall) => stringToText(fc.settings.databaseName),
@@ -146,6 +157,6 @@ export const miscFunctions: FunctionTable = {
     return stringToText(fc.settings.setConfigOption(textToString(name), value === null ? null : textToString(value), isLocal ?? false));
   },
   pg_jit_available: () => false,
-  pg_is_in_recovery: () => false,
+  pg_is_in_recovery: (fc: FunctionCall) => fc.settings.getConfigOption('in_hot_standby') === 'on',
   pg_wal_lsn_diff: (_fc: FunctionCall, a: Int8, b: Int8) => packNumeric(finite(BigInt.asUintN(64, BigInt(a)) - BigInt.asUintN(64, BigInt(b)), 0)),
 };
