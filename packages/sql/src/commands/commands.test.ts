@@ -114,7 +114,7 @@ class Here {
         fc,
         sequences: this.sequences,
         // Enough of an executor for constants.
-        select: (raw: RawNode) => Promise.resolve([[raw.targetList[0].val.constvalue as Datum]]),
+        select: (raw: RawNode) => Promise.resolve([[raw.targetList[0].val.expr.constvalue as Datum]]),
       };
       await runDefinitionCommand(
         new CommandContext(session, this.catalog, this.store, sql),

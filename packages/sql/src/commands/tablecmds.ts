@@ -145,7 +145,7 @@ async function storeMissing(
   const { w } = context;
   const { select } = context.session;
   if (select === undefined || (await isVolatile(context, expr))) return;
-  const [row] = await select(selectOf(expr as unknown as RawNode));
+  const [row] = await select(selectOf({ type: 'AnalyzedExpr', expr }));
   const value = row?.[0] ?? null;
   if (value === null) return;
   const attribute = (await w.search(ATTNUM, relid, attnum))!;
@@ -157,7 +157,7 @@ async function storeMissing(
   w.commandCounterIncrement();
 }
 
-/** SELECT <expression>. An analyzed expression may stand in a raw tree. */
+/** SELECT <expression>. */
 function selectOf(val: RawNode, rest: Readonly<Record<string, unknown>> = {}): RawNode {
   return {
     type: 'SelectStmt',
