@@ -13,6 +13,7 @@ export class OutBuffer {
   buffer: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
   length = 0;
   #messageAt = 0;
+  #finished = true;
 
   /** Room for `bytes` more; call before writing to `buffer` directly. */
   reserve(bytes: number): void {
@@ -26,6 +27,7 @@ export class OutBuffer {
   begin(type: number): void {
     this.reserve(5);
     this.#messageAt = this.length;
+    this.#finished = false;
     this.buffer[this.length] = type;
     this.length += 5;
   }
@@ -33,11 +35,17 @@ export class OutBuffer {
   /** Fills in the length of the message begun last. */
   end(): void {
     this.buffer.writeInt32BE(this.length - this.#messageAt - 1, this.#messageAt + 1);
+    this.#finished = true;
   }
 
   /** Takes back the message begun last (an error struck in the middle of it). */
   discard(): void {
     this.length = this.#messageAt;
+    this.#finished = true;
+  }
+
+  discardUnfinished(): void {
+    if (!this.#finished) this.discard();
   }
 
   byte(value: number): void {

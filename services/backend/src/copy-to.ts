@@ -10,10 +10,10 @@ import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
 import { type OutputFunction, outputFunction } from '@pgtroupe/sql/utils/cache/typcache';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { retryCatalog } from './catalog-retry.ts';
-import { unanalyzed } from './prepared-statement.ts';
+import { unanalyzed, withoutLiterals } from './prepared-statement.ts';
 import type { RowSink } from './query-execution.ts';
 import type { Session } from './session.ts';
-import { type StatementRunner, withoutLiterals } from './statement-runner.ts';
+import type { StatementRunner } from './statement-runner.ts';
 
 const CSTRINGOID = 2275 as Oid;
 
@@ -48,6 +48,7 @@ export async function copyTo(runner: StatementRunner, source: RawNode, options: 
 }
 
 class CopyLines implements RowSink {
+  taken = 0;
   readonly #session: Session;
   readonly #options: CopyOptions;
   readonly #outputs: readonly OutputFunction[];
@@ -69,6 +70,7 @@ class CopyLines implements RowSink {
 
   rows(readers: readonly ((row: number) => Datum)[], n: number): void {
     for (let row = 0; row < n; row++) {
+      this.taken = row;
       this.line(this.#outputs.map((output, column) => {
         const value = readers[column]!(row);
         return value === null ? null : output(value);

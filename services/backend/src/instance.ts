@@ -23,6 +23,7 @@ import type { Settings } from '@pgtroupe/common/settings';
 import type { ShutdownMode } from '@pgtroupe/actor/lifecycle';
 import { type HbaFile, parseHba } from '@pgtroupe/libpq/hba';
 import type { Welcome } from '@pgtroupe/rpc/attach/attachment';
+import { encodingToChar } from '@pgtroupe/sql/utils/adt/misc';
 import { Arena } from '@pgtroupe/storage/arena';
 import type { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
 import { createMemory } from '@pgtroupe/storage/memory';
@@ -52,6 +53,8 @@ export interface Login {
   readonly database: Oid;
   readonly userOid: Oid;
   readonly superuser: boolean;
+  /** The database's, by name. */
+  readonly encoding: string;
   readonly context: DatabaseContext;
 }
 
@@ -230,7 +233,7 @@ export class BackendInstance {
       );
     }
     const context = await this.#database(database.oid);
-    return { database: database.oid, userOid: role.oid, superuser: role.rolsuper, context };
+    return { database: database.oid, userOid: role.oid, superuser: role.rolsuper, encoding: encodingToChar(database.encoding), context };
   }
 
   #database(oid: Oid): Promise<DatabaseContext> {

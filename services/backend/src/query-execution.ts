@@ -22,11 +22,10 @@ import type { Analysis } from './analysis.ts';
 import { BINARY_FORMAT, type FieldEncoder, fieldEncoder } from './field-encoder.ts';
 import { neededLocks, type NeededLock } from './needed-locks.ts';
 import { plannerEnv } from './planner-env.ts';
-import type { Analyzed, PreparedStatement } from './prepared-statement.ts';
+import { type Analyzed, formatOf, type PreparedStatement } from './prepared-statement.ts';
 import type { Session } from './session.ts';
 import { SessionExecEnv } from './session-exec-env.ts';
 import type { SessionFunctions } from './session-functions.ts';
-import { formatOf } from './statement-runner.ts';
 
 const MAX_BATCH = 256;
 const CSTRINGOID = 2275 as Oid;
@@ -36,6 +35,8 @@ type AnalyzedQuery = Extract<Analyzed, { kind: 'query' }>;
 
 /** Where result rows go. */
 export interface RowSink {
+  /** Rows of the present batch that were taken: when `rows` throws, the next one is the culprit. */
+  readonly taken: number;
   /** Takes rows [0, n) of the batch the readers look at. */
   rows(readers: readonly ((row: number) => Datum)[], n: number): void;
   /** May more be produced now? Otherwise wait. */
@@ -257,9 +258,16 @@ export class RunningPortal {
       switch (status) {
         case ROW: {
           const n = state.count;
-          sink.rows(state.readers, n);
           sent += n;
           this.#rows += n;
+          try {
+            sink.rows(state.readers, n);
+          } catch (error) {
+            if (!(error instanceof CatalogMiss)) throw error;
+            const rest = copyRows(state.readers, sink.taken, n);
+            state.suspend();
+            return this.#late(error, rest).then(() => (maxRows > 0 && sent >= maxRows ? 'suspended' : this.#loop(maxRows, sent)));
+          }
           if (maxRows > 0 && sent >= maxRows) {
             state.suspend();
             return 'suspended';
@@ -281,6 +289,27 @@ export class RunningPortal {
           return session.breathe().then(() => this.#loop(maxRows, sent));
         default:
           throw new Error(`a plan node answered ${status}`);
+      }
+    }
+  }
+
+  /** Rows whose output needed catalog entries that were not loaded. */
+  async #late(miss: CatalogMiss, rows: readonly (readonly Datum[])[]): Promise<void> {
+    const { session } = this.#execution;
+    const sink = this.#sink!;
+    let at = 0;
+    const readers = (rows[0] ?? []).map((_, column) => (row: number) => rows[at + row]![column]!);
+    for (let lacking: CatalogMiss | undefined = miss; lacking !== undefined; ) {
+      session.out.discardUnfinished();
+      await lacking.load();
+      session.enter();
+      lacking = undefined;
+      try {
+        sink.rows(readers, rows.length - at);
+      } catch (error) {
+        if (!(error instanceof CatalogMiss)) throw error;
+        lacking = error;
+        at += sink.taken;
       }
     }
   }
@@ -320,8 +349,21 @@ export class RunningPortal {
   }
 }
 
+/** Rows [from, n) of a batch, to be kept while something is awaited. */
+function copyRows(readers: readonly ((row: number) => Datum)[], from: number, n: number): Datum[][] {
+  const rows: Datum[][] = [];
+  for (let row = from; row < n; row++) {
+    rows.push(readers.map(read => {
+      const value = read(row);
+      return value instanceof Uint8Array ? value.slice() : value;
+    }));
+  }
+  return rows;
+}
+
 /** Rows as DataRow messages of the session. */
 class DataRows implements RowSink {
+  taken = 0;
   readonly #session: Session;
   readonly #encoders: readonly FieldEncoder[];
 
@@ -335,6 +377,7 @@ class DataRows implements RowSink {
     const encoders = this.#encoders;
     const columns = encoders.length;
     for (let row = 0; row < n; row++) {
+      this.taken = row;
       out.begin(BACKEND.DataRow);
       out.int16(columns);
       for (let column = 0; column < columns; column++) {

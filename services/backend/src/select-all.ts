@@ -4,11 +4,12 @@
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
-import { unanalyzed } from './prepared-statement.ts';
+import { unanalyzed, withoutLiterals } from './prepared-statement.ts';
 import type { RowSink } from './query-execution.ts';
-import { type StatementRunner, withoutLiterals } from './statement-runner.ts';
+import type { StatementRunner } from './statement-runner.ts';
 
 class Rows implements RowSink {
+  readonly taken = 0;
   readonly found: Datum[][] = [];
 
   rows(readers: readonly ((row: number) => Datum)[], n: number): void {

@@ -139,7 +139,7 @@ export class Session {
     }
     this.user = user;
     this.database = { oid: login.database, name: databaseName };
-    this.settings.authenticated({ user, superuser: login.superuser });
+    this.settings.authenticated({ user, superuser: login.superuser, encoding: login.encoding });
     this.settings.fromStartup(parameters);
     this.instance.admitted(this);
     this.block = new TransactionBlock(this.instance.kernel, this.owner, login.database, {
@@ -328,6 +328,7 @@ export class Session {
 
   /** A statement failed: the client is told, the transaction is undone or waits for ROLLBACK. */
   #failed(error: unknown): void {
+    this.out.discardUnfinished();
     this.block.fail();
     this.runner.afterError();
     if (error instanceof PgError && error.severity !== 'ERROR') throw error;

@@ -40,7 +40,7 @@ const ORDERS: Readonly<Record<string, string>> = {
 };
 
 /** `style, order`: either part may be left out and keeps its present value. */
-function checkDateStyle(value: string, present: string): string {
+export function checkDateStyle(value: string, present: string): string {
   let [style, order] = present.split(', ') as [string, string];
   for (const part of value.split(',')) {
     const word = part.trim().replace(/^"(.*)"$/, '$1').toLowerCase();

@@ -18,7 +18,7 @@ import {
   unrecognizedGuc,
 } from '@pgtroupe/common/guc';
 import type { Settings } from '@pgtroupe/common/settings';
-import { checkHook } from './settings-hooks.ts';
+import { checkDateStyle, checkHook } from './settings-hooks.ts';
 import type { IsolationLevel } from './transaction-block.ts';
 
 /** PostgreSQL's order at start-up. */
@@ -67,8 +67,11 @@ export class SessionSettings {
     this.#base = base;
   }
 
-  authenticated(who: { readonly user: string; readonly superuser: boolean }): void {
+  authenticated(who: { readonly user: string; readonly superuser: boolean; readonly encoding: string }): void {
     this.#superuser = who.superuser;
+    this.#put('server_encoding', who.encoding);
+    this.#put('client_encoding', who.encoding);
+    this.#defaults.set('client_encoding', who.encoding);
     this.#put('session_authorization', who.user);
     this.#put('is_superuser', who.superuser);
   }
@@ -113,7 +116,11 @@ export class SessionSettings {
   // ---- reading ---------------------------------------------------------------------------------------
 
   value(name: GucName): GucValue {
-    return this.#values.get(name) ?? this.#base.value(name);
+    const value = this.#values.get(name);
+    if (value !== undefined) return value;
+    const base = this.#base.value(name);
+    // The configuration file may spell it otherwise than functions expect ("iso, mdy").
+    return name === 'DateStyle' ? checkDateStyle(String(base), 'ISO, MDY') : base;
   }
 
   number(name: GucName): number {
