@@ -4,10 +4,11 @@
  */
 import { type HeapRelation, heapRelation } from '@pgtroupe/access/heap/heapam-context';
 import { BTIndex } from '@pgtroupe/access/nbtree/btindex';
+import { btSupportProc, type Compare } from '@pgtroupe/access/nbtree/nbtcompare';
 import { notSupported } from '@pgtroupe/common/ereport';
-import type { IndexDesc, RelationDesc } from './relcache.ts';
+import type { CatCache } from './catcache.ts';
+import type { IndexDesc, IndexKey, RelationDesc } from './relcache.ts';
 import { PROCOID } from './syscache.ts';
-import type { SystemCatalog } from './systemcatalog.ts';
 
 const BTREE_AM_OID = 403;
 const heaps = new WeakMap<RelationDesc, HeapRelation>();
@@ -20,11 +21,15 @@ export function heapOf(desc: RelationDesc): HeapRelation {
   return heap;
 }
 
-/** Synchronous; may throw CatalogMiss for the comparison functions. */
+/**
+ * Synchronous; may throw CatalogMiss for the comparison functions. `compare` calls one that the access
+ * method does not know itself.
+ */
 export function btIndexOf(
-  catalog: Pick<SystemCatalog, 'search'>,
+  catalog: Pick<CatCache, 'search'>,
   desc: IndexDesc,
   table: RelationDesc,
+  compare?: (key: IndexKey) => Compare,
 ): BTIndex {
   let index = indexes.get(desc);
   if (index === undefined) {
@@ -35,10 +40,11 @@ export function btIndexOf(
       name: desc.rel.name,
       tableName: table.name,
       att: desc.rel.att,
-      keys: desc.keys.map(key => ({
-        orderProc: catalog.search(PROCOID, key.orderProc)?.prosrc ?? '',
-        option: key.option,
-      })),
+      keys: desc.keys.map(key => {
+        const orderProc = catalog.search(PROCOID, key.orderProc)?.prosrc ?? '';
+        const known = btSupportProc(orderProc) !== undefined || compare === undefined;
+        return { orderProc, option: key.option, compare: known ? undefined : compare(key) };
+      }),
       unique: desc.index.indisunique,
       nullsNotDistinct: desc.index.indnullsnotdistinct,
       fillfactor: reloption(desc.rel, 'fillfactor', 90),

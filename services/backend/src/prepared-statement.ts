@@ -89,3 +89,19 @@ export interface Portal {
     | { readonly kind: 'suspended'; readonly run: RunningPortal }
     | { readonly kind: 'done' };
 }
+
+/** A tree that is not a text of its own, as the statement cache would give it: nothing of it is shared. */
+export function withoutLiterals(raw: RawNode, text: string): LookedUp {
+  return {
+    statement: {
+      text, stmts: [{ type: 'RawStmt', stmt: raw, stmt_location: 0, stmt_len: 0 }], literalBase: 1 << 16, shared: false, cached: undefined,
+    },
+    literals: { values: [], offsets: [] },
+  };
+}
+
+/** Format of column `n` when a client gave one, none or all. */
+export function formatOf(formats: readonly number[], n: number): number {
+  if (formats.length === 0) return 0;
+  return formats.length === 1 ? formats[0]! : formats[n]!;
+}

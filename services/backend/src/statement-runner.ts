@@ -15,7 +15,7 @@ import { Analysis } from './analysis.ts';
 import type { KernelCatalogSource } from './catalog-source.ts';
 import type { Login } from './instance.ts';
 import { decodeParameters } from './parameters.ts';
-import { type ColumnInfo, type Portal, type PreparedStatement, unanalyzed } from './prepared-statement.ts';
+import { type ColumnInfo, formatOf, type Portal, type PreparedStatement, unanalyzed, withoutLiterals } from './prepared-statement.ts';
 import { QueryExecution, type RunningPortal } from './query-execution.ts';
 import type { Session } from './session.ts';
 import { SessionFunctions } from './session-functions.ts';
@@ -388,20 +388,4 @@ export class StatementRunner {
     for (const portal of [...this.portals.values()]) this.dropPortal(portal);
     this.session.block.abandon();
   }
-}
-
-/** A tree that is not a text of its own, as the statement cache would give it: nothing of it is shared. */
-export function withoutLiterals(raw: RawNode, text: string): LookedUp {
-  return {
-    statement: {
-      text, stmts: [{ type: 'RawStmt', stmt: raw, stmt_location: 0, stmt_len: 0 }], literalBase: 1 << 16, shared: false, cached: undefined,
-    },
-    literals: { values: [], offsets: [] },
-  };
-}
-
-/** Format of column `n` when a client gave one, none or all. */
-export function formatOf(formats: readonly number[], n: number): number {
-  if (formats.length === 0) return 0;
-  return formats.length === 1 ? formats[0]! : formats[n]!;
 }
