@@ -28,6 +28,7 @@ import { jsonbFunctions, jsonbSetFunctions } from './adt/jsonb.ts';
 import { likeFunctions } from './adt/like.ts';
 import { miscFunctions, miscSetFunctions } from './adt/misc.ts';
 import { nameFunctions } from './adt/name.ts';
+import { networkFunctions } from './adt/network.ts';
 import { numericFunctions, numericSetFunctions } from './adt/numeric.ts';
 import { numericAggFunctions } from './adt/numericagg.ts';
 import { oidFunctions } from './adt/oid.ts';
@@ -71,6 +72,7 @@ export function builtinTables(): readonly FunctionTable[] {
     likeFunctions,
     miscFunctions,
     nameFunctions,
+    networkFunctions,
     numericFunctions,
     numericAggFunctions,
     oidFunctions,
