@@ -8,7 +8,6 @@ import type { StatementRunner } from '../statement-runner.ts';
 import { checkpointStmt } from './checkpoint-stmt.ts';
 import { copyStmt } from './copy-stmt.ts';
 import { definitionStmt, isDefinition } from './definition-stmt.ts';
-import { explainColumns, explainStmt } from './explain-stmt.ts';
 import { lockStmt } from './lock-stmt.ts';
 import { deallocateStmt, executeColumns, executeStmt, prepareStmt } from './prepare-stmt.ts';
 import { sendTextRows, textColumns } from './text-rows.ts';
@@ -24,7 +23,7 @@ const NAMES: Readonly<Record<string, string>> = {
   GrantStmt: 'GRANT', ListenStmt: 'LISTEN', NotifyStmt: 'NOTIFY', ReindexStmt: 'REINDEX', UnlistenStmt: 'UNLISTEN', LoadStmt: 'LOAD',
   CreateFunctionStmt: 'CREATE FUNCTION', ViewStmt: 'CREATE VIEW', CreateTableAsStmt: 'CREATE TABLE AS', CreateTrigStmt: 'CREATE TRIGGER',
   CreateExtensionStmt: 'CREATE EXTENSION', RuleStmt: 'CREATE RULE', RefreshMatViewStmt: 'REFRESH MATERIALIZED VIEW',
-  DropOwnedStmt: 'DROP OWNED', ReassignOwnedStmt: 'REASSIGN OWNED', SecLabelStmt: 'SECURITY LABEL', ConstraintsSetStmt: 'SET CONSTRAINTS',
+  DropOwnedStmt: 'DROP OWNED', ExplainStmt: 'EXPLAIN', ReassignOwnedStmt: 'REASSIGN OWNED', SecLabelStmt: 'SECURITY LABEL', ConstraintsSetStmt: 'SET CONSTRAINTS',
 };
 
 /** Runs one statement. `describe` is called before the first row of a statement that answers rows (the
@@ -63,8 +62,6 @@ export async function processUtility(
       return checkpointStmt(runner);
     case 'LockStmt':
       return lockStmt(runner, raw);
-    case 'ExplainStmt':
-      return explainStmt(runner, raw, text, describe);
     default:
       if (isDefinition(raw)) return definitionStmt(runner, raw, text);
       throw notSupported(NAMES[raw.type] ?? raw.type);
@@ -76,8 +73,6 @@ export function utilityColumns(runner: StatementRunner, raw: RawNode): readonly 
   switch (raw.type) {
     case 'VariableShowStmt':
       return textColumns(showColumns(raw));
-    case 'ExplainStmt':
-      return explainColumns();
     case 'ExecuteStmt':
       return executeColumns(runner, raw);
     default:
