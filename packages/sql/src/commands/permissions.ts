@@ -1,7 +1,6 @@
 /**
  * Permission checks of statements, with PostgreSQL's messages.
  */
-import { ACL_CREATE, ACL_USAGE } from '@pgtroupe/catalog/acl';
 import { AclCheck, type RoleReader } from '@pgtroupe/catalog/aclchk';
 import { NAMESPACEOID, RELOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -59,7 +58,7 @@ export function checkSchema(
   databaseOid: Oid,
   userId: Oid,
   namespace: Oid,
-  right: typeof ACL_USAGE | typeof ACL_CREATE,
+  right: number,
 ): void {
   const row = catalog.search(NAMESPACEOID, namespace);
   if (row === null) return;
