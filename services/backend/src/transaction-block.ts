@@ -161,9 +161,11 @@ export class TransactionBlock {
     this.#kernel.shared.releaseSnapshot(live);
   }
 
-  /** After a statement that stands alone, at the end of a simple query, at Sync. implicit -> idle. */
+  /** After a statement that stands alone, at the end of a simple query, at Sync. implicit -> idle; in a
+   *  block the next statement sees what this one did. */
   async finishCommand(): Promise<void> {
     if (this.#state.kind === 'implicit') await this.#commit(this.#state.run);
+    else if (this.#state.kind === 'block') this.#state.run.tx.commandCounterIncrement();
   }
 
   /** BEGIN. Returns false when a block was already there (a warning). implicit -> block. */
