@@ -295,7 +295,7 @@ export class Analysis {
       searchPath,
       tempNamespace: 0 as Oid,
       sequences: this.#functions.sequenceIo,
-      randomBytes: n => session.instance.env.random.bytes(n),
+      saltBytes: n => session.instance.env.random.bytes(n),
       select: raw => selectAll(session.runner, raw, text),
       fc: this.#call(),
     };

@@ -43,7 +43,7 @@ export interface CommandSession {
   readonly searchPath: SearchPath;
   readonly tempNamespace: Oid;
   /** Cryptographically strong; without it passwords are refused. */
-  readonly randomBytes?: (n: number) => Uint8Array;
+  readonly saltBytes?: (n: number) => Uint8Array;
   /** Runs a raw SELECT in this transaction and gives all its rows. */
   readonly select?: (raw: RawNode) => Promise<readonly (readonly Datum[])[]>;
   /** Pages of sequences; without it commands that need one are refused. */

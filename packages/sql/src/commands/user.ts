@@ -104,9 +104,9 @@ function storedPassword(context: CommandContext, password: string | undefined): 
     return null;
   }
   if (parseScramSecret(password) !== undefined) return password;
-  const { randomBytes } = context.session;
-  if (randomBytes === undefined) throw notSupported('a password here');
-  return formatScramSecret(scramSecret(password, randomBytes(SCRAM_DEFAULT_SALT_LEN)));
+  const { saltBytes } = context.session;
+  if (saltBytes === undefined) throw notSupported('a password here');
+  return formatScramSecret(scramSecret(password, saltBytes(SCRAM_DEFAULT_SALT_LEN)));
 }
 
 export async function createRole(context: CommandContext, stmt: RawNode): Promise<Oid> {
