@@ -183,9 +183,9 @@ class Hold {
   }
 }
 
-/** A value that may be a view of page memory, made independent. */
+/** A value that may be a view of page memory, made independent. (`slice` of a Buffer would be a view.) */
 export function detach(value: Datum): Datum {
-  return value instanceof Uint8Array ? value.slice() : value;
+  return value instanceof Uint8Array ? new Uint8Array(value) : value;
 }
 
 /**

@@ -215,12 +215,14 @@ export function procRow(est: EState, oid: number): Form_pg_proc {
 const INTERNAL_LANGUAGE = 12;
 const C_LANGUAGE = 13;
 
-/** The implementation of a pg_proc row. */
+/** The implementation of a pg_proc row. One that does not exist yet says so when it is called, not before. */
 export function procFunction(proc: Form_pg_proc): PGFunction {
   const language = proc.prolang as number;
   const fn = language === INTERNAL_LANGUAGE || language === C_LANGUAGE ? lookupBuiltin(proc.prosrc) : undefined;
-  if (fn === undefined) throw notSupported(`function ${proc.proname}`);
-  return fn;
+  if (fn !== undefined) return fn;
+  return () => {
+    throw notSupported(`function ${proc.proname}`);
+  };
 }
 
 export function makeCall(est: EState, argTypes: readonly number[], resultType: number, collation: number, variadic = false): FunctionCall {

@@ -17,6 +17,7 @@ import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { exprType } from '../nodes/nodefuncs.ts';
 import * as N from '../nodes/nodes.ts';
 import type { Expr, FieldSelect, FieldStore, NullTest, RowCompareExpr, RowExpr } from '../nodes/primnodes.ts';
+import { assignRecordTypmod, recordTypeDesc } from '../utils/cache/recordtypes.ts';
 import { baseTypeFacts } from './arrays.ts';
 import type { RowReader } from './batch.ts';
 import type { EState } from './estate.ts';
@@ -48,27 +49,12 @@ export function deformRecord(desc: TupleDesc, record: Uint8Array): Datum[] {
   return values;
 }
 
-/** Row types of anonymous records, by the typmod their values carry. */
-const anonymous: TupleDesc[] = [];
-const anonymousByKey = new Map<string, number>();
-
-export function assignRecordTypmod(desc: TupleDesc): number {
-  const key = desc.attrs.map(a => `${a.name}:${a.typid}:${a.typmod}`).join(',');
-  let typmod = anonymousByKey.get(key);
-  if (typmod === undefined) {
-    typmod = anonymous.length;
-    anonymous.push(desc);
-    anonymousByKey.set(key, typmod);
-  }
-  return typmod;
-}
-
 /** The row type a composite value says it has. */
 export function recordDesc(est: EState, record: Uint8Array): TupleDesc {
   const view = new DataView(record.buffer, record.byteOffset, 8);
   const typid = view.getUint32(4, true);
   if (typid === RECORDOID) {
-    const desc = anonymous[view.getInt32(0, true)];
+    const desc = recordTypeDesc(view.getInt32(0, true));
     if (desc === undefined) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, 'record type has not been registered');
     return desc;
   }

@@ -15,6 +15,7 @@
  * After an error the state is released and not used again.
  */
 import type { Datum } from '@pgtroupe/common/datum';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { PgError } from '@pgtroupe/common/ereport';
 import type { Snapshot, XactView } from '@pgtroupe/transam/xactview';
 import type { Expr, TargetEntry } from '../nodes/primnodes.ts';
@@ -134,7 +135,7 @@ export class QueryState {
 
 const NO_SNAPSHOT = { csn: 0, xmin: 0, xmax: 0, xip: [], curcid: 0 } as unknown as Snapshot;
 
-/** The value of an expression without Vars; undefined when it fails (the statement will say how). */
+/** The value of an expression without Vars; undefined when something in it is not supported (the statement will say so). */
 export function evaluateConstant(env: ExecEnv, expr: Expr): { readonly value: Datum } | undefined {
   const est = new EState(env, 0);
   est.snapshot = NO_SNAPSHOT;
@@ -146,7 +147,7 @@ export function evaluateConstant(env: ExecEnv, expr: Expr): { readonly value: Da
   try {
     return { value: detach(compileExpr(expr, makeScope(est, noSubplans, {}))(0)) };
   } catch (error) {
-    if (error instanceof PgError || error === SUSPEND) return undefined;
+    if (error === SUSPEND || (error instanceof PgError && error.sqlstate === ERRCODE.FEATURE_NOT_SUPPORTED)) return undefined;
     throw error;
   }
 }

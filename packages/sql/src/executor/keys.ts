@@ -2,15 +2,13 @@
  * Comparing, ordering and hashing values by the operators a plan names. Numbers and plain bytes are
  * treated here, everything else by the type's functions.
  */
-import { AMPROCNUM } from '@pgtroupe/catalog/syscache';
+import { AMOPOPID, AMPROCNUM } from '@pgtroupe/catalog/syscache';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import type { Oid } from '@pgtroupe/common/ids';
-import { getOperator, getProc, orderingOpProperties } from '../optimizer/lsyscache.ts';
-import { lookupBuiltin } from '../utils/fmgr.ts';
+import { getOperator, getProc, HASH_AM_OID, orderingOpProperties } from '../optimizer/lsyscache.ts';
 import type { EState } from './estate.ts';
-import { binaryFunction, makeCall } from './execExpr.ts';
+import { binaryFunction, makeCall, procFunction } from './execExpr.ts';
 import { sameBytes } from './execExprInline.ts';
 
 export type Equal = (a: Datum, b: Datum) => boolean;
@@ -119,15 +117,24 @@ function hashBytes(value: Datum): number {
 const NUMBER_HASH: ReadonlySet<string> = new Set(['hashint2', 'hashint4', 'hashint8', 'hashoid', 'hashchar', 'hashenum', 'timestamp_hash', 'time_hash', 'date_hash', 'hashxid', 'hashcid']);
 const BYTES_HASH: ReadonlySet<string> = new Set(['hashtext', 'hashname', 'hashvarlena', 'uuid_hash', 'hashtid']);
 
-/** A hash of non-null values that agrees with the type's default equality. */
-export function hashOf(est: EState, typid: number, collation: number): Hash {
-  let facts = est.env.lookup.type(typid as Oid);
-  while (facts !== undefined && facts.typtype === 'd') facts = est.env.lookup.type(facts.typbasetype);
-  const prosrc = facts?.hash ?? '';
-  if (NUMBER_HASH.has(prosrc)) return hashNumber;
-  if (BYTES_HASH.has(prosrc)) return hashBytes;
-  const fn = prosrc === '' ? undefined : lookupBuiltin(prosrc);
-  if (fn === undefined) throw ereport(ERRCODE.UNDEFINED_FUNCTION, `could not identify a hash function for type ${facts?.typname ?? typid}`);
-  const fc = makeCall(est, [typid], 23, collation);
-  return value => hashInt(fn(fc, value) as number);
+/** Hashes of non-null values of an equality operator's left and right side: equal values hash alike. */
+export function hashesOf(est: EState, opno: number, types: readonly [number, number], collation: number): readonly [Hash, Hash] {
+  const { rows } = est.env;
+  const amop = rows.searchList(AMOPOPID, opno).find(a => (a.amopmethod as number) === HASH_AM_OID);
+  const one = (type: number, actual: number): Hash => {
+    const support = amop && rows.search(AMPROCNUM, amop.amopfamily, type, type, 1);
+    if (!support) throw ereport(ERRCODE.UNDEFINED_FUNCTION, `could not find hash function for hash operator ${opno}`);
+    const { prosrc } = getProc(rows, support.amproc);
+    if (NUMBER_HASH.has(prosrc)) return hashNumber;
+    if (BYTES_HASH.has(prosrc)) return hashBytes;
+    const fn = procFunction(getProc(rows, support.amproc));
+    const fc = makeCall(est, [actual], 23, collation);
+    return value => hashInt(fn(fc, value) as number);
+  };
+  return [one(amop?.amoplefttype ?? 0, types[0]), one(amop?.amoprighttype ?? 0, types[1])];
+}
+
+/** For grouping by one column. */
+export function hashOf(est: EState, opno: number, typid: number, collation: number): Hash {
+  return hashesOf(est, opno, [typid, typid], collation)[0];
 }

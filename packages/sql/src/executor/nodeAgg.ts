@@ -75,7 +75,7 @@ export class AggState extends PlanState {
     this.#keys = this.#keyColumns.map(c => this.#inputReaders[c]!);
     this.#storedKeys = this.#keyColumns.map(c => readColumn(result, stored[c]!));
     this.#equal = plan.grpOperators.map((op, i) => notDistinct(equalityOf(est, op, plan.grpCollations[i]!)));
-    this.#hash = plan.aggstrategy === 'hashed' ? this.#keyColumns.map((c, i) => hashOf(est, child.out.columns[c]!.type.typid, plan.grpCollations[i]!)) : [];
+    this.#hash = plan.aggstrategy === 'hashed' ? this.#keyColumns.map((c, i) => hashOf(est, plan.grpOperators[i]!, child.out.columns[c]!.type.typid, plan.grpCollations[i]!)) : [];
     this.#qual = compileQual(plan.qual, result);
     this.#projection = new Projection(plan.targetlist, result, this.out);
     for (const lane of this.#aggLanes) this.#rows.addValueLane(lane);

@@ -53,7 +53,7 @@ export class RecursiveUnionState extends PlanState {
     this.#seen = new RowHash(this.#seenStore);
     this.#distinct = plan.dupColIdx.length > 0;
     this.#columns = plan.dupColIdx.map(c => c - 1);
-    this.#hash = plan.dupColIdx.map((c, i) => hashOf(est, types[c - 1]!.type.typid, plan.dupCollations[i]!));
+    this.#hash = plan.dupColIdx.map((c, i) => hashOf(est, plan.dupOperators[i]!, types[c - 1]!.type.typid, plan.dupCollations[i]!));
     this.#equal = plan.dupOperators.map((op, i) => notDistinct(equalityOf(est, op, plan.dupCollations[i]!)));
     this.#storedReaders = columnReaders(scope, this.out.columns);
     this.#addSource(initial);

@@ -46,7 +46,7 @@ export class SetOpState extends PlanState {
     this.#keys = columnReaders(scope, columns);
     this.#flag = readColumn(scope, child.out.columns[plan.flagColIdx - 1]!);
     this.#stored = columnReaders(scope, this.out.columns);
-    this.#hash = columns.map((c, i) => hashOf(est, c.type.typid, plan.dupCollations[i]!));
+    this.#hash = columns.map((c, i) => hashOf(est, plan.dupOperators[i]!, c.type.typid, plan.dupCollations[i]!));
     this.#equal = plan.dupOperators.map((op, i) => notDistinct(equalityOf(est, op, plan.dupCollations[i]!)));
   }
 

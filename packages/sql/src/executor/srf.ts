@@ -6,7 +6,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { exprType } from '../nodes/nodefuncs.ts';
 import type { Expr, FuncExpr, OpExpr } from '../nodes/primnodes.ts';
-import { lookupSetFunction, type SetValue } from '../utils/fmgr.ts';
+import { lookupSetFunction, type PGSetFunction, type SetValue } from '../utils/fmgr.ts';
 import { detach, type RowReader } from './batch.ts';
 import { compileExpr, type ExprScope, makeCall, procRow } from './execExpr.ts';
 
@@ -14,6 +14,13 @@ export type SetCall = FuncExpr | OpExpr;
 
 export function isSetCall(expr: Expr): expr is SetCall {
   return (expr.type === 'FuncExpr' && expr.funcretset) || (expr.type === 'OpExpr' && expr.opretset);
+}
+
+/** Fails when it is called, not before. */
+function missing(name: string): PGSetFunction {
+  return () => {
+    throw notSupported(`function ${name}`);
+  };
 }
 
 /** One call site of a set-returning function. */
@@ -28,8 +35,7 @@ export class SetFunctionCall {
   constructor(expr: SetCall | FuncExpr, scope: ExprScope) {
     const { est } = scope;
     const proc = procRow(est, expr.type === 'FuncExpr' ? expr.funcid : expr.opfuncid);
-    const fn = lookupSetFunction(proc.prosrc);
-    if (fn === undefined) throw notSupported(`function ${proc.proname}`);
+    const fn = lookupSetFunction(proc.prosrc) ?? missing(proc.proname);
     const fc = makeCall(
       est, expr.args.map(exprType), expr.type === 'FuncExpr' ? expr.funcresulttype : expr.opresulttype, expr.inputcollid,
       expr.type === 'FuncExpr' && expr.funcvariadic,

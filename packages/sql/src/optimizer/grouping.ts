@@ -247,6 +247,11 @@ function planGrouping(root: PlannerInfo, input: Ordered, output: readonly Target
   const keys = tlist.filter(tle => isGroupColumn(root, tle));
   const rest = tlist.filter(tle => !isGroupColumn(root, tle)).map(tle => tle.expr);
   const having = makeAndsImplicit(parse.havingQual);
+  if (!parse.hasAggs && parse.groupClause.length === 0 && parse.groupingSets.length === 0) {
+    // HAVING and nothing else: one row, or none, whatever the tables hold.
+    const result: Result = { ...planFields(root, output, { startup: 0, total: CPU_TUPLE_COST, rows: 1, width: 0 }), type: 'Result', resconstantqual: having };
+    return { plan: result, pathkeys: [] };
+  }
   const child = project(root, input.plan, inputTlist(keys, [...rest, ...having], RECURSE_AGGREGATES | RECURSE_WINDOWFUNCS));
   const aggs = collectAggs([...output.map(tle => tle.expr), ...having]);
   const clauses = parse.groupClause;

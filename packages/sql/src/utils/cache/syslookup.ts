@@ -3,6 +3,7 @@
  * CatalogMiss like every lookup there.
  */
 import { encodeAcl } from '@pgtroupe/catalog/acl';
+import { recordTypeColumns } from './recordtypes.ts';
 import type { AclItem, CatalogRow } from '@pgtroupe/catalog/catalog';
 import type { Form_pg_operator } from '@pgtroupe/catalog/catalogs/pg_operator';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
@@ -136,6 +137,10 @@ export class SysLookup implements CatalogLookup {
 
   relationByName(name: string, namespace: Oid): Oid | undefined {
     return this.#catalog().search(RELNAMENSP, name, namespace)?.oid;
+  }
+
+  recordColumns(typmod: number): readonly AttributeFacts[] | undefined {
+    return recordTypeColumns(typmod);
   }
 
   attributes(relation: Oid): readonly AttributeFacts[] | undefined {
