@@ -223,6 +223,8 @@ function normalize(tables: Map<string, Record<string, unknown>[]>): Map<string, 
           const value = row[column] as string | null;
           if (value === null || (column === 'attoptions' && STAMP.test(value)))
             return `${column}=null`;
+          // The server's multixact counter at the time: only whether there is one is comparable.
+          if (column === 'relminmxid') return `${column}=${value === '0' ? 'none' : 'some'}`;
           if (type === 'oid') return `${column}=${oid(value)}`;
           if (type === 'pg_node_tree')
             return `${column}=${value
