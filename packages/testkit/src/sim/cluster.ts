@@ -4,7 +4,9 @@
  * A seed fixes everything: schedule, latencies, faults, bytes. What runs is what `services/<role>/src/main.ts`
  * runs. The trace tells what happened; two runs of a seed have the same.
  */
+import type { Disk } from '@pgtroupe/actor/env';
 import { type Failpoint, noFailpoint } from '@pgtroupe/actor/failpoint';
+import type { RoleName } from '@pgtroupe/actor/lifecycle';
 import { HBA_SETTING } from '@pgtroupe/libpq/hba';
 import { loadParser } from '@pgtroupe/sql/parser/parser';
 import { initdb } from '@pgtroupe/tools/initdb/initdb';
@@ -22,6 +24,7 @@ export interface SimClusterOptions {
   /** Over those that make a simulated cluster small and busy. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly failpoint?: (process: SimProcess) => Failpoint;
+  readonly roleDisk?: (role: RoleName, disk: Disk) => Disk;
 }
 
 /** Small caches, so that pages are evicted; quick checkpoints, so that every crash is near one. */
@@ -80,6 +83,7 @@ export class SimCluster {
       instances: this.#options.instances ?? 1,
       settings: { ...SETTINGS, ...this.#options.settings },
       failpoint: this.#options.failpoint ?? (() => noFailpoint),
+      roleDisk: this.#options.roleDisk ?? ((_role, disk) => disk),
     });
   }
 

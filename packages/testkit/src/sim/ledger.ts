@@ -22,8 +22,10 @@ export interface Book {
   setUp(client: SimClient): Promise<void>;
   /** One transaction. */
   write(client: SimClient, c: number, number: number): Promise<void>;
-  /** The numbers of client `c` that are there, of those up to `tried`. Throws on what can never be. */
-  read(client: SimClient, c: number, tried: number): Promise<ReadonlySet<number>>;
+  /** Is this number there? */
+  has(client: SimClient, c: number, number: number): Promise<boolean>;
+  /** The numbers of client `c` that are there. Throws on what can never be. */
+  read(client: SimClient, c: number): Promise<ReadonlySet<number>>;
   /** Says of the whole: sums and the like. */
   balance(client: SimClient): Promise<void>;
 }
@@ -34,7 +36,7 @@ export class Account {
   readonly process: SimProcess;
   readonly fates: Fate[] = [];
   acknowledged = 0;
-  unexpected: ServerError | undefined;
+  unexpected: Error | undefined;
   stopped = false;
   idle = true;
 
@@ -46,12 +48,14 @@ export class Account {
   }
 
   /** Writes number after number until stopped. */
-  async run(cluster: SimCluster, book: Book): Promise<void> {
+  async run(cluster: SimCluster, book: Book, all: readonly Account[]): Promise<void> {
     this.idle = false;
     while (!this.stopped) {
       const number = this.fates.length;
       this.fates.push('unknown');
+      const other = all[number % all.length]!;
       try {
+        if (number % 4 === 3) await this.#look(book, other);
         await book.write(this.client, this.c, number);
         this.fates[number] = 'acknowledged';
         this.acknowledged++;
@@ -64,21 +68,28 @@ export class Account {
     this.idle = true;
   }
 
+  /** What somebody else was told is committed must be seen from here, in whatever instance this is. */
+  async #look(book: Book, other: Account): Promise<void> {
+    const last = other.fates.lastIndexOf('acknowledged');
+    if (last < 0 || (await book.has(this.client, other.c, last))) return;
+    throw new Error(`client ${this.c} does not see ${last} of client ${other.c}, which was acknowledged before`);
+  }
+
   #failed(cluster: SimCluster, number: number, error: unknown): void {
     if (error instanceof ServerError) {
       if (!error.fatal) this.fates[number] = 'refused';
-      if (!EXCUSED.test(error.sqlstate)) this.unexpected ??= error;
+      if (!EXCUSED.test(error.sqlstate)) this.unexpected ??= new Error(`client ${this.c}: ${error.sqlstate} ${error.message}`);
       cluster.world.note(`client ${this.c}: ${number} ${error.sqlstate} ${error.message}`);
     } else if (error instanceof RolledBack) this.fates[number] = 'refused';
     else if (error instanceof ConnectionLost) cluster.world.note(`client ${this.c}: ${number} lost`);
-    else throw error;
+    else this.unexpected ??= error as Error;
   }
 }
 
 /** Compares the book with what the clients know. */
 export async function audit(book: Book, client: SimClient, accounts: readonly Account[]): Promise<void> {
   for (const account of accounts) {
-    const there = await book.read(client, account.c, account.fates.length);
+    const there = await book.read(client, account.c);
     for (const [number, fate] of account.fates.entries()) {
       if (fate === 'acknowledged' && !there.has(number)) throw new Error(`client ${account.c}: ${number} was acknowledged and is lost`);
       if (fate === 'refused' && there.has(number)) throw new Error(`client ${account.c}: ${number} was refused and is there`);
@@ -96,18 +107,18 @@ export const tablesBook: Book = {
   write: async (client, c, number) => {
     await client.query(`CREATE TABLE l_${c}_${number} (id int PRIMARY KEY)`);
   },
-  read: async (client, c, tried) => {
-    const there = new Set<number>();
-    for (let number = 0; number < tried; number++) {
-      try {
-        await client.query(`CREATE TABLE l_${c}_${number} ()`);
-        await client.query(`DROP TABLE l_${c}_${number}`);
-      } catch (error) {
-        if (!(error instanceof ServerError) || error.sqlstate !== '42P07') throw error;
-        there.add(number);
-      }
+  has: async (client, c, number) => {
+    const [found] = await client.query(`SELECT 1 FROM pg_class WHERE relname = 'l_${c}_${number}'`);
+    return found!.rows.length === 1;
+  },
+  read: async (client, c) => {
+    const [found] = await client.query("SELECT relname FROM pg_class WHERE relkind = 'r'");
+    const names = found!.rows.map(row => row[0]!.split('_')).filter(([l, of]) => l === 'l' && of === String(c));
+    for (const name of names) {
+      const [rows] = await client.query(`SELECT id FROM ${name.join('_')}`);
+      if (rows!.rows.length > 0) throw new Error(`${name.join('_')} has rows`);
     }
-    return there;
+    return new Set(names.map(name => Number(name[2])));
   },
   balance: async () => {},
 };
@@ -147,6 +158,10 @@ export const rowsBook: Book = {
       if (client.connected) await client.query('ROLLBACK');
       throw error;
     }
+  },
+  has: async (client, c, number) => {
+    const [found] = await client.query(`SELECT seq FROM ledger WHERE client = ${c} AND seq = ${number}`);
+    return found!.rows.length === 1;
   },
   read: async (client, c) => {
     const [found] = await client.query(`SELECT seq, note FROM ledger WHERE client = ${c} ORDER BY seq`);

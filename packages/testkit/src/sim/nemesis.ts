@@ -6,7 +6,19 @@ import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import type { SimCluster } from './cluster.ts';
 import type { SimProcess } from './process.ts';
 
-export const FAULTS = ['kill', 'kill-at-failpoint', 'pause', 'clog', 'kill-all', 'lose-power', 'tear-power'] as const;
+export const FAULTS = [
+  'kill',
+  'kill-at-failpoint',
+  'pause',
+  'clog',
+  /** The buffer-manager dies while what it sent is still on its way. */
+  'clog-and-kill',
+  'kill-all',
+  'lose-power',
+  'tear-power',
+  /** No fault, but what makes the others bite. */
+  'checkpoint',
+] as const;
 export type Fault = (typeof FAULTS)[number];
 
 /** Chance of death at each step that makes something durable, while armed. */
@@ -66,6 +78,14 @@ export class Nemesis {
       }
       case 'clog':
         return network.clog(name, world.between(1, 300), world.between(1, 1000));
+      case 'clog-and-kill':
+        network.clog('buffer-manager', world.between(50, 600), 600);
+        world.schedule(world.between(0, 300), () => postmaster.process('buffer-manager')?.kill('nemesis'));
+        return;
+      case 'checkpoint':
+        // May fail, by other faults.
+        cluster.client().client.query('CHECKPOINT').catch(() => {});
+        return;
       case 'lose-power':
         return cluster.powerFailure('lose');
       case 'tear-power':

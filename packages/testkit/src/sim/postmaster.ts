@@ -67,6 +67,8 @@ export interface SimPostmasterOptions {
   readonly instances: number;
   readonly settings: Readonly<Record<string, string>>;
   readonly failpoint: (process: SimProcess) => Failpoint;
+  /** What a role is given for a disk. */
+  readonly roleDisk: (role: RoleName, disk: Disk) => Disk;
 }
 
 export class SimPostmaster {
@@ -163,7 +165,7 @@ export class SimPostmaster {
     const name = roleName(role, instance);
     const program = PROGRAMS.get(role)!;
     const disk = program.disk === undefined ? new MemoryDisk() : folderOf(this.#o.disk(), program.disk);
-    const process = new SimProcess(world, network, name, disk);
+    const process = new SimProcess(world, network, name, this.#o.roleDisk(role, disk));
     const running: Running = { role, epoch, process, intake: new SimIntake(), running: undefined, ready: false };
     this.#running.set(name, running);
     world.note(`${name} is launched, epoch ${epoch}`);

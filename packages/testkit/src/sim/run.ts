@@ -2,6 +2,7 @@
 import { Nemesis, type Fault } from './nemesis.ts';
 import { SimCluster } from './cluster.ts';
 import { seededRandom } from '@pgtroupe/common/prng';
+import type { PlantedBug } from './planted.ts';
 import { Account, audit, type Book } from './ledger.ts';
 
 export interface RunOptions {
@@ -10,6 +11,7 @@ export interface RunOptions {
   readonly instances: number;
   /** Default: chosen by the seed. */
   readonly faults?: readonly Fault[];
+  readonly bug?: PlantedBug;
 }
 
 export interface Run {
@@ -20,13 +22,23 @@ export interface Run {
 
 /** Ends after the audit, with the cluster up. */
 export async function run(seed: number, book: Book, options: RunOptions): Promise<Run> {
+  const undo = options.bug?.plant?.();
+  try {
+    return await runOnce(seed, book, options);
+  } finally {
+    undo?.();
+  }
+}
+
+async function runOnce(seed: number, book: Book, options: RunOptions): Promise<Run> {
   const chance = seededRandom(seed ^ 0x5eed);
-  const nemesis: Nemesis = new Nemesis(() => cluster, options.faults ?? Nemesis.choose(() => chance.uniform()));
+  const nemesis: Nemesis = new Nemesis(() => cluster, options.faults ?? options.bug?.faults ?? Nemesis.choose(() => chance.uniform()));
   const cluster: SimCluster = await SimCluster.create(seed, {
     instances: options.instances,
     settings: { checkpoint_timeout: String(30 + Math.floor(chance.uniform() * 2) * 270) },
     network: { busLoss: chance.uniform() < 0.5 ? 0.3 : 0 },
     failpoint: process => nemesis.failpoint(process),
+    ...(options.bug?.disk === undefined ? {} : { roleDisk: options.bug.disk }),
   });
   const { world } = cluster;
   await cluster.untilReady();
@@ -34,7 +46,7 @@ export async function run(seed: number, book: Book, options: RunOptions): Promis
   await cluster.wait(book.setUp(setUp), 'set-up');
   setUp.close();
   const accounts = Array.from({ length: options.clients }, (_, c) => new Account(cluster, c));
-  for (const account of accounts) void account.run(cluster, book);
+  for (const account of accounts) void account.run(cluster, book, accounts);
   for (let round = 0; round < options.rounds; round++) {
     await world.pass(world.between(5, 400));
     await nemesis.strike();
@@ -54,5 +66,5 @@ async function progress(cluster: SimCluster, accounts: readonly Account[]): Prom
   const before = accounts.map(a => a.acknowledged);
   const done = (): boolean => accounts.some(a => a.unexpected !== undefined) || accounts.every((a, n) => a.acknowledged > before[n]!);
   await cluster.runUntil(done, { ms: 60_000, what: 'everybody to go on' });
-  for (const { c, unexpected } of accounts) if (unexpected !== undefined) throw new Error(`client ${c}: ${unexpected.sqlstate} ${unexpected.message}`);
+  for (const { unexpected } of accounts) if (unexpected !== undefined) throw unexpected;
 }

@@ -1,12 +1,15 @@
 /**
- * Many seeds, outside the test runner: `node packages/testkit/dist/sim/seeds.js <first> <last> [book]`.
+ * Many seeds, outside the test runner: `node packages/testkit/dist/sim/seeds.js <first> <last> [rows|tables [planted bug]]`.
  */
 import { writeFileSync } from 'node:fs';
 import { SimCluster } from './cluster.ts';
 import { rowsBook, tablesBook } from './ledger.ts';
+import { PLANTED_BUGS } from './planted.ts';
 import { run } from './run.ts';
 
-const [first = '1', last = first, book = 'rows'] = process.argv.slice(2);
+const [first = '1', last = first, book = 'rows', bugName] = process.argv.slice(2);
+const bug = PLANTED_BUGS.find(b => b.name === bugName);
+if (bugName !== undefined && bug === undefined) throw new Error(`no bug of this name; there are: ${PLANTED_BUGS.map(b => b.name).join(', ')}`);
 const traceFile = process.env['SIM_TRACE'];
 let latest: SimCluster | undefined;
 const create = SimCluster.create;
@@ -20,7 +23,7 @@ for (let seed = Number(first); seed <= Number(last); seed++) {
   let outcome = 'ok';
   let detail = '';
   try {
-    const { accounts, nemesis } = await run(seed, book === 'rows' ? rowsBook : tablesBook, { clients: 3, rounds: 8, instances: 1 + (seed % 3) });
+    const { accounts, nemesis } = await run(seed, book === 'rows' ? rowsBook : tablesBook, { clients: 3, rounds: 8, instances: 1 + (seed % 3), ...(bug === undefined ? {} : { bug }) });
     detail = `${accounts.reduce((sum, a) => sum + a.acknowledged, 0)} acknowledged, ${[...nemesis.done].map(([f, n]) => `${n} ${f}`).join(', ')}`;
   } catch (error) {
     outcome = 'FAIL';

@@ -1,0 +1,127 @@
+/**
+ * Bugs to plant, one at a time: proof that the simulator would find them. They are put into the real
+ * classes from outside, for the length of one run; the product knows nothing of them.
+ */
+import type { Disk } from '@pgtroupe/actor/env';
+import type { RoleName } from '@pgtroupe/actor/lifecycle';
+import { type Handler, handle, type RpcStream } from '@pgtroupe/actor/rpc';
+import { CommitQueue } from '@pgtroupe/buffer-manager/commit-queue';
+import type { WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
+import { REGBUF_FORCE_IMAGE, REGBUF_NO_IMAGE } from '@pgtroupe/transam/xloginsert';
+import { XLogRecordBuilder } from '@pgtroupe/transam/xlogrecord-builder';
+import { WAL_WRITE, WalWriter } from '@pgtroupe/walwriter/walwriter';
+import type { Fault } from './nemesis.ts';
+
+export interface PlantedBug {
+  readonly name: string;
+  /** What brings it to light. */
+  readonly faults: readonly Fault[];
+  /** A role's disk may be made to lie. */
+  readonly disk?: (role: RoleName, disk: Disk) => Disk;
+  /** Changes a class; returns what undoes it. */
+  readonly plant?: () => () => void;
+}
+
+/** The walwriter reports WAL durable while its fsync is still to come. */
+const acknowledgeBeforeFsync: PlantedBug = {
+  name: 'acknowledge before fsync',
+  faults: ['lose-power'],
+  disk: (role, disk) => {
+    if (role !== 'walwriter') return disk;
+    return {
+      ...disk,
+      open: async (path, mode) => {
+        const file = await disk.open(path, mode === 'durable' ? 'write' : mode);
+        return { ...file, datasync: async () => {} };
+      },
+    };
+  },
+};
+
+/** Pages are logged as changes only, so that a torn page cannot be mended. */
+const skipFullPageImage: PlantedBug = {
+  name: 'skip full-page image',
+  faults: ['tear-power', 'checkpoint', 'kill'],
+  plant: () => {
+    const { registerBuffer } = XLogRecordBuilder.prototype;
+    XLogRecordBuilder.prototype.registerBuffer = function (blockId, page, flags) {
+      const without = (flags & REGBUF_FORCE_IMAGE) === 0 ? flags | REGBUF_NO_IMAGE : flags;
+      registerBuffer.call(this, blockId, page, without);
+    };
+    return () => {
+      XLogRecordBuilder.prototype.registerBuffer = registerBuffer;
+    };
+  },
+};
+
+/** The walwriter takes what an older buffer-manager sent for what the present one sends. */
+const skipEpochCheck: PlantedBug = {
+  name: 'skip epoch check',
+  faults: ['clog-and-kill'],
+  plant: () => {
+    const { handlers } = WalWriter.prototype;
+    WalWriter.prototype.handlers = function (): Handler[] {
+      const [real] = handlers.call(this);
+      let owner: RpcStream<WalReport, WalOrder> | undefined;
+      return [
+        handle(WAL_WRITE, stream => {
+          const front: RpcStream<WalReport, WalOrder> = {
+            send: message => stream.send(message),
+            onMessage: () => {},
+            onEnd: () => {},
+            end: () => stream.end(),
+            // Nobody is turned away.
+            abort: () => {},
+          };
+          real!.accept(front as RpcStream<unknown, unknown>);
+          stream.onMessage = message => {
+            if (message.order?.$case === 'hello') owner = front;
+            (message.order?.$case === 'append' ? owner! : front).onMessage(message);
+          };
+          stream.onEnd = end => front.onEnd(end);
+        }),
+      ];
+    };
+    return () => {
+      WalWriter.prototype.handlers = handlers;
+    };
+  },
+};
+
+/** A commit becomes visible while another instance may still take snapshots that lack it. */
+const visibleBeforeRecall: PlantedBug = {
+  name: 'visible before snapshots are recalled',
+  faults: ['clog'],
+  plant: () => {
+    const { next } = CommitQueue.prototype;
+    CommitQueue.prototype.next = function (flushed) {
+      return next.call(this, flushed, []);
+    };
+    return () => {
+      CommitQueue.prototype.next = next;
+    };
+  },
+};
+
+/** A commit becomes visible, and is answered, without its record being durable. */
+const visibleBeforeDurable: PlantedBug = {
+  name: 'visible before durable',
+  faults: ['kill-all', 'lose-power'],
+  plant: () => {
+    const { next } = CommitQueue.prototype;
+    CommitQueue.prototype.next = function (_flushed, holders) {
+      return next.call(this, Infinity, holders);
+    };
+    return () => {
+      CommitQueue.prototype.next = next;
+    };
+  },
+};
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  acknowledgeBeforeFsync,
+  skipFullPageImage,
+  skipEpochCheck,
+  visibleBeforeRecall,
+  visibleBeforeDurable,
+];

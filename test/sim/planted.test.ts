@@ -1,0 +1,19 @@
+/** Bugs that are planted must be found: otherwise "nothing found" means nothing. */
+import { expect, it } from 'vitest';
+import { rowsBook } from '@pgtroupe/testkit/sim/ledger';
+import { PLANTED_BUGS } from '@pgtroupe/testkit/sim/planted';
+import { run } from '@pgtroupe/testkit/sim/run';
+
+const TRIES = 40;
+
+it.each(PLANTED_BUGS.map(bug => [bug.name, bug] as const))('finds: %s', async (_name, bug) => {
+  for (let seed = 1; seed <= TRIES; seed++) {
+    try {
+      await run(seed, rowsBook, { clients: 3, rounds: 8, instances: 1 + (seed % 3), bug });
+    } catch (error) {
+      expect(error).toBeInstanceOf(Error);
+      return;
+    }
+  }
+  expect.fail(`not found in ${TRIES} seeds`);
+}, 300_000);
