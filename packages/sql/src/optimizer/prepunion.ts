@@ -4,14 +4,16 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import { makeConst, makeTargetEntry, makeVar } from '../nodes/makefuncs.ts';
+import { CASTSOURCETARGET } from '@pgtroupe/catalog/syscache';
+import { makeConst, makeFuncExpr, makeRelabelType, makeTargetEntry, makeVar } from '../nodes/makefuncs.ts';
 import { exprCollation, exprType, exprTypmod } from '../nodes/nodefuncs.ts';
 import * as N from '../nodes/nodes.ts';
 import type { SetOperationNode, SetOperationStmt, SortGroupClause } from '../nodes/parsenodes.ts';
-import type { TargetEntry } from '../nodes/primnodes.ts';
+import type { Expr, TargetEntry } from '../nodes/primnodes.ts';
 import { CPU_OPERATOR_COST, CPU_TUPLE_COST, targetWidth } from './costsize.ts';
 import { onTopOf, planFields } from './createplan.ts';
 import { makeSort } from './grouping.ts';
+import { getProc } from './lsyscache.ts';
 import type { PlannerInfo } from './pathnodes.ts';
 import type { Agg, Append, Plan, RecursiveUnion, Result, SetOp, SubqueryScan, Unique } from './plannodes.ts';
 import { subqueryPlanner } from './planner.ts';
@@ -20,7 +22,7 @@ import { subqueryPlanner } from './planner.ts';
 export function planSetOperations(root: PlannerInfo): Plan {
   const { parse } = root;
   const top = parse.setOperations as SetOperationStmt;
-  const plan = root.wtParamId >= 0 ? recursiveUnion(root, top) : build(root, top);
+  const plan = root.wtParamId >= 0 ? recursiveUnion(root, top) : buildOperation(root, top);
   // Names and sort references are those of the query's own list; columns are by position.
   plan.targetlist = plan.targetlist.slice(0, parse.targetList.length).map((tle, i) => {
     const own = parse.targetList[i]!;
@@ -33,13 +35,22 @@ export function planSetOperations(root: PlannerInfo): Plan {
   return plan;
 }
 
-function build(root: PlannerInfo, node: SetOperationNode): Plan {
-  if (node.type === 'RangeTblRef') return leaf(root, node.rtindex, null);
+/** The plan of one side, its columns as `op` has them. */
+function build(root: PlannerInfo, node: SetOperationNode, op: SetOperationStmt): Plan {
+  if (node.type === 'RangeTblRef') return leaf(root, node.rtindex, op, null);
+  const plan = buildOperation(root, node);
+  if (sameTypes(node, op)) return plan;
+  const tlist = plan.targetlist.filter(t => !t.resjunk).map((t, i) => ({ ...t, resno: i + 1, expr: coerceTo(root, t.expr, op.colTypes[i]!, op.colCollations[i]!) }));
+  const result: Result = { ...planFields(root, tlist, onTopOf(plan)), type: 'Result', lefttree: plan, resconstantqual: [] };
+  return result;
+}
+
+function buildOperation(root: PlannerInfo, node: SetOperationStmt): Plan {
   return node.op === N.SETOP_UNION ? union(root, node) : intersectOrExcept(root, node);
 }
 
 /** One input: a subquery scan whose columns have the operation's types. `flag` is put behind them. */
-function leaf(root: PlannerInfo, rtindex: number, flag: number | null): Plan {
+function leaf(root: PlannerInfo, rtindex: number, op: SetOperationStmt, flag: number | null): Plan {
   const rte = root.rtable[rtindex - 1]!;
   const saved = root.planParams;
   root.planParams = [];
@@ -49,7 +60,8 @@ function leaf(root: PlannerInfo, rtindex: number, flag: number | null): Plan {
   for (const tle of subplan.targetlist) {
     if (tle.resjunk) continue;
     const v = makeVar(rtindex, tle.resno, exprType(tle.expr), exprTypmod(tle.expr), exprCollation(tle.expr));
-    tlist.push(makeTargetEntry(v, tlist.length + 1, tle.resname, false));
+    const column = tlist.length;
+    tlist.push(makeTargetEntry(coerceTo(root, v, op.colTypes[column]!, op.colCollations[column]!), column + 1, tle.resname, false));
   }
   if (flag !== null) tlist.push(makeTargetEntry(makeConst(23, -1, 0, 4, true, flag), tlist.length + 1, 'flag', true));
   const width = targetWidth(root, tlist.map(t => ({ typid: exprType(t.expr), typmod: exprTypmod(t.expr) })));
@@ -59,9 +71,9 @@ function leaf(root: PlannerInfo, rtindex: number, flag: number | null): Plan {
   return scan;
 }
 
-function withFlag(root: PlannerInfo, node: SetOperationNode, flag: number): Plan {
-  if (node.type === 'RangeTblRef') return leaf(root, node.rtindex, flag);
-  const plan = build(root, node);
+function withFlag(root: PlannerInfo, node: SetOperationNode, op: SetOperationStmt, flag: number): Plan {
+  if (node.type === 'RangeTblRef') return leaf(root, node.rtindex, op, flag);
+  const plan = build(root, node, op);
   const columns = plan.targetlist.filter(t => !t.resjunk);
   const tlist = [...columns.map((t, i) => ({ ...t, resno: i + 1 })), makeTargetEntry(makeConst(23, -1, 0, 4, true, flag), columns.length + 1, 'flag', true)];
   const result: Result = { ...planFields(root, tlist, onTopOf(plan)), type: 'Result', lefttree: plan, resconstantqual: [] };
@@ -90,7 +102,7 @@ function unionInputs(root: PlannerInfo, node: SetOperationNode, top: SetOperatio
   if (node.type === 'SetOperationStmt' && node.op === N.SETOP_UNION && (node.all || node.all === top.all) && sameTypes(node, top)) {
     return [...unionInputs(root, node.larg, top), ...unionInputs(root, node.rarg, top)];
   }
-  return [build(root, node)];
+  return [build(root, node, top)];
 }
 
 function sameTypes(a: SetOperationStmt, b: SetOperationStmt): boolean {
@@ -134,8 +146,8 @@ function intersectOrExcept(root: PlannerInfo, op: SetOperationStmt): Plan {
   if (!op.groupClauses.every(c => c.hashable)) {
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `could not implement ${name}`, { detail: 'All column datatypes must be hashable.' });
   }
-  const left = withFlag(root, op.larg, 0);
-  const right = withFlag(root, op.rarg, 1);
+  const left = withFlag(root, op.larg, op, 0);
+  const right = withFlag(root, op.rarg, op, 1);
   const both = append(root, op, [left, right], true);
   const columns = op.groupClauses.map((_, i) => i + 1);
   const tlist = operationTlist(op, left.targetlist, false);
@@ -148,9 +160,9 @@ function intersectOrExcept(root: PlannerInfo, op: SetOperationStmt): Plan {
 }
 
 function recursiveUnion(root: PlannerInfo, op: SetOperationStmt): Plan {
-  const left = build(root, op.larg);
+  const left = build(root, op.larg, op);
   root.nonRecursiveRows = left.plan_rows;
-  const right = build(root, op.rarg);
+  const right = build(root, op.rarg, op);
   const clauses = op.all ? [] : op.groupClauses;
   if (!clauses.every(c => c.hashable)) {
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'could not implement recursive UNION', { detail: 'All column datatypes must be hashable.' });
@@ -164,3 +176,20 @@ function recursiveUnion(root: PlannerInfo, op: SetOperationStmt): Plan {
   return node;
 }
 
+/** An input's column as the operation's common type: analysis has made sure that there is an implicit cast. */
+function coerceTo(root: PlannerInfo, expr: Expr, type: number, collation: number): Expr {
+  const from = exprType(expr);
+  if (from === type) return expr;
+  const cast = root.env.rows.search(CASTSOURCETARGET, from, type);
+  if (cast !== null && cast.castmethod === 'f') {
+    const { pronargs } = getProc(root.env.rows, cast.castfunc);
+    const args: Expr[] = [expr];
+    if (pronargs > 1) args.push(makeConst(23, -1, 0, 4, true, -1));
+    if (pronargs > 2) args.push(makeConst(16, -1, 0, 1, true, false));
+    return makeFuncExpr(cast.castfunc, type, args, collation, 0, N.COERCE_IMPLICIT_CAST);
+  }
+  if (cast !== null && cast.castmethod === 'i') {
+    return { type: 'CoerceViaIO', arg: expr, resulttype: type, resultcollid: collation, coerceformat: N.COERCE_IMPLICIT_CAST, location: -1 };
+  }
+  return makeRelabelType(expr, type, -1, collation, N.COERCE_IMPLICIT_CAST);
+}
