@@ -20,6 +20,7 @@ import { outputFunction, sendFunction } from '@pgtroupe/sql/utils/cache/typcache
 import type { LiveSnapshot } from '@pgtroupe/transam/instance-transactions';
 import type { Analysis } from './analysis.ts';
 import { BINARY_FORMAT, type FieldEncoder, fieldEncoder } from './field-encoder.ts';
+import { checkRangeTablePermissions } from '@pgtroupe/sql/commands/permissions';
 import { neededLocks, type NeededLock } from './needed-locks.ts';
 import { plannerEnv } from './planner-env.ts';
 import { type Analyzed, formatOf, type PreparedStatement } from './prepared-statement.ts';
@@ -214,7 +215,10 @@ export class RunningPortal {
 
   #open(cached: CachedPlan): void {
     const execution = this.#execution;
-    const { session, env } = execution;
+    const { session, env, analysis, functions } = execution;
+    if (!session.superuser) {
+      checkRangeTablePermissions(analysis.catalog, functions.databaseId, functions.currentUserId, cached.plan.rtable);
+    }
     const { tx } = session.block;
     env.beginTransaction(tx, session.block.isolation);
     const state = execution.takeIdle(cached) ?? initPlan(env, cached.plan);

@@ -51,6 +51,7 @@ export class Session {
   /** The postmaster was told that this client is who it says. */
   authenticated = false;
   database = { oid: 0, name: '' };
+  superuser = false;
   block!: TransactionBlock;
   runner!: StatementRunner;
   /** Set by a cancel or terminate; looked at wherever a statement can stop. */
@@ -138,6 +139,7 @@ export class Session {
       );
     }
     this.user = user;
+    this.superuser = login.superuser;
     this.database = { oid: login.database, name: databaseName };
     this.settings.authenticated({ user, superuser: login.superuser, encoding: login.encoding });
     this.settings.fromStartup(parameters);

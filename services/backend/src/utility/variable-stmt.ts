@@ -134,6 +134,7 @@ export function discardStmt(session: Session, raw: RawNode): string {
       session.runner.discardPlans();
       return 'DISCARD PLANS';
     case 'DISCARD_SEQUENCES':
+      session.runner.functions.sequences.discard();
       return 'DISCARD SEQUENCES';
     default:
       return 'DISCARD TEMP';
