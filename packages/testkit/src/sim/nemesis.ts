@@ -18,6 +18,7 @@ export const FAULTS = [
   'tear-power',
   /** No fault, but what makes the others bite. */
   'checkpoint',
+  'vacuum',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -83,14 +84,24 @@ export class Nemesis {
         world.schedule(world.between(0, 300), () => postmaster.process('buffer-manager')?.kill('nemesis'));
         return;
       case 'checkpoint':
-        // May fail, by other faults.
-        cluster.client().client.query('CHECKPOINT').catch(() => {});
-        return;
+        return this.#maintain('CHECKPOINT');
+      case 'vacuum':
+        return this.#maintain('VACUUM');
       case 'lose-power':
         return cluster.powerFailure('lose');
       case 'tear-power':
         return cluster.powerFailure('tear');
     }
+  }
+
+  #maintain(command: string): void {
+    const cluster = this.#cluster();
+    const { client, process } = cluster.client();
+    client
+      .query(command)
+      // Other faults may end it.
+      .catch((error: unknown) => cluster.world.note(`${command}: ${(error as Error).message}`))
+      .finally(() => process.kill('done'));
   }
 
   /** No more surprises. */

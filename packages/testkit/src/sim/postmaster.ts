@@ -95,7 +95,8 @@ export class SimPostmaster {
   }
 
   get ready(): boolean {
-    return this.#supervision.pm.pmState === 'PM_RUN';
+    const up = (role: RoleName): boolean => [...this.#running.values()].some(r => r.role === role && r.ready);
+    return this.#supervision.pm.pmState === 'PM_RUN' && up('walwriter') && up('buffer-manager') && up('backend');
   }
 
   /** Set when the cast has stopped. */

@@ -11,6 +11,10 @@ const [first = '1', last = first, book = 'rows', bugName] = process.argv.slice(2
 const bug = PLANTED_BUGS.find(b => b.name === bugName);
 if (bugName !== undefined && bug === undefined) throw new Error(`no bug of this name; there are: ${PLANTED_BUGS.map(b => b.name).join(', ')}`);
 const traceFile = process.env['SIM_TRACE'];
+function number(variable: string, usual: number): number {
+  return Number(process.env[variable] ?? usual);
+}
+
 let latest: SimCluster | undefined;
 const create = SimCluster.create;
 SimCluster.create = async (seed, options) => {
@@ -23,7 +27,7 @@ for (let seed = Number(first); seed <= Number(last); seed++) {
   let outcome = 'ok';
   let detail = '';
   try {
-    const { accounts, nemesis } = await run(seed, book === 'rows' ? rowsBook : tablesBook, { clients: 3, rounds: 8, instances: 1 + (seed % 3), ...(bug === undefined ? {} : { bug }) });
+    const { accounts, nemesis } = await run(seed, book === 'rows' ? rowsBook : tablesBook, { clients: number('SIM_CLIENTS', 3), rounds: number('SIM_ROUNDS', 8), instances: number('SIM_INSTANCES', 1 + (seed % 3)), ...(bug === undefined ? {} : { bug }) });
     detail = `${accounts.reduce((sum, a) => sum + a.acknowledged, 0)} acknowledged, ${[...nemesis.done].map(([f, n]) => `${n} ${f}`).join(', ')}`;
   } catch (error) {
     outcome = 'FAIL';
