@@ -150,7 +150,7 @@ export class BackendInstance {
 
   #arrived(arrival: Arrival): void {
     const pid = this.#takePid();
-    const secret = Buffer.from(this.env.random.bytes(4)).readInt32BE(0);
+    const secret = Buffer.from(this.env.random.bytes(4)).readUInt32BE(0);
     const session = new Session(this, arrival, pid, secret);
     this.#sessions.set(pid, session);
     if (this.#stopping !== undefined) {
