@@ -9,6 +9,8 @@ import { SysLookup } from '@pgtroupe/sql/utils/cache/syslookup';
 import type { DateOrder, DateStyle, FunctionCall, IntervalStyle, SessionSettings } from '@pgtroupe/sql/utils/fmgr';
 import type { Login } from './instance.ts';
 import type { Session } from './session.ts';
+import { sessionServer } from './session-server.ts';
+import type { ServerFacts } from '@pgtroupe/sql/utils/adt/serverfuncs';
 
 /** 2000-01-01 in microseconds since 1970-01-01. */
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000;
@@ -26,6 +28,7 @@ export class SessionFunctions implements SessionSettings {
   readonly versionString: string;
   readonly sequenceIo: SequenceIo;
   readonly sequences: SequenceState;
+  readonly server: ServerFacts;
   queryString: string | undefined;
   #statementMicros = 0;
   #random: { uniform(): number };
@@ -51,6 +54,7 @@ export class SessionFunctions implements SessionSettings {
     this.databaseName = session.database.name;
     this.backendPid = session.pid;
     this.versionString = `PostgreSQL ${session.settings.string('server_version')} on Node.js, 64-bit`;
+    this.server = sessionServer(session);
     const { kernel } = session.instance;
     this.sequenceIo = sequenceIo(
       work => kernel.attempt(work, session.owner, () => session.block.tx.enter()),

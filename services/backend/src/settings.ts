@@ -116,8 +116,10 @@ export class SessionSettings {
   // ---- reading ---------------------------------------------------------------------------------------
 
   value(name: GucName): GucValue {
-    const value = this.#values.get(name);
-    if (value !== undefined) return value;
+    return this.#values.get(name) ?? this.#baseValue(name);
+  }
+
+  #baseValue(name: GucName): GucValue {
     const base = this.#base.value(name);
     // The configuration file may spell it otherwise than functions expect ("iso, mdy").
     return name === 'DateStyle' ? checkDateStyle(String(base), 'ISO, MDY') : base;
@@ -176,6 +178,17 @@ export class SessionSettings {
   /** pg_settings.setting. */
   setting(facts: GucFacts): string {
     return gucSetting(facts, this.value(facts.name as GucName));
+  }
+
+  /** As pg_settings shows it. */
+  settingAndReset(facts: GucFacts): { readonly now: string; readonly reset: string; readonly source: string } {
+    const name = facts.name as GucName;
+    const now = this.setting(facts);
+    const base = gucSetting(facts, this.#baseValue(name));
+    const atStart = this.#defaults.get(name);
+    const reset = atStart === undefined ? base : gucSetting(facts, atStart);
+    const source = now !== reset ? 'session' : atStart !== undefined ? 'client' : base === (facts.boot ?? '') ? 'default' : 'configuration file';
+    return { now, reset, source };
   }
 
   reportedNames(): readonly string[] {

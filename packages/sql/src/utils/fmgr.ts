@@ -14,6 +14,7 @@
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { SequenceFunctions } from '../commands/sequence-state.ts';
+import type { ServerFacts } from './adt/serverfuncs.ts';
 import type { CatalogLookup } from './cache/lookup.ts';
 import { builtinSetTables, builtinTables } from './fmgrtab.ts';
 
@@ -62,6 +63,8 @@ export interface SessionSettings {
   setConfigOption(name: string, value: string | null, isLocal: boolean): string;
   /** nextval and its kin; absent where there is no session. They throw CatalogMiss to be called again. */
   readonly sequences?: SequenceFunctions | undefined;
+  /** The server around the session; absent where there is none. */
+  readonly server?: ServerFacts | undefined;
 }
 
 export interface FunctionCall {

@@ -39,6 +39,7 @@ import { quoteFunctions } from './adt/quote.ts';
 import { regexpFunctions, regexpSetFunctions } from './adt/regexp.ts';
 import { regFunctions, visibilityFunctions } from './adt/regproc.ts';
 import { rowtypeFunctions } from './adt/rowtypes.ts';
+import { serverFunctions, serverSetFunctions } from './adt/serverfuncs.ts';
 import { textFunctions, textSetFunctions } from './adt/textfuncs.ts';
 import { timestampFunctions, timestampSetFunctions } from './adt/timestamp.ts';
 import { uuidFunctions } from './adt/uuid.ts';
@@ -86,6 +87,7 @@ export function builtinTables(): readonly FunctionTable[] {
     rowtypeFunctions,
     ruleutilsFunctions,
     sequenceFunctions,
+    serverFunctions,
     textFunctions,
     timestampFunctions,
     uuidFunctions,
@@ -96,5 +98,5 @@ export function builtinTables(): readonly FunctionTable[] {
 }
 
 export function builtinSetTables(): readonly SetFunctionTable[] {
-  return [aclSetFunctions, arraySetFunctions, intSetFunctions, int8SetFunctions, jsonSetFunctions, jsonbSetFunctions, miscSetFunctions, numericSetFunctions, regexpSetFunctions, textSetFunctions, timestampSetFunctions];
+  return [aclSetFunctions, arraySetFunctions, intSetFunctions, int8SetFunctions, jsonSetFunctions, jsonbSetFunctions, miscSetFunctions, numericSetFunctions, regexpSetFunctions, serverSetFunctions, textSetFunctions, timestampSetFunctions];
 }

@@ -1,0 +1,49 @@
+/**
+ * What built-in functions may ask about the server: lengths of files, configuration, time.
+ */
+import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
+import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import { notSupported } from '@pgtroupe/common/ereport';
+import type { GucFacts } from '@pgtroupe/common/guc';
+import { BLCKSZ, type ForkNumber, type Oid } from '@pgtroupe/common/ids';
+import type { ServerFacts } from '@pgtroupe/sql/utils/adt/serverfuncs';
+import { MISS } from '@pgtroupe/storage/buffer/pages';
+import type { Session } from './session.ts';
+
+/** A sleeper looks this often whether it was cancelled. */
+const SLEEP_SLICE_MS = 50;
+const KINDS_WITH_FILES = 'rtmiS';
+
+export function sessionServer(session: Session): ServerFacts {
+  const { kernel, env } = session.instance;
+  const find = (oid: Oid): RelationDesc | undefined => {
+    const rel = session.runner.analysis.catalog.relation(oid);
+    return rel !== null && KINDS_WITH_FILES.includes(rel.rel.relkind) ? rel : undefined;
+  };
+  return {
+    relationSize: (oid, fork) => {
+      const rel = find(oid);
+      if (rel === undefined) return undefined;
+      const blocks = kernel.pages.nblocks(rel.smgr, fork as ForkNumber);
+      if (blocks !== MISS) return blocks * BLCKSZ;
+      const { want } = kernel.pages;
+      throw new CatalogMiss(() => kernel.satisfy(want, session.owner));
+    },
+    companions: oid => {
+      const rel = find(oid);
+      if (rel === undefined) return undefined;
+      return { toast: rel.rel.reltoastrelid, indexes: rel.rel.relkind === 'r' || rel.rel.relkind === 't' ? rel.indexes.map(i => i.index.indexrelid) : [] };
+    },
+    databaseSize: () => {
+      throw notSupported('pg_database_size');
+    },
+    sleep: async ms => {
+      const untilMs = env.clock.nowMs() + ms;
+      for (let left = ms; left > 0; left = untilMs - env.clock.nowMs()) {
+        if (session.interrupt !== undefined) throw session.interrupt;
+        await new Promise<void>(resolve => env.timers.after(Math.min(left, SLEEP_SLICE_MS), resolve));
+      }
+    },
+    setting: (facts: GucFacts) => session.settings.settingAndReset(facts),
+  };
+}
