@@ -56,6 +56,10 @@ interface Running {
   over: boolean;
 }
 
+/** Room for what lives only as long as a message: with less, messages under way are promoted and collected
+ *  dearly. Grown into only where it is needed. */
+const YOUNG_GENERATION = '--max-semi-space-size=32';
+
 export class ProcessLauncher implements Launcher {
   onExit: (name: string, epoch: number, how: string, code: number | undefined) => void = () => {};
   readonly #runDirectory: string;
@@ -78,7 +82,7 @@ export class ProcessLauncher implements Launcher {
       return;
     }
     const options = (process.env['PGTROUPE_NODE_OPTIONS'] ?? '').split(' ').filter(o => o !== '');
-    this.#spawn(start, process.execPath, [...options, main], start.role === 'backend');
+    this.#spawn(start, process.execPath, [YOUNG_GENERATION, ...options, main], start.role === 'backend');
   }
 
   launchProgram(start: RoleStart, command: string, args: readonly string[]): void {

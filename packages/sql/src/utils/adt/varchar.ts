@@ -48,7 +48,8 @@ function bpcharCoerce(value: Uint8Array, typmod: number, explicit: boolean): Uin
   const len = mbStrlen(value);
   if (len === max) return value;
   if (len > max) return cutToLength(value, max, explicit, 'character');
-  const out = new Uint8Array(value.length + max - len);
+  // From Buffer's pool: a typed array of its own this size would live outside of the heap.
+  const out = Buffer.allocUnsafe(value.length + max - len);
   out.set(value, 0);
   out.fill(BLANK, value.length);
   return out;
