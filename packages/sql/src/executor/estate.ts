@@ -119,9 +119,16 @@ export abstract class PlanState {
    */
   rescan(changed: ChangedParams): void {
     let all = changed;
-    for (const init of this.initPlans) {
-      if (!init.reset(changed) || all === null) continue;
-      all = new Set([...all, ...init.setParams]);
+    // One InitPlan may read another's result.
+    const kept = new Set(this.initPlans);
+    for (let again = kept.size > 0; again; ) {
+      again = false;
+      for (const init of kept) {
+        if (!init.reset(all)) continue;
+        kept.delete(init);
+        again = true;
+        if (all !== null) all = new Set([...all, ...init.setParams]);
+      }
     }
     this.reset(all);
   }

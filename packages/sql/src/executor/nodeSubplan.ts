@@ -36,6 +36,35 @@ function moreThanOneRow(): Error {
   return ereport(ERRCODE.CARDINALITY_VIOLATION, 'more than one row returned by a subquery used as an expression');
 }
 
+/**
+ * Notices when parameters that a subquery takes from further out have changed: the subquery hangs in an
+ * expression, where no rescan reaches it.
+ */
+class ParamWatch {
+  readonly #est: EState;
+  readonly #ids: readonly number[];
+  readonly #seen: Datum[];
+
+  constructor(est: EState, state: PlanState, except: readonly number[]) {
+    this.#est = est;
+    this.#ids = [...state.plan.allParam].filter(id => !except.includes(id));
+    this.#seen = this.#ids.map(() => null);
+  }
+
+  /** Ids of those that differ from the last time. */
+  changed(): ReadonlySet<number> {
+    const result = new Set<number>();
+    const { execParams, execPlans } = this.#est;
+    this.#ids.forEach((id, i) => {
+      const value = execParams[id] ?? null;
+      if (!execPlans[id] && this.#seen[i] === value) return;
+      result.add(id);
+      this.#seen[i] = value;
+    });
+    return result;
+  }
+}
+
 /** Collects a subquery's first column as an array. */
 class ArrayCollector {
   readonly #est: EState;
@@ -130,7 +159,8 @@ export class InitPlanSetter implements ParamSetter, InitPlanState {
 export function compileSubPlan(est: EState, node: SubPlan, state: PlanState, scope: ExprScope): RowReader {
   if (node.useHashTable) return new HashedSubPlan(est, node, state, scope).reader();
   const args = node.args.map(arg => compileExpr(arg, scope));
-  const changed: ReadonlySet<number> = new Set(node.parParam);
+  const own: ReadonlySet<number> = new Set(node.parParam);
+  const watch = new ParamWatch(est, state, node.parParam);
   const visible = state.plan.targetlist.filter(tle => !tle.resjunk);
   const columns = visible.map(tle => readColumn(scope, state.out.columns[tle.resno - 1]!));
   const test = node.testexpr === null ? null : compileExpr(node.testexpr, scope);
@@ -147,7 +177,8 @@ export function compileSubPlan(est: EState, node: SubPlan, state: PlanState, sco
   let generation = -1;
   const begin = (row: number): void => {
     for (let i = 0; i < args.length; i++) execParams[node.parParam[i]!] = detach(args[i]!(row));
-    state.rescan(changed);
+    const others = watch.changed();
+    state.rescan(others.size === 0 ? own : new Set([...own, ...others]));
     state.out.n = 0;
     inner = 0;
     found = false;
@@ -226,8 +257,10 @@ class HashedSubPlan {
   readonly #writer: RowWriter;
   readonly #stored: readonly RowReader[];
   readonly #lanePtrs: Int32Array;
+  readonly #watch: ParamWatch;
   /** Rows with a null somewhere. */
   #withNulls: number[] = [];
+  /** Generation that the table is for; that it is being filled for, -1 none. */
   #built = -1;
   #building = -1;
 
@@ -235,6 +268,7 @@ class HashedSubPlan {
     this.#est = est;
     this.#node = node;
     this.#state = state;
+    this.#watch = new ParamWatch(est, state, []);
     const clauses = makeAndsImplicit(node.testexpr) as OpExpr[];
     this.#left = clauses.map(c => compileExpr(c.args[0]!, scope));
     const visible = state.plan.targetlist.filter(tle => !tle.resjunk);
@@ -259,19 +293,26 @@ class HashedSubPlan {
 
   reader(): RowReader {
     return row => {
-      if (this.#built !== this.#est.generation) this.#build();
+      if (this.#building < 0) {
+        const changed = this.#watch.changed();
+        if (this.#built !== this.#est.generation) this.#begin(null);
+        else if (changed.size > 0) this.#begin(changed);
+      }
+      if (this.#building >= 0) this.#build();
       return this.#lookup(row);
     };
   }
 
+  #begin(changed: ChangedParams): void {
+    this.#building = this.#est.generation;
+    this.#store.clear();
+    this.#table.clear();
+    this.#withNulls = [];
+    this.#state.rescan(changed);
+  }
+
   #build(): void {
-    if (this.#building !== this.#est.generation) {
-      this.#building = this.#est.generation;
-      this.#store.clear();
-      this.#table.clear();
-      this.#withNulls = [];
-      this.#state.rescan(null);
-    }
+    if (this.#building !== this.#est.generation) this.#begin(null);
     while (pull(this.#est, this.#state, BATCH_ROWS)) {
       for (let row = 0; row < this.#state.out.n; row++) {
         let h = 0;
@@ -287,6 +328,7 @@ class HashedSubPlan {
       }
     }
     this.#built = this.#est.generation;
+    this.#building = -1;
   }
 
   #lookup(row: number): Datum {

@@ -134,7 +134,9 @@ export function generateBaseImpliedEqualities(root: PlannerInfo, distribute: (ri
           for (const source of ec.sources) distribute({ ...source, parentEc: null });
           break;
         }
-        distribute(rinfo);
+        // Two constants: the whole class is empty unless they are equal.
+        if (rinfo.requiredRelids === 0) distribute({ ...rinfo, requiredRelids: ec.relids & -ec.relids, pseudoconstant: true });
+        else distribute(rinfo);
       }
     } else {
       const previous = new Map<Relids, EquivalenceMember>();

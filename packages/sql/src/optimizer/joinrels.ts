@@ -211,7 +211,7 @@ function addJoinPaths(root: PlannerInfo, rel: RelOptInfo, outerRel: RelOptInfo, 
         const requiredOuter = (inner.requiredOuter & ~outer.rel.relids) | outer.requiredOuter;
         if ((requiredOuter & rel.relids) !== 0) continue;
         const used = new Set(indexClauses(inner));
-        const kept = clauses.filter(r => !used.has(r) && !redundant(r, used));
+        const kept = clauses.filter(r => !used.has(r) && !redundant(r, used, rel.relids));
         addPath(rel, nestloop(root, rel, outer, inner, jointype, kept, requiredOuter, innerUnique, fromOuter !== 0));
       }
     }
@@ -220,7 +220,8 @@ function addJoinPaths(root: PlannerInfo, rel: RelOptInfo, outerRel: RelOptInfo, 
     r => r.hashable && ((isSubset(r.leftRelids, outerRel.relids) && isSubset(r.rightRelids, innerRel.relids) && r.leftRelids !== 0 && r.rightRelids !== 0) ||
       (isSubset(r.leftRelids, innerRel.relids) && isSubset(r.rightRelids, outerRel.relids) && r.leftRelids !== 0 && r.rightRelids !== 0)),
   );
-  if (hashclauses.length === 0) return;
+  // A full join of everything with everything is one bucket.
+  if (hashclauses.length === 0 && !(jointype === N.JOIN_FULL && joinClauses.length === 0)) return;
   const outer = cheapestPath(outerRel.paths);
   const inner = cheapestPath(innerRel.paths);
   if (outer !== undefined && inner !== undefined) addPath(rel, hashjoin(root, rel, outer, inner, jointype, clauses, hashclauses, innerUnique));
@@ -241,9 +242,10 @@ function indexClauses(path: Path): readonly RestrictInfo[] {
   return path.kind === 'index' ? path.clauses : path.kind === 'material' ? indexClauses(path.subpath) : [];
 }
 
-function redundant(r: RestrictInfo, used: ReadonlySet<RestrictInfo>): boolean {
+/** Does a clause that is enforced already, between relations of this join, say the same? */
+function redundant(r: RestrictInfo, used: ReadonlySet<RestrictInfo>, relids: Relids): boolean {
   if (r.parentEc === null) return false;
-  for (const u of used) if (u.parentEc === r.parentEc) return true;
+  for (const u of used) if (u.parentEc === r.parentEc && isSubset(u.clauseRelids, relids)) return true;
   return false;
 }
 
