@@ -49,6 +49,8 @@ export class AggState extends PlanState {
   #state = LOADING;
   #inputRow = 0;
   #where = new StorePosition();
+  /** The group being put out, 0 none. */
+  #emitting = 0;
   /** Sorted: keys of the group being gathered; null before the first. */
   #current: Datum[] | null = null;
   #currentPtr = 0;
@@ -242,7 +244,8 @@ export class AggState extends PlanState {
     const { ptrs } = this.#lane;
     for (;;) {
       if (this.#k >= max) return ROW;
-      const ptr = this.#store.next(this.#where);
+      if (this.#emitting === 0) this.#emitting = this.#store.next(this.#where);
+      const ptr = this.#emitting;
       if (ptr === 0) {
         if (this.#k > 0) return ROW;
         this.#state = FINISHED;
@@ -250,7 +253,8 @@ export class AggState extends PlanState {
       }
       ptrs[this.#k] = ptr;
       this.#finish(i32[(ptr + GROUP) >> 2]!, this.#k);
-      if (this.#qual === null || this.#qual(this.#k)) this.#k++;
+      this.#keepIfQualified();
+      this.#emitting = 0;
     }
   }
 
@@ -329,7 +333,14 @@ export class AggState extends PlanState {
   #closeGroup(): void {
     this.#lane.ptrs[this.#k] = this.#currentPtr;
     this.#finish(0, this.#k);
-    if (this.#qual === null || this.#qual(this.#k)) this.#k++;
+    this.#keepIfQualified();
+  }
+
+  #keepIfQualified(): void {
+    const passes = this.#qual === null || this.#qual(this.#k);
+    // The next group may stand in the same place: it is another evaluation.
+    this.#resultScope.ec.serial++;
+    if (passes) this.#k++;
   }
 
   // ---- -----------------------------------------------------------------------------------------------------
@@ -341,6 +352,7 @@ export class AggState extends PlanState {
   protected override reset(changed: ChangedParams): void {
     this.#k = 0;
     this.#projecting = false;
+    this.#emitting = 0;
     this.#where = new StorePosition();
     if (changed !== null && this.#strategy === 'hashed' && this.#state !== LOADING && !this.dependsOn(changed)) {
       this.#state = EMITTING;

@@ -57,6 +57,8 @@ export class HashJoinState extends PlanState {
   #probeHash = 0;
   #matched = false;
   #where = new StorePosition();
+  /** The stored row without partner being looked at, 0 none. */
+  #unmatched = 0;
   #k = 0;
   #projecting = false;
 
@@ -210,8 +212,11 @@ export class HashJoinState extends PlanState {
         if (this.#keysEqual(k)) {
           this.#fromOuter.copy(this.#outerRow, k);
           this.#combined.n = k + 1;
-          if (this.#joinqual === null || this.#joinqual(k)) {
-            const passes = this.#jointype !== N.JOIN_ANTI && (this.#otherqual === null || this.#otherqual(k));
+          const joins = this.#joinqual === null || this.#joinqual(k);
+          const passes = joins && this.#jointype !== N.JOIN_ANTI && (this.#otherqual === null || this.#otherqual(k));
+          // The next candidate may stand in the same place: it is another evaluation.
+          this.#scope.ec.serial++;
+          if (joins) {
             this.#matched = true;
             if (this.#keepInner) i32[(ptr + MARK) >> 2] = 1;
             if (passes) this.#k++;
@@ -231,6 +236,7 @@ export class HashJoinState extends PlanState {
       ptrs[k] = 0;
       this.#combined.n = k + 1;
       const passes = this.#otherqual === null || this.#otherqual(k);
+      this.#scope.ec.serial++;
       this.#matched = true;
       if (passes) this.#k++;
     }
@@ -250,16 +256,23 @@ export class HashJoinState extends PlanState {
     const { ptrs } = this.#innerLane;
     for (;;) {
       if (this.#k >= max) return ROW;
-      const ptr = this.#store.next(this.#where);
+      if (this.#unmatched === 0) this.#unmatched = this.#store.next(this.#where);
+      const ptr = this.#unmatched;
       if (ptr === 0) {
         this.#state = FINISHED;
         return this.#k > 0 ? ROW : END;
       }
-      if (i32[(ptr + MARK) >> 2] !== 0) continue;
+      if (i32[(ptr + MARK) >> 2] !== 0) {
+        this.#unmatched = 0;
+        continue;
+      }
       this.#fromOuter.nullify(this.#k);
       ptrs[this.#k] = ptr;
       this.#combined.n = this.#k + 1;
-      if (this.#otherqual === null || this.#otherqual(this.#k)) this.#k++;
+      const passes = this.#otherqual === null || this.#otherqual(this.#k);
+      this.#scope.ec.serial++;
+      this.#unmatched = 0;
+      if (passes) this.#k++;
     }
   }
 
@@ -274,6 +287,7 @@ export class HashJoinState extends PlanState {
     this.#k = 0;
     this.#projecting = false;
     this.#where = new StorePosition();
+    this.#unmatched = 0;
     this.#outer.rescan(changed);
     if (changed !== null && this.#state !== BUILDING && !this.#inner.dependsOn(changed) && !this.#keepInner) {
       this.#state = PROBING;

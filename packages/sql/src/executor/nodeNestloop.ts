@@ -138,8 +138,10 @@ export class NestLoopState extends PlanState {
         this.#fromInner.copy(this.#innerRow, k);
         this.#combined.n = k + 1;
         const joins = this.#joinqual === null || this.#joinqual(k);
+        const passes = joins && (this.#anti || this.#otherqual === null || this.#otherqual(k));
+        // The next candidate may stand in the same place: it is another evaluation.
+        this.#scope.ec.serial++;
         if (joins) {
-          const passes = this.#anti || this.#otherqual === null || this.#otherqual(k);
           this.#matched = true;
           if (!this.#anti && passes) this.#k++;
           if (this.#singleMatch) {
@@ -170,6 +172,7 @@ export class NestLoopState extends PlanState {
       this.#fromInner.nullify(this.#k);
       this.#combined.n = this.#k + 1;
       const passes = this.#otherqual === null || this.#otherqual(this.#k);
+      this.#scope.ec.serial++;
       this.#matched = true;
       if (passes) this.#k++;
     }
