@@ -1,4 +1,7 @@
-/** The whole cast in one simulated world. */
+/**
+ * The whole cast in one simulated world. SIM_SEEDS says how many seeds, SIM_SEED the first; a seed that failed is
+ * looked into with `SIM_TRACE=/tmp/%.txt VERBOSE=1 node packages/testkit/dist/sim/seeds.js <seed>`.
+ */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { SimCluster } from '@pgtroupe/testkit/sim/cluster';
@@ -6,7 +9,7 @@ import { PROGRAMS } from '@pgtroupe/testkit/sim/postmaster';
 import { rowsBook, tablesBook } from '@pgtroupe/testkit/sim/ledger';
 import { run } from '@pgtroupe/testkit/sim/run';
 
-const SEEDS = Number(process.env['SIM_SEEDS'] ?? 4);
+const SEEDS = Number(process.env['SIM_SEEDS'] ?? 3);
 const FIRST_SEED = Number(process.env['SIM_SEED'] ?? 1);
 const seeds = Array.from({ length: SEEDS }, (_, n) => FIRST_SEED + n);
 
@@ -37,12 +40,12 @@ describe('the simulated cast', () => {
   it('repeats itself for a seed', async () => {
     const traces = [];
     for (const seed of [77, 77, 78]) {
-      const { cluster } = await run(seed, tablesBook, { clients: 2, rounds: 3, instances: 2 });
+      const { cluster } = await run(seed, rowsBook, { clients: 2, rounds: 3, instances: 2 });
       traces.push(cluster.world.trace);
     }
     expect(traces[1]).toEqual(traces[0]);
     expect(traces[2]).not.toEqual(traces[0]);
-  }, 60_000);
+  }, 120_000);
 
   it.each(seeds)('keeps what it acknowledged: seed %i', async seed => {
     const { accounts } = await run(seed, rowsBook, { clients: 3, rounds: 8, instances: 1 + (seed % 3) });

@@ -53,9 +53,8 @@ export class Account {
     while (!this.stopped) {
       const number = this.fates.length;
       this.fates.push('unknown');
-      const other = all[number % all.length]!;
       try {
-        if (number % 4 === 3) await this.#look(book, other);
+        if (number % 4 === 3) for (const other of all) await this.#look(book, other);
         await book.write(this.client, this.c, number);
         this.fates[number] = 'acknowledged';
         this.acknowledged++;

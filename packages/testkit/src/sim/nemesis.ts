@@ -78,7 +78,7 @@ export class Nemesis {
         return;
       }
       case 'clog':
-        return network.clog(name, world.between(1, 300), world.between(1, 1000));
+        return network.clog(world.random.uniform() < 0.5 ? 'buffer-manager' : name, world.between(1, 300), world.between(1, 1000));
       case 'clog-and-kill':
         network.clog('buffer-manager', world.between(50, 600), 600);
         world.schedule(world.between(0, 300), () => postmaster.process('buffer-manager')?.kill('nemesis'));

@@ -16,6 +16,7 @@ export interface PlantedBug {
   readonly name: string;
   /** What brings it to light. */
   readonly faults: readonly Fault[];
+  readonly settings?: Readonly<Record<string, string>>;
   /** A role's disk may be made to lie. */
   readonly disk?: (role: RoleName, disk: Disk) => Disk;
   /** Changes a class; returns what undoes it. */
@@ -41,7 +42,9 @@ const acknowledgeBeforeFsync: PlantedBug = {
 /** Pages are logged as changes only, so that a torn page cannot be mended. */
 const skipFullPageImage: PlantedBug = {
   name: 'skip full-page image',
-  faults: ['tear-power', 'checkpoint', 'kill'],
+  faults: ['tear-power', 'checkpoint'],
+  // Pages are written all the time, not only by checkpoints.
+  settings: { shared_buffers: '64', bgwriter_delay: '10', checkpoint_timeout: '300' },
   plant: () => {
     const { registerBuffer } = XLogRecordBuilder.prototype;
     XLogRecordBuilder.prototype.registerBuffer = function (blockId, page, flags) {
@@ -88,21 +91,6 @@ const skipEpochCheck: PlantedBug = {
   },
 };
 
-/** A commit becomes visible while another instance may still take snapshots that lack it. */
-const visibleBeforeRecall: PlantedBug = {
-  name: 'visible before snapshots are recalled',
-  faults: ['clog'],
-  plant: () => {
-    const { next } = CommitQueue.prototype;
-    CommitQueue.prototype.next = function (flushed) {
-      return next.call(this, flushed, []);
-    };
-    return () => {
-      CommitQueue.prototype.next = next;
-    };
-  },
-};
-
 /** A commit becomes visible, and is answered, without its record being durable. */
 const visibleBeforeDurable: PlantedBug = {
   name: 'visible before durable',
@@ -122,6 +110,5 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   acknowledgeBeforeFsync,
   skipFullPageImage,
   skipEpochCheck,
-  visibleBeforeRecall,
   visibleBeforeDurable,
 ];

@@ -35,7 +35,12 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
   const nemesis: Nemesis = new Nemesis(() => cluster, options.faults ?? options.bug?.faults ?? Nemesis.choose(() => chance.uniform()));
   const cluster: SimCluster = await SimCluster.create(seed, {
     instances: options.instances,
-    settings: { checkpoint_timeout: String(30 + Math.floor(chance.uniform() * 2) * 270) },
+    settings: {
+      checkpoint_timeout: chance.uniform() < 0.5 ? '30' : '300',
+      shared_buffers: chance.uniform() < 0.5 ? '64' : '256',
+      bgwriter_delay: chance.uniform() < 0.5 ? '10' : '200',
+      ...options.bug?.settings,
+    },
     network: { busLoss: chance.uniform() < 0.5 ? 0.3 : 0 },
     failpoint: process => nemesis.failpoint(process),
     ...(options.bug?.disk === undefined ? {} : { roleDisk: options.bug.disk }),
