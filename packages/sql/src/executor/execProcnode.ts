@@ -91,7 +91,7 @@ export class PlanBuilder implements SubPlanFactory {
       case 'TidScan':
         return new TidScanState(est, plan, this, stmt);
       case 'SubqueryScan':
-        return new SubqueryScanState(est, plan, this, this.build(plan.subplan));
+        return new SubqueryScanState(est, plan, this, this.build(plan.subplan), stmt.rtable[plan.scanrelid - 1]!.eref.colnames);
       case 'FunctionScan':
         return new FunctionScanState(est, plan, this, stmt.rtable[plan.scanrelid - 1]!);
       case 'ValuesScan':

@@ -10,9 +10,11 @@ import { ROW } from './status.ts';
 
 export class SubqueryScanState extends ScanState {
   readonly #child: PlanState;
+  readonly #names: readonly string[];
 
-  constructor(est: EState, plan: SubqueryScan, factory: SubPlanFactory, child: PlanState) {
+  constructor(est: EState, plan: SubqueryScan, factory: SubPlanFactory, child: PlanState, names: readonly string[]) {
     super(est, plan, factory);
+    this.#names = names;
     this.#child = child;
     this.children.push(child);
     // The subquery's rows are this scan's input: its lanes are shared, not copied.
@@ -24,7 +26,7 @@ export class SubqueryScanState extends ScanState {
   protected override scanColumn(attnum: number): Column {
     if (attnum > 0) return this.#child.out.columns[attnum - 1]!;
     const visible = (this.plan as SubqueryScan).subplan.targetlist.filter(tle => !tle.resjunk);
-    return this.wholeRow(visible.map(tle => ({ column: this.#child.out.columns[tle.resno - 1]!, name: tle.resname ?? '' })));
+    return this.wholeRow(visible.map((tle, i) => ({ column: this.#child.out.columns[tle.resno - 1]!, name: this.#names[i] ?? tle.resname ?? '' })));
   }
 
   protected override fill(max: number): number {

@@ -238,7 +238,7 @@ function foldNode(env: PlannerEnv, node: Expr, fold: (n: Node) => Node, caseValu
       const expr = mutateChildren(node, fold) as Expr;
       let constant = true;
       walkChildren(expr, child => {
-        if ((child as Expr).type !== 'Const' && (child as Expr).type !== 'CaseTestExpr' && !isElementExpr(expr, child)) constant = false;
+        if ((child as Expr).type !== 'Const' && !isElementExpr(expr, child)) constant = false;
         return false;
       });
       if (!constant || containMutableFunctions(env, expr)) return expr;

@@ -237,7 +237,7 @@ function isGroupColumn(root: PlannerInfo, tle: TargetEntry): boolean {
 
 /** What grouping delivers: the final list, or what the window functions above need. */
 function aboveGroupTlist(root: PlannerInfo, tlist: readonly TargetEntry[], windows: readonly WindowClause[]): TargetEntry[] {
-  if (root.parse.hasTargetSRFs) return srfInput(windows.length > 0 ? windowInput(root, tlist, windows) : tlist);
+  if (root.parse.hasTargetSRFs) return srfInput(root, windows.length > 0 ? windowInput(root, tlist, windows) : tlist);
   return windows.length > 0 ? windowInput(root, tlist, windows) : [...tlist];
 }
 
@@ -252,7 +252,10 @@ function planGrouping(root: PlannerInfo, input: Ordered, output: readonly Target
     const result: Result = { ...planFields(root, output, { startup: 0, total: CPU_TUPLE_COST, rows: 1, width: 0 }), type: 'Result', resconstantqual: having };
     return { plan: result, pathkeys: [] };
   }
-  const child = project(root, input.plan, inputTlist(keys, [...rest, ...having], RECURSE_AGGREGATES | RECURSE_WINDOWFUNCS));
+  const wanted = inputTlist(keys, [...rest, ...having], RECURSE_AGGREGATES | RECURSE_WINDOWFUNCS);
+  const child = keys.some(k => expressionReturnsSet(k.expr as Node))
+    ? projectSets(root, project(root, input.plan, inputTlist([], wanted.map(tle => tle.expr), RECURSE_AGGREGATES)), wanted)
+    : project(root, input.plan, wanted);
   const aggs = collectAggs([...output.map(tle => tle.expr), ...having]);
   const clauses = parse.groupClause;
   const groups = clauses.length === 0 ? 1 : estimateNumGroups(root, keys.map(k => k.expr), child.plan_rows);
@@ -332,7 +335,10 @@ function windowInput(root: PlannerInfo, tlist: readonly TargetEntry[], windows: 
 function planWindows(root: PlannerInfo, input: Ordered, finalTlist: readonly TargetEntry[], windows: readonly WindowClause[]): Ordered {
   let current: Ordered = input;
   const below = windowInput(root, finalTlist, windows);
-  if (!(current.plan.type === 'Agg')) current = { ...current, plan: project(root, current.plan, below) };
+  if (below.some(tle => expressionReturnsSet(tle.expr as Node) && !current.plan.targetlist.some(t => equalNodes(t.expr as Node, tle.expr as Node)))) {
+    const base = current.plan.type === 'Agg' ? current.plan : project(root, current.plan, inputTlist([], below.map(tle => tle.expr), RECURSE_WINDOWFUNCS));
+    current = { plan: projectSets(root, base, below), pathkeys: [] };
+  } else if (current.plan.type !== 'Agg') current = { ...current, plan: project(root, current.plan, below) };
   const done: TargetEntry[] = [...below];
   windows.forEach((w, i) => {
     const clauses = windowSortClauses(w);
@@ -344,7 +350,7 @@ function planWindows(root: PlannerInfo, input: Ordered, finalTlist: readonly Tar
         if (!done.some(tle => equalNodes(tle.expr as Node, f))) done.push(makeTargetEntry(f, done.length + 1, null, false));
       }
     }
-    const output = last ? (root.parse.hasTargetSRFs ? srfInput(finalTlist) : finalTlist) : done.map((tle, n) => ({ ...tle, resno: n + 1 }));
+    const output = last ? (root.parse.hasTargetSRFs ? srfInput(root, finalTlist) : finalTlist) : done.map((tle, n) => ({ ...tle, resno: n + 1 }));
     const child = current.plan;
     const column = (c: SortGroupClause): TargetEntry => tleForSortGroupRef(child.targetlist, c.tleSortGroupRef);
     const node: WindowAgg = {
@@ -372,20 +378,57 @@ function windowFuncsOf(tlist: readonly TargetEntry[], winref: number): WindowFun
 
 // ---- set-returning functions in the target list -----------------------------------------------------------
 
-/** What the expansion needs: entries without a set, and the inputs of those with one. */
-function srfInput(tlist: readonly TargetEntry[]): TargetEntry[] {
-  const keep = tlist.filter(tle => !expressionReturnsSet(tle.expr as Node));
+/** What the expansion needs: entries without a set (or grouped by it), and the inputs of those with one. */
+function srfInput(root: PlannerInfo, tlist: readonly TargetEntry[]): TargetEntry[] {
+  const keep = tlist.filter(tle => !expressionReturnsSet(tle.expr as Node) || isGroupColumn(root, tle));
   return inputTlist(keep, tlist.filter(tle => !keep.includes(tle)).map(tle => tle.expr), 0);
+}
+
+/** The set-returning calls of an expression by how deep they nest; what `available` has already is left out. */
+function collectSrfs(expr: Expr, available: readonly TargetEntry[], levels: Expr[][]): number {
+  if (available.some(tle => equalNodes(tle.expr as Node, expr as Node))) return 0;
+  let depth = 0;
+  walkExpr(expr as Node, n => {
+    if (n === expr) return undefined;
+    if (n.type === 'Query') return false;
+    depth = Math.max(depth, collectSrfs(n as Expr, available, levels));
+    return false;
+  });
+  const isSet = (expr.type === 'FuncExpr' && expr.funcretset) || (expr.type === 'OpExpr' && expr.opretset);
+  if (!isSet) return depth;
+  const level = (levels[depth] ??= []);
+  if (!level.some(e => equalNodes(e as Node, expr as Node))) level.push(expr);
+  return depth + 1;
+}
+
+/** A plan for the target list: sets are expanded level by level, innermost first. */
+function projectSets(root: PlannerInfo, plan: Plan, tlist: readonly TargetEntry[]): Plan {
+  const levels: Expr[][] = [];
+  for (const tle of tlist) collectSrfs(tle.expr, plan.targetlist, levels);
+  if (levels.length === 0) return resultOn(root, plan, tlist);
+  let current = plan;
+  const expand = (entries: readonly TargetEntry[]): void => {
+    const node: ProjectSet = { ...planFields(root, entries, onTopOf(current, 0, current.plan_rows * 10)), type: 'ProjectSet', lefttree: current };
+    current = node;
+  };
+  const topLevel = levels.length === 1 && tlist.every(tle => !expressionReturnsSet(tle.expr as Node) || levels[0]!.includes(tle.expr));
+  if (topLevel) {
+    expand(tlist);
+    return current;
+  }
+  for (const level of levels) {
+    const passed = current.targetlist.map((tle, i) => ({ ...tle, resno: i + 1 }));
+    expand([...passed, ...level.map((expr, i) => makeTargetEntry(expr, passed.length + i + 1, null, false))]);
+  }
+  return resultOn(root, current, tlist);
 }
 
 function planTargetSrfs(root: PlannerInfo, input: Ordered, tlist: readonly TargetEntry[], projected: boolean): Ordered {
   const { parse } = root;
   const bySet = (c: SortGroupClause): boolean => expressionReturnsSet(tleForSortGroupRef(tlist, c.tleSortGroupRef).expr as Node);
-  let current = projected ? input : { ...input, plan: project(root, input.plan, srfInput(tlist)) };
+  let current = projected ? input : { ...input, plan: project(root, input.plan, srfInput(root, tlist)) };
   const expand = (): void => {
-    const child = current.plan;
-    const node: ProjectSet = { ...planFields(root, tlist, onTopOf(child, 0, child.plan_rows * 10)), type: 'ProjectSet', lefttree: child };
-    current = { plan: node, pathkeys: current.pathkeys };
+    current = { plan: projectSets(root, current.plan, tlist), pathkeys: current.pathkeys };
   };
   // Sort first unless the order is by what the expansion yields.
   if (parse.distinctClause.length > 0 || parse.sortClause.some(bySet)) {

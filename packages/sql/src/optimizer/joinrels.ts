@@ -221,7 +221,7 @@ function addJoinPaths(root: PlannerInfo, rel: RelOptInfo, outerRel: RelOptInfo, 
       (isSubset(r.leftRelids, innerRel.relids) && isSubset(r.rightRelids, outerRel.relids) && r.leftRelids !== 0 && r.rightRelids !== 0)),
   );
   // A full join of everything with everything is one bucket.
-  if (hashclauses.length === 0 && !(jointype === N.JOIN_FULL && joinClauses.length === 0)) return;
+  if (hashclauses.length === 0 && !(jointype === N.JOIN_FULL && joinClauses.every(r => r.clauseRelids === 0))) return;
   const outer = cheapestPath(outerRel.paths);
   const inner = cheapestPath(innerRel.paths);
   if (outer !== undefined && inner !== undefined) addPath(rel, hashjoin(root, rel, outer, inner, jointype, clauses, hashclauses, innerUnique));

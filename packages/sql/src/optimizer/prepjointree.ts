@@ -215,7 +215,7 @@ class SubqueryPullUp {
   readonly #env: PlannerEnv;
   #query: Query;
   /** What was merged: conditions of the tree are rewritten when the whole tree has been walked. */
-  readonly #merged: { readonly rtindex: number; readonly targetList: readonly TargetEntry[] }[] = [];
+  readonly #merged: { readonly rtindex: number; readonly targetList: readonly TargetEntry[]; readonly names: readonly string[] }[] = [];
 
   constructor(env: PlannerEnv, query: Query) {
     this.#env = env;
@@ -224,7 +224,7 @@ class SubqueryPullUp {
 
   run(jointree: FromExpr): Query {
     let tree: Node = this.#visit(jointree, false);
-    for (const { rtindex, targetList } of this.#merged) tree = replaceVars(tree, rtindex, targetList);
+    for (const { rtindex, targetList, names } of this.#merged) tree = replaceVars(tree, rtindex, targetList, names);
     return { ...this.#query, jointree: tree as FromExpr };
   }
 
@@ -247,9 +247,10 @@ class SubqueryPullUp {
     const offset = query.rtable.length;
     const shift = <T extends Node>(node: T): T => incrementVarSublevelsUp(offsetVarNodes(node, offset, 0), -1, 1);
     const targetList = sub.targetList.map(tle => shift(tle));
-    this.#merged.push({ rtindex, targetList });
+    const names = query.rtable[rtindex - 1]!.eref.colnames;
+    this.#merged.push({ rtindex, targetList, names });
     const rest: Query = { ...query, jointree: null, rtable: [...query.rtable, ...sub.rtable.map(rte => shiftRte(rte, offset))] };
-    const replaced = replaceVars(rest, rtindex, targetList) as Query;
+    const replaced = replaceVars(rest, rtindex, targetList, names) as Query;
     // The emptied entry stays in its place, so that indexes do not move.
     const rtable = replaced.rtable.map((rte, i): RangeTblEntry => (i === rtindex - 1 ? { ...rte, subquery: null, rtekind: N.RTE_RESULT } : rte));
     this.#query = { ...replaced, rtable, jointree: query.jointree, hasSubLinks: query.hasSubLinks || sub.hasSubLinks };
@@ -291,7 +292,7 @@ function canReplace(query: Query, rtindex: number, sub: Query, nullable: boolean
 }
 
 /** Vars of `rtindex` become the expressions of the subquery's target list. */
-function replaceVars(node: Node, rtindex: number, targetList: readonly TargetEntry[]): Node {
+function replaceVars(node: Node, rtindex: number, targetList: readonly TargetEntry[], names: readonly string[]): Node {
   const change = (n: Node, level: number): Node => {
     if (n.type === 'Var') {
       if (n.varno !== rtindex || n.varlevelsup !== level) return n;
@@ -299,7 +300,7 @@ function replaceVars(node: Node, rtindex: number, targetList: readonly TargetEnt
         const visible = targetList.filter(tle => !tle.resjunk);
         const row: RowExpr = {
           type: 'RowExpr', args: visible.map(tle => incrementVarSublevelsUp(tle.expr, level, 0)), row_typeid: n.vartype, row_format: 2,
-          colnames: visible.map(tle => tle.resname ?? ''), location: n.location,
+          colnames: visible.map((tle, i) => names[i] ?? tle.resname ?? ''), location: n.location,
         };
         return row;
       }

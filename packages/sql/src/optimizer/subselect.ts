@@ -181,7 +181,9 @@ function subplanIsHashable(root: PlannerInfo, node: SubPlan): boolean {
 
 /** Plans the CTEs of a level, or puts them where they are used (SS_process_ctes). */
 export function processCtes(root: PlannerInfo): void {
-  for (const cte of root.parse.cteList) {
+  for (let i = 0; i < root.parse.cteList.length; i++) {
+    // Read anew each time: inlining one CTE changes those behind it.
+    const cte = root.parse.cteList[i]!;
     const query = cte.ctequery;
     if (query.commandType === N.CMD_SELECT && cte.cterefcount === 0) {
       root.ctePlanIds.push(-1);
