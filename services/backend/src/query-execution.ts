@@ -9,11 +9,14 @@
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { heapPruneQueued } from '@pgtroupe/access/heap/pruneheap';
 import type { Datum } from '@pgtroupe/common/datum';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
 import { initPlan, type QueryState } from '@pgtroupe/sql/executor/execMain';
 import { END, MISS, ROW, YIELD } from '@pgtroupe/sql/executor/status';
 import { CMD_DELETE, CMD_INSERT, CMD_UPDATE } from '@pgtroupe/sql/nodes/nodes';
+import type { Query } from '@pgtroupe/sql/nodes/parsenodes';
 import { planner } from '@pgtroupe/sql/optimizer/planner';
 import type { PlannedStmt } from '@pgtroupe/sql/optimizer/plannodes';
 import { outputFunction, sendFunction } from '@pgtroupe/sql/utils/cache/typcache';
@@ -28,6 +31,7 @@ import type { Session } from './session.ts';
 import { SessionExecEnv } from './session-exec-env.ts';
 import type { SessionFunctions } from './session-functions.ts';
 
+const COMMAND_NAMES: Readonly<Record<number, string>> = { [CMD_INSERT]: 'INSERT', [CMD_UPDATE]: 'UPDATE', [CMD_DELETE]: 'DELETE' };
 const MAX_BATCH = 256;
 const CSTRINGOID = 2275 as Oid;
 
@@ -91,7 +95,7 @@ export class QueryExecution {
 export class RunningPortal {
   readonly #execution: QueryExecution;
   readonly #statement: PreparedStatement;
-  readonly #params: readonly Datum[];
+  #params: readonly Datum[];
   readonly #makeSink: (encoders: readonly FieldEncoder[]) => RowSink;
   readonly #formats: readonly number[];
   #cached: CachedPlan | undefined;
@@ -129,7 +133,7 @@ export class RunningPortal {
   run(maxRows: number): Outcome | Promise<Outcome> {
     if (this.#state === undefined) {
       const prepared = this.#tryPrepare();
-      if (!prepared) return this.#prepare().then(() => this.#loop(maxRows, 0));
+      if (!prepared) return this.#prepare(true).then(() => this.#loop(maxRows, 0));
     }
     return this.#loop(maxRows, 0);
   }
@@ -154,12 +158,22 @@ export class RunningPortal {
     }
   }
 
-  async #prepare(): Promise<void> {
+  /** All that comes before the first row. The client was not told the columns yet: they may be others
+   *  after a wait for locks. */
+  prepare(): Promise<void> | undefined {
+    return this.#tryPrepare() ? undefined : this.#prepare(false);
+  }
+
+  async #prepare(described: boolean): Promise<void> {
     const { session, analysis } = this.#execution;
     try {
       for (;;) {
         this.#snapshot ??= await session.block.statementSnapshot();
-        await analysis.revalidate(this.#statement);
+        if (described) await analysis.revalidate(this.#statement);
+        else if (!analysis.isValid(this.#statement)) {
+          await analysis.analyze(this.#statement);
+          this.#params = this.#statement.literals;
+        }
         try {
           const cached = this.#plan();
           if (await this.#awaitLocks(cached.locks)) {
@@ -220,6 +234,7 @@ export class RunningPortal {
       checkRangeTablePermissions(analysis.catalog, functions.databaseId, functions.currentUserId, cached.plan.rtable);
     }
     const { tx } = session.block;
+    if (session.block.readOnly) refuseWrites(cached.plan, (this.#statement.analyzed as AnalyzedQuery).query);
     env.beginTransaction(tx, session.block.isolation);
     const state = execution.takeIdle(cached) ?? initPlan(env, cached.plan);
     state.start(this.#params, this.#snapshot!.snapshot, tx);
@@ -350,6 +365,15 @@ export class RunningPortal {
     }
     if (this.#snapshot !== undefined) this.#execution.session.block.releaseSnapshot(this.#snapshot);
     this.#snapshot = undefined;
+  }
+}
+
+/** In a READ ONLY transaction. */
+function refuseWrites(plan: PlannedStmt, query: Query): void {
+  const writes = COMMAND_NAMES[plan.commandType];
+  const command = writes ?? (plan.hasModifyingCTE ? 'SELECT' : query.rowMarks.length > 0 ? 'SELECT FOR UPDATE' : undefined);
+  if (command !== undefined) {
+    throw ereport(ERRCODE.READ_ONLY_SQL_TRANSACTION, `cannot execute ${command} in a read-only transaction`);
   }
 }
 

@@ -88,9 +88,12 @@ export class StatementRunner {
       return tag;
     }
     if (analyzed.kind !== 'query') return '';
-    if (analyzed.columns !== undefined) this.rowDescription(analyzed.columns, TEXT_ONLY);
     const run = this.execution.start(statement, statement.literals, TEXT_ONLY);
     try {
+      const waiting = run.prepare();
+      if (waiting !== undefined) await waiting;
+      const { columns } = statement.analyzed as typeof analyzed;
+      if (columns !== undefined) this.rowDescription(columns, TEXT_ONLY);
       await run.run(0);
       tag = run.tag;
     } finally {

@@ -27,6 +27,8 @@ interface Running {
   readonly tx: Transaction;
   isolation: IsolationLevel;
   readOnly: boolean;
+  /** A statement has taken a snapshot: the isolation level is settled. */
+  queried: boolean;
   /** The one snapshot of REPEATABLE READ, from the first statement that needs one. */
   snapshot: LiveSnapshot | undefined;
   /** Wall clock at the start: now(). */
@@ -118,6 +120,7 @@ export class TransactionBlock {
         isolation: this.#defaults.isolation(),
         readOnly: this.#defaults.readOnly(),
         snapshot: undefined,
+        queried: false,
         startMicros: this.#kernel.env.clock.wallMicros(),
       };
       this.#state = { kind: 'implicit', run };
@@ -136,6 +139,7 @@ export class TransactionBlock {
   tryStatementSnapshot(): LiveSnapshot | undefined {
     const run = this.#running();
     if (run.snapshot !== undefined) return this.#sameSnapshot(run);
+    run.queried = true;
     const live = this.#kernel.shared.tryTakeSnapshot(run.tx.curcid);
     if (live !== undefined && keepsSnapshot(run.isolation)) run.snapshot = live;
     return live;
@@ -144,6 +148,7 @@ export class TransactionBlock {
   async statementSnapshot(): Promise<LiveSnapshot> {
     const run = this.#running();
     if (run.snapshot !== undefined) return this.#sameSnapshot(run);
+    run.queried = true;
     const live = await this.#kernel.shared.takeSnapshot(run.tx.curcid);
     if (keepsSnapshot(run.isolation)) run.snapshot = live;
     return live;
@@ -182,7 +187,7 @@ export class TransactionBlock {
   /** SET TRANSACTION. */
   setIsolation(isolation: IsolationLevel): void {
     const run = this.#running();
-    if (run.snapshot !== undefined && run.isolation !== isolation) {
+    if (run.queried && run.isolation !== isolation) {
       throw ereport(
         ERRCODE.ACTIVE_SQL_TRANSACTION,
         'SET TRANSACTION ISOLATION LEVEL must be called before any query',
