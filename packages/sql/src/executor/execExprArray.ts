@@ -113,7 +113,9 @@ export function compileSubscriptingRef(expr: SubscriptingRef, scope: ExprScope):
   const upper = expr.refupperindexpr.map(e => (e === null ? undefined : compileExpr(e, scope)));
   const slice = expr.reflowerindexpr.length > 0;
   const lower = expr.reflowerindexpr.map(e => (e === null ? undefined : compileExpr(e, scope)));
-  const assignment = expr.refassgnexpr === null ? undefined : compileExpr(expr.refassgnexpr, scope);
+  // Assigning to a part of an element: the expression takes the old element as a CaseTestExpr.
+  const old: { value: Datum } = { value: null };
+  const assignment = expr.refassgnexpr === null ? undefined : compileExpr(expr.refassgnexpr, innerScope(scope, { caseTest: old }));
   /** Subscripts, or null when one of them is. */
   const evaluate = (readers: readonly (RowReader | undefined)[], row: number): (number | undefined)[] | null => {
     const result: (number | undefined)[] = [];
@@ -136,6 +138,8 @@ export function compileSubscriptingRef(expr: SubscriptingRef, scope: ExprScope):
     if (assignment === undefined) {
       return slice ? arrayGetSlice(value!, elem, { lower: lows, upper: ups }) : arrayGetElement(value!, elem, ups as number[]);
     }
+    if (value === null) old.value = null;
+    else old.value = slice ? arrayGetSlice(value, elem, { lower: lows, upper: ups }) : arrayGetElement(value, elem, ups as number[]);
     const assigned = assignment(row);
     if (!slice) return arraySetElement(value, elem, ups as number[], assigned);
     if (assigned === null) return value;

@@ -21,7 +21,7 @@ import { assignRecordTypmod, recordTypeDesc } from '../utils/cache/recordtypes.t
 import { baseTypeFacts } from './arrays.ts';
 import type { RowReader } from './batch.ts';
 import type { EState } from './estate.ts';
-import { binaryFunction, compileExpr, type ExprScope } from './execExpr.ts';
+import { binaryFunction, compileExpr, type ExprScope, innerScope } from './execExpr.ts';
 import { attributeFor } from './rowstore.ts';
 import { typeOf } from './scope.ts';
 import { AMPROCNUM, AMOPOPID } from '@pgtroupe/catalog/syscache';
@@ -93,12 +93,18 @@ export function compileFieldSelect(expr: FieldSelect, scope: ExprScope): RowRead
 
 export function compileFieldStore(expr: FieldStore, scope: ExprScope): RowReader {
   const arg = compileExpr(expr.arg, scope);
-  const news = expr.newvals.map(e => compileExpr(e, scope));
+  // A nested assignment takes the old field as a CaseTestExpr.
+  const old: { value: Datum } = { value: null };
+  const news = expr.newvals.map(e => compileExpr(e, innerScope(scope, { caseTest: old })));
   const desc = compositeDesc(scope.est, expr.resulttype);
   return row => {
     const record = arg(row) as Uint8Array | null;
     const values = record === null ? new Array<Datum>(desc.attrs.length).fill(null) : deformRecord(desc, record);
-    news.forEach((read, i) => (values[expr.fieldnums[i]! - 1] = read(row)));
+    news.forEach((read, i) => {
+      const field = expr.fieldnums[i]! - 1;
+      old.value = values[field]!;
+      values[field] = read(row);
+    });
     return formRecord(desc, values, expr.resulttype, -1);
   };
 }

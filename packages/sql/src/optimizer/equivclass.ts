@@ -3,7 +3,7 @@
  * constants for the other members, join clauses between any two of them, and sort orders that are
  * the same order.
  */
-import { equalNodes, exprCollation } from '../nodes/nodefuncs.ts';
+import { equalNodes, exprCollation, expressionReturnsSet } from '../nodes/nodefuncs.ts';
 import type { Expr, OpExpr } from '../nodes/primnodes.ts';
 import { containAggs, containVolatileFunctions, containWindowFuncs } from './clauses.ts';
 import { getOperator, opfamilyMember } from './lsyscache.ts';
@@ -36,7 +36,7 @@ function newClass(root: PlannerInfo, opfamilies: readonly number[], collation: n
 
 function addMember(root: PlannerInfo, ec: EquivalenceClass, expr: Expr, type: number): EquivalenceMember {
   const relids = relidsOf(root, expr);
-  const isConst = relids === 0 && !containAggs(expr) && !containWindowFuncs(expr) && !containVolatileFunctions(root.env, expr);
+  const isConst = relids === 0 && !expressionReturnsSet(expr) && !containAggs(expr) && !containWindowFuncs(expr) && !containVolatileFunctions(root.env, expr);
   const member: EquivalenceMember = { expr, relids, isConst, type };
   ec.members.push(member);
   ec.relids |= relids;

@@ -152,7 +152,8 @@ export function incrementVarSublevelsUp<N extends Node>(node: N, by: number, min
         return mutateChildren(n, child => change(child, min));
     }
   };
-  return change(node, minLevel) as N;
+  // A query to begin with is where the levels count from.
+  return (node.type === 'Query' ? mutateChildren(node as Node, child => change(child, minLevel)) : change(node, minLevel)) as N;
 }
 
 /** Replaces Vars of join range table entries by what they stand for (flatten_join_alias_vars). */
