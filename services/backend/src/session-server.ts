@@ -17,13 +17,13 @@ const KINDS_WITH_FILES = 'rtmiS';
 export function sessionServer(session: Session): ServerFacts {
   const { kernel, env } = session.instance;
   const find = (oid: Oid): RelationDesc | undefined => {
-    const rel = session.runner.analysis.catalog.relation(oid);
-    return rel !== null && KINDS_WITH_FILES.includes(rel.rel.relkind) ? rel : undefined;
+    return session.runner.analysis.catalog.relation(oid) ?? undefined;
   };
   return {
     relationSize: (oid, fork) => {
       const rel = find(oid);
       if (rel === undefined) return undefined;
+      if (!KINDS_WITH_FILES.includes(rel.rel.relkind)) return 0;
       const blocks = kernel.pages.nblocks(rel.smgr, fork as ForkNumber);
       if (blocks !== MISS) return blocks * BLCKSZ;
       const { want } = kernel.pages;

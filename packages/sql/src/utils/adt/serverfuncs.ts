@@ -18,7 +18,7 @@ import { buildTextArray } from './arrayutils.ts';
 
 /** What a session tells about its surroundings (SessionSettings.server). May throw CatalogMiss. */
 export interface ServerFacts {
-  /** Bytes of one fork; undefined when there is no such relation or it has no files. */
+  /** Bytes of one fork; undefined when there is no such relation. */
   relationSize(oid: Oid, fork: number): number | undefined;
   /** A table's TOAST relation and indexes, those of its TOAST relation not included. */
   companions(oid: Oid): { readonly toast: Oid; readonly indexes: readonly Oid[] } | undefined;
