@@ -16,6 +16,8 @@ export const FAULTS = [
   'kill-all',
   'lose-power',
   'tear-power',
+  /** Power fails while a checkpoint writes pages. */
+  'tear-checkpoint',
   /** No fault, but what makes the others bite. */
   'checkpoint',
   'vacuum',
@@ -83,6 +85,10 @@ export class Nemesis {
         network.clog('buffer-manager', world.between(50, 600), 600);
         world.schedule(world.between(0, 300), () => postmaster.process('buffer-manager')?.kill('nemesis'));
         return;
+      case 'tear-checkpoint':
+        this.#maintain('CHECKPOINT');
+        await world.pass(world.between(1, 60));
+        return cluster.powerFailure('tear');
       case 'checkpoint':
         return this.#maintain('CHECKPOINT');
       case 'vacuum':

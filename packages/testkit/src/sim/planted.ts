@@ -42,7 +42,7 @@ const acknowledgeBeforeFsync: PlantedBug = {
 /** Pages are logged as changes only, so that a torn page cannot be mended. */
 const skipFullPageImage: PlantedBug = {
   name: 'skip full-page image',
-  faults: ['tear-power', 'checkpoint'],
+  faults: ['tear-checkpoint'],
   // Pages are written all the time, not only by checkpoints.
   settings: { shared_buffers: '64', bgwriter_delay: '10', checkpoint_timeout: '300' },
   plant: () => {
