@@ -46,6 +46,7 @@ export class AttachServer {
     this.#nextPid = 1 + (options.epoch % PID_LIVES) * PIDS_PER_LIFE;
     this.#lastCheckMs = env.clock.nowMs();
     shared.wal.onRoom = () => this.#resume();
+    shared.io.onRelieved = () => this.#resume();
     this.#watch();
   }
 

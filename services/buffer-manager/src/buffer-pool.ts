@@ -13,6 +13,8 @@ import type { PageEntry } from './page-directory.ts';
 
 const MAX_USAGE = 5;
 const MAX_LIMIT = 2 ** 31 / BLCKSZ / 2 - 1;
+/** Room for what is rebuilt and written at once, however small the pool. */
+const MIN_SPARE = 128;
 
 export class BufferPool {
   readonly mem: Memory;
@@ -30,7 +32,7 @@ export class BufferPool {
 
   constructor(limit: number) {
     this.limit = Math.max(16, Math.min(limit, MAX_LIMIT));
-    this.#capacity = 2 * this.limit;
+    this.#capacity = this.limit + Math.max(this.limit, MIN_SPARE);
     this.mem = createMemory(this.#capacity * BLCKSZ);
     this.#usage = new Uint8Array(this.#capacity);
     this.#pins = new Uint16Array(this.#capacity);
@@ -71,9 +73,8 @@ export class BufferPool {
   allocate(page: PageEntry, forget: (evicted: PageEntry) => void): number {
     assert(page.slot < 0, 'a page has one slot');
     this.allocations++;
-    let slot = -1;
-    if (this.#used >= this.limit) slot = this.#sweep(forget);
-    if (slot < 0) slot = this.#free.pop() ?? (this.#fresh < this.#capacity ? this.#fresh++ : -1);
+    if (this.#used >= this.limit) this.#evict(forget);
+    const slot = this.#free.pop() ?? (this.#fresh < this.#capacity ? this.#fresh++ : -1);
     assert(slot >= 0, 'the page pool is exhausted: dirty pages cannot be written');
     this.#used++;
     this.#pages[slot] = page;
@@ -90,8 +91,18 @@ export class BufferPool {
     page.slot = -1;
   }
 
-  /** One clean victim's slot, or -1. */
-  #sweep(forget: (evicted: PageEntry) => void): number {
+  /** How many more images could be taken in. */
+  get spare(): number {
+    return this.#capacity - this.#used;
+  }
+
+  /** Evicts clean pages until the pool is within its limit, or none is left. */
+  shrink(forget: (evicted: PageEntry) => void): void {
+    while (this.#used > this.limit && this.#evict(forget));
+  }
+
+  /** Clock sweep: frees one clean page's slot. False: there is none to be had now. */
+  #evict(forget: (evicted: PageEntry) => void): boolean {
     for (let tries = 0; tries < this.#fresh * 2; tries++) {
       const slot = this.#hand;
       this.#hand = (slot + 1) % this.#fresh;
@@ -101,12 +112,22 @@ export class BufferPool {
         this.#usage[slot]!--;
         continue;
       }
-      if (page.dirty || page.writingRecLSN !== 0 || page.loading || page.rebuild) continue;
+      if (page.imageDirty || page.writingRecLSN !== 0 || page.loading || page.rebuild) continue;
       this.release(page);
       forget(page);
-      return this.#free.pop()!;
+      return true;
     }
-    return -1;
+    return false;
+  }
+
+  /** Any dirty pages, in the order of the hand, when space is needed whatever they were used for. */
+  dirtyPages(count: number): PageEntry[] {
+    const found: PageEntry[] = [];
+    for (let n = 0; n < this.#fresh && found.length < count; n++) {
+      const page = this.#pages[(this.#hand + n) % this.#fresh];
+      if (page?.imageDirty === true && page.writingRecLSN === 0 && !page.loading) found.push(page);
+    }
+    return found;
   }
 
   /** Dirty pages the hand will come to next, for the bgwriter: at most `count` of the next `scan`. */
@@ -115,7 +136,7 @@ export class BufferPool {
     for (let n = 0; n < scan && n < this.#fresh && found.length < count; n++) {
       const slot = (this.#hand + n) % this.#fresh;
       const page = this.#pages[slot];
-      if (page === undefined || !page.dirty || this.#usage[slot]! > 0) continue;
+      if (page === undefined || !page.imageDirty || this.#usage[slot]! > 0) continue;
       found.push(page);
     }
     return found;

@@ -159,9 +159,9 @@ export class Checkpoints {
   async finish(keepBytes: number): Promise<CheckpointResult> {
     const running = this.#current();
     await this.write(running.pages.length);
-    const { clog, transactions, wal, smgr, insert, files } = this.#shared;
+    const { clog, transactions, wal, smgr, files } = this.#shared;
     // A commit sequenced before redo must be in pg_xact: redo will not see its record.
-    while (transactions.commits.pendingBefore(running.redo)) await wal.flush(insert.buffers.end).then(() => this.#nextTurn());
+    await transactions.settledBefore(running.redo);
     await clog.write(this.#disk, lsn => wal.flush(lsn));
     await this.#shared.writeFreeSpaceMaps();
     await this.#failpoint('checkpoint-before-sync');
@@ -245,9 +245,5 @@ export class Checkpoints {
   #current(): Running {
     if (this.#running === undefined) throw new CheckpointFailure('no checkpoint is under way');
     return this.#running;
-  }
-
-  #nextTurn(): Promise<void> {
-    return new Promise(resolve => this.#shared.soon(resolve));
   }
 }

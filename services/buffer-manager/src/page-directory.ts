@@ -48,6 +48,9 @@ export class PageEntry {
   slot = NO_SLOT;
   readonly holdings: Holding[] = [];
   readonly queue: Request[] = [];
+  /** The image in the slot is not on disk. A page can be dirty without: its base is on disk, and the
+   *  changes since are with the holder of its exclusive token. */
+  imageDirty = false;
   /** Start LSNs of records since the base image. */
   chain: number[] = [];
   /** A record of the chain restores the page without looking at the base. */
@@ -182,6 +185,8 @@ export class PageDirectory {
     if (standsAlone) {
       page.chain.length = 0;
       page.chainStandsAlone = true;
+      // Replay that begins here or earlier needs nothing of what came before, on disk or in WAL.
+      if (page.recLSN !== 0) page.recLSN = start;
     }
     page.chain.push(start);
     assert(end > page.lastLSN, 'pd_lsn only rises');
@@ -259,6 +264,7 @@ export class PageDirectory {
     page.holdings.length = 0;
     page.chain.length = 0;
     page.recLSN = 0;
+    page.imageDirty = false;
     page.rebuild = false;
     this.dirty.delete(page);
     return this.#dismiss(page);

@@ -7,6 +7,7 @@
  * written; a page read must have a valid checksum.
  */
 import { DiskError } from '@pgtroupe/actor/env';
+import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { BLCKSZ, type XLogRecPtr } from '@pgtroupe/common/ids';
 import { pageGetChecksum, pageGetLSN, pageSetLSN } from '@pgtroupe/storage/page/bufpage';
@@ -48,6 +49,8 @@ export class PageIO {
   readonly #staging: Uint8Array[] = [];
   /** The page cannot be had. */
   onReadFailed: (holder: TokenHolder, page: PageEntry, error: PageReadError) => void = () => {};
+  /** The pool has room again. */
+  onRelieved: () => void = () => {};
   /** Something was put out for instances outside of their own messages. */
   onProgress: () => void = () => {};
 
@@ -160,6 +163,7 @@ export class PageIO {
     }
     if (page.dropped) return;
     page.flushBefore = page.lastLSN;
+    page.imageDirty = true;
     this.#directory.rebuilt(page);
   }
 
@@ -167,10 +171,13 @@ export class PageIO {
   async settle(page: PageEntry): Promise<void> {
     if (!page.rebuild || page.loading) return;
     page.loading = true;
-    await this.rebuild(page);
-    this.#directory.loaded(page);
-    this.imageSettled(page);
-    this.onProgress();
+    try {
+      await this.rebuild(page);
+    } finally {
+      this.#directory.loaded(page);
+      this.imageSettled(page);
+      this.onProgress();
+    }
   }
 
   // ---- images from instances -----------------------------------------------------------------------
@@ -180,6 +187,7 @@ export class PageIO {
     const at = this.#pool.offset(this.slotFor(page));
     const { mem } = this.#pool;
     mem.u8.set(image, at);
+    page.imageDirty = true;
     if (page.lastLSN > 0) pageSetLSN(mem, at, page.lastLSN as XLogRecPtr);
     page.flushBefore = Math.max(page.flushBefore, page.lastLSN);
     if (this.asyncCommitLSN > this.#wal.flushed) page.flushBefore = Math.max(page.flushBefore, this.asyncCommitLSN);
@@ -221,7 +229,10 @@ export class PageIO {
         this.#directory.askWriteback(page);
         this.onProgress();
         await image;
-      } else await this.write(page);
+      } else {
+        assert(page.imageDirty, 'what a checkpoint lacks is in the image, in the chain, or being written');
+        await this.write(page);
+      }
     }
   }
 
@@ -236,12 +247,18 @@ export class PageIO {
 
   async #write(page: PageEntry): Promise<void> {
     while (page.flushBefore > this.#wal.flushed) await this.#wal.flush(page.flushBefore);
-    if (page.dropped || !page.dirty || page.slot < 0 || page.rebuild) return;
+    if (page.dropped || !page.imageDirty || page.slot < 0 || page.rebuild) return;
+    if (!page.dirty) {
+      // No record describes what is new (an image sent twice): nothing that must reach the disk.
+      page.imageDirty = false;
+      return;
+    }
     const image = this.#stagingBuffer();
     const at = this.#pool.offset(page.slot);
     image.set(this.#pool.mem.u8.subarray(at, at + BLCKSZ));
     setChecksum(image, page.blk);
     this.#directory.writeStarted(page);
+    page.imageDirty = false;
     let ok = false;
     try {
       await this.#smgr.write(page.fork.rnode, page.fork.fork, page.blk, image);
@@ -250,6 +267,7 @@ export class PageIO {
       if (!page.dropped) throw error;
     } finally {
       this.#directory.writeEnded(page, ok);
+      if (!ok && !page.dropped) page.imageDirty = true;
       this.#staging.push(image);
     }
   }
@@ -259,17 +277,30 @@ export class PageIO {
     return this.#writes.keys();
   }
 
-  /** Writes dirty pages until the pool is within its limit again. Best effort. */
-  async relieve(): Promise<void> {
-    if (!this.#pool.overfull) return;
-    const pages = this.#pool.dirtyAhead(STAGING_BUFFERS, this.#pool.used);
-    await Promise.all(
-      pages.map(page =>
-        this.write(page).catch((error: unknown) => {
-          this.#log.write('WARNING', `could not write block ${page.blk} of ${relationPath(page.fork.rnode, page.fork.fork)}: ${(error as Error).message}`);
-        }),
-      ),
-    );
+  /** Writes dirty pages and evicts clean ones until the pool is within its limit again. False: a page
+   *  could not be written, try again later. */
+  async relieve(): Promise<boolean> {
+    let ok = true;
+    while (ok && this.#pool.overfull) {
+      this.#pool.shrink(evicted => this.#relations.tidy(evicted));
+      if (!this.#pool.overfull) break;
+      const pages = this.#pool.dirtyPages(STAGING_BUFFERS);
+      if (pages.length === 0) return false;
+      await Promise.all(
+        pages.map(page =>
+          // What a dead instance left in pieces is put together first.
+          (page.rebuild ? this.settle(page).then(() => this.write(page)) : this.write(page)).catch((error: unknown) => {
+            ok = false;
+            this.#log.write('WARNING', `could not write block ${page.blk} of ${relationPath(page.fork.rnode, page.fork.fork)}: ${(error as Error).message}`);
+          }),
+        ),
+      );
+      // Without progress there must be a pause, or nothing else would ever run.
+      if (pages.every(page => page.imageDirty)) return false;
+      this.#pool.shrink(evicted => this.#relations.tidy(evicted));
+      this.onRelieved();
+    }
+    return ok;
   }
 
   #stagingBuffer(): Uint8Array {

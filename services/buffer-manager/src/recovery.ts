@@ -41,6 +41,7 @@ import { relationPath, type StorageManager } from './smgr.ts';
 import type { WalClient } from './wal-client.ts';
 
 const PROGRESS_EVERY = 5000;
+const RELIEF_PAGES = 64;
 const FORKS = 4;
 
 export interface Recovered {
@@ -88,6 +89,8 @@ export class Recovery {
   readonly #dirty = new Set<PageEntry>();
   /** Blocks that WAL changed but that do not exist: they must turn out to be dropped later. */
   readonly #invalid = new Set<string>();
+  /** Slots of the record under replay. */
+  readonly #pinned: number[] = [];
   #nextXid = 0;
   #nextOid = 0;
 
@@ -100,6 +103,7 @@ export class Recovery {
       (rnode, fork, blk) => this.#resident(rnode, fork, blk),
       (page, record) => {
         page.lastLSN = record.endLsn;
+        page.imageDirty = true;
         if (page.recLSN === 0) page.recLSN = record.lsn;
         this.#dirty.add(page);
       },
@@ -178,6 +182,8 @@ export class Recovery {
       if (!this.#allResident(record)) await this.#bringBlocks(record);
       const asynchronous = this.#dispatch(record);
       if (asynchronous !== undefined) await asynchronous;
+      for (const slot of this.#pinned) this.#pool.unpin(slot);
+      this.#pinned.length = 0;
       if (this.#pool.overfull) await this.#relieve();
       if (++count % PROGRESS_EVERY === 0) progress(`redo in progress, at ${formatLsn(record.lsn)}`);
     }
@@ -305,12 +311,25 @@ export class Recovery {
     return this.#parts.rmgrs(record.rmid)?.extraBlocks === undefined;
   }
 
+  /** Brings the record's pages in. They stay until it is applied: bringing one must not evict another. */
   async #bringBlocks(record: XLogRecord): Promise<void> {
-    for (const block of record.blocks) if (block !== undefined) await this.#bring(block);
+    for (const block of record.blocks) {
+      if (block === undefined) continue;
+      await this.#bring(block);
+      this.#pin(this.#resident(block.rnode, block.fork, block.blkno));
+    }
     for (const extra of this.#parts.rmgrs(record.rmid)?.extraBlocks?.(record) ?? []) {
       const fork = this.#relations.forkOf(extra.rnode, extra.fork);
-      if (extra.blkno < (await this.#length(fork))) await this.#load(fork, extra.blkno);
+      if (extra.blkno >= (await this.#length(fork))) continue;
+      await this.#load(fork, extra.blkno);
+      this.#pin(this.#resident(extra.rnode, extra.fork, extra.blkno));
     }
+  }
+
+  #pin(page: PageEntry | undefined): void {
+    if (page === undefined) return;
+    this.#pool.pin(page.slot);
+    this.#pinned.push(page.slot);
   }
 
   async #length(fork: ForkEntry): Promise<number> {
@@ -367,8 +386,11 @@ export class Recovery {
   // ---- writing -----------------------------------------------------------------------------------
 
   async #relieve(): Promise<void> {
-    for (const page of this.#pool.dirtyAhead(64, this.#pool.used)) await this.#write(page);
-    if (this.#pool.overfull && this.#dirty.size > this.#pool.limit) await this.#writeAll();
+    const forget = (page: PageEntry): void => this.#relations.tidy(page);
+    this.#pool.shrink(forget);
+    if (!this.#pool.overfull) return;
+    for (const page of this.#pool.dirtyPages(RELIEF_PAGES)) await this.#write(page);
+    this.#pool.shrink(forget);
   }
 
   async #writeAll(): Promise<void> {
@@ -378,6 +400,7 @@ export class Recovery {
   async #write(page: PageEntry): Promise<void> {
     this.#dirty.delete(page);
     page.recLSN = 0;
+    page.imageDirty = false;
     const at = this.#pool.offset(page.slot);
     const { mem } = this.#pool;
     if (mem.u16[(at + 14) >>> 1] !== 0) mem.u16[(at + 8) >>> 1] = pgChecksumPage(mem.u32, at, page.blk);

@@ -36,6 +36,9 @@ import { ProtocolViolation, WalInsert } from './wal-insert.ts';
 type Up<K extends UpOp['op']> = Extract<UpOp, { op: K }>;
 
 const NO_BLOCK = 0xffffffff;
+/** Slots kept for pages that must be loaded or rebuilt in order to write others. */
+const SPARE_SLOTS = 8;
+const RELIEF_RETRY_MS = 100;
 const RELMAP_BYTES = 512;
 const RELMAP_CRC_AT = 504;
 const EMPTY = new Uint8Array(0);
@@ -202,18 +205,18 @@ export class SharedMemory {
     });
   }
 
-  soon(run: () => void): void {
-    this.#timers.soon(run);
-  }
-
   async #relieve(): Promise<void> {
     this.#relieving = true;
-    await this.io.relieve();
+    const ok = await this.io.relieve();
+    if (!ok) await new Promise<void>(resolve => this.#timers.after(RELIEF_RETRY_MS, resolve));
     this.#relieving = false;
+    if (this.pool.overfull) void this.#relieve();
   }
 
-  /** May a batch of this size be sequenced without meeting WAL space that is not ready? */
+  /** May a batch of this size be taken without meeting WAL space that is not ready, and images for
+   *  which there is no slot? What it waits for depends on no instance. */
   hasRoomFor(batchBytes: number): boolean {
+    if (this.pool.spare < SPARE_SLOTS + batchBytes / BLCKSZ && this.pool.overfull) return false;
     return this.wal.room > WAL_RESERVE_BYTES + Math.min(2 * batchBytes, MAX_BATCH_ROOM_BYTES);
   }
 

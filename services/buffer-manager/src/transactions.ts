@@ -209,6 +209,14 @@ export class Transactions {
     }
   }
 
+  readonly #settledWaiters: { readonly lsn: number; resolve(): void }[] = [];
+
+  /** Resolves when every commit sequenced before `lsn` is visible. */
+  settledBefore(lsn: number): Promise<void> {
+    if (!this.commits.pendingBefore(lsn)) return Promise.resolve();
+    return new Promise(resolve => this.#settledWaiters.push({ lsn, resolve }));
+  }
+
   /** Makes visible whatever may be: after a flush, an answer to a recall, a death, an async commit. */
   settleCommits(): void {
     for (;;) {
@@ -218,6 +226,9 @@ export class Transactions {
     }
     for (const instance of this.#instances) if (instance.snapshotDue && instance.snapshot.granted) this.sendSnapshot(instance);
     this.#answer();
+    for (let n = this.#settledWaiters.length - 1; n >= 0; n--) {
+      if (!this.commits.pendingBefore(this.#settledWaiters[n]!.lsn)) this.#settledWaiters.splice(n, 1)[0]!.resolve();
+    }
   }
 
   readonly #answers: { readonly instance: Instance; readonly reqId: number; readonly lsn: number }[] = [];
