@@ -11,7 +11,7 @@ import type { ExecEnv } from '@pgtroupe/sql/executor/estate';
 import type { CatalogLookup } from '@pgtroupe/sql/utils/cache/lookup';
 import type { SessionSettings } from '@pgtroupe/sql/utils/fmgr';
 import type { Arena } from '@pgtroupe/storage/arena';
-import type { Memory, PageAccess } from '@pgtroupe/storage/buffer/pages';
+import { type Memory, MISS, type PageAccess } from '@pgtroupe/storage/buffer/pages';
 import { ReadonlyXact } from '@pgtroupe/transam/readonly-xact';
 import type { Transaction } from '@pgtroupe/transam/xact';
 import type { XLogInserter } from '@pgtroupe/transam/xloginsert';
@@ -34,6 +34,8 @@ export class SessionExecEnv implements ExecEnv {
   readonly settings: SessionSettings;
   readonly lookup: CatalogLookup;
   usesTransactionSnapshot = false;
+  /** OIDs obtained and not yet used. */
+  readonly #oids: Oid[] = [];
   #sliceEndMs = 0;
   #messagesSeen = 0;
 
@@ -63,6 +65,15 @@ export class SessionExecEnv implements ExecEnv {
     const relation = this.#analysis.catalog.relation(oid);
     if (relation === null) throw ereport(ERRCODE.UNDEFINED_TABLE, `could not open relation with OID ${oid}`);
     return relation;
+  }
+
+  /** For a TOAST value. */
+  newOid(): number {
+    const oid = this.#oids.pop();
+    if (oid !== undefined) return oid;
+    const { kernel } = this.#session.instance;
+    kernel.pages.want = { kind: 'await', run: async () => void this.#oids.push(await kernel.newOid()) };
+    return MISS;
   }
 
   /** Short slices while other sessions have work, long ones alone (research/executor.md §2.10). */

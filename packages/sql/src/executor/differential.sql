@@ -168,3 +168,16 @@ select p.id from t p left join d c on (p.score = c.score) where p.id = 1 and p.i
 select count(*) from d a full join d b on true;
 select 1 as one from t where 1 / id = 1 having 1 < 2;
 select x from (values (row(1, 2)), (row(1, 3))) _(x) union select x from (values (row(1, 2)), (row(1, 4))) _(x);
+insert into m (id, txt) values (1, 'x' || repeat('abcdefghij', 3000));
+insert into m (id, txt) select g, repeat(md5(g::text), 200 + g) from generate_series(2, 40) g;
+select id, length(txt), md5(txt) from m order by id;
+select id, md5(txt) from (select txt, id from m order by txt, id) s order by id;
+select txt from m where id = 7;
+select txt from m order by id;
+update m set n = id where id < 5;
+update m set txt = txt || '!' where id = 3 returning id, length(txt);
+select id, n, length(txt) from m where id < 6 order by id;
+delete from m where id % 2 = 0 returning id, length(txt);
+select sum(length(txt)) from m;
+update m set txt = 'small';
+select id, txt from m order by id limit 2;

@@ -33,6 +33,8 @@ export interface ExecEnv {
   relation(oid: Oid): RelationDesc;
   /** Is the time slice used up, or a cancel pending? Asked once per batch; must be cheap. */
   shouldYield(): boolean;
+  /** An OID for a TOAST value; MISS (want says what for). Without it large values cannot be stored. */
+  newOid?(): number;
   /** Isolation level of the transaction is REPEATABLE READ or SERIALIZABLE. */
   readonly usesTransactionSnapshot: boolean;
 }

@@ -4,9 +4,11 @@
  * Row by row, each in phases; a MISS leaves the phase standing and the next call goes on with it:
  *
  *   form     the new row from the child's columns, constraints checked
+ *   toast    large values are moved to the TOAST table
  *   change   the heap operation: all or nothing
  *   recheck  READ COMMITTED: the row changed meanwhile; lock its newest version, ask the plan again
  *   index    entries of the new version, one index after the other
+ *   untoast  values of the old version leave the TOAST table
  *
  * Tuples in the child's batch may be read until the driver gets control; the new row is formed in a scratch
  * tuple of the arena, which outlives that.
@@ -24,6 +26,7 @@ import { heapFetch, heapTupleAt, NOT_FOUND } from '@pgtroupe/access/heap/heapam-
 import { heapUpdate, type UpdateAttributes } from '@pgtroupe/access/heap/heapam-update';
 import { BT_DUPLICATE } from '@pgtroupe/access/nbtree/nbtinsert';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import { Arena } from '@pgtroupe/storage/arena';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
@@ -33,6 +36,7 @@ import type { Expr } from '../nodes/primnodes.ts';
 import { stringToNode } from '../nodes/readfuncs.ts';
 import { INNER_VAR, OUTER_VAR, type ModifyTable } from '../optimizer/plannodes.ts';
 import { type Column, detach, type RowReader, TID_BLOCK, TupleLane } from './batch.ts';
+import { TableToaster } from './toast.ts';
 import { describeRow, TableConstraints } from './constraints.ts';
 import { EpqState } from './epq.ts';
 import { type ChangedParams, type EState, PlanState } from './estate.ts';
@@ -49,6 +53,8 @@ const PHASE_CHANGE = 1;
 const PHASE_RECHECK = 2;
 const PHASE_INDEX = 3;
 const PHASE_CONFLICT_UPDATE = 4;
+const PHASE_TOAST = 5;
+const PHASE_UNTOAST = 6;
 /** What a phase answers beside MISS: */
 const NEXT_PHASE = 1;
 const ROW_DONE = 2;
@@ -85,8 +91,11 @@ export class ModifyTableState extends PlanState {
   readonly #plan: ModifyTable;
   readonly #onConflict: OnConflictUpdate | null;
   readonly #checkOptions: readonly { readonly relname: string | null; readonly qual: (row: number) => boolean }[];
+  readonly #toaster: TableToaster;
   #scratch = 0;
   #scratchSize = 0;
+  /** The old version had values in the TOAST table. */
+  #untoast = false;
   #newLength = 0;
 
   #row = 0;
@@ -121,6 +130,7 @@ export class ModifyTableState extends PlanState {
     this.#indexes = new TableIndexes(est, this.#relation, this.#heap, this.#newScope);
     this.#constraints = new TableConstraints(est, this.#relation, this.#newScope);
     this.#atts = updateAttributesOf(this.#relation, indexColumns);
+    this.#toaster = new TableToaster(est, this.#relation);
     this.#values = new Array<Datum>(this.#relation.att.attrs.length).fill(null);
     this.#updateColnos = plan.updateColnos;
     this.#columns = sourcesOf(est, plan, child, factory);
@@ -200,6 +210,12 @@ export class ModifyTableState extends PlanState {
         case PHASE_CONFLICT_UPDATE:
           answer = this.#conflictUpdate();
           break;
+        case PHASE_TOAST:
+          answer = this.#toast();
+          break;
+        case PHASE_UNTOAST:
+          answer = this.#toaster.run() === MISS ? MISS : this.#finishRow();
+          break;
         default:
           answer = this.#insertIndexEntries();
       }
@@ -218,17 +234,32 @@ export class ModifyTableState extends PlanState {
         if (tid < 0) return ROW_SKIPPED;
         this.#tid = tid;
       }
+      const old = heapTupleAt(this.est.env.heap, this.#heap, this.#blk(), this.#offnum());
+      if (old === MISS) return MISS;
+      // Whatever opening the TOAST table lacks is obtained before the first change.
+      if (old !== NOT_FOUND && this.#toaster.hasExternal(old)) this.#toaster.open();
       if (this.#operation === N.CMD_DELETE) {
         this.#phase = PHASE_CHANGE;
         return NEXT_PHASE;
       }
-      const old = heapTupleAt(this.est.env.heap, this.#heap, this.#blk(), this.#offnum());
-      if (old === MISS) return MISS;
       // Gone altogether: let the update find out why.
       if (old !== NOT_FOUND) heapDeformTuple(this.#layout, this.est.env.mem, old, this.#values.length, this.#values);
       for (let i = 0; i < this.#updateColnos.length; i++) this.#values[this.#updateColnos[i]! - 1] = source.values[i]!(this.#sourceRow);
     } else for (let i = 0; i < this.#values.length; i++) this.#values[i] = source.values[i]!(this.#sourceRow);
     this.#formNewTuple();
+    const toast = this.#toaster.wanted(this.#newLength);
+    if (toast) this.#toaster.store(this.#values, this.#cid);
+    this.#phase = toast ? PHASE_TOAST : PHASE_CHANGE;
+    return NEXT_PHASE;
+  }
+
+  /** Moves large values out of the row, then forms it anew. */
+  #toast(): number {
+    if (this.#toaster.run() === MISS) return MISS;
+    this.#writeScratch(this.#toaster.values);
+    if (this.#newLength > MAX_HEAP_TUPLE_SIZE) {
+      throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `row is too big: size ${this.#newLength}, maximum size ${MAX_HEAP_TUPLE_SIZE}`);
+    }
     this.#phase = PHASE_CHANGE;
     return NEXT_PHASE;
   }
@@ -248,11 +279,11 @@ export class ModifyTableState extends PlanState {
     for (let i = 0; i < attrs.length; i++) if (attrs[i]!.dropped) values[i] = null;
     if (this.#generated.length > 0) {
       for (const { att } of this.#generated) values[att] = null;
-      this.#writeScratch();
+      this.#writeScratch(values);
       for (const { att, read } of this.#generated) values[att] = detach(read(0));
     }
     this.#constraints.notNull(values);
-    this.#writeScratch();
+    this.#writeScratch(values);
     if (this.#constraints.hasChecks) this.#constraints.check(values);
     for (const option of this.#checkOptions) {
       if (option.qual(0)) continue;
@@ -260,19 +291,17 @@ export class ModifyTableState extends PlanState {
         detail: `Failing row contains ${describeRow(this.est, this.#relation, values)}.`,
       });
     }
-    // Values of byte types may be views of the old version's page or of the scratch tuple: entries are made from
-    // copies if there is a pause in between.
   }
 
-  #writeScratch(): void {
-    const size = heapComputeTupleSize(this.#layout, this.#values);
-    if (size > MAX_HEAP_TUPLE_SIZE) throw notSupported(`a row of ${size} bytes (rows that need TOAST)`);
+  #writeScratch(values: readonly Datum[]): void {
+    const size = heapComputeTupleSize(this.#layout, values);
     const { arena, mem } = this.est.env;
-    if (this.#scratch === 0) {
-      this.#scratchSize = SCRATCH;
-      this.#scratch = arena.alloc(SCRATCH);
+    if (size > this.#scratchSize) {
+      if (this.#scratch !== 0) arena.free(this.#scratch, this.#scratchSize);
+      this.#scratchSize = Arena.chunkSize(Math.max(size, SCRATCH));
+      this.#scratch = arena.alloc(this.#scratchSize);
     }
-    this.#newLength = heapFormTuple(this.#layout, this.#values, mem, this.#scratch);
+    this.#newLength = heapFormTuple(this.#layout, values, mem, this.#scratch);
     this.#newLane.ptrs[0] = this.#scratch;
   }
 
@@ -310,14 +339,6 @@ export class ModifyTableState extends PlanState {
     this.#newBlk = heap.blk;
     this.#newOffnum = heap.offnum;
     this.#indexes.start();
-    this.#showResult(heap.tuple, heap.blk, heap.offnum);
-  }
-
-  /** RETURNING reads the row here. */
-  #showResult(ptr: number, blk: number, offnum: number): void {
-    if (this.#returning === null) return;
-    this.#resultLane.ptrs[this.#row] = ptr;
-    this.#resultLane.tids[this.#row] = blk * TID_BLOCK + offnum;
   }
 
   #update(): number {
@@ -325,11 +346,44 @@ export class ModifyTableState extends PlanState {
     const result = heapUpdate(heap, this.#heap, this.#blk(), this.#offnum(), this.#scratch, this.#newLength, this.#cid, this.#atts);
     if (result === MISS) return MISS;
     if (result !== TM_OK) return this.#conflicting(result, 'update');
-    this.#hot = heap.hot;
+    return this.#updated();
+  }
+
+  /** The new version is stored: what remains to be done. */
+  #updated(): number {
+    this.#hot = this.est.env.heap.hot;
     this.#stored();
-    if (this.#hot || this.#indexes.count === 0) return ROW_DONE;
     this.#phase = PHASE_INDEX;
+    this.#noteOldVersion();
+    if (this.#hot || this.#indexes.count === 0) return this.#afterIndexes();
     return NEXT_PHASE;
+  }
+
+  /** Values in the TOAST table that belong to the version just replaced. */
+  #noteOldVersion(): void {
+    const old = heapTupleAt(this.est.env.heap, this.#heap, this.#blk(), this.#offnum());
+    this.#untoast = old > 0 && this.#toaster.hasExternal(old);
+    if (this.#untoast) this.#toaster.remove(old, this.#cid);
+  }
+
+  #afterIndexes(): number {
+    if (!this.#untoast) return this.#finishRow();
+    this.#untoast = false;
+    this.#phase = PHASE_UNTOAST;
+    return NEXT_PHASE;
+  }
+
+  /** RETURNING reads the row where it is now: there may have been pauses since it was stored. */
+  #finishRow(): number {
+    if (this.#returning === null) return ROW_DONE;
+    const deleted = this.#operation === N.CMD_DELETE;
+    const blk = deleted ? this.#blk() : this.#newBlk;
+    const offnum = deleted ? this.#offnum() : this.#newOffnum;
+    const stored = heapTupleAt(this.est.env.heap, this.#heap, blk, offnum);
+    if (stored === MISS) return MISS;
+    this.#resultLane.ptrs[this.#row] = stored;
+    this.#resultLane.tids[this.#row] = blk * TID_BLOCK + offnum;
+    return ROW_DONE;
   }
 
   #delete(): number {
@@ -337,25 +391,19 @@ export class ModifyTableState extends PlanState {
     const result = heapDelete(heap, this.#heap, this.#blk(), this.#offnum(), this.#cid);
     if (result === MISS) return MISS;
     if (result !== TM_OK) return this.#conflicting(result, 'delete');
-    if (this.#returning !== null) {
-      const old = heapTupleAt(heap, this.#heap, this.#blk(), this.#offnum());
-      this.#showResult(old, this.#blk(), this.#offnum());
-    }
-    return ROW_DONE;
+    this.#noteOldVersion();
+    this.#phase = PHASE_INDEX;
+    return this.#afterIndexes();
   }
 
   #insertIndexEntries(): number {
+    if (this.#operation === N.CMD_DELETE) return this.#finishRow();
     if (this.#indexes.count > 0 && this.#indexes.insert(this.#values, this.#newBlk, this.#newOffnum) === MISS) {
       // Others run now: the values must not depend on pages.
       for (let i = 0; i < this.#values.length; i++) this.#values[i] = detach(this.#values[i]!);
       return MISS;
     }
-    if (this.#returning !== null) {
-      const stored = heapTupleAt(this.est.env.heap, this.#heap, this.#newBlk, this.#newOffnum);
-      if (stored === MISS) return MISS;
-      this.#showResult(stored, this.#newBlk, this.#newOffnum);
-    }
-    return ROW_DONE;
+    return this.#afterIndexes();
   }
 
   // ---- concurrent changes -----------------------------------------------------------------------------------
@@ -483,8 +531,10 @@ export class ModifyTableState extends PlanState {
     const keepSize = this.#scratchSize;
     // The proposed row stays readable until the update is done; the new version is formed elsewhere.
     this.#scratch = 0;
+    this.#scratchSize = 0;
     try {
       this.#formNewTuple();
+      if (this.#newLength > MAX_HEAP_TUPLE_SIZE) throw notSupported('ON CONFLICT DO UPDATE of a row that needs TOAST');
       const changed = heapUpdate(heap, this.#heap, this.#blk(), this.#offnum(), this.#scratch, this.#newLength, this.#cid, this.#atts);
       if (changed === MISS || changed === TM_BEING_MODIFIED) {
         for (let i = 0; i < proposed.length; i++) this.#values[i] = proposed[i]!;
@@ -492,16 +542,12 @@ export class ModifyTableState extends PlanState {
       }
       if (changed !== TM_OK) throw serializationFailure('update');
     } finally {
-      if (this.#scratch !== 0) env.arena.free(this.#scratch, SCRATCH);
+      if (this.#scratch !== 0) env.arena.free(this.#scratch, this.#scratchSize);
       this.#scratch = keep;
       this.#scratchSize = keepSize;
       this.#newLane.ptrs[0] = heap.tuple;
     }
-    this.#hot = heap.hot;
-    this.#stored();
-    if (this.#hot || this.#indexes.count === 0) return ROW_DONE;
-    this.#phase = PHASE_INDEX;
-    return NEXT_PHASE;
+    return this.#updated();
   }
 
   // ---- -------------------------------------------------------------------------------------------------------
@@ -527,6 +573,8 @@ export class ModifyTableState extends PlanState {
   override release(): void {
     if (this.#scratch !== 0) this.est.env.arena.free(this.#scratch, this.#scratchSize);
     this.#scratch = 0;
+    this.#scratchSize = 0;
+    this.#toaster.release();
     this.#epq.release();
     super.release();
   }

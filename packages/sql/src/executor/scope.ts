@@ -6,7 +6,7 @@ import { assert } from '@pgtroupe/common/assert';
 import type { Expr, SubPlan, TargetEntry, Var } from '../nodes/primnodes.ts';
 import { exprCollation, exprType, exprTypmod } from '../nodes/nodefuncs.ts';
 import { INNER_VAR, OUTER_VAR } from '../optimizer/plannodes.ts';
-import { Batch, type Column, type ColumnType, type RowReader, ValueLane } from './batch.ts';
+import { Batch, type Column, type ColumnType, detach, type RowReader, ValueLane } from './batch.ts';
 import { type EState, ExprContext } from './estate.ts';
 import { compileExpr, type ExprScope, readColumn } from './execExpr.ts';
 
@@ -60,8 +60,9 @@ export class Projection {
   readonly out: Batch;
   readonly #computed: Computed[] = [];
   readonly #rowByRow: boolean;
-  /** The row to go on with in the batch with this serial. */
-  #next = 0;
+  /** Where to go on in the batch with this serial. */
+  #row = 0;
+  #column = 0;
   #serial = -1;
   readonly #scope: ExprScope;
 
@@ -94,28 +95,55 @@ export class Projection {
     return this.#computed.length === 0;
   }
 
-  /** Computes rows [from, to). May throw SUSPEND; then call again with the same rows. */
+  /**
+   * Computes rows [from, to). When a value must be waited for this throws; called again with the same
+   * rows it goes on where it stood.
+   */
   project(from: number, to: number): void {
     const computed = this.#computed;
     if (computed.length === 0) return;
-    if (this.#rowByRow) {
-      // Side effects happen in the order a reader expects: row after row. Rows done before a suspension stay.
-      const { serial } = this.#scope.ec;
-      if (this.#serial !== serial) {
-        this.#serial = serial;
-        this.#next = from;
-      }
-      for (let row = this.#next; row < to; row++) {
-        this.#next = row;
-        for (let c = 0; c < computed.length; c++) computed[c]!.values[row] = computed[c]!.read(row);
-      }
-      this.#serial = -1;
-      return;
+    const { serial } = this.#scope.ec;
+    if (this.#serial !== serial) {
+      this.#serial = serial;
+      this.#row = from;
+      this.#column = 0;
     }
-    for (let c = 0; c < computed.length; c++) {
-      const { values, read } = computed[c]!;
-      for (let row = from; row < to; row++) values[row] = read(row);
+    try {
+      if (this.#rowByRow) this.#projectRows(to);
+      else this.#projectColumns(from, to);
+    } catch (interrupted) {
+      this.#keep(from, to);
+      throw interrupted;
     }
+    this.#serial = -1;
+  }
+
+  #projectColumns(from: number, to: number): void {
+    const computed = this.#computed;
+    for (; this.#column < computed.length; this.#column++) {
+      const { values, read } = computed[this.#column]!;
+      // The row is noted when something throws, not at every step.
+      let row = this.#row;
+      try {
+        for (; row < to; row++) values[row] = read(row);
+      } finally {
+        this.#row = row;
+      }
+      this.#row = from;
+    }
+  }
+
+  /** Side effects happen in the order a reader expects: row after row. */
+  #projectRows(to: number): void {
+    const computed = this.#computed;
+    for (; this.#row < to; this.#row++) {
+      for (let c = 0; c < computed.length; c++) computed[c]!.values[this.#row] = computed[c]!.read(this.#row);
+    }
+  }
+
+  /** What was computed must not depend on pages while others run. */
+  #keep(from: number, to: number): void {
+    for (const { values } of this.#computed) for (let row = from; row < to; row++) values[row] = detach(values[row]!);
   }
 
   /** A new batch begins: earlier evaluations are not to be remembered. */

@@ -11,7 +11,9 @@
  */
 import { HeapContext } from '@pgtroupe/access/heap/heapam-context';
 import { heapPruneQueued } from '@pgtroupe/access/heap/pruneheap';
+import { registerToastFetcher } from '@pgtroupe/access/common/detoast';
 import { SoloPages } from '@pgtroupe/access/testing/solo-pages';
+import { ToastReader } from '@pgtroupe/access/testing/solo-toast';
 import { type SoloXact, SoloTransactions } from '@pgtroupe/access/testing/solo-xact';
 import { btInitMetaPage, emptyMeta } from '@pgtroupe/access/nbtree/nbtree';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
@@ -29,7 +31,7 @@ import { CommandContext } from '../commands/command-context.ts';
 import { runDefinitionCommand } from '../commands/utility.ts';
 import type { ExecEnv } from '../executor/estate.ts';
 import { evaluateConstant, initPlan, type QueryState } from '../executor/execMain.ts';
-import { btreeOf } from '../executor/relations.ts';
+import { btreeOf, heapOf } from '../executor/relations.ts';
 import { EState } from '../executor/estate.ts';
 import { END, MISS, ROW, YIELD } from '../executor/status.ts';
 import { CMD_UTILITY } from '../nodes/nodes.ts';
@@ -113,6 +115,10 @@ export class HeadlessDatabase {
     this.catalog = this.#shared.fork(this.store);
     this.#xact = this.transactions.begin();
     this.env = new HeadlessEnv(this, options.misses === true);
+    registerToastFetcher(this.solo.mem, new ToastReader(this.env.heap, oid => {
+      const relation = this.env.relation(oid);
+      return { oid, heap: heapOf(relation), index: btreeOf(new EState(this.env, 0), relation, relation.indexes[0]!) };
+    }));
   }
 
   static async create(options: HeadlessOptions = {}): Promise<HeadlessDatabase> {
@@ -276,6 +282,7 @@ class HeadlessEnv implements ExecEnv {
   usesTransactionSnapshot = false;
   readonly #impatient: boolean;
   #asked = 0;
+  #nextOid = 100_000;
 
   constructor(db: HeadlessDatabase, impatient: boolean) {
     this.#db = db;
@@ -300,6 +307,10 @@ class HeadlessEnv implements ExecEnv {
   /** With misses, every third question ends the turn. */
   shouldYield(): boolean {
     return this.#impatient && ++this.#asked % 3 === 0;
+  }
+
+  newOid(): number {
+    return this.#nextOid++;
   }
 
   turnEnded(): void {

@@ -1,0 +1,76 @@
+/**
+ * A table's large values on their way into its TOAST table, and out of it again, for ModifyTable.
+ */
+import { HeapToaster, heapTupleHasExternal, TOAST_DONE, TOAST_TUPLE_THRESHOLD } from '@pgtroupe/access/heap/heaptoast';
+import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import type { Datum } from '@pgtroupe/common/datum';
+import { notSupported } from '@pgtroupe/common/ereport';
+import type { CommandId } from '@pgtroupe/common/ids';
+import type { EState } from './estate.ts';
+import { btreeOf, heapOf } from './relations.ts';
+import { MISS } from './status.ts';
+
+const CHUNK_SCRATCH = 8192;
+
+export class TableToaster {
+  readonly #est: EState;
+  readonly #relation: RelationDesc;
+  #toaster: HeapToaster | undefined;
+  #scratch = 0;
+
+  constructor(est: EState, relation: RelationDesc) {
+    this.#est = est;
+    this.#relation = relation;
+  }
+
+  /** Must a row of this size be made smaller? */
+  wanted(size: number): boolean {
+    return size > TOAST_TUPLE_THRESHOLD;
+  }
+
+  hasExternal(tuple: number): boolean {
+    return heapTupleHasExternal(this.#est.env.mem, tuple);
+  }
+
+  open(): HeapToaster {
+    if (this.#toaster !== undefined) return this.#toaster;
+    const est = this.#est;
+    const { arena, heap, newOid } = est.env;
+    const { toast } = this.#relation;
+    this.#scratch = arena.alloc(CHUNK_SCRATCH);
+    const table = toast === undefined ? undefined : { oid: toast.oid, heap: heapOf(toast), index: btreeOf(est, toast, toast.indexes[0]!) };
+    this.#toaster = new HeapToaster(heap, this.#relation.att, table, () => {
+      if (newOid === undefined) throw notSupported('storing large values here');
+      return newOid.call(est.env);
+    }, this.#scratch);
+    return this.#toaster;
+  }
+
+  store(values: readonly Datum[], cid: CommandId): void {
+    this.open().store(values, cid);
+  }
+
+  remove(tuple: number, cid: CommandId): void {
+    this.open().remove(tuple, cid);
+  }
+
+  /** Does what `store` or `remove` began: 0 when done, or MISS. */
+  run(): number {
+    for (;;) {
+      const answer = this.#toaster!.step();
+      if (answer === MISS) return MISS;
+      if (answer === TOAST_DONE) return 0;
+    }
+  }
+
+  /** What the row is to be formed from. */
+  get values(): readonly Datum[] {
+    return this.#toaster!.values;
+  }
+
+  release(): void {
+    if (this.#scratch !== 0) this.#est.env.arena.free(this.#scratch, CHUNK_SCRATCH);
+    this.#scratch = 0;
+    this.#toaster = undefined;
+  }
+}
