@@ -4,6 +4,7 @@
  *
  * A row that breaks a constraint ends the command; what was stored goes away with the transaction.
  */
+import { isUtf8 } from 'node:buffer';
 import { heapComputeTupleSize, heapFormTuple, tupleLayout } from '@pgtroupe/access/common/heaptuple';
 import { HeapContext, type HeapRelation } from '@pgtroupe/access/heap/heapam-context';
 import { heapMultiInsert } from '@pgtroupe/access/heap/heapam-insert';
@@ -16,6 +17,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported, PgError } from '@pgtroupe/common/ereport';
 import { maxAlign, type Oid } from '@pgtroupe/common/ids';
 import { CopyFromParser } from '@pgtroupe/sql/commands/copyfromparse';
+import { invalidByteSequence } from '@pgtroupe/sql/utils/adt/varlena';
 import type { CopyOptions } from '@pgtroupe/sql/commands/copyoptions';
 import { retryCatalog } from './catalog-retry.ts';
 import { CopyInStream } from './copy-in.ts';
@@ -179,7 +181,9 @@ class CopyTarget {
       if (value !== undefined) return value;
     }
     const { fn, call, ioparam } = this.#inputs[field]!;
-    return fn(call, data.subarray(from, to), ioparam, att.typmod);
+    const bytes = data.subarray(from, to);
+    if (!isUtf8(bytes)) throw invalidByteSequence(bytes);
+    return fn(call, bytes, ioparam, att.typmod);
   }
 
   #checkNotNull(values: readonly Datum[]): void {

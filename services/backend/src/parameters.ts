@@ -1,12 +1,14 @@
 /**
  * Parameter values of a Bind message, through their types' input or receive functions.
  */
+import { isUtf8 } from 'node:buffer';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { BodyReader } from '@pgtroupe/libpq/pqformat';
+import { invalidByteSequence } from '@pgtroupe/sql/utils/adt/varlena';
 import { retryCatalog } from './catalog-retry.ts';
 import { inputFunction } from './input-text.ts';
 import type { PreparedStatement } from './prepared-statement.ts';
@@ -56,6 +58,7 @@ export function decodeParameters(
 
 function decodeOne({ bytes, binary }: RawParameter, typid: Oid, functions: SessionFunctions): Datum {
   if (bytes === null) return null;
+  if (!binary && !isUtf8(bytes)) throw invalidByteSequence(bytes);
   const { fn, call, ioparam } = inputFunction(functions, typid, binary);
   // The message's memory is the connection's; the value outlives it.
   return fn(call, Buffer.from(bytes), ioparam, -1);

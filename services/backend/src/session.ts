@@ -317,6 +317,8 @@ export class Session {
   #extendedFailed(error: unknown): void {
     this.#failed(error);
     this.#skipUntilSync = true;
+    // At once: a client may wait for it before it sends Sync.
+    this.write();
   }
 
   #sync(): Promise<void> | undefined {

@@ -4,10 +4,12 @@
  * A method returns undefined when it finished at once, or a promise; the session takes no further
  * message until it resolves. What is thrown is the statement's error; the session reports it.
  */
+import { isUtf8 } from 'node:buffer';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { BodyReader } from '@pgtroupe/libpq/pqformat';
+import { invalidByteSequence } from '@pgtroupe/sql/utils/adt/varlena';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
 import type { LookedUp, StatementCache } from '@pgtroupe/sql/parser/statement';
 import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
@@ -73,6 +75,7 @@ export class StatementRunner {
 
   /** The text's statements, parsed unless something of its shape was before. */
   lookUp(bytes: Uint8Array): LookedUp {
+    if (!isUtf8(bytes)) throw invalidByteSequence(bytes);
     return this.#texts.lookup(bytes, 0, bytes.length, this.session.settings.bool('standard_conforming_strings'));
   }
 
