@@ -8,10 +8,14 @@ import type { Session } from './session.ts';
 
 /** Received and not yet worked on; beyond this the client is made to wait. */
 const QUEUE_BYTES = 1024 * 1024;
+const CHUNK_BYTES = 64 * 1024;
 
 export class CopyInStream {
   readonly #session: Session;
   readonly #queue: Buffer[] = [];
+  /** Small messages (psql sends a row each) are gathered here. */
+  #tail: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  #tailLength = 0;
   #queuedBytes = 0;
   #end: 'open' | 'done' | PgError = 'open';
   #wake: (() => void) | undefined;
@@ -33,9 +37,7 @@ export class CopyInStream {
   #receive(type: number, body: Buffer): void {
     switch (type) {
       case FRONTEND.CopyData:
-        // The body is a view that dies with this call.
-        this.#queue.push(Buffer.from(body));
-        this.#queuedBytes += body.length;
+        this.#append(body);
         if (this.#queuedBytes > QUEUE_BYTES) this.#session.pauseInput();
         break;
       case FRONTEND.CopyDone:
@@ -61,6 +63,25 @@ export class CopyInStream {
     wake?.();
   }
 
+  /** Copies the body, a view that dies with the call. */
+  #append(body: Buffer): void {
+    this.#queuedBytes += body.length;
+    if (this.#tailLength + body.length > this.#tail.length) this.#closeTail();
+    if (body.length > this.#tail.length) {
+      this.#queue.push(Buffer.from(body));
+      return;
+    }
+    body.copy(this.#tail, this.#tailLength);
+    this.#tailLength += body.length;
+  }
+
+  #closeTail(): void {
+    if (this.#tailLength === 0) return;
+    this.#queue.push(this.#tail.subarray(0, this.#tailLength));
+    this.#tail = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    this.#tailLength = 0;
+  }
+
   #finish(end: 'done' | PgError): void {
     this.#end = end;
     this.#stop();
@@ -69,6 +90,7 @@ export class CopyInStream {
   /** The next chunk, undefined at the end of the data. Throws what CopyFail said. */
   async next(): Promise<Buffer | undefined> {
     for (;;) {
+      if (this.#queue.length === 0) this.#closeTail();
       const chunk = this.#queue.shift();
       if (chunk !== undefined) {
         this.#queuedBytes -= chunk.length;

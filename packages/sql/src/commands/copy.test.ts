@@ -17,7 +17,7 @@ function parse(options: CopyOptions, text: Buffer, cut: number): (string | null)
     }
   };
   for (let at = 0; at < text.length; at += cut) {
-    parser.push(text.subarray(at, at + cut));
+    parser.push(Buffer.from(text.subarray(at, at + cut)));
     drain();
   }
   parser.endOfInput();

@@ -37,9 +37,10 @@ export class CopyFromParser {
     this.#options = options;
   }
 
+  /** The chunk is the parser's from here on: fields are rewritten in place. */
   push(chunk: Buffer): void {
     const rest = this.data.length - this.#at;
-    this.data = rest === 0 ? Buffer.from(chunk) : Buffer.concat([this.data.subarray(this.#at), chunk]);
+    this.data = rest === 0 ? chunk : Buffer.concat([this.data.subarray(this.#at), chunk]);
     this.#at = 0;
   }
 
