@@ -7,7 +7,7 @@
  *    because they hold back the pruning horizon (research H23).
  * 2. The remembered snapshot may serve new statements while it is *held*: granted, not recalled, and
  *    the heartbeat lease is valid (H5, H26).
- * 3. An outcome, once known, never changes and is cached for ever. "In progress" may be stale; it is
+ * 3. An outcome, once known, never changes while the buffer-manager lives, and is cached as long. "In progress" may be stale; it is
  *    only used where being late is harmless (H27).
  * 4. The oldest live snapshot is reported with every batch when it moved (H24).
  */
@@ -98,7 +98,8 @@ export class InstanceTransactions {
     attachment.beforeFlush = () => this.#reportHorizon();
   }
 
-  /** A new life of the buffer-manager: nothing reserved, nothing remembered but outcomes. */
+  /** A new life of the buffer-manager: nothing reserved, nothing remembered. Not even outcomes: ids whose
+   *  records never became durable are given out again. */
   reset(error: () => Error): void {
     this.#ranges = [];
     this.#reserved = 0;
@@ -108,10 +109,7 @@ export class InstanceTransactions {
     this.#reportedXmin = -1;
     this.#oldestLive = undefined;
     this.#newestLive = undefined;
-    for (const page of this.#clog.values()) {
-      page.fetchedCsn = -1;
-      page.fresh = false;
-    }
+    this.#clog.clear();
     const ended = [...this.#endWaiters.values()].flat();
     this.#endWaiters.clear();
     this.#running.clear();
