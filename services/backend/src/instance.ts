@@ -107,10 +107,22 @@ export class BackendInstance {
   async start(): Promise<void> {
     await this.reload();
     this.kernel.attachment.start();
-    await this.whenAttached();
-    const shared = await this.#database(0 as Oid);
-    const template = await retryCatalog(() => shared.catalog.search(DATABASENAME, 'postgres'));
-    if (template !== null) await (await this.#database(template.oid)).catalog.preload();
+    do await this.whenAttached();
+    while (!(await this.#preload()));
+  }
+
+  /** False: the buffer-manager went away meanwhile. */
+  async #preload(): Promise<boolean> {
+    const { life } = this.kernel;
+    try {
+      const shared = await this.#database(0 as Oid);
+      const template = await retryCatalog(() => shared.catalog.search(DATABASENAME, 'postgres'));
+      if (template !== null) await (await this.#database(template.oid)).catalog.preload();
+      return true;
+    } catch (error) {
+      if (this.kernel.life === life) throw error;
+      return false;
+    }
   }
 
   async reload(): Promise<void> {
