@@ -9,7 +9,7 @@ import { compareBytes, concatBytes, EMPTY_BYTES, equalBytes, invalidUtf8At, mbCh
 import { toInt4 } from './int.ts';
 
 export function invalidByteSequence(bytes: Uint8Array, at = invalidUtf8At(bytes)): PgError {
-  const want = bytes[at] < 0xc0 ? 1 : mblen(bytes[at]);
+  const want = bytes[at] < 0xc0 || bytes[at] >= 0xf8 ? 1 : mblen(bytes[at]);
   const bad = Array.from(bytes.subarray(at, at + want), (b) => `0x${b.toString(16).padStart(2, '0')}`).join(' ');
   return ereport(ERRCODE.CHARACTER_NOT_IN_REPERTOIRE, `invalid byte sequence for encoding "UTF8": ${bad}`);
 }
