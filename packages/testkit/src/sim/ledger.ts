@@ -185,3 +185,74 @@ export const rowsBook: Book = {
     if (String(balances) !== String(expected)) throw new Error(`balances ${balances.join()} and not ${expected.join()}`);
   },
 };
+
+/** Rows per number. */
+const ITEMS = 3;
+
+/**
+ * Rows that come and go: secondary indexes, updates that move index entries, deletes, savepoints, wide rows,
+ * so that pages split, are pruned and vacuumed. The audit compares what the indexes say with the heap.
+ */
+export const churnBook: Book = {
+  setUp: async client => {
+    await client.query('CREATE TABLE done (client int, seq int, PRIMARY KEY (client, seq))');
+    await client.query('CREATE TABLE item (client int, seq int, k int, pad text)');
+    await client.query('CREATE INDEX item_k ON item (k)');
+    await client.query('CREATE INDEX item_pad ON item (pad, seq)');
+    await client.query('CREATE UNIQUE INDEX item_id ON item (client, seq, k)');
+  },
+  write: async (client, c, number) => {
+    const pad = (n: number): string => String.fromCharCode(97 + (n % 26)).repeat(20 + ((n * 37) % 400));
+    const rows = (seq: number): string =>
+      Array.from({ length: ITEMS }, (_, n) => `(${c}, ${seq}, ${((number * 7919) % 1000) * 10 + n * 2}, '${pad(number)}')`).join(', ');
+    await client.query('BEGIN');
+    try {
+      await client.query(`INSERT INTO item VALUES ${rows(number)}`);
+      if (number % 3 === 0) {
+        await client.query('SAVEPOINT s');
+        await client.query(`INSERT INTO item VALUES ${rows(-1)}`);
+        await client.query(`DELETE FROM item WHERE client = ${c} AND seq = ${number - 1}`);
+        await client.query('ROLLBACK TO SAVEPOINT s');
+      }
+      await client.query(`UPDATE item SET k = k + 1, pad = '${pad(number + 1)}' WHERE client = ${c} AND seq = ${number - 2}`);
+      await client.query(`DELETE FROM item WHERE client = ${c} AND seq = ${number - 5}`);
+      await client.query(`INSERT INTO done VALUES (${c}, ${number})`);
+      if (number % 10 === 9) throw new RolledBack();
+      const [commit] = await client.query('COMMIT');
+      if (commit!.tag !== 'COMMIT') throw new RolledBack();
+    } catch (error) {
+      if (client.connected) await client.query('ROLLBACK');
+      throw error;
+    }
+  },
+  has: async (client, c, number) => {
+    const [found] = await client.query(`SELECT seq FROM done WHERE client = ${c} AND seq = ${number}`);
+    return found!.rows.length === 1;
+  },
+  read: async (client, c) => {
+    const [found] = await client.query(`SELECT seq FROM done WHERE client = ${c}`);
+    return new Set(found!.rows.map(row => Number(row[0])));
+  },
+  balance: async client => {
+    const scan = async (how: string, where: string): Promise<string[]> => {
+      for (const kind of ['seqscan', 'indexscan', 'bitmapscan', 'indexonlyscan']) await client.query(`SET enable_${kind} = ${kind === how ? 'on' : 'off'}`);
+      const [answer] = await client.query(`SELECT client, seq, k, pad FROM item ${where}`);
+      return answer!.rows.map(row => row.join()).sort();
+    };
+    const heap = await scan('seqscan', '');
+    for (const where of ['WHERE k >= 0', "WHERE pad >= ''", 'WHERE client >= 0']) {
+      const index = await scan('indexscan', where);
+      if (String(index) !== String(heap)) throw new Error(`${index.length} rows by ${where}, ${heap.length} by the heap`);
+    }
+    for (const kind of ['seqscan', 'indexscan', 'bitmapscan', 'indexonlyscan']) await client.query(`SET enable_${kind} = on`);
+    const counts = new Map<string, number>();
+    for (const row of heap) {
+      const [c, seq] = row.split(',') as [string, string];
+      if (seq === '-1') throw new Error('a row of a savepoint that was rolled back');
+      counts.set(`${c}/${seq}`, (counts.get(`${c}/${seq}`) ?? 0) + 1);
+    }
+    for (const [key, count] of counts) if (count !== ITEMS) throw new Error(`${count} rows of ${key}`);
+  },
+};
+
+export const BOOKS: Readonly<Record<string, Book>> = { rows: rowsBook, tables: tablesBook, churn: churnBook };

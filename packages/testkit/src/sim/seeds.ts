@@ -1,9 +1,9 @@
 /**
- * Many seeds, outside the test runner: `node packages/testkit/dist/sim/seeds.js <first> <last> [rows|tables [planted bug]]`.
+ * Many seeds, outside the test runner: `node packages/testkit/dist/sim/seeds.js <first> <last> [rows|tables|churn [planted bug]]`.
  */
 import { writeFileSync } from 'node:fs';
 import { SimCluster } from './cluster.ts';
-import { rowsBook, tablesBook } from './ledger.ts';
+import { BOOKS } from './ledger.ts';
 import { PLANTED_BUGS } from './planted.ts';
 import { run } from './run.ts';
 
@@ -27,7 +27,7 @@ for (let seed = Number(first); seed <= Number(last); seed++) {
   let outcome = 'ok';
   let detail = '';
   try {
-    const { accounts, nemesis } = await run(seed, book === 'rows' ? rowsBook : tablesBook, { clients: number('SIM_CLIENTS', 3), rounds: number('SIM_ROUNDS', 8), instances: number('SIM_INSTANCES', 1 + (seed % 3)), ...(bug === undefined ? {} : { bug }) });
+    const { accounts, nemesis } = await run(seed, BOOKS[book]!, { clients: number('SIM_CLIENTS', 3), rounds: number('SIM_ROUNDS', 8), instances: number('SIM_INSTANCES', 1 + (seed % 3)), ...(bug === undefined ? {} : { bug }) });
     detail = `${accounts.reduce((sum, a) => sum + a.acknowledged, 0)} acknowledged, ${[...nemesis.done].map(([f, n]) => `${n} ${f}`).join(', ')}`;
   } catch (error) {
     outcome = 'FAIL';
