@@ -181,6 +181,7 @@ export class Analysis {
   }
 
   #analyzeQuery(statement: PreparedStatement, raw: RawNode): SharedAnalysis {
+    if (raw.type === 'SelectStmt' && raw['intoClause'] !== undefined) throw notSupported('SELECT INTO');
     const input = { catalog: this.lookup(), fc: this.#call() };
     const { statement: parsed } = statement.parsed;
     const { query, paramTypes, notices, literals, pinnedLiterals } = analyze({
