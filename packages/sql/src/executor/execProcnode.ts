@@ -2,7 +2,6 @@
  * Builds the tree of plan node states for a plan.
  */
 import { assert } from '@pgtroupe/common/assert';
-import { notSupported } from '@pgtroupe/common/ereport';
 import * as N from '../nodes/nodes.ts';
 import type { SubPlan } from '../nodes/primnodes.ts';
 import type { Plan, PlannedStmt } from '../optimizer/plannodes.ts';
@@ -157,7 +156,6 @@ export class PlanBuilder implements SubPlanFactory {
   }
 
   subplan(node: SubPlan, scope: ExprScope): RowReader {
-    if (node.subLinkType === N.MULTIEXPR_SUBLINK) throw notSupported('multiple-column assignment from a subquery');
     return compileSubPlan(this.#est, node, this.#subplan(node.plan_id), scope);
   }
 }

@@ -54,12 +54,26 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
+const SPACE = 32;
+
+/** Length without the spaces that pad a char(n). */
+export function unpaddedLength(bytes: Uint8Array, from: number, length: number): number {
+  let n = length;
+  while (n > 0 && bytes[from + n - 1] === SPACE) n--;
+  return n;
+}
+
+function withoutPadding(value: Uint8Array): Uint8Array {
+  const n = unpaddedLength(value, 0, value.length);
+  return n === value.length ? value : value.subarray(0, n);
+}
+
 export interface SortKey {
   readonly compare: Compare;
   readonly desc: boolean;
   readonly nullsFirst: boolean;
   /** How the first 4 bytes of order are made from a value. */
-  readonly kind: 'int32' | 'int64' | 'bytes' | 'other';
+  readonly kind: 'int32' | 'int64' | 'bytes' | 'bpchar' | 'other';
 }
 
 const INT32_ORDER: ReadonlySet<string> = new Set(['btint2cmp', 'btint4cmp', 'date_cmp']);
@@ -74,6 +88,7 @@ export function sortKey(est: EState, sortop: number, collation: number, nullsFir
   const base = { desc: order.desc, nullsFirst };
   if (NUMBER_ORDER.has(prosrc)) return { ...base, compare: compareNumbers, kind: INT32_ORDER.has(prosrc) ? 'int32' : prosrc === 'btboolcmp' || prosrc === 'btcharcmp' || prosrc === 'btoidcmp' ? 'other' : 'int64' };
   if (BYTES_ORDER.has(prosrc)) return { ...base, compare: (a, b) => compareBytes(a as Uint8Array, b as Uint8Array), kind: 'bytes' };
+  if (prosrc === 'bpcharcmp') return { ...base, compare: (a, b) => compareBytes(withoutPadding(a as Uint8Array), withoutPadding(b as Uint8Array)), kind: 'bpchar' };
   const call = binaryFunction(est, support.amproc, [order.opcintype, order.opcintype], 23, collation);
   return { ...base, compare: (a, b) => call(a, b) as number, kind: 'other' };
 }

@@ -205,6 +205,14 @@ export function compileSubPlan(est: EState, node: SubPlan, state: PlanState, sco
           }
         }
         return array !== null ? array.result() : first;
+      case N.MULTIEXPR_SUBLINK:
+        while (pull(est, state, 2)) {
+          if (found || state.out.n > 1) throw moreThanOneRow();
+          found = true;
+          for (let c = 0; c < columns.length; c++) execParams[node.setParam[c]!] = detach(columns[c]!(0));
+        }
+        if (!found) for (const id of node.setParam) execParams[id] = null;
+        return null;
       case N.ROWCOMPARE_SUBLINK:
       case N.ANY_SUBLINK:
       case N.ALL_SUBLINK: {

@@ -5,6 +5,7 @@
 import { assert } from '@pgtroupe/common/assert';
 import type { Expr, SubPlan, TargetEntry, Var } from '../nodes/primnodes.ts';
 import { exprCollation, exprType, exprTypmod } from '../nodes/nodefuncs.ts';
+import { MULTIEXPR_SUBLINK } from '../nodes/nodes.ts';
 import { INNER_VAR, OUTER_VAR } from '../optimizer/plannodes.ts';
 import { Batch, type Column, type ColumnType, detach, type RowReader, ValueLane } from './batch.ts';
 import { type EState, ExprContext } from './estate.ts';
@@ -85,7 +86,9 @@ export class Projection {
       const read = compileExpr(expr, inner);
       if (inner.volatile) volatile = true;
       const lane = new ValueLane(out.capacity);
-      this.#computed.push({ values: lane.values, read });
+      // A subquery that sets parameters for other columns goes first.
+      if (expr.type === 'SubPlan' && expr.subLinkType === MULTIEXPR_SUBLINK) this.#computed.unshift({ values: lane.values, read });
+      else this.#computed.push({ values: lane.values, read });
       out.addColumn({ kind: 'value', type, lane });
     }
     this.#rowByRow = volatile;

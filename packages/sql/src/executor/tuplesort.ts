@@ -7,8 +7,11 @@
 import type { TupleDesc } from '@pgtroupe/access/common/tupdesc';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Memory } from '@pgtroupe/storage/buffer/pages';
-import { attrReader, type AttrReader } from './heapattr.ts';
-import { compareUnder, type SortKey } from './keys.ts';
+import { attrReader, type AttrReader, byteLocator, ByteRange } from './heapattr.ts';
+import { compareUnder, type SortKey, unpaddedLength } from './keys.ts';
+
+const left = new ByteRange();
+const right = new ByteRange();
 
 const RUN = 16;
 /** Elements moved between two looks at the clock. */
@@ -17,6 +20,9 @@ const STEP = 8192;
 export class TupleSort {
   readonly #keys: readonly SortKey[];
   readonly #readers: readonly AttrReader[];
+  /** For byte strings: compared where they lie, without a view of each. */
+  readonly #locators: readonly (((tuple: number, range: ByteRange) => boolean) | undefined)[];
+  readonly #u8: Uint8Array;
   /** Equal words mean equal first keys. */
   readonly #wordIsKey: boolean;
   #ptrs = new Int32Array(256);
@@ -31,6 +37,8 @@ export class TupleSort {
   constructor(mem: Memory, desc: TupleDesc, attnums: readonly number[], keys: readonly SortKey[]) {
     this.#keys = keys;
     this.#readers = attnums.map(attnum => attrReader(mem, desc, attnum));
+    this.#locators = attnums.map((attnum, i) => (keys[i]!.kind === 'bytes' || keys[i]!.kind === 'bpchar' ? byteLocator(mem, desc, attnum) : undefined));
+    this.#u8 = mem.u8;
     this.#wordIsKey = keys[0]!.kind === 'int32';
   }
 
@@ -75,10 +83,33 @@ export class TupleSort {
   /** Full comparison of two tuples. */
   compare(a: number, b: number): number {
     for (let k = 0; k < this.#keys.length; k++) {
-      const c = compareUnder(this.#keys[k]!, this.#readers[k]!(a), this.#readers[k]!(b));
+      const key = this.#keys[k]!;
+      const locate = this.#locators[k];
+      let c: number;
+      if (locate !== undefined && locate(a, left) && left.at >= 0 && locate(b, right) && right.at >= 0) c = this.#compareInPlace(key);
+      else c = compareUnder(key, this.#readers[k]!(a), this.#readers[k]!(b));
       if (c !== 0) return c;
     }
     return 0;
+  }
+
+  /** Order of the byte strings at `left` and `right`. */
+  #compareInPlace(key: SortKey): number {
+    const u8 = this.#u8;
+    let m = left.length;
+    let n = right.length;
+    if (key.kind === 'bpchar') {
+      m = unpaddedLength(u8, left.at, m);
+      n = unpaddedLength(u8, right.at, n);
+    }
+    const common = m < n ? m : n;
+    const p = left.at;
+    const q = right.at;
+    for (let i = 0; i < common; i++) {
+      const d = u8[p + i]! - u8[q + i]!;
+      if (d !== 0) return key.desc ? -d : d;
+    }
+    return key.desc ? n - m : m - n;
   }
 
   /** Is `a` after `b`? */
@@ -233,9 +264,10 @@ function leadingWord(key: SortKey, value: Datum): number {
       const high = typeof value === 'number' ? Math.floor(value / 0x100000000) : Number((value as bigint) >> 32n);
       return (high ^ 0x80000000) >>> 0;
     }
-    case 'bytes': {
+    case 'bytes':
+    case 'bpchar': {
       const bytes = value as Uint8Array;
-      const n = bytes.length;
+      const n = key.kind === 'bytes' ? bytes.length : unpaddedLength(bytes, 0, bytes.length);
       return (((n > 0 ? bytes[0]! : 0) << 24) | ((n > 1 ? bytes[1]! : 0) << 16) | ((n > 2 ? bytes[2]! : 0) << 8) | (n > 3 ? bytes[3]! : 0)) >>> 0;
     }
     default:

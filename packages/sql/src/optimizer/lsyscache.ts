@@ -11,22 +11,25 @@ import type { Form_pg_type } from '@pgtroupe/catalog/catalogs/pg_type';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 
+/** What is asked: the session's catalog cache, or anything that answers like it. */
+export type CatalogRows = Pick<CatCache, 'search' | 'searchList'>;
+
 export const BTREE_AM_OID = 403;
 export const HASH_AM_OID = 405;
 
-export function getOperator(rows: CatCache, opno: number): Form_pg_operator {
+export function getOperator(rows: CatalogRows, opno: number): Form_pg_operator {
   const op = rows.search(OPEROID, opno);
   if (op === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for operator ${opno}`);
   return op;
 }
 
-export function getProc(rows: CatCache, oid: number): Form_pg_proc {
+export function getProc(rows: CatalogRows, oid: number): Form_pg_proc {
   const proc = rows.search(PROCOID, oid);
   if (proc === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for function ${oid}`);
   return proc;
 }
 
-export function getType(rows: CatCache, oid: number): Form_pg_type {
+export function getType(rows: CatalogRows, oid: number): Form_pg_type {
   const type = rows.search(TYPEOID, oid);
   if (type === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for type ${oid}`);
   return type;
@@ -40,7 +43,7 @@ export interface OpInterpretation {
 }
 
 /** The btree families an operator belongs to, and as what. */
-export function opBtreeInterpretation(rows: CatCache, opno: number): OpInterpretation[] {
+export function opBtreeInterpretation(rows: CatalogRows, opno: number): OpInterpretation[] {
   return rows
     .searchList(AMOPOPID, opno)
     .filter(amop => (amop.amopmethod as number) === BTREE_AM_OID && amop.amoppurpose === 's')
@@ -50,29 +53,29 @@ export function opBtreeInterpretation(rows: CatCache, opno: number): OpInterpret
 }
 
 /** btree families in which the operator is equality. */
-export function mergejoinOpfamilies(rows: CatCache, opno: number): number[] {
+export function mergejoinOpfamilies(rows: CatalogRows, opno: number): number[] {
   return opBtreeInterpretation(rows, opno).filter(i => i.strategy === 3).map(i => i.opfamily);
 }
 
 /** Can the operator's equality be found by hashing both sides? */
-export function opHashjoinable(rows: CatCache, opno: number): boolean {
+export function opHashjoinable(rows: CatalogRows, opno: number): boolean {
   return getOperator(rows, opno).oprcanhash;
 }
 
 /** Strategy of an operator within a btree family, 0 when it has none there. */
-export function opfamilyStrategy(rows: CatCache, opno: number, opfamily: number): number {
+export function opfamilyStrategy(rows: CatalogRows, opno: number, opfamily: number): number {
   const amop = rows.searchList(AMOPOPID, opno).find(a => (a.amopfamily as number) === opfamily && a.amoppurpose === 's');
   return amop === undefined ? 0 : amop.amopstrategy;
 }
 
 /** The operator with this strategy on these types, 0 when the family has none. */
-export function opfamilyMember(rows: CatCache, opfamily: number, lefttype: number, righttype: number, strategy: number): number {
+export function opfamilyMember(rows: CatalogRows, opfamily: number, lefttype: number, righttype: number, strategy: number): number {
   const amop = rows.search(AMOPSTRATEGY, opfamily, lefttype, righttype, strategy);
   return amop === null ? 0 : amop.amopopr;
 }
 
 /** For an ordering operator (< or >): its family, input type, and whether it is the descending one. */
-export function orderingOpProperties(rows: CatCache, opno: number): { opfamily: number; opcintype: number; desc: boolean } | undefined {
+export function orderingOpProperties(rows: CatalogRows, opno: number): { opfamily: number; opcintype: number; desc: boolean } | undefined {
   for (const i of opBtreeInterpretation(rows, opno)) {
     if ((i.strategy === 1 || i.strategy === 5) && i.lefttype === i.righttype) {
       return { opfamily: i.opfamily, opcintype: i.lefttype, desc: i.strategy === 5 };
@@ -82,14 +85,14 @@ export function orderingOpProperties(rows: CatCache, opno: number): { opfamily: 
 }
 
 /** The equality operator that goes with an ordering operator. */
-export function equalityOpForOrderingOp(rows: CatCache, opno: number): number {
+export function equalityOpForOrderingOp(rows: CatalogRows, opno: number): number {
   const order = orderingOpProperties(rows, opno);
   if (order === undefined) return 0;
   return opfamilyMember(rows, order.opfamily, order.opcintype, order.opcintype, 3);
 }
 
 /** All ordering families and directions under which an equality operator is equality. */
-export function orderingOpForEqualityOp(rows: CatCache, opno: number): number {
+export function orderingOpForEqualityOp(rows: CatalogRows, opno: number): number {
   for (const i of opBtreeInterpretation(rows, opno)) {
     if (i.strategy === 3) {
       const lt = opfamilyMember(rows, i.opfamily, i.lefttype, i.lefttype, 1);
@@ -99,12 +102,12 @@ export function orderingOpForEqualityOp(rows: CatCache, opno: number): number {
   return 0;
 }
 
-export function opStrict(rows: CatCache, opno: number): boolean {
+export function opStrict(rows: CatalogRows, opno: number): boolean {
   return getProc(rows, getOperator(rows, opno).oprcode).proisstrict;
 }
 
 /** Average width of a type's values, for cost estimates. */
-export function typeAvgWidth(rows: CatCache, typid: number, typmod: number): number {
+export function typeAvgWidth(rows: CatalogRows, typid: number, typmod: number): number {
   const type = getType(rows, typid);
   if (type.typlen > 0) return type.typlen;
   if (typmod > 4 && (typid === 1042 || typid === 1043)) {

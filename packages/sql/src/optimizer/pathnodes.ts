@@ -70,6 +70,8 @@ export interface PlannerInfo {
   /** NestLoop parameters in use while plans are created. */
   curOuterParams: PlannerParamItem[];
   initPlans: SubPlan[];
+  /** UPDATE ... SET (a, b) = (SELECT ...): parameters of the subquery's columns, by its subLinkId. */
+  readonly multiexprParams: Map<number, readonly number[]>;
   /** By position in parse.cteList: subplan id, -1 inlined. */
   ctePlanIds: number[];
   cteInitPlans: SubPlan[];

@@ -9,7 +9,7 @@ import type { Node, Query } from '../nodes/parsenodes.ts';
 import type { Aggref, Expr, NullTest, SubPlan, TargetEntry } from '../nodes/primnodes.ts';
 import { makeAndsExplicit, makeAndsImplicit, containMutableFunctions, containSubplans } from './clauses.ts';
 import { planFields } from './createplan.ts';
-import { equalityOpForOrderingOp } from './lsyscache.ts';
+import { equalityOpForOrderingOp, orderingOpProperties } from './lsyscache.ts';
 import type { PlannerInfo } from './pathnodes.ts';
 import type { Plan, Result } from './plannodes.ts';
 import { makeExecParam, newExecParam } from './subselect.ts';
@@ -62,7 +62,7 @@ function minMaxSubquery(root: PlannerInfo, parse: Query, agg: Aggref, sortop: nu
   const query: Query = {
     ...parse, hasAggs: false, hasSubLinks: false, havingQual: null, distinctClause: [], hasDistinctOn: false,
     targetList: [{ ...makeTargetEntry(arg, 1, 'agg_target', false), ressortgroupref: 1 }],
-    sortClause: [{ type: 'SortGroupClause', tleSortGroupRef: 1, eqop: equalityOpForOrderingOp(root.env.rows, sortop), sortop, nulls_first: false, hashable: false }],
+    sortClause: [{ type: 'SortGroupClause', tleSortGroupRef: 1, eqop: equalityOpForOrderingOp(root.env.rows, sortop), sortop, nulls_first: orderingOpProperties(root.env.rows, sortop)?.desc === true, hashable: false }],
     jointree: { ...parse.jointree!, quals: makeAndsExplicit([notNull, ...makeAndsImplicit(parse.jointree!.quals)]) },
     limitOffset: null, limitCount: makeConst(20, -1, 0, 8, true, 1), limitOption: N.LIMIT_OPTION_COUNT,
   };

@@ -16,7 +16,7 @@ import type { PlannerEnv, PlannerGlobal, PlannerInfo } from './pathnodes.ts';
 import type { Plan, PlannedStmt } from './plannodes.ts';
 import { JoinTreePreparation, pullUpSubqueries, reduceOuterJoins } from './prepjointree.ts';
 import { setPlanReferences } from './setrefs.ts';
-import { processCtes, processSublinks, replaceCorrelationVars } from './subselect.ts';
+import { processCtes, processSublinks, replaceCorrelationVars, replaceMultiexprParams } from './subselect.ts';
 import { expandGroupingSets } from './groupingsets.ts';
 import { flattenJoinAliasVars } from './var.ts';
 
@@ -43,7 +43,7 @@ export function planner(env: PlannerEnv, query: Query): PlannedStmt {
 function makeRoot(glob: PlannerGlobal, parse: Query, parent: PlannerInfo | null): PlannerInfo {
   return {
     glob, env: glob.env, parse, queryLevel: parent === null ? 1 : parent.queryLevel + 1, parent, rtable: [...parse.rtable], bitOf: [], rels: [],
-    allRelids: 0, nullableRelids: 0, joinInfoList: [], eqClasses: [], joinRels: new Map(), planParams: [], curOuterParams: [], initPlans: [],
+    allRelids: 0, nullableRelids: 0, joinInfoList: [], eqClasses: [], joinRels: new Map(), planParams: [], curOuterParams: [], initPlans: [], multiexprParams: new Map(),
     ctePlanIds: [], cteInitPlans: [], wtParamId: -1, nonRecursiveRows: 0, queryPathkeys: [], groupPathkeys: [], windowPathkeys: [],
     distinctPathkeys: [], sortPathkeys: [], processedTlist: [], tupleFraction: 0, limitTuples: -1, hasHavingQual: false, neededByTop: [],
   };
@@ -91,7 +91,8 @@ function preprocessExpressions(root: PlannerInfo): void {
     return root.parent === null ? e : replaceCorrelationVars(root, e);
   };
   const optional = (expr: Expr | null, isQual = false): Expr | null => (expr === null ? null : prepare(expr, isQual));
-  const tlist = (list: readonly TargetEntry[]): TargetEntry[] => list.map(tle => ({ ...tle, expr: prepare(tle.expr, false) }));
+  const tlist = (list: readonly TargetEntry[]): TargetEntry[] =>
+    list.map(tle => ({ ...tle, expr: prepare(tle.expr, false) })).map(tle => ({ ...tle, expr: replaceMultiexprParams(root, tle.expr) }));
   const tree = (node: JoinTreeNode): JoinTreeNode => {
     if (node.type === 'RangeTblRef') return node;
     if (node.type === 'FromExpr') {

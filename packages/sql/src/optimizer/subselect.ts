@@ -5,9 +5,9 @@
  * owns the value notes it in `planParams` while the subquery is planned, and hands it over at run time.
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { ereport } from '@pgtroupe/common/ereport';
 import { copyNode, equalNodes, exprCollation, exprType, exprTypmod, mutateChildren } from '../nodes/nodefuncs.ts';
-import { makeRangeTblEntry } from '../nodes/makefuncs.ts';
+import { makeConst, makeRangeTblEntry } from '../nodes/makefuncs.ts';
 import * as N from '../nodes/nodes.ts';
 import type { CommonTableExpr, Node, Query, RangeTblEntry } from '../nodes/parsenodes.ts';
 import type { Aggref, Expr, GroupingFunc, Param, SubLink, SubPlan, Var } from '../nodes/primnodes.ts';
@@ -21,6 +21,7 @@ import { simplifyExistsQuery } from './prepjointree.ts';
 import { incrementVarSublevelsUp, mutateExpr } from './var.ts';
 
 const VOIDOID = 2278;
+const RECORDOID = 2249;
 
 export function newExecParam(root: PlannerInfo): number {
   return root.glob.paramExecCount++;
@@ -79,11 +80,23 @@ function makeSubplan(root: PlannerInfo, sublink: SubLink, testexpr: Expr | null,
   const { plan, root: subroot } = subqueryPlanner(root.glob, query, root, false, fraction);
   const params = root.planParams;
   root.planParams = saved;
-  return buildSubplan(root, plan, subroot, params, kind, testexpr, isTopQual);
+  return buildSubplan(root, plan, subroot, params, kind, testexpr, isTopQual, sublink.subLinkId);
+}
+
+/** References to columns of a SET (...) = (SELECT ...) become the parameters its SubPlan sets. */
+export function replaceMultiexprParams(root: PlannerInfo, expr: Expr): Expr {
+  if (root.multiexprParams.size === 0) return expr;
+  return mutateExpr(expr as Node, n => {
+    if (n.type !== 'Param' || n.paramkind !== N.PARAM_MULTIEXPR) return undefined;
+    const ids = root.multiexprParams.get(n.paramid >> 16);
+    if (ids === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, `unexpected PARAM_MULTIEXPR ID: ${n.paramid}`);
+    return makeExecParam(ids[(n.paramid & 0xffff) - 1]!, n.paramtype, n.paramtypmod, n.paramcollid);
+  }) as Expr;
 }
 
 function buildSubplan(
   root: PlannerInfo, plan: Plan, subroot: PlannerInfo, params: PlannerInfo['planParams'], kind: N.SubLinkType, testexpr: Expr | null, isTopQual: boolean,
+  subLinkId: number,
 ): Expr {
   const first = plan.targetlist.find(tle => !tle.resjunk);
   const node: SubPlan = {
@@ -101,7 +114,14 @@ function buildSubplan(
     const label = initplan ? 'InitPlan' : 'SubPlan';
     node.plan_name = `${label} ${node.plan_id}${initplan ? ` (returns ${node.setParam.map(id => `$${id}`).join(',')})` : ''}`;
   };
-  if (kind === N.MULTIEXPR_SUBLINK) throw notSupported('multiple-column assignment from a subquery');
+  if (kind === N.MULTIEXPR_SUBLINK) {
+    node.setParam = plan.targetlist.filter(tle => !tle.resjunk).map(() => newExecParam(root));
+    root.multiexprParams.set(subLinkId, node.setParam);
+    register(plan, !correlated);
+    if (correlated) return node;
+    root.initPlans.push(node);
+    return makeConst(RECORDOID, -1, 0, -1, false, null);
+  }
   if (!correlated && (kind === N.EXISTS_SUBLINK || kind === N.EXPR_SUBLINK || kind === N.ARRAY_SUBLINK)) {
     const type = kind === N.EXISTS_SUBLINK ? 16 : kind === N.ARRAY_SUBLINK ? arrayTypeOf(root, node.firstColType) : node.firstColType;
     const param = makeExecParam(newExecParam(root), type, kind === N.EXISTS_SUBLINK ? -1 : node.firstColTypmod, kind === N.EXISTS_SUBLINK ? 0 : node.firstColCollation);

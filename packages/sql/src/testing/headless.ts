@@ -30,6 +30,7 @@ import type { RelationFiles } from '@pgtroupe/storage/buffer/relation-files';
 import { CommandContext } from '../commands/command-context.ts';
 import { runDefinitionCommand } from '../commands/utility.ts';
 import type { ExecEnv } from '../executor/estate.ts';
+import { explainPlan } from '../executor/explain.ts';
 import { evaluateConstant, initPlan, type QueryState } from '../executor/execMain.ts';
 import { btreeOf, heapOf } from '../executor/relations.ts';
 import { EState } from '../executor/estate.ts';
@@ -225,6 +226,12 @@ export class HeadlessDatabase {
     const [raw] = rawParse(sql);
     const query = await this.#analyze(sql, raw!);
     return this.#retry(() => planner(this.plannerEnv(), query));
+  }
+
+  /** EXPLAIN without costs. */
+  async explain(sql: string): Promise<string[]> {
+    const plan = await this.plan(sql);
+    return this.#retry(() => explainPlan(plan, this.call(), { costs: false, verbose: false }));
   }
 
   /** Runs a plan that is ready, as a session driver does. */
