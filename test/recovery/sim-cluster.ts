@@ -35,6 +35,8 @@ export const REL: RelFileNode = { spcNode: 1663 as Oid, dbNode: 5 as Oid, relNod
 export const PAGES = 60;
 /** Pages that clients share; the others are visited for the sake of eviction. */
 const HOT = 6;
+/** More events than this without time going by are a busy loop. */
+const MAX_EVENTS_AT_ONCE = 50_000;
 const SLOT_AT = 1024;
 const MAIN = 0 as ForkNumber;
 const DATABASE = 5 as Oid;
@@ -295,8 +297,15 @@ export class SimCluster {
 
   /** Runs the world; what happened last is part of the error. */
   async runUntil(done: () => boolean, limits: { readonly ms: number; readonly what: string }): Promise<void> {
+    let at = -1;
+    let events = 0;
     try {
-      await this.world.runUntil(done, limits);
+      await this.world.runUntil(() => {
+        events = this.world.nowMs === at ? events + 1 : 0;
+        at = this.world.nowMs;
+        if (events > MAX_EVENTS_AT_ONCE) throw new Error('time stands still');
+        return done();
+      }, limits);
     } catch (error) {
       throw new Error(`${(error as Error).message}\n${this.world.trace.slice(-25).join('\n')}`);
     }

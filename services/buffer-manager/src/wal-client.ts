@@ -142,7 +142,7 @@ export class WalClient {
   /** A new walwriter (or the first): it knows nothing that was not durable. */
   #welcomed(oldest: number): void {
     this.#welcome = true;
-    for (const [reqId, read] of this.#reads) {
+    for (const [reqId, read] of [...this.#reads]) {
       this.#reads.delete(reqId);
       read.restart();
       this.#startRead(read);
