@@ -124,6 +124,11 @@ export class RunningPortal {
     return this.#tag;
   }
 
+  /** The plan states, while the execution is open. */
+  get state(): QueryState | undefined {
+    return this.#state;
+  }
+
   /** Number of rows sent. */
   get rows(): number {
     return this.#rows;

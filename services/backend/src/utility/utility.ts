@@ -8,6 +8,7 @@ import type { StatementRunner } from '../statement-runner.ts';
 import { checkpointStmt } from './checkpoint-stmt.ts';
 import { copyStmt } from './copy-stmt.ts';
 import { definitionStmt, isDefinition } from './definition-stmt.ts';
+import { explainColumns, explainStmt } from './explain-stmt.ts';
 import { lockStmt } from './lock-stmt.ts';
 import { deallocateStmt, executeColumns, executeStmt, prepareStmt } from './prepare-stmt.ts';
 import { sendTextRows, textColumns } from './text-rows.ts';
@@ -23,7 +24,7 @@ const NAMES: Readonly<Record<string, string>> = {
   GrantStmt: 'GRANT', ListenStmt: 'LISTEN', NotifyStmt: 'NOTIFY', ReindexStmt: 'REINDEX', UnlistenStmt: 'UNLISTEN', LoadStmt: 'LOAD',
   CreateFunctionStmt: 'CREATE FUNCTION', ViewStmt: 'CREATE VIEW', CreateTableAsStmt: 'CREATE TABLE AS', CreateTrigStmt: 'CREATE TRIGGER',
   CreateExtensionStmt: 'CREATE EXTENSION', RuleStmt: 'CREATE RULE', RefreshMatViewStmt: 'REFRESH MATERIALIZED VIEW',
-  DropOwnedStmt: 'DROP OWNED', ExplainStmt: 'EXPLAIN', ReassignOwnedStmt: 'REASSIGN OWNED', SecLabelStmt: 'SECURITY LABEL', ConstraintsSetStmt: 'SET CONSTRAINTS',
+  DropOwnedStmt: 'DROP OWNED', ReassignOwnedStmt: 'REASSIGN OWNED', SecLabelStmt: 'SECURITY LABEL', ConstraintsSetStmt: 'SET CONSTRAINTS',
 };
 
 /** Runs one statement. `describe` is called before the first row of a statement that answers rows (the
@@ -52,6 +53,8 @@ export async function processUtility(
       return prepareStmt(runner, raw, text);
     case 'ExecuteStmt':
       return executeStmt(runner, raw, describe);
+    case 'ExplainStmt':
+      return explainStmt(runner, raw, text, describe);
     case 'DeallocateStmt':
       return deallocateStmt(runner, raw);
     case 'CopyStmt':
@@ -73,6 +76,8 @@ export function utilityColumns(runner: StatementRunner, raw: RawNode): readonly 
   switch (raw.type) {
     case 'VariableShowStmt':
       return textColumns(showColumns(raw));
+    case 'ExplainStmt':
+      return explainColumns();
     case 'ExecuteStmt':
       return executeColumns(runner, raw);
     default:

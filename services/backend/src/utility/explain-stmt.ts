@@ -1,0 +1,87 @@
+/**
+ * EXPLAIN: the plan of a statement as text; with ANALYZE it is run, its rows are counted and thrown away.
+ */
+import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import type { Oid } from '@pgtroupe/common/ids';
+import { explainPlan, instrument } from '@pgtroupe/sql/executor/explain';
+import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import { type ColumnInfo, unanalyzed, withoutLiterals } from '../prepared-statement.ts';
+import type { RowSink } from '../query-execution.ts';
+import type { StatementRunner } from '../statement-runner.ts';
+import { sendTextRows, textColumns } from './text-rows.ts';
+
+const VOIDOID = 2278 as Oid;
+
+interface Options {
+  analyze: boolean;
+  verbose: boolean;
+  costs: boolean;
+  timing: boolean;
+  summary: boolean;
+}
+
+export function explainColumns(): readonly ColumnInfo[] {
+  return textColumns(['QUERY PLAN']);
+}
+
+export async function explainStmt(runner: StatementRunner, raw: RawNode, text: string, describe: (columns: readonly ColumnInfo[]) => void): Promise<string> {
+  const { session, analysis, functions, execution } = runner;
+  const options = readOptions((raw['options'] as RawNode[] | undefined) ?? []);
+  const inner = raw['query'] as RawNode;
+  const statement = unanalyzed(withoutLiterals(inner, text), 0, text, { allowParams: false, raw: inner });
+  const { clock } = session.instance.env;
+  const began = clock.nowMs();
+  await analysis.analyze(statement);
+  if (statement.analyzed.kind !== 'query') throw notSupported(`EXPLAIN of ${inner.type}`);
+  const run = execution.startInto(statement, nowhere);
+  try {
+    await run.prepare();
+    const state = run.state!;
+    const planned = clock.nowMs();
+    const measured = options.analyze ? instrument([state.root, ...state.est.subplans], () => clock.nowMs()) : undefined;
+    if (measured !== undefined) await run.run(0);
+    const ended = clock.nowMs();
+    for (;;) {
+      try {
+        const lines = explainPlan(state.plan, functions.call([], VOIDOID), {
+          costs: options.costs, verbose: options.verbose, timing: options.timing, ...(measured === undefined ? {} : { measured }),
+        });
+        if (options.summary) lines.push(`Planning Time: ${(planned - began).toFixed(3)} ms`);
+        if (options.summary && measured !== undefined) lines.push(`Execution Time: ${(ended - planned).toFixed(3)} ms`);
+        describe(explainColumns());
+        sendTextRows(session, lines.map(line => [line]));
+        return 'EXPLAIN';
+      } catch (error) {
+        if (!(error instanceof CatalogMiss)) throw error;
+        await error.load();
+      }
+    }
+  } finally {
+    run.close();
+  }
+}
+
+const nowhere: RowSink = { rows: () => {}, taken: 0, ready: () => true, wait: () => Promise.resolve() };
+
+function readOptions(list: readonly RawNode[]): Options {
+  const given = new Map(list.map(option => [option['defname'] as string, option['arg'] as RawNode | undefined]));
+  const flag = (name: string, otherwise: boolean): boolean => {
+    if (!given.has(name)) return otherwise;
+    const arg = given.get(name);
+    const value = arg === undefined ? 'on' : String(arg['sval'] ?? arg['ival'] ?? arg['boolval'] ?? '').toLowerCase();
+    if (['on', 'true', '1'].includes(value)) return true;
+    if (['off', 'false', '0', ''].includes(value)) return false;
+    throw ereport(ERRCODE.SYNTAX_ERROR, `${name} requires a Boolean value`);
+  };
+  for (const name of given.keys()) {
+    if (['analyze', 'verbose', 'costs', 'timing', 'summary', 'buffers', 'wal', 'settings', 'format'].includes(name)) continue;
+    throw ereport(ERRCODE.SYNTAX_ERROR, `unrecognized EXPLAIN option "${name}"`);
+  }
+  const format = given.get('format');
+  if (format !== undefined && String(format['sval']).toLowerCase() !== 'text') throw notSupported(`EXPLAIN (FORMAT ${String(format['sval'])})`);
+  const analyze = flag('analyze', false);
+  if (!analyze && given.has('timing') && flag('timing', false)) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'EXPLAIN option TIMING requires ANALYZE');
+  return { analyze, verbose: flag('verbose', false), costs: flag('costs', true), timing: flag('timing', analyze), summary: flag('summary', analyze) };
+}
