@@ -32,20 +32,21 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { CommandId, Oid, TransactionId } from '@pgtroupe/common/ids';
 import * as N from '../nodes/nodes.ts';
-import type { Expr } from '../nodes/primnodes.ts';
-import { stringToNode } from '../nodes/readfuncs.ts';
-import { INNER_VAR, OUTER_VAR, type ModifyTable } from '../optimizer/plannodes.ts';
-import { type Column, detach, type RowReader, TID_BLOCK, TupleLane } from './batch.ts';
+import type { ModifyTable } from '../optimizer/plannodes.ts';
+import { detach, type RowReader, TID_BLOCK, TupleLane } from './batch.ts';
 import { TableToaster } from './toast.ts';
 import { describeRow, TableConstraints } from './constraints.ts';
 import { EpqState } from './epq.ts';
 import { type ChangedParams, type EState, PlanState } from './estate.ts';
-import { compileExpr, compileQual, type ExprScope, readColumn } from './execExpr.ts';
+import { compileExpr, compileQual, type ExprScope } from './execExpr.ts';
 import { indexColumns, TableIndexes } from './execIndexing.ts';
 import type { ExecRange } from './range.ts';
 import { heapOf, updateAttributesOf } from './relations.ts';
+import { OnConflictUpdate } from './execOnConflict.ts';
+import {
+  checkRelation, columnOf, generatedColumns, modifiedByTrigger, serializationFailure, type Sources, sourcesOf,
+} from './resultrel.ts';
 import { makeScope, Projection, type SubPlanFactory } from './scope.ts';
-import { tidReader } from './systemcolumns.ts';
 import { BATCH_ROWS, END, MISS, ROW, YIELD } from './status.ts';
 
 const PHASE_FORM = 0;
@@ -578,107 +579,4 @@ export class ModifyTableState extends PlanState {
     this.#epq.release();
     super.release();
   }
-}
-
-/** How a child's (or a recheck's) rows are read. */
-interface Sources {
-  readonly values: readonly RowReader[];
-  readonly tid: ((row: number) => number) | null;
-  readonly marks: ReadonlyMap<number, (row: number) => number>;
-}
-
-function sourcesOf(est: EState, plan: ModifyTable, child: PlanState, factory: SubPlanFactory): Sources {
-  const scope = makeScope(est, factory, { outer: child.out.columns });
-  const tlist = child.plan.targetlist;
-  const column = (resno: number): Column => child.out.columns[resno - 1]!;
-  const junk = (name: string): Column | undefined => {
-    const tle = tlist.find(t => t.resjunk && t.resname === name);
-    return tle === undefined ? undefined : column(tle.resno);
-  };
-  const ctid = junk('ctid');
-  const marks = new Map<number, (row: number) => number>();
-  for (const mark of plan.rowMarks) {
-    const markColumn = mark.ctidName === null ? undefined : junk(mark.ctidName);
-    if (markColumn !== undefined) marks.set(mark.rti, tidReader(scope, markColumn));
-  }
-  return {
-    values: tlist.filter(t => !t.resjunk).map(t => readColumn(scope, column(t.resno))),
-    tid: ctid === undefined ? null : tidReader(scope, ctid),
-    marks,
-  };
-}
-
-/** ON CONFLICT DO UPDATE: SET and WHERE over the existing row and the proposed one (EXCLUDED). */
-class OnConflictUpdate {
-  readonly where: ((row: number) => boolean) | null;
-  readonly values: readonly RowReader[];
-  readonly columns: readonly number[];
-  readonly #existing: TupleLane;
-  readonly #excluded: TupleLane;
-
-  constructor(est: EState, plan: ModifyTable, factory: SubPlanFactory, relation: RelationDesc, child: PlanState) {
-    this.#existing = new TupleLane(relation.att, relation.oid);
-    this.#excluded = new TupleLane(relation.att, relation.oid);
-    const base = makeScope(est, factory, { outer: child.out.columns, scan: attnum => columnOf(relation, this.#existing, attnum) });
-    const scope: ExprScope = Object.assign(Object.create(base) as ExprScope, {
-      column: (v: { varno: number; varattno: number }) =>
-        v.varno === INNER_VAR ? columnOf(relation, this.#excluded, v.varattno) : v.varno === OUTER_VAR ? child.out.columns[v.varattno - 1]! : columnOf(relation, this.#existing, v.varattno),
-    });
-    this.where = plan.onConflictWhere === null ? null : compileQual([plan.onConflictWhere], scope);
-    const set = plan.onConflictSet.filter(t => !t.resjunk);
-    this.values = set.map(t => compileExpr(t.expr, scope));
-    this.columns = plan.onConflictCols;
-  }
-
-  setRows(existing: number, tid: number, excluded: number): void {
-    this.#existing.ptrs[0] = existing;
-    this.#existing.tids[0] = tid;
-    this.#excluded.ptrs[0] = excluded;
-  }
-}
-
-export function columnOf(relation: RelationDesc, lane: TupleLane, attnum: number): Column {
-  if (attnum === -1) lane.wantTids = true;
-  const att = attnum > 0 ? relation.att.attrs[attnum - 1]! : undefined;
-  const type = att === undefined ? { typid: attnum === 0 ? relation.rel.reltype : 27, typmod: -1, collation: 0 } : { typid: att.typid, typmod: att.typmod, collation: att.collation };
-  return { kind: 'attr', type, lane, attnum };
-}
-
-function generatedColumns(relation: RelationDesc): { att: number; expr: Expr }[] {
-  const result: { att: number; expr: Expr }[] = [];
-  relation.attributes.forEach((a, att) => {
-    if (a.attgenerated !== 's') return;
-    const def = relation.defaults.find(d => d.adnum === a.attnum);
-    if (def?.adbin) result.push({ att, expr: stringToNode(def.adbin) as Expr });
-  });
-  return result;
-}
-
-function checkRelation(relation: RelationDesc, operation: N.CmdType): void {
-  const verb = operation === N.CMD_INSERT ? 'insert into' : operation === N.CMD_UPDATE ? 'update' : 'delete from';
-  switch (relation.rel.relkind) {
-    case 'r':
-      if (relation.rel.relhastriggers && relation.triggers.some(t => t.tgenabled !== 'D')) throw notSupported(`a table with triggers or foreign keys`);
-      return;
-    case 'p':
-      throw notSupported('partitioned tables');
-    case 'S':
-      throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `cannot change sequence "${relation.name}"`);
-    case 'v':
-      throw ereport(ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE, `cannot ${verb} view "${relation.name}"`);
-    case 'm':
-      throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `cannot change materialized view "${relation.name}"`);
-    default:
-      throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `cannot change relation "${relation.name}"`);
-  }
-}
-
-function serializationFailure(verb: 'update' | 'delete'): Error {
-  return ereport(ERRCODE.T_R_SERIALIZATION_FAILURE, `could not serialize access due to concurrent ${verb}`);
-}
-
-function modifiedByTrigger(what: 'updated' | 'deleted'): Error {
-  return ereport(ERRCODE.TRIGGERED_DATA_CHANGE_VIOLATION, `tuple to be ${what} was already modified by an operation triggered by the current command`, {
-    hint: 'Consider using an AFTER trigger instead of a BEFORE trigger to propagate changes to other rows.',
-  });
 }
