@@ -61,7 +61,7 @@ export class InstanceKernel implements XactContext {
     this.wal = new XLogRecordBuilder(this.pages, this.attachment);
     this.attachment.onAttach = welcome => {
       this.pages.attach(welcome);
-      this.shared.attach();
+      this.shared.attach(welcome);
       this.onAttach(welcome);
     };
     this.attachment.onDetach = why => {

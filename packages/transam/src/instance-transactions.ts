@@ -31,6 +31,7 @@ import { type Snapshot, XACT_ABORTED, XACT_COMMITTED, XACT_IN_PROGRESS, type Xac
 const RESERVE_TARGET = 16;
 const RESERVE_LOW = 8;
 const RETURN_IDLE_MS = 50;
+const OUTCOME_POLL_MS = 20;
 const XACTS_PER_CLOG_PAGE = 32768;
 /** Reported when no snapshot is in use: pins nothing. */
 const NO_HORIZON = Number.MAX_SAFE_INTEGER;
@@ -77,6 +78,9 @@ export class InstanceTransactions {
   #reportedXmin = -1;
 
   // Outcomes.
+  /** Life of the buffer-manager; and of each that was met, the first id it gave out. */
+  epoch = 0;
+  readonly #lives = new Map<number, number>();
   readonly #clog = new Map<number, ClogPage>();
   readonly #running = new Set<number>();
   readonly #endWaiters = new Map<number, (() => void)[]>();
@@ -123,7 +127,9 @@ export class InstanceTransactions {
   }
 
   /** Welcome: what was asked for while there was nobody to ask is asked now. */
-  attach(): void {
+  attach(welcome: { readonly clusterEpoch: number; readonly firstXid: number }): void {
+    this.epoch = welcome.clusterEpoch;
+    this.#lives.set(welcome.clusterEpoch, welcome.firstXid);
     this.#reserveAsked = false;
     this.#asked = false;
     if (this.#xidWaiters.length > 0) this.#askXids();
@@ -316,8 +322,19 @@ export class InstanceTransactions {
     });
   }
 
-  /** Asks pg_xact what became of a transaction that is over. */
-  async lookUpOutcome(fxid: FullTransactionId): Promise<boolean> {
+  /** What became of a transaction that was committing in an earlier attachment, under this epoch:
+   *  pg_xact knows, unless its id was given out again, which says that it did not survive. */
+  async lookUpOutcome(fxid: FullTransactionId, epoch: number): Promise<boolean> {
+    for (const [life, firstXid] of this.#lives) if (life > epoch && fxid >= firstXid) return false;
+    // The same life: what was sequenced before the stream broke may still be on its way.
+    while (this.epoch === epoch) {
+      const live = await this.takeSnapshot(0 as CommandId);
+      const running = inSnapshot(fxid, live.snapshot);
+      this.releaseSnapshot(live);
+      if (!running) break;
+      this.#held = false;
+      await new Promise<void>(resolve => this.#env.timers.after(OUTCOME_POLL_MS, resolve));
+    }
     const xid = xidFromFull(fxid);
     await this.fetchClogPage(Math.floor(xid / XACTS_PER_CLOG_PAGE));
     const byte = this.#clogPage(Math.floor(xid / XACTS_PER_CLOG_PAGE)).bits[(xid % XACTS_PER_CLOG_PAGE) >> 2]!;

@@ -9,6 +9,8 @@
  */
 import type { Env } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
 import {
   type CommandId,
   FIRST_NORMAL_TRANSACTION_ID,
@@ -234,32 +236,35 @@ export class Transaction implements XactView {
       drops: this.drops,
     });
     const { seq, record } = wal.form(RM_XACT_ID, info);
+    const { epoch } = shared;
     try {
       await attachment.request(reqId => ({
         op: 'commit', reqId, owner: this.#owner.pid, fxid, children, sync: synchronous ? 1 : 0,
         seq, record, drop: this.drops, invals: this.invals,
       }));
     } catch (lost) {
-      if (!(await this.#committedAfterAll(fxid))) throw lost;
+      if (!(await this.#committedAfterAll(fxid, epoch))) throw lost;
     }
     shared.ended([fxid, ...children], XACT_COMMITTED);
     locks.releaseAll(this.#owner, true);
   }
 
   /** The stream broke between COMMIT and its answer: the next life of the buffer-manager knows. */
-  async #committedAfterAll(fxid: FullTransactionId): Promise<boolean> {
+  async #committedAfterAll(fxid: FullTransactionId, epoch: number): Promise<boolean> {
     const { attachment, env, shared } = this.#context;
     for (let tries = 0; tries < 600; tries++) {
       if (attachment.attached) {
         try {
-          return await shared.lookUpOutcome(fxid);
+          return await shared.lookUpOutcome(fxid, epoch);
         } catch {
           // Lost again; ask the life after that.
         }
       }
       await new Promise<void>(resolve => env.timers.after(50, resolve));
     }
-    return false;
+    throw ereport(ERRCODE.TRANSACTION_RESOLUTION_UNKNOWN, 'could not find out whether the transaction was committed', {
+      severity: 'FATAL',
+    });
   }
 
   /** An error inside a savepoint: its level is undone at once, so that nobody waits for it, while

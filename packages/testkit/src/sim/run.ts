@@ -62,6 +62,9 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
   await progress(cluster, accounts);
   for (const account of accounts) account.stopped = true;
   await cluster.runUntil(() => accounts.every(a => a.idle), { ms: 30_000, what: 'clients to finish' });
+  // What was set off and has not struck yet.
+  await world.pass(2000);
+  await cluster.untilReady();
   await cluster.wait(audit(book, cluster.client().client, accounts), 'the audit', 600_000);
   return { cluster, accounts, nemesis };
 }
