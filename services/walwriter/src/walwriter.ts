@@ -37,7 +37,7 @@ interface Owner {
 }
 
 type Job =
-  | { readonly kind: 'append'; readonly pos: number; readonly data: Uint8Array; readonly sync: boolean }
+  | { readonly kind: 'append'; readonly owner: Owner | undefined; readonly pos: number; readonly data: Uint8Array; readonly sync: boolean }
   | { readonly kind: 'other'; readonly run: () => Promise<void> };
 
 export interface WalWriterOptions {
@@ -100,7 +100,7 @@ export class WalWriter {
       if (this.#owner?.stream !== stream) return stream.abort('no hello, or fenced');
       switch (order?.$case) {
         case 'append':
-          return this.#push({ kind: 'append', pos: order.value.pos, data: order.value.data, sync: order.value.sync });
+          return this.#push({ kind: 'append', owner: this.#owner, pos: order.value.pos, data: order.value.data, sync: order.value.sync });
         case 'read':
           return this.#other(() => this.#read(stream, order.value.reqId, order.value.from, order.value.to));
         case 'endOfLog':
@@ -130,6 +130,7 @@ export class WalWriter {
     this.#owner?.stream.abort(`fenced by epoch ${epoch}`);
     this.#owner = { stream, epoch };
     this.#jobs = [];
+    this.#written = 0;
     this.#other(async () => {
       // What the older one sent becomes durable, but nobody is told: the new one reads the log.
       await this.#segments.datasync();
@@ -186,12 +187,15 @@ export class WalWriter {
   /** Writes appends from `n` on that follow each other within one segment, as one write. */
   async #writeRun(jobs: readonly Job[], n: number): Promise<number> {
     const first = jobs[n] as Extract<Job, { kind: 'append' }>;
+    const { owner } = first;
+    // Its sender was fenced while this waited its turn.
+    if (owner === undefined || owner.epoch < this.#highestEpoch) return n + 1;
     const pieces: Uint8Array[] = [];
     let end = first.pos;
     let next = n;
     for (; next < jobs.length; next++) {
       const job = jobs[next]!;
-      if (job.kind !== 'append' || job.pos !== end) break;
+      if (job.kind !== 'append' || job.owner !== owner || job.pos !== end) break;
       if (job.data.length > 0 && next > n && Math.floor((end + job.data.length - 1) / XLOG_SEG_SIZE) !== Math.floor(first.pos / XLOG_SEG_SIZE)) break;
       if (job.sync) this.#syncWanted = true;
       pieces.push(job.data);
@@ -205,7 +209,7 @@ export class WalWriter {
       if (this.#syncWanted && next === jobs.length && !this.#segments.unsynced) await this.#segments.writeDurably(data, first.pos);
       else await this.#segments.write(data, first.pos);
       await this.#failpoint('walwriter-after-write');
-      this.#written = end;
+      if (owner === this.#owner) this.#written = end;
     }
     return next;
   }
