@@ -196,7 +196,12 @@ export class WalClient {
     const end = buffers.end;
     const wantSync = wanted > this.#syncAsked;
     if (end > this.#sent && !wantSync && end - this.#sent < EAGER_BYTES) return this.#delay();
-    if (!this.#welcome || (end === this.#sent && !wantSync)) return;
+    if (!this.#welcome) {
+      // The next walwriter is asked as soon as it is there.
+      if (wantSync) this.#syncAsked = end;
+      return;
+    }
+    if (end === this.#sent && !wantSync) return;
     const from = this.#sent;
     for (const { pos, bytes } of buffers.pieces(from, end)) {
       const last = pos + bytes.length === end;
