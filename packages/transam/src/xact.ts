@@ -124,7 +124,7 @@ export class Transaction implements XactView {
       const fxid = this.#context.shared.takeXid();
       if (fxid === MISS) return MISS;
       level.fxid = fxid as FullTransactionId;
-      this.#context.attachment.put({
+      this.#context.attachment.putLazily({
         op: 'xidAssigned', fxid: level.fxid, top: this.#levels[0]!.fxid, owner: this.#owner.pid,
       });
     }

@@ -104,7 +104,7 @@ export class XLogRecordBuilder implements XLogInserter {
     const length = this.#assemble(rmid, info);
     for (let n = 0; n < this.#blocks; n++) this.#cache.markChanged(this.#blockPage[n]!);
     const seq = ++this.seq;
-    this.#attachment.put({ op: 'xlogInsert', seq, record: this.#record.subarray(0, length) });
+    this.#attachment.putLazily({ op: 'xlogInsert', seq, record: this.#record.subarray(0, length) });
     return seq;
   }
 

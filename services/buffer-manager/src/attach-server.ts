@@ -93,6 +93,7 @@ export class AttachServer {
     const procs = shared.transactions.procs;
     const instance = new Instance(++this.#lastId, op.name, stream, procs.pin(), this.#env.clock.nowMs(), procs.csn);
     shared.instances.add(instance);
+    shared.directory.alone = shared.instances.size === 1;
     instance.put({
       op: 'welcome',
       clusterEpoch: this.#epoch,
@@ -133,6 +134,7 @@ export class AttachServer {
     if (instance.dead) return;
     instance.dead = true;
     this.#shared.instances.delete(instance);
+    this.#shared.directory.alone = this.#shared.instances.size === 1;
     this.#env.log.write('DEBUG', `${instance.name} is fenced: ${why}`);
     for (let n = this.#held.length - 1; n >= 0; n--) if (this.#held[n]!.instance === instance) this.#held.splice(n, 1);
     this.#shared.instanceDied(instance);

@@ -11,6 +11,9 @@
  *   X out     the holder's copy is base + chain + what is on its way
  *   rebuild   the X holder died with a non-empty chain: the page is base + chain, applied on demand
  *
+ * Who asks for S gets X while it is the only instance (`alone`): the change that may follow needs no second
+ * request. A hint, not a rule: when another one comes, tokens are recalled as ever.
+ *
  * Dirtiness: recLSN is the first record not contained in the image on disk; writingRecLSN the same
  * for an image whose write is under way.
  */
@@ -126,6 +129,8 @@ export class PageDirectory {
   readonly #effects: DirectoryEffects;
   #gen = 0;
   readonly dirty = new Set<PageEntry>();
+  /** There is one holder, and nobody it could take pages from. */
+  alone = false;
   /** Planted bugs for the model's own test. */
   readonly #bugs: { readonly grantBeforeAllAcks?: boolean; readonly forgetChain?: boolean };
 
@@ -295,11 +300,12 @@ export class PageDirectory {
       }
       page.queue.shift();
       const gen = this.#nextGen();
+      const mode = this.alone && page.holdings.length === 0 ? TOKEN_EXCLUSIVE : head.mode;
       if (own !== undefined) {
-        if (own.mode < head.mode) own.mode = head.mode;
+        if (own.mode < mode) own.mode = mode;
         own.gen = gen;
-      } else this.#hold(page, { holder: head.holder, mode: head.mode, gen, recalledTo: -1 });
-      this.#effects.grant(head.holder, page, own === undefined ? head.mode : own.mode, gen, own === undefined);
+      } else this.#hold(page, { holder: head.holder, mode, gen, recalledTo: -1 });
+      this.#effects.grant(head.holder, page, own === undefined ? mode : own.mode, gen, own === undefined);
     }
   }
 

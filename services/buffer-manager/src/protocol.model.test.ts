@@ -70,7 +70,9 @@ interface Copy {
   mode: number;
   version: number;
   gen: number;
+  /** The highest mode that was asked for, and how many requests have no answer yet. */
   asked: number;
+  outstanding: number;
   changed: boolean;
 }
 
@@ -92,6 +94,8 @@ interface PageBounds {
   readonly crashes: number;
   readonly zombies?: boolean;
   readonly writebacks?: number;
+  /** The directory takes every holder for the only one, which is true of none. */
+  readonly alone?: boolean;
   readonly bugs?: { readonly grantBeforeAllAcks?: boolean; readonly forgetChain?: boolean; readonly acceptZombies?: boolean; readonly imageBeforeRecord?: boolean };
 }
 
@@ -107,7 +111,7 @@ class ModelInstance implements TokenHolder {
 
   constructor(id: number, pages: number) {
     this.id = id;
-    this.copies = Array.from({ length: pages }, () => ({ mode: 0, version: 0, gen: 0, asked: 0, changed: false }));
+    this.copies = Array.from({ length: pages }, () => ({ mode: 0, version: 0, gen: 0, asked: 0, outstanding: 0, changed: false }));
   }
 }
 
@@ -155,6 +159,7 @@ class TokenModel implements Model {
       },
       bounds.bugs ?? {},
     );
+    this.#directory.alone = bounds.alone === true;
   }
 
   /** load() answers at once, so whoever waited is served by another pump. */
@@ -176,11 +181,11 @@ class TokenModel implements Model {
       if (i.state === 'dead') continue;
       for (let p = 0; p < bounds.pages; p++) {
         const copy = i.copies[p]!;
-        if (i.requests < bounds.requests && copy.asked === 0) {
-          if (copy.mode === 0) add(`${i.id} asks S(${p})`, () => this.#ask(i, p, TOKEN_SHARED));
+        if (i.requests < bounds.requests && copy.asked < TOKEN_EXCLUSIVE) {
+          if (copy.mode === 0 && copy.asked === 0) add(`${i.id} asks S(${p})`, () => this.#ask(i, p, TOKEN_SHARED));
           if (copy.mode < TOKEN_EXCLUSIVE) add(`${i.id} asks X(${p})`, () => this.#ask(i, p, TOKEN_EXCLUSIVE));
         }
-        if (copy.mode !== 0 && copy.asked === 0) add(`${i.id} evicts ${p}`, () => this.#give(i, p, 0));
+        if (copy.mode !== 0 && copy.outstanding === 0) add(`${i.id} evicts ${p}`, () => this.#give(i, p, 0));
       }
       if (i.writes < bounds.writes) {
         const held = i.copies.flatMap((copy, p) => (copy.mode === TOKEN_EXCLUSIVE ? [p] : []));
@@ -215,6 +220,7 @@ class TokenModel implements Model {
   #ask(i: ModelInstance, p: number, mode: number): void {
     i.requests++;
     i.copies[p]!.asked = mode;
+    i.copies[p]!.outstanding++;
     i.up.push({ op: 'read', p, mode });
   }
 
@@ -251,7 +257,7 @@ class TokenModel implements Model {
         }
         copy.mode = message.mode;
         copy.gen = message.gen;
-        if (copy.asked <= message.mode) copy.asked = 0;
+        if (--copy.outstanding === 0) copy.asked = 0;
         return;
       case 'recall':
         if (copy.mode !== 0 && copy.gen === message.gen) this.#give(i, message.p, message.to === TOKEN_SHARED && copy.mode === TOKEN_EXCLUSIVE ? TOKEN_SHARED : message.to);
@@ -318,7 +324,7 @@ class TokenModel implements Model {
   atRest(): void {
     for (const i of this.#instances) {
       if (i.state !== 'alive') continue;
-      for (const [p, copy] of i.copies.entries()) if (copy.asked !== 0) throw new Violation(`${i.id} waits for page ${p} for ever`);
+      for (const [p, copy] of i.copies.entries()) if (copy.outstanding !== 0) throw new Violation(`${i.id} waits for page ${p} for ever`);
     }
   }
 
@@ -337,7 +343,7 @@ class TokenModel implements Model {
       ]),
       this.#base, this.#sequenced, this.#crashes, this.#writebacks,
       this.#instances.map(i => [
-        i.state, i.requests, i.writes, i.copies.map(c => [c.mode, c.version, c.mode === 0 ? 0 : gen(c.gen), c.asked, c.changed]), i.up.map(message), i.down.map(message),
+        i.state, i.requests, i.writes, i.copies.map(c => [c.mode, c.version, c.mode === 0 ? 0 : gen(c.gen), c.asked, c.outstanding, c.changed]), i.up.map(message), i.down.map(message),
       ]),
     ]);
   }
@@ -351,6 +357,8 @@ describe('page tokens', () => {
     ['a crash', { instances: 3, pages: 2, requests: 2, writes: 2, crashes: 1 }],
     ['a crash with writebacks', { instances: 2, pages: 1, requests: 3, writes: 2, crashes: 1, writebacks: 1 }],
     ['a zombie', { instances: 2, pages: 2, requests: 2, writes: 2, crashes: 1, zombies: true }],
+    ['X for whoever asks', { instances: 2, pages: 1, requests: 3, writes: 1, crashes: 0, writebacks: 1, alone: true }],
+    ['X for whoever asks, and a crash', { instances: 3, pages: 2, requests: 2, writes: 1, crashes: 1, alone: true }],
   ])('%s', (_, bounds) => {
     expect(states(bounds, 15_000)).toBeGreaterThan(1000);
   }, 120_000);

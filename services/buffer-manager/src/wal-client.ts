@@ -18,6 +18,9 @@ const WAL_WRITE = streamMethod(WalWriterDefinition, 'write');
 const REOPEN_MS = 50;
 /** Unsent WAL goes out without waiting for a commit once there is this much. */
 const EAGER_BYTES = 128 * 1024;
+/** Flushes asked for and not reported: one that runs and one that waits for it. Commits of meanwhile
+ *  gather here and share the next. */
+const MAX_FLUSHES = 2;
 const READ_BYTES = 4 * 1024 * 1024;
 
 interface Read {
@@ -41,6 +44,9 @@ export class WalClient {
   /** End of what was sent on this stream; of what a flush was asked for; of what is durable. */
   #sent = 0;
   #syncAsked = 0;
+  /** LSNs of the flushes that were asked for; and of the one that is asked for when they are fewer. */
+  #flushes: number[] = [];
+  #flushLater = 0;
   flushed = 0 as XLogRecPtr;
   #roomUntil = 0;
   #roomTold = 0;
@@ -155,8 +161,10 @@ export class WalClient {
     }
     if (this.#buffers !== undefined) {
       this.#sent = this.flushed;
-      const asked = this.#syncAsked;
+      const asked = Math.max(this.#syncAsked, this.#flushLater);
       this.#syncAsked = this.flushed;
+      this.#flushes = [];
+      this.#flushLater = 0;
       this.#send({ $case: 'room', value: { pos: this.#buffers.end } });
       this.push(asked);
     }
@@ -168,6 +176,7 @@ export class WalClient {
     assert(lsn <= this.#sent, 'flushed more than was sent');
     this.flushed = lsn as XLogRecPtr;
     this.#buffers!.release(lsn);
+    while (this.#flushes.length > 0 && this.#flushes[0]! <= lsn) this.#flushes.shift();
     for (let n = 0; n < this.#flushWaiters.length; ) {
       const waiter = this.#flushWaiters[n]!;
       if (waiter.lsn > lsn) n++;
@@ -177,6 +186,11 @@ export class WalClient {
       }
     }
     this.onFlushed(this.flushed);
+    if (this.#flushLater > 0 && this.#flushes.length < MAX_FLUSHES) {
+      const later = this.#flushLater;
+      this.#flushLater = 0;
+      this.push(later);
+    }
   }
 
   // ---- writing -----------------------------------------------------------------------------------
@@ -194,7 +208,11 @@ export class WalClient {
   push(wanted: number): void {
     const buffers = this.#buffers!;
     const end = buffers.end;
-    const wantSync = wanted > this.#syncAsked;
+    let wantSync = wanted > this.#syncAsked;
+    if (wantSync && this.#flushes.length >= MAX_FLUSHES) {
+      this.#flushLater = Math.max(this.#flushLater, wanted);
+      wantSync = false;
+    }
     if (end > this.#sent && !wantSync && end - this.#sent < EAGER_BYTES) return this.#delay();
     if (!this.#welcome) {
       // The next walwriter is asked as soon as it is there.
@@ -212,8 +230,10 @@ export class WalClient {
     }
     if (from === end) this.#send({ $case: 'append', value: { pos: end, data: Buffer.alloc(0), sync: true } });
     this.#sent = end;
-    if (wantSync) this.#syncAsked = end;
-    else this.#delay();
+    if (wantSync) {
+      this.#syncAsked = end;
+      this.#flushes.push(end);
+    } else this.#delay();
     if (end - this.#roomTold > XLOG_SEG_SIZE / 2) {
       this.#roomTold = end;
       this.#send({ $case: 'room', value: { pos: end } });

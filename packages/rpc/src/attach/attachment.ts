@@ -1,8 +1,11 @@
 /**
  * The instance's end of the Attach stream.
  *
- * Operations put during one turn of the event loop leave as one message at its end, so that all
- * sessions served in a turn share it. When the stream ends, everything the instance knew of shared
+ * Operations put in one callback leave as one message at its end. (Not at the end of the event loop's
+ * turn: HTTP/2 writes in the next one, and a COMMIT that waits for two turns of a busy instance waits longer
+ * than for the disk.) What nobody waits for (`putLazily`: WAL records above all) waits for
+ * the next message, at most LAZY_MS or LAZY_BYTES: a transaction's records leave with its COMMIT. Nothing
+ * depends on the delay: order is kept, and every page goes out behind the records that changed it. When the stream ends, everything the instance knew of shared
  * state is void: listeners are told, then the instance attaches anew until it is welcome again.
  * There is no resume (design §3).
  *
@@ -20,6 +23,8 @@ export const ATTACH_PROTOCOL = 1;
 const HEARTBEAT_MS = 500;
 export const SNAPSHOT_LEASE_MS = 2000;
 const REATTACH_MS = 50;
+const LAZY_MS = 10;
+const LAZY_BYTES = 32 * 1024;
 
 export type Welcome = Extract<DownOp, { op: 'welcome' }>;
 type OpName = DownOp['op'];
@@ -46,6 +51,7 @@ export class Attachment {
   readonly #writer: OpWriter<UpOp> = upWriter();
   #state: State = { kind: 'detached' };
   #flushPlanned = false;
+  #lazyFlushPlanned = false;
   #turns = 0;
   #leaseUntilMs = 0;
   /** Heartbeats under way: counter to send time. */
@@ -98,6 +104,19 @@ export class Attachment {
     this.#planFlush();
   }
 
+  /** Like `put`, for an operation that may wait for another one's message. */
+  putLazily(op: UpOp): void {
+    if (this.#state.kind !== 'attached') return;
+    this.#writer.put(op);
+    if (this.#writer.lengthBytes >= LAZY_BYTES) return this.#planFlush();
+    if (this.#lazyFlushPlanned) return;
+    this.#lazyFlushPlanned = true;
+    this.#env.timers.after(LAZY_MS, () => {
+      this.#lazyFlushPlanned = false;
+      this.flush();
+    });
+  }
+
   /** A request whose answer carries its reqId. Rejects when the stream ends first. */
   request(make: (reqId: number) => UpOp): Promise<DownOp> {
     if (this.#state.kind !== 'attached') return Promise.reject(this.#detachedError());
@@ -118,7 +137,7 @@ export class Attachment {
   #planFlush(): void {
     if (this.#flushPlanned) return;
     this.#flushPlanned = true;
-    this.#env.timers.soon(() => {
+    queueMicrotask(() => {
       this.#flushPlanned = false;
       this.flush();
     });

@@ -38,11 +38,9 @@ interface PendingRead {
   readonly fork: RelationFork;
   readonly blk: BlockNumber;
   mode: number;
+  /** Requests without an answer. Until there is none the page stays: an upgrade's grant has no image. */
+  asked: number;
   readonly waiters: { readonly mode: number; resolve(): void; reject(error: Error): void }[];
-}
-
-interface PendingCall {
-  readonly promise: Promise<void>;
 }
 
 export class PageCache implements PageAccess {
@@ -62,12 +60,13 @@ export class PageCache implements PageAccess {
   /** Turn in which the slot was granted, for the one turn of use. */
   readonly #grantedTurn: Uint32Array;
   #turn = 1;
+  #turnEnds = false;
   /** Checkpoint number whose redo point this page's last full image follows. */
   readonly fpiNumber: Uint32Array;
   readonly #freeSlots: number[] = [];
   #hand = 0;
   readonly #reads = new Map<RelationFork, Map<BlockNumber, PendingRead>>();
-  readonly #calls = new Map<string, PendingCall>();
+  readonly #calls = new Map<string, Promise<void>>();
   /** Pages recalled while others were awaited. */
   readonly #starved = new Map<string, { readonly times: number; readonly lastMs: number }>();
   /** Recalls put off until the next turn. */
@@ -120,8 +119,9 @@ export class PageCache implements PageAccess {
     this.#redo = welcome.redo;
     // What was asked for while there was nobody to ask is asked now.
     for (const [fork, byBlock] of this.#reads) {
-      for (const { blk, mode } of byBlock.values()) {
-        this.#attachment.put({ op: 'readBuffer', rel: fork.files.rnode, fork: fork.fork, blk, mode });
+      for (const read of byBlock.values()) {
+        read.asked = 1;
+        this.#attachment.put({ op: 'readBuffer', rel: fork.files.rnode, fork: fork.fork, blk: read.blk, mode: read.mode });
       }
     }
   }
@@ -199,7 +199,7 @@ export class PageCache implements PageAccess {
   }
 
   recordFreeSpace(rel: SmgrRelation, blk: BlockNumber, availBytes: number): void {
-    this.#attachment.put({ op: 'recordFreeSpace', rel: rel.rnode, blk, avail: availBytes });
+    this.#attachment.putLazily({ op: 'recordFreeSpace', rel: rel.rnode, blk, avail: availBytes });
   }
 
   // ---- for the WAL inserter --------------------------------------------------------------------
@@ -231,12 +231,13 @@ export class PageCache implements PageAccess {
     if (byBlock === undefined) this.#reads.set(fork, (byBlock = new Map()));
     let read = byBlock.get(blk);
     if (read === undefined) {
-      byBlock.set(blk, (read = { fork, blk, mode: 0, waiters: [] }));
+      byBlock.set(blk, (read = { fork, blk, mode: 0, asked: 0, waiters: [] }));
     }
     const pending = read;
     const done = new Promise<void>((resolve, reject) => pending.waiters.push({ mode, resolve, reject }));
     if (pending.mode < mode) {
       pending.mode = mode;
+      pending.asked++;
       this.#attachment.put({ op: 'readBuffer', rel: fork.files.rnode, fork: fork.fork, blk, mode });
     }
     return done;
@@ -275,9 +276,9 @@ export class PageCache implements PageAccess {
   /** Sessions that lack the same thing share one request. */
   #once(key: string, run: () => Promise<void>): Promise<void> {
     const running = this.#calls.get(key);
-    if (running !== undefined) return running.promise;
+    if (running !== undefined) return running;
     const promise = run().finally(() => this.#calls.delete(key));
-    this.#calls.set(key, { promise });
+    this.#calls.set(key, promise);
     return promise;
   }
 
@@ -302,15 +303,19 @@ export class PageCache implements PageAccess {
     const byBlock = this.#reads.get(fork);
     const read = byBlock?.get(blk);
     if (read === undefined) return;
-    const still = read.waiters.filter(waiter => waiter.mode > op.mode);
-    for (const waiter of read.waiters) if (waiter.mode <= op.mode) waiter.resolve();
-    if (still.length === 0) {
-      byBlock!.delete(blk);
-      if (byBlock!.size === 0) this.#reads.delete(fork);
-    } else {
-      read.waiters.length = 0;
-      read.waiters.push(...still);
+    for (const waiter of read.waiters.splice(0)) {
+      if (waiter.mode <= op.mode) waiter.resolve();
+      else read.waiters.push(waiter);
     }
+    this.#answered(byBlock!, read);
+  }
+
+  /** One of the page's requests has its answer. */
+  #answered(byBlock: Map<BlockNumber, PendingRead>, read: PendingRead): void {
+    if (--read.asked > 0) return;
+    assert(read.waiters.length === 0, 'every waiter has its request');
+    byBlock.delete(read.blk);
+    if (byBlock.size === 0) this.#reads.delete(read.fork);
   }
 
   /** A page whose LSN lies behind the redo point already has its image in the WAL. */
@@ -328,7 +333,6 @@ export class PageCache implements PageAccess {
       this.#env.timers.soon(() => this.#endTurn());
     }
   }
-  #turnEnds = false;
 
   #endTurn(): void {
     this.#turnEnds = false;
@@ -344,9 +348,9 @@ export class PageCache implements PageAccess {
     const byBlock = this.#reads.get(fork);
     const read = byBlock?.get(op.blk as BlockNumber);
     if (read === undefined) return;
-    byBlock!.delete(op.blk as BlockNumber);
     const error = new PgError(op.sqlstate as Sqlstate, op.message);
-    for (const waiter of read.waiters) waiter.reject(error);
+    for (const waiter of read.waiters.splice(0)) waiter.reject(error);
+    this.#answered(byBlock!, read);
   }
 
   #recalled(op: Extract<DownOp, { op: 'recallBuffer' }>): void {
