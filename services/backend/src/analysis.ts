@@ -135,7 +135,7 @@ export class Analysis {
     }
     if (this.tryAnalyze(statement)) return;
     await this.refresh();
-    await retryCatalog(() => this.#resolve(statement, raw));
+    await retryCatalog(() => this.#resolve(statement));
   }
 
   /** Without awaiting anything; false when something must be read first. */
@@ -143,7 +143,7 @@ export class Analysis {
     const { raw } = statement;
     if (raw === undefined || isUtility(raw) || this.#session.block.failed || !this.#fresh()) return false;
     try {
-      this.#resolve(statement, raw);
+      this.#resolve(statement);
       return true;
     } catch (error) {
       if (error instanceof CatalogMiss) return false;
@@ -151,9 +151,9 @@ export class Analysis {
     }
   }
 
-  #resolve(statement: PreparedStatement, raw: RawNode): void {
+  #resolve(statement: PreparedStatement): void {
     const validity = this.#validity();
-    const shared = this.#sharedAnalysis(statement, raw, validity);
+    const shared = this.#analysisOf(statement, validity);
     statement.literals =
       shared.literals.length === 0
         ? NO_LITERALS
@@ -161,6 +161,22 @@ export class Analysis {
     statement.analyzed = shared.analyzed;
     statement.paramTypes = shared.paramTypes;
     statement.validity = validity;
+  }
+
+  /** An error is never another text's: its literals may be wrong where these are right, its places others. */
+  #analysisOf(statement: PreparedStatement, validity: string): SharedAnalysis {
+    const { parsed, index, text } = statement;
+    try {
+      return this.#sharedAnalysis(statement, statement.raw!, validity);
+    } catch (error) {
+      if (error instanceof CatalogMiss || !parsed.statement.shared) throw error;
+      const { statements } = this.#database;
+      statements.forget(parsed.statement);
+      if (parsed.statement.text === text) throw error;
+      statement.parsed = statements.lookupText(text);
+      statement.raw = statement.parsed.statement.stmts[index]!.stmt;
+      return this.#analysisOf(statement, validity);
+    }
   }
 
   /** The analysis that statements of this shape share; made now if there is none. */
@@ -193,26 +209,27 @@ export class Analysis {
     });
     if (pinnedLiterals.length > 0) this.#database.statements.pin(parsed, pinnedLiterals);
     const analyzed: Analyzed = {
-      kind: 'query', query: rewriteQuery(input, query), columns: this.#columns(query), plan: undefined,
+      kind: 'query', query: rewriteQuery(input, query), columns: this.#columns(query, input.catalog), plan: undefined,
     };
     for (const notice of notices) this.#session.notice('NOTICE', ERRCODE.SUCCESSFUL_COMPLETION, notice);
     return { analyzed, paramTypes, literals };
   }
 
-  #columns(query: Query): readonly ColumnInfo[] | undefined {
+  #columns(query: Query, catalog: CatalogLookup): readonly ColumnInfo[] | undefined {
     const list = query.commandType === 1 ? query.targetList : query.returningList;
     if (query.commandType !== 1 && list.length === 0) return undefined;
     return list
       .filter(entry => !entry.resjunk)
       .map(entry => {
-        const typid = exprType(entry.expr);
+        // A domain is told as what it is made of.
+        const base = catalog.baseTypeAndTypmod(exprType(entry.expr), exprTypmod(entry.expr));
         return {
           name: entry.resname ?? '?column?',
           tableOid: entry.resorigtbl,
           attnum: entry.resorigcol,
-          typid,
-          typlen: this.#functions.lookup.type(typid as Oid)?.typlen ?? -1,
-          typmod: exprTypmod(entry.expr),
+          typid: base.type,
+          typlen: this.#functions.lookup.type(base.type as Oid)?.typlen ?? -1,
+          typmod: base.typmod,
         };
       });
   }

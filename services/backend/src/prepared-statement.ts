@@ -34,14 +34,14 @@ export interface SharedAnalysis {
 
 export interface PreparedStatement {
   readonly name: string;
-  /** The parsed text and the values of its literals. */
-  readonly parsed: LookedUp;
+  /** The parsed text and the values of its literals. What was parsed may be another text, with other literals. */
+  parsed: LookedUp;
   /** Which statement of the text. */
   readonly index: number;
   /** As the client sent it; for messages. */
   readonly text: string;
   /** undefined: an empty query string. */
-  readonly raw: RawNode | undefined;
+  raw: RawNode | undefined;
   /** Types the client gave; 0 = find out. */
   readonly givenTypes: readonly number[];
   /** undefined: $n is an error (the simple protocol). */

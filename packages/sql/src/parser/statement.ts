@@ -65,7 +65,7 @@ const NO_LITERALS: LiteralValues = { values: [], offsets: [] };
 const MAX_SHAPES = 2048;
 const MAX_VARIANTS = 256;
 const MAX_EXACT_LENGTH = 4096;
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const encoder = new TextEncoder();
 
 export class StatementCache {
@@ -105,6 +105,12 @@ export class StatementCache {
     shape.pinned = [...new Set([...shape.pinned, ...indexes])].sort((a, b) => a - b);
     shape.variants.clear();
     shape.variants.set(variantKey(shape.pinned, literals), statement);
+  }
+
+  /** It could not be analyzed: the next text of its shape is parsed by itself, with its own literals and places. */
+  forget(statement: Statement): void {
+    const { variants } = this.#shapeOf.get(statement)?.shape ?? {};
+    for (const [key, variant] of variants ?? []) if (variant === statement) variants!.delete(key);
   }
 
   /** Texts the scanner refuses are remembered whole. */
