@@ -9,6 +9,7 @@
  * itself can replay them.
  */
 import type { Disk } from '@pgtroupe/actor/env';
+import { noFailpoint, type Failpoint } from '@pgtroupe/actor/failpoint';
 import type { RmgrRoutine } from '@pgtroupe/access/common/xlogutils';
 import { BgWriter } from '@pgtroupe/bgwriter/bgwriter';
 import { BufferManager } from '@pgtroupe/buffer-manager/buffer-manager';
@@ -222,6 +223,8 @@ export class SimCluster {
   checkpointerProcess: SimProcess | undefined;
   #epoch = 1;
   checkpointTimeoutMs = 1000;
+  /** What happens at a failpoint of a role that is started from here on. */
+  failpoint: (process: SimProcess) => Failpoint = () => noFailpoint;
 
   constructor(seed: number) {
     this.world = new World(seed);
@@ -238,7 +241,7 @@ export class SimCluster {
   startWalwriter(): void {
     const process = new SimProcess(this.world, this.network, 'walwriter', below(this.machine.disk, 'pg_wal'));
     this.walwriterProcess = process;
-    const walwriter = new WalWriter(process.env, { flushDelayMs: () => 200 });
+    const walwriter = new WalWriter(process.env, { flushDelayMs: () => 200, failpoint: this.failpoint(process) });
     this.walwriter = walwriter;
     void walwriter.open().then(() => process.env.rpc.serve('unix:/walwriter', walwriter.handlers()));
   }
@@ -255,6 +258,7 @@ export class SimCluster {
       deadlockTimeoutMs: () => 1000,
       walWriterDelayMs: () => 200,
       minWalBytes: () => 80 * 1024 * 1024,
+      failpoint: this.failpoint(process),
     });
     this.bufferManager = bufferManager;
     return bufferManager.open().then(async () => {

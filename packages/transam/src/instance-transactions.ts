@@ -78,9 +78,8 @@ export class InstanceTransactions {
   #reportedXmin = -1;
 
   // Outcomes.
-  /** Life of the buffer-manager; and of each that was met, the first id it gave out. */
+  /** Life of the buffer-manager. */
   epoch = 0;
-  readonly #lives = new Map<number, number>();
   readonly #clog = new Map<number, ClogPage>();
   readonly #running = new Set<number>();
   readonly #endWaiters = new Map<number, (() => void)[]>();
@@ -102,8 +101,8 @@ export class InstanceTransactions {
     attachment.beforeFlush = () => this.#reportHorizon();
   }
 
-  /** A new life of the buffer-manager: nothing reserved, nothing remembered. Not even outcomes: ids whose
-   *  records never became durable are given out again. */
+  /** A new life of the buffer-manager: nothing reserved, nothing remembered. Not even outcomes: an
+   *  asynchronous commit may not have survived. */
   reset(error: () => Error): void {
     this.#ranges = [];
     this.#reserved = 0;
@@ -127,9 +126,8 @@ export class InstanceTransactions {
   }
 
   /** Welcome: what was asked for while there was nobody to ask is asked now. */
-  attach(welcome: { readonly clusterEpoch: number; readonly firstXid: number }): void {
+  attach(welcome: { readonly clusterEpoch: number }): void {
     this.epoch = welcome.clusterEpoch;
-    this.#lives.set(welcome.clusterEpoch, welcome.firstXid);
     this.#reserveAsked = false;
     this.#asked = false;
     if (this.#xidWaiters.length > 0) this.#askXids();
@@ -322,10 +320,9 @@ export class InstanceTransactions {
     });
   }
 
-  /** What became of a transaction that was committing in an earlier attachment, under this epoch:
-   *  pg_xact knows, unless its id was given out again, which says that it did not survive. */
+  /** What became of a transaction that was committing in an earlier attachment, under this epoch: pg_xact
+   *  knows, however many lives later, because no life gives out the ids of another. */
   async lookUpOutcome(fxid: FullTransactionId, epoch: number): Promise<boolean> {
-    for (const [life, firstXid] of this.#lives) if (life > epoch && fxid >= firstXid) return false;
     // The same life: what was sequenced before the stream broke may still be on its way.
     while (this.epoch === epoch) {
       const live = await this.takeSnapshot(0 as CommandId);

@@ -29,8 +29,6 @@ export class AttachServer {
   readonly #env: Env;
   readonly #shared: SharedMemory;
   readonly #epoch: number;
-  /** Next id when this life began. */
-  readonly #firstXid: number;
   readonly #reader: OpReader<UpOp> = upReader();
   readonly #deadlockTimeoutMs: () => number;
   #lastId = 0;
@@ -44,7 +42,6 @@ export class AttachServer {
     this.#env = env;
     this.#shared = shared;
     this.#epoch = options.epoch;
-    this.#firstXid = shared.transactions.procs.nextXid;
     this.#deadlockTimeoutMs = options.deadlockTimeoutMs;
     this.#nextPid = 1 + (options.epoch % PID_LIVES) * PIDS_PER_LIFE;
     this.#lastCheckMs = env.clock.nowMs();
@@ -103,7 +100,6 @@ export class AttachServer {
       fpiN: shared.fpi.open ? shared.fpi.number - 1 : shared.fpi.number,
       fpiOpen: shared.fpi.open,
       redo: shared.redo,
-      firstXid: this.#firstXid,
     });
     this.#env.log.write('DEBUG', `${op.name} attached as instance ${instance.id}`);
     return instance;

@@ -118,13 +118,14 @@ export class Checkpoints {
   }
 
   #record(redo: XLogRecPtr, shutdown: boolean): CheckPoint {
-    const { procs } = this.#shared.transactions;
+    const { procs, reservation } = this.#shared.transactions;
     const previous = this.control.checkPointCopy;
     return {
       ...previous,
       redo,
       fullPageWrites: true,
-      nextXid: procs.nextXid as FullTransactionId,
+      // Replay from here will not meet the record that named the ids being given out.
+      nextXid: Math.max(procs.nextXid, shutdown ? 0 : reservation.until) as FullTransactionId,
       nextOid: (shutdown ? this.#shared.oids.next : this.#shared.oids.loggedUntil) as Oid,
       time: Math.floor(this.#clock.wallMicros() / 1_000_000),
       oldestActiveXid: (shutdown ? 0 : xidFromFull(procs.oldestRunning as FullTransactionId)) as TransactionId,

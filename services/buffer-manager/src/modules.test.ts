@@ -7,6 +7,7 @@ import { readFsmFork, writeFsmFork } from './fsm-fork.ts';
 import { OidAllocator } from './oid-allocator.ts';
 import { ProcArray } from './proc-array.ts';
 import { StorageManager } from './smgr.ts';
+import { XidReservation } from './xid-reservation.ts';
 
 const REL: RelFileNode = { spcNode: 1663 as Oid, dbNode: 5 as Oid, relNode: 20000 as Oid };
 
@@ -78,6 +79,33 @@ describe('OidAllocator', () => {
     oids.next = 0xfffffff0;
     oids.loggedUntil = 0xffffffff;
     expect(oids.allocate(100)).toBe(16384);
+  });
+});
+
+describe('XidReservation', () => {
+  it('gives out ids only behind a durable record that names a later one, a page of pg_xact at a time', () => {
+    const logged: [first: number, last: number][] = [];
+    const ids = new XidReservation(32768 - 1500, (first, last) => {
+      logged.push([first, last]);
+      return 100 * logged.length;
+    });
+    expect(ids.limit(0)).toBe(31268);
+    ids.prepare(31268, 0);
+    expect(logged).toEqual([[31268, 32291]]);
+    expect([ids.limit(99), ids.flushWanted]).toEqual([31268, 100]);
+    // One record at a time.
+    ids.prepare(31268, 99);
+    expect(logged).toHaveLength(1);
+    expect(ids.limit(100)).toBe(32292);
+    ids.prepare(31268 + 511, 100);
+    expect(logged).toHaveLength(1);
+    ids.prepare(31268 + 512, 100);
+    expect(logged.slice(1)).toEqual([[32292, 32767]]);
+    // What was durable stays so.
+    expect(ids.limit(100)).toBe(32292);
+    expect(ids.limit(200)).toBe(32768);
+    ids.prepare(32768, 200);
+    expect(logged.slice(2)).toEqual([[32768, 33791]]);
   });
 });
 

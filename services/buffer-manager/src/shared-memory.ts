@@ -187,9 +187,9 @@ export class SharedMemory {
 
   /** What one message set off leaves: WAL to the walwriter, one message to each instance. */
   endOfTurn(): void {
-    const { commits } = this.transactions;
-    if (commits.length > 0) this.transactions.settleCommits();
-    this.wal.push(commits.flushWanted);
+    const { transactions } = this;
+    if (transactions.commits.length > 0) transactions.settleCommits();
+    this.wal.push(transactions.flushWanted);
     this.onWalGrown();
     for (const instance of this.instances) instance.flush();
     if (this.pool.overfull && !this.#relieving) void this.#relieve();

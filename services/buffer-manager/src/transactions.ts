@@ -12,9 +12,9 @@ import type { UpOp } from '@pgtroupe/rpc/attach/ops';
 import {
   CLOG_XACTS_PER_PAGE, TRANSACTION_STATUS_ABORTED, TRANSACTION_STATUS_COMMITTED, transactionIdToPage,
 } from '@pgtroupe/transam/clog';
-import { RM_CLOG_ID, RM_XACT_ID } from '@pgtroupe/transam/rmgr';
+import { RM_CLOG_ID, RM_XACT_ID, RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
 import { xactEndBody, xactEndInfo, XLOG_XACT_ABORT } from '@pgtroupe/transam/xactrecord';
-import { CLOG_ZEROPAGE, encodeClogZeroPage } from '@pgtroupe/transam/xlogrmgr';
+import { CLOG_ZEROPAGE, encodeClogZeroPage, XLOG_NOOP } from '@pgtroupe/transam/xlogrmgr';
 import type { ClogBuffers } from './clog-buffers.ts';
 import { CommitQueue, type PendingCommit } from './commit-queue.ts';
 import { InvalLog } from './inval-log.ts';
@@ -23,6 +23,7 @@ import { type LockOwner, LockTable } from './lock-table.ts';
 import type { ProcArray } from './proc-array.ts';
 import type { WalClient } from './wal-client.ts';
 import type { WalInsert } from './wal-insert.ts';
+import { XidReservation } from './xid-reservation.ts';
 
 type Up<K extends UpOp['op']> = Extract<UpOp, { op: K }>;
 
@@ -55,6 +56,7 @@ const XID_STOP_DISTANCE = 2 ** 31 - 1 - 3_000_000;
 
 export class Transactions {
   readonly procs: ProcArray;
+  readonly reservation: XidReservation;
   readonly commits = new CommitQueue<Instance, Commit>();
   readonly locks: LockTable<Instance>;
   readonly #wal: WalClient;
@@ -65,6 +67,8 @@ export class Transactions {
   readonly #instances: ReadonlySet<Instance>;
   readonly #invals = new InvalLog<Instance>();
   readonly #assigned = new Map<number, Assigned>();
+  /** Wait until ids may be given out. */
+  #starving: { readonly instance: Instance; readonly count: number }[] = [];
   readonly #onAsyncCommit: (lsn: number) => void;
   readonly #xidStopLimit: number;
 
@@ -82,6 +86,7 @@ export class Transactions {
     readonly locks: LockTable<Instance>;
   }) {
     this.procs = parts.procs;
+    this.reservation = new XidReservation(parts.procs.nextXid, (first, last) => this.#logReservation(first, last));
     this.locks = parts.locks;
     this.#wal = parts.wal;
     this.#insert = parts.insert;
@@ -95,15 +100,16 @@ export class Transactions {
 
   // ---- ids -----------------------------------------------------------------------------------------
 
-  /** Hands out `count` ids in a row (fewer at a page of pg_xact, where a record must come first). */
+  /** Hands out `count` ids in a row (fewer where the reservation ends; later when nothing of it is durable). */
   reserve(instance: Instance, count: number): void {
     const refused = this.#refusal();
     if (refused !== undefined) return instance.put({ op: 'reserveFailed', ...refused });
+    this.reservation.prepare(this.procs.nextXid, this.#wal.flushed);
+    const limit = this.reservation.limit(this.#wal.flushed);
     const wanted = Math.max(1, Math.min(count, MAX_RESERVE));
     let first = 0;
     let given = 0;
-    while (given < wanted) {
-      this.#extendClog();
+    while (given < wanted && this.procs.nextXid < limit) {
       const next = this.procs.nextXid;
       if (given > 0 && next !== first + given) break;
       const xid = this.procs.allocate();
@@ -111,7 +117,19 @@ export class Transactions {
       instance.addXid(xid);
       given++;
     }
-    instance.put({ op: 'xidsReserved', first, count: given });
+    if (given === 0) this.#starving.push({ instance, count });
+    else instance.put({ op: 'xidsReserved', first, count: given });
+  }
+
+  /** WAL that somebody waits for. */
+  get flushWanted(): number {
+    return Math.max(this.commits.flushWanted, this.#starving.length > 0 ? this.reservation.flushWanted : 0);
+  }
+
+  #feed(): void {
+    const starving = this.#starving;
+    this.#starving = [];
+    for (const { instance, count } of starving) if (!instance.dead) this.reserve(instance, count);
   }
 
   /** Why no transaction may begin to write now. */
@@ -131,13 +149,14 @@ export class Transactions {
     return undefined;
   }
 
-  /** The page of the next id exists, in WAL first (ExtendCLOG). */
-  #extendClog(): void {
-    const xid = xidFromFull(this.procs.nextXid as FullTransactionId);
-    const page = transactionIdToPage(xid);
-    if (xid % CLOG_XACTS_PER_PAGE !== 0 && this.#clog.has(page)) return;
-    this.#insert.own(RM_CLOG_ID, CLOG_ZEROPAGE, 0 as TransactionId, encodeClogZeroPage(page));
-    this.#clog.zero(page);
+  /** Names the batch's last id in WAL, behind its page of pg_xact (ExtendCLOG). */
+  #logReservation(first: number, last: number): number {
+    const page = transactionIdToPage(xidFromFull(first as FullTransactionId));
+    if (first % CLOG_XACTS_PER_PAGE === 0 || !this.#clog.has(page)) {
+      this.#insert.own(RM_CLOG_ID, CLOG_ZEROPAGE, 0 as TransactionId, encodeClogZeroPage(page));
+      this.#clog.zero(page);
+    }
+    return this.#insert.own(RM_XLOG_ID, XLOG_NOOP, xidFromFull(last as FullTransactionId), new Uint8Array(0));
   }
 
   /** Unused ids come back and are burned. */
@@ -226,6 +245,7 @@ export class Transactions {
     }
     for (const instance of this.#instances) if (instance.snapshotDue && instance.snapshot.granted) this.sendSnapshot(instance);
     this.#answer();
+    if (this.#starving.length > 0) this.#feed();
     for (let n = this.#settledWaiters.length - 1; n >= 0; n--) {
       if (!this.commits.pendingBefore(this.#settledWaiters[n]!.lsn)) this.#settledWaiters.splice(n, 1)[0]!.resolve();
     }

@@ -122,11 +122,10 @@ export const UP = {
 export const DOWN = {
   // ---- session of the instance -------------------------------------------------------------
   /** Answers `hello`. Session PIDs pidFirst … pidFirst+pidCount-1 are this instance's. `fpiN` and
-   *  `redo`: the current checkpoint's number and redo pointer. `fpiOpen`: a force-FPI window is open.
-   *  `firstXid`: the first transaction id of this life; of an earlier one none from here on survived. */
+   *  `redo`: the current checkpoint's number and redo pointer. `fpiOpen`: a force-FPI window is open. */
   welcome: {
     clusterEpoch: 'u64', instanceEpoch: 'u64', systemIdentifier: 'str', pidFirst: 'u32', pidCount: 'u32',
-    fpiN: 'u32', fpiOpen: 'bool', redo: 'u64', firstXid: 'u64',
+    fpiN: 'u32', fpiOpen: 'bool', redo: 'u64',
   },
   heartbeatAck: { counter: 'u64' },
   pidsLeased: { reqId: 'u32', first: 'u32', count: 'u32' },
