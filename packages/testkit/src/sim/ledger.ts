@@ -17,6 +17,11 @@ class RolledBack extends Error {
 /** Errors that a fault may cause: serialization, deadlock, operator intervention, connection. */
 const EXCUSED = /^(40001|40P01|57P0\d|08\d\d\d)$/;
 
+/** Is this what a fault may do to a client? */
+export function excused(error: unknown): boolean {
+  return error instanceof ConnectionLost || (error instanceof ServerError && EXCUSED.test(error.sqlstate));
+}
+
 /** What is written and how the audit finds it again. */
 export interface Book {
   setUp(client: SimClient): Promise<void>;
@@ -39,6 +44,8 @@ export class Account {
   unexpected: Error | undefined;
   stopped = false;
   idle = true;
+  /** Called with a number as soon as it is acknowledged. */
+  onAcknowledged: (number: number) => void = () => {};
 
   constructor(cluster: SimCluster, c: number) {
     this.c = c;
@@ -59,6 +66,7 @@ export class Account {
         this.fates[number] = 'acknowledged';
         this.acknowledged++;
         cluster.world.note(`client ${this.c}: ${number} acknowledged`);
+        this.onAcknowledged(number);
       } catch (error) {
         this.#failed(cluster, number, error);
         await new Promise<void>(resolve => this.process.env.timers.after(20, resolve));

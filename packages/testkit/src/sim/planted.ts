@@ -106,9 +106,25 @@ const visibleBeforeDurable: PlantedBug = {
   },
 };
 
+/** A commit becomes visible, and is answered, while other instances may still take snapshots without it. */
+const visibleBeforeRecalled: PlantedBug = {
+  name: 'visible before snapshots are recalled',
+  faults: ['clog'],
+  plant: () => {
+    const { next } = CommitQueue.prototype;
+    CommitQueue.prototype.next = function (flushed) {
+      return next.call(this, flushed, []);
+    };
+    return () => {
+      CommitQueue.prototype.next = next;
+    };
+  },
+};
+
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   acknowledgeBeforeFsync,
   skipFullPageImage,
   skipEpochCheck,
   visibleBeforeDurable,
+  visibleBeforeRecalled,
 ];

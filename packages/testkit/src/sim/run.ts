@@ -4,6 +4,7 @@ import { SimCluster } from './cluster.ts';
 import { seededRandom } from '@pgtroupe/common/prng';
 import type { PlantedBug } from './planted.ts';
 import { Account, audit, type Book } from './ledger.ts';
+import { Witness } from './witness.ts';
 
 export interface RunOptions {
   readonly clients: number;
@@ -51,17 +52,18 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
   await cluster.wait(book.setUp(setUp), 'set-up');
   setUp.close();
   const accounts = Array.from({ length: options.clients }, (_, c) => new Account(cluster, c));
+  const witnesses = summon(cluster, book, accounts, options.instances);
   for (const account of accounts) void account.run(cluster, book, accounts);
   for (let round = 0; round < options.rounds; round++) {
     await world.pass(world.between(5, 400));
     await nemesis.strike();
     if (world.random.uniform() < 0.4) continue;
-    await progress(cluster, accounts);
+    await progress(cluster, accounts, witnesses);
   }
   nemesis.rest();
-  await progress(cluster, accounts);
-  for (const account of accounts) account.stopped = true;
-  await cluster.runUntil(() => accounts.every(a => a.idle), { ms: 30_000, what: 'clients to finish' });
+  await progress(cluster, accounts, witnesses);
+  for (const each of [...accounts, ...witnesses]) each.stopped = true;
+  await cluster.runUntil(() => [...accounts, ...witnesses].every(a => a.idle), { ms: 30_000, what: 'clients to finish' });
   // What was set off and has not struck yet.
   await world.pass(2000);
   await cluster.untilReady();
@@ -69,10 +71,26 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
   return { cluster, accounts, nemesis };
 }
 
+/** One witness per instance, where there are several. */
+function summon(cluster: SimCluster, book: Book, accounts: readonly Account[], instances: number): Witness[] {
+  const seen = new Set<string>();
+  const witnesses = Array.from({ length: instances > 1 ? instances : 0 }, () => new Witness(cluster, book, accounts, seen));
+  for (const account of accounts) {
+    account.onAcknowledged = number => {
+      for (const witness of witnesses) witness.tell(account, number);
+    };
+  }
+  for (const witness of witnesses) void witness.run();
+  return witnesses;
+}
+
 /** Liveness: everybody gets something done. */
-async function progress(cluster: SimCluster, accounts: readonly Account[]): Promise<void> {
+async function progress(cluster: SimCluster, accounts: readonly Account[], witnesses: readonly Witness[]): Promise<void> {
   const before = accounts.map(a => a.acknowledged);
-  const done = (): boolean => accounts.some(a => a.unexpected !== undefined) || accounts.every((a, n) => a.acknowledged > before[n]!);
-  await cluster.runUntil(done, { ms: 60_000, what: 'everybody to go on' });
-  for (const { unexpected } of accounts) if (unexpected !== undefined) throw unexpected;
+  const surprised = (): Error | undefined => [...accounts, ...witnesses].find(a => a.unexpected !== undefined)?.unexpected;
+  await cluster.runUntil(() => surprised() !== undefined || accounts.every((a, n) => a.acknowledged > before[n]!), {
+    ms: 60_000, what: 'everybody to go on',
+  });
+  const unexpected = surprised();
+  if (unexpected !== undefined) throw unexpected;
 }

@@ -1,0 +1,83 @@
+/**
+ * Clients that only look, in whatever instances they are connected to. Two promises are theirs to check:
+ *
+ * - causal reads: whoever was told that a COMMIT was acknowledged sees it, at once and anywhere;
+ * - monotonic reads: what one of them saw, acknowledged or not, none of them misses afterwards.
+ */
+import { type Account, excused } from './ledger.ts';
+import type { Book } from './ledger.ts';
+import type { SimClient } from './client.ts';
+import type { SimCluster } from './cluster.ts';
+import type { SimProcess } from './process.ts';
+
+/** With nothing to be told about, they look around this often. */
+const IDLE_MS = 10;
+
+export class Witness {
+  unexpected: Error | undefined;
+  stopped = false;
+  idle = true;
+  readonly #book: Book;
+  readonly #accounts: readonly Account[];
+  /** `client/number` that some witness saw. */
+  readonly #seen: Set<string>;
+  readonly #client: SimClient;
+  readonly #process: SimProcess;
+  #told: { readonly account: Account; readonly number: number } | undefined;
+  #wake: () => void = () => {};
+  #rounds = 0;
+
+  constructor(cluster: SimCluster, book: Book, accounts: readonly Account[], seen: Set<string>) {
+    this.#book = book;
+    this.#accounts = accounts;
+    this.#seen = seen;
+    const { client, process } = cluster.client();
+    this.#client = client;
+    this.#process = process;
+  }
+
+  /** This number was acknowledged just now. */
+  tell(account: Account, number: number): void {
+    this.#told = { account, number };
+    this.#wake();
+  }
+
+  async run(): Promise<void> {
+    this.idle = false;
+    while (!this.stopped) {
+      const { account, number } = this.#told ?? this.#latest();
+      this.#told = undefined;
+      try {
+        await this.#look(account, number);
+      } catch (error) {
+        if (!excused(error)) this.unexpected ??= error as Error;
+      }
+      if (this.#told === undefined) await this.#rest();
+    }
+    this.idle = true;
+  }
+
+  /** The number that somebody is at work on, or has just finished with. */
+  #latest(): { readonly account: Account; readonly number: number } {
+    const account = this.#accounts[this.#rounds++ % this.#accounts.length]!;
+    return { account, number: account.fates.length - 1 };
+  }
+
+  #rest(): Promise<void> {
+    return new Promise(resolve => {
+      this.#wake = resolve;
+      this.#process.env.timers.after(IDLE_MS, resolve);
+    });
+  }
+
+  async #look(account: Account, number: number): Promise<void> {
+    if (number < 0) return;
+    const key = `${account.c}/${number}`;
+    const acknowledged = account.fates[number] === 'acknowledged';
+    const seen = this.#seen.has(key);
+    if (await this.#book.has(this.#client, account.c, number)) this.#seen.add(key);
+    else if (acknowledged || seen) {
+      throw new Error(`${this.#process.name} does not see ${number} of client ${account.c}, which was ${acknowledged ? 'acknowledged' : 'seen'} before`);
+    }
+  }
+}
