@@ -11,6 +11,8 @@ export const FAULTS = [
   'kill-at-failpoint',
   'pause',
   'clog',
+  /** One instance hears of everything late. */
+  'clog-link',
   /** The buffer-manager dies while what it sent is still on its way. */
   'clog-and-kill',
   'kill-all',
@@ -81,6 +83,8 @@ export class Nemesis {
       }
       case 'clog':
         return network.clog(world.random.uniform() < 0.5 ? 'buffer-manager' : name, world.between(1, 300), world.between(1, 1000));
+      case 'clog-link':
+        return network.clogLink('buffer-manager', pick(names), world.between(50, 300), world.between(200, 1500));
       case 'clog-and-kill':
         network.clog('buffer-manager', world.between(50, 600), 600);
         world.schedule(world.between(0, 300), () => postmaster.process('buffer-manager')?.kill('nemesis'));

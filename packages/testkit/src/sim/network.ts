@@ -88,14 +88,14 @@ class End<Send, Receive> implements RpcStream<Send, Receive> {
   #toPeer(run: (peer: End<Receive, Send>) => void): void {
     const peer = this.peer;
     if (peer === undefined) return;
-    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#link.world.nowMs + this.#link.latencyMs(this.host));
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#link.world.nowMs + this.#link.latencyMs(this.host, peer.host));
     peer.host.deliver(this.#lastArrivalMs - this.#link.world.nowMs, () => run(peer));
   }
 }
 
 interface Link {
   readonly world: World;
-  latencyMs(from: Host): number;
+  latencyMs(from: Host, to: Host): number;
 }
 
 interface Listening {
@@ -117,19 +117,28 @@ export class Network implements Link {
     this.#options = options;
   }
 
-  /** Of a message that this process sends. */
-  latencyMs(from: Host): number {
+  /** Of a message that this process sends, to `to` if it matters. */
+  latencyMs(from: Host, to?: Host): number {
     const usual = this.world.between(this.#options.minLatencyMs, this.#options.maxLatencyMs);
-    const clog = this.#clogs.get(from.name);
-    if (clog === undefined) return usual;
-    if (clog.untilMs > this.world.nowMs) return usual + this.world.between(0, clog.extraMs);
-    this.#clogs.delete(from.name);
-    return usual;
+    return usual + this.#extraMs(from.name) + (to === undefined ? 0 : this.#extraMs(linkName(from.name, to.name)));
+  }
+
+  #extraMs(name: string): number {
+    const clog = this.#clogs.get(name);
+    if (clog === undefined) return 0;
+    if (clog.untilMs > this.world.nowMs) return this.world.between(0, clog.extraMs);
+    this.#clogs.delete(name);
+    return 0;
   }
 
   /** For a while, what this process sends takes up to so much longer. Order is kept per stream. */
   clog(name: string, extraMs: number, forMs: number): void {
     this.#clogs.set(name, { extraMs, untilMs: this.world.nowMs + forMs });
+  }
+
+  /** The same for what it sends to one other. */
+  clogLink(from: string, to: string, extraMs: number, forMs: number): void {
+    this.clog(linkName(from, to), extraMs, forMs);
   }
 
   rpc(host: Host): Rpc {
@@ -220,6 +229,10 @@ export class Network implements Link {
       subscription.host.deliver(this.latencyMs(host), () => subscription.handle(bytes, subject, reply));
     }
   }
+}
+
+function linkName(from: string, to: string): string {
+  return `${from} → ${to}`;
 }
 
 /** NATS's wildcards: `*` is one token, `>` is the rest. */

@@ -109,7 +109,7 @@ const visibleBeforeDurable: PlantedBug = {
 /** A commit becomes visible, and is answered, while other instances may still take snapshots without it. */
 const visibleBeforeRecalled: PlantedBug = {
   name: 'visible before snapshots are recalled',
-  faults: ['clog'],
+  faults: ['clog-link'],
   plant: () => {
     const { next } = CommitQueue.prototype;
     CommitQueue.prototype.next = function (flushed) {
