@@ -125,6 +125,51 @@ describe('walwriter', () => {
     await world.runUntil(() => zombie.ended, { ms: 1000, what: 'refusal' });
   });
 
+  describe('fenced in the middle of its work', () => {
+    /** The older one's writes wait at a failpoint; the newer one comes; they go on. */
+    async function overtaken(orders: (older: Peer) => void) {
+      let release: (() => void) | undefined;
+      let armed = false;
+      const { world, begun, connect, onPlatter } = await setUp({
+        failpoint: name => {
+          if (!armed || name !== 'walwriter-before-write') return undefined;
+          armed = false;
+          return new Promise(resolve => {
+            release = resolve;
+          });
+        },
+      });
+      const older = await begun(1);
+      armed = true;
+      orders(older);
+      await world.runUntil(() => release !== undefined, { ms: 1000, what: 'a write' });
+      await world.pass(5);
+      const newer = connect(2);
+      await world.runUntil(() => older.ended, { ms: 1000, what: 'the fence' });
+      release!();
+      await world.runUntil(() => newer.has('welcome'), { ms: 1000, what: 'welcome' });
+      await world.pass(1000);
+      return { newer, onPlatter };
+    }
+
+    it('writes nothing more of what the older one sent', async () => {
+      const { onPlatter } = await overtaken(older => {
+        // Segments are being made: these wait together, and become two writes.
+        older.append(START, 'one', false);
+        older.append(START + 3, 'two', false);
+        older.append(START + 100, 'evil', true);
+      });
+      // The first was under way; the second was taken off the queue together with it.
+      expect(await onPlatter(START, 6)).toBe('onetwo');
+      expect(await onPlatter(START + 100, 4)).toBe('\0\0\0\0');
+    });
+
+    it('does not report to the newer one what the older one asked for', async () => {
+      const { newer } = await overtaken(older => older.append(START, 'old', true));
+      expect(newer.flushed).toBe(0);
+    });
+  });
+
   it('ends when a flush fails, and reports nothing', async () => {
     const { world, process, begun } = await setUp({
       failpoint: name => {

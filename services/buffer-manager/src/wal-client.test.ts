@@ -1,0 +1,109 @@
+import { type WalOrder, type WalReport, WalWriterDefinition } from '@pgtroupe/rpc/generated/walwriter';
+import { streamMethod } from '@pgtroupe/rpc/method';
+import { handle, type RpcStream } from '@pgtroupe/actor/rpc';
+import type { TimeLineID, XLogRecPtr } from '@pgtroupe/common/ids';
+import { MemoryDisk } from '@pgtroupe/testkit/sim/memory-disk';
+import { Network } from '@pgtroupe/testkit/sim/network';
+import { SimProcess } from '@pgtroupe/testkit/sim/process';
+import { World } from '@pgtroupe/testkit/sim/world';
+import { RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
+import { XLogBuffers } from '@pgtroupe/transam/xlogbuffers';
+import { formRecord } from '@pgtroupe/transam/xlogform';
+import { XLOG_SEG_SIZE } from '@pgtroupe/transam/xlogpage';
+import { XLOG_NOOP } from '@pgtroupe/transam/xlogrmgr';
+import { describe, expect, it } from 'vitest';
+import { WalClient } from './wal-client.ts';
+
+const WAL_WRITE = streamMethod(WalWriterDefinition, 'write');
+/** Long, so that whatever happens at once was asked for. */
+const FLUSH_DELAY_MS = 10_000;
+const LOG = { systemIdentifier: 7n, tli: 1 as TimeLineID };
+
+/** A walwriter that takes note of orders, and says that all is durable when it was asked for. */
+class Walwriter {
+  readonly process: SimProcess;
+  readonly appends: { readonly end: number; readonly sync: boolean }[] = [];
+
+  constructor(world: World, network: Network) {
+    this.process = new SimProcess(world, network, 'walwriter', new MemoryDisk());
+    void this.process.env.rpc.serve('unix:/walwriter', [handle(WAL_WRITE, stream => this.#accept(stream))]);
+  }
+
+  #accept(stream: RpcStream<WalReport, WalOrder>): void {
+    const report = (value: NonNullable<WalReport['report']>): void => stream.send({ report: value });
+    stream.onMessage = ({ order }) => {
+      if (order?.$case === 'hello') report({ $case: 'welcome', value: { oldest: XLOG_SEG_SIZE } });
+      if (order?.$case !== 'append') return;
+      const { pos, data, sync } = order.value;
+      this.appends.push({ end: pos + data.length, sync });
+      if (sync) report({ $case: 'flushed', value: { lsn: pos + data.length } });
+    };
+  }
+}
+
+async function setUp() {
+  const world = new World(1);
+  const network = new Network(world, { minLatencyMs: 0.1, maxLatencyMs: 0.3, busLoss: 0 });
+  const first = new Walwriter(world, network);
+  const { env } = new SimProcess(world, network, 'buffer-manager', new MemoryDisk());
+  const client = new WalClient(env, { endpoint: 'unix:/walwriter', epoch: 1, log: LOG, flushDelayMs: () => FLUSH_DELAY_MS });
+  let oldest = 0;
+  void client.open().then(lsn => {
+    oldest = lsn;
+  });
+  await world.runUntil(() => oldest > 0, { ms: 1000, what: 'welcome' });
+  const buffers = new XLogBuffers(LOG, XLOG_SEG_SIZE as XLogRecPtr, 0 as XLogRecPtr);
+  client.use(buffers);
+  const insert = (): number => {
+    const record = formRecord(RM_XLOG_ID, XLOG_NOOP, 0 as never, new Uint8Array(8));
+    return buffers.insert(record, 0, record.length);
+  };
+  return { world, first, client, insert, next: () => new Walwriter(world, network) };
+}
+
+describe('WalClient', () => {
+  it('asks the next walwriter at once for a flush that was asked for while there was none', async () => {
+    const { world, first, client, insert, next } = await setUp();
+    first.process.kill('test');
+    await world.pass(5);
+    const lsn = insert();
+    let durable = false;
+    void client.flush(lsn).then(() => {
+      durable = true;
+    });
+    await world.pass(200);
+    const second = next();
+    await world.runUntil(() => durable, { ms: 500, what: 'the flush' });
+    expect(second.appends).toEqual([{ end: lsn, sync: true }]);
+  });
+
+  it('asks again for what its walwriter took with it', async () => {
+    const { world, first, client, insert, next } = await setUp();
+    const early = insert();
+    let flushes = 0;
+    void client.flush(early).then(() => flushes++);
+    await world.runUntil(() => flushes === 1, { ms: 500, what: 'a flush' });
+    first.process.pause();
+    const late = insert();
+    void client.flush(late).then(() => flushes++);
+    await world.pass(5);
+    first.process.kill('test');
+    const second = next();
+    await world.runUntil(() => flushes === 2, { ms: 500, what: 'the other flush' });
+    expect([early, client.flushed]).toEqual([first.appends.at(-1)!.end, late]);
+    expect(second.appends).toEqual([{ end: late, sync: true }]);
+  });
+
+  it('sends what nobody waits for within wal_writer_delay, to whoever is there then', async () => {
+    const { world, first, client, insert, next } = await setUp();
+    first.process.kill('test');
+    await world.pass(5);
+    const lsn = insert();
+    client.push(0);
+    const second = next();
+    await world.pass(FLUSH_DELAY_MS / 2);
+    expect(client.flushed).toBeLessThan(lsn);
+    await world.pass(FLUSH_DELAY_MS);
+    expect([client.flushed, second.appends.at(-1)]).toEqual([lsn, { end: lsn, sync: true }]);
+  });
+});
