@@ -88,17 +88,16 @@ export class Checkpoints {
   }
 
   /** Opens the window and, when it has closed, lists what is to be written. */
-  begin(shutdown: boolean): Promise<{ readonly number: number; readonly redo: XLogRecPtr; readonly pages: number }> {
+  async begin(shutdown: boolean): Promise<{ readonly number: number; readonly redo: XLogRecPtr; readonly pages: number }> {
     if (this.#begin !== undefined) throw new CheckpointFailure('a checkpoint is beginning already');
     this.abandon();
-    return new Promise(resolve => {
-      this.#begin = {
-        shutdown,
-        resolve: running => resolve({ number: running.number, redo: running.redo, pages: running.pages.length }),
-      };
+    const { number, redo, pages } = await new Promise<Running>(resolve => {
+      this.#begin = { shutdown, resolve };
       this.#shared.fpi.begin(this.#shared.instances);
       this.#shared.endOfTurn();
     });
+    await this.#failpoint('checkpoint-after-begin');
+    return { number, redo, pages: pages.length };
   }
 
   /** FpiWindowEffects.close: all instances have acked; this is the redo point. Synchronous. */
@@ -146,6 +145,7 @@ export class Checkpoints {
 
   async write(count: number): Promise<{ readonly pages: number; readonly remaining: number }> {
     const running = this.#current();
+    await this.#failpoint('checkpoint-before-write');
     const end = Math.min(running.pages.length, running.next + count);
     let done = 0;
     while (running.next < end) {
@@ -183,7 +183,9 @@ export class Checkpoints {
     });
     await this.#failpoint('checkpoint-after-control');
     await files.unlinkNow(running.unlinks);
+    await this.#failpoint('checkpoint-before-recycle');
     const { removed, recycled } = await wal.recycle(running.redo, keepBytes);
+    await this.#failpoint('checkpoint-after-recycle');
     this.#running = undefined;
     this.completed++;
     for (let n = this.#doneWaiters.length - 1; n >= 0; n--) {

@@ -10,6 +10,7 @@
  */
 import { DiskError } from '@pgtroupe/actor/env';
 import type { Log } from '@pgtroupe/actor/env';
+import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import {
   BLCKSZ, type ForkNumber, formatRelFileNode, FSM_FORKNUM, type FullTransactionId, type RelFileNode, type TransactionId,
@@ -50,6 +51,7 @@ export class RelationFileService implements FileFate {
   readonly #fsm: FreeSpaceMap;
   readonly #instances: ReadonlySet<Instance>;
   readonly #log: Log;
+  readonly #failpoint: Failpoint;
   readonly #onProgress: () => void;
   /** The last piece of work on each fork. */
   readonly #work = new Map<ForkEntry, Promise<void>>();
@@ -69,6 +71,7 @@ export class RelationFileService implements FileFate {
     readonly fsm: FreeSpaceMap;
     readonly instances: ReadonlySet<Instance>;
     readonly log: Log;
+    readonly failpoint: Failpoint;
     readonly onProgress: () => void;
   }) {
     this.#smgr = parts.smgr;
@@ -81,6 +84,7 @@ export class RelationFileService implements FileFate {
     this.#fsm = parts.fsm;
     this.#instances = parts.instances;
     this.#log = parts.log;
+    this.#failpoint = parts.failpoint;
     this.#onProgress = parts.onProgress;
   }
 
@@ -179,7 +183,9 @@ export class RelationFileService implements FileFate {
       if (op.fork === 0 && (await this.#smgr.exists(op.rel, 0))) {
         throw new RequestError(ERRCODE.DUPLICATE_FILE, `could not create file "${relationPath(op.rel, 0)}": File exists`);
       }
+      await this.#failpoint('create-before-file');
       await this.#smgr.create(op.rel, op.fork as ForkNumber);
+      await this.#failpoint('create-before-record');
       fork.blocks = 0;
       if (instance.dead) {
         await this.#smgr.unlink(op.rel, op.fork as ForkNumber, false);
@@ -207,6 +213,7 @@ export class RelationFileService implements FileFate {
       const blocks = await this.#knowLength(fork);
       if (op.blocks < blocks) {
         await this.#takeLengthBack(fork, undefined);
+        await this.#failpoint('truncate-before-record');
         this.#dropPages(fork, op.blocks);
         // The record must be durable before the file shrinks: otherwise a crash could leave pages
         // that later WAL (of a transaction that survives) believes are gone.
@@ -215,7 +222,9 @@ export class RelationFileService implements FileFate {
           encodeSmgrTruncate(op.rel, op.blocks, SMGR_TRUNCATE_ALL),
         );
         await this.#wal.flush(lsn);
+        await this.#failpoint('truncate-before-file');
         await this.#smgr.truncate(op.rel, 0, op.blocks);
+        await this.#failpoint('truncate-after-file');
         fork.blocks = op.blocks;
         await this.#truncateMaps(op.rel, op.blocks);
       }
@@ -284,6 +293,7 @@ export class RelationFileService implements FileFate {
         fork.lengthHolders.clear();
         const before = this.#work.get(fork) ?? Promise.resolve();
         const work = before
+          .then(() => this.#failpoint('drop-before-unlink'))
           .then(() => this.#smgr.unlink(rel, n as ForkNumber, n === 0))
           .catch((error: unknown) => {
             this.#log.write('WARNING', `could not remove file "${relationPath(rel, n as ForkNumber)}": ${(error as Error).message}`);

@@ -6,6 +6,7 @@
  * file drops, locks, then the answers: the new snapshot first, then `committed`.
  */
 import type { Clock } from '@pgtroupe/actor/env';
+import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { type RelFileNode, type TransactionId, xidFromFull, type FullTransactionId } from '@pgtroupe/common/ids';
 import type { UpOp } from '@pgtroupe/rpc/attach/ops';
@@ -64,6 +65,7 @@ export class Transactions {
   readonly #clog: ClogBuffers;
   readonly #clock: Clock;
   readonly #files: FileFate;
+  readonly #failpoint: Failpoint;
   readonly #instances: ReadonlySet<Instance>;
   readonly #invals = new InvalLog<Instance>();
   readonly #assigned = new Map<number, Assigned>();
@@ -79,6 +81,7 @@ export class Transactions {
     readonly clog: ClogBuffers;
     readonly clock: Clock;
     readonly files: FileFate;
+    readonly failpoint: Failpoint;
     readonly instances: ReadonlySet<Instance>;
     readonly onAsyncCommit: (lsn: number) => void;
     /** Oldest id that any table may hold. */
@@ -93,6 +96,7 @@ export class Transactions {
     this.#clog = parts.clog;
     this.#clock = parts.clock;
     this.#files = parts.files;
+    this.#failpoint = parts.failpoint;
     this.#instances = parts.instances;
     this.#onAsyncCommit = parts.onAsyncCommit;
     this.#xidStopLimit = parts.oldestXid + XID_STOP_DISTANCE;
@@ -254,12 +258,15 @@ export class Transactions {
   readonly #answers: { readonly instance: Instance; readonly reqId: number; readonly lsn: number }[] = [];
 
   #answer(): void {
+    if (this.#answers.length > 0) void this.#failpoint('commit-before-answer');
     for (const { instance, reqId, lsn } of this.#answers) instance.put({ op: 'committed', reqId, lsn });
     this.#answers.length = 0;
   }
 
   #makeVisible(commit: Commit): void {
     const { instance, fxid, children, lsn } = commit;
+    // One step: what happens here may end the process, not hold it up.
+    void this.#failpoint('commit-before-visible');
     // Only what is not durable yet holds back writing the page of pg_xact.
     const flushBefore = lsn > this.#wal.flushed ? lsn : 0;
     if (flushBefore > 0) this.#onAsyncCommit(lsn);
