@@ -47,6 +47,20 @@ const LATER_BYTES: Readonly<Record<string, readonly [bytes: Buffer, answer: RegE
   'a Bind of more parameters than it carries': [
     Buffer.concat([message('P', 16, '\0select 1\0\0\0'), message('B', 12, '\0\0\0\0\0\x7f\x7f\x7f')]), /08P01/, false,
   ],
+  'a Query without an end': [Buffer.concat([message('Q', 12, 'select 1'), query('select 42')]), /ERROR.*08P01.*invalid string in message.*Z.*42/s, false],
+  'an empty Query': [Buffer.concat([message('Q', 4), query('select 42')]), /ERROR.*08P01.*invalid string in message.*Z.*42/s, false],
+  'a Query that goes on behind its end': [
+    Buffer.concat([message('Q', 15, 'select 7\0xy'), query('select 42')]), /ERROR.*08P01.*invalid message format.*Z.*42/s, false,
+  ],
+  'a Query without an end in a transaction block': [
+    Buffer.concat([query('begin'), message('Q', 12, 'select 1'), query('select 42'), query('rollback'), query('select 43')]),
+    /ERROR.*08P01.*Z\0\0\0\x05E.*25P02.*43/s, false,
+  ],
+  'an Execute that ends early': [Buffer.concat([message('E', 5, '\0'), message('S', 4), query('select 42')]), /08P01.*insufficient data left.*42/s, false],
+  'a Sync with something in it': [Buffer.concat([message('S', 5, 'x'), query('select 42')]), /ERROR.*08P01.*invalid message format.*Z.*42/s, false],
+  'a Flush with something in it': [
+    Buffer.concat([message('H', 5, 'x'), query('select 41'), message('S', 4), query('select 42')]), /08P01.*invalid message format.*Z.*42/s, false,
+  ],
   'COPY data without COPY': [Buffer.concat([message('d', 8, 'abcd'), message('c', 4), query('select 42')]), /42/, false],
   'text that is not UTF-8': [Buffer.concat([message('Q', 15, "select '"), Buffer.from([0xff, 0x27, 0])]), /22021/, false],
   '20000 Syncs': [Buffer.concat([...Array<Buffer>(20_000).fill(message('S', 4)), query('select 42')]), /42/, false],

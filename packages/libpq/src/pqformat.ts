@@ -155,7 +155,7 @@ export class BodyReader {
 
   /** The message must be used up. */
   done(): void {
-    if (this.remaining !== 0) throw malformed('invalid message format');
+    if (this.remaining !== 0) throw invalidMessageFormat();
   }
 
   #take(length: number): number {
@@ -164,6 +164,11 @@ export class BodyReader {
     this.#at += length;
     return at;
   }
+}
+
+/** A message is longer than what it says. */
+export function invalidMessageFormat(): PgError {
+  return malformed('invalid message format');
 }
 
 function malformed(message: string): PgError {

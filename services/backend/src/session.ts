@@ -19,7 +19,7 @@ import { ereport, type ErrorFields, PgError, type Severity } from '@pgtroupe/com
 import { putReport, reportOf } from '@pgtroupe/libpq/error-response';
 import { FrameReader } from '@pgtroupe/libpq/frame-reader';
 import { matchHba } from '@pgtroupe/libpq/hba';
-import { BodyReader, OutBuffer } from '@pgtroupe/libpq/pqformat';
+import { BodyReader, invalidMessageFormat, OutBuffer } from '@pgtroupe/libpq/pqformat';
 import { BACKEND, FRONTEND } from '@pgtroupe/libpq/protocol';
 import { parseStartupPacket } from '@pgtroupe/libpq/startup';
 import { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
@@ -240,19 +240,17 @@ export class Session {
     if (this.#skipUntilSync && type !== FRONTEND.Sync && type !== FRONTEND.Terminate) return undefined;
     switch (type) {
       case FRONTEND.Query:
-        return this.#guardQuery(this.#text(body));
+        return this.#guardQuery(body);
       case FRONTEND.Parse:
       case FRONTEND.Bind:
       case FRONTEND.Describe:
       case FRONTEND.Execute:
       case FRONTEND.Close:
-        return this.#guardExtended(type, body);
       case FRONTEND.Flush:
-        this.write();
-        return undefined;
+        return this.#guardExtended(type, body);
       case FRONTEND.Sync:
         this.#skipUntilSync = false;
-        return this.#sync();
+        return this.#sync(body);
       case FRONTEND.Terminate:
         this.close();
         return undefined;
@@ -270,15 +268,11 @@ export class Session {
     }
   }
 
-  #text(body: Buffer): Buffer {
-    const reader = new BodyReader(body);
-    const text = reader.cstringBytes();
-    reader.done();
-    return text;
-  }
-
-  async #guardQuery(text: Buffer): Promise<void> {
+  async #guardQuery(body: Buffer): Promise<void> {
     try {
+      const reader = new BodyReader(body);
+      const text = reader.cstringBytes();
+      reader.done();
       await this.runner.simpleQuery(text);
     } catch (error) {
       this.#failed(error);
@@ -309,6 +303,10 @@ export class Session {
         return this.runner.describe(reader);
       case FRONTEND.Execute:
         return this.runner.execute(reader);
+      case FRONTEND.Flush:
+        reader.done();
+        this.write();
+        return undefined;
       default:
         return this.runner.close(reader);
     }
@@ -321,8 +319,8 @@ export class Session {
     this.write();
   }
 
-  #sync(): Promise<void> | undefined {
-    const work = this.runner.sync();
+  #sync(body: Buffer): Promise<void> | undefined {
+    const work = body.length > 0 ? Promise.reject(invalidMessageFormat()) : this.runner.sync();
     if (work === undefined) {
       this.#readyForQuery();
       return undefined;

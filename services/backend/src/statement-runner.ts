@@ -217,9 +217,10 @@ export class StatementRunner {
   }
 
   execute(reader: BodyReader): Promise<void> | undefined {
-    const portal = this.portal(reader.cstring());
+    const name = reader.cstring();
     const maxRows = Math.max(0, reader.int32());
     reader.done();
+    const portal = this.portal(name);
     const { statement } = portal;
     const { session } = this;
     const { analyzed } = statement;
