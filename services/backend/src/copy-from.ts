@@ -20,7 +20,9 @@ import { CopyFromParser } from '@pgtroupe/sql/commands/copyfromparse';
 import { invalidByteSequence } from '@pgtroupe/sql/utils/adt/varlena';
 import type { CopyOptions } from '@pgtroupe/sql/commands/copyoptions';
 import { retryCatalog } from './catalog-retry.ts';
+import { type CopyPlace, copyContext } from './copy-context.ts';
 import { CopyInStream } from './copy-in.ts';
+import { CopyRules } from './copy-rules.ts';
 import { type InputFunction, inputFunction } from './input-text.ts';
 import { outputText } from './output-text.ts';
 import type { Session } from './session.ts';
@@ -45,7 +47,12 @@ export async function copyFrom(
   columns: readonly number[],
   options: CopyOptions,
 ): Promise<string> {
-  const target = await retryCatalog(() => new CopyTarget(runner, table, columns));
+  refuseUnsupported(table);
+  const rules = await CopyRules.of(runner, table, columns);
+  const target = await retryCatalog(() => new CopyTarget(runner, table, columns, rules)).catch((error: unknown) => {
+    rules?.close();
+    throw error;
+  });
   const { session } = runner;
   const stream = new CopyInStream(session, columns.length);
   runner.interruptible = () => stream.interrupt();
@@ -65,6 +72,7 @@ class CopyTarget {
   readonly #session: Session;
   readonly #table: RelationDesc;
   readonly #columns: readonly number[];
+  readonly #rules: CopyRules | undefined;
   readonly #inputs: readonly InputFunction[];
   readonly #heap: HeapRelation;
   readonly #context: HeapContext;
@@ -77,18 +85,21 @@ class CopyTarget {
   readonly #lengths = new Int32Array(BATCH_ROWS);
   readonly #offnums = new Uint16Array(BATCH_ROWS);
   readonly #blocks = new Uint32Array(BATCH_ROWS);
+  readonly #lines = new Float64Array(BATCH_ROWS);
   #values: Datum[][] = [];
   #count = 0;
   #parser: CopyFromParser | undefined;
-  #column = -1;
+  /** Field at work, -1 none; and row of the batch that is being indexed. */
+  #field = -1;
+  #storing = -1;
 
-  constructor(runner: StatementRunner, table: RelationDesc, columns: readonly number[]) {
+  constructor(runner: StatementRunner, table: RelationDesc, columns: readonly number[], rules: CopyRules | undefined) {
     const { session, analysis, functions } = runner;
     const { kernel, arena } = session.instance;
     this.#session = session;
     this.#table = table;
     this.#columns = columns;
-    refuseUnsupported(table, columns);
+    this.#rules = rules;
     this.#inputs = columns.map(n => inputFunction(functions, table.att.attrs[n]!.typid));
     this.#heap = heapOf(table);
     this.#context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
@@ -102,6 +113,7 @@ class CopyTarget {
   }
 
   close(): void {
+    this.#rules?.close();
     this.#session.instance.arena.free(this.#workspace, BATCH_BYTES + 2 * MAX_TUPLE_BYTES);
   }
 
@@ -121,7 +133,10 @@ class CopyTarget {
           if (options.header === 'match') this.#matchHeader(parser);
           continue;
         }
-        this.#addRow(parser);
+        const values = this.#readRow(parser);
+        if (this.#rules === undefined) this.#checkNotNull(values);
+        else await this.#rules.apply(values);
+        this.#addRow(values, parser.lineNumber);
         rows++;
         if (this.#count === BATCH_ROWS || this.#workspaceUsed >= BATCH_BYTES) await this.#store();
       }
@@ -144,21 +159,25 @@ class CopyTarget {
     });
   }
 
-  #addRow(parser: CopyFromParser): void {
+  #readRow(parser: CopyFromParser): Datum[] {
     const { attrs } = this.#table.att;
     const fields = this.#columns.length;
     if (parser.fieldCount > fields) throw ereport(ERRCODE.BAD_COPY_FILE_FORMAT, 'extra data after last expected column');
     const values = new Array<Datum>(attrs.length).fill(null);
     for (let i = 0; i < fields; i++) {
-      this.#column = this.#columns[i]!;
+      const column = this.#columns[i]!;
       if (i >= parser.fieldCount) {
-        throw ereport(ERRCODE.BAD_COPY_FILE_FORMAT, `missing data for column "${attrs[this.#column]!.name}"`);
+        throw ereport(ERRCODE.BAD_COPY_FILE_FORMAT, `missing data for column "${attrs[column]!.name}"`);
       }
       if (parser.isNull[i] === 1) continue;
-      values[this.#column] = this.#input(parser, i);
+      this.#field = i;
+      values[column] = this.#input(parser, i);
+      this.#field = -1;
     }
-    this.#column = -1;
-    this.#checkNotNull(values);
+    return values;
+  }
+
+  #addRow(values: Datum[], line: number): void {
     const { mem } = this.#session.instance.kernel.pages;
     const length = heapComputeTupleSize(this.#layout, values);
     if (length > MAX_TUPLE_BYTES) throw notSupported('COPY of a row that needs a TOAST table');
@@ -167,6 +186,7 @@ class CopyTarget {
     const n = this.#count++;
     this.#tuples[n] = at;
     this.#lengths[n] = length;
+    this.#lines[n] = line;
     this.#workspaceUsed += maxAlign(length);
     if (this.#indexes.length > 0) this.#values.push(values);
   }
@@ -175,7 +195,7 @@ class CopyTarget {
     const { data } = parser;
     const from = parser.start[field]!;
     const to = parser.end[field]!;
-    const att = this.#table.att.attrs[this.#column]!;
+    const att = this.#table.att.attrs[this.#columns[field]!]!;
     if (att.typid === INT4OID) {
       const value = plainInteger(data, from, to);
       if (value !== undefined) return value;
@@ -236,12 +256,14 @@ class CopyTarget {
     await session.instance.kernel.attempt(
       () => {
         for (; n < count; n++) {
+          this.#storing = n;
           const values = this.#values[n]!;
           for (let k = 0; k < columns.length; k++) keys[k] = values[columns[k]!]!;
           const result = btInsert(tree, this.#context, this.#heap, keys, this.#blocks[n]!, this.#offnums[n]!, tree.unique ? 'yes' : 'no');
           if (result < 0) return result;
           if (result === BT_DUPLICATE) throw this.#duplicate(desc, tree, keys);
         }
+        this.#storing = -1;
         return 0;
       },
       session.owner,
@@ -258,10 +280,16 @@ class CopyTarget {
 
   /** Adds where in the data it happened. */
   withContext(error: unknown): unknown {
-    const line = this.#parser?.lineNumber ?? 0;
-    if (!(error instanceof PgError) || error.severity !== 'ERROR' || line === 0 || error.sqlstate === ERRCODE.QUERY_CANCELED) return error;
-    const column = this.#column < 0 ? '' : `, column ${this.#table.att.attrs[this.#column]!.name}`;
-    return new PgError(error.sqlstate, error.message, { ...error.fields, where: `COPY ${this.#table.name}, line ${line}${column}` });
+    const parser = this.#parser;
+    if (!(error instanceof PgError) || error.severity !== 'ERROR' || parser === undefined || parser.lineNumber === 0) return error;
+    if (error.sqlstate === ERRCODE.QUERY_CANCELED) return error;
+    return new PgError(error.sqlstate, error.message, { ...error.fields, where: copyContext(this.#table.name, parser, this.#place()) });
+  }
+
+  #place(): CopyPlace {
+    if (this.#storing >= 0) return { kind: 'stored', line: this.#lines[this.#storing]! };
+    if (this.#field < 0) return { kind: 'line' };
+    return { kind: 'field', name: this.#table.att.attrs[this.#columns[this.#field]!]!.name, field: this.#field };
   }
 }
 
@@ -278,16 +306,11 @@ function plainInteger(data: Uint8Array, from: number, to: number): number | unde
 }
 
 /** What COPY FROM cannot do yet, said by name. */
-function refuseUnsupported(table: RelationDesc, columns: readonly number[]): void {
-  if (table.rel.relchecks > 0) throw notSupported('COPY FROM into a table with CHECK constraints');
+function refuseUnsupported(table: RelationDesc): void {
   if (table.rel.relhastriggers) throw notSupported('COPY FROM into a table with triggers');
-  table.attributes.forEach((attribute, n) => {
-    if (attribute.attisdropped) return;
-    if (attribute.attgenerated !== '') throw notSupported('COPY FROM into a table with generated columns');
-    if (!columns.includes(n) && (attribute.atthasdef || attribute.attidentity !== '')) {
-      throw notSupported(`COPY FROM that leaves out column "${attribute.attname}", which has a default`);
-    }
-  });
+  for (const { attgenerated, attisdropped } of table.attributes) {
+    if (!attisdropped && attgenerated !== '') throw notSupported('COPY FROM into a table with generated columns');
+  }
   for (const { index } of table.indexes) {
     if (index.indexprs !== null || index.indpred !== null) {
       throw notSupported('COPY FROM into a table with an index on expressions or with a predicate');

@@ -24,12 +24,18 @@ export class CopyFromParser {
   start = new Int32Array(64);
   end = new Int32Array(64);
   isNull = new Uint8Array(64);
-  /** Rows taken so far, header included: the line number for messages is one of these. */
+  /** Line at work, header included, for messages: where the row ends, if newlines are in quotes. */
   lineNumber = 0;
   /** `\.` was seen: the rest is ignored. */
   finished = false;
   readonly #options: CopyOptions;
   #at = 0;
+  /** The current line as it came: its range, or a copy if fields were rewritten. */
+  #lineFrom = 0;
+  #lineTo = 0;
+  #original: Buffer | undefined;
+  /** `lineNumber` counts the line whose end is looked for. */
+  #begun = false;
   #lineEnd: LineEnd = 'unknown';
   #noMore = false;
 
@@ -44,6 +50,12 @@ export class CopyFromParser {
     this.#at = 0;
   }
 
+  /** The current line, or undefined when it was not read to its end. */
+  get rawLine(): Uint8Array | undefined {
+    if (this.#begun) return undefined;
+    return this.#original ?? this.data.subarray(this.#lineFrom, this.#lineTo);
+  }
+
   /** No chunk follows: a last line without its end counts. */
   endOfInput(): void {
     this.#noMore = true;
@@ -52,11 +64,16 @@ export class CopyFromParser {
   /** Moves to the next row; false when more input is needed or there is none. */
   nextRow(): boolean {
     if (this.finished) return false;
+    if (!this.#begun) this.lineNumber++;
+    this.#begun = true;
     const lineEnd = this.#options.format === 'csv' ? this.#findCsvLineEnd() : this.#findTextLineEnd();
     if (lineEnd < 0) return false;
-    this.lineNumber++;
+    this.#begun = false;
     const from = this.#at;
     const to = lineEnd;
+    this.#lineFrom = from;
+    this.#lineTo = to;
+    this.#original = undefined;
     // Move behind the terminator.
     if (lineEnd >= this.data.length) this.#at = this.data.length;
     else if (this.data[lineEnd] === CR && this.#lineEnd === 'crnl') this.#at = lineEnd + 2;
@@ -93,8 +110,12 @@ export class CopyFromParser {
     const { data } = this;
     const { quote, escape } = this.#options;
     let quoted = false;
+    // Newlines in quotes are counted, once it is known what ends a line.
+    const newline = this.#lineEnd === 'unknown' ? -1 : this.#lineEnd === 'nl' ? LF : CR;
+    let newlines = 0;
     for (let at = this.#at; at < data.length; at++) {
       const byte = data[at]!;
+      if (quoted && byte === newline) newlines++;
       if (quoted && byte === escape && escape !== quote) {
         at++;
         continue;
@@ -105,10 +126,17 @@ export class CopyFromParser {
       }
       if (quoted || (byte !== LF && byte !== CR)) continue;
       if (byte === CR && this.#needsMoreAfterCr(at)) return -1;
+      this.lineNumber += newlines;
       this.#checkLineEnd(byte, at);
       return at;
     }
-    if (this.#noMore && quoted) throw badFormat('unterminated CSV quoted field');
+    if (this.#noMore) this.lineNumber += newlines;
+    if (this.#noMore && quoted) {
+      this.#lineFrom = this.#at;
+      this.#lineTo = data.length;
+      this.#begun = false;
+      throw badFormat('unterminated CSV quoted field');
+    }
     return this.#atEndOfInput();
   }
 
@@ -163,7 +191,10 @@ export class CopyFromParser {
     const n = this.#nextField();
     this.start[n] = from;
     this.isNull[n] = this.#isNullText(from, to) ? 1 : 0;
-    this.end[n] = escaped && this.isNull[n] === 0 ? unescape(this.data, from, to) : to;
+    if (escaped && this.isNull[n] === 0) {
+      this.#keepOriginal();
+      this.end[n] = unescape(this.data, from, to);
+    } else this.end[n] = to;
   }
 
   #splitCsv(from: number, to: number): void {
@@ -190,6 +221,7 @@ export class CopyFromParser {
         } else {
           if (byte === delimiter) break;
           if (byte === quote) {
+            this.#keepOriginal();
             quoted = true;
             sawQuote = true;
             continue;
@@ -212,6 +244,10 @@ export class CopyFromParser {
         return;
       }
     }
+  }
+
+  #keepOriginal(): void {
+    this.#original ??= Buffer.from(this.data.subarray(this.#lineFrom, this.#lineTo));
   }
 
   #nextField(): number {

@@ -1,0 +1,76 @@
+/**
+ * Tables whose rows COPY FROM cannot take as they come: columns with defaults that are left out, CHECK constraints.
+ * All others have no rules, and pay for none.
+ */
+import { DETOAST_MISS } from '@pgtroupe/access/common/detoast';
+import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
+import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import type { Datum } from '@pgtroupe/common/datum';
+import type { Oid } from '@pgtroupe/common/ids';
+import { type OmittedColumn, RowRules } from '@pgtroupe/sql/executor/rowrules';
+import { evalConstExpressions } from '@pgtroupe/sql/optimizer/clauses';
+import { makeParseState } from '@pgtroupe/sql/parser/analyze';
+import { buildColumnDefault } from '@pgtroupe/sql/rewrite/rewriteTargetList';
+import type { LiveSnapshot } from '@pgtroupe/transam/instance-transactions';
+import { retryCatalog } from './catalog-retry.ts';
+import { plannerEnv } from './planner-env.ts';
+import type { StatementRunner } from './statement-runner.ts';
+
+const VOIDOID = 2278 as Oid;
+
+export class CopyRules {
+  readonly #runner: StatementRunner;
+  readonly #rules: RowRules;
+  readonly #live: LiveSnapshot;
+
+  private constructor(runner: StatementRunner, rules: RowRules, live: LiveSnapshot) {
+    this.#runner = runner;
+    this.#rules = rules;
+    this.#live = live;
+  }
+
+  /** The table's, or undefined when rows may be stored as they come (but for NOT NULL). */
+  static async of(runner: StatementRunner, table: RelationDesc, columns: readonly number[]): Promise<CopyRules | undefined> {
+    const { analysis, execution, functions, session } = runner;
+    execution.env.beginTransaction(session.block.tx, session.block.isolation);
+    const omitted = await retryCatalog(() => {
+      const pstate = makeParseState({ catalog: analysis.lookup(), fc: functions.call([], VOIDOID), sourceText: '' });
+      return table.attributes.flatMap((attribute, att): OmittedColumn[] => {
+        if (attribute.attisdropped || columns.includes(att)) return [];
+        const expr = buildColumnDefault(pstate, attribute);
+        return expr === null ? [] : [{ att, default: evalConstExpressions(plannerEnv(execution), expr) }];
+      });
+    });
+    if (omitted.length === 0 && table.rel.relchecks === 0) return undefined;
+    const live = await session.block.statementSnapshot();
+    try {
+      return new CopyRules(runner, await retryCatalog(() => new RowRules(execution.env, table, omitted, live.snapshot)), live);
+    } catch (error) {
+      session.block.releaseSnapshot(live);
+      throw error;
+    }
+  }
+
+  /** Completes and checks a row; a promise when something must be read for it first. */
+  apply(values: Datum[]): Promise<void> | undefined {
+    try {
+      this.#rules.complete(values);
+      return undefined;
+    } catch (error) {
+      if (error instanceof CatalogMiss) return error.load().then(() => this.#again(values));
+      if (error !== DETOAST_MISS) throw error;
+      const { kernel } = this.#runner.session.instance;
+      return kernel.satisfy(kernel.pages.want, this.#runner.session.owner).then(() => this.#again(values));
+    }
+  }
+
+  #again(values: Datum[]): Promise<void> | undefined {
+    this.#runner.session.enter();
+    return this.apply(values);
+  }
+
+  close(): void {
+    this.#rules.close();
+    this.#runner.session.block.releaseSnapshot(this.#live);
+  }
+}
