@@ -50,7 +50,7 @@ CONTEXT:  COPY ct, line 1: "${CUT}"`],
   ['copy ct (a, b, c) from stdin csv', ['1,2,a', '1,2,"b', 'c"', '1,x,"q"'], 'ERROR:  invalid input syntax for type integer: "x"\nCONTEXT:  COPY ct, line 4, column b: "x"'],
   ['copy ct (a, b, c) from stdin csv', ['7,"6",""""'], `ERROR:  new row for relation "ct" violates check constraint "ab"
 DETAIL:  Failing row contains (7, 6, ", 7, 16, today, null).
-CONTEXT:  COPY ct, line 1: "7,"6",""""\"`],
+CONTEXT:  COPY ct, line 1: "7,"6","""""`],
   ['copy ct (a, b) from stdin csv header', ['a,b', '1,2', 'bad,2'], 'ERROR:  invalid input syntax for type integer: "bad"\nCONTEXT:  COPY ct, line 3, column a: "bad"'],
   ['copy ci (t) from stdin', ['a', '\\N'], 'COPY 2'],
   ['copy ci (t) from stdin', ['abc', 'b'], `ERROR:  new row for relation "ci" violates check constraint "y"
