@@ -1,31 +1,37 @@
 /**
- * The door: listening sockets, the first packet of every client, and where the client goes next.
+ * The door: listening sockets, and where each client goes.
  *
- * Nothing here trusts a client: packet size, number of packets, time and the number of strangers at the
- * door are limited. What is decided: 57P03 while the cluster starts, recovers or stops; 53300 when it
- * is full; a cancel request goes to the instance that owns the PID; everybody else to an instance. Only
- * the socket and the bytes read so far move on; the instance authenticates.
+ * What is decided: 57P03 while the cluster starts, recovers or stops; 53300 when it is full; a cancel
+ * request goes to the instance that owns the PID; everybody else to an instance. Only the socket and
+ * the bytes read so far move on; the instance authenticates. While the door is lent (door.ts) the
+ * instance does all this, and sends us who is beyond its quota.
  */
-import { chmodSync } from 'node:fs';
+import { chmodSync, renameSync } from 'node:fs';
 import { lookup } from 'node:dns/promises';
-import { connect, createServer, isIP, type Server, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { lockSocket } from '@pgtroupe/actor/node/pidfile';
+import { type HandOver, type ToInstance, visitorMessage } from '@pgtroupe/rpc/role/door-messages';
+import { Greeter, type GreeterLimits, reject, stopReading, type Visitor } from '@pgtroupe/rpc/role/greeter';
+import { Door, type DoorOptions } from './door.ts';
 import type { Passed } from './launcher.ts';
-import { fatalResponse, newGreeting, readGreeting } from './startup_packet.ts';
 
 export type Verdict =
   | { readonly verdict: 'refuse'; readonly sqlstate: string; readonly message: string }
   /** Nobody can take the client yet; ask again when something changed. */
   | { readonly verdict: 'wait' }
+  /** Its instance decides. */
+  | { readonly verdict: 'forward'; readonly pass: Pass }
   | {
       readonly verdict: 'admit';
       readonly reserved: boolean;
-      pass(message: object, socket: Socket, lost: (socket: Socket | undefined) => void): Passed;
+      readonly pass: Pass;
       /** Where to splice to instead. */
       readonly spliceTo: string;
     };
+
+type Pass = (message: ToInstance, socket: Socket, lost: (socket: Socket | undefined) => void) => Passed;
 
 export interface Gatekeeper {
   judge(): Verdict;
@@ -34,34 +40,31 @@ export interface Gatekeeper {
   waiting(count: number): void;
 }
 
-export interface AdmissionLimits {
-  readonly authenticationMs: number;
-  /** Clients that have not yet sent their start-up packet. */
-  readonly strangersMax: number;
-}
-
-interface Visitor {
-  readonly socket: Socket;
-  readonly initial: Buffer;
-  readonly peer: { readonly address: string; readonly port: number } | undefined;
-}
-
-const BACKLOG = 511;
-
 export class Admission {
   readonly listening: string[] = [];
+  readonly door: Door;
   readonly #gatekeeper: Gatekeeper;
-  readonly #limits: AdmissionLimits;
-  readonly #log: (message: string) => void;
-  readonly #servers: Server[] = [];
+  readonly #bindPatience: () => Promise<boolean>;
   readonly #unlock: (() => void)[] = [];
   readonly #queue: Visitor[] = [];
-  #strangers = 0;
 
-  constructor(options: { gatekeeper: Gatekeeper; limits: AdmissionLimits; log: (message: string) => void }) {
-    this.#gatekeeper = options.gatekeeper;
-    this.#limits = options.limits;
-    this.#log = options.log;
+  constructor(options: {
+    gatekeeper: Gatekeeper;
+    limits: GreeterLimits;
+    send: DoorOptions['send'];
+    /** An address is in use: false when it is not worth trying again. */
+    bindPatience: () => Promise<boolean>;
+    log: (message: string) => void;
+  }) {
+    const { gatekeeper, limits, send, log } = options;
+    this.#gatekeeper = gatekeeper;
+    this.#bindPatience = options.bindPatience;
+    const greeter = new Greeter(limits, {
+      startup: visitor => this.#arrived(visitor),
+      cancel: (pid, secret) => gatekeeper.cancel(pid, secret),
+      log,
+    });
+    this.door = new Door({ accept: socket => greeter.greet(socket), send, limits, log });
   }
 
   /** `host`: a name (every address it has), an address, or `*`. */
@@ -80,16 +83,16 @@ export class Admission {
 
   /** false: this machine has no such address. */
   async #listenAddress(address: string, port: number): Promise<boolean> {
-    const server = createServer(socket => this.#greet(socket));
     const where = address === '*' ? {} : { host: address };
     try {
-      await this.#listen(server, { port, ...where, backlog: BACKLOG });
+      await this.door.listen({ port, ...where });
       return true;
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT') return false;
       const shown = address === '*' ? '0.0.0.0' : address;
       if (code === 'EADDRINUSE') {
+        if (await this.#bindPatience()) return this.#listenAddress(address, port);
         throw ereport(ERRCODE.OBJECT_IN_USE, `could not bind address "${shown}", port ${port}: Address already in use`, {
           hint: `Is another server already running on port ${port}? Stop it, or choose another port: -p ${port + 1}.`,
         });
@@ -108,9 +111,12 @@ export class Admission {
   async listenUnix(folder: string, port: number, options: { dataDirectory: string; permissions: number }): Promise<void> {
     const path = `${folder}/.s.PGSQL.${port}`;
     this.#unlock.push(lockSocket(path, options.dataDirectory, port));
+    // Node removes the path it bound when that handle is closed, which lending does: so not the true one.
+    const bound = `${path}.new`;
     try {
-      await this.#listen(createServer(socket => this.#greet(socket)), { path, backlog: BACKLOG });
-      chmodSync(path, options.permissions);
+      await this.door.listen({ path: bound });
+      chmodSync(bound, options.permissions);
+      renameSync(bound, path);
     } catch (error) {
       throw ereport(ERRCODE.CONFIG_FILE_ERROR, `could not create Unix-domain socket in directory "${folder}": ${(error as Error).message}`, {
         hint: 'Check "unix_socket_directories".',
@@ -121,7 +127,7 @@ export class Admission {
 
   /** Listening ends; who is inside stays. */
   close(): void {
-    for (const server of this.#servers.splice(0)) server.close();
+    this.door.close();
     for (const unlock of this.#unlock.splice(0)) unlock();
   }
 
@@ -130,89 +136,36 @@ export class Admission {
     for (const visitor of this.#queue.splice(0)) this.#admit(visitor);
   }
 
-  async #listen(server: Server, options: object): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(options, () => {
-        server.off('error', reject);
-        server.on('error', error => this.#log(`could not accept new connection: ${error.message}`));
-        resolve();
-      });
-    });
-    this.#servers.push(server);
+  /** Sent by the instance that has the door: it is full. */
+  sentBack(visitor: Visitor): void {
+    visitor.socket.on('error', () => visitor.socket.destroy());
+    this.door.takeBack();
+    this.#admit(visitor);
   }
 
-  #greet(socket: Socket): void {
-    socket.on('error', () => socket.destroy());
-    if (this.#strangers >= this.#limits.strangersMax) {
-      return this.#reject(socket, ERRCODE.TOO_MANY_CONNECTIONS, 'sorry, too many clients already');
-    }
-    this.#strangers++;
-    let counted = true;
-    const uncount = (): void => {
-      if (counted) this.#strangers--;
-      counted = false;
-    };
-    const deadline = setTimeout(() => socket.destroy(), this.#limits.authenticationMs);
-    socket.once('close', () => {
-      clearTimeout(deadline);
-      uncount();
-    });
-    const greeting = newGreeting();
-    const done = (): void => {
-      clearTimeout(deadline);
-      uncount();
-      socket.off('data', onData);
-      stopReading(socket);
-    };
-    const onData = (chunk: Buffer): void => {
-      greeting.bytes = greeting.bytes.length === 0 ? chunk : Buffer.concat([greeting.bytes, chunk]);
-      for (;;) {
-        const found = readGreeting(greeting);
-        switch (found.result) {
-          case 'more':
-            return;
-          case 'refuseEncryption':
-            socket.write('N');
-            continue;
-          case 'cancel':
-            done();
-            this.#gatekeeper.cancel(found.pid, found.secret);
-            socket.destroy();
-            return;
-          case 'reject':
-            done();
-            this.#log(found.log);
-            if (found.message === undefined) socket.destroy();
-            else this.#reject(socket, ERRCODE.FEATURE_NOT_SUPPORTED, found.message);
-            return;
-          case 'startup': {
-            done();
-            const { remoteAddress, remotePort } = socket;
-            const peer = remoteAddress === undefined ? undefined : { address: remoteAddress, port: remotePort ?? 0 };
-            return this.#admit({ socket, initial: found.initial, peer });
-          }
-        }
-      }
-    };
-    socket.on('data', onData);
+  #arrived(visitor: Visitor): void {
+    stopReading(visitor.socket);
+    this.#admit(visitor);
   }
 
   #admit(visitor: Visitor): void {
     const { socket, initial, peer } = visitor;
     if (socket.destroyed) return this.#gatekeeper.waiting(this.#queue.length);
+    // Who did not arrive (the instance died) is let in once more.
+    const lost = (again: Socket | undefined): void => {
+      if (again !== undefined) this.#admit({ socket: again, initial, peer });
+    };
     const verdict = this.#gatekeeper.judge();
     switch (verdict.verdict) {
       case 'refuse':
-        return this.#reject(socket, verdict.sqlstate, verdict.message);
+        return reject(socket, verdict.sqlstate, verdict.message);
       case 'wait':
         return this.#wait(visitor);
+      case 'forward':
+        if (verdict.pass(visitorMessage(visitor), socket, lost) !== 'passed') this.#wait(visitor);
+        return;
       case 'admit': {
-        const message = { kind: 'session', initial: initial.toString('latin1'), reserved: verdict.reserved, peer };
-        // Who did not arrive (the instance died) is let in once more.
-        const lost = (again: Socket | undefined): void => {
-          if (again !== undefined) this.#admit({ socket: again, initial, peer });
-        };
+        const message: HandOver = { kind: 'session', initial: initial.toString('latin1'), reserved: verdict.reserved, peer };
         const passed = verdict.pass(message, socket, lost);
         if (passed === 'adopted') splice(socket, verdict.spliceTo, message);
         else if (passed === 'gone') this.#wait(visitor);
@@ -224,12 +177,6 @@ export class Admission {
   #wait(visitor: Visitor): void {
     this.#queue.push(visitor);
     this.#gatekeeper.waiting(this.#queue.length);
-  }
-
-  #reject(socket: Socket, sqlstate: string, message: string): void {
-    socket.end(fatalResponse(sqlstate, message));
-    socket.resume();
-    setTimeout(() => socket.destroy(), 1_000).unref();
   }
 }
 
@@ -244,20 +191,8 @@ async function addresses(host: string): Promise<string[]> {
   }
 }
 
-/**
- * Leaves what the client sends next in the kernel, so that whoever gets the socket reads it. Node
- * has no public way: `pause` alone goes on reading into this process until a buffer is full.
- */
-function stopReading(socket: Socket): void {
-  socket.pause();
-  const handle = (socket as unknown as { _handle?: { readStop(): void; reading: boolean } | null })._handle;
-  if (!handle) return;
-  handle.reading = false;
-  handle.readStop();
-}
-
 /** Copies bytes both ways, for an instance that cannot be given the socket itself. */
-function splice(socket: Socket, path: string, message: object): void {
+function splice(socket: Socket, path: string, message: HandOver): void {
   const inner = connect(path);
   inner.on('error', () => socket.destroy());
   inner.on('close', () => socket.destroy());

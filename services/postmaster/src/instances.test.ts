@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { chooseInstance, type InstanceLoad, retirable, sessionsOf, wantedInstances } from './instances.ts';
+import { chooseDoorkeeper, chooseInstance, type InstanceLoad, retirable, sessionsOf, wantedInstances } from './instances.ts';
 
 const load = (instance: number, open: number, more: Partial<InstanceLoad> = {}): InstanceLoad => ({
   name: `backend-${instance}`,
@@ -43,5 +43,24 @@ describe('instances', () => {
     expect(retirable([load(1, 0), load(2, 0)], 1, 61_000)).toBe('backend-2');
     expect(retirable([load(1, 0), load(2, 1)], 1, 61_000)).toBeUndefined();
     expect(retirable([load(1, 0), load(2, 0)], 2, 61_000)).toBeUndefined();
+  });
+
+  it('lends the door to the first with a good deal of room, without the reserved slots', () => {
+    const limits = { sessionsPerInstance: 50, maxConnections: 100, reserved: 3 };
+    expect(chooseDoorkeeper([load(1, 10), load(2, 0)], limits)).toEqual({ name: 'backend-1', quota: 50 });
+    expect(chooseDoorkeeper([load(1, 45), load(2, 5)], limits)).toEqual({ name: 'backend-2', quota: 50 });
+    // 97 - 50 of the other one.
+    expect(chooseDoorkeeper([load(1, 50), load(2, 5)], limits)).toEqual({ name: 'backend-2', quota: 47 });
+    expect(chooseDoorkeeper([load(1, 50), load(2, 40)], limits)).toBeUndefined();
+    expect(chooseDoorkeeper([load(1, 0, { ready: false }), load(2, 0, { direct: false })], limits)).toBeUndefined();
+  });
+
+  it('who has the door keeps it to the last slot, unless an earlier one has room', () => {
+    const limits = { sessionsPerInstance: 50, maxConnections: 100, reserved: 3 };
+    const keeper = { name: 'backend-2', quota: 47 };
+    expect(chooseDoorkeeper([load(1, 50), load(2, 46)], limits, keeper)).toEqual(keeper);
+    expect(chooseDoorkeeper([load(1, 50), load(2, 47)], limits, keeper)).toBeUndefined();
+    expect(chooseDoorkeeper([load(1, 45), load(2, 20)], limits, keeper)).toEqual(keeper);
+    expect(chooseDoorkeeper([load(1, 42), load(2, 20)], limits, keeper)?.name).toBe('backend-1');
   });
 });

@@ -27,6 +27,16 @@ export interface PidRange {
   readonly name: string;
 }
 
+export interface Limits {
+  readonly sessionsPerInstance: number;
+  readonly maxConnections: number;
+  /** superuser_reserved_connections */
+  readonly reserved: number;
+}
+
+/** With less room than this the door is not lent: the last slots are counted by the postmaster. */
+const LEND_ROOM = 8;
+
 /** Idle instances beyond the first are retired after this. */
 const RETIRE_MS = 60_000;
 
@@ -52,11 +62,35 @@ export function chooseInstance(loads: Iterable<InstanceLoad>, sessionsPerInstanc
   return best;
 }
 
+/**
+ * Which instance may accept clients itself, and how many sessions it may then have: the first with a good
+ * deal of room. Who has the door keeps it to the last slot of its quota, unless an earlier one has room.
+ */
+export function chooseDoorkeeper(
+  loads: Iterable<InstanceLoad>,
+  limits: Limits,
+  keeper?: { readonly name: string; readonly quota: number },
+): { readonly name: string; readonly quota: number } | undefined {
+  const all = [...loads];
+  const unreserved = limits.maxConnections - limits.reserved - totalSessions(all);
+  for (const load of all.sort((a, b) => a.instance - b.instance)) {
+    if (!load.ready || !load.direct) continue;
+    const sessions = sessionsOf(load);
+    if (load.name === keeper?.name) {
+      if (sessions < keeper.quota) return keeper;
+      continue;
+    }
+    const quota = Math.min(limits.sessionsPerInstance, sessions + unreserved);
+    if (quota - sessions >= LEND_ROOM) return { name: load.name, quota };
+  }
+  return undefined;
+}
+
 /** `waiting`: clients for whom there is no instance now. */
 export function wantedInstances(
   loads: readonly InstanceLoad[],
   waiting: number,
-  limits: { readonly sessionsPerInstance: number; readonly maxConnections: number },
+  limits: Pick<Limits, 'sessionsPerInstance' | 'maxConnections'>,
 ): number {
   const sessions = totalSessions(loads) + waiting;
   const needed = Math.ceil((sessions + 1) / limits.sessionsPerInstance);

@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { ROLE_START_VARIABLE, type RoleName, type RoleStart } from '@pgtroupe/actor/lifecycle';
 import { isAlive, type ProcessId, processAt, signalProcess } from '@pgtroupe/actor/node/process';
 import { claimLaunch, forgetLaunch, type Launch, writeLaunch } from '@pgtroupe/actor/node/rundir';
+import type { ListeningHandle, ToInstance, ToPostmaster } from '@pgtroupe/rpc/role/door-messages';
 
 const ADOPTED_POLL_MS = 50;
 /** When so many are remembered, those that have arrived are forgotten. */
@@ -19,6 +20,8 @@ const PASSING_MAX = 64;
 
 export interface Launcher {
   onExit: (name: string, epoch: number, how: string, code: number | undefined) => void;
+  /** An instance said something over its channel. */
+  onMessage: (message: ToPostmaster, handle: unknown) => void;
   launch(start: RoleStart): void;
   /** A program that is no role of ours: nothing but its life is known. */
   launchProgram(start: RoleStart, command: string, args: readonly string[]): void;
@@ -29,7 +32,9 @@ export interface Launcher {
    * Gives an accepted socket to the process. 'adopted': it cannot take any; 'gone': it is dead. If it
    * dies before it took the socket, `lost` gets the socket back (undefined when it was closed with it).
    */
-  passSocket(name: string, message: object, socket: Socket, lost: (socket: Socket | undefined) => void): Passed;
+  passSocket(name: string, message: ToInstance, socket: Socket, lost: (socket: Socket | undefined) => void): Passed;
+  /** To an instance launched by us; `handle` stays ours. False when it cannot hear. */
+  send(name: string, message: ToInstance, handle?: ListeningHandle): boolean;
 }
 
 export type Passed = 'passed' | 'adopted' | 'gone';
@@ -62,6 +67,7 @@ const YOUNG_GENERATION = '--max-semi-space-size=32';
 
 export class ProcessLauncher implements Launcher {
   onExit: (name: string, epoch: number, how: string, code: number | undefined) => void = () => {};
+  onMessage: (message: ToPostmaster, handle: unknown) => void = () => {};
   readonly #runDirectory: string;
   readonly #programOf: (role: RoleName) => string;
   readonly #running = new Map<string, Running>();
@@ -109,7 +115,7 @@ export class ProcessLauncher implements Launcher {
     return running?.child?.pid ?? running?.process?.pid ?? 0;
   }
 
-  passSocket(name: string, message: object, socket: Socket, lost: (socket: Socket | undefined) => void): Passed {
+  passSocket(name: string, message: ToInstance, socket: Socket, lost: (socket: Socket | undefined) => void): Passed {
     const running = this.#running.get(name);
     if (running === undefined) return 'gone';
     const { child } = running;
@@ -124,6 +130,15 @@ export class ProcessLauncher implements Launcher {
       if (error) giveBack(passing);
     });
     return 'passed';
+  }
+
+  send(name: string, message: ToInstance, handle?: ListeningHandle): boolean {
+    const child = this.#running.get(name)?.child;
+    if (!child?.connected) return false;
+    // Node's types know of Socket and Server only; it takes what lies below them as well. What fails here
+    // fails because it died, which we hear of.
+    child.send(message, handle as Socket | undefined, {}, () => {});
+    return true;
   }
 
   #spawn(start: RoleStart, command: string, args: readonly string[], ipc: boolean): ChildProcess {
@@ -143,6 +158,7 @@ export class ProcessLauncher implements Launcher {
     });
     const running: Running = { launch, child, process: undefined, passing: [], over: false };
     this.#running.set(start.name, running);
+    if (ipc) child.on('message', (message, handle) => this.onMessage(message as unknown as ToPostmaster, handle));
     child.on('error', error => this.#over(running, `could not be launched: ${error.message}`, 1));
     child.on('exit', (code, signal) => {
       const how = signal === null ? `exited with exit code ${code}` : `was terminated by signal ${signal}`;

@@ -17,21 +17,22 @@ import { type PidFile, writePidFile } from '@pgtroupe/actor/node/pidfile';
 import { isAlive } from '@pgtroupe/actor/node/process';
 import { claimLaunch, forgetLaunch, type Launch, readLaunches } from '@pgtroupe/actor/node/rundir';
 import { PgError } from '@pgtroupe/common/ereport';
-import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { findGuc } from '@pgtroupe/common/guc';
 import { Settings } from '@pgtroupe/common/settings';
 import type { CastStatus, RoleReport } from '@pgtroupe/rpc/generated/postmaster';
-import { Admission, type Verdict } from './admission.ts';
 import { Attendants } from './attendants.ts';
 import { type BrokerChoice, natsServerArguments } from './broker_choice.ts';
 import { castStatus } from './cast_status.ts';
+import { Clients } from './clients.ts';
 import { loadConfiguration } from './configuration.ts';
-import { chooseInstance, type InstanceLoad, type PidRange, retirable, totalSessions, wantedInstances } from './instances.ts';
 import type { Launcher } from './launcher.ts';
-import { adopt, type Effect, type Event, isReady, newSupervision, step, type Supervision } from './supervision.ts';
+import { adopt, type Effect, type Event, newSupervision, step, type Supervision } from './supervision.ts';
 
 const TICK_MS = 100;
 const CHECK_DIRECTORY_MS = 5_000;
+const BIND_RETRY_MS = 10;
+/** Beyond the time after which a role that hangs is killed. */
+const BIND_PATIENCE_MS = 20_000;
 
 export interface PostmasterOptions {
   readonly dataDirectory: string;
@@ -60,15 +61,15 @@ export class Postmaster {
   readonly #settings: Settings;
   readonly #supervision: Supervision;
   readonly #attendants: Attendants;
-  readonly #admission: Admission;
-  readonly #loads = new Map<string, InstanceLoad>();
-  #leases: PidRange[] = [];
+  readonly #clients: Clients;
   readonly #rss = new Map<string, number>();
   readonly #acked = new Map<string, number>();
   #configVersion = 1;
-  #waiting = 0;
   #nextCheckMs = 0;
   #finished = false;
+  #adopted = false;
+  #supervising = false;
+  #bindUntilMs: number | undefined;
   #pidFile: PidFile | undefined;
 
   constructor(options: PostmasterOptions) {
@@ -90,19 +91,15 @@ export class Postmaster {
       left: name => this.#event({ kind: 'left', name }),
       status: () => this.status(),
     });
-    this.#admission = new Admission({
-      gatekeeper: {
-        judge: () => this.#judge(),
-        cancel: (pid, secret) => this.#cancel(pid, secret),
-        waiting: count => {
-          this.#waiting = count;
-          this.#balance();
-        },
-      },
-      limits: {
-        authenticationMs: this.#settings.number('authentication_timeout') * 1000,
-        strangersMax: 2 * this.#settings.number('max_connections'),
-      },
+    this.#clients = new Clients({
+      settings: this.#settings,
+      supervision: this.#supervision,
+      launcher: options.launcher,
+      runDirectory: options.runDirectory,
+      clock: options.clock,
+      bindPatience: () => this.#bindPatience(),
+      orderCancel: (name, pid, secret) => void this.#attendants.order(name, { $case: 'cancel', value: { pid, secret } }),
+      counted: (wanted, sessions) => this.#counted(wanted, sessions),
       log: message => options.log.write('LOG', message),
     });
     options.launcher.onExit = (name, epoch, how, code) => this.#exited(name, epoch, how, code);
@@ -115,17 +112,17 @@ export class Postmaster {
     const hosts = list(this.#settings.string('listen_addresses'));
     const folders = list(this.#settings.string('unix_socket_directories'));
     try {
-      for (const host of hosts) await this.#admission.listenTcp(host, port);
+      for (const host of hosts) await this.#clients.admission.listenTcp(host, port);
       const permissions = this.#settings.number('unix_socket_permissions');
-      for (const folder of folders) await this.#admission.listenUnix(folder, port, { dataDirectory, permissions });
+      for (const folder of folders) await this.#clients.admission.listenUnix(folder, port, { dataDirectory, permissions });
     } catch (error) {
-      this.#admission.close();
+      this.#clients.admission.close();
       throw error;
     }
     // Nothing is logged before: a start that fails says so in one line.
     for (const warning of configuration.warnings) log.write('WARNING', warning);
     log.write('LOG', `starting pgtroupe, PostgreSQL ${this.#settings.string('server_version')} compatible`);
-    for (const place of this.#admission.listening) log.write('LOG', `listening on ${place}`);
+    for (const place of this.#clients.admission.listening) log.write('LOG', `listening on ${place}`);
     this.#pidFile = {
       pid: process.pid,
       dataDirectory,
@@ -138,8 +135,33 @@ export class Postmaster {
     };
     writePidFile(this.#pidFile);
     await this.#adoptCast();
+    await this.#supervise();
+    // It may be ready already.
+    this.#stateChanged();
+  }
+
+  async #supervise(): Promise<void> {
+    if (this.#supervising) return;
+    this.#supervising = true;
     await this.#o.serve(this.#attendants);
     this.#tick();
+  }
+
+  /**
+   * An address is in use: perhaps by an instance that the postmaster before us lent the door to, and that
+   * has yet to notice its death. One that hangs is killed as every role is, after role_timeout.
+   */
+  async #bindPatience(): Promise<boolean> {
+    const { clock, timers } = this.#o;
+    await this.#adoptCast();
+    if (this.#bindUntilMs === undefined) {
+      if (!this.#clients.hasAdopted) return false;
+      await this.#supervise();
+      this.#bindUntilMs = clock.nowMs() + this.#settings.number('role_timeout') + BIND_PATIENCE_MS;
+    }
+    if (clock.nowMs() > this.#bindUntilMs) return false;
+    await new Promise<void>(resolve => timers.after(BIND_RETRY_MS, resolve));
+    return true;
   }
 
   shutdown(mode: ShutdownMode): void {
@@ -181,17 +203,19 @@ export class Postmaster {
       runDirectory: this.#o.runDirectory,
       cluster: this.#o.cluster,
       configVersion: this.#configVersion,
-      listening: this.#admission.listening,
+      listening: this.#clients.admission.listening,
       broker: this.#o.broker.url,
       pid: name => this.#o.launcher.pid(name),
       rssBytes: name => this.#rss.get(name) ?? 0,
       acknowledged: name => this.#acked.get(name) ?? 0,
-      sessions: name => this.#loads.get(name)?.open ?? 0,
+      sessions: name => this.#clients.sessions(name),
     });
   }
 
   /** Finds the roles an earlier postmaster launched: alive and ours are kept, others are killed. */
   async #adoptCast(): Promise<void> {
+    if (this.#adopted) return;
+    this.#adopted = true;
     const now = this.#o.clock.nowMs();
     const unwanted: { readonly launch: Launch; readonly process: { pid: number; started: string } }[] = [];
     for (const launch of readLaunches(this.#o.runDirectory)) {
@@ -209,7 +233,7 @@ export class Postmaster {
       }
       this.#o.launcher.adopt(launch, claim);
       adopt(this.#supervision, role as RoleStart['role'], Number(instance ?? 0), launch.epoch, now);
-      if (role === 'backend') this.#meet(launch.name, Number(instance), false);
+      if (role === 'backend') this.#clients.meet(launch.name, Number(instance), false);
       this.#o.log.write('LOG', `adopted ${launch.name} (PID ${claim.pid})`);
     }
     for (const { launch, process: found } of unwanted) {
@@ -236,7 +260,7 @@ export class Postmaster {
     if (this.#finished) return;
     this.#event({ kind: 'tick' });
     this.#checkDirectory();
-    const retired = retirable(this.#loads.values(), this.#supervision.wantedInstances, this.#o.clock.nowMs());
+    const retired = this.#clients.retirable();
     if (retired !== undefined) this.#event({ kind: 'retire', name: retired });
     this.#o.timers.after(TICK_MS, () => this.#tick());
   }
@@ -275,7 +299,7 @@ export class Postmaster {
         return this.#stateChanged();
       case 'finished':
         this.#finished = true;
-        this.#admission.close();
+        this.#clients.admission.close();
         return this.#o.onFinished(effect.code);
     }
   }
@@ -301,7 +325,7 @@ export class Postmaster {
       settings: this.#settings.overrides(),
     };
     this.#acked.set(name, this.#configVersion);
-    if (role === 'backend') this.#meet(name, instance, true);
+    if (role === 'backend') this.#clients.meet(name, instance, true);
     if (role === 'broker' && broker.kind === 'program') {
       this.#o.launcher.launchProgram(start, broker.program!, natsServerArguments(broker, this.#o.runDirectory));
     } else {
@@ -310,29 +334,14 @@ export class Postmaster {
     this.#attendants.changed();
   }
 
-  #meet(name: string, instance: number, direct: boolean): void {
-    this.#loads.set(name, {
-      name,
-      instance,
-      direct,
-      ready: false,
-      sent: 0,
-      receivedBefore: 0,
-      received: 0,
-      open: 0,
-      authenticated: 0,
-      idleSinceMs: this.#o.clock.nowMs(),
-    });
-  }
-
   #exited(name: string, epoch: number, how: string, code: number | undefined): void {
+    // Before its successor is launched: that has the same name.
     if (this.#epochOf(name) === epoch) {
-      this.#loads.delete(name);
-      this.#leases = this.#leases.filter(lease => lease.name !== name);
+      this.#clients.died(name);
       this.#rss.delete(name);
     }
     this.#event({ kind: 'exited', name, epoch, how, code });
-    this.#balance();
+    this.#clients.balance();
     this.#changed();
   }
 
@@ -345,8 +354,7 @@ export class Postmaster {
     if (life?.life === 'launched' && life.stopSent !== undefined) {
       this.#attendants.order(name, { $case: 'stop', value: { mode: life.stopSent } });
     }
-    const load = this.#loads.get(name);
-    if (load) load.receivedBefore = -1;
+    this.#clients.attended(name);
     this.#event({ kind: 'attended', name, state });
     this.#readiness(name, state);
   }
@@ -362,40 +370,21 @@ export class Postmaster {
       case 'configAck':
         this.#acked.set(name, report.value.version);
         return this.#attendants.changed();
-      case 'sessions': {
-        const load = this.#loads.get(name);
-        if (load === undefined) return;
-        // The first report after (re)attending tells what it had received before we sent anything.
-        if (load.receivedBefore < 0) load.receivedBefore = load.direct ? 0 : report.value.received;
-        load.received = report.value.received;
-        load.open = report.value.open;
-        load.authenticated = report.value.authenticated;
-        if (load.open > 0) load.idleSinceMs = this.#o.clock.nowMs();
-        return this.#balance();
-      }
+      case 'sessions':
+        return this.#clients.reported(name, report.value);
       case 'leased':
-        this.#leases = this.#leases.filter(l => l.first !== report.value.first);
-        this.#leases.push({ ...report.value, name });
-        return;
+        return this.#clients.leased(name, report.value);
       case 'hello':
         return;
     }
   }
 
   #readiness(name: string, state: RoleState): void {
-    const load = this.#loads.get(name);
-    if (load) load.ready = state === 'ready';
+    this.#clients.readiness(name, state === 'ready');
     this.#changed();
   }
 
-  /** Recomputes how many instances there should be, and lets in who waited for one. */
-  #balance(): void {
-    const loads = [...this.#loads.values()];
-    const wanted = wantedInstances(loads, this.#waiting, {
-      sessionsPerInstance: this.#settings.number('sessions_per_instance'),
-      maxConnections: this.#settings.number('max_connections'),
-    });
-    const sessions = totalSessions(loads);
+  #counted(wanted: number, sessions: number): void {
     // The common case, once per connection: nothing follows from it while running.
     if (this.#supervision.pm.pmState === 'PM_RUN' && wanted === this.#supervision.wantedInstances) {
       this.#supervision.sessions = sessions;
@@ -405,7 +394,7 @@ export class Postmaster {
   }
 
   #changed(): void {
-    this.#admission.reconsider();
+    this.#clients.changed();
     this.#attendants.changed();
   }
 
@@ -424,56 +413,6 @@ export class Postmaster {
     this.#o.onState(this.status());
     // Not within the step that is being carried out.
     this.#o.timers.soon(() => this.#changed());
-  }
-
-  #judge(): Verdict {
-    const { pm } = this.#supervision;
-    const refuse = (message: string, sqlstate: string = ERRCODE.CANNOT_CONNECT_NOW): Verdict => ({
-      verdict: 'refuse',
-      sqlstate,
-      message,
-    });
-    if (pm.pmState === 'PM_STARTUP') {
-      // Only an instance is missing: its successor is a moment away.
-      if (pm.crashed && isReady(this.#supervision, 'buffer-manager')) return { verdict: 'wait' };
-      // After our own death the adopted cast is as good as ready.
-      if (this.#isAdopted('buffer-manager')) return { verdict: 'wait' };
-      return refuse(pm.crashed ? 'the database system is in recovery mode' : 'the database system is starting up');
-    }
-    if (pm.pmState !== 'PM_RUN') return refuse('the database system is shutting down');
-    const maxConnections = this.#settings.number('max_connections');
-    const sessions = totalSessions(this.#loads.values());
-    if (sessions >= maxConnections) {
-      return refuse('sorry, too many clients already', ERRCODE.TOO_MANY_CONNECTIONS);
-    }
-    const load = chooseInstance(this.#loads.values(), this.#settings.number('sessions_per_instance'));
-    if (load === undefined) return { verdict: 'wait' };
-    const reserved = sessions >= maxConnections - this.#settings.number('superuser_reserved_connections');
-    return {
-      verdict: 'admit',
-      reserved,
-      spliceTo: `${this.#o.runDirectory}/${load.name}.sessions.sock`,
-      pass: (message, socket, lost) => {
-        const passed = this.#o.launcher.passSocket(load.name, message, socket, again => {
-          load.sent--;
-          lost(again);
-        });
-        if (passed === 'gone') load.ready = false;
-        else load.sent++;
-        this.#balance();
-        return passed;
-      },
-    };
-  }
-
-  #isAdopted(name: string): boolean {
-    const life = this.#supervision.members.get(name)?.life;
-    return life?.life === 'launched' && life.adopted && life.state !== 'recovering';
-  }
-
-  #cancel(pid: number, secret: number): void {
-    const lease = this.#leases.find(l => pid >= l.first && pid < l.first + l.count);
-    if (lease) this.#attendants.order(lease.name, { $case: 'cancel', value: { pid, secret } });
   }
 }
 

@@ -245,7 +245,8 @@ function watch(s: Supervision, nowMs: number, effects: Effect[]): void {
     if (life.life !== 'launched' || !member.attends) continue;
     if (stalledMs > 0) life.lastSeenMs = Math.min(nowMs, life.lastSeenMs + stalledMs);
     const silentMs = nowMs - life.lastSeenMs;
-    const limitMs = life.attending ? s.roleTimeoutMs : ATTEND_MS;
+    // An adopted one was up: it is given no time to get there.
+    const limitMs = life.attending || (life.adopted && s.roleTimeoutMs > 0) ? s.roleTimeoutMs : ATTEND_MS;
     const disobeys = life.stopSent === 'immediate' && silentMs > IMMEDIATE_MS;
     if (disobeys || (limitMs > 0 && silentMs > limitMs)) {
       const why = disobeys ? 'does not stop' : `gave no sign of life for ${Math.round(silentMs)} ms`;

@@ -43,6 +43,7 @@ export class Attendance {
   #received = 0;
   #open = 0;
   #authenticated = 0;
+  #grant = 0;
   #sessionsDirty = false;
 
   constructor(options: {
@@ -75,8 +76,14 @@ export class Attendance {
     this.#send({ $case: 'leased', value: { first, count } });
   }
 
-  arrived(): void {
+  /** The postmaster sent a client. */
+  received(): void {
     this.#received++;
+    this.#sessionsChanged();
+  }
+
+  /** A session begins. */
+  arrived(): void {
     this.#open++;
     this.#sessionsChanged();
   }
@@ -90,6 +97,20 @@ export class Attendance {
   ended(wasAuthenticated: boolean): void {
     this.#open--;
     if (wasAuthenticated) this.#authenticated--;
+    this.#sessionsChanged();
+  }
+
+  get open(): number {
+    return this.#open;
+  }
+
+  hasLeased(pid: number): boolean {
+    return this.#leases.some(({ first, count }) => pid >= first && pid < first + count);
+  }
+
+  /** What the postmaster granted under this number is in force. */
+  obeyed(grant: number): void {
+    this.#grant = grant;
     this.#sessionsChanged();
   }
 
@@ -107,7 +128,7 @@ export class Attendance {
   }
 
   #sessionsReport(): NonNullable<RoleReport['report']> {
-    const value = { received: this.#received, open: this.#open, authenticated: this.#authenticated };
+    const value = { received: this.#received, open: this.#open, authenticated: this.#authenticated, grant: this.#grant };
     return { $case: 'sessions', value };
   }
 

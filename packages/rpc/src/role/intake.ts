@@ -1,22 +1,16 @@
 /**
- * How clients reach an instance's process: the postmaster that launched it passes the accepted
- * socket itself over the IPC channel; a postmaster that adopted it splices the bytes through
- * `<name>.sessions.sock`, each connection opening with one line of JSON (HandOver).
+ * How clients reach an instance's process. The postmaster that launched it lends it the door
+ * (lent-door.ts), or passes an accepted socket over the IPC channel; a postmaster that adopted it
+ * splices the bytes through `<name>.sessions.sock`, each connection opening with one line of JSON (HandOver).
  */
 import { rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import type { Arrival, Connection, SessionIntake } from '@pgtroupe/actor/net';
 import { SocketConnection } from '@pgtroupe/actor/node/connection';
 import type { Attendance } from './attendance.ts';
-
-/** What comes with a client, beside its socket. */
-export interface HandOver {
-  readonly kind: 'session';
-  /** Bytes already read from the client, one character each. */
-  readonly initial: string;
-  readonly reserved: boolean;
-  readonly peer?: { readonly address: string; readonly port: number } | undefined;
-}
+import type { HandOver, ListeningHandle, ToInstance } from './door-messages.ts';
+import type { Visitor } from './greeter.ts';
+import { type Channel, LentDoor } from './lent-door.ts';
 
 const HAND_OVER_LINE_MAX = 64 * 1024;
 
@@ -25,15 +19,44 @@ export class ProcessIntake implements SessionIntake {
   onCancel: (pid: number, secret: number) => void = () => {};
   #attendance: Attendance | undefined;
 
-  attend(attendance: Attendance): void {
+  attend(attendance: Attendance, log: (message: string) => void): void {
     this.#attendance = attendance;
-    process.on('message', (message: HandOver, socket?: Socket) => {
-      if (message.kind !== 'session') return;
-      if (socket !== undefined) this.#arrive(new SocketConnection(socket, message.peer), message);
-      else this.#lost();
+    const door = new LentDoor(ipcChannel, {
+      open: () => attendance.open,
+      admit: visitor => this.#admit(visitor),
+      isOurs: pid => attendance.hasLeased(pid),
+      cancel: (pid, secret) => this.onCancel(pid, secret),
+      obeyed: grant => attendance.obeyed(grant),
+      log,
     });
+    process.on('message', (message: ToInstance, handle?: unknown) => this.#receive(door, message, handle));
+    process.on('disconnect', () => door.close());
     // The channel closes with the postmaster; that is not our end.
     process.channel?.unref();
+  }
+
+  #receive(door: LentDoor, message: ToInstance, handle: unknown): void {
+    switch (message.kind) {
+      case 'doorHandle':
+        if (handle !== undefined) door.receiveHandle(message, handle as ListeningHandle);
+        return;
+      case 'grant':
+        return door.obey(message);
+      case 'session':
+        this.#attendance!.received();
+        // Without a socket: the client was gone before it got here.
+        if (handle !== undefined) this.#arrive(new SocketConnection(handle as Socket, message.peer), message);
+        return;
+      case 'visitor':
+        this.#attendance!.received();
+        if (handle === undefined) return;
+        return door.visit({ socket: handle as Socket, initial: Buffer.from(message.initial, 'latin1'), peer: message.peer });
+    }
+  }
+
+  #admit({ socket, initial, peer }: Visitor): void {
+    this.#attendance!.arrived();
+    this.onArrival({ connection: new SocketConnection(socket, peer), initial, reserved: false });
   }
 
   leased(first: number, count: number): void {
@@ -73,6 +96,7 @@ export class ProcessIntake implements SessionIntake {
       if (head.length > end + 1) socket.unshift(head.subarray(end + 1));
       const message = JSON.parse(head.toString('utf8', 0, end)) as HandOver;
       const connection = new SocketConnection(socket, message.peer);
+      this.#attendance!.received();
       this.#arrive(connection, message);
       socket.resume();
     };
@@ -86,10 +110,12 @@ export class ProcessIntake implements SessionIntake {
     const initial = Buffer.from(message.initial, 'latin1');
     this.onArrival({ connection, initial, reserved: message.reserved });
   }
-
-  /** The client was gone before it got here: the postmaster still counted it. */
-  #lost(): void {
-    this.#attendance!.arrived();
-    this.#attendance!.ended(false);
-  }
 }
+
+const ipcChannel: Channel = {
+  get connected() {
+    return process.connected;
+  },
+  // Node's types know of Socket and Server only; it takes what lies below them as well.
+  send: (message, handle, done) => void process.send!(message, handle as Socket | undefined, {}, done),
+};

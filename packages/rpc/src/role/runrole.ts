@@ -105,7 +105,7 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
       orphaned: () => stop('fast'),
     },
   });
-  intake.attend(attendance);
+  intake.attend(attendance, message => env.log.write('LOG', message));
   process.on('SIGTERM', () => stop('fast'));
   process.on('SIGINT', () => {});
   process.on('SIGHUP', () => {});
