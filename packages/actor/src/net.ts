@@ -22,6 +22,8 @@ export interface Connection {
   resume(): void;
   /** Sends what is queued, then closes. A peer that never reads is cut off after a while. */
   end(): void;
+  /** The peer has said goodbye, nothing more comes from it: sends what is queued, then closes. */
+  leave(): void;
   /** Closes at once. */
   destroy(): void;
 }

@@ -5,12 +5,14 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 
-const INITIAL_BYTES = 16 * 1024;
+/** Enough for what a start-up answers; sessions that never need more stay small. */
+const INITIAL_BYTES = 1024;
 const KEEP_BYTES = 256 * 1024;
 
 /** Messages on their way to a client. */
 export class OutBuffer {
-  buffer: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  // From Node's pool: no memory of its own to make and to collect for each connection.
+  buffer: Buffer = Buffer.allocUnsafe(INITIAL_BYTES);
   length = 0;
   #messageAt = 0;
   #finished = true;

@@ -252,7 +252,7 @@ export class Session {
         this.#skipUntilSync = false;
         return this.#sync(body);
       case FRONTEND.Terminate:
-        this.close();
+        this.#close(true);
         return undefined;
       case FRONTEND.CopyData:
       case FRONTEND.CopyDone:
@@ -475,17 +475,26 @@ export class Session {
   }
 
   close(): void {
+    this.#close(false);
+  }
+
+  #close(saidGoodbye: boolean): void {
     if (this.#closed) return;
-    const started = this.#state.kind !== 'starting';
+    const { kind } = this.#state;
+    const started = kind !== 'starting';
     this.#state = { kind: 'closed' };
-    this.interrupt = ereport(ERRCODE.CONNECTION_FAILURE, 'connection to client lost', { severity: 'FATAL' });
-    this.owner.waiting?.cancel(this.interrupt);
+    // An idle session has nothing to interrupt, and an error costs a stack trace.
+    if (kind !== 'idle') {
+      this.interrupt = ereport(ERRCODE.CONNECTION_FAILURE, 'connection to client lost', { severity: 'FATAL' });
+      this.owner.waiting?.cancel(this.interrupt);
+    }
     if (started) {
       this.runner.interrupted();
       this.runner.end();
     }
     this.#drained?.();
-    this.#connection.end();
+    if (saidGoodbye) this.#connection.leave();
+    else this.#connection.end();
     this.instance.ended(this);
   }
 }

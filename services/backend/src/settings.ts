@@ -122,7 +122,7 @@ export class SessionSettings {
   #baseValue(name: GucName): GucValue {
     const base = this.#base.value(name);
     // The configuration file may spell it otherwise than functions expect ("iso, mdy").
-    return name === 'DateStyle' ? checkDateStyle(String(base), 'ISO, MDY') : base;
+    return name === 'DateStyle' ? canonicalDateStyle(String(base)) : base;
   }
 
   number(name: GucName): number {
@@ -304,6 +304,18 @@ export class SessionSettings {
       this.#put(name, previous);
     }
   }
+}
+
+let dateStyleText = '';
+let dateStyleValue = '';
+
+/** The configured one: the same for every session. */
+function canonicalDateStyle(text: string): string {
+  if (text !== dateStyleText || dateStyleValue === '') {
+    dateStyleValue = checkDateStyle(text, 'ISO, MDY');
+    dateStyleText = text;
+  }
+  return dateStyleValue;
 }
 
 /** `-c name=value` and `--name=value`, blanks escaped with a backslash. */

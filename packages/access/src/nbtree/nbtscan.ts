@@ -63,6 +63,9 @@ const KIND_COMPARE = 0;
 const KIND_IS_NULL = 1;
 const KIND_IS_NOT_NULL = 2;
 
+/** Room to begin with. A page's worth is 13 kB to clear and to collect, and most scans find one row. */
+const FEW_TIDS = 16;
+
 const DONE = -1;
 const BEFORE_FIRST = -2;
 
@@ -86,15 +89,15 @@ export class BTScan {
   #continues = true;
 
   /** Block and offset, pair by pair. */
-  readonly tids = new Int32Array(2 * MAX_TIDS_PER_BTREE_PAGE);
+  tids = new Int32Array(2 * FEW_TIDS);
   /** With `wantTuples`: offset in `tuples` of the index tuple of each TID. */
-  readonly tupleAt: Uint16Array;
+  tupleAt: Uint16Array;
   readonly tuples: TupleMemory;
   readonly #wantTuples: boolean;
   #tuplesEnd = 0;
   /** Where the batch was read, and from which items. */
   #batchBlk = P_NONE;
-  readonly #itemOff = new Uint16Array(MAX_TIDS_PER_BTREE_PAGE);
+  #itemOff = new Uint16Array(FEW_TIDS);
 
   constructor(index: BTIndex, pages: PageAccess, keys: readonly BTScanKey[], wantTuples = false) {
     this.index = index;
@@ -102,7 +105,7 @@ export class BTScan {
     this.#keys = keys;
     this.#wantTuples = wantTuples;
     this.tuples = tupleMemory(new Uint8Array(wantTuples ? BLCKSZ : 0));
-    this.tupleAt = new Uint16Array(wantTuples ? MAX_TIDS_PER_BTREE_PAGE : 0);
+    this.tupleAt = new Uint16Array(wantTuples ? FEW_TIDS : 0);
     this.#column = Uint8Array.from(keys, key => key.attno - 1);
     this.#kind = Uint8Array.from(keys, key =>
       key.test === 'compare' ? KIND_COMPARE : key.test === 'isNull' ? KIND_IS_NULL : KIND_IS_NOT_NULL);
@@ -305,16 +308,18 @@ export class BTScan {
   }
 
   #take(mem: TupleMemory, tup: number, off: number, count: number): number {
-    const { tids } = this;
     const at = this.#wantTuples ? this.#copyTuple(mem, tup) : 0;
-    if (!isPosting(mem, tup)) {
+    const posting = isPosting(mem, tup);
+    const n = posting ? getNPosting(mem, tup) : 1;
+    if (count + n > this.#itemOff.length) this.#makeRoom();
+    const { tids } = this;
+    if (!posting) {
       tids[2 * count] = itemPointerGetBlock(mem, tup);
       tids[2 * count + 1] = itemPointerGetOffset(mem, tup);
       this.#itemOff[count] = off;
       if (this.#wantTuples) this.tupleAt[count] = at;
       return count + 1;
     }
-    const n = getNPosting(mem, tup);
     const list = tup + getPostingOffset(mem, tup);
     for (let i = 0; i < n; i++) {
       const tid = list + (this.#forward ? i : n - 1 - i) * SIZEOF_ITEM_POINTER;
@@ -325,6 +330,19 @@ export class BTScan {
       count++;
     }
     return count;
+  }
+
+  /** For whatever a page can hold. */
+  #makeRoom(): void {
+    const { tids, tupleAt } = this;
+    const itemOff = this.#itemOff;
+    this.tids = new Int32Array(2 * MAX_TIDS_PER_BTREE_PAGE);
+    this.tids.set(tids);
+    this.#itemOff = new Uint16Array(MAX_TIDS_PER_BTREE_PAGE);
+    this.#itemOff.set(itemOff);
+    if (!this.#wantTuples) return;
+    this.tupleAt = new Uint16Array(MAX_TIDS_PER_BTREE_PAGE);
+    this.tupleAt.set(tupleAt);
   }
 
   #copyTuple(mem: TupleMemory, tup: number): number {

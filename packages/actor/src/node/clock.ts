@@ -20,7 +20,22 @@ export const nodeTimers: Timers = {
   },
 };
 
+const POOL_BYTES = 4096;
+let pool: Uint8Array = new Uint8Array(0);
+let poolAt = 0;
+
+/** Few bytes come from a supply: a call into the generator costs far more than they do. None is given out twice. */
+function randomSlice(n: number): Uint8Array {
+  if (n > POOL_BYTES / 16) return randomBytes(n);
+  if (poolAt + n > pool.length) {
+    pool = randomBytes(POOL_BYTES);
+    poolAt = 0;
+  }
+  poolAt += n;
+  return pool.subarray(poolAt - n, poolAt);
+}
+
 export const nodeRandom: Random = {
-  bytes: n => randomBytes(n),
+  bytes: randomSlice,
   uniform: () => Math.random(),
 };

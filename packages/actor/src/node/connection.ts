@@ -59,6 +59,12 @@ export class SocketConnection implements Connection {
     this.#socket.once('close', () => clearTimeout(patience));
   }
 
+  leave(): void {
+    // Everything is with the kernel, which delivers it: no need to shut down one way and wait for the other.
+    if (this.#socket.writableLength === 0) this.#socket.destroy();
+    else this.end();
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }

@@ -82,9 +82,10 @@ export class IndexScanState extends TableScanState {
     }
     const { env, snapshot } = this.est;
     const { lane } = this;
-    const { tids } = this.#scan;
     let n = 0;
     for (;;) {
+      // Each batch may have made room anew.
+      const { tids } = this.#scan;
       while (this.#tid < this.#tidCount) {
         const blk = tids[2 * this.#tid]! >>> 0;
         const tup = heapHotSearch(env.heap, this.heap, blk, tids[2 * this.#tid + 1]!, snapshot);

@@ -70,6 +70,10 @@ export class SimConnection implements Connection {
     this.#host.deliver(0, () => this.onEnd());
   }
 
+  leave(): void {
+    this.end();
+  }
+
   destroy(): void {
     this.end();
   }
