@@ -252,7 +252,7 @@ export class Session {
         this.#skipUntilSync = false;
         return this.#sync(body);
       case FRONTEND.Terminate:
-        this.#close(true);
+        this.close(true);
         return undefined;
       case FRONTEND.CopyData:
       case FRONTEND.CopyDone:
@@ -474,11 +474,7 @@ export class Session {
     this.close();
   }
 
-  close(): void {
-    this.#close(false);
-  }
-
-  #close(saidGoodbye: boolean): void {
+  close(saidGoodbye = false): void {
     if (this.#closed) return;
     const { kind } = this.#state;
     const started = kind !== 'starting';
