@@ -241,7 +241,7 @@ export class SimCluster {
   startWalwriter(): void {
     const process = new SimProcess(this.world, this.network, 'walwriter', below(this.machine.disk, 'pg_wal'));
     this.walwriterProcess = process;
-    const walwriter = new WalWriter(process.env, { flushDelayMs: () => 200, failpoint: this.failpoint(process) });
+    const walwriter = new WalWriter(process.env, { flushDelayMs: () => 200, flushAfterBytes: () => 1024 * 1024, failpoint: this.failpoint(process) });
     this.walwriter = walwriter;
     void walwriter.open().then(() => process.env.rpc.serve('unix:/walwriter', walwriter.handlers()));
   }
@@ -254,6 +254,7 @@ export class SimCluster {
       walwriter: 'unix:/walwriter',
       epoch: this.#epoch++,
       sharedBuffers: 16,
+      walBuffersBytes: 64 * 1024,
       rmgrs: rmid => (rmid === RM_GENERIC_ID ? generic : undefined),
       deadlockTimeoutMs: () => 1000,
       walWriterDelayMs: () => 200,

@@ -15,6 +15,7 @@ import { type RelationFiles, type RelationFork } from '@pgtroupe/storage/buffer/
 import { InstanceLocks, type LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
 import { SHARE_LOCK, transactionTag } from '@pgtroupe/storage/lmgr/locktag';
 import { InstanceTransactions } from './instance-transactions.ts';
+import { WalCredit } from './wal-credit.ts';
 import type { XactContext } from './xact.ts';
 import { XLogRecordBuilder } from './xlogrecord-builder.ts';
 
@@ -45,6 +46,7 @@ export class InstanceKernel implements XactContext {
   readonly shared: InstanceTransactions;
   readonly locks: InstanceLocks;
   readonly wal: XLogRecordBuilder;
+  readonly walCredit: WalCredit;
   readonly #deadlockTimeoutMs: number;
   /** Grows with every life of the buffer-manager: a transaction of an earlier one has failed. */
   life = 0;
@@ -59,6 +61,7 @@ export class InstanceKernel implements XactContext {
     this.shared = new InstanceTransactions(env, this.attachment, this.pages);
     this.locks = new InstanceLocks(this.attachment);
     this.wal = new XLogRecordBuilder(this.pages, this.attachment);
+    this.walCredit = new WalCredit(this.attachment);
     this.attachment.onAttach = welcome => {
       this.pages.attach(welcome);
       this.shared.attach(welcome);
@@ -69,6 +72,7 @@ export class InstanceKernel implements XactContext {
       this.pages.reset(sharedMemoryLost);
       this.locks.reset();
       this.wal.reset();
+      this.walCredit.reset(sharedMemoryLost);
       this.shared.reset(sharedMemoryLost);
       this.onDetach(why);
     };

@@ -16,6 +16,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported, PgError } from '@pgtroupe/common/ereport';
 import { maxAlign, type Oid } from '@pgtroupe/common/ids';
+import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { CopyFromParser } from '@pgtroupe/sql/commands/copyfromparse';
 import { invalidByteSequence } from '@pgtroupe/sql/utils/adt/varlena';
 import type { CopyOptions } from '@pgtroupe/sql/commands/copyoptions';
@@ -250,13 +251,18 @@ class CopyTarget {
 
   async #storeIndex({ desc, tree, columns }: OpenIndex): Promise<void> {
     const session = this.#session;
+    const { kernel } = session.instance;
     const keys = new Array<Datum>(columns.length);
     let n = 0;
     const count = this.#count;
-    await session.instance.kernel.attempt(
+    await kernel.attempt(
       () => {
         for (; n < count; n++) {
           this.#storing = n;
+          if (session.owesWal) {
+            kernel.pages.want = { kind: 'await', run: () => session.awaitWalCredit() };
+            return MISS;
+          }
           const values = this.#values[n]!;
           for (let k = 0; k < columns.length; k++) keys[k] = values[columns[k]!]!;
           const result = btInsert(tree, this.#context, this.#heap, keys, this.#blocks[n]!, this.#offnums[n]!, tree.unique ? 'yes' : 'no');

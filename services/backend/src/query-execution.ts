@@ -270,6 +270,10 @@ export class RunningPortal {
     env.beginSlice();
     for (;;) {
       if (session.interrupt !== undefined) throw session.interrupt;
+      if (session.owesWal) {
+        state.suspend();
+        return session.awaitWalCredit().then(() => this.#loop(maxRows, sent));
+      }
       session.enter();
       let status: number;
       try {

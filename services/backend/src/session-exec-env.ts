@@ -85,6 +85,7 @@ export class SessionExecEnv implements ExecEnv {
   }
 
   shouldYield(): boolean {
-    return this.#session.interrupt !== undefined || this.#session.instance.env.clock.nowMs() >= this.#sliceEndMs;
+    const session = this.#session;
+    return session.interrupt !== undefined || session.owesWal || session.instance.env.clock.nowMs() >= this.#sliceEndMs;
   }
 }

@@ -57,7 +57,7 @@ export class SessionFunctions implements SessionSettings {
     this.server = sessionServer(session);
     const { kernel } = session.instance;
     this.sequenceIo = sequenceIo(
-      work => kernel.attempt(work, session.owner, () => session.block.tx.enter()),
+      work => kernel.attempt(work, session.owner, () => session.enter()),
       () => ({ pages: kernel.pages, wal: kernel.wal, xact: session.block.tx }),
     );
     this.sequences = new SequenceState(() => session.runner.analysis.catalog, () => this.sequenceIo);

@@ -19,6 +19,7 @@ import type { TransactionIndicator } from '@pgtroupe/libpq/protocol';
 import type { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
 import { type InstanceKernel, sharedMemoryLost } from '@pgtroupe/transam/instance-kernel';
 import type { LiveSnapshot } from '@pgtroupe/transam/instance-transactions';
+import type { WalAccount } from '@pgtroupe/transam/wal-credit';
 import { Transaction } from '@pgtroupe/transam/xact';
 
 export type IsolationLevel = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable';
@@ -56,6 +57,9 @@ export class TransactionBlock {
   onEnd: (committed: boolean, invals: Uint8Array) => void = () => {};
   /** Called before the commit record is made: deferred work, invalidations. */
   beforeCommit: (tx: Transaction) => void = () => {};
+
+  /** What this session logged since its last commit; a rollback makes nothing durable. */
+  readonly logged: WalAccount = { bytes: 0 };
 
   constructor(kernel: InstanceKernel, owner: LockOwner, database: Oid, defaults: TransactionDefaults) {
     this.#kernel = kernel;
@@ -229,6 +233,7 @@ export class TransactionBlock {
     this.beforeCommit(run.tx);
     this.#dropSnapshot(run);
     await run.tx.commit();
+    this.logged.bytes = 0;
     this.#state = { kind: 'idle' };
     this.onEnd(true, run.tx.invals);
   }

@@ -9,6 +9,7 @@ import type { Env } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ATTACH_PROTOCOL } from '@pgtroupe/rpc/attach/attachment';
+import { MAX_UNREAD_BYTES } from '@pgtroupe/rpc/attach/credit';
 import { FrameError, type OpReader, upReader } from '@pgtroupe/rpc/attach/codec';
 import { TOKEN_EXCLUSIVE, type UpOp } from '@pgtroupe/rpc/attach/ops';
 import { WalFormatError } from '@pgtroupe/transam/xlogrecord';
@@ -35,7 +36,8 @@ export class AttachServer {
   #nextPid: number;
   #lastCheckMs: number;
   #closed = false;
-  /** Batches that wait for WAL room, in order of arrival. */
+  /** Batches that wait for WAL room, in order of arrival. The last resort, when room was used up by what
+   *  needs no credit. */
   readonly #held: { readonly instance: Instance; readonly batch: Uint8Array }[] = [];
 
   constructor(env: Env, shared: SharedMemory, options: { readonly epoch: number; readonly deadlockTimeoutMs: () => number }) {
@@ -58,7 +60,7 @@ export class AttachServer {
         else {
           this.#reader.read(batch, op => {
             if (instance !== undefined) this.#operation(instance, op);
-            else if (op.op === 'hello') instance = this.#hello(stream, op);
+            else if (op.op === 'hello') instance = this.#hello(stream, op, batch.length);
             else throw new ProtocolViolation(`${op.op} before hello`);
           });
           this.#shared.endOfTurn();
@@ -81,7 +83,7 @@ export class AttachServer {
     }
   }
 
-  #hello(stream: AttachStream, op: Extract<UpOp, { op: 'hello' }>): Instance {
+  #hello(stream: AttachStream, op: Extract<UpOp, { op: 'hello' }>, batchBytes: number): Instance {
     const shared = this.#shared;
     if (this.#closed) throw new ProtocolViolation('the buffer-manager is shutting down');
     if (op.protocol !== ATTACH_PROTOCOL) throw new ProtocolViolation(`protocol ${op.protocol}, need ${ATTACH_PROTOCOL}`);
@@ -91,6 +93,7 @@ export class AttachServer {
     const instance = new Instance(++this.#lastId, op.name, stream, procs.pin(), this.#env.clock.nowMs(), procs.csn);
     shared.instances.add(instance);
     shared.directory.alone = shared.instances.size === 1;
+    instance.up.processed(batchBytes, shared.insert.buffers.end);
     instance.put({
       op: 'welcome',
       clusterEpoch: this.#epoch,
@@ -116,12 +119,13 @@ export class AttachServer {
   #broken(stream: AttachStream, instance: Instance | undefined, error: unknown): void {
     const known = error instanceof FrameError || error instanceof ProtocolViolation || error instanceof WalFormatError;
     if (!known) throw error;
-    this.#env.log.write('WARNING', `${instance?.name ?? 'a stranger'} broke the attach protocol: ${error.message}`);
-    if (instance !== undefined) this.#expel(instance, error.message);
-    else stream.abort(error.message);
+    if (instance !== undefined) return this.#expel(instance, `it broke the attach protocol: ${error.message}`);
+    this.#env.log.write('WARNING', `a stranger broke the attach protocol: ${error.message}`);
+    stream.abort(error.message);
   }
 
   #expel(instance: Instance, why: string): void {
+    this.#env.log.write('WARNING', `${instance.name} is expelled: ${why}`);
     this.fence(instance, why);
     instance.stream.abort(why);
   }
@@ -145,9 +149,17 @@ export class AttachServer {
     for (const instance of [...this.#shared.instances]) {
       if (late > CHECK_MS) instance.heardMs += late;
       if (now - instance.heardMs > FENCE_MS) this.#expel(instance, `nothing heard for ${FENCE_MS} ms`);
+      else this.#expelDeaf(instance);
     }
     this.#shared.transactions.forgetInvalidations();
     if (!this.#closed) this.#env.timers.after(CHECK_MS, () => this.#watch(), { background: true });
+  }
+
+  /** Output is bounded by what the instance asks for, so one that reads is never found here. */
+  #expelDeaf(instance: Instance): boolean {
+    if (instance.down.unread <= MAX_UNREAD_BYTES) return false;
+    this.#expel(instance, `it has not read ${instance.down.unread} bytes, more than ${MAX_UNREAD_BYTES} are not kept for it`);
+    return true;
   }
 
   // ---- operations --------------------------------------------------------------------------------
@@ -155,6 +167,7 @@ export class AttachServer {
   #take(instance: Instance, batch: Uint8Array): void {
     if (instance.dead) return;
     instance.heardMs = this.#env.clock.nowMs();
+    if (this.#expelDeaf(instance)) return;
     if (this.#held.length > 0 || !this.#shared.hasRoomFor(batch.length)) {
       this.#held.push({ instance, batch });
       return;
@@ -166,6 +179,7 @@ export class AttachServer {
     this.#reader.read(batch, op => {
       if (!instance.dead) this.#operation(instance, op);
     });
+    instance.up.processed(batch.length, this.#shared.insert.buffers.end);
     this.#shared.endOfTurn();
   }
 
@@ -178,6 +192,8 @@ export class AttachServer {
         this.#broken(instance.stream, instance, error);
       }
     }
+    // Credit that was kept back for want of room.
+    this.#shared.planTurn();
   }
 
   #operation(instance: Instance, op: UpOp): void {
@@ -255,6 +271,9 @@ export class AttachServer {
       }
       case 'relmap':
         return shared.relmap(instance, op);
+      case 'received':
+        if (!instance.down.confirmed(op.bytes)) throw new ProtocolViolation(`${op.bytes} bytes cannot have been received`);
+        return;
       case 'checkpoint':
         return shared.requestCheckpoint(instance, op);
       case 'hello':

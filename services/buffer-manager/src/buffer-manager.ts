@@ -34,6 +34,8 @@ export interface BufferManagerOptions {
   readonly epoch: number;
   /** Pages in the pool. */
   readonly sharedBuffers: number;
+  /** What all instances together may send ahead of the walwriter. */
+  readonly walBuffersBytes: number;
   /** How to replay records of the resource managers that change pages. */
   readonly rmgrs: RmgrTable;
   readonly deadlockTimeoutMs: () => number;
@@ -81,7 +83,8 @@ export class BufferManager {
       beforeRedo: before => this.#writeControl({ ...before, state: 'in crash recovery' }),
     }).run(control);
     await failpoint('recovery-after-redo');
-    const shared = new SharedMemory({ clock, timers, disk, log, failpoint, wal, smgr, rmgrs: this.#options.rmgrs, ...recovered });
+    const { rmgrs, walBuffersBytes } = this.#options;
+    const shared = new SharedMemory({ clock, timers, disk, log, failpoint, wal, smgr, rmgrs, walBuffersBytes, ...recovered });
     this.#shared = shared;
     if (recovered.replayed) {
       await shared.checkpoints.run(true, this.#options.minWalBytes());

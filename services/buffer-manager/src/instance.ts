@@ -4,6 +4,7 @@
  */
 import type { RpcStream } from '@pgtroupe/actor/rpc';
 import { downWriter, type OpWriter } from '@pgtroupe/rpc/attach/codec';
+import { ReadAccount, UpCredit } from '@pgtroupe/rpc/attach/credit';
 import type { DownOp } from '@pgtroupe/rpc/attach/ops';
 import { type SnapshotHolder, SnapshotToken } from './commit-queue.ts';
 import type { PageEntry, TokenHolder } from './page-directory.ts';
@@ -31,6 +32,8 @@ export class Instance implements TokenHolder, SnapshotHolder {
   /** A snapshot is due before the next answers (it holds one and its commits became visible). */
   snapshotDue = false;
   dead = false;
+  readonly up = new UpCredit();
+  readonly down = new ReadAccount();
   readonly #out: OpWriter<DownOp> = downWriter();
 
   constructor(id: number, name: string, stream: AttachStream, pin: HorizonPin, heardMs: number, csn: number) {
@@ -63,7 +66,10 @@ export class Instance implements TokenHolder, SnapshotHolder {
 
   /** Sends what was put since the last time, as one message. */
   flush(): void {
-    if (this.#out.lengthBytes > 0 && !this.dead) this.stream.send(this.#out.take());
+    if (this.#out.lengthBytes === 0 || this.dead) return;
+    const batch = this.#out.take();
+    this.down.add(batch.length);
+    this.stream.send(batch);
   }
 
   reply(reqId: number, sqlstate = '', message = ''): void {

@@ -1,9 +1,16 @@
 /** Wiring of the buffer-manager: the same in a process and in the simulator. */
 import { rmgrTable } from '@pgtroupe/redo/rmgrtable';
 import type { RoleProgram } from '@pgtroupe/rpc/role/context';
+import { XLOG_BLCKSZ, XLOG_SEG_SIZE } from '@pgtroupe/transam/xlogpage';
 import { BufferManager } from './buffer-manager.ts';
 
 const MB = 1024 * 1024;
+
+/** wal_buffers, -1: one 32nd of shared_buffers, between 64 kB and a segment (XLOGChooseNumBuffers). */
+function walBuffersBytes(walBuffers: number, sharedBuffers: number): number {
+  const automatic = Math.min(Math.floor(sharedBuffers / 32), XLOG_SEG_SIZE / XLOG_BLCKSZ);
+  return Math.max(8, walBuffers === -1 ? automatic : walBuffers) * XLOG_BLCKSZ;
+}
 
 export const bufferManagerRole: RoleProgram = {
   disk: '.',
@@ -13,6 +20,7 @@ export const bufferManagerRole: RoleProgram = {
       walwriter: role.endpoint('walwriter'),
       epoch: role.epoch,
       sharedBuffers: settings.number('shared_buffers'),
+      walBuffersBytes: walBuffersBytes(settings.number('wal_buffers'), settings.number('shared_buffers')),
       rmgrs: rmid => rmgrTable[rmid],
       deadlockTimeoutMs: () => settings.number('deadlock_timeout'),
       walWriterDelayMs: () => settings.number('wal_writer_delay'),

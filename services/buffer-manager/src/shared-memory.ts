@@ -7,6 +7,7 @@ import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import { crc32c } from '@pgtroupe/common/crc32c';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { BLCKSZ, type FullTransactionId, fullFromXid, type RelFileNode, type TransactionId, type XLogRecPtr } from '@pgtroupe/common/ids';
+import { windowOf } from '@pgtroupe/rpc/attach/credit';
 import { TOKEN_SHARED, type UpOp } from '@pgtroupe/rpc/attach/ops';
 import type { ControlFile } from '@pgtroupe/transam/pg_control';
 import { RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
@@ -65,6 +66,8 @@ export interface SharedMemoryParts {
   readonly control: ControlFile;
   readonly nextXid: FullTransactionId;
   readonly nextOid: number;
+  /** wal_buffers: what all instances may have sent that is not settled (rpc/attach/credit.ts). */
+  readonly walBuffersBytes: number;
 }
 
 export class SharedMemory {
@@ -93,12 +96,14 @@ export class SharedMemory {
   onWalGrown: () => void = () => {};
   readonly #disk: Disk;
   readonly #timers: Timers;
+  readonly #walBuffersBytes: number;
   #relieving = false;
   #turnPlanned = false;
 
   constructor(parts: SharedMemoryParts) {
     this.#disk = parts.disk;
     this.#timers = parts.timers;
+    this.#walBuffersBytes = parts.walBuffersBytes;
     this.pool = parts.pool;
     this.relations = parts.relations;
     this.smgr = parts.smgr;
@@ -191,8 +196,20 @@ export class SharedMemory {
     if (transactions.commits.length > 0) transactions.settleCommits();
     this.wal.push(transactions.flushWanted);
     this.onWalGrown();
-    for (const instance of this.instances) instance.flush();
+    const window = windowOf(this.#walBuffersBytes, this.instances.size);
+    for (const instance of this.instances) {
+      this.#giveCredit(instance, window);
+      instance.flush();
+    }
     if (this.pool.overfull && !this.#relieving) void this.#relieve();
+  }
+
+  /** Not while there is no room for it. With a full disk there may never be any: who extends a file must
+   *  come to hear that it is full. */
+  #giveCredit(instance: Instance, window: number): void {
+    instance.up.durable(this.wal.flushed);
+    if (!instance.up.due(window) || !(this.wal.diskFull || this.hasRoomFor(window))) return;
+    instance.put({ op: 'credit', until: instance.up.grant(window) });
   }
 
   /** For what happens outside of an instance's message: one end of turn for all of it. */

@@ -16,6 +16,7 @@ import type { Env } from '@pgtroupe/actor/env';
 import type { RpcStream } from '@pgtroupe/actor/rpc';
 import { assert } from '@pgtroupe/common/assert';
 import { downReader, type OpWriter, upWriter } from './codec.ts';
+import { ReadAccount, SendCredit } from './credit.ts';
 import { ATTACH } from './method.ts';
 import type { DownOp, UpOp } from './ops.ts';
 
@@ -62,10 +63,15 @@ export class Attachment {
   onAttach: (welcome: Welcome) => void = () => {};
   /** All shared state is void. */
   onDetach: (why: string) => void = () => {};
+  /** Producers of bulk WAL may go on. */
+  onCredit: () => void = () => {};
   /** Requests awaiting an answer that carries their reqId. */
   readonly #requests = new Map<number, { resolve(op: DownOp): void; reject(error: Error): void }>();
   #lastReqId = 0;
   readonly #detachedError: () => Error;
+  // Of this stream.
+  #credit = new SendCredit();
+  #read = new ReadAccount();
 
   constructor(env: Env, options: AttachmentOptions, detachedError: () => Error) {
     this.#env = env;
@@ -86,6 +92,11 @@ export class Attachment {
   /** May a remembered snapshot still be used? */
   get leaseValid(): boolean {
     return this.#state.kind === 'attached' && this.#env.clock.nowMs() < this.#leaseUntilMs;
+  }
+
+  /** Bytes that producers of bulk WAL may yet put. */
+  get creditBytes(): number {
+    return this.#credit.left(this.#writer.lengthBytes);
   }
 
   start(): void {
@@ -131,7 +142,10 @@ export class Attachment {
     const state = this.#state;
     if (state.kind !== 'attached') return;
     this.beforeFlush();
-    if (this.#writer.lengthBytes > 0) state.stream.send(this.#writer.take());
+    if (this.#writer.lengthBytes === 0) return;
+    const batch = this.#writer.take();
+    this.#credit.sent(batch.length);
+    state.stream.send(batch);
   }
 
   #planFlush(): void {
@@ -146,6 +160,8 @@ export class Attachment {
   #connect(): void {
     const stream = this.#env.rpc.open(this.#options.endpoint, ATTACH);
     this.#state = { kind: 'connecting', stream };
+    this.#credit = new SendCredit();
+    this.#read = new ReadAccount();
     stream.onMessage = batch => this.#receive(stream, batch);
     stream.onEnd = end => this.#ended(stream, end.kind === 'broken' ? end.why : 'the buffer-manager closed the stream');
     const hello = upWriter();
@@ -156,16 +172,22 @@ export class Attachment {
       uuid: Buffer.from(this.#env.random.bytes(16)).toString('hex'),
       osPid: this.#options.osPid,
     });
-    stream.send(hello.take());
+    const batch = hello.take();
+    this.#credit.sent(batch.length);
+    stream.send(batch);
   }
 
   #receive(stream: RpcStream<Uint8Array, Uint8Array>, batch: Uint8Array): void {
+    this.#read.add(batch.length);
     this.#reader.read(batch, op => {
       if (op.op === 'welcome') this.#welcomed(stream, op);
       else if (op.op === 'heartbeatAck') this.#beatAcked(op.counter);
+      else if (op.op === 'credit') this.#credited(op.until);
       else if (this.#receivers.has(op.op)) this.#receivers.get(op.op)!(op);
       else if ('reqId' in op) this.answer(op.reqId, op);
     });
+    const bytes = this.#read.confirm();
+    if (bytes > 0) this.put({ op: 'received', bytes });
   }
 
   /** Hands a request its answer; receivers of answers that also change state here call it themselves. */
@@ -184,6 +206,11 @@ export class Attachment {
     this.#leaseUntilMs = 0;
     this.onAttach(welcome);
     this.#beat(stream);
+  }
+
+  #credited(until: number): void {
+    this.#credit.granted(until);
+    this.onCredit();
   }
 
   /** Heartbeats until this stream ends. */

@@ -4,7 +4,8 @@
  * coalesced per event-loop turn and hand-packed (see codec.ts) inside the protobuf field `ops`.
  *
  * Both directions are FIFO and the order is the protocol: a WAL record precedes the page image it
- * changed, a grant precedes the recall of it. End of stream is the death of the instance.
+ * changed, a grant precedes the recall of it. End of stream is the death of the instance. Credits
+ * bound both directions (credit.ts).
  *
  * This file is the whole vocabulary. An operation is its name and its fields in wire order; the
  * position in the list is its number on the wire, so new operations are appended.
@@ -116,6 +117,11 @@ export const UP = {
   // ---- checkpoints ---------------------------------------------------------------------------------
   /** CHECKPOINT and what else needs one now. Answered by `reply` when it is complete. */
   checkpoint: { reqId: 'u32' },
+
+  // ---- credits (credit.ts) ---------------------------------------------------------------------------
+  /** Bytes of batches read on this stream. Once per MB of them, so that the buffer-manager knows who
+   *  does not read. */
+  received: { bytes: 'u64' },
 } as const satisfies OpTable;
 
 /** Buffer-manager to instance. */
@@ -188,6 +194,11 @@ export const DOWN = {
   // ---- refusals ------------------------------------------------------------------------------------
   /** Answers reserveXids when no ids are given out: disk full (53100), wraparound (54000). */
   reserveFailed: { sqlstate: 'str', message: 'str', hint: 'str' },
+
+  // ---- credits (credit.ts) ---------------------------------------------------------------------------
+  /** Producers of bulk WAL may go on until the instance has sent `until` bytes of batches on this
+   *  stream; then they wait for the next credit. Nothing else ever does. */
+  credit: { until: 'u64' },
 } as const satisfies OpTable;
 
 import type { RelFileNode } from '@pgtroupe/common/ids';
