@@ -53,7 +53,11 @@ class End<Send, Receive> implements RpcStream<Send, Receive> {
     if (!this.#open || !this.host.alive) return;
     const bytes = new Uint8Array(this.#encode.encode(message));
     if (this.#link.world.verbose) this.#link.world.note(`${this.host.name} → ${this.peer?.host.name}: ${this.#describe(message)}`);
-    this.#toPeer(peer => peer.#receive(bytes));
+    const settle = this.#link.underWay(this.host, this.peer?.host, bytes.length);
+    this.#toPeer(peer => {
+      settle();
+      peer.#receive(bytes);
+    });
   }
 
   end(): void {
@@ -96,6 +100,8 @@ class End<Send, Receive> implements RpcStream<Send, Receive> {
 interface Link {
   readonly world: World;
   latencyMs(from: Host, to: Host): number;
+  /** Bytes are on their way until the returned function is called. */
+  underWay(from: Host, to: Host | undefined, lengthBytes: number): () => void;
 }
 
 interface Listening {
@@ -110,6 +116,8 @@ export class Network implements Link {
   readonly #ends = new Map<Host, Set<Mortal>>();
   readonly #subscriptions: { readonly host: Host; readonly subject: string; handle(payload: Uint8Array, subject: string, reply: string | undefined): void }[] = [];
   readonly #clogs = new Map<string, { readonly extraMs: number; readonly untilMs: number }>();
+  /** Bytes of streams that were sent and did not arrive yet, by `from>to`. */
+  readonly #backlog = new Map<string, number>();
   #inboxes = 0;
 
   constructor(world: World, options: NetworkOptions) {
@@ -129,6 +137,18 @@ export class Network implements Link {
     if (clog.untilMs > this.world.nowMs) return this.world.between(0, clog.extraMs);
     this.#clogs.delete(name);
     return 0;
+  }
+
+  underWay(from: Host, to: Host | undefined, lengthBytes: number): () => void {
+    const key = `${from.name}>${to?.name}`;
+    const add = (bytes: number): void => void this.#backlog.set(key, (this.#backlog.get(key) ?? 0) + bytes);
+    add(lengthBytes);
+    return () => add(-lengthBytes);
+  }
+
+  /** Bytes that one process sent to another and that wait in between, which they do while it is paused. */
+  backlogBytes(from: string, to: string): number {
+    return this.#backlog.get(`${from}>${to}`) ?? 0;
   }
 
   /** For a while, what this process sends takes up to so much longer. Order is kept per stream. */
