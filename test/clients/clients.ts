@@ -3,6 +3,7 @@
  * compare with where there is one.
  */
 import { execFile, execFileSync } from 'node:child_process';
+import { connect as connectSocket } from 'node:net';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { oracleMissing, psql } from '@pgtroupe/testkit/oracle';
@@ -61,4 +62,13 @@ export async function runClient(program: string, args: readonly string[], server
     const { stdout, stderr, message } = error as { stdout?: string; stderr?: string; message: string };
     return `${stdout ?? ''}${stderr ?? message}`;
   }
+}
+
+export function cancelRequest(server: Server, pid: number, secret: number): void {
+  const bytes = Buffer.alloc(16);
+  bytes.writeInt32BE(16, 0);
+  bytes.writeInt32BE(80_877_102, 4);
+  bytes.writeInt32BE(pid, 8);
+  bytes.writeInt32BE(secret, 12);
+  connectSocket(server.port, server.host).end(bytes);
 }

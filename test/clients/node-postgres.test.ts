@@ -3,7 +3,7 @@ import { connect as connectSocket } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isBuilt, sleep, TestCluster } from '../testcluster.ts';
-import { connect, dropOracleDatabase, missingOracle, oracleDatabase, ours, type Server } from './clients.ts';
+import { cancelRequest, connect, dropOracleDatabase, missingOracle, oracleDatabase, ours, type Server } from './clients.ts';
 
 const DATABASE = 'pgtroupe_clients_node';
 
@@ -94,15 +94,6 @@ async function outcome(pool: pg.Pool, [sql, values]: Statement): Promise<unknown
     const { code, message, position, detail, hint, severity, schema, table, column, constraint } = error as pg.DatabaseError;
     return { code, message, position, detail, hint, severity, schema, table, column, constraint };
   }
-}
-
-function cancelRequest(server: Server, pid: number, secret: number): void {
-  const bytes = Buffer.alloc(16);
-  bytes.writeInt32BE(16, 0);
-  bytes.writeInt32BE(80_877_102, 4);
-  bytes.writeInt32BE(pid, 8);
-  bytes.writeInt32BE(secret, 12);
-  connectSocket(server.port, server.host).end(bytes);
 }
 
 describe.skipIf(!isBuilt)('node-postgres (skipped until `npm run build`)', () => {
