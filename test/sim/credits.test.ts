@@ -70,6 +70,13 @@ describe('credits', () => {
     expect(cluster.violations).toEqual([]);
   }, 60_000);
 
+  it('a load does not wait for wal_writer_delay', async () => {
+    const { cluster, client } = await loaded(8, 2, { wal_writer_delay: '10000' });
+    const from = cluster.world.nowMs;
+    await cluster.wait(client.query(BULK), 'the load');
+    expect(cluster.world.nowMs - from).toBeLessThan(10_000);
+  }, 60_000);
+
   it('goes on when the walwriter does not come back but another does', async () => {
     const { cluster, client } = await loaded(4, 1);
     const walwriter = cluster.process('walwriter');

@@ -194,9 +194,14 @@ export class SharedMemory {
   endOfTurn(): void {
     const { transactions } = this;
     if (transactions.commits.length > 0) transactions.settleCommits();
-    this.wal.push(transactions.flushWanted);
-    this.onWalGrown();
     const window = windowOf(this.#walBuffersBytes, this.instances.size);
+    let { flushWanted } = transactions;
+    for (const { up } of this.instances) {
+      up.durable(this.wal.flushed);
+      flushWanted = Math.max(flushWanted, up.flushWanted(window));
+    }
+    this.wal.push(flushWanted);
+    this.onWalGrown();
     for (const instance of this.instances) {
       this.#giveCredit(instance, window);
       instance.flush();
@@ -207,7 +212,6 @@ export class SharedMemory {
   /** Not while there is no room for it. With a full disk there may never be any: who extends a file must
    *  come to hear that it is full. */
   #giveCredit(instance: Instance, window: number): void {
-    instance.up.durable(this.wal.flushed);
     if (!instance.up.due(window) || !(this.wal.diskFull || this.hasRoomFor(window))) return;
     instance.put({ op: 'credit', until: instance.up.grant(window) });
   }

@@ -1,6 +1,5 @@
 /** Wiring of the walwriter: the same in a process and in the simulator. */
 import type { RoleProgram } from '@pgtroupe/rpc/role/context';
-import { XLOG_BLCKSZ } from '@pgtroupe/transam/xlogpage';
 import { WalWriter } from './walwriter.ts';
 
 export const walwriterRole: RoleProgram = {
@@ -8,7 +7,6 @@ export const walwriterRole: RoleProgram = {
   start: async role => {
     const walwriter = new WalWriter(role.env, {
       flushDelayMs: () => role.settings.number('wal_writer_delay'),
-      flushAfterBytes: () => role.settings.number('wal_writer_flush_after') * XLOG_BLCKSZ,
       failpoint: role.failpoint,
     });
     await walwriter.open();

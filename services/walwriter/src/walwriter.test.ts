@@ -53,7 +53,7 @@ async function setUp(options: { readonly disk?: (platter: MemoryDisk) => Disk; r
   const client = new SimProcess(world, network, 'buffer-manager', new MemoryDisk());
   const start = (): SimProcess => {
     const process = new SimProcess(world, network, 'walwriter', disk);
-    const walwriter = new WalWriter(process.env, { flushDelayMs: () => 200, flushAfterBytes: () => 1024 * 1024, ...(options.failpoint ? { failpoint: options.failpoint } : {}) });
+    const walwriter = new WalWriter(process.env, { flushDelayMs: () => 200, ...(options.failpoint ? { failpoint: options.failpoint } : {}) });
     void walwriter.open().then(() => process.env.rpc.serve('unix:/w', walwriter.handlers()));
     return process;
   };

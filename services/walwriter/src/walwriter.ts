@@ -43,8 +43,6 @@ type Job =
 export interface WalWriterOptions {
   readonly timeline?: number;
   readonly flushDelayMs: () => number;
-  /** So much is flushed though nobody asked: those who wait for credit would wait for the delay. */
-  readonly flushAfterBytes: () => number;
   readonly failpoint?: Failpoint;
 }
 
@@ -181,13 +179,9 @@ export class WalWriter {
           await job.run();
         } else n = await this.#writeRun(jobs, n);
       }
-      if (this.#syncWanted || this.#flushDue) await this.#flush();
+      if (this.#syncWanted) await this.#flush();
     }
     if (this.#written > this.#flushed) this.#planFlush();
-  }
-
-  get #flushDue(): boolean {
-    return this.#written > this.#flushed && this.#written - this.#flushed >= this.#options.flushAfterBytes();
   }
 
   /** Writes appends from `n` on that follow each other within one segment, as one write. */

@@ -15,8 +15,8 @@
  *          by more than MAX_UNREAD_BYTES) is expelled.
  *
  * No deadlock: the only wait is a producer's, for the walwriter, by way of the buffer-manager's loop.
- * Neither waits for any instance: settling needs no message from one. And it ends: once all that was
- * sent is settled, the window is open by its whole width (property test in credit.test.ts).
+ * Neither waits for any instance: settling needs no message from one. And it ends: what a waiting
+ * producer lacks is being flushed, all but a quarter of a window at most (property test in credit.test.ts).
  *
  * The messages are few: a credit is worth a quarter of a window at least, and both operations ride
  * on batches that go out anyway if there are any.
@@ -40,6 +40,8 @@ export class UpCredit {
   #received = 0;
   #settled = 0;
   #granted = 0;
+  /** Up to where a flush was asked for. */
+  #asked = 0;
   /** What was received up to `bytes` is settled when WAL up to `lsn` is durable. Both rise. */
   readonly #marks: { bytes: number; lsn: number; readonly from: number }[] = [];
 
@@ -53,7 +55,7 @@ export class UpCredit {
     this.#received += bytes;
     const last = this.#marks.at(-1);
     // Small batches share a mark. One that grew for ever would never be settled.
-    if (last !== undefined && this.#received - last.from <= MIN_WINDOW_BYTES / 4) {
+    if (last !== undefined && from > this.#asked && this.#received - last.from <= MIN_WINDOW_BYTES / 4) {
       last.bytes = this.#received;
       last.lsn = end;
     } else this.#marks.push({ bytes: this.#received, lsn: end, from });
@@ -66,6 +68,14 @@ export class UpCredit {
     if (over === 0) return;
     this.#settled = this.#marks[over - 1]!.bytes;
     this.#marks.splice(0, over);
+  }
+
+  /** WAL that should be flushed though no COMMIT waits for it, or 0: for every quarter of a window once. Who
+   *  waits for credit would wait for wal_writer_delay otherwise. */
+  flushWanted(window: number): number {
+    if (this.unsettled < window / 4 || this.#received - this.#asked < window / 4) return 0;
+    this.#asked = this.#received;
+    return this.#marks.at(-1)!.lsn;
   }
 
   /** Is there a credit worth telling the instance? */
