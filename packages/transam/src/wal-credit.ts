@@ -15,9 +15,27 @@ import type { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
 
 const FREE_BYTES = 64 * 1024;
 
-/** What a session has logged since it last committed or was let through. */
-export interface WalAccount {
-  bytes: number;
+/** A session as somebody who logs. */
+export class WalProducer {
+  readonly #credit: WalCredit;
+  readonly #owner: LockOwner;
+  /** Logged since it last committed or was let through. */
+  bytes = 0;
+
+  constructor(credit: WalCredit, owner: LockOwner) {
+    this.#credit = credit;
+    this.#owner = owner;
+  }
+
+  /** Looked at between steps of a statement: it must `wait` before it logs more. */
+  get mustWait(): boolean {
+    return this.bytes > FREE_BYTES && this.#credit.exhausted(this);
+  }
+
+  /** Resolves at the next credit. A cancel ends the wait, and so does the end of the stream. */
+  wait(): Promise<void> {
+    return this.#credit.wait(this.#owner);
+  }
 }
 
 interface Waiter {
@@ -36,19 +54,14 @@ export class WalCredit {
     };
   }
 
-  get waiting(): number {
-    return this.#waiters.size;
-  }
-
-  /** Must this session wait before it logs more? */
-  exhausted(account: WalAccount): boolean {
-    if (account.bytes <= FREE_BYTES || !this.#attachment.attached) return false;
+  /** Lets the producer through when there is credit. */
+  exhausted(producer: WalProducer): boolean {
+    if (!this.#attachment.attached) return false;
     if (this.#attachment.creditBytes <= 0) return true;
-    account.bytes = 0;
+    producer.bytes = 0;
     return false;
   }
 
-  /** Resolves at the next credit. A cancel ends the wait, and so does the end of the stream. */
   wait(owner: LockOwner): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       const over = (finish: () => void): void => {

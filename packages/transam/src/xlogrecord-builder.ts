@@ -12,7 +12,6 @@ import { BLCKSZ } from '@pgtroupe/common/ids';
 import type { Attachment } from '@pgtroupe/rpc/attach/attachment';
 import type { PageCache } from '@pgtroupe/storage/buffer/bufmgr';
 import type { RelationFork } from '@pgtroupe/storage/buffer/relation-files';
-import type { WalAccount } from './wal-credit.ts';
 import {
   REGBUF_FORCE_IMAGE,
   REGBUF_KEEP_DATA,
@@ -43,7 +42,7 @@ export class XLogRecordBuilder implements XLogInserter {
   /** Set by the session whose turn it is: the 32-bit xid that records carry. */
   xid = 0;
   /** Set by the session whose turn it is: who logs. */
-  account: WalAccount = { bytes: 0 };
+  producer: { bytes: number } = { bytes: 0 };
   /** Number of the last record queued. */
   seq = 0;
 
@@ -189,7 +188,7 @@ export class XLogRecordBuilder implements XLogInserter {
     }
     at = this.#copyData(out, at, MAIN_DATA);
 
-    this.account.bytes += at;
+    this.producer.bytes += at;
     putU32(out, 0, at);
     putU32(out, 4, this.xid);
     putU32(out, 8, 0);

@@ -252,6 +252,7 @@ class CopyTarget {
   async #storeIndex({ desc, tree, columns }: OpenIndex): Promise<void> {
     const session = this.#session;
     const { kernel } = session.instance;
+    const { producer } = session.block;
     const keys = new Array<Datum>(columns.length);
     let n = 0;
     const count = this.#count;
@@ -259,8 +260,9 @@ class CopyTarget {
       () => {
         for (; n < count; n++) {
           this.#storing = n;
-          if (session.owesWal) {
-            kernel.pages.want = { kind: 'await', run: () => session.awaitWalCredit() };
+          if (producer.mustWait) {
+            if (session.interrupt !== undefined) throw session.interrupt;
+            kernel.pages.want = { kind: 'await', run: () => producer.wait() };
             return MISS;
           }
           const values = this.#values[n]!;

@@ -270,9 +270,9 @@ export class RunningPortal {
     env.beginSlice();
     for (;;) {
       if (session.interrupt !== undefined) throw session.interrupt;
-      if (session.owesWal) {
+      if (session.block.producer.mustWait) {
         state.suspend();
-        return session.awaitWalCredit().then(() => this.#loop(maxRows, sent));
+        return session.block.producer.wait().then(() => this.#loop(maxRows, sent));
       }
       session.enter();
       let status: number;

@@ -451,26 +451,15 @@ export class Session {
   /** Makes this session's transaction the current one, before each synchronous stretch. */
   enter(): void {
     this.instance.toast.source = this.runner.source;
-    this.instance.kernel.wal.account = this.block.logged;
+    this.instance.kernel.wal.producer = this.block.producer;
     this.block.tx.enter();
   }
 
-  /** This session has logged so much that it must await credit before it goes on. */
-  get owesWal(): boolean {
-    return this.instance.kernel.walCredit.exhausted(this.block.logged);
-  }
-
-  async awaitWalCredit(): Promise<void> {
-    await this.instance.kernel.walCredit.wait(this.owner);
-    if (this.interrupt !== undefined) throw this.interrupt;
-  }
-
-  /** Between steps of a long command: lets other sessions run, waits for the walwriter if it must, and
-   *  stops here when it was cancelled. */
+  /** Between steps of a long command: lets others run, the walwriter too, and stops when it was cancelled. */
   async breathe(): Promise<void> {
     await new Promise<void>(resolve => this.instance.env.timers.soon(resolve));
     if (this.interrupt !== undefined) throw this.interrupt;
-    while (this.owesWal) await this.awaitWalCredit();
+    while (this.block.producer.mustWait) await this.block.producer.wait();
   }
 
   /** Nothing is going on and no transaction is open: a smart shutdown may take it. */

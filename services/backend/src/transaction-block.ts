@@ -19,7 +19,7 @@ import type { TransactionIndicator } from '@pgtroupe/libpq/protocol';
 import type { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
 import { type InstanceKernel, sharedMemoryLost } from '@pgtroupe/transam/instance-kernel';
 import type { LiveSnapshot } from '@pgtroupe/transam/instance-transactions';
-import type { WalAccount } from '@pgtroupe/transam/wal-credit';
+import { WalProducer } from '@pgtroupe/transam/wal-credit';
 import { Transaction } from '@pgtroupe/transam/xact';
 
 export type IsolationLevel = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable';
@@ -58,13 +58,14 @@ export class TransactionBlock {
   /** Called before the commit record is made: deferred work, invalidations. */
   beforeCommit: (tx: Transaction) => void = () => {};
 
-  /** What this session logged since its last commit; a rollback makes nothing durable. */
-  readonly logged: WalAccount = { bytes: 0 };
+  /** What the session logs adds up here until a commit; a rollback makes nothing durable. */
+  readonly producer: WalProducer;
 
   constructor(kernel: InstanceKernel, owner: LockOwner, database: Oid, defaults: TransactionDefaults) {
     this.#kernel = kernel;
     this.#owner = owner;
     this.#database = database;
+    this.producer = new WalProducer(kernel.walCredit, owner);
     this.#defaults = defaults;
   }
 
@@ -233,7 +234,7 @@ export class TransactionBlock {
     this.beforeCommit(run.tx);
     this.#dropSnapshot(run);
     await run.tx.commit();
-    this.logged.bytes = 0;
+    this.producer.bytes = 0;
     this.#state = { kind: 'idle' };
     this.onEnd(true, run.tx.invals);
   }
