@@ -22,10 +22,12 @@ export interface HeapRelation {
   targetBlock: number;
   /** The free space map said no: take so many new blocks before asking again. A hint. */
   extend: number;
+  /** Length of the last such run: it doubles while the map goes on saying no. */
+  extendRun: number;
 }
 
 export function heapRelation(smgr: SmgrRelation, fillfactor = 100): HeapRelation {
-  return { smgr, fillfactor, targetBlock: -1, extend: 0 };
+  return { smgr, fillfactor, targetBlock: -1, extend: 0, extendRun: 0 };
 }
 
 /** What became of an attempt to change or lock a tuple (TM_Result). */

@@ -32,8 +32,10 @@ export function targetPage(): TargetPage {
   return { blk: 0, page: 0, fresh: false, vm: NO_MAP_PAGE };
 }
 
-/** New blocks taken in a row after the free space map knew none: bulk loads would ask for every page. */
-const EXTEND_RUN = 16;
+/** New blocks taken in a row after the free space map knew none: bulk loads would ask for every page,
+ *  and wait for every answer. */
+const EXTEND_RUN_FIRST = 16;
+const EXTEND_RUN_MAX = 4096;
 
 const EMPTY_PAGE_SPACE = BLCKSZ - SIZE_OF_PAGE_HEADER - 4;
 
@@ -60,7 +62,7 @@ export function getPageForTuple(ctx: HeapContext, rel: HeapRelation, len: number
       if (blocks === MISS) return MISS;
       // Rows that fit on the last page should not start a new one.
       if (blocks > 0) known = rel.targetBlock = blocks - 1;
-      else rel.extend = EXTEND_RUN;
+      else beginExtending(rel);
     }
   }
   while (known >= 0) {
@@ -75,8 +77,11 @@ export function getPageForTuple(ctx: HeapContext, rel: HeapRelation, len: number
     const asked = askFreeSpaceMap(ctx, rel, need);
     if (asked === MISS) return MISS;
     // The map may name a block it has not yet heard about: twice the same is as good as none.
-    if (asked === NO_BLOCK || asked === known) rel.extend = EXTEND_RUN;
-    else known = rel.targetBlock = asked;
+    if (asked === NO_BLOCK || asked === known) beginExtending(rel);
+    else {
+      known = rel.targetBlock = asked;
+      rel.extendRun = 0;
+    }
   }
   for (;;) {
     const blk = pages.newBlock(rel.smgr, MAIN_FORKNUM);
@@ -90,6 +95,11 @@ export function getPageForTuple(ctx: HeapContext, rel: HeapRelation, len: number
     // Somebody came upon it as the last page of the file, before we did as its maker.
     pages.useNewBlock(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
   }
+}
+
+function beginExtending(rel: HeapRelation): void {
+  rel.extendRun = Math.min(Math.max(2 * rel.extendRun, EXTEND_RUN_FIRST), EXTEND_RUN_MAX);
+  rel.extend = rel.extendRun;
 }
 
 function askFreeSpaceMap(ctx: HeapContext, rel: HeapRelation, need: number): number {

@@ -136,6 +136,7 @@ export class LazyVacuum {
     result.relPages = this.#blocks;
     // The free space map has news for whoever inserts here.
     this.#rel.extend = 0;
+    this.#rel.extendRun = 0;
     if (!this.#skippedAllVisible) result.newRelFrozenXid = this.#plan.oldestXidLeft;
     this.#phase = { kind: 'done' };
     return VACUUM_DONE;

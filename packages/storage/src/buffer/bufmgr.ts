@@ -23,7 +23,9 @@ import { RelationDirectory, RelationFiles, type RelationFork } from './relation-
 
 const FREE = 0;
 const MAX_USAGE = 5;
-const MAX_EXTEND_BY = 64;
+const MAX_EXTEND_BY = 128;
+/** A fork that grows by so many blocks at a time is extended before its fresh blocks are used up. */
+const EXTEND_AHEAD_FROM = 16;
 /** Recalls in a row, while others are awaited, after which a page is held back. */
 const STARVED_MIN = 3;
 const HOLD_BACK_FIRST_MS = 0.5;
@@ -185,6 +187,14 @@ export class PageCache implements PageAccess {
     const fork = (rel as RelationFiles).forks[forkNumber]!;
     assert(fork.fresh[0] === blk, `block ${blk} is not the next fresh one`);
     fork.fresh.shift();
+    if (fork.extendBy >= EXTEND_AHEAD_FROM && fork.fresh.length < fork.extendBy) this.#extendAhead(fork);
+  }
+
+  /** Whoever fills page after page should not wait for each extension. One that fails is asked for again,
+   *  and then heard of, by who runs out of fresh blocks. */
+  #extendAhead(fork: RelationFork): void {
+    if (this.#calls.has(`e${callKey(fork)}`)) return;
+    this.extendRelation(fork).catch(() => {});
   }
 
   freePage(rel: SmgrRelation, need: number): number {
