@@ -11,6 +11,8 @@ import { ereport } from '@pgtroupe/common/ereport';
 import { FRONTEND, MAX_MESSAGE_BYTES, SMALL_MESSAGE_BYTES } from './protocol.ts';
 
 const HEADER_BYTES = 5;
+/** Up to here a loop is faster than a call. */
+const SHORT_BODY_BYTES = 64;
 
 /** Longest message per type. A type that is not here is not a message. */
 const LIMITS: readonly number[] = (() => {
@@ -25,11 +27,12 @@ const LIMITS: readonly number[] = (() => {
 export class FrameReader {
   /** Type of the message that `next` found. */
   type = 0;
-  /** Its body; valid until the next call of `push` or `next`. */
-  body: Buffer = Buffer.alloc(0);
   /** Bytes received and not consumed. */
   #data: Buffer = Buffer.alloc(0);
   #at = 0;
+  /** Where its body is. */
+  #bodyStart = 0;
+  #bodyEnd = 0;
   /** Chunks of a message that is larger than what came so far. */
   #chunks: Buffer[] = [];
   #chunkBytes = 0;
@@ -38,6 +41,25 @@ export class FrameReader {
   /** Bytes held for messages that are not consumed yet. */
   get pendingBytes(): number {
     return this.#data.length - this.#at + this.#chunkBytes;
+  }
+
+  /** Its body; a view that is valid until the next call of `push` or `next`. */
+  get body(): Buffer {
+    return this.#data.subarray(this.#bodyStart, this.#bodyEnd);
+  }
+
+  get bodyLength(): number {
+    return this.#bodyEnd - this.#bodyStart;
+  }
+
+  /** Copies the body without a view of it: COPY's messages are many and short. */
+  copyBody(target: Buffer, to: number): void {
+    const length = this.#bodyEnd - this.#bodyStart;
+    if (length > SHORT_BODY_BYTES) {
+      this.#data.copy(target, to, this.#bodyStart, this.#bodyEnd);
+      return;
+    }
+    for (let i = 0; i < length; i++) target[to + i] = this.#data[this.#bodyStart + i]!;
   }
 
   push(chunk: Buffer): void {
@@ -66,14 +88,16 @@ export class FrameReader {
     if (limit === 0) {
       throw ereport(ERRCODE.PROTOCOL_VIOLATION, `invalid frontend message type ${type}`, { severity: 'FATAL' });
     }
-    const length = this.#data.readInt32BE(this.#at + 1);
+    const at = this.#at + 1;
+    const length = (this.#data[at]! << 24) | (this.#data[at + 1]! << 16) | (this.#data[at + 2]! << 8) | this.#data[at + 3]!;
     if (length < 4 || length > limit) {
       throw ereport(ERRCODE.PROTOCOL_VIOLATION, 'invalid message length', { severity: 'FATAL' });
     }
     if (available < length + 1) return this.#wait(length + 1, available);
     this.type = type;
-    this.body = this.#data.subarray(this.#at + HEADER_BYTES, this.#at + 1 + length);
-    this.#at += length + 1;
+    this.#bodyStart = this.#at + HEADER_BYTES;
+    this.#bodyEnd = this.#at + 1 + length;
+    this.#at = this.#bodyEnd;
     return true;
   }
 

@@ -5,7 +5,7 @@
  * A row that breaks a constraint ends the command; what was stored goes away with the transaction.
  */
 import { isUtf8 } from 'node:buffer';
-import { heapComputeTupleSize, heapFormTuple, tupleLayout } from '@pgtroupe/access/common/heaptuple';
+import { heapComputeTupleSize, heapFormTuple, heapGetAttr, tupleLayout } from '@pgtroupe/access/common/heaptuple';
 import { HeapContext, type HeapRelation } from '@pgtroupe/access/heap/heapam-context';
 import { heapMultiInsert } from '@pgtroupe/access/heap/heapam-insert';
 import { BT_DUPLICATE, btInsert, uniqueViolation } from '@pgtroupe/access/nbtree/nbtinsert';
@@ -24,6 +24,7 @@ import { retryCatalog } from './catalog-retry.ts';
 import { type CopyPlace, copyContext } from './copy-context.ts';
 import { CopyInStream } from './copy-in.ts';
 import { CopyRules } from './copy-rules.ts';
+import { CopyTupleFormer, NOT_PLAIN } from './copy-tuple.ts';
 import { type InputFunction, inputFunction } from './input-text.ts';
 import { outputText } from './output-text.ts';
 import type { Session } from './session.ts';
@@ -33,7 +34,6 @@ const MAX_TUPLE_BYTES = 8160;
 /** Rows and bytes that are gathered before they are stored. */
 const BATCH_ROWS = 1000;
 const BATCH_BYTES = 256 * 1024;
-const INT4OID = 23;
 
 interface OpenIndex {
   readonly desc: IndexDesc;
@@ -81,13 +81,13 @@ class CopyTarget {
   readonly #layout;
   readonly #workspace: number;
   #workspaceUsed = 0;
-  // The batch: formed tuples and, for indexes, their values.
+  readonly #former: CopyTupleFormer;
+  // The batch: formed tuples.
   readonly #tuples = new Int32Array(BATCH_ROWS);
   readonly #lengths = new Int32Array(BATCH_ROWS);
   readonly #offnums = new Uint16Array(BATCH_ROWS);
   readonly #blocks = new Uint32Array(BATCH_ROWS);
   readonly #lines = new Float64Array(BATCH_ROWS);
-  #values: Datum[][] = [];
   #count = 0;
   #parser: CopyFromParser | undefined;
   /** Field at work, -1 none; and row of the batch that is being indexed. */
@@ -110,6 +110,12 @@ class CopyTarget {
       columns: desc.index.indkey.map(attnum => attnum - 1),
     }));
     this.#layout = tupleLayout(table.att);
+    this.#former = new CopyTupleFormer(table.att, columns, (parser, field) => {
+      this.#field = field;
+      const value = this.#input(parser, field);
+      this.#field = -1;
+      return value;
+    });
     this.#workspace = arena.alloc(BATCH_BYTES + 2 * MAX_TUPLE_BYTES);
   }
 
@@ -134,10 +140,9 @@ class CopyTarget {
           if (options.header === 'match') this.#matchHeader(parser);
           continue;
         }
-        const values = this.#readRow(parser);
-        if (this.#rules === undefined) this.#checkNotNull(values);
-        else await this.#rules.apply(values);
-        this.#addRow(values, parser.lineNumber);
+        const ruled = this.#rules === undefined ? undefined : this.#readRow(parser);
+        if (ruled !== undefined) await this.#rules!.apply(ruled);
+        this.#addRow(parser, ruled);
         rows++;
         if (this.#count === BATCH_ROWS || this.#workspaceUsed >= BATCH_BYTES) await this.#store();
       }
@@ -178,18 +183,29 @@ class CopyTarget {
     return values;
   }
 
-  #addRow(values: Datum[], line: number): void {
+  /** `ruled`: the row's values, when the table has rules for them. */
+  #addRow(parser: CopyFromParser, ruled: Datum[] | undefined): void {
     const { mem } = this.#session.instance.kernel.pages;
-    const length = heapComputeTupleSize(this.#layout, values);
-    if (length > MAX_TUPLE_BYTES) throw notSupported('COPY of a row that needs a TOAST table');
     const at = this.#workspace + this.#workspaceUsed;
-    heapFormTuple(this.#layout, values, mem, at);
+    let length = ruled === undefined ? this.#former.form(parser, mem, at, MAX_TUPLE_BYTES) : NOT_PLAIN;
+    if (length === NOT_PLAIN) {
+      const values = ruled ?? this.#plainRow(parser);
+      length = heapComputeTupleSize(this.#layout, values);
+      if (length > MAX_TUPLE_BYTES) throw notSupported('COPY of a row that needs a TOAST table');
+      heapFormTuple(this.#layout, values, mem, at);
+    }
     const n = this.#count++;
     this.#tuples[n] = at;
     this.#lengths[n] = length;
-    this.#lines[n] = line;
+    this.#lines[n] = parser.lineNumber;
     this.#workspaceUsed += maxAlign(length);
-    if (this.#indexes.length > 0) this.#values.push(values);
+  }
+
+  /** The values of a row that the short way did not take, or what is wrong with it. */
+  #plainRow(parser: CopyFromParser): Datum[] {
+    const values = this.#readRow(parser);
+    this.#checkNotNull(values);
+    return values;
   }
 
   #input(parser: CopyFromParser, field: number): Datum {
@@ -197,10 +213,6 @@ class CopyTarget {
     const from = parser.start[field]!;
     const to = parser.end[field]!;
     const att = this.#table.att.attrs[this.#columns[field]!]!;
-    if (att.typid === INT4OID) {
-      const value = plainInteger(data, from, to);
-      if (value !== undefined) return value;
-    }
     const { fn, call, ioparam } = this.#inputs[field]!;
     const bytes = data.subarray(from, to);
     if (!isUtf8(bytes)) throw invalidByteSequence(bytes);
@@ -245,13 +257,13 @@ class CopyTarget {
     for (const index of this.#indexes) await this.#storeIndex(index);
     this.#count = 0;
     this.#workspaceUsed = 0;
-    this.#values = [];
     await session.breathe();
   }
 
   async #storeIndex({ desc, tree, columns }: OpenIndex): Promise<void> {
     const session = this.#session;
     const { kernel } = session.instance;
+    const { mem } = kernel.pages;
     const { producer } = session.block;
     const keys = new Array<Datum>(columns.length);
     let n = 0;
@@ -265,8 +277,7 @@ class CopyTarget {
             kernel.pages.want = { kind: 'await', run: () => producer.wait() };
             return MISS;
           }
-          const values = this.#values[n]!;
-          for (let k = 0; k < columns.length; k++) keys[k] = values[columns[k]!]!;
+          for (let k = 0; k < columns.length; k++) keys[k] = heapGetAttr(this.#layout, mem, this.#tuples[n]!, columns[k]!);
           const result = btInsert(tree, this.#context, this.#heap, keys, this.#blocks[n]!, this.#offnums[n]!, tree.unique ? 'yes' : 'no');
           if (result < 0) return result;
           if (result === BT_DUPLICATE) throw this.#duplicate(desc, tree, keys);
@@ -299,18 +310,6 @@ class CopyTarget {
     if (this.#field < 0) return { kind: 'line' };
     return { kind: 'field', name: this.#table.att.attrs[this.#columns[this.#field]!]!.name, field: this.#field };
   }
-}
-
-/** Decimal digits of an int4 that need no care; undefined leaves it to int4in. */
-function plainInteger(data: Uint8Array, from: number, to: number): number | undefined {
-  if (to - from > 9 || to === from) return undefined;
-  let value = 0;
-  for (let at = from; at < to; at++) {
-    const digit = data[at]! - 0x30;
-    if (digit < 0 || digit > 9) return undefined;
-    value = value * 10 + digit;
-  }
-  return value;
 }
 
 /** What COPY FROM cannot do yet, said by name. */

@@ -3,6 +3,7 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
+import type { FrameReader } from '@pgtroupe/libpq/frame-reader';
 import { BACKEND, FRONTEND } from '@pgtroupe/libpq/protocol';
 import type { Session } from './session.ts';
 
@@ -31,20 +32,21 @@ export class CopyInStream {
     for (let n = 0; n < columns; n++) out.int16(0);
     out.end();
     session.write();
-    this.#stop = session.takeCopyMessages((type, body) => this.#receive(type, body));
+    this.#stop = session.takeCopyMessages(message => this.#receive(message));
   }
 
-  #receive(type: number, body: Buffer): void {
+  #receive(message: FrameReader): void {
+    const { type } = message;
     switch (type) {
       case FRONTEND.CopyData:
-        this.#append(body);
+        this.#append(message);
         if (this.#queuedBytes > QUEUE_BYTES) this.#session.pauseInput();
         break;
       case FRONTEND.CopyDone:
         this.#finish('done');
         break;
       case FRONTEND.CopyFail: {
-        const reason = body.toString('utf8', 0, Math.max(0, body.length - 1));
+        const reason = message.body.toString('utf8', 0, Math.max(0, message.bodyLength - 1));
         this.#finish(ereport(ERRCODE.QUERY_CANCELED, `COPY from stdin failed: ${reason}`));
         break;
       }
@@ -63,16 +65,17 @@ export class CopyInStream {
     wake?.();
   }
 
-  /** Copies the body, a view that dies with the call. */
-  #append(body: Buffer): void {
-    this.#queuedBytes += body.length;
-    if (this.#tailLength + body.length > this.#tail.length) this.#closeTail();
-    if (body.length > this.#tail.length) {
-      this.#queue.push(Buffer.from(body));
+  /** Copies the body, which dies with the call. */
+  #append(message: FrameReader): void {
+    const length = message.bodyLength;
+    this.#queuedBytes += length;
+    if (this.#tailLength + length > this.#tail.length) this.#closeTail();
+    if (length > this.#tail.length) {
+      this.#queue.push(Buffer.from(message.body));
       return;
     }
-    body.copy(this.#tail, this.#tailLength);
-    this.#tailLength += body.length;
+    message.copyBody(this.#tail, this.#tailLength);
+    this.#tailLength += length;
   }
 
   #closeTail(): void {

@@ -67,7 +67,7 @@ export class Session {
   #drained: (() => void) | undefined;
   #mustDrain = false;
   /** COPY FROM STDIN takes the messages over. */
-  #copyIn: ((type: number, body: Buffer) => void) | undefined;
+  #copyIn: ((message: FrameReader) => void) | undefined;
 
   constructor(instance: BackendInstance, arrival: Arrival, pid: number, secret: number) {
     this.instance = instance;
@@ -399,7 +399,7 @@ export class Session {
   // ---- COPY FROM STDIN -------------------------------------------------------------------------------------
 
   /** Until the returned function is called, CopyData and its kin go to `receive`. */
-  takeCopyMessages(receive: (type: number, body: Buffer) => void): () => void {
+  takeCopyMessages(receive: (message: FrameReader) => void): () => void {
     this.#copyIn = receive;
     this.#pumpCopy();
     return () => {
@@ -419,7 +419,7 @@ export class Session {
   /** The receiver stops the stream by clearing `copyIn` from within. */
   #pumpCopy(): void {
     try {
-      while (this.#copyIn !== undefined && this.#reader.next()) this.#copyIn(this.#reader.type, this.#reader.body);
+      while (this.#copyIn !== undefined && this.#reader.next()) this.#copyIn(this.#reader);
     } catch (error) {
       this.fatal(error);
     }

@@ -7,14 +7,13 @@ import type { Env, Timer } from '@pgtroupe/actor/env';
 import type { RpcStream } from '@pgtroupe/actor/rpc';
 import { assert } from '@pgtroupe/common/assert';
 import type { XLogRecPtr } from '@pgtroupe/common/ids';
-import { type WalOrder, type WalReport, WalWriterDefinition } from '@pgtroupe/rpc/generated/walwriter';
-import { streamMethod } from '@pgtroupe/rpc/method';
+import type { WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
+import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
 import type { XLogBuffers } from '@pgtroupe/transam/xlogbuffers';
 import { XLOG_BLCKSZ, XLOG_SEG_SIZE, type XLogStream } from '@pgtroupe/transam/xlogpage';
 import { WalEnd, XLogReader } from '@pgtroupe/transam/xlogreader';
 import type { XLogRecord } from '@pgtroupe/transam/xlogrecord';
 
-const WAL_WRITE = streamMethod(WalWriterDefinition, 'write');
 const REOPEN_MS = 50;
 /** Unsent WAL goes out without waiting for a commit once there is this much. */
 const EAGER_BYTES = 128 * 1024;

@@ -3,13 +3,14 @@ import { FaultDisk } from '@pgtroupe/actor/fault-disk';
 import { FailpointError } from '@pgtroupe/actor/failpoint';
 import type { RpcStream } from '@pgtroupe/actor/rpc';
 import type { WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
+import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
 import { MemoryDisk } from '@pgtroupe/testkit/sim/memory-disk';
 import { Network } from '@pgtroupe/testkit/sim/network';
 import { SimProcess } from '@pgtroupe/testkit/sim/process';
 import { World } from '@pgtroupe/testkit/sim/world';
 import { XLOG_SEG_SIZE, xlogFileName } from '@pgtroupe/transam/xlogpage';
 import { describe, expect, it } from 'vitest';
-import { WAL_WRITE, WalWriter, type WalWriterOptions } from './walwriter.ts';
+import { WalWriter, type WalWriterOptions } from './walwriter.ts';
 
 /** Behind the header that a prepared segment has. */
 const START = XLOG_SEG_SIZE + 64;

@@ -17,13 +17,12 @@ import { type Failpoint, noFailpoint } from '@pgtroupe/actor/failpoint';
 import { EXIT_PANIC } from '@pgtroupe/actor/lifecycle';
 import { handle, type Handler, type RpcStream } from '@pgtroupe/actor/rpc';
 import type { WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
-import { WalWriterDefinition } from '@pgtroupe/rpc/generated/walwriter';
-import { streamMethod } from '@pgtroupe/rpc/method';
+import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
 import { XLOG_SEG_SIZE } from '@pgtroupe/transam/xlogpage';
 import { Segments } from './segments.ts';
 
-export const WAL_WRITE = streamMethod(WalWriterDefinition, 'write');
-
+/** Appends that follow each other are written together up to this. */
+const GATHER_BYTES = 1024 * 1024;
 const READ_CHUNK_BYTES = 256 * 1024;
 /** Segments kept ready ahead of the insert position, at the least. */
 const RESERVE_SEGMENTS = 3;
@@ -54,6 +53,7 @@ export class WalWriter {
   #owner: Owner | undefined;
   #highestEpoch = 0;
   #jobs: Job[] = [];
+  readonly #gathered: Buffer = Buffer.allocUnsafeSlow(GATHER_BYTES);
   #running: Promise<void> | undefined;
   /** End of what was written; of it, what is durable. */
   #written = 0;
@@ -196,6 +196,7 @@ export class WalWriter {
     for (; next < jobs.length; next++) {
       const job = jobs[next]!;
       if (job.kind !== 'append' || job.owner !== owner || job.pos !== end) break;
+      if (next > n && end + job.data.length - first.pos > GATHER_BYTES) break;
       if (job.data.length > 0 && next > n && Math.floor((end + job.data.length - 1) / XLOG_SEG_SIZE) !== Math.floor(first.pos / XLOG_SEG_SIZE)) break;
       if (job.sync) this.#syncWanted = true;
       pieces.push(job.data);
@@ -204,7 +205,7 @@ export class WalWriter {
     if (end > first.pos) {
       await this.#failpoint('walwriter-before-write');
       await this.#ensureSegment(Math.floor(first.pos / XLOG_SEG_SIZE));
-      const data = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+      const data = pieces.length === 1 ? pieces[0]! : this.#gather(pieces, end - first.pos);
       // The usual commit: one trip to the disk instead of two.
       if (this.#syncWanted && next === jobs.length && !this.#segments.unsynced) await this.#segments.writeDurably(data, first.pos);
       else await this.#segments.write(data, first.pos);
@@ -212,6 +213,16 @@ export class WalWriter {
       if (owner === this.#owner) this.#written = end;
     }
     return next;
+  }
+
+  /** One piece out of several. The memory is the same every time: one write is done at a time. */
+  #gather(pieces: readonly Uint8Array[], length: number): Uint8Array {
+    let at = 0;
+    for (const piece of pieces) {
+      this.#gathered.set(piece, at);
+      at += piece.length;
+    }
+    return this.#gathered.subarray(0, length);
   }
 
   /** A burst may run past the segments that are ready. With a full disk it waits here: what was

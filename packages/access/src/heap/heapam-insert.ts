@@ -1,7 +1,7 @@
 /**
  * Inserting rows: one at a time, and many onto one page with one record (COPY, INSERT … SELECT).
  */
-import { type CommandId, type FullTransactionId, maxAlign, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
+import { BLCKSZ, type CommandId, type FullTransactionId, maxAlign, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { MAX_HEAP_TUPLES_PER_PAGE, pageGetHeapFreeSpace, pageGetMaxOffsetNumber } from '@pgtroupe/storage/page/bufpage';
 import { RM_HEAP2_ID, RM_HEAP_ID } from '@pgtroupe/transam/rmgr';
@@ -65,6 +65,28 @@ export function heapInsert(ctx: HeapContext, rel: HeapRelation, tup: number, len
   return 0;
 }
 
+/** Block data of a multi_insert record: at most what fits on a page, with a larger header each. */
+const multiData = new Uint8Array(2 * BLCKSZ);
+
+/** Appends a tuple as the record carries it (xl_multi_insert_tuple and data); returns its end. */
+function putMultiTuple(at: number, u8: Uint8Array, tup: number, length: number): number {
+  let to = at;
+  if ((to & 1) !== 0) multiData[to++] = 0;
+  const dataLength = length - SIZEOF_HEAP_TUPLE_HEADER;
+  multiData[to] = dataLength;
+  multiData[to + 1] = dataLength >>> 8;
+  // t_infomask2, t_infomask, t_hoff.
+  for (let i = 0; i < SIZE_OF_HEAP_HEADER; i++) multiData[to + 2 + i] = u8[tup + 18 + i]!;
+  to += SIZE_OF_MULTI_INSERT_TUPLE;
+  const from = tup + SIZEOF_HEAP_TUPLE_HEADER;
+  if (dataLength > LONG_DATA_BYTES) multiData.set(u8.subarray(from, from + dataLength), to);
+  else for (let i = 0; i < dataLength; i++) multiData[to + i] = u8[from + i]!;
+  return to + dataLength;
+}
+
+/** From here on a call is faster than a loop. */
+const LONG_DATA_BYTES = 128;
+
 const multiMain = new Uint8Array(SIZE_OF_HEAP_MULTI_INSERT + 2 * MAX_HEAP_TUPLES_PER_PAGE);
 
 /**
@@ -108,17 +130,9 @@ export function heapMultiInsert(
   wal.begin();
   wal.data(multiMain, 0, mainLength);
   wal.registerBuffer(0, page, REGBUF_STANDARD | (init ? REGBUF_WILL_INIT : 0));
-  let odd = false;
-  for (let i = from; i < from + done; i++) {
-    const dataLength = lens[i]! - SIZEOF_HEAP_TUPLE_HEADER;
-    const pad = odd ? 1 : 0;
-    xlogScratch[0] = 0;
-    put16(pad, dataLength);
-    putHeapHeader(pad + 2, mem, tups[i]!);
-    wal.bufData(0, xlogScratch, 0, pad + SIZE_OF_MULTI_INSERT_TUPLE);
-    wal.bufData(0, mem.u8, tups[i]! + SIZEOF_HEAP_TUPLE_HEADER, dataLength);
-    if (((pad + SIZE_OF_MULTI_INSERT_TUPLE + dataLength) & 1) !== 0) odd = !odd;
-  }
+  let at = 0;
+  for (let i = from; i < from + done; i++) at = putMultiTuple(at, mem.u8, tups[i]!, lens[i]!);
+  wal.bufData(0, multiData, 0, at);
   if (cleared && vm >= 0) wal.registerBuffer(VM_BLOCK_ID, vm, 0);
   wal.insert(RM_HEAP2_ID, XLOG_HEAP2_MULTI_INSERT | (init ? XLOG_HEAP_INIT_PAGE : 0));
   ctx.blk = blk;

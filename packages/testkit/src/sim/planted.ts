@@ -9,7 +9,8 @@ import { CommitQueue } from '@pgtroupe/buffer-manager/commit-queue';
 import type { WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
 import { REGBUF_FORCE_IMAGE, REGBUF_NO_IMAGE } from '@pgtroupe/transam/xloginsert';
 import { XLogRecordBuilder } from '@pgtroupe/transam/xlogrecord-builder';
-import { WAL_WRITE, WalWriter } from '@pgtroupe/walwriter/walwriter';
+import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
+import { WalWriter } from '@pgtroupe/walwriter/walwriter';
 import type { Fault } from './nemesis.ts';
 
 export interface PlantedBug {
