@@ -49,6 +49,8 @@ interface Level {
   readonly children: FullTransactionId[];
   /** How much of `drops` existed when the level began. */
   readonly dropsBefore: number;
+  /** The same of `created`. */
+  readonly createdBefore: number;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -66,6 +68,8 @@ export class Transaction implements XactView {
   readonly #comboOf = new Map<number, CommandId>();
   /** Files to unlink if this transaction commits. */
   readonly drops: RelFileNode[] = [];
+  /** Files this transaction made. */
+  readonly created: RelFileNode[] = [];
   /** Messages for other instances' catalog caches, sent with the commit. */
   invals: Uint8Array = EMPTY;
 
@@ -74,7 +78,7 @@ export class Transaction implements XactView {
     this.#owner = owner;
     this.#database = database;
     this.#life = context.life;
-    this.#levels = [{ name: '', fxid: 0 as FullTransactionId, children: [], dropsBefore: 0 }];
+    this.#levels = [{ name: '', fxid: 0 as FullTransactionId, children: [], dropsBefore: 0, createdBefore: 0 }];
   }
 
   /** Shared memory was lost since this transaction began: it can only be rolled back. */
@@ -184,7 +188,18 @@ export class Transaction implements XactView {
   }
 
   defineSavepoint(name: string): void {
-    this.#levels.push({ name, fxid: 0 as FullTransactionId, children: [], dropsBefore: this.drops.length });
+    this.#levels.push({
+      name, fxid: 0 as FullTransactionId, children: [], dropsBefore: this.drops.length, createdBefore: this.created.length,
+    });
+  }
+
+  /** Did the innermost subtransaction, or one that became part of it, make this file? */
+  createdHere(rnode: RelFileNode): boolean {
+    for (let n = this.#top().createdBefore; n < this.created.length; n++) {
+      const { spcNode, dbNode, relNode } = this.created[n]!;
+      if (spcNode === rnode.spcNode && dbNode === rnode.dbNode && relNode === rnode.relNode) return true;
+    }
+    return false;
   }
 
   /** Is there a savepoint of this name? The innermost counts. */
@@ -209,6 +224,7 @@ export class Transaction implements XactView {
     do {
       undone = this.#pop();
       this.drops.length = undone.dropsBefore;
+      this.created.length = undone.createdBefore;
       if (undone.fxid !== 0 && !this.lost) this.#endAborted(undone, false);
     } while (undone.name !== name);
     this.defineSavepoint(name);
@@ -273,6 +289,7 @@ export class Transaction implements XactView {
     if (this.#levels.length === 1) return false;
     const level = this.#top();
     this.drops.length = level.dropsBefore;
+    this.created.length = level.createdBefore;
     if (level.fxid !== 0 && !this.lost) this.#endAborted(level, false);
     level.fxid = 0 as FullTransactionId;
     level.children.length = 0;

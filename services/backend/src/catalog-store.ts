@@ -169,6 +169,7 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
   async createStorage(rnode: RelFileNode): Promise<void> {
     await this.attempt(() => this.#tx.currentXid());
     await this.kernel.smgrCreate(this.#tx.innermostXid, rnode, MAIN_FORKNUM, true);
+    this.#tx.created.push(rnode);
   }
 
   dropStorage(rnode: RelFileNode): void {

@@ -49,8 +49,9 @@ export async function copyFrom(
   options: CopyOptions,
 ): Promise<string> {
   refuseUnsupported(table);
+  if (options.freeze) checkFreeze(runner, table);
   const rules = await CopyRules.of(runner, table, columns);
-  const target = await retryCatalog(() => new CopyTarget(runner, table, columns, rules)).catch((error: unknown) => {
+  const target = await retryCatalog(() => new CopyTarget(runner, table, columns, { rules, freeze: options.freeze })).catch((error: unknown) => {
     rules?.close();
     throw error;
   });
@@ -74,6 +75,7 @@ class CopyTarget {
   readonly #table: RelationDesc;
   readonly #columns: readonly number[];
   readonly #rules: CopyRules | undefined;
+  readonly #freeze: boolean;
   readonly #inputs: readonly InputFunction[];
   readonly #heap: HeapRelation;
   readonly #context: HeapContext;
@@ -94,13 +96,19 @@ class CopyTarget {
   #field = -1;
   #storing = -1;
 
-  constructor(runner: StatementRunner, table: RelationDesc, columns: readonly number[], rules: CopyRules | undefined) {
+  constructor(
+    runner: StatementRunner,
+    table: RelationDesc,
+    columns: readonly number[],
+    { rules, freeze }: { readonly rules: CopyRules | undefined; readonly freeze: boolean },
+  ) {
     const { session, analysis, functions } = runner;
     const { kernel, arena } = session.instance;
     this.#session = session;
     this.#table = table;
     this.#columns = columns;
     this.#rules = rules;
+    this.#freeze = freeze;
     this.#inputs = columns.map(n => inputFunction(functions, table.att.attrs[n]!.typid));
     this.#heap = heapOf(table);
     this.#context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
@@ -245,7 +253,9 @@ class CopyTarget {
       const at = from;
       const done = await kernel.attempt(
         () => {
-          const n = heapMultiInsert(this.#context, this.#heap, this.#tuples, this.#lengths, at, this.#count, tx.curcid, this.#offnums);
+          const n = heapMultiInsert(
+            this.#context, this.#heap, this.#tuples, this.#lengths, at, this.#count, tx.curcid, this.#offnums, this.#freeze,
+          );
           if (n > 0) this.#blocks.fill(this.#context.blk, at, at + n);
           return n;
         },
@@ -309,6 +319,22 @@ class CopyTarget {
     if (this.#storing >= 0) return { kind: 'stored', line: this.#lines[this.#storing]! };
     if (this.#field < 0) return { kind: 'line' };
     return { kind: 'field', name: this.#table.att.attrs[this.#columns[this.#field]!]!.name, field: this.#field };
+  }
+}
+
+/** Frozen rows are visible to everybody, old snapshots included: only a file that nobody else can see
+ *  yet, and that goes away with this subtransaction, may get them. */
+function checkFreeze({ session, portals }: StatementRunner, table: RelationDesc): void {
+  for (const { state } of portals.values()) {
+    if (state.kind === 'suspended') {
+      throw ereport(ERRCODE.INVALID_TRANSACTION_STATE, 'cannot perform COPY FREEZE because of prior transaction activity');
+    }
+  }
+  if (!session.block.tx.createdHere(table.smgr.rnode)) {
+    throw ereport(
+      ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE,
+      'cannot perform COPY FREEZE because the table was not created or truncated in the current subtransaction',
+    );
   }
 }
 

@@ -3,20 +3,22 @@
  */
 import { BLCKSZ, type CommandId, type FullTransactionId, maxAlign, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
-import { MAX_HEAP_TUPLES_PER_PAGE, pageGetHeapFreeSpace, pageGetMaxOffsetNumber } from '@pgtroupe/storage/page/bufpage';
+import { MAX_HEAP_TUPLES_PER_PAGE, pageGetHeapFreeSpace, pageGetMaxOffsetNumber, pageSetAllVisible } from '@pgtroupe/storage/page/bufpage';
 import { RM_HEAP2_ID, RM_HEAP_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_STANDARD, REGBUF_WILL_INIT } from '@pgtroupe/transam/xloginsert';
 import {
-  HEAP2_XACT_MASK, HEAP_XACT_MASK, HEAP_XMAX_INVALID, setCmin, setXmax, setXmin, SIZEOF_HEAP_TUPLE_HEADER, type TupleMemory,
+  HEAP2_XACT_MASK, HEAP_XACT_MASK, HEAP_XMAX_INVALID, HEAP_XMIN_FROZEN, setCmin, setXmax, setXmin, SIZEOF_HEAP_TUPLE_HEADER, type TupleMemory,
 } from '../common/htup.ts';
 import type { HeapContext, HeapRelation } from './heapam-context.ts';
 import {
   put16, putHeapHeader, SIZE_OF_HEAP_HEADER, SIZE_OF_HEAP_INSERT, SIZE_OF_HEAP_MULTI_INSERT, SIZE_OF_MULTI_INSERT_TUPLE,
-  VM_BLOCK_ID, XLH_INSERT_ALL_VISIBLE_CLEARED, XLH_INSERT_LAST_IN_MULTI, XLOG_HEAP2_MULTI_INSERT, XLOG_HEAP_INIT_PAGE,
+  VM_BLOCK_ID, XLH_INSERT_ALL_FROZEN_SET, XLH_INSERT_ALL_VISIBLE_CLEARED, XLH_INSERT_LAST_IN_MULTI, XLOG_HEAP2_MULTI_INSERT, XLOG_HEAP_INIT_PAGE,
   XLOG_HEAP_INSERT, xlogScratch,
 } from './heapam-xlog.ts';
 import { clearAllVisible, getPageForTuple, prepareTarget, putHeapTuple, stampSelf, targetPage } from './hio.ts';
 import { targetPageFreeSpace } from './pruneheap.ts';
+import { NO_MAP_PAGE } from './visibilitymap.ts';
+import { mapPageToSet, setAllVisible } from './visibilitymap-set.ts';
 
 const target = targetPage();
 
@@ -92,9 +94,13 @@ const multiMain = new Uint8Array(SIZE_OF_HEAP_MULTI_INSERT + 2 * MAX_HEAP_TUPLES
 /**
  * Inserts tuples `from`, `from` + 1, … of a list of `count` onto one page, as many as fit. Returns how
  * many (at least one), with their block in ctx.blk and their offset numbers in offnums[from…]; or MISS.
+ *
+ * `frozen` (HEAP_INSERT_FROZEN): the rows are visible to everybody at once, so nobody else may be able to
+ * read the table before this transaction commits: it made its file.
  */
 export function heapMultiInsert(
   ctx: HeapContext, rel: HeapRelation, tups: Int32Array, lens: Int32Array, from: number, count: number, cid: CommandId, offnums: Uint16Array,
+  frozen = false,
 ): number {
   const fxid = ctx.xact.currentXid();
   if (fxid === MISS) return MISS;
@@ -104,21 +110,29 @@ export function heapMultiInsert(
   const { page, blk, vm } = target;
   const xid = xidFromFull(fxid as FullTransactionId);
   const reserve = targetPageFreeSpace(rel);
+  const init = pageGetMaxOffsetNumber(mem, page) === 0;
+  const map = frozen && init ? mapPageToSet(ctx, rel, blk) : NO_MAP_PAGE;
+  if (map === MISS) return MISS;
 
   prepareTarget(ctx, rel, target);
-  const init = pageGetMaxOffsetNumber(mem, page) === 0;
   let done = 0;
   do {
     const i = from + done;
     prepareInsert(mem, tups[i]!, xid, cid);
+    if (frozen) mem.u16[(tups[i]! + 20) >>> 1]! |= HEAP_XMIN_FROZEN;
     const offnum = putHeapTuple(ctx, target, tups[i]!, lens[i]!);
     stampSelf(ctx, page, blk, offnum);
     offnums[i] = offnum;
     done++;
   } while (from + done < count && pageGetHeapFreeSpace(mem, page) >= maxAlign(lens[from + done]!) + reserve);
-  const cleared = clearAllVisible(ctx, page, blk, vm);
+  const cleared = !frozen && clearAllVisible(ctx, page, blk, vm);
+  const allFrozen = frozen && init;
+  if (allFrozen) pageSetAllVisible(mem, page);
 
-  multiMain[0] = (cleared ? XLH_INSERT_ALL_VISIBLE_CLEARED : 0) | (from + done === count ? XLH_INSERT_LAST_IN_MULTI : 0);
+  multiMain[0] =
+    (cleared ? XLH_INSERT_ALL_VISIBLE_CLEARED : 0) |
+    (from + done === count ? XLH_INSERT_LAST_IN_MULTI : 0) |
+    (allFrozen ? XLH_INSERT_ALL_FROZEN_SET : 0);
   multiMain[1] = 0;
   multiMain[2] = done;
   multiMain[3] = done >>> 8;
@@ -135,6 +149,7 @@ export function heapMultiInsert(
   wal.bufData(0, multiData, 0, at);
   if (cleared && vm >= 0) wal.registerBuffer(VM_BLOCK_ID, vm, 0);
   wal.insert(RM_HEAP2_ID, XLOG_HEAP2_MULTI_INSERT | (init ? XLOG_HEAP_INIT_PAGE : 0));
+  if (allFrozen) setAllVisible(ctx, blk, page, map, true, 0 as TransactionId);
   ctx.blk = blk;
   return done;
 }

@@ -13,12 +13,11 @@
  * operator of this session holds tuples (pruning moves them).
  */
 import {
-  BLCKSZ, type BlockNumber, MAIN_FORKNUM, type TransactionId, transactionIdPrecedes, VISIBILITYMAP_FORKNUM,
+  BLCKSZ, type BlockNumber, MAIN_FORKNUM, type TransactionId, transactionIdPrecedes,
 } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import {
-  pageGetHeapFreeSpace, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, pageInit, pageIsAllVisible, pageIsNew, pageSetAllVisible,
-  pageSetItemId, SIZE_OF_PAGE_HEADER,
+  pageGetHeapFreeSpace, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, pageIsNew, pageSetItemId, SIZE_OF_PAGE_HEADER,
 } from '@pgtroupe/storage/page/bufpage';
 import { pageTruncateLinePointerArray } from '@pgtroupe/storage/page/bufpage-compact';
 import { itemIdIsDead, itemIdIsNormal, itemIdIsUsed } from '@pgtroupe/storage/page/itemid';
@@ -33,11 +32,10 @@ import {
   HEAPTUPLE_DEAD, HEAPTUPLE_DELETE_IN_PROGRESS, HEAPTUPLE_INSERT_IN_PROGRESS, HEAPTUPLE_LIVE, HEAPTUPLE_RECENTLY_DEAD,
   heapTupleSatisfiesVacuum,
 } from './heapam-visibility.ts';
-import {
-  put16, put32, SIZE_OF_HEAP_VACUUM, SIZE_OF_HEAP_VISIBLE, XLOG_HEAP2_VACUUM, XLOG_HEAP2_VISIBLE, xlogScratch,
-} from './heapam-xlog.ts';
+import { put16, SIZE_OF_HEAP_VACUUM, XLOG_HEAP2_VACUUM, xlogScratch } from './heapam-xlog.ts';
 import { heapPagePrune } from './pruneheap.ts';
-import { NO_MAP_PAGE, vmBlock, vmGetBits, vmPage, VISIBILITYMAP_ALL_FROZEN, VISIBILITYMAP_ALL_VISIBLE, vmSetBits } from './visibilitymap.ts';
+import { NO_MAP_PAGE, vmGetBits, vmPage, VISIBILITYMAP_ALL_FROZEN, VISIBILITYMAP_ALL_VISIBLE } from './visibilitymap.ts';
+import { mapPageToSet, setAllVisible } from './visibilitymap-set.ts';
 
 /** maintenance_work_mem of 64 MB in rows, a little less than PostgreSQL's. */
 const MAX_DEAD_TIDS = 4_000_000;
@@ -332,43 +330,4 @@ function countTuple(state: PageState, verdict: number, mem: TupleMemory, tup: nu
       break;
   }
   state.allVisible = false;
-}
-
-// ---- visibility map ------------------------------------------------------------------------------------
-
-/** The map page for the block, held exclusively; the map is extended when it ends before. MISS. */
-function mapPageToSet(ctx: HeapContext, rel: HeapRelation, blk: number): number {
-  const { pages } = ctx;
-  for (;;) {
-    const map = vmPage(pages, rel.smgr, blk, true);
-    if (map !== NO_MAP_PAGE) return map;
-    const fresh = pages.newBlock(rel.smgr, VISIBILITYMAP_FORKNUM);
-    if (fresh === MISS) return MISS;
-    // A page of zeros is a valid map page without bits; it is initialised by the first that sets one.
-    pages.useNewBlock(rel.smgr, VISIBILITYMAP_FORKNUM, fresh as BlockNumber);
-    if (fresh >= vmBlock(blk)) return pages.exclusive(rel.smgr, VISIBILITYMAP_FORKNUM, fresh as BlockNumber);
-  }
-}
-
-function setAllVisible(ctx: HeapContext, blk: number, page: number, map: number, frozen: boolean, cutoff: TransactionId): void {
-  const { mem } = ctx.pages;
-  let flags = VISIBILITYMAP_ALL_VISIBLE | (frozen ? VISIBILITYMAP_ALL_FROZEN : 0);
-  if (pageIsNew(mem, map)) pageInit(mem, map, 0);
-  const bits = vmGetBits(mem, map, blk);
-  if (pageIsAllVisible(mem, page) && (bits & VISIBILITYMAP_ALL_VISIBLE) !== 0) {
-    if ((bits & flags) === flags) return;
-    // Only frozen is news; which snapshots see the page was said when it became all-visible.
-    flags = VISIBILITYMAP_ALL_FROZEN;
-    cutoff = 0 as TransactionId;
-  }
-  pageSetAllVisible(mem, page);
-  vmSetBits(mem, map, blk, flags);
-  const { wal } = ctx;
-  put32(0, cutoff);
-  xlogScratch[4] = flags;
-  wal.begin();
-  wal.data(xlogScratch, 0, SIZE_OF_HEAP_VISIBLE);
-  wal.registerBuffer(0, map, 0);
-  wal.registerBuffer(1, page, REGBUF_STANDARD);
-  wal.insert(RM_HEAP2_ID, XLOG_HEAP2_VISIBLE);
 }

@@ -19,7 +19,7 @@ export interface CopyOptions {
   readonly forceQuote: readonly string[] | 'all';
   readonly forceNotNull: readonly string[];
   readonly forceNull: readonly string[];
-  /** Accepted: rows are stored as usual, VACUUM freezes them later. */
+  /** Rows are stored as VACUUM FREEZE would leave them. */
   readonly freeze: boolean;
 }
 
