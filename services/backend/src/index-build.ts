@@ -32,6 +32,8 @@ import { SortedKeys } from './sorted-keys.ts';
 
 /** Rows or pages between looks at the clock and at interrupts. */
 const SLICE = 64;
+/** Finished pages wait in memory that is allocated so many at a time. */
+const SLAB_PAGES = 64;
 
 export async function buildIndex(
   store: TransactionCatalogStore,
@@ -49,11 +51,19 @@ export async function buildIndex(
   keys.sort();
   checkUnique(session, table, desc, index, keys);
   const pages: Uint8Array[] = [];
+  let slab = new Uint8Array(SLAB_PAGES * BLCKSZ);
+  let used = 0;
   const build = new BTBuild(index, (page, blkno) => {
-    pages[blkno] = page.slice(0, BLCKSZ);
+    if (used === slab.length) {
+      slab = new Uint8Array(SLAB_PAGES * BLCKSZ);
+      used = 0;
+    }
+    pages[blkno] = slab.subarray(used, used + BLCKSZ);
+    pages[blkno]!.set(page);
+    used += BLCKSZ;
   });
   for (let n = 0; n < keys.length; n++) {
-    build.add(keys.values(n), keys.block(n), keys.offset(n));
+    keys.addTo(build, n);
     if (n % 4096 === 4095) await session.breathe();
   }
   build.finish();
@@ -96,7 +106,8 @@ async function collect(
             rooted = true;
             offnum = roots[offnum]!;
           }
-          keys.add(attributes.map(att => own(heapGetAttr(layout, mem, tuple, att))), blk, offnum);
+          if (keys.single) keys.addOne(heapGetAttr(layout, mem, tuple, attributes[0]!), blk, offnum);
+          else keys.add(attributes.map(att => own(heapGetAttr(layout, mem, tuple, att))), blk, offnum);
         }
         return count;
       });

@@ -4,7 +4,9 @@
  * A single integer key, the usual primary key, is kept in typed arrays; anything else as Datums.
  * Rows come in TID order, so keys that come in order already need no sort.
  */
+import { ATT_INT4 } from '@pgtroupe/access/common/tupmacs';
 import { type BTIndex, CMP_INT4, INDOPTION_DESC, INDOPTION_NULLS_FIRST } from '@pgtroupe/access/nbtree/btindex';
+import type { BTBuild } from '@pgtroupe/access/nbtree/nbtsort';
 import type { Datum } from '@pgtroupe/common/datum';
 
 const INITIAL_ROWS = 1024;
@@ -23,24 +25,40 @@ export class SortedKeys {
 
   constructor(index: BTIndex) {
     this.#index = index;
-    const plain = index.nkeyatts === 1 && index.natts === 1 && index.mode[0] === CMP_INT4 && index.option[0] === 0;
+    const plain =
+      index.nkeyatts === 1 && index.natts === 1 && index.mode[0] === CMP_INT4 && index.option[0] === 0 && index.layout.kind[0] === ATT_INT4;
     this.#ints = plain ? new Int32Array(INITIAL_ROWS) : undefined;
   }
 
+  /** Keys are single integers so far: `addOne` takes them. */
+  get single(): boolean {
+    return this.#ints !== undefined;
+  }
+
+  addOne(value: Datum, block: number, offset: number): void {
+    if (this.#ints === undefined || value === null) {
+      this.add([value], block, offset);
+      return;
+    }
+    const n = this.#place(block, offset);
+    const key = value as number;
+    if (n > 0 && key < this.#ints[n - 1]!) this.#ordered = false;
+    this.#ints[n] = key;
+  }
+
   add(values: readonly Datum[], block: number, offset: number): void {
+    const n = this.#place(block, offset);
+    if (this.#ints !== undefined) this.#leaveInts(n);
+    this.#rows.push(values);
+    if (this.#ordered && n > 0 && this.#compareValues(this.#rows[n - 1]!, values) > 0) this.#ordered = false;
+  }
+
+  #place(block: number, offset: number): number {
     const n = this.length++;
     if (n === this.#blocks.length) this.#grow();
     this.#blocks[n] = block;
     this.#offsets[n] = offset;
-    if (this.#ints !== undefined && values[0] === null) this.#leaveInts(n);
-    if (this.#ints !== undefined) {
-      const value = values[0] as number;
-      if (n > 0 && value < this.#ints[n - 1]!) this.#ordered = false;
-      this.#ints[n] = value;
-      return;
-    }
-    this.#rows.push(values);
-    if (this.#ordered && n > 0 && this.#compareValues(this.#rows[n - 1]!, values) > 0) this.#ordered = false;
+    return n;
   }
 
   #grow(): void {
@@ -77,22 +95,26 @@ export class SortedKeys {
     return this.#order === undefined ? n : this.#order[n]!;
   }
 
+  /** Hands the n-th entry in index order to the build. */
+  addTo(build: BTBuild, n: number): void {
+    const row = this.#row(n);
+    if (this.#ints !== undefined) build.addInt4(this.#ints[row]!, this.#blocks[row]!, this.#offsets[row]!);
+    else build.add(this.#rows[row]!, this.#blocks[row]!, this.#offsets[row]!);
+  }
+
   /** Key and included columns of the n-th entry in index order. */
   values(n: number): readonly Datum[] {
     const row = this.#row(n);
     return this.#ints === undefined ? this.#rows[row]! : [this.#ints[row]!];
   }
 
-  block(n: number): number {
-    return this.#blocks[this.#row(n)]!;
-  }
-
-  offset(n: number): number {
-    return this.#offsets[this.#row(n)]!;
-  }
-
   /** Index of an entry whose key equals the one before it and has no nulls, or -1. */
   firstDuplicate(): number {
+    const ints = this.#ints;
+    if (ints !== undefined) {
+      for (let n = 1; n < this.length; n++) if (ints[this.#row(n)] === ints[this.#row(n - 1)]) return n;
+      return -1;
+    }
     for (let n = 1; n < this.length; n++) {
       const values = this.values(n);
       if (this.#compareValues(this.values(n - 1), values) !== 0) continue;

@@ -19,6 +19,7 @@ import type { TupleDesc } from './tupdesc.ts';
 import { ATT_VARLENA, fetchAtt } from './tupmacs.ts';
 
 export const SIZEOF_INDEX_TUPLE = 8;
+const SIZEOF_INT4_TUPLE = 16;
 export const INDEX_MAX_KEYS = 32;
 export const INDEX_SIZE_MASK = 0x1fff;
 /** For the access method: nbtree marks pivot and posting list tuples. */
@@ -96,6 +97,15 @@ export function indexFormTuple(
   itemPointerSet(mem, at, block, offset);
   mem.u16[(at + 6) >>> 1] = info;
   return size;
+}
+
+/** indexFormTuple for a single int4 that is not null: the usual primary key. */
+export function indexFormInt4Tuple(value: number, block: number, offset: number, mem: TupleMemory, at: number): number {
+  itemPointerSet(mem, at, block, offset);
+  mem.u16[(at + 6) >>> 1] = SIZEOF_INT4_TUPLE;
+  mem.i32[(at + SIZEOF_INDEX_TUPLE) >>> 2] = value;
+  mem.i32[(at + SIZEOF_INDEX_TUPLE + 4) >>> 2] = 0;
+  return SIZEOF_INT4_TUPLE;
 }
 
 /** Varlena values longer than this, header included, are compressed (a sixteenth of the largest heap tuple). */

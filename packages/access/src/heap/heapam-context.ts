@@ -22,7 +22,7 @@ export interface HeapRelation {
   targetBlock: number;
   /** The free space map said no: take so many new blocks before asking again. A hint. */
   extend: number;
-  /** Length of the last such run: it doubles while the map goes on saying no. */
+  /** Length of the last such run: it grows while the map goes on saying no. */
   extendRun: number;
 }
 

@@ -98,7 +98,7 @@ export function getPageForTuple(ctx: HeapContext, rel: HeapRelation, len: number
 }
 
 function beginExtending(rel: HeapRelation): void {
-  rel.extendRun = Math.min(Math.max(2 * rel.extendRun, EXTEND_RUN_FIRST), EXTEND_RUN_MAX);
+  rel.extendRun = Math.min(Math.max(4 * rel.extendRun, EXTEND_RUN_FIRST), EXTEND_RUN_MAX);
   rel.extend = rel.extendRun;
 }
 

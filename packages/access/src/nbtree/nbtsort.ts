@@ -17,7 +17,7 @@ import {
 import { pageIndexTupleOverwrite } from '@pgtroupe/storage/page/bufpage-compact';
 import { itemIdGetLength, SIZEOF_ITEM_ID } from '@pgtroupe/storage/page/itemid';
 import { type TupleMemory, tupleMemory } from '../common/htup.ts';
-import { indexCompressValues, indexFormTuple, indexTupleSize, itemPointerGetBlock, itemPointerGetOffset, SIZEOF_INDEX_TUPLE } from '../common/indextuple.ts';
+import { indexCompressValues, indexFormInt4Tuple, indexFormTuple, indexTupleSize, itemPointerGetBlock, itemPointerGetOffset, SIZEOF_INDEX_TUPLE } from '../common/indextuple.ts';
 import type { BTIndex } from './btindex.ts';
 import { BTDedupState } from './nbtdedup.ts';
 import {
@@ -83,6 +83,12 @@ export class BTBuild {
   /** The next tuple in index order. */
   add(values: readonly Datum[], block: number, offset: number): void {
     indexFormTuple(this.#index.layout, indexCompressValues(this.#index.att, values), block, offset, this.#scratch, 0);
+    this.addTuple(this.#scratch, 0);
+  }
+
+  /** The same for an index on one int4 column. */
+  addInt4(value: number, block: number, offset: number): void {
+    indexFormInt4Tuple(value, block, offset, this.#scratch, 0);
     this.addTuple(this.#scratch, 0);
   }
 

@@ -23,7 +23,9 @@ import { RelationDirectory, RelationFiles, type RelationFork } from './relation-
 
 const FREE = 0;
 const MAX_USAGE = 5;
-const MAX_EXTEND_BY = 128;
+/** Blocks that an extension asks for: doubles up to this, further up to a quarter of the fork. */
+const EXTEND_BY_SMALL = 64;
+const MAX_EXTEND_BY = 512;
 /** A fork that grows by so many blocks at a time is extended before its fresh blocks are used up. */
 const EXTEND_AHEAD_FROM = 16;
 /** Recalls in a row, while others are awaited, after which a page is held back. */
@@ -271,7 +273,8 @@ export class PageCache implements PageAccess {
       const op = await this.#attachment.request(reqId => ({
         op: 'extend', reqId, rel: fork.files.rnode, fork: fork.fork, count: fork.extendBy,
       }));
-      fork.extendBy = Math.min(2 * fork.extendBy, MAX_EXTEND_BY);
+      const most = Math.min(Math.max(EXTEND_BY_SMALL, fork.blocks >> 2), MAX_EXTEND_BY);
+      fork.extendBy = Math.min(2 * fork.extendBy, most);
       if (op.op === 'reply') throw replyError(op);
     });
   }
@@ -431,6 +434,7 @@ export class PageCache implements PageAccess {
       }
       fork.fresh = fork.fresh.filter(blk => blk < op.from);
       fork.blocks = -1;
+      fork.extendBy = 1;
     }
     files.freePageAnswer = undefined;
   }
