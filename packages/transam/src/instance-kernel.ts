@@ -2,7 +2,7 @@
  * The kernel of an instance: its attachment to shared state and what hangs on it. Executors and
  * commands are synchronous and leave a `Want`; `satisfy` is the one place that awaits it.
  */
-import type { Env } from '@pgtroupe/actor/env';
+import type { Env, Timer } from '@pgtroupe/actor/env';
 import { assert, unreachable } from '@pgtroupe/common/assert';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import { ereport, PgError } from '@pgtroupe/common/ereport';
@@ -20,6 +20,7 @@ import type { XactContext } from './xact.ts';
 import { XLogRecordBuilder } from './xlogrecord-builder.ts';
 
 const XACTS_PER_CLOG_PAGE = 32768;
+const CLOSE_PATIENCE_MS = 5000;
 
 export interface KernelOptions {
   readonly endpoint: string;
@@ -168,6 +169,20 @@ export class InstanceKernel implements XactContext {
 
   async smgrTruncate(rel: RelFileNode, fork: ForkNumber, blocks: number): Promise<void> {
     await this.call(reqId => ({ op: 'smgrTruncate', reqId, rel, fork, blocks }));
+  }
+
+  /** An orderly end, when no session is left: what only this instance has goes to the buffer-manager, and
+   *  its answer says that it has come. A buffer-manager that is gone rebuilds it from WAL. */
+  async close(): Promise<void> {
+    const { env, attachment } = this;
+    let timer: Timer | undefined;
+    const patience = new Promise<void>(resolve => {
+      timer = env.timers.after(CLOSE_PATIENCE_MS, resolve);
+    });
+    const home = this.pages.giveBack().then(() => this.xlogFlush());
+    await Promise.race([home.catch(() => {}), patience]);
+    timer?.cancel();
+    attachment.close();
   }
 
   /** Everything logged so far is durable when this resolves. */

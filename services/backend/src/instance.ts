@@ -271,6 +271,6 @@ export class BackendInstance {
     });
     if (mode !== 'smart') for (const session of [...this.#sessions.values()]) session.terminate();
     if (this.#sessions.size > 0) await gone;
-    this.kernel.attachment.close();
+    await this.kernel.close();
   }
 }

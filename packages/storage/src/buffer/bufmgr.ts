@@ -23,11 +23,12 @@ import { RelationDirectory, RelationFiles, type RelationFork } from './relation-
 
 const FREE = 0;
 const MAX_USAGE = 5;
-/** Blocks that an extension asks for: doubles up to this, further up to a quarter of the fork. */
+/** Blocks that an extension asks for: doubles up to this, and a little more for large forks. */
 const EXTEND_BY_SMALL = 64;
-const MAX_EXTEND_BY = 512;
-/** A fork that grows by so many blocks at a time is extended before its fresh blocks are used up. */
-const EXTEND_AHEAD_FROM = 16;
+const MAX_EXTEND_BY = 128;
+/** Fresh blocks kept ahead of who fills page after page: what is used while an extension is awaited. An
+ *  eighth of the fork at most, for they may never be used. */
+const MAX_EXTEND_AHEAD = 256;
 /** Recalls in a row, while others are awaited, after which a page is held back. */
 const STARVED_MIN = 3;
 const HOLD_BACK_FIRST_MS = 0.5;
@@ -35,6 +36,8 @@ const HOLD_BACK_MAX_MS = 8;
 /** Recalls further apart are not in a row. */
 const STARVED_FORGET_MS = 100;
 const STARVED_MAX_PAGES = 1000;
+/** Pages given back in one message. */
+const GIVE_BACK_SLICE = 32;
 const NO_FREE_PAGE = 0xffffffff;
 const EMPTY = new Uint8Array(0);
 
@@ -189,7 +192,7 @@ export class PageCache implements PageAccess {
     const fork = (rel as RelationFiles).forks[forkNumber]!;
     assert(fork.fresh[0] === blk, `block ${blk} is not the next fresh one`);
     fork.fresh.shift();
-    if (fork.extendBy >= EXTEND_AHEAD_FROM && fork.fresh.length < fork.extendBy) this.#extendAhead(fork);
+    if (fork.fresh.length < Math.min(fork.blocks >> 3, MAX_EXTEND_AHEAD)) this.#extendAhead(fork);
   }
 
   /** Whoever fills page after page should not wait for each extension. One that fails is asked for again,
@@ -273,7 +276,7 @@ export class PageCache implements PageAccess {
       const op = await this.#attachment.request(reqId => ({
         op: 'extend', reqId, rel: fork.files.rnode, fork: fork.fork, count: fork.extendBy,
       }));
-      const most = Math.min(Math.max(EXTEND_BY_SMALL, fork.blocks >> 2), MAX_EXTEND_BY);
+      const most = Math.min(Math.max(EXTEND_BY_SMALL, fork.blocks >> 4), MAX_EXTEND_BY);
       fork.extendBy = Math.min(2 * fork.extendBy, most);
       if (op.op === 'reply') throw replyError(op);
     });
@@ -293,6 +296,16 @@ export class PageCache implements PageAccess {
     const promise = run().finally(() => this.#calls.delete(key));
     this.#calls.set(key, promise);
     return promise;
+  }
+
+  /** Sends every page that was changed here home: after an orderly end nothing must be rebuilt from WAL. */
+  async giveBack(): Promise<void> {
+    let sent = 0;
+    for (let slot = 0; slot < this.#slotCount; slot++) {
+      if (this.#state[slot] !== TOKEN_EXCLUSIVE || this.#changed[slot] === 0) continue;
+      this.#release(slot, 0);
+      if (++sent % GIVE_BACK_SLICE === 0) await new Promise<void>(resolve => this.#env.timers.soon(resolve));
+    }
   }
 
   // ---- operations of the buffer-manager ------------------------------------------------------
