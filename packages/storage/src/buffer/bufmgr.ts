@@ -23,12 +23,6 @@ import { RelationDirectory, RelationFiles, type RelationFork } from './relation-
 
 const FREE = 0;
 const MAX_USAGE = 5;
-/** Blocks that an extension asks for: doubles up to this, and a little more for large forks. */
-const EXTEND_BY_SMALL = 64;
-const MAX_EXTEND_BY = 128;
-/** Fresh blocks kept ahead of who fills page after page: what is used while an extension is awaited. An
- *  eighth of the fork at most, for they may never be used. */
-const MAX_EXTEND_AHEAD = 256;
 /** Recalls in a row, while others are awaited, after which a page is held back. */
 const STARVED_MIN = 3;
 const HOLD_BACK_FIRST_MS = 0.5;
@@ -192,14 +186,8 @@ export class PageCache implements PageAccess {
     const fork = (rel as RelationFiles).forks[forkNumber]!;
     assert(fork.fresh[0] === blk, `block ${blk} is not the next fresh one`);
     fork.fresh.shift();
-    if (fork.fresh.length < Math.min(fork.blocks >> 3, MAX_EXTEND_AHEAD)) this.#extendAhead(fork);
-  }
-
-  /** Whoever fills page after page should not wait for each extension. One that fails is asked for again,
-   *  and then heard of, by who runs out of fresh blocks. */
-  #extendAhead(fork: RelationFork): void {
-    if (this.#calls.has(`e${callKey(fork)}`)) return;
-    this.extendRelation(fork).catch(() => {});
+    // An extension that fails is asked for again, and then heard of, by who runs out of fresh blocks.
+    if (fork.runsLow && !this.#calls.has(`e${fork.key}`)) this.extendRelation(fork).catch(() => {});
   }
 
   freePage(rel: SmgrRelation, need: number): number {
@@ -260,7 +248,7 @@ export class PageCache implements PageAccess {
 
   /** Learns a fork's length. */
   fetchNblocks(fork: RelationFork): Promise<void> {
-    return this.#once(`n${callKey(fork)}`, async () => {
+    return this.#once(`n${fork.key}`, async () => {
       const op = await this.#attachment.request(reqId => ({
         op: 'nblocks', reqId, rel: fork.files.rnode, fork: fork.fork,
       }));
@@ -272,12 +260,11 @@ export class PageCache implements PageAccess {
 
   /** Asks for fresh blocks at the end of a fork. */
   extendRelation(fork: RelationFork): Promise<void> {
-    return this.#once(`e${callKey(fork)}`, async () => {
+    return this.#once(`e${fork.key}`, async () => {
       const op = await this.#attachment.request(reqId => ({
         op: 'extend', reqId, rel: fork.files.rnode, fork: fork.fork, count: fork.extendBy,
       }));
-      const most = Math.min(Math.max(EXTEND_BY_SMALL, fork.blocks >> 4), MAX_EXTEND_BY);
-      fork.extendBy = Math.min(2 * fork.extendBy, most);
+      fork.extendMore();
       if (op.op === 'reply') throw replyError(op);
     });
   }
@@ -400,7 +387,7 @@ export class PageCache implements PageAccess {
   #holdBackMs(fork: RelationFork, blk: BlockNumber): number {
     const others = this.#reads.size - (this.#reads.get(fork)?.size === 1 && this.#reads.get(fork)!.has(blk) ? 1 : 0);
     if (others === 0) return 0;
-    const key = `${callKey(fork)}/${blk}`;
+    const key = `${fork.key}/${blk}`;
     const now = this.#env.clock.nowMs();
     const before = this.#starved.get(key);
     const times = before === undefined || now - before.lastMs > STARVED_FORGET_MS ? 1 : before.times + 1;
@@ -513,11 +500,6 @@ export class PageCache implements PageAccess {
   #pendingUpgrade(slot: number): boolean {
     return this.#reads.get(this.#fork[slot]!)?.has(this.#block[slot]! as BlockNumber) === true;
   }
-}
-
-function callKey(fork: RelationFork): string {
-  const { spcNode, dbNode, relNode } = fork.files.rnode;
-  return `${spcNode}/${dbNode}/${relNode}/${fork.fork}`;
 }
 
 function replyError(op: Extract<DownOp, { op: 'reply' }>): PgError {

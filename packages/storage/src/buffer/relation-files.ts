@@ -8,6 +8,12 @@ import type { SmgrRelation } from './pages.ts';
 
 export const FORK_COUNT = 4;
 const UNKNOWN = -1;
+/** Blocks that an extension asks for: doubles up to this, and a little more for large forks. */
+const EXTEND_BY_SMALL = 64;
+const MAX_EXTEND_BY = 128;
+/** Fresh blocks kept ahead of who fills page after page: what is used while an extension is awaited. An
+ *  eighth of the fork at most, for they may never be used. */
+const MAX_EXTEND_AHEAD = 256;
 
 export class RelationFork {
   readonly files: RelationFiles;
@@ -24,6 +30,22 @@ export class RelationFork {
   constructor(files: RelationFiles, fork: ForkNumber) {
     this.files = files;
     this.fork = fork;
+  }
+
+  /** For maps: one string per fork of a relation. */
+  get key(): string {
+    const { spcNode, dbNode, relNode } = this.files.rnode;
+    return `${spcNode}/${dbNode}/${relNode}/${this.fork}`;
+  }
+
+  /** It should be extended before its fresh blocks are used up. */
+  get runsLow(): boolean {
+    return this.fresh.length < Math.min(this.blocks >> 3, MAX_EXTEND_AHEAD);
+  }
+
+  /** The next extension asks for more than the last. */
+  extendMore(): void {
+    this.extendBy = Math.min(2 * this.extendBy, Math.max(EXTEND_BY_SMALL, this.blocks >> 4), MAX_EXTEND_BY);
   }
 
   slotOf(blk: BlockNumber): number {
