@@ -78,7 +78,7 @@ export class SoloPages implements PageAccess {
         this.#changed.push(page);
       },
     };
-    const attachment = { put: (op: UpOp) => this.#logged(op) };
+    const attachment = { putLazily: (op: UpOp) => this.#logged(op) };
     this.wal = new XLogRecordBuilder(cache as unknown as PageCache, attachment as unknown as Attachment);
   }
 

@@ -4,8 +4,7 @@
  * A token is kept until it is recalled or its slot is needed. Recalls are honoured between turns of
  * the event loop, never inside a synchronous stretch; a page granted in this very turn is given one
  * turn of use first, so that two instances that want the same page both make progress. Two that want
- * the same two pages could still take them from each other for ever: a page that is recalled again and
- * again while other pages are awaited is kept for a moment, by chance, until one of the two has both.
+ * the same two pages: see tug-of-war.ts.
  *
  * States of a slot: free -> shared | exclusive -> free; shared -> exclusive (upgrade);
  * exclusive -> shared (downgrade by recall). `changed` says that a logged change happened under the
@@ -20,16 +19,10 @@ import type { Attachment } from '@pgtroupe/rpc/attach/attachment';
 import { type DownOp, TOKEN_EXCLUSIVE, TOKEN_SHARED } from '@pgtroupe/rpc/attach/ops';
 import { type Memory, MISS, NO_BLOCK, type PageAccess, type SmgrRelation, type Want } from './pages.ts';
 import { RelationDirectory, RelationFiles, type RelationFork } from './relation-files.ts';
+import { TugOfWar } from './tug-of-war.ts';
 
 const FREE = 0;
 const MAX_USAGE = 5;
-/** Recalls in a row, while others are awaited, after which a page is held back. */
-const STARVED_MIN = 3;
-const HOLD_BACK_FIRST_MS = 0.5;
-const HOLD_BACK_MAX_MS = 8;
-/** Recalls further apart are not in a row. */
-const STARVED_FORGET_MS = 100;
-const STARVED_MAX_PAGES = 1000;
 /** Pages given back in one message. */
 const GIVE_BACK_SLICE = 32;
 const NO_FREE_PAGE = 0xffffffff;
@@ -68,8 +61,7 @@ export class PageCache implements PageAccess {
   #hand = 0;
   readonly #reads = new Map<RelationFork, Map<BlockNumber, PendingRead>>();
   readonly #calls = new Map<string, Promise<void>>();
-  /** Pages recalled while others were awaited. */
-  readonly #starved = new Map<string, { readonly times: number; readonly lastMs: number }>();
+  readonly #tugOfWar: TugOfWar;
   /** Recalls put off until the next turn. */
   #deferred: Extract<DownOp, { op: 'recallBuffer' }>[] = [];
 
@@ -83,6 +75,7 @@ export class PageCache implements PageAccess {
     this.#attachment = attachment;
     this.mem = mem;
     this.#slotCount = slots;
+    this.#tugOfWar = new TugOfWar(env);
     this.#state = new Uint8Array(slots);
     this.#generation = new Uint32Array(slots);
     this.#usage = new Uint8Array(slots);
@@ -383,18 +376,11 @@ export class PageCache implements PageAccess {
   }
 
   /** How long the page is kept in spite of its recall: somebody here may need it together with one
-   *  that is on its way. By chance, so that two instances do not go on in step. */
+   *  that is on its way. */
   #holdBackMs(fork: RelationFork, blk: BlockNumber): number {
     const others = this.#reads.size - (this.#reads.get(fork)?.size === 1 && this.#reads.get(fork)!.has(blk) ? 1 : 0);
     if (others === 0) return 0;
-    const key = `${fork.key}/${blk}`;
-    const now = this.#env.clock.nowMs();
-    const before = this.#starved.get(key);
-    const times = before === undefined || now - before.lastMs > STARVED_FORGET_MS ? 1 : before.times + 1;
-    if (this.#starved.size >= STARVED_MAX_PAGES) this.#starved.clear();
-    this.#starved.set(key, { times, lastMs: now });
-    if (times < STARVED_MIN) return 0;
-    return this.#env.random.uniform() * Math.min(HOLD_BACK_MAX_MS, HOLD_BACK_FIRST_MS * 2 ** (times - STARVED_MIN));
+    return this.#tugOfWar.holdBackMs(`${fork.key}/${blk}`);
   }
 
   /** exclusive | shared -> free, or exclusive -> shared */
