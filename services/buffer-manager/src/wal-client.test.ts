@@ -23,6 +23,9 @@ const LOG = { systemIdentifier: 7n, tli: 1 as TimeLineID };
 class Walwriter {
   readonly process: SimProcess;
   readonly appends: { readonly end: number; readonly sync: boolean }[] = [];
+  readonly reads: { readonly from: number; readonly to: number }[] = [];
+  /** From XLOG_SEG_SIZE on. */
+  readonly #log = Buffer.alloc(1024 * 1024);
 
   constructor(world: World, network: Network) {
     this.process = new SimProcess(world, network, 'walwriter', new MemoryDisk());
@@ -33,8 +36,14 @@ class Walwriter {
     const report = (value: NonNullable<WalReport['report']>): void => stream.send({ report: value });
     stream.onMessage = ({ order }) => {
       if (order?.$case === 'hello') report({ $case: 'welcome', value: { oldest: XLOG_SEG_SIZE } });
+      if (order?.$case === 'read') {
+        const { reqId, from, to } = order.value;
+        this.reads.push({ from, to });
+        report({ $case: 'chunk', value: { reqId, pos: from, data: this.#log.subarray(from - XLOG_SEG_SIZE, to - XLOG_SEG_SIZE), last: true } });
+      }
       if (order?.$case !== 'append') return;
       const { pos, data, sync } = order.value;
+      this.#log.set(data, pos - XLOG_SEG_SIZE);
       this.appends.push({ end: pos + data.length, sync });
       if (sync) report({ $case: 'flushed', value: { lsn: pos + data.length } });
     };
@@ -105,5 +114,25 @@ describe('WalClient', () => {
     expect(client.flushed).toBeLessThan(lsn);
     await world.pass(FLUSH_DELAY_MS);
     expect([client.flushed, second.appends.at(-1)]).toEqual([lsn, { end: lsn, sync: true }]);
+  });
+
+  it('reads records that lie side by side back at once, and again when there are more', async () => {
+    const { world, first, client, insert } = await setUp();
+    const ends = Array.from({ length: 50 }, insert);
+    let done = 0;
+    const readAll = async (): Promise<void> => {
+      await client.flush(ends.at(-1)!);
+      // A record may begin where the one before it ended.
+      const records = await Promise.all(ends.slice(0, -1).map(end => client.readRecord(LOG, end as XLogRecPtr)));
+      expect(records.map(record => record.endLsn)).toEqual(ends.slice(1));
+      done++;
+    };
+    void readAll();
+    await world.runUntil(() => done === 1, { ms: 1000, what: 'the records' });
+    expect(first.reads).toEqual([{ from: XLOG_SEG_SIZE, to: ends.at(-1) }]);
+    ends.push(insert(), insert());
+    void readAll();
+    await world.runUntil(() => done === 2, { ms: 1000, what: 'more records' });
+    expect(first.reads.length).toBe(2);
   });
 });

@@ -10,7 +10,7 @@ import type { XLogRecPtr } from '@pgtroupe/common/ids';
 import type { WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
 import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
 import type { XLogBuffers } from '@pgtroupe/transam/xlogbuffers';
-import { XLOG_BLCKSZ, XLOG_SEG_SIZE, type XLogStream } from '@pgtroupe/transam/xlogpage';
+import { XLOG_SEG_SIZE, type XLogStream } from '@pgtroupe/transam/xlogpage';
 import { WalEnd, XLogReader } from '@pgtroupe/transam/xlogreader';
 import type { XLogRecord } from '@pgtroupe/transam/xlogrecord';
 
@@ -20,6 +20,9 @@ const EAGER_BYTES = 128 * 1024;
 /** Flushes asked for and not reported: one that runs and one that waits for it. Commits of meanwhile
  *  gather here and share the next. */
 const MAX_FLUSHES = 2;
+/** Single records are read back by windows of so much; so many are kept. */
+const WINDOW_BYTES = 256 * 1024;
+const MAX_WINDOWS = 8;
 const READ_BYTES = 4 * 1024 * 1024;
 
 interface Read {
@@ -54,6 +57,8 @@ export class WalClient {
   readonly #flushWaiters: { readonly lsn: number; resolve(): void }[] = [];
   readonly #welcomeWaiters: ((oldest: number) => void)[] = [];
   readonly #reads = new Map<number, Read>();
+  /** WAL read back lately, by where it starts: the records of a dead instance's pages lie side by side. */
+  readonly #windows = new Map<number, Promise<Uint8Array>>();
   #lastReqId = 0;
   #recycled: ((counts: { removed: number; recycled: number }) => void) | undefined;
   #endOfLog: { readonly pos: number; resolve(): void } | undefined;
@@ -302,14 +307,33 @@ export class WalClient {
   /** The record that starts at `lsn`, which must be durable. */
   async readRecord(stream: XLogStream, lsn: XLogRecPtr): Promise<XLogRecord> {
     const reader = new XLogReader(stream, lsn);
-    for (let ahead = 4 * XLOG_BLCKSZ; ; ahead *= 8) {
+    for (;;) {
       const got = reader.next();
       if (got instanceof WalEnd) throw new Error(`no record at ${lsn}: ${got.why}`);
       if (got !== undefined) return got;
-      const data = await this.read(reader.wants, reader.wants + ahead);
+      const data = await this.#window(reader.wants);
       assert(data.length > 0, `WAL ends before ${reader.wants}`);
       reader.feed(data);
     }
+  }
+
+  /** Durable bytes from `from` on, to the end of their window at most. */
+  async #window(from: number): Promise<Uint8Array> {
+    const start = Math.floor(from / WINDOW_BYTES) * WINDOW_BYTES;
+    for (let asked = this.#windows.get(start); asked !== undefined; ) {
+      const known = await asked;
+      if (start + known.length > from) return known.subarray(from - start);
+      // Too short by now; perhaps somebody has asked for more meanwhile.
+      const again = this.#windows.get(start);
+      asked = again === asked ? undefined : again;
+    }
+    // In recovery nothing is known to be durable, and nothing is being written.
+    const end = start + WINDOW_BYTES;
+    const window = this.read(start, this.#buffers === undefined ? end : Math.min(end, this.flushed));
+    this.#windows.delete(start);
+    this.#windows.set(start, window);
+    if (this.#windows.size > MAX_WINDOWS) this.#windows.delete(this.#windows.keys().next().value!);
+    return (await window).subarray(from - start);
   }
 
   /** Records from `start` to the end of the log. The next piece is fetched while one is replayed. */
