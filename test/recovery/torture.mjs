@@ -56,10 +56,10 @@ async function torture(role, clients) {
   for (let cycle = 0; cycle < CYCLES; cycle++) {
     await pause(50 + 400 * random());
     const bystanders = await Promise.all(Array.from({ length: 4 }, () => connect(server).catch(() => undefined)));
-    const before = performance.now();
-    const victims = (await processes()).filter(p => role === 'all' || p.role === role);
+    const victims = await running(role);
     const victim = role === 'all' ? victims : [victims[Math.floor(random() * victims.length)]];
-    for (const p of victim) if (p !== undefined) kill(p.pid);
+    const before = performance.now();
+    for (const p of victim) kill(p.pid);
     const back = await recovered(clients, before);
     if (back === undefined) {
       console.log(`${role}: no commit within ${RECOVERY_LIMIT_MS} ms after kill ${cycle + 1}`);
@@ -89,9 +89,15 @@ async function torture(role, clients) {
   for (const problem of problems.slice(0, 10)) console.log(`  ${problem}`);
 }
 
-async function processes() {
-  const status = await server.status();
-  return [...status.roles.map(({ role, osPid }) => ({ role, pid: osPid })), { role: 'postmaster', pid: status.postmasterPid }].filter(p => p.role !== 'broker');
+/** Processes of a role. One that is just being replaced has no pid yet (0, which would be everybody here). */
+async function running(role) {
+  for (;;) {
+    const status = await server.status();
+    const cast = [...status.roles.map(({ role, osPid }) => ({ role, pid: osPid })), { role: 'postmaster', pid: status.postmasterPid }];
+    const found = cast.filter(p => p.pid > 0 && p.role !== 'broker' && (role === 'all' || p.role === role));
+    if (found.length > 0) return found;
+    await pause(20);
+  }
 }
 
 function kill(pid) {
