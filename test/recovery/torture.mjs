@@ -92,8 +92,9 @@ async function torture(role, clients) {
 /** Processes of a role. One that is just being replaced has no pid yet (0, which would be everybody here). */
 async function running(role) {
   for (;;) {
-    const status = await server.status();
-    const cast = [...status.roles.map(({ role, osPid }) => ({ role, pid: osPid })), { role: 'postmaster', pid: status.postmasterPid }];
+    // Without a postmaster there is no status.
+    const status = (await server.status().catch(() => undefined)) ?? { postmasterPid: 0 };
+    const cast = [...(status.roles ?? []).map(({ role, osPid }) => ({ role, pid: osPid })), { role: 'postmaster', pid: status.postmasterPid }];
     const found = cast.filter(p => p.pid > 0 && p.role !== 'broker' && (role === 'all' || p.role === role));
     if (found.length > 0) return found;
     await pause(20);
