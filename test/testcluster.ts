@@ -24,6 +24,17 @@ export interface Role {
   readonly adopted: boolean;
   readonly configVersion: number;
   readonly sessions: number;
+  readonly traffic?: Traffic;
+}
+export interface Tally {
+  readonly sent: number;
+  readonly received: number;
+}
+export interface Traffic {
+  readonly rpc: readonly (Tally & { readonly method: string })[];
+  readonly bus: Tally;
+  readonly operations: Tally;
+  readonly pageImages: Tally;
 }
 export interface Status {
   readonly running: boolean;

@@ -5,6 +5,7 @@
  * of these interfaces (`node/`, and the simulator in testkit); a tidy test enforces it.
  */
 import type { Rpc } from './rpc.ts';
+import type { Traffic } from './traffic.ts';
 
 export interface Env {
   readonly clock: Clock;
@@ -14,6 +15,8 @@ export interface Env {
   readonly log: Log;
   readonly bus: Bus;
   readonly rpc: Rpc;
+  /** What went over `bus` and `rpc`, counted. */
+  readonly traffic: Traffic;
   /** Ends this process. A simulated role stops receiving events instead. */
   exit(code: number): never;
 }

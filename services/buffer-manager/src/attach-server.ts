@@ -10,7 +10,7 @@ import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ATTACH_PROTOCOL } from '@pgtroupe/rpc/attach/attachment';
 import { MAX_UNREAD_BYTES } from '@pgtroupe/rpc/attach/credit';
-import { FrameError, type OpReader, upReader } from '@pgtroupe/rpc/attach/codec';
+import { downWriter, FrameError, type OpReader, upReader } from '@pgtroupe/rpc/attach/codec';
 import { TOKEN_EXCLUSIVE, type UpOp } from '@pgtroupe/rpc/attach/ops';
 import { WalFormatError } from '@pgtroupe/transam/xlogrecord';
 import { checkDeadlock } from './deadlock.ts';
@@ -30,7 +30,7 @@ export class AttachServer {
   readonly #env: Env;
   readonly #shared: SharedMemory;
   readonly #epoch: number;
-  readonly #reader: OpReader<UpOp> = upReader();
+  readonly #reader: OpReader<UpOp>;
   readonly #deadlockTimeoutMs: () => number;
   #lastId = 0;
   #nextPid: number;
@@ -42,6 +42,7 @@ export class AttachServer {
 
   constructor(env: Env, shared: SharedMemory, options: { readonly epoch: number; readonly deadlockTimeoutMs: () => number }) {
     this.#env = env;
+    this.#reader = upReader(env.traffic);
     this.#shared = shared;
     this.#epoch = options.epoch;
     this.#deadlockTimeoutMs = options.deadlockTimeoutMs;
@@ -90,7 +91,7 @@ export class AttachServer {
     // Its predecessor of the same name must be dead before it counts (a stream that is slow to break).
     for (const other of [...shared.instances]) if (other.name === op.name) this.#expel(other, `replaced by a new ${op.name}`);
     const procs = shared.transactions.procs;
-    const instance = new Instance(++this.#lastId, op.name, stream, procs.pin(), this.#env.clock.nowMs(), procs.csn);
+    const instance = new Instance(++this.#lastId, op.name, stream, procs.pin(), this.#env.clock.nowMs(), procs.csn, downWriter(this.#env.traffic));
     shared.instances.add(instance);
     shared.directory.alone = shared.instances.size === 1;
     instance.up.processed(batchBytes, shared.insert.buffers.end);

@@ -3,7 +3,7 @@
  * the end of its stream, and is never revived: a process that comes back is a new Instance.
  */
 import type { RpcStream } from '@pgtroupe/actor/rpc';
-import { downWriter, type OpWriter } from '@pgtroupe/rpc/attach/codec';
+import type { OpWriter } from '@pgtroupe/rpc/attach/codec';
 import { ReadAccount, UpCredit } from '@pgtroupe/rpc/attach/credit';
 import type { DownOp } from '@pgtroupe/rpc/attach/ops';
 import { type SnapshotHolder, SnapshotToken } from './commit-queue.ts';
@@ -34,15 +34,16 @@ export class Instance implements TokenHolder, SnapshotHolder {
   dead = false;
   readonly up = new UpCredit();
   readonly down = new ReadAccount();
-  readonly #out: OpWriter<DownOp> = downWriter();
+  readonly #out: OpWriter<DownOp>;
 
-  constructor(id: number, name: string, stream: AttachStream, pin: HorizonPin, heardMs: number, csn: number) {
+  constructor(id: number, name: string, stream: AttachStream, pin: HorizonPin, heardMs: number, csn: number, out: OpWriter<DownOp>) {
     this.id = id;
     this.name = name;
     this.stream = stream;
     this.pin = pin;
     this.heardMs = heardMs;
     this.invalidatedCsn = csn;
+    this.#out = out;
   }
 
   addXid(fxid: number): void {

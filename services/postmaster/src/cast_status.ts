@@ -1,5 +1,5 @@
 /** What `pgtroupe status` and the console are shown of the cast. */
-import type { CastStatus, RoleStatus } from '@pgtroupe/rpc/generated/postmaster';
+import type { CastStatus, RoleHeartbeat, RoleStatus } from '@pgtroupe/rpc/generated/postmaster';
 import type { Member, Supervision } from './supervision.ts';
 
 export interface CastFacts {
@@ -10,7 +10,8 @@ export interface CastFacts {
   readonly listening: readonly string[];
   readonly broker: string;
   pid(name: string): number;
-  rssBytes(name: string): number;
+  /** The last one of this launch. */
+  heartbeat(name: string): RoleHeartbeat | undefined;
   /** Version of the configuration the role works with. */
   acknowledged(name: string): number;
   sessions(name: string): number;
@@ -32,6 +33,7 @@ export function castStatus(supervision: Supervision, facts: CastFacts): CastStat
 
 function roleStatus({ name, role, instance, attends, life, launches }: Member, facts: CastFacts): RoleStatus {
   const launched = life.life === 'launched';
+  const heartbeat = facts.heartbeat(name);
   return {
     name,
     role,
@@ -42,9 +44,10 @@ function roleStatus({ name, role, instance, attends, life, launches }: Member, f
     epoch: life.life === 'absent' ? 0 : life.epoch,
     adopted: launched && life.adopted,
     launches,
-    rssBytes: facts.rssBytes(name),
+    rssBytes: heartbeat?.rssBytes ?? 0,
     configVersion: facts.acknowledged(name),
     sessions: facts.sessions(name),
+    traffic: heartbeat?.traffic,
   };
 }
 

@@ -19,7 +19,7 @@ import { claimLaunch, forgetLaunch, type Launch, readLaunches } from '@pgtroupe/
 import { PgError } from '@pgtroupe/common/ereport';
 import { findGuc } from '@pgtroupe/common/guc';
 import { Settings } from '@pgtroupe/common/settings';
-import type { CastStatus, RoleReport } from '@pgtroupe/rpc/generated/postmaster';
+import type { CastStatus, RoleHeartbeat, RoleReport } from '@pgtroupe/rpc/generated/postmaster';
 import { Attendants } from './attendants.ts';
 import { type BrokerChoice, natsServerArguments } from './broker_choice.ts';
 import { castStatus } from './cast_status.ts';
@@ -62,7 +62,7 @@ export class Postmaster {
   readonly #supervision: Supervision;
   readonly #attendants: Attendants;
   readonly #clients: Clients;
-  readonly #rss = new Map<string, number>();
+  readonly #heartbeats = new Map<string, RoleHeartbeat>();
   readonly #acked = new Map<string, number>();
   #configVersion = 1;
   #nextCheckMs = 0;
@@ -206,7 +206,7 @@ export class Postmaster {
       listening: this.#clients.admission.listening,
       broker: this.#o.broker.url,
       pid: name => this.#o.launcher.pid(name),
-      rssBytes: name => this.#rss.get(name) ?? 0,
+      heartbeat: name => this.#heartbeats.get(name),
       acknowledged: name => this.#acked.get(name) ?? 0,
       sessions: name => this.#clients.sessions(name),
     });
@@ -338,7 +338,7 @@ export class Postmaster {
     // Before its successor is launched: that has the same name.
     if (this.#epochOf(name) === epoch) {
       this.#clients.died(name);
-      this.#rss.delete(name);
+      this.#heartbeats.delete(name);
     }
     this.#event({ kind: 'exited', name, epoch, how, code });
     this.#clients.balance();
@@ -365,7 +365,7 @@ export class Postmaster {
         this.#event({ kind: 'reported', name, state: report.value.state as RoleState, message: report.value.message });
         return this.#readiness(name, report.value.state as RoleState);
       case 'heartbeat':
-        this.#rss.set(name, report.value.rssBytes);
+        this.#heartbeats.set(name, report.value);
         return this.#event({ kind: 'heartbeat', name });
       case 'configAck':
         this.#acked.set(name, report.value.version);

@@ -8,6 +8,7 @@
 import { readFileSync } from 'node:fs';
 import { connect, headers, type Msg, type MsgHdrs, type NatsConnection, tokenAuthenticator } from '@nats-io/transport-node';
 import type { Bus } from '../env.ts';
+import type { Tally } from '../traffic.ts';
 
 const FROM_HEADER = 'Pgtroupe-From';
 const RECONNECT_MS = 200;
@@ -33,6 +34,7 @@ export class NatsBus implements Bus {
   /** Messages given up because the broker was away. */
   dropped = 0;
   readonly #prefix: string;
+  readonly #tally: Tally;
   readonly #from: MsgHdrs;
   readonly #backlog: { readonly subject: string; readonly payload: Uint8Array }[] = [];
   readonly #subscriptions = new Set<Subscription>();
@@ -40,7 +42,8 @@ export class NatsBus implements Bus {
   #connected = false;
   #closed = false;
 
-  constructor(options: NatsOptions) {
+  constructor(options: NatsOptions, tally: Tally = { sent: 0, received: 0 }) {
+    this.#tally = tally;
     this.#prefix = `pgtroupe.${options.cluster}.`;
     this.#from = headers();
     this.#from.set(FROM_HEADER, `${options.name}/${options.epoch}`);
@@ -53,6 +56,7 @@ export class NatsBus implements Bus {
 
   publish(subject: string, payload: Uint8Array): void {
     if (this.#connected) {
+      this.#tally.sent++;
       this.#connection!.publish(this.#prefix + subject, payload, { headers: this.#from });
     } else if (this.#backlog.length < BACKLOG_MAX) {
       this.#backlog.push({ subject, payload });
@@ -78,7 +82,10 @@ export class NatsBus implements Bus {
     if (!this.#connected) return undefined;
     try {
       const options = { timeout: timeoutMs, headers: this.#from };
-      return (await this.#connection!.request(this.#prefix + subject, payload, options)).data;
+      this.#tally.sent++;
+      const { data } = await this.#connection!.request(this.#prefix + subject, payload, options);
+      this.#tally.received++;
+      return data;
     } catch {
       return undefined;
     }
@@ -86,7 +93,9 @@ export class NatsBus implements Bus {
 
   /** Answers a request: `reply` is what the handler was given. */
   respond(reply: string, payload: Uint8Array): void {
-    if (this.#connected) this.#connection!.publish(reply, payload, { headers: this.#from });
+    if (!this.#connected) return;
+    this.#tally.sent++;
+    this.#connection!.publish(reply, payload, { headers: this.#from });
   }
 
   /** Sends what waits, then disconnects. */
@@ -139,6 +148,7 @@ export class NatsBus implements Bus {
     subscription.live = connection.subscribe(this.#prefix + subscription.subject, {
       callback: (error: Error | null, message: Msg) => {
         if (error) return;
+        this.#tally.received++;
         subscription.handler(message.data, message.subject.slice(prefix), message.reply === '' ? undefined : message.reply);
       },
     });

@@ -12,6 +12,7 @@ import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Broker } from '../broker/server.ts';
 import { nodeRandom, nodeTimers } from '../node/clock.ts';
+import { Traffic } from '../traffic.ts';
 import { NatsBus } from './bus.ts';
 
 const TOKEN = 'secret-token';
@@ -229,8 +230,9 @@ describe.each([
     it('our Bus: prefix, subscriptions before and after connecting, and a broker that goes away and returns', async () => {
       const own = await start();
       const options = { url: `127.0.0.1:${own.port}`, tokenFile, cluster: '77', epoch: 5 };
-      const bus = new NatsBus({ ...options, name: 'walwriter' });
-      const other = new NatsBus({ ...options, name: 'logger' });
+      const [ours, theirs] = [new Traffic(), new Traffic()];
+      const bus = new NatsBus({ ...options, name: 'walwriter' }, ours.bus);
+      const other = new NatsBus({ ...options, name: 'logger' }, theirs.bus);
       const seen: string[] = [];
       other.subscribe('role.*', (payload, subject) => seen.push(`${subject} ${text(payload)}`));
       other.subscribe('ask', (_payload, _subject, reply) => other.respond(reply!, bytes('answer')));
@@ -239,6 +241,9 @@ describe.each([
       bus.publish('role.hello', bytes('1'));
       await until(() => seen.length === 1);
       expect(text((await bus.request('ask', bytes('?'), 1000))!)).toBe('answer');
+      // One published, one asked and its answer.
+      expect(ours.bus).toEqual({ sent: 2, received: 1 });
+      expect(theirs.bus).toEqual({ sent: 1, received: 2 });
       await own.stop();
       await until(() => !bus.connected && !other.connected);
       bus.publish('role.hello', bytes('2'));

@@ -15,7 +15,7 @@
 import type { Env } from '@pgtroupe/actor/env';
 import type { RpcStream } from '@pgtroupe/actor/rpc';
 import { assert } from '@pgtroupe/common/assert';
-import { downReader, type OpWriter, upWriter } from './codec.ts';
+import { downReader, type OpReader, type OpWriter, upWriter } from './codec.ts';
 import { ReadAccount, SendCredit } from './credit.ts';
 import { ATTACH } from './method.ts';
 import type { DownOp, UpOp } from './ops.ts';
@@ -48,8 +48,8 @@ export class Attachment {
   readonly #env: Env;
   readonly #options: AttachmentOptions;
   readonly #receivers = new Map<string, (op: DownOp) => void>();
-  readonly #reader = downReader();
-  readonly #writer: OpWriter<UpOp> = upWriter();
+  readonly #reader: OpReader<DownOp>;
+  readonly #writer: OpWriter<UpOp>;
   #state: State = { kind: 'detached' };
   #flushPlanned = false;
   #lazyFlushPlanned = false;
@@ -75,6 +75,8 @@ export class Attachment {
 
   constructor(env: Env, options: AttachmentOptions, detachedError: () => Error) {
     this.#env = env;
+    this.#reader = downReader(env.traffic);
+    this.#writer = upWriter(env.traffic);
     this.#options = options;
     this.#detachedError = detachedError;
   }
@@ -164,7 +166,7 @@ export class Attachment {
     this.#read = new ReadAccount();
     stream.onMessage = batch => this.#receive(stream, batch);
     stream.onEnd = end => this.#ended(stream, end.kind === 'broken' ? end.why : 'the buffer-manager closed the stream');
-    const hello = upWriter();
+    const hello = upWriter(this.#env.traffic);
     hello.put({
       op: 'hello',
       protocol: ATTACH_PROTOCOL,

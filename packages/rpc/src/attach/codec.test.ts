@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
+import { Traffic } from '@pgtroupe/actor/traffic';
 import type { UpOp } from './ops.ts';
 import { DOWN, UP, type FieldType, type OpTable } from './ops.ts';
 import { FrameError, OpReader, OpWriter, upReader, upWriter } from './codec.ts';
@@ -17,6 +18,7 @@ const arbitraries: Record<FieldType, fc.Arbitrary<unknown>> = {
   bool: fc.boolean(),
   str: fc.string({ unit: 'grapheme' }),
   bytes: fc.uint8Array({ maxLength: 9000 }).map(b => Buffer.from(b)),
+  page: fc.oneof(fc.constant(Buffer.alloc(0)), fc.uint8Array({ minLength: 8192, maxLength: 8192 }).map(b => Buffer.from(b))),
   rel,
   u32s: fc.array(fc.nat(0xffffffff)),
   u64s: fc.array(fc.nat(Number.MAX_SAFE_INTEGER)),
@@ -39,11 +41,18 @@ describe('attach codec', () => {
   ] as const)('%s: what was put comes out, in order', (_, table) => {
     fc.assert(
       fc.property(fc.array(anyOp(table), { maxLength: 20 }), ops => {
-        const writer = new OpWriter(table);
+        const traffic = new Traffic();
+        const writer = new OpWriter(table, traffic);
         for (const op of ops) writer.put(op);
         const seen: unknown[] = [];
-        new OpReader(table).read(writer.take(), op => seen.push(op));
+        new OpReader(table, traffic).read(writer.take(), op => seen.push(op));
         expect(seen).toEqual(ops);
+        const images = ops.filter(({ op, ...fields }) => {
+          const { image } = fields as { readonly image?: Uint8Array };
+          return ['grantBuffer', 'releaseBuffer', 'bufferImage'].includes(op) && image!.length > 0;
+        });
+        expect(traffic.operations).toEqual({ sent: ops.length, received: ops.length });
+        expect(traffic.pageImages).toEqual({ sent: images.length, received: images.length });
       }),
       { numRuns: 100 },
     );

@@ -4,13 +4,14 @@
  *   batch := operation*
  *   operation := number:u8 field*            number = position in the table
  *   u64  := low:u32 high:u32                 an exact integer below 2^53
- *   str, bytes := length:u32 byte*
+ *   str, bytes, page := length:u32 byte*
  *   rel  := spcNode:u32 dbNode:u32 relNode:u32
  *   list := count:u32 element*
  *
  * Little-endian, unaligned. A frame that does not decode is a bug or an attack: FrameError, and the
  * stream ends.
  */
+import { Traffic } from '@pgtroupe/actor/traffic';
 import type { Oid, RelFileNode } from '@pgtroupe/common/ids';
 import { DOWN, type DownOp, type FieldType, type OpTable, UP, type UpOp } from './ops.ts';
 
@@ -41,8 +42,10 @@ export class OpWriter<T extends { readonly op: string }> {
   readonly #byName: ReadonlyMap<string, OpShape>;
   #buffer: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
   #length = 0;
+  readonly #traffic: Traffic;
 
-  constructor(table: OpTable) {
+  constructor(table: OpTable, traffic: Traffic) {
+    this.#traffic = traffic;
     this.#byName = new Map(shapes(table).map(shape => [shape.name, shape]));
   }
 
@@ -54,6 +57,7 @@ export class OpWriter<T extends { readonly op: string }> {
   put(op: T): void {
     const shape = this.#byName.get(op.op);
     if (shape === undefined) throw new FrameError(`unknown operation ${op.op}`);
+    this.#traffic.operations.sent++;
     this.#reserve(1);
     this.#buffer[this.#length++] = shape.number;
     const values = op as unknown as AnyOp;
@@ -98,6 +102,13 @@ export class OpWriter<T extends { readonly op: string }> {
     this.#u32(rel.relNode);
   }
 
+  #bytes(bytes: Uint8Array): void {
+    this.#reserve(4 + bytes.length);
+    this.#u32(bytes.length);
+    this.#buffer.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
   #field(type: FieldType, value: unknown): void {
     switch (type) {
       case 'u8':
@@ -127,14 +138,11 @@ export class OpWriter<T extends { readonly op: string }> {
         this.#length += bytes;
         return;
       }
-      case 'bytes': {
-        const bytes = value as Uint8Array;
-        this.#reserve(4 + bytes.length);
-        this.#u32(bytes.length);
-        this.#buffer.set(bytes, this.#length);
-        this.#length += bytes.length;
-        return;
-      }
+      case 'bytes':
+        return this.#bytes(value as Uint8Array);
+      case 'page':
+        if ((value as Uint8Array).length > 0) this.#traffic.pageImages.sent++;
+        return this.#bytes(value as Uint8Array);
       case 'rel':
         this.#reserve(12);
         this.#rel(value as RelFileNode);
@@ -169,8 +177,10 @@ export class OpReader<T> {
   readonly #byNumber: readonly OpShape[];
   #batch: Buffer = Buffer.alloc(0);
   #at = 0;
+  readonly #traffic: Traffic;
 
-  constructor(table: OpTable) {
+  constructor(table: OpTable, traffic: Traffic) {
+    this.#traffic = traffic;
     this.#byNumber = shapes(table);
   }
 
@@ -184,6 +194,7 @@ export class OpReader<T> {
       if (shape === undefined) throw new FrameError(`unknown operation number ${this.#batch[this.#at - 1]}`);
       const op: Record<string, unknown> = { op: shape.name };
       for (const [name, type] of shape.fields) op[name] = this.#field(type);
+      this.#traffic.operations.received++;
       receive(op as T);
     }
   }
@@ -210,6 +221,12 @@ export class OpReader<T> {
     return { spcNode, dbNode, relNode: this.#u32() as Oid };
   }
 
+  #bytes(): Uint8Array {
+    const length = this.#u32();
+    const at = this.#need(length);
+    return this.#batch.subarray(at, at + length);
+  }
+
   /** A list's length, refused when the batch cannot hold it: nothing is allocated on a peer's word. */
   #count(elementBytes: number): number {
     const count = this.#u32();
@@ -234,10 +251,12 @@ export class OpReader<T> {
         const at = this.#need(length);
         return this.#batch.toString('utf8', at, at + length);
       }
-      case 'bytes': {
-        const length = this.#u32();
-        const at = this.#need(length);
-        return this.#batch.subarray(at, at + length);
+      case 'bytes':
+        return this.#bytes();
+      case 'page': {
+        const image = this.#bytes();
+        if (image.length > 0) this.#traffic.pageImages.received++;
+        return image;
       }
       case 'rel':
         return this.#rel();
@@ -251,7 +270,8 @@ export class OpReader<T> {
   }
 }
 
-export const upWriter = (): OpWriter<UpOp> => new OpWriter<UpOp>(UP);
-export const upReader = (): OpReader<UpOp> => new OpReader<UpOp>(UP);
-export const downWriter = (): OpWriter<DownOp> => new OpWriter<DownOp>(DOWN);
-export const downReader = (): OpReader<DownOp> => new OpReader<DownOp>(DOWN);
+/** `traffic`: of the process whose operations they are. */
+export const upWriter = (traffic = new Traffic()): OpWriter<UpOp> => new OpWriter<UpOp>(UP, traffic);
+export const upReader = (traffic = new Traffic()): OpReader<UpOp> => new OpReader<UpOp>(UP, traffic);
+export const downWriter = (traffic = new Traffic()): OpWriter<DownOp> => new OpWriter<DownOp>(DOWN, traffic);
+export const downReader = (traffic = new Traffic()): OpReader<DownOp> => new OpReader<DownOp>(DOWN, traffic);

@@ -11,7 +11,7 @@
  * position in the list is its number on the wire, so new operations are appended.
  *
  * Field types: u8 u16 u32; u64 (LSN, full xid, csn: a number); bool; str (UTF-8); bytes;
- * rel (RelFileNode); u32s, u64s (lists); rels (list of RelFileNode).
+ * page (bytes: the image of a page, or none); rel (RelFileNode); u32s, u64s (lists); rels (list of RelFileNode).
  */
 
 /** Page token modes. */
@@ -34,9 +34,9 @@ export const UP = {
   /** Gives a token up (`to` 0) or down to shared (`to` 1). `image` is the page when it changed
    *  under this token since it was granted or last sent, else empty. Answers a recall, or is
    *  voluntary (eviction). */
-  releaseBuffer: { rel: 'rel', fork: 'u8', blk: 'u32', gen: 'u32', to: 'u8', image: 'bytes' },
+  releaseBuffer: { rel: 'rel', fork: 'u8', blk: 'u32', gen: 'u32', to: 'u8', image: 'page' },
   /** Answers `writeback`: a copy; the token stays. */
-  bufferImage: { rel: 'rel', fork: 'u8', blk: 'u32', gen: 'u32', image: 'bytes' },
+  bufferImage: { rel: 'rel', fork: 'u8', blk: 'u32', gen: 'u32', image: 'page' },
   /** Asks for the relation's length and the right to remember it. */
   nblocks: { reqId: 'u32', rel: 'rel', fork: 'u8' },
   /** Answers `recallNblocks`: the remembered length is forgotten. */
@@ -140,7 +140,7 @@ export const DOWN = {
 
   // ---- pages ---------------------------------------------------------------------------------
   /** `image` is empty when the instance's copy is current (S→X upgrade with S never recalled). */
-  grantBuffer: { rel: 'rel', fork: 'u8', blk: 'u32', mode: 'u8', gen: 'u32', image: 'bytes' },
+  grantBuffer: { rel: 'rel', fork: 'u8', blk: 'u32', mode: 'u8', gen: 'u32', image: 'page' },
   /** No such block, or an unreadable one. */
   readFailed: { rel: 'rel', fork: 'u8', blk: 'u32', sqlstate: 'str', message: 'str' },
   /** Give up (`to` 0) or downgrade to shared (`to` 1). Ignored by who holds no such generation. */
@@ -211,6 +211,7 @@ interface FieldTypes {
   bool: boolean;
   str: string;
   bytes: Uint8Array;
+  page: Uint8Array;
   rel: RelFileNode;
   u32s: readonly number[];
   u64s: readonly number[];

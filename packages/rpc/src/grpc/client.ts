@@ -4,10 +4,12 @@
  */
 import { Client, type ClientDuplexStream, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import type { RpcStream, StreamEnd, StreamMethod } from '@pgtroupe/actor/rpc';
+import type { Tally, Traffic } from '@pgtroupe/actor/traffic';
 import { asBuffer, CLIENT_OPTIONS, CLUSTER_KEY, EPOCH_KEY, type Identity, NAME_KEY } from './options.ts';
 
 export function openStream<Up, Down>(
   identity: Identity,
+  traffic: Traffic,
   endpoint: string,
   method: StreamMethod<Up, Down>,
 ): RpcStream<Up, Down> {
@@ -22,7 +24,7 @@ export function openStream<Up, Down>(
     bytes => method.down.decode(bytes),
     metadata,
   );
-  return new ClientStream(client, call);
+  return new ClientStream(client, call, traffic.ofMethod(method.path));
 }
 
 class ClientStream<Up, Down> implements RpcStream<Up, Down> {
@@ -30,14 +32,18 @@ class ClientStream<Up, Down> implements RpcStream<Up, Down> {
   onEnd: (reason: StreamEnd) => void = () => {};
   readonly #client: Client;
   readonly #call: ClientDuplexStream<Up, Down>;
+  readonly #tally: Tally;
   #over = false;
   #ended = false;
 
-  constructor(client: Client, call: ClientDuplexStream<Up, Down>) {
+  constructor(client: Client, call: ClientDuplexStream<Up, Down>, tally: Tally) {
+    this.#tally = tally;
     this.#client = client;
     this.#call = call;
     call.on('data', (message: Down) => {
-      if (!this.#over) this.onMessage(message);
+      if (this.#over) return;
+      tally.received++;
+      this.onMessage(message);
     });
     call.on('end', () => this.#finish({ kind: 'finished' }));
     // An error is reported before 'end' by grpc-js, a clean finish only by 'end'.
@@ -47,7 +53,9 @@ class ClientStream<Up, Down> implements RpcStream<Up, Down> {
   }
 
   send(message: Up): void {
-    if (!this.#over && !this.#ended) this.#call.write(message);
+    if (this.#over || this.#ended) return;
+    this.#tally.sent++;
+    this.#call.write(message);
   }
 
   end(): void {

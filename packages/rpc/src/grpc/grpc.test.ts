@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { handle, type RpcListener, type RpcStream, type StreamEnd, type StreamMethod } from '@pgtroupe/actor/rpc';
+import { Traffic } from '@pgtroupe/actor/traffic';
 import { grpcRpc } from './index.ts';
 
 const text = {
@@ -53,6 +54,31 @@ describe('rpc over gRPC', () => {
       expect(await done).toEqual({ kind: 'finished' });
       expect(seen).toEqual(Array.from({ length: 1000 }, (_, i) => `<${i}>`));
     }
+  });
+
+  it('counts the messages of both ends by method, and none of those sent after the end', async () => {
+    const theirs = new Traffic();
+    const listener = await grpcRpc(identity, theirs).serve(`unix:${folder}/${nth++}.sock`, [
+      handle(METHOD, s => {
+        s.onMessage = m => {
+          s.send(m);
+          s.send(m);
+        };
+      }),
+    ]);
+    listeners.push(listener);
+    const ours = new Traffic();
+    const stream = grpcRpc({ cluster: '1', name: 'counted', epoch: 1 }, ours).open(listener.endpoint, METHOD);
+    const done = ended(stream);
+    let seen = 0;
+    stream.onMessage = () => {
+      if (++seen === 6) stream.end();
+    };
+    for (let i = 0; i < 3; i++) stream.send('x');
+    await done;
+    stream.send('into the void');
+    expect([...ours.rpc]).toEqual([[METHOD.path, { sent: 3, received: 6 }]]);
+    expect([...theirs.rpc]).toEqual([[METHOD.path, { sent: 6, received: 3 }]]);
   });
 
   it('delivers everything the server queued before its end', async () => {

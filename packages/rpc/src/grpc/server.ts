@@ -12,18 +12,20 @@ import {
   status,
 } from '@grpc/grpc-js';
 import type { Handler, RpcListener, RpcStream, StreamEnd } from '@pgtroupe/actor/rpc';
+import type { Tally, Traffic } from '@pgtroupe/actor/traffic';
 import { asBuffer, CHANNEL_OPTIONS, CLUSTER_KEY, EPOCH_KEY, type Identity, NAME_KEY } from './options.ts';
 
 type Call = ServerDuplexStream<unknown, unknown>;
 
 export async function serve(
   identity: Identity,
+  traffic: Traffic,
   endpoint: string,
   handlers: readonly Handler[],
 ): Promise<RpcListener> {
   const server = new Server(CHANNEL_OPTIONS);
   const fence = new Fence(identity.cluster);
-  for (const handler of handlers) addHandler(server, fence, handler);
+  for (const handler of handlers) addHandler(server, fence, handler, traffic.ofMethod(handler.method.path));
   if (endpoint.startsWith('unix:')) await removeSocket(endpoint.slice('unix:'.length));
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(endpoint, ServerCredentials.createInsecure(), (error, bound) => {
@@ -82,7 +84,7 @@ class Fence {
   }
 }
 
-function addHandler(server: Server, fence: Fence, { method, accept }: Handler): void {
+function addHandler(server: Server, fence: Fence, { method, accept }: Handler, tally: Tally): void {
   const serveCall: handleBidiStreamingCall<unknown, unknown> = call => {
     const key = (k: string): string => String(call.metadata.get(k)[0] ?? '');
     const caller = key(NAME_KEY);
@@ -94,7 +96,7 @@ function addHandler(server: Server, fence: Fence, { method, accept }: Handler): 
       call.emit('error', { code: status.FAILED_PRECONDITION, details: refusal });
       return;
     }
-    const stream = new ServerStream(call);
+    const stream = new ServerStream(call, tally);
     stream.onOver = fence.admit(caller, epoch, stream);
     accept(stream);
   };
@@ -113,13 +115,17 @@ class ServerStream implements RpcStream<unknown, unknown> {
   onEnd: (reason: StreamEnd) => void = () => {};
   onOver: () => void = () => {};
   readonly #call: Call;
+  readonly #tally: Tally;
   #over = false;
   #ended = false;
 
-  constructor(call: Call) {
+  constructor(call: Call, tally: Tally) {
     this.#call = call;
+    this.#tally = tally;
     call.on('data', (message: unknown) => {
-      if (!this.#over) this.onMessage(message);
+      if (this.#over) return;
+      tally.received++;
+      this.onMessage(message);
     });
     call.on('end', () => {
       // HTTP/2 ends the readable side of a broken stream too, and says so only when it closes,
@@ -135,7 +141,9 @@ class ServerStream implements RpcStream<unknown, unknown> {
   }
 
   send(message: unknown): void {
-    if (!this.#over && !this.#ended) this.#call.write(message);
+    if (this.#over || this.#ended) return;
+    this.#tally.sent++;
+    this.#call.write(message);
   }
 
   end(): void {

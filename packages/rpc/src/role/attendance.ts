@@ -5,6 +5,7 @@
 import type { Clock, Timers } from '@pgtroupe/actor/env';
 import type { RoleStart, RoleState, ShutdownMode } from '@pgtroupe/actor/lifecycle';
 import { type Rpc, type RpcStream } from '@pgtroupe/actor/rpc';
+import type { Traffic } from '@pgtroupe/actor/traffic';
 import { type PostmasterOrder, PostmasterDefinition, type RoleReport } from '../generated/postmaster.ts';
 import { streamMethod } from '../method.ts';
 
@@ -28,6 +29,7 @@ export interface AttendanceHandlers {
 
 export class Attendance {
   readonly #rpc: Rpc;
+  readonly #traffic: Traffic;
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #start: RoleStart;
@@ -48,6 +50,7 @@ export class Attendance {
 
   constructor(options: {
     readonly rpc: Rpc;
+    readonly traffic: Traffic;
     readonly clock: Clock;
     readonly timers: Timers;
     readonly start: RoleStart;
@@ -55,6 +58,7 @@ export class Attendance {
     readonly handlers: AttendanceHandlers;
   }) {
     this.#rpc = options.rpc;
+    this.#traffic = options.traffic;
     this.#clock = options.clock;
     this.#timers = options.timers;
     this.#start = options.start;
@@ -162,7 +166,10 @@ export class Attendance {
 
   #beat(): void {
     this.#turns++;
-    this.#send({ $case: 'heartbeat', value: { counter: this.#turns, rssBytes: process.memoryUsage.rss() } });
+    const { bus, operations, pageImages } = this.#traffic;
+    const rpc = [...this.#traffic.rpc].map(([method, tally]) => ({ method, ...tally }));
+    const traffic = { rpc, bus, operations, pageImages };
+    this.#send({ $case: 'heartbeat', value: { counter: this.#turns, rssBytes: process.memoryUsage.rss(), traffic } });
     if (this.#stream === undefined && this.#clock.nowMs() - this.#lastSeenMs > ORPHAN_MS) {
       this.#handlers.orphaned();
     } else if (this.#stream !== undefined) {

@@ -43,6 +43,7 @@ import { nodeDisk } from '@pgtroupe/actor/node/disk';
 import { nodeLog } from '@pgtroupe/actor/node/log';
 import { ownProcess } from '@pgtroupe/actor/node/process';
 import { claimLaunch } from '@pgtroupe/actor/node/rundir';
+import { Traffic } from '@pgtroupe/actor/traffic';
 import { PgError } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { Settings } from '@pgtroupe/common/settings';
@@ -90,6 +91,7 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
   };
   const attendance = new Attendance({
     rpc: env.rpc,
+    traffic: env.traffic,
     clock: env.clock,
     timers: env.timers,
     start: given,
@@ -155,14 +157,16 @@ function buildEnv(given: RoleStart, options: RoleOptions, settings: Settings): E
   const { cluster, name, epoch } = given;
   const scratch = join(given.runDirectory, 'scratch', name);
   if (options.disk === undefined) mkdirSync(scratch, { recursive: true, mode: 0o700 });
-  const bus = new NatsBus({ ...given.nats, cluster, name, epoch });
+  const traffic = new Traffic();
+  const bus = new NatsBus({ ...given.nats, cluster, name, epoch }, traffic.bus);
   return {
     clock: nodeClock,
     timers: nodeTimers,
     random: nodeRandom,
     disk: nodeDisk(options.disk === undefined ? scratch : join(given.dataDirectory, options.disk)),
     bus,
-    rpc: grpcRpc({ cluster, name, epoch }),
+    rpc: grpcRpc({ cluster, name, epoch }, traffic),
+    traffic,
     log: nodeLog({
       clock: nodeClock,
       bus,

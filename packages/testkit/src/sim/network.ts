@@ -6,6 +6,7 @@
  */
 import type { Bus } from '@pgtroupe/actor/env';
 import type { Codec, Handler, Rpc, RpcListener, RpcStream, StreamEnd, StreamMethod } from '@pgtroupe/actor/rpc';
+import type { Tally, Traffic } from '@pgtroupe/actor/traffic';
 import { describe } from './describe.ts';
 import type { World } from './world.ts';
 
@@ -20,6 +21,7 @@ export interface NetworkOptions {
 export interface Host {
   readonly name: string;
   readonly alive: boolean;
+  readonly traffic: Traffic;
   deliver(delayMs: number, run: () => void): void;
 }
 
@@ -35,13 +37,15 @@ class End<Send, Receive> implements RpcStream<Send, Receive> {
   readonly #link: Link;
   readonly #encode: Codec<Send>;
   readonly #decode: Codec<Receive>;
+  readonly #tally: Tally;
   peer: End<Receive, Send> | undefined;
   #open = true;
   #lastArrivalMs = 0;
 
   readonly #describe: (message: Send) => string;
 
-  constructor(link: Link, host: Host, encode: Codec<Send>, decode: Codec<Receive>, describe: (message: Send) => string) {
+  constructor(link: Link, host: Host, path: string, encode: Codec<Send>, decode: Codec<Receive>, describe: (message: Send) => string) {
+    this.#tally = host.traffic.ofMethod(path);
     this.#link = link;
     this.#describe = describe;
     this.host = host;
@@ -51,6 +55,7 @@ class End<Send, Receive> implements RpcStream<Send, Receive> {
 
   send(message: Send): void {
     if (!this.#open || !this.host.alive) return;
+    this.#tally.sent++;
     const bytes = new Uint8Array(this.#encode.encode(message));
     if (this.#link.world.verbose) this.#link.world.note(`${this.host.name} → ${this.peer?.host.name}: ${this.#describe(message)}`);
     const settle = this.#link.underWay(this.host, this.peer?.host, bytes.length);
@@ -86,7 +91,9 @@ class End<Send, Receive> implements RpcStream<Send, Receive> {
   }
 
   #receive(bytes: Uint8Array): void {
-    if (this.#open) this.onMessage(this.#decode.decode(bytes));
+    if (!this.#open) return;
+    this.#tally.received++;
+    this.onMessage(this.#decode.decode(bytes));
   }
 
   #toPeer(run: (peer: End<Receive, Send>) => void): void {
@@ -178,7 +185,7 @@ export class Network implements Link {
   }
 
   #connect<Up, Down>(host: Host, endpoint: string, method: StreamMethod<Up, Down>): RpcStream<Up, Down> {
-    const client = new End<Up, Down>(this, host, method.up, method.down, m => describe(method.path, 'up', m));
+    const client = new End<Up, Down>(this, host, method.path, method.up, method.down, m => describe(method.path, 'up', m));
     this.track(host, client);
     const listening = this.#listeners.get(endpoint);
     const handler = listening?.host.alive === true ? listening.handlers.find(h => h.method.path === method.path) : undefined;
@@ -186,7 +193,7 @@ export class Network implements Link {
       host.deliver(this.latencyMs(host), () => client.finish({ kind: 'broken', why: `no ${method.path} at ${endpoint}` }));
       return client;
     }
-    const server = new End<Down, Up>(this, listening.host, method.down, method.up, m => describe(method.path, 'down', m));
+    const server = new End<Down, Up>(this, listening.host, method.path, method.down, method.up, m => describe(method.path, 'down', m));
     this.track(listening.host, server);
     client.peer = server;
     server.peer = client;
@@ -242,11 +249,15 @@ export class Network implements Link {
   }
 
   #publish(host: Host, subject: string, payload: Uint8Array, reply: string | undefined): void {
+    host.traffic.bus.sent++;
     const bytes = new Uint8Array(payload);
     for (const subscription of [...this.#subscriptions]) {
       if (!subjectMatches(subscription.subject, subject)) continue;
       if (this.world.random.uniform() < this.#options.busLoss) continue;
-      subscription.host.deliver(this.latencyMs(host), () => subscription.handle(bytes, subject, reply));
+      subscription.host.deliver(this.latencyMs(host), () => {
+        subscription.host.traffic.bus.received++;
+        subscription.handle(bytes, subject, reply);
+      });
     }
   }
 }

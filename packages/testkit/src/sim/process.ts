@@ -5,6 +5,7 @@
 import { FaultDisk } from '@pgtroupe/actor/fault-disk';
 import type { Disk, DiskFile, Env, LogLevel, Timer } from '@pgtroupe/actor/env';
 import { EXIT_PANIC } from '@pgtroupe/actor/lifecycle';
+import { Traffic } from '@pgtroupe/actor/traffic';
 import type { Host, Network } from './network.ts';
 import type { World } from './world.ts';
 
@@ -15,6 +16,7 @@ export class ProcessExit extends Error {
 export class SimProcess implements Host {
   readonly name: string;
   readonly env: Env;
+  readonly traffic = new Traffic();
   readonly #world: World;
   readonly #network: Network;
   #alive = true;
@@ -41,6 +43,7 @@ export class SimProcess implements Host {
       log: { write: (level, message, fields) => this.#log(level, message, fields) },
       bus: network.bus(this),
       rpc: network.rpc(this),
+      traffic: this.traffic,
       exit: code => {
         if (this.#alive) this.exitCode = code;
         this.kill(`exit ${code}`);
