@@ -32,6 +32,7 @@ export interface Tally {
 }
 export interface Traffic {
   readonly rpc: readonly (Tally & { readonly method: string })[];
+  readonly unawaitedMessages: number;
   readonly bus: Tally;
   readonly operations: Tally;
   readonly pageImages: Tally;

@@ -1,27 +1,37 @@
 /**
- * npm run bench: pgtroupe and PostgreSQL 15 in turn, in one run, on this machine.
+ * npm run bench [-- NAME]: pgtroupe and PostgreSQL 15 in turn, in one run, on this machine.
  *
  * Both with shared_buffers=256MB and data checksums, everything else stock, fsync on. Each
  * round measures both servers, one right after the other and in alternating order; the table shows the
- * medians and the median of the rounds' ratios. BENCH_SECONDS (5) and BENCH_ROUNDS (3) set the length.
+ * medians and the median of the rounds' ratios. BENCH_SECONDS (5) and BENCH_ROUNDS (3) set the length, NAME
+ * the cases whose name contains it.
+ *
+ * Beside the ratios: what a transaction costs in messages between the roles, counted by the roles over the same rounds;
+ * memory; the time to start. Every table says which expected bounds are missed.
  */
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import { availableParallelism, totalmem } from 'node:os';
-import { ask, median, pgbench, timed } from './measure.mjs';
+import { atLeast, atMost, judged, printMissed, printTable } from './bound.mjs';
+import { ask, median, PG_BIN, pgbench, timed } from './measure.mjs';
+import { idleSessions, residentRoles, SESSIONS_SETTINGS } from './memory.mjs';
 import { postgresAvailable, startPgtroupe, startPostgres } from './servers.mjs';
+import { addTraffic, perTransaction, readTraffic } from './traffic.mjs';
 
 const SECONDS = process.env.BENCH_SECONDS ?? '5';
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? '3');
 const SCALE = process.env.BENCH_SCALE ?? '10';
+/** What the bounds of messages allow for pgbench's own first questions and for a page now and then. */
+const NOISE = 0.05;
 
 const T = ['-n', '-T', SECONDS];
+/** `awaited`: how many messages to the buffer-manager a transaction may wait for. */
 const CASES = [
-  { name: 'TPC-B, prepared, 1 client', args: [...T, '-M', 'prepared', '-c', '1'], expected: 0.5 },
-  { name: 'TPC-B, prepared, 16 clients', args: [...T, '-M', 'prepared', '-c', '16'], expected: 0.5 },
-  { name: 'TPC-B, simple, 16 clients', args: [...T, '-M', 'simple', '-c', '16'] },
-  { name: 'select only, prepared, 1 client', args: [...T, '-S', '-M', 'prepared', '-c', '1'] },
-  { name: 'select only, prepared, 16 clients', args: [...T, '-S', '-M', 'prepared', '-c', '16'], expected: 0.8 },
-  { name: 'select only, simple, 16 clients', args: [...T, '-S', '-M', 'simple', '-c', '16'] },
+  { name: 'TPC-B, prepared, 1 client', args: [...T, '-M', 'prepared', '-c', '1'], expected: 0.5, awaited: 1, writes: true },
+  { name: 'TPC-B, prepared, 16 clients', args: [...T, '-M', 'prepared', '-c', '16'], expected: 0.5, writes: true },
+  { name: 'TPC-B, simple, 16 clients', args: [...T, '-M', 'simple', '-c', '16'], writes: true },
+  { name: 'select only, prepared, 1 client', args: [...T, '-S', '-M', 'prepared', '-c', '1'], awaited: 0 },
+  { name: 'select only, prepared, 16 clients', args: [...T, '-S', '-M', 'prepared', '-c', '16'], expected: 0.8, awaited: 0 },
+  { name: 'select only, simple, 16 clients', args: [...T, '-S', '-M', 'simple', '-c', '16'], awaited: 0 },
   { name: 'select only, connect each time, 16 clients', args: [...T, '-S', '-C', '-c', '16'], expected: 8 },
 ];
 
@@ -29,86 +39,97 @@ if (!postgresAvailable()) {
   console.log('bench: PostgreSQL 15 (server and pgbench) is not installed; on Debian: apt-get install postgresql-15');
   process.exit(2);
 }
-
 const only = process.argv[2];
+const cases = CASES.filter(({ name }) => only === undefined || name.includes(only));
+if (cases.length === 0) {
+  console.log(`bench: no case is called "${only}"; there are\n${CASES.map(({ name }) => `  ${name}`).join('\n')}`);
+  process.exit(2);
+}
+
 const postgres = await startPostgres();
-const pgtroupe = await startPgtroupe();
+let pgtroupe = await startPgtroupe();
 try {
   console.log(`machine: ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`);
-  const rows = [];
-  const init = { pgtroupe: [], PostgreSQL: [] };
-  for (const server of [pgtroupe, postgres]) {
-    init[server.name].push(await timed(() => initialise(server)));
+  const rows = [await initialised()];
+  const messages = [];
+  for (const one of cases) {
+    const { row, traffic } = await measured(one);
+    rows.push(row);
+    messages.push(traffic);
+    console.log(row.join('; '));
   }
-  rows.push(row(`pgbench -i -s ${SCALE} (seconds)`, init.pgtroupe, init.PostgreSQL, 4, 'at most'));
-  for (const { name, args, expected } of CASES) {
-    if (only !== undefined && !name.includes(only)) continue;
-    const tps = { pgtroupe: [], PostgreSQL: [] };
-    for (let round = 0; round < ROUNDS; round++) {
-      const order = round % 2 === 0 ? [pgtroupe, postgres] : [postgres, pgtroupe];
-      for (const server of order) tps[server.name].push((await pgbench(server, args)).tps);
-    }
-    rows.push(row(name, tps.pgtroupe, tps.PostgreSQL, expected, 'at least'));
-    console.log(format(rows.at(-1)));
-  }
-  console.log('\n| measure | pgtroupe | PostgreSQL 15 | ratio | expected |\n|---|---|---|---|---|');
-  for (const r of rows) console.log(`| ${r.name} | ${r.ours} | ${r.theirs} | ${r.ratio} | ${r.expected} |`);
-  console.log(`\nstart to ready (built, existing data): ${pgtroupe.readySeconds.toFixed(2)} s (expected: at most 3)`);
-  await memory();
+  printTable(['measure', 'pgtroupe', 'PostgreSQL 15', 'ratio', 'expected'], rows);
+  printTable(
+    [
+      'per transaction', 'attach messages up / down', 'of these up, waited for by nobody', 'attach operations up / down', 'WAL messages up / down', 'gRPC messages, all',
+      'page images to the buffer-manager / to the instance', 'NATS messages', 'expected',
+    ],
+    messages,
+  );
+  const roles = await residentRoles(pgtroupe);
   await invariant();
+  // The same data once more, with room for the sessions and with an instance that has seen none.
+  await pgtroupe.stop({ keep: true });
+  pgtroupe = await startPgtroupe(SESSIONS_SETTINGS, pgtroupe.folder);
+  const ready = pgtroupe.readySeconds;
+  printTable(['start', 'seconds', 'expected'], [['start to ready, built, existing data', ready.toFixed(2), judged('start to ready', ready, atMost(3))]]);
+  printTable(['role, after the run', 'resident MiB'], roles);
+  printTable(['idle sessions', 'resident'], await idleSessions(pgtroupe));
+  printMissed();
 } finally {
   await pgtroupe.stop();
   await postgres.stop();
 }
 
-async function initialise(server) {
-  const { execFileSync } = await import('node:child_process');
-  const { PG_BIN } = await import('./measure.mjs');
+async function initialised() {
+  const seconds = {};
+  for (const server of [pgtroupe, postgres]) seconds[server.name] = [await timed(() => initialise(server))];
+  return row(`pgbench -i -s ${SCALE} (seconds)`, seconds, atMost(4));
+}
+
+function initialise(server) {
   execFileSync(`${PG_BIN}/pgbench`, ['-i', '-q', '-s', SCALE, '-h', server.host, '-p', String(server.port), '-U', server.user, server.database], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
 }
 
-function row(name, ours, theirs, expected, how) {
-  const ratio = median(ours.map((value, i) => value / theirs[i]));
-  const show = value => (value >= 100 ? String(Math.round(value)) : value.toFixed(2));
+async function measured({ name, args, expected, awaited }) {
+  const tps = { pgtroupe: [], PostgreSQL: [] };
+  const total = { transactions: 0 };
+  for (let round = 0; round < ROUNDS; round++) {
+    const order = round % 2 === 0 ? [pgtroupe, postgres] : [postgres, pgtroupe];
+    for (const server of order) {
+      const before = server === pgtroupe ? await readTraffic(pgtroupe) : undefined;
+      const result = await pgbench(server, args);
+      tps[server.name].push(result.tps);
+      if (before !== undefined) addTraffic(total, before, await readTraffic(pgtroupe), result.transactions);
+    }
+  }
+  const { attach, lazy, operations, wal, grpc, pages, nats } = perTransaction(total);
+  const bound = awaited === undefined ? undefined : { ...atMost(awaited + NOISE), text: `${awaited} up that is waited for` };
+  const verdict = judged(`${name}, attach messages per transaction`, (total.attachUp - total.attachUnawaited) / total.transactions, bound);
   return {
-    name,
-    ours: show(median(ours)),
-    theirs: show(median(theirs)),
-    ratio: ratio.toFixed(2),
-    expected: expected === undefined ? '' : `${how} ${expected}`,
+    row: row(name, tps, expected === undefined ? undefined : atLeast(expected)),
+    traffic: [name, attach, lazy, operations, wal, grpc, pages, nats, verdict],
   };
 }
 
-function format(r) {
-  return `${r.name}: ${r.ours} / ${r.theirs} = ${r.ratio} ${r.expected}`;
-}
-
-/** Resident memory of each role, from /proc. */
-async function memory() {
-  const status = await pgtroupe.status();
-  console.log('\nresident memory (MiB):');
-  for (const process_ of status.roles) {
-    try {
-      const text = readFileSync(`/proc/${process_.osPid}/status`, 'utf8');
-      const kib = Number(/VmRSS:\s+(\d+)/.exec(text)?.[1] ?? 0);
-      console.log(`  ${process_.name}: ${Math.round(kib / 1024)}`);
-    } catch {
-      // Gone meanwhile.
-    }
-  }
+function row(name, { pgtroupe: ours, PostgreSQL: theirs }, bound) {
+  const ratio = median(ours.map((value, i) => value / theirs[i]));
+  const show = value => (value >= 100 ? String(Math.round(value)) : value.toFixed(2));
+  return [name, show(median(ours)), show(median(theirs)), ratio.toFixed(2), judged(name, ratio, bound)];
 }
 
 /** pgbench's books must balance. */
 async function invariant() {
+  const title = '\nsum(abalance) | sum(tbalance) | sum(bbalance) | sum(delta)';
+  if (!cases.some(({ writes }) => writes)) return console.log(`${title}: TPC-B was not run`);
   const sums = await ask(
     pgtroupe,
     'select (select sum(abalance) from pgbench_accounts), (select sum(tbalance) from pgbench_tellers), (select sum(bbalance) from pgbench_branches), (select sum(delta) from pgbench_history)',
   );
-  const values = new Set(sums.split('|'));
-  console.log(`\nsum(abalance) | sum(tbalance) | sum(bbalance) | sum(delta): ${sums}`);
-  if (values.size !== 1) {
+  console.log(`${title}: ${sums}`);
+  if (new Set(sums.split('|')).size !== 1) {
     console.error('bench: the sums differ');
     process.exitCode = 1;
   }

@@ -9,7 +9,7 @@ const run = promisify(execFile);
 /** Where Debian and the PostgreSQL project put version 15's programs. */
 export const PG_BIN = process.env.PG_BIN ?? '/usr/lib/postgresql/15/bin';
 
-/** @returns transactions per second and mean latency in ms; throws when pgbench reports failures. */
+/** @returns transactions per second, how many there were, and mean latency in ms; throws when pgbench reports failures. */
 export async function pgbench(server, args) {
   const { stdout, stderr } = await run(
     `${PG_BIN}/pgbench`,
@@ -19,9 +19,10 @@ export async function pgbench(server, args) {
   const tps = /^tps = ([\d.]+)/m.exec(stdout);
   const latency = /^latency average = ([\d.]+) ms/m.exec(stdout);
   const failed = /^number of failed transactions: (\d+)/m.exec(stdout);
-  if (tps === null) throw new Error(`pgbench said no tps:\n${stdout}${stderr}`);
+  const processed = /^number of transactions actually processed: (\d+)/m.exec(stdout);
+  if (tps === null || processed === null) throw new Error(`pgbench said no tps:\n${stdout}${stderr}`);
   if (failed !== null && failed[1] !== '0') throw new Error(`pgbench: ${failed[1]} transactions failed\n${stderr}`);
-  return { tps: Number(tps[1]), latencyMs: latency === null ? undefined : Number(latency[1]) };
+  return { tps: Number(tps[1]), transactions: Number(processed[1]), latencyMs: latency === null ? undefined : Number(latency[1]) };
 }
 
 /** One value. */

@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, isProcessAlive, TestCluster, until } from '../testcluster.ts';
+import { isBuilt, isProcessAlive, type Tally, TestCluster, type Traffic, until } from '../testcluster.ts';
 
 const PG_BIN = '/usr/lib/postgresql/15/bin';
 const hasPostgres = existsSync(join(PG_BIN, 'pg_controldata'));
@@ -40,6 +40,45 @@ describe.skipIf(!isBuilt)('the cast (skipped until `npm run build`)', () => {
     expect(await one(await connect())).toEqual([{ x: 1 }]);
     expect((await cluster.run('sql', '-D', cluster.data, 'SELECT 1 AS x')).out).toBe(' x \n---\n 1\n(1 row)\n\n');
   });
+
+  it('status --json counts the messages of each role: they grow with the work', async () => {
+    const client = await connect();
+    await client.query('CREATE TABLE counted (a int); INSERT INTO counted SELECT generate_series(1, 2000)');
+    const traffic = async (name: string): Promise<Traffic> => (await cluster.role(name)).traffic!;
+    const method = ({ rpc }: Traffic, path: string): Tally => rpc.find(m => m.method === path)!;
+    const attach = '/pgtroupe.BufferManager/Attach';
+    await until('the first heartbeats', async () => (await cluster.status()).roles.every(role => role.traffic !== undefined));
+    const before = { instance: await traffic('backend-1'), bufferManager: await traffic('buffer-manager'), logger: await traffic('logger') };
+    const TRANSACTIONS = 50;
+    for (let i = 0; i < TRANSACTIONS; i++) await client.query('INSERT INTO counted VALUES ($1)', [i]);
+    const after = await until('a heartbeat that tells', async () => {
+      const instance = await traffic('backend-1');
+      const bufferManager = await traffic('buffer-manager');
+      const told = (path: string, now: Traffic, then: Traffic, how: 'sent' | 'received'): boolean =>
+        method(now, path)[how] - method(then, path)[how] >= TRANSACTIONS;
+      return (
+        told(attach, instance, before.instance, 'sent') &&
+        told(attach, instance, before.instance, 'received') &&
+        told(attach, bufferManager, before.bufferManager, 'received') &&
+        told(attach, bufferManager, before.bufferManager, 'sent') &&
+        told('/pgtroupe.WalWriter/Write', bufferManager, before.bufferManager, 'sent') && { instance, bufferManager }
+      );
+    });
+    // A record and its commit at least.
+    expect(after.instance.operations.sent - before.instance.operations.sent).toBeGreaterThanOrEqual(2 * TRANSACTIONS);
+    expect(after.bufferManager.operations.received - before.bufferManager.operations.received).toBeGreaterThanOrEqual(2 * TRANSACTIONS);
+    // A checkpoint takes the pages that were changed, and says so in the log.
+    await client.query('CHECKPOINT');
+    await until('the pages', async () => {
+      const [instance, bufferManager] = [await traffic('backend-1'), await traffic('buffer-manager')];
+      return (
+        instance.pageImages.sent > before.instance.pageImages.sent && bufferManager.pageImages.received > before.bufferManager.pageImages.received
+      );
+    });
+    await until('its lines', async () => (await traffic('logger')).bus.received > before.logger.bus.received);
+    expect((await traffic('checkpointer')).bus.sent).toBeGreaterThan(0);
+    await client.end();
+  }, 30_000);
 
   it.each(SINGLE)('%s killed with -9 comes back; an idle session lives on', async name => {
     await allReady();

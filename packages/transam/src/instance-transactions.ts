@@ -163,7 +163,9 @@ export class InstanceTransactions {
   #askXids(): void {
     if (this.#reserveAsked) return;
     this.#reserveAsked = true;
-    this.#attachment.put({ op: 'reserveXids', count: RESERVE_TARGET - this.#reserved });
+    const op = { op: 'reserveXids', count: RESERVE_TARGET - this.#reserved } as const;
+    if (this.#reserved > 0) this.#attachment.putUnawaited(op);
+    else this.#attachment.put(op);
   }
 
   #xidsReserved(first: number, count: number): void {
@@ -274,7 +276,7 @@ export class InstanceTransactions {
     const oldest = this.#oldestLive?.snapshot.xmin ?? (this.#held ? this.#latest.xmin : NO_HORIZON);
     if (oldest === this.#reportedXmin || this.#latest.csn < 0) return;
     this.#reportedXmin = oldest;
-    this.#attachment.put({ op: 'horizon', csn: this.#latest.csn, xmin: oldest });
+    this.#attachment.putUnawaited({ op: 'horizon', csn: this.#latest.csn, xmin: oldest });
   }
 
   // ---- outcomes ----------------------------------------------------------------------------------

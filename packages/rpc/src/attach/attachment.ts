@@ -53,6 +53,8 @@ export class Attachment {
   #state: State = { kind: 'detached' };
   #flushPlanned = false;
   #lazyFlushPlanned = false;
+  /** Somebody waits for what is gathered. */
+  #awaited = false;
   #turns = 0;
   #leaseUntilMs = 0;
   /** Heartbeats under way: counter to send time. */
@@ -113,6 +115,14 @@ export class Attachment {
 
   put(op: UpOp): void {
     if (this.#state.kind !== 'attached') return;
+    this.#awaited = true;
+    this.putUnawaited(op);
+  }
+
+  /** Like `put`, for what nobody waits for yet and should not be late: heartbeats, ids ahead of need. Only
+   *  the count of messages knows the difference. */
+  putUnawaited(op: UpOp): void {
+    if (this.#state.kind !== 'attached') return;
     this.#writer.put(op);
     this.#planFlush();
   }
@@ -143,9 +153,12 @@ export class Attachment {
   flush(): void {
     const state = this.#state;
     if (state.kind !== 'attached') return;
+    const awaited = this.#awaited;
+    this.#awaited = false;
     this.beforeFlush();
     if (this.#writer.lengthBytes === 0) return;
     const batch = this.#writer.take();
+    if (!awaited) this.#env.traffic.unawaitedMessages++;
     this.#credit.sent(batch.length);
     state.stream.send(batch);
   }
@@ -189,7 +202,7 @@ export class Attachment {
       else if ('reqId' in op) this.answer(op.reqId, op);
     });
     const bytes = this.#read.confirm();
-    if (bytes > 0) this.put({ op: 'received', bytes });
+    if (bytes > 0) this.putUnawaited({ op: 'received', bytes });
   }
 
   /** Hands a request its answer; receivers of answers that also change state here call it themselves. */
@@ -221,7 +234,7 @@ export class Attachment {
     if (state.kind !== 'attached' || state.stream !== stream) return;
     this.#turns++;
     this.#beats.set(this.#turns, this.#env.clock.nowMs());
-    this.put({ op: 'heartbeat', counter: this.#turns });
+    this.putUnawaited({ op: 'heartbeat', counter: this.#turns });
     this.#env.timers.after(HEARTBEAT_MS, () => this.#beat(stream), { background: true });
   }
 
@@ -238,6 +251,7 @@ export class Attachment {
     if (state.kind === 'closed' || state.kind === 'detached' || state.stream !== stream) return;
     this.#state = { kind: 'detached' };
     if (this.#writer.lengthBytes > 0) this.#writer.take();
+    this.#awaited = false;
     if (state.kind === 'attached') {
       this.onDetach(why);
       const requests = [...this.#requests.values()];

@@ -166,9 +166,9 @@ export class Attendance {
 
   #beat(): void {
     this.#turns++;
-    const { bus, operations, pageImages } = this.#traffic;
+    const { unawaitedMessages, bus, operations, pageImages } = this.#traffic;
     const rpc = [...this.#traffic.rpc].map(([method, tally]) => ({ method, ...tally }));
-    const traffic = { rpc, bus, operations, pageImages };
+    const traffic = { rpc, unawaitedMessages, bus, operations, pageImages };
     this.#send({ $case: 'heartbeat', value: { counter: this.#turns, rssBytes: process.memoryUsage.rss(), traffic } });
     if (this.#stream === undefined && this.#clock.nowMs() - this.#lastSeenMs > ORPHAN_MS) {
       this.#handlers.orphaned();
