@@ -61,7 +61,7 @@ try {
   printTable(['measure', 'pgtroupe', 'PostgreSQL 15', 'ratio', 'expected'], rows);
   printTable(
     [
-      'per transaction', 'attach messages up / down', 'of these up, waited for by nobody', 'attach operations up / down', 'WAL messages up / down', 'gRPC messages, all',
+      'per transaction', 'attach messages up / down', 'of these up, no session waits for', 'attach operations up / down', 'WAL messages up / down', 'gRPC messages, all',
       'page images to the buffer-manager / to the instance', 'NATS messages', 'expected',
     ],
     messages,

@@ -14,7 +14,7 @@ export class Traffic {
   readonly rpc = new Map<string, Tally>();
   /** NATS messages: published, asked, answered; delivered to a subscriber here. */
   readonly bus: Tally = { sent: 0, received: 0 };
-  /** Of the messages of Attach that were sent: those that nobody waits for. */
+  /** Of the messages of Attach that were sent: those that no session of the sender waits for. */
   unawaitedMessages = 0;
   /** Operations in the messages of Attach. */
   readonly operations: Tally = { sent: 0, received: 0 };

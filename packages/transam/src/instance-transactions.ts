@@ -96,7 +96,7 @@ export class InstanceTransactions {
     attachment.on('snapshot', op => this.#snapshotArrived(op));
     attachment.on('recallSnapshot', () => {
       this.#held = false;
-      attachment.put({ op: 'snapshotAck' });
+      attachment.putUnawaited({ op: 'snapshotAck' });
     });
     attachment.beforeFlush = () => this.#reportHorizon();
   }

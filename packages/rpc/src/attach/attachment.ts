@@ -53,7 +53,7 @@ export class Attachment {
   #state: State = { kind: 'detached' };
   #flushPlanned = false;
   #lazyFlushPlanned = false;
-  /** Somebody waits for what is gathered. */
+  /** A session here waits for what is gathered. */
   #awaited = false;
   #turns = 0;
   #leaseUntilMs = 0;
@@ -119,8 +119,8 @@ export class Attachment {
     this.putUnawaited(op);
   }
 
-  /** Like `put`, for what nobody waits for yet and should not be late: heartbeats, ids ahead of need. Only
-   *  the count of messages knows the difference. */
+  /** Like `put`, for what no session here waits for and should not be late all the same: heartbeats, answers to
+   *  recalls, ids ahead of need. Only the count of messages knows the difference. */
   putUnawaited(op: UpOp): void {
     if (this.#state.kind !== 'attached') return;
     this.#writer.put(op);

@@ -92,12 +92,12 @@ export class PageCache implements PageAccess {
     attachment.on('dropRelationBuffers', op => this.#dropped(op));
     attachment.on('recallNblocks', op => {
       this.relations.smgropen(op.rel).forks[op.fork]!.blocks = -1;
-      attachment.put({ op: 'nblocksAck', rel: op.rel, fork: op.fork });
+      attachment.putUnawaited({ op: 'nblocksAck', rel: op.rel, fork: op.fork });
     });
     attachment.on('extended', op => this.#extended(op));
     attachment.on('forceFpi', op => {
       this.forceFpi = true;
-      attachment.put({ op: 'forceFpiAck', n: op.n });
+      attachment.putUnawaited({ op: 'forceFpiAck', n: op.n });
     });
     attachment.on('redoRecPtr', op => {
       this.forceFpi = false;
@@ -387,7 +387,7 @@ export class PageCache implements PageAccess {
   #release(slot: number, to: number): void {
     const fork = this.#fork[slot]!;
     const blk = this.#block[slot]! as BlockNumber;
-    this.#attachment.put({
+    this.#attachment.putUnawaited({
       op: 'releaseBuffer', rel: fork.files.rnode, fork: fork.fork, blk, gen: this.#generation[slot]!, to,
       image: this.#changed[slot] === 1 ? this.#image(slot) : EMPTY,
     });
@@ -400,7 +400,7 @@ export class PageCache implements PageAccess {
     const fork = this.relations.smgropen(op.rel).forks[op.fork]!;
     const slot = fork.slotOf(op.blk as BlockNumber);
     if (slot < 0 || this.#generation[slot] !== op.gen || this.#state[slot] !== TOKEN_EXCLUSIVE) return;
-    this.#attachment.put({
+    this.#attachment.putUnawaited({
       op: 'bufferImage', rel: op.rel, fork: op.fork, blk: op.blk, gen: op.gen, image: this.#image(slot),
     });
     this.#changed[slot] = 0;

@@ -149,7 +149,7 @@ export class InstanceLocks {
       }
     }
     entry.holders.clear();
-    this.#attachment.put({ op: 'localHolders', db: op.db, rel: op.rel, holders });
+    this.#attachment.putUnawaited({ op: 'localHolders', db: op.db, rel: op.rel, holders });
   }
 
   #entry(db: Oid, rel: Oid): RelationEntry {
