@@ -46,11 +46,22 @@ class Peer {
   }
 }
 
-async function setUp(options: { readonly disk?: (platter: MemoryDisk) => Disk; readonly failpoint?: WalWriterOptions['failpoint'] } = {}) {
+/** Its segments get their names while messages arrive. */
+function slowRenames(platter: MemoryDisk, world: World): Disk {
+  const disk = new FaultDisk(platter);
+  const rename = disk.rename.bind(disk);
+  disk.rename = async (from, to) => {
+    await new Promise<void>(resolve => world.schedule(5, resolve));
+    await rename(from, to);
+  };
+  return disk;
+}
+
+async function setUp(options: { readonly disk?: (platter: MemoryDisk, world: World) => Disk; readonly failpoint?: WalWriterOptions['failpoint'] } = {}) {
   const world = new World(3);
   const network = new Network(world, { minLatencyMs: 0.1, maxLatencyMs: 0.3, busLoss: 0 });
   const platter = new MemoryDisk();
-  const disk = options.disk?.(platter) ?? new FaultDisk(platter);
+  const disk = options.disk?.(platter, world) ?? new FaultDisk(platter);
   const client = new SimProcess(world, network, 'buffer-manager', new MemoryDisk());
   const start = (): SimProcess => {
     const process = new SimProcess(world, network, 'walwriter', disk);
@@ -124,6 +135,44 @@ describe('walwriter', () => {
     expect(newer.has('flushed')).toBe(false);
     const zombie = connect(1);
     await world.runUntil(() => zombie.ended, { ms: 1000, what: 'refusal' });
+  });
+
+  describe('tells of room where every segment is', () => {
+    /** Up to where room was reported, and the segments before that which are missing. */
+    async function gaps(peer: Peer, platter: MemoryDisk): Promise<{ readonly until: number; readonly missing: string[] }> {
+      const until = Math.max(...peer.reports.map(r => (r.$case === 'roomLeft' ? r.value.until : 0)));
+      const names = await platter.readdir('');
+      const missing: string[] = [];
+      for (let segno = 6; segno < until / XLOG_SEG_SIZE; segno++) {
+        if (!names.includes(xlogFileName(1, segno))) missing.push(xlogFileName(1, segno));
+      }
+      return { until, missing };
+    }
+
+    it('though the insert position moves while it begins', async () => {
+      const { world, connect, platter } = await setUp({ disk: slowRenames });
+      const peer = connect(1);
+      peer.order({ $case: 'endOfLog', value: { pos: 6 * XLOG_SEG_SIZE + 64 } });
+      await world.runUntil(() => peer.has('roomLeft'), { ms: 5000, what: 'room' });
+      peer.order({ $case: 'room', value: { pos: 7 * XLOG_SEG_SIZE } });
+      await world.pass(1000);
+      const { until, missing } = await gaps(peer, platter);
+      expect(missing).toEqual([]);
+      expect(until).toBe(11 * XLOG_SEG_SIZE);
+    });
+
+    it('though the insert position moves while old segments are recycled', async () => {
+      const { world, begun, platter } = await setUp({ disk: slowRenames });
+      const peer = await begun();
+      peer.order({ $case: 'room', value: { pos: 6 * XLOG_SEG_SIZE } });
+      await world.pass(1000);
+      peer.order({ $case: 'recycle', value: { keepFrom: 6 * XLOG_SEG_SIZE, keepBytes: 8 * XLOG_SEG_SIZE } });
+      peer.order({ $case: 'room', value: { pos: 7 * XLOG_SEG_SIZE } });
+      await world.pass(1000);
+      const { until, missing } = await gaps(peer, platter);
+      expect(missing).toEqual([]);
+      expect(until).toBeGreaterThanOrEqual(11 * XLOG_SEG_SIZE);
+    });
   });
 
   describe('fenced in the middle of its work', () => {

@@ -16,6 +16,7 @@ import { DiskError, type Env, type Timer } from '@pgtroupe/actor/env';
 import { type Failpoint, noFailpoint } from '@pgtroupe/actor/failpoint';
 import { EXIT_PANIC } from '@pgtroupe/actor/lifecycle';
 import { handle, type Handler, type RpcStream } from '@pgtroupe/actor/rpc';
+import { assert } from '@pgtroupe/common/assert';
 import type { WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
 import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
 import { XLOG_SEG_SIZE } from '@pgtroupe/transam/xlogpage';
@@ -104,7 +105,7 @@ export class WalWriter {
         case 'read':
           return this.#other(() => this.#read(stream, order.value.reqId, order.value.from, order.value.to));
         case 'endOfLog':
-          return this.#other(() => this.#endOfLog(stream, order.value.pos));
+          return this.#other(() => this.#endOfLog(order.value.pos));
         case 'recycle':
           return this.#other(() => this.#recycle(stream, order.value.keepFrom, order.value.keepBytes));
         case 'room':
@@ -280,15 +281,28 @@ export class WalWriter {
     }
   }
 
-  async #endOfLog(stream: Stream, pos: number): Promise<void> {
+  async #endOfLog(pos: number): Promise<void> {
+    while (this.#preparation !== undefined) await this.#preparation;
+    await this.#insteadOfPreparing(async () => {
+      await this.#segments.wipeBehind(pos);
+      await this.#failpoint('walwriter-after-wipe');
+      this.#room = pos;
+      this.#until = 0;
+      this.#written = pos;
+      this.#flushed = pos;
+    });
+    this.#prepare();
     await this.#preparation;
-    await this.#segments.wipeBehind(pos);
-    await this.#failpoint('walwriter-after-wipe');
-    this.#room = pos;
-    this.#until = 0;
-    this.#written = pos;
-    this.#flushed = pos;
-    await this.#makeRoom(stream);
+  }
+
+  /** Which segments are ready is changed by one at a time. Who begins this calls `#prepare` behind it: what it
+   *  was asked for meanwhile was put off. */
+  async #insteadOfPreparing(work: () => Promise<void>): Promise<void> {
+    assert(this.#preparation === undefined, 'segments are being made');
+    this.#preparation = work().finally(() => {
+      this.#preparation = undefined;
+    });
+    await this.#preparation;
   }
 
   /** Prepares segments beside the loop: a segment that has no name yet concerns nobody. */
@@ -336,8 +350,10 @@ export class WalWriter {
       // Segments are handed out in order, so recycling only ever appends to what is ready.
       const next = this.#until / XLOG_SEG_SIZE;
       if (this.#preparation === undefined && this.#until > 0 && this.#until < aheadUntil && !this.#segments.has(next)) {
-        await this.#segments.recycle(segno, next);
-        this.#until += XLOG_SEG_SIZE;
+        await this.#insteadOfPreparing(async () => {
+          await this.#segments.recycle(segno, next);
+          this.#until += XLOG_SEG_SIZE;
+        });
         recycled++;
       } else {
         await this.#segments.remove(segno);
@@ -347,5 +363,6 @@ export class WalWriter {
     if (removed > 0) await this.#segments.syncFolder();
     if (recycled > 0) this.#report(stream, { $case: 'roomLeft', value: { until: this.#until, diskFull: false } });
     this.#report(stream, { $case: 'recycled', value: { removed, recycled } });
+    this.#prepare();
   }
 }
