@@ -1,8 +1,8 @@
 /**
- * COPY FROM STDIN by psql: tables with CHECK constraints, columns left out that have defaults, and where an error says it
- * happened. What is expected here was PostgreSQL's answer; where there is one it is asked again.
+ * COPY FROM STDIN by psql: tables with CHECK constraints, columns left out that have defaults, where an error says it
+ * happened, and FREEZE. What is expected here was PostgreSQL's answer; where there is one it is asked again.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -81,6 +81,51 @@ const EXPECTED = `1|2|dflt|7|1|t|1
 1|2
 3000|4498500|z|z`;
 
+const FREEZE_ROWS = 3000;
+const NOT_CREATED_HERE =
+  'ERROR:  55000: cannot perform COPY FREEZE because the table was not created or truncated in the current subtransaction';
+const freeze = (table: string): string => `\\copy ${table} from 'FILE' with (freeze)`;
+
+/** Commands of one session, and what psql prints. */
+const FREEZES: readonly (readonly [commands: readonly string[], answer: string])[] = [
+  // With a default, which takes the long way; and the short way, twice onto the same last page.
+  [['begin', "create table fz (a int primary key, b text default 'z')", freeze('fz (a)'), 'commit'], 'COPY 3000'],
+  [['begin', 'create table fp (a int)', freeze('fp'), freeze('fp'), 'commit'], 'COPY 3000\nCOPY 3000'],
+  [['select count(*), sum(a), min(b), max(b) from fz', 'select count(*), sum(a) from fp'], '3000|4498500|z|z\n6000|8997000'],
+  [['select b from fz where a = 2999'], 'z'],
+  [[freeze('fp')], NOT_CREATED_HERE],
+  [['begin', 'create table fs (a int)', 'savepoint s', freeze('fs')], NOT_CREATED_HERE],
+  [['begin', 'savepoint s', 'create table fs (a int)', 'release s', freeze('fs'), 'rollback'], 'COPY 3000'],
+  [['begin', 'savepoint s', 'create table fs (a int)', 'rollback to s', 'create table fs (a int)', freeze('fs'), 'rollback'], 'COPY 3000'],
+  [['begin', 'create table fs (a int)', 'savepoint s', 'truncate fs', freeze('fs'), 'rollback'], 'COPY 3000'],
+  [['begin', 'create table fs (a int)', 'savepoint s', 'truncate fs', 'rollback to s', freeze('fs')], NOT_CREATED_HERE],
+  // Rows of before are not frozen, nor is their page.
+  [['begin', 'create table fm (a int)', 'insert into fm values (-1)', freeze('fm'), 'commit'], 'COPY 3000'],
+];
+
+/** What pg_visibility and pageinspect would say of a table's pages: how many there are, and which flags and map bits
+ *  differ from those of a page full of frozen rows. */
+function frozenFacts(folder: string, file: string): { readonly pages: number; readonly exceptions: string[] } {
+  const heap = readFileSync(join(folder, file));
+  const map = readFileSync(join(folder, `${file}_vm`));
+  const exceptions: string[] = [];
+  let pages = 0;
+  for (let page = 0; page < heap.length; page += 8192) {
+    const items = heap.readUInt16LE(page + 12) - 24;
+    // New, or never used.
+    if (items <= 0) continue;
+    const blk = page / 8192;
+    pages++;
+    if ((heap.readUInt16LE(page + 10) & 4) === 0) exceptions.push(`block ${blk} is not PD_ALL_VISIBLE`);
+    if (((map[24 + (blk >> 2)]! >> (2 * (blk & 3))) & 3) !== 3) exceptions.push(`block ${blk} is not all-visible and all-frozen in the map`);
+    for (let item = page + 24; item < page + 24 + items; item += 4) {
+      const tuple = page + (heap.readUInt16LE(item) & 0x7fff);
+      if ((heap.readUInt16LE(tuple + 20) & 0x300) !== 0x300) exceptions.push(`(${blk},${(item - page - 20) / 4}) is not frozen`);
+    }
+  }
+  return { pages, exceptions };
+}
+
 describe.skipIf(!isBuilt || !hasProgram('psql'))('COPY FROM (skipped without psql and before `npm run build`)', () => {
   const cluster = new TestCluster();
   const folder = mkdtempSync(join(tmpdir(), 'pgtroupe-copy-'));
@@ -112,11 +157,38 @@ describe.skipIf(!isBuilt || !hasProgram('psql'))('COPY FROM (skipped without psq
     expect(result).toBe(EXPECTED);
   });
 
+  async function runFreezes(server: Server): Promise<string[]> {
+    const file = join(folder, 'numbers');
+    writeFileSync(file, Array.from({ length: FREEZE_ROWS }, (_each, n) => `${n}\n`).join(''));
+    const answers: string[] = [];
+    for (const [commands] of FREEZES) {
+      const options = commands.flatMap(command => ['-c', command.replace('FILE', file)]);
+      const said = await runClient('psql', ['-X', '-At', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', ...options], server);
+      answers.push(said.replace(/^(?:[A-Z]+ ?)*$|^LOCATION: .*$|^INSERT 0 1$/gm, '').replace(/\n+/g, '\n').trim());
+    }
+    return answers;
+  }
+
+  it('freezes the rows of a table that its subtransaction made', async () => {
+    const server = ours(cluster);
+    expect(await runFreezes(server)).toEqual(FREEZES.map(([, answer]) => answer));
+    const files = "select (select oid from pg_database where datname = 'postgres'), relfilenode from pg_class where relname in ('fm', 'fp', 'fz') order by relname";
+    const [fm, fp, fz] = (await runClient('psql', ['-X', '-At', '-F/', '-c', 'checkpoint', '-c', files], server)).replace('CHECKPOINT\n', '').trim().split('\n');
+    const base = join(cluster.data, 'base');
+    expect(frozenFacts(base, fz!)).toEqual({ pages: 14, exceptions: [] });
+    expect(frozenFacts(base, fp!)).toEqual({ pages: 27, exceptions: [] });
+    const { exceptions } = frozenFacts(base, fm!);
+    expect(exceptions).toEqual([
+      'block 0 is not PD_ALL_VISIBLE', 'block 0 is not all-visible and all-frozen in the map', '(0,1) is not frozen',
+    ]);
+  });
+
   it.skipIf(missingOracle !== undefined)(`is expected to do what PostgreSQL does (skipped: ${missingOracle})`, async () => {
     try {
       const { answers, result } = await run(oracleDatabase(DATABASE));
       expect(answers).toEqual(COPIES.map(([, , answer]) => answer));
       expect(result).toBe(EXPECTED);
+      expect(await runFreezes(oracleDatabase(DATABASE))).toEqual(FREEZES.map(([, answer]) => answer));
     } finally {
       dropOracleDatabase(DATABASE);
     }

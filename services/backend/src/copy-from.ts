@@ -48,7 +48,7 @@ export async function copyFrom(
   columns: readonly number[],
   options: CopyOptions,
 ): Promise<string> {
-  refuseUnsupported(table);
+  await retryCatalog(() => refuseUnsupported(table));
   if (options.freeze) checkFreeze(runner, table);
   const rules = await CopyRules.of(runner, table, columns);
   const target = await retryCatalog(() => new CopyTarget(runner, table, columns, { rules, freeze: options.freeze })).catch((error: unknown) => {
