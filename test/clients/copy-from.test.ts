@@ -194,3 +194,21 @@ describe.skipIf(!isBuilt || !hasProgram('psql'))('COPY FROM (skipped without psq
     }
   });
 });
+
+describe.skipIf(!isBuilt || !hasProgram('psql'))('COPY FROM with the smallest page cache (skipped without psql and before `npm run build`)', () => {
+  const cluster = new TestCluster();
+  const file = join(cluster.folder, 'rows');
+
+  beforeAll(async () => {
+    writeFileSync(file, Array.from({ length: 100_000 }, (_each, n) => `${n}\t${LONG}${LONG}\n`).join(''));
+    await cluster.create();
+    await cluster.start('-c', 'instance_buffers=128');
+  });
+  afterAll(() => cluster.destroy());
+
+  it('asks for no more new pages than it can hold', async () => {
+    const commands = ['create table many (a int primary key, b text)', `\\copy many from '${file}'`, 'select count(*), sum(a) from many'];
+    const said = await runClient('psql', ['-X', '-q', '-At', ...commands.flatMap(command => ['-c', command])], ours(cluster));
+    expect(said).toBe('100000|4999950000\n');
+  });
+});

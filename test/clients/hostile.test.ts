@@ -62,6 +62,13 @@ const LATER_BYTES: Readonly<Record<string, readonly [bytes: Buffer, answer: RegE
     Buffer.concat([message('H', 5, 'x'), query('select 41'), message('S', 4), query('select 42')]), /08P01.*invalid message format.*Z.*42/s, false,
   ],
   'COPY data without COPY': [Buffer.concat([message('d', 8, 'abcd'), message('c', 4), query('select 42')]), /42/, false],
+  'COPY data before they are asked for': [
+    Buffer.concat([
+      query('create table early (a int)'), query('copy early from stdin'), message('d', 6, '7\n'), message('d', 6, '8\n'), message('c', 4),
+      query('select sum(a) + 27 from early'), query('drop table early'), message('X', 4),
+    ]),
+    /COPY 2.*42/s, true,
+  ],
   'text that is not UTF-8': [Buffer.concat([message('Q', 15, "select '"), Buffer.from([0xff, 0x27, 0])]), /22021/, false],
   '20000 Syncs': [Buffer.concat([...Array<Buffer>(20_000).fill(message('S', 4)), query('select 42')]), /42/, false],
 };

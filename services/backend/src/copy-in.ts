@@ -33,6 +33,7 @@ export class CopyInStream {
     out.end();
     session.write();
     this.#stop = session.takeCopyMessages(message => this.#receive(message));
+    session.resumeInput();
   }
 
   #receive(message: FrameReader): void {

@@ -398,10 +398,10 @@ export class Session {
 
   // ---- COPY FROM STDIN -------------------------------------------------------------------------------------
 
-  /** Until the returned function is called, CopyData and its kin go to `receive`. */
+  /** Until the returned function is called, CopyData and its kin go to `receive`; `resumeInput` begins with those
+   *  that are here already. */
   takeCopyMessages(receive: (message: FrameReader) => void): () => void {
     this.#copyIn = receive;
-    this.#pumpCopy();
     return () => {
       this.#copyIn = undefined;
     };

@@ -25,6 +25,8 @@ const FREE = 0;
 const MAX_USAGE = 5;
 /** Pages given back in one message. */
 const GIVE_BACK_SLICE = 32;
+/** A fork's fresh blocks, all of which are granted at once, take this part of the cache at most. */
+const FRESH_PART = 16;
 const NO_FREE_PAGE = 0xffffffff;
 const EMPTY = new Uint8Array(0);
 
@@ -180,7 +182,7 @@ export class PageCache implements PageAccess {
     assert(fork.fresh[0] === blk, `block ${blk} is not the next fresh one`);
     fork.fresh.shift();
     // An extension that fails is asked for again, and then heard of, by who runs out of fresh blocks.
-    if (fork.runsLow && !this.#calls.has(`e${fork.key}`)) this.extendRelation(fork).catch(() => {});
+    if (fork.runsLow(this.#freshMost) && !this.#calls.has(`e${fork.key}`)) this.extendRelation(fork).catch(() => {});
   }
 
   freePage(rel: SmgrRelation, need: number): number {
@@ -251,11 +253,15 @@ export class PageCache implements PageAccess {
     });
   }
 
+  get #freshMost(): number {
+    return Math.ceil(this.#slotCount / FRESH_PART);
+  }
+
   /** Asks for fresh blocks at the end of a fork. */
   extendRelation(fork: RelationFork): Promise<void> {
     return this.#once(`e${fork.key}`, async () => {
       const op = await this.#attachment.request(reqId => ({
-        op: 'extend', reqId, rel: fork.files.rnode, fork: fork.fork, count: fork.extendBy,
+        op: 'extend', reqId, rel: fork.files.rnode, fork: fork.fork, count: Math.min(fork.extendBy, this.#freshMost),
       }));
       fork.extendMore();
       if (op.op === 'reply') throw replyError(op);

@@ -38,9 +38,9 @@ export class RelationFork {
     return `${spcNode}/${dbNode}/${relNode}/${this.fork}`;
   }
 
-  /** It should be extended before its fresh blocks are used up. */
-  get runsLow(): boolean {
-    return this.fresh.length < Math.min(this.blocks >> 3, MAX_EXTEND_AHEAD);
+  /** It should be extended before its fresh blocks are used up. `most`: fresh blocks the cache has room for. */
+  runsLow(most: number): boolean {
+    return this.fresh.length < Math.min(this.blocks >> 3, MAX_EXTEND_AHEAD, most);
   }
 
   /** The next extension asks for more than the last. */
