@@ -282,7 +282,7 @@ export class WalWriter {
   }
 
   async #endOfLog(pos: number): Promise<void> {
-    while (this.#preparation !== undefined) await this.#preparation;
+    await this.#prepared();
     await this.#insteadOfPreparing(async () => {
       await this.#segments.wipeBehind(pos);
       await this.#failpoint('walwriter-after-wipe');
@@ -292,7 +292,12 @@ export class WalWriter {
       this.#flushed = pos;
     });
     this.#prepare();
-    await this.#preparation;
+    await this.#prepared();
+  }
+
+  /** Resolves when no segment is being made. */
+  async #prepared(): Promise<void> {
+    while (this.#preparation !== undefined) await this.#preparation;
   }
 
   /** Which segments are ready is changed by one at a time. Who begins this calls `#prepare` behind it: what it
