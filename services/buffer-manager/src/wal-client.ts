@@ -91,6 +91,8 @@ export class WalClient {
   /** From here on WAL is inserted into these buffers; everything before is durable. */
   use(buffers: XLogBuffers): void {
     this.#buffers = buffers;
+    // What recovery read behind the end of the log is about to be written.
+    this.#windows.clear();
     this.#sent = buffers.end;
     this.#syncAsked = buffers.end;
     this.flushed = buffers.end;
