@@ -50,7 +50,8 @@ class Walwriter {
   }
 }
 
-async function setUp() {
+/** `recovery`: before anything is inserted. */
+async function setUp(recovery: (client: WalClient, world: World) => Promise<void> = async () => {}) {
   const world = new World(1);
   const network = new Network(world, { minLatencyMs: 0.1, maxLatencyMs: 0.3, busLoss: 0 });
   const first = new Walwriter(world, network);
@@ -62,6 +63,7 @@ async function setUp() {
   });
   await world.runUntil(() => oldest > 0, { ms: 1000, what: 'welcome' });
   const buffers = new XLogBuffers(LOG, XLOG_SEG_SIZE as XLogRecPtr, 0 as XLogRecPtr);
+  await recovery(client, world);
   client.use(buffers);
   const insert = (): number => {
     const record = formRecord(RM_XLOG_ID, XLOG_NOOP, 0 as never, new Uint8Array(8));
@@ -114,6 +116,23 @@ describe('WalClient', () => {
     expect(client.flushed).toBeLessThan(lsn);
     await world.pass(FLUSH_DELAY_MS);
     expect([client.flushed, second.appends.at(-1)]).toEqual([lsn, { end: lsn, sync: true }]);
+  });
+
+  it('reads what was written since where recovery found the end of the log', async () => {
+    const { world, client, insert } = await setUp(async (recovering, before) => {
+      let over = false;
+      void recovering.readRecord(LOG, (XLOG_SEG_SIZE + 40) as XLogRecPtr).catch(() => {
+        over = true;
+      });
+      await before.runUntil(() => over, { ms: 1000, what: 'the end of the log' });
+    });
+    const ends = [insert(), insert()];
+    let found = 0;
+    void client.flush(ends[1]!).then(async () => {
+      found = (await client.readRecord(LOG, ends[0] as XLogRecPtr)).endLsn;
+    });
+    await world.runUntil(() => found > 0, { ms: 1000, what: 'the record' });
+    expect(found).toBe(ends[1]);
   });
 
   it('reads records that lie side by side back at once, and again when there are more', async () => {
