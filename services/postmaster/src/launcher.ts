@@ -127,7 +127,11 @@ export class ProcessLauncher implements Launcher {
     }
     running.passing.push(passing);
     child.send(message, socket, { keepOpen: false }, error => {
-      if (error) giveBack(passing);
+      // Once: its process may have ended first.
+      const at = running.passing.indexOf(passing);
+      if (error === null || at < 0) return;
+      running.passing.splice(at, 1);
+      giveBack(passing);
     });
     return 'passed';
   }
@@ -179,7 +183,7 @@ export class ProcessLauncher implements Launcher {
   #over(running: Running, how: string, code: number | undefined): void {
     if (running.over) return;
     running.over = true;
-    for (const passing of running.passing) giveBack(passing);
+    for (const passing of running.passing.splice(0)) giveBack(passing);
     const { name, epoch } = running.launch;
     if (this.#running.get(name) === running) this.#running.delete(name);
     forgetLaunch(this.#runDirectory, running.launch);
