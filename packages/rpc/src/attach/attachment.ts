@@ -4,7 +4,7 @@
  * Operations put in one callback leave as one message at its end. (Not at the end of the event loop's
  * turn: HTTP/2 writes in the next one, and a COMMIT that waits for two turns of a busy instance waits longer
  * than for the disk.) What nobody waits for (`putLazily`: WAL records above all) waits for
- * the next message, at most LAZY_MS or LAZY_BYTES: a transaction's records leave with its COMMIT. Nothing
+ * the next message, at most twice LAZY_MS or LAZY_BYTES: a transaction's records leave with its COMMIT. Nothing
  * depends on the delay: order is kept, and every page goes out behind the records that changed it. When the stream ends, everything the instance knew of shared
  * state is void: listeners are told, then the instance attaches anew until it is welcome again.
  * There is no resume (design §3).
@@ -53,6 +53,7 @@ export class Attachment {
   #state: State = { kind: 'detached' };
   #flushPlanned = false;
   #lazyFlushPlanned = false;
+  #batches = 0;
   /** A session here waits for what is gathered. */
   #awaited = false;
   #turns = 0;
@@ -132,11 +133,18 @@ export class Attachment {
     if (this.#state.kind !== 'attached') return;
     this.#writer.put(op);
     if (this.#writer.lengthBytes >= LAZY_BYTES) return this.#planFlush();
-    if (this.#lazyFlushPlanned) return;
+    if (!this.#lazyFlushPlanned) this.#planLazyFlush();
+  }
+
+  #planLazyFlush(): void {
     this.#lazyFlushPlanned = true;
+    const sent = this.#batches;
     this.#env.timers.after(LAZY_MS, () => {
       this.#lazyFlushPlanned = false;
-      this.flush();
+      if (this.#writer.lengthBytes === 0) return;
+      // What is gathered now came after another message: its own time begins now.
+      if (this.#batches === sent) this.flush();
+      else this.#planLazyFlush();
     });
   }
 
@@ -158,6 +166,7 @@ export class Attachment {
     this.beforeFlush();
     if (this.#writer.lengthBytes === 0) return;
     const batch = this.#writer.take();
+    this.#batches++;
     if (!awaited) this.#env.traffic.unawaitedMessages++;
     this.#credit.sent(batch.length);
     state.stream.send(batch);
