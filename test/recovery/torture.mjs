@@ -42,6 +42,7 @@ try {
   console.log(`seed ${options.seed}, ${CYCLES} cycles a role, ${CLIENTS} clients, sessions over ${INSTANCES} instance(s)`);
   console.log('role            kills  commits after (ms): median   worst   bystanders lost of  verdict');
   for (const role of options.roles.split(',')) await torture(role, clients);
+  await transfers();
   for (const client of clients) await client.stop();
 } finally {
   await server.stop({ keep: true });
@@ -87,6 +88,15 @@ async function torture(role, clients) {
       `${String(lost).padStart(13)} of ${String(watched).padEnd(6)} ${problems.length === 0 ? 'nothing lost' : 'LOST'}`,
   );
   for (const problem of problems.slice(0, 10)) console.log(`  ${problem}`);
+}
+
+/** Pages that changed hands, by the counters of the instances that live now (a heartbeat old). */
+async function transfers() {
+  await pause(1000);
+  const { roles } = await server.status();
+  const images = roles.filter(role => role.role === 'backend').map(role => role.traffic?.pageImages ?? { sent: 0, received: 0 });
+  const sum = key => images.reduce((total, image) => total + image[key], 0);
+  console.log(`page transfers: ${sum('received')} to ${images.length} instance(s), ${sum('sent')} from them`);
 }
 
 /** Processes of a role. One that is just being replaced has no pid yet (0, which would be everybody here). */
