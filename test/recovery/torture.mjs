@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PG_BIN } from '../bench/measure.mjs';
 import { startPgtroupe } from '../bench/servers.mjs';
+import { readTraffic } from '../bench/traffic.mjs';
 import { audit, connect, createLedger, LedgerClient, pause, seeded } from './ledger.mjs';
 
 const { values: options } = parseArgs({
@@ -90,13 +91,10 @@ async function torture(role, clients) {
   for (const problem of problems.slice(0, 10)) console.log(`  ${problem}`);
 }
 
-/** Pages that changed hands, by the counters of the instances that live now (a heartbeat old). */
+/** Pages that changed hands since the instances that live now were launched. */
 async function transfers() {
-  await pause(1000);
-  const { roles } = await server.status();
-  const images = roles.filter(role => role.role === 'backend').map(role => role.traffic?.pageImages ?? { sent: 0, received: 0 });
-  const sum = key => images.reduce((total, image) => total + image[key], 0);
-  console.log(`page transfers: ${sum('received')} to ${images.length} instance(s), ${sum('sent')} from them`);
+  const { pagesDown, pagesUp } = await readTraffic(server);
+  console.log(`page transfers: ${pagesDown} to instances, ${pagesUp} from them`);
 }
 
 /** Processes of a role. One that is just being replaced has no pid yet (0, which would be everybody here). */

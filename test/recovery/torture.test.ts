@@ -19,5 +19,5 @@ it.each([1, 4])('loses nothing that was acknowledged, sessions in %i instance(s)
   expect(status).toBe(0);
   expect(stdout.match(/nothing lost/g)).toHaveLength(8);
   // Several instances change the same pages.
-  if (instances > 1) expect(stdout).toMatch(/page transfers: [1-9]\d+ to \d+ instance/);
+  if (instances > 1) expect(stdout).toMatch(/page transfers: [1-9]\d+ to instances/);
 });

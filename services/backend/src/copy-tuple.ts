@@ -7,10 +7,8 @@
  * then goes the long way, which knows what to do or what to complain about.
  */
 import type { TupleDesc } from '@pgtroupe/access/common/tupdesc';
-import { tupleLayout, type TupleLayout } from '@pgtroupe/access/common/heaptuple';
-import {
-  HEAP_HASNULL, HEAP_HASVARWIDTH, heapTupleHeaderSize, INVALID_COMMAND_ID, setCtid, SIZEOF_HEAP_TUPLE_HEADER, type TupleMemory,
-} from '@pgtroupe/access/common/htup';
+import { initHeapTuple, tupleLayout, type TupleLayout } from '@pgtroupe/access/common/heaptuple';
+import { HEAP_HASNULL, HEAP_HASVARWIDTH, SIZEOF_HEAP_TUPLE_HEADER, type TupleMemory } from '@pgtroupe/access/common/htup';
 import { ATT_VARLENA, attEnd, storeAtt, VARATT_SHORT_MAX_DATA, VarlenaImage } from '@pgtroupe/access/common/tupmacs';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { CopyFromParser } from '@pgtroupe/sql/commands/copyfromparse';
@@ -85,15 +83,8 @@ export class CopyTupleFormer {
       if (this.#notNull[n] === 1) return NOT_PLAIN;
       nulls = true;
     }
-    const hoff = heapTupleHeaderSize(natts, nulls);
-    const word = tup >>> 2;
-    mem.u32[word] = 0;
-    mem.u32[word + 1] = 0;
-    mem.u32[word + 2] = 0;
-    setCtid(mem, tup, INVALID_COMMAND_ID, 0);
-    for (let at = tup + SIZEOF_HEAP_TUPLE_HEADER; at < tup + hoff; at++) mem.u8[at] = 0;
     let mask = nulls ? HEAP_HASNULL : 0;
-    let end = tup + hoff;
+    let end = tup + initHeapTuple(natts, nulls, mem, tup);
     for (let n = 0; n < natts; n++) {
       const field = this.#field[n]!;
       if (field < 0 || parser.isNull[field] === 1) continue;
@@ -111,9 +102,7 @@ export class CopyTupleFormer {
       }
       if (end === NOT_PLAIN || end - tup > limit) return NOT_PLAIN;
     }
-    mem.u16[(tup + 18) >>> 1] = natts;
     mem.u16[(tup + 20) >>> 1] = mask;
-    mem.u8[tup + 22] = hoff;
     return end - tup;
   }
 

@@ -1,5 +1,5 @@
-import { type WalOrder, type WalReport, WalWriterDefinition } from '@pgtroupe/rpc/generated/walwriter';
-import { streamMethod } from '@pgtroupe/rpc/method';
+import type { WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
+import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
 import { handle, type RpcStream } from '@pgtroupe/actor/rpc';
 import type { TimeLineID, XLogRecPtr } from '@pgtroupe/common/ids';
 import { MemoryDisk } from '@pgtroupe/testkit/sim/memory-disk';
@@ -14,7 +14,6 @@ import { XLOG_NOOP } from '@pgtroupe/transam/xlogrmgr';
 import { describe, expect, it } from 'vitest';
 import { WalClient } from './wal-client.ts';
 
-const WAL_WRITE = streamMethod(WalWriterDefinition, 'write');
 /** Long, so that whatever happens at once was asked for. */
 const FLUSH_DELAY_MS = 10_000;
 const LOG = { systemIdentifier: 7n, tli: 1 as TimeLineID };

@@ -9,7 +9,7 @@ import type { Clock } from '@pgtroupe/actor/env';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Settings } from '@pgtroupe/common/settings';
 import type { SessionsReport } from '@pgtroupe/rpc/generated/postmaster';
-import type { ListeningHandle, ToPostmaster } from '@pgtroupe/rpc/role/door-messages';
+import { type ListeningHandle, type ToPostmaster, visitorOf } from '@pgtroupe/rpc/role/door-messages';
 import type { Socket } from 'node:net';
 import { Admission, type Verdict } from './admission.ts';
 import {
@@ -157,15 +157,9 @@ export class Clients {
         if (handle !== undefined)
           this.admission.door.copied(message.grant, message.index, handle as ListeningHandle);
         return;
-      case 'visitor': {
-        if (handle === undefined) return;
-        const { initial, peer } = message;
-        return this.admission.sentBack({
-          socket: handle as Socket,
-          initial: Buffer.from(initial, 'latin1'),
-          peer,
-        });
-      }
+      case 'visitor':
+        if (handle !== undefined) this.admission.sentBack(visitorOf(message, handle as Socket));
+        return;
       case 'cancel':
         return this.#cancel(message.pid, message.secret);
     }

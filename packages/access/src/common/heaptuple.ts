@@ -103,20 +103,27 @@ function hasNull(natts: number, values: readonly Datum[]): boolean {
 export function heapFormTuple(layout: TupleLayout, values: readonly Datum[], mem: TupleMemory, at: number): number {
   const { natts } = layout;
   const nulls = hasNull(natts, values);
+  const hoff = initHeapTuple(natts, nulls, mem, at);
+  const bits = nulls ? at + SIZEOF_HEAP_TUPLE_HEADER : -1;
+  const start = at + hoff;
+  const end = heapFillTuple(layout, values, mem, start, bits);
+  mem.u16[(at + 20) >>> 1] = (nulls ? HEAP_HASNULL : 0) | filledMask;
+  return end - at;
+}
+
+/** Writes a new tuple's header but for t_infomask, with an empty null bitmap if there are `nulls`. Returns t_hoff. */
+export function initHeapTuple(natts: number, nulls: boolean, mem: TupleMemory, at: number): number {
   const hoff = heapTupleHeaderSize(natts, nulls);
   const word = at >>> 2;
   mem.u32[word] = 0;
   mem.u32[word + 1] = 0;
   mem.u32[word + 2] = 0;
   setCtid(mem, at, INVALID_COMMAND_ID, 0);
-  mem.u8.fill(0, at + SIZEOF_HEAP_TUPLE_HEADER, at + hoff);
-  const bits = nulls ? at + SIZEOF_HEAP_TUPLE_HEADER : -1;
-  const start = at + hoff;
-  const end = heapFillTuple(layout, values, mem, start, bits);
   mem.u16[(at + 18) >>> 1] = natts;
-  mem.u16[(at + 20) >>> 1] = (nulls ? HEAP_HASNULL : 0) | filledMask;
   mem.u8[at + 22] = hoff;
-  return end - at;
+  // Too few bytes for `fill` to be worth a call.
+  for (let rest = at + SIZEOF_HEAP_TUPLE_HEADER; rest < at + hoff; rest++) mem.u8[rest] = 0;
+  return hoff;
 }
 
 /** HEAP_HASVARWIDTH and HEAP_HASEXTERNAL of the last heapFillTuple. */

@@ -12,6 +12,7 @@ import { DiskError } from '../env.ts';
 
 const OPEN_FLAGS = { read: 'r', write: 'r+', create: 'w+', durable: constants.O_RDWR | constants.O_DSYNC } as const;
 
+/** A durable write up to this length is not handed to the thread pool. */
 const SHORT_WRITE_BYTES = 256 * 1024;
 
 function diskError(path: string, error: unknown): DiskError {
@@ -30,10 +31,12 @@ async function named<T>(path: string, work: Promise<T>): Promise<T> {
 class NodeFile implements DiskFile {
   readonly #path: string;
   readonly #handle: FileHandle;
+  readonly #durable: boolean;
 
-  constructor(path: string, handle: FileHandle) {
+  constructor(path: string, handle: FileHandle, durable: boolean) {
     this.#path = path;
     this.#handle = handle;
+    this.#durable = durable;
   }
 
   async read(into: Uint8Array, positionBytes: number): Promise<number> {
@@ -50,7 +53,7 @@ class NodeFile implements DiskFile {
   }
 
   async write(data: Uint8Array, positionBytes: number): Promise<void> {
-    let done = 0;
+    let done = this.#durable && data.length <= SHORT_WRITE_BYTES ? this.#writeNow(data, positionBytes) : 0;
     while (done < data.length) {
       const { bytesWritten } = await named(
         this.#path,
@@ -58,6 +61,16 @@ class NodeFile implements DiskFile {
       );
       if (bytesWritten === 0) throw new DiskError('ENOSPC', this.#path, 'no space left on device');
       done += bytesWritten;
+    }
+  }
+
+  /** In this thread: the pool's two hand-overs cost more than the disk, and whoever writes WAL has nothing to do
+   *  before it is durable. */
+  #writeNow(data: Uint8Array, positionBytes: number): number {
+    try {
+      return writeSync(this.#handle.fd, data, 0, data.length, positionBytes);
+    } catch (error) {
+      throw diskError(this.#path, error);
     }
   }
 
@@ -78,29 +91,6 @@ class NodeFile implements DiskFile {
   }
 }
 
-/** Every write is durable when it resolves. A short one is done in this thread: the pool's two hand-overs
- *  cost more than the disk, and whoever writes WAL has nothing to do before it is durable. */
-class DurableFile extends NodeFile {
-  readonly #path: string;
-  readonly #handle: FileHandle;
-
-  constructor(path: string, handle: FileHandle) {
-    super(path, handle);
-    this.#path = path;
-    this.#handle = handle;
-  }
-
-  override async write(data: Uint8Array, positionBytes: number): Promise<void> {
-    let done = 0;
-    try {
-      if (data.length <= SHORT_WRITE_BYTES) done = writeSync(this.#handle.fd, data, 0, data.length, positionBytes);
-    } catch (error) {
-      throw diskError(this.#path, error);
-    }
-    if (done < data.length) await super.write(data.subarray(done), positionBytes + done);
-  }
-}
-
 export function nodeDisk(root: string): Disk {
   const at = (path: string): string => {
     const clean = normalize(path);
@@ -111,8 +101,7 @@ export function nodeDisk(root: string): Disk {
   };
   return {
     async open(path, mode) {
-      const handle = await named(path, open(at(path), OPEN_FLAGS[mode], 0o600));
-      return mode === 'durable' ? new DurableFile(path, handle) : new NodeFile(path, handle);
+      return new NodeFile(path, await named(path, open(at(path), OPEN_FLAGS[mode], 0o600)), mode === 'durable');
     },
     readFile: path => named(path, readFile(at(path))),
     writeFile: (path, data, options) => named(path, writeFile(at(path), data, { mode: options?.mode ?? 0o600 })),

@@ -5,9 +5,10 @@
  * turn: HTTP/2 writes in the next one, and a COMMIT that waits for two turns of a busy instance waits longer
  * than for the disk.) What nobody waits for (`putLazily`: WAL records above all) waits for
  * the next message, at most twice LAZY_MS or LAZY_BYTES: a transaction's records leave with its COMMIT. Nothing
- * depends on the delay: order is kept, and every page goes out behind the records that changed it. When the stream ends, everything the instance knew of shared
- * state is void: listeners are told, then the instance attaches anew until it is welcome again.
- * There is no resume (design §3).
+ * depends on the delay: order is kept, and every page goes out behind the records that changed it.
+ *
+ * When the stream ends, everything the instance knew of shared state is void: listeners are told, then the
+ * instance attaches anew until it is welcome again. There is no resume (design §3).
  *
  * Zombie rule (research H5): the right to take new snapshots lapses SNAPSHOT_LEASE_MS after the last
  * acknowledged heartbeat was *sent*, before the buffer-manager may fence this instance.

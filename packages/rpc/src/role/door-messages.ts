@@ -8,7 +8,8 @@
  * dies. It is taken back by a grant of nothing, which the instance's next SessionsReport acknowledges
  * (`SessionsReport.grant`): from there on the postmaster's count of sessions is exact again.
  */
-import type { GreeterLimits, Peer } from './greeter.ts';
+import type { Socket } from 'node:net';
+import type { GreeterLimits, Peer, Visitor } from './greeter.ts';
 
 /** A client the postmaster let in; with its socket. */
 export interface HandOver {
@@ -47,11 +48,13 @@ export type ToPostmaster =
   /** A CancelRequest for a session of another instance. */
   | { readonly kind: 'cancel'; readonly pid: number; readonly secret: number };
 
-export function visitorMessage(visitor: {
-  readonly initial: Buffer;
-  readonly peer: Peer | undefined;
-}): VisitorMessage {
-  return { kind: 'visitor', initial: visitor.initial.toString('latin1'), peer: visitor.peer };
+export function visitorMessage({ initial, peer }: Visitor): VisitorMessage {
+  return { kind: 'visitor', initial: initial.toString('latin1'), peer };
+}
+
+/** What `visitorMessage` made one of, with the socket that came along. */
+export function visitorOf({ initial, peer }: VisitorMessage, socket: Socket): Visitor {
+  return { socket, initial: Buffer.from(initial, 'latin1'), peer };
 }
 
 /** What lies below a net.Server. Unlike a Server it can be held and passed on without accepting: Node's

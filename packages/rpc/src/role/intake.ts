@@ -8,7 +8,7 @@ import { createServer, type Socket } from 'node:net';
 import type { Arrival, Connection, SessionIntake } from '@pgtroupe/actor/net';
 import { SocketConnection } from '@pgtroupe/actor/node/connection';
 import type { Attendance } from './attendance.ts';
-import type { HandOver, ListeningHandle, ToInstance } from './door-messages.ts';
+import { type HandOver, type ListeningHandle, type ToInstance, visitorOf } from './door-messages.ts';
 import type { Visitor } from './greeter.ts';
 import { type Channel, LentDoor } from './lent-door.ts';
 
@@ -50,7 +50,7 @@ export class ProcessIntake implements SessionIntake {
       case 'visitor':
         this.#attendance!.received();
         if (handle === undefined) return;
-        return door.visit({ socket: handle as Socket, initial: Buffer.from(message.initial, 'latin1'), peer: message.peer });
+        return door.visit(visitorOf(message, handle as Socket));
     }
   }
 

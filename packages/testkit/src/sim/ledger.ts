@@ -130,6 +130,20 @@ export const tablesBook: Book = {
   balance: async () => {},
 };
 
+/** A transaction around `work`; every tenth is rolled back in the end. */
+async function inTransaction(client: SimClient, number: number, work: () => Promise<void>): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    await work();
+    if (number % 10 === 9) throw new RolledBack();
+    const [commit] = await client.query('COMMIT');
+    if (commit!.tag !== 'COMMIT') throw new RolledBack();
+  } catch (error) {
+    if (client.connected) await client.query('ROLLBACK');
+    throw error;
+  }
+}
+
 const ACCOUNTS = 8;
 const OPENING = 1000;
 
@@ -153,18 +167,11 @@ export const rowsBook: Book = {
       `UPDATE account SET balance = balance + ${amount} WHERE id = ${credit}`,
     ];
     if (number % 2 === 0) steps.reverse();
-    await client.query('BEGIN');
-    try {
+    await inTransaction(client, number, async () => {
       for (const step of steps) await client.query(step);
       await client.query(`INSERT INTO move VALUES (${c}, ${number}, ${debit}, ${credit}, ${amount})`);
       await client.query(`INSERT INTO ledger VALUES (${c}, ${number}, '${'x'.repeat(number % 200)}')`);
-      if (number % 10 === 9) throw new RolledBack();
-      const [commit] = await client.query('COMMIT');
-      if (commit!.tag !== 'COMMIT') throw new RolledBack();
-    } catch (error) {
-      if (client.connected) await client.query('ROLLBACK');
-      throw error;
-    }
+    });
   },
   has: async (client, c, number) => {
     const [found] = await client.query(`SELECT seq FROM ledger WHERE client = ${c} AND seq = ${number}`);
@@ -213,8 +220,7 @@ export const churnBook: Book = {
     const pad = (n: number): string => String.fromCharCode(97 + (n % 26)).repeat(20 + ((n * 37) % 400));
     const rows = (seq: number): string =>
       Array.from({ length: ITEMS }, (_, n) => `(${c}, ${seq}, ${((number * 7919) % 1000) * 10 + n * 2}, '${pad(number)}')`).join(', ');
-    await client.query('BEGIN');
-    try {
+    await inTransaction(client, number, async () => {
       await client.query(`INSERT INTO item VALUES ${rows(number)}`);
       if (number % 3 === 0) {
         await client.query('SAVEPOINT s');
@@ -225,13 +231,7 @@ export const churnBook: Book = {
       await client.query(`UPDATE item SET k = k + 1, pad = '${pad(number + 1)}' WHERE client = ${c} AND seq = ${number - 2}`);
       await client.query(`DELETE FROM item WHERE client = ${c} AND seq = ${number - 5}`);
       await client.query(`INSERT INTO done VALUES (${c}, ${number})`);
-      if (number % 10 === 9) throw new RolledBack();
-      const [commit] = await client.query('COMMIT');
-      if (commit!.tag !== 'COMMIT') throw new RolledBack();
-    } catch (error) {
-      if (client.connected) await client.query('ROLLBACK');
-      throw error;
-    }
+    });
   },
   has: async (client, c, number) => {
     const [found] = await client.query(`SELECT seq FROM done WHERE client = ${c} AND seq = ${number}`);

@@ -24,6 +24,17 @@ export interface PlantedBug {
   readonly plant?: () => () => void;
 }
 
+/** Puts another method in a class's place; returns what undoes it. */
+function replace<C, K extends keyof C>(prototype: C, name: K, make: (real: C[K]) => C[K]): () => void {
+  const real = prototype[name];
+  prototype[name] = make(real);
+  return () => {
+    prototype[name] = real;
+  };
+}
+
+type AnyCommitQueue = typeof CommitQueue.prototype;
+
 /** The walwriter reports WAL durable while its fsync is still to come. */
 const acknowledgeBeforeFsync: PlantedBug = {
   name: 'acknowledge before fsync',
@@ -46,80 +57,68 @@ const skipFullPageImage: PlantedBug = {
   faults: ['tear-checkpoint'],
   // Pages are written all the time, not only by checkpoints.
   settings: { shared_buffers: '64', bgwriter_delay: '10', checkpoint_timeout: '300' },
-  plant: () => {
-    const { registerBuffer } = XLogRecordBuilder.prototype;
-    XLogRecordBuilder.prototype.registerBuffer = function (blockId, page, flags) {
-      const without = (flags & REGBUF_FORCE_IMAGE) === 0 ? flags | REGBUF_NO_IMAGE : flags;
-      registerBuffer.call(this, blockId, page, without);
-    };
-    return () => {
-      XLogRecordBuilder.prototype.registerBuffer = registerBuffer;
-    };
-  },
+  plant: () =>
+    replace(XLogRecordBuilder.prototype, 'registerBuffer', real =>
+      function (this: XLogRecordBuilder, blockId, page, flags) {
+        const without = (flags & REGBUF_FORCE_IMAGE) === 0 ? flags | REGBUF_NO_IMAGE : flags;
+        real.call(this, blockId, page, without);
+      },
+    ),
 };
 
 /** The walwriter takes what an older buffer-manager sent for what the present one sends. */
 const skipEpochCheck: PlantedBug = {
   name: 'skip epoch check',
   faults: ['clog-and-kill'],
-  plant: () => {
-    const { handlers } = WalWriter.prototype;
-    WalWriter.prototype.handlers = function (): Handler[] {
-      const [real] = handlers.call(this);
-      let owner: RpcStream<WalReport, WalOrder> | undefined;
-      return [
-        handle(WAL_WRITE, stream => {
-          const front: RpcStream<WalReport, WalOrder> = {
-            send: message => stream.send(message),
-            onMessage: () => {},
-            onEnd: () => {},
-            end: () => stream.end(),
-            // Nobody is turned away.
-            abort: () => {},
-          };
-          real!.accept(front as RpcStream<unknown, unknown>);
-          stream.onMessage = message => {
-            if (message.order?.$case === 'hello') owner = front;
-            (message.order?.$case === 'append' ? owner! : front).onMessage(message);
-          };
-          stream.onEnd = end => front.onEnd(end);
-        }),
-      ];
-    };
-    return () => {
-      WalWriter.prototype.handlers = handlers;
-    };
-  },
+  plant: () =>
+    replace(WalWriter.prototype, 'handlers', handlers =>
+      function (this: WalWriter): Handler[] {
+        const [real] = handlers.call(this);
+        let owner: RpcStream<WalReport, WalOrder> | undefined;
+        return [
+          handle(WAL_WRITE, stream => {
+            const front: RpcStream<WalReport, WalOrder> = {
+              send: message => stream.send(message),
+              onMessage: () => {},
+              onEnd: () => {},
+              end: () => stream.end(),
+              // Nobody is turned away.
+              abort: () => {},
+            };
+            real!.accept(front as RpcStream<unknown, unknown>);
+            stream.onMessage = message => {
+              if (message.order?.$case === 'hello') owner = front;
+              (message.order?.$case === 'append' ? owner! : front).onMessage(message);
+            };
+            stream.onEnd = end => front.onEnd(end);
+          }),
+        ];
+      },
+    ),
 };
 
 /** A commit becomes visible, and is answered, without its record being durable. */
 const visibleBeforeDurable: PlantedBug = {
   name: 'visible before durable',
   faults: ['kill-all', 'lose-power'],
-  plant: () => {
-    const { next } = CommitQueue.prototype;
-    CommitQueue.prototype.next = function (_flushed, holders) {
-      return next.call(this, Infinity, holders);
-    };
-    return () => {
-      CommitQueue.prototype.next = next;
-    };
-  },
+  plant: () =>
+    replace(CommitQueue.prototype, 'next', real =>
+      function (this: AnyCommitQueue, _flushed, holders) {
+        return real.call(this, Infinity, holders);
+      },
+    ),
 };
 
 /** A commit becomes visible, and is answered, while other instances may still take snapshots without it. */
 const visibleBeforeRecalled: PlantedBug = {
   name: 'visible before snapshots are recalled',
   faults: ['clog-link'],
-  plant: () => {
-    const { next } = CommitQueue.prototype;
-    CommitQueue.prototype.next = function (flushed) {
-      return next.call(this, flushed, []);
-    };
-    return () => {
-      CommitQueue.prototype.next = next;
-    };
-  },
+  plant: () =>
+    replace(CommitQueue.prototype, 'next', real =>
+      function (this: AnyCommitQueue, flushed) {
+        return real.call(this, flushed, []);
+      },
+    ),
 };
 
 export const PLANTED_BUGS: readonly PlantedBug[] = [
