@@ -64,7 +64,8 @@ export function build({ force = false } = {}) {
     run('buf', ['generate']);
     writeFileSync(join(cache, 'proto'), proto);
   }
-  const sources = fingerprint(['packages', 'services'], ['tsconfig.json', 'tsconfig.base.json', 'package-lock.json']) + proto;
+  const sources =
+    fingerprint(['packages', 'services'], ['tsconfig.json', 'tsconfig.base.json', 'package-lock.json']) + proto;
   if (force || remembered('sources') !== sources || !has(join(root, 'packages/tools/dist'))) {
     console.error('pgtroupe: building');
     run('tsc', ['-b', ...(force ? ['--force'] : [])]);

@@ -21,22 +21,7 @@ const folder = new URL('../packages/catalog/facts/', import.meta.url);
 function query(sql) {
   return execFileSync(
     psql,
-    [
-      '-X',
-      '-At',
-      '-F',
-      '\t',
-      '-h',
-      '127.0.0.1',
-      '-p',
-      port,
-      '-U',
-      'postgres',
-      '-d',
-      'template1',
-      '-c',
-      sql,
-    ],
+    ['-X', '-At', '-F', '\t', '-h', '127.0.0.1', '-p', port, '-U', 'postgres', '-d', 'template1', '-c', sql],
     {
       encoding: 'utf8',
       maxBuffer: 64 << 20,
@@ -79,8 +64,7 @@ const COLUMN = {
 const COMPRESSED = new Set(['pg_rewrite']);
 
 mkdirSync(folder, { recursive: true });
-for (const file of readdirSync(folder))
-  if (/\.tsv(\.gz)?$/.test(file)) rmSync(new URL(file, folder));
+for (const file of readdirSync(folder)) if (/\.tsv(\.gz)?$/.test(file)) rmSync(new URL(file, folder));
 
 const tables = lines(
   `select oid, relname, relnamespace::regnamespace from pg_class where relkind = 'r' order by relname`,
@@ -101,8 +85,7 @@ for (const [oid, table, schema] of tables) {
     `copy (select ${selected.join(', ')} from ${schema}.${table} where ${WHERE[table] ?? 'true'} order by ${order}) to stdout`,
   );
   const text = `${columns.map(([name]) => name).join('\t')}\n${rows}`;
-  if (COMPRESSED.has(table))
-    writeFileSync(new URL(`${table}.tsv.gz`, folder), gzipSync(text, { level: 9 }));
+  if (COMPRESSED.has(table)) writeFileSync(new URL(`${table}.tsv.gz`, folder), gzipSync(text, { level: 9 }));
   else writeFileSync(new URL(`${table}.tsv`, folder), text);
 }
 console.log(`${tables.length} catalogs written to ${folder.pathname}`);

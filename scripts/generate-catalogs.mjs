@@ -13,10 +13,7 @@ const headers = `${source}/src/include/catalog`;
 const out = new URL('../packages/catalog/src/catalogs/', import.meta.url);
 
 function facts(name) {
-  const text = readFileSync(
-    new URL(`../packages/catalog/facts/${name}.tsv`, import.meta.url),
-    'utf8',
-  );
+  const text = readFileSync(new URL(`../packages/catalog/facts/${name}.tsv`, import.meta.url), 'utf8');
   const [head, ...rows] = text
     .trimEnd()
     .split('\n')
@@ -83,10 +80,7 @@ for (const c of classes
   const header = readFileSync(`${headers}/${c.relname}.h`, 'utf8');
   const relationId = /CATALOG\(\w+,\s*\d+,\s*(\w+)\)/.exec(header)[1];
   const indexName = new Map(
-    [...header.matchAll(/DECLARE_(?:UNIQUE_)?INDEX(?:_PKEY)?\(\w+,\s*(\d+),\s*(\w+),/g)].map(m => [
-      m[1],
-      m[2],
-    ]),
+    [...header.matchAll(/DECLARE_(?:UNIQUE_)?INDEX(?:_PKEY)?\(\w+,\s*(\d+),\s*(\w+),/g)].map(m => [m[1], m[2]]),
   );
   const codes = [
     ...header.matchAll(
@@ -103,16 +97,12 @@ for (const c of classes
     name: byOid.get(i.indexrelid).relname,
     id: indexName.get(i.indexrelid),
   }));
-  const toast =
-    c.reltoastrelid === '0'
-      ? undefined
-      : [c.reltoastrelid, indexes.get(c.reltoastrelid)[0].indexrelid];
+  const toast = c.reltoastrelid === '0' ? undefined : [c.reltoastrelid, indexes.get(c.reltoastrelid)[0].indexrelid];
   const used = ['AclItem', 'CatalogRow', 'Oid', 'TransactionId'].filter(
     t => t === 'CatalogRow' || t === 'Oid' || columns.some(col => TS[col.type].includes(t)),
   );
   const nodeTrees = columns.filter(col => !(col.type in TS));
-  if (nodeTrees.length > 0)
-    throw new Error(`${c.relname}: no mapping for ${nodeTrees.map(n => n.type).join(', ')}`);
+  if (nodeTrees.length > 0) throw new Error(`${c.relname}: no mapping for ${nodeTrees.map(n => n.type).join(', ')}`);
   all.push(c.relname);
 
   const text = `/**
@@ -153,9 +143,7 @@ ${all.map(name => `  ${camel(name)},\n`).join('')}];
 );
 
 const symbol = name => (name.startsWith('_') ? `${name.slice(1)}array` : name).toUpperCase();
-const builtin = types
-  .filter(t => Number(t.oid) < 10000)
-  .sort((a, b) => Number(a.oid) - Number(b.oid));
+const builtin = types.filter(t => Number(t.oid) < 10000).sort((a, b) => Number(a.oid) - Number(b.oid));
 writeFileSync(
   new URL('pg_type_d.ts', out),
   `/**

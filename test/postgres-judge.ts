@@ -15,7 +15,10 @@ export const hasPostgres = spawnSync(first!, rest).status === 0;
 
 /** PostgreSQL opens the folder, and recovers it if need be; it answers each question in COPY's text, and
  *  finds its heaps and indexes sound. */
-export function postgresAnswers(folder: string, questions: readonly string[]): { readonly answers: string[]; readonly log: string } {
+export function postgresAnswers(
+  folder: string,
+  questions: readonly string[],
+): { readonly answers: string[]; readonly log: string } {
   if (root) execFileSync('chown', ['-R', 'postgres', folder]);
   const script = [
     ...questions.map((question, n) => `COPY (${question}) TO '${folder}/answer.${n}'`),
@@ -24,7 +27,11 @@ export function postgresAnswers(folder: string, questions: readonly string[]): {
     "SELECT count(bt_index_check(i.indexrelid, true)) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relam = 403 AND c.relpersistence = 'p'",
   ];
   const [program, ...args] = [...as, `${BIN}/postgres`, '--single', '-D', folder, 'postgres'];
-  const { status, stdout, stderr } = spawnSync(program!, args, { input: `${script.join('\n')}\n`, encoding: 'utf8', maxBuffer: 2 ** 28 });
+  const { status, stdout, stderr } = spawnSync(program!, args, {
+    input: `${script.join('\n')}\n`,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  });
   const log = stdout + stderr;
   expect(status, log).toBe(0);
   expect(log).not.toMatch(/ERROR|PANIC/);
@@ -35,11 +42,18 @@ export function postgresAnswers(folder: string, questions: readonly string[]): {
 /** A folder after a clean stop, to PostgreSQL's programs. */
 export function judgeFiles(folder: string): void {
   expect(execFileSync(`${BIN}/pg_controldata`, [folder], { encoding: 'utf8' })).toMatch(/state: +shut down\n/);
-  expect(execFileSync(`${BIN}/pg_checksums`, ['--check', '-D', folder], { encoding: 'utf8' })).toMatch(/Bad checksums: +0/);
+  expect(execFileSync(`${BIN}/pg_checksums`, ['--check', '-D', folder], { encoding: 'utf8' })).toMatch(
+    /Bad checksums: +0/,
+  );
   const wal = join(folder, 'pg_wal');
-  const segments = readdirSync(wal).filter(name => /^[0-9A-F]{24}$/.test(name)).sort();
+  const segments = readdirSync(wal)
+    .filter(name => /^[0-9A-F]{24}$/.test(name))
+    .sort();
   // Segments made ahead hold nothing; the log ends where there is no next record.
-  const dump = spawnSync(`${BIN}/pg_waldump`, ['-p', wal, segments[0]!, segments.at(-1)!], { encoding: 'utf8', maxBuffer: 2 ** 28 });
+  const dump = spawnSync(`${BIN}/pg_waldump`, ['-p', wal, segments[0]!, segments.at(-1)!], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  });
   expect(dump.stdout.trimEnd().split('\n').at(-1)).toMatch(/CHECKPOINT_SHUTDOWN/);
   expect(dump.stdout).not.toMatch(/UNKNOWN/);
 }

@@ -53,7 +53,11 @@ export interface Run {
 
 export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
-export async function until<T>(what: string, probe: () => Promise<T | undefined | false> | T | undefined | false, limitMs = 15_000): Promise<T> {
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false> | T | undefined | false,
+  limitMs = 15_000,
+): Promise<T> {
   const deadline = performance.now() + limitMs;
   for (;;) {
     const found = await probe();
@@ -107,7 +111,10 @@ export class TestCluster {
   /** In the foreground, as a user's terminal would. */
   async start(...options: string[]): Promise<void> {
     this.spawnForeground(...options);
-    await until('ready', () => this.console.endsWith('database system is ready to accept connections\n') || this.exited());
+    await until(
+      'ready',
+      () => this.console.endsWith('database system is ready to accept connections\n') || this.exited(),
+    );
     if (this.keeper!.exitCode !== null) throw new Error(`did not start: ${this.console}${this.log}`);
   }
 
@@ -115,7 +122,18 @@ export class TestCluster {
     this.console = '';
     this.log = '';
     const socketOption = ['-c', `unix_socket_directories=${this.folder}`];
-    const args = [this.bin, 'start', '-D', this.data, '-p', String(this.port), '-h', '127.0.0.1', ...socketOption, ...options];
+    const args = [
+      this.bin,
+      'start',
+      '-D',
+      this.data,
+      '-p',
+      String(this.port),
+      '-h',
+      '127.0.0.1',
+      ...socketOption,
+      ...options,
+    ];
     const keeper = spawn(process.execPath, args, { env: this.environment, stdio: ['ignore', 'pipe', 'pipe'] });
     keeper.stdout.on('data', chunk => (this.console += chunk));
     keeper.stderr.on('data', chunk => (this.log += chunk));

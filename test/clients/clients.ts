@@ -53,10 +53,26 @@ export function hasProgram(name: string, ...probe: string[]): boolean {
 }
 
 /** Runs a client program against a server; answers what it printed, errors too. */
-export async function runClient(program: string, args: readonly string[], server: Server, options: { readonly cwd?: string } = {}): Promise<string> {
-  const env = { ...process.env, PGHOST: server.host, PGPORT: String(server.port), PGUSER: 'postgres', PGDATABASE: server.database };
+export async function runClient(
+  program: string,
+  args: readonly string[],
+  server: Server,
+  options: { readonly cwd?: string } = {},
+): Promise<string> {
+  const env = {
+    ...process.env,
+    PGHOST: server.host,
+    PGPORT: String(server.port),
+    PGUSER: 'postgres',
+    PGDATABASE: server.database,
+  };
   try {
-    const { stdout, stderr } = await promisify(execFile)(program, args, { env, timeout: 30_000, maxBuffer: 1 << 26, ...options });
+    const { stdout, stderr } = await promisify(execFile)(program, args, {
+      env,
+      timeout: 30_000,
+      maxBuffer: 1 << 26,
+      ...options,
+    });
     return stdout + stderr;
   } catch (error) {
     const { stdout, stderr, message } = error as { stdout?: string; stderr?: string; message: string };

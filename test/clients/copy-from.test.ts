@@ -7,7 +7,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isBuilt, TestCluster } from '../testcluster.ts';
-import { dropOracleDatabase, hasProgram, missingOracle, oracleDatabase, ours, runClient, type Server } from './clients.ts';
+import {
+  dropOracleDatabase,
+  hasProgram,
+  missingOracle,
+  oracleDatabase,
+  ours,
+  runClient,
+  type Server,
+} from './clients.ts';
 
 const DATABASE = 'pgtroupe_clients_copy';
 const LONG = 'x'.repeat(120);
@@ -24,48 +32,120 @@ create table cn (a int primary key, b text default 'z');`;
 /** A command, its data, and what psql prints; a date of today is cut out. */
 const COPIES: readonly (readonly [command: string, data: readonly string[], answer: string])[] = [
   ['copy ct (a, b, u) from stdin', ['1\t2\t1', '3\t4\t2'], 'COPY 2'],
-  ['copy ct (a, b, u) from stdin', ['1\t2\t10', '5\t-1\t11'], `ERROR:  new row for relation "ct" violates check constraint "ab"
+  [
+    'copy ct (a, b, u) from stdin',
+    ['1\t2\t10', '5\t-1\t11'],
+    `ERROR:  new row for relation "ct" violates check constraint "ab"
 DETAIL:  Failing row contains (5, -1, dflt, 7, 4, today, 11).
-CONTEXT:  COPY ct, line 2: "5	-1	11"`],
-  ['copy ct (a, b) from stdin', ['-9\t-2'], `ERROR:  new row for relation "ct" violates check constraint "ct_b_check"
+CONTEXT:  COPY ct, line 2: "5	-1	11"`,
+  ],
+  [
+    'copy ct (a, b) from stdin',
+    ['-9\t-2'],
+    `ERROR:  new row for relation "ct" violates check constraint "ct_b_check"
 DETAIL:  Failing row contains (-9, -2, dflt, 7, 5, today, null).
-CONTEXT:  COPY ct, line 1: "-9	-2"`],
+CONTEXT:  COPY ct, line 1: "-9	-2"`,
+  ],
   // NULL satisfies a CHECK.
   ['copy ct (a, b) from stdin', ['9\t\\N'], 'COPY 1'],
-  ['copy ct (a, b, u) from stdin', ['x\t2\t12'], 'ERROR:  invalid input syntax for type integer: "x"\nCONTEXT:  COPY ct, line 1, column a: "x"'],
-  ['copy ct (a, b) from stdin', ['\\N\t99999999999'], 'ERROR:  value "99999999999" is out of range for type integer\nCONTEXT:  COPY ct, line 1, column b: "99999999999"'],
-  ['copy ct (a, b) from stdin', ['1\t\\x41b'], 'ERROR:  invalid input syntax for type integer: "Ab"\nCONTEXT:  COPY ct, line 1, column b: "Ab"'],
-  ['copy ct (a, b) from stdin', [`1\t${LONG}`], `ERROR:  invalid input syntax for type integer: "${LONG}"\nCONTEXT:  COPY ct, line 1, column b: "${CUT}"`],
-  ['copy ct (a, b, d) from stdin', ['1\t2\t\\N'], `ERROR:  null value in column "d" of relation "ct" violates not-null constraint
+  [
+    'copy ct (a, b, u) from stdin',
+    ['x\t2\t12'],
+    'ERROR:  invalid input syntax for type integer: "x"\nCONTEXT:  COPY ct, line 1, column a: "x"',
+  ],
+  [
+    'copy ct (a, b) from stdin',
+    ['\\N\t99999999999'],
+    'ERROR:  value "99999999999" is out of range for type integer\nCONTEXT:  COPY ct, line 1, column b: "99999999999"',
+  ],
+  [
+    'copy ct (a, b) from stdin',
+    ['1\t\\x41b'],
+    'ERROR:  invalid input syntax for type integer: "Ab"\nCONTEXT:  COPY ct, line 1, column b: "Ab"',
+  ],
+  [
+    'copy ct (a, b) from stdin',
+    [`1\t${LONG}`],
+    `ERROR:  invalid input syntax for type integer: "${LONG}"\nCONTEXT:  COPY ct, line 1, column b: "${CUT}"`,
+  ],
+  [
+    'copy ct (a, b, d) from stdin',
+    ['1\t2\t\\N'],
+    `ERROR:  null value in column "d" of relation "ct" violates not-null constraint
 DETAIL:  Failing row contains (1, 2, dflt, null, 7, today, null).
-CONTEXT:  COPY ct, line 1: "1	2	\\N"`],
+CONTEXT:  COPY ct, line 1: "1	2	\\N"`,
+  ],
   ['copy ct (a, b, d) from stdin', ['1\t2'], 'ERROR:  missing data for column "d"\nCONTEXT:  COPY ct, line 1: "1	2"'],
-  ['copy ct (a, b, d) from stdin', ['1\t2\t\\x33\t4'], 'ERROR:  extra data after last expected column\nCONTEXT:  COPY ct, line 1: "1	2	\\x33	4"'],
+  [
+    'copy ct (a, b, d) from stdin',
+    ['1\t2\t\\x33\t4'],
+    'ERROR:  extra data after last expected column\nCONTEXT:  COPY ct, line 1: "1	2	\\x33	4"',
+  ],
   ['copy ct (c) from stdin', [LONG.slice(0, 50), '\\.'], 'COPY 1'],
-  ['copy ct (c, b) from stdin', [`${LONG}\t-1`], `ERROR:  new row for relation "ct" violates check constraint "ct_b_check"
+  [
+    'copy ct (c, b) from stdin',
+    [`${LONG}\t-1`],
+    `ERROR:  new row for relation "ct" violates check constraint "ct_b_check"
 DETAIL:  Failing row contains (null, -1, ${'x'.repeat(64)}..., 7, 9, today, null).
-CONTEXT:  COPY ct, line 1: "${CUT}"`],
-  ['copy ct (a, b, u) from stdin', ['1\t2\t50', '1\t2\t51', '1\t2\t1', '1\t2\t52'], 'ERROR:  duplicate key value violates unique constraint "ct_u_key"\nDETAIL:  Key (u)=(1) already exists.\nCONTEXT:  COPY ct, line 3'],
-  ['copy ct (a, b) from stdin csv', ['1,"2', '3"'], 'ERROR:  invalid input syntax for type integer: "2\n3"\nCONTEXT:  COPY ct, line 1, column b: "2\n3"'],
-  ['copy ct (a, b, c) from stdin csv', ['1,2,a', '1,2,"b', 'c"', '1,x,"q"'], 'ERROR:  invalid input syntax for type integer: "x"\nCONTEXT:  COPY ct, line 4, column b: "x"'],
-  ['copy ct (a, b, c) from stdin csv', ['7,"6",""""'], `ERROR:  new row for relation "ct" violates check constraint "ab"
+CONTEXT:  COPY ct, line 1: "${CUT}"`,
+  ],
+  [
+    'copy ct (a, b, u) from stdin',
+    ['1\t2\t50', '1\t2\t51', '1\t2\t1', '1\t2\t52'],
+    'ERROR:  duplicate key value violates unique constraint "ct_u_key"\nDETAIL:  Key (u)=(1) already exists.\nCONTEXT:  COPY ct, line 3',
+  ],
+  [
+    'copy ct (a, b) from stdin csv',
+    ['1,"2', '3"'],
+    'ERROR:  invalid input syntax for type integer: "2\n3"\nCONTEXT:  COPY ct, line 1, column b: "2\n3"',
+  ],
+  [
+    'copy ct (a, b, c) from stdin csv',
+    ['1,2,a', '1,2,"b', 'c"', '1,x,"q"'],
+    'ERROR:  invalid input syntax for type integer: "x"\nCONTEXT:  COPY ct, line 4, column b: "x"',
+  ],
+  [
+    'copy ct (a, b, c) from stdin csv',
+    ['7,"6",""""'],
+    `ERROR:  new row for relation "ct" violates check constraint "ab"
 DETAIL:  Failing row contains (7, 6, ", 7, 16, today, null).
-CONTEXT:  COPY ct, line 1: "7,"6","""""`],
-  ['copy ct (a, b) from stdin csv header', ['a,b', '1,2', 'bad,2'], 'ERROR:  invalid input syntax for type integer: "bad"\nCONTEXT:  COPY ct, line 3, column a: "bad"'],
+CONTEXT:  COPY ct, line 1: "7,"6","""""`,
+  ],
+  [
+    'copy ct (a, b) from stdin csv header',
+    ['a,b', '1,2', 'bad,2'],
+    'ERROR:  invalid input syntax for type integer: "bad"\nCONTEXT:  COPY ct, line 3, column a: "bad"',
+  ],
   ['copy ci (t) from stdin', ['a', '\\N'], 'COPY 2'],
-  ['copy ci (t) from stdin', ['abc', 'b'], `ERROR:  new row for relation "ci" violates check constraint "y"
+  [
+    'copy ci (t) from stdin',
+    ['abc', 'b'],
+    `ERROR:  new row for relation "ci" violates check constraint "y"
 DETAIL:  Failing row contains (4, 4, b).
-CONTEXT:  COPY ci, line 2: "b"`],
+CONTEXT:  COPY ci, line 2: "b"`,
+  ],
   ['copy ci from stdin', ['77\t88\taxx'], 'COPY 1'],
   ['copy cz (p, r) from stdin', ['1\t2'], 'COPY 1'],
   ['copy cz (p) from stdin', ['1'], 'ERROR:  division by zero'],
-  ['copy cn from stdin', ['\\N\tx'], `ERROR:  null value in column "a" of relation "cn" violates not-null constraint
+  [
+    'copy cn from stdin',
+    ['\\N\tx'],
+    `ERROR:  null value in column "a" of relation "cn" violates not-null constraint
 DETAIL:  Failing row contains (null, x).
-CONTEXT:  COPY cn, line 1: "\\N	x"`],
-  ['copy cn (b) from stdin', ['x'], `ERROR:  null value in column "a" of relation "cn" violates not-null constraint
+CONTEXT:  COPY cn, line 1: "\\N	x"`,
+  ],
+  [
+    'copy cn (b) from stdin',
+    ['x'],
+    `ERROR:  null value in column "a" of relation "cn" violates not-null constraint
 DETAIL:  Failing row contains (null, x).
-CONTEXT:  COPY cn, line 1: "x"`],
-  ['copy cn (a) from stdin', ['1', '2', '3', '2', '4'], 'ERROR:  duplicate key value violates unique constraint "cn_pkey"\nDETAIL:  Key (a)=(2) already exists.\nCONTEXT:  COPY cn, line 4'],
+CONTEXT:  COPY cn, line 1: "x"`,
+  ],
+  [
+    'copy cn (a) from stdin',
+    ['1', '2', '3', '2', '4'],
+    'ERROR:  duplicate key value violates unique constraint "cn_pkey"\nDETAIL:  Key (a)=(2) already exists.\nCONTEXT:  COPY cn, line 4',
+  ],
   ['copy cn (a) from stdin', Array.from({ length: 3000 }, (_each, n) => String(n)), 'COPY 3000'],
 ];
 
@@ -91,12 +171,26 @@ const FREEZES: readonly (readonly [commands: readonly string[], answer: string])
   // With a default, which takes the long way; and the short way, twice onto the same last page.
   [['begin', "create table fz (a int primary key, b text default 'z')", freeze('fz (a)'), 'commit'], 'COPY 3000'],
   [['begin', 'create table fp (a int)', freeze('fp'), freeze('fp'), 'commit'], 'COPY 3000\nCOPY 3000'],
-  [['select count(*), sum(a), min(b), max(b) from fz', 'select count(*), sum(a) from fp'], '3000|4498500|z|z\n6000|8997000'],
+  [
+    ['select count(*), sum(a), min(b), max(b) from fz', 'select count(*), sum(a) from fp'],
+    '3000|4498500|z|z\n6000|8997000',
+  ],
   [['select b from fz where a = 2999'], 'z'],
   [[freeze('fp')], NOT_CREATED_HERE],
   [['begin', 'create table fs (a int)', 'savepoint s', freeze('fs')], NOT_CREATED_HERE],
   [['begin', 'savepoint s', 'create table fs (a int)', 'release s', freeze('fs'), 'rollback'], 'COPY 3000'],
-  [['begin', 'savepoint s', 'create table fs (a int)', 'rollback to s', 'create table fs (a int)', freeze('fs'), 'rollback'], 'COPY 3000'],
+  [
+    [
+      'begin',
+      'savepoint s',
+      'create table fs (a int)',
+      'rollback to s',
+      'create table fs (a int)',
+      freeze('fs'),
+      'rollback',
+    ],
+    'COPY 3000',
+  ],
   [['begin', 'create table fs (a int)', 'savepoint s', 'truncate fs', freeze('fs'), 'rollback'], 'COPY 3000'],
   [['begin', 'create table fs (a int)', 'savepoint s', 'truncate fs', 'rollback to s', freeze('fs')], NOT_CREATED_HERE],
   // Rows of before are not frozen, nor is their page.
@@ -117,10 +211,12 @@ function frozenFacts(folder: string, file: string): { readonly pages: number; re
     const blk = page / 8192;
     pages++;
     if ((heap.readUInt16LE(page + 10) & 4) === 0) exceptions.push(`block ${blk} is not PD_ALL_VISIBLE`);
-    if (((map[24 + (blk >> 2)]! >> (2 * (blk & 3))) & 3) !== 3) exceptions.push(`block ${blk} is not all-visible and all-frozen in the map`);
+    if (((map[24 + (blk >> 2)]! >> (2 * (blk & 3))) & 3) !== 3)
+      exceptions.push(`block ${blk} is not all-visible and all-frozen in the map`);
     for (let item = page + 24; item < page + 24 + items; item += 4) {
       const tuple = page + (heap.readUInt16LE(item) & 0x7fff);
-      if ((heap.readUInt16LE(tuple + 20) & 0x300) !== 0x300) exceptions.push(`(${blk},${(item - page - 20) / 4}) is not frozen`);
+      if ((heap.readUInt16LE(tuple + 20) & 0x300) !== 0x300)
+        exceptions.push(`(${blk},${(item - page - 20) / 4}) is not frozen`);
     }
   }
   return { pages, exceptions };
@@ -163,8 +259,17 @@ describe.skipIf(!isBuilt || !hasProgram('psql'))('COPY FROM (skipped without psq
     const answers: string[] = [];
     for (const [commands] of FREEZES) {
       const options = commands.flatMap(command => ['-c', command.replace('FILE', file)]);
-      const said = await runClient('psql', ['-X', '-At', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', ...options], server);
-      answers.push(said.replace(/^(?:[A-Z]+ ?)*$|^LOCATION: .*$|^INSERT 0 1$/gm, '').replace(/\n+/g, '\n').trim());
+      const said = await runClient(
+        'psql',
+        ['-X', '-At', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', ...options],
+        server,
+      );
+      answers.push(
+        said
+          .replace(/^(?:[A-Z]+ ?)*$|^LOCATION: .*$|^INSERT 0 1$/gm, '')
+          .replace(/\n+/g, '\n')
+          .trim(),
+      );
     }
     return answers;
   }
@@ -172,43 +277,63 @@ describe.skipIf(!isBuilt || !hasProgram('psql'))('COPY FROM (skipped without psq
   it('freezes the rows of a table that its subtransaction made', async () => {
     const server = ours(cluster);
     expect(await runFreezes(server)).toEqual(FREEZES.map(([, answer]) => answer));
-    const files = "select (select oid from pg_database where datname = 'postgres'), relfilenode from pg_class where relname in ('fm', 'fp', 'fz') order by relname";
-    const [fm, fp, fz] = (await runClient('psql', ['-X', '-At', '-F/', '-c', 'checkpoint', '-c', files], server)).replace('CHECKPOINT\n', '').trim().split('\n');
+    const files =
+      "select (select oid from pg_database where datname = 'postgres'), relfilenode from pg_class where relname in ('fm', 'fp', 'fz') order by relname";
+    const [fm, fp, fz] = (await runClient('psql', ['-X', '-At', '-F/', '-c', 'checkpoint', '-c', files], server))
+      .replace('CHECKPOINT\n', '')
+      .trim()
+      .split('\n');
     const base = join(cluster.data, 'base');
     expect(frozenFacts(base, fz!)).toEqual({ pages: 14, exceptions: [] });
     expect(frozenFacts(base, fp!)).toEqual({ pages: 27, exceptions: [] });
     const { exceptions } = frozenFacts(base, fm!);
     expect(exceptions).toEqual([
-      'block 0 is not PD_ALL_VISIBLE', 'block 0 is not all-visible and all-frozen in the map', '(0,1) is not frozen',
+      'block 0 is not PD_ALL_VISIBLE',
+      'block 0 is not all-visible and all-frozen in the map',
+      '(0,1) is not frozen',
     ]);
   });
 
-  it.skipIf(missingOracle !== undefined)(`is expected to do what PostgreSQL does (skipped: ${missingOracle})`, async () => {
-    try {
-      const { answers, result } = await run(oracleDatabase(DATABASE));
-      expect(answers).toEqual(COPIES.map(([, , answer]) => answer));
-      expect(result).toBe(EXPECTED);
-      expect(await runFreezes(oracleDatabase(DATABASE))).toEqual(FREEZES.map(([, answer]) => answer));
-    } finally {
-      dropOracleDatabase(DATABASE);
-    }
-  });
+  it.skipIf(missingOracle !== undefined)(
+    `is expected to do what PostgreSQL does (skipped: ${missingOracle})`,
+    async () => {
+      try {
+        const { answers, result } = await run(oracleDatabase(DATABASE));
+        expect(answers).toEqual(COPIES.map(([, , answer]) => answer));
+        expect(result).toBe(EXPECTED);
+        expect(await runFreezes(oracleDatabase(DATABASE))).toEqual(FREEZES.map(([, answer]) => answer));
+      } finally {
+        dropOracleDatabase(DATABASE);
+      }
+    },
+  );
 });
 
-describe.skipIf(!isBuilt || !hasProgram('psql'))('COPY FROM with the smallest page cache (skipped without psql and before `npm run build`)', () => {
-  const cluster = new TestCluster();
-  const file = join(cluster.folder, 'rows');
+describe.skipIf(!isBuilt || !hasProgram('psql'))(
+  'COPY FROM with the smallest page cache (skipped without psql and before `npm run build`)',
+  () => {
+    const cluster = new TestCluster();
+    const file = join(cluster.folder, 'rows');
 
-  beforeAll(async () => {
-    writeFileSync(file, Array.from({ length: 100_000 }, (_each, n) => `${n}\t${LONG}${LONG}\n`).join(''));
-    await cluster.create();
-    await cluster.start('-c', 'instance_buffers=128');
-  });
-  afterAll(() => cluster.destroy());
+    beforeAll(async () => {
+      writeFileSync(file, Array.from({ length: 100_000 }, (_each, n) => `${n}\t${LONG}${LONG}\n`).join(''));
+      await cluster.create();
+      await cluster.start('-c', 'instance_buffers=128');
+    });
+    afterAll(() => cluster.destroy());
 
-  it('asks for no more new pages than it can hold', async () => {
-    const commands = ['create table many (a int primary key, b text)', `\\copy many from '${file}'`, 'select count(*), sum(a) from many'];
-    const said = await runClient('psql', ['-X', '-q', '-At', ...commands.flatMap(command => ['-c', command])], ours(cluster));
-    expect(said).toBe('100000|4999950000\n');
-  });
-});
+    it('asks for no more new pages than it can hold', async () => {
+      const commands = [
+        'create table many (a int primary key, b text)',
+        `\\copy many from '${file}'`,
+        'select count(*), sum(a) from many',
+      ];
+      const said = await runClient(
+        'psql',
+        ['-X', '-q', '-At', ...commands.flatMap(command => ['-c', command])],
+        ours(cluster),
+      );
+      expect(said).toBe('100000|4999950000\n');
+    });
+  },
+);

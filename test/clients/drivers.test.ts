@@ -3,7 +3,15 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isBuilt, TestCluster } from '../testcluster.ts';
-import { dropOracleDatabase, hasProgram, missingOracle, oracleDatabase, ours, runClient, type Server } from './clients.ts';
+import {
+  dropOracleDatabase,
+  hasProgram,
+  missingOracle,
+  oracleDatabase,
+  ours,
+  runClient,
+  type Server,
+} from './clients.ts';
 
 const DATABASE = 'pgtroupe_clients_drivers';
 const PYTHON = ['/usr/bin/python3', 'python3'].find(python => hasProgram(python, '-c', 'import psycopg2'));
@@ -144,10 +152,16 @@ describe.skipIf(why !== undefined)(`drivers (skipped: ${why})`, () => {
     expect(await runClient('javac', ['-d', cluster.folder, source], servers[0]!)).toBe('');
     const [mine, theirs] = await Promise.all(
       servers.map(server =>
-        runClient('java', ['-cp', `${cluster.folder}:${JDBC}`, 'Driver', server.host, String(server.port), server.database], server),
+        runClient(
+          'java',
+          ['-cp', `${cluster.folder}:${JDBC}`, 'Driver', server.host, String(server.port), server.database],
+          server,
+        ),
       ),
     );
     expect(theirs).not.toContain('Exception in');
-    expect(mine!.replaceAll('postgres|public', 'DB|public')).toBe(theirs!.replaceAll(`${DATABASE}|public`, 'DB|public'));
+    expect(mine!.replaceAll('postgres|public', 'DB|public')).toBe(
+      theirs!.replaceAll(`${DATABASE}|public`, 'DB|public'),
+    );
   });
 });

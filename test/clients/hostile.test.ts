@@ -19,7 +19,8 @@ const VERSION_3 = int32(196_608);
 const startUp = (parameters: string): Buffer => framed(VERSION_3, Buffer.from(parameters));
 const START = startUp('user\0postgres\0database\0postgres\0\0');
 /** A message whose length word may lie. */
-const message = (type: string, length: number, body = ''): Buffer => Buffer.concat([Buffer.from(type), int32(length), Buffer.from(body)]);
+const message = (type: string, length: number, body = ''): Buffer =>
+  Buffer.concat([Buffer.from(type), int32(length), Buffer.from(body)]);
 const query = (sql: string): Buffer => message('Q', sql.length + 5, `${sql}\0`);
 
 /** First bytes, and what PostgreSQL does: closes without a word, answers an error and closes, or waits. */
@@ -45,31 +46,75 @@ const LATER_BYTES: Readonly<Record<string, readonly [bytes: Buffer, answer: RegE
   'message of 2 GB': [message('Q', 0x7fffffff, 'abc'), /08P01/, true],
   'unknown message': [message('z', 4), /08P01.*invalid frontend message type 122/s, true],
   'a Bind of more parameters than it carries': [
-    Buffer.concat([message('P', 16, '\0select 1\0\0\0'), message('B', 12, '\0\0\0\0\0\x7f\x7f\x7f')]), /08P01/, false,
+    Buffer.concat([message('P', 16, '\0select 1\0\0\0'), message('B', 12, '\0\0\0\0\0\x7f\x7f\x7f')]),
+    /08P01/,
+    false,
   ],
-  'a Query without an end': [Buffer.concat([message('Q', 12, 'select 1'), query('select 42')]), /ERROR.*08P01.*invalid string in message.*Z.*42/s, false],
-  'an empty Query': [Buffer.concat([message('Q', 4), query('select 42')]), /ERROR.*08P01.*invalid string in message.*Z.*42/s, false],
+  'a Query without an end': [
+    Buffer.concat([message('Q', 12, 'select 1'), query('select 42')]),
+    /ERROR.*08P01.*invalid string in message.*Z.*42/s,
+    false,
+  ],
+  'an empty Query': [
+    Buffer.concat([message('Q', 4), query('select 42')]),
+    /ERROR.*08P01.*invalid string in message.*Z.*42/s,
+    false,
+  ],
   'a Query that goes on behind its end': [
-    Buffer.concat([message('Q', 15, 'select 7\0xy'), query('select 42')]), /ERROR.*08P01.*invalid message format.*Z.*42/s, false,
+    Buffer.concat([message('Q', 15, 'select 7\0xy'), query('select 42')]),
+    /ERROR.*08P01.*invalid message format.*Z.*42/s,
+    false,
   ],
   'a Query without an end in a transaction block': [
-    Buffer.concat([query('begin'), message('Q', 12, 'select 1'), query('select 42'), query('rollback'), query('select 43')]),
-    /ERROR.*08P01.*Z\0\0\0\x05E.*25P02.*43/s, false,
+    Buffer.concat([
+      query('begin'),
+      message('Q', 12, 'select 1'),
+      query('select 42'),
+      query('rollback'),
+      query('select 43'),
+    ]),
+    /ERROR.*08P01.*Z\0\0\0\x05E.*25P02.*43/s,
+    false,
   ],
-  'an Execute that ends early': [Buffer.concat([message('E', 5, '\0'), message('S', 4), query('select 42')]), /08P01.*insufficient data left.*42/s, false],
-  'a Sync with something in it': [Buffer.concat([message('S', 5, 'x'), query('select 42')]), /ERROR.*08P01.*invalid message format.*Z.*42/s, false],
+  'an Execute that ends early': [
+    Buffer.concat([message('E', 5, '\0'), message('S', 4), query('select 42')]),
+    /08P01.*insufficient data left.*42/s,
+    false,
+  ],
+  'a Sync with something in it': [
+    Buffer.concat([message('S', 5, 'x'), query('select 42')]),
+    /ERROR.*08P01.*invalid message format.*Z.*42/s,
+    false,
+  ],
   'a Flush with something in it': [
-    Buffer.concat([message('H', 5, 'x'), query('select 41'), message('S', 4), query('select 42')]), /08P01.*invalid message format.*Z.*42/s, false,
+    Buffer.concat([message('H', 5, 'x'), query('select 41'), message('S', 4), query('select 42')]),
+    /08P01.*invalid message format.*Z.*42/s,
+    false,
   ],
-  'COPY data without COPY': [Buffer.concat([message('d', 8, 'abcd'), message('c', 4), query('select 42')]), /42/, false],
+  'COPY data without COPY': [
+    Buffer.concat([message('d', 8, 'abcd'), message('c', 4), query('select 42')]),
+    /42/,
+    false,
+  ],
   'COPY data before they are asked for': [
     Buffer.concat([
-      query('create table early (a int)'), query('copy early from stdin'), message('d', 6, '7\n'), message('d', 6, '8\n'), message('c', 4),
-      query('select sum(a) + 27 from early'), query('drop table early'), message('X', 4),
+      query('create table early (a int)'),
+      query('copy early from stdin'),
+      message('d', 6, '7\n'),
+      message('d', 6, '8\n'),
+      message('c', 4),
+      query('select sum(a) + 27 from early'),
+      query('drop table early'),
+      message('X', 4),
     ]),
-    /COPY 2.*42/s, true,
+    /COPY 2.*42/s,
+    true,
   ],
-  'text that is not UTF-8': [Buffer.concat([message('Q', 15, "select '"), Buffer.from([0xff, 0x27, 0])]), /22021/, false],
+  'text that is not UTF-8': [
+    Buffer.concat([message('Q', 15, "select '"), Buffer.from([0xff, 0x27, 0])]),
+    /22021/,
+    false,
+  ],
   '20000 Syncs': [Buffer.concat([...Array<Buffer>(20_000).fill(message('S', 4)), query('select 42')]), /42/, false],
 };
 
@@ -126,7 +171,8 @@ describe.skipIf(!isBuilt)('hostile clients (skipped until `npm run build`)', () 
 
   it('clients that never read a result of 10 million rows cost little memory', async () => {
     const instance = await cluster.role('backend-1');
-    const residentMb = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${instance.osPid}/status`, 'utf8'))![1]) / 1024;
+    const residentMb = (): number =>
+      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${instance.osPid}/status`, 'utf8'))![1]) / 1024;
     const before = residentMb();
     const stalled: Socket[] = [];
     for (let n = 0; n < 5; n++) {
@@ -162,7 +208,11 @@ describe.skipIf(!isBuilt)('hostile clients (skipped until `npm run build`)', () 
   it.skipIf(!hasProgram('pgbench'))('beside an endless scan 16 clients keep a third of their throughput', async () => {
     expect(await runClient('pgbench', ['-i', '-q', '-s', '1'], server)).toContain('done in');
     const tps = async (): Promise<number> =>
-      Number(/tps = ([\d.]+)/.exec(await runClient('pgbench', ['-n', '-S', '-M', 'prepared', '-c', '16', '-T', '3'], server))![1]);
+      Number(
+        /tps = ([\d.]+)/.exec(
+          await runClient('pgbench', ['-n', '-S', '-M', 'prepared', '-c', '16', '-T', '3'], server),
+        )![1],
+      );
     const alone = await tps();
     const scanner = connectSocket(server.port, server.host);
     scanner.write(Buffer.concat([START, query('select count(*) from pgbench_accounts a, pgbench_accounts b')]));

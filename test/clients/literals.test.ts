@@ -59,7 +59,9 @@ const STATEMENTS: readonly (readonly [sql: string, expected: Expected])[] = [
 
 async function outcome(client: pg.Client, sql: string): Promise<Expected> {
   try {
-    const result = (await client.query({ text: sql, rowMode: 'array' })) as unknown as pg.QueryArrayResult | pg.QueryArrayResult[];
+    const result = (await client.query({ text: sql, rowMode: 'array' })) as unknown as
+      | pg.QueryArrayResult
+      | pg.QueryArrayResult[];
     const row = [result].flat().find(each => each.rows.length > 0)?.rows[0];
     return row === undefined ? null : String(Array.isArray(row[0]) ? `{${row[0].join()}}` : row[0]);
   } catch (error) {
@@ -92,7 +94,10 @@ describe.skipIf(!isBuilt)('texts of one shape (skipped until `npm run build`)', 
   it('answer for themselves as parameters of prepared statements', async () => {
     const client = await connect(ours(cluster));
     const ask = (text: string): Promise<unknown> =>
-      client.query({ text, values: [1] }).then(result => result.rows, (error: pg.DatabaseError) => [error.code, error.position]);
+      client.query({ text, values: [1] }).then(
+        result => result.rows,
+        (error: pg.DatabaseError) => [error.code, error.position],
+      );
     expect(await ask("select '{1'::int[] as a, $1::int as b")).toEqual(['22P02', '8']);
     expect(await ask("select '{1}'::int[] as a, $1::int as b")).toEqual([{ a: [1], b: 1 }]);
     await client.end();
@@ -105,11 +110,14 @@ describe.skipIf(!isBuilt)('texts of one shape (skipped until `npm run build`)', 
     await Promise.all([one.end(), other.end()]);
   });
 
-  it.skipIf(missingOracle !== undefined)(`are answered by PostgreSQL as is expected here (skipped: ${missingOracle})`, async () => {
-    try {
-      expect(await outcomes(oracleDatabase(DATABASE))).toEqual(STATEMENTS);
-    } finally {
-      dropOracleDatabase(DATABASE);
-    }
-  });
+  it.skipIf(missingOracle !== undefined)(
+    `are answered by PostgreSQL as is expected here (skipped: ${missingOracle})`,
+    async () => {
+      try {
+        expect(await outcomes(oracleDatabase(DATABASE))).toEqual(STATEMENTS);
+      } finally {
+        dropOracleDatabase(DATABASE);
+      }
+    },
+  );
 });

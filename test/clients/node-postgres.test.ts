@@ -3,7 +3,15 @@ import { connect as connectSocket } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isBuilt, sleep, TestCluster } from '../testcluster.ts';
-import { cancelRequest, connect, dropOracleDatabase, missingOracle, oracleDatabase, ours, type Server } from './clients.ts';
+import {
+  cancelRequest,
+  connect,
+  dropOracleDatabase,
+  missingOracle,
+  oracleDatabase,
+  ours,
+  type Server,
+} from './clients.ts';
 
 const DATABASE = 'pgtroupe_clients_node';
 
@@ -12,14 +20,33 @@ type Statement = readonly [sql: string | pg.QueryConfig, values?: readonly unkno
 
 const when = new Date(Date.UTC(2020, 1, 29, 1, 2, 3));
 const STATEMENTS: readonly Statement[] = [
-  ['create table nt (i int, b bigint, t text, n numeric(12,3), ts timestamp, tz timestamptz, d date, f float8, bo bool, ia int[], ta text[], vc varchar(5), bi bytea, u uuid)'],
+  [
+    'create table nt (i int, b bigint, t text, n numeric(12,3), ts timestamp, tz timestamptz, d date, f float8, bo bool, ia int[], ta text[], vc varchar(5), bi bytea, u uuid)',
+  ],
   [
     'insert into nt values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13) returning *',
-    [1, '9007199254740993', 'häß\'"\\', '123.4567', when, when, '2021-12-31', 1.5e-7, true, [1, 2, null], ['a', 'b,c', '"q"', null], 'abc', Buffer.from([0, 1, 255])],
+    [
+      1,
+      '9007199254740993',
+      'häß\'"\\',
+      '123.4567',
+      when,
+      when,
+      '2021-12-31',
+      1.5e-7,
+      true,
+      [1, 2, null],
+      ['a', 'b,c', '"q"', null],
+      'abc',
+      Buffer.from([0, 1, 255]),
+    ],
   ],
   ['insert into nt(i) values ($1) returning i, t', [null]],
   ['select * from nt where i = $1', [1]],
-  ['select $1::int + 1 as x, $2::text as y, $3::numeric * 2 as z, $4::timestamp as w, $5::int[] as a, $6::bool', [41, 'hi', '1.50', '2020-01-01 00:00:00', [1, 2], null]],
+  [
+    'select $1::int + 1 as x, $2::text as y, $3::numeric * 2 as z, $4::timestamp as w, $5::int[] as a, $6::bool',
+    [41, 'hi', '1.50', '2020-01-01 00:00:00', [1, 2], null],
+  ],
   ['select * from nt where i = any($1)', [[1, 2, 3]]],
   ['select * from nt where t = any($1::text[])', [['häß\'"\\']]],
   ['select count(*), sum(i), avg(i), max(ts), min(d), array_agg(i), string_agg(t, $1) from nt', [',']],
@@ -40,7 +67,10 @@ const STATEMENTS: readonly Statement[] = [
   ['insert into nt2 values (2,1,$1)', ['a']],
   ['insert into nt2 values (3,$1)', [null]],
   ['insert into nt2 values (3,$1)', [-1]],
-  ['insert into nt2 values (1,1,$1) on conflict (id) do update set v = excluded.v + nt2.v, u = excluded.u returning *', ['z']],
+  [
+    'insert into nt2 values (1,1,$1) on conflict (id) do update set v = excluded.v + nt2.v, u = excluded.u returning *',
+    ['z'],
+  ],
   ['insert into nt2 values (1,1) on conflict do nothing'],
   ['update nt2 set v = v + $1 where id = $2 returning *', [5, 1]],
   ['delete from nt2 where id = $1', [77]],
@@ -77,7 +107,10 @@ const STATEMENTS: readonly Statement[] = [
   ['drop table if exists nt2'],
   ['select i, row_number() over (order by i), count(*) over () from nt'],
   ['select a.i from nt a join nt b on a.i = b.i left join nt c on c.i = b.i + 1 where a.i is not null'],
-  ['select exists(select 1 from nt where i = $1), (select max(i) from nt), i in (select i from nt) from nt where i = $1', [1]],
+  [
+    'select exists(select 1 from nt where i = $1), (select max(i) from nt), i in (select i from nt) from nt where i = $1',
+    [1],
+  ],
   ['prepare pp(int) as select $1 + 1; execute pp(4); deallocate pp'],
   ['drop table nt'],
 ];
@@ -87,11 +120,14 @@ async function outcome(pool: pg.Pool, [sql, values]: Statement): Promise<unknown
     const result = await pool.query(sql as string, values as unknown[] | undefined);
     const results = (Array.isArray(result) ? result : [result]) as pg.QueryResult[];
     return results.map(({ command, rowCount, rows, fields }) => ({
-      command, rowCount, rows,
+      command,
+      rowCount,
+      rows,
       fields: fields?.map(f => [f.name, f.dataTypeID, f.dataTypeSize, f.dataTypeModifier]),
     }));
   } catch (error) {
-    const { code, message, position, detail, hint, severity, schema, table, column, constraint } = error as pg.DatabaseError;
+    const { code, message, position, detail, hint, severity, schema, table, column, constraint } =
+      error as pg.DatabaseError;
     return { code, message, position, detail, hint, severity, schema, table, column, constraint };
   }
 }
@@ -135,7 +171,11 @@ describe.skipIf(!isBuilt)('node-postgres (skipped until `npm run build`)', () =>
     };
     const none = Buffer.alloc(2);
     const run = (sql: string): Buffer =>
-      Buffer.concat([message('P', text(''), text(sql), none), message('B', text(''), text(''), none, none, none), message('E', text(''), Buffer.alloc(4))]);
+      Buffer.concat([
+        message('P', text(''), text(sql), none),
+        message('B', text(''), text(''), none, none, none),
+        message('E', text(''), Buffer.alloc(4)),
+      ]);
     const startUp = Buffer.concat([Buffer.from([0, 3, 0, 0]), Buffer.from('user\0postgres\0database\0postgres\0\0')]);
     const length = Buffer.alloc(4);
     length.writeInt32BE(startUp.length + 4);
@@ -152,9 +192,18 @@ describe.skipIf(!isBuilt)('node-postgres (skipped until `npm run build`)', () =>
         if (types.filter(type => type === 'Z').length === 3) resolve();
       });
     });
-    socket.write(Buffer.concat([
-      length, startUp, run('insert into piped values (1)'), run('select 1/0'), run('insert into piped values (2)'), message('S'), run('insert into piped values (3)'), message('S'),
-    ]));
+    socket.write(
+      Buffer.concat([
+        length,
+        startUp,
+        run('insert into piped values (1)'),
+        run('select 1/0'),
+        run('insert into piped values (2)'),
+        message('S'),
+        run('insert into piped values (3)'),
+        message('S'),
+      ]),
+    );
     await ready;
     socket.end();
     // Parse, bind, insert done; parse, bind, error; nothing until ready; then the third insert alone.
@@ -171,7 +220,10 @@ describe.skipIf(!isBuilt)('node-postgres (skipped until `npm run build`)', () =>
   ])('a CancelRequest ends `%s` with 57014, and the session goes on', async sql => {
     const victim = await client();
     const { processID, secretKey } = victim as unknown as { processID: number; secretKey: number };
-    const answer = victim.query(sql).then(() => 'done', (error: pg.DatabaseError) => error.code);
+    const answer = victim.query(sql).then(
+      () => 'done',
+      (error: pg.DatabaseError) => error.code,
+    );
     await sleep(300);
     const started = performance.now();
     cancelRequest(mine, processID, secretKey);
@@ -187,7 +239,13 @@ describe.skipIf(!isBuilt)('node-postgres (skipped until `npm run build`)', () =>
     await holder.query('begin; update held set i = 2');
     const { processID, secretKey } = waiter as unknown as { processID: number; secretKey: number };
     let ended = false;
-    const answer = waiter.query('update held set i = 3').then(() => 'done', (error: pg.DatabaseError) => error.code).finally(() => (ended = true));
+    const answer = waiter
+      .query('update held set i = 3')
+      .then(
+        () => 'done',
+        (error: pg.DatabaseError) => error.code,
+      )
+      .finally(() => (ended = true));
     await sleep(200);
     cancelRequest(mine, processID, secretKey ^ 1);
     await sleep(200);

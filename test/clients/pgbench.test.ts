@@ -27,7 +27,8 @@ describe.skipIf(why !== undefined)(`pgbench (skipped: ${why})`, () => {
   const run = (...args: string[]): Promise<string> => runClient('pgbench', ['-n', ...args], server);
   const sums = async (): Promise<readonly number[]> => {
     const client = await connect(server);
-    const { rows } = await client.query(`select (select sum(abalance) from pgbench_accounts)::int a, (select sum(tbalance) from pgbench_tellers)::int t,
+    const { rows } =
+      await client.query(`select (select sum(abalance) from pgbench_accounts)::int a, (select sum(tbalance) from pgbench_tellers)::int t,
       (select sum(bbalance) from pgbench_branches)::int b, (select coalesce(sum(delta), 0) from pgbench_history)::int d, (select count(*) from pgbench_history)::int n`);
     await client.end();
     const { a, t, b, d, n } = rows[0] as Record<string, number>;
@@ -55,13 +56,18 @@ describe.skipIf(why !== undefined)(`pgbench (skipped: ${why})`, () => {
     expect([t, b, d, n]).toEqual([a, a, a, 320]);
   });
 
-  it.each(['simple', 'extended', 'prepared'])('select only, simple update and a script with \\gset in mode %s', async mode => {
-    expect(await run('-S', '-M', mode, '-c', '4', '-t', '50')).toContain('processed: 200/200');
-    expect(await run('-N', '-M', mode, '-c', '2', '-t', '10')).toContain('processed: 20/20');
-    const script = join(cluster.folder, 'script.sql');
-    writeFileSync(script, SCRIPT);
-    const before = await sums();
-    expect(await run('-f', script, '-M', mode, '-c', '3', '-t', '10')).toMatch(/processed: 30\/30\nnumber of failed transactions: 0/);
-    expect((await sums()).map((sum, n) => sum - before[n]!)).toEqual([210, 210, 210, 210, 30]);
-  });
+  it.each(['simple', 'extended', 'prepared'])(
+    'select only, simple update and a script with \\gset in mode %s',
+    async mode => {
+      expect(await run('-S', '-M', mode, '-c', '4', '-t', '50')).toContain('processed: 200/200');
+      expect(await run('-N', '-M', mode, '-c', '2', '-t', '10')).toContain('processed: 20/20');
+      const script = join(cluster.folder, 'script.sql');
+      writeFileSync(script, SCRIPT);
+      const before = await sums();
+      expect(await run('-f', script, '-M', mode, '-c', '3', '-t', '10')).toMatch(
+        /processed: 30\/30\nnumber of failed transactions: 0/,
+      );
+      expect((await sums()).map((sum, n) => sum - before[n]!)).toEqual([210, 210, 210, 210, 30]);
+    },
+  );
 });

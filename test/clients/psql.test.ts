@@ -1,7 +1,15 @@
 /** psql's backslash commands print what they print against PostgreSQL 15, on the same schema. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isBuilt, TestCluster } from '../testcluster.ts';
-import { dropOracleDatabase, hasProgram, missingOracle, oracleDatabase, ours, runClient, type Server } from './clients.ts';
+import {
+  dropOracleDatabase,
+  hasProgram,
+  missingOracle,
+  oracleDatabase,
+  ours,
+  runClient,
+  type Server,
+} from './clients.ts';
 
 const DATABASE = 'pgtroupe_clients_psql';
 const why = !isBuilt ? 'until `npm run build`' : !hasProgram('psql') ? 'no psql' : missingOracle;
@@ -23,10 +31,57 @@ create table ser (id serial primary key, id2 int generated always as identity);
 insert into a(id, name) select g, 'n' || g from generate_series(1, 10) g;`;
 
 const COMMANDS = [
-  '\\dt', '\\di', '\\dn', '\\df', '\\d', '\\d+', '\\d a', '\\d+ a', '\\d b', '\\d+ b', '\\d va', '\\d+ va', '\\d ser', '\\d sq', '\\d a_name', '\\d s2.t',
-  '\\dT', '\\dT+', '\\dv', '\\ds', '\\dt+', '\\dn+', '\\df lower', '\\dD', '\\dx', '\\dp', '\\z', '\\db', '\\sv va', '\\da sum', '\\dS pg_am', '\\d pg_class',
-  '\\ddp', '\\dL', '\\dO', '\\dc', '\\dC', '\\dA', '\\dd', '\\drds', '\\dm', '\\dE', '\\dF', '\\dconfig work_mem', '\\dt s2.*', '\\dti', '\\encoding', '\\dRp',
-  'table va', 'select * from pg_tables where schemaname = $$public$$ order by 2', 'select * from pg_indexes where schemaname = $$public$$ order by 2, 3',
+  '\\dt',
+  '\\di',
+  '\\dn',
+  '\\df',
+  '\\d',
+  '\\d+',
+  '\\d a',
+  '\\d+ a',
+  '\\d b',
+  '\\d+ b',
+  '\\d va',
+  '\\d+ va',
+  '\\d ser',
+  '\\d sq',
+  '\\d a_name',
+  '\\d s2.t',
+  '\\dT',
+  '\\dT+',
+  '\\dv',
+  '\\ds',
+  '\\dt+',
+  '\\dn+',
+  '\\df lower',
+  '\\dD',
+  '\\dx',
+  '\\dp',
+  '\\z',
+  '\\db',
+  '\\sv va',
+  '\\da sum',
+  '\\dS pg_am',
+  '\\d pg_class',
+  '\\ddp',
+  '\\dL',
+  '\\dO',
+  '\\dc',
+  '\\dC',
+  '\\dA',
+  '\\dd',
+  '\\drds',
+  '\\dm',
+  '\\dE',
+  '\\dF',
+  '\\dconfig work_mem',
+  '\\dt s2.*',
+  '\\dti',
+  '\\encoding',
+  '\\dRp',
+  'table va',
+  'select * from pg_tables where schemaname = $$public$$ order by 2',
+  'select * from pg_indexes where schemaname = $$public$$ order by 2, 3',
 ];
 
 describe.skipIf(why !== undefined)(`psql (skipped: ${why})`, () => {
@@ -39,7 +94,8 @@ describe.skipIf(why !== undefined)(`psql (skipped: ${why})`, () => {
     await cluster.start();
     mine = ours(cluster);
     theirs = oracleDatabase(DATABASE);
-    for (const server of [mine, theirs]) expect(await runClient('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-c', SCHEMA], server)).toBe('');
+    for (const server of [mine, theirs])
+      expect(await runClient('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-c', SCHEMA], server)).toBe('');
   });
   afterAll(async () => {
     await cluster.destroy();
@@ -53,7 +109,9 @@ describe.skipIf(why !== undefined)(`psql (skipped: ${why})`, () => {
 
   it('\\l and \\du list the same template databases and the same superuser', async () => {
     for (const command of ['\\l template0', '\\du postgres']) {
-      const [a, b] = await Promise.all([mine, theirs].map(server => runClient('psql', ['-X', '-At', '-c', command], server)));
+      const [a, b] = await Promise.all(
+        [mine, theirs].map(server => runClient('psql', ['-X', '-At', '-c', command], server)),
+      );
       expect(a).toBe(b);
     }
   });

@@ -11,7 +11,8 @@ import { connect, ours } from './clients.ts';
  *  in the end. */
 type Step = readonly [step: string, answer: string];
 
-const START = 'drop table if exists tx; create table tx(id int primary key, v int); insert into tx values (1,1),(2,2),(3,3)';
+const START =
+  'drop table if exists tx; create table tx(id int primary key, v int); insert into tx values (1,1),(2,2),(3,3)';
 const AT_ONCE_MS = 250;
 const IN_THE_END_MS = 5_000;
 const WAITING = 'WAITING';
@@ -21,7 +22,10 @@ const SCENARIOS: Readonly<Record<string, readonly Step[]>> = {
     ['a begin', 'BEGIN null []'],
     ['a insert into tx values (10,10)', 'INSERT 1 []'],
     ['a savepoint s1', 'SAVEPOINT null []'],
-    ['a insert into tx values (10,11)', '23505 duplicate key value violates unique constraint "tx_pkey" D:Key (id)=(N) already exists.'],
+    [
+      'a insert into tx values (10,11)',
+      '23505 duplicate key value violates unique constraint "tx_pkey" D:Key (id)=(N) already exists.',
+    ],
     ['a select 1', '25P02 current transaction is aborted, commands ignored until end of transaction block'],
     ['a rollback to s1', 'ROLLBACK null []'],
     ['a insert into tx values (11,11)', 'INSERT 1 []'],
@@ -29,9 +33,15 @@ const SCENARIOS: Readonly<Record<string, readonly Step[]>> = {
     ['a savepoint x', 'SAVEPOINT null []'],
     ['a update tx set v=99 where id=11', 'UPDATE 1 []'],
     ['a rollback to savepoint x', 'ROLLBACK null []'],
-    ['a select * from tx order by id', 'SELECT 5 [{"id":1,"v":1},{"id":2,"v":2},{"id":3,"v":3},{"id":10,"v":10},{"id":11,"v":11}]'],
+    [
+      'a select * from tx order by id',
+      'SELECT 5 [{"id":1,"v":1},{"id":2,"v":2},{"id":3,"v":3},{"id":10,"v":10},{"id":11,"v":11}]',
+    ],
     ['a commit', 'COMMIT null []'],
-    ['a select * from tx order by id', 'SELECT 5 [{"id":1,"v":1},{"id":2,"v":2},{"id":3,"v":3},{"id":10,"v":10},{"id":11,"v":11}]'],
+    [
+      'a select * from tx order by id',
+      'SELECT 5 [{"id":1,"v":1},{"id":2,"v":2},{"id":3,"v":3},{"id":10,"v":10},{"id":11,"v":11}]',
+    ],
     ['a rollback', 'ROLLBACK null []'],
     ['a commit', 'COMMIT null []'],
     ['a savepoint q', '25P01 SAVEPOINT can only be used in transaction blocks'],
@@ -102,13 +112,19 @@ const SCENARIOS: Readonly<Record<string, readonly Step[]>> = {
     ['b? insert into tx values (6,6)', 'WAITING'],
     ['a rollback', 'ROLLBACK null []'],
     ['b!', 'INSERT 1 []'],
-    ['a select * from tx order by 1', 'SELECT 5 [{"id":1,"v":1},{"id":2,"v":2},{"id":3,"v":3},{"id":5,"v":5},{"id":6,"v":6}]'],
+    [
+      'a select * from tx order by 1',
+      'SELECT 5 [{"id":1,"v":1},{"id":2,"v":2},{"id":3,"v":3},{"id":5,"v":5},{"id":6,"v":6}]',
+    ],
     ['a begin', 'BEGIN null []'],
     ['a insert into tx values (7,1)', 'INSERT 1 []'],
     ['b? insert into tx values (7,2) on conflict (id) do update set v=excluded.v+tx.v', 'WAITING'],
     ['a commit', 'COMMIT null []'],
     ['b!', 'INSERT 1 []'],
-    ['a select * from tx order by 1', 'SELECT 6 [{"id":1,"v":1},{"id":2,"v":2},{"id":3,"v":3},{"id":5,"v":5},{"id":6,"v":6},{"id":7,"v":3}]'],
+    [
+      'a select * from tx order by 1',
+      'SELECT 6 [{"id":1,"v":1},{"id":2,"v":2},{"id":3,"v":3},{"id":5,"v":5},{"id":6,"v":6},{"id":7,"v":3}]',
+    ],
   ],
   'row locks: NOWAIT, SKIP LOCKED, waiting': [
     ['a begin', 'BEGIN null []'],
@@ -165,7 +181,10 @@ const SCENARIOS: Readonly<Record<string, readonly Step[]>> = {
     ['a begin read only', 'BEGIN null []'],
     ['a select * from tx for update', '25006 cannot execute SELECT FOR UPDATE in a read-only transaction'],
     ['a rollback', 'ROLLBACK null []'],
-    ['a begin; select 1; set transaction isolation level repeatable read', '25001 SET TRANSACTION ISOLATION LEVEL must be called before any query'],
+    [
+      'a begin; select 1; set transaction isolation level repeatable read',
+      '25001 SET TRANSACTION ISOLATION LEVEL must be called before any query',
+    ],
     ['a rollback', 'ROLLBACK null []'],
     ['a begin isolation level repeatable read', 'BEGIN null []'],
     ['a show transaction_isolation', 'SHOW null [{"transaction_isolation":"repeatable read"}]'],
@@ -175,13 +194,25 @@ const SCENARIOS: Readonly<Record<string, readonly Step[]>> = {
     ['a begin', 'BEGIN null []'],
     ['a select 1/0', '22012 division by zero'],
     ['a select 1', '25P02 current transaction is aborted, commands ignored until end of transaction block'],
-    ['a insert into tx values (77,1)', '25P02 current transaction is aborted, commands ignored until end of transaction block'],
+    [
+      'a insert into tx values (77,1)',
+      '25P02 current transaction is aborted, commands ignored until end of transaction block',
+    ],
     ['a commit', 'ROLLBACK null []'],
     ['a select count(*) from tx where id=77', 'SELECT 1 [{"count":"0"}]'],
     ['a begin; insert into tx values (78,1); select 1/0; commit', '22012 division by zero'],
-    ['a select count(*) from tx where id=78', '25P02 current transaction is aborted, commands ignored until end of transaction block'],
-    ['a insert into tx values (79,1); select 1/0', '25P02 current transaction is aborted, commands ignored until end of transaction block'],
-    ['a select count(*) from tx where id=79', '25P02 current transaction is aborted, commands ignored until end of transaction block'],
+    [
+      'a select count(*) from tx where id=78',
+      '25P02 current transaction is aborted, commands ignored until end of transaction block',
+    ],
+    [
+      'a insert into tx values (79,1); select 1/0',
+      '25P02 current transaction is aborted, commands ignored until end of transaction block',
+    ],
+    [
+      'a select count(*) from tx where id=79',
+      '25P02 current transaction is aborted, commands ignored until end of transaction block',
+    ],
     ['a rollback', 'ROLLBACK null []'],
   ],
 };
@@ -194,12 +225,14 @@ async function answer(client: pg.Client, sql: string): Promise<string> {
     return `${last.command} ${last.rowCount} ${JSON.stringify(last.rows)}`;
   } catch (error) {
     const { code, message, detail, hint } = error as { code: string; message: string; detail?: string; hint?: string };
-    const more = (detail === undefined ? '' : ` D:${detail.replace(/\d+/g, 'N')}`) + (hint === undefined ? '' : ` H:${hint}`);
+    const more =
+      (detail === undefined ? '' : ` D:${detail.replace(/\d+/g, 'N')}`) + (hint === undefined ? '' : ` H:${hint}`);
     return `${code} ${message.replace(/\d{3,}/g, 'N')}${more}`;
   }
 }
 
-const within = (work: Promise<string>, ms: number): Promise<string> => Promise.race([work, sleep(ms).then(() => WAITING)]);
+const within = (work: Promise<string>, ms: number): Promise<string> =>
+  Promise.race([work, sleep(ms).then(() => WAITING)]);
 
 describe.skipIf(!isBuilt)('transactions (skipped until `npm run build`)', () => {
   const cluster = new TestCluster();
@@ -252,7 +285,9 @@ describe.skipIf(!isBuilt)('transactions (skipped until `npm run build`)', () => 
       await sleep(100);
       const second = answer(b, 'update tx set v = 2 where id = 1');
       const answers = (await Promise.all([within(first, IN_THE_END_MS), within(second, IN_THE_END_MS)])).sort();
-      expect(answers[0]).toMatch(/^40P01 deadlock detected D:Process N waits for ShareLock on transaction N; blocked by process N\./);
+      expect(answers[0]).toMatch(
+        /^40P01 deadlock detected D:Process N waits for ShareLock on transaction N; blocked by process N\./,
+      );
       expect(answers[1]).toBe('UPDATE 1 []');
       await a.query('rollback');
       await b.query('rollback');

@@ -47,8 +47,14 @@ describe.skipIf(!isBuilt)('the cast (skipped until `npm run build`)', () => {
     const traffic = async (name: string): Promise<Traffic> => (await cluster.role(name)).traffic!;
     const method = ({ rpc }: Traffic, path: string): Tally => rpc.find(m => m.method === path)!;
     const attach = '/pgtroupe.BufferManager/Attach';
-    await until('the first heartbeats', async () => (await cluster.status()).roles.every(role => role.traffic !== undefined));
-    const before = { instance: await traffic('backend-1'), bufferManager: await traffic('buffer-manager'), logger: await traffic('logger') };
+    await until('the first heartbeats', async () =>
+      (await cluster.status()).roles.every(role => role.traffic !== undefined),
+    );
+    const before = {
+      instance: await traffic('backend-1'),
+      bufferManager: await traffic('buffer-manager'),
+      logger: await traffic('logger'),
+    };
     const TRANSACTIONS = 50;
     for (let i = 0; i < TRANSACTIONS; i++) await client.query('INSERT INTO counted VALUES ($1)', [i]);
     const after = await until('a heartbeat that tells', async () => {
@@ -66,13 +72,16 @@ describe.skipIf(!isBuilt)('the cast (skipped until `npm run build`)', () => {
     });
     // A record and its commit at least.
     expect(after.instance.operations.sent - before.instance.operations.sent).toBeGreaterThanOrEqual(2 * TRANSACTIONS);
-    expect(after.bufferManager.operations.received - before.bufferManager.operations.received).toBeGreaterThanOrEqual(2 * TRANSACTIONS);
+    expect(after.bufferManager.operations.received - before.bufferManager.operations.received).toBeGreaterThanOrEqual(
+      2 * TRANSACTIONS,
+    );
     // A checkpoint takes the pages that were changed, and says so in the log.
     await client.query('CHECKPOINT');
     await until('the pages', async () => {
       const [instance, bufferManager] = [await traffic('backend-1'), await traffic('buffer-manager')];
       return (
-        instance.pageImages.sent > before.instance.pageImages.sent && bufferManager.pageImages.received > before.bufferManager.pageImages.received
+        instance.pageImages.sent > before.instance.pageImages.sent &&
+        bufferManager.pageImages.received > before.bufferManager.pageImages.received
       );
     });
     await until('its lines', async () => (await traffic('logger')).bus.received > before.logger.bus.received);
@@ -80,22 +89,34 @@ describe.skipIf(!isBuilt)('the cast (skipped until `npm run build`)', () => {
     await client.end();
   }, 30_000);
 
-  it.each(SINGLE)('%s killed with -9 comes back; an idle session lives on', async name => {
-    await allReady();
-    const session = await connectSoon();
-    expect(await one(session)).toEqual([{ x: 1 }]);
-    const victim = await cluster.role(name);
-    process.kill(victim.osPid, 'SIGKILL');
-    await until(`another ${name}`, async () => {
-      const role = await cluster.role(name);
-      return role.osPid !== victim.osPid && role.state === 'ready';
-    });
-    await until('an answer on the old session', () => one(session).then(() => true, () => undefined), 5_000);
-    await session.end();
-    const next = await connectSoon();
-    expect(await one(next)).toEqual([{ x: 1 }]);
-    await next.end();
-  }, 30_000);
+  it.each(SINGLE)(
+    '%s killed with -9 comes back; an idle session lives on',
+    async name => {
+      await allReady();
+      const session = await connectSoon();
+      expect(await one(session)).toEqual([{ x: 1 }]);
+      const victim = await cluster.role(name);
+      process.kill(victim.osPid, 'SIGKILL');
+      await until(`another ${name}`, async () => {
+        const role = await cluster.role(name);
+        return role.osPid !== victim.osPid && role.state === 'ready';
+      });
+      await until(
+        'an answer on the old session',
+        () =>
+          one(session).then(
+            () => true,
+            () => undefined,
+          ),
+        5_000,
+      );
+      await session.end();
+      const next = await connectSoon();
+      expect(await one(next)).toEqual([{ x: 1 }]);
+      await next.end();
+    },
+    30_000,
+  );
 
   it('an instance killed with -9 costs its sessions, and is replaced', async () => {
     await allReady();

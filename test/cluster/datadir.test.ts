@@ -12,14 +12,19 @@ import { hasPostgres, judgeFiles, postgresAnswers } from '../postgres-judge.ts';
 import { isBuilt, TestCluster, until } from '../testcluster.ts';
 
 const hasFiledump = spawnSync('pg_filedump', ['-h']).error === undefined;
-const QUESTIONS = ['SELECT * FROM item ORDER BY id', 'SELECT id FROM item ORDER BY name, id', 'SELECT * FROM tally ORDER BY kind'];
+const QUESTIONS = [
+  'SELECT * FROM item ORDER BY id',
+  'SELECT id FROM item ORDER BY name, id',
+  'SELECT * FROM tally ORDER BY kind',
+];
 const ROWS = 3000;
 
 /** Blocks made ahead of need, which nobody has used: zeros, which pg_filedump takes for errors. */
 function unusedBlocks(file: string): number {
   const bytes = readFileSync(file);
   let unused = 0;
-  for (let at = 0; at < bytes.length; at += BLCKSZ) if (bytes.subarray(at, at + BLCKSZ).every(byte => byte === 0)) unused++;
+  for (let at = 0; at < bytes.length; at += BLCKSZ)
+    if (bytes.subarray(at, at + BLCKSZ).every(byte => byte === 0)) unused++;
   return unused;
 }
 
@@ -42,7 +47,9 @@ describe.skipIf(!isBuilt)('the data directory (skipped until `npm run build`)', 
       }
     };
     await session(async client => {
-      await client.query('CREATE TABLE item (id int PRIMARY KEY, name text, price numeric(12,2), at timestamptz, flags bool[])');
+      await client.query(
+        'CREATE TABLE item (id int PRIMARY KEY, name text, price numeric(12,2), at timestamptz, flags bool[])',
+      );
       await client.query('CREATE TABLE tally (kind text PRIMARY KEY, n bigint NOT NULL)');
       await client.query(
         `INSERT INTO item SELECT i, repeat('n' || i % 97, 1 + i % 9), i * 1.25, timestamptz '2026-01-01 00:00:00Z' + i * interval '1 hour', ARRAY[i % 2 = 0, NULL]
@@ -53,14 +60,19 @@ describe.skipIf(!isBuilt)('the data directory (skipped until `npm run build`)', 
     });
     // Two instances change the same pages, and the shared memory dies between them.
     const change = (): Promise<unknown> =>
-      Promise.all([0, 1].map(n =>
-        session(async client => {
-          for (let i = 0; i < 10; i++) {
-            await client.query('UPDATE item SET price = price + 1, name = name || $1 WHERE id % 50 = $2', ['+', 2 * i + n]);
-            await client.query("UPDATE tally SET n = n + 1 WHERE kind = 'updated'");
-          }
-        }),
-      ));
+      Promise.all(
+        [0, 1].map(n =>
+          session(async client => {
+            for (let i = 0; i < 10; i++) {
+              await client.query('UPDATE item SET price = price + 1, name = name || $1 WHERE id % 50 = $2', [
+                '+',
+                2 * i + n,
+              ]);
+              await client.query("UPDATE tally SET n = n + 1 WHERE kind = 'updated'");
+            }
+          }),
+        ),
+      );
     await change();
     const { osPid } = await cluster.role('buffer-manager');
     process.kill(osPid, 'SIGKILL');
@@ -77,11 +89,20 @@ describe.skipIf(!isBuilt)('the data directory (skipped until `npm run build`)', 
     await change();
     await session(async client => {
       for (const question of QUESTIONS) {
-        const { rows } = await client.query({ text: question, rowMode: 'array', types: { getTypeParser: () => (text: string) => text } });
-        answers.push((rows as (string | null)[][]).map(row => `${row.map(value => value ?? '\\N').join('\t')}\n`).join(''));
+        const { rows } = await client.query({
+          text: question,
+          rowMode: 'array',
+          types: { getTypeParser: () => (text: string) => text },
+        });
+        answers.push(
+          (rows as (string | null)[][]).map(row => `${row.map(value => value ?? '\\N').join('\t')}\n`).join(''),
+        );
       }
       const path = async (name: string): Promise<string> => {
-        const { rows } = await client.query("SELECT d.oid AS db, c.relfilenode AS node FROM pg_class c, pg_database d WHERE c.relname = $1 AND d.datname = 'postgres'", [name]);
+        const { rows } = await client.query(
+          "SELECT d.oid AS db, c.relfilenode AS node FROM pg_class c, pg_database d WHERE c.relname = $1 AND d.datname = 'postgres'",
+          [name],
+        );
         return join(cluster.data, 'base', String(rows[0].db), String(rows[0].node));
       };
       files = { heap: await path('item'), index: await path('item_pkey') };

@@ -133,10 +133,14 @@ describe.skipIf(!isBuilt || process.platform !== 'linux')('credits (on Linux, af
       const { rows } = await other.query('SELECT b FROM small WHERE a = $1', [1 + n]);
       expect(rows).toEqual([{ b: 'before' }]);
     }
-    for (const [n, role] of roles.entries()) expect(anonymousOf(role.osPid) - before[n]!, role.name).toBeLessThan(GROWTH_BYTES);
+    for (const [n, role] of roles.entries())
+      expect(anonymousOf(role.osPid) - before[n]!, role.name).toBeLessThan(GROWTH_BYTES);
     // Another producer, of another instance, waits too; a cancel ends that.
     const insert = second.query("INSERT INTO load SELECT n, repeat('x', 1000) FROM generate_series(1, 100000) n");
-    const ended = insert.then(() => 'done', (error: pg.DatabaseError) => error.code);
+    const ended = insert.then(
+      () => 'done',
+      (error: pg.DatabaseError) => error.code,
+    );
     await sleep(1000);
     const { processID, secretKey } = second as unknown as { processID: number; secretKey: number };
     cancelRequest(ours(cluster), processID, secretKey);
@@ -175,7 +179,10 @@ describe.skipIf(!isBuilt || process.platform !== 'linux')('credits (on Linux, af
     const third = await client();
     for (let n = 0; n < 50; n++) await third.query('UPDATE counters SET n = n + 1 WHERE a = 2');
     await waited;
-    expect((await third.query('SELECT a, n FROM counters ORDER BY a')).rows).toEqual([{ a: 1, n: 1 }, { a: 2, n: 50 }]);
+    expect((await third.query('SELECT a, n FROM counters ORDER BY a')).rows).toEqual([
+      { a: 1, n: 1 },
+      { a: 2, n: 50 },
+    ]);
     expect(anonymousOf(bufferManager) - before).toBeLessThan(GROWTH_BYTES);
     await until('a line in the log', () => /backend-1 is expelled: nothing heard for 3000 ms/.test(cluster.log));
     resume(backend);

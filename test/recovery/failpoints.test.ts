@@ -42,7 +42,11 @@ class Trap {
 
   #victims(): SimProcess[] {
     const { bufferManagerProcess, checkpointerProcess, walwriterProcess } = this.#cluster;
-    const all = { 'buffer-manager': bufferManagerProcess, checkpointer: checkpointerProcess, walwriter: walwriterProcess };
+    const all = {
+      'buffer-manager': bufferManagerProcess,
+      checkpointer: checkpointerProcess,
+      walwriter: walwriterProcess,
+    };
     const chosen = this.#victim === 'power' ? Object.values(all) : [all[this.#victim]];
     return chosen.filter(process => process !== undefined);
   }
@@ -98,7 +102,10 @@ async function restart(it: Stage): Promise<void> {
 
 async function everybodyGoesOn({ cluster, written }: Stage): Promise<void> {
   const before = written.map(w => w.acked);
-  await cluster.runUntil(() => written.every((w, c) => w.acked > before[c]! + 2), { ms: 30_000, what: 'everybody to go on' });
+  await cluster.runUntil(() => written.every((w, c) => w.acked > before[c]! + 2), {
+    ms: 30_000,
+    what: 'everybody to go on',
+  });
 }
 
 /** Power fails once more; then the platter is asked. */
@@ -128,12 +135,19 @@ async function dieAt(point: string, victim: Victim): Promise<Stage> {
   return it;
 }
 
-const cases = (points: readonly string[], victims: readonly Victim[]): [string, Victim][] => points.flatMap(p => victims.map(v => [p, v] as [string, Victim]));
+const cases = (points: readonly string[], victims: readonly Victim[]): [string, Victim][] =>
+  points.flatMap(p => victims.map(v => [p, v] as [string, Victim]));
 
 describe('a checkpoint: begin, paced writes, fsync, record, pg_control, recycle', () => {
   const POINTS = [
-    'checkpoint-after-begin', 'checkpoint-before-write', 'checkpoint-before-sync', 'checkpoint-before-record', 'checkpoint-before-control',
-    'checkpoint-after-control', 'checkpoint-before-recycle', 'checkpoint-after-recycle',
+    'checkpoint-after-begin',
+    'checkpoint-before-write',
+    'checkpoint-before-sync',
+    'checkpoint-before-record',
+    'checkpoint-before-control',
+    'checkpoint-after-control',
+    'checkpoint-before-recycle',
+    'checkpoint-after-recycle',
   ];
   it.each([
     ...cases(POINTS, ['checkpointer', 'buffer-manager', 'power']),
@@ -144,7 +158,10 @@ describe('a checkpoint: begin, paced writes, fsync, record, pg_control, recycle'
     const { checkpoints } = stage.cluster.bufferManager!.shared;
     const { completed } = checkpoints;
     const { redo } = checkpoints.control.checkPointCopy;
-    await stage.cluster.runUntil(() => checkpoints.completed > completed + 1, { ms: 30_000, what: 'other checkpoints' });
+    await stage.cluster.runUntil(() => checkpoints.completed > completed + 1, {
+      ms: 30_000,
+      what: 'other checkpoints',
+    });
     expect(checkpoints.control.checkPointCopy.redo).toBeGreaterThan(redo);
     await audit(stage);
   });
@@ -152,7 +169,10 @@ describe('a checkpoint: begin, paced writes, fsync, record, pg_control, recycle'
 
 describe('a commit', () => {
   it.each([
-    ...cases(['walwriter-before-write', 'walwriter-after-write', 'walwriter-before-fsync', 'walwriter-after-fsync'], ['walwriter', 'power']),
+    ...cases(
+      ['walwriter-before-write', 'walwriter-after-write', 'walwriter-before-fsync', 'walwriter-after-fsync'],
+      ['walwriter', 'power'],
+    ),
     ...cases(['commit-before-visible', 'commit-before-answer'], ['buffer-manager', 'power']),
   ])('%s: death of %s', async (point, victim) => {
     await audit(await dieAt(point, victim));
@@ -190,25 +210,31 @@ describe('truncating a relation', () => {
   const KEEP = 20;
   /** The record is durable: the truncation happens, whoever dies. */
   const DECIDED = ['truncate-before-file', 'truncate-after-file'];
-  it.each(cases(['truncate-before-record', ...DECIDED], ['buffer-manager', 'power']))('%s: death of %s', async (point, victim) => {
-    const it = await stage();
-    const { cluster } = it;
-    await everybodyGoesOn(it);
-    it.instance.stopped = true;
-    await cluster.world.pass(300);
-    it.trap.set(point, victim);
-    const answer = it.instance.kernel.smgrTruncate(REL, MAIN, KEEP).then(() => 'truncated', (error: Error) => error.message);
-    await cluster.runUntil(() => it.trap.sprung, { ms: 5000, what: point });
-    it.instance.process.kill('stop');
-    if (victim === 'power') cluster.powerFailure();
-    else cluster.walwriterProcess!.kill('test');
-    await cluster.start();
-    await cluster.stop();
-    cluster.powerFailure();
-    const { length } = await cluster.platter.readFile('base/5/30000');
-    if (DECIDED.includes(point)) expect(length / 8192).toBe(KEEP);
-    else expect(length / 8192).toBeGreaterThanOrEqual(PAGES);
-    // Nobody was told anything.
-    expect(await Promise.race([answer, Promise.resolve('no answer')])).toBe('no answer');
-  });
+  it.each(cases(['truncate-before-record', ...DECIDED], ['buffer-manager', 'power']))(
+    '%s: death of %s',
+    async (point, victim) => {
+      const it = await stage();
+      const { cluster } = it;
+      await everybodyGoesOn(it);
+      it.instance.stopped = true;
+      await cluster.world.pass(300);
+      it.trap.set(point, victim);
+      const answer = it.instance.kernel.smgrTruncate(REL, MAIN, KEEP).then(
+        () => 'truncated',
+        (error: Error) => error.message,
+      );
+      await cluster.runUntil(() => it.trap.sprung, { ms: 5000, what: point });
+      it.instance.process.kill('stop');
+      if (victim === 'power') cluster.powerFailure();
+      else cluster.walwriterProcess!.kill('test');
+      await cluster.start();
+      await cluster.stop();
+      cluster.powerFailure();
+      const { length } = await cluster.platter.readFile('base/5/30000');
+      if (DECIDED.includes(point)) expect(length / 8192).toBe(KEEP);
+      else expect(length / 8192).toBeGreaterThanOrEqual(PAGES);
+      // Nobody was told anything.
+      expect(await Promise.race([answer, Promise.resolve('no answer')])).toBe('no answer');
+    },
+  );
 });

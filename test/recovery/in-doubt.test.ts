@@ -25,8 +25,12 @@ async function stage(seed: number): Promise<Stage> {
   const instances = [new SimInstance(cluster, 'backend-1'), new SimInstance(cluster, 'backend-2')] as const;
   await attached(cluster, instances);
   await cluster.wait(instances[FIRST].setUp(), 'set-up');
-  const written = [{ acked: 0, tried: 0 }, { acked: 0, tried: 0 }] as const;
-  for (const [c, instance] of instances.entries()) await cluster.wait(instance.write(c, 1, new LockOwner(100 + c), written[c]!), 'a write');
+  const written = [
+    { acked: 0, tried: 0 },
+    { acked: 0, tried: 0 },
+  ] as const;
+  for (const [c, instance] of instances.entries())
+    await cluster.wait(instance.write(c, 1, new LockOwner(100 + c), written[c]!), 'a write');
   // Ids kept in reserve go back, so that whoever comes first gets the next.
   await cluster.world.pass(500);
   return { cluster, instances, written };
@@ -43,7 +47,11 @@ async function nextLife(cluster: SimCluster): Promise<void> {
 }
 
 /** The first instance's next write, and the ids that writes took. */
-function write({ instances, written }: Stage, c: 0 | 1, number: number): { readonly ended: Promise<string>; readonly xid: () => number } {
+function write(
+  { instances, written }: Stage,
+  c: 0 | 1,
+  number: number,
+): { readonly ended: Promise<string>; readonly xid: () => number } {
   const instance = instances[c];
   const { shared } = instance.kernel;
   const take = shared.takeXid.bind(shared);
@@ -53,7 +61,10 @@ function write({ instances, written }: Stage, c: 0 | 1, number: number): { reado
     if (taken > 0) xid = taken;
     return taken;
   };
-  const ended = instance.write(c, number, new LockOwner(100 + c), written[c]).then(() => 'committed', (error: Error) => error.message);
+  const ended = instance.write(c, number, new LockOwner(100 + c), written[c]).then(
+    () => 'committed',
+    (error: Error) => error.message,
+  );
   return { ended, xid: () => xid };
 }
 
@@ -69,31 +80,37 @@ async function numbers({ cluster, instances }: Stage): Promise<number[]> {
 }
 
 describe('a COMMIT in doubt', () => {
-  it.each([1, 2, 3])('that was lost stays lost, though another instance commits in a life it missed: seed %i', async seed => {
-    const it = await stage(seed);
-    const { cluster, instances, written } = it;
-    // The walwriter is away, so what is sequenced now is in the buffer-manager only.
-    cluster.walwriterProcess!.kill('test');
-    const lost = write(it, FIRST, 2);
-    await cluster.runUntil(() => cluster.bufferManager!.shared.transactions.commits.length > 0, { ms: 5000, what: 'COMMIT to be sequenced' });
-    instances[FIRST].process.pause();
-    cluster.startWalwriter();
-    await nextLife(cluster);
-    await attached(cluster, [instances[SECOND]]);
-    const others: number[] = [];
-    for (let number = 2; number <= OTHERS; number++) {
-      const other = write(it, SECOND, number);
-      expect(await cluster.wait(other.ended, 'the other to commit')).toBe('committed');
-      others.push(other.xid());
-    }
-    expect(lost.xid()).toBeGreaterThan(0);
-    expect(others).not.toContain(lost.xid());
-    await nextLife(cluster);
-    instances[FIRST].process.resume();
-    expect(await cluster.wait(lost.ended, 'the answer')).not.toBe('committed');
-    expect(written[FIRST].acked).toBe(1);
-    expect(await numbers(it)).toEqual([1, OTHERS]);
-  });
+  it.each([1, 2, 3])(
+    'that was lost stays lost, though another instance commits in a life it missed: seed %i',
+    async seed => {
+      const it = await stage(seed);
+      const { cluster, instances, written } = it;
+      // The walwriter is away, so what is sequenced now is in the buffer-manager only.
+      cluster.walwriterProcess!.kill('test');
+      const lost = write(it, FIRST, 2);
+      await cluster.runUntil(() => cluster.bufferManager!.shared.transactions.commits.length > 0, {
+        ms: 5000,
+        what: 'COMMIT to be sequenced',
+      });
+      instances[FIRST].process.pause();
+      cluster.startWalwriter();
+      await nextLife(cluster);
+      await attached(cluster, [instances[SECOND]]);
+      const others: number[] = [];
+      for (let number = 2; number <= OTHERS; number++) {
+        const other = write(it, SECOND, number);
+        expect(await cluster.wait(other.ended, 'the other to commit')).toBe('committed');
+        others.push(other.xid());
+      }
+      expect(lost.xid()).toBeGreaterThan(0);
+      expect(others).not.toContain(lost.xid());
+      await nextLife(cluster);
+      instances[FIRST].process.resume();
+      expect(await cluster.wait(lost.ended, 'the answer')).not.toBe('committed');
+      expect(written[FIRST].acked).toBe(1);
+      expect(await numbers(it)).toEqual([1, OTHERS]);
+    },
+  );
 
   it.each([1, 2, 3])('that was durable is acknowledged two lives later: seed %i', async seed => {
     let held = false;
@@ -105,7 +122,10 @@ describe('a COMMIT in doubt', () => {
     await cluster.world.pass(200);
     held = true;
     const kept = write(it, FIRST, 2);
-    await cluster.runUntil(() => cluster.bufferManager!.shared.transactions.commits.length > 0, { ms: 5000, what: 'COMMIT to be sequenced' });
+    await cluster.runUntil(() => cluster.bufferManager!.shared.transactions.commits.length > 0, {
+      ms: 5000,
+      what: 'COMMIT to be sequenced',
+    });
     // Durable, but nobody was told.
     await cluster.world.pass(100);
     expect(cluster.bufferManager!.shared.transactions.commits.length).toBe(1);

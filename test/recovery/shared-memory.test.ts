@@ -40,10 +40,14 @@ const asPostgres = hasPg && spawnSync('runuser', ['-u', 'postgres', '--', 'true'
 /** Lets PostgreSQL 15 open (and, if need be, recover) a copy of the directory. Returns its log. */
 function openWithPostgres(folder: string): string {
   execFileSync('chown', ['-R', 'postgres', folder]);
-  const run = spawnSync('runuser', ['-u', 'postgres', '--', `${BIN}/postgres`, '--single', '-D', folder, '-c', 'log_checkpoints=on', 'postgres'], {
-    input: 'select count(*) from pg_class;\n',
-    encoding: 'utf8',
-  });
+  const run = spawnSync(
+    'runuser',
+    ['-u', 'postgres', '--', `${BIN}/postgres`, '--single', '-D', folder, '-c', 'log_checkpoints=on', 'postgres'],
+    {
+      input: 'select count(*) from pg_class;\n',
+      encoding: 'utf8',
+    },
+  );
   const log = run.stdout + run.stderr;
   expect(run.status, log).toBe(0);
   expect(log).toMatch(/count = "/);
@@ -76,102 +80,121 @@ describe('shared memory', () => {
     }
   });
 
-  it.skipIf(!asPostgres)('PostgreSQL opens a stopped directory and recovers a crashed one to the same pages', async () => {
-    const cluster = await SimCluster.create(2);
-    await cluster.start();
-    const instance = new SimInstance(cluster, 'backend-1');
-    await cluster.runUntil(() => instance.kernel.attachment.attached, { ms: 1000, what: 'attaching' });
-    await cluster.wait(instance.setUp(), 'set-up');
-    const written = ledger(4);
-    written.forEach((acknowledged, c) => instance.client(c, acknowledged));
-    const { checkpoints } = cluster.bufferManager!.shared;
-    await cluster.runUntil(() => checkpoints.completed > 1, { ms: 60_000, what: 'two checkpoints' });
-    const before = written.map(w => w.acked);
-    await cluster.runUntil(() => written.every((w, c) => w.acked >= before[c]! + 40), { ms: 60_000, what: 'commits' });
-    instance.process.kill('power failure');
-    cluster.powerFailure();
-    const crashed = await dump(cluster.platter);
-    const stopped: string[] = [];
-    try {
-      // Theirs.
-      const waldump = spawnSync(`${BIN}/pg_waldump`, ['-p', join(crashed, 'pg_wal'), '-s', '0/1000028'], { encoding: 'utf8', maxBuffer: 2 ** 28 });
-      for (const name of ['Generic', 'COMMIT', 'CHECKPOINT_ONLINE', 'RUNNING_XACTS', 'FPI']) expect(waldump.stdout, waldump.stderr).toContain(name);
-      expect(waldump.stdout).not.toMatch(/UNKNOWN/);
-      expect(openWithPostgres(crashed)).toMatch(/redo starts at/);
-      const theirs = readFileSync(join(crashed, 'base/5/30000'));
-      // Ours.
-      cluster.checkpointTimeoutMs = 100_000;
+  it.skipIf(!asPostgres)(
+    'PostgreSQL opens a stopped directory and recovers a crashed one to the same pages',
+    async () => {
+      const cluster = await SimCluster.create(2);
       await cluster.start();
-      await cluster.stop();
+      const instance = new SimInstance(cluster, 'backend-1');
+      await cluster.runUntil(() => instance.kernel.attachment.attached, { ms: 1000, what: 'attaching' });
+      await cluster.wait(instance.setUp(), 'set-up');
+      const written = ledger(4);
+      written.forEach((acknowledged, c) => instance.client(c, acknowledged));
+      const { checkpoints } = cluster.bufferManager!.shared;
+      await cluster.runUntil(() => checkpoints.completed > 1, { ms: 60_000, what: 'two checkpoints' });
+      const before = written.map(w => w.acked);
+      await cluster.runUntil(() => written.every((w, c) => w.acked >= before[c]! + 40), {
+        ms: 60_000,
+        what: 'commits',
+      });
+      instance.process.kill('power failure');
       cluster.powerFailure();
-      const numbers = await cluster.numbers(4);
-      check(numbers, written);
-      const ours = await cluster.platter.readFile('base/5/30000');
-      for (let at = 0; at < ours.length; at++) {
-        // The LSNs of pages and so their checksums are the same too: it is the same WAL.
-        if (ours[at] !== theirs[at]) throw new Error(`byte ${at % 8192} of block ${Math.floor(at / 8192)} differs`);
+      const crashed = await dump(cluster.platter);
+      const stopped: string[] = [];
+      try {
+        // Theirs.
+        const waldump = spawnSync(`${BIN}/pg_waldump`, ['-p', join(crashed, 'pg_wal'), '-s', '0/1000028'], {
+          encoding: 'utf8',
+          maxBuffer: 2 ** 28,
+        });
+        for (const name of ['Generic', 'COMMIT', 'CHECKPOINT_ONLINE', 'RUNNING_XACTS', 'FPI'])
+          expect(waldump.stdout, waldump.stderr).toContain(name);
+        expect(waldump.stdout).not.toMatch(/UNKNOWN/);
+        expect(openWithPostgres(crashed)).toMatch(/redo starts at/);
+        const theirs = readFileSync(join(crashed, 'base/5/30000'));
+        // Ours.
+        cluster.checkpointTimeoutMs = 100_000;
+        await cluster.start();
+        await cluster.stop();
+        cluster.powerFailure();
+        const numbers = await cluster.numbers(4);
+        check(numbers, written);
+        const ours = await cluster.platter.readFile('base/5/30000');
+        for (let at = 0; at < ours.length; at++) {
+          // The LSNs of pages and so their checksums are the same too: it is the same WAL.
+          if (ours[at] !== theirs[at]) throw new Error(`byte ${at % 8192} of block ${Math.floor(at / 8192)} differs`);
+        }
+        stopped.push(await dump(cluster.platter));
+        expect(openWithPostgres(stopped[0]!)).not.toMatch(/redo|recovery/);
+      } finally {
+        for (const folder of [crashed, ...stopped]) rmSync(folder, { recursive: true });
       }
-      stopped.push(await dump(cluster.platter));
-      expect(openWithPostgres(stopped[0]!)).not.toMatch(/redo|recovery/);
-    } finally {
-      for (const folder of [crashed, ...stopped]) rmSync(folder, { recursive: true });
-    }
-  }, 60_000);
+    },
+    60_000,
+  );
 
   const seeds = Number(process.env['SIM_SEEDS'] ?? 6);
-  it.each(Array.from({ length: seeds }, (_, n) => n + Number(process.env['SIM_FIRST_SEED'] ?? 1)))('loses nothing acknowledged: seed %i', async seed => {
-    const cluster = await SimCluster.create(seed);
-    const { world } = cluster;
-    await cluster.start();
-    const instances = [1, 2, 3].map(n => new SimInstance(cluster, `backend-${n}`));
-    await cluster.runUntil(() => instances.every(i => i.kernel.attachment.attached), { ms: 1000, what: 'attaching' });
-    await cluster.wait(instances[0]!.setUp(), 'set-up');
-    const clients = 6;
-    const written = ledger(clients);
-    const begin = (): void => written.forEach((acknowledged, c) => instances[c % instances.length]!.client(c, acknowledged));
-    begin();
-    const uniform = (n: number): number => Math.floor(world.random.uniform() * n);
-    for (let round = 0; round < 12; round++) {
-      await world.pass(20 + uniform(400));
-      const before = written.map(w => w.acked);
-      switch (uniform(5)) {
-        case 0:
-          cluster.walwriterProcess!.kill('nemesis');
-          await world.pass(uniform(50));
-          cluster.startWalwriter();
-          break;
-        case 1:
-          cluster.bufferManagerProcess!.kill('nemesis');
-          await world.pass(uniform(50));
-          await cluster.wait(cluster.startBufferManager(), 'the buffer-manager');
-          break;
-        case 2:
-          cluster.checkpointerProcess!.kill('nemesis');
-          cluster.startCheckpointer();
-          break;
-        case 3: {
-          const n = uniform(instances.length);
-          instances[n]!.process.kill('nemesis');
-          instances[n] = new SimInstance(cluster, `backend-${n + 1}`);
-          written.forEach((acknowledged, c) => {
-            if (c % instances.length === n) instances[n]!.client(c, acknowledged);
-          });
-          break;
+  it.each(Array.from({ length: seeds }, (_, n) => n + Number(process.env['SIM_FIRST_SEED'] ?? 1)))(
+    'loses nothing acknowledged: seed %i',
+    async seed => {
+      const cluster = await SimCluster.create(seed);
+      const { world } = cluster;
+      await cluster.start();
+      const instances = [1, 2, 3].map(n => new SimInstance(cluster, `backend-${n}`));
+      await cluster.runUntil(() => instances.every(i => i.kernel.attachment.attached), { ms: 1000, what: 'attaching' });
+      await cluster.wait(instances[0]!.setUp(), 'set-up');
+      const clients = 6;
+      const written = ledger(clients);
+      const begin = (): void =>
+        written.forEach((acknowledged, c) => instances[c % instances.length]!.client(c, acknowledged));
+      begin();
+      const uniform = (n: number): number => Math.floor(world.random.uniform() * n);
+      for (let round = 0; round < 12; round++) {
+        await world.pass(20 + uniform(400));
+        const before = written.map(w => w.acked);
+        switch (uniform(5)) {
+          case 0:
+            cluster.walwriterProcess!.kill('nemesis');
+            await world.pass(uniform(50));
+            cluster.startWalwriter();
+            break;
+          case 1:
+            cluster.bufferManagerProcess!.kill('nemesis');
+            await world.pass(uniform(50));
+            await cluster.wait(cluster.startBufferManager(), 'the buffer-manager');
+            break;
+          case 2:
+            cluster.checkpointerProcess!.kill('nemesis');
+            cluster.startCheckpointer();
+            break;
+          case 3: {
+            const n = uniform(instances.length);
+            instances[n]!.process.kill('nemesis');
+            instances[n] = new SimInstance(cluster, `backend-${n + 1}`);
+            written.forEach((acknowledged, c) => {
+              if (c % instances.length === n) instances[n]!.client(c, acknowledged);
+            });
+            break;
+          }
+          default:
+            for (const instance of instances) instance.process.kill('power failure');
+            cluster.powerFailure();
+            await cluster.start();
+            for (let n = 0; n < instances.length; n++) instances[n] = new SimInstance(cluster, `backend-${n + 1}`);
+            begin();
         }
-        default:
-          for (const instance of instances) instance.process.kill('power failure');
-          cluster.powerFailure();
-          await cluster.start();
-          for (let n = 0; n < instances.length; n++) instances[n] = new SimInstance(cluster, `backend-${n + 1}`);
-          begin();
+        await cluster.runUntil(() => written.every((w, c) => w.acked > before[c]!), {
+          ms: 30_000,
+          what: 'everybody to go on',
+        });
       }
-      await cluster.runUntil(() => written.every((w, c) => w.acked > before[c]!), { ms: 30_000, what: 'everybody to go on' });
-    }
-    for (const instance of instances) instance.stopped = true;
-    await world.pass(500);
-    for (const instance of instances) instance.process.kill('stop');
-    await cluster.stop();
-    cluster.powerFailure();
-    check(await cluster.numbers(clients), written);
-  }, 120_000);
+      for (const instance of instances) instance.stopped = true;
+      await world.pass(500);
+      for (const instance of instances) instance.process.kill('stop');
+      await cluster.stop();
+      cluster.powerFailure();
+      check(await cluster.numbers(clients), written);
+    },
+    120_000,
+  );
 });

@@ -114,7 +114,12 @@ export class SimInstance {
     this.process = new SimProcess(cluster.world, cluster.network, name, new MemoryDisk());
     const mem = createMemory(128 * 8192);
     this.kernel = new InstanceKernel(this.process.env, {
-      endpoint: 'unix:/buffer-manager', name, osPid: 1, mem, cachePages: 80, deadlockTimeoutMs: 1000,
+      endpoint: 'unix:/buffer-manager',
+      name,
+      osPid: 1,
+      mem,
+      cachePages: 80,
+      deadlockTimeoutMs: 1000,
     });
     this.kernel.attachment.start();
   }
@@ -200,7 +205,9 @@ export class SimInstance {
     const owner = new LockOwner(100 + c);
     const next = (): void => {
       if (this.stopped) return;
-      this.write(c, acknowledged.tried + 1, owner, acknowledged).then(next, () => this.process.env.timers.after(20, next));
+      this.write(c, acknowledged.tried + 1, owner, acknowledged).then(next, () =>
+        this.process.env.timers.after(20, next),
+      );
     };
     next();
   }
@@ -273,7 +280,11 @@ export class SimCluster {
     this.checkpointer = new Checkpointer(process.env, {
       bufferManager: 'unix:/buffer-manager',
       settings: () => ({
-        timeoutMs: this.checkpointTimeoutMs, maxWalBytes: 1024 ** 3, minWalBytes: 80 * 1024 ** 2, completionTarget: 0.5, logCheckpoints: true,
+        timeoutMs: this.checkpointTimeoutMs,
+        maxWalBytes: 1024 ** 3,
+        minWalBytes: 80 * 1024 ** 2,
+        completionTarget: 0.5,
+        logCheckpoints: true,
       }),
     });
     this.checkpointer.start();
@@ -282,7 +293,8 @@ export class SimCluster {
   startBgwriter(): void {
     const process = new SimProcess(this.world, this.network, 'bgwriter', new MemoryDisk());
     new BgWriter(process.env, {
-      bufferManager: 'unix:/buffer-manager', settings: () => ({ delayMs: 200, lruMaxPages: 100, lruMultiplier: 2 }),
+      bufferManager: 'unix:/buffer-manager',
+      settings: () => ({ delayMs: 200, lruMaxPages: 100, lruMultiplier: 2 }),
     }).start();
   }
 
@@ -336,7 +348,8 @@ export class SimCluster {
 
   /** Power failure: every process is gone, and what was not synced may be. */
   powerFailure(): void {
-    for (const process of [this.walwriterProcess, this.bufferManagerProcess, this.checkpointerProcess]) process?.kill('power failure');
+    for (const process of [this.walwriterProcess, this.bufferManagerProcess, this.checkpointerProcess])
+      process?.kill('power failure');
     this.machine = new SimMachine(this.platter);
   }
 
@@ -344,6 +357,9 @@ export class SimCluster {
   async numbers(clients: number): Promise<[number, number][]> {
     const file = await this.platter.readFile('base/5/30000');
     const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-    return Array.from({ length: clients }, (_, c) => pairOf(c).map(blk => view.getFloat64(blk * 8192 + SLOT_AT + 8 * c, true)) as [number, number]);
+    return Array.from(
+      { length: clients },
+      (_, c) => pairOf(c).map(blk => view.getFloat64(blk * 8192 + SLOT_AT + 8 * c, true)) as [number, number],
+    );
   }
 }

@@ -34,7 +34,9 @@ describe('the simulated cast', () => {
     await cluster.stop();
     cluster.start();
     await cluster.untilReady();
-    await expect(cluster.wait(client.query('CREATE TABLE t ()'), 'another CREATE TABLE')).rejects.toThrow('relation "t" already exists');
+    await expect(cluster.wait(client.query('CREATE TABLE t ()'), 'another CREATE TABLE')).rejects.toThrow(
+      'relation "t" already exists',
+    );
   });
 
   it('repeats itself for a seed', async () => {
@@ -47,10 +49,18 @@ describe('the simulated cast', () => {
     expect(traces[2]).not.toEqual(traces[0]);
   }, 120_000);
 
-  it.each(seeds)('keeps what it acknowledged: seed %i', async seed => {
-    const { accounts } = await run(seed, seed % 2 === 0 ? rowsBook : churnBook, { clients: 3, rounds: 8, instances: 1 + (seed % 3) });
-    expect(accounts.every(a => a.acknowledged > 0)).toBe(true);
-  }, 120_000);
+  it.each(seeds)(
+    'keeps what it acknowledged: seed %i',
+    async seed => {
+      const { accounts } = await run(seed, seed % 2 === 0 ? rowsBook : churnBook, {
+        clients: 3,
+        rounds: 8,
+        instances: 1 + (seed % 3),
+      });
+      expect(accounts.every(a => a.acknowledged > 0)).toBe(true);
+    },
+    120_000,
+  );
 
   it('keeps tables that it acknowledged', async () => {
     await run(FIRST_SEED, tablesBook, { clients: 2, rounds: 4, instances: 2 });

@@ -22,53 +22,60 @@ async function loaded(seed: number, instances: number, settings: Readonly<Record
   const cluster = await SimCluster.create(seed, { instances, settings: { role_timeout: '0', ...settings } });
   await cluster.untilReady();
   const { client } = cluster.client();
-  await cluster.wait(client.query('CREATE TABLE bulk (a int, b text); CREATE TABLE small (a int PRIMARY KEY, b int)'), 'tables');
+  await cluster.wait(
+    client.query('CREATE TABLE bulk (a int, b text); CREATE TABLE small (a int PRIMARY KEY, b int)'),
+    'tables',
+  );
   await cluster.wait(client.query('INSERT INTO small SELECT n, 0 FROM generate_series(1, 100) n'), 'rows');
   return { cluster, client };
 }
 
 describe('credits', () => {
-  it.each([1, 2, 3])('a bulk load waits for a stalled walwriter and goes on with it: %i', async seed => {
-    const { cluster, client } = await loaded(seed, 2);
-    const others = [cluster.client().client, cluster.client().client];
-    for (const other of others) await cluster.wait(other.query('SELECT 1'), 'a session');
-    const walwriter = cluster.process('walwriter');
-    walwriter.pause();
-    let over = false;
-    const load = client.query(BULK).finally(() => {
-      over = true;
-    });
-    load.catch(() => {});
-    let most = 0;
-    await cluster.world.runUntil(
-      () => {
-        most = Math.max(most, cluster.network.backlogBytes('buffer-manager', 'walwriter'));
-        return cluster.world.nowMs > 20_000 || over;
-      },
-      { ms: 60_000, what: '20 seconds' },
-    );
-    expect(over).toBe(false);
-    // Both instances may have their window used up, not more. And the load did fill its own.
-    expect(most).toBeLessThan(2 * MIN_WINDOW_BYTES + OVERDRAFT_BYTES);
-    expect(most).toBeGreaterThan(MIN_WINDOW_BYTES / 4);
-    expect(most).toBeLessThan(BULK_BYTES / 3);
-    // Reads go on, and so do writes up to their COMMIT.
-    for (const [n, other] of others.entries()) {
-      const answers = await cluster.wait(other.query(`SELECT b FROM small WHERE a = ${n + 1}`), 'a read', 3000);
-      expect(answers[0]?.rows).toEqual([['0']]);
-      await cluster.wait(other.query(`BEGIN; UPDATE small SET b = 1 WHERE a = ${n + 1}`), 'a write', 3000);
-    }
-    let committed = 0;
-    const commits = others.map(other => other.query('COMMIT').then(() => committed++));
-    await cluster.world.pass(2000);
-    expect(committed).toBe(0);
-    walwriter.resume();
-    await cluster.wait(Promise.all(commits), 'the commits');
-    await cluster.wait(load, 'the load');
-    const [count] = await cluster.wait(others[0]!.query('SELECT count(*) FROM bulk'), 'count');
-    expect(count?.rows).toEqual([['12000']]);
-    expect(cluster.violations).toEqual([]);
-  }, 60_000);
+  it.each([1, 2, 3])(
+    'a bulk load waits for a stalled walwriter and goes on with it: %i',
+    async seed => {
+      const { cluster, client } = await loaded(seed, 2);
+      const others = [cluster.client().client, cluster.client().client];
+      for (const other of others) await cluster.wait(other.query('SELECT 1'), 'a session');
+      const walwriter = cluster.process('walwriter');
+      walwriter.pause();
+      let over = false;
+      const load = client.query(BULK).finally(() => {
+        over = true;
+      });
+      load.catch(() => {});
+      let most = 0;
+      await cluster.world.runUntil(
+        () => {
+          most = Math.max(most, cluster.network.backlogBytes('buffer-manager', 'walwriter'));
+          return cluster.world.nowMs > 20_000 || over;
+        },
+        { ms: 60_000, what: '20 seconds' },
+      );
+      expect(over).toBe(false);
+      // Both instances may have their window used up, not more. And the load did fill its own.
+      expect(most).toBeLessThan(2 * MIN_WINDOW_BYTES + OVERDRAFT_BYTES);
+      expect(most).toBeGreaterThan(MIN_WINDOW_BYTES / 4);
+      expect(most).toBeLessThan(BULK_BYTES / 3);
+      // Reads go on, and so do writes up to their COMMIT.
+      for (const [n, other] of others.entries()) {
+        const answers = await cluster.wait(other.query(`SELECT b FROM small WHERE a = ${n + 1}`), 'a read', 3000);
+        expect(answers[0]?.rows).toEqual([['0']]);
+        await cluster.wait(other.query(`BEGIN; UPDATE small SET b = 1 WHERE a = ${n + 1}`), 'a write', 3000);
+      }
+      let committed = 0;
+      const commits = others.map(other => other.query('COMMIT').then(() => committed++));
+      await cluster.world.pass(2000);
+      expect(committed).toBe(0);
+      walwriter.resume();
+      await cluster.wait(Promise.all(commits), 'the commits');
+      await cluster.wait(load, 'the load');
+      const [count] = await cluster.wait(others[0]!.query('SELECT count(*) FROM bulk'), 'count');
+      expect(count?.rows).toEqual([['12000']]);
+      expect(cluster.violations).toEqual([]);
+    },
+    60_000,
+  );
 
   it('a load does not wait for wal_writer_delay', async () => {
     const { cluster, client } = await loaded(8, 2, { wal_writer_delay: '10000' });
@@ -139,7 +146,10 @@ describe('credits', () => {
     let asked = 0;
     const ask = (): void => {
       if (ended) return;
-      send({ op: 'heartbeat', counter: asked }, ...Array.from({ length: 100 }, (): UpOp => ({ op: 'clogPage', reqId: ++asked, page: 0 })));
+      send(
+        { op: 'heartbeat', counter: asked },
+        ...Array.from({ length: 100 }, (): UpOp => ({ op: 'clogPage', reqId: ++asked, page: 0 })),
+      );
       process.env.timers.after(1, ask);
     };
     ask();
@@ -157,6 +167,8 @@ describe('credits', () => {
     load.catch(() => {});
     await cluster.world.pass(5000);
     cluster.postmaster.shutdown('fast');
-    await expect(cluster.wait(load, 'the load to end', 3000)).rejects.toThrow('terminating connection due to administrator command');
+    await expect(cluster.wait(load, 'the load to end', 3000)).rejects.toThrow(
+      'terminating connection due to administrator command',
+    );
   }, 60_000);
 });

@@ -6,14 +6,18 @@ import { run } from '@pgtroupe/testkit/sim/run';
 
 const TRIES = 40;
 
-it.each(PLANTED_BUGS.map(bug => [bug.name, bug] as const))('finds: %s', async (_name, bug) => {
-  for (let seed = 1; seed <= TRIES; seed++) {
-    try {
-      await run(seed, rowsBook, { clients: 3, rounds: 8, instances: 1 + (seed % 3), bug });
-    } catch (error) {
-      expect(error).toBeInstanceOf(Error);
-      return;
+it.each(PLANTED_BUGS.map(bug => [bug.name, bug] as const))(
+  'finds: %s',
+  async (_name, bug) => {
+    for (let seed = 1; seed <= TRIES; seed++) {
+      try {
+        await run(seed, rowsBook, { clients: 3, rounds: 8, instances: 1 + (seed % 3), bug });
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error);
+        return;
+      }
     }
-  }
-  expect.fail(`not found in ${TRIES} seeds`);
-}, 300_000);
+    expect.fail(`not found in ${TRIES} seeds`);
+  },
+  300_000,
+);

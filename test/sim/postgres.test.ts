@@ -28,36 +28,43 @@ async function ours(cluster: SimCluster): Promise<string[]> {
 }
 
 describe.skipIf(!hasPostgres)('PostgreSQL 15', () => {
-  const seeds = Array.from({ length: Number(process.env['SIM_SEEDS'] ?? 1) }, (_, n) => Number(process.env['SIM_SEED'] ?? 1) + n);
-  it.each(seeds)('agrees with us: seed %i', async seed => {
-    const { cluster, accounts } = await run(seed, rowsBook, { clients: 3, rounds: 4, instances: 1 + (seed % 2) });
-    const folders: string[] = [];
-    try {
-      // Power fails while clients are at work; both recover from the same bytes.
-      for (const account of accounts) {
-        account.stopped = false;
-        void account.run(cluster, rowsBook, accounts);
-      }
-      await cluster.world.pass(cluster.world.between(20, 300));
-      await cluster.powerFailure('lose');
-      for (const account of accounts) account.process.kill('the end');
-      const crashed = await dumpPlatter(cluster.platter);
-      folders.push(crashed);
-      await cluster.untilReady();
-      const recovered = await ours(cluster);
-      const judged = postgresAnswers(crashed, QUESTIONS);
-      expect(judged.log).toMatch(/redo starts at/);
-      expect(judged.answers).toEqual(recovered);
+  const seeds = Array.from(
+    { length: Number(process.env['SIM_SEEDS'] ?? 1) },
+    (_, n) => Number(process.env['SIM_SEED'] ?? 1) + n,
+  );
+  it.each(seeds)(
+    'agrees with us: seed %i',
+    async seed => {
+      const { cluster, accounts } = await run(seed, rowsBook, { clients: 3, rounds: 4, instances: 1 + (seed % 2) });
+      const folders: string[] = [];
+      try {
+        // Power fails while clients are at work; both recover from the same bytes.
+        for (const account of accounts) {
+          account.stopped = false;
+          void account.run(cluster, rowsBook, accounts);
+        }
+        await cluster.world.pass(cluster.world.between(20, 300));
+        await cluster.powerFailure('lose');
+        for (const account of accounts) account.process.kill('the end');
+        const crashed = await dumpPlatter(cluster.platter);
+        folders.push(crashed);
+        await cluster.untilReady();
+        const recovered = await ours(cluster);
+        const judged = postgresAnswers(crashed, QUESTIONS);
+        expect(judged.log).toMatch(/redo starts at/);
+        expect(judged.answers).toEqual(recovered);
 
-      await cluster.stop();
-      const stopped = await dumpPlatter(cluster.platter);
-      folders.push(stopped);
-      judgeFiles(stopped);
-      const opened = postgresAnswers(stopped, QUESTIONS);
-      expect(opened.log).not.toMatch(/redo starts at/);
-      expect(opened.answers).toEqual(recovered);
-    } finally {
-      for (const folder of folders) rmSync(folder, { recursive: true });
-    }
-  }, 120_000);
+        await cluster.stop();
+        const stopped = await dumpPlatter(cluster.platter);
+        folders.push(stopped);
+        judgeFiles(stopped);
+        const opened = postgresAnswers(stopped, QUESTIONS);
+        expect(opened.log).not.toMatch(/redo starts at/);
+        expect(opened.answers).toEqual(recovered);
+      } finally {
+        for (const folder of folders) rmSync(folder, { recursive: true });
+      }
+    },
+    120_000,
+  );
 });

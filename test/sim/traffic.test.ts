@@ -14,7 +14,9 @@ describe('messages of a transaction', () => {
   let query: (sql: string) => Promise<unknown>;
 
   /** Messages up of this work, without heartbeats; how many of them a session waited for; operations. */
-  async function up(work: (n: number) => string): Promise<{ readonly messages: number; readonly awaited: number; readonly operations: number }> {
+  async function up(
+    work: (n: number) => string,
+  ): Promise<{ readonly messages: number; readonly awaited: number; readonly operations: number }> {
     const { traffic } = cluster.process('backend-1');
     const attach = traffic.ofMethod(ATTACH.path);
     const begun = { messages: attach.sent, unawaited: traffic.unawaitedMessages, operations: traffic.operations.sent };
@@ -49,7 +51,9 @@ describe('messages of a transaction', () => {
   it('a transaction that writes waits for one message: its records and its commit', async () => {
     // Whatever the first ones ask for (pages, ids) is asked for.
     for (let n = 0; n < 5; n++) await query(`UPDATE t SET b = b + 1 WHERE a = ${n}`);
-    const { awaited, operations } = await up(n => `BEGIN; UPDATE t SET b = b + 1 WHERE a = ${n}; UPDATE t SET b = b - 1 WHERE a = ${99 - n}; COMMIT`);
+    const { awaited, operations } = await up(
+      n => `BEGIN; UPDATE t SET b = b + 1 WHERE a = ${n}; UPDATE t SET b = b - 1 WHERE a = ${99 - n}; COMMIT`,
+    );
     expect(awaited).toBe(TRANSACTIONS);
     expect(operations).toBeGreaterThanOrEqual(3 * TRANSACTIONS);
   });

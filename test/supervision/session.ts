@@ -28,10 +28,7 @@ export class Session {
 
   async open(packet = startupPacket()): Promise<this> {
     this.socket.write(packet);
-    await until(
-      'an answer to the start-up packet',
-      () => this.pid > 0 || this.closed || this.error !== '',
-    );
+    await until('an answer to the start-up packet', () => this.pid > 0 || this.closed || this.error !== '');
     return this;
   }
 

@@ -19,7 +19,9 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
     afterAll(() => cluster.destroy());
 
     it('prints where it listens, the cast with pids, how to connect', async () => {
-      expect(cluster.console).toContain(`listening on 127.0.0.1:${cluster.port}, ${cluster.folder}/.s.PGSQL.${cluster.port}`);
+      expect(cluster.console).toContain(
+        `listening on 127.0.0.1:${cluster.port}, ${cluster.folder}/.s.PGSQL.${cluster.port}`,
+      );
       expect(cluster.console).toContain(`psql -h 127.0.0.1 -p ${cluster.port} -U postgres postgres`);
       for (const name of ROLES) expect(cluster.console).toMatch(new RegExp(`  ${name} +\\d+  `));
     });
@@ -60,7 +62,10 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
         if (role.name !== name) expect(role.osPid, role.name).toBe(before.roles.find(r => r.name === role.name)!.osPid);
       }
       if (name === 'backend-1') await until('the session to end', () => session.closed);
-      else expect(await session.query('still there')).toContain(String(before.roles.find(r => r.name === 'backend-1')!.osPid));
+      else
+        expect(await session.query('still there')).toContain(
+          String(before.roles.find(r => r.name === 'backend-1')!.osPid),
+        );
       session.socket.destroy();
       const next = await new Session(cluster.port).open();
       expect(await next.query('hello')).toMatch(/^\d+ /);
@@ -134,7 +139,11 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
       const session = await new Session(cluster.port).open();
       const answer = session.query('sleep');
       await sleep(100);
-      for (const [pid, secret] of [[session.pid + 1, 4711], [session.pid, 1], [session.pid, 4711]]) {
+      for (const [pid, secret] of [
+        [session.pid + 1, 4711],
+        [session.pid, 1],
+        [session.pid, 4711],
+      ]) {
         const canceller = connect(cluster.port, '127.0.0.1');
         canceller.write(words(16, 80877102, pid!, secret!));
         await once(canceller, 'close');
@@ -157,7 +166,12 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
 
     it('bears garbage, oversize and unfinished packets', async () => {
       const lost: Socket[] = [];
-      for (const bytes of [words(0xffffffff, 196608), words(3), Buffer.from('GET / HTTP/1.1\r\n\r\n'), words(10_001, 196608)]) {
+      for (const bytes of [
+        words(0xffffffff, 196608),
+        words(3),
+        Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+        words(10_001, 196608),
+      ]) {
         const socket = connect(cluster.port, '127.0.0.1').on('error', () => {});
         socket.write(bytes);
         lost.push(socket);
@@ -181,7 +195,11 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
       const version = await until('acknowledgements', async () => {
         const { configVersion, roles } = await cluster.status();
         const attending = roles.filter(r => r.name !== 'broker' || r.configVersion > 0);
-        return configVersion > before.configVersion && attending.every(r => r.configVersion === configVersion) && configVersion;
+        return (
+          configVersion > before.configVersion &&
+          attending.every(r => r.configVersion === configVersion) &&
+          configVersion
+        );
       });
       writeFileSync(join(cluster.data, 'postgresql.auto.conf'), "work_mem = 'much'\n");
       await cluster.run('reload', '-D', cluster.data);
@@ -207,7 +225,9 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
     it('a second start in the same directory, and a second cluster on the same port, are refused in one line', async () => {
       const again = await cluster.run('start', '-D', cluster.data);
       expect(again.code).toBe(1);
-      expect(again.err).toMatch(/^pgtroupe: a server is already running in ".*" \(PID \d+, port \d+\)\. Stop it with "pgtroupe stop .*\n$/);
+      expect(again.err).toMatch(
+        /^pgtroupe: a server is already running in ".*" \(PID \d+, port \d+\)\. Stop it with "pgtroupe stop .*\n$/,
+      );
       const other = await new TestCluster({ stubs: true }).create();
       try {
         const taken = await other.run('start', '-D', other.data, '-p', String(cluster.port), '-h', '127.0.0.1');
@@ -259,7 +279,14 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
 
     it('detached: start returns when it is ready; the killed keeper is replaced; stop ends everything', async () => {
       cluster = await new TestCluster({ stubs: true }).create();
-      const options = ['-D', cluster.data, '-p', String(cluster.port), '-c', `unix_socket_directories=${cluster.folder}`];
+      const options = [
+        '-D',
+        cluster.data,
+        '-p',
+        String(cluster.port),
+        '-c',
+        `unix_socket_directories=${cluster.folder}`,
+      ];
       const started = await cluster.run('start', ...options, '-d', '-l', join(cluster.folder, 'log'));
       expect(started).toMatchObject({ code: 0, err: '' });
       expect(started.out).toContain('database system is ready to accept connections');
@@ -322,14 +349,46 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
       cluster = await new TestCluster({ stubs: true }).create();
       const data = cluster.data;
       const start = (...options: string[]) => cluster.run('start', '-D', data, '-p', String(cluster.port), ...options);
-      const cases: [string, Promise<{ code: number; err: string }> | (() => Promise<{ code: number; err: string }>), RegExp][] = [
-        ['no directory', () => cluster.run('start', '-D', join(cluster.folder, 'none')), /^pgtroupe: data directory ".*none" does not exist\. Create one with "pgtroupe initdb -D .*\n$/],
-        ['unknown parameter', () => start('-c', 'sharedbuffers=1'), /^pgtroupe: unrecognized configuration parameter "sharedbuffers"\n$/],
-        ['bad value', () => start('-c', 'work_mem=lots'), /^pgtroupe: invalid value for parameter "work_mem": "lots"\n$/],
-        ['bad unit', () => start('-c', 'work_mem=1XB'), /^pgtroupe: invalid value for parameter "work_mem": "1XB"\. Valid units for this parameter are/],
-        ['bad mode', () => cluster.run('stop', '-D', data, '-m', 'gently'), /^pgtroupe: unrecognized shutdown mode "gently"/],
-        ['not empty', () => cluster.run('initdb', '-D', data), /^pgtroupe: cannot create a cluster in ".*": data directory exists but is not empty\. If you want/],
-        ['bad listen address', () => start('-h', 'nosuchhost.invalid'), /^pgtroupe: could not translate host name "nosuchhost\.invalid" to address: .*listen_addresses".\n$/],
+      const cases: [
+        string,
+        Promise<{ code: number; err: string }> | (() => Promise<{ code: number; err: string }>),
+        RegExp,
+      ][] = [
+        [
+          'no directory',
+          () => cluster.run('start', '-D', join(cluster.folder, 'none')),
+          /^pgtroupe: data directory ".*none" does not exist\. Create one with "pgtroupe initdb -D .*\n$/,
+        ],
+        [
+          'unknown parameter',
+          () => start('-c', 'sharedbuffers=1'),
+          /^pgtroupe: unrecognized configuration parameter "sharedbuffers"\n$/,
+        ],
+        [
+          'bad value',
+          () => start('-c', 'work_mem=lots'),
+          /^pgtroupe: invalid value for parameter "work_mem": "lots"\n$/,
+        ],
+        [
+          'bad unit',
+          () => start('-c', 'work_mem=1XB'),
+          /^pgtroupe: invalid value for parameter "work_mem": "1XB"\. Valid units for this parameter are/,
+        ],
+        [
+          'bad mode',
+          () => cluster.run('stop', '-D', data, '-m', 'gently'),
+          /^pgtroupe: unrecognized shutdown mode "gently"/,
+        ],
+        [
+          'not empty',
+          () => cluster.run('initdb', '-D', data),
+          /^pgtroupe: cannot create a cluster in ".*": data directory exists but is not empty\. If you want/,
+        ],
+        [
+          'bad listen address',
+          () => start('-h', 'nosuchhost.invalid'),
+          /^pgtroupe: could not translate host name "nosuchhost\.invalid" to address: .*listen_addresses".\n$/,
+        ],
       ];
       for (const [name, run, expected] of cases) {
         const { code, err } = await (run as () => Promise<{ code: number; err: string }>)();
@@ -337,12 +396,18 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
         expect(code, name).toBe(1);
       }
       mkdirSync(join(cluster.folder, 'empty'), { mode: 0o700 });
-      expect((await cluster.run('start', '-D', join(cluster.folder, 'empty'))).err).toMatch(/is not a valid data directory\. File "PG_VERSION" is missing\. Create one/);
+      expect((await cluster.run('start', '-D', join(cluster.folder, 'empty'))).err).toMatch(
+        /is not a valid data directory\. File "PG_VERSION" is missing\. Create one/,
+      );
       writeFileSync(join(data, 'PG_VERSION'), '14\n');
-      expect((await start()).err).toMatch(/database files are incompatible with server\. The data directory was initialized by PostgreSQL version 14, which/);
+      expect((await start()).err).toMatch(
+        /database files are incompatible with server\. The data directory was initialized by PostgreSQL version 14, which/,
+      );
       writeFileSync(join(data, 'PG_VERSION'), '15\n');
       chmodSync(data, 0o755);
-      expect((await start()).err).toMatch(/has invalid permissions\. Permissions should be u=rwx \(0700\).* Run "chmod 0700/);
+      expect((await start()).err).toMatch(
+        /has invalid permissions\. Permissions should be u=rwx \(0700\).* Run "chmod 0700/,
+      );
       chmodSync(data, 0o700);
       expect(readdirSync(data).filter(f => f.startsWith('postmaster'))).toEqual([]);
       if (userInfo().uid !== 0) {
@@ -357,7 +422,11 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
       writeFileSync(join(cluster.data, 'postmaster.pid'), `${process.pid}\n${cluster.data}\n0\n5432\n\n\n\nready   \n`);
       const { code, err } = await cluster.run('start', '-D', cluster.data, '-p', String(cluster.port));
       expect(code).toBe(1);
-      expect(err).toMatch(new RegExp(`lock file "postmaster.pid" already exists\\. Is another postmaster \\(PID ${process.pid}\\) running`));
+      expect(err).toMatch(
+        new RegExp(
+          `lock file "postmaster.pid" already exists\\. Is another postmaster \\(PID ${process.pid}\\) running`,
+        ),
+      );
       writeFileSync(join(cluster.data, 'postmaster.pid'), `999999999\n${cluster.data}\n0\n5432\n\n\n\nready   \n`);
       await cluster.start();
     });
@@ -376,7 +445,13 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
       cluster.spawnForeground();
       const error = await until('a refusal', async () => {
         const session = new Session(cluster.port);
-        if (!(await once(session.socket, 'connect').then(() => true, () => false))) return false;
+        if (
+          !(await once(session.socket, 'connect').then(
+            () => true,
+            () => false,
+          ))
+        )
+          return false;
         await session.open();
         session.socket.destroy();
         return session.error || (session.pid > 0 && 'too late');

@@ -10,7 +10,20 @@ import { describe, expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Each may import only from those before it. */
-const LAYERS = ['common', 'actor', 'rpc', 'libpq', 'storage', 'transam', 'access', 'catalog', 'redo', 'sql', 'tools', 'testkit'];
+const LAYERS = [
+  'common',
+  'actor',
+  'rpc',
+  'libpq',
+  'storage',
+  'transam',
+  'access',
+  'catalog',
+  'redo',
+  'sql',
+  'tools',
+  'testkit',
+];
 const MAX_LINES = 500;
 /** Data, a line a fact: no length to speak of. */
 const DATA_FILES = ['packages/common/src/guc_tables.ts', 'packages/common/src/errcodes.ts'];
@@ -61,7 +74,17 @@ const code = all.filter(file => !file.endsWith('.test.ts') && file.includes('/sr
 const text = new Map(all.map(file => [file, readFileSync(join(ROOT, file), 'utf8')]));
 const withoutComments = (source: string): string =>
   // These two compute, nothing more.
-  source.replace(/import \{ (?:BlockList|isIP)(?:, isIP)? \} from 'node:net'/, '').replace(/\/\*[\s\S]*?\*\//g, comment => comment.replace(/[^\n]/g, ' ')).replace(/(^|[^:'"`])\/\/.*$/gm, '$1');
+  source
+    .replace(/import \{ (?:BlockList|isIP)(?:, isIP)? \} from 'node:net'/, '')
+    .replace(/\/\*[\s\S]*?\*\//g, comment => comment.replace(/[^\n]/g, ' '))
+    .replace(/(^|[^:'"`])\/\/.*$/gm, '$1');
+
+/** Lines of code: imports, comments and blank lines are not what makes a file long. */
+const codeLines = (file: string): number =>
+  withoutComments(text.get(file)!)
+    .replace(/^\s*import\b[^;]*;/gm, '')
+    .split('\n')
+    .filter(line => line.trim() !== '').length;
 
 interface Ratchet {
   readonly lines: Readonly<Record<string, number>>;
@@ -72,7 +95,7 @@ if (process.env['TIDY_UPDATE'] === '1') {
   // Takes the tree as it is for the new measure.
   const lines: Record<string, number> = {};
   for (const file of code) {
-    const count = text.get(file)!.split('\n').length - 1;
+    const count = codeLines(file);
     if (count > MAX_LINES && !DATA_FILES.includes(file)) lines[file] = count;
   }
   const { banned } = JSON.parse(readFileSync(RATCHET, 'utf8')) as Ratchet;
@@ -108,7 +131,11 @@ describe('tidy', () => {
   });
 
   it('every package is a layer', () => {
-    expect(readdirSync(join(ROOT, 'packages')).filter(p => existsSync(join(ROOT, 'packages', p, 'package.json'))).sort()).toEqual([...LAYERS].sort());
+    expect(
+      readdirSync(join(ROOT, 'packages'))
+        .filter(p => existsSync(join(ROOT, 'packages', p, 'package.json')))
+        .sort(),
+    ).toEqual([...LAYERS].sort());
   });
 
   it('relative imports end in .ts, stay inside their package and exist', () => {
@@ -120,7 +147,8 @@ describe('tidy', () => {
         const target = relative(ROOT, join(ROOT, dirname(file), source));
         if (!source.endsWith('.ts')) wrong.push(`${file}: ${source} has no .ts`);
         else if (!target.startsWith(`${home}/`)) wrong.push(`${file}: ${source} leaves ${home}`);
-        else if (!target.includes('/generated/') && !existsSync(join(ROOT, target))) wrong.push(`${file}: ${source} is missing`);
+        else if (!target.includes('/generated/') && !existsSync(join(ROOT, target)))
+          wrong.push(`${file}: ${source} is missing`);
       }
     }
     expect(wrong).toEqual([]);
@@ -144,13 +172,13 @@ describe('tidy', () => {
     expect(code.filter(file => !/^(?:#!.*\n)?\/(?:\*\*|\/ )/.test(text.get(file)!))).toEqual([]);
   });
 
-  it(`files stay below ${MAX_LINES} lines; those that do not only shrink`, () => {
+  it(`files stay below ${MAX_LINES} lines of code; those that do not only shrink`, () => {
     const wrong: string[] = [];
     for (const file of code) {
       if (DATA_FILES.includes(file)) continue;
-      const lines = text.get(file)!.split('\n').length - 1;
+      const lines = codeLines(file);
       const allowed = ratchet.lines[file] ?? MAX_LINES;
-      if (lines > allowed) wrong.push(`${file}: ${lines} lines, ${allowed} allowed`);
+      if (lines > allowed) wrong.push(`${file}: ${lines} lines of code, ${allowed} allowed`);
     }
     expect(wrong).toEqual([]);
   });
@@ -172,7 +200,9 @@ describe('tidy', () => {
   });
 
   it('no test is left focused or skipped without a reason', () => {
-    const wrong = all.filter(file => file.endsWith('.test.ts') && /\b(?:it|describe|test)\.(?:only|skip|todo)\(/.test(text.get(file)!));
+    const wrong = all.filter(
+      file => file.endsWith('.test.ts') && /\b(?:it|describe|test)\.(?:only|skip|todo)\(/.test(text.get(file)!),
+    );
     expect(wrong).toEqual([]);
   });
 });

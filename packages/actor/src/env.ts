@@ -107,7 +107,10 @@ export interface Log {
 export interface Bus {
   publish(subject: string, payload: Uint8Array): void;
   /** `subject` may end in `>` or contain `*`. Returns the function that unsubscribes. */
-  subscribe(subject: string, handler: (payload: Uint8Array, subject: string, reply: string | undefined) => void): () => void;
+  subscribe(
+    subject: string,
+    handler: (payload: Uint8Array, subject: string, reply: string | undefined) => void,
+  ): () => void;
   /** undefined when nobody answered in time or the bus is down. */
   request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array | undefined>;
   /** Answers a request; `reply` is what the subscriber's handler was given. */

@@ -55,8 +55,7 @@ export function decodeAcl(bytes: Uint8Array): AclItem[] {
 export function parseAclItem(text: string, roleOid: (name: string) => Oid): AclItem {
   const match = /^("(?:[^"]|"")*"|[^=]*)=([a-zA-Z*]*)\/("(?:[^"]|"")*"|.+)$/.exec(text);
   assert(match !== null, `malformed aclitem ${text}`);
-  const unquote = (name: string) =>
-    name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
+  const unquote = (name: string) => (name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name);
   let privs = 0;
   let last = 0;
   for (const letter of match[2]!) {

@@ -113,25 +113,15 @@ export class AclCheck {
 
   /** Does `member` have the privileges of `role`? */
   hasPrivsOfRole(member: Oid, role: Oid): boolean {
-    return (
-      member === role || this.isSuperuser(member) || this.rolesIsMemberOf(member, true).has(role)
-    );
+    return member === role || this.isSuperuser(member) || this.rolesIsMemberOf(member, true).has(role);
   }
 
   isMemberOfRole(member: Oid, role: Oid): boolean {
-    return (
-      member === role || this.isSuperuser(member) || this.rolesIsMemberOf(member, false).has(role)
-    );
+    return member === role || this.isSuperuser(member) || this.rolesIsMemberOf(member, false).has(role);
   }
 
   /** Which of the rights in `mask` the role has on an object. */
-  objectMask(
-    kind: AclObject,
-    acl: readonly AclItem[] | null,
-    owner: Oid,
-    role: Oid,
-    mask: number,
-  ): number {
+  objectMask(kind: AclObject, acl: readonly AclItem[] | null, owner: Oid, role: Oid, mask: number): number {
     if (this.isSuperuser(role)) return mask;
     return this.aclMask(acl ?? aclDefault(kind, owner), owner, role, mask);
   }
@@ -155,12 +145,7 @@ export class AclCheck {
     if (isSystemClass(rel) && rel.relkind !== 'v')
       asked &= ~(ACL_INSERT | ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE | ACL_USAGE);
     const kind = rel.relkind === 'S' ? 'sequence' : 'relation';
-    let granted = this.aclMask(
-      rel.relacl ?? aclDefault(kind, rel.relowner),
-      rel.relowner,
-      role,
-      asked,
-    );
+    let granted = this.aclMask(rel.relacl ?? aclDefault(kind, rel.relowner), rel.relowner, role, asked);
     if ((asked & ~granted & ACL_SELECT) !== 0 && this.hasPrivsOfRole(role, ROLE_PG_READ_ALL_DATA))
       granted |= ACL_SELECT;
     const writes = asked & ~granted & (ACL_INSERT | ACL_UPDATE | ACL_DELETE);
@@ -178,9 +163,7 @@ export class AclCheck {
   /** ... on every column, or on any. */
   columnsCheck(rel: Form_pg_class, role: Oid, right: number, how: 'all' | 'any'): boolean {
     const attnums = Array.from({ length: rel.relnatts }, (_, n) => n + 1);
-    const live = attnums.filter(
-      attnum => this.#catalog.search(ATTNUM, rel.oid, attnum)?.attisdropped === false,
-    );
+    const live = attnums.filter(attnum => this.#catalog.search(ATTNUM, rel.oid, attnum)?.attisdropped === false);
     const check = (attnum: number): boolean => this.columnCheck(rel, attnum, role, right);
     return how === 'all' ? live.every(check) : live.some(check);
   }
@@ -202,9 +185,7 @@ export class AclCheck {
     // SELECT count(*), INSERT DEFAULT VALUES: any column will do.
     if (attnums.length === 0) return this.columnsCheck(rel, role, right, 'any');
     return attnums.every(attnum =>
-      attnum === 0
-        ? this.columnsCheck(rel, role, right, 'all')
-        : this.columnCheck(rel, attnum, role, right),
+      attnum === 0 ? this.columnsCheck(rel, role, right, 'all') : this.columnCheck(rel, attnum, role, right),
     );
   }
 }

@@ -60,32 +60,19 @@ export const FLOAT4_ELEMENT = fixed(
 export const CHAR_ELEMENT: ElementType<string> = {
   typid: 18,
   size: 1,
-  write: (bytes, _view, at, value) => (
-    (bytes[at] = value === '' ? 0 : value.charCodeAt(0)), at + 1
-  ),
+  write: (bytes, _view, at, value) => ((bytes[at] = value === '' ? 0 : value.charCodeAt(0)), at + 1),
   read: (bytes, _view, at) => (bytes[at] === 0 ? '' : String.fromCharCode(bytes[at]!)),
 };
 
-export function encodeArray<T>(
-  element: ElementType<T>,
-  values: readonly T[],
-  lowerBound: 0 | 1,
-): Uint8Array {
-  const bytes = new Uint8Array(
-    values.length === 0 && lowerBound === 1 ? 12 : HEADER + element.size * values.length,
-  );
+export function encodeArray<T>(element: ElementType<T>, values: readonly T[], lowerBound: 0 | 1): Uint8Array {
+  const bytes = new Uint8Array(values.length === 0 && lowerBound === 1 ? 12 : HEADER + element.size * values.length);
   const view = writeHeader(bytes, element.typid, values.length, lowerBound);
   let at = HEADER;
   for (const value of values) at = element.write(bytes, view, at, value);
   return bytes;
 }
 
-function writeHeader(
-  bytes: Uint8Array,
-  typid: number,
-  length: number,
-  lowerBound: 0 | 1,
-): DataView {
+function writeHeader(bytes: Uint8Array, typid: number, length: number, lowerBound: 0 | 1): DataView {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   view.setUint32(8, typid, true);
   if (bytes.length < HEADER) return view;
@@ -99,18 +86,14 @@ export function decodeArray<T>(element: ElementType<T>, bytes: Uint8Array): T[] 
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const length = arrayLength(view);
   const values: T[] = new Array<T>(length);
-  for (let i = 0, at = HEADER; i < length; i++, at += element.size)
-    values[i] = element.read(bytes, view, at);
+  for (let i = 0, at = HEADER; i < length; i++, at += element.size) values[i] = element.read(bytes, view, at);
   return values;
 }
 
 function arrayLength(view: DataView): number {
   const ndim = view.getInt32(0, true);
   if (ndim === 0) return 0;
-  assert(
-    ndim === 1 && view.getInt32(4, true) === 0,
-    'array in a catalog is one-dimensional without nulls',
-  );
+  assert(ndim === 1 && view.getInt32(4, true) === 0, 'array in a catalog is one-dimensional without nulls');
   return view.getInt32(12, true);
 }
 

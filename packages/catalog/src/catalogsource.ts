@@ -19,9 +19,5 @@ export interface CatalogSource {
    * Rows whose leading key columns of `index` equal `keys`, in index order; with `index` undefined
    * and no keys, all rows.
    */
-  scan(
-    catalog: Catalog,
-    index: CatalogIndex | undefined,
-    keys: readonly Datum[],
-  ): Promise<readonly ScannedRow[]>;
+  scan(catalog: Catalog, index: CatalogIndex | undefined, keys: readonly Datum[]): Promise<readonly ScannedRow[]>;
 }

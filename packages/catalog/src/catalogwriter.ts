@@ -99,31 +99,21 @@ export class CatalogWriter {
     return this.read(catalog => catalog.search(cache, ...key));
   }
 
-  searchList<Row extends CatalogRow>(
-    cache: SysCache<Row>,
-    ...prefix: KeyPart[]
-  ): Promise<readonly Row[]> {
+  searchList<Row extends CatalogRow>(cache: SysCache<Row>, ...prefix: KeyPart[]): Promise<readonly Row[]> {
     return this.read(catalog => catalog.searchList(cache, ...prefix));
   }
 
   async relation(oid: Oid): Promise<RelationDesc> {
     const found = await this.read(catalog => catalog.relation(oid));
-    if (found === null)
-      throw ereport(ERRCODE.INTERNAL_ERROR, `could not open relation with OID ${oid}`);
+    if (found === null) throw ereport(ERRCODE.INTERNAL_ERROR, `could not open relation with OID ${oid}`);
     return found;
   }
 
   /** Rows straight from the catalog's index; for catalogs without a cache, such as pg_depend. */
-  async scan<Row extends CatalogRow>(
-    catalog: Catalog<Row>,
-    indexOid: Oid,
-    ...key: KeyPart[]
-  ): Promise<Row[]> {
+  async scan<Row extends CatalogRow>(catalog: Catalog<Row>, indexOid: Oid, ...key: KeyPart[]): Promise<Row[]> {
     const index = catalog.indexes.find(i => i.oid === indexOid);
     assert(index !== undefined, `${catalog.name} has no index ${indexOid}`);
-    const datums = key.map((part, n) =>
-      encodeField(catalog.columns[index.keys[n]! - 1]!.type, part),
-    );
+    const datums = key.map((part, n) => encodeField(catalog.columns[index.keys[n]! - 1]!.type, part));
     const rows = await this.store.scan(catalog as Catalog, index, datums);
     return rows.map(row => decodeRow(catalog, row.values, row.ctid));
   }
@@ -136,18 +126,10 @@ export class CatalogWriter {
     return { ...row, ctid };
   }
 
-  async update<Row extends CatalogRow>(
-    catalog: Catalog<Row>,
-    before: Row,
-    changes: Partial<Row>,
-  ): Promise<Row> {
+  async update<Row extends CatalogRow>(catalog: Catalog<Row>, before: Row, changes: Partial<Row>): Promise<Row> {
     assert(before.ctid !== undefined, `row of ${catalog.name} to update was read from it`);
     const after = { ...before, ...changes };
-    const ctid = await this.store.updateRow(
-      catalog as Catalog,
-      before.ctid,
-      encodeRow(catalog, after),
-    );
+    const ctid = await this.store.updateRow(catalog as Catalog, before.ctid, encodeRow(catalog, after));
     this.#note(catalog, before, after);
     return { ...after, ctid };
   }
@@ -158,11 +140,7 @@ export class CatalogWriter {
     this.#note(catalog, row, undefined);
   }
 
-  #note<Row extends CatalogRow>(
-    catalog: Catalog<Row>,
-    before: Row | undefined,
-    after: Row | undefined,
-  ): void {
+  #note<Row extends CatalogRow>(catalog: Catalog<Row>, before: Row | undefined, after: Row | undefined): void {
     this.#pending.push(...rowMessages(this.databaseOid, catalog, before, after));
   }
 

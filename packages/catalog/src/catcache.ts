@@ -82,15 +82,11 @@ export class CatCache {
 
   loadRow<Row extends CatalogRow>(cache: SysCache<Row>, key: readonly KeyPart[]): Promise<void> {
     return this.#loadOnce(`${cache.index.oid} = ${keyText(key)}`, cache as SysCache, key, rows => {
-      if (rows.length === 0)
-        this.#entries(cache as SysCache).exact.set(exactKey(cache as SysCache, key), null);
+      if (rows.length === 0) this.#entries(cache as SysCache).exact.set(exactKey(cache as SysCache, key), null);
     });
   }
 
-  loadList<Row extends CatalogRow>(
-    cache: SysCache<Row>,
-    prefix: readonly KeyPart[],
-  ): Promise<void> {
+  loadList<Row extends CatalogRow>(cache: SysCache<Row>, prefix: readonly KeyPart[]): Promise<void> {
     const text = keyText(prefix);
     return this.#loadOnce(`${cache.index.oid} ~ ${text}`, cache as SysCache, prefix, rows => {
       this.#entries(cache as SysCache).lists.set(text, rows);
@@ -129,11 +125,7 @@ export class CatCache {
     await running;
   }
 
-  async #load(
-    cache: SysCache,
-    key: readonly KeyPart[],
-    store: (rows: readonly CatalogRow[]) => void,
-  ): Promise<void> {
+  async #load(cache: SysCache, key: readonly KeyPart[], store: (rows: readonly CatalogRow[]) => void): Promise<void> {
     const entries = this.#catalog(cache.catalog.oid);
     for (;;) {
       const { changes } = entries;
@@ -145,14 +137,8 @@ export class CatCache {
     }
   }
 
-  async #read(
-    catalog: Catalog,
-    cache: SysCache | undefined,
-    key: readonly KeyPart[],
-  ): Promise<CatalogRow[]> {
-    const datums: Datum[] = key.map((part, n) =>
-      encodeField(catalog.columns[cache!.index.keys[n]! - 1]!.type, part),
-    );
+  async #read(catalog: Catalog, cache: SysCache | undefined, key: readonly KeyPart[]): Promise<CatalogRow[]> {
+    const datums: Datum[] = key.map((part, n) => encodeField(catalog.columns[cache!.index.keys[n]! - 1]!.type, part));
     const rows = await this.#source.scan(catalog, cache?.index, datums);
     return rows.map(row => decodeRow(catalog, row.values, row.ctid));
   }
@@ -208,8 +194,7 @@ export class CatCache {
     if (found !== undefined) return found;
     const { all } = this.#catalog(cache.catalog.oid);
     if (all !== undefined) {
-      if (!entries.grouped.has(prefix.length))
-        group(entries, all, cache.key.slice(0, prefix.length));
+      if (!entries.grouped.has(prefix.length)) group(entries, all, cache.key.slice(0, prefix.length));
       return entries.lists.get(text) ?? NONE;
     }
     if (this.#parent === undefined || this.#isTouched(cache, text)) return undefined;
@@ -219,10 +204,7 @@ export class CatCache {
   // ---- invalidation ----------------------------------------------------------------------------
 
   #isTouched(cache: SysCache, text: string): boolean {
-    return (
-      this.#touchedCatalogs.has(cache.catalog.oid) ||
-      this.#touched.has(`${cache.index.oid} ${text}`)
-    );
+    return this.#touchedCatalogs.has(cache.catalog.oid) || this.#touched.has(`${cache.index.oid} ${text}`);
   }
 
   /** Forgets what a message is about. The caller has checked the database. */
@@ -282,11 +264,7 @@ function exactKey(cache: SysCache, key: readonly KeyPart[]): ExactKey {
 }
 
 /** Files every row of a complete catalog under the prefix of its key. */
-function group(
-  entries: IndexEntries,
-  rows: readonly CatalogRow[],
-  columns: readonly string[],
-): void {
+function group(entries: IndexEntries, rows: readonly CatalogRow[], columns: readonly string[]): void {
   const groups = new Map<string, CatalogRow[]>();
   for (const row of rows) {
     const text = rowKeyText(columns, row);

@@ -9,12 +9,7 @@ import { ALL_CATALOGS } from './catalogs/all.ts';
 import { pgAggregate } from './catalogs/pg_aggregate.ts';
 import { AttrDefaultRelationId, pgAttrdef } from './catalogs/pg_attrdef.ts';
 import { AttributeRelidNumIndexId, pgAttribute } from './catalogs/pg_attribute.ts';
-import {
-  pgClass,
-  RELKIND_INDEX,
-  RELKIND_SEQUENCE,
-  RelationRelationId,
-} from './catalogs/pg_class.ts';
+import { pgClass, RELKIND_INDEX, RELKIND_SEQUENCE, RelationRelationId } from './catalogs/pg_class.ts';
 import { CONSTRAINT_CHECK, ConstraintRelationId, pgConstraint } from './catalogs/pg_constraint.ts';
 import { DescriptionObjIndexId, pgDescription } from './catalogs/pg_description.ts';
 import { EnumTypIdLabelIndexId, pgEnum } from './catalogs/pg_enum.ts';
@@ -31,16 +26,7 @@ import { pgType, TypeRelationId, TYPTYPE_ENUM, TYPTYPE_RANGE } from './catalogs/
 import type { CatalogWriter } from './catalogwriter.ts';
 import type { ObjectAddress } from './objectaddress.ts';
 import { deleteDependencyRecordsFor, deleteSharedDependencyRecordsFor } from './pg_depend.ts';
-import {
-  AGGFNOID,
-  ATTNUM,
-  INDEXRELID,
-  PROCOID,
-  RANGETYPE,
-  RELOID,
-  SEQRELID,
-  TYPEOID,
-} from './syscache.ts';
+import { AGGFNOID, ATTNUM, INDEXRELID, PROCOID, RANGETYPE, RELOID, SEQRELID, TYPEOID } from './syscache.ts';
 
 export async function deleteOneObject(w: CatalogWriter, object: ObjectAddress): Promise<void> {
   await deleteEntries(w, object);
@@ -52,22 +38,16 @@ export async function deleteOneObject(w: CatalogWriter, object: ObjectAddress): 
   w.commandCounterIncrement();
 }
 
-async function deleteComments(
-  w: CatalogWriter,
-  { classId, objectId, objectSubId }: ObjectAddress,
-): Promise<void> {
+async function deleteComments(w: CatalogWriter, { classId, objectId, objectSubId }: ObjectAddress): Promise<void> {
   const key = objectSubId === 0 ? [objectId, classId] : [objectId, classId, objectSubId];
-  for (const row of await w.scan(pgDescription, DescriptionObjIndexId, ...key))
-    await w.delete(pgDescription, row);
+  for (const row of await w.scan(pgDescription, DescriptionObjIndexId, ...key)) await w.delete(pgDescription, row);
 }
 
 function deleteEntries(w: CatalogWriter, object: ObjectAddress): Promise<void> {
   const { objectId } = object;
   switch (object.classId) {
     case RelationRelationId:
-      return object.objectSubId === 0
-        ? dropRelation(w, objectId)
-        : dropColumn(w, objectId, object.objectSubId);
+      return object.objectSubId === 0 ? dropRelation(w, objectId) : dropColumn(w, objectId, object.objectSubId);
     case TypeRelationId:
       return dropType(w, objectId);
     case ConstraintRelationId:
@@ -82,19 +62,14 @@ function deleteEntries(w: CatalogWriter, object: ObjectAddress): Promise<void> {
       return dropOnRelation(w, pgTrigger, objectId, row => row.tgrelid);
     default: {
       const catalog = ALL_CATALOGS.find(c => c.oid === object.classId);
-      if (catalog === undefined || catalog.shared)
-        throw notSupported(`dropping an object of class ${object.classId}`);
+      if (catalog === undefined || catalog.shared) throw notSupported(`dropping an object of class ${object.classId}`);
       return dropByOid(w, catalog, objectId);
     }
   }
 }
 
 /** The row with this oid in a catalog whose primary key is the oid. */
-async function rowByOid<Row extends CatalogRow>(
-  w: CatalogWriter,
-  catalog: Catalog<Row>,
-  oid: Oid,
-): Promise<Row> {
+async function rowByOid<Row extends CatalogRow>(w: CatalogWriter, catalog: Catalog<Row>, oid: Oid): Promise<Row> {
   const index = catalog.indexes.find(
     i => i.primary && i.keys.length === 1 && catalog.columns[i.keys[0]! - 1]!.name === 'oid',
   );
@@ -128,21 +103,18 @@ async function dropRelation(w: CatalogWriter, oid: Oid): Promise<void> {
     await w.delete(pgIndex, index);
     w.invalidateRelation(index.indrelid);
   } else {
-    for (const row of await w.scan(pgInherits, InheritsRelidSeqnoIndexId, oid))
-      await w.delete(pgInherits, row);
+    for (const row of await w.scan(pgInherits, InheritsRelidSeqnoIndexId, oid)) await w.delete(pgInherits, row);
   }
   if (relkind === RELKIND_SEQUENCE) await w.delete(pgSequence, (await w.search(SEQRELID, oid))!);
   await removeStatistics(w, oid);
-  for (const row of await w.scan(pgAttribute, AttributeRelidNumIndexId, oid))
-    await w.delete(pgAttribute, row);
+  for (const row of await w.scan(pgAttribute, AttributeRelidNumIndexId, oid)) await w.delete(pgAttribute, row);
   await w.delete(pgClass, (await w.search(RELOID, oid))!);
 }
 
 /** `attnum` undefined: of all columns. */
 async function removeStatistics(w: CatalogWriter, relid: Oid, attnum?: number): Promise<void> {
   const key = attnum === undefined ? [relid] : [relid, attnum];
-  for (const row of await w.scan(pgStatistic, StatisticRelidAttnumInhIndexId, ...key))
-    await w.delete(pgStatistic, row);
+  for (const row of await w.scan(pgStatistic, StatisticRelidAttnumInhIndexId, ...key)) await w.delete(pgStatistic, row);
 }
 
 /** A dropped column stays as a gap, so that stored rows can still be read. */
@@ -167,8 +139,7 @@ async function dropColumn(w: CatalogWriter, relid: Oid, attnum: number): Promise
 async function dropType(w: CatalogWriter, oid: Oid): Promise<void> {
   const type = (await w.search(TYPEOID, oid))!;
   if (type.typtype === TYPTYPE_ENUM) {
-    for (const label of await w.scan(pgEnum, EnumTypIdLabelIndexId, oid))
-      await w.delete(pgEnum, label);
+    for (const label of await w.scan(pgEnum, EnumTypIdLabelIndexId, oid)) await w.delete(pgEnum, label);
   }
   if (type.typtype === TYPTYPE_RANGE) await w.delete(pgRange, (await w.search(RANGETYPE, oid))!);
   await w.delete(pgType, type);
@@ -195,7 +166,6 @@ async function dropDefault(w: CatalogWriter, oid: Oid): Promise<void> {
 
 async function dropFunction(w: CatalogWriter, oid: Oid): Promise<void> {
   const proc = (await w.search(PROCOID, oid))!;
-  if (proc.prokind === PROKIND_AGGREGATE)
-    await w.delete(pgAggregate, (await w.search(AGGFNOID, oid))!);
+  if (proc.prokind === PROKIND_AGGREGATE) await w.delete(pgAggregate, (await w.search(AGGFNOID, oid))!);
   await w.delete(pgProc, proc);
 }

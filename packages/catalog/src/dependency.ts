@@ -68,17 +68,12 @@ export async function performDeletions(
   }
 }
 
-export function performDeletion(
-  w: CatalogWriter,
-  object: ObjectAddress,
-  behavior: DropBehavior,
-): Promise<void> {
+export function performDeletion(w: CatalogWriter, object: ObjectAddress, behavior: DropBehavior): Promise<void> {
   return performDeletions(w, [object], behavior);
 }
 
 async function lockForDeletion(w: CatalogWriter, object: ObjectAddress): Promise<void> {
-  if (object.classId === RelationRelationId)
-    await w.store.lockRelation(object.objectId, ACCESS_EXCLUSIVE_LOCK);
+  if (object.classId === RelationRelationId) await w.store.lockRelation(object.objectId, ACCESS_EXCLUSIVE_LOCK);
 }
 
 class DependencySearch {
@@ -93,8 +88,7 @@ class DependencySearch {
   }
 
   async visit(object: ObjectAddress, objectFlags: number, stack: Visit | undefined): Promise<void> {
-    if (beingVisited(object, objectFlags, stack) || this.#alreadyTarget(object, objectFlags))
-      return;
+    if (beingVisited(object, objectFlags, stack) || this.#alreadyTarget(object, objectFlags)) return;
     if (isPinnedObject(object.classId, object.objectId)) {
       throw ereport(
         ERRCODE.DEPENDENT_OBJECTS_STILL_EXIST,
@@ -111,16 +105,12 @@ class DependencySearch {
       return;
     }
     const here: Visit = { object, flags: objectFlags, next: stack };
-    for (const { dependent, flags } of await this.#dependents(object))
-      await this.visit(dependent, flags, here);
+    for (const { dependent, flags } of await this.#dependents(object)) await this.visit(dependent, flags, here);
     this.targets.push({ object, dependee: stack?.object, flags: here.flags });
   }
 
   /** The object this one is an internal part of, unless we came from there. */
-  async #owner(
-    object: ObjectAddress,
-    stack: Visit | undefined,
-  ): Promise<ObjectAddress | 'requested too' | undefined> {
+  async #owner(object: ObjectAddress, stack: Visit | undefined): Promise<ObjectAddress | 'requested too' | undefined> {
     const key =
       object.objectSubId === 0
         ? [object.classId, object.objectId]
@@ -149,9 +139,7 @@ class DependencySearch {
   }
 
   /** What directly depends on the object, newest first. */
-  async #dependents(
-    object: ObjectAddress,
-  ): Promise<{ readonly dependent: ObjectAddress; readonly flags: number }[]> {
+  async #dependents(object: ObjectAddress): Promise<{ readonly dependent: ObjectAddress; readonly flags: number }[]> {
     const key =
       object.objectSubId === 0
         ? [object.classId, object.objectId]
@@ -172,8 +160,7 @@ class DependencySearch {
   #alreadyTarget(object: ObjectAddress, flags: number): boolean {
     let present = false;
     for (const target of this.targets) {
-      if (target.object.classId !== object.classId || target.object.objectId !== object.objectId)
-        continue;
+      if (target.object.classId !== object.classId || target.object.objectId !== object.objectId) continue;
       if (target.object.objectSubId === object.objectSubId) {
         target.flags |= flags;
         present = true;
@@ -203,16 +190,13 @@ function flagsOf(deptype: string): number {
 
 /** Same object, or one of its columns. */
 function isPartOf(part: ObjectAddress, whole: ObjectAddress): boolean {
-  return (
-    whole.objectSubId === 0 && part.classId === whole.classId && part.objectId === whole.objectId
-  );
+  return whole.objectSubId === 0 && part.classId === whole.classId && part.objectId === whole.objectId;
 }
 
 function beingVisited(object: ObjectAddress, flags: number, stack: Visit | undefined): boolean {
   let present = false;
   for (let visit = stack; visit !== undefined; visit = visit.next) {
-    if (visit.object.classId !== object.classId || visit.object.objectId !== object.objectId)
-      continue;
+    if (visit.object.classId !== object.classId || visit.object.objectId !== object.objectId) continue;
     if (visit.object.objectSubId === object.objectSubId) {
       visit.flags |= flags;
       present = true;
@@ -243,9 +227,7 @@ async function report(
   const more = lines.length - MAX_REPORTED;
   const detail = [
     ...lines.slice(0, MAX_REPORTED),
-    ...(more > 0
-      ? [`and ${more} other object${more === 1 ? '' : 's'} (see server log for list)`]
-      : []),
+    ...(more > 0 ? [`and ${more} other object${more === 1 ? '' : 's'} (see server log for list)`] : []),
   ].join('\n');
   if (behavior === 'cascade') {
     if (lines.length === 1) w.store.notice(lines[0]!);

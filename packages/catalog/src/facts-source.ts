@@ -20,11 +20,7 @@ export class FactsSource implements CatalogSource {
   /** How many scans were asked for. */
   scans = 0;
 
-  scan(
-    catalog: Catalog,
-    index: CatalogIndex | undefined,
-    keys: readonly Datum[],
-  ): Promise<readonly ScannedRow[]> {
+  scan(catalog: Catalog, index: CatalogIndex | undefined, keys: readonly Datum[]): Promise<readonly ScannedRow[]> {
     this.scans++;
     let table = this.#tables.get(catalog.oid);
     if (table === undefined) {
@@ -34,9 +30,7 @@ export class FactsSource implements CatalogSource {
       }));
       this.#tables.set(catalog.oid, table);
     }
-    return Promise.resolve(
-      table.filter(row => keys.every((key, n) => same(row.values[index!.keys[n]! - 1]!, key))),
-    );
+    return Promise.resolve(table.filter(row => keys.every((key, n) => same(row.values[index!.keys[n]! - 1]!, key))));
   }
 }
 

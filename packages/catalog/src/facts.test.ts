@@ -24,29 +24,16 @@ test('the schema in code is the schema that pg_attribute describes', () => {
         a.attnotnull,
         a.attcollation,
       ]),
-    ).toEqual(
-      catalog.columns.map(c => [
-        c.name,
-        c.typid,
-        c.len,
-        c.byval,
-        c.align,
-        c.storage,
-        c.notNull,
-        c.collation,
-      ]),
-    );
+    ).toEqual(catalog.columns.map(c => [c.name, c.typid, c.len, c.byval, c.align, c.storage, c.notNull, c.collation]));
   }
 });
 
 test('indexes in code are those of pg_index', () => {
   const indexes = factRows(pgIndex);
   for (const catalog of ALL_CATALOGS) {
-    expect(
-      indexes
-        .filter(i => i.indrelid === catalog.oid)
-        .map(i => [i.indexrelid, i.indkey, i.indisunique]),
-    ).toEqual(catalog.indexes.map(i => [i.oid, i.keys, i.unique]));
+    expect(indexes.filter(i => i.indrelid === catalog.oid).map(i => [i.indexrelid, i.indkey, i.indisunique])).toEqual(
+      catalog.indexes.map(i => [i.oid, i.keys, i.unique]),
+    );
   }
 });
 
@@ -55,9 +42,9 @@ test('every fact survives Datum, row and Datum again', () => {
   for (const catalog of ALL_CATALOGS) {
     for (const values of factDatums(catalog)) {
       const again = encodeRow(catalog, decodeRow(catalog, values));
-      expect(
-        again.map(d => (d instanceof Uint8Array ? Buffer.from(d).toString('hex') : d)),
-      ).toEqual(values.map(d => (d instanceof Uint8Array ? Buffer.from(d).toString('hex') : d)));
+      expect(again.map(d => (d instanceof Uint8Array ? Buffer.from(d).toString('hex') : d))).toEqual(
+        values.map(d => (d instanceof Uint8Array ? Buffer.from(d).toString('hex') : d)),
+      );
       rows++;
     }
   }

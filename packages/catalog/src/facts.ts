@@ -9,14 +9,7 @@ import { gunzipSync } from 'node:zlib';
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
-import {
-  CHAR_ELEMENT,
-  encodeArray,
-  encodeTextArray,
-  FLOAT4_ELEMENT,
-  INT2_ELEMENT,
-  OID_ELEMENT,
-} from './arrays.ts';
+import { CHAR_ELEMENT, encodeArray, encodeTextArray, FLOAT4_ELEMENT, INT2_ELEMENT, OID_ELEMENT } from './arrays.ts';
 import { encodeAcl, parseAclItem } from './acl.ts';
 import type { Catalog, CatalogRow } from './catalog.ts';
 import { decodeRow } from './rowcodec.ts';
@@ -33,9 +26,7 @@ export interface FactTable {
 
 export function readFacts(table: string): FactTable {
   const compressed = COMPRESSED.has(table);
-  const raw = readFileSync(
-    new URL(`../facts/${table}.tsv${compressed ? '.gz' : ''}`, import.meta.url),
-  );
+  const raw = readFileSync(new URL(`../facts/${table}.tsv${compressed ? '.gz' : ''}`, import.meta.url));
   const lines = (compressed ? gunzipSync(raw) : raw).toString('utf8').split('\n');
   lines.pop();
   const [head, ...rows] = lines.map(line => line.split('\t'));
@@ -126,19 +117,14 @@ export function factDatum(type: string, text: string | null): Datum {
 /** "char": one byte, written `\ooo` when it is not ASCII; empty is zero. */
 function charCode(text: string): number {
   if (text === '') return 0;
-  const code =
-    text.length === 4 && text.startsWith('\\')
-      ? Number.parseInt(text.slice(1), 8)
-      : text.charCodeAt(0);
+  const code = text.length === 4 && text.startsWith('\\') ? Number.parseInt(text.slice(1), 8) : text.charCodeAt(0);
   return (code << 24) >> 24;
 }
 
 /** The facts of one system catalog as Datums, in the order of its columns. */
 export function factDatums(catalog: Catalog): Datum[][] {
   const { columns } = catalog;
-  return readFacts(catalog.name).rows.map(row =>
-    row.map((text, n) => factDatum(columns[n]!.type, text)),
-  );
+  return readFacts(catalog.name).rows.map(row => row.map((text, n) => factDatum(columns[n]!.type, text)));
 }
 
 /** The facts of one system catalog as decoded rows. */

@@ -102,9 +102,7 @@ export function relkindHasStorage(relkind: string): boolean {
 }
 
 function hasTableAm(relkind: string): boolean {
-  return (
-    relkind === RELKIND_RELATION || relkind === RELKIND_TOASTVALUE || relkind === RELKIND_MATVIEW
-  );
+  return relkind === RELKIND_RELATION || relkind === RELKIND_TOASTVALUE || relkind === RELKIND_MATVIEW;
 }
 
 /** Where a new relation's file goes. */
@@ -119,35 +117,21 @@ export function newRelFileNode(w: CatalogWriter, tablespace: Oid, filenode: Oid)
 
 export function checkAttributeNames(columns: readonly NewColumn[], relkind: string): void {
   if (columns.length > MAX_HEAP_ATTRIBUTES) {
-    throw ereport(
-      ERRCODE.TOO_MANY_COLUMNS,
-      `tables can have at most ${MAX_HEAP_ATTRIBUTES} columns`,
-    );
+    throw ereport(ERRCODE.TOO_MANY_COLUMNS, `tables can have at most ${MAX_HEAP_ATTRIBUTES} columns`);
   }
   const seen = new Set<string>();
   for (const { name } of columns) {
-    if (
-      relkind !== RELKIND_VIEW &&
-      relkind !== RELKIND_COMPOSITE_TYPE &&
-      isSystemColumnName(name)
-    ) {
-      throw ereport(
-        ERRCODE.DUPLICATE_COLUMN,
-        `column name "${name}" conflicts with a system column name`,
-      );
+    if (relkind !== RELKIND_VIEW && relkind !== RELKIND_COMPOSITE_TYPE && isSystemColumnName(name)) {
+      throw ereport(ERRCODE.DUPLICATE_COLUMN, `column name "${name}" conflicts with a system column name`);
     }
-    if (seen.has(name))
-      throw ereport(ERRCODE.DUPLICATE_COLUMN, `column "${name}" specified more than once`);
+    if (seen.has(name)) throw ereport(ERRCODE.DUPLICATE_COLUMN, `column "${name}" specified more than once`);
     seen.add(name);
   }
 }
 
 function checkAttributeType(column: NewColumn, type: Form_pg_type): void {
   if (type.typtype === TYPTYPE_PSEUDO) {
-    throw ereport(
-      ERRCODE.INVALID_TABLE_DEFINITION,
-      `column "${column.name}" has pseudo-type ${type.typname}`,
-    );
+    throw ereport(ERRCODE.INVALID_TABLE_DEFINITION, `column "${column.name}" has pseudo-type ${type.typname}`);
   }
 }
 
@@ -160,8 +144,7 @@ export async function heapCreateWithCatalog(w: CatalogWriter, rel: NewRelation):
   const types = await columnTypes(w, rel.columns);
   const relid = await w.newOid(RELOID);
   await w.store.lockRelation(relid, ACCESS_EXCLUSIVE_LOCK);
-  const hasRowType =
-    relkind !== RELKIND_SEQUENCE && relkind !== RELKIND_TOASTVALUE && relkind !== RELKIND_INDEX;
+  const hasRowType = relkind !== RELKIND_SEQUENCE && relkind !== RELKIND_TOASTVALUE && relkind !== RELKIND_INDEX;
   const reltype = hasRowType
     ? await createRowType(w, {
         relid,
@@ -177,33 +160,22 @@ export async function heapCreateWithCatalog(w: CatalogWriter, rel: NewRelation):
     reltype,
     relam: hasTableAm(relkind) ? HEAP_TABLE_AM_OID : NONE,
   });
-  for (const [n, column] of rel.columns.entries())
-    await insertAttribute(w, relid, n + 1, column, types[n]!);
-  if (relkind !== RELKIND_VIEW && relkind !== RELKIND_COMPOSITE_TYPE)
-    await insertSystemAttributes(w, relid);
+  for (const [n, column] of rel.columns.entries()) await insertAttribute(w, relid, n + 1, column, types[n]!);
+  if (relkind !== RELKIND_VIEW && relkind !== RELKIND_COMPOSITE_TYPE) await insertSystemAttributes(w, relid);
   if (relkind !== RELKIND_COMPOSITE_TYPE && relkind !== RELKIND_TOASTVALUE) {
     const self = objectAddress(RelationRelationId, relid);
     await recordDependencyOnOwner(w, RelationRelationId, relid, rel.owner);
-    await recordDependencyOn(
-      w,
-      self,
-      objectAddress(NamespaceRelationId, rel.namespace),
-      DEPENDENCY_NORMAL,
-    );
+    await recordDependencyOn(w, self, objectAddress(NamespaceRelationId, rel.namespace), DEPENDENCY_NORMAL);
   }
   w.commandCounterIncrement();
   return relid;
 }
 
-async function columnTypes(
-  w: CatalogWriter,
-  columns: readonly NewColumn[],
-): Promise<Form_pg_type[]> {
+async function columnTypes(w: CatalogWriter, columns: readonly NewColumn[]): Promise<Form_pg_type[]> {
   const types: Form_pg_type[] = [];
   for (const column of columns) {
     const type = await w.search(TYPEOID, column.typid);
-    if (type === null)
-      throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for type ${column.typid}`);
+    if (type === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for type ${column.typid}`);
     checkAttributeType(column, type);
     types.push(type);
   }
@@ -259,12 +231,7 @@ export async function insertClassRow(
   });
 }
 
-export function attributeRow(
-  relid: Oid,
-  attnum: number,
-  column: NewColumn,
-  type: Form_pg_type,
-): Form_pg_attribute {
+export function attributeRow(relid: Oid, attnum: number, column: NewColumn, type: Form_pg_type): Form_pg_attribute {
   return {
     attrelid: relid,
     attname: column.name,
@@ -307,12 +274,7 @@ export async function insertAttribute(
   const self = objectAddress(RelationRelationId, relid, attnum);
   await recordDependencyOn(w, self, objectAddress(TypeRelationId, column.typid), DEPENDENCY_NORMAL);
   if (column.collation !== 0 && column.collation !== DEFAULT_COLLATION_OID) {
-    await recordDependencyOn(
-      w,
-      self,
-      objectAddress(CollationRelationId, column.collation),
-      DEPENDENCY_NORMAL,
-    );
+    await recordDependencyOn(w, self, objectAddress(CollationRelationId, column.collation), DEPENDENCY_NORMAL);
   }
 }
 

@@ -77,10 +77,7 @@ export async function indexCreate(
   options: { readonly skipBuild?: boolean } = {},
 ): Promise<Oid> {
   if (index.columns.length > INDEX_MAX_KEYS) {
-    throw ereport(
-      ERRCODE.TOO_MANY_COLUMNS,
-      `cannot use more than ${INDEX_MAX_KEYS} columns in an index`,
-    );
+    throw ereport(ERRCODE.TOO_MANY_COLUMNS, `cannot use more than ${INDEX_MAX_KEYS} columns in an index`);
   }
   const { relnamespace, relowner, relpersistence } = table.rel;
   if ((await w.search(RELNAMENSP, index.name, relnamespace)) !== null) {
@@ -115,22 +112,12 @@ export async function indexCreate(
 }
 
 /** The index's column as an attribute: the table's column, or the type the operator class stores. */
-async function indexColumn(
-  w: CatalogWriter,
-  table: RelationDesc,
-  column: NewIndexColumn,
-): Promise<NewColumn> {
+async function indexColumn(w: CatalogWriter, table: RelationDesc, column: NewIndexColumn): Promise<NewColumn> {
   const attribute = column.attnum > 0 ? table.attributes[column.attnum - 1] : undefined;
-  const source =
-    attribute === undefined
-      ? column.type
-      : { typid: attribute.atttypid, typmod: attribute.atttypmod };
+  const source = attribute === undefined ? column.type : { typid: attribute.atttypid, typmod: attribute.atttypmod };
   assert(source !== undefined, 'an index column is a column or an expression');
   const opclass = column.opclass === 0 ? null : await w.search(CLAOID, column.opclass);
-  const stored =
-    opclass !== null && opclass.opckeytype !== 0
-      ? { typid: opclass.opckeytype, typmod: -1 }
-      : source;
+  const stored = opclass !== null && opclass.opckeytype !== 0 ? { typid: opclass.opckeytype, typmod: -1 } : source;
   return {
     name: column.name,
     ...stored,
@@ -143,12 +130,7 @@ async function indexColumn(
   };
 }
 
-async function insertIndexRow(
-  w: CatalogWriter,
-  table: RelationDesc,
-  indexOid: Oid,
-  index: NewIndex,
-): Promise<void> {
+async function insertIndexRow(w: CatalogWriter, table: RelationDesc, indexOid: Oid, index: NewIndex): Promise<void> {
   const keys = index.columns.slice(0, index.keyCount);
   await w.insert<Form_pg_index>(pgIndex, {
     indexrelid: indexOid,
@@ -197,12 +179,7 @@ async function recordIndexDependencies(
       initiallyDeferred: index.constraint.initiallyDeferred,
       noInherit: true,
     });
-    await recordDependencyOn(
-      w,
-      self,
-      objectAddress(ConstraintRelationId, constraint),
-      DEPENDENCY_INTERNAL,
-    );
+    await recordDependencyOn(w, self, objectAddress(ConstraintRelationId, constraint), DEPENDENCY_INTERNAL);
   } else {
     const columns =
       attnums.length > 0
@@ -218,9 +195,7 @@ async function recordIndexDependencies(
     .map(c => objectAddress(OperatorClassRelationId, c.opclass));
   await recordDependenciesOn(w, self, [...collations, ...opclasses], DEPENDENCY_NORMAL);
   // Columns that only expressions and predicate use go with the table, the rest needs CASCADE.
-  const own = index.references.filter(
-    r => r.classId === RelationRelationId && r.objectId === table.oid,
-  );
+  const own = index.references.filter(r => r.classId === RelationRelationId && r.objectId === table.oid);
   await recordDependenciesOn(w, self, own, DEPENDENCY_AUTO);
   await recordDependenciesOn(
     w,

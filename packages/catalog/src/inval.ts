@@ -51,9 +51,7 @@ export function rowMessages<Row extends CatalogRow>(
 ): InvalMessage[] {
   const messages: InvalMessage[] = [];
   for (const cache of sysCachesOf(catalog as Catalog)) {
-    const keys = new Set(
-      [before, after].flatMap(row => (row === undefined ? [] : [rowKeyText(cache.key, row)])),
-    );
+    const keys = new Set([before, after].flatMap(row => (row === undefined ? [] : [rowKeyText(cache.key, row)])));
     for (const key of keys)
       messages.push({
         kind: 'row',
@@ -69,13 +67,7 @@ export function encodeInvals(messages: readonly InvalMessage[]): Uint8Array {
   const texts = messages.map(m => (m.kind === 'row' ? Buffer.from(m.key, 'utf8') : undefined));
   const size = messages.reduce(
     (sum, m, i) =>
-      sum +
-      5 +
-      (m.kind === 'row'
-        ? 6 + texts[i]!.length
-        : m.kind === 'relation' || m.kind === 'catalog'
-          ? 4
-          : 0),
+      sum + 5 + (m.kind === 'row' ? 6 + texts[i]!.length : m.kind === 'relation' || m.kind === 'catalog' ? 4 : 0),
     0,
   );
   const bytes = new Uint8Array(size);

@@ -38,15 +38,7 @@ export function encodeMissing(attribute: Shape, baseTypid: Oid, value: Datum): U
   mem.view.setInt32(VARHDRSZ + 12, 1, true);
   mem.view.setInt32(VARHDRSZ + 16, 1, true);
   const mask = alignMask(attribute.attalign as Attribute['align']);
-  const end = storeAtt(
-    mem,
-    DATA,
-    value,
-    kindOf(attribute, baseTypid),
-    attribute.attlen,
-    mask,
-    false,
-  );
+  const end = storeAtt(mem, DATA, value, kindOf(attribute, baseTypid), attribute.attlen, mask, false);
   // The array's length covers the element's alignment.
   return mem.u8.slice(VARHDRSZ, (end + mask) & ~mask);
 }

@@ -53,17 +53,14 @@ export function computeSearchPath(catalog: CatalogReader, input: SearchPathInput
   for (const name of splitIdentifierString(input.setting) ?? []) {
     let oid: Oid;
     if (name === 'pg_temp') oid = input.tempNamespace;
-    else
-      oid =
-        catalog.search(NAMESPACENAME, name === '$user' ? input.userName : name)?.oid ?? (0 as Oid);
+    else oid = catalog.search(NAMESPACENAME, name === '$user' ? input.userName : name)?.oid ?? (0 as Oid);
     if (oid === 0 || path.includes(oid)) continue;
     path.push(oid);
     if (creation === 0) creation = oid;
   }
   // What is not named is searched first: pg_temp, then pg_catalog.
   if (!path.includes(PG_CATALOG_NAMESPACE)) path.unshift(PG_CATALOG_NAMESPACE);
-  if (input.tempNamespace !== 0 && !path.includes(input.tempNamespace))
-    path.unshift(input.tempNamespace);
+  if (input.tempNamespace !== 0 && !path.includes(input.tempNamespace)) path.unshift(input.tempNamespace);
   return { path, creation };
 }
 
@@ -81,9 +78,7 @@ export interface RangeVarName {
 }
 
 export function rangeVarText(name: RangeVarName): string {
-  return [name.catalogname, name.schemaname, name.relname]
-    .filter(part => part !== undefined && part !== '')
-    .join('.');
+  return [name.catalogname, name.schemaname, name.relname].filter(part => part !== undefined && part !== '').join('.');
 }
 
 /** OID of the relation, or 0. */
@@ -117,13 +112,8 @@ export function relnameGetRelid(catalog: CatalogReader, search: SearchPath, reln
 }
 
 /** Schema that a new object goes to. */
-export function creationNamespace(
-  catalog: CatalogReader,
-  search: SearchPath,
-  name: RangeVarName,
-): Oid {
+export function creationNamespace(catalog: CatalogReader, search: SearchPath, name: RangeVarName): Oid {
   if (name.schemaname) return getNamespaceOid(catalog, name.schemaname);
-  if (search.creation === 0)
-    throw ereport(ERRCODE.UNDEFINED_SCHEMA, 'no schema has been selected to create in');
+  if (search.creation === 0) throw ereport(ERRCODE.UNDEFINED_SCHEMA, 'no schema has been selected to create in');
   return search.creation;
 }

@@ -83,9 +83,7 @@ export async function createConstraintEntry(w: CatalogWriter, con: NewConstraint
   const columns = constrained(con);
   await recordDependenciesOn(w, self, columns, DEPENDENCY_AUTO);
   if (foreign !== undefined) {
-    const referenced = foreign.keys.map(attnum =>
-      objectAddress(RelationRelationId, foreign.relid, attnum),
-    );
+    const referenced = foreign.keys.map(attnum => objectAddress(RelationRelationId, foreign.relid, attnum));
     await recordDependenciesOn(
       w,
       self,
@@ -100,8 +98,7 @@ export async function createConstraintEntry(w: CatalogWriter, con: NewConstraint
 /** What the constraint goes with: columns, their whole table, or a domain. */
 function constrained(con: NewConstraint): ObjectAddress[] {
   if (con.typid !== undefined) return [objectAddress(TypeRelationId, con.typid)];
-  if (con.keys === null || con.keys.length === 0)
-    return [objectAddress(RelationRelationId, con.relid)];
+  if (con.keys === null || con.keys.length === 0) return [objectAddress(RelationRelationId, con.relid)];
   return con.keys.map(attnum => objectAddress(RelationRelationId, con.relid, attnum));
 }
 

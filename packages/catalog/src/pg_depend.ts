@@ -77,27 +77,14 @@ export async function recordDependencyOnOwner(
 }
 
 /** Forgets what an object depends on. A whole object's columns are included. */
-export async function deleteDependencyRecordsFor(
-  w: CatalogWriter,
-  object: ObjectAddress,
-): Promise<void> {
+export async function deleteDependencyRecordsFor(w: CatalogWriter, object: ObjectAddress): Promise<void> {
   const { classId, objectId, objectSubId } = object;
   const key = objectSubId === 0 ? [classId, objectId] : [classId, objectId, objectSubId];
-  for (const row of await w.scan(pgDepend, DependDependerIndexId, ...key))
-    await w.delete(pgDepend, row);
+  for (const row of await w.scan(pgDepend, DependDependerIndexId, ...key)) await w.delete(pgDepend, row);
 }
 
-export async function deleteSharedDependencyRecordsFor(
-  w: CatalogWriter,
-  object: ObjectAddress,
-): Promise<void> {
+export async function deleteSharedDependencyRecordsFor(w: CatalogWriter, object: ObjectAddress): Promise<void> {
   const { classId, objectId } = object;
-  for (const row of await w.scan(
-    pgShdepend,
-    SharedDependDependerIndexId,
-    w.databaseOid,
-    classId,
-    objectId,
-  ))
+  for (const row of await w.scan(pgShdepend, SharedDependDependerIndexId, w.databaseOid, classId, objectId))
     await w.delete(pgShdepend, row);
 }

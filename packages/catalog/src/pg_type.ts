@@ -22,12 +22,7 @@ import type { Form_pg_type } from './catalogs/pg_type.ts';
 import type { CatalogWriter } from './catalogwriter.ts';
 import { truncateIdentifier } from './names.ts';
 import { objectAddress } from './objectaddress.ts';
-import {
-  DEPENDENCY_INTERNAL,
-  DEPENDENCY_NORMAL,
-  recordDependencyOn,
-  recordDependencyOnOwner,
-} from './pg_depend.ts';
+import { DEPENDENCY_INTERNAL, DEPENDENCY_NORMAL, recordDependencyOn, recordDependencyOnOwner } from './pg_depend.ts';
 import { DEFAULT_COLLATION_OID } from './pinned.ts';
 import { TYPENAMENSP, TYPEOID } from './syscache.ts';
 
@@ -66,8 +61,7 @@ const PLAIN = {
 };
 
 /** What a new type must say of itself; the rest is as in most. */
-export type NewType = Omit<Form_pg_type, keyof typeof PLAIN | 'ctid' | 'oid' | 'typarray'> &
-  Partial<Form_pg_type>;
+export type NewType = Omit<Form_pg_type, keyof typeof PLAIN | 'ctid' | 'oid' | 'typarray'> & Partial<Form_pg_type>;
 
 interface RowTypeOf {
   readonly relid: Oid;
@@ -103,11 +97,7 @@ export async function createRowType(w: CatalogWriter, rel: RowTypeOf): Promise<O
 }
 
 /** Creates a type and the array type over it; returns the type's oid. */
-export async function createTypeWithArray(
-  w: CatalogWriter,
-  type: NewType,
-  relkind?: string,
-): Promise<Oid> {
+export async function createTypeWithArray(w: CatalogWriter, type: NewType, relkind?: string): Promise<Oid> {
   const arrayOid = await w.newOid(TYPEOID);
   const oid = await w.newOid(TYPEOID);
   await w.insert<Form_pg_type>(pgType, { ...PLAIN, ...type, oid, typarray: arrayOid });
@@ -159,36 +149,17 @@ async function recordTypeDependencies(
     return;
   }
   if (relkind !== undefined) await recordDependencyOn(w, rel, self, DEPENDENCY_INTERNAL);
-  await recordDependencyOn(
-    w,
-    self,
-    objectAddress(NamespaceRelationId, type.typnamespace),
-    DEPENDENCY_NORMAL,
-  );
+  await recordDependencyOn(w, self, objectAddress(NamespaceRelationId, type.typnamespace), DEPENDENCY_NORMAL);
   await recordDependencyOnOwner(w, TypeRelationId, oid, type.typowner);
   if (type.typbasetype)
-    await recordDependencyOn(
-      w,
-      self,
-      objectAddress(TypeRelationId, type.typbasetype),
-      DEPENDENCY_NORMAL,
-    );
+    await recordDependencyOn(w, self, objectAddress(TypeRelationId, type.typbasetype), DEPENDENCY_NORMAL);
   if (type.typcollation && type.typcollation !== DEFAULT_COLLATION_OID) {
-    await recordDependencyOn(
-      w,
-      self,
-      objectAddress(CollationRelationId, type.typcollation),
-      DEPENDENCY_NORMAL,
-    );
+    await recordDependencyOn(w, self, objectAddress(CollationRelationId, type.typcollation), DEPENDENCY_NORMAL);
   }
 }
 
 /** Underscores before the element type's name until it is free. */
-export async function makeArrayTypeName(
-  w: CatalogWriter,
-  elementName: string,
-  namespace: Oid,
-): Promise<string> {
+export async function makeArrayTypeName(w: CatalogWriter, elementName: string, namespace: Oid): Promise<string> {
   for (let underscores = 1; ; underscores++) {
     const name = truncateIdentifier('_'.repeat(underscores) + elementName);
     if ((await w.search(TYPENAMENSP, name, namespace)) === null) return name;
@@ -196,11 +167,7 @@ export async function makeArrayTypeName(
 }
 
 /** A type of the relation's name is in the way, unless it is an array type, which moves aside. */
-export async function makeRoomForTypeName(
-  w: CatalogWriter,
-  name: string,
-  namespace: Oid,
-): Promise<void> {
+export async function makeRoomForTypeName(w: CatalogWriter, name: string, namespace: Oid): Promise<void> {
   const old = await w.search(TYPENAMENSP, name, namespace);
   if (old === null) return;
   const element = old.typelem === 0 ? null : await w.search(TYPEOID, old.typelem);

@@ -16,8 +16,7 @@ const indexes = new WeakMap<IndexDesc, BTIndex>();
 
 export function heapOf(desc: RelationDesc): HeapRelation {
   let heap = heaps.get(desc);
-  if (heap === undefined)
-    heaps.set(desc, (heap = heapRelation(desc.smgr, reloption(desc, 'fillfactor', 100))));
+  if (heap === undefined) heaps.set(desc, (heap = heapRelation(desc.smgr, reloption(desc, 'fillfactor', 100))));
   return heap;
 }
 
@@ -33,8 +32,7 @@ export function btIndexOf(
 ): BTIndex {
   let index = indexes.get(desc);
   if (index === undefined) {
-    if (desc.rel.rel.relam !== BTREE_AM_OID)
-      throw notSupported(`index access method of "${desc.rel.name}"`);
+    if (desc.rel.rel.relam !== BTREE_AM_OID) throw notSupported(`index access method of "${desc.rel.name}"`);
     index = new BTIndex({
       rel: desc.rel.smgr,
       name: desc.rel.name,

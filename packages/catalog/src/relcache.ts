@@ -91,12 +91,7 @@ export class RelationDesc {
   readonly #cache: RelCache;
   #smgr: SmgrRelation | undefined;
 
-  constructor(
-    cache: RelCache,
-    rel: Form_pg_class,
-    attributes: readonly Form_pg_attribute[],
-    rnode: RelFileNode,
-  ) {
+  constructor(cache: RelCache, rel: Form_pg_class, attributes: readonly Form_pg_attribute[], rnode: RelFileNode) {
     this.#cache = cache;
     this.oid = rel.oid;
     this.rel = rel;
@@ -125,9 +120,7 @@ export class RelationDesc {
 
   /** By column: pg_attrdef rows (defaults and generation expressions). */
   get defaults(): readonly Form_pg_attrdef[] {
-    return this.attributes.some(a => a.atthasdef)
-      ? this.#cache.rows.searchList(ATTRDEFNUM, this.oid)
-      : [];
+    return this.attributes.some(a => a.atthasdef) ? this.#cache.rows.searchList(ATTRDEFNUM, this.oid) : [];
   }
 
   get constraints(): readonly Form_pg_constraint[] {
@@ -148,10 +141,7 @@ export class RelationDesc {
 }
 
 /** Attribute descriptions for forming and reading tuples, from attributes 1, 2, ... in order. */
-export function tupleDescOf(
-  attributes: readonly Form_pg_attribute[],
-  baseTypeOf: (typid: Oid) => Oid,
-): TupleDesc {
+export function tupleDescOf(attributes: readonly Form_pg_attribute[], baseTypeOf: (typid: Oid) => Oid): TupleDesc {
   return {
     attrs: attributes.map(
       (a): Attribute => ({
@@ -244,11 +234,7 @@ export class RelCache {
   /** Reads in one go what `find` of a table and of its indexes needs. */
   async #load(oid: Oid): Promise<void> {
     const { rows } = this;
-    await Promise.all([
-      rows.loadRow(RELOID, [oid]),
-      rows.loadList(ATTNUM, [oid]),
-      rows.loadList(INDEXINDRELID, [oid]),
-    ]);
+    await Promise.all([rows.loadRow(RELOID, [oid]), rows.loadList(ATTNUM, [oid]), rows.loadList(INDEXINDRELID, [oid])]);
     if (!rows.hasList(INDEXINDRELID, [oid])) return;
     const indexes = rows.searchList(INDEXINDRELID, oid).map(index => index.indexrelid);
     await Promise.all(
@@ -273,8 +259,7 @@ export class RelCache {
     return {
       spcNode: rel.reltablespace || storage.defaultTablespace,
       dbNode: storage.databaseOid,
-      relNode:
-        rel.relfilenode || (hasStorage ? storage.mappedFilenode(rel.oid, false) : (0 as Oid)),
+      relNode: rel.relfilenode || (hasStorage ? storage.mappedFilenode(rel.oid, false) : (0 as Oid)),
     };
   }
 
@@ -282,9 +267,7 @@ export class RelCache {
     const known = this.#indexes.get(table.oid);
     if (known !== undefined) return known;
     const live = this.rows.searchList(INDEXINDRELID, table.oid).filter(index => index.indislive);
-    const indexes = live
-      .map(index => this.#indexDesc(index))
-      .sort((a, b) => a.index.indexrelid - b.index.indexrelid);
+    const indexes = live.map(index => this.#indexDesc(index)).sort((a, b) => a.index.indexrelid - b.index.indexrelid);
     this.#indexes.set(table.oid, indexes);
     return indexes;
   }
@@ -294,8 +277,7 @@ export class RelCache {
     const index = this.rows.search(INDEXRELID, oid);
     if (index === null) return null;
     return (
-      this.indexesOf(this.mustFind(index.indrelid)).find(i => i.index.indexrelid === oid) ??
-      this.#indexDesc(index)
+      this.indexesOf(this.mustFind(index.indrelid)).find(i => i.index.indexrelid === oid) ?? this.#indexDesc(index)
     );
   }
 

@@ -42,10 +42,7 @@ export function encodeRelationMap(map: RelationMap): Uint8Array {
 /** `path` is for the message only. */
 export function decodeRelationMap(bytes: Uint8Array, path: string): RelationMap {
   if (bytes.length < SIZE) {
-    throw ereport(
-      ERRCODE.DATA_CORRUPTED,
-      `could not read file "${path}": read ${bytes.length} of ${SIZE}`,
-    );
+    throw ereport(ERRCODE.DATA_CORRUPTED, `could not read file "${path}": read ${bytes.length} of ${SIZE}`);
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, SIZE);
   const count = view.getUint32(4, true);
@@ -53,10 +50,7 @@ export function decodeRelationMap(bytes: Uint8Array, path: string): RelationMap 
     throw ereport(ERRCODE.DATA_CORRUPTED, `relation mapping file "${path}" contains invalid data`);
   }
   if (view.getUint32(CRC_AT, true) !== crc32c(bytes, 0, CRC_AT)) {
-    throw ereport(
-      ERRCODE.DATA_CORRUPTED,
-      `relation mapping file "${path}" contains incorrect checksum`,
-    );
+    throw ereport(ERRCODE.DATA_CORRUPTED, `relation mapping file "${path}" contains incorrect checksum`);
   }
   const map = new Map<Oid, Oid>();
   for (let at = 8; at < 8 + 8 * count; at += 8)

@@ -87,8 +87,7 @@ export function decodeRow<Row extends CatalogRow>(
 ): Row {
   const row: Record<string, unknown> = {};
   const { columns } = catalog;
-  for (let i = 0; i < columns.length; i++)
-    row[columns[i]!.name] = decodeField(columns[i]!.type, values[i] ?? null);
+  for (let i = 0; i < columns.length; i++) row[columns[i]!.name] = decodeField(columns[i]!.type, values[i] ?? null);
   if (ctid !== undefined) row['ctid'] = ctid;
   return row as unknown as Row;
 }

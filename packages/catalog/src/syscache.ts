@@ -7,35 +7,15 @@ import { assert } from '@pgtroupe/common/assert';
 import type { Catalog, CatalogIndex, CatalogRow } from './catalog.ts';
 import { AggregateFnoidIndexId, pgAggregate } from './catalogs/pg_aggregate.ts';
 import { AmNameIndexId, AmOidIndexId, pgAm } from './catalogs/pg_am.ts';
-import {
-  AccessMethodOperatorIndexId,
-  AccessMethodStrategyIndexId,
-  pgAmop,
-} from './catalogs/pg_amop.ts';
+import { AccessMethodOperatorIndexId, AccessMethodStrategyIndexId, pgAmop } from './catalogs/pg_amop.ts';
 import { AccessMethodProcedureIndexId, pgAmproc } from './catalogs/pg_amproc.ts';
-import {
-  AttributeRelidNameIndexId,
-  AttributeRelidNumIndexId,
-  pgAttribute,
-} from './catalogs/pg_attribute.ts';
-import {
-  AuthMemMemRoleIndexId,
-  AuthMemRoleMemIndexId,
-  pgAuthMembers,
-} from './catalogs/pg_auth_members.ts';
+import { AttributeRelidNameIndexId, AttributeRelidNumIndexId, pgAttribute } from './catalogs/pg_attribute.ts';
+import { AuthMemMemRoleIndexId, AuthMemRoleMemIndexId, pgAuthMembers } from './catalogs/pg_auth_members.ts';
 import { AuthIdOidIndexId, AuthIdRolnameIndexId, pgAuthid } from './catalogs/pg_authid.ts';
 import { ClassNameNspIndexId, ClassOidIndexId, pgClass } from './catalogs/pg_class.ts';
 import { CastSourceTargetIndexId, pgCast } from './catalogs/pg_cast.ts';
-import {
-  CollationNameEncNspIndexId,
-  CollationOidIndexId,
-  pgCollation,
-} from './catalogs/pg_collation.ts';
-import {
-  ConstraintOidIndexId,
-  ConstraintRelidTypidNameIndexId,
-  pgConstraint,
-} from './catalogs/pg_constraint.ts';
+import { CollationNameEncNspIndexId, CollationOidIndexId, pgCollation } from './catalogs/pg_collation.ts';
+import { ConstraintOidIndexId, ConstraintRelidTypidNameIndexId, pgConstraint } from './catalogs/pg_constraint.ts';
 import {
   ConversionDefaultIndexId,
   ConversionNameNspIndexId,
@@ -45,45 +25,25 @@ import {
 import { DatabaseNameIndexId, DatabaseOidIndexId, pgDatabase } from './catalogs/pg_database.ts';
 import { DefaultAclRoleNspObjIndexId, pgDefaultAcl } from './catalogs/pg_default_acl.ts';
 import { EnumOidIndexId, EnumTypIdLabelIndexId, pgEnum } from './catalogs/pg_enum.ts';
-import {
-  EventTriggerNameIndexId,
-  EventTriggerOidIndexId,
-  pgEventTrigger,
-} from './catalogs/pg_event_trigger.ts';
+import { EventTriggerNameIndexId, EventTriggerOidIndexId, pgEventTrigger } from './catalogs/pg_event_trigger.ts';
 import { ExtensionNameIndexId, ExtensionOidIndexId, pgExtension } from './catalogs/pg_extension.ts';
 import {
   ForeignDataWrapperNameIndexId,
   ForeignDataWrapperOidIndexId,
   pgForeignDataWrapper,
 } from './catalogs/pg_foreign_data_wrapper.ts';
-import {
-  ForeignServerNameIndexId,
-  ForeignServerOidIndexId,
-  pgForeignServer,
-} from './catalogs/pg_foreign_server.ts';
+import { ForeignServerNameIndexId, ForeignServerOidIndexId, pgForeignServer } from './catalogs/pg_foreign_server.ts';
 import { ForeignTableRelidIndexId, pgForeignTable } from './catalogs/pg_foreign_table.ts';
 import { IndexIndrelidIndexId, IndexRelidIndexId, pgIndex } from './catalogs/pg_index.ts';
 import { LanguageNameIndexId, LanguageOidIndexId, pgLanguage } from './catalogs/pg_language.ts';
 import { NamespaceNameIndexId, NamespaceOidIndexId, pgNamespace } from './catalogs/pg_namespace.ts';
 import { OpclassAmNameNspIndexId, OpclassOidIndexId, pgOpclass } from './catalogs/pg_opclass.ts';
 import { OperatorNameNspIndexId, OperatorOidIndexId, pgOperator } from './catalogs/pg_operator.ts';
-import {
-  OpfamilyAmNameNspIndexId,
-  OpfamilyOidIndexId,
-  pgOpfamily,
-} from './catalogs/pg_opfamily.ts';
-import {
-  ParameterAclOidIndexId,
-  ParameterAclParnameIndexId,
-  pgParameterAcl,
-} from './catalogs/pg_parameter_acl.ts';
+import { OpfamilyAmNameNspIndexId, OpfamilyOidIndexId, pgOpfamily } from './catalogs/pg_opfamily.ts';
+import { ParameterAclOidIndexId, ParameterAclParnameIndexId, pgParameterAcl } from './catalogs/pg_parameter_acl.ts';
 import { PartitionedRelidIndexId, pgPartitionedTable } from './catalogs/pg_partitioned_table.ts';
 import { pgProc, ProcedureNameArgsNspIndexId, ProcedureOidIndexId } from './catalogs/pg_proc.ts';
-import {
-  pgPublication,
-  PublicationNameIndexId,
-  PublicationObjectIndexId,
-} from './catalogs/pg_publication.ts';
+import { pgPublication, PublicationNameIndexId, PublicationObjectIndexId } from './catalogs/pg_publication.ts';
 import {
   pgPublicationNamespace,
   PublicationNamespaceObjectIndexId,
@@ -103,59 +63,21 @@ import {
 import { pgRewrite, RewriteOidIndexId, RewriteRelRulenameIndexId } from './catalogs/pg_rewrite.ts';
 import { pgSequence, SequenceRelidIndexId } from './catalogs/pg_sequence.ts';
 import { pgStatistic, StatisticRelidAttnumInhIndexId } from './catalogs/pg_statistic.ts';
-import {
-  pgStatisticExt,
-  StatisticExtNameIndexId,
-  StatisticExtOidIndexId,
-} from './catalogs/pg_statistic_ext.ts';
-import {
-  pgStatisticExtData,
-  StatisticExtDataStxoidInhIndexId,
-} from './catalogs/pg_statistic_ext_data.ts';
-import {
-  pgSubscription,
-  SubscriptionNameIndexId,
-  SubscriptionObjectIndexId,
-} from './catalogs/pg_subscription.ts';
-import {
-  pgSubscriptionRel,
-  SubscriptionRelSrrelidSrsubidIndexId,
-} from './catalogs/pg_subscription_rel.ts';
-import {
-  pgTablespace,
-  TablespaceNameIndexId,
-  TablespaceOidIndexId,
-} from './catalogs/pg_tablespace.ts';
-import {
-  pgTransform,
-  TransformOidIndexId,
-  TransformTypeLangIndexId,
-} from './catalogs/pg_transform.ts';
+import { pgStatisticExt, StatisticExtNameIndexId, StatisticExtOidIndexId } from './catalogs/pg_statistic_ext.ts';
+import { pgStatisticExtData, StatisticExtDataStxoidInhIndexId } from './catalogs/pg_statistic_ext_data.ts';
+import { pgSubscription, SubscriptionNameIndexId, SubscriptionObjectIndexId } from './catalogs/pg_subscription.ts';
+import { pgSubscriptionRel, SubscriptionRelSrrelidSrsubidIndexId } from './catalogs/pg_subscription_rel.ts';
+import { pgTablespace, TablespaceNameIndexId, TablespaceOidIndexId } from './catalogs/pg_tablespace.ts';
+import { pgTransform, TransformOidIndexId, TransformTypeLangIndexId } from './catalogs/pg_transform.ts';
 import { pgTsConfig, TSConfigNameNspIndexId, TSConfigOidIndexId } from './catalogs/pg_ts_config.ts';
 import { pgTsConfigMap, TSConfigMapIndexId } from './catalogs/pg_ts_config_map.ts';
-import {
-  pgTsDict,
-  TSDictionaryNameNspIndexId,
-  TSDictionaryOidIndexId,
-} from './catalogs/pg_ts_dict.ts';
+import { pgTsDict, TSDictionaryNameNspIndexId, TSDictionaryOidIndexId } from './catalogs/pg_ts_dict.ts';
 import { pgTsParser, TSParserNameNspIndexId, TSParserOidIndexId } from './catalogs/pg_ts_parser.ts';
-import {
-  pgTsTemplate,
-  TSTemplateNameNspIndexId,
-  TSTemplateOidIndexId,
-} from './catalogs/pg_ts_template.ts';
+import { pgTsTemplate, TSTemplateNameNspIndexId, TSTemplateOidIndexId } from './catalogs/pg_ts_template.ts';
 import { pgType, TypeNameNspIndexId, TypeOidIndexId } from './catalogs/pg_type.ts';
-import {
-  pgUserMapping,
-  UserMappingOidIndexId,
-  UserMappingUserServerIndexId,
-} from './catalogs/pg_user_mapping.ts';
+import { pgUserMapping, UserMappingOidIndexId, UserMappingUserServerIndexId } from './catalogs/pg_user_mapping.ts';
 import { AttrDefaultIndexId, AttrDefaultOidIndexId, pgAttrdef } from './catalogs/pg_attrdef.ts';
-import {
-  InheritsParentIndexId,
-  InheritsRelidSeqnoIndexId,
-  pgInherits,
-} from './catalogs/pg_inherits.ts';
+import { InheritsParentIndexId, InheritsRelidSeqnoIndexId, pgInherits } from './catalogs/pg_inherits.ts';
 import { pgTrigger, TriggerOidIndexId, TriggerRelidNameIndexId } from './catalogs/pg_trigger.ts';
 import { DependReferenceIndexId, pgDepend } from './catalogs/pg_depend.ts';
 import { DescriptionObjIndexId, pgDescription } from './catalogs/pg_description.ts';
@@ -244,14 +166,8 @@ export const PARTRELID = syscache(pgPartitionedTable, PartitionedRelidIndexId);
 export const PROCNAMEARGSNSP = syscache(pgProc, ProcedureNameArgsNspIndexId);
 export const PROCOID = syscache(pgProc, ProcedureOidIndexId);
 export const PUBLICATIONNAME = syscache(pgPublication, PublicationNameIndexId);
-export const PUBLICATIONNAMESPACE = syscache(
-  pgPublicationNamespace,
-  PublicationNamespaceObjectIndexId,
-);
-export const PUBLICATIONNAMESPACEMAP = syscache(
-  pgPublicationNamespace,
-  PublicationNamespacePnnspidPnpubidIndexId,
-);
+export const PUBLICATIONNAMESPACE = syscache(pgPublicationNamespace, PublicationNamespaceObjectIndexId);
+export const PUBLICATIONNAMESPACEMAP = syscache(pgPublicationNamespace, PublicationNamespacePnnspidPnpubidIndexId);
 export const PUBLICATIONOID = syscache(pgPublication, PublicationObjectIndexId);
 export const PUBLICATIONREL = syscache(pgPublicationRel, PublicationRelObjectIndexId);
 export const PUBLICATIONRELMAP = syscache(pgPublicationRel, PublicationRelPrrelidPrpubidIndexId);

@@ -42,17 +42,12 @@ class EditableSource implements CatalogSource {
     index: CatalogIndex | undefined,
     keys: readonly Datum[],
   ): Promise<readonly ScannedRow[]> {
-    if (catalog.oid !== pgClass.oid || this.relname === undefined)
-      return this.facts.scan(catalog, index, keys);
+    if (catalog.oid !== pgClass.oid || this.relname === undefined) return this.facts.scan(catalog, index, keys);
     const edited = (await this.facts.scan(catalog, undefined, [])).map(row =>
-      row.values[0] === 2615
-        ? { ...row, values: row.values.with(1, Buffer.from(this.relname!)) }
-        : row,
+      row.values[0] === 2615 ? { ...row, values: row.values.with(1, Buffer.from(this.relname!)) } : row,
     );
     const found = edited.filter(row =>
-      keys.every((key, n) =>
-        Buffer.from(String(key)).equals(Buffer.from(String(row.values[index!.keys[n]! - 1]))),
-      ),
+      keys.every((key, n) => Buffer.from(String(key)).equals(Buffer.from(String(row.values[index!.keys[n]! - 1])))),
     );
     this.beforeAnswer?.();
     return found;
@@ -112,10 +107,7 @@ test('a relation gathers attributes, indexes and their order', async () => {
   expect(rel.att.attrs).toHaveLength(30);
   expect(rel.rnode).toEqual({ spcNode: 1663, dbNode: 5, relNode: 1255 });
   const indexes = await run(() => rel.indexes);
-  expect(indexes.map(i => i.rel.name)).toEqual([
-    'pg_proc_oid_index',
-    'pg_proc_proname_args_nsp_index',
-  ]);
+  expect(indexes.map(i => i.rel.name)).toEqual(['pg_proc_oid_index', 'pg_proc_proname_args_nsp_index']);
   expect(indexes[1]!.keys.map(k => [k.attnum, k.opcintype, k.orderProc])).toEqual([
     [2, 19, 359],
     [20, 30, 404],

@@ -77,8 +77,7 @@ export function needsToastTable(attributes: readonly Form_pg_attribute[]): boole
   if (!toastable) return false;
   return (
     unlimited ||
-    maxAlign(SIZEOF_HEAP_TUPLE_HEADER + Math.ceil(attributes.length / 8)) + maxAlign(length) >
-      TOAST_TUPLE_THRESHOLD
+    maxAlign(SIZEOF_HEAP_TUPLE_HEADER + Math.ceil(attributes.length / 8)) + maxAlign(length) > TOAST_TUPLE_THRESHOLD
   );
 }
 
@@ -96,11 +95,7 @@ export async function createToastTable(
   reloptions: readonly string[] | null = null,
 ): Promise<void> {
   const { rel } = table;
-  if (
-    rel.reltoastrelid !== 0 ||
-    (rel.relkind !== RELKIND_RELATION && rel.relkind !== RELKIND_MATVIEW)
-  )
-    return;
+  if (rel.reltoastrelid !== 0 || (rel.relkind !== RELKIND_RELATION && rel.relkind !== RELKIND_MATVIEW)) return;
   if (!needsToastTable(table.attributes)) return;
   const toastOid = await heapCreateWithCatalog(w, {
     name: `pg_toast_${table.oid}`,

@@ -30,9 +30,13 @@ describe('configuration parameters', () => {
     expect(read('work_mem', '1XB')).toBe(
       'invalid value for parameter "work_mem": "1XB" [Valid units for this parameter are "B", "kB", "MB", "GB", and "TB".]',
     );
-    expect(read('max_connections', '0')).toBe('0 is outside the valid range for parameter "max_connections" (1 .. 262143)');
+    expect(read('max_connections', '0')).toBe(
+      '0 is outside the valid range for parameter "max_connections" (1 .. 262143)',
+    );
     expect(read('work_mem', '1')).toBe('1 kB is outside the valid range for parameter "work_mem" (64 .. 2147483647)');
-    expect(read('work_mem', '1e30')).toBe('invalid value for parameter "work_mem": "1e30" [Value exceeds integer range.]');
+    expect(read('work_mem', '1e30')).toBe(
+      'invalid value for parameter "work_mem": "1e30" [Value exceeds integer range.]',
+    );
     expect(read('autovacuum', 'perhaps')).toBe('parameter "autovacuum" requires a Boolean value');
     expect(read('wal_level', 'none')).toBe(
       'invalid value for parameter "wal_level": "none" [Available values: minimal, replica, logical.]',
@@ -80,7 +84,8 @@ describe('configuration parameters', () => {
 
 const oracle = ((): string | undefined => {
   try {
-    const rows = "select string_agg(name||'='||current_setting(name)||'|'||setting, E'\\n') from pg_settings where setting is not null";
+    const rows =
+      "select string_agg(name||'='||current_setting(name)||'|'||setting, E'\\n') from pg_settings where setting is not null";
     const host = process.env['PGTROUPE_ORACLE_HOST'] ?? '127.0.0.1';
     const port = process.env['PGTROUPE_ORACLE_PORT'] ?? '5555';
     return execFileSync('psql', ['-h', host, '-p', port, '-U', 'postgres', '-Atc', rows], {

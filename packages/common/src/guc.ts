@@ -13,14 +13,7 @@ import { GUC_TABLES } from './guc_tables.ts';
 export type GucUnit = 'B' | 'kB' | '8kB' | 'MB' | 'ms' | 's' | 'min';
 
 /** When a parameter may change, from never to whenever a user likes. */
-export type GucContext =
-  | 'internal'
-  | 'postmaster'
-  | 'sighup'
-  | 'superuser-backend'
-  | 'backend'
-  | 'superuser'
-  | 'user';
+export type GucContext = 'internal' | 'postmaster' | 'sighup' | 'superuser-backend' | 'backend' | 'superuser' | 'user';
 
 export type GucFlag =
   | 'EXPLAIN'
@@ -113,11 +106,7 @@ const BASE_UNITS: Readonly<Record<GucUnit, { readonly table: typeof TIME_UNITS; 
 };
 
 function invalidValue(facts: GucFacts, text: string, hint?: string): PgError {
-  return ereport(
-    ERRCODE.INVALID_PARAMETER_VALUE,
-    `invalid value for parameter "${facts.name}": "${text}"`,
-    { hint },
-  );
+  return ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid value for parameter "${facts.name}": "${text}"`, { hint });
 }
 
 /** Half to even, as C's rint. */
@@ -246,11 +235,7 @@ export function gucSetting(facts: GucFacts, value: GucValue): string {
 const OCTAL: ReadonlySet<string> = new Set(['log_file_mode', 'unix_socket_permissions', 'data_directory_mode']);
 
 /** Shown as the operating system reports them: without a unit. */
-const SHOWN_BARE: ReadonlySet<string> = new Set([
-  'tcp_keepalives_idle',
-  'tcp_keepalives_interval',
-  'tcp_user_timeout',
-]);
+const SHOWN_BARE: ReadonlySet<string> = new Set(['tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_user_timeout']);
 
 /** What SHOW prints: the largest unit that divides the value evenly. */
 export function showGuc(facts: GucFacts, value: GucValue): string {

@@ -4,12 +4,16 @@ import { applyConfig, type ConfigFiles, keepDurable, parseConfigFile } from './g
 const files = (tree: Record<string, string>): ConfigFiles => ({
   read: path => tree[path],
   list: path => {
-    const names = Object.keys(tree).filter(p => p.startsWith(`${path}/`)).map(p => p.slice(path.length + 1));
+    const names = Object.keys(tree)
+      .filter(p => p.startsWith(`${path}/`))
+      .map(p => p.slice(path.length + 1));
     return names.length === 0 ? undefined : names;
   },
 });
 const read = (text: string) =>
-  parseConfigFile(files({ '/d/postgresql.conf': text }), '/d/postgresql.conf').map(e => `${e.line} ${e.name}=${e.value}`);
+  parseConfigFile(files({ '/d/postgresql.conf': text }), '/d/postgresql.conf').map(
+    e => `${e.line} ${e.name}=${e.value}`,
+  );
 const message = (work: () => unknown): string => {
   try {
     work();
@@ -22,7 +26,9 @@ const message = (work: () => unknown): string => {
 describe('postgresql.conf', () => {
   it('reads names, values, quotes and comments', () => {
     expect(
-      read("# comment\n\nport = 5433 # tail\nshared_buffers 128MB\r\nlisten_addresses='*'\nlog_line_prefix = 'it''s \\'%m\\' # no comment'\napp.x = 'y'\nrandom_page_cost=1.1"),
+      read(
+        "# comment\n\nport = 5433 # tail\nshared_buffers 128MB\r\nlisten_addresses='*'\nlog_line_prefix = 'it''s \\'%m\\' # no comment'\napp.x = 'y'\nrandom_page_cost=1.1",
+      ),
     ).toEqual([
       '3 port=5433',
       '4 shared_buffers=128MB',
@@ -35,7 +41,9 @@ describe('postgresql.conf', () => {
 
   it('names file, line and token of what makes no sense', () => {
     expect(message(() => read('port = = 1'))).toBe('syntax error in file "/d/postgresql.conf" line 1, near token "="');
-    expect(message(() => read("\nport = 'open"))).toBe('syntax error in file "/d/postgresql.conf" line 2, near token "\'open"');
+    expect(message(() => read("\nport = 'open"))).toBe(
+      'syntax error in file "/d/postgresql.conf" line 2, near token "\'open"',
+    );
     expect(message(() => applyConfig(parseConfigFile(files({ f: 'sharedbuffers = 1' }), 'f')))).toBe(
       'unrecognized configuration parameter "sharedbuffers" in file "f" line 1',
     );
@@ -49,7 +57,8 @@ describe('postgresql.conf', () => {
 
   it('unfolds includes in order; the last entry wins', () => {
     const tree = files({
-      '/d/postgresql.conf': "work_mem = 1MB\ninclude 'extra.conf'\ninclude_if_exists 'none.conf'\ninclude_dir 'conf.d'\n",
+      '/d/postgresql.conf':
+        "work_mem = 1MB\ninclude 'extra.conf'\ninclude_if_exists 'none.conf'\ninclude_dir 'conf.d'\n",
       '/d/extra.conf': 'work_mem = 2MB\n',
       '/d/conf.d/10.conf': 'work_mem = 4MB\n',
       '/d/conf.d/02.conf': 'work_mem = 3MB\nport = 5555',

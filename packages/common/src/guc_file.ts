@@ -88,13 +88,11 @@ const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r
 
 function unquote(value: string): string {
   if (!value.startsWith("'")) return value;
-  return value
-    .slice(1, -1)
-    .replace(/''|\\([0-7]{1,3})|\\(.)/g, (whole, octal?: string, escaped?: string) => {
-      if (whole === "''") return "'";
-      if (octal !== undefined) return String.fromCharCode(Number.parseInt(octal, 8) & 0xff);
-      return ESCAPES[escaped!] ?? escaped!;
-    });
+  return value.slice(1, -1).replace(/''|\\([0-7]{1,3})|\\(.)/g, (whole, octal?: string, escaped?: string) => {
+    if (whole === "''") return "'";
+    if (octal !== undefined) return String.fromCharCode(Number.parseInt(octal, 8) & 0xff);
+    return ESCAPES[escaped!] ?? escaped!;
+  });
 }
 
 /**

@@ -57,7 +57,9 @@ export function formatRelFileNode(r: RelFileNode): string {
 
 /** `16/B374D848`. */
 export function formatLsn(lsn: XLogRecPtr): string {
-  return `${Math.floor(lsn / 0x100000000).toString(16).toUpperCase()}/${(lsn >>> 0).toString(16).toUpperCase()}`;
+  return `${Math.floor(lsn / 0x100000000)
+    .toString(16)
+    .toUpperCase()}/${(lsn >>> 0).toString(16).toUpperCase()}`;
 }
 
 /** PostgreSQL's modulo-2^32 comparison: true when `a` is older than `b`. Special xids are oldest. */

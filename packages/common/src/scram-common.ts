@@ -22,11 +22,7 @@ function hmac(key: Uint8Array, text: string): Buffer {
   return createHmac('sha256', key).update(text, 'utf8').digest();
 }
 
-export function scramSecret(
-  password: string,
-  salt: Uint8Array,
-  iterations = SCRAM_DEFAULT_ITERATIONS,
-): ScramSecret {
+export function scramSecret(password: string, salt: Uint8Array, iterations = SCRAM_DEFAULT_ITERATIONS): ScramSecret {
   // SASLprep's normalisation; for ASCII it changes nothing.
   const salted = pbkdf2Sync(password.normalize('NFKC'), salt, iterations, KEY_LEN, 'sha256');
   const storedKey = createHash('sha256').update(hmac(salted, 'Client Key')).digest();
@@ -40,12 +36,13 @@ export function formatScramSecret(secret: ScramSecret): string {
 
 /** undefined when the text is no such secret. */
 export function parseScramSecret(text: string): ScramSecret | undefined {
-  const match =
-    /^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$/.exec(text);
+  const match = /^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$/.exec(text);
   if (match === null) return undefined;
-  const [salt, storedKey, serverKey] = [match[2]!, match[3]!, match[4]!].map(part =>
-    Buffer.from(part, 'base64'),
-  ) as [Buffer, Buffer, Buffer];
+  const [salt, storedKey, serverKey] = [match[2]!, match[3]!, match[4]!].map(part => Buffer.from(part, 'base64')) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ];
   if (storedKey.length !== KEY_LEN || serverKey.length !== KEY_LEN) return undefined;
   return { iterations: Number(match[1]), salt, storedKey, serverKey };
 }

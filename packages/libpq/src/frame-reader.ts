@@ -89,7 +89,8 @@ export class FrameReader {
       throw ereport(ERRCODE.PROTOCOL_VIOLATION, `invalid frontend message type ${type}`, { severity: 'FATAL' });
     }
     const at = this.#at + 1;
-    const length = (this.#data[at]! << 24) | (this.#data[at + 1]! << 16) | (this.#data[at + 2]! << 8) | this.#data[at + 3]!;
+    const length =
+      (this.#data[at]! << 24) | (this.#data[at + 1]! << 16) | (this.#data[at + 2]! << 8) | this.#data[at + 3]!;
     if (length < 4 || length > limit) {
       throw ereport(ERRCODE.PROTOCOL_VIOLATION, 'invalid message length', { severity: 'FATAL' });
     }

@@ -34,7 +34,20 @@ export interface HbaFile {
 
 const TYPES = new Set(['local', 'host', 'hostssl', 'hostnossl', 'hostgssenc', 'hostnogssenc']);
 const METHODS = new Set([
-  'trust', 'reject', 'scram-sha-256', 'md5', 'password', 'gss', 'sspi', 'ident', 'peer', 'ldap', 'radius', 'cert', 'pam', 'bsd',
+  'trust',
+  'reject',
+  'scram-sha-256',
+  'md5',
+  'password',
+  'gss',
+  'sspi',
+  'ident',
+  'peer',
+  'ldap',
+  'radius',
+  'cert',
+  'pam',
+  'bsd',
 ]);
 
 export function parseHba(text: string): HbaFile {
@@ -106,7 +119,15 @@ function parseLine(lineNumber: number, fields: HbaToken[][]): HbaLine | string {
     if (value.length === 0) return `authentication option not in name=value format: ${name}`;
     options.set(name!, value.join('='));
   }
-  return { lineNumber, type: type as HbaLine['type'], databases: fields[1]!, users: fields[2]!, addresses, method, options };
+  return {
+    lineNumber,
+    type: type as HbaLine['type'],
+    databases: fields[1]!,
+    users: fields[2]!,
+    addresses,
+    method,
+    options,
+  };
 }
 
 function parseAddress(
@@ -135,8 +156,18 @@ function parseAddress(
 /** Length of an IPv4 or IPv6 netmask; NaN when it has holes. */
 function maskBits(mask: string): number {
   const binary = mask.includes('.')
-    ? mask.split('.').map(part => Number(part).toString(2).padStart(8, '0')).join('')
-    : mask.split(':').map(part => parseInt(part || '0', 16).toString(2).padStart(16, '0')).join('');
+    ? mask
+        .split('.')
+        .map(part => Number(part).toString(2).padStart(8, '0'))
+        .join('')
+    : mask
+        .split(':')
+        .map(part =>
+          parseInt(part || '0', 16)
+            .toString(2)
+            .padStart(16, '0'),
+        )
+        .join('');
   return /^1*0*$/.test(binary) ? binary.replace(/0*$/, '').length : Number.NaN;
 }
 

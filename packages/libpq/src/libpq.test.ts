@@ -16,10 +16,9 @@ function message(type: number, body: Uint8Array): Buffer {
 describe('FrameReader', () => {
   it('finds the same messages however the stream is cut', () => {
     const types = Object.values(FRONTEND);
-    const messages = fc.array(
-      fc.tuple(fc.constantFrom(...types), fc.uint8Array({ maxLength: 300 })),
-      { maxLength: 12 },
-    );
+    const messages = fc.array(fc.tuple(fc.constantFrom(...types), fc.uint8Array({ maxLength: 300 })), {
+      maxLength: 12,
+    });
     fc.assert(
       fc.property(messages, fc.array(fc.nat(400)), (sent, cuts) => {
         const stream = Buffer.concat(sent.map(([type, body]) => message(type, body)));
@@ -81,7 +80,10 @@ describe('start-up packets', () => {
     expect(parseStartupPacket(packet)?.packet).toEqual({
       kind: 'startup',
       minor: 0,
-      parameters: new Map([['user', 'ann'], ['database', 'shop']]),
+      parameters: new Map([
+        ['user', 'ann'],
+        ['database', 'shop'],
+      ]),
       unknownOptions: ['_pq_.x'],
     });
   });

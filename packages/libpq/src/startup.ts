@@ -8,12 +8,7 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
-import {
-  CANCEL_REQUEST_CODE,
-  GSSENC_REQUEST_CODE,
-  MAX_STARTUP_PACKET_BYTES,
-  SSL_REQUEST_CODE,
-} from './protocol.ts';
+import { CANCEL_REQUEST_CODE, GSSENC_REQUEST_CODE, MAX_STARTUP_PACKET_BYTES, SSL_REQUEST_CODE } from './protocol.ts';
 
 export type StartupPacket =
   | { readonly kind: 'ssl' }

@@ -10,7 +10,14 @@ import type { RmgrRoutine } from '@pgtroupe/access/common/xlogutils';
 import { heap2Rmgr, heapRmgr } from '@pgtroupe/access/heap/heapam-desc';
 import { btreeRmgr } from '@pgtroupe/access/nbtree/nbtredo';
 import { seqRmgr } from '@pgtroupe/access/sequence/sequence';
-import { RM_BTREE_ID, RM_HEAP2_ID, RM_HEAP_ID, RM_LOGICALMSG_ID, RM_MAX_BUILTIN_ID, RM_SEQ_ID } from '@pgtroupe/transam/rmgr';
+import {
+  RM_BTREE_ID,
+  RM_HEAP2_ID,
+  RM_HEAP_ID,
+  RM_LOGICALMSG_ID,
+  RM_MAX_BUILTIN_ID,
+  RM_SEQ_ID,
+} from '@pgtroupe/transam/rmgr';
 
 /** Messages for logical decoding: nothing to replay. */
 const logicalMessageRmgr: RmgrRoutine = {

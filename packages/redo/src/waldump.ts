@@ -3,7 +3,12 @@
  */
 import { formatLsn, type XLogRecPtr } from '@pgtroupe/common/ids';
 import { rmgrName } from '@pgtroupe/transam/rmgr';
-import { BKPIMAGE_COMPRESSED, type DecodedBkpBlock, XLR_RMGR_INFO_MASK, type XLogRecord } from '@pgtroupe/transam/xlogrecord';
+import {
+  BKPIMAGE_COMPRESSED,
+  type DecodedBkpBlock,
+  XLR_RMGR_INFO_MASK,
+  type XLogRecord,
+} from '@pgtroupe/transam/xlogrecord';
 import { rmgrTable } from './rmgrtable.ts';
 
 const FORK_NAMES = ['', ' fork fsm', ' fork vm', ' fork init'];

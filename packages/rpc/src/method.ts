@@ -27,10 +27,7 @@ type Message<T> = T extends { decode(bytes: Uint8Array): infer M } ? M : never;
 export function streamMethod<S extends ServiceDefinition, M extends keyof S['methods'] & string>(
   service: S,
   method: M,
-): StreamMethod<
-  Message<S['methods'][M]['requestType']>,
-  Message<S['methods'][M]['responseType']>
-> {
+): StreamMethod<Message<S['methods'][M]['requestType']>, Message<S['methods'][M]['responseType']>> {
   const definition = service.methods[method] as MethodDefinition;
   return {
     path: `/${service.fullName}/${definition.name}`,

@@ -7,7 +7,9 @@ const bytes = fc.uint8Array({ maxLength: 300 }).map(b => Buffer.from(b));
 const lsn = fc.oneof(fc.nat(1000), fc.maxSafeNat());
 
 const orders: fc.Arbitrary<WalOrder> = fc.oneof(
-  fc.record({ pos: lsn, data: bytes, sync: fc.boolean() }).map(value => ({ order: { $case: 'append' as const, value } })),
+  fc
+    .record({ pos: lsn, data: bytes, sync: fc.boolean() })
+    .map(value => ({ order: { $case: 'append' as const, value } })),
   fc.record({ pos: lsn }).map(value => ({ order: { $case: 'room' as const, value } })),
 );
 const reports: fc.Arbitrary<WalReport> = fc.oneof(
@@ -39,7 +41,9 @@ describe('WalWriter/Write by hand', () => {
     // An append with a field of a later version (number 9) behind the known ones.
     const inner = Buffer.from([0x08, 5, 0x12, 2, 7, 8, 0x48, 1]);
     const wire = Buffer.concat([Buffer.from([0x12, inner.length]), inner]);
-    expect(WAL_WRITE.up.decode(wire)).toEqual({ order: { $case: 'append', value: { pos: 5, data: Buffer.from([7, 8]), sync: false } } });
+    expect(WAL_WRITE.up.decode(wire)).toEqual({
+      order: { $case: 'append', value: { pos: 5, data: Buffer.from([7, 8]), sync: false } },
+    });
     expect(() => WAL_WRITE.up.decode(wire.subarray(0, 5))).toThrow();
   });
 });

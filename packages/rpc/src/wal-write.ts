@@ -25,14 +25,19 @@ const up: Codec<WalOrder> = {
   decode(bytes) {
     if (bytes[0] === ORDER_APPEND) {
       const value: WalAppend = { pos: 0, data: EMPTY, sync: false };
-      const known = decode(bytes, (tag, number) => {
-        if (tag === 0x08) value.pos = number;
-        else if (tag === 0x18) value.sync = number !== 0;
-        else return false;
-        return true;
-      }, 0x12, data => {
-        value.data = data;
-      });
+      const known = decode(
+        bytes,
+        (tag, number) => {
+          if (tag === 0x08) value.pos = number;
+          else if (tag === 0x18) value.sync = number !== 0;
+          else return false;
+          return true;
+        },
+        0x12,
+        data => {
+          value.data = data;
+        },
+      );
       if (known) return { order: { $case: 'append', value } };
     }
     return generated.up.decode(bytes);
@@ -43,20 +48,35 @@ const down: Codec<WalReport> = {
   encode(message) {
     if (message.report?.$case !== 'chunk') return generated.down.encode(message);
     const { reqId, pos, data, last } = message.report.value;
-    return encode(REPORT_CHUNK, [[0x08, reqId], [0x10, pos]], 0x1a, data, 0x20, last);
+    return encode(
+      REPORT_CHUNK,
+      [
+        [0x08, reqId],
+        [0x10, pos],
+      ],
+      0x1a,
+      data,
+      0x20,
+      last,
+    );
   },
   decode(bytes) {
     if (bytes[0] === REPORT_CHUNK) {
       const value: WalChunk = { reqId: 0, pos: 0, data: EMPTY, last: false };
-      const known = decode(bytes, (tag, number) => {
-        if (tag === 0x08) value.reqId = number;
-        else if (tag === 0x10) value.pos = number;
-        else if (tag === 0x20) value.last = number !== 0;
-        else return false;
-        return true;
-      }, 0x1a, data => {
-        value.data = data;
-      });
+      const known = decode(
+        bytes,
+        (tag, number) => {
+          if (tag === 0x08) value.reqId = number;
+          else if (tag === 0x10) value.pos = number;
+          else if (tag === 0x20) value.last = number !== 0;
+          else return false;
+          return true;
+        },
+        0x1a,
+        data => {
+          value.data = data;
+        },
+      );
       if (known) return { report: { $case: 'chunk', value } };
     }
     return generated.down.decode(bytes);
@@ -69,7 +89,11 @@ export const WAL_WRITE: StreamMethod<WalOrder, WalReport> = { path: generated.pa
 
 /** Fields with their default value are left out, as proto3 does. */
 function encode(
-  outerTag: number, numbers: readonly (readonly [tag: number, value: number])[], dataTag: number, data: Uint8Array, flagTag: number,
+  outerTag: number,
+  numbers: readonly (readonly [tag: number, value: number])[],
+  dataTag: number,
+  data: Uint8Array,
+  flagTag: number,
   flag: boolean,
 ): Uint8Array {
   let length = flag ? 2 : 0;
@@ -135,7 +159,10 @@ function getVarint(bytes: Uint8Array, at: number): number {
 /** Takes a message apart whose only field is at bytes[0]. False: not what we write ourselves, the
  *  generated codec shall look at it. Data is a view. */
 function decode(
-  bytes: Uint8Array, number: (tag: number, value: number) => boolean, dataTag: number, data: (view: Buffer) => void,
+  bytes: Uint8Array,
+  number: (tag: number, value: number) => boolean,
+  dataTag: number,
+  data: (view: Buffer) => void,
 ): boolean {
   const length = getVarint(bytes, 1);
   if (length < 0 || varintEnd + length !== bytes.length) return false;

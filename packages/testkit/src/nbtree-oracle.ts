@@ -11,7 +11,11 @@ import { BTIndex, type BTKeyColumn } from '@pgtroupe/access/nbtree/btindex';
 import { dataDirectory, psql } from './oracle.ts';
 
 /** `name`d index of the oracle's database, as we would describe it. */
-export function oracleIndex(database: string, name: string, rnode: RelFileNode = { spcNode: 1663 as Oid, dbNode: 5 as Oid, relNode: 16385 as Oid }): BTIndex {
+export function oracleIndex(
+  database: string,
+  name: string,
+  rnode: RelFileNode = { spcNode: 1663 as Oid, dbNode: 5 as Oid, relNode: 16385 as Oid },
+): BTIndex {
   const json = psql(
     `SELECT json_build_object(
        'unique', i.indisunique, 'nullsNotDistinct', i.indnullsnotdistinct, 'tableName', i.indrelid::regclass::text, 'nkeyatts', i.indnkeyatts,
@@ -23,12 +27,26 @@ export function oracleIndex(database: string, name: string, rnode: RelFileNode =
            LEFT JOIN pg_amproc m ON m.amprocfamily = c.opcfamily AND m.amproclefttype = c.opcintype AND m.amprocrighttype = c.opcintype AND m.amprocnum = 1
            LEFT JOIN pg_proc p ON p.oid = m.amproc
          WHERE a.attrelid = i.indexrelid))
-     FROM pg_index i WHERE i.indexrelid = '${name}'::regclass`, database);
+     FROM pg_index i WHERE i.indexrelid = '${name}'::regclass`,
+    database,
+  );
   const { unique, nullsNotDistinct, tableName, nkeyatts, deduplicate, columns } = JSON.parse(json) as {
-    unique: boolean; nullsNotDistinct: boolean; tableName: string; nkeyatts: number; deduplicate: boolean; columns: (Attribute & BTKeyColumn)[];
+    unique: boolean;
+    nullsNotDistinct: boolean;
+    tableName: string;
+    nkeyatts: number;
+    deduplicate: boolean;
+    columns: (Attribute & BTKeyColumn)[];
   };
   return new BTIndex({
-    rel: { rnode }, name, tableName, att: { attrs: columns }, keys: columns.slice(0, nkeyatts), unique, nullsNotDistinct, deduplicate,
+    rel: { rnode },
+    name,
+    tableName,
+    att: { attrs: columns },
+    keys: columns.slice(0, nkeyatts),
+    unique,
+    nullsNotDistinct,
+    deduplicate,
   });
 }
 
@@ -42,15 +60,24 @@ export function copyWithFiles(database: string, files: ReadonlyMap<string, Uint8
     const mem = pageMemory(bytes);
     for (let blk = 0; blk * 8192 < bytes.length; blk++) pageSetChecksum(mem, blk * 8192, blk);
     const path = join(dataDirectory(), psql(`CHECKPOINT; SELECT pg_relation_filepath('${relation}')`, database));
-    const chunks = Buffer.from(bytes).toString('base64').match(/.{1,1000000}/g) ?? [''];
+    const chunks = Buffer.from(bytes)
+      .toString('base64')
+      .match(/.{1,1000000}/g) ?? [''];
     psql(
       `CREATE TEMP TABLE piece (n int, b bytea);
        ${chunks.map((chunk, n) => `INSERT INTO piece VALUES (${n}, decode('${chunk}', 'base64'));`).join('\n')}
        SELECT lo_from_bytea(0, (SELECT string_agg(b, '' ORDER BY n) FROM piece)) AS lo \\gset
-       SELECT lo_export(:lo, '${path}'), lo_unlink(:lo);`, database);
+       SELECT lo_export(:lo, '${path}'), lo_unlink(:lo);`,
+      database,
+    );
   }
   const copy = `${database}_copy`;
-  psql(`CHECKPOINT; DROP DATABASE IF EXISTS ${copy} WITH (FORCE); CREATE DATABASE ${copy} TEMPLATE ${database} STRATEGY FILE_COPY`.replaceAll('; ', ';\n'));
+  psql(
+    `CHECKPOINT; DROP DATABASE IF EXISTS ${copy} WITH (FORCE); CREATE DATABASE ${copy} TEMPLATE ${database} STRATEGY FILE_COPY`.replaceAll(
+      '; ',
+      ';\n',
+    ),
+  );
   return copy;
 }
 
@@ -67,9 +94,13 @@ export function amcheck(database: string, index: string): string {
 /** Keeps the oracle's WAL from now on from being recycled, until the answered function is called (or this
  *  process ends: the slot is a temporary one of a session whose input then closes). */
 export function holdWal(slot: string): () => void {
-  const session = spawn('psql', ['-h', '127.0.0.1', '-p', process.env['PGTROUPE_ORACLE_PORT'] ?? '5555', '-U', 'postgres', '-X', '-q', '-f', '-'], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
+  const session = spawn(
+    'psql',
+    ['-h', '127.0.0.1', '-p', process.env['PGTROUPE_ORACLE_PORT'] ?? '5555', '-U', 'postgres', '-X', '-q', '-f', '-'],
+    {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    },
+  );
   session.stdin.write(`select pg_create_physical_replication_slot('${slot}', true, true);\n`);
   for (let tries = 0; psql(`select count(*) from pg_replication_slots where slot_name = '${slot}'`) !== '1'; tries++) {
     if (tries === 100) throw new Error(`no replication slot ${slot}`);

@@ -17,14 +17,20 @@ const CLIENT = ['-h', HOST, '-p', PORT, '-U', 'postgres'];
 /** Runs a psql script (each statement its own transaction); returns the unaligned output. */
 export function psql(script: string, database = 'postgres'): string {
   return execFileSync('psql', [...CLIENT, '-d', database, '-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1', '-f', '-'], {
-    input: script, encoding: 'utf8', env: { ...process.env, PGCONNECT_TIMEOUT: '2' }, stdio: ['pipe', 'pipe', 'pipe'], maxBuffer: 1 << 28,
+    input: script,
+    encoding: 'utf8',
+    env: { ...process.env, PGCONNECT_TIMEOUT: '2' },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    maxBuffer: 1 << 28,
   }).trim();
 }
 
 /** Why there is nothing to compare with, or undefined. */
 export function oracleMissing(): string | undefined {
   try {
-    const [directory, checksums] = psql("show data_directory; show data_checksums; select 1/(current_setting('server_version_num')::int/10000 = 15)::int").split('\n');
+    const [directory, checksums] = psql(
+      "show data_directory; show data_checksums; select 1/(current_setting('server_version_num')::int/10000 = 15)::int",
+    ).split('\n');
     if (checksums !== 'on') return 'that PostgreSQL has no data checksums';
     closeSync(openSync(join(directory!, 'global/pg_control'), 'r'));
     return undefined;
@@ -44,7 +50,9 @@ export function parseLsn(text: string): XLogRecPtr {
 
 /** The records of the oracle's WAL from `from` up to `to`, which has been flushed. */
 export function readWal(from: XLogRecPtr, to: XLogRecPtr): XLogRecord[] {
-  const [directory, identifier, timeline] = psql('show data_directory; select system_identifier from pg_control_system(); select timeline_id from pg_control_checkpoint()').split('\n');
+  const [directory, identifier, timeline] = psql(
+    'show data_directory; select system_identifier from pg_control_system(); select timeline_id from pg_control_checkpoint()',
+  ).split('\n');
   const reader = new XLogReader({ systemIdentifier: BigInt(identifier!), tli: Number(timeline) as TimeLineID }, from);
   const records: XLogRecord[] = [];
   for (;;) {
@@ -53,7 +61,9 @@ export function readWal(from: XLogRecPtr, to: XLogRecPtr): XLogRecord[] {
     if (record === undefined) {
       if (reader.wants >= to) return records;
       const segment = Math.floor(reader.wants / XLOG_SEG_SIZE);
-      const name = [Number(timeline), Math.floor(segment / 256), segment % 256].map(n => n.toString(16).toUpperCase().padStart(8, '0')).join('');
+      const name = [Number(timeline), Math.floor(segment / 256), segment % 256]
+        .map(n => n.toString(16).toUpperCase().padStart(8, '0'))
+        .join('');
       const file = openSync(join(directory!, 'pg_wal', name), 'r');
       const bytes = new Uint8Array(8192);
       readSync(file, bytes, 0, 8192, reader.wants % XLOG_SEG_SIZE);
@@ -75,8 +85,14 @@ export function readRelation(path: string): Uint8Array {
 export function pgWaldump(from: string, to: string, rmgrs: readonly string[]): string[] {
   const directory = dataDirectory();
   const program = join(psql("select setting from pg_config where name = 'BINDIR'"), 'pg_waldump');
-  const output = execFileSync(program, ['-p', join(directory, 'pg_wal'), '-s', from, '-e', to, ...rmgrs.flatMap(name => ['-r', name])], {
-    encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 28,
-  });
+  const output = execFileSync(
+    program,
+    ['-p', join(directory, 'pg_wal'), '-s', from, '-e', to, ...rmgrs.flatMap(name => ['-r', name])],
+    {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      maxBuffer: 1 << 28,
+    },
+  );
   return output.split('\n').filter(line => line.startsWith('rmgr:'));
 }

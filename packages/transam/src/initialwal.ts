@@ -2,7 +2,15 @@
  * What initdb writes: the first WAL segment, holding one shutdown checkpoint at 0/1000028, and the
  * control file that points at it. Pure: returns the bytes of both files.
  */
-import { FIRST_NORMAL_TRANSACTION_ID, type FullTransactionId, INVALID_TRANSACTION_ID, type Oid, type TimeLineID, type TransactionId, type XLogRecPtr } from '@pgtroupe/common/ids';
+import {
+  FIRST_NORMAL_TRANSACTION_ID,
+  type FullTransactionId,
+  INVALID_TRANSACTION_ID,
+  type Oid,
+  type TimeLineID,
+  type TransactionId,
+  type XLogRecPtr,
+} from '@pgtroupe/common/ids';
 import { type CheckPoint, encodeCheckPoint } from './checkpoint.ts';
 import { type ControlFile, encodeControlFile, FIRST_NORMAL_UNLOGGED_LSN, WAL_LEVEL_REPLICA } from './pg_control.ts';
 import { RM_XLOG_ID } from './rmgr.ts';

@@ -35,9 +35,13 @@ export interface KernelOptions {
 
 /** What every session is told when shared memory is gone under it. */
 export function sharedMemoryLost(): PgError {
-  return ereport(ERRCODE.T_R_SERIALIZATION_FAILURE, 'could not complete the transaction because the buffer manager restarted', {
-    hint: 'The transaction was rolled back. Retry it.',
-  });
+  return ereport(
+    ERRCODE.T_R_SERIALIZATION_FAILURE,
+    'could not complete the transaction because the buffer manager restarted',
+    {
+      hint: 'The transaction was rolled back. Retry it.',
+    },
+  );
 }
 
 export class InstanceKernel implements XactContext {

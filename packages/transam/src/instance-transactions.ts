@@ -184,7 +184,8 @@ export class InstanceTransactions {
     this.#reserveAsked = false;
     const waiters = this.#xidWaiters;
     this.#xidWaiters = [];
-    for (const waiter of waiters) waiter.reject(new PgError(op.sqlstate as Sqlstate, op.message, { hint: op.hint || undefined }));
+    for (const waiter of waiters)
+      waiter.reject(new PgError(op.sqlstate as Sqlstate, op.message, { hint: op.hint || undefined }));
   }
 
   #planReturn(): void {

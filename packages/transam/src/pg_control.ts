@@ -42,8 +42,13 @@ const FLOAT_FORMAT = 1234567.0;
 
 /** DBState, in numerical order. */
 const STATES = [
-  'starting up', 'shut down', 'shut down in recovery', 'shutting down', 'in crash recovery',
-  'in archive recovery', 'in production',
+  'starting up',
+  'shut down',
+  'shut down in recovery',
+  'shutting down',
+  'in crash recovery',
+  'in archive recovery',
+  'in production',
 ] as const;
 export type DBState = (typeof STATES)[number];
 
@@ -121,7 +126,10 @@ export function encodeControlFile(c: ControlFile): Uint8Array {
 
 /** Throws ControlFileError when it is damaged or of a cluster built differently. */
 export function decodeControlFile(bytes: Uint8Array): ControlFile {
-  if (bytes.length < CRC_AT + 4) throw new ControlFileError(`could not read file "${PG_CONTROL_FILE}": read ${bytes.length} of ${PG_CONTROL_FILE_SIZE}`);
+  if (bytes.length < CRC_AT + 4)
+    throw new ControlFileError(
+      `could not read file "${PG_CONTROL_FILE}": read ${bytes.length} of ${PG_CONTROL_FILE_SIZE}`,
+    );
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const u32 = (at: number): number => view.getUint32(at, true);
   const u64 = (at: number): number => Number(view.getBigUint64(at, true));

@@ -3,7 +3,12 @@
  * is committed and changes nothing.
  */
 import { assert } from '@pgtroupe/common/assert';
-import { type CommandId, FIRST_NORMAL_TRANSACTION_ID, type FullTransactionId, type TransactionId } from '@pgtroupe/common/ids';
+import {
+  type CommandId,
+  FIRST_NORMAL_TRANSACTION_ID,
+  type FullTransactionId,
+  type TransactionId,
+} from '@pgtroupe/common/ids';
 import { inSnapshot, type InstanceTransactions } from './instance-transactions.ts';
 import type { Snapshot, XactStatus, XactView } from './xactview.ts';
 

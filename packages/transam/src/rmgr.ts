@@ -27,9 +27,28 @@ export const RM_LOGICALMSG_ID = 21;
 export const RM_MAX_BUILTIN_ID = RM_LOGICALMSG_ID;
 
 const NAMES = [
-  'XLOG', 'Transaction', 'Storage', 'CLOG', 'Database', 'Tablespace', 'MultiXact', 'RelMap', 'Standby',
-  'Heap2', 'Heap', 'Btree', 'Hash', 'Gin', 'Gist', 'Sequence', 'SPGist', 'BRIN', 'CommitTs',
-  'ReplicationOrigin', 'Generic', 'LogicalMessage',
+  'XLOG',
+  'Transaction',
+  'Storage',
+  'CLOG',
+  'Database',
+  'Tablespace',
+  'MultiXact',
+  'RelMap',
+  'Standby',
+  'Heap2',
+  'Heap',
+  'Btree',
+  'Hash',
+  'Gin',
+  'Gist',
+  'Sequence',
+  'SPGist',
+  'BRIN',
+  'CommitTs',
+  'ReplicationOrigin',
+  'Generic',
+  'LogicalMessage',
 ] as const;
 
 export function rmgrName(rmid: number): string {

@@ -72,7 +72,12 @@ describe('WAL', () => {
               got = reader.next();
             }
             if (got instanceof WalEnd) throw new Error(got.why);
-            expect([got.lsn, got.endLsn, got.xid, got.mainLength]).toEqual([expected.start, expected.end, i, expected.size]);
+            expect([got.lsn, got.endLsn, got.xid, got.mainLength]).toEqual([
+              expected.start,
+              expected.end,
+              i,
+              expected.size,
+            ]);
           }
           reader.feed(new Uint8Array(8192));
           expect(reader.next()).toBeInstanceOf(WalEnd);
@@ -139,7 +144,9 @@ describe.skipIf(!hasPg)('judged by PostgreSQL', () => {
       expect(control).not.toMatch(/WARNING/);
       const dump = spawnSync(`${BIN}/pg_waldump`, [join(folder, 'pg_wal', segmentName)], { env, encoding: 'utf8' });
       expect(dump.stdout).toMatch(/CHECKPOINT_SHUTDOWN redo 0\/1000028.*shutdown/);
-      expect(dump.stdout).toMatch(/tx: +7, lsn: 0\/010000A0, prev 0\/01000028, desc: COMMIT 2023-11-14 22:13:20.*subxacts: 8/);
+      expect(dump.stdout).toMatch(
+        /tx: +7, lsn: 0\/010000A0, prev 0\/01000028, desc: COMMIT 2023-11-14 22:13:20.*subxacts: 8/,
+      );
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -158,12 +165,20 @@ describe.skipIf(!hasPg)('judged by PostgreSQL', () => {
     reader.feed(bytes.subarray(from));
     const ours: string[] = [];
     const refs = new BlockRefs();
-    for (let got = reader.next(); got !== undefined && !(got instanceof WalEnd) && ours.length < 5000; got = reader.next()) {
+    for (
+      let got = reader.next();
+      got !== undefined && !(got instanceof WalEnd) && ours.length < 5000;
+      got = reader.next()
+    ) {
       refs.read(got.bytes, 0, got.bytes.length);
       expect(refs.count).toBe(got.blocks.filter(block => block !== undefined).length);
       ours.push(lsn(got.lsn));
     }
-    const dump = spawnSync(`${BIN}/pg_waldump`, ['-p', walFolder, '-s', lsn(start), '-n', String(ours.length), '-e', lsn((segno + 1) * XLOG_SEG_SIZE)], { encoding: 'utf8' });
+    const dump = spawnSync(
+      `${BIN}/pg_waldump`,
+      ['-p', walFolder, '-s', lsn(start), '-n', String(ours.length), '-e', lsn((segno + 1) * XLOG_SEG_SIZE)],
+      { encoding: 'utf8' },
+    );
     const theirs = [...dump.stdout.matchAll(/lsn: (\w+)\/(\w+)/g)].map(m => `${m[1]}/${m[2]!.replace(/^0+/, '')}`);
     expect(ours.length).toBeGreaterThan(0);
     expect(ours).toEqual(theirs.slice(0, ours.length));
@@ -171,5 +186,7 @@ describe.skipIf(!hasPg)('judged by PostgreSQL', () => {
 });
 
 function lsn(n: number): string {
-  return `${Math.floor(n / 0x100000000).toString(16).toUpperCase()}/${(n >>> 0).toString(16).toUpperCase()}`;
+  return `${Math.floor(n / 0x100000000)
+    .toString(16)
+    .toUpperCase()}/${(n >>> 0).toString(16).toUpperCase()}`;
 }

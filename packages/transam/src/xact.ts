@@ -129,7 +129,10 @@ export class Transaction implements XactView {
       if (fxid === MISS) return MISS;
       level.fxid = fxid as FullTransactionId;
       this.#context.attachment.putLazily({
-        op: 'xidAssigned', fxid: level.fxid, top: this.#levels[0]!.fxid, owner: this.#owner.pid,
+        op: 'xidAssigned',
+        fxid: level.fxid,
+        top: this.#levels[0]!.fxid,
+        owner: this.#owner.pid,
       });
     }
     this.enter();
@@ -189,7 +192,11 @@ export class Transaction implements XactView {
 
   defineSavepoint(name: string): void {
     this.#levels.push({
-      name, fxid: 0 as FullTransactionId, children: [], dropsBefore: this.drops.length, createdBefore: this.created.length,
+      name,
+      fxid: 0 as FullTransactionId,
+      children: [],
+      dropsBefore: this.drops.length,
+      createdBefore: this.created.length,
     });
   }
 
@@ -255,8 +262,16 @@ export class Transaction implements XactView {
     const { epoch } = shared;
     try {
       await attachment.request(reqId => ({
-        op: 'commit', reqId, owner: this.#owner.pid, fxid, children, sync: synchronous ? 1 : 0,
-        seq, record, drop: this.drops, invals: this.invals,
+        op: 'commit',
+        reqId,
+        owner: this.#owner.pid,
+        fxid,
+        children,
+        sync: synchronous ? 1 : 0,
+        seq,
+        record,
+        drop: this.drops,
+        invals: this.invals,
       }));
     } catch (lost) {
       if (!(await this.#committedAfterAll(fxid, epoch))) throw lost;

@@ -63,8 +63,7 @@ function encodeXactEnd(wal: XLogInserter, operation: number, fields: XactEndFiel
 /** The part of xl_info that says what the body holds. */
 export function xactEndInfo({ children, drops = [] }: XactEndFields): number {
   return (
-    (children.length > 0 || drops.length > 0 ? XLOG_XACT_HAS_INFO : 0) |
-    (drops.length > 0 ? XLR_SPECIAL_REL_UPDATE : 0)
+    (children.length > 0 || drops.length > 0 ? XLOG_XACT_HAS_INFO : 0) | (drops.length > 0 ? XLR_SPECIAL_REL_UPDATE : 0)
   );
 }
 

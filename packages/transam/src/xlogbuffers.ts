@@ -120,8 +120,7 @@ function finishRecord(record: Uint8Array, from: number, prev: number): void {
   putU32(record, from + 8, prev >>> 0);
   putU32(record, from + 12, Math.floor(prev / 0x100000000));
   const at = from + XLOG_RECORD_CRC_OFFSET;
-  const register =
-    (record[at]! | (record[at + 1]! << 8) | (record[at + 2]! << 16) | (record[at + 3]! << 24)) >>> 0;
+  const register = (record[at]! | (record[at + 1]! << 8) | (record[at + 2]! << 16) | (record[at + 3]! << 24)) >>> 0;
   putU32(record, at, crc32cFinish(crc32cUpdate(register, record, from, at)));
 }
 

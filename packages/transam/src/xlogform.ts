@@ -5,7 +5,12 @@
  */
 import { CRC32C_INIT, crc32cUpdate } from '@pgtroupe/common/crc32c';
 import type { TransactionId } from '@pgtroupe/common/ids';
-import { SIZE_OF_XLOG_RECORD, XLOG_RECORD_CRC_OFFSET, XLR_BLOCK_ID_DATA_LONG, XLR_BLOCK_ID_DATA_SHORT } from './xlogrecord.ts';
+import {
+  SIZE_OF_XLOG_RECORD,
+  XLOG_RECORD_CRC_OFFSET,
+  XLR_BLOCK_ID_DATA_LONG,
+  XLR_BLOCK_ID_DATA_SHORT,
+} from './xlogrecord.ts';
 
 export function formRecord(rmid: number, info: number, xid: TransactionId, mainData: Uint8Array): Uint8Array {
   const length = mainData.length;

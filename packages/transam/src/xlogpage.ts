@@ -91,7 +91,11 @@ export function segmentNumber(lsn: number): number {
 
 /** `000000010000000000000001` */
 export function xlogFileName(tli: number, segno: number): string {
-  return (hex8(tli) + hex8(Math.floor(segno / SEGMENTS_PER_XLOG_ID)) + hex8(segno % SEGMENTS_PER_XLOG_ID)).toUpperCase();
+  return (
+    hex8(tli) +
+    hex8(Math.floor(segno / SEGMENTS_PER_XLOG_ID)) +
+    hex8(segno % SEGMENTS_PER_XLOG_ID)
+  ).toUpperCase();
 }
 
 /** undefined when the name is not a segment's. */

@@ -14,8 +14,16 @@ import type { XLogRecPtr } from '@pgtroupe/common/ids';
 import { formatLsn, maxAlign } from '@pgtroupe/common/ids';
 import { RM_MAX_BUILTIN_ID } from './rmgr.ts';
 import {
-  advance, pageHeaderSize, recordStart, XLOG_BLCKSZ, XLOG_PAGE_MAGIC, XLOG_SEG_SIZE, type XLogStream,
-  XLP_ALL_FLAGS, XLP_FIRST_IS_CONTRECORD, XLP_LONG_HEADER,
+  advance,
+  pageHeaderSize,
+  recordStart,
+  XLOG_BLCKSZ,
+  XLOG_PAGE_MAGIC,
+  XLOG_SEG_SIZE,
+  type XLogStream,
+  XLP_ALL_FLAGS,
+  XLP_FIRST_IS_CONTRECORD,
+  XLP_LONG_HEADER,
 } from './xlogpage.ts';
 import { decodeXLogRecord, recordCrc, SIZE_OF_XLOG_RECORD, WalFormatError, type XLogRecord } from './xlogrecord.ts';
 
@@ -98,7 +106,9 @@ export class XLogReader {
     this.#checkPage(start, false);
     const length = this.#u32(start);
     if (length < SIZE_OF_XLOG_RECORD) {
-      throw new WalFormatError(`invalid record length at ${lsnText(start)}: wanted ${SIZE_OF_XLOG_RECORD}, got ${length}`);
+      throw new WalFormatError(
+        `invalid record length at ${lsnText(start)}: wanted ${SIZE_OF_XLOG_RECORD}, got ${length}`,
+      );
     }
     if (length > MAX_RECORD_BYTES) throw new WalFormatError(`record length ${length} at ${lsnText(start)} too long`);
     const early = this.#validateHeader(start, length);
@@ -132,7 +142,9 @@ export class XLogReader {
   #checkFixed(start: number, rmid: number, prev: number, length: number): void {
     if (rmid > RM_MAX_BUILTIN_ID) throw new WalFormatError(`invalid resource manager ID ${rmid} at ${lsnText(start)}`);
     if (this.#prev >= 0 ? prev !== this.#prev : prev >= start) {
-      throw new WalFormatError(`record with incorrect prev-link ${lsnText(prev)} at ${lsnText(start)} (${length} bytes)`);
+      throw new WalFormatError(
+        `record with incorrect prev-link ${lsnText(prev)} at ${lsnText(start)} (${length} bytes)`,
+      );
     }
   }
 
@@ -160,7 +172,9 @@ export class XLogReader {
         this.#checkPage(at, true);
         const remaining = this.#u32(at + 16);
         if (remaining !== length - done) {
-          throw new WalFormatError(`invalid contrecord length ${remaining} (expected ${length - done}) at ${lsnText(at)}`);
+          throw new WalFormatError(
+            `invalid contrecord length ${remaining} (expected ${length - done}) at ${lsnText(at)}`,
+          );
         }
         at += header;
       }
@@ -178,20 +192,28 @@ export class XLogReader {
     const view = new DataView(this.#data.buffer, this.#data.byteOffset + pageStart - this.#base);
     const where = lsnText(pageStart);
     const magic = view.getUint16(0, true);
-    if (magic !== XLOG_PAGE_MAGIC) throw new WalFormatError(`invalid magic number ${magic.toString(16)} in WAL page at ${where}`);
+    if (magic !== XLOG_PAGE_MAGIC)
+      throw new WalFormatError(`invalid magic number ${magic.toString(16)} in WAL page at ${where}`);
     const info = view.getUint16(2, true);
-    if ((info & ~XLP_ALL_FLAGS) !== 0) throw new WalFormatError(`invalid info bits ${info.toString(16)} in WAL page at ${where}`);
+    if ((info & ~XLP_ALL_FLAGS) !== 0)
+      throw new WalFormatError(`invalid info bits ${info.toString(16)} in WAL page at ${where}`);
     const address = view.getUint32(12, true) * 0x100000000 + view.getUint32(8, true);
-    if (address !== pageStart) throw new WalFormatError(`unexpected pageaddr ${lsnText(address)} in WAL page at ${where}`);
-    if (view.getUint32(4, true) !== this.#stream.tli) throw new WalFormatError(`unexpected timeline in WAL page at ${where}`);
+    if (address !== pageStart)
+      throw new WalFormatError(`unexpected pageaddr ${lsnText(address)} in WAL page at ${where}`);
+    if (view.getUint32(4, true) !== this.#stream.tli)
+      throw new WalFormatError(`unexpected timeline in WAL page at ${where}`);
     if (pageStart % XLOG_SEG_SIZE === 0) {
       if ((info & XLP_LONG_HEADER) === 0) throw new WalFormatError(`no long header in WAL page at ${where}`);
       if (view.getBigUint64(24, true) !== this.#stream.systemIdentifier) {
         throw new WalFormatError(`WAL page at ${where} is from a different database system`);
       }
-      if (view.getUint32(32, true) !== XLOG_SEG_SIZE) throw new WalFormatError(`wrong segment size in WAL page at ${where}`);
+      if (view.getUint32(32, true) !== XLOG_SEG_SIZE)
+        throw new WalFormatError(`wrong segment size in WAL page at ${where}`);
     }
-    if (continued !== ((info & XLP_FIRST_IS_CONTRECORD) !== 0) && (continued || lsn === pageStart + pageHeaderSize(pageStart))) {
+    if (
+      continued !== ((info & XLP_FIRST_IS_CONTRECORD) !== 0) &&
+      (continued || lsn === pageStart + pageHeaderSize(pageStart))
+    ) {
       throw new WalFormatError(`${continued ? 'no' : 'unexpected'} continuation flag in WAL page at ${where}`);
     }
     this.#checkedPage = pageStart;

@@ -22,9 +22,7 @@
  *        u32 spcNode, u32 dbNode, u32 relNode
  *      u32  block number
  */
-import type {
-  BlockNumber, ForkNumber, Oid, RelFileNode, TransactionId, XLogRecPtr,
-} from '@pgtroupe/common/ids';
+import type { BlockNumber, ForkNumber, Oid, RelFileNode, TransactionId, XLogRecPtr } from '@pgtroupe/common/ids';
 import { BLCKSZ } from '@pgtroupe/common/ids';
 import { crc32cFinish, CRC32C_INIT, crc32cUpdate } from '@pgtroupe/common/crc32c';
 
@@ -178,9 +176,20 @@ export function decodeXLogRecord(bytes: Uint8Array, lsn: XLogRecPtr, endLsn: XLo
     at += 4;
     payload += imageLength + dataLength;
     blocks[id] = {
-      id, rnode, fork: (flags & BKPBLOCK_FORK_MASK) as ForkNumber, blkno, flags, hasImage,
+      id,
+      rnode,
+      fork: (flags & BKPBLOCK_FORK_MASK) as ForkNumber,
+      blkno,
+      flags,
+      hasImage,
       applyImage: (bimgInfo & BKPIMAGE_APPLY) !== 0,
-      bimgInfo, holeOffset, holeLength, imageAt: 0, imageLength, dataAt: 0, dataLength,
+      bimgInfo,
+      holeOffset,
+      holeLength,
+      imageAt: 0,
+      imageLength,
+      dataAt: 0,
+      dataLength,
     };
   }
   if (at + payload !== total) throw new WalFormatError(`record of ${total} bytes announces ${at + payload}`);
@@ -191,7 +200,13 @@ export function decodeXLogRecord(bytes: Uint8Array, lsn: XLogRecPtr, endLsn: XLo
     at += block.imageLength + block.dataLength;
   }
   return {
-    bytes, view, lsn, endLsn, blocks, mainLength, mainAt: at,
+    bytes,
+    view,
+    lsn,
+    endLsn,
+    blocks,
+    mainLength,
+    mainAt: at,
     xid: view.getUint32(4, true) as TransactionId,
     prev: (view.getUint32(12, true) * 0x100000000 + view.getUint32(8, true)) as XLogRecPtr,
     info: bytes[16]!,

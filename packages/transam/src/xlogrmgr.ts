@@ -40,7 +40,10 @@ export function encodeSmgrCreate(rnode: RelFileNode, fork: ForkNumber): Uint8Arr
   return u32s(rnode.spcNode, rnode.dbNode, rnode.relNode, fork);
 }
 
-export function decodeSmgrCreate(view: DataView, at: number): { readonly rnode: RelFileNode; readonly fork: ForkNumber } {
+export function decodeSmgrCreate(
+  view: DataView,
+  at: number,
+): { readonly rnode: RelFileNode; readonly fork: ForkNumber } {
   return { rnode: rnodeAt(view, at), fork: view.getUint32(at + 12, true) as ForkNumber };
 }
 
@@ -79,7 +82,13 @@ export function encodeRunningXacts(running: {
   readonly xids: readonly number[];
 }): Uint8Array {
   return u32s(
-    running.xids.length, 0, 0, running.nextXid, running.oldestRunningXid, running.latestCompletedXid, ...running.xids,
+    running.xids.length,
+    0,
+    0,
+    running.nextXid,
+    running.oldestRunningXid,
+    running.latestCompletedXid,
+    ...running.xids,
   );
 }
 

@@ -57,7 +57,14 @@ export class Analysis {
   readonly #functions: SessionFunctions;
   readonly #login: Login;
   #change: CatalogChange | undefined;
-  #path: { readonly catalog: SystemCatalog; readonly version: number; readonly settings: number; readonly path: SearchPath } | undefined;
+  #path:
+    | {
+        readonly catalog: SystemCatalog;
+        readonly version: number;
+        readonly settings: number;
+        readonly path: SearchPath;
+      }
+    | undefined;
 
   constructor(session: Session, login: Login, functions: SessionFunctions) {
     this.#session = session;
@@ -77,7 +84,12 @@ export class Analysis {
     const { catalog } = this;
     const { settings, user } = this.#session;
     const known = this.#path;
-    if (known !== undefined && known.catalog === catalog && known.version === catalog.version && known.settings === settings.version) {
+    if (
+      known !== undefined &&
+      known.catalog === catalog &&
+      known.version === catalog.version &&
+      known.settings === settings.version
+    ) {
       return known.path;
     }
     const path = computeSearchPath(catalog, {
@@ -209,7 +221,10 @@ export class Analysis {
     });
     if (pinnedLiterals.length > 0) this.#database.statements.pin(parsed, pinnedLiterals);
     const analyzed: Analyzed = {
-      kind: 'query', query: rewriteQuery(input, query), columns: this.#columns(query, input.catalog), plan: undefined,
+      kind: 'query',
+      query: rewriteQuery(input, query),
+      columns: this.#columns(query, input.catalog),
+      plan: undefined,
     };
     for (const notice of notices) this.#session.notice('NOTICE', ERRCODE.SUCCESSFUL_COMPLETION, notice);
     return { analyzed, paramTypes, literals };
@@ -342,7 +357,10 @@ export class Analysis {
 }
 
 function isUtility(raw: RawNode): boolean {
-  return !stmtRequiresParseAnalysis(raw) || ['ExplainStmt', 'DeclareCursorStmt', 'CreateTableAsStmt', 'CallStmt'].includes(raw.type);
+  return (
+    !stmtRequiresParseAnalysis(raw) ||
+    ['ExplainStmt', 'DeclareCursorStmt', 'CreateTableAsStmt', 'CallStmt'].includes(raw.type)
+  );
 }
 
 function sameColumns(a: readonly ColumnInfo[] | undefined, b: readonly ColumnInfo[] | undefined): boolean {
@@ -358,7 +376,8 @@ function constantText(arg: RawNode): string | null {
     if (arg['boolval'] !== undefined) return arg['boolval'].boolval === true ? 't' : 'f';
     return String(arg['ival']?.ival ?? 0);
   }
-  if (arg.type === 'A_Expr' && arg['lexpr'] === undefined && arg['name']?.[0]?.sval === '-') return `-${constantText(arg['rexpr'])}`;
+  if (arg.type === 'A_Expr' && arg['lexpr'] === undefined && arg['name']?.[0]?.sval === '-')
+    return `-${constantText(arg['rexpr'])}`;
   if (arg.type === 'TypeCast') return constantText(arg['arg']);
   throw notSupported('an expression as argument of EXECUTE');
 }

@@ -83,7 +83,11 @@ export class CatalogRelations {
   }
 
   /** The TOAST table and its index, which order chunks by value and number. */
-  async toast(toastOid: Oid, toastIndexOid: Oid, shared: boolean): Promise<{ readonly heap: HeapRelation; readonly index: BTIndex }> {
+  async toast(
+    toastOid: Oid,
+    toastIndexOid: Oid,
+    shared: boolean,
+  ): Promise<{ readonly heap: HeapRelation; readonly index: BTIndex }> {
     let heap = this.#heaps.get(toastOid);
     let index = this.#indexes.get(toastIndexOid);
     if (heap === undefined) {
@@ -110,15 +114,27 @@ export class CatalogRelations {
 /** (chunk_id oid, chunk_seq int4) */
 export function toastIndex(rel: SmgrRelation, toastOid: Oid): BTIndex {
   const attribute = (name: string, typid: number): Attribute => ({
-    name, typid: typid as Oid, typmod: -1, len: 4, byval: true, align: 'i', storage: 'p', notNull: false, dropped: false,
-    collation: 0 as Oid, hasDefault: false,
+    name,
+    typid: typid as Oid,
+    typmod: -1,
+    len: 4,
+    byval: true,
+    align: 'i',
+    storage: 'p',
+    notNull: false,
+    dropped: false,
+    collation: 0 as Oid,
+    hasDefault: false,
   });
   return new BTIndex({
     rel,
     name: `pg_toast_${toastOid}_index`,
     tableName: `pg_toast_${toastOid}`,
     att: { attrs: [attribute('chunk_id', 26), attribute('chunk_seq', 23)] },
-    keys: [{ orderProc: 'btoidcmp', option: 0 }, { orderProc: 'btint4cmp', option: 0 }],
+    keys: [
+      { orderProc: 'btoidcmp', option: 0 },
+      { orderProc: 'btint4cmp', option: 0 },
+    ],
     unique: true,
   });
 }

@@ -40,7 +40,16 @@ const TOAST_SHAPE: TupleDesc = {
       ['chunk_data', 17, -1, false],
     ] as const
   ).map(([name, typid, len, byval]) => ({
-    name, typid: typid as Oid, typmod: -1, len, byval, align: 'i', storage: 'p', notNull: false, dropped: false, collation: 0 as Oid,
+    name,
+    typid: typid as Oid,
+    typmod: -1,
+    len,
+    byval,
+    align: 'i',
+    storage: 'p',
+    notNull: false,
+    dropped: false,
+    collation: 0 as Oid,
     hasDefault: false,
   })),
 };
@@ -102,7 +111,11 @@ export class KernelCatalogSource implements CatalogSource {
     return row.values[pgClass.anum.relfilenode - 1] as Oid;
   }
 
-  async scan(catalog: Catalog, index: CatalogIndex | undefined, keys: readonly Datum[]): Promise<readonly ScannedRow[]> {
+  async scan(
+    catalog: Catalog,
+    index: CatalogIndex | undefined,
+    keys: readonly Datum[],
+  ): Promise<readonly ScannedRow[]> {
     const heap = await this.relations.heap(catalog);
     const tree = index === undefined ? undefined : await this.relations.index(catalog, index);
     const live = await this.#reader.takeSnapshot();
@@ -173,7 +186,9 @@ export class KernelCatalogSource implements CatalogSource {
           const found = heapHotSearch(this.#heap, heap, blk, offnum, snapshot);
           if (found === MISS) return MISS;
           if (found === 0) return 0;
-          return this.#collect(rows, list => list.push(this.#row(layout, this.#heap.tuple, this.#heap.blk, this.#heap.offnum)));
+          return this.#collect(rows, list =>
+            list.push(this.#row(layout, this.#heap.tuple, this.#heap.blk, this.#heap.offnum)),
+          );
         });
       }
     }

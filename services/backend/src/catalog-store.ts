@@ -18,7 +18,14 @@ import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
-import { type BlockNumber, MAIN_FORKNUM, type Oid, type RelFileNode, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
+import {
+  type BlockNumber,
+  MAIN_FORKNUM,
+  type Oid,
+  type RelFileNode,
+  type TransactionId,
+  xidFromFull,
+} from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { pageGetItem } from '@pgtroupe/storage/page/bufpage';
 import type { Transaction } from '@pgtroupe/transam/xact';
@@ -122,7 +129,8 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
 
   async #toaster(catalog: Catalog): Promise<HeapToaster> {
     const oid = catalog.toastOid;
-    const table = oid === 0 ? undefined : { oid, ...(await this.relations.toast(oid, catalog.toastIndexOid, catalog.shared)) };
+    const table =
+      oid === 0 ? undefined : { oid, ...(await this.relations.toast(oid, catalog.toastIndexOid, catalog.shared)) };
     const { pages } = this.kernel;
     const ids: number[] = [];
     const nextId = (): number => {
@@ -137,12 +145,18 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
   /** Forms the tuple in the workspace; returns its length. */
   #form(layout: TupleLayout, values: readonly Datum[]): number {
     const length = heapComputeTupleSize(layout, values);
-    if (length > MAX_TUPLE_BYTES) throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `row is too big: size ${length}, maximum size ${MAX_TUPLE_BYTES}`);
+    if (length > MAX_TUPLE_BYTES)
+      throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `row is too big: size ${length}, maximum size ${MAX_TUPLE_BYTES}`);
     heapFormTuple(layout, values, this.kernel.pages.mem, this.#workspace);
     return length;
   }
 
-  async #insertIndexEntries(catalog: Catalog, heap: HeapRelation, values: readonly Datum[], tid: ItemPointer): Promise<void> {
+  async #insertIndexEntries(
+    catalog: Catalog,
+    heap: HeapRelation,
+    values: readonly Datum[],
+    tid: ItemPointer,
+  ): Promise<void> {
     for (const index of catalog.indexes) {
       const tree = await this.relations.index(catalog, index);
       const keys = index.keys.map(attnum => values[attnum - 1]!);
@@ -209,10 +223,14 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
             for (const attnum of attnums) {
               if (!heapAttIsNull(layout, mem, batch.tuples[i]!, attnum - 1)) continue;
               const column = table.att.attrs[attnum - 1]!.name;
-              throw ereport(ERRCODE.NOT_NULL_VIOLATION, `column "${column}" of relation "${table.name}" contains null values`, {
-                table: table.name,
-                column,
-              });
+              throw ereport(
+                ERRCODE.NOT_NULL_VIOLATION,
+                `column "${column}" of relation "${table.name}" contains null values`,
+                {
+                  table: table.name,
+                  column,
+                },
+              );
             }
           }
           return 0;
@@ -240,7 +258,10 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
     }
   }
 
-  notice(message: string, fields: { readonly sqlstate?: Sqlstate; readonly detail?: string; readonly hint?: string } = {}): void {
+  notice(
+    message: string,
+    fields: { readonly sqlstate?: Sqlstate; readonly detail?: string; readonly hint?: string } = {},
+  ): void {
     this.#session.notice('NOTICE', fields.sqlstate ?? ERRCODE.SUCCESSFUL_COMPLETION, message, fields);
   }
 }

@@ -18,7 +18,8 @@ export function copyContext(relation: string, parser: CopyFromParser, place: Cop
       return at(place.line);
     case 'field': {
       const { field, name } = place;
-      const value = parser.isNull[field] === 1 ? 'null input' : shown(parser.data.subarray(parser.start[field], parser.end[field]));
+      const value =
+        parser.isNull[field] === 1 ? 'null input' : shown(parser.data.subarray(parser.start[field], parser.end[field]));
       return `${at(parser.lineNumber)}, column ${name}: ${value}`;
     }
     case 'line': {

@@ -51,7 +51,9 @@ export async function copyFrom(
   await retryCatalog(() => refuseUnsupported(table));
   if (options.freeze) checkFreeze(runner, table);
   const rules = await CopyRules.of(runner, table, columns);
-  const target = await retryCatalog(() => new CopyTarget(runner, table, columns, { rules, freeze: options.freeze })).catch((error: unknown) => {
+  const target = await retryCatalog(
+    () => new CopyTarget(runner, table, columns, { rules, freeze: options.freeze }),
+  ).catch((error: unknown) => {
     rules?.close();
     throw error;
   });
@@ -163,12 +165,18 @@ class CopyTarget {
   #matchHeader(parser: CopyFromParser): void {
     const names = this.#columns.map(n => this.#table.att.attrs[n]!.name);
     if (parser.fieldCount !== names.length) {
-      throw ereport(ERRCODE.BAD_COPY_FILE_FORMAT, `wrong number of fields in header line: got ${parser.fieldCount}, expected ${names.length}`);
+      throw ereport(
+        ERRCODE.BAD_COPY_FILE_FORMAT,
+        `wrong number of fields in header line: got ${parser.fieldCount}, expected ${names.length}`,
+      );
     }
     names.forEach((name, i) => {
       const found = parser.data.toString('utf8', parser.start[i], parser.end[i]);
       if (found !== name) {
-        throw ereport(ERRCODE.BAD_COPY_FILE_FORMAT, `column name mismatch in header line field ${i + 1}: got "${found}", expected "${name}"`);
+        throw ereport(
+          ERRCODE.BAD_COPY_FILE_FORMAT,
+          `column name mismatch in header line field ${i + 1}: got "${found}", expected "${name}"`,
+        );
       }
     });
   }
@@ -176,7 +184,8 @@ class CopyTarget {
   #readRow(parser: CopyFromParser): Datum[] {
     const { attrs } = this.#table.att;
     const fields = this.#columns.length;
-    if (parser.fieldCount > fields) throw ereport(ERRCODE.BAD_COPY_FILE_FORMAT, 'extra data after last expected column');
+    if (parser.fieldCount > fields)
+      throw ereport(ERRCODE.BAD_COPY_FILE_FORMAT, 'extra data after last expected column');
     const values = new Array<Datum>(attrs.length).fill(null);
     for (let i = 0; i < fields; i++) {
       const column = this.#columns[i]!;
@@ -254,7 +263,15 @@ class CopyTarget {
       const done = await kernel.attempt(
         () => {
           const n = heapMultiInsert(
-            this.#context, this.#heap, this.#tuples, this.#lengths, at, this.#count, tx.curcid, this.#offnums, this.#freeze,
+            this.#context,
+            this.#heap,
+            this.#tuples,
+            this.#lengths,
+            at,
+            this.#count,
+            tx.curcid,
+            this.#offnums,
+            this.#freeze,
           );
           if (n > 0) this.#blocks.fill(this.#context.blk, at, at + n);
           return n;
@@ -287,8 +304,17 @@ class CopyTarget {
             kernel.pages.want = { kind: 'await', run: () => producer.wait() };
             return MISS;
           }
-          for (let k = 0; k < columns.length; k++) keys[k] = heapGetAttr(this.#layout, mem, this.#tuples[n]!, columns[k]!);
-          const result = btInsert(tree, this.#context, this.#heap, keys, this.#blocks[n]!, this.#offnums[n]!, tree.unique ? 'yes' : 'no');
+          for (let k = 0; k < columns.length; k++)
+            keys[k] = heapGetAttr(this.#layout, mem, this.#tuples[n]!, columns[k]!);
+          const result = btInsert(
+            tree,
+            this.#context,
+            this.#heap,
+            keys,
+            this.#blocks[n]!,
+            this.#offnums[n]!,
+            tree.unique ? 'yes' : 'no',
+          );
           if (result < 0) return result;
           if (result === BT_DUPLICATE) throw this.#duplicate(desc, tree, keys);
         }
@@ -301,18 +327,22 @@ class CopyTarget {
   }
 
   #duplicate(desc: IndexDesc, tree: BTIndex, keys: readonly Datum[]): Error {
-    const texts = keys.slice(0, tree.nkeyatts).map((key, n) =>
-      key === null ? null : outputText(this.#session, desc.rel.att.attrs[n]!.typid as Oid, key),
-    );
+    const texts = keys
+      .slice(0, tree.nkeyatts)
+      .map((key, n) => (key === null ? null : outputText(this.#session, desc.rel.att.attrs[n]!.typid as Oid, key)));
     return uniqueViolation(tree, '', texts);
   }
 
   /** Adds where in the data it happened. */
   withContext(error: unknown): unknown {
     const parser = this.#parser;
-    if (!(error instanceof PgError) || error.severity !== 'ERROR' || parser === undefined || parser.lineNumber === 0) return error;
+    if (!(error instanceof PgError) || error.severity !== 'ERROR' || parser === undefined || parser.lineNumber === 0)
+      return error;
     if (error.sqlstate === ERRCODE.QUERY_CANCELED) return error;
-    return new PgError(error.sqlstate, error.message, { ...error.fields, where: copyContext(this.#table.name, parser, this.#place()) });
+    return new PgError(error.sqlstate, error.message, {
+      ...error.fields,
+      where: copyContext(this.#table.name, parser, this.#place()),
+    });
   }
 
   #place(): CopyPlace {
@@ -327,7 +357,10 @@ class CopyTarget {
 function checkFreeze({ session, portals }: StatementRunner, table: RelationDesc): void {
   for (const { state } of portals.values()) {
     if (state.kind === 'suspended') {
-      throw ereport(ERRCODE.INVALID_TRANSACTION_STATE, 'cannot perform COPY FREEZE because of prior transaction activity');
+      throw ereport(
+        ERRCODE.INVALID_TRANSACTION_STATE,
+        'cannot perform COPY FREEZE because of prior transaction activity',
+      );
     }
   }
   if (!session.block.tx.createdHere(table.smgr.rnode)) {

@@ -56,9 +56,13 @@ export class CopyInStream {
         return;
       default:
         this.#finish(
-          ereport(ERRCODE.PROTOCOL_VIOLATION, `unexpected message type 0x${type.toString(16).toUpperCase()} during COPY from stdin`, {
-            severity: 'FATAL',
-          }),
+          ereport(
+            ERRCODE.PROTOCOL_VIOLATION,
+            `unexpected message type 0x${type.toString(16).toUpperCase()} during COPY from stdin`,
+            {
+              severity: 'FATAL',
+            },
+          ),
         );
     }
     const wake = this.#wake;

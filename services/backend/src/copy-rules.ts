@@ -30,7 +30,11 @@ export class CopyRules {
   }
 
   /** The table's, or undefined when rows may be stored as they come (but for NOT NULL). */
-  static async of(runner: StatementRunner, table: RelationDesc, columns: readonly number[]): Promise<CopyRules | undefined> {
+  static async of(
+    runner: StatementRunner,
+    table: RelationDesc,
+    columns: readonly number[],
+  ): Promise<CopyRules | undefined> {
     const { analysis, execution, functions, session } = runner;
     execution.env.beginTransaction(session.block.tx, session.block.isolation);
     const omitted = await retryCatalog(() => {
@@ -44,7 +48,11 @@ export class CopyRules {
     if (omitted.length === 0 && table.rel.relchecks === 0) return undefined;
     const live = await session.block.statementSnapshot();
     try {
-      return new CopyRules(runner, await retryCatalog(() => new RowRules(execution.env, table, omitted, live.snapshot)), live);
+      return new CopyRules(
+        runner,
+        await retryCatalog(() => new RowRules(execution.env, table, omitted, live.snapshot)),
+        live,
+      );
     } catch (error) {
       session.block.releaseSnapshot(live);
       throw error;

@@ -17,12 +17,18 @@ import type { StatementRunner } from './statement-runner.ts';
 
 const CSTRINGOID = 2275 as Oid;
 
-export async function copyTo(runner: StatementRunner, source: RawNode, options: CopyOptions, text: string): Promise<string> {
+export async function copyTo(
+  runner: StatementRunner,
+  source: RawNode,
+  options: CopyOptions,
+  text: string,
+): Promise<string> {
   const { session, analysis, execution, functions } = runner;
   const statement = unanalyzed(withoutLiterals(source, text), 0, text, { allowParams: false, raw: source });
   await analysis.analyze(statement);
   const { analyzed } = statement;
-  if (analyzed.kind !== 'query' || analyzed.columns === undefined) throw notSupported('COPY of a statement that returns no rows');
+  if (analyzed.kind !== 'query' || analyzed.columns === undefined)
+    throw notSupported('COPY of a statement that returns no rows');
   const { columns } = analyzed;
   const outputs = await retryCatalog(() =>
     columns.map(({ typid }) => outputFunction(functions.call([typid as Oid], CSTRINGOID), typid as Oid)),
@@ -54,7 +60,12 @@ class CopyLines implements RowSink {
   readonly #outputs: readonly OutputFunction[];
   readonly #forceQuote: readonly boolean[];
 
-  constructor(session: Session, options: CopyOptions, outputs: readonly OutputFunction[], forceQuote: readonly boolean[]) {
+  constructor(
+    session: Session,
+    options: CopyOptions,
+    outputs: readonly OutputFunction[],
+    forceQuote: readonly boolean[],
+  ) {
     this.#session = session;
     this.#options = options;
     this.#outputs = outputs;
@@ -71,10 +82,12 @@ class CopyLines implements RowSink {
   rows(readers: readonly ((row: number) => Datum)[], n: number): void {
     for (let row = 0; row < n; row++) {
       this.taken = row;
-      this.line(this.#outputs.map((output, column) => {
-        const value = readers[column]!(row);
-        return value === null ? null : output(value);
-      }));
+      this.line(
+        this.#outputs.map((output, column) => {
+          const value = readers[column]!(row);
+          return value === null ? null : output(value);
+        }),
+      );
     }
   }
 

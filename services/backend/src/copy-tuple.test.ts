@@ -10,7 +10,18 @@ import { describe, expect, it } from 'vitest';
 import { CopyTupleFormer, NOT_PLAIN } from './copy-tuple.ts';
 
 const column = (typid: number, len: number, align: string, more: Partial<Attribute> = {}): Attribute =>
-  ({ name: 'c', typid, typmod: -1, len, byval: len > 0, align, storage: len < 0 ? 'x' : 'p', notNull: false, dropped: false, ...more }) as Attribute;
+  ({
+    name: 'c',
+    typid,
+    typmod: -1,
+    len,
+    byval: len > 0,
+    align,
+    storage: len < 0 ? 'x' : 'p',
+    notNull: false,
+    dropped: false,
+    ...more,
+  }) as Attribute;
 
 const INT4 = column(23, 4, 'i');
 const ATTRS = [
@@ -26,9 +37,13 @@ const LIMIT = 8160;
 
 function form(fields: readonly (string | null)[]): { readonly length: number; readonly bytes: Buffer } {
   const mem = tupleMemory(new Uint8Array(4 * 8192).fill(0xaa));
-  const former = new CopyTupleFormer({ attrs: ATTRS } as never, ATTRS.map((_, n) => n), () => {
-    throw new Error('no type here needs its input function');
-  });
+  const former = new CopyTupleFormer(
+    { attrs: ATTRS } as never,
+    ATTRS.map((_, n) => n),
+    () => {
+      throw new Error('no type here needs its input function');
+    },
+  );
   const parser = new CopyFromParser(copyOptions([]));
   parser.push(Buffer.from(`${fields.map(field => field ?? '\\N').join('\t')}\n`));
   expect(parser.nextRow()).toBe(true);

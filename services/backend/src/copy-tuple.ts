@@ -8,7 +8,12 @@
  */
 import type { TupleDesc } from '@pgtroupe/access/common/tupdesc';
 import { initHeapTuple, tupleLayout, type TupleLayout } from '@pgtroupe/access/common/heaptuple';
-import { HEAP_HASNULL, HEAP_HASVARWIDTH, SIZEOF_HEAP_TUPLE_HEADER, type TupleMemory } from '@pgtroupe/access/common/htup';
+import {
+  HEAP_HASNULL,
+  HEAP_HASVARWIDTH,
+  SIZEOF_HEAP_TUPLE_HEADER,
+  type TupleMemory,
+} from '@pgtroupe/access/common/htup';
 import { ATT_VARLENA, attEnd, storeAtt, VARATT_SHORT_MAX_DATA, VarlenaImage } from '@pgtroupe/access/common/tupmacs';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { CopyFromParser } from '@pgtroupe/sql/commands/copyfromparse';

@@ -26,7 +26,12 @@ export class DatabaseContext {
   /** Texts that were parsed, with what they were found to mean. */
   readonly statements = new StatementCache();
 
-  private constructor(kernel: InstanceKernel, toast: InstanceToast, storage: RelationStorage, mapped: CatalogFiles['mapped']) {
+  private constructor(
+    kernel: InstanceKernel,
+    toast: InstanceToast,
+    storage: RelationStorage,
+    mapped: CatalogFiles['mapped'],
+  ) {
     this.oid = storage.databaseOid;
     this.kernel = kernel;
     this.source = KernelCatalogSource.shared(kernel, toast, storage, mapped);

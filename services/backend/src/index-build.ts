@@ -107,7 +107,12 @@ async function collect(
             offnum = roots[offnum]!;
           }
           if (keys.single) keys.addOne(heapGetAttr(layout, mem, tuple, attributes[0]!), blk, offnum);
-          else keys.add(attributes.map(att => own(heapGetAttr(layout, mem, tuple, att))), blk, offnum);
+          else
+            keys.add(
+              attributes.map(att => own(heapGetAttr(layout, mem, tuple, att))),
+              blk,
+              offnum,
+            );
         }
         return count;
       });
@@ -123,23 +128,20 @@ function own(value: Datum): Datum {
   return value instanceof Uint8Array ? value.slice() : value;
 }
 
-function checkUnique(
-  session: Session,
-  table: RelationDesc,
-  desc: IndexDesc,
-  index: BTIndex,
-  keys: SortedKeys,
-): void {
+function checkUnique(session: Session, table: RelationDesc, desc: IndexDesc, index: BTIndex, keys: SortedKeys): void {
   if (!index.unique) return;
   const at = keys.firstDuplicate();
   if (at < 0) return;
-  const texts = keys.values(at).slice(0, index.nkeyatts).map((value, n) =>
-    value === null ? null : outputText(session, desc.rel.att.attrs[n]!.typid as Oid, value),
-  );
+  const texts = keys
+    .values(at)
+    .slice(0, index.nkeyatts)
+    .map((value, n) => (value === null ? null : outputText(session, desc.rel.att.attrs[n]!.typid as Oid, value)));
   const violation = uniqueViolation(index, '', texts);
   const detail = violation.fields.detail!.replace(' already exists.', ' is duplicated.');
   throw ereport(ERRCODE.UNIQUE_VIOLATION, `could not create unique index "${desc.rel.name}"`, {
-    detail, table: table.name, constraint: desc.rel.name,
+    detail,
+    table: table.name,
+    constraint: desc.rel.name,
   });
 }
 

@@ -226,7 +226,9 @@ export class BackendInstance {
     const shared = await this.#database(0 as Oid);
     const role = await retryCatalog(() => shared.catalog.search(AUTHNAME, user));
     if (role === null) {
-      throw ereport(ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION, `role "${user}" does not exist`, { severity: 'FATAL' });
+      throw ereport(ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION, `role "${user}" does not exist`, {
+        severity: 'FATAL',
+      });
     }
     if (!role.rolcanlogin) {
       throw ereport(ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION, `role "${user}" is not permitted to log in`, {
@@ -245,7 +247,13 @@ export class BackendInstance {
       );
     }
     const context = await this.#database(database.oid);
-    return { database: database.oid, userOid: role.oid, superuser: role.rolsuper, encoding: encodingToChar(database.encoding), context };
+    return {
+      database: database.oid,
+      userOid: role.oid,
+      superuser: role.rolsuper,
+      encoding: encodingToChar(database.encoding),
+      context,
+    };
   }
 
   #database(oid: Oid): Promise<DatabaseContext> {

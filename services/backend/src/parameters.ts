@@ -44,7 +44,8 @@ export function decodeParameters(
   for (let n = 0; n < count; n++) {
     const length = reader.int32();
     const format = formats.length === 0 ? 0 : formats.length === 1 ? formats[0]! : formats[n]!;
-    if (format !== 0 && format !== 1) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unsupported format code: ${format}`);
+    if (format !== 0 && format !== 1)
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unsupported format code: ${format}`);
     raw.push({ bytes: length < 0 ? null : reader.bytes(length), binary: format === 1 });
   }
   const decode = (): Datum[] => raw.map((parameter, n) => decodeOne(parameter, types[n]! as Oid, functions));

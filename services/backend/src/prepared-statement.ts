@@ -22,7 +22,12 @@ export interface ColumnInfo {
 export type Analyzed =
   | { readonly kind: 'empty' }
   | { readonly kind: 'utility'; readonly raw: RawNode; readonly columns: readonly ColumnInfo[] | undefined }
-  | { readonly kind: 'query'; readonly query: Query; readonly columns: readonly ColumnInfo[] | undefined; plan: CachedPlan | undefined };
+  | {
+      readonly kind: 'query';
+      readonly query: Query;
+      readonly columns: readonly ColumnInfo[] | undefined;
+      plan: CachedPlan | undefined;
+    };
 
 /** One analysis, shared by every statement of an instance that means the same. */
 export interface SharedAnalysis {
@@ -59,7 +64,12 @@ export function unanalyzed(
   parsed: LookedUp,
   index: number,
   text: string,
-  options: { readonly name?: string; readonly givenTypes?: readonly number[]; readonly allowParams: boolean; readonly raw?: RawNode },
+  options: {
+    readonly name?: string;
+    readonly givenTypes?: readonly number[];
+    readonly allowParams: boolean;
+    readonly raw?: RawNode;
+  },
 ): PreparedStatement {
   const givenTypes = options.givenTypes ?? [];
   return {
@@ -94,7 +104,11 @@ export interface Portal {
 export function withoutLiterals(raw: RawNode, text: string): LookedUp {
   return {
     statement: {
-      text, stmts: [{ type: 'RawStmt', stmt: raw, stmt_location: 0, stmt_len: 0 }], literalBase: 1 << 16, shared: false, cached: undefined,
+      text,
+      stmts: [{ type: 'RawStmt', stmt: raw, stmt_location: 0, stmt_len: 0 }],
+      literalBase: 1 << 16,
+      shared: false,
+      cached: undefined,
     },
     literals: { values: [], offsets: [] },
   };

@@ -31,7 +31,11 @@ import type { Session } from './session.ts';
 import { SessionExecEnv } from './session-exec-env.ts';
 import type { SessionFunctions } from './session-functions.ts';
 
-const COMMAND_NAMES: Readonly<Record<number, string>> = { [CMD_INSERT]: 'INSERT', [CMD_UPDATE]: 'UPDATE', [CMD_DELETE]: 'DELETE' };
+const COMMAND_NAMES: Readonly<Record<number, string>> = {
+  [CMD_INSERT]: 'INSERT',
+  [CMD_UPDATE]: 'UPDATE',
+  [CMD_DELETE]: 'DELETE',
+};
 const MAX_BATCH = 256;
 const CSTRINGOID = 2275 as Oid;
 
@@ -294,7 +298,9 @@ export class RunningPortal {
             if (!(error instanceof CatalogMiss)) throw error;
             const rest = copyRows(state.readers, sink.taken, n);
             state.suspend();
-            return this.#late(error, rest).then(() => (maxRows > 0 && sent >= maxRows ? 'suspended' : this.#loop(maxRows, sent)));
+            return this.#late(error, rest).then(() =>
+              maxRows > 0 && sent >= maxRows ? 'suspended' : this.#loop(maxRows, sent),
+            );
           }
           if (maxRows > 0 && sent >= maxRows) {
             state.suspend();
@@ -380,7 +386,8 @@ export class RunningPortal {
 /** In a READ ONLY transaction. */
 function refuseWrites(plan: PlannedStmt, query: Query): void {
   const writes = COMMAND_NAMES[plan.commandType];
-  const command = writes ?? (plan.hasModifyingCTE ? 'SELECT' : query.rowMarks.length > 0 ? 'SELECT FOR UPDATE' : undefined);
+  const command =
+    writes ?? (plan.hasModifyingCTE ? 'SELECT' : query.rowMarks.length > 0 ? 'SELECT FOR UPDATE' : undefined);
   if (command !== undefined) {
     throw ereport(ERRCODE.READ_ONLY_SQL_TRANSACTION, `cannot execute ${command} in a read-only transaction`);
   }
@@ -390,10 +397,12 @@ function refuseWrites(plan: PlannedStmt, query: Query): void {
 function copyRows(readers: readonly ((row: number) => Datum)[], from: number, n: number): Datum[][] {
   const rows: Datum[][] = [];
   for (let row = from; row < n; row++) {
-    rows.push(readers.map(read => {
-      const value = read(row);
-      return value instanceof Uint8Array ? value.slice() : value;
-    }));
+    rows.push(
+      readers.map(read => {
+        const value = read(row);
+        return value instanceof Uint8Array ? value.slice() : value;
+      }),
+    );
   }
   return rows;
 }

@@ -32,7 +32,11 @@ class Rows implements RowSink {
   }
 }
 
-export async function selectAll(runner: StatementRunner, raw: RawNode, text: string): Promise<readonly (readonly Datum[])[]> {
+export async function selectAll(
+  runner: StatementRunner,
+  raw: RawNode,
+  text: string,
+): Promise<readonly (readonly Datum[])[]> {
   const statement = unanalyzed(withoutLiterals(raw, text), 0, text, { allowParams: false, raw });
   await runner.analysis.analyze(statement);
   assert(statement.analyzed.kind === 'query', 'a command runs only queries');

@@ -86,6 +86,10 @@ export class SessionExecEnv implements ExecEnv {
 
   shouldYield(): boolean {
     const session = this.#session;
-    return session.interrupt !== undefined || session.block.producer.mustWait || session.instance.env.clock.nowMs() >= this.#sliceEndMs;
+    return (
+      session.interrupt !== undefined ||
+      session.block.producer.mustWait ||
+      session.instance.env.clock.nowMs() >= this.#sliceEndMs
+    );
   }
 }

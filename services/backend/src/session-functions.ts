@@ -60,7 +60,10 @@ export class SessionFunctions implements SessionSettings {
       work => kernel.attempt(work, session.owner, () => session.enter()),
       () => ({ pages: kernel.pages, wal: kernel.wal, xact: session.block.tx }),
     );
-    this.sequences = new SequenceState(() => session.runner.analysis.catalog, () => this.sequenceIo);
+    this.sequences = new SequenceState(
+      () => session.runner.analysis.catalog,
+      () => this.sequenceIo,
+    );
     this.#random = { uniform: () => session.instance.env.random.uniform() };
   }
 

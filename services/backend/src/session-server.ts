@@ -32,7 +32,10 @@ export function sessionServer(session: Session): ServerFacts {
     companions: oid => {
       const rel = find(oid);
       if (rel === undefined) return undefined;
-      return { toast: rel.rel.reltoastrelid, indexes: rel.rel.relkind === 'r' || rel.rel.relkind === 't' ? rel.indexes.map(i => i.index.indexrelid) : [] };
+      return {
+        toast: rel.rel.reltoastrelid,
+        indexes: rel.rel.relkind === 'r' || rel.rel.relkind === 't' ? rel.indexes.map(i => i.index.indexrelid) : [],
+      };
     },
     databaseSize: () => {
       throw notSupported('pg_database_size');

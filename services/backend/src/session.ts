@@ -118,9 +118,13 @@ export class Session {
     if (initial.length > parsed.lengthBytes) this.#reader.push(Buffer.from(initial.subarray(parsed.lengthBytes)));
     const user = parameters.get('user') ?? '';
     if (user === '') {
-      throw ereport(ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION, 'no PostgreSQL user name specified in startup packet', {
-        severity: 'FATAL',
-      });
+      throw ereport(
+        ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION,
+        'no PostgreSQL user name specified in startup packet',
+        {
+          severity: 'FATAL',
+        },
+      );
     }
     const databaseName = parameters.get('database') || user;
     if (parameters.get('replication') !== undefined && parameters.get('replication') !== 'false') {
@@ -260,7 +264,9 @@ export class Session {
         // Left over from a COPY that failed: PostgreSQL ignores them too.
         return undefined;
       case FRONTEND.FunctionCall:
-        this.#report(ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'the function call protocol is not supported by pgtroupe yet'));
+        this.#report(
+          ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'the function call protocol is not supported by pgtroupe yet'),
+        );
         this.#readyForQuery();
         return undefined;
       default:

@@ -36,14 +36,24 @@ function checkClientEncoding(value: string): string {
 
 const STYLES: Readonly<Record<string, string>> = { iso: 'ISO', sql: 'SQL', postgres: 'Postgres', german: 'German' };
 const ORDERS: Readonly<Record<string, string>> = {
-  ymd: 'YMD', dmy: 'DMY', euro: 'DMY', european: 'DMY', noneuro: 'MDY', noneuropean: 'MDY', mdy: 'MDY', us: 'MDY',
+  ymd: 'YMD',
+  dmy: 'DMY',
+  euro: 'DMY',
+  european: 'DMY',
+  noneuro: 'MDY',
+  noneuropean: 'MDY',
+  mdy: 'MDY',
+  us: 'MDY',
 };
 
 /** `style, order`: either part may be left out and keeps its present value. */
 export function checkDateStyle(value: string, present: string): string {
   let [style, order] = present.split(', ') as [string, string];
   for (const part of value.split(',')) {
-    const word = part.trim().replace(/^"(.*)"$/, '$1').toLowerCase();
+    const word = part
+      .trim()
+      .replace(/^"(.*)"$/, '$1')
+      .toLowerCase();
     if (word === 'default') [style, order] = ['ISO', 'MDY'];
     else if (STYLES[word] !== undefined) {
       style = STYLES[word];

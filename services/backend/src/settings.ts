@@ -23,9 +23,19 @@ import type { IsolationLevel } from './transaction-block.ts';
 
 /** PostgreSQL's order at start-up. */
 const REPORTED = [
-  'application_name', 'client_encoding', 'DateStyle', 'default_transaction_read_only', 'in_hot_standby',
-  'integer_datetimes', 'IntervalStyle', 'is_superuser', 'server_encoding', 'server_version',
-  'session_authorization', 'standard_conforming_strings', 'TimeZone',
+  'application_name',
+  'client_encoding',
+  'DateStyle',
+  'default_transaction_read_only',
+  'in_hot_standby',
+  'integer_datetimes',
+  'IntervalStyle',
+  'is_superuser',
+  'server_encoding',
+  'server_version',
+  'session_authorization',
+  'standard_conforming_strings',
+  'TimeZone',
 ] as const;
 const REPORTED_SET: ReadonlySet<string> = new Set(REPORTED);
 
@@ -33,13 +43,30 @@ const REPORTED_SET: ReadonlySet<string> = new Set(REPORTED);
 const ALWAYS_ON: ReadonlySet<string> = new Set(['fsync', 'full_page_writes']);
 
 const SEVERITY_RANK: Readonly<Record<string, number>> = {
-  debug5: 0, debug4: 1, debug3: 2, debug2: 3, debug1: 4, debug: 4, log: 5, info: 6, notice: 7, warning: 8, error: 9,
+  debug5: 0,
+  debug4: 1,
+  debug3: 2,
+  debug2: 3,
+  debug1: 4,
+  debug: 4,
+  log: 5,
+  info: 6,
+  notice: 7,
+  warning: 8,
+  error: 9,
 };
 
 /** Settings that decide what names and literals mean. */
 const ANALYSIS_SETTINGS = [
-  'search_path', 'session_authorization', 'DateStyle', 'IntervalStyle', 'TimeZone', 'standard_conforming_strings', 'array_nulls',
-  'transform_null_equals', 'xmloption',
+  'search_path',
+  'session_authorization',
+  'DateStyle',
+  'IntervalStyle',
+  'TimeZone',
+  'standard_conforming_strings',
+  'array_nulls',
+  'transform_null_equals',
+  'xmloption',
 ] as const;
 
 interface Undo {
@@ -187,7 +214,14 @@ export class SessionSettings {
     const base = gucSetting(facts, this.#baseValue(name));
     const atStart = this.#defaults.get(name);
     const reset = atStart === undefined ? base : gucSetting(facts, atStart);
-    const source = now !== reset ? 'session' : atStart !== undefined ? 'client' : base === (facts.boot ?? '') ? 'default' : 'configuration file';
+    const source =
+      now !== reset
+        ? 'session'
+        : atStart !== undefined
+          ? 'client'
+          : base === (facts.boot ?? '')
+            ? 'default'
+            : 'configuration file';
     return { now, reset, source };
   }
 
@@ -257,16 +291,16 @@ export class SessionSettings {
       case 'internal':
         throw ereport(ERRCODE.CANT_CHANGE_RUNTIME_PARAM, `parameter "${name}" cannot be changed`);
       case 'postmaster':
-        throw ereport(ERRCODE.CANT_CHANGE_RUNTIME_PARAM, `parameter "${name}" cannot be changed without restarting the server`);
+        throw ereport(
+          ERRCODE.CANT_CHANGE_RUNTIME_PARAM,
+          `parameter "${name}" cannot be changed without restarting the server`,
+        );
       case 'sighup':
         throw ereport(ERRCODE.CANT_CHANGE_RUNTIME_PARAM, `parameter "${name}" cannot be changed now`);
       case 'backend':
       case 'superuser-backend':
         if (where === 'backend') break;
-        throw ereport(
-          ERRCODE.CANT_CHANGE_RUNTIME_PARAM,
-          `parameter "${name}" cannot be set after connection start`,
-        );
+        throw ereport(ERRCODE.CANT_CHANGE_RUNTIME_PARAM, `parameter "${name}" cannot be set after connection start`);
       case 'superuser':
         if (this.#superuser) break;
         throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied to set parameter "${name}"`);

@@ -26,7 +26,11 @@ export class SortedKeys {
   constructor(index: BTIndex) {
     this.#index = index;
     const plain =
-      index.nkeyatts === 1 && index.natts === 1 && index.mode[0] === CMP_INT4 && index.option[0] === 0 && index.layout.kind[0] === ATT_INT4;
+      index.nkeyatts === 1 &&
+      index.natts === 1 &&
+      index.mode[0] === CMP_INT4 &&
+      index.option[0] === 0 &&
+      index.layout.kind[0] === ATT_INT4;
     this.#ints = plain ? new Int32Array(INITIAL_ROWS) : undefined;
   }
 

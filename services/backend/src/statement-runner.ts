@@ -17,7 +17,14 @@ import { Analysis } from './analysis.ts';
 import type { KernelCatalogSource } from './catalog-source.ts';
 import type { Login } from './instance.ts';
 import { decodeParameters } from './parameters.ts';
-import { type ColumnInfo, formatOf, type Portal, type PreparedStatement, unanalyzed, withoutLiterals } from './prepared-statement.ts';
+import {
+  type ColumnInfo,
+  formatOf,
+  type Portal,
+  type PreparedStatement,
+  unanalyzed,
+  withoutLiterals,
+} from './prepared-statement.ts';
 import { QueryExecution, type RunningPortal } from './query-execution.ts';
 import type { Session } from './session.ts';
 import { SessionFunctions } from './session-functions.ts';
@@ -55,7 +62,8 @@ export class StatementRunner {
     this.statements.delete('');
     const parsed = this.lookUp(bytes);
     const { stmts } = parsed.statement;
-    const text = stmts.length === 1 && parsed.literals.values.length === 0 ? parsed.statement.text : Buffer.from(bytes).toString();
+    const text =
+      stmts.length === 1 && parsed.literals.values.length === 0 ? parsed.statement.text : Buffer.from(bytes).toString();
     this.functions.beginStatement(text);
     if (stmts.length === 0) {
       session.out.begin(BACKEND.EmptyQueryResponse);
@@ -85,7 +93,9 @@ export class StatementRunner {
     const { analyzed } = statement;
     let tag: string;
     if (analyzed.kind === 'utility') {
-      tag = await processUtility(this, analyzed.raw, statement.text, columns => this.rowDescription(columns, TEXT_ONLY));
+      tag = await processUtility(this, analyzed.raw, statement.text, columns =>
+        this.rowDescription(columns, TEXT_ONLY),
+      );
       if (last || utilityEndsTransaction(analyzed.raw)) await session.block.finishCommand();
       else session.block.tx.commandCounterIncrement();
       return tag;
@@ -180,7 +190,13 @@ export class StatementRunner {
         if (portalName !== '') throw ereport(ERRCODE.DUPLICATE_CURSOR, `cursor "${portalName}" already exists`);
         this.dropPortal(old);
       }
-      this.portals.set(portalName, { name: portalName, statement, params: values, resultFormats, state: { kind: 'ready' } });
+      this.portals.set(portalName, {
+        name: portalName,
+        statement,
+        params: values,
+        resultFormats,
+        state: { kind: 'ready' },
+      });
       this.#simpleMessage(BACKEND.BindComplete);
     };
     const stale = this.analysis.revalidate(statement);
@@ -188,7 +204,9 @@ export class StatementRunner {
       finish(params);
       return undefined;
     }
-    return Promise.resolve(stale).then(() => params).then(finish);
+    return Promise.resolve(stale)
+      .then(() => params)
+      .then(finish);
   }
 
   describe(reader: BodyReader): Promise<void> | undefined {
@@ -304,7 +322,9 @@ export class StatementRunner {
 
   /** End of a pipeline: what ran without a block commits. */
   sync(): Promise<void> | undefined {
-    return this.session.block.indicator === 'I' && this.session.block.running ? this.session.block.finishCommand() : undefined;
+    return this.session.block.indicator === 'I' && this.session.block.running
+      ? this.session.block.finishCommand()
+      : undefined;
   }
 
   // ---- names ---------------------------------------------------------------------------------------

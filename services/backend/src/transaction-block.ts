@@ -193,10 +193,7 @@ export class TransactionBlock {
   setIsolation(isolation: IsolationLevel): void {
     const run = this.#running();
     if (run.queried && run.isolation !== isolation) {
-      throw ereport(
-        ERRCODE.ACTIVE_SQL_TRANSACTION,
-        'SET TRANSACTION ISOLATION LEVEL must be called before any query',
-      );
+      throw ereport(ERRCODE.ACTIVE_SQL_TRANSACTION, 'SET TRANSACTION ISOLATION LEVEL must be called before any query');
     }
     run.isolation = isolation;
   }

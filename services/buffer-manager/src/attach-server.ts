@@ -40,7 +40,11 @@ export class AttachServer {
    *  needs no credit. */
   readonly #held: { readonly instance: Instance; readonly batch: Uint8Array }[] = [];
 
-  constructor(env: Env, shared: SharedMemory, options: { readonly epoch: number; readonly deadlockTimeoutMs: () => number }) {
+  constructor(
+    env: Env,
+    shared: SharedMemory,
+    options: { readonly epoch: number; readonly deadlockTimeoutMs: () => number },
+  ) {
     this.#env = env;
     this.#reader = upReader(env.traffic);
     this.#shared = shared;
@@ -87,11 +91,21 @@ export class AttachServer {
   #hello(stream: AttachStream, op: Extract<UpOp, { op: 'hello' }>, batchBytes: number): Instance {
     const shared = this.#shared;
     if (this.#closed) throw new ProtocolViolation('the buffer-manager is shutting down');
-    if (op.protocol !== ATTACH_PROTOCOL) throw new ProtocolViolation(`protocol ${op.protocol}, need ${ATTACH_PROTOCOL}`);
+    if (op.protocol !== ATTACH_PROTOCOL)
+      throw new ProtocolViolation(`protocol ${op.protocol}, need ${ATTACH_PROTOCOL}`);
     // Its predecessor of the same name must be dead before it counts (a stream that is slow to break).
-    for (const other of [...shared.instances]) if (other.name === op.name) this.#expel(other, `replaced by a new ${op.name}`);
+    for (const other of [...shared.instances])
+      if (other.name === op.name) this.#expel(other, `replaced by a new ${op.name}`);
     const procs = shared.transactions.procs;
-    const instance = new Instance(++this.#lastId, op.name, stream, procs.pin(), this.#env.clock.nowMs(), procs.csn, downWriter(this.#env.traffic));
+    const instance = new Instance(
+      ++this.#lastId,
+      op.name,
+      stream,
+      procs.pin(),
+      this.#env.clock.nowMs(),
+      procs.csn,
+      downWriter(this.#env.traffic),
+    );
     shared.instances.add(instance);
     shared.directory.alone = shared.instances.size === 1;
     instance.up.processed(batchBytes, shared.insert.buffers.end);
@@ -159,7 +173,10 @@ export class AttachServer {
   /** Output is bounded by what the instance asks for, so one that reads is never found here. */
   #expelDeaf(instance: Instance): boolean {
     if (instance.down.unread <= MAX_UNREAD_BYTES) return false;
-    this.#expel(instance, `it has not read ${instance.down.unread} bytes, more than ${MAX_UNREAD_BYTES} are not kept for it`);
+    this.#expel(
+      instance,
+      `it has not read ${instance.down.unread} bytes, more than ${MAX_UNREAD_BYTES} are not kept for it`,
+    );
     return true;
   }
 
@@ -235,7 +252,8 @@ export class AttachServer {
       case 'nblocksAck':
         return shared.files.lengthForgotten(instance, shared.relations.forkOf(op.rel, op.fork));
       case 'extend':
-        if (shared.wal.diskFull) return instance.reply(op.reqId, ERRCODE.DISK_FULL, 'could not extend file: no room for WAL');
+        if (shared.wal.diskFull)
+          return instance.reply(op.reqId, ERRCODE.DISK_FULL, 'could not extend file: no room for WAL');
         return shared.files.extend(instance, op);
       case 'smgrCreate':
         return shared.files.create(instance, op);
@@ -273,7 +291,8 @@ export class AttachServer {
       case 'relmap':
         return shared.relmap(instance, op);
       case 'received':
-        if (!instance.down.confirmed(op.bytes)) throw new ProtocolViolation(`${op.bytes} bytes cannot have been received`);
+        if (!instance.down.confirmed(op.bytes))
+          throw new ProtocolViolation(`${op.bytes} bytes cannot have been received`);
         return;
       case 'checkpoint':
         return shared.requestCheckpoint(instance, op);
@@ -294,8 +313,12 @@ export class AttachServer {
     else if (result === 'waiting') this.#watchWait(owner.waiting!);
     else {
       instance.put({
-        op: 'lockFailed', reqId: op.reqId, sqlstate: ERRCODE.LOCK_NOT_AVAILABLE, message: 'could not obtain lock',
-        detail: '', hint: '',
+        op: 'lockFailed',
+        reqId: op.reqId,
+        sqlstate: ERRCODE.LOCK_NOT_AVAILABLE,
+        message: 'could not obtain lock',
+        detail: '',
+        hint: '',
       });
     }
   }
@@ -310,7 +333,12 @@ export class AttachServer {
         const deadlock = checkDeadlock(waiter, lock => locks.wake(lock));
         if (deadlock !== undefined) {
           assert(!waiter.owner.instance.dead, 'dead instances do not wait');
-          waiter.owner.instance.put({ op: 'lockFailed', reqId: waiter.reqId, sqlstate: ERRCODE.T_R_DEADLOCK_DETECTED, ...deadlock });
+          waiter.owner.instance.put({
+            op: 'lockFailed',
+            reqId: waiter.reqId,
+            sqlstate: ERRCODE.T_R_DEADLOCK_DETECTED,
+            ...deadlock,
+          });
           locks.removeWaiter(waiter);
         }
         this.#shared.endOfTurn();

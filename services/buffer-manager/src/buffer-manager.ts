@@ -66,7 +66,9 @@ export class BufferManager {
     const { clock, disk, log, timers } = this.#env;
     const failpoint = this.#options.failpoint ?? noFailpoint;
     const control = await readControlFile(disk);
-    const smgr = new StorageManager(disk, (path, error) => this.#panic(`could not fsync file "${path}": ${(error as Error).message}`));
+    const smgr = new StorageManager(disk, (path, error) =>
+      this.#panic(`could not fsync file "${path}": ${(error as Error).message}`),
+    );
     const wal = new WalClient(this.#env, {
       endpoint: this.#options.walwriter,
       epoch: this.#options.epoch,
@@ -76,7 +78,10 @@ export class BufferManager {
     this.#smgr = smgr;
     this.#wal = wal;
     const recovered = await new Recovery({
-      disk, log, wal, smgr,
+      disk,
+      log,
+      wal,
+      smgr,
       rmgrs: this.#options.rmgrs,
       sharedBuffers: this.#options.sharedBuffers,
       progress: this.#options.progress ?? (() => {}),
@@ -84,7 +89,18 @@ export class BufferManager {
     }).run(control);
     await failpoint('recovery-after-redo');
     const { rmgrs, walBuffersBytes } = this.#options;
-    const shared = new SharedMemory({ clock, timers, disk, log, failpoint, wal, smgr, rmgrs, walBuffersBytes, ...recovered });
+    const shared = new SharedMemory({
+      clock,
+      timers,
+      disk,
+      log,
+      failpoint,
+      wal,
+      smgr,
+      rmgrs,
+      walBuffersBytes,
+      ...recovered,
+    });
     this.#shared = shared;
     if (recovered.replayed) {
       await shared.checkpoints.run(true, this.#options.minWalBytes());

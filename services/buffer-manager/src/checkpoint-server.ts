@@ -1,7 +1,11 @@
 /** The checkpointer's stream: its orders are carried out one after the other (checkpoint.ts). */
 import type { Log } from '@pgtroupe/actor/env';
 import type { RpcStream } from '@pgtroupe/actor/rpc';
-import { BufferManagerDefinition, type CheckpointOrder, type CheckpointReport } from '@pgtroupe/rpc/generated/buffer-manager';
+import {
+  BufferManagerDefinition,
+  type CheckpointOrder,
+  type CheckpointReport,
+} from '@pgtroupe/rpc/generated/buffer-manager';
 import { streamMethod } from '@pgtroupe/rpc/method';
 import { segmentNumber } from '@pgtroupe/transam/xlogpage';
 import { CheckpointFailure } from './checkpoint.ts';

@@ -12,11 +12,23 @@
  */
 import type { Clock, Disk, Log } from '@pgtroupe/actor/env';
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
-import { type FullTransactionId, type Oid, type RelFileNode, type TransactionId, type XLogRecPtr, xidFromFull } from '@pgtroupe/common/ids';
+import {
+  type FullTransactionId,
+  type Oid,
+  type RelFileNode,
+  type TransactionId,
+  type XLogRecPtr,
+  xidFromFull,
+} from '@pgtroupe/common/ids';
 import { type CheckPoint, encodeCheckPoint } from '@pgtroupe/transam/checkpoint';
 import { type ControlFile, encodeControlFile, PG_CONTROL_FILE } from '@pgtroupe/transam/pg_control';
 import { RM_STANDBY_ID, RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
-import { encodeRunningXacts, XLOG_CHECKPOINT_ONLINE, XLOG_CHECKPOINT_SHUTDOWN, XLOG_RUNNING_XACTS } from '@pgtroupe/transam/xlogrmgr';
+import {
+  encodeRunningXacts,
+  XLOG_CHECKPOINT_ONLINE,
+  XLOG_CHECKPOINT_SHUTDOWN,
+  XLOG_RUNNING_XACTS,
+} from '@pgtroupe/transam/xlogrmgr';
 import type { PageEntry } from './page-directory.ts';
 import type { SharedMemory } from './shared-memory.ts';
 
@@ -61,7 +73,13 @@ export class Checkpoints {
 
   constructor(
     shared: SharedMemory,
-    parts: { readonly disk: Disk; readonly clock: Clock; readonly log: Log; readonly failpoint: Failpoint; readonly control: ControlFile },
+    parts: {
+      readonly disk: Disk;
+      readonly clock: Clock;
+      readonly log: Log;
+      readonly failpoint: Failpoint;
+      readonly control: ControlFile;
+    },
   ) {
     this.#shared = shared;
     this.#disk = parts.disk;
@@ -88,7 +106,9 @@ export class Checkpoints {
   }
 
   /** Opens the window and, when it has closed, lists what is to be written. */
-  async begin(shutdown: boolean): Promise<{ readonly number: number; readonly redo: XLogRecPtr; readonly pages: number }> {
+  async begin(
+    shutdown: boolean,
+  ): Promise<{ readonly number: number; readonly redo: XLogRecPtr; readonly pages: number }> {
     if (this.#begin !== undefined) throw new CheckpointFailure('a checkpoint is beginning already');
     this.abandon();
     const { number, redo, pages } = await new Promise<Running>(resolve => {
@@ -108,7 +128,11 @@ export class Checkpoints {
     const shutdown = begin?.shutdown ?? false;
     const pages = this.#pagesBefore(redo);
     this.#running = {
-      number, shutdown, redo, pages, next: 0,
+      number,
+      shutdown,
+      redo,
+      pages,
+      next: 0,
       record: this.#record(redo, shutdown),
       unlinks: this.#shared.files.takeUnlinks(),
     };
@@ -204,7 +228,9 @@ export class Checkpoints {
     } else {
       const nextXid = xidFromFull(procs.nextXid as FullTransactionId);
       insert.own(
-        RM_STANDBY_ID, XLOG_RUNNING_XACTS, 0 as TransactionId,
+        RM_STANDBY_ID,
+        XLOG_RUNNING_XACTS,
+        0 as TransactionId,
         encodeRunningXacts({
           nextXid,
           oldestRunningXid: xidFromFull(procs.oldestRunning as FullTransactionId),

@@ -6,7 +6,13 @@
 import { type Disk, DiskError, type DiskFile } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
 import type { TransactionId } from '@pgtroupe/common/ids';
-import { getStatusBits, setStatusBits, slruFile, SLRU_PAGES_PER_SEGMENT, transactionIdToPage } from '@pgtroupe/transam/clog';
+import {
+  getStatusBits,
+  setStatusBits,
+  slruFile,
+  SLRU_PAGES_PER_SEGMENT,
+  transactionIdToPage,
+} from '@pgtroupe/transam/clog';
 
 const PAGE_BYTES = 8192;
 const FOLDER = 'pg_xact';
@@ -66,7 +72,9 @@ export class ClogBuffers {
   /** Writes and syncs the dirty pages. `flushed` makes the WAL before an LSN durable. */
   async write(disk: Disk, flush: (lsn: number) => Promise<void>): Promise<void> {
     if (this.#dirty.size === 0) return;
-    const pages = [...this.#dirty].sort((a, b) => a - b).map(number => ({ number, bytes: this.#pages.get(number)!.slice() }));
+    const pages = [...this.#dirty]
+      .sort((a, b) => a - b)
+      .map(number => ({ number, bytes: this.#pages.get(number)!.slice() }));
     this.#dirty.clear();
     await flush(this.#flushBefore);
     const files = new Map<string, DiskFile>();

@@ -98,5 +98,7 @@ async function writePage(smgr: StorageManager, rel: RelFileNode, blk: number, pa
 
 function valid(page: Uint8Array, blk: number): boolean {
   const view = new DataView(page.buffer);
-  return view.getUint16(14, true) !== 0 && view.getUint16(8, true) === pgChecksumPage(new Uint32Array(page.buffer), 0, blk);
+  return (
+    view.getUint16(14, true) !== 0 && view.getUint16(8, true) === pgChecksumPage(new Uint32Array(page.buffer), 0, blk)
+  );
 }

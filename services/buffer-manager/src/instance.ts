@@ -36,7 +36,15 @@ export class Instance implements TokenHolder, SnapshotHolder {
   readonly down = new ReadAccount();
   readonly #out: OpWriter<DownOp>;
 
-  constructor(id: number, name: string, stream: AttachStream, pin: HorizonPin, heardMs: number, csn: number, out: OpWriter<DownOp>) {
+  constructor(
+    id: number,
+    name: string,
+    stream: AttachStream,
+    pin: HorizonPin,
+    heardMs: number,
+    csn: number,
+    out: OpWriter<DownOp>,
+  ) {
     this.id = id;
     this.name = name;
     this.stream = stream;

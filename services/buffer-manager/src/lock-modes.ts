@@ -1,7 +1,14 @@
 /** Lock modes: who conflicts with whom (lock.c), and their names. A set of modes is a mask of 1 << mode. */
 const NAMES = [
-  'INVALID', 'AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock',
-  'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock',
+  'INVALID',
+  'AccessShareLock',
+  'RowShareLock',
+  'RowExclusiveLock',
+  'ShareUpdateExclusiveLock',
+  'ShareLock',
+  'ShareRowExclusiveLock',
+  'ExclusiveLock',
+  'AccessExclusiveLock',
 ] as const;
 
 export const MAX_LOCK_MODE = 8;

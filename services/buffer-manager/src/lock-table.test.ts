@@ -21,12 +21,17 @@ function setUp() {
     },
     {
       runs: fxid => running.has(fxid),
-      owner: (fxid): LockOwner<string> | undefined => (running.has(fxid) ? table.owner(running.get(fxid)!, 'a') : undefined),
+      owner: (fxid): LockOwner<string> | undefined =>
+        running.has(fxid) ? table.owner(running.get(fxid)!, 'a') : undefined,
     },
   );
   let reqId = 0;
   const lock = (pid: number, mode: number, tag = T, more: { nowait?: boolean; session?: boolean } = {}): string =>
-    table.acquire(table.owner(pid, 'a'), tag, mode, { reqId: ++reqId, nowait: more.nowait ?? false, session: more.session ?? false });
+    table.acquire(table.owner(pid, 'a'), tag, mode, {
+      reqId: ++reqId,
+      nowait: more.nowait ?? false,
+      session: more.session ?? false,
+    });
   const end = (pid: number): void => table.releaseAll(table.owner(pid, 'a'), false);
   return { table, log, running, lock, end };
 }

@@ -333,7 +333,8 @@ export class LockTable<I> {
     const runner = this.#xidOwner(taggedXid(lock.tag));
     const owner = runner ?? this.owner(0, undefined as I);
     const held = lock.holdings.get(owner);
-    if (held === undefined || (held.transaction & (1 << EXCLUSIVE_LOCK)) === 0) this.#hold(lock, owner, EXCLUSIVE_LOCK, false);
+    if (held === undefined || (held.transaction & (1 << EXCLUSIVE_LOCK)) === 0)
+      this.#hold(lock, owner, EXCLUSIVE_LOCK, false);
   }
 
   #lock(tag: LockTag): Lock<I> {
@@ -341,7 +342,13 @@ export class LockTable<I> {
     let lock = this.#locks.get(key);
     if (lock === undefined) {
       lock = {
-        tag, key, holdings: new Map(), queue: [], tokens: new Set(), recalled: new Set(), tokenWishes: new Set(),
+        tag,
+        key,
+        holdings: new Map(),
+        queue: [],
+        tokens: new Set(),
+        recalled: new Set(),
+        tokenWishes: new Set(),
       };
       this.#locks.set(key, lock);
     }

@@ -51,7 +51,10 @@ describe('ProcArray', () => {
             granted.push(snapshot);
           } else if (granted.length > 1) {
             const seen = granted.splice(0, Math.ceil(granted.length / 2));
-            pin.reported(seen[seen.length - 1]!.csn, granted.length > 0 ? seen[seen.length - 1]!.xmin : Number.MAX_SAFE_INTEGER);
+            pin.reported(
+              seen[seen.length - 1]!.csn,
+              granted.length > 0 ? seen[seen.length - 1]!.xmin : Number.MAX_SAFE_INTEGER,
+            );
             // Grants of the same csn are one snapshot: all of them were seen.
             while (granted.length > 0 && granted[0]!.csn === seen[seen.length - 1]!.csn) granted.shift();
           }
@@ -112,18 +115,22 @@ describe('XidReservation', () => {
 describe('free space map', () => {
   it('finds a block exactly when there is one', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(900), fc.nat(8191)), { maxLength: 80 }), fc.integer({ min: 1, max: 8160 }), (records, need) => {
-        const fsm = new FreeSpaceMap();
-        const truth = new Map<number, number>();
-        for (const [blk, avail] of records) {
-          fsm.record(REL, blk, avail);
-          truth.set(blk, Math.floor(avail / 32) * 32);
-          const found = fsm.find(REL, need);
-          const fits = [...truth].filter(([, free]) => free >= Math.min(255, Math.ceil(need / 32)) * 32);
-          if (found === 0xffffffff) expect(fits).toEqual([]);
-          else expect(fits.map(([b]) => b)).toContain(found);
-        }
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(900), fc.nat(8191)), { maxLength: 80 }),
+        fc.integer({ min: 1, max: 8160 }),
+        (records, need) => {
+          const fsm = new FreeSpaceMap();
+          const truth = new Map<number, number>();
+          for (const [blk, avail] of records) {
+            fsm.record(REL, blk, avail);
+            truth.set(blk, Math.floor(avail / 32) * 32);
+            const found = fsm.find(REL, need);
+            const fits = [...truth].filter(([, free]) => free >= Math.min(255, Math.ceil(need / 32)) * 32);
+            if (found === 0xffffffff) expect(fits).toEqual([]);
+            else expect(fits.map(([b]) => b)).toContain(found);
+          }
+        },
+      ),
       { numRuns: 200 },
     );
   });

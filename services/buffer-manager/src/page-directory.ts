@@ -93,8 +93,13 @@ export class PageEntry {
   /** Nothing about this page needs to be remembered. */
   get forgettable(): boolean {
     return (
-      this.slot === NO_SLOT && this.holdings.length === 0 && this.queue.length === 0 && this.recLSN === 0 &&
-      this.writingRecLSN === 0 && !this.loading && !this.rebuild
+      this.slot === NO_SLOT &&
+      this.holdings.length === 0 &&
+      this.queue.length === 0 &&
+      this.recLSN === 0 &&
+      this.writingRecLSN === 0 &&
+      !this.loading &&
+      !this.rebuild
     );
   }
 }
@@ -134,7 +139,10 @@ export class PageDirectory {
   /** Planted bugs for the model's own test. */
   readonly #bugs: { readonly grantBeforeAllAcks?: boolean; readonly forgetChain?: boolean };
 
-  constructor(effects: DirectoryEffects, bugs: { readonly grantBeforeAllAcks?: boolean; readonly forgetChain?: boolean } = {}) {
+  constructor(
+    effects: DirectoryEffects,
+    bugs: { readonly grantBeforeAllAcks?: boolean; readonly forgetChain?: boolean } = {},
+  ) {
     this.#effects = effects;
     this.#bugs = bugs;
   }
@@ -176,7 +184,9 @@ export class PageDirectory {
   /** Does `holder` hold `page` exclusively under `gen`? Then a copy it sends is the new base. */
   ownsExclusively(holder: TokenHolder, page: PageEntry, gen: number): boolean {
     const holding = page.holdings[0];
-    return holding !== undefined && holding.holder === holder && holding.mode === TOKEN_EXCLUSIVE && holding.gen === gen;
+    return (
+      holding !== undefined && holding.holder === holder && holding.mode === TOKEN_EXCLUSIVE && holding.gen === gen
+    );
   }
 
   /** The holder sent a copy and keeps its token; the pool holds it. */

@@ -219,7 +219,8 @@ export class PageIO {
   /** Makes the disk contain everything the WAL before `redo` did to the page (not synced yet). */
   async writeUpTo(page: PageEntry, redo: number): Promise<void> {
     for (;;) {
-      const lacks = (page.recLSN !== 0 && page.recLSN < redo) || (page.writingRecLSN !== 0 && page.writingRecLSN < redo);
+      const lacks =
+        (page.recLSN !== 0 && page.recLSN < redo) || (page.writingRecLSN !== 0 && page.writingRecLSN < redo);
       if (page.dropped || !lacks) return;
       const writing = this.#writes.get(page);
       if (writing !== undefined) await writing;
@@ -291,7 +292,10 @@ export class PageIO {
           // What a dead instance left in pieces is put together first.
           (page.rebuild ? this.settle(page).then(() => this.write(page)) : this.write(page)).catch((error: unknown) => {
             ok = false;
-            this.#log.write('WARNING', `could not write block ${page.blk} of ${relationPath(page.fork.rnode, page.fork.fork)}: ${(error as Error).message}`);
+            this.#log.write(
+              'WARNING',
+              `could not write block ${page.blk} of ${relationPath(page.fork.rnode, page.fork.fork)}: ${(error as Error).message}`,
+            );
           }),
         ),
       );

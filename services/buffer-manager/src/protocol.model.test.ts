@@ -79,10 +79,22 @@ interface Copy {
 type Up =
   | { readonly op: 'read'; readonly p: number; readonly mode: number }
   | { readonly op: 'record'; readonly pages: readonly { readonly p: number; readonly version: number }[] }
-  | { readonly op: 'release'; readonly p: number; readonly gen: number; readonly to: number; readonly version: number | undefined }
+  | {
+      readonly op: 'release';
+      readonly p: number;
+      readonly gen: number;
+      readonly to: number;
+      readonly version: number | undefined;
+    }
   | { readonly op: 'image'; readonly p: number; readonly gen: number; readonly version: number };
 type Down =
-  | { readonly op: 'grant'; readonly p: number; readonly mode: number; readonly gen: number; readonly version: number | undefined }
+  | {
+      readonly op: 'grant';
+      readonly p: number;
+      readonly mode: number;
+      readonly gen: number;
+      readonly version: number | undefined;
+    }
   | { readonly op: 'recall'; readonly p: number; readonly gen: number; readonly to: number }
   | { readonly op: 'writeback'; readonly p: number; readonly gen: number };
 
@@ -96,7 +108,12 @@ interface PageBounds {
   readonly writebacks?: number;
   /** The directory takes every holder for the only one, which is true of none. */
   readonly alone?: boolean;
-  readonly bugs?: { readonly grantBeforeAllAcks?: boolean; readonly forgetChain?: boolean; readonly acceptZombies?: boolean; readonly imageBeforeRecord?: boolean };
+  readonly bugs?: {
+    readonly grantBeforeAllAcks?: boolean;
+    readonly forgetChain?: boolean;
+    readonly acceptZombies?: boolean;
+    readonly imageBeforeRecord?: boolean;
+  };
 }
 
 class ModelInstance implements TokenHolder {
@@ -111,7 +128,14 @@ class ModelInstance implements TokenHolder {
 
   constructor(id: number, pages: number) {
     this.id = id;
-    this.copies = Array.from({ length: pages }, () => ({ mode: 0, version: 0, gen: 0, asked: 0, outstanding: 0, changed: false }));
+    this.copies = Array.from({ length: pages }, () => ({
+      mode: 0,
+      version: 0,
+      gen: 0,
+      asked: 0,
+      outstanding: 0,
+      changed: false,
+    }));
   }
 }
 
@@ -143,9 +167,17 @@ class TokenModel implements Model {
         grant: (holder, page, mode, gen, withImage) => {
           const version = this.#base[page.blk]!;
           if (withImage && version !== this.#sequenced[page.blk]) {
-            throw new Violation(`granted version ${version} of page ${page.blk}, sequenced is ${this.#sequenced[page.blk]}`);
+            throw new Violation(
+              `granted version ${version} of page ${page.blk}, sequenced is ${this.#sequenced[page.blk]}`,
+            );
           }
-          (holder as ModelInstance).down.push({ op: 'grant', p: page.blk, mode, gen, version: withImage ? version : undefined });
+          (holder as ModelInstance).down.push({
+            op: 'grant',
+            p: page.blk,
+            mode,
+            gen,
+            version: withImage ? version : undefined,
+          });
         },
         recall: (holder, page, gen, to) => (holder as ModelInstance).down.push({ op: 'recall', p: page.blk, gen, to }),
         writeback: (holder, page, gen) => (holder as ModelInstance).down.push({ op: 'writeback', p: page.blk, gen }),
@@ -229,7 +261,8 @@ class TokenModel implements Model {
     const message: Up = { op: 'release', p, gen: copy.gen, to, version: copy.changed ? copy.version : undefined };
     const last = i.up[i.up.length - 1];
     // The planted bug: the image overtakes the record it contains.
-    if (this.#bounds.bugs?.imageBeforeRecord === true && last?.op === 'record') i.up.splice(i.up.length - 1, 0, message);
+    if (this.#bounds.bugs?.imageBeforeRecord === true && last?.op === 'record')
+      i.up.splice(i.up.length - 1, 0, message);
     else i.up.push(message);
     copy.changed = false;
     copy.mode = to;
@@ -260,7 +293,12 @@ class TokenModel implements Model {
         if (--copy.outstanding === 0) copy.asked = 0;
         return;
       case 'recall':
-        if (copy.mode !== 0 && copy.gen === message.gen) this.#give(i, message.p, message.to === TOKEN_SHARED && copy.mode === TOKEN_EXCLUSIVE ? TOKEN_SHARED : message.to);
+        if (copy.mode !== 0 && copy.gen === message.gen)
+          this.#give(
+            i,
+            message.p,
+            message.to === TOKEN_SHARED && copy.mode === TOKEN_EXCLUSIVE ? TOKEN_SHARED : message.to,
+          );
         return;
       case 'writeback':
         if (copy.mode !== TOKEN_EXCLUSIVE || copy.gen !== message.gen) return;
@@ -280,7 +318,8 @@ class TokenModel implements Model {
         for (const { p, version } of message.pages) {
           const page = this.#pages[p]!;
           this.#sequenced[p]!++;
-          if (version !== this.#sequenced[p]) throw new Violation(`lost update: version ${version} of page ${p} sequenced as ${this.#sequenced[p]}`);
+          if (version !== this.#sequenced[p])
+            throw new Violation(`lost update: version ${version} of page ${p} sequenced as ${this.#sequenced[p]}`);
           this.#directory.recordSequenced(page, start, start + 1, false);
         }
         this.#lsn++;
@@ -303,7 +342,8 @@ class TokenModel implements Model {
   }
 
   #store(page: PageEntry, version: number): void {
-    if (version !== this.#sequenced[page.blk]) throw new Violation(`image of version ${version}, sequenced is ${this.#sequenced[page.blk]}`);
+    if (version !== this.#sequenced[page.blk])
+      throw new Violation(`image of version ${version}, sequenced is ${this.#sequenced[page.blk]}`);
     this.#base[page.blk] = version;
   }
 
@@ -312,11 +352,15 @@ class TokenModel implements Model {
       const live = this.#instances.filter(i => i.state === 'alive');
       const x = live.filter(i => i.copies[p]!.mode === TOKEN_EXCLUSIVE);
       const s = live.filter(i => i.copies[p]!.mode === TOKEN_SHARED);
-      if (x.length > 1 || (x.length > 0 && s.length > 0)) throw new Violation(`page ${p} held X by ${x.length} and S by ${s.length}`);
+      if (x.length > 1 || (x.length > 0 && s.length > 0))
+        throw new Violation(`page ${p} held X by ${x.length} and S by ${s.length}`);
       if (x.length > 0) continue;
       for (const i of s) {
         const ownInFlight = live.some(j => j.up.some(m => m.op === 'record' && m.pages.some(w => w.p === p)));
-        if (!ownInFlight && i.copies[p]!.version !== this.#sequenced[p]) throw new Violation(`${i.id} reads version ${i.copies[p]!.version} of page ${p}, there is ${this.#sequenced[p]}`);
+        if (!ownInFlight && i.copies[p]!.version !== this.#sequenced[p])
+          throw new Violation(
+            `${i.id} reads version ${i.copies[p]!.version} of page ${p}, there is ${this.#sequenced[p]}`,
+          );
       }
     }
   }
@@ -324,7 +368,8 @@ class TokenModel implements Model {
   atRest(): void {
     for (const i of this.#instances) {
       if (i.state !== 'alive') continue;
-      for (const [p, copy] of i.copies.entries()) if (copy.outstanding !== 0) throw new Violation(`${i.id} waits for page ${p} for ever`);
+      for (const [p, copy] of i.copies.entries())
+        if (copy.outstanding !== 0) throw new Violation(`${i.id} waits for page ${p} for ever`);
     }
   }
 
@@ -338,12 +383,23 @@ class TokenModel implements Model {
     const message = (m: Up | Down): unknown => ('gen' in m ? { ...m, gen: gen(m.gen) } : m);
     return JSON.stringify([
       this.#pages.map(page => [
-        page.holdings.map(h => [h.holder.id, h.mode, gen(h.gen), h.recalledTo]), page.queue.map(r => [r.holder.id, r.mode]), page.chain.length,
-        page.rebuild, page.writebackAsked,
+        page.holdings.map(h => [h.holder.id, h.mode, gen(h.gen), h.recalledTo]),
+        page.queue.map(r => [r.holder.id, r.mode]),
+        page.chain.length,
+        page.rebuild,
+        page.writebackAsked,
       ]),
-      this.#base, this.#sequenced, this.#crashes, this.#writebacks,
+      this.#base,
+      this.#sequenced,
+      this.#crashes,
+      this.#writebacks,
       this.#instances.map(i => [
-        i.state, i.requests, i.writes, i.copies.map(c => [c.mode, c.version, c.mode === 0 ? 0 : gen(c.gen), c.asked, c.outstanding, c.changed]), i.up.map(message), i.down.map(message),
+        i.state,
+        i.requests,
+        i.writes,
+        i.copies.map(c => [c.mode, c.version, c.mode === 0 ? 0 : gen(c.gen), c.asked, c.outstanding, c.changed]),
+        i.up.map(message),
+        i.down.map(message),
       ]),
     ]);
   }
@@ -352,22 +408,45 @@ class TokenModel implements Model {
 describe('page tokens', () => {
   const states = (bounds: PageBounds, max = 60_000): number => explore(() => new TokenModel(bounds), max);
   it.each<[string, PageBounds]>([
-    ['two instances, one page, writebacks', { instances: 2, pages: 1, requests: 2, writes: 2, crashes: 0, writebacks: 1 }],
+    [
+      'two instances, one page, writebacks',
+      { instances: 2, pages: 1, requests: 2, writes: 2, crashes: 0, writebacks: 1 },
+    ],
     ['three instances, two pages', { instances: 3, pages: 2, requests: 2, writes: 1, crashes: 0 }],
     ['a crash', { instances: 3, pages: 2, requests: 2, writes: 2, crashes: 1 }],
     ['a crash with writebacks', { instances: 2, pages: 1, requests: 3, writes: 2, crashes: 1, writebacks: 1 }],
     ['a zombie', { instances: 2, pages: 2, requests: 2, writes: 2, crashes: 1, zombies: true }],
     ['X for whoever asks', { instances: 2, pages: 1, requests: 3, writes: 1, crashes: 0, writebacks: 1, alone: true }],
     ['X for whoever asks, and a crash', { instances: 3, pages: 2, requests: 2, writes: 1, crashes: 1, alone: true }],
-  ])('%s', (_, bounds) => {
-    expect(states(bounds, 15_000)).toBeGreaterThan(1000);
-  }, 120_000);
+  ])(
+    '%s',
+    (_, bounds) => {
+      expect(states(bounds, 15_000)).toBeGreaterThan(1000);
+    },
+    120_000,
+  );
 
   it.each<[string, PageBounds, RegExp]>([
-    ['X before all S are back', { instances: 2, pages: 1, requests: 1, writes: 1, crashes: 0, bugs: { grantBeforeAllAcks: true } }, /held X by 1 and S by 1|reads version/],
-    ['forgotten records of a dead instance', { instances: 2, pages: 1, requests: 1, writes: 1, crashes: 1, bugs: { forgetChain: true } }, /granted version 0/],
-    ['records of a zombie', { instances: 2, pages: 1, requests: 1, writes: 1, crashes: 1, zombies: true, bugs: { acceptZombies: true } }, /lost update|granted version|image of version/],
-    ['an image before its record', { instances: 2, pages: 1, requests: 1, writes: 1, crashes: 0, bugs: { imageBeforeRecord: true } }, /image of version/],
+    [
+      'X before all S are back',
+      { instances: 2, pages: 1, requests: 1, writes: 1, crashes: 0, bugs: { grantBeforeAllAcks: true } },
+      /held X by 1 and S by 1|reads version/,
+    ],
+    [
+      'forgotten records of a dead instance',
+      { instances: 2, pages: 1, requests: 1, writes: 1, crashes: 1, bugs: { forgetChain: true } },
+      /granted version 0/,
+    ],
+    [
+      'records of a zombie',
+      { instances: 2, pages: 1, requests: 1, writes: 1, crashes: 1, zombies: true, bugs: { acceptZombies: true } },
+      /lost update|granted version|image of version/,
+    ],
+    [
+      'an image before its record',
+      { instances: 2, pages: 1, requests: 1, writes: 1, crashes: 0, bugs: { imageBeforeRecord: true } },
+      /image of version/,
+    ],
   ])('finds the planted bug: %s', (_, bounds, what) => {
     expect(() => states(bounds)).toThrow(what);
   });
@@ -377,7 +456,14 @@ describe('page tokens', () => {
 
 class FpiModel implements Model {
   readonly #window: FpiWindow<number>;
-  readonly #instances = [0, 1].map(() => ({ number: 0, redo: 0, open: false, writes: 0, up: [] as { w?: boolean; ack?: number }[], down: [] as { force?: number; n?: number; redo?: number }[] }));
+  readonly #instances = [0, 1].map(() => ({
+    number: 0,
+    redo: 0,
+    open: false,
+    writes: 0,
+    up: [] as { w?: boolean; ack?: number }[],
+    down: [] as { force?: number; n?: number; redo?: number }[],
+  }));
   #owner = 0;
   /** Checkpoint number that the page's last image follows, as its holder knows. */
   #imageOf = 0;
@@ -459,7 +545,17 @@ class FpiModel implements Model {
   }
 
   fingerprint(): string {
-    return JSON.stringify([this.#window.number, this.#window.open, this.#instances, this.#owner, this.#imageOf, this.#needsImage, this.#checkpoints, this.#lsn, this.#pageLsn]);
+    return JSON.stringify([
+      this.#window.number,
+      this.#window.open,
+      this.#instances,
+      this.#owner,
+      this.#imageOf,
+      this.#needsImage,
+      this.#checkpoints,
+      this.#lsn,
+      this.#pageLsn,
+    ]);
   }
 }
 
@@ -557,7 +653,8 @@ class CommitModel implements Model {
       }
       if (h.usable) {
         actions.set(`${n} takes a snapshot`, () => {
-          if (h.seen < this.#told) throw new Violation(`${n} takes a snapshot without commit ${this.#told}, which was acknowledged`);
+          if (h.seen < this.#told)
+            throw new Violation(`${n} takes a snapshot without commit ${this.#told}, which was acknowledged`);
         });
       }
       if (h.down.length > 0) {
@@ -604,7 +701,15 @@ class CommitModel implements Model {
   }
 
   fingerprint(): string {
-    return JSON.stringify([this.#holders.map(h => [h, h.snapshot.granted, h.snapshot.held]), this.#sequenced, this.#flushed, this.#visible, this.#told, this.#commits, this.#crashed]);
+    return JSON.stringify([
+      this.#holders.map(h => [h, h.snapshot.granted, h.snapshot.held]),
+      this.#sequenced,
+      this.#flushed,
+      this.#visible,
+      this.#told,
+      this.#commits,
+      this.#crashed,
+    ]);
   }
 }
 

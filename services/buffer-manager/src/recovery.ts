@@ -9,8 +9,18 @@ import { type Disk, DiskError, type Log } from '@pgtroupe/actor/env';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import {
-  BLCKSZ, type BlockNumber, type ForkNumber, formatLsn, FSM_FORKNUM, type FullTransactionId, fullFromXid, type RelFileNode,
-  type TransactionId, VISIBILITYMAP_FORKNUM, type XLogRecPtr, xidFromFull,
+  BLCKSZ,
+  type BlockNumber,
+  type ForkNumber,
+  formatLsn,
+  FSM_FORKNUM,
+  type FullTransactionId,
+  fullFromXid,
+  type RelFileNode,
+  type TransactionId,
+  VISIBILITYMAP_FORKNUM,
+  type XLogRecPtr,
+  xidFromFull,
 } from '@pgtroupe/common/ids';
 import { pgChecksumPage } from '@pgtroupe/storage/page/checksum';
 import { pageGetChecksum } from '@pgtroupe/storage/page/bufpage';
@@ -19,17 +29,33 @@ import { transactionIdToPage, TRANSACTION_STATUS_ABORTED, TRANSACTION_STATUS_COM
 import { type ControlFile, ControlFileError, decodeControlFile, PG_CONTROL_FILE } from '@pgtroupe/transam/pg_control';
 import { RM_CLOG_ID, RM_SMGR_ID, RM_STANDBY_ID, RM_XACT_ID, RM_XLOG_ID, rmgrName } from '@pgtroupe/transam/rmgr';
 import {
-  decodeXactEnd, XLOG_XACT_ABORT, XLOG_XACT_ASSIGNMENT, XLOG_XACT_COMMIT, XLOG_XACT_INVALIDATIONS, XLOG_XACT_OPMASK,
+  decodeXactEnd,
+  XLOG_XACT_ABORT,
+  XLOG_XACT_ASSIGNMENT,
+  XLOG_XACT_COMMIT,
+  XLOG_XACT_INVALIDATIONS,
+  XLOG_XACT_OPMASK,
 } from '@pgtroupe/transam/xactrecord';
 import { XLogBuffers } from '@pgtroupe/transam/xlogbuffers';
 import type { XLogStream } from '@pgtroupe/transam/xlogpage';
 import { XLogReader } from '@pgtroupe/transam/xlogreader';
 import {
-  BKPBLOCK_WILL_INIT, type DecodedBkpBlock, type XLogRecord, XLR_RMGR_INFO_MASK,
+  BKPBLOCK_WILL_INIT,
+  type DecodedBkpBlock,
+  type XLogRecord,
+  XLR_RMGR_INFO_MASK,
 } from '@pgtroupe/transam/xlogrecord';
 import {
-  CLOG_ZEROPAGE, decodeSmgrCreate, decodeSmgrTruncate, SMGR_TRUNCATE_FSM, SMGR_TRUNCATE_HEAP, SMGR_TRUNCATE_VM,
-  XLOG_CHECKPOINT_ONLINE, XLOG_CHECKPOINT_SHUTDOWN, XLOG_NEXTOID, XLOG_SMGR_CREATE,
+  CLOG_ZEROPAGE,
+  decodeSmgrCreate,
+  decodeSmgrTruncate,
+  SMGR_TRUNCATE_FSM,
+  SMGR_TRUNCATE_HEAP,
+  SMGR_TRUNCATE_VM,
+  XLOG_CHECKPOINT_ONLINE,
+  XLOG_CHECKPOINT_SHUTDOWN,
+  XLOG_NEXTOID,
+  XLOG_SMGR_CREATE,
 } from '@pgtroupe/transam/xlogrmgr';
 import { BufferPool } from './buffer-pool.ts';
 import { ClogBuffers } from './clog-buffers.ts';
@@ -74,7 +100,10 @@ export async function readControlFile(disk: Disk): Promise<ControlFile> {
   try {
     return decodeControlFile(await disk.readFile(PG_CONTROL_FILE));
   } catch (error) {
-    if (error instanceof DiskError) throw ereport(ERRCODE.UNDEFINED_FILE, `could not open file "${PG_CONTROL_FILE}": ${error.message}`, { severity: 'FATAL' });
+    if (error instanceof DiskError)
+      throw ereport(ERRCODE.UNDEFINED_FILE, `could not open file "${PG_CONTROL_FILE}": ${error.message}`, {
+        severity: 'FATAL',
+      });
     if (error instanceof ControlFileError) throw ereport(ERRCODE.DATA_CORRUPTED, error.message, { severity: 'FATAL' });
     throw error;
   }
@@ -112,7 +141,10 @@ export class Recovery {
 
   async run(control: ControlFile): Promise<Recovered> {
     const { log, wal } = this.#parts;
-    const stream: XLogStream = { systemIdentifier: control.systemIdentifier, tli: control.checkPointCopy.thisTimeLineID };
+    const stream: XLogStream = {
+      systemIdentifier: control.systemIdentifier,
+      tli: control.checkPointCopy.thisTimeLineID,
+    };
     const oldest = await wal.open();
     const checkpoint = await this.#checkpointRecord(stream, control, oldest);
     const record = decodeCheckPoint(checkpoint.bytes, checkpoint.mainAt);
@@ -135,8 +167,15 @@ export class Recovery {
     const buffers = new XLogBuffers(stream, end, prev);
     wal.use(buffers);
     return {
-      control, stream, buffers, nextXid: this.#nextXid as FullTransactionId, nextOid: this.#nextOid, clog: this.#clog,
-      pool: this.#pool, relations: this.#relations, replayed: !clean,
+      control,
+      stream,
+      buffers,
+      nextXid: this.#nextXid as FullTransactionId,
+      nextOid: this.#nextOid,
+      clog: this.#clog,
+      pool: this.#pool,
+      relations: this.#relations,
+      replayed: !clean,
     };
   }
 
@@ -189,7 +228,10 @@ export class Recovery {
     }
     for (const what of this.#invalid) throw this.#panic(`WAL contains references to invalid pages: ${what}`);
     await this.#writeAll();
-    log.write('LOG', count === 0 ? 'redo is not required' : `redo done at ${formatLsn(reader.prev as XLogRecPtr)}: ${count} records`);
+    log.write(
+      'LOG',
+      count === 0 ? 'redo is not required' : `redo done at ${formatLsn(reader.prev as XLogRecPtr)}: ${count} records`,
+    );
   }
 
   #noteXid(xid: TransactionId): void {
@@ -216,7 +258,9 @@ export class Recovery {
         return undefined;
       default:
         if (this.#parts.rmgrs(record.rmid) === undefined) {
-          throw this.#panic(`redo of resource manager ${rmgrName(record.rmid)} is not supported by pgtroupe yet (at ${formatLsn(record.lsn)})`);
+          throw this.#panic(
+            `redo of resource manager ${rmgrName(record.rmid)} is not supported by pgtroupe yet (at ${formatLsn(record.lsn)})`,
+          );
         }
         this.#applier.apply(record);
         return undefined;
@@ -259,7 +303,8 @@ export class Recovery {
     // Pages may come back later in the WAL, so the file is made if it is not there.
     await smgr.create(rnode, 0);
     if ((flags & SMGR_TRUNCATE_HEAP) !== 0) await this.#truncate(rnode, 0, blocks);
-    if ((flags & SMGR_TRUNCATE_VM) !== 0) await this.#truncate(rnode, VISIBILITYMAP_FORKNUM, mapPagesWhollyBefore(blocks));
+    if ((flags & SMGR_TRUNCATE_VM) !== 0)
+      await this.#truncate(rnode, VISIBILITYMAP_FORKNUM, mapPagesWhollyBefore(blocks));
     if ((flags & SMGR_TRUNCATE_FSM) !== 0) await smgr.unlink(rnode, FSM_FORKNUM, false);
   }
 

@@ -103,8 +103,11 @@ export class RedoApplier implements RedoContext {
     if (only === undefined) return this.#find(block.rnode, block.fork, block.blkno);
     const { rnode, fork } = only.fork;
     const same =
-      only.blk === block.blkno && fork === block.fork && rnode.relNode === block.rnode.relNode &&
-      rnode.dbNode === block.rnode.dbNode && rnode.spcNode === block.rnode.spcNode;
+      only.blk === block.blkno &&
+      fork === block.fork &&
+      rnode.relNode === block.rnode.relNode &&
+      rnode.dbNode === block.rnode.dbNode &&
+      rnode.spcNode === block.rnode.spcNode;
     return same ? only : undefined;
   }
 

@@ -13,13 +13,24 @@ import type { Log } from '@pgtroupe/actor/env';
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import {
-  BLCKSZ, type ForkNumber, formatRelFileNode, FSM_FORKNUM, type FullTransactionId, type RelFileNode, type TransactionId,
-  VISIBILITYMAP_FORKNUM, xidFromFull,
+  BLCKSZ,
+  type ForkNumber,
+  formatRelFileNode,
+  FSM_FORKNUM,
+  type FullTransactionId,
+  type RelFileNode,
+  type TransactionId,
+  VISIBILITYMAP_FORKNUM,
+  xidFromFull,
 } from '@pgtroupe/common/ids';
 import type { UpOp } from '@pgtroupe/rpc/attach/ops';
 import { RM_SMGR_ID } from '@pgtroupe/transam/rmgr';
 import {
-  encodeSmgrCreate, encodeSmgrTruncate, SMGR_TRUNCATE_ALL, XLOG_SMGR_CREATE, XLOG_SMGR_TRUNCATE,
+  encodeSmgrCreate,
+  encodeSmgrTruncate,
+  SMGR_TRUNCATE_ALL,
+  XLOG_SMGR_CREATE,
+  XLOG_SMGR_TRUNCATE,
 } from '@pgtroupe/transam/xlogrmgr';
 import { XLR_SPECIAL_REL_UPDATE } from '@pgtroupe/transam/xlogrecord';
 import type { BufferPool } from './buffer-pool.ts';
@@ -161,9 +172,17 @@ export class RelationFileService implements FileFate {
     const count = Math.max(1, Math.min(op.count, MAX_EXTEND));
     this.#enqueue(fork, instance, op.reqId, async () => {
       const first = await this.#knowLength(fork);
-      if (first + count > MAX_BLOCKS) throw new RequestError(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `cannot extend file "${relationPath(fork.rnode, fork.fork)}" beyond ${MAX_BLOCKS} blocks`);
+      if (first + count > MAX_BLOCKS)
+        throw new RequestError(
+          ERRCODE.PROGRAM_LIMIT_EXCEEDED,
+          `cannot extend file "${relationPath(fork.rnode, fork.fork)}" beyond ${MAX_BLOCKS} blocks`,
+        );
       if (first === 0 && !(await this.#smgr.exists(fork.rnode, fork.fork))) {
-        if (fork.fork === 0) throw new RequestError(ERRCODE.UNDEFINED_FILE, `could not open file "${relationPath(fork.rnode, 0)}": No such file or directory`);
+        if (fork.fork === 0)
+          throw new RequestError(
+            ERRCODE.UNDEFINED_FILE,
+            `could not open file "${relationPath(fork.rnode, 0)}": No such file or directory`,
+          );
         await this.#smgr.create(fork.rnode, fork.fork);
       }
       await this.#takeLengthBack(fork, instance);
@@ -181,7 +200,10 @@ export class RelationFileService implements FileFate {
     const fork = this.#relations.forkOf(op.rel, op.fork);
     this.#enqueue(fork, instance, op.reqId, async () => {
       if (op.fork === 0 && (await this.#smgr.exists(op.rel, 0))) {
-        throw new RequestError(ERRCODE.DUPLICATE_FILE, `could not create file "${relationPath(op.rel, 0)}": File exists`);
+        throw new RequestError(
+          ERRCODE.DUPLICATE_FILE,
+          `could not create file "${relationPath(op.rel, 0)}": File exists`,
+        );
       }
       await this.#failpoint('create-before-file');
       await this.#smgr.create(op.rel, op.fork as ForkNumber);
@@ -198,7 +220,9 @@ export class RelationFileService implements FileFate {
       }
       if (op.logged) {
         this.#insert.own(
-          RM_SMGR_ID, XLOG_SMGR_CREATE | XLR_SPECIAL_REL_UPDATE, xidFromFull(op.fxid as FullTransactionId),
+          RM_SMGR_ID,
+          XLOG_SMGR_CREATE | XLR_SPECIAL_REL_UPDATE,
+          xidFromFull(op.fxid as FullTransactionId),
           encodeSmgrCreate(op.rel, op.fork as ForkNumber),
         );
       }
@@ -218,7 +242,9 @@ export class RelationFileService implements FileFate {
         // The record must be durable before the file shrinks: otherwise a crash could leave pages
         // that later WAL (of a transaction that survives) believes are gone.
         const lsn = this.#insert.own(
-          RM_SMGR_ID, XLOG_SMGR_TRUNCATE | XLR_SPECIAL_REL_UPDATE, 0 as TransactionId,
+          RM_SMGR_ID,
+          XLOG_SMGR_TRUNCATE | XLR_SPECIAL_REL_UPDATE,
+          0 as TransactionId,
           encodeSmgrTruncate(op.rel, op.blocks, SMGR_TRUNCATE_ALL),
         );
         await this.#wal.flush(lsn);
@@ -260,7 +286,11 @@ export class RelationFileService implements FileFate {
       if (page.blk < from) continue;
       for (const holder of this.#directory.drop(page)) {
         (holder as Instance).put({
-          op: 'readFailed', rel: fork.rnode, fork: fork.fork, blk: page.blk, sqlstate: ERRCODE.DATA_CORRUPTED,
+          op: 'readFailed',
+          rel: fork.rnode,
+          fork: fork.fork,
+          blk: page.blk,
+          sqlstate: ERRCODE.DATA_CORRUPTED,
           message: `could not read block ${page.blk} in file "${relationPath(fork.rnode, fork.fork)}": the relation was truncated`,
         });
       }
@@ -285,7 +315,8 @@ export class RelationFileService implements FileFate {
 
   drop(rels: readonly RelFileNode[]): void {
     for (const rel of rels) {
-      for (const instance of this.#instances) instance.put({ op: 'dropRelationBuffers', rel, fork: ALL_FORKS, from: 0 });
+      for (const instance of this.#instances)
+        instance.put({ op: 'dropRelationBuffers', rel, fork: ALL_FORKS, from: 0 });
       for (let n = 0; n < FORKS; n++) {
         const fork = this.#relations.forkOf(rel, n);
         this.dropEntries(fork, 0);
@@ -296,7 +327,10 @@ export class RelationFileService implements FileFate {
           .then(() => this.#failpoint('drop-before-unlink'))
           .then(() => this.#smgr.unlink(rel, n as ForkNumber, n === 0))
           .catch((error: unknown) => {
-            this.#log.write('WARNING', `could not remove file "${relationPath(rel, n as ForkNumber)}": ${(error as Error).message}`);
+            this.#log.write(
+              'WARNING',
+              `could not remove file "${relationPath(rel, n as ForkNumber)}": ${(error as Error).message}`,
+            );
           });
         this.#work.set(fork, work);
         void work.then(() => {

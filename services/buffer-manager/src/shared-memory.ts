@@ -6,7 +6,14 @@ import { type Clock, type Disk, DiskError, type Log, type Timers } from '@pgtrou
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import { crc32c } from '@pgtroupe/common/crc32c';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { BLCKSZ, type FullTransactionId, fullFromXid, type RelFileNode, type TransactionId, type XLogRecPtr } from '@pgtroupe/common/ids';
+import {
+  BLCKSZ,
+  type FullTransactionId,
+  fullFromXid,
+  type RelFileNode,
+  type TransactionId,
+  type XLogRecPtr,
+} from '@pgtroupe/common/ids';
 import { windowOf } from '@pgtroupe/rpc/attach/credit';
 import { TOKEN_SHARED, type UpOp } from '@pgtroupe/rpc/attach/ops';
 import type { ControlFile } from '@pgtroupe/transam/pg_control';
@@ -122,21 +129,35 @@ export class SharedMemory {
     );
     this.io.onReadFailed = (holder, page, error) => {
       (holder as Instance).put({
-        op: 'readFailed', rel: page.fork.rnode, fork: page.fork.fork, blk: page.blk, sqlstate: error.sqlstate, message: error.message,
+        op: 'readFailed',
+        rel: page.fork.rnode,
+        fork: page.fork.fork,
+        blk: page.blk,
+        sqlstate: error.sqlstate,
+        message: error.message,
       });
     };
     const onProgress = (): void => this.planTurn();
     this.io.onProgress = onProgress;
     this.files = new RelationFileService({
-      ...parts, directory: this.directory, io: this.io, insert: this.insert, fsm: this.fsm,
-      instances: this.instances, onProgress,
+      ...parts,
+      directory: this.directory,
+      io: this.io,
+      insert: this.insert,
+      fsm: this.fsm,
+      instances: this.instances,
+      onProgress,
     });
     this.locks = new LockTable<Instance>(this.#lockEffects(), {
       runs: fxid => this.transactions.procs.isRunning(fxid),
       owner: fxid => this.transactions.ownerOf(fxid),
     });
     this.transactions = new Transactions({
-      ...parts, procs: new ProcArray(parts.nextXid), insert: this.insert, files: this.files, instances: this.instances,
+      ...parts,
+      procs: new ProcArray(parts.nextXid),
+      insert: this.insert,
+      files: this.files,
+      instances: this.instances,
       locks: this.locks,
       oldestXid: fullFromXid(parts.control.checkPointCopy.oldestXid, parts.nextXid),
       onAsyncCommit: lsn => {
@@ -169,11 +190,24 @@ export class SharedMemory {
         const { rnode, fork } = page.fork;
         if (withImage) this.pool.touch(page.slot);
         (holder as Instance).put({
-          op: 'grantBuffer', rel: rnode, fork, blk: page.blk, mode, gen, image: withImage ? this.pool.image(page.slot) : EMPTY,
+          op: 'grantBuffer',
+          rel: rnode,
+          fork,
+          blk: page.blk,
+          mode,
+          gen,
+          image: withImage ? this.pool.image(page.slot) : EMPTY,
         });
       },
       recall: (holder, page, gen, to) =>
-        (holder as Instance).put({ op: 'recallBuffer', rel: page.fork.rnode, fork: page.fork.fork, blk: page.blk, gen, to }),
+        (holder as Instance).put({
+          op: 'recallBuffer',
+          rel: page.fork.rnode,
+          fork: page.fork.fork,
+          blk: page.blk,
+          gen,
+          to,
+        }),
       writeback: (holder, page, gen) =>
         (holder as Instance).put({ op: 'writeback', rel: page.fork.rnode, fork: page.fork.fork, blk: page.blk, gen }),
       load: page => this.io.load(page),
@@ -278,7 +312,8 @@ export class SharedMemory {
 
   #store(instance: TokenHolder, page: PageEntry, gen: number, image: Uint8Array): void {
     if (image.length !== BLCKSZ) throw new ProtocolViolation(`image of ${image.length} bytes`);
-    if (!this.directory.ownsExclusively(instance, page, gen)) throw new ProtocolViolation('image of a page held shared');
+    if (!this.directory.ownsExclusively(instance, page, gen))
+      throw new ProtocolViolation('image of a page held shared');
     this.io.store(page, image);
   }
 
@@ -300,7 +335,11 @@ export class SharedMemory {
     const space = this.fsm.of(op.rel);
     const answer = (): void => {
       const blk = this.fsm.find(op.rel, op.need);
-      instance.put({ op: 'freePage', reqId: op.reqId, blk: blk < this.relations.forkOf(op.rel, 0).blocks ? blk : NO_BLOCK });
+      instance.put({
+        op: 'freePage',
+        reqId: op.reqId,
+        blk: blk < this.relations.forkOf(op.rel, 0).blocks ? blk : NO_BLOCK,
+      });
     };
     if (space.loaded === undefined) {
       space.loaded = this.#loadFreeSpace(space.rel);
@@ -333,9 +372,12 @@ export class SharedMemory {
     const path = `${op.db === 0 ? 'global' : databasePath(DEFAULTTABLESPACE_OID, op.db)}/pg_filenode.map`;
     try {
       const image = await this.#disk.readFile(path);
-      const valid = image.length === RELMAP_BYTES && crc32c(image, 0, RELMAP_CRC_AT) === new DataView(image.buffer, image.byteOffset).getUint32(RELMAP_CRC_AT, true);
+      const valid =
+        image.length === RELMAP_BYTES &&
+        crc32c(image, 0, RELMAP_CRC_AT) === new DataView(image.buffer, image.byteOffset).getUint32(RELMAP_CRC_AT, true);
       if (valid) instance.put({ op: 'relmap', reqId: op.reqId, image });
-      else instance.reply(op.reqId, ERRCODE.DATA_CORRUPTED, `relation mapping file "${path}" contains incorrect checksum`);
+      else
+        instance.reply(op.reqId, ERRCODE.DATA_CORRUPTED, `relation mapping file "${path}" contains incorrect checksum`);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       instance.reply(op.reqId, ERRCODE.UNDEFINED_FILE, `could not open file "${path}": ${error.message}`);

@@ -11,7 +11,10 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { type RelFileNode, type TransactionId, xidFromFull, type FullTransactionId } from '@pgtroupe/common/ids';
 import type { UpOp } from '@pgtroupe/rpc/attach/ops';
 import {
-  CLOG_XACTS_PER_PAGE, TRANSACTION_STATUS_ABORTED, TRANSACTION_STATUS_COMMITTED, transactionIdToPage,
+  CLOG_XACTS_PER_PAGE,
+  TRANSACTION_STATUS_ABORTED,
+  TRANSACTION_STATUS_COMMITTED,
+  transactionIdToPage,
 } from '@pgtroupe/transam/clog';
 import { RM_CLOG_ID, RM_XACT_ID, RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
 import { xactEndBody, xactEndInfo, XLOG_XACT_ABORT } from '@pgtroupe/transam/xactrecord';
@@ -140,7 +143,9 @@ export class Transactions {
   #refusal(): { readonly sqlstate: string; readonly message: string; readonly hint: string } | undefined {
     if (this.#wal.diskFull && this.#wal.room < LOW_ROOM_BYTES) {
       return {
-        sqlstate: ERRCODE.DISK_FULL, message: 'could not extend WAL: No space left on device', hint: 'Check free disk space.',
+        sqlstate: ERRCODE.DISK_FULL,
+        message: 'could not extend WAL: No space left on device',
+        hint: 'Check free disk space.',
       };
     }
     if (this.procs.nextXid > this.#xidStopLimit) {
@@ -224,8 +229,15 @@ export class Transactions {
   commit(instance: Instance, op: Up<'commit'>): void {
     const lsn = this.#insert.fromInstance(instance, op.seq, op.record);
     this.commits.add({
-      instance, reqId: op.reqId, owner: op.owner, fxid: op.fxid, children: op.children, lsn,
-      sync: op.sync !== 0, drop: op.drop, invals: op.invals.length === 0 ? op.invals : Uint8Array.from(op.invals),
+      instance,
+      reqId: op.reqId,
+      owner: op.owner,
+      fxid: op.fxid,
+      children: op.children,
+      lsn,
+      sync: op.sync !== 0,
+      drop: op.drop,
+      invals: op.invals.length === 0 ? op.invals : Uint8Array.from(op.invals),
     });
     for (const other of this.#instances) {
       if (other !== instance && other.snapshot.granted) this.#recall(other);
@@ -247,7 +259,8 @@ export class Transactions {
       if (commit === undefined) break;
       this.#makeVisible(commit);
     }
-    for (const instance of this.#instances) if (instance.snapshotDue && instance.snapshot.granted) this.sendSnapshot(instance);
+    for (const instance of this.#instances)
+      if (instance.snapshotDue && instance.snapshot.granted) this.sendSnapshot(instance);
     this.#answer();
     if (this.#starving.length > 0) this.#feed();
     for (let n = this.#settledWaiters.length - 1; n >= 0; n--) {
@@ -332,6 +345,11 @@ export class Transactions {
 
   #logAbort(fxid: number): void {
     const fields = { wallMicros: this.#clock.wallMicros(), children: [] };
-    this.#insert.own(RM_XACT_ID, XLOG_XACT_ABORT | xactEndInfo(fields), xidFromFull(fxid as FullTransactionId), xactEndBody(fields));
+    this.#insert.own(
+      RM_XACT_ID,
+      XLOG_XACT_ABORT | xactEndInfo(fields),
+      xidFromFull(fxid as FullTransactionId),
+      xactEndBody(fields),
+    );
   }
 }

@@ -38,7 +38,10 @@ class Walwriter {
       if (order?.$case === 'read') {
         const { reqId, from, to } = order.value;
         this.reads.push({ from, to });
-        report({ $case: 'chunk', value: { reqId, pos: from, data: this.#log.subarray(from - XLOG_SEG_SIZE, to - XLOG_SEG_SIZE), last: true } });
+        report({
+          $case: 'chunk',
+          value: { reqId, pos: from, data: this.#log.subarray(from - XLOG_SEG_SIZE, to - XLOG_SEG_SIZE), last: true },
+        });
       }
       if (order?.$case !== 'append') return;
       const { pos, data, sync } = order.value;
@@ -55,7 +58,12 @@ async function setUp(recovery: (client: WalClient, world: World) => Promise<void
   const network = new Network(world, { minLatencyMs: 0.1, maxLatencyMs: 0.3, busLoss: 0 });
   const first = new Walwriter(world, network);
   const { env } = new SimProcess(world, network, 'buffer-manager', new MemoryDisk());
-  const client = new WalClient(env, { endpoint: 'unix:/walwriter', epoch: 1, log: LOG, flushDelayMs: () => FLUSH_DELAY_MS });
+  const client = new WalClient(env, {
+    endpoint: 'unix:/walwriter',
+    epoch: 1,
+    log: LOG,
+    flushDelayMs: () => FLUSH_DELAY_MS,
+  });
   let oldest = 0;
   void client.open().then(lsn => {
     oldest = lsn;

@@ -68,7 +68,15 @@ export class WalClient {
   /** There is more room for WAL. */
   onRoom: () => void = () => {};
 
-  constructor(env: Env, options: { readonly endpoint: string; readonly epoch: number; readonly log: XLogStream; readonly flushDelayMs: () => number }) {
+  constructor(
+    env: Env,
+    options: {
+      readonly endpoint: string;
+      readonly epoch: number;
+      readonly log: XLogStream;
+      readonly flushDelayMs: () => number;
+    },
+  ) {
     this.#env = env;
     this.#endpoint = options.endpoint;
     this.#epoch = options.epoch;
@@ -114,7 +122,10 @@ export class WalClient {
         if (!this.#closed && this.#stream === undefined) this.#connect();
       });
     };
-    this.#send({ $case: 'hello', value: { epoch: this.#epoch, timeline: this.#log.tli, systemIdentifier: String(this.#log.systemIdentifier) } });
+    this.#send({
+      $case: 'hello',
+      value: { epoch: this.#epoch, timeline: this.#log.tli, systemIdentifier: String(this.#log.systemIdentifier) },
+    });
   }
 
   #send(order: NonNullable<WalOrder['order']>): void {
@@ -296,7 +307,8 @@ export class WalClient {
     let parts: Uint8Array[] = [];
     return new Promise(resolve =>
       this.#startRead({
-        from, to,
+        from,
+        to,
         restart: () => {
           parts = [];
         },

@@ -31,9 +31,11 @@ export class WalInsert {
   fromInstance(instance: Instance, seq: number, record: Uint8Array): XLogRecPtr {
     if (seq !== instance.lastSeq + 1) throw new ProtocolViolation(`record ${seq} follows ${instance.lastSeq}`);
     const length = record.length;
-    if (length < SIZE_OF_XLOG_RECORD || lengthOf(record) !== length) throw new ProtocolViolation('record of the wrong length');
+    if (length < SIZE_OF_XLOG_RECORD || lengthOf(record) !== length)
+      throw new ProtocolViolation('record of the wrong length');
     const xid = xidOf(record);
-    if (xid >= FIRST_NORMAL_TRANSACTION_ID && !instance.runs(xid)) throw new ProtocolViolation(`record of transaction ${xid}, which it does not run`);
+    if (xid >= FIRST_NORMAL_TRANSACTION_ID && !instance.runs(xid))
+      throw new ProtocolViolation(`record of transaction ${xid}, which it does not run`);
     instance.lastSeq = seq;
     const refs = this.#refs;
     refs.read(record, 0, length);
@@ -43,7 +45,9 @@ export class WalInsert {
       const fork = this.#relations.fork(refs.spcNode[n]!, refs.dbNode[n]!, refs.relNode[n]!, refs.fork[n]!);
       const page = fork.pages.get(refs.blkno[n]! as never);
       if (page === undefined || page.exclusiveHolder !== instance) {
-        throw new ProtocolViolation(`record changes block ${refs.blkno[n]} of ${refs.relNode[n]} without its exclusive token`);
+        throw new ProtocolViolation(
+          `record changes block ${refs.blkno[n]} of ${refs.relNode[n]} without its exclusive token`,
+        );
       }
       const standsAlone = (refs.bimgInfo[n]! & BKPIMAGE_APPLY) !== 0 || (refs.flags[n]! & BKPBLOCK_WILL_INIT) !== 0;
       this.#directory.recordSequenced(page, start, end, standsAlone);

@@ -10,7 +10,11 @@
  */
 import type { Env } from '@pgtroupe/actor/env';
 import type { RpcStream } from '@pgtroupe/actor/rpc';
-import { BufferManagerDefinition, type CheckpointOrder, type CheckpointReport } from '@pgtroupe/rpc/generated/buffer-manager';
+import {
+  BufferManagerDefinition,
+  type CheckpointOrder,
+  type CheckpointReport,
+} from '@pgtroupe/rpc/generated/buffer-manager';
 import { streamMethod } from '@pgtroupe/rpc/method';
 import { formatLsn, type XLogRecPtr } from '@pgtroupe/common/ids';
 import { type CheckpointSettings, DistanceEstimate, dueByWal, onSchedule } from './schedule.ts';
@@ -155,7 +159,11 @@ export class Checkpointer {
 
   async #run(cause: string, shutdown: boolean, began: number): Promise<boolean> {
     const settings = this.#options.settings();
-    const begun = await this.#order({ $case: 'begin', value: { shutdown, cause, unlessIdle: cause === 'time' } }, 'begun', 'skipped');
+    const begun = await this.#order(
+      { $case: 'begin', value: { shutdown, cause, unlessIdle: cause === 'time' } },
+      'begun',
+      'skipped',
+    );
     if (begun.$case === 'skipped') return false;
     if (settings.logCheckpoints) this.#log(`${shutdown ? 'shutdown ' : ''}checkpoint starting: ${cause}`);
     const { pages, redo } = begun.value;
@@ -175,7 +183,10 @@ export class Checkpointer {
       remaining = answer.value.remaining;
     }
     const writeMs = this.#env.clock.nowMs() - began;
-    const { value: done } = await this.#order({ $case: 'finish', value: { keepBytes: Math.floor(this.#estimate.keepBytes(settings)) } }, 'done');
+    const { value: done } = await this.#order(
+      { $case: 'finish', value: { keepBytes: Math.floor(this.#estimate.keepBytes(settings)) } },
+      'done',
+    );
     if (settings.logCheckpoints) {
       const seconds = (ms: number): string => (ms / 1000).toFixed(3);
       this.#log(

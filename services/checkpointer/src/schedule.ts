@@ -15,7 +15,10 @@ export function checkpointSegments({ maxWalBytes, completionTarget }: Checkpoint
 
 /** Has so much WAL been written that a checkpoint is due? */
 export function dueByWal(insert: number, redo: number, settings: CheckpointSettings): boolean {
-  return Math.floor(insert / XLOG_SEG_SIZE) - Math.floor(redo / XLOG_SEG_SIZE) >= Math.max(1, checkpointSegments(settings) - 1);
+  return (
+    Math.floor(insert / XLOG_SEG_SIZE) - Math.floor(redo / XLOG_SEG_SIZE) >=
+    Math.max(1, checkpointSegments(settings) - 1)
+  );
 }
 
 /** IsCheckpointOnSchedule: `progress` is the share of pages written. */

@@ -39,7 +39,9 @@ function world(settings: Record<string, string>) {
     logger,
     later: (ms: number) => (nowMicros += ms * 1000),
     log: (level: string, message: string, fields?: object) =>
-      handler(new TextEncoder().encode(JSON.stringify({ at: nowMicros, pid: 42, from: 'walwriter', level, message, fields }))),
+      handler(
+        new TextEncoder().encode(JSON.stringify({ at: nowMicros, pid: 42, from: 'walwriter', level, message, fields })),
+      ),
     garbage: () => handler(new Uint8Array([1, 2, 3])),
   };
 }
@@ -81,7 +83,12 @@ describe('logger', () => {
     expect(read('pg-20261122-1855.log')).toBe('2026-11-22 18:55:47.123 UTC [42] LOG:  first "quoted"\n');
     expect(read('pg-20261122-1855.csv')).toContain(',LOG,57P03,"first ""quoted""",');
     expect(read('pg-20261122-1855.csv').split(',')).toHaveLength(26);
-    expect(JSON.parse(read('pg-20261122-1856.json'))).toMatchObject({ message: 'second', pid: 42, line_num: 2, backend_type: 'walwriter' });
+    expect(JSON.parse(read('pg-20261122-1856.json'))).toMatchObject({
+      message: 'second',
+      pid: 42,
+      line_num: 2,
+      backend_type: 'walwriter',
+    });
   });
 
   it('knows the escapes of file names', () => {

@@ -126,7 +126,9 @@ export class Logger {
     for (const file of this.#files.values()) {
       const dropped = file.takeDropped();
       if (dropped > 0) {
-        this.#console(`${formatLogTime(this.#env.clock.wallMicros())} WARNING:  ${dropped} log lines could not be written\n`);
+        this.#console(
+          `${formatLogTime(this.#env.clock.wallMicros())} WARNING:  ${dropped} log lines could not be written\n`,
+        );
       }
     }
     this.#timer = this.#env.timers.after(REPORT_DROPPED_MS, () => this.#reportDropped(), { background: true });

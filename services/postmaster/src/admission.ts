@@ -93,14 +93,22 @@ export class Admission {
       const shown = address === '*' ? '0.0.0.0' : address;
       if (code === 'EADDRINUSE') {
         if (await this.#bindPatience()) return this.#listenAddress(address, port);
-        throw ereport(ERRCODE.OBJECT_IN_USE, `could not bind address "${shown}", port ${port}: Address already in use`, {
-          hint: `Is another server already running on port ${port}? Stop it, or choose another port: -p ${port + 1}.`,
-        });
+        throw ereport(
+          ERRCODE.OBJECT_IN_USE,
+          `could not bind address "${shown}", port ${port}: Address already in use`,
+          {
+            hint: `Is another server already running on port ${port}? Stop it, or choose another port: -p ${port + 1}.`,
+          },
+        );
       }
       if (code === 'EACCES') {
-        throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `could not bind address "${shown}", port ${port}: Permission denied`, {
-          hint: 'Ports below 1024 need privileges; choose a higher one with -p.',
-        });
+        throw ereport(
+          ERRCODE.INSUFFICIENT_PRIVILEGE,
+          `could not bind address "${shown}", port ${port}: Permission denied`,
+          {
+            hint: 'Ports below 1024 need privileges; choose a higher one with -p.',
+          },
+        );
       }
       throw ereport(ERRCODE.CONFIG_FILE_ERROR, `could not listen on "${shown}", port ${port}: ${message}`, {
         hint: 'Check "listen_addresses".',
@@ -108,7 +116,11 @@ export class Admission {
     }
   }
 
-  async listenUnix(folder: string, port: number, options: { dataDirectory: string; permissions: number }): Promise<void> {
+  async listenUnix(
+    folder: string,
+    port: number,
+    options: { dataDirectory: string; permissions: number },
+  ): Promise<void> {
     const path = `${folder}/.s.PGSQL.${port}`;
     this.#unlock.push(lockSocket(path, options.dataDirectory, port));
     // Node removes the path it bound when that handle is closed, which lending does: so not the true one.
@@ -118,9 +130,13 @@ export class Admission {
       chmodSync(bound, options.permissions);
       renameSync(bound, path);
     } catch (error) {
-      throw ereport(ERRCODE.CONFIG_FILE_ERROR, `could not create Unix-domain socket in directory "${folder}": ${(error as Error).message}`, {
-        hint: 'Check "unix_socket_directories".',
-      });
+      throw ereport(
+        ERRCODE.CONFIG_FILE_ERROR,
+        `could not create Unix-domain socket in directory "${folder}": ${(error as Error).message}`,
+        {
+          hint: 'Check "unix_socket_directories".',
+        },
+      );
     }
     this.listening.push(path);
   }
@@ -165,7 +181,12 @@ export class Admission {
         if (verdict.pass(visitorMessage(visitor), socket, lost) !== 'passed') this.#wait(visitor);
         return;
       case 'admit': {
-        const message: HandOver = { kind: 'session', initial: initial.toString('latin1'), reserved: verdict.reserved, peer };
+        const message: HandOver = {
+          kind: 'session',
+          initial: initial.toString('latin1'),
+          reserved: verdict.reserved,
+          peer,
+        };
         const passed = verdict.pass(message, socket, lost);
         if (passed === 'adopted') splice(socket, verdict.spliceTo, message);
         else if (passed === 'gone') this.#wait(visitor);
@@ -185,9 +206,13 @@ async function addresses(host: string): Promise<string[]> {
   try {
     return (await lookup(host, { all: true })).map(found => found.address);
   } catch (error) {
-    throw ereport(ERRCODE.CONFIG_FILE_ERROR, `could not translate host name "${host}" to address: ${(error as Error).message}`, {
-      hint: 'Check "listen_addresses".',
-    });
+    throw ereport(
+      ERRCODE.CONFIG_FILE_ERROR,
+      `could not translate host name "${host}" to address: ${(error as Error).message}`,
+      {
+        hint: 'Check "listen_addresses".',
+      },
+    );
   }
 }
 

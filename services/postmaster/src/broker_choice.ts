@@ -35,7 +35,8 @@ export async function chooseBroker(
     return { ...(JSON.parse(readFileSync(remembered, 'utf8')) as BrokerChoice), tokenFile };
   }
   writeAtomically(tokenFile, randomBytes(32).toString('hex'));
-  const program = environment['PGTROUPE_BROKER'] === 'bundled' ? undefined : findProgram('nats-server', environment['PATH']);
+  const program =
+    environment['PGTROUPE_BROKER'] === 'bundled' ? undefined : findProgram('nats-server', environment['PATH']);
   const url = `127.0.0.1:${await freePort()}`;
   const choice: BrokerChoice =
     program === undefined ? { kind: 'role', url, tokenFile } : { kind: 'program', url, tokenFile, program };

@@ -88,11 +88,7 @@ export class Clients {
 
   /** An instance that need not be there any longer. */
   retirable(): string | undefined {
-    return retirable(
-      this.#loads.values(),
-      this.#o.supervision.wantedInstances,
-      this.#o.clock.nowMs(),
-    );
+    return retirable(this.#loads.values(), this.#o.supervision.wantedInstances, this.#o.clock.nowMs());
   }
 
   // ---- what instances are and say --------------------------------------------------------------------
@@ -154,8 +150,7 @@ export class Clients {
   #heard(message: ToPostmaster, handle: unknown): void {
     switch (message.kind) {
       case 'doorCopy':
-        if (handle !== undefined)
-          this.admission.door.copied(message.grant, message.index, handle as ListeningHandle);
+        if (handle !== undefined) this.admission.door.copied(message.grant, message.index, handle as ListeningHandle);
         return;
       case 'visitor':
         if (handle !== undefined) this.admission.sentBack(visitorOf(message, handle as Socket));
@@ -188,9 +183,7 @@ export class Clients {
       case 'returning':
         return;
       case 'lent': {
-        const chosen = running
-          ? chooseDoorkeeper(this.#loads.values(), this.#limits, keeper)
-          : undefined;
+        const chosen = running ? chooseDoorkeeper(this.#loads.values(), this.#limits, keeper) : undefined;
         if (chosen?.name !== keeper.name) door.takeBack();
         return;
       }
@@ -214,21 +207,15 @@ export class Clients {
       if (pm.crashed && isReady(supervision, 'buffer-manager')) return { verdict: 'wait' };
       // After our own death the adopted cast is as good as ready.
       if (this.#isAdopted('buffer-manager')) return { verdict: 'wait' };
-      return refuse(
-        pm.crashed
-          ? 'the database system is in recovery mode'
-          : 'the database system is starting up',
-      );
+      return refuse(pm.crashed ? 'the database system is in recovery mode' : 'the database system is starting up');
     }
     if (pm.pmState !== 'PM_RUN') return refuse('the database system is shutting down');
     const { keeper } = this.admission.door;
     if (keeper.door === 'returning') return { verdict: 'wait' };
-    if (keeper.door === 'lent')
-      return { verdict: 'forward', pass: this.#passTo(this.#loads.get(keeper.name)!) };
+    if (keeper.door === 'lent') return { verdict: 'forward', pass: this.#passTo(this.#loads.get(keeper.name)!) };
     const { maxConnections, reserved, sessionsPerInstance } = this.#limits;
     const sessions = totalSessions(this.#loads.values());
-    if (sessions >= maxConnections)
-      return refuse('sorry, too many clients already', ERRCODE.TOO_MANY_CONNECTIONS);
+    if (sessions >= maxConnections) return refuse('sorry, too many clients already', ERRCODE.TOO_MANY_CONNECTIONS);
     const load = chooseInstance(this.#loads.values(), sessionsPerInstance);
     if (load === undefined) return { verdict: 'wait' };
     return {

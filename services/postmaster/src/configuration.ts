@@ -12,7 +12,10 @@ export function loadConfiguration(dataDirectory: string, commandLine: readonly s
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw ereport(ERRCODE.CONFIG_FILE_ERROR, `could not open configuration file "${path}": ${(error as Error).message}`);
+    throw ereport(
+      ERRCODE.CONFIG_FILE_ERROR,
+      `could not open configuration file "${path}": ${(error as Error).message}`,
+    );
   }
   const [problem] = parseHba(text).problems;
   if (problem) {

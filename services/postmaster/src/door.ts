@@ -111,11 +111,7 @@ export class Door {
 
   /** An instance says which grant is in force there. */
   obeyed(name: string, grant: number): void {
-    if (
-      this.#keeper.door === 'returning' &&
-      this.#keeper.name === name &&
-      this.#keeper.grant === grant
-    )
+    if (this.#keeper.door === 'returning' && this.#keeper.name === name && this.#keeper.grant === grant)
       this.#keeper = HOME;
   }
 

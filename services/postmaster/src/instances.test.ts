@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { chooseDoorkeeper, chooseInstance, type InstanceLoad, retirable, sessionsOf, wantedInstances } from './instances.ts';
+import {
+  chooseDoorkeeper,
+  chooseInstance,
+  type InstanceLoad,
+  retirable,
+  sessionsOf,
+  wantedInstances,
+} from './instances.ts';
 
 const load = (instance: number, open: number, more: Partial<InstanceLoad> = {}): InstanceLoad => ({
   name: `backend-${instance}`,

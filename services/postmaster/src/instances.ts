@@ -55,7 +55,11 @@ export function chooseInstance(loads: Iterable<InstanceLoad>, sessionsPerInstanc
   let best: InstanceLoad | undefined;
   for (const load of loads) {
     if (!load.ready || sessionsOf(load) >= sessionsPerInstance) continue;
-    if (best === undefined || (load.direct && !best.direct) || (load.direct === best.direct && load.instance < best.instance)) {
+    if (
+      best === undefined ||
+      (load.direct && !best.direct) ||
+      (load.direct === best.direct && load.instance < best.instance)
+    ) {
       best = load;
     }
   }

@@ -29,10 +29,14 @@ const tell = (message: object): void => {
 process.channel?.unref();
 // The keeper was killed: another takes its place, so that somebody starts us again.
 process.on('disconnect', () => {
-  spawn(process.execPath, [KEEPER, 'keep', '-D', dataDirectory, ...commandLine.flatMap(s => ['-c', s]), String(process.pid)], {
-    detached: true,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  }).unref();
+  spawn(
+    process.execPath,
+    [KEEPER, 'keep', '-D', dataDirectory, ...commandLine.flatMap(s => ['-c', s]), String(process.pid)],
+    {
+      detached: true,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  ).unref();
 });
 
 const [folder = 'pgdata', ...commandLine] = process.argv.slice(2);

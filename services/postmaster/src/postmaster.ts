@@ -98,7 +98,8 @@ export class Postmaster {
       runDirectory: options.runDirectory,
       clock: options.clock,
       bindPatience: () => this.#bindPatience(),
-      orderCancel: (name, pid, secret) => void this.#attendants.order(name, { $case: 'cancel', value: { pid, secret } }),
+      orderCancel: (name, pid, secret) =>
+        void this.#attendants.order(name, { $case: 'cancel', value: { pid, secret } }),
       counted: (wanted, sessions) => this.#counted(wanted, sessions),
       log: message => options.log.write('LOG', message),
     });
@@ -114,7 +115,8 @@ export class Postmaster {
     try {
       for (const host of hosts) await this.#clients.admission.listenTcp(host, port);
       const permissions = this.#settings.number('unix_socket_permissions');
-      for (const folder of folders) await this.#clients.admission.listenUnix(folder, port, { dataDirectory, permissions });
+      for (const folder of folders)
+        await this.#clients.admission.listenUnix(folder, port, { dataDirectory, permissions });
     } catch (error) {
       this.#clients.admission.close();
       throw error;

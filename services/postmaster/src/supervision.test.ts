@@ -240,7 +240,10 @@ describe('supervision', () => {
       fc.record({ what: fc.constant('dies' as const), name: fc.constantFrom(...names) }),
       fc.record({ what: fc.constant('left' as const), name: fc.constantFrom(...names) }),
       fc.record({ what: fc.constant('wanted' as const), n: fc.integer({ min: 1, max: 3 }) }),
-      fc.record({ what: fc.constant('stop' as const), mode: fc.constantFrom('smart' as const, 'fast' as const, 'immediate' as const) }),
+      fc.record({
+        what: fc.constant('stop' as const),
+        mode: fc.constantFrom('smart' as const, 'fast' as const, 'immediate' as const),
+      }),
     );
     fc.assert(
       fc.property(fc.array(events, { maxLength: 60 }), script => {
@@ -259,7 +262,8 @@ describe('supervision', () => {
         for (let guard = 0; stage.finished === undefined && guard < 100; guard++) {
           for (const name of [...stage.alive.keys()]) {
             const life = stage.s.members.get(name)?.life;
-            if (life?.life === 'killed' || (life?.life === 'launched' && life.stopSent !== undefined)) stage.dies(name, 0);
+            if (life?.life === 'killed' || (life?.life === 'launched' && life.stopSent !== undefined))
+              stage.dies(name, 0);
           }
           stage.tick();
         }

@@ -15,13 +15,7 @@
  * 5. Shutdown goes outside in: sessions, instances, bgwriter and checkpointer (shutdown checkpoint),
  *    buffer-manager, walwriter, logger, broker.
  */
-import {
-  EXIT_HOPELESS,
-  type RoleName,
-  roleName,
-  type RoleState,
-  type ShutdownMode,
-} from '@pgtroupe/actor/lifecycle';
+import { EXIT_HOPELESS, type RoleName, roleName, type RoleState, type ShutdownMode } from '@pgtroupe/actor/lifecycle';
 
 /** Order of launching. */
 const CAST: readonly RoleName[] = [
@@ -108,7 +102,13 @@ export type Event =
   | { readonly kind: 'heartbeat'; readonly name: string }
   | { readonly kind: 'left'; readonly name: string }
   /** The process is gone for good. `launched` tells it from a launch that failed. */
-  | { readonly kind: 'exited'; readonly name: string; readonly epoch: number; readonly how: string; readonly code: number | undefined }
+  | {
+      readonly kind: 'exited';
+      readonly name: string;
+      readonly epoch: number;
+      readonly how: string;
+      readonly code: number | undefined;
+    }
   | { readonly kind: 'shutdown'; readonly mode: ShutdownMode }
   | { readonly kind: 'instances'; readonly wanted: number; readonly sessions: number }
   /** An instance that nobody needs may go. */
@@ -274,8 +274,7 @@ function bury(
   const lifeMs = life.life === 'launched' ? nowMs - life.sinceMs : HEALTHY_MS;
   const wasReady = life.life === 'launched' && life.state === 'ready';
   member.failures = lifeMs >= HEALTHY_MS || (wasReady && member.failures === 0) ? 0 : member.failures + 1;
-  const pauseMs =
-    member.failures === 0 ? 0 : Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (member.failures - 1));
+  const pauseMs = member.failures === 0 ? 0 : Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (member.failures - 1));
   // Dying ready for the first time in a while is followed at once, and counts from then on.
   if (wasReady && member.failures === 0 && lifeMs < HEALTHY_MS) member.failures = 1;
   member.life = { life: 'absent', notBeforeMs: nowMs + pauseMs };

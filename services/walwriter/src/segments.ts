@@ -8,7 +8,13 @@
 import { type Disk, DiskError, type DiskFile } from '@pgtroupe/actor/env';
 import type { TimeLineID } from '@pgtroupe/common/ids';
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
-import { parseXLogFileName, SIZE_OF_XLOG_LONG_PHD, writePageHeader, XLOG_SEG_SIZE, xlogFileName } from '@pgtroupe/transam/xlogpage';
+import {
+  parseXLogFileName,
+  SIZE_OF_XLOG_LONG_PHD,
+  writePageHeader,
+  XLOG_SEG_SIZE,
+  xlogFileName,
+} from '@pgtroupe/transam/xlogpage';
 
 const ZEROS = new Uint8Array(1024 * 1024);
 const FOLDER = '';

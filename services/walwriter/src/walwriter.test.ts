@@ -57,7 +57,12 @@ function slowRenames(platter: MemoryDisk, world: World): Disk {
   return disk;
 }
 
-async function setUp(options: { readonly disk?: (platter: MemoryDisk, world: World) => Disk; readonly failpoint?: WalWriterOptions['failpoint'] } = {}) {
+async function setUp(
+  options: {
+    readonly disk?: (platter: MemoryDisk, world: World) => Disk;
+    readonly failpoint?: WalWriterOptions['failpoint'];
+  } = {},
+) {
   const world = new World(3);
   const network = new Network(world, { minLatencyMs: 0.1, maxLatencyMs: 0.3, busLoss: 0 });
   const platter = new MemoryDisk();
@@ -65,7 +70,10 @@ async function setUp(options: { readonly disk?: (platter: MemoryDisk, world: Wor
   const client = new SimProcess(world, network, 'buffer-manager', new MemoryDisk());
   const start = (): SimProcess => {
     const process = new SimProcess(world, network, 'walwriter', disk);
-    const walwriter = new WalWriter(process.env, { flushDelayMs: () => 200, ...(options.failpoint ? { failpoint: options.failpoint } : {}) });
+    const walwriter = new WalWriter(process.env, {
+      flushDelayMs: () => 200,
+      ...(options.failpoint ? { failpoint: options.failpoint } : {}),
+    });
     void walwriter.open().then(() => process.env.rpc.serve('unix:/w', walwriter.handlers()));
     return process;
   };
@@ -79,7 +87,12 @@ async function setUp(options: { readonly disk?: (platter: MemoryDisk, world: Wor
     return peer;
   };
   const onPlatter = async (pos: number, length: number): Promise<string> =>
-    Buffer.from((await platter.readFile(xlogFileName(1, Math.floor(pos / XLOG_SEG_SIZE)))).subarray(pos % XLOG_SEG_SIZE, (pos % XLOG_SEG_SIZE) + length)).toString();
+    Buffer.from(
+      (await platter.readFile(xlogFileName(1, Math.floor(pos / XLOG_SEG_SIZE)))).subarray(
+        pos % XLOG_SEG_SIZE,
+        (pos % XLOG_SEG_SIZE) + length,
+      ),
+    ).toString();
   return { world, process, start, connect, begun, onPlatter, platter };
 }
 
@@ -139,7 +152,10 @@ describe('walwriter', () => {
 
   describe('tells of room where every segment is', () => {
     /** Up to where room was reported, and the segments before that which are missing. */
-    async function gaps(peer: Peer, platter: MemoryDisk): Promise<{ readonly until: number; readonly missing: string[] }> {
+    async function gaps(
+      peer: Peer,
+      platter: MemoryDisk,
+    ): Promise<{ readonly until: number; readonly missing: string[] }> {
       const until = Math.max(...peer.reports.map(r => (r.$case === 'roomLeft' ? r.value.until : 0)));
       const names = await platter.readdir('');
       const missing: string[] = [];
@@ -256,7 +272,10 @@ describe('walwriter', () => {
     await world.pass(2000);
     full = true;
     peer.order({ $case: 'room', value: { pos: START + 3 * XLOG_SEG_SIZE } });
-    await world.runUntil(() => peer.reports.some(r => r.$case === 'roomLeft' && r.value.diskFull), { ms: 5000, what: 'disk full' });
+    await world.runUntil(() => peer.reports.some(r => r.$case === 'roomLeft' && r.value.diskFull), {
+      ms: 5000,
+      what: 'disk full',
+    });
     full = false;
     await world.runUntil(
       () => {

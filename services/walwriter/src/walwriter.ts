@@ -37,7 +37,13 @@ interface Owner {
 }
 
 type Job =
-  | { readonly kind: 'append'; readonly owner: Owner | undefined; readonly pos: number; readonly data: Uint8Array; readonly sync: boolean }
+  | {
+      readonly kind: 'append';
+      readonly owner: Owner | undefined;
+      readonly pos: number;
+      readonly data: Uint8Array;
+      readonly sync: boolean;
+    }
   | { readonly kind: 'other'; readonly run: () => Promise<void> };
 
 export interface WalWriterOptions {
@@ -101,7 +107,13 @@ export class WalWriter {
       if (this.#owner?.stream !== stream) return stream.abort('no hello, or fenced');
       switch (order?.$case) {
         case 'append':
-          return this.#push({ kind: 'append', owner: this.#owner, pos: order.value.pos, data: order.value.data, sync: order.value.sync });
+          return this.#push({
+            kind: 'append',
+            owner: this.#owner,
+            pos: order.value.pos,
+            data: order.value.data,
+            sync: order.value.sync,
+          });
         case 'read':
           return this.#other(() => this.#read(stream, order.value.reqId, order.value.from, order.value.to));
         case 'endOfLog':
@@ -198,7 +210,12 @@ export class WalWriter {
       const job = jobs[next]!;
       if (job.kind !== 'append' || job.owner !== owner || job.pos !== end) break;
       if (next > n && end + job.data.length - first.pos > GATHER_BYTES) break;
-      if (job.data.length > 0 && next > n && Math.floor((end + job.data.length - 1) / XLOG_SEG_SIZE) !== Math.floor(first.pos / XLOG_SEG_SIZE)) break;
+      if (
+        job.data.length > 0 &&
+        next > n &&
+        Math.floor((end + job.data.length - 1) / XLOG_SEG_SIZE) !== Math.floor(first.pos / XLOG_SEG_SIZE)
+      )
+        break;
       if (job.sync) this.#syncWanted = true;
       pieces.push(job.data);
       end += job.data.length;
@@ -208,7 +225,8 @@ export class WalWriter {
       await this.#ensureSegment(Math.floor(first.pos / XLOG_SEG_SIZE));
       const data = pieces.length === 1 ? pieces[0]! : this.#gather(pieces, end - first.pos);
       // The usual commit: one trip to the disk instead of two.
-      if (this.#syncWanted && next === jobs.length && !this.#segments.unsynced) await this.#segments.writeDurably(data, first.pos);
+      if (this.#syncWanted && next === jobs.length && !this.#segments.unsynced)
+        await this.#segments.writeDurably(data, first.pos);
       else await this.#segments.write(data, first.pos);
       await this.#failpoint('walwriter-after-write');
       if (owner === this.#owner) this.#written = end;
@@ -233,7 +251,8 @@ export class WalWriter {
       this.#room = Math.max(this.#room, segno * XLOG_SEG_SIZE);
       this.#prepare();
       await this.#preparation;
-      if (!this.#segments.has(segno)) await new Promise<void>(resolve => this.#env.timers.after(FULL_DISK_RETRY_MS, resolve));
+      if (!this.#segments.has(segno))
+        await new Promise<void>(resolve => this.#env.timers.after(FULL_DISK_RETRY_MS, resolve));
     }
   }
 
@@ -275,7 +294,10 @@ export class WalWriter {
     for (;;) {
       const data = pos < to ? await this.#segments.read(pos, Math.min(READ_CHUNK_BYTES, to - pos)) : new Uint8Array(0);
       const last = data.length === 0 || pos + data.length >= to;
-      this.#report(stream, { $case: 'chunk', value: { reqId, pos, data: Buffer.from(data.buffer, data.byteOffset, data.length), last } });
+      this.#report(stream, {
+        $case: 'chunk',
+        value: { reqId, pos, data: Buffer.from(data.buffer, data.byteOffset, data.length), last },
+      });
       pos += data.length;
       if (last) return;
     }

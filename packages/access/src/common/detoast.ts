@@ -76,10 +76,15 @@ export function detoastExternal(mem: TupleMemory, at: number): Uint8Array {
   const stored = fetcher.fetchChunks(pointer);
   if (stored === undefined) throw DETOAST_MISS;
   if (stored.length !== pointer.extSize) {
-    throw ereport(ERRCODE.DATA_CORRUPTED, `missing chunk number 0 for toast value ${pointer.valueId} in pg_toast_${pointer.toastRelId}`);
+    throw ereport(
+      ERRCODE.DATA_CORRUPTED,
+      `missing chunk number 0 for toast value ${pointer.valueId} in pg_toast_${pointer.toastRelId}`,
+    );
   }
   // A compressed external value keeps the word with raw length and method in front.
-  return pointer.extSize < pointer.rawSize ? decompress(stored, 4, stored.length, pointer.rawSize, pointer.method) : stored;
+  return pointer.extSize < pointer.rawSize
+    ? decompress(stored, 4, stored.length, pointer.rawSize, pointer.method)
+    : stored;
 }
 
 /** The value at `at` has a 4-byte header with the compressed bit. */

@@ -4,7 +4,14 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { oracleMissing, psql } from '@pgtroupe/testkit/oracle';
 import { attributeOf, describeRow, TYPE_NAMES } from '../testing/attributes.ts';
 import {
-  attOffset, ATT_MISSING, ATT_NULL, heapComputeTupleSize, heapDeformTuple, heapFormTuple, heapGetAttr, tupleLayout,
+  attOffset,
+  ATT_MISSING,
+  ATT_NULL,
+  heapComputeTupleSize,
+  heapDeformTuple,
+  heapFormTuple,
+  heapGetAttr,
+  tupleLayout,
 } from './heaptuple.ts';
 import { getHoff, getInfomask, getNatts, HEAP_HASNULL, HEAP_HASVARWIDTH, tupleMemory } from './htup.ts';
 import { pglzDecompress } from './pg-lzcompress.ts';
@@ -12,7 +19,11 @@ import { pglzDecompress } from './pg-lzcompress.ts';
 const bytes = (min: number, max: number) => fc.uint8Array({ minLength: min, maxLength: max });
 /** A number while safe, a bigint beyond: never a bigint that would fit. */
 const normal = (value: bigint): Datum => (Number.isSafeInteger(Number(value)) ? Number(value) : value);
-const word8 = fc.oneof(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.bigInt({ min: -(2n ** 54n), max: 2n ** 54n }), fc.bigInt({ min: -9n, max: 9n }));
+const word8 = fc.oneof(
+  fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+  fc.bigInt({ min: -(2n ** 54n), max: 2n ** 54n }),
+  fc.bigInt({ min: -9n, max: 9n }),
+);
 
 function valueOf(typeName: string): fc.Arbitrary<Datum> {
   switch (typeName) {
@@ -81,7 +92,9 @@ test('what is formed reads back, attribute by attribute and as a whole', () => {
 
 test('a tuple older than a column yields its missing value', () => {
   const old = tupleLayout(describeRow('int4', 'text'));
-  const now = tupleLayout({ attrs: [...describeRow('int4', 'text').attrs, { ...attributeOf('int4'), missing: 42 }, attributeOf('text')] });
+  const now = tupleLayout({
+    attrs: [...describeRow('int4', 'text').attrs, { ...attributeOf('int4'), missing: 42 }, attributeOf('text')],
+  });
   const mem = tupleMemory(new Uint8Array(256));
   heapFormTuple(old, [7, Uint8Array.of(65)], mem, AT);
   const out: Datum[] = [];
@@ -108,46 +121,74 @@ test('damaged compressed data is refused, not overrun', () => {
 
 const missing = oracleMissing();
 
-describe.skipIf(missing !== undefined)(`PostgreSQL 15 forms the same bytes${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
-  const text = (s: string): Uint8Array => Buffer.from(s);
-  const cases: readonly { readonly types: string[]; readonly sql: string[]; readonly values: Datum[] }[] = [
-    { types: ['int4', 'text', 'int8'], sql: ['7', "'abc'", '-5'], values: [7, text('abc'), -5] },
-    { types: ['bool', 'int8', 'int2', 'text', 'int4'], sql: ['true', 'null', '-2', "repeat('x', 126)", '9'], values: [true, null, -2, text('x'.repeat(126)), 9] },
-    { types: ['bool', 'text', 'text', 'float8'], sql: ['false', "repeat('y', 127)", "''", "'-1.5e300'"], values: [false, text('y'.repeat(127)), text(''), -1.5e300] },
-    { types: ['char', 'name', 'oid', 'float4', 'uuid'], sql: ["'q'", "'a name'", '4294967295', '0.25', "'00010203-0405-0607-0809-0a0b0c0d0e0f'"], values: [113, text('a name'), 4294967295, 0.25, Uint8Array.from({ length: 16 }, (_, i) => i)] },
-    { types: Array.from({ length: 9 }, () => 'int8'), sql: ['9223372036854775807', ...Array.from({ length: 7 }, () => 'null'), '-9007199254740993'], values: [9223372036854775807n, null, null, null, null, null, null, null, -9007199254740993n] },
-  ];
+describe.skipIf(missing !== undefined)(
+  `PostgreSQL 15 forms the same bytes${missing === undefined ? '' : ` (skipped: ${missing})`}`,
+  () => {
+    const text = (s: string): Uint8Array => Buffer.from(s);
+    const cases: readonly { readonly types: string[]; readonly sql: string[]; readonly values: Datum[] }[] = [
+      { types: ['int4', 'text', 'int8'], sql: ['7', "'abc'", '-5'], values: [7, text('abc'), -5] },
+      {
+        types: ['bool', 'int8', 'int2', 'text', 'int4'],
+        sql: ['true', 'null', '-2', "repeat('x', 126)", '9'],
+        values: [true, null, -2, text('x'.repeat(126)), 9],
+      },
+      {
+        types: ['bool', 'text', 'text', 'float8'],
+        sql: ['false', "repeat('y', 127)", "''", "'-1.5e300'"],
+        values: [false, text('y'.repeat(127)), text(''), -1.5e300],
+      },
+      {
+        types: ['char', 'name', 'oid', 'float4', 'uuid'],
+        sql: ["'q'", "'a name'", '4294967295', '0.25', "'00010203-0405-0607-0809-0a0b0c0d0e0f'"],
+        values: [113, text('a name'), 4294967295, 0.25, Uint8Array.from({ length: 16 }, (_, i) => i)],
+      },
+      {
+        types: Array.from({ length: 9 }, () => 'int8'),
+        sql: ['9223372036854775807', ...Array.from({ length: 7 }, () => 'null'), '-9007199254740993'],
+        values: [9223372036854775807n, null, null, null, null, null, null, null, -9007199254740993n],
+      },
+    ];
 
-  for (const [n, { types, sql, values }] of cases.entries()) {
-    test(`${types.join(', ')}`, () => {
-      const columns = types.map((type, i) => `c${i} ${type === 'char' ? '"char"' : type}`).join(', ');
-      const relation = `heaptuple_${process.pid}_${n}`;
-      const hex = psql(`begin; create extension if not exists pageinspect; create table ${relation} (${columns});
+    for (const [n, { types, sql, values }] of cases.entries()) {
+      test(`${types.join(', ')}`, () => {
+        const columns = types.map((type, i) => `c${i} ${type === 'char' ? '"char"' : type}`).join(', ');
+        const relation = `heaptuple_${process.pid}_${n}`;
+        const hex = psql(`begin; create extension if not exists pageinspect; create table ${relation} (${columns});
         insert into ${relation} values (${sql.join(', ')});
         select t_infomask2, t_infomask & 7, t_hoff, coalesce(t_bits, ''), encode(t_data, 'hex') from heap_page_items(get_raw_page('${relation}', 0)); rollback`);
-      const layout = tupleLayout(describeRow(...types));
-      const mem = tupleMemory(new Uint8Array(4096));
-      const size = heapFormTuple(layout, values, mem, AT);
-      const hoff = getHoff(mem, AT);
-      let bits = '';
-      if (values.includes(null)) for (let i = 0; i < ((types.length + 7) & ~7); i++) bits += (mem.u8[AT + 23 + (i >> 3)]! >> (i & 7)) & 1;
-      const mine = [getNatts(mem, AT), getInfomask(mem, AT), hoff, bits, Buffer.from(mem.u8.subarray(AT + hoff, AT + size)).toString('hex')].join('|');
-      expect(mine).toBe(hex);
-    });
-  }
+        const layout = tupleLayout(describeRow(...types));
+        const mem = tupleMemory(new Uint8Array(4096));
+        const size = heapFormTuple(layout, values, mem, AT);
+        const hoff = getHoff(mem, AT);
+        let bits = '';
+        if (values.includes(null))
+          for (let i = 0; i < ((types.length + 7) & ~7); i++) bits += (mem.u8[AT + 23 + (i >> 3)]! >> (i & 7)) & 1;
+        const mine = [
+          getNatts(mem, AT),
+          getInfomask(mem, AT),
+          hoff,
+          bits,
+          Buffer.from(mem.u8.subarray(AT + hoff, AT + size)).toString('hex'),
+        ].join('|');
+        expect(mine).toBe(hex);
+      });
+    }
 
-  test('compressed inline values read back', () => {
-    const relation = `heaptuple_${process.pid}_z`;
-    const hex = psql(`begin; create extension if not exists pageinspect; create table ${relation} (c text);
+    test('compressed inline values read back', () => {
+      const relation = `heaptuple_${process.pid}_z`;
+      const hex = psql(`begin; create extension if not exists pageinspect; create table ${relation} (c text);
       insert into ${relation} select string_agg(md5((i % 7)::text), '') from generate_series(1, 200) i;
-      select encode(t_data, 'hex') from heap_page_items(get_raw_page('${relation}', 0)); select c from ${relation}; rollback`).split('\n');
-    const data = Buffer.from(hex[0]!, 'hex');
-    expect(data[0]! & 3).toBe(2);
-    const layout = tupleLayout(describeRow('text'));
-    const mem = tupleMemory(new Uint8Array(8192));
-    heapFormTuple(layout, [text('')], mem, AT);
-    mem.u8.set(data, AT + 24);
-    expect(getInfomask(mem, AT)).toBe(HEAP_HASVARWIDTH);
-    expect(Buffer.from(heapGetAttr(layout, mem, AT, 0) as Uint8Array).toString()).toBe(hex[1]);
-  });
-});
+      select encode(t_data, 'hex') from heap_page_items(get_raw_page('${relation}', 0)); select c from ${relation}; rollback`).split(
+        '\n',
+      );
+      const data = Buffer.from(hex[0]!, 'hex');
+      expect(data[0]! & 3).toBe(2);
+      const layout = tupleLayout(describeRow('text'));
+      const mem = tupleMemory(new Uint8Array(8192));
+      heapFormTuple(layout, [text('')], mem, AT);
+      mem.u8.set(data, AT + 24);
+      expect(getInfomask(mem, AT)).toBe(HEAP_HASVARWIDTH);
+      expect(Buffer.from(heapGetAttr(layout, mem, AT, 0) as Uint8Array).toString()).toBe(hex[1]);
+    });
+  },
+);

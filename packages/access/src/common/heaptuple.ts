@@ -10,11 +10,31 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import {
-  getHoff, getInfomask, getNatts, HEAP_HASEXTERNAL, HEAP_HASNULL, HEAP_HASVARWIDTH, heapTupleHeaderSize, INVALID_COMMAND_ID,
-  MAX_TUPLE_ATTRIBUTE_NUMBER, setCtid, SIZEOF_HEAP_TUPLE_HEADER, type TupleMemory,
+  getHoff,
+  getInfomask,
+  getNatts,
+  HEAP_HASEXTERNAL,
+  HEAP_HASNULL,
+  HEAP_HASVARWIDTH,
+  heapTupleHeaderSize,
+  INVALID_COMMAND_ID,
+  MAX_TUPLE_ATTRIBUTE_NUMBER,
+  setCtid,
+  SIZEOF_HEAP_TUPLE_HEADER,
+  type TupleMemory,
 } from './htup.ts';
 import type { TupleDesc } from './tupdesc.ts';
-import { alignMask, ATT_VARLENA, attAddLength, attAlignPointer, attEnd, attKind, fetchAtt, storeAtt, VarlenaImage } from './tupmacs.ts';
+import {
+  alignMask,
+  ATT_VARLENA,
+  attAddLength,
+  attAlignPointer,
+  attEnd,
+  attKind,
+  fetchAtt,
+  storeAtt,
+  VarlenaImage,
+} from './tupmacs.ts';
 
 export interface TupleLayout {
   readonly natts: number;
@@ -42,7 +62,10 @@ export function tupleLayout(desc: TupleDesc): TupleLayout {
 function compileLayout({ attrs }: TupleDesc): TupleLayout {
   const natts = attrs.length;
   if (natts > MAX_TUPLE_ATTRIBUTE_NUMBER) {
-    throw ereport(ERRCODE.TOO_MANY_COLUMNS, `number of columns (${natts}) exceeds limit (${MAX_TUPLE_ATTRIBUTE_NUMBER})`);
+    throw ereport(
+      ERRCODE.TOO_MANY_COLUMNS,
+      `number of columns (${natts}) exceeds limit (${MAX_TUPLE_ATTRIBUTE_NUMBER})`,
+    );
   }
   const layout = {
     natts,
@@ -134,7 +157,11 @@ let filledMask = 0;
  * its bytes must be zero. Returns the end.
  */
 export function heapFillTuple(
-  layout: TupleLayout, values: readonly Datum[], mem: TupleMemory, start: number, bits: number,
+  layout: TupleLayout,
+  values: readonly Datum[],
+  mem: TupleMemory,
+  start: number,
+  bits: number,
 ): number {
   let mask = 0;
   let end = start;
@@ -213,7 +240,13 @@ export function heapAttIsNull(layout: TupleLayout, mem: TupleMemory, tup: number
 }
 
 /** The first `count` attributes into `values`. Byte values are views into `mem`. */
-export function heapDeformTuple(layout: TupleLayout, mem: TupleMemory, tup: number, count: number, values: Datum[]): void {
+export function heapDeformTuple(
+  layout: TupleLayout,
+  mem: TupleMemory,
+  tup: number,
+  count: number,
+  values: Datum[],
+): void {
   const { kind, len, alignMask: masks, cacheOffset, missing } = layout;
   const bits = (getInfomask(mem, tup) & HEAP_HASNULL) !== 0 ? tup + SIZEOF_HEAP_TUPLE_HEADER : -1;
   const data = tup + getHoff(mem, tup);

@@ -182,8 +182,7 @@ export function isHotUpdated(mem: TupleMemory, tup: number): boolean {
 /** Is xmax, if anything, only a locker? Also covers the form before 9.3, an exclusive lock alone. */
 export function xmaxIsLockedOnly(infomask: number): boolean {
   return (
-    (infomask & HEAP_XMAX_LOCK_ONLY) !== 0 ||
-    (infomask & (HEAP_XMAX_IS_MULTI | HEAP_LOCK_MASK)) === HEAP_XMAX_EXCL_LOCK
+    (infomask & HEAP_XMAX_LOCK_ONLY) !== 0 || (infomask & (HEAP_XMAX_IS_MULTI | HEAP_LOCK_MASK)) === HEAP_XMAX_EXCL_LOCK
   );
 }
 

@@ -82,18 +82,27 @@ function dataOffset(layout: TupleLayout, values: readonly Datum[]): number {
 
 /** Writes the tuple at `at` (MAXALIGNed) and returns its size. Values must not be toasted pointers. */
 export function indexFormTuple(
-  layout: TupleLayout, values: readonly Datum[], block: number, offset: number, mem: TupleMemory, at: number,
+  layout: TupleLayout,
+  values: readonly Datum[],
+  block: number,
+  offset: number,
+  mem: TupleMemory,
+  at: number,
 ): number {
   const hoff = dataOffset(layout, values);
   const size = indexComputeTupleSize(layout, values);
   if (size > INDEX_SIZE_MASK) {
-    throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `index row requires ${size} bytes, maximum size is ${INDEX_SIZE_MASK}`);
+    throw ereport(
+      ERRCODE.PROGRAM_LIMIT_EXCEEDED,
+      `index row requires ${size} bytes, maximum size is ${INDEX_SIZE_MASK}`,
+    );
   }
   mem.u8.fill(0, at, at + hoff);
   const end = heapFillTuple(layout, values, mem, at + hoff, hoff === SIZEOF_INDEX_TUPLE ? -1 : at + SIZEOF_INDEX_TUPLE);
   mem.u8.fill(0, end, at + size);
   let info = size | (hoff === SIZEOF_INDEX_TUPLE ? 0 : INDEX_NULL_MASK);
-  for (let i = 0; i < layout.natts; i++) if (values[i] !== null && layout.kind[i]! >= ATT_VARLENA) info |= INDEX_VAR_MASK;
+  for (let i = 0; i < layout.natts; i++)
+    if (values[i] !== null && layout.kind[i]! >= ATT_VARLENA) info |= INDEX_VAR_MASK;
   itemPointerSet(mem, at, block, offset);
   mem.u16[(at + 6) >>> 1] = info;
   return size;
@@ -117,7 +126,13 @@ export function indexCompressValues(desc: TupleDesc, values: readonly Datum[]): 
   for (let i = 0; i < desc.attrs.length; i++) {
     const value = values[i]!;
     const { len, storage } = desc.attrs[i]!;
-    if (len !== -1 || !(value instanceof Uint8Array) || value.length + 4 <= TOAST_INDEX_TARGET || (storage !== 'x' && storage !== 'm')) continue;
+    if (
+      len !== -1 ||
+      !(value instanceof Uint8Array) ||
+      value.length + 4 <= TOAST_INDEX_TARGET ||
+      (storage !== 'x' && storage !== 'm')
+    )
+      continue;
     const image = toastCompressDatum(value);
     if (image !== undefined) (stored ??= [...values])[i] = image;
   }
@@ -141,6 +156,12 @@ export function indexGetAttr(layout: TupleLayout, mem: TupleMemory, tup: number,
 }
 
 /** The first `count` attributes into `values`. */
-export function indexDeformTuple(layout: TupleLayout, mem: TupleMemory, tup: number, count: number, values: Datum[]): void {
+export function indexDeformTuple(
+  layout: TupleLayout,
+  mem: TupleMemory,
+  tup: number,
+  count: number,
+  values: Datum[],
+): void {
   for (let i = 0; i < count; i++) values[i] = indexGetAttr(layout, mem, tup, i);
 }

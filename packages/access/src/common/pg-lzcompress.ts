@@ -86,7 +86,9 @@ export function pglzCompress(source: Uint8Array): Uint8Array | undefined {
 }
 
 function hashAt(source: Uint8Array, at: number): number {
-  return (Math.imul(source[at]! | (source[at + 1]! << 8) | (source[at + 2]! << 16), 0x9e3779b1) >>> 0) >>> (32 - HASH_BITS);
+  return (
+    (Math.imul(source[at]! | (source[at + 1]! << 8) | (source[at + 2]! << 16), 0x9e3779b1) >>> 0) >>> (32 - HASH_BITS)
+  );
 }
 
 function remember(source: Uint8Array, at: number, previous: Int32Array): void {

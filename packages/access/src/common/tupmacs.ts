@@ -179,7 +179,13 @@ function attAlignImage(at: number, image: Uint8Array, mask: number): number {
  *  a varlena may take a short header (attstorage is not plain). `at` must be relative to a MAXALIGNed
  *  start. */
 export function storeAtt(
-  mem: TupleMemory, at: number, value: Datum, kind: number, len: number, mask: number, packable: boolean,
+  mem: TupleMemory,
+  at: number,
+  value: Datum,
+  kind: number,
+  len: number,
+  mask: number,
+  packable: boolean,
 ): number {
   const { u8 } = mem;
   if (kind === ATT_VARLENA) return storeVarlena(mem, at, value, mask, packable);
@@ -217,7 +223,10 @@ export function storeAtt(
     default: {
       // name (zero-padded) and other fixed-length bytes.
       const bytes = value as Uint8Array;
-      assert(bytes.length === len || (kind === ATT_NAME && bytes.length < len), `value of ${bytes.length} bytes for a type of ${len}`);
+      assert(
+        bytes.length === len || (kind === ATT_NAME && bytes.length < len),
+        `value of ${bytes.length} bytes for a type of ${len}`,
+      );
       storeBytes(u8, at, bytes);
       if (bytes.length < len) u8.fill(0, at + bytes.length, at + len);
     }

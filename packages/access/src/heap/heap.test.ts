@@ -2,7 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Datum } from '@pgtroupe/common/datum';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
-import { PD_ALL_VISIBLE, pageGetFlags, pageGetItemId, pageGetMaxOffsetNumber, pageSetAllVisible } from '@pgtroupe/storage/page/bufpage';
+import {
+  PD_ALL_VISIBLE,
+  pageGetFlags,
+  pageGetItemId,
+  pageGetMaxOffsetNumber,
+  pageSetAllVisible,
+} from '@pgtroupe/storage/page/bufpage';
 import { itemIdIsDead, itemIdIsRedirected, itemIdIsUsed } from '@pgtroupe/storage/page/itemid';
 import { RM_HEAP2_ID } from '@pgtroupe/transam/rmgr';
 import { BLCKSZ } from '@pgtroupe/common/ids';
@@ -12,8 +18,16 @@ import { maskedHeapPage } from '../testing/heap-mask.ts';
 import { retry, SoloPages, type SoloRedo } from '../testing/solo-pages.ts';
 import { SoloTransactions, type SoloXact } from '../testing/solo-xact.ts';
 import {
-  HeapContext, type HeapRelation, heapRelation, LOCK_TUPLE_EXCLUSIVE, LOCK_TUPLE_SHARE, TM_BEING_MODIFIED, TM_DELETED, TM_OK,
-  TM_SELF_MODIFIED, TM_UPDATED,
+  HeapContext,
+  type HeapRelation,
+  heapRelation,
+  LOCK_TUPLE_EXCLUSIVE,
+  LOCK_TUPLE_SHARE,
+  TM_BEING_MODIFIED,
+  TM_DELETED,
+  TM_OK,
+  TM_SELF_MODIFIED,
+  TM_UPDATED,
 } from './heapam-context.ts';
 import { heapDelete } from './heapam-delete.ts';
 import { heap2Rmgr, heapRmgr } from './heapam-desc.ts';
@@ -38,7 +52,11 @@ class Table {
   readonly base: SoloRedo;
 
   constructor(options: { pages?: number; misses?: boolean; images?: boolean; fillfactor?: number } = {}) {
-    this.solo = new SoloPages({ pages: options.pages ?? 24, misses: options.misses === true, images: options.images === true });
+    this.solo = new SoloPages({
+      pages: options.pages ?? 24,
+      misses: options.misses === true,
+      images: options.images === true,
+    });
     this.xacts = new SoloTransactions(this.solo);
     this.rel = heapRelation(this.solo.relation(16384), options.fillfactor ?? 100);
     this.ctx = new HeapContext(this.solo, this.solo.wal, this.xacts.begin());
@@ -63,7 +81,11 @@ class Table {
 
   update(xact: SoloXact, tid: [number, number], values: Datum[]): number {
     const len = this.form(values);
-    return this.as(xact, () => retry(this.solo, () => heapUpdate(this.ctx, this.rel, tid[0], tid[1], this.solo.arenaStart, len, xact.curcid, HOT)));
+    return this.as(xact, () =>
+      retry(this.solo, () =>
+        heapUpdate(this.ctx, this.rel, tid[0], tid[1], this.solo.arenaStart, len, xact.curcid, HOT),
+      ),
+    );
   }
 
   delete(xact: SoloXact, tid: [number, number]): number {
@@ -86,14 +108,20 @@ class Table {
   /** Everything logged so far, replayed onto the image of the beginning, gives the pages of now. */
   checkReplay(): void {
     const redo = this.base;
-    for (const record of this.solo.records.splice(0)) redo.apply(record, record.rmid === RM_HEAP2_ID ? heap2Rmgr : heapRmgr);
+    for (const record of this.solo.records.splice(0))
+      redo.apply(record, record.rmid === RM_HEAP2_ID ? heap2Rmgr : heapRmgr);
     const { forks, rnode } = this.solo.relation(16384);
     for (const fork of [0, 2] as const) {
       for (let blk = 0; blk < forks[fork]!.blocks; blk++) {
         const replayed = redo.page(rnode, fork, blk);
         const live = forks[fork]!.slotOf(blk as never) * BLCKSZ;
         if (fork === 0) expect(maskedHeapPage(redo.mem, replayed)).toBe(maskedHeapPage(this.solo.mem, live));
-        else expect(Buffer.from(redo.mem.u8.subarray(replayed, replayed + BLCKSZ)).equals(this.solo.mem.u8.subarray(live, live + BLCKSZ))).toBe(true);
+        else
+          expect(
+            Buffer.from(redo.mem.u8.subarray(replayed, replayed + BLCKSZ)).equals(
+              this.solo.mem.u8.subarray(live, live + BLCKSZ),
+            ),
+          ).toBe(true);
       }
     }
   }
@@ -159,7 +187,9 @@ describe('visibility', () => {
     expect(t.update(b, tid, [1, 2, Buffer.from('f')])).toBe(TM_UPDATED);
     expect([t.ctx.ctidBlk, t.ctx.ctidOffnum]).toEqual(newest);
     const { ctidBlk, ctidOffnum, xmax } = t.ctx;
-    expect(t.as(b, () => heapLockLatest(t.ctx, t.rel, ctidBlk, ctidOffnum, xmax, b.curcid, LOCK_TUPLE_EXCLUSIVE))).toBe(TM_OK);
+    expect(t.as(b, () => heapLockLatest(t.ctx, t.rel, ctidBlk, ctidOffnum, xmax, b.curcid, LOCK_TUPLE_EXCLUSIVE))).toBe(
+      TM_OK,
+    );
     expect([t.ctx.blk, t.ctx.offnum]).toEqual(newest);
     expect(t.update(b, newest, [1, 2, Buffer.from('f')])).toBe(TM_OK);
     expect(t.update(b, newest, [1, 3, Buffer.from('f')])).toBe(TM_SELF_MODIFIED);
@@ -197,7 +227,8 @@ describe('visibility', () => {
     setup.commit();
     const a = t.xacts.begin();
     const b = t.xacts.begin();
-    const lock = (x: SoloXact, mode: 1 | 3): number => t.as(x, () => heapLockTuple(t.ctx, t.rel, tid[0], tid[1], x.curcid, mode));
+    const lock = (x: SoloXact, mode: 1 | 3): number =>
+      t.as(x, () => heapLockTuple(t.ctx, t.rel, tid[0], tid[1], x.curcid, mode));
     expect(lock(a, LOCK_TUPLE_SHARE)).toBe(TM_OK);
     expect(lock(b, LOCK_TUPLE_EXCLUSIVE)).toBe(TM_BEING_MODIFIED);
     expect(t.delete(b, tid)).toBe(TM_BEING_MODIFIED);
@@ -306,7 +337,8 @@ describe('visibility map', () => {
     t.solo.records.length = 0;
     return { t, tid };
   }
-  const bits = (t: Table): number => vmGetBits(t.solo.mem, t.solo.relation(16384).forks[2]!.slotOf(0 as never) * BLCKSZ, 0);
+  const bits = (t: Table): number =>
+    vmGetBits(t.solo.mem, t.solo.relation(16384).forks[2]!.slotOf(0 as never) * BLCKSZ, 0);
 
   test.each(['insert', 'update', 'delete'] as const)('%s clears both bits and PD_ALL_VISIBLE', action => {
     const { t, tid } = allVisibleTable();
@@ -367,16 +399,35 @@ test('many rows at once share a record per page', () => {
 test('a row that cannot fit is refused', () => {
   const t = new Table();
   const len = t.form([1, 2, new Uint8Array(8200)]);
-  expect(() => t.as(t.xacts.begin(), () => heapInsert(t.ctx, t.rel, t.solo.arenaStart, len, 0 as never))).toThrow(/row is too big: size \d+, maximum size 8160/);
+  expect(() => t.as(t.xacts.begin(), () => heapInsert(t.ctx, t.rel, t.solo.arenaStart, len, 0 as never))).toThrow(
+    /row is too big: size \d+, maximum size 8160/,
+  );
 });
 
 // ---- whatever is done, in whatever order ---------------------------------------------------------------
 
 const action = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('insert' as const), x: fc.nat(2), size: fc.nat(1500) }) },
-  { weight: 8, arbitrary: fc.record({ kind: fc.constant('update' as const), x: fc.nat(2), row: fc.nat(), size: fc.nat(1500), key: fc.boolean() }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('update' as const),
+      x: fc.nat(2),
+      row: fc.nat(),
+      size: fc.nat(1500),
+      key: fc.boolean(),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('delete' as const), x: fc.nat(2), row: fc.nat() }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('lock' as const), x: fc.nat(2), row: fc.nat(), mode: fc.constantFrom(0 as const, 1 as const, 2 as const, 3 as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('lock' as const),
+      x: fc.nat(2),
+      row: fc.nat(),
+      mode: fc.constantFrom(0 as const, 1 as const, 2 as const, 3 as const),
+    }),
+  },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('end' as const), x: fc.nat(2), commit: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('prune' as const), blk: fc.nat(7) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('command' as const), x: fc.nat(2) }) },
@@ -393,7 +444,7 @@ interface Version {
 }
 
 test.each([
-  ['', { }],
+  ['', {}],
   [' with tokens that must be asked for', { misses: true }],
   [' with full-page images', { images: true }],
   [' with room kept for updates', { fillfactor: 60 }],
@@ -405,7 +456,8 @@ test.each([
       const versions: Version[] = [];
       const ended = new Map<SoloXact, boolean>();
       let nextId = 1;
-      const alive = (v: Version): boolean => ended.get(v.by) !== false && (v.endedBy === undefined || ended.get(v.endedBy) === false);
+      const alive = (v: Version): boolean =>
+        ended.get(v.by) !== false && (v.endedBy === undefined || ended.get(v.endedBy) === false);
       for (const step of actions) {
         switch (step.kind) {
           case 'insert': {
@@ -426,15 +478,17 @@ test.each([
               break;
             }
             const id = step.kind === 'update' && step.key ? nextId++ : v.id;
-            const result = step.kind === 'delete'
-              ? t.delete(x, v.tid)
-              : t.update(x, v.tid, [id, v.balance + 1, Buffer.from('x'.repeat(step.size))]);
+            const result =
+              step.kind === 'delete'
+                ? t.delete(x, v.tid)
+                : t.update(x, v.tid, [id, v.balance + 1, Buffer.from('x'.repeat(step.size))]);
             if (result !== TM_OK) {
               expect(result).toBe(TM_BEING_MODIFIED);
               break;
             }
             v.endedBy = x;
-            if (step.kind === 'update') versions.push({ id, balance: v.balance + 1, tid: [t.ctx.blk, t.ctx.offnum], by: x, endedBy: undefined });
+            if (step.kind === 'update')
+              versions.push({ id, balance: v.balance + 1, tid: [t.ctx.blk, t.ctx.offnum], by: x, endedBy: undefined });
             break;
           }
           case 'end':
@@ -459,11 +513,17 @@ test.each([
             break;
         }
       }
-      const committed = versions.filter(v => ended.get(v.by) === true && (v.endedBy === undefined || ended.get(v.endedBy) !== true));
+      const committed = versions.filter(
+        v => ended.get(v.by) === true && (v.endedBy === undefined || ended.get(v.endedBy) !== true),
+      );
       expect(t.rows(t.xacts.begin())).toEqual(committed.map(v => `${v.id}=${v.balance}`).sort());
       for (const x of xs) {
         x.nextCommand();
-        const mine = versions.filter(v => (ended.get(v.by) === true || v.by === x) && (v.endedBy === undefined || (v.endedBy !== x && ended.get(v.endedBy) !== true)));
+        const mine = versions.filter(
+          v =>
+            (ended.get(v.by) === true || v.by === x) &&
+            (v.endedBy === undefined || (v.endedBy !== x && ended.get(v.endedBy) !== true)),
+        );
         expect(t.rows(x)).toEqual(mine.map(v => `${v.id}=${v.balance}`).sort());
       }
       t.checkReplay();

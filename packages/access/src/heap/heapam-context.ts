@@ -8,7 +8,12 @@
  * Tuples are byte offsets in `pages.mem`: on a page, or under construction in the arena. They are
  * MAXALIGNed and never 0.
  */
-import { FIRST_NORMAL_TRANSACTION_ID, type FullTransactionId, fullFromXid, type TransactionId } from '@pgtroupe/common/ids';
+import {
+  FIRST_NORMAL_TRANSACTION_ID,
+  type FullTransactionId,
+  fullFromXid,
+  type TransactionId,
+} from '@pgtroupe/common/ids';
 import { MISS, type PageAccess, type SmgrRelation } from '@pgtroupe/storage/buffer/pages';
 import type { XactView } from '@pgtroupe/transam/xactview';
 import type { XLogInserter } from '@pgtroupe/transam/xloginsert';

@@ -6,19 +6,49 @@ import type { XLogRecord } from '@pgtroupe/transam/xlogrecord';
 import type { RmgrRoutine } from '../common/xlogutils.ts';
 import { heap2Redo, heapExtraBlocks, heapRedo } from './heapam-redo.ts';
 import {
-  XLHL_KEYS_UPDATED, XLHL_XMAX_EXCL_LOCK, XLHL_XMAX_IS_MULTI, XLHL_XMAX_KEYSHR_LOCK, XLHL_XMAX_LOCK_ONLY, XLOG_HEAP2_FREEZE_PAGE,
-  XLOG_HEAP2_LOCK_UPDATED, XLOG_HEAP2_MULTI_INSERT, XLOG_HEAP2_NEW_CID, XLOG_HEAP2_PRUNE, XLOG_HEAP2_REWRITE, XLOG_HEAP2_VACUUM,
-  XLOG_HEAP2_VISIBLE, XLOG_HEAP_CONFIRM, XLOG_HEAP_DELETE, XLOG_HEAP_HOT_UPDATE, XLOG_HEAP_INIT_PAGE, XLOG_HEAP_INPLACE,
-  XLOG_HEAP_INSERT, XLOG_HEAP_LOCK, XLOG_HEAP_OPMASK, XLOG_HEAP_TRUNCATE, XLOG_HEAP_UPDATE,
+  XLHL_KEYS_UPDATED,
+  XLHL_XMAX_EXCL_LOCK,
+  XLHL_XMAX_IS_MULTI,
+  XLHL_XMAX_KEYSHR_LOCK,
+  XLHL_XMAX_LOCK_ONLY,
+  XLOG_HEAP2_FREEZE_PAGE,
+  XLOG_HEAP2_LOCK_UPDATED,
+  XLOG_HEAP2_MULTI_INSERT,
+  XLOG_HEAP2_NEW_CID,
+  XLOG_HEAP2_PRUNE,
+  XLOG_HEAP2_REWRITE,
+  XLOG_HEAP2_VACUUM,
+  XLOG_HEAP2_VISIBLE,
+  XLOG_HEAP_CONFIRM,
+  XLOG_HEAP_DELETE,
+  XLOG_HEAP_HOT_UPDATE,
+  XLOG_HEAP_INIT_PAGE,
+  XLOG_HEAP_INPLACE,
+  XLOG_HEAP_INSERT,
+  XLOG_HEAP_LOCK,
+  XLOG_HEAP_OPMASK,
+  XLOG_HEAP_TRUNCATE,
+  XLOG_HEAP_UPDATE,
 } from './heapam-xlog.ts';
 
 const HEAP_NAMES: ReadonlyMap<number, string> = new Map([
-  [XLOG_HEAP_INSERT, 'INSERT'], [XLOG_HEAP_DELETE, 'DELETE'], [XLOG_HEAP_UPDATE, 'UPDATE'], [XLOG_HEAP_TRUNCATE, 'TRUNCATE'],
-  [XLOG_HEAP_HOT_UPDATE, 'HOT_UPDATE'], [XLOG_HEAP_CONFIRM, 'HEAP_CONFIRM'], [XLOG_HEAP_LOCK, 'LOCK'], [XLOG_HEAP_INPLACE, 'INPLACE'],
+  [XLOG_HEAP_INSERT, 'INSERT'],
+  [XLOG_HEAP_DELETE, 'DELETE'],
+  [XLOG_HEAP_UPDATE, 'UPDATE'],
+  [XLOG_HEAP_TRUNCATE, 'TRUNCATE'],
+  [XLOG_HEAP_HOT_UPDATE, 'HOT_UPDATE'],
+  [XLOG_HEAP_CONFIRM, 'HEAP_CONFIRM'],
+  [XLOG_HEAP_LOCK, 'LOCK'],
+  [XLOG_HEAP_INPLACE, 'INPLACE'],
 ]);
 const HEAP2_NAMES: ReadonlyMap<number, string> = new Map([
-  [XLOG_HEAP2_REWRITE, 'REWRITE'], [XLOG_HEAP2_PRUNE, 'PRUNE'], [XLOG_HEAP2_VACUUM, 'VACUUM'], [XLOG_HEAP2_FREEZE_PAGE, 'FREEZE_PAGE'],
-  [XLOG_HEAP2_VISIBLE, 'VISIBLE'], [XLOG_HEAP2_MULTI_INSERT, 'MULTI_INSERT'], [XLOG_HEAP2_LOCK_UPDATED, 'LOCK_UPDATED'],
+  [XLOG_HEAP2_REWRITE, 'REWRITE'],
+  [XLOG_HEAP2_PRUNE, 'PRUNE'],
+  [XLOG_HEAP2_VACUUM, 'VACUUM'],
+  [XLOG_HEAP2_FREEZE_PAGE, 'FREEZE_PAGE'],
+  [XLOG_HEAP2_VISIBLE, 'VISIBLE'],
+  [XLOG_HEAP2_MULTI_INSERT, 'MULTI_INSERT'],
+  [XLOG_HEAP2_LOCK_UPDATED, 'LOCK_UPDATED'],
   [XLOG_HEAP2_NEW_CID, 'NEW_CID'],
 ]);
 
@@ -92,8 +122,14 @@ export function heap2Desc({ view, mainAt, info }: XLogRecord): string {
 }
 
 export const heapRmgr: RmgrRoutine = {
-  redo: heapRedo, desc: heapDesc, identify: info => identify(HEAP_NAMES, info), extraBlocks: heapExtraBlocks,
+  redo: heapRedo,
+  desc: heapDesc,
+  identify: info => identify(HEAP_NAMES, info),
+  extraBlocks: heapExtraBlocks,
 };
 export const heap2Rmgr: RmgrRoutine = {
-  redo: heap2Redo, desc: heap2Desc, identify: info => identify(HEAP2_NAMES, info), extraBlocks: heapExtraBlocks,
+  redo: heap2Redo,
+  desc: heap2Desc,
+  identify: info => identify(HEAP2_NAMES, info),
+  extraBlocks: heapExtraBlocks,
 };

@@ -10,11 +10,32 @@ import { MAX_HEAP_TUPLES_PER_PAGE, pageGetItem } from '@pgtroupe/storage/page/bu
 import { RM_HEAP2_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_STANDARD } from '@pgtroupe/transam/xloginsert';
 import {
-  getInfomask, getInfomask2, getRawXmax, getXmin, HEAP_HOT_UPDATED, HEAP_KEYS_UPDATED, HEAP_XMAX_BITS, HEAP_XMAX_INVALID,
-  HEAP_XMAX_IS_MULTI, HEAP_XMIN_COMMITTED, HEAP_XMIN_FROZEN, setInfomask, setInfomask2, setXmax, type TupleMemory, xmaxIsLockedOnly,
+  getInfomask,
+  getInfomask2,
+  getRawXmax,
+  getXmin,
+  HEAP_HOT_UPDATED,
+  HEAP_KEYS_UPDATED,
+  HEAP_XMAX_BITS,
+  HEAP_XMAX_INVALID,
+  HEAP_XMAX_IS_MULTI,
+  HEAP_XMIN_COMMITTED,
+  HEAP_XMIN_FROZEN,
+  setInfomask,
+  setInfomask2,
+  setXmax,
+  type TupleMemory,
+  xmaxIsLockedOnly,
 } from '../common/htup.ts';
 import type { HeapContext } from './heapam-context.ts';
-import { put16, put32, SIZE_OF_FREEZE_TUPLE, SIZE_OF_HEAP_FREEZE_PAGE, XLOG_HEAP2_FREEZE_PAGE, xlogScratch } from './heapam-xlog.ts';
+import {
+  put16,
+  put32,
+  SIZE_OF_FREEZE_TUPLE,
+  SIZE_OF_HEAP_FREEZE_PAGE,
+  XLOG_HEAP2_FREEZE_PAGE,
+  xlogScratch,
+} from './heapam-xlog.ts';
 
 /** What is to be done with the tuples of one page. */
 export class FreezePlan {
@@ -32,7 +53,13 @@ export class FreezePlan {
  * Adds a tuple to the plan when it has an xid older than `limit`. Returns whether it will be frozen
  * completely. The tuple is not dead, and its hint bits tell what its old transactions came to.
  */
-export function heapPrepareFreezeTuple(plan: FreezePlan, mem: TupleMemory, tup: number, offnum: number, limit: TransactionId): boolean {
+export function heapPrepareFreezeTuple(
+  plan: FreezePlan,
+  mem: TupleMemory,
+  tup: number,
+  offnum: number,
+  limit: TransactionId,
+): boolean {
   let infomask = getInfomask(mem, tup);
   let infomask2 = getInfomask2(mem, tup);
   let xmax = getRawXmax(mem, tup);
@@ -42,7 +69,10 @@ export function heapPrepareFreezeTuple(plan: FreezePlan, mem: TupleMemory, tup: 
   if (xmin >= FIRST_NORMAL_TRANSACTION_ID) {
     if (transactionIdPrecedes(xmin, limit)) {
       if ((infomask & HEAP_XMIN_COMMITTED) === 0) {
-        throw ereport(ERRCODE.DATA_CORRUPTED, `uncommitted xmin ${xmin} from before xid cutoff ${limit} needs to be frozen`);
+        throw ereport(
+          ERRCODE.DATA_CORRUPTED,
+          `uncommitted xmin ${xmin} from before xid cutoff ${limit} needs to be frozen`,
+        );
       }
       infomask |= HEAP_XMIN_FROZEN;
       changed = true;
@@ -80,7 +110,9 @@ export function heapPrepareFreezeTuple(plan: FreezePlan, mem: TupleMemory, tup: 
 /** Will no vacuum ever have to touch the tuple again? */
 export function heapTupleIsFrozen(mem: TupleMemory, tup: number): boolean {
   const multi = (getInfomask(mem, tup) & HEAP_XMAX_IS_MULTI) !== 0;
-  return getXmin(mem, tup) < FIRST_NORMAL_TRANSACTION_ID && !multi && getRawXmax(mem, tup) < FIRST_NORMAL_TRANSACTION_ID;
+  return (
+    getXmin(mem, tup) < FIRST_NORMAL_TRANSACTION_ID && !multi && getRawXmax(mem, tup) < FIRST_NORMAL_TRANSACTION_ID
+  );
 }
 
 function noteLeft(plan: FreezePlan, xid: TransactionId): void {

@@ -14,7 +14,14 @@ import type { HeapContext, HeapRelation } from './heapam-context.ts';
 import { put16, XLOG_HEAP_INPLACE, xlogScratch } from './heapam-xlog.ts';
 
 /** Puts the data of the tuple formed at `newTup` over that of (blk, offnum), which must be as long. 0 or MISS. */
-export function heapInplaceUpdate(ctx: HeapContext, rel: HeapRelation, blk: number, offnum: number, newTup: number, newLen: number): number {
+export function heapInplaceUpdate(
+  ctx: HeapContext,
+  rel: HeapRelation,
+  blk: number,
+  offnum: number,
+  newTup: number,
+  newLen: number,
+): number {
   const { mem } = ctx.pages;
   const page = ctx.pages.exclusive(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
   if (page === MISS) return MISS;

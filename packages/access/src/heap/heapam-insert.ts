@@ -1,19 +1,50 @@
 /**
  * Inserting rows: one at a time, and many onto one page with one record (COPY, INSERT … SELECT).
  */
-import { BLCKSZ, type CommandId, type FullTransactionId, maxAlign, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
+import {
+  BLCKSZ,
+  type CommandId,
+  type FullTransactionId,
+  maxAlign,
+  type TransactionId,
+  xidFromFull,
+} from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
-import { MAX_HEAP_TUPLES_PER_PAGE, pageGetHeapFreeSpace, pageGetMaxOffsetNumber, pageSetAllVisible } from '@pgtroupe/storage/page/bufpage';
+import {
+  MAX_HEAP_TUPLES_PER_PAGE,
+  pageGetHeapFreeSpace,
+  pageGetMaxOffsetNumber,
+  pageSetAllVisible,
+} from '@pgtroupe/storage/page/bufpage';
 import { RM_HEAP2_ID, RM_HEAP_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_STANDARD, REGBUF_WILL_INIT } from '@pgtroupe/transam/xloginsert';
 import {
-  HEAP2_XACT_MASK, HEAP_XACT_MASK, HEAP_XMAX_INVALID, HEAP_XMIN_FROZEN, setCmin, setXmax, setXmin, SIZEOF_HEAP_TUPLE_HEADER, type TupleMemory,
+  HEAP2_XACT_MASK,
+  HEAP_XACT_MASK,
+  HEAP_XMAX_INVALID,
+  HEAP_XMIN_FROZEN,
+  setCmin,
+  setXmax,
+  setXmin,
+  SIZEOF_HEAP_TUPLE_HEADER,
+  type TupleMemory,
 } from '../common/htup.ts';
 import type { HeapContext, HeapRelation } from './heapam-context.ts';
 import {
-  put16, putHeapHeader, SIZE_OF_HEAP_HEADER, SIZE_OF_HEAP_INSERT, SIZE_OF_HEAP_MULTI_INSERT, SIZE_OF_MULTI_INSERT_TUPLE,
-  VM_BLOCK_ID, XLH_INSERT_ALL_FROZEN_SET, XLH_INSERT_ALL_VISIBLE_CLEARED, XLH_INSERT_LAST_IN_MULTI, XLOG_HEAP2_MULTI_INSERT, XLOG_HEAP_INIT_PAGE,
-  XLOG_HEAP_INSERT, xlogScratch,
+  put16,
+  putHeapHeader,
+  SIZE_OF_HEAP_HEADER,
+  SIZE_OF_HEAP_INSERT,
+  SIZE_OF_HEAP_MULTI_INSERT,
+  SIZE_OF_MULTI_INSERT_TUPLE,
+  VM_BLOCK_ID,
+  XLH_INSERT_ALL_FROZEN_SET,
+  XLH_INSERT_ALL_VISIBLE_CLEARED,
+  XLH_INSERT_LAST_IN_MULTI,
+  XLOG_HEAP2_MULTI_INSERT,
+  XLOG_HEAP_INIT_PAGE,
+  XLOG_HEAP_INSERT,
+  xlogScratch,
 } from './heapam-xlog.ts';
 import { clearAllVisible, getPageForTuple, prepareTarget, putHeapTuple, stampSelf, targetPage } from './hio.ts';
 import { targetPageFreeSpace } from './pruneheap.ts';
@@ -99,7 +130,14 @@ const multiMain = new Uint8Array(SIZE_OF_HEAP_MULTI_INSERT + 2 * MAX_HEAP_TUPLES
  * read the table before this transaction commits: it made its file.
  */
 export function heapMultiInsert(
-  ctx: HeapContext, rel: HeapRelation, tups: Int32Array, lens: Int32Array, from: number, count: number, cid: CommandId, offnums: Uint16Array,
+  ctx: HeapContext,
+  rel: HeapRelation,
+  tups: Int32Array,
+  lens: Int32Array,
+  from: number,
+  count: number,
+  cid: CommandId,
+  offnums: Uint16Array,
   frozen = false,
 ): number {
   const fxid = ctx.xact.currentXid();

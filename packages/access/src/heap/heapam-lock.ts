@@ -2,28 +2,64 @@
  * Locking rows: SELECT FOR UPDATE / NO KEY UPDATE / SHARE / KEY SHARE, and finding the latest version
  * of a row that somebody updated meanwhile (heapam_tuple_lock).
  */
-import { type BlockNumber, type CommandId, type FullTransactionId, MAIN_FORKNUM, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
+import {
+  type BlockNumber,
+  type CommandId,
+  type FullTransactionId,
+  MAIN_FORKNUM,
+  type TransactionId,
+  xidFromFull,
+} from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, pageIsAllVisible } from '@pgtroupe/storage/page/bufpage';
 import { itemIdIsNormal } from '@pgtroupe/storage/page/itemid';
 import { RM_HEAP_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_STANDARD } from '@pgtroupe/transam/xloginsert';
 import {
-  getInfomask, getInfomask2, getRawXmax, getXmin, HEAP_HOT_UPDATED, HEAP_KEYS_UPDATED, HEAP_XMAX_BITS, setCtid, setInfomask,
-  setInfomask2, setXmax,
+  getInfomask,
+  getInfomask2,
+  getRawXmax,
+  getXmin,
+  HEAP_HOT_UPDATED,
+  HEAP_KEYS_UPDATED,
+  HEAP_XMAX_BITS,
+  setCtid,
+  setInfomask,
+  setInfomask2,
+  setXmax,
 } from '../common/htup.ts';
 import {
-  type HeapContext, type HeapRelation, type LockTupleMode, TM_BEING_MODIFIED, TM_DELETED, TM_INVISIBLE, TM_OK, TM_SELF_MODIFIED,
-  TM_UPDATED, type TmResult,
+  type HeapContext,
+  type HeapRelation,
+  type LockTupleMode,
+  TM_BEING_MODIFIED,
+  TM_DELETED,
+  TM_INVISIBLE,
+  TM_OK,
+  TM_SELF_MODIFIED,
+  TM_UPDATED,
+  type TmResult,
 } from './heapam-context.ts';
 import { pruned } from './heapam-delete.ts';
 import { heldLockMode, lockInfomask, lockInfomask2 } from './heapam-lockmode.ts';
 import { hasNewerVersion, heapTupleAt, NOT_FOUND } from './heapam-scan.ts';
 import {
-  getCmin, getUpdateXid, heapTupleSatisfiesUpdate, heapTupleSatisfiesVisibility, reportFailure, SNAPSHOT_DIRTY,
+  getCmin,
+  getUpdateXid,
+  heapTupleSatisfiesUpdate,
+  heapTupleSatisfiesVisibility,
+  reportFailure,
+  SNAPSHOT_DIRTY,
 } from './heapam-visibility.ts';
 import {
-  computeInfobits, put16, put32, SIZE_OF_HEAP_LOCK, VM_BLOCK_ID, XLH_LOCK_ALL_FROZEN_CLEARED, XLOG_HEAP_LOCK, xlogScratch,
+  computeInfobits,
+  put16,
+  put32,
+  SIZE_OF_HEAP_LOCK,
+  VM_BLOCK_ID,
+  XLH_LOCK_ALL_FROZEN_CLEARED,
+  XLOG_HEAP_LOCK,
+  xlogScratch,
 } from './heapam-xlog.ts';
 import { vmPageToClear } from './hio.ts';
 import { vmClearBits, VISIBILITYMAP_ALL_FROZEN } from './visibilitymap.ts';
@@ -34,7 +70,12 @@ import { vmClearBits, VISIBILITYMAP_ALL_FROZEN } from './visibilitymap.ts';
  * TM_BEING_MODIFIED (see heapam-lockmode.ts): wait, skip (SKIP LOCKED) or fail (NOWAIT).
  */
 export function heapLockTuple(
-  ctx: HeapContext, rel: HeapRelation, blk: number, offnum: number, cid: CommandId, mode: LockTupleMode,
+  ctx: HeapContext,
+  rel: HeapRelation,
+  blk: number,
+  offnum: number,
+  cid: CommandId,
+  mode: LockTupleMode,
 ): TmResult | -1 {
   const fxid = ctx.xact.currentXid();
   if (fxid === MISS) return MISS;
@@ -42,7 +83,8 @@ export function heapLockTuple(
   const { mem } = pages;
   const page = pages.exclusive(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
   if (page === MISS) return MISS;
-  if (offnum > pageGetMaxOffsetNumber(mem, page) || !itemIdIsNormal(pageGetItemId(mem, page, offnum))) return pruned(ctx, blk, offnum);
+  if (offnum > pageGetMaxOffsetNumber(mem, page) || !itemIdIsNormal(pageGetItemId(mem, page, offnum)))
+    return pruned(ctx, blk, offnum);
   const tup = pageGetItem(mem, page, offnum);
   const result = heapTupleSatisfiesUpdate(ctx.xact, cid, mem, tup, blk, offnum);
   if (result === MISS) return MISS;
@@ -88,7 +130,13 @@ export function heapLockTuple(
  * transaction has changed it.
  */
 export function heapLockLatest(
-  ctx: HeapContext, rel: HeapRelation, firstBlk: number, firstOffnum: number, priorXmax: TransactionId, cid: CommandId, mode: LockTupleMode,
+  ctx: HeapContext,
+  rel: HeapRelation,
+  firstBlk: number,
+  firstOffnum: number,
+  priorXmax: TransactionId,
+  cid: CommandId,
+  mode: LockTupleMode,
 ): TmResult | -1 {
   const { mem } = ctx.pages;
   let blk = firstBlk;

@@ -12,12 +12,28 @@
 import type { CommandId } from '@pgtroupe/common/ids';
 import type { XactView } from '@pgtroupe/transam/xactview';
 import {
-  getInfomask, getInfomask2, getRawXmax, getRawXmin, HEAP_KEYS_UPDATED, HEAP_LOCK_MASK, HEAP_XMAX_EXCL_LOCK, HEAP_XMAX_INVALID,
-  HEAP_XMAX_IS_MULTI, HEAP_XMAX_KEYSHR_LOCK, HEAP_XMAX_LOCK_ONLY, HEAP_XMAX_SHR_LOCK, HEAP_XMIN_COMMITTED, type TupleMemory,
+  getInfomask,
+  getInfomask2,
+  getRawXmax,
+  getRawXmin,
+  HEAP_KEYS_UPDATED,
+  HEAP_LOCK_MASK,
+  HEAP_XMAX_EXCL_LOCK,
+  HEAP_XMAX_INVALID,
+  HEAP_XMAX_IS_MULTI,
+  HEAP_XMAX_KEYSHR_LOCK,
+  HEAP_XMAX_LOCK_ONLY,
+  HEAP_XMAX_SHR_LOCK,
+  HEAP_XMIN_COMMITTED,
+  type TupleMemory,
   xmaxIsLockedOnly,
 } from '../common/htup.ts';
 import {
-  LOCK_TUPLE_EXCLUSIVE, LOCK_TUPLE_KEY_SHARE, LOCK_TUPLE_NO_KEY_EXCLUSIVE, LOCK_TUPLE_SHARE, type LockTupleMode,
+  LOCK_TUPLE_EXCLUSIVE,
+  LOCK_TUPLE_KEY_SHARE,
+  LOCK_TUPLE_NO_KEY_EXCLUSIVE,
+  LOCK_TUPLE_SHARE,
+  type LockTupleMode,
 } from './heapam-context.ts';
 import { getCmin } from './heapam-visibility.ts';
 
@@ -67,4 +83,3 @@ export function needsComboCid(x: XactView, mem: TupleMemory, tup: number): boole
 export function adjustCmax(x: XactView, mem: TupleMemory, tup: number, cid: CommandId, combo: boolean): CommandId {
   return combo ? x.comboCid(getCmin(x, mem, tup), cid) : cid;
 }
-

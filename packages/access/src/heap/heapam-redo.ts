@@ -8,30 +8,90 @@ import { assert } from '@pgtroupe/common/assert';
 import { type BlockNumber, VISIBILITYMAP_FORKNUM } from '@pgtroupe/common/ids';
 import { notSupported } from '@pgtroupe/common/ereport';
 import {
-  PAI_IS_HEAP, PAI_OVERWRITE, pageAddItem, pageClearAllVisible, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, pageInit,
-  pageIsNew, pageSetAllVisible, pageSetItemId, pageSetPrunable,
+  PAI_IS_HEAP,
+  PAI_OVERWRITE,
+  pageAddItem,
+  pageClearAllVisible,
+  pageGetItem,
+  pageGetItemId,
+  pageGetMaxOffsetNumber,
+  pageInit,
+  pageIsNew,
+  pageSetAllVisible,
+  pageSetItemId,
+  pageSetPrunable,
 } from '@pgtroupe/storage/page/bufpage';
 import { pageTruncateLinePointerArray } from '@pgtroupe/storage/page/bufpage-compact';
 import { itemIdGetLength, itemIdIsNormal } from '@pgtroupe/storage/page/itemid';
 import { RM_HEAP2_ID } from '@pgtroupe/transam/rmgr';
 import type { XLogRecord } from '@pgtroupe/transam/xlogrecord';
 import {
-  getHoff, getInfomask, getInfomask2, HEAP_HOT_UPDATED, HEAP_KEYS_UPDATED, HEAP_MOVED, HEAP_XMAX_BITS, MAX_HEAP_TUPLE_SIZE,
-  MOVED_PARTITIONS_OFFSET_NUMBER, setCmax, setCtid, setInfomask, setInfomask2, setXmax, setXmin, SIZEOF_HEAP_TUPLE_HEADER,
-  tupleMemory, type TupleMemory, xmaxIsLockedOnly,
+  getHoff,
+  getInfomask,
+  getInfomask2,
+  HEAP_HOT_UPDATED,
+  HEAP_KEYS_UPDATED,
+  HEAP_MOVED,
+  HEAP_XMAX_BITS,
+  MAX_HEAP_TUPLE_SIZE,
+  MOVED_PARTITIONS_OFFSET_NUMBER,
+  setCmax,
+  setCtid,
+  setInfomask,
+  setInfomask2,
+  setXmax,
+  setXmin,
+  SIZEOF_HEAP_TUPLE_HEADER,
+  tupleMemory,
+  type TupleMemory,
+  xmaxIsLockedOnly,
 } from '../common/htup.ts';
 import { BLK_SKIP, type BlockRef, type RedoContext } from '../common/xlogutils.ts';
 import {
-  fixInfomaskFromInfobits, SIZE_OF_FREEZE_TUPLE, SIZE_OF_HEAP_HEADER, SIZE_OF_HEAP_MULTI_INSERT, SIZE_OF_MULTI_INSERT_TUPLE,
-  VM_BLOCK_ID, VM_OLD_BLOCK_ID, XLH_DELETE_ALL_VISIBLE_CLEARED, XLH_DELETE_IS_PARTITION_MOVE, XLH_DELETE_IS_SUPER,
-  XLH_INSERT_ALL_FROZEN_SET, XLH_INSERT_ALL_VISIBLE_CLEARED, XLH_LOCK_ALL_FROZEN_CLEARED, XLH_UPDATE_NEW_ALL_VISIBLE_CLEARED,
-  XLH_UPDATE_OLD_ALL_VISIBLE_CLEARED, XLH_UPDATE_PREFIX_FROM_OLD, XLH_UPDATE_SUFFIX_FROM_OLD, XLOG_HEAP2_FREEZE_PAGE,
-  XLOG_HEAP2_LOCK_UPDATED, XLOG_HEAP2_MULTI_INSERT, XLOG_HEAP2_NEW_CID, XLOG_HEAP2_PRUNE, XLOG_HEAP2_REWRITE, XLOG_HEAP2_VACUUM,
-  XLOG_HEAP2_VISIBLE, XLOG_HEAP_CONFIRM, XLOG_HEAP_DELETE, XLOG_HEAP_HOT_UPDATE, XLOG_HEAP_INIT_PAGE, XLOG_HEAP_INPLACE,
-  XLOG_HEAP_INSERT, XLOG_HEAP_LOCK, XLOG_HEAP_OPMASK, XLOG_HEAP_TRUNCATE, XLOG_HEAP_UPDATE,
+  fixInfomaskFromInfobits,
+  SIZE_OF_FREEZE_TUPLE,
+  SIZE_OF_HEAP_HEADER,
+  SIZE_OF_HEAP_MULTI_INSERT,
+  SIZE_OF_MULTI_INSERT_TUPLE,
+  VM_BLOCK_ID,
+  VM_OLD_BLOCK_ID,
+  XLH_DELETE_ALL_VISIBLE_CLEARED,
+  XLH_DELETE_IS_PARTITION_MOVE,
+  XLH_DELETE_IS_SUPER,
+  XLH_INSERT_ALL_FROZEN_SET,
+  XLH_INSERT_ALL_VISIBLE_CLEARED,
+  XLH_LOCK_ALL_FROZEN_CLEARED,
+  XLH_UPDATE_NEW_ALL_VISIBLE_CLEARED,
+  XLH_UPDATE_OLD_ALL_VISIBLE_CLEARED,
+  XLH_UPDATE_PREFIX_FROM_OLD,
+  XLH_UPDATE_SUFFIX_FROM_OLD,
+  XLOG_HEAP2_FREEZE_PAGE,
+  XLOG_HEAP2_LOCK_UPDATED,
+  XLOG_HEAP2_MULTI_INSERT,
+  XLOG_HEAP2_NEW_CID,
+  XLOG_HEAP2_PRUNE,
+  XLOG_HEAP2_REWRITE,
+  XLOG_HEAP2_VACUUM,
+  XLOG_HEAP2_VISIBLE,
+  XLOG_HEAP_CONFIRM,
+  XLOG_HEAP_DELETE,
+  XLOG_HEAP_HOT_UPDATE,
+  XLOG_HEAP_INIT_PAGE,
+  XLOG_HEAP_INPLACE,
+  XLOG_HEAP_INSERT,
+  XLOG_HEAP_LOCK,
+  XLOG_HEAP_OPMASK,
+  XLOG_HEAP_TRUNCATE,
+  XLOG_HEAP_UPDATE,
 } from './heapam-xlog.ts';
 import { heapPagePruneExecute } from './pruneheap.ts';
-import { vmBlock, vmClearBits, VISIBILITYMAP_ALL_FROZEN, VISIBILITYMAP_VALID_BITS, vmSetBits } from './visibilitymap.ts';
+import {
+  vmBlock,
+  vmClearBits,
+  VISIBILITYMAP_ALL_FROZEN,
+  VISIBILITYMAP_VALID_BITS,
+  vmSetBits,
+} from './visibilitymap.ts';
 
 /** A tuple under reconstruction. */
 const buffer = tupleMemory(new Uint8Array(MAX_HEAP_TUPLE_SIZE + 8));
@@ -125,7 +185,9 @@ function clearedMapBlocks(record: XLogRecord): BlockNumber[] {
 export function heapExtraBlocks(record: XLogRecord): readonly BlockRef[] {
   return clearedMapBlocks(record)
     .map(heapBlk => mapRef(record, heapBlk))
-    .filter(ref => !record.blocks.some(block => block !== undefined && block.fork === ref.fork && block.blkno === ref.blkno));
+    .filter(
+      ref => !record.blocks.some(block => block !== undefined && block.fork === ref.fork && block.blkno === ref.blkno),
+    );
 }
 
 // ---- heap --------------------------------------------------------------------------------------------
@@ -154,7 +216,14 @@ export function heapRedo(record: XLogRecord, ctx: RedoContext): void {
 
 /** Rebuilds a tuple from xl_heap_header at `header` and `length` bytes of data at `data`, and adds it. */
 function addTuple(
-  record: XLogRecord, mem: TupleMemory, page: number, blk: number, offnum: number, header: number, length: number, xmax: number,
+  record: XLogRecord,
+  mem: TupleMemory,
+  page: number,
+  blk: number,
+  offnum: number,
+  header: number,
+  length: number,
+  xmax: number,
 ): void {
   const { view } = record;
   buffer.u8.fill(0, 0, SIZEOF_HEAP_TUPLE_HEADER);
@@ -167,7 +236,15 @@ function addTuple(
   // The record has the combo flag of the live tuple, which means nothing without its command ids.
   setCmax(buffer, 0, 0, false);
   assert(offnum <= pageGetMaxOffsetNumber(mem, page) + 1, 'invalid max offset number');
-  const put = pageAddItem(mem, page, buffer.u8, 0, SIZEOF_HEAP_TUPLE_HEADER + length, offnum, PAI_OVERWRITE | PAI_IS_HEAP);
+  const put = pageAddItem(
+    mem,
+    page,
+    buffer.u8,
+    0,
+    SIZEOF_HEAP_TUPLE_HEADER + length,
+    offnum,
+    PAI_OVERWRITE | PAI_IS_HEAP,
+  );
   assert(put === offnum, 'failed to add tuple');
 }
 
@@ -291,7 +368,8 @@ function redoLock(record: XLogRecord, ctx: RedoContext, first: boolean): void {
   const { mem } = ctx;
   const { blkno } = blockOf(record, 0);
   const offnum = main16(record, 4);
-  if ((main8(record, 7) & XLH_LOCK_ALL_FROZEN_CLEARED) !== 0) clearMapBits(record, ctx, blkno, VISIBILITYMAP_ALL_FROZEN);
+  if ((main8(record, 7) & XLH_LOCK_ALL_FROZEN_CLEARED) !== 0)
+    clearMapBits(record, ctx, blkno, VISIBILITYMAP_ALL_FROZEN);
   const page = ctx.readBufferForRedo(record, 0);
   if (page === BLK_SKIP) return;
   const tup = tupleAt(mem, page, offnum);
@@ -356,7 +434,8 @@ function redoVacuum(record: XLogRecord, ctx: RedoContext): void {
   const page = ctx.readBufferForRedo(record, 0);
   if (page === BLK_SKIP) return;
   const { dataAt } = blockOf(record, 0);
-  for (let i = 0; i < main16(record, 0); i++) pageSetItemId(ctx.mem, page, record.view.getUint16(dataAt + 2 * i, true), 0);
+  for (let i = 0; i < main16(record, 0); i++)
+    pageSetItemId(ctx.mem, page, record.view.getUint16(dataAt + 2 * i, true), 0);
   pageTruncateLinePointerArray(ctx.mem, page);
 }
 
@@ -408,4 +487,3 @@ function redoMultiInsert(record: XLogRecord, ctx: RedoContext): void {
   if (cleared) pageClearAllVisible(mem, page);
   if ((flags & XLH_INSERT_ALL_FROZEN_SET) !== 0) pageSetAllVisible(mem, page);
 }
-

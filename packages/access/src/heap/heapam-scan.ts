@@ -5,17 +5,33 @@
 import { type BlockNumber, MAIN_FORKNUM, xidFromFull } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import {
-  MAX_HEAP_TUPLES_PER_PAGE, PD_ALL_VISIBLE, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, SIZE_OF_PAGE_HEADER,
+  MAX_HEAP_TUPLES_PER_PAGE,
+  PD_ALL_VISIBLE,
+  pageGetItem,
+  pageGetItemId,
+  pageGetMaxOffsetNumber,
+  SIZE_OF_PAGE_HEADER,
 } from '@pgtroupe/storage/page/bufpage';
 import { itemIdGetRedirect, itemIdIsNormal, itemIdIsRedirected, LP_NORMAL } from '@pgtroupe/storage/page/itemid';
 import type { Snapshot } from '@pgtroupe/transam/xactview';
 import {
-  getCtidBlock, getCtidOffset, getXmin, HEAP_XMAX_INVALID, HEAP_XMIN_COMMITTED, HEAP_XMIN_INVALID, isHeapOnly, isHotUpdated,
+  getCtidBlock,
+  getCtidOffset,
+  getXmin,
+  HEAP_XMAX_INVALID,
+  HEAP_XMIN_COMMITTED,
+  HEAP_XMIN_INVALID,
+  isHeapOnly,
+  isHotUpdated,
   type TupleMemory,
 } from '../common/htup.ts';
 import type { HeapContext, HeapRelation } from './heapam-context.ts';
 import {
-  getUpdateXid, type HeapSnapshot, heapTupleIsSurelyDead, heapTupleSatisfiesMVCC, heapTupleSatisfiesVisibility,
+  getUpdateXid,
+  type HeapSnapshot,
+  heapTupleIsSurelyDead,
+  heapTupleSatisfiesMVCC,
+  heapTupleSatisfiesVisibility,
 } from './heapam-visibility.ts';
 import { queueIfPrunable } from './pruneheap.ts';
 
@@ -30,7 +46,13 @@ export class HeapPageBatch {
 }
 
 /** Fills `batch` with what `snapshot` sees of block `blk`; returns how many, or MISS. */
-export function heapGetPage(ctx: HeapContext, rel: HeapRelation, blk: number, snapshot: HeapSnapshot, batch: HeapPageBatch): number {
+export function heapGetPage(
+  ctx: HeapContext,
+  rel: HeapRelation,
+  blk: number,
+  snapshot: HeapSnapshot,
+  batch: HeapPageBatch,
+): number {
   const { pages } = ctx;
   const page = pages.share(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
   if (page === MISS) return MISS;
@@ -117,7 +139,13 @@ export const NOT_FOUND = 0;
  * offset, NOT_FOUND, or MISS. `ctx.offnum` is where it stands; `ctx.allDead` after NOT_FOUND tells that
  * no transaction can see any version any more.
  */
-export function heapHotSearch(ctx: HeapContext, rel: HeapRelation, blk: number, offnum: number, snapshot: HeapSnapshot): number {
+export function heapHotSearch(
+  ctx: HeapContext,
+  rel: HeapRelation,
+  blk: number,
+  offnum: number,
+  snapshot: HeapSnapshot,
+): number {
   const { pages } = ctx;
   const page = pages.share(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
   if (page === MISS) return MISS;
@@ -142,9 +170,10 @@ export function heapHotSearch(ctx: HeapContext, rel: HeapRelation, blk: number, 
     // A heap-only tuple has no index entry: this one pointed to a row that is gone.
     if (atStart && isHeapOnly(mem, tup)) break;
     if (priorXmax !== 0 && getXmin(mem, tup) !== priorXmax) break;
-    const visible = mvcc !== undefined
-      ? heapTupleSatisfiesMVCC(ctx.xact, mvcc, mem, tup)
-      : heapTupleSatisfiesVisibility(ctx, snapshot, tup);
+    const visible =
+      mvcc !== undefined
+        ? heapTupleSatisfiesMVCC(ctx.xact, mvcc, mem, tup)
+        : heapTupleSatisfiesVisibility(ctx, snapshot, tup);
     if (visible === MISS) return MISS;
     if (visible === 1) {
       ctx.offnum = at;
@@ -164,7 +193,13 @@ export function heapHotSearch(ctx: HeapContext, rel: HeapRelation, blk: number, 
 }
 
 /** The tuple standing at a TID, if the snapshot sees it: byte offset, NOT_FOUND, or MISS. */
-export function heapFetch(ctx: HeapContext, rel: HeapRelation, blk: number, offnum: number, snapshot: HeapSnapshot): number {
+export function heapFetch(
+  ctx: HeapContext,
+  rel: HeapRelation,
+  blk: number,
+  offnum: number,
+  snapshot: HeapSnapshot,
+): number {
   const { pages } = ctx;
   const blocks = pages.nblocks(rel.smgr, MAIN_FORKNUM);
   if (blocks === MISS) return MISS;
@@ -199,4 +234,3 @@ export function hasNewerVersion(ctx: HeapContext, tup: number, blk: number, offn
   ctx.ctidOffnum = getCtidOffset(ctx.pages.mem, tup);
   return ctx.ctidBlk !== blk || ctx.ctidOffnum !== offnum;
 }
-

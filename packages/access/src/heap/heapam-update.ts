@@ -6,32 +6,98 @@
  * PostgreSQL must lock the old version while it looks for another page; here every page is at hand
  * before the first change, so there is no such intermediate state and no record for it.
  */
-import { type BlockNumber, type CommandId, type FullTransactionId, MAIN_FORKNUM, maxAlign, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
+import {
+  type BlockNumber,
+  type CommandId,
+  type FullTransactionId,
+  MAIN_FORKNUM,
+  maxAlign,
+  type TransactionId,
+  xidFromFull,
+} from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import {
-  pageGetHeapFreeSpace, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, pageSetFull, pageSetPrunable,
+  pageGetHeapFreeSpace,
+  pageGetItem,
+  pageGetItemId,
+  pageGetMaxOffsetNumber,
+  pageSetFull,
+  pageSetPrunable,
 } from '@pgtroupe/storage/page/bufpage';
 import { itemIdGetLength, itemIdIsNormal } from '@pgtroupe/storage/page/itemid';
 import { RM_HEAP_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_STANDARD, REGBUF_WILL_INIT } from '@pgtroupe/transam/xloginsert';
 import { attOffset, type TupleLayout } from '../common/heaptuple.ts';
 import {
-  getHoff, getInfomask, getInfomask2, getRawXmax, HEAP2_XACT_MASK, HEAP_HOT_UPDATED, HEAP_KEYS_UPDATED, HEAP_MOVED, HEAP_ONLY_TUPLE,
-  HEAP_UPDATED, HEAP_XACT_MASK, HEAP_XMAX_BITS, HEAP_XMAX_INVALID, setCmax, setCmin, setCtid, setInfomask, setInfomask2, setXmax, setXmin,
-  SIZEOF_HEAP_TUPLE_HEADER, type TupleMemory,
+  getHoff,
+  getInfomask,
+  getInfomask2,
+  getRawXmax,
+  HEAP2_XACT_MASK,
+  HEAP_HOT_UPDATED,
+  HEAP_KEYS_UPDATED,
+  HEAP_MOVED,
+  HEAP_ONLY_TUPLE,
+  HEAP_UPDATED,
+  HEAP_XACT_MASK,
+  HEAP_XMAX_BITS,
+  HEAP_XMAX_INVALID,
+  setCmax,
+  setCmin,
+  setCtid,
+  setInfomask,
+  setInfomask2,
+  setXmax,
+  setXmin,
+  SIZEOF_HEAP_TUPLE_HEADER,
+  type TupleMemory,
 } from '../common/htup.ts';
 import { attAddLength } from '../common/tupmacs.ts';
 import {
-  type HeapContext, type HeapRelation, LOCK_TUPLE_EXCLUSIVE, LOCK_TUPLE_KEY_SHARE, LOCK_TUPLE_NO_KEY_EXCLUSIVE, TM_OK, type TmResult,
+  type HeapContext,
+  type HeapRelation,
+  LOCK_TUPLE_EXCLUSIVE,
+  LOCK_TUPLE_KEY_SHARE,
+  LOCK_TUPLE_NO_KEY_EXCLUSIVE,
+  TM_OK,
+  type TmResult,
 } from './heapam-context.ts';
 import { mayModify, pruned } from './heapam-delete.ts';
-import { adjustCmax, heldLockMode, lockInfomask, lockInfomask2, needsComboCid, strongestOwnMode } from './heapam-lockmode.ts';
 import {
-  computeInfobits, put16, put32, putHeapHeader, SIZE_OF_HEAP_HEADER, SIZE_OF_HEAP_UPDATE, VM_BLOCK_ID, VM_OLD_BLOCK_ID,
-  XLH_UPDATE_NEW_ALL_VISIBLE_CLEARED, XLH_UPDATE_OLD_ALL_VISIBLE_CLEARED, XLH_UPDATE_PREFIX_FROM_OLD, XLH_UPDATE_SUFFIX_FROM_OLD,
-  XLOG_HEAP_HOT_UPDATE, XLOG_HEAP_INIT_PAGE, XLOG_HEAP_UPDATE, xlogScratch,
+  adjustCmax,
+  heldLockMode,
+  lockInfomask,
+  lockInfomask2,
+  needsComboCid,
+  strongestOwnMode,
+} from './heapam-lockmode.ts';
+import {
+  computeInfobits,
+  put16,
+  put32,
+  putHeapHeader,
+  SIZE_OF_HEAP_HEADER,
+  SIZE_OF_HEAP_UPDATE,
+  VM_BLOCK_ID,
+  VM_OLD_BLOCK_ID,
+  XLH_UPDATE_NEW_ALL_VISIBLE_CLEARED,
+  XLH_UPDATE_OLD_ALL_VISIBLE_CLEARED,
+  XLH_UPDATE_PREFIX_FROM_OLD,
+  XLH_UPDATE_SUFFIX_FROM_OLD,
+  XLOG_HEAP_HOT_UPDATE,
+  XLOG_HEAP_INIT_PAGE,
+  XLOG_HEAP_UPDATE,
+  xlogScratch,
 } from './heapam-xlog.ts';
-import { clearAllVisible, getPageForTuple, prepareTarget, putHeapTuple, stampSelf, targetPage, vmPageToClear } from './hio.ts';
+import {
+  clearAllVisible,
+  getPageForTuple,
+  prepareTarget,
+  putHeapTuple,
+  stampSelf,
+  targetPage,
+  vmPageToClear,
+} from './hio.ts';
 import { queueIfPrunable } from './pruneheap.ts';
 
 const target = targetPage();
@@ -39,7 +105,13 @@ const target = targetPage();
 const MIN_SHARED = 3;
 
 /** Did any of these attributes (0-based) change, judged by their bytes? */
-export function heapModified(layout: TupleLayout, mem: TupleMemory, oldTup: number, newTup: number, atts: ArrayLike<number>): boolean {
+export function heapModified(
+  layout: TupleLayout,
+  mem: TupleMemory,
+  oldTup: number,
+  newTup: number,
+  atts: ArrayLike<number>,
+): boolean {
   for (let i = 0; i < atts.length; i++) {
     const att = atts[i]!;
     const a = attOffset(layout, mem, oldTup, att);
@@ -70,7 +142,14 @@ export interface UpdateAttributes {
  * ctx.blk, ctx.offnum and ctx.tuple tell the new version, ctx.hot that index entries are not needed.
  */
 export function heapUpdate(
-  ctx: HeapContext, rel: HeapRelation, blk: number, offnum: number, newTup: number, newLen: number, cid: CommandId, atts: UpdateAttributes,
+  ctx: HeapContext,
+  rel: HeapRelation,
+  blk: number,
+  offnum: number,
+  newTup: number,
+  newLen: number,
+  cid: CommandId,
+  atts: UpdateAttributes,
 ): TmResult | -1 {
   const fxid = ctx.xact.currentXid();
   if (fxid === MISS) return MISS;
@@ -78,7 +157,8 @@ export function heapUpdate(
   const { mem } = pages;
   const page = pages.exclusive(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
   if (page === MISS) return MISS;
-  if (offnum > pageGetMaxOffsetNumber(mem, page) || !itemIdIsNormal(pageGetItemId(mem, page, offnum))) return pruned(ctx, blk, offnum);
+  if (offnum > pageGetMaxOffsetNumber(mem, page) || !itemIdIsNormal(pageGetItemId(mem, page, offnum)))
+    return pruned(ctx, blk, offnum);
   const oldTup = pageGetItem(mem, page, offnum);
   const result = mayModify(ctx, oldTup, blk, offnum, cid, 'update');
   if (result !== TM_OK) return result;
@@ -95,14 +175,39 @@ export function heapUpdate(
   }
   const keyChanged = heapModified(atts.layout, mem, oldTup, newTup, atts.key);
   const hot = samePage && !heapModified(atts.layout, mem, oldTup, newTup, atts.indexed);
-  changeAndLog(ctx, rel, blk, offnum, page, oldTup, newTup, newLen, xidFromFull(fxid as FullTransactionId), cid, keyChanged, hot, vmOld);
+  changeAndLog(
+    ctx,
+    rel,
+    blk,
+    offnum,
+    page,
+    oldTup,
+    newTup,
+    newLen,
+    xidFromFull(fxid as FullTransactionId),
+    cid,
+    keyChanged,
+    hot,
+    vmOld,
+  );
   if (!samePage) queueIfPrunable(ctx, rel, blk, page);
   return TM_OK;
 }
 
 function changeAndLog(
-  ctx: HeapContext, rel: HeapRelation, blk: number, offnum: number, page: number, oldTup: number, newTup: number, newLen: number,
-  xid: TransactionId, cid: CommandId, keyChanged: boolean, hot: boolean, vmOld: number,
+  ctx: HeapContext,
+  rel: HeapRelation,
+  blk: number,
+  offnum: number,
+  page: number,
+  oldTup: number,
+  newTup: number,
+  newLen: number,
+  xid: TransactionId,
+  cid: CommandId,
+  keyChanged: boolean,
+  hot: boolean,
+  vmOld: number,
 ): void {
   const { mem } = ctx.pages;
   const samePage = target.page === page;
@@ -129,7 +234,11 @@ function changeAndLog(
   // The old one.
   const hotBit = hot ? HEAP_HOT_UPDATED : 0;
   setInfomask(mem, oldTup, getInfomask(mem, oldTup) & ~(HEAP_XMAX_BITS | HEAP_MOVED));
-  setInfomask2(mem, oldTup, (getInfomask2(mem, oldTup) & ~(HEAP_KEYS_UPDATED | HEAP_HOT_UPDATED)) | lockInfomask2(mode) | hotBit);
+  setInfomask2(
+    mem,
+    oldTup,
+    (getInfomask2(mem, oldTup) & ~(HEAP_KEYS_UPDATED | HEAP_HOT_UPDATED)) | lockInfomask2(mode) | hotBit,
+  );
   setXmax(mem, oldTup, xid);
   setCmax(mem, oldTup, cmax, combo);
   setCtid(mem, oldTup, target.blk, newOffnum);
@@ -144,8 +253,17 @@ function changeAndLog(
 }
 
 function logHeapUpdate(
-  ctx: HeapContext, oldPage: number, oldTup: number, oldOffnum: number, newTup: number, newLen: number, newOffnum: number,
-  hot: boolean, oldCleared: boolean, newCleared: boolean, vmOld: number,
+  ctx: HeapContext,
+  oldPage: number,
+  oldTup: number,
+  oldOffnum: number,
+  newTup: number,
+  newLen: number,
+  newOffnum: number,
+  hot: boolean,
+  oldCleared: boolean,
+  newCleared: boolean,
+  vmOld: number,
 ): void {
   const { mem } = ctx.pages;
   const { wal } = ctx;

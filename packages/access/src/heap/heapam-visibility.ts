@@ -14,14 +14,42 @@
 import { notSupported } from '@pgtroupe/common/ereport';
 import { type CommandId, type TransactionId, transactionIdPrecedes } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
-import { type Snapshot, XACT_ABORTED, XACT_COMMITTED, XACT_IN_PROGRESS, type XactStatus, type XactView } from '@pgtroupe/transam/xactview';
 import {
-  getCtidBlock, getCtidOffset, getInfomask, getRawCommandId, getRawXmax, getRawXmin, HEAP_COMBOCID, HEAP_MOVED, HEAP_XMAX_COMMITTED,
-  HEAP_XMAX_INVALID, HEAP_XMAX_IS_MULTI, HEAP_XMIN_COMMITTED, HEAP_XMIN_FROZEN, HEAP_XMIN_INVALID, INVALID_COMMAND_ID,
-  type TupleMemory, xmaxIsLockedOnly,
+  type Snapshot,
+  XACT_ABORTED,
+  XACT_COMMITTED,
+  XACT_IN_PROGRESS,
+  type XactStatus,
+  type XactView,
+} from '@pgtroupe/transam/xactview';
+import {
+  getCtidBlock,
+  getCtidOffset,
+  getInfomask,
+  getRawCommandId,
+  getRawXmax,
+  getRawXmin,
+  HEAP_COMBOCID,
+  HEAP_MOVED,
+  HEAP_XMAX_COMMITTED,
+  HEAP_XMAX_INVALID,
+  HEAP_XMAX_IS_MULTI,
+  HEAP_XMIN_COMMITTED,
+  HEAP_XMIN_FROZEN,
+  HEAP_XMIN_INVALID,
+  INVALID_COMMAND_ID,
+  type TupleMemory,
+  xmaxIsLockedOnly,
 } from '../common/htup.ts';
 import {
-  type HeapContext, TM_BEING_MODIFIED, TM_DELETED, TM_INVISIBLE, TM_OK, TM_SELF_MODIFIED, TM_UPDATED, type TmResult,
+  type HeapContext,
+  TM_BEING_MODIFIED,
+  TM_DELETED,
+  TM_INVISIBLE,
+  TM_OK,
+  TM_SELF_MODIFIED,
+  TM_UPDATED,
+  type TmResult,
 } from './heapam-context.ts';
 
 /** Snapshots that are a rule rather than a moment. */
@@ -106,7 +134,10 @@ export function heapTupleSatisfiesMVCC(x: XactView, snapshot: Snapshot, mem: Tup
   if ((mask & HEAP_XMIN_COMMITTED) === 0) {
     const seen = unhintedXminVisible(x, snapshot, mem, tup, mask);
     if (seen !== DECIDE_BY_XMAX) return seen;
-  } else if ((mask & HEAP_XMIN_FROZEN) !== HEAP_XMIN_FROZEN && x.inSnapshot(mem.u32[tup >>> 2] as TransactionId, snapshot)) {
+  } else if (
+    (mask & HEAP_XMIN_FROZEN) !== HEAP_XMIN_FROZEN &&
+    x.inSnapshot(mem.u32[tup >>> 2] as TransactionId, snapshot)
+  ) {
     return 0;
   }
   if ((mask & HEAP_XMAX_INVALID) !== 0) return 1;
@@ -201,7 +232,14 @@ function satisfiesNow(ctx: HeapContext, tup: number, dirty: boolean): number {
 // ---- for changing the tuple ------------------------------------------------------------------------
 
 /** May the current command change the tuple? TmResult, or MISS. */
-export function heapTupleSatisfiesUpdate(x: XactView, curcid: CommandId, mem: TupleMemory, tup: number, blk: number, offnum: number): TmResult | -1 {
+export function heapTupleSatisfiesUpdate(
+  x: XactView,
+  curcid: CommandId,
+  mem: TupleMemory,
+  tup: number,
+  blk: number,
+  offnum: number,
+): TmResult | -1 {
   const mask = getInfomask(mem, tup);
   if ((mask & HEAP_XMIN_COMMITTED) === 0) {
     if ((mask & HEAP_XMIN_INVALID) !== 0) return TM_INVISIBLE;
@@ -267,7 +305,12 @@ function hasSuccessor(mem: TupleMemory, tup: number, blk: number, offnum: number
  * Is the tuple of any use to anybody? DEAD: to no one, and may be removed; RECENTLY_DEAD: deleted, but
  * some snapshot may still want it.
  */
-export function heapTupleSatisfiesVacuum(x: XactView, oldestXmin: TransactionId, mem: TupleMemory, tup: number): number {
+export function heapTupleSatisfiesVacuum(
+  x: XactView,
+  oldestXmin: TransactionId,
+  mem: TupleMemory,
+  tup: number,
+): number {
   const mask = getInfomask(mem, tup);
   if ((mask & HEAP_XMIN_COMMITTED) === 0) {
     if ((mask & HEAP_XMIN_INVALID) !== 0) return HEAPTUPLE_DEAD;

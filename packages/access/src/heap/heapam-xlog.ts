@@ -32,7 +32,12 @@
  * flags and does not look at blocks it does not know.
  */
 import {
-  HEAP_KEYS_UPDATED, HEAP_XMAX_EXCL_LOCK, HEAP_XMAX_IS_MULTI, HEAP_XMAX_KEYSHR_LOCK, HEAP_XMAX_LOCK_ONLY, type TupleMemory,
+  HEAP_KEYS_UPDATED,
+  HEAP_XMAX_EXCL_LOCK,
+  HEAP_XMAX_IS_MULTI,
+  HEAP_XMAX_KEYSHR_LOCK,
+  HEAP_XMAX_LOCK_ONLY,
+  type TupleMemory,
 } from '../common/htup.ts';
 
 export const XLOG_HEAP_INSERT = 0x00;

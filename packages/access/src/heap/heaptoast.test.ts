@@ -44,8 +44,15 @@ class World {
     this.rel = heapRelation(this.solo.relation(16384));
     const indexFiles = this.solo.relation(16386);
     const index = new BTIndex({
-      rel: indexFiles, name: 'pg_toast_16384_index', tableName: 'pg_toast_16384', att: describeRow('oid', 'int4'), unique: true,
-      keys: [{ orderProc: 'btoidcmp', option: 0 }, { orderProc: 'btint4cmp', option: 0 }],
+      rel: indexFiles,
+      name: 'pg_toast_16384_index',
+      tableName: 'pg_toast_16384',
+      att: describeRow('oid', 'int4'),
+      unique: true,
+      keys: [
+        { orderProc: 'btoidcmp', option: 0 },
+        { orderProc: 'btint4cmp', option: 0 },
+      ],
     });
     btInitMetaPage(this.solo.mem, this.solo.addPage(indexFiles, 0), emptyMeta(index.allequalimage));
     this.toast = { oid: 16385 as never, heap: heapRelation(this.solo.relation(16385)), index };
@@ -115,7 +122,8 @@ describe.each([[false], [true]])('large values, tokens lacking at first: %s', mi
     const batch = new HeapPageBatch();
     const count = (blocks: number, rel = w.toast.heap): number => {
       let n = 0;
-      for (let blk = 0; blk < blocks; blk++) n += retry(w.solo, () => heapGetPage(w.ctx, rel, blk, w.xacts.snapshot(9), batch));
+      for (let blk = 0; blk < blocks; blk++)
+        n += retry(w.solo, () => heapGetPage(w.ctx, rel, blk, w.xacts.snapshot(9), batch));
       return n;
     };
     expect(count(w.solo.relation(16385).forks[0]!.blocks)).toBe(16);
@@ -144,46 +152,61 @@ test('a main column is moved only when the row would not fit on a page; a plain 
 });
 
 test('pglz: what is compressed comes back', () => {
-  const pieces = fc.array(fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 6 }), fc.nat(300)).map(([unit, n]) => Buffer.concat(Array.from({ length: n }, () => unit)))), { maxLength: 30 });
+  const pieces = fc.array(
+    fc.oneof(
+      fc.uint8Array({ maxLength: 40 }),
+      fc
+        .tuple(fc.uint8Array({ minLength: 1, maxLength: 6 }), fc.nat(300))
+        .map(([unit, n]) => Buffer.concat(Array.from({ length: n }, () => unit))),
+    ),
+    { maxLength: 30 },
+  );
   let compressed = 0;
-  fc.assert(fc.property(pieces, list => {
-    const source = new Uint8Array(Buffer.concat(list));
-    const packed = pglzCompress(source);
-    if (packed === undefined) return;
-    compressed++;
-    expect(packed.length).toBeLessThan(source.length * 0.75);
-    const out = new Uint8Array(source.length);
-    expect(pglzDecompress(packed, 0, packed.length, out)).toBe(source.length);
-    expect(Buffer.from(out).equals(source)).toBe(true);
-  }), { numRuns: 300 });
+  fc.assert(
+    fc.property(pieces, list => {
+      const source = new Uint8Array(Buffer.concat(list));
+      const packed = pglzCompress(source);
+      if (packed === undefined) return;
+      compressed++;
+      expect(packed.length).toBeLessThan(source.length * 0.75);
+      const out = new Uint8Array(source.length);
+      expect(pglzDecompress(packed, 0, packed.length, out)).toBe(source.length);
+      expect(Buffer.from(out).equals(source)).toBe(true);
+    }),
+    { numRuns: 300 },
+  );
   expect(compressed).toBeGreaterThan(50);
 });
 
 const missing = oracleMissing();
-test.skipIf(missing !== undefined)(`PostgreSQL decompresses what we compress${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
-  const text = Array.from({ length: 300 }, (_, i) => `line ${i % 17} of ${i};`).join('');
-  const w = new World(false);
-  w.toaster.store([1, Buffer.from(text), random(5)], 0 as never);
-  const image = (w.toaster.values[1] as VarlenaImage).bytes;
-  const mem = tupleMemory(new Uint8Array(8192));
-  mem.u8.set(image, 8);
-  expect(Buffer.from(fetchVarlena(mem, 8)).toString()).toBe(text);
-  // pageinspect hands our bytes to PostgreSQL's own tuple code, which detoasts them.
-  const page = w.solo.addPage(w.solo.relation(20000), 0);
-  const len = heapFormTuple(layout, [1, w.toaster.values[1]!, null], w.solo.mem, w.solo.arenaStart);
-  const database = `pgtroupe_toast_${process.pid}`;
-  psql(`create database ${database}`);
-  try {
-    w.ctx.xact = w.xacts.begin();
-    retry(w.solo, () => heapInsert(w.ctx, heapRelation(w.solo.relation(20000)), w.solo.arenaStart, len, 0 as never));
-    const hex = Buffer.from(w.solo.mem.u8.subarray(page, page + 8192)).toString('hex');
-    const theirs = psql(
-      `create extension pageinspect; create table t (a int4, b text, c text);
+test.skipIf(missing !== undefined)(
+  `PostgreSQL decompresses what we compress${missing === undefined ? '' : ` (skipped: ${missing})`}`,
+  () => {
+    const text = Array.from({ length: 300 }, (_, i) => `line ${i % 17} of ${i};`).join('');
+    const w = new World(false);
+    w.toaster.store([1, Buffer.from(text), random(5)], 0 as never);
+    const image = (w.toaster.values[1] as VarlenaImage).bytes;
+    const mem = tupleMemory(new Uint8Array(8192));
+    mem.u8.set(image, 8);
+    expect(Buffer.from(fetchVarlena(mem, 8)).toString()).toBe(text);
+    // pageinspect hands our bytes to PostgreSQL's own tuple code, which detoasts them.
+    const page = w.solo.addPage(w.solo.relation(20000), 0);
+    const len = heapFormTuple(layout, [1, w.toaster.values[1]!, null], w.solo.mem, w.solo.arenaStart);
+    const database = `pgtroupe_toast_${process.pid}`;
+    psql(`create database ${database}`);
+    try {
+      w.ctx.xact = w.xacts.begin();
+      retry(w.solo, () => heapInsert(w.ctx, heapRelation(w.solo.relation(20000)), w.solo.arenaStart, len, 0 as never));
+      const hex = Buffer.from(w.solo.mem.u8.subarray(page, page + 8192)).toString('hex');
+      const theirs = psql(
+        `create extension pageinspect; create table t (a int4, b text, c text);
        select convert_from((tuple_data_split('t'::regclass, t_data, t_infomask, t_infomask2, t_bits, true))[2], 'UTF8')
-       from heap_page_items(decode('${hex}', 'hex'))`, database,
-    );
-    expect(theirs).toBe(text);
-  } finally {
-    psql(`drop database ${database} with (force)`);
-  }
-});
+       from heap_page_items(decode('${hex}', 'hex'))`,
+        database,
+      );
+      expect(theirs).toBe(text);
+    } finally {
+      psql(`drop database ${database} with (force)`);
+    }
+  },
+);

@@ -53,18 +53,32 @@ export interface ToastTable {
 }
 
 /** chunk_id oid, chunk_seq int4, chunk_data bytea; nothing in it is ever compressed or moved. */
-const TOAST_DESC: TupleDesc = { attrs: [chunkAtt('chunk_id', 26, 4), chunkAtt('chunk_seq', 23, 4), chunkAtt('chunk_data', 17, -1)] };
+const TOAST_DESC: TupleDesc = {
+  attrs: [chunkAtt('chunk_id', 26, 4), chunkAtt('chunk_seq', 23, 4), chunkAtt('chunk_data', 17, -1)],
+};
 export const TOAST_LAYOUT = tupleLayout(TOAST_DESC);
 
 function chunkAtt(name: string, typid: number, len: number): Attribute {
   return {
-    name, typid: typid as Oid, typmod: -1, len, byval: len > 0, align: 'i', storage: 'p', notNull: true, dropped: false,
-    collation: 0 as Oid, hasDefault: false,
+    name,
+    typid: typid as Oid,
+    typmod: -1,
+    len,
+    byval: len > 0,
+    align: 'i',
+    storage: 'p',
+    notNull: true,
+    dropped: false,
+    collation: 0 as Oid,
+    hasDefault: false,
   };
 }
 
 /** Scan keys of a TOAST index: the chunks of one value from some number on. */
-export const TOAST_CHUNK_KEYS = [{ attno: 1, test: 'compare', strategy: BT_EQUAL }, { attno: 2, test: 'compare', strategy: BT_GREATER_EQUAL }] as const;
+export const TOAST_CHUNK_KEYS = [
+  { attno: 1, test: 'compare', strategy: BT_EQUAL },
+  { attno: 2, test: 'compare', strategy: BT_GREATER_EQUAL },
+] as const;
 
 /** Bytes on their way to the TOAST table. */
 interface Move {
@@ -94,7 +108,13 @@ export class HeapToaster {
    * `table` is undefined for relations without a TOAST table. `newValueId` gives an OID, or MISS. At
    * `scratch` in memory there must be room for a chunk's row (2048 bytes, MAXALIGNed).
    */
-  constructor(ctx: HeapContext, desc: TupleDesc, table: ToastTable | undefined, newValueId: () => number, scratch: number) {
+  constructor(
+    ctx: HeapContext,
+    desc: TupleDesc,
+    table: ToastTable | undefined,
+    newValueId: () => number,
+    scratch: number,
+  ) {
     this.#ctx = ctx;
     this.#attrs = desc.attrs;
     this.#layout = tupleLayout(desc);
@@ -194,7 +214,9 @@ export class HeapToaster {
     const value = this.values[att]!;
     const compressed = value instanceof VarlenaImage;
     const bytes = compressed ? value.bytes.subarray(4) : (value as Uint8Array).slice();
-    const rawSize = compressed ? new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true) & 0x3fffffff : bytes.length;
+    const rawSize = compressed
+      ? new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true) & 0x3fffffff
+      : bytes.length;
     const pointer = new Uint8Array(TOAST_POINTER_SIZE);
     const view = new DataView(pointer.buffer);
     pointer[0] = 1;

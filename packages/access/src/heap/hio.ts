@@ -10,7 +10,15 @@ import { ereport } from '@pgtroupe/common/ereport';
 import { BLCKSZ, type BlockNumber, MAIN_FORKNUM, maxAlign } from '@pgtroupe/common/ids';
 import { MISS, NO_BLOCK } from '@pgtroupe/storage/buffer/pages';
 import {
-  PAI_IS_HEAP, pageAddItem, pageClearAllVisible, pageGetHeapFreeSpace, pageGetItem, pageInit, pageIsAllVisible, pageIsNew, SIZE_OF_PAGE_HEADER,
+  PAI_IS_HEAP,
+  pageAddItem,
+  pageClearAllVisible,
+  pageGetHeapFreeSpace,
+  pageGetItem,
+  pageInit,
+  pageIsAllVisible,
+  pageIsNew,
+  SIZE_OF_PAGE_HEADER,
 } from '@pgtroupe/storage/page/bufpage';
 import { assert } from '@pgtroupe/common/assert';
 import { MAX_HEAP_TUPLE_SIZE, setCtid } from '../common/htup.ts';
@@ -43,7 +51,13 @@ const EMPTY_PAGE_SPACE = BLCKSZ - SIZE_OF_PAGE_HEADER - 4;
  * Fills `target` with a page held exclusively that has room for a tuple of `len` bytes and is not
  * block `otherBlk`; MISS, or 0.
  */
-export function getPageForTuple(ctx: HeapContext, rel: HeapRelation, len: number, otherBlk: number, target: TargetPage): number {
+export function getPageForTuple(
+  ctx: HeapContext,
+  rel: HeapRelation,
+  len: number,
+  otherBlk: number,
+  target: TargetPage,
+): number {
   const { pages } = ctx;
   const size = maxAlign(len);
   if (size > MAX_HEAP_TUPLE_SIZE) {
@@ -163,4 +177,3 @@ export function clearAllVisible(ctx: HeapContext, page: number, blk: number, vm:
   if (vm >= 0) vmClearBits(mem, vm, blk, VISIBILITYMAP_VALID_BITS);
   return true;
 }
-

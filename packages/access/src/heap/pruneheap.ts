@@ -8,24 +8,58 @@
  * `heapPruneQueued` when no operator holds tuples, which is before a statement's first attempt and
  * after its last. Pages not held exclusively at that time are left for later.
  */
-import { BLCKSZ, type BlockNumber, MAIN_FORKNUM, type TransactionId, transactionIdPrecedes, xidFromFull } from '@pgtroupe/common/ids';
+import {
+  BLCKSZ,
+  type BlockNumber,
+  MAIN_FORKNUM,
+  type TransactionId,
+  transactionIdPrecedes,
+  xidFromFull,
+} from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import {
-  MAX_HEAP_TUPLES_PER_PAGE, pageClearFull, pageGetHeapFreeSpace, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, pageGetPruneXid,
-  pageIsFull, pageSetItemId, pageSetPruneXid,
+  MAX_HEAP_TUPLES_PER_PAGE,
+  pageClearFull,
+  pageGetHeapFreeSpace,
+  pageGetItem,
+  pageGetItemId,
+  pageGetMaxOffsetNumber,
+  pageGetPruneXid,
+  pageIsFull,
+  pageSetItemId,
+  pageSetPruneXid,
 } from '@pgtroupe/storage/page/bufpage';
 import { pageRepairFragmentation } from '@pgtroupe/storage/page/bufpage-compact';
 import {
-  itemIdGetRedirect, itemIdIsDead, itemIdIsNormal, itemIdIsRedirected, itemIdIsUsed, LP_DEAD, LP_REDIRECT, LP_UNUSED, makeItemId,
+  itemIdGetRedirect,
+  itemIdIsDead,
+  itemIdIsNormal,
+  itemIdIsRedirected,
+  itemIdIsUsed,
+  LP_DEAD,
+  LP_REDIRECT,
+  LP_UNUSED,
+  makeItemId,
 } from '@pgtroupe/storage/page/itemid';
 import { RM_HEAP2_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_STANDARD } from '@pgtroupe/transam/xloginsert';
 import {
-  getCtidOffset, getInfomask, getXmin, HEAP_XMIN_FROZEN, HEAP_XMIN_INVALID, isHeapOnly, isHotUpdated, type TupleMemory,
+  getCtidOffset,
+  getInfomask,
+  getXmin,
+  HEAP_XMIN_FROZEN,
+  HEAP_XMIN_INVALID,
+  isHeapOnly,
+  isHotUpdated,
+  type TupleMemory,
 } from '../common/htup.ts';
 import type { HeapContext, HeapRelation } from './heapam-context.ts';
 import {
-  getUpdateXid, HEAPTUPLE_DEAD, HEAPTUPLE_DELETE_IN_PROGRESS, HEAPTUPLE_RECENTLY_DEAD, heapTupleSatisfiesVacuum,
+  getUpdateXid,
+  HEAPTUPLE_DEAD,
+  HEAPTUPLE_DELETE_IN_PROGRESS,
+  HEAPTUPLE_RECENTLY_DEAD,
+  heapTupleSatisfiesVacuum,
 } from './heapam-visibility.ts';
 import { put16, put32, SIZE_OF_HEAP_PRUNE, XLOG_HEAP2_PRUNE, xlogScratch } from './heapam-xlog.ts';
 
@@ -235,7 +269,13 @@ function encodeOffsets(): number {
 
 /** Carries out a plan: u16 pairs (from, to), then dead, then unused ones, at `bytes[at]`. Redo uses it too. */
 export function heapPagePruneExecute(
-  mem: TupleMemory, page: number, bytes: Uint8Array, at: number, redirects: number, dead: number, unused: number,
+  mem: TupleMemory,
+  page: number,
+  bytes: Uint8Array,
+  at: number,
+  redirects: number,
+  dead: number,
+  unused: number,
 ): void {
   const u16 = (n: number): number => bytes[at + 2 * n]! | (bytes[at + 2 * n + 1]! << 8);
   let n = 0;

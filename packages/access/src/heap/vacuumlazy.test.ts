@@ -42,7 +42,8 @@ function tableWithGaps(count: number, misses = false) {
   writer.commit();
   const remover = xacts.begin();
   ctx.xact = remover;
-  for (let i = 0; i < count; i += 3) expect(retry(solo, () => heapDelete(ctx, rel, tids[i]![0], tids[i]![1], 0 as never))).toBe(TM_OK);
+  for (let i = 0; i < count; i += 3)
+    expect(retry(solo, () => heapDelete(ctx, rel, tids[i]![0], tids[i]![1], 0 as never))).toBe(TM_OK);
   remover.commit();
   ctx.xact = xacts.begin();
   return { solo, xacts, rel, ctx, base, tids, form };
@@ -75,10 +76,16 @@ class ListIndex {
   }
 }
 
-function vacuum({ solo, ctx, rel, xacts }: World, indexes: ListIndex[], options: { freeze?: boolean; maxDeadTids?: number } = {}): VacuumResult {
+function vacuum(
+  { solo, ctx, rel, xacts }: World,
+  indexes: ListIndex[],
+  options: { freeze?: boolean; maxDeadTids?: number } = {},
+): VacuumResult {
   const horizon = xacts.oldestXmin as number as TransactionId;
   const run = new LazyVacuum(ctx, rel, indexes, {
-    oldestXmin: horizon, freezeLimit: options.freeze === true ? horizon : (3 as TransactionId), aggressive: options.freeze === true,
+    oldestXmin: horizon,
+    freezeLimit: options.freeze === true ? horizon : (3 as TransactionId),
+    aggressive: options.freeze === true,
     ...(options.maxDeadTids === undefined ? {} : { maxDeadTids: options.maxDeadTids }),
   });
   for (let steps = 0; steps < 10_000; steps++) {
@@ -93,11 +100,14 @@ function checkReplay({ solo, base, rel }: World): void {
   for (const record of solo.records.splice(0)) base.apply(record, record.rmid === RM_HEAP2_ID ? heap2Rmgr : heapRmgr);
   const { forks, rnode } = solo.relation(16384);
   for (let blk = 0; blk < forks[0]!.blocks; blk++) {
-    expect(maskedHeapPage(base.mem, base.page(rnode, 0, blk))).toBe(maskedHeapPage(solo.mem, forks[0]!.slotOf(blk as never) * BLCKSZ));
+    expect(maskedHeapPage(base.mem, base.page(rnode, 0, blk))).toBe(
+      maskedHeapPage(solo.mem, forks[0]!.slotOf(blk as never) * BLCKSZ),
+    );
   }
   const map = forks[2]!.slotOf(0 as never) * BLCKSZ;
   const replayed = base.page(rel.smgr.rnode, 2, 0);
-  for (let blk = 0; blk < forks[0]!.blocks; blk++) expect(vmGetBits(base.mem, replayed, blk)).toBe(vmGetBits(solo.mem, map, blk));
+  for (let blk = 0; blk < forks[0]!.blocks; blk++)
+    expect(vmGetBits(base.mem, replayed, blk)).toBe(vmGetBits(solo.mem, map, blk));
 }
 
 function everyLinePointer(world: World, visit: (id: number, page: number, off: number) => void): void {
@@ -105,7 +115,8 @@ function everyLinePointer(world: World, visit: (id: number, page: number, off: n
   const fork = solo.relation(16384).forks[0]!;
   for (let blk = 0; blk < fork.blocks; blk++) {
     const page = fork.slotOf(blk as never) * BLCKSZ;
-    for (let off = 1; off <= pageGetMaxOffsetNumber(solo.mem, page); off++) visit(pageGetItemId(solo.mem, page, off), page, off);
+    for (let off = 1; off <= pageGetMaxOffsetNumber(solo.mem, page); off++)
+      visit(pageGetItemId(solo.mem, page, off), page, off);
   }
 }
 
@@ -114,7 +125,12 @@ describe.each([[false], [true]])('vacuum, tokens lacking at first: %s', misses =
     const world = tableWithGaps(300, misses);
     const indexes = which.map(() => new ListIndex(world.tids));
     const result = vacuum(world, indexes);
-    expect(result).toMatchObject({ tuplesDeleted: 100, liveTuples: 200, recentlyDeadTuples: 0, indexScans: which.length > 0 ? 1 : 0 });
+    expect(result).toMatchObject({
+      tuplesDeleted: 100,
+      liveTuples: 200,
+      recentlyDeadTuples: 0,
+      indexScans: which.length > 0 ? 1 : 0,
+    });
     expect(result.allVisiblePages).toBe(result.relPages);
     for (const index of indexes) expect(index.tids).toEqual(world.tids.filter((_, i) => i % 3 !== 0));
     everyLinePointer(world, id => expect(itemIdIsDead(id)).toBe(false));
@@ -200,6 +216,7 @@ test('a row overwritten in place', () => {
   const len = world.form([77, Buffer.from('z'.repeat(200))]);
   expect(heapInplaceUpdate(ctx, rel, world.tids[1]![0], world.tids[1]![1], solo.arenaStart, len)).toBe(0);
   expect(solo.mem.i32[(pageGetItem(solo.mem, 0, world.tids[1]![1]) + 24) >> 2]).toBe(77);
-  for (const record of solo.records.splice(0)) world.base.apply(record, record.rmid === RM_HEAP2_ID ? heap2Rmgr : heapRmgr);
+  for (const record of solo.records.splice(0))
+    world.base.apply(record, record.rmid === RM_HEAP2_ID ? heap2Rmgr : heapRmgr);
   expect(maskedHeapPage(world.base.mem, world.base.page(rel.smgr.rnode, 0, 0))).toBe(maskedHeapPage(solo.mem, 0));
 });

@@ -13,11 +13,21 @@
  * operator of this session holds tuples (pruning moves them).
  */
 import {
-  BLCKSZ, type BlockNumber, MAIN_FORKNUM, type TransactionId, transactionIdPrecedes,
+  BLCKSZ,
+  type BlockNumber,
+  MAIN_FORKNUM,
+  type TransactionId,
+  transactionIdPrecedes,
 } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import {
-  pageGetHeapFreeSpace, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, pageIsNew, pageSetItemId, SIZE_OF_PAGE_HEADER,
+  pageGetHeapFreeSpace,
+  pageGetItem,
+  pageGetItemId,
+  pageGetMaxOffsetNumber,
+  pageIsNew,
+  pageSetItemId,
+  SIZE_OF_PAGE_HEADER,
 } from '@pgtroupe/storage/page/bufpage';
 import { pageTruncateLinePointerArray } from '@pgtroupe/storage/page/bufpage-compact';
 import { itemIdIsDead, itemIdIsNormal, itemIdIsUsed } from '@pgtroupe/storage/page/itemid';
@@ -29,12 +39,22 @@ import { DeadTidList } from './dead-tids.ts';
 import type { HeapContext, HeapRelation } from './heapam-context.ts';
 import { FreezePlan, heapFreezeExecute, heapPrepareFreezeTuple, heapTupleIsFrozen } from './heapam-freeze.ts';
 import {
-  HEAPTUPLE_DEAD, HEAPTUPLE_DELETE_IN_PROGRESS, HEAPTUPLE_INSERT_IN_PROGRESS, HEAPTUPLE_LIVE, HEAPTUPLE_RECENTLY_DEAD,
+  HEAPTUPLE_DEAD,
+  HEAPTUPLE_DELETE_IN_PROGRESS,
+  HEAPTUPLE_INSERT_IN_PROGRESS,
+  HEAPTUPLE_LIVE,
+  HEAPTUPLE_RECENTLY_DEAD,
   heapTupleSatisfiesVacuum,
 } from './heapam-visibility.ts';
 import { put16, SIZE_OF_HEAP_VACUUM, XLOG_HEAP2_VACUUM, xlogScratch } from './heapam-xlog.ts';
 import { heapPagePrune } from './pruneheap.ts';
-import { NO_MAP_PAGE, vmGetBits, vmPage, VISIBILITYMAP_ALL_FROZEN, VISIBILITYMAP_ALL_VISIBLE } from './visibilitymap.ts';
+import {
+  NO_MAP_PAGE,
+  vmGetBits,
+  vmPage,
+  VISIBILITYMAP_ALL_FROZEN,
+  VISIBILITYMAP_ALL_VISIBLE,
+} from './visibilitymap.ts';
 import { mapPageToSet, setAllVisible } from './visibilitymap-set.ts';
 
 /** maintenance_work_mem of 64 MB in rows, a little less than PostgreSQL's. */
@@ -80,8 +100,15 @@ export class LazyVacuum {
   readonly #dead = new DeadTidList();
   readonly #plan = new FreezePlan();
   readonly result: VacuumResult = {
-    relPages: 0, scannedPages: 0, tuplesDeleted: 0, liveTuples: 0, recentlyDeadTuples: 0, allVisiblePages: 0,
-    newRelFrozenXid: 0 as TransactionId, nonEmptyPages: 0, indexScans: 0,
+    relPages: 0,
+    scannedPages: 0,
+    tuplesDeleted: 0,
+    liveTuples: 0,
+    recentlyDeadTuples: 0,
+    allVisiblePages: 0,
+    newRelFrozenXid: 0 as TransactionId,
+    nonEmptyPages: 0,
+    indexScans: 0,
   };
   #phase: Phase = { kind: 'scan' };
   #blk = 0;
@@ -150,7 +177,10 @@ export class LazyVacuum {
     const known = vmPage(pages, smgr, blk, false);
     if (known === MISS) return MISS;
     const bits = known === NO_MAP_PAGE ? 0 : vmGetBits(mem, known, blk);
-    if ((bits & VISIBILITYMAP_ALL_FROZEN) !== 0 || (!this.#options.aggressive && (bits & VISIBILITYMAP_ALL_VISIBLE) !== 0)) {
+    if (
+      (bits & VISIBILITYMAP_ALL_FROZEN) !== 0 ||
+      (!this.#options.aggressive && (bits & VISIBILITYMAP_ALL_VISIBLE) !== 0)
+    ) {
       if ((bits & VISIBILITYMAP_ALL_FROZEN) === 0) this.#skippedAllVisible = true;
       result.allVisiblePages++;
       result.nonEmptyPages = blk + 1;
@@ -180,7 +210,9 @@ export class LazyVacuum {
     const { oldestXmin, freezeLimit } = this.#options;
     const plan = this.#plan;
     plan.count = 0;
-    const state = judgeTuples(this.#ctx, page, oldestXmin, (tup, offnum) => heapPrepareFreezeTuple(plan, mem, tup, offnum, freezeLimit));
+    const state = judgeTuples(this.#ctx, page, oldestXmin, (tup, offnum) =>
+      heapPrepareFreezeTuple(plan, mem, tup, offnum, freezeLimit),
+    );
     result.scannedPages++;
     result.tuplesDeleted += removed;
     result.liveTuples += state.live;
@@ -286,10 +318,21 @@ interface PageState {
   cutoff: TransactionId;
 }
 
-function judgeTuples(ctx: HeapContext, page: number, oldestXmin: TransactionId, freeze: (tup: number, offnum: number) => boolean): PageState {
+function judgeTuples(
+  ctx: HeapContext,
+  page: number,
+  oldestXmin: TransactionId,
+  freeze: (tup: number, offnum: number) => boolean,
+): PageState {
   const { mem } = ctx.pages;
   const state: PageState = {
-    live: 0, recentlyDead: 0, dead: 0, used: 0, allVisible: true, allFrozen: true, cutoff: 0 as TransactionId,
+    live: 0,
+    recentlyDead: 0,
+    dead: 0,
+    used: 0,
+    allVisible: true,
+    allFrozen: true,
+    cutoff: 0 as TransactionId,
   };
   for (let off = 1; off <= pageGetMaxOffsetNumber(mem, page); off++) {
     const id = pageGetItemId(mem, page, off);
@@ -314,7 +357,8 @@ function countTuple(state: PageState, verdict: number, mem: TupleMemory, tup: nu
     case HEAPTUPLE_LIVE: {
       state.live++;
       const xmin = getXmin(mem, tup);
-      if ((getInfomask(mem, tup) & HEAP_XMIN_COMMITTED) === 0 || !transactionIdPrecedes(xmin, oldestXmin)) state.allVisible = false;
+      if ((getInfomask(mem, tup) & HEAP_XMIN_COMMITTED) === 0 || !transactionIdPrecedes(xmin, oldestXmin))
+        state.allVisible = false;
       else if (transactionIdPrecedes(state.cutoff, xmin)) state.cutoff = xmin;
       return;
     }

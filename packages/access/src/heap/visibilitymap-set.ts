@@ -9,7 +9,15 @@ import { RM_HEAP2_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_STANDARD } from '@pgtroupe/transam/xloginsert';
 import type { HeapContext, HeapRelation } from './heapam-context.ts';
 import { put32, SIZE_OF_HEAP_VISIBLE, XLOG_HEAP2_VISIBLE, xlogScratch } from './heapam-xlog.ts';
-import { NO_MAP_PAGE, vmBlock, vmGetBits, vmPage, VISIBILITYMAP_ALL_FROZEN, VISIBILITYMAP_ALL_VISIBLE, vmSetBits } from './visibilitymap.ts';
+import {
+  NO_MAP_PAGE,
+  vmBlock,
+  vmGetBits,
+  vmPage,
+  VISIBILITYMAP_ALL_FROZEN,
+  VISIBILITYMAP_ALL_VISIBLE,
+  vmSetBits,
+} from './visibilitymap.ts';
 
 /** The map page for the block, held exclusively; the map is extended when it ends before. MISS. */
 export function mapPageToSet(ctx: HeapContext, rel: HeapRelation, blk: number): number {
@@ -25,7 +33,14 @@ export function mapPageToSet(ctx: HeapContext, rel: HeapRelation, blk: number): 
   }
 }
 
-export function setAllVisible(ctx: HeapContext, blk: number, page: number, map: number, frozen: boolean, cutoff: TransactionId): void {
+export function setAllVisible(
+  ctx: HeapContext,
+  blk: number,
+  page: number,
+  map: number,
+  frozen: boolean,
+  cutoff: TransactionId,
+): void {
   const { mem } = ctx.pages;
   let flags = VISIBILITYMAP_ALL_VISIBLE | (frozen ? VISIBILITYMAP_ALL_FROZEN : 0);
   if (pageIsNew(mem, map)) pageInit(mem, map, 0);

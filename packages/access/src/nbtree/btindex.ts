@@ -12,7 +12,16 @@ import { pageGetSpecial } from '@pgtroupe/storage/page/bufpage';
 import { type TupleLayout, tupleLayout } from '../common/heaptuple.ts';
 import type { TupleDesc } from '../common/tupdesc.ts';
 import {
-  ATT_BOOL, ATT_CHAR, ATT_CSTRING, ATT_FIXED, ATT_INT2, ATT_INT4, ATT_INT8, ATT_NAME, ATT_UINT4, ATT_VARLENA,
+  ATT_BOOL,
+  ATT_CHAR,
+  ATT_CSTRING,
+  ATT_FIXED,
+  ATT_INT2,
+  ATT_INT4,
+  ATT_INT8,
+  ATT_NAME,
+  ATT_UINT4,
+  ATT_VARLENA,
 } from '../common/tupmacs.ts';
 import { BT_SPECIAL, BTREE_DEFAULT_FILLFACTOR } from './nbtree.ts';
 import { btSupportProc, type Compare } from './nbtcompare.ts';
@@ -143,7 +152,8 @@ function compareMode(kind: number, order: 'scalar' | 'bytes' | 'other'): number 
 export function btCheckPage(index: BTIndex, pages: PageAccess, page: number, blk: number): void {
   const special = pageGetSpecial(pages.mem, page);
   if (special === BT_SPECIAL) return;
-  const what = special === 0 ? `contains unexpected zero page at block ${blk}` : `contains corrupted page at block ${blk}`;
+  const what =
+    special === 0 ? `contains unexpected zero page at block ${blk}` : `contains corrupted page at block ${blk}`;
   throw ereport(ERRCODE.INDEX_CORRUPTED, `index "${index.name}" ${what}`, { hint: 'Please REINDEX it.' });
 }
 

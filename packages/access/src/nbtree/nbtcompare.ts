@@ -115,9 +115,7 @@ function networkCompare(a: Datum, b: Datum): number {
   const x = a as Uint8Array;
   const y = b as Uint8Array;
   if (x[0] !== y[0]) return x[0]! - y[0]!;
-  return (
-    addressCompare(x, y, Math.min(x[1]!, y[1]!)) || x[1]! - y[1]! || addressCompare(x, y, 8 * (x.length - 2))
-  );
+  return addressCompare(x, y, Math.min(x[1]!, y[1]!)) || x[1]! - y[1]! || addressCompare(x, y, 8 * (x.length - 2));
 }
 
 function addressCompare(x: Uint8Array, y: Uint8Array, bits: number): number {
@@ -196,12 +194,37 @@ const bytes: SupportProc = { compare: bytesCompare, order: 'bytes', equalImage: 
 const other = (compare: Compare, equalImage: boolean): SupportProc => ({ compare, order: 'other', equalImage });
 
 const PROCS: ReadonlyMap<string, SupportProc> = new Map([
-  ...['btint2cmp', 'btint4cmp', 'btint8cmp', 'btint24cmp', 'btint42cmp', 'btint28cmp', 'btint82cmp', 'btint48cmp', 'btint84cmp',
-    'btoidcmp', 'btboolcmp', 'btcharcmp', 'date_cmp', 'time_cmp', 'timestamp_cmp', 'cash_cmp', 'pg_lsn_cmp', 'xid8cmp']
-    .map((name): [string, SupportProc] => [name, scalar]),
+  ...[
+    'btint2cmp',
+    'btint4cmp',
+    'btint8cmp',
+    'btint24cmp',
+    'btint42cmp',
+    'btint28cmp',
+    'btint82cmp',
+    'btint48cmp',
+    'btint84cmp',
+    'btoidcmp',
+    'btboolcmp',
+    'btcharcmp',
+    'date_cmp',
+    'time_cmp',
+    'timestamp_cmp',
+    'cash_cmp',
+    'pg_lsn_cmp',
+    'xid8cmp',
+  ].map((name): [string, SupportProc] => [name, scalar]),
   ...['btfloat4cmp', 'btfloat8cmp', 'btfloat48cmp', 'btfloat84cmp'].map((name): [string, SupportProc] => [name, float]),
-  ...['bttextcmp', 'btnamecmp', 'btnametextcmp', 'bttextnamecmp', 'bttext_pattern_cmp', 'byteacmp', 'uuid_cmp', 'macaddr8_cmp']
-    .map((name): [string, SupportProc] => [name, bytes]),
+  ...[
+    'bttextcmp',
+    'btnamecmp',
+    'btnametextcmp',
+    'bttextnamecmp',
+    'bttext_pattern_cmp',
+    'byteacmp',
+    'uuid_cmp',
+    'macaddr8_cmp',
+  ].map((name): [string, SupportProc] => [name, bytes]),
   ['macaddr_cmp', bytes],
   // 'a' = 'a ', so bpchar is not equal-image, whatever pg_amproc says (PostgreSQL corrects it in code).
   ['bpcharcmp', other(bpcharCompare, false)],

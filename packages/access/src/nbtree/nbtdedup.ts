@@ -7,9 +7,22 @@
 import { assert } from '@pgtroupe/common/assert';
 import { BLCKSZ, maxAlign } from '@pgtroupe/common/ids';
 import { type TupleMemory, tupleMemory } from '../common/htup.ts';
-import { indexTupleSize, itemPointerCompare, itemPointerGetBlock, itemPointerGetOffset, itemPointerSet } from '../common/indextuple.ts';
 import {
-  getNPosting, getPostingOffset, INDEX_ALT_TID_MASK, isPosting, maxHeapTidAt, setPosting, setTupleSize, SIZEOF_ITEM_POINTER,
+  indexTupleSize,
+  itemPointerCompare,
+  itemPointerGetBlock,
+  itemPointerGetOffset,
+  itemPointerSet,
+} from '../common/indextuple.ts';
+import {
+  getNPosting,
+  getPostingOffset,
+  INDEX_ALT_TID_MASK,
+  isPosting,
+  maxHeapTidAt,
+  setPosting,
+  setTupleSize,
+  SIZEOF_ITEM_POINTER,
 } from './nbtree.ts';
 
 /** Bytes of the key part of a leaf tuple, whichever form it has. */
@@ -27,7 +40,14 @@ function tidsAt(mem: TupleMemory, tup: number): number {
 }
 
 /** Gives the key part at `tup` (already copied there) `count` TIDs from `source`. Returns the new size. */
-function finishPosting(mem: TupleMemory, tup: number, keyBytes: number, source: Uint8Array, from: number, count: number): number {
+function finishPosting(
+  mem: TupleMemory,
+  tup: number,
+  keyBytes: number,
+  source: Uint8Array,
+  from: number,
+  count: number,
+): number {
   if (count === 1) {
     mem.u16[(tup + 6) >>> 1]! &= ~INDEX_ALT_TID_MASK;
     setTupleSize(mem, tup, keyBytes);
@@ -109,7 +129,13 @@ export class BTDedupState {
  * size) is written at `out`; `newItem` is changed in place and belongs right behind it.
  */
 export function btSwapPosting(
-  mem: TupleMemory, newItem: number, pageMem: TupleMemory, posting: number, postingOff: number, out: TupleMemory, outAt: number,
+  mem: TupleMemory,
+  newItem: number,
+  pageMem: TupleMemory,
+  posting: number,
+  postingOff: number,
+  out: TupleMemory,
+  outAt: number,
 ): number {
   const count = getNPosting(pageMem, posting);
   assert(postingOff > 0 && postingOff < count, `posting list of ${count} cannot be split at ${postingOff}`);
@@ -140,7 +166,12 @@ export function btBinsrchPosting(mem: TupleMemory, posting: number, block: numbe
 /** Writes at `out` the posting tuple without the TIDs numbered in `deleted` (ascending, not all of them).
  *  Returns its size. */
 export function btUpdatePosting(
-  mem: TupleMemory, posting: number, deleted: ArrayLike<number>, ndeleted: number, out: TupleMemory, outAt: number,
+  mem: TupleMemory,
+  posting: number,
+  deleted: ArrayLike<number>,
+  ndeleted: number,
+  out: TupleMemory,
+  outAt: number,
 ): number {
   const count = getNPosting(mem, posting);
   const keyBytes = getPostingOffset(mem, posting);

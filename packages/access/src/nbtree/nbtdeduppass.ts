@@ -8,7 +8,13 @@
 import { assert } from '@pgtroupe/common/assert';
 import { BLCKSZ, maxAlign } from '@pgtroupe/common/ids';
 import type { PageAccess } from '@pgtroupe/storage/buffer/pages';
-import { pageAddItem, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, SIZE_OF_PAGE_HEADER } from '@pgtroupe/storage/page/bufpage';
+import {
+  pageAddItem,
+  pageGetItem,
+  pageGetItemId,
+  pageGetMaxOffsetNumber,
+  SIZE_OF_PAGE_HEADER,
+} from '@pgtroupe/storage/page/bufpage';
 import { itemIdGetLength, SIZEOF_ITEM_ID } from '@pgtroupe/storage/page/itemid';
 import { RM_BTREE_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_STANDARD, type XLogInserter } from '@pgtroupe/transam/xloginsert';
@@ -17,8 +23,18 @@ import { indexTupleSize } from '../common/indextuple.ts';
 import type { BTIndex } from './btindex.ts';
 import { BTDedupState } from './nbtdedup.ts';
 import {
-  BT_MAX_ITEM_SIZE, BT_SPECIAL, BTP_HAS_GARBAGE, BTREE_SINGLEVAL_FILLFACTOR, btPageInit, btpoFlags, btpoSetFlags, firstDataKey,
-  isRightmost, P_HIKEY, SIZEOF_BT_PAGE_OPAQUE, SIZEOF_ITEM_POINTER,
+  BT_MAX_ITEM_SIZE,
+  BT_SPECIAL,
+  BTP_HAS_GARBAGE,
+  BTREE_SINGLEVAL_FILLFACTOR,
+  btPageInit,
+  btpoFlags,
+  btpoSetFlags,
+  firstDataKey,
+  isRightmost,
+  P_HIKEY,
+  SIZEOF_BT_PAGE_OPAQUE,
+  SIZEOF_ITEM_POINTER,
 } from './nbtree.ts';
 import { compareTupleKeys } from './nbtutils.ts';
 import { dataU16, XLOG_BTREE_DEDUP } from './nbtxlog.ts';
@@ -52,7 +68,14 @@ export function appendGathered(to: TupleMemory, gathered: BTDedupState): void {
 }
 
 /** Merges what can be merged on a leaf held exclusively; nothing happens and nothing is logged if that is nothing. */
-export function btDedupPass(index: BTIndex, pages: PageAccess, wal: XLogInserter, page: number, itemMem: TupleMemory, newItem: number): void {
+export function btDedupPass(
+  index: BTIndex,
+  pages: PageAccess,
+  wal: XLogInserter,
+  page: number,
+  itemMem: TupleMemory,
+  newItem: number,
+): void {
   const { mem } = pages;
   const gathered = new BTDedupState(MAX_POSTING_SIZE);
   /** Pairs of offset and number of items merged. */
@@ -70,7 +93,8 @@ export function btDedupPass(index: BTIndex, pages: PageAccess, wal: XLogInserter
   for (let off = first; off <= max; off++) {
     const tup = pageGetItem(mem, page, off);
     if (off > first) {
-      if (merging && compareTupleKeys(index, gathered.mem, gathered.base, mem, tup) === 0 && gathered.save(mem, tup)) continue;
+      if (merging && compareTupleKeys(index, gathered.mem, gathered.base, mem, tup) === 0 && gathered.save(mem, tup))
+        continue;
       finish();
       if (singleValue && gathered.full === FULL_LISTS) {
         gathered.maxPostingSize = Math.max(0, gathered.maxPostingSize - reservedSpace(itemMem, newItem));
@@ -96,7 +120,8 @@ export function btDedupPass(index: BTIndex, pages: PageAccess, wal: XLogInserter
 /** Do the new item, the first and the last one on the page have the same key? */
 function isSingleValue(index: BTIndex, mem: TupleMemory, page: number, itemMem: TupleMemory, newItem: number): boolean {
   return [firstDataKey(mem, page), pageGetMaxOffsetNumber(mem, page)].every(
-    off => compareTupleKeys(index, itemMem, newItem, mem, pageGetItem(mem, page, off)) === 0);
+    off => compareTupleKeys(index, itemMem, newItem, mem, pageGetItem(mem, page, off)) === 0,
+  );
 }
 
 /** What the split by BTREE_SINGLEVAL_FILLFACTOR will leave free. */

@@ -10,7 +10,15 @@ import { describeRow } from '../testing/attributes.ts';
 import { retry, SoloPages } from '../testing/solo-pages.ts';
 import { SoloTransactions, type SoloXact } from '../testing/solo-xact.ts';
 import { BTIndex } from './btindex.ts';
-import { BT_DUPLICATE, BT_INSERTED, BT_NOT_UNIQUE, btFindConflict, btInsert, type UniqueCheck, uniqueViolation } from './nbtinsert.ts';
+import {
+  BT_DUPLICATE,
+  BT_INSERTED,
+  BT_NOT_UNIQUE,
+  btFindConflict,
+  btInsert,
+  type UniqueCheck,
+  uniqueViolation,
+} from './nbtinsert.ts';
 import { BTScan } from './nbtscan.ts';
 import { btInitMetaPage, emptyMeta } from './nbtree.ts';
 import { btreeRmgr } from './nbtredo.ts';
@@ -32,7 +40,13 @@ class World {
     this.heap = heapRelation(this.solo.relation(16384));
     const rel = this.solo.relation(16385);
     this.index = new BTIndex({
-      rel, name: 't_pkey', tableName: 't', att: describeRow('int4'), unique: true, nullsNotDistinct, keys: [{ orderProc: 'btint4cmp', option: 0 }],
+      rel,
+      name: 't_pkey',
+      tableName: 't',
+      att: describeRow('int4'),
+      unique: true,
+      nullsNotDistinct,
+      keys: [{ orderProc: 'btint4cmp', option: 0 }],
     });
     btInitMetaPage(this.solo.mem, this.solo.addPage(rel, 0), emptyMeta(true));
     this.ctx = new HeapContext(this.solo, this.solo.wal, this.xacts.begin());
@@ -114,7 +128,9 @@ describe('a unique index', () => {
       expect(world.solo.want).toEqual({ kind: 'xactWait', fxid: a.xid });
       if (commits) a.commit();
       else a.abort();
-      expect(world.enter(b, 5, world.rows.get(b)!.blk, world.rows.get(b)!.offnum, 'yes')).toBe(commits ? BT_DUPLICATE : BT_INSERTED);
+      expect(world.enter(b, 5, world.rows.get(b)!.blk, world.rows.get(b)!.offnum, 'yes')).toBe(
+        commits ? BT_DUPLICATE : BT_INSERTED,
+      );
     }
   });
 
@@ -132,7 +148,9 @@ describe('a unique index', () => {
       expect(world.solo.want).toEqual({ kind: 'xactWait', fxid: d.xid });
       if (commits) d.commit();
       else d.abort();
-      expect(world.enter(b, 5, world.rows.get(b)!.blk, world.rows.get(b)!.offnum, 'yes')).toBe(commits ? BT_INSERTED : BT_DUPLICATE);
+      expect(world.enter(b, 5, world.rows.get(b)!.blk, world.rows.get(b)!.offnum, 'yes')).toBe(
+        commits ? BT_INSERTED : BT_DUPLICATE,
+      );
     }
   });
 
@@ -161,7 +179,9 @@ describe('a unique index', () => {
     world.remove(b, old);
     expect(world.enter(b, 5, row.blk, row.offnum, 'existing')).toBe(BT_INSERTED);
     expect(world.entries).toBe(3);
-    expect(() => world.enter(b, 7, row.blk, row.offnum, 'existing')).toThrow('failed to re-find tuple within index "t_pkey"');
+    expect(() => world.enter(b, 7, row.blk, row.offnum, 'existing')).toThrow(
+      'failed to re-find tuple within index "t_pkey"',
+    );
   });
 
   test('is asked for conflicts beforehand, and then inserted into without a miss', () => {
@@ -177,7 +197,9 @@ describe('a unique index', () => {
       world.solo.recallAll();
       const key = 2 * i + 1;
       const entries = world.solo.records.length;
-      expect(retry(world.solo, () => btInsert(world.index, world.ctx, world.heap, [key], 0, 1, 'yes', true))).toBe(BT_INSERTED);
+      expect(retry(world.solo, () => btInsert(world.index, world.ctx, world.heap, [key], 0, 1, 'yes', true))).toBe(
+        BT_INSERTED,
+      );
       expect(world.solo.records.length).toBe(entries);
       expect(btInsert(world.index, world.ctx, world.heap, [key], 9, 1 + (i % 200), 'yes')).toBe(BT_INSERTED);
     }
@@ -195,7 +217,9 @@ describe('a unique index', () => {
       world.remove(d, row);
       d.commit();
     }
-    expect(world.solo.records.map(record => (record.rmid === 11 ? btreeRmgr.identify(record.info) : ''))).toContain('DELETE');
+    expect(world.solo.records.map(record => (record.rmid === 11 ? btreeRmgr.identify(record.info) : ''))).toContain(
+      'DELETE',
+    );
     expect(world.solo.relation(16385).forks[0]!.blocks).toBe(2);
   });
 });

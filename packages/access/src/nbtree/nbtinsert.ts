@@ -18,7 +18,12 @@ import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { pageGetFreeSpace, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber } from '@pgtroupe/storage/page/bufpage';
 import { itemIdIsDead } from '@pgtroupe/storage/page/itemid';
 import { type TupleMemory, tupleMemory } from '../common/htup.ts';
-import { indexCompressValues, indexFormTuple, itemPointerGetBlock, itemPointerGetOffset } from '../common/indextuple.ts';
+import {
+  indexCompressValues,
+  indexFormTuple,
+  itemPointerGetBlock,
+  itemPointerGetOffset,
+} from '../common/indextuple.ts';
 import type { HeapContext, HeapRelation } from '../heap/heapam-context.ts';
 import { heapHotSearch, NOT_FOUND } from '../heap/heapam-scan.ts';
 import { SNAPSHOT_DIRTY, SNAPSHOT_SELF } from '../heap/heapam-visibility.ts';
@@ -27,8 +32,22 @@ import { btBinsrchPosting } from './nbtdedup.ts';
 import { btDedupPass } from './nbtdeduppass.ts';
 import { btDeleteDeadItems } from './nbtpage.ts';
 import {
-  BT_MAX_ITEM_SIZE, BTP_INCOMPLETE_SPLIT, BTP_LEAF, BTP_ROOT, btpoFlags, btpoNext, firstDataKey,
-  getNPosting, getPostingOffset, isIgnored, isLeaf, isPosting, isRightmost, markItemDead, P_HIKEY, SIZEOF_ITEM_POINTER,
+  BT_MAX_ITEM_SIZE,
+  BTP_INCOMPLETE_SPLIT,
+  BTP_LEAF,
+  BTP_ROOT,
+  btpoFlags,
+  btpoNext,
+  firstDataKey,
+  getNPosting,
+  getPostingOffset,
+  isIgnored,
+  isLeaf,
+  isPosting,
+  isRightmost,
+  markItemDead,
+  P_HIKEY,
+  SIZEOF_ITEM_POINTER,
 } from './nbtree.ts';
 import { BTPath, btBinsrch, btSearchForInsert, isBeyondPage, NO_ROOT, UNFINISHED_SPLIT } from './nbtsearch.ts';
 import { indexRowTooLarge } from './nbtsort.ts';
@@ -69,8 +88,14 @@ const keys = new WeakMap<BTIndex, BTSearchKey>();
  * synchronous stretch cannot miss, whichever TID it has, unless the index has many equal keys.
  */
 export function btInsert(
-  index: BTIndex, ctx: HeapContext, heap: HeapRelation | undefined, values: readonly Datum[], block: number, offset: number,
-  uniqueCheck: UniqueCheck, prepareOnly = false,
+  index: BTIndex,
+  ctx: HeapContext,
+  heap: HeapRelation | undefined,
+  values: readonly Datum[],
+  block: number,
+  offset: number,
+  uniqueCheck: UniqueCheck,
+  prepareOnly = false,
 ): number {
   const { pages } = ctx;
   const size = indexFormTuple(index.layout, indexCompressValues(index.att, values), block, offset, tuple, 0);
@@ -126,11 +151,19 @@ export function btFindConflict(index: BTIndex, ctx: HeapContext, heap: HeapRelat
 /** 23505. `values` are the key columns as their output functions print them, null for NULL; `names`, if an
  *  expression is among the keys, what pg_get_indexdef calls them. */
 export function uniqueViolation(
-  index: BTIndex, schema: string, values: readonly (string | null)[], names = index.att.attrs.slice(0, index.nkeyatts).map(att => att.name).join(', '),
+  index: BTIndex,
+  schema: string,
+  values: readonly (string | null)[],
+  names = index.att.attrs
+    .slice(0, index.nkeyatts)
+    .map(att => att.name)
+    .join(', '),
 ): PgError {
   return ereport(ERRCODE.UNIQUE_VIOLATION, `duplicate key value violates unique constraint "${index.name}"`, {
     detail: `Key (${names})=(${values.map(value => value ?? 'null').join(', ')}) already exists.`,
-    schema, table: index.tableName, constraint: index.name,
+    schema,
+    table: index.tableName,
+    constraint: index.name,
   });
 }
 
@@ -166,8 +199,11 @@ function rightmostLeaf(index: BTIndex, ctx: HeapContext, key: BTSearchKey, size:
   const page = btExclusive(index, pages, targetBlock);
   if (page >= 0) {
     const fits =
-      isRightmost(mem, page) && isLeaf(mem, page) && !isIgnored(mem, page) &&
-      pageGetFreeSpace(mem, page) > size && pageGetMaxOffsetNumber(mem, page) >= P_HIKEY &&
+      isRightmost(mem, page) &&
+      isLeaf(mem, page) &&
+      !isIgnored(mem, page) &&
+      pageGetFreeSpace(mem, page) > size &&
+      pageGetMaxOffsetNumber(mem, page) >= P_HIKEY &&
       btCompare(key, mem, pageGetItem(mem, page, P_HIKEY)) > 0;
     if (fits) {
       path.blk = targetBlock;
@@ -180,7 +216,14 @@ function rightmostLeaf(index: BTIndex, ctx: HeapContext, key: BTSearchKey, size:
 }
 
 /** READY, MISS, or UNFINISHED_SPLIT. */
-function insertOnLeaf(index: BTIndex, ctx: HeapContext, key: BTSearchKey, first: number, size: number, prepareOnly: boolean): number {
+function insertOnLeaf(
+  index: BTIndex,
+  ctx: HeapContext,
+  key: BTSearchKey,
+  first: number,
+  size: number,
+  prepareOnly: boolean,
+): number {
   const { pages } = ctx;
   const { mem } = pages;
   let page = first;
@@ -218,8 +261,10 @@ function placeInPosting(index: BTIndex, key: BTSearchKey, mem: TupleMemory, page
   if (itemIdIsDead(pageGetItemId(mem, page, off))) return DEAD_POSTING;
   const place = isPosting(mem, tup) ? btBinsrchPosting(mem, tup, key.tidBlock, key.tidOffset) : 0;
   if (place === 0) {
-    throw ereport(ERRCODE.INDEX_CORRUPTED,
-      `table tid from new index tuple (${key.tidBlock},${key.tidOffset}) overlaps with invalid duplicate tuple at offset ${off} of block ${path.blk} in index "${index.name}"`);
+    throw ereport(
+      ERRCODE.INDEX_CORRUPTED,
+      `table tid from new index tuple (${key.tidBlock},${key.tidOffset}) overlaps with invalid duplicate tuple at offset ${off} of block ${path.blk} in index "${index.name}"`,
+    );
   }
   return place;
 }
@@ -231,7 +276,13 @@ function placeInPosting(index: BTIndex, key: BTSearchKey, mem: TupleMemory, page
  * BT_NOT_UNIQUE ('partial'), or MISS. Entries whose rows are dead to everyone are marked so in passing.
  */
 function checkUnique(
-  index: BTIndex, ctx: HeapContext, heap: HeapRelation, key: BTSearchKey, first: number, ownBlock: number, ownOffset: number,
+  index: BTIndex,
+  ctx: HeapContext,
+  heap: HeapRelation,
+  key: BTSearchKey,
+  first: number,
+  ownBlock: number,
+  ownOffset: number,
   uniqueCheck: UniqueCheck,
 ): number {
   const { pages } = ctx;
@@ -271,7 +322,8 @@ function checkUnique(
       if (allDead) markItemDead(mem, page, off);
     }
     // Equal keys go on to the right only if the high key is equal, too.
-    if (isRightmost(mem, page) || btCompare(key, mem, pageGetItem(mem, page, P_HIKEY)) !== 0) return finishCheck(index, uniqueCheck, found);
+    if (isRightmost(mem, page) || btCompare(key, mem, pageGetItem(mem, page, P_HIKEY)) !== 0)
+      return finishCheck(index, uniqueCheck, found);
     do {
       if (isRightmost(mem, page)) throw ereport(ERRCODE.INDEX_CORRUPTED, `fell off the end of index "${index.name}"`);
       page = btShare(index, pages, btpoNext(mem, page));
@@ -292,7 +344,14 @@ function finishCheck(index: BTIndex, uniqueCheck: UniqueCheck, found: boolean): 
 
 /** A conflict counts only while the row being inserted is itself live (it may have been deleted since, when
  *  an index is built or a constraint is checked late). */
-function ownRowIsLive(ctx: HeapContext, heap: HeapRelation, block: number, offset: number, ownBlock: number, ownOffset: number): number {
+function ownRowIsLive(
+  ctx: HeapContext,
+  heap: HeapRelation,
+  block: number,
+  offset: number,
+  ownBlock: number,
+  ownOffset: number,
+): number {
   if (ownBlock >= 0) {
     const own = heapHotSearch(ctx, heap, ownBlock, ownOffset, SNAPSHOT_SELF);
     if (own === MISS) return MISS;

@@ -80,7 +80,8 @@ export function btDeleteDeadItems(ctx: HeapContext, page: number): void {
   const { mem } = ctx.pages;
   dead.clear();
   const max = pageGetMaxOffsetNumber(mem, page);
-  for (let off = firstDataKey(mem, page); off <= max; off++) if (itemIdIsDead(pageGetItemId(mem, page, off))) dead.deleted.push(off);
+  for (let off = firstDataKey(mem, page); off <= max; off++)
+    if (itemIdIsDead(pageGetItemId(mem, page, off))) dead.deleted.push(off);
   if (dead.isEmpty) return;
   applyLeafDeletion(mem, page, dead);
   ctx.wal.begin();

@@ -8,7 +8,14 @@
 import { assert, AssertionFailure } from '@pgtroupe/common/assert';
 import { BLCKSZ, maxAlign } from '@pgtroupe/common/ids';
 import {
-  pageAddItem, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, pageGetSpecial, pageSetLower, pageSetUpper, SIZE_OF_PAGE_HEADER,
+  pageAddItem,
+  pageGetItem,
+  pageGetItemId,
+  pageGetMaxOffsetNumber,
+  pageGetSpecial,
+  pageSetLower,
+  pageSetUpper,
+  SIZE_OF_PAGE_HEADER,
 } from '@pgtroupe/storage/page/bufpage';
 import { pageIndexTupleDelete } from '@pgtroupe/storage/page/bufpage-compact';
 import { itemIdGetLength } from '@pgtroupe/storage/page/itemid';
@@ -20,14 +27,46 @@ import { BTDedupState, btSwapPosting } from './nbtdedup.ts';
 import { appendGathered, beginRewrite } from './nbtdeduppass.ts';
 import { applyLeafDeletion, LeafDeletion } from './nbtpage.ts';
 import {
-  BT_MAX_ITEM_SIZE, BTP_DELETED, BTP_HALF_DEAD, BTP_HAS_FULLXID, BTP_INCOMPLETE_SPLIT, BTP_LEAF, BTP_ROOT,
-  btInitMetaPage, btPageInit, btpoFlags, btpoSetCycleid, btpoSetFlags, btpoSetLevel, btpoSetNext, btpoSetPrev,
-  firstDataKey, formMinusInfinity, getDownLink, P_FIRSTKEY, P_HIKEY, P_NONE, setDownLink,
+  BT_MAX_ITEM_SIZE,
+  BTP_DELETED,
+  BTP_HALF_DEAD,
+  BTP_HAS_FULLXID,
+  BTP_INCOMPLETE_SPLIT,
+  BTP_LEAF,
+  BTP_ROOT,
+  btInitMetaPage,
+  btPageInit,
+  btpoFlags,
+  btpoSetCycleid,
+  btpoSetFlags,
+  btpoSetLevel,
+  btpoSetNext,
+  btpoSetPrev,
+  firstDataKey,
+  formMinusInfinity,
+  getDownLink,
+  P_FIRSTKEY,
+  P_HIKEY,
+  P_NONE,
+  setDownLink,
 } from './nbtree.ts';
 import {
-  readMetadata, XLOG_BTREE_DEDUP, XLOG_BTREE_DELETE, XLOG_BTREE_INSERT_LEAF, XLOG_BTREE_INSERT_META, XLOG_BTREE_INSERT_POST,
-  XLOG_BTREE_INSERT_UPPER, XLOG_BTREE_MARK_PAGE_HALFDEAD, XLOG_BTREE_META_CLEANUP, XLOG_BTREE_NEWROOT, XLOG_BTREE_REUSE_PAGE,
-  XLOG_BTREE_SPLIT_L, XLOG_BTREE_SPLIT_R, XLOG_BTREE_UNLINK_PAGE, XLOG_BTREE_UNLINK_PAGE_META, XLOG_BTREE_VACUUM,
+  readMetadata,
+  XLOG_BTREE_DEDUP,
+  XLOG_BTREE_DELETE,
+  XLOG_BTREE_INSERT_LEAF,
+  XLOG_BTREE_INSERT_META,
+  XLOG_BTREE_INSERT_POST,
+  XLOG_BTREE_INSERT_UPPER,
+  XLOG_BTREE_MARK_PAGE_HALFDEAD,
+  XLOG_BTREE_META_CLEANUP,
+  XLOG_BTREE_NEWROOT,
+  XLOG_BTREE_REUSE_PAGE,
+  XLOG_BTREE_SPLIT_L,
+  XLOG_BTREE_SPLIT_R,
+  XLOG_BTREE_UNLINK_PAGE,
+  XLOG_BTREE_UNLINK_PAGE_META,
+  XLOG_BTREE_VACUUM,
 } from './nbtxlog.ts';
 
 /** Block data copied here, so that tuples in it are aligned. */
@@ -354,9 +393,11 @@ function desc(record: XLogRecord): string {
       return `topparent ${main32(record, 16)}; leaf ${main32(record, 4)}; left ${main32(record, 8)}; right ${main32(record, 12)}`;
     case XLOG_BTREE_UNLINK_PAGE:
     case XLOG_BTREE_UNLINK_PAGE_META:
-      return `left ${main32(record, 0)}; right ${main32(record, 4)}; level ${main32(record, 8)}; ` +
+      return (
+        `left ${main32(record, 0)}; right ${main32(record, 4)}; level ${main32(record, 8)}; ` +
         `safexid ${main32(record, 20)}:${main32(record, 16)}; ` +
-        `leafleft ${main32(record, 24)}; leafright ${main32(record, 28)}; leaftopparent ${main32(record, 32)}`;
+        `leafleft ${main32(record, 24)}; leafright ${main32(record, 28)}; leaftopparent ${main32(record, 32)}`
+      );
     case XLOG_BTREE_NEWROOT:
       return `lev ${main32(record, 4)}`;
     case XLOG_BTREE_META_CLEANUP:

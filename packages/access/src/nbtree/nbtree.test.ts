@@ -2,7 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Datum } from '@pgtroupe/common/datum';
 import { BLCKSZ, type FullTransactionId } from '@pgtroupe/common/ids';
-import { pageGetItemId, pageGetLower, pageGetMaxOffsetNumber, pageGetUpper, pageSetItemId } from '@pgtroupe/storage/page/bufpage';
+import {
+  pageGetItemId,
+  pageGetLower,
+  pageGetMaxOffsetNumber,
+  pageGetUpper,
+  pageSetItemId,
+} from '@pgtroupe/storage/page/bufpage';
 import { itemIdGetLength, itemIdGetOffset, LP_DEAD, LP_NORMAL, makeItemId } from '@pgtroupe/storage/page/itemid';
 import type { XactView } from '@pgtroupe/transam/xactview';
 import type { RelationFiles } from '@pgtroupe/storage/buffer/relation-files';
@@ -17,7 +23,15 @@ import { BTBuild } from './nbtsort.ts';
 import { BT_INSERTED, btInsert } from './nbtinsert.ts';
 import { btreeRmgr } from './nbtredo.ts';
 import { BT_EQUAL, BT_GREATER, BT_GREATER_EQUAL, BT_LESS, BT_LESS_EQUAL, BTScan, type BTScanKey } from './nbtscan.ts';
-import { btInitMetaPage, BTP_HAS_GARBAGE, BTP_SPLIT_END, btpoFlags, btpoSetFlags, emptyMeta, isLeaf } from './nbtree.ts';
+import {
+  btInitMetaPage,
+  BTP_HAS_GARBAGE,
+  BTP_SPLIT_END,
+  btpoFlags,
+  btpoSetFlags,
+  emptyMeta,
+  isLeaf,
+} from './nbtree.ts';
 import { vacuumableBTree } from './nbtvacuum.ts';
 
 interface Row {
@@ -26,7 +40,16 @@ interface Row {
   readonly offset: number;
 }
 
-const PROC: Readonly<Record<string, string>> = { int4: 'btint4cmp', int8: 'btint8cmp', int2: 'btint2cmp', text: 'bttextcmp', oid: 'btoidcmp', name: 'btnamecmp', float8: 'btfloat8cmp', bool: 'btboolcmp' };
+const PROC: Readonly<Record<string, string>> = {
+  int4: 'btint4cmp',
+  int8: 'btint8cmp',
+  int2: 'btint2cmp',
+  text: 'bttextcmp',
+  oid: 'btoidcmp',
+  name: 'btnamecmp',
+  float8: 'btfloat8cmp',
+  bool: 'btboolcmp',
+};
 
 class World {
   readonly solo: SoloPages;
@@ -34,13 +57,35 @@ class World {
   readonly index: BTIndex;
   readonly ctx: HeapContext;
 
-  constructor(types: readonly string[], options: readonly number[] = [], extra: { pages?: number; images?: boolean; misses?: boolean; include?: number; build?: readonly Row[]; deduplicate?: boolean } = {}) {
-    this.solo = new SoloPages({ pages: extra.pages ?? 400, images: extra.images === true, misses: extra.misses === true });
+  constructor(
+    types: readonly string[],
+    options: readonly number[] = [],
+    extra: {
+      pages?: number;
+      images?: boolean;
+      misses?: boolean;
+      include?: number;
+      build?: readonly Row[];
+      deduplicate?: boolean;
+    } = {},
+  ) {
+    this.solo = new SoloPages({
+      pages: extra.pages ?? 400,
+      images: extra.images === true,
+      misses: extra.misses === true,
+    });
     this.rel = this.solo.relation(16385);
     const att: TupleDesc = describeRow(...types.map(type => (type === 'name' ? 'cstring' : type)));
     this.index = new BTIndex({
-      rel: this.rel, name: 'i', tableName: 't', att, unique: false, deduplicate: extra.deduplicate ?? true,
-      keys: types.slice(0, types.length - (extra.include ?? 0)).map((type, i) => ({ orderProc: PROC[type]!, option: options[i] ?? 0 })),
+      rel: this.rel,
+      name: 'i',
+      tableName: 't',
+      att,
+      unique: false,
+      deduplicate: extra.deduplicate ?? true,
+      keys: types
+        .slice(0, types.length - (extra.include ?? 0))
+        .map((type, i) => ({ orderProc: PROC[type]!, option: options[i] ?? 0 })),
     });
     const xact = { oldestXmin: 1000 as FullTransactionId } as XactView;
     this.ctx = new HeapContext(this.solo, this.solo.wal, xact);
@@ -56,7 +101,9 @@ class World {
   }
 
   insert(row: Row): void {
-    expect(retry(this.solo, () => btInsert(this.index, this.ctx, undefined, row.values, row.block, row.offset, 'no'))).toBe(BT_INSERTED);
+    expect(
+      retry(this.solo, () => btInsert(this.index, this.ctx, undefined, row.values, row.block, row.offset, 'no')),
+    ).toBe(BT_INSERTED);
   }
 
   scan(keys: readonly BTScanKey[], values: readonly Datum[], forward: boolean): string[] {
@@ -73,8 +120,12 @@ class World {
 
   /** Removes the entries of these TIDs; answers how many there were. */
   vacuum(dead: ReadonlySet<string>): number {
-    const scan = vacuumableBTree(this.index, this.solo, this.solo.wal).bulkDelete({ count: dead.size, has: (block, offset) => dead.has(`${block},${offset}`) });
-    for (let steps = 0; retry(this.solo, () => scan.step()) !== VACUUM_DONE; steps++) if (steps % 5 === 0) this.solo.recallAll();
+    const scan = vacuumableBTree(this.index, this.solo, this.solo.wal).bulkDelete({
+      count: dead.size,
+      has: (block, offset) => dead.has(`${block},${offset}`),
+    });
+    for (let steps = 0; retry(this.solo, () => scan.step()) !== VACUUM_DONE; steps++)
+      if (steps % 5 === 0) this.solo.recallAll();
     expect(scan.tuplesLeft).toBe(this.verify());
     return scan.tuplesRemoved;
   }
@@ -91,7 +142,14 @@ function compareDatum(a: Datum, b: Datum, option: number): number {
     if (a === b) return 0;
     return (a === null) === ((option & INDOPTION_NULLS_FIRST) !== 0) ? -1 : 1;
   }
-  const result = a instanceof Uint8Array ? Buffer.compare(a, b as Uint8Array) : (a as number) < (b as number) ? -1 : (a as number) > (b as number) ? 1 : 0;
+  const result =
+    a instanceof Uint8Array
+      ? Buffer.compare(a, b as Uint8Array)
+      : (a as number) < (b as number)
+        ? -1
+        : (a as number) > (b as number)
+          ? 1
+          : 0;
   return (option & INDOPTION_DESC) !== 0 ? -result : result;
 }
 
@@ -141,7 +199,8 @@ function makeRows(types: readonly string[], count: number, spread: number, seed:
   while (rows.length < count) {
     const row = {
       values: types.map((type): Datum => (next(12) === 0 ? null : makeValue(type, next, spread))),
-      block: next(Math.max(4, count >> 3)), offset: 1 + next(200),
+      block: next(Math.max(4, count >> 3)),
+      offset: 1 + next(200),
     };
     if (used.has(tid(row))) continue;
     used.add(tid(row));
@@ -176,7 +235,12 @@ function expectSamePages(world: World, redo: SoloRedo): void {
   }
 }
 
-const SHAPES: readonly { readonly types: readonly string[]; readonly options?: readonly number[]; readonly spread: number; readonly include?: number }[] = [
+const SHAPES: readonly {
+  readonly types: readonly string[];
+  readonly options?: readonly number[];
+  readonly spread: number;
+  readonly include?: number;
+}[] = [
   { types: ['int4'], spread: 1e6 },
   { types: ['int4'], spread: 20 },
   { types: ['int4'], options: [INDOPTION_DESC | INDOPTION_NULLS_FIRST], spread: 5000 },
@@ -189,18 +253,21 @@ const SHAPES: readonly { readonly types: readonly string[]; readonly options?: r
 ];
 
 describe('insertion', () => {
-  test.for(SHAPES)('of $types (spread $spread) keeps the tree sound and complete, and replays to the same pages', ({ types, options, spread, include }) => {
-    const world = new World(types, options, { include: include ?? 0 });
-    const image = world.solo.takeImage();
-    const rows = makeRows(types, 6000, spread, 77 + spread);
-    for (const row of rows) world.insert(row);
-    expect(world.verify()).toBe(rows.length);
-    const inOrder = sorted(world.index, rows).map(tid);
-    expect(world.scan([], [], true)).toEqual(inOrder);
-    expect(world.scan([], [], false)).toEqual(inOrder.toReversed());
-    for (const record of world.solo.records) image.apply(record, btreeRmgr);
-    expectSamePages(world, image);
-  });
+  test.for(SHAPES)(
+    'of $types (spread $spread) keeps the tree sound and complete, and replays to the same pages',
+    ({ types, options, spread, include }) => {
+      const world = new World(types, options, { include: include ?? 0 });
+      const image = world.solo.takeImage();
+      const rows = makeRows(types, 6000, spread, 77 + spread);
+      for (const row of rows) world.insert(row);
+      expect(world.verify()).toBe(rows.length);
+      const inOrder = sorted(world.index, rows).map(tid);
+      expect(world.scan([], [], true)).toEqual(inOrder);
+      expect(world.scan([], [], false)).toEqual(inOrder.toReversed());
+      for (const record of world.solo.records) image.apply(record, btreeRmgr);
+      expectSamePages(world, image);
+    },
+  );
 
   test('in ascending order leaves pages nine tenths full', () => {
     const world = new World(['int4']);
@@ -255,7 +322,11 @@ describe('insertion', () => {
   test('a tree of four levels', () => {
     const world = new World(['text'], [], { pages: 3000 });
     const next = random(61);
-    const rows = Array.from({ length: 3000 }, (_, i) => ({ values: [Uint8Array.from({ length: 1500 }, () => next(256))], block: i, offset: 1 }));
+    const rows = Array.from({ length: 3000 }, (_, i) => ({
+      values: [Uint8Array.from({ length: 1500 }, () => next(256))],
+      block: i,
+      offset: 1,
+    }));
     for (const row of rows) world.insert(row);
     expect(world.verify()).toBe(rows.length);
     expect(world.index.rootLevel).toBeGreaterThanOrEqual(3);
@@ -266,7 +337,9 @@ describe('insertion', () => {
     const next = random(67);
     world.insert({ values: [Buffer.alloc(100_000, 65)], block: 3, offset: 3 });
     const incompressible = Uint8Array.from({ length: 2800 }, () => next(256));
-    expect(() => world.insert({ values: [incompressible], block: 3, offset: 4 })).toThrow('index row size 2816 exceeds btree version 4 maximum 2704 for index "i"');
+    expect(() => world.insert({ values: [incompressible], block: 3, offset: 4 })).toThrow(
+      'index row size 2816 exceeds btree version 4 maximum 2704 for index "i"',
+    );
   });
 });
 
@@ -277,14 +350,18 @@ describe('a crash', () => {
     const start = world.solo.takeImage();
     for (const row of rows) world.insert(row);
     const { records } = world.solo;
-    const interesting = records.flatMap((record, i) => (/SPLIT|NEWROOT/.test(btreeRmgr.identify(record.info)!) ? [i] : []));
+    const interesting = records.flatMap((record, i) =>
+      /SPLIT|NEWROOT/.test(btreeRmgr.identify(record.info)!) ? [i] : [],
+    );
     expect(interesting.length).toBeGreaterThan(10);
     for (const stop of interesting) {
       const crashed = new World(['int4', 'text']);
       start.mem.u8.set(crashed.solo.mem.u8);
       const redo = crashed.solo.takeImage();
       for (let i = 0; i <= stop; i++) redo.apply(records[i]!, btreeRmgr);
-      const blocks = Math.max(...records.slice(0, stop + 1).flatMap(record => record.blocks.map(block => block!.blkno as number))) + 1;
+      const blocks =
+        Math.max(...records.slice(0, stop + 1).flatMap(record => record.blocks.map(block => block!.blkno as number))) +
+        1;
       while (crashed.rel.forks[0]!.blocks < blocks) crashed.solo.addPage(crashed.rel, 0);
       for (let blk = 0; blk < blocks; blk++) {
         const from = redo.page(crashed.rel.rnode, 0, blk);
@@ -321,10 +398,22 @@ describe('a crash', () => {
 
 describe('scans', () => {
   const holds = (strategy: number, order: number): boolean =>
-    strategy === BT_LESS ? order < 0 : strategy === BT_LESS_EQUAL ? order <= 0 : strategy === BT_EQUAL ? order === 0 : strategy === BT_GREATER_EQUAL ? order >= 0 : order > 0;
+    strategy === BT_LESS
+      ? order < 0
+      : strategy === BT_LESS_EQUAL
+        ? order <= 0
+        : strategy === BT_EQUAL
+          ? order === 0
+          : strategy === BT_GREATER_EQUAL
+            ? order >= 0
+            : order > 0;
 
   const types = ['int4', 'text'];
-  const worlds = [[0, 0], [INDOPTION_DESC, INDOPTION_NULLS_FIRST], [INDOPTION_NULLS_FIRST, INDOPTION_DESC]].map((options, i) => {
+  const worlds = [
+    [0, 0],
+    [INDOPTION_DESC, INDOPTION_NULLS_FIRST],
+    [INDOPTION_NULLS_FIRST, INDOPTION_DESC],
+  ].map((options, i) => {
     const rows = makeRows(types, 4000, 40, 31 + i);
     const world = new World(types, options, i === 0 ? { build: rows } : {});
     if (i > 0) for (const row of rows) world.insert(row);
@@ -341,14 +430,24 @@ describe('scans', () => {
     fc.assert(
       fc.property(fc.nat(2), fc.array(key, { maxLength: 4 }), fc.boolean(), (which, keys, forward) => {
         const { world, rows } = worlds[which]!;
-        const values = keys.map(({ attno, value }): Datum => (attno === 1 ? value : Buffer.from(`${'x'.repeat(value % 7 === 0 ? 150 : Math.abs(value) % 5)}${value}`)));
-        const wanted = rows.filter(row => keys.every((k, i) => {
-          const stored = row.values[k.attno - 1]!;
-          if (k.test === 'isNull') return stored === null;
-          if (k.test === 'isNotNull') return stored !== null;
-          return stored !== null && holds(k.strategy, compareDatum(stored, values[i]!, 0));
-        })).map(tid);
-        const scanKeys = keys.map(({ attno, test: kind, strategy }) => (kind === 'compare' ? { attno, test: kind, strategy } : { attno, test: kind }) as BTScanKey);
+        const values = keys.map(
+          ({ attno, value }): Datum =>
+            attno === 1 ? value : Buffer.from(`${'x'.repeat(value % 7 === 0 ? 150 : Math.abs(value) % 5)}${value}`),
+        );
+        const wanted = rows
+          .filter(row =>
+            keys.every((k, i) => {
+              const stored = row.values[k.attno - 1]!;
+              if (k.test === 'isNull') return stored === null;
+              if (k.test === 'isNotNull') return stored !== null;
+              return stored !== null && holds(k.strategy, compareDatum(stored, values[i]!, 0));
+            }),
+          )
+          .map(tid);
+        const scanKeys = keys.map(
+          ({ attno, test: kind, strategy }) =>
+            (kind === 'compare' ? { attno, test: kind, strategy } : { attno, test: kind }) as BTScanKey,
+        );
         expect(world.scan(scanKeys, values, forward)).toEqual(forward ? wanted : wanted.toReversed());
       }),
       { numRuns: 1500 },
@@ -395,7 +494,11 @@ describe('scans', () => {
       scan.kill(i);
       killed.add(`${scan.tids[2 * i]},${scan.tids[2 * i + 1]}`);
     }
-    expect(world.scan([], [], true)).toEqual(sorted(world.index, rows).map(tid).filter(t => !killed.has(t)));
+    expect(world.scan([], [], true)).toEqual(
+      sorted(world.index, rows)
+        .map(tid)
+        .filter(t => !killed.has(t)),
+    );
     // Inserting shifts what comes behind: those are not killed any more.
     world.insert({ values: [-1], block: 9e5, offset: 1 });
     for (let i = 1; i < count; i += 2) scan.kill(i);
@@ -414,23 +517,26 @@ describe('scans', () => {
 });
 
 describe('vacuum', () => {
-  test.for([{ build: false }, { build: true }])('removes exactly the given TIDs and replays (posting lists: $build)', ({ build }) => {
-    const rows = makeRows(['int4'], 9000, build ? 40 : 1e6, 55);
-    const world = new World(['int4'], [], build ? { build: rows } : {});
-    if (!build) for (const row of rows) world.insert(row);
-    const image = world.solo.takeImage();
-    world.solo.records.length = 0;
-    const next = random(8);
-    const dead = new Set(rows.filter(() => next(3) === 0).map(tid));
-    expect(world.vacuum(dead)).toBe(dead.size);
-    const left = rows.filter(row => !dead.has(tid(row)));
-    expect(world.scan([], [], true)).toEqual(sorted(world.index, left).map(tid));
-    expect(world.verify()).toBe(left.length);
-    for (const record of world.solo.records) image.apply(record, btreeRmgr);
-    expectSamePages(world, image);
-    for (const row of rows) if (dead.has(tid(row))) world.insert(row);
-    expect(world.verify()).toBe(rows.length);
-  });
+  test.for([{ build: false }, { build: true }])(
+    'removes exactly the given TIDs and replays (posting lists: $build)',
+    ({ build }) => {
+      const rows = makeRows(['int4'], 9000, build ? 40 : 1e6, 55);
+      const world = new World(['int4'], [], build ? { build: rows } : {});
+      if (!build) for (const row of rows) world.insert(row);
+      const image = world.solo.takeImage();
+      world.solo.records.length = 0;
+      const next = random(8);
+      const dead = new Set(rows.filter(() => next(3) === 0).map(tid));
+      expect(world.vacuum(dead)).toBe(dead.size);
+      const left = rows.filter(row => !dead.has(tid(row)));
+      expect(world.scan([], [], true)).toEqual(sorted(world.index, left).map(tid));
+      expect(world.verify()).toBe(left.length);
+      for (const record of world.solo.records) image.apply(record, btreeRmgr);
+      expectSamePages(world, image);
+      for (const row of rows) if (dead.has(tid(row))) world.insert(row);
+      expect(world.verify()).toBe(rows.length);
+    },
+  );
 
   test('goes on after a miss where it stopped', () => {
     const rows = makeRows(['int4'], 3000, 1e6, 57);

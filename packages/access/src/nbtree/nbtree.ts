@@ -30,11 +30,22 @@
  *   posting   block = byte offset of the TID array in the tuple; offset = count | BT_IS_POSTING
  */
 import { BLCKSZ } from '@pgtroupe/common/ids';
-import { pageGetItemId, pageInit, pageSetItemId, pageSetLower, SIZE_OF_PAGE_HEADER } from '@pgtroupe/storage/page/bufpage';
+import {
+  pageGetItemId,
+  pageInit,
+  pageSetItemId,
+  pageSetLower,
+  SIZE_OF_PAGE_HEADER,
+} from '@pgtroupe/storage/page/bufpage';
 import { itemIdGetLength, itemIdGetOffset, LP_DEAD, makeItemId } from '@pgtroupe/storage/page/itemid';
 import type { TupleMemory } from '../common/htup.ts';
 import {
-  INDEX_AM_RESERVED_BIT, INDEX_SIZE_MASK, indexTupleSize, itemPointerGetBlock, itemPointerGetOffset, itemPointerSet,
+  INDEX_AM_RESERVED_BIT,
+  INDEX_SIZE_MASK,
+  indexTupleSize,
+  itemPointerGetBlock,
+  itemPointerGetOffset,
+  itemPointerSet,
 } from '../common/indextuple.ts';
 
 export const BTREE_METAPAGE = 0;
@@ -218,7 +229,15 @@ export function btUpdateMeta(mem: TupleMemory, page: number, meta: BTMetaPageDat
 
 /** Of an index without a single tuple. */
 export function emptyMeta(allequalimage: boolean): BTMetaPageData {
-  return { version: BTREE_VERSION, root: P_NONE, level: 0, fastroot: P_NONE, fastlevel: 0, lastCleanupNumDelpages: 0, allequalimage };
+  return {
+    version: BTREE_VERSION,
+    root: P_NONE,
+    level: 0,
+    fastroot: P_NONE,
+    fastlevel: 0,
+    lastCleanupNumDelpages: 0,
+    allequalimage,
+  };
 }
 
 // ---- tuples ------------------------------------------------------------------------------------------
@@ -284,7 +303,9 @@ export function heapTidAt(mem: TupleMemory, tup: number): number {
 
 /** Where the highest heap TID of a leaf tuple is. */
 export function maxHeapTidAt(mem: TupleMemory, tup: number): number {
-  return isPosting(mem, tup) ? tup + getPostingOffset(mem, tup) + (getNPosting(mem, tup) - 1) * SIZEOF_ITEM_POINTER : tup;
+  return isPosting(mem, tup)
+    ? tup + getPostingOffset(mem, tup) + (getNPosting(mem, tup) - 1) * SIZEOF_ITEM_POINTER
+    : tup;
 }
 
 /** Writes the tuple of an internal page's first data item: a downlink and no key (8 bytes). */

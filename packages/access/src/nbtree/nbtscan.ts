@@ -29,8 +29,22 @@ import { indexAttOffset, indexTupleSize, itemPointerGetBlock, itemPointerGetOffs
 import { type BTIndex, btShare, INDOPTION_DESC, INDOPTION_NULLS_FIRST } from './btindex.ts';
 import type { Compare } from './nbtcompare.ts';
 import {
-  btpoNext, btpoPrev, firstDataKey, getNPosting, getPostingOffset, isIgnored, isLeaf, isPivot, isPosting, isRightmost, markItemDead, MAX_TIDS_PER_BTREE_PAGE, P_HIKEY,
-  P_NONE, pivotNAtts, SIZEOF_ITEM_POINTER,
+  btpoNext,
+  btpoPrev,
+  firstDataKey,
+  getNPosting,
+  getPostingOffset,
+  isIgnored,
+  isLeaf,
+  isPivot,
+  isPosting,
+  isRightmost,
+  markItemDead,
+  MAX_TIDS_PER_BTREE_PAGE,
+  P_HIKEY,
+  P_NONE,
+  pivotNAtts,
+  SIZEOF_ITEM_POINTER,
 } from './nbtree.ts';
 import { BTPath, btGetEndpoint, btSearch, NO_ROOT } from './nbtsearch.ts';
 import { BTSearchKey, compareKeyColumn, KeyValues } from './nbtutils.ts';
@@ -108,7 +122,8 @@ export class BTScan {
     this.tupleAt = new Uint16Array(wantTuples ? FEW_TIDS : 0);
     this.#column = Uint8Array.from(keys, key => key.attno - 1);
     this.#kind = Uint8Array.from(keys, key =>
-      key.test === 'compare' ? KIND_COMPARE : key.test === 'isNull' ? KIND_IS_NULL : KIND_IS_NOT_NULL);
+      key.test === 'compare' ? KIND_COMPARE : key.test === 'isNull' ? KIND_IS_NULL : KIND_IS_NOT_NULL,
+    );
     this.#strategy = Uint8Array.from(keys, key => strategyInIndexOrder(index, key));
     this.#stops = requiredDirections(index, this.#column, this.#strategy);
     this.#values = new KeyValues(keys.length);
@@ -147,10 +162,17 @@ export class BTScan {
     if (page === MISS) return;
     const { mem } = this.#pages;
     const off = this.#itemOff[i]!;
-    if (!isLeaf(mem, page) || isIgnored(mem, page) || off < firstDataKey(mem, page) || off > pageGetMaxOffsetNumber(mem, page)) return;
+    if (
+      !isLeaf(mem, page) ||
+      isIgnored(mem, page) ||
+      off < firstDataKey(mem, page) ||
+      off > pageGetMaxOffsetNumber(mem, page)
+    )
+      return;
     const tup = pageGetItem(mem, page, off);
     if (isPivot(mem, tup) || isPosting(mem, tup)) return;
-    if (itemPointerGetBlock(mem, tup) === this.tids[2 * i] && itemPointerGetOffset(mem, tup) === this.tids[2 * i + 1]) markItemDead(mem, page, off);
+    if (itemPointerGetBlock(mem, tup) === this.tids[2 * i] && itemPointerGetOffset(mem, tup) === this.tids[2 * i + 1])
+      markItemDead(mem, page, off);
   }
 
   // ---- where to begin ------------------------------------------------------------------------------
@@ -418,6 +440,10 @@ function requiredDirections(index: BTIndex, columns: Uint8Array, strategies: Uin
   return columns.map((column, k) => {
     if (column > fixed) return 0;
     const strategy = strategies[k]!;
-    return strategy === BT_EQUAL ? STOPS_FORWARD | STOPS_BACKWARD : strategy < BT_EQUAL ? STOPS_FORWARD : STOPS_BACKWARD;
+    return strategy === BT_EQUAL
+      ? STOPS_FORWARD | STOPS_BACKWARD
+      : strategy < BT_EQUAL
+        ? STOPS_FORWARD
+        : STOPS_BACKWARD;
   });
 }

@@ -13,8 +13,26 @@ import type { TupleMemory } from '../common/htup.ts';
 import { INDEX_NULL_MASK, SIZEOF_INDEX_TUPLE } from '../common/indextuple.ts';
 import { btExclusive, type BTIndex, btShare, CMP_INT4, CMP_INT8, CMP_OID } from './btindex.ts';
 import {
-  BTP_INCOMPLETE_SPLIT, BTREE_MAGIC, BTREE_METAPAGE, BTREE_VERSION, btMetaAllequalimage, btMetaFastlevel, btMetaFastroot, btMetaMagic, btMetaVersion, btpoFlags,
-  btpoLevel, btpoNext, firstDataKey, getDownLink, isIgnored, isLeaf, isLeftmost, isRightmost, P_HIKEY, P_NONE,
+  BTP_INCOMPLETE_SPLIT,
+  BTREE_MAGIC,
+  BTREE_METAPAGE,
+  BTREE_VERSION,
+  btMetaAllequalimage,
+  btMetaFastlevel,
+  btMetaFastroot,
+  btMetaMagic,
+  btMetaVersion,
+  btpoFlags,
+  btpoLevel,
+  btpoNext,
+  firstDataKey,
+  getDownLink,
+  isIgnored,
+  isLeaf,
+  isLeftmost,
+  isRightmost,
+  P_HIKEY,
+  P_NONE,
 } from './nbtree.ts';
 import { btCompare, type BTSearchKey } from './nbtutils.ts';
 
@@ -42,9 +60,11 @@ export class BTPath {
 }
 
 export function checkMeta(index: BTIndex, mem: TupleMemory, page: number): void {
-  if (btMetaMagic(mem, page) !== BTREE_MAGIC) throw ereport(ERRCODE.INDEX_CORRUPTED, `index "${index.name}" is not a btree`);
+  if (btMetaMagic(mem, page) !== BTREE_MAGIC)
+    throw ereport(ERRCODE.INDEX_CORRUPTED, `index "${index.name}" is not a btree`);
   const version = btMetaVersion(mem, page);
-  if (version !== BTREE_VERSION) throw notSupported(`btree version ${version} (index "${index.name}"; REINDEX in PostgreSQL makes it version 4)`);
+  if (version !== BTREE_VERSION)
+    throw notSupported(`btree version ${version} (index "${index.name}"; REINDEX in PostgreSQL makes it version 4)`);
 }
 
 function fellOff(index: BTIndex): Error {
@@ -57,7 +77,12 @@ export function btGetRoot(index: BTIndex, pages: PageAccess, where: BTPath): num
   if (index.rootBlock !== P_NONE) {
     const page = btShare(index, pages, index.rootBlock);
     if (page === MISS) return MISS;
-    if (!isIgnored(mem, page) && btpoLevel(mem, page) === index.rootLevel && isLeftmost(mem, page) && isRightmost(mem, page)) {
+    if (
+      !isIgnored(mem, page) &&
+      btpoLevel(mem, page) === index.rootLevel &&
+      isLeftmost(mem, page) &&
+      isRightmost(mem, page)
+    ) {
       where.blk = index.rootBlock;
       return page;
     }
@@ -74,12 +99,16 @@ export function btGetRoot(index: BTIndex, pages: PageAccess, where: BTPath): num
     const page = btShare(index, pages, blk);
     if (page === MISS) return MISS;
     if (isIgnored(mem, page)) {
-      if (isRightmost(mem, page)) throw ereport(ERRCODE.INDEX_CORRUPTED, `no live root page found in index "${index.name}"`);
+      if (isRightmost(mem, page))
+        throw ereport(ERRCODE.INDEX_CORRUPTED, `no live root page found in index "${index.name}"`);
       blk = btpoNext(mem, page);
       continue;
     }
     if (btpoLevel(mem, page) !== level) {
-      throw ereport(ERRCODE.INDEX_CORRUPTED, `root page ${blk} of index "${index.name}" has level ${btpoLevel(mem, page)}, expected ${level}`);
+      throw ereport(
+        ERRCODE.INDEX_CORRUPTED,
+        `root page ${blk} of index "${index.name}" has level ${btpoLevel(mem, page)}, expected ${level}`,
+      );
     }
     index.rootBlock = blk;
     index.rootLevel = level;
@@ -154,7 +183,13 @@ export function btSearchForInsert(key: BTSearchKey, pages: PageAccess, where: BT
 }
 
 /** The leftmost or rightmost page of a level; MISS or NO_ROOT. */
-export function btGetEndpoint(index: BTIndex, pages: PageAccess, level: number, rightmost: boolean, where: BTPath): number {
+export function btGetEndpoint(
+  index: BTIndex,
+  pages: PageAccess,
+  level: number,
+  rightmost: boolean,
+  where: BTPath,
+): number {
   const { mem } = pages;
   let page = btGetRoot(index, pages, where);
   while (page >= 0) {
@@ -202,7 +237,14 @@ function search(key: BTSearchKey, mem: TupleMemory, page: number, low: number, h
 }
 
 /** The first column decides nearly always, and then nothing but one word of each tuple is looked at. */
-function searchInteger(key: BTSearchKey, mode: number, mem: TupleMemory, page: number, low: number, high: number): number {
+function searchInteger(
+  key: BTSearchKey,
+  mode: number,
+  mem: TupleMemory,
+  page: number,
+  low: number,
+  high: number,
+): number {
   const { u16, u32, i32 } = mem;
   const threshold = key.nextkey ? 0 : 1;
   const value = key.num[0]!;

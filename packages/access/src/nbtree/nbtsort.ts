@@ -12,17 +12,49 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { BLCKSZ, maxAlign } from '@pgtroupe/common/ids';
 import {
-  pageAddItem, pageGetFreeSpace, pageGetItem, pageGetItemId, pageGetLower, pageGetMaxOffsetNumber, pageSetItemId, pageSetLower,
+  pageAddItem,
+  pageGetFreeSpace,
+  pageGetItem,
+  pageGetItemId,
+  pageGetLower,
+  pageGetMaxOffsetNumber,
+  pageSetItemId,
+  pageSetLower,
 } from '@pgtroupe/storage/page/bufpage';
 import { pageIndexTupleOverwrite } from '@pgtroupe/storage/page/bufpage-compact';
 import { itemIdGetLength, SIZEOF_ITEM_ID } from '@pgtroupe/storage/page/itemid';
 import { type TupleMemory, tupleMemory } from '../common/htup.ts';
-import { indexCompressValues, indexFormInt4Tuple, indexFormTuple, indexTupleSize, itemPointerGetBlock, itemPointerGetOffset, SIZEOF_INDEX_TUPLE } from '../common/indextuple.ts';
+import {
+  indexCompressValues,
+  indexFormInt4Tuple,
+  indexFormTuple,
+  indexTupleSize,
+  itemPointerGetBlock,
+  itemPointerGetOffset,
+  SIZEOF_INDEX_TUPLE,
+} from '../common/indextuple.ts';
 import type { BTIndex } from './btindex.ts';
 import { BTDedupState } from './nbtdedup.ts';
 import {
-  BT_MAX_ITEM_SIZE, BTP_LEAF, BTP_ROOT, BTREE_NONLEAF_FILLFACTOR, BTREE_VERSION, btInitMetaPage, btPageInit, btpoFlags, btpoSetFlags,
-  btpoSetLevel, btpoSetNext, btpoSetPrev, emptyMeta, formMinusInfinity, getDownLink, P_FIRSTKEY, P_HIKEY, P_NONE, setDownLink,
+  BT_MAX_ITEM_SIZE,
+  BTP_LEAF,
+  BTP_ROOT,
+  BTREE_NONLEAF_FILLFACTOR,
+  BTREE_VERSION,
+  btInitMetaPage,
+  btPageInit,
+  btpoFlags,
+  btpoSetFlags,
+  btpoSetLevel,
+  btpoSetNext,
+  btpoSetPrev,
+  emptyMeta,
+  formMinusInfinity,
+  getDownLink,
+  P_FIRSTKEY,
+  P_HIKEY,
+  P_NONE,
+  setDownLink,
   SIZEOF_ITEM_POINTER,
 } from './nbtree.ts';
 import { btTruncate, compareTupleKeys } from './nbtutils.ts';
@@ -199,7 +231,11 @@ export class BTBuild {
     const rootLevel = Math.max(0, this.#levels.length - 1);
     btInitMetaPage(this.#scratch, 0, {
       ...emptyMeta(this.#index.allequalimage),
-      version: BTREE_VERSION, root, level: rootLevel, fastroot: root, fastlevel: rootLevel,
+      version: BTREE_VERSION,
+      root,
+      level: rootLevel,
+      fastroot: root,
+      fastlevel: rootLevel,
     });
     this.#write(this.#scratch.u8, 0);
     return this.#blocks;
@@ -232,7 +268,8 @@ export function indexRowTooLarge(index: BTIndex, mem: TupleMemory, tup: number, 
     `index row size ${size} exceeds btree version ${BTREE_VERSION} maximum ${BT_MAX_ITEM_SIZE} for index "${index.name}"`,
     {
       detail: `Index row references tuple (${itemPointerGetBlock(mem, tup)},${itemPointerGetOffset(mem, tup)}) in relation "${index.tableName}".`,
-      hint: 'Values larger than 1/3 of a buffer page cannot be indexed.\n' +
+      hint:
+        'Values larger than 1/3 of a buffer page cannot be indexed.\n' +
         'Consider a function index of an MD5 hash of the value, or use full text indexing.',
     },
   );

@@ -8,7 +8,13 @@
 import { assert } from '@pgtroupe/common/assert';
 import { BLCKSZ, type BlockNumber, MAIN_FORKNUM } from '@pgtroupe/common/ids';
 import { MISS, type PageAccess } from '@pgtroupe/storage/buffer/pages';
-import { pageAddItem, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, pageGetUpper } from '@pgtroupe/storage/page/bufpage';
+import {
+  pageAddItem,
+  pageGetItem,
+  pageGetItemId,
+  pageGetMaxOffsetNumber,
+  pageGetUpper,
+} from '@pgtroupe/storage/page/bufpage';
 import { itemIdGetLength } from '@pgtroupe/storage/page/itemid';
 import { RM_BTREE_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_STANDARD, REGBUF_WILL_INIT, type XLogInserter } from '@pgtroupe/transam/xloginsert';
@@ -16,15 +22,60 @@ import { type TupleMemory, tupleMemory } from '../common/htup.ts';
 import { indexTupleSize } from '../common/indextuple.ts';
 import { btExclusive, type BTIndex } from './btindex.ts';
 import {
-  BT_SPECIAL, BTP_HAS_GARBAGE, BTP_INCOMPLETE_SPLIT, BTP_ROOT, BTP_SPLIT_END, BTREE_METAPAGE, btGetMeta, btMetaRoot, btPageInit,
-  btpoCycleid, btpoFlags, btpoLevel, btpoNext, btpoPrev, btpoSetFlags, btpoSetLevel, btpoSetNext, btpoSetPrev, btUpdateMeta, firstDataKey,
-  formMinusInfinity, getDownLink, isLeaf, isRightmost, P_FIRSTKEY, P_HIKEY, P_NONE,
+  BT_SPECIAL,
+  BTP_HAS_GARBAGE,
+  BTP_INCOMPLETE_SPLIT,
+  BTP_ROOT,
+  BTP_SPLIT_END,
+  BTREE_METAPAGE,
+  btGetMeta,
+  btMetaRoot,
+  btPageInit,
+  btpoCycleid,
+  btpoFlags,
+  btpoLevel,
+  btpoNext,
+  btpoPrev,
+  btpoSetFlags,
+  btpoSetLevel,
+  btpoSetNext,
+  btpoSetPrev,
+  btUpdateMeta,
+  firstDataKey,
+  formMinusInfinity,
+  getDownLink,
+  isLeaf,
+  isRightmost,
+  P_FIRSTKEY,
+  P_HIKEY,
+  P_NONE,
 } from './nbtree.ts';
 import { checkMeta } from './nbtsearch.ts';
-import { chooseItem, chosenMem, finalNewItem, HIGH_KEY, NEW_ITEM, NO_PAGE, plan, READY, type Step, swapped } from './nbtsplitplan.ts';
 import {
-  bufDataMetadata, bufDataU16, dataNewRoot, dataSplit, dataU16, XLOG_BTREE_INSERT_LEAF, XLOG_BTREE_INSERT_META, XLOG_BTREE_INSERT_POST,
-  XLOG_BTREE_INSERT_UPPER, XLOG_BTREE_NEWROOT, XLOG_BTREE_SPLIT_L, XLOG_BTREE_SPLIT_R,
+  chooseItem,
+  chosenMem,
+  finalNewItem,
+  HIGH_KEY,
+  NEW_ITEM,
+  NO_PAGE,
+  plan,
+  READY,
+  type Step,
+  swapped,
+} from './nbtsplitplan.ts';
+import {
+  bufDataMetadata,
+  bufDataU16,
+  dataNewRoot,
+  dataSplit,
+  dataU16,
+  XLOG_BTREE_INSERT_LEAF,
+  XLOG_BTREE_INSERT_META,
+  XLOG_BTREE_INSERT_POST,
+  XLOG_BTREE_INSERT_UPPER,
+  XLOG_BTREE_NEWROOT,
+  XLOG_BTREE_SPLIT_L,
+  XLOG_BTREE_SPLIT_R,
 } from './nbtxlog.ts';
 
 /** The left half under construction. */
@@ -161,7 +212,15 @@ function itemLength(mem: TupleMemory, page: number, off: number): number {
 const minusInfinity = tupleMemory(new Uint8Array(8));
 
 /** The first data item of the right page loses its key on internal levels. */
-function addRight(mem: TupleMemory, page: number, source: TupleMemory, tup: number, size: number, off: number, minusInfinityOff: number): void {
+function addRight(
+  mem: TupleMemory,
+  page: number,
+  source: TupleMemory,
+  tup: number,
+  size: number,
+  off: number,
+  minusInfinityOff: number,
+): void {
   if (off !== minusInfinityOff) {
     add(mem, page, source, tup, size, off);
     return;
@@ -179,7 +238,13 @@ function applyNewRoot(index: BTIndex, pages: PageAccess, wal: XLogInserter, step
   formMinusInfinity(minusInfinity, 0, plan.oldRootBlk);
   add(mem, plan.newRootPage, minusInfinity, 0, 8, P_HIKEY);
   add(mem, plan.newRootPage, step.mem, NEW_ITEM, indexTupleSize(step.mem, NEW_ITEM), P_FIRSTKEY);
-  const meta = { ...btGetMeta(mem, plan.metaPage), root: plan.newRootBlk, level, fastroot: plan.newRootBlk, fastlevel: level };
+  const meta = {
+    ...btGetMeta(mem, plan.metaPage),
+    root: plan.newRootBlk,
+    level,
+    fastroot: plan.newRootBlk,
+    fastlevel: level,
+  };
   btUpdateMeta(mem, plan.metaPage, meta);
   clearIncompleteSplit(mem, plan.oldRootPage);
   wal.begin();

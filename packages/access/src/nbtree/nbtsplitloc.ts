@@ -13,15 +13,29 @@
 import { assert } from '@pgtroupe/common/assert';
 import { BLCKSZ, maxAlign } from '@pgtroupe/common/ids';
 import {
-  pageGetExactFreeSpace, pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, SIZE_OF_PAGE_HEADER,
+  pageGetExactFreeSpace,
+  pageGetItem,
+  pageGetItemId,
+  pageGetMaxOffsetNumber,
+  SIZE_OF_PAGE_HEADER,
 } from '@pgtroupe/storage/page/bufpage';
 import { itemIdGetLength, SIZEOF_ITEM_ID } from '@pgtroupe/storage/page/itemid';
 import type { TupleMemory } from '../common/htup.ts';
 import { indexTupleSize, itemPointerGetBlock, itemPointerGetOffset, SIZEOF_INDEX_TUPLE } from '../common/indextuple.ts';
 import type { BTIndex } from './btindex.ts';
 import {
-  BTREE_NONLEAF_FILLFACTOR, BTREE_SINGLEVAL_FILLFACTOR, firstDataKey, getPostingOffset, isLeaf, isPosting, isRightmost, P_FIRSTKEY, P_HIKEY,
-  pivotNAtts,   SIZEOF_BT_PAGE_OPAQUE, SIZEOF_ITEM_POINTER,
+  BTREE_NONLEAF_FILLFACTOR,
+  BTREE_SINGLEVAL_FILLFACTOR,
+  firstDataKey,
+  getPostingOffset,
+  isLeaf,
+  isPosting,
+  isRightmost,
+  P_FIRSTKEY,
+  P_HIKEY,
+  pivotNAtts,
+  SIZEOF_BT_PAGE_OPAQUE,
+  SIZEOF_ITEM_POINTER,
 } from './nbtree.ts';
 import { btKeepNAtts } from './nbtutils.ts';
 import { pgQsort } from './pg-qsort.ts';
@@ -47,7 +61,12 @@ export interface SplitLocation {
 
 /** Decides how to split the page so that the new item (at `newItem` in `itemMem`) fits at `newItemOff`. */
 export function btFindSplitLoc(
-  index: BTIndex, mem: TupleMemory, page: number, newItemOff: number, itemMem: TupleMemory, newItem: number,
+  index: BTIndex,
+  mem: TupleMemory,
+  page: number,
+  newItemOff: number,
+  itemMem: TupleMemory,
+  newItem: number,
 ): SplitLocation {
   return new SplitFinder(index, mem, page, newItemOff, itemMem, newItem).find();
 }
@@ -70,7 +89,14 @@ class SplitFinder {
   readonly #splits: SplitPoint[] = [];
   #interval = 0;
 
-  constructor(index: BTIndex, mem: TupleMemory, page: number, newItemOff: number, itemMem: TupleMemory, newItem: number) {
+  constructor(
+    index: BTIndex,
+    mem: TupleMemory,
+    page: number,
+    newItemOff: number,
+    itemMem: TupleMemory,
+    newItem: number,
+  ) {
     this.#index = index;
     this.#mem = mem;
     this.#page = page;
@@ -157,8 +183,11 @@ class SplitFinder {
 
   #sortByDelta(share: number, useShare: boolean): void {
     for (const split of this.#splits) {
-      split.delta = Math.abs(Math.trunc(
-        useShare ? share * split.leftFree - (1 - share) * split.rightFree : split.leftFree - split.rightFree));
+      split.delta = Math.abs(
+        Math.trunc(
+          useShare ? share * split.leftFree - (1 - share) * split.rightFree : split.leftFree - split.rightFree,
+        ),
+      );
     }
     pgQsort(this.#splits, (a, b) => a.delta - b.delta);
   }
@@ -167,7 +196,8 @@ class SplitFinder {
     const tolerance = Math.trunc(this.#oldItemsTotal * (this.#leaf ? LEAF_SPLIT_DISTANCE : INTERNAL_SPLIT_DISTANCE));
     const best = this.#splits[0]!;
     const far = this.#splits.findIndex(
-      s => Math.abs(s.leftFree - best.leftFree) > tolerance || Math.abs(s.rightFree - best.rightFree) > tolerance);
+      s => Math.abs(s.leftFree - best.leftFree) > tolerance || Math.abs(s.rightFree - best.rightFree) > tolerance,
+    );
     return far < 0 ? this.#splits.length : far;
   }
 
@@ -195,7 +225,9 @@ class SplitFinder {
   #isAdjacentHeapTid(low: number): boolean {
     const lowBlock = itemPointerGetBlock(this.#mem, low);
     const highBlock = itemPointerGetBlock(this.#itemMem, this.#newItem);
-    return lowBlock === highBlock || (lowBlock + 1 === highBlock && itemPointerGetOffset(this.#itemMem, this.#newItem) === 1);
+    return (
+      lowBlock === highBlock || (lowBlock + 1 === highBlock && itemPointerGetOffset(this.#itemMem, this.#newItem) === 1)
+    );
   }
 
   // ---- the choice ----------------------------------------------------------------------------------------
@@ -244,7 +276,11 @@ class SplitFinder {
     const best = this.#splits[0]!;
     let left: SplitPoint | undefined;
     let right: SplitPoint | undefined;
-    for (let i = Math.min(this.#interval, this.#splits.length) - 1; i >= 0 && (left === undefined || right === undefined); i--) {
+    for (
+      let i = Math.min(this.#interval, this.#splits.length) - 1;
+      i >= 0 && (left === undefined || right === undefined);
+      i--
+    ) {
       const split = this.#splits[i]!;
       const side = split.firstRightOff - best.firstRightOff || Number(split.newItemOnLeft) - Number(best.newItemOnLeft);
       if (side <= 0) left ??= split;
@@ -266,7 +302,13 @@ class SplitFinder {
     const firstIsNew = !right.newItemOnLeft && right.firstRightOff === this.#newItemOff;
     const last = lastIsNew ? this.#newItem : pageGetItem(this.#mem, this.#page, left.firstRightOff - 1);
     const first = firstIsNew ? this.#newItem : pageGetItem(this.#mem, this.#page, right.firstRightOff);
-    return btKeepNAtts(this.#index, lastIsNew ? this.#itemMem : this.#mem, last, firstIsNew ? this.#itemMem : this.#mem, first);
+    return btKeepNAtts(
+      this.#index,
+      lastIsNew ? this.#itemMem : this.#mem,
+      last,
+      firstIsNew ? this.#itemMem : this.#mem,
+      first,
+    );
   }
 
   #keepWithHighKey(highKey: number): number {

@@ -15,8 +15,26 @@ import { indexTupleSize } from '../common/indextuple.ts';
 import { btExclusive, type BTIndex } from './btindex.ts';
 import { btSwapPosting } from './nbtdedup.ts';
 import {
-  BTP_INCOMPLETE_SPLIT, BTP_ROOT, BTREE_METAPAGE, btGetMeta, btMetaFastlevel, btMetaRoot, btpoFlags, btpoLevel, btpoNext, btpoPrev,
-  firstDataKey, getDownLink, isIgnored, isLeaf, isLeftmost, isRightmost, P_FIRSTKEY, P_HIKEY, P_NONE, setDownLink,
+  BTP_INCOMPLETE_SPLIT,
+  BTP_ROOT,
+  BTREE_METAPAGE,
+  btGetMeta,
+  btMetaFastlevel,
+  btMetaRoot,
+  btpoFlags,
+  btpoLevel,
+  btpoNext,
+  btpoPrev,
+  firstDataKey,
+  getDownLink,
+  isIgnored,
+  isLeaf,
+  isLeftmost,
+  isRightmost,
+  P_FIRSTKEY,
+  P_HIKEY,
+  P_NONE,
+  setDownLink,
 } from './nbtree.ts';
 import { BTPath, btGetEndpoint, checkMeta, UNFINISHED_SPLIT } from './nbtsearch.ts';
 import { btFindSplitLoc } from './nbtsplitloc.ts';
@@ -94,7 +112,14 @@ function addStep(page: number, blk: number, newItemOff: number, childPage: numbe
  * `path` leading to the page concerned.
  */
 export function planLeafInsert(
-  index: BTIndex, pages: PageAccess, path: BTPath, page: number, newItemOff: number, postingOff: number, source: TupleMemory, tup: number,
+  index: BTIndex,
+  pages: PageAccess,
+  path: BTPath,
+  page: number,
+  newItemOff: number,
+  postingOff: number,
+  source: TupleMemory,
+  tup: number,
 ): number {
   begin();
   const step = addStep(page, path.blk, postingOff === 0 ? newItemOff : newItemOff + 1, NO_PAGE);
@@ -157,8 +182,10 @@ function planSplit(index: BTIndex, pages: PageAccess, step: Step): number {
     if (step.siblingPage === MISS) return MISS;
     const back = btpoPrev(mem, step.siblingPage);
     if (back !== step.blk) {
-      throw ereport(ERRCODE.INDEX_CORRUPTED,
-        `right sibling's left-link doesn't match: block ${sibling} links to ${back} instead of expected ${step.blk} in index "${index.name}"`);
+      throw ereport(
+        ERRCODE.INDEX_CORRUPTED,
+        `right sibling's left-link doesn't match: block ${sibling} links to ${back} instead of expected ${step.blk} in index "${index.name}"`,
+      );
     }
   }
   const newItem = finalNewItem(pages, step);
@@ -215,8 +242,16 @@ function newBlock(index: BTIndex, pages: PageAccess): number {
 
 /** Plans the downlink to `rightBlk`: READY when a new root takes it, or the next step; MISS, UNFINISHED_SPLIT. */
 function planParent(
-  index: BTIndex, pages: PageAccess, path: BTPath, page: number, blk: number, rightBlk: number, keyMem: TupleMemory, highKey: number,
-  isRoot: boolean, isOnly: boolean,
+  index: BTIndex,
+  pages: PageAccess,
+  path: BTPath,
+  page: number,
+  blk: number,
+  rightBlk: number,
+  keyMem: TupleMemory,
+  highKey: number,
+  isRoot: boolean,
+  isOnly: boolean,
 ): number | Step {
   const { mem } = pages;
   if (isRoot) {
@@ -279,7 +314,10 @@ function findParent(index: BTIndex, pages: PageAccess, path: BTPath, level: numb
       if (parentOff > 0) return page;
     }
     if (isRightmost(mem, page)) {
-      throw ereport(ERRCODE.INDEX_CORRUPTED, `failed to re-find parent key in index "${index.name}" for split pages ${child}`);
+      throw ereport(
+        ERRCODE.INDEX_CORRUPTED,
+        `failed to re-find parent key in index "${index.name}" for split pages ${child}`,
+      );
     }
     path.blk = btpoNext(mem, page);
     start = 0;

@@ -10,17 +10,43 @@ import { maxAlign } from '@pgtroupe/common/ids';
 import { ATT_NULL } from '../common/heaptuple.ts';
 import type { TupleMemory } from '../common/htup.ts';
 import {
-  INDEX_NULL_MASK, INDEX_VAR_MASK, indexAttOffset, indexInfoFindDataOffset, indexTupleSize, itemPointerCompare,
-  itemPointerGetBlock, itemPointerGetOffset, itemPointerSet, SIZEOF_INDEX_TUPLE,
+  INDEX_NULL_MASK,
+  INDEX_VAR_MASK,
+  indexAttOffset,
+  indexInfoFindDataOffset,
+  indexTupleSize,
+  itemPointerCompare,
+  itemPointerGetBlock,
+  itemPointerGetOffset,
+  itemPointerSet,
+  SIZEOF_INDEX_TUPLE,
 } from '../common/indextuple.ts';
 import { ATT_VARLENA, attAddLength, fetchAtt, fetchVarlena } from '../common/tupmacs.ts';
 import {
-  type BTIndex, CMP_BYTE, CMP_CSTRING, CMP_FIXED, CMP_FUNCTION, CMP_INT2, CMP_INT4, CMP_INT8, CMP_OID, CMP_VARLENA, INDOPTION_DESC,
+  type BTIndex,
+  CMP_BYTE,
+  CMP_CSTRING,
+  CMP_FIXED,
+  CMP_FUNCTION,
+  CMP_INT2,
+  CMP_INT4,
+  CMP_INT8,
+  CMP_OID,
+  CMP_VARLENA,
+  INDOPTION_DESC,
   INDOPTION_NULLS_FIRST,
 } from './btindex.ts';
 import type { Compare } from './nbtcompare.ts';
 import {
-  getPostingOffset, heapTidAt, isPivot, isPosting, maxHeapTidAt, pivotNAtts, setPivotNAtts, setTupleSize, SIZEOF_ITEM_POINTER,
+  getPostingOffset,
+  heapTidAt,
+  isPivot,
+  isPosting,
+  maxHeapTidAt,
+  pivotNAtts,
+  setPivotNAtts,
+  setTupleSize,
+  SIZEOF_ITEM_POINTER,
 } from './nbtree.ts';
 
 /** Mode of a null, beside those of the columns (btindex.ts). */
@@ -114,7 +140,12 @@ function cstringLength(u8: Uint8Array, at: number, len: number): number {
 
 /** Value number `slot` against the column's stored value at `at` (ATT_NULL when null), in the column's direction. */
 export function compareKeyColumn(
-  key: KeyValues, slot: number, index: BTIndex, column: number, mem: TupleMemory, at: number,
+  key: KeyValues,
+  slot: number,
+  index: BTIndex,
+  column: number,
+  mem: TupleMemory,
+  at: number,
 ): number {
   const mode = key.mode[slot]!;
   const option = index.option[column]!;
@@ -145,13 +176,21 @@ export function compareKeyColumn(
       result = compareVarlena(key.values[slot] as Uint8Array, mem, at);
       break;
     case CMP_CSTRING:
-      result = compareBytes(key.values[slot] as Uint8Array, mem.u8, at, cstringLength(mem.u8, at, index.layout.len[column]!));
+      result = compareBytes(
+        key.values[slot] as Uint8Array,
+        mem.u8,
+        at,
+        cstringLength(mem.u8, at, index.layout.len[column]!),
+      );
       break;
     case CMP_FIXED:
       result = compareBytes(key.values[slot] as Uint8Array, mem.u8, at, index.layout.len[column]!);
       break;
     default:
-      result = -key.compare[slot]!(fetchAtt(mem, at, index.layout.kind[column]!, index.layout.len[column]!), key.values[slot]!);
+      result = -key.compare[slot]!(
+        fetchAtt(mem, at, index.layout.kind[column]!, index.layout.len[column]!),
+        key.values[slot]!,
+      );
   }
   return (option & INDOPTION_DESC) !== 0 ? -result : result;
 }
@@ -187,7 +226,14 @@ export function btCompare(key: BTSearchKey, mem: TupleMemory, tup: number): numb
 }
 
 /** Key column `i` of tuple a against that of tuple b, direction included. */
-function compareAttribute(index: BTIndex, i: number, memA: TupleMemory, a: number, memB: TupleMemory, b: number): number {
+function compareAttribute(
+  index: BTIndex,
+  i: number,
+  memA: TupleMemory,
+  a: number,
+  memB: TupleMemory,
+  b: number,
+): number {
   const { layout } = index;
   const atA = indexAttOffset(layout, memA, a, i);
   const atB = indexAttOffset(layout, memB, b, i);
@@ -237,7 +283,12 @@ export function hasNullKey(index: BTIndex, mem: TupleMemory, tup: number): boole
 
 /** Leading key columns needed to tell two tuples apart; `natts` + 1 when all of these are equal. */
 export function btKeepNAtts(
-  index: BTIndex, memA: TupleMemory, a: number, memB: TupleMemory, b: number, natts = index.nkeyatts,
+  index: BTIndex,
+  memA: TupleMemory,
+  a: number,
+  memB: TupleMemory,
+  b: number,
+  natts = index.nkeyatts,
 ): number {
   let keep = 1;
   for (let i = 0; i < natts; i++, keep++) if (compareAttribute(index, i, memA, a, memB, b) !== 0) break;
@@ -245,7 +296,14 @@ export function btKeepNAtts(
 }
 
 /** Copies `firstRight` with its first `natts` columns only. Returns the size. The TID stays. */
-function truncateTuple(index: BTIndex, mem: TupleMemory, tup: number, natts: number, out: TupleMemory, at: number): number {
+function truncateTuple(
+  index: BTIndex,
+  mem: TupleMemory,
+  tup: number,
+  natts: number,
+  out: TupleMemory,
+  at: number,
+): number {
   if (natts === index.natts) {
     const size = isPosting(mem, tup) ? getPostingOffset(mem, tup) : indexTupleSize(mem, tup);
     out.u8.set(mem.u8.subarray(tup, tup + size), at);
@@ -285,7 +343,13 @@ function truncateTuple(index: BTIndex, mem: TupleMemory, tup: number, natts: num
  * as tell them apart, with the left one's highest heap TID if nothing else does. Returns the size.
  */
 export function btTruncate(
-  index: BTIndex, leftMem: TupleMemory, left: number, rightMem: TupleMemory, right: number, out: TupleMemory, at: number,
+  index: BTIndex,
+  leftMem: TupleMemory,
+  left: number,
+  rightMem: TupleMemory,
+  right: number,
+  out: TupleMemory,
+  at: number,
 ): number {
   const { nkeyatts } = index;
   const keep = btKeepNAtts(index, leftMem, left, rightMem, right);
@@ -299,6 +363,11 @@ export function btTruncate(
   setTupleSize(out, at, withTid);
   setPivotNAtts(out, at, nkeyatts, true);
   const tid = maxHeapTidAt(leftMem, left);
-  itemPointerSet(out, at + withTid - SIZEOF_ITEM_POINTER, itemPointerGetBlock(leftMem, tid), itemPointerGetOffset(leftMem, tid));
+  itemPointerSet(
+    out,
+    at + withTid - SIZEOF_ITEM_POINTER,
+    itemPointerGetBlock(leftMem, tid),
+    itemPointerGetOffset(leftMem, tid),
+  );
   return withTid;
 }

@@ -12,10 +12,25 @@ import { MISS, type PageAccess } from '@pgtroupe/storage/buffer/pages';
 import { pageGetItem, pageGetMaxOffsetNumber, pageIsNew } from '@pgtroupe/storage/page/bufpage';
 import type { XLogInserter } from '@pgtroupe/transam/xloginsert';
 import { itemPointerGetBlock, itemPointerGetOffset } from '../common/indextuple.ts';
-import { type DeadTids, type IndexVacuumScan, VACUUM_DONE, VACUUM_MORE, type VacuumableIndex } from '../common/indexvacuum.ts';
+import {
+  type DeadTids,
+  type IndexVacuumScan,
+  VACUUM_DONE,
+  VACUUM_MORE,
+  type VacuumableIndex,
+} from '../common/indexvacuum.ts';
 import { btCheckPage, type BTIndex, btExclusive } from './btindex.ts';
 import { btDelitemsVacuum, LeafDeletion } from './nbtpage.ts';
-import { BTREE_METAPAGE, firstDataKey, getNPosting, getPostingOffset, isIgnored, isLeaf, isPosting, SIZEOF_ITEM_POINTER } from './nbtree.ts';
+import {
+  BTREE_METAPAGE,
+  firstDataKey,
+  getNPosting,
+  getPostingOffset,
+  isIgnored,
+  isLeaf,
+  isPosting,
+  SIZEOF_ITEM_POINTER,
+} from './nbtree.ts';
 
 /** The index as vacuum asks for it. */
 export function vacuumableBTree(index: BTIndex, pages: PageAccess, wal: XLogInserter): VacuumableIndex {

@@ -68,7 +68,13 @@ export function dataU32(wal: XLogInserter, value: number): void {
   wal.data(scratch, 0, 4);
 }
 
-export function dataSplit(wal: XLogInserter, level: number, firstRightOff: number, newItemOff: number, postingOff: number): void {
+export function dataSplit(
+  wal: XLogInserter,
+  level: number,
+  firstRightOff: number,
+  newItemOff: number,
+  postingOff: number,
+): void {
   view.setUint32(0, level, true);
   view.setUint16(4, firstRightOff, true);
   view.setUint16(6, newItemOff, true);

@@ -34,22 +34,17 @@ function setUp(misses = false): {
   retry(solo, () => seqInit(context, rel, { lastValue: 1n, isCalled: false }));
   const next = (rules: Partial<SequenceRules> = {}): Drawn => {
     let drawn: Drawn | -1 = MISS;
-    retry(solo, () =>
-      (drawn = seqNextval(context, rel, { ...RULES, ...rules })) === MISS ? MISS : 0,
-    );
+    retry(solo, () => ((drawn = seqNextval(context, rel, { ...RULES, ...rules })) === MISS ? MISS : 0));
     return drawn as unknown as Drawn;
   };
   return { solo, context, next };
 }
 
-test.each([false, true])(
-  'values come one after the other up to the limit (pages lacking: %s)',
-  misses => {
-    const { next } = setUp(misses);
-    expect([1, 2, 3, 4, 5].map(() => next().first)).toEqual([1n, 2n, 3n, 4n, 5n]);
-    expect(() => next()).toThrow('nextval: reached maximum value of sequence "s" (5)');
-  },
-);
+test.each([false, true])('values come one after the other up to the limit (pages lacking: %s)', misses => {
+  const { next } = setUp(misses);
+  expect([1, 2, 3, 4, 5].map(() => next().first)).toEqual([1n, 2n, 3n, 4n, 5n]);
+  expect(() => next()).toThrow('nextval: reached maximum value of sequence "s" (5)');
+});
 
 test('cycling, counting down, drawing several', () => {
   const { next, solo, context } = setUp();
@@ -58,14 +53,12 @@ test('cycling, counting down, drawing several', () => {
   expect(next({ cache: 3n })).toEqual({ first: 4n, last: 5n });
   expect(next({ cache: 3n, cycle: true })).toEqual({ first: 1n, last: 3n });
   seqSet(context, rel, { lastValue: 3n, isCalled: false });
-  expect(
-    [next({ increment: -1n }), next({ increment: -1n }), next({ increment: -1n })].map(
-      d => d.first,
-    ),
-  ).toEqual([3n, 2n, 1n]);
-  expect(() => next({ increment: -1n })).toThrow(
-    'nextval: reached minimum value of sequence "s" (1)',
-  );
+  expect([next({ increment: -1n }), next({ increment: -1n }), next({ increment: -1n })].map(d => d.first)).toEqual([
+    3n,
+    2n,
+    1n,
+  ]);
+  expect(() => next({ increment: -1n })).toThrow('nextval: reached minimum value of sequence "s" (1)');
   expect(seqRead(solo, rel)).toEqual({ lastValue: 1n, isCalled: true });
 });
 

@@ -19,19 +19,8 @@ import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { type BlockNumber, FROZEN_TRANSACTION_ID, MAIN_FORKNUM } from '@pgtroupe/common/ids';
-import {
-  type Memory,
-  MISS,
-  type PageAccess,
-  type SmgrRelation,
-} from '@pgtroupe/storage/buffer/pages';
-import {
-  pageAddItem,
-  pageGetItem,
-  pageGetItemId,
-  pageGetSpecial,
-  pageInit,
-} from '@pgtroupe/storage/page/bufpage';
+import { type Memory, MISS, type PageAccess, type SmgrRelation } from '@pgtroupe/storage/buffer/pages';
+import { pageAddItem, pageGetItem, pageGetItemId, pageGetSpecial, pageInit } from '@pgtroupe/storage/page/bufpage';
 import { itemIdGetLength } from '@pgtroupe/storage/page/itemid';
 import { RM_SEQ_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_WILL_INIT, type XLogInserter } from '@pgtroupe/transam/xloginsert';
@@ -113,12 +102,7 @@ function logRow({ pages, wal }: SequenceContext, rel: SmgrRelation, page: number
 }
 
 /** Changes the row where it lies, and logs it. */
-function writeRow(
-  context: SequenceContext,
-  rel: SmgrRelation,
-  page: number,
-  row: SequenceRow,
-): void {
+function writeRow(context: SequenceContext, rel: SmgrRelation, page: number, row: SequenceRow): void {
   const { mem } = context.pages;
   const tuple = pageGetItem(mem, page, FIRST_OFFSET);
   mem.view.setBigInt64(tuple + LAST_VALUE, row.lastValue, true);
@@ -199,11 +183,7 @@ export interface Drawn {
 }
 
 /** Draws up to `cache` values, or MISS. */
-export function seqNextval(
-  context: SequenceContext,
-  rel: SmgrRelation,
-  rules: SequenceRules,
-): Drawn | -1 {
+export function seqNextval(context: SequenceContext, rel: SmgrRelation, rules: SequenceRules): Drawn | -1 {
   const { pages, xact } = context;
   if (xact.currentXid() === MISS) return MISS;
   const page = pages.exclusive(rel, MAIN_FORKNUM, BLOCK);
@@ -242,13 +222,7 @@ function draw(row: SequenceRow, rules: SequenceRules): Drawn {
 function redo(record: XLogRecord, ctx: RedoContext): void {
   const page = ctx.initBufferForRedo(record, 0);
   if (page === BLK_SKIP) return;
-  initPage(
-    ctx.mem,
-    page,
-    record.bytes,
-    record.mainAt + SIZE_OF_XL_SEQ_REC,
-    record.mainLength - SIZE_OF_XL_SEQ_REC,
-  );
+  initPage(ctx.mem, page, record.bytes, record.mainAt + SIZE_OF_XL_SEQ_REC, record.mainLength - SIZE_OF_XL_SEQ_REC);
 }
 
 function desc(record: XLogRecord): string {

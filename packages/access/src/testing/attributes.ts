@@ -5,7 +5,13 @@ import { assert } from '@pgtroupe/common/assert';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { Attribute, TupleDesc } from '../common/tupdesc.ts';
 
-type Shape = readonly [typid: number, len: number, byval: boolean, align: Attribute['align'], storage: Attribute['storage']];
+type Shape = readonly [
+  typid: number,
+  len: number,
+  byval: boolean,
+  align: Attribute['align'],
+  storage: Attribute['storage'],
+];
 
 const TYPES: Readonly<Record<string, Shape>> = {
   bool: [16, 1, true, 'c', 'p'],
@@ -36,7 +42,17 @@ export function attributeOf(typeName: string, name = typeName): Attribute {
   assert(shape !== undefined, `no type ${typeName} here`);
   const [typid, len, byval, align, storage] = shape;
   return {
-    name, typid: typid as Oid, typmod: -1, len, byval, align, storage, notNull: false, dropped: false, collation: 0 as Oid, hasDefault: false,
+    name,
+    typid: typid as Oid,
+    typmod: -1,
+    len,
+    byval,
+    align,
+    storage,
+    notNull: false,
+    dropped: false,
+    collation: 0 as Oid,
+    hasDefault: false,
   };
 }
 

@@ -3,18 +3,36 @@
  * check): hint bits, command ids, hints in the header, the hole.
  */
 import {
-  pageGetItem, pageGetItemId, pageGetLower, pageGetMaxOffsetNumber, pageGetUpper, pageSetFlags, pageSetPruneXid, PD_ALL_VISIBLE, pageGetFlags,
+  pageGetItem,
+  pageGetItemId,
+  pageGetLower,
+  pageGetMaxOffsetNumber,
+  pageGetUpper,
+  pageSetFlags,
+  pageSetPruneXid,
+  PD_ALL_VISIBLE,
+  pageGetFlags,
 } from '@pgtroupe/storage/page/bufpage';
 import { itemIdIsNormal } from '@pgtroupe/storage/page/itemid';
 import {
-  getInfomask, HEAP_COMBOCID, HEAP_XMAX_COMMITTED, HEAP_XMAX_INVALID, HEAP_XMIN_FROZEN, setInfomask, type TupleMemory,
+  getInfomask,
+  HEAP_COMBOCID,
+  HEAP_XMAX_COMMITTED,
+  HEAP_XMAX_INVALID,
+  HEAP_XMIN_FROZEN,
+  setInfomask,
+  type TupleMemory,
 } from '../common/htup.ts';
 
 /** The page's bytes, masked, as text that a failed comparison can show. */
 export function maskedHeapPage(mem: TupleMemory, page: number): string {
   const bytes = mem.u8.slice(page, page + 8192);
   const copy: TupleMemory = {
-    u8: bytes, u16: new Uint16Array(bytes.buffer), i32: new Int32Array(bytes.buffer), u32: new Uint32Array(bytes.buffer), view: new DataView(bytes.buffer),
+    u8: bytes,
+    u16: new Uint16Array(bytes.buffer),
+    i32: new Int32Array(bytes.buffer),
+    u32: new Uint32Array(bytes.buffer),
+    view: new DataView(bytes.buffer),
   };
   if (pageGetUpper(copy, 0) === 0) return 'new';
   copy.u16[4] = 0;
@@ -26,8 +44,14 @@ export function maskedHeapPage(mem: TupleMemory, page: number): string {
     const tup = pageGetItem(copy, 0, off);
     const mask = getInfomask(copy, tup);
     const frozen = (mask & HEAP_XMIN_FROZEN) === HEAP_XMIN_FROZEN;
-    setInfomask(copy, tup, mask & ~(HEAP_COMBOCID | HEAP_XMAX_COMMITTED | HEAP_XMAX_INVALID | (frozen ? 0 : HEAP_XMIN_FROZEN)));
+    setInfomask(
+      copy,
+      tup,
+      mask & ~(HEAP_COMBOCID | HEAP_XMAX_COMMITTED | HEAP_XMAX_INVALID | (frozen ? 0 : HEAP_XMIN_FROZEN)),
+    );
     copy.u32[(tup + 8) >>> 2] = 0;
   }
-  return Buffer.from(bytes).toString('hex').replace(/(0{64})+/g, run => `<${run.length / 2} zeros>`);
+  return Buffer.from(bytes)
+    .toString('hex')
+    .replace(/(0{64})+/g, run => `<${run.length / 2} zeros>`);
 }

@@ -17,7 +17,14 @@ import { BLCKSZ, formatRelFileNode, maxAlign } from '@pgtroupe/common/ids';
 import type { Attachment } from '@pgtroupe/rpc/attach/attachment';
 import type { UpOp } from '@pgtroupe/rpc/attach/ops';
 import type { PageCache } from '@pgtroupe/storage/buffer/bufmgr';
-import { type Memory, MISS, NO_BLOCK, type PageAccess, type SmgrRelation, type Want } from '@pgtroupe/storage/buffer/pages';
+import {
+  type Memory,
+  MISS,
+  NO_BLOCK,
+  type PageAccess,
+  type SmgrRelation,
+  type Want,
+} from '@pgtroupe/storage/buffer/pages';
 import { RelationDirectory, type RelationFiles, type RelationFork } from '@pgtroupe/storage/buffer/relation-files';
 import { createMemory } from '@pgtroupe/storage/memory';
 import { pageGetLSN, pageSetLSN } from '@pgtroupe/storage/page/bufpage';
@@ -74,7 +81,10 @@ export class SoloPages implements PageAccess {
       forkAt: (page: number) => this.#fork[page / BLCKSZ]!,
       blockAt: (page: number) => this.#block[page / BLCKSZ]!,
       markChanged: (page: number) => {
-        assert(!this.#misses || this.#granted.has(pageKey(this.#fork[page / BLCKSZ]!, this.#block[page / BLCKSZ]!, true)), 'changed a page that is not held exclusively');
+        assert(
+          !this.#misses || this.#granted.has(pageKey(this.#fork[page / BLCKSZ]!, this.#block[page / BLCKSZ]!, true)),
+          'changed a page that is not held exclusively',
+        );
         this.#changed.push(page);
       },
     };
@@ -311,6 +321,9 @@ export class SoloRedo implements RedoContext {
 
   #wanted(block: BlockRef): boolean {
     const { only } = this;
-    return only === undefined || (only.fork === block.fork && only.blkno === block.blkno && only.rnode.relNode === block.rnode.relNode);
+    return (
+      only === undefined ||
+      (only.fork === block.fork && only.blkno === block.blkno && only.rnode.relNode === block.rnode.relNode)
+    );
   }
 }

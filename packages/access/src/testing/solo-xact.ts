@@ -4,7 +4,14 @@
  */
 import { assert } from '@pgtroupe/common/assert';
 import type { CommandId, FullTransactionId, TransactionId } from '@pgtroupe/common/ids';
-import { type Snapshot, XACT_ABORTED, XACT_COMMITTED, XACT_IN_PROGRESS, type XactStatus, type XactView } from '@pgtroupe/transam/xactview';
+import {
+  type Snapshot,
+  XACT_ABORTED,
+  XACT_COMMITTED,
+  XACT_IN_PROGRESS,
+  type XactStatus,
+  type XactView,
+} from '@pgtroupe/transam/xactview';
 import type { SoloPages } from './solo-pages.ts';
 
 export class SoloTransactions {
@@ -33,13 +40,21 @@ export class SoloTransactions {
   }
 
   get oldestXmin(): FullTransactionId {
-    return Math.min(this.next, ...this.running, ...[...this.pinned].map(snapshot => snapshot.xmin)) as FullTransactionId;
+    return Math.min(
+      this.next,
+      ...this.running,
+      ...[...this.pinned].map(snapshot => snapshot.xmin),
+    ) as FullTransactionId;
   }
 
   snapshot(curcid: number): Snapshot {
     const xip = this.running.sort((a, b) => a - b);
     return {
-      csn: 0, xmin: (xip[0] ?? this.next) as FullTransactionId, xmax: this.next as FullTransactionId, xip, curcid: curcid as CommandId,
+      csn: 0,
+      xmin: (xip[0] ?? this.next) as FullTransactionId,
+      xmax: this.next as FullTransactionId,
+      xip,
+      curcid: curcid as CommandId,
     };
   }
 }

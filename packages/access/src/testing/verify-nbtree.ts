@@ -9,8 +9,28 @@ import { itemPointerGetBlock, itemPointerGetOffset } from '../common/indextuple.
 import { indexGetAttr } from '../common/indextuple.ts';
 import { type BTIndex, btShare } from '../nbtree/btindex.ts';
 import {
-  BTP_HALF_DEAD, BTP_INCOMPLETE_SPLIT, BTP_ROOT, BTREE_METAPAGE, btMetaFastroot, btMetaRoot, btpoFlags, btpoLevel, btpoNext, btpoPrev,
-  firstDataKey, getDownLink, getNPosting, heapTidAt, isLeaf, isPivot, isPosting, isRightmost, maxHeapTidAt, P_HIKEY, P_NONE, pivotNAtts,
+  BTP_HALF_DEAD,
+  BTP_INCOMPLETE_SPLIT,
+  BTP_ROOT,
+  BTREE_METAPAGE,
+  btMetaFastroot,
+  btMetaRoot,
+  btpoFlags,
+  btpoLevel,
+  btpoNext,
+  btpoPrev,
+  firstDataKey,
+  getDownLink,
+  getNPosting,
+  heapTidAt,
+  isLeaf,
+  isPivot,
+  isPosting,
+  isRightmost,
+  maxHeapTidAt,
+  P_HIKEY,
+  P_NONE,
+  pivotNAtts,
 } from '../nbtree/nbtree.ts';
 import { btCompare, BTSearchKey } from '../nbtree/nbtutils.ts';
 
@@ -48,7 +68,10 @@ export function btVerify(index: BTIndex, pages: PageAccess): number {
         level = btpoLevel(mem, page);
         assert((btpoFlags(mem, page) & BTP_ROOT) !== 0, 'the root is marked');
       } else assert((btpoFlags(mem, page) & BTP_ROOT) === 0 || expected.length === 1, `block ${blk} is no root`);
-      assert(btpoLevel(mem, page) === level && isLeaf(mem, page) === (level === 0), `block ${blk} is on level ${level}`);
+      assert(
+        btpoLevel(mem, page) === level && isLeaf(mem, page) === (level === 0),
+        `block ${blk} is on level ${level}`,
+      );
       assert(btpoPrev(mem, page) === prev, `block ${blk}'s left link`);
       assert((btpoFlags(mem, page) & (BTP_INCOMPLETE_SPLIT | BTP_HALF_DEAD)) === 0, `block ${blk} is whole`);
       found.push(blk);
@@ -95,5 +118,8 @@ function checkBelow(index: BTIndex, pages: PageAccess, a: number, b: number, wha
   const key = keyOf(index, pages, a, isPivot(mem, a) ? heapTidAt(mem, a) : maxHeapTidAt(mem, a));
   // A truncated column is minus infinity: fewer columns and all equal is below.
   const order = btCompare(key, mem, b);
-  assert(strict ? order < 0 || (order === 0 && key.keysz < index.nkeyatts) || !key.hasTid : order <= 0, `${what}: ${order}`);
+  assert(
+    strict ? order < 0 || (order === 0 && key.keysz < index.nkeyatts) || !key.hasTid : order <= 0,
+    `${what}: ${order}`,
+  );
 }

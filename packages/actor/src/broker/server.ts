@@ -141,9 +141,7 @@ class Client {
     const body = this.#headers ? payload : payload.subarray(message.headerBytes);
     const target = `${subject} ${subscription.sid}${reply === undefined ? '' : ` ${reply}`}`;
     const line =
-      headerBytes === 0
-        ? `MSG ${target} ${body.length}\r\n`
-        : `HMSG ${target} ${headerBytes} ${body.length}\r\n`;
+      headerBytes === 0 ? `MSG ${target} ${body.length}\r\n` : `HMSG ${target} ${headerBytes} ${body.length}\r\n`;
     this.#socket.cork();
     this.#socket.write(line);
     this.#socket.write(body);

@@ -6,7 +6,14 @@
  * rest is dropped and counted; the client tries again for ever.
  */
 import { readFileSync } from 'node:fs';
-import { connect, headers, type Msg, type MsgHdrs, type NatsConnection, tokenAuthenticator } from '@nats-io/transport-node';
+import {
+  connect,
+  headers,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  tokenAuthenticator,
+} from '@nats-io/transport-node';
 import type { Bus } from '../env.ts';
 import type { Tally } from '../traffic.ts';
 
@@ -149,7 +156,11 @@ export class NatsBus implements Bus {
       callback: (error: Error | null, message: Msg) => {
         if (error) return;
         this.#tally.received++;
-        subscription.handler(message.data, message.subject.slice(prefix), message.reply === '' ? undefined : message.reply);
+        subscription.handler(
+          message.data,
+          message.subject.slice(prefix),
+          message.reply === '' ? undefined : message.reply,
+        );
       },
     });
   }

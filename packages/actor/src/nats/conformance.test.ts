@@ -43,7 +43,10 @@ async function bundled(port = 0): Promise<Running> {
 async function realServer(port?: number): Promise<Running> {
   const chosen = port ?? (await freePort());
   const config = join(folder, `nats-${chosen}.conf`);
-  writeFileSync(config, `listen: "127.0.0.1:${chosen}"\nmax_pending: 8MB\nwrite_deadline: "1s"\nauthorization { token: "${TOKEN}" }\n`);
+  writeFileSync(
+    config,
+    `listen: "127.0.0.1:${chosen}"\nmax_pending: 8MB\nwrite_deadline: "1s"\nauthorization { token: "${TOKEN}" }\n`,
+  );
   const child: ChildProcess = spawn('nats-server', ['-c', config], { stdio: 'ignore' });
   for (;;) {
     const socket = dial(chosen, '127.0.0.1');
@@ -92,7 +95,12 @@ describe.each([
     let broker: Running;
     const open: NatsConnection[] = [];
     const client = async (options = {}): Promise<NatsConnection> => {
-      const connection = await connect({ servers: `127.0.0.1:${broker.port}`, token: TOKEN, reconnect: false, ...options });
+      const connection = await connect({
+        servers: `127.0.0.1:${broker.port}`,
+        token: TOKEN,
+        reconnect: false,
+        ...options,
+      });
       open.push(connection);
       return connection;
     };
@@ -105,8 +113,12 @@ describe.each([
     afterAll(() => broker.stop());
 
     it('refuses a wrong token and no token', async () => {
-      await expect(connect({ servers: `127.0.0.1:${broker.port}`, token: 'wrong', reconnect: false })).rejects.toThrow(/authorization/i);
-      await expect(connect({ servers: `127.0.0.1:${broker.port}`, reconnect: false })).rejects.toThrow(/authorization/i);
+      await expect(connect({ servers: `127.0.0.1:${broker.port}`, token: 'wrong', reconnect: false })).rejects.toThrow(
+        /authorization/i,
+      );
+      await expect(connect({ servers: `127.0.0.1:${broker.port}`, reconnect: false })).rejects.toThrow(
+        /authorization/i,
+      );
     });
 
     it('delivers by literal, * and >, in order, with reply subject and headers', async () => {
@@ -114,7 +126,10 @@ describe.each([
       const b = await client();
       const seen: string[] = [];
       for (const subject of ['p.1.logger.log', 'p.*.logger.log', 'p.>', 'p.1.*', '>']) {
-        b.subscribe(subject, { callback: (_, m) => seen.push(`${subject} ${m.subject} ${text(m.data)} ${m.reply || '-'} ${m.headers?.get('K') ?? '-'}`) });
+        b.subscribe(subject, {
+          callback: (_, m) =>
+            seen.push(`${subject} ${m.subject} ${text(m.data)} ${m.reply || '-'} ${m.headers?.get('K') ?? '-'}`),
+        });
       }
       await b.flush();
       const h = headers();
@@ -194,13 +209,18 @@ describe.each([
       await a.flush();
       await until(() => got > 0);
       expect(got).toBe(MAX_PAYLOAD);
-      const answer = await raw(broker.port, `CONNECT {"auth_token":"${TOKEN}","verbose":false}\r\nPUB x ${MAX_PAYLOAD + 1}\r\n`);
+      const answer = await raw(
+        broker.port,
+        `CONNECT {"auth_token":"${TOKEN}","verbose":false}\r\nPUB x ${MAX_PAYLOAD + 1}\r\n`,
+      );
       expect(answer).toMatch(/-ERR 'Maximum Payload Violation'/);
     });
 
     it('ends a connection that talks nonsense or before authenticating', async () => {
       expect(await raw(broker.port, 'PUB a 1\r\nx\r\n')).toMatch(/-ERR '/);
-      expect(await raw(broker.port, `CONNECT {"auth_token":"${TOKEN}"}\r\nFROB\r\n`)).toMatch(/-ERR 'Unknown Protocol Operation'/);
+      expect(await raw(broker.port, `CONNECT {"auth_token":"${TOKEN}"}\r\nFROB\r\n`)).toMatch(
+        /-ERR 'Unknown Protocol Operation'/,
+      );
     });
 
     it('drops a consumer that does not read, and nobody else notices', async () => {

@@ -7,7 +7,13 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { applyConfig, type ConfigEntry, type ConfigFiles, keepDurable, parseConfigFile } from '@pgtroupe/common/guc_file';
+import {
+  applyConfig,
+  type ConfigEntry,
+  type ConfigFiles,
+  keepDurable,
+  parseConfigFile,
+} from '@pgtroupe/common/guc_file';
 
 const PG_MAJOR = '15';
 /** Offsets in pg_control. */

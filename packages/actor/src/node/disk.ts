@@ -4,7 +4,18 @@
  * Paths that would leave the root are refused. Every error becomes a DiskError with its POSIX
  * name. A short write is continued; a write of nothing is ENOSPC.
  */
-import { type FileHandle, mkdir, open, readFile, readdir, rename, rmdir, stat, unlink, writeFile } from 'node:fs/promises';
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readFile,
+  readdir,
+  rename,
+  rmdir,
+  stat,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { constants, writeSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import type { Disk, DiskFile } from '../env.ts';

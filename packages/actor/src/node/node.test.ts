@@ -104,7 +104,8 @@ describe('lock of a data directory', () => {
     const script = `
       import { lockDataDirectory } from ${JSON.stringify(new URL('../../dist/node/pidfile.js', import.meta.url).href)};
       try { await lockDataDirectory(${JSON.stringify(data)}); console.log('got it'); } catch (e) { console.log(e.message + '|' + e.fields.hint); }`;
-    const other = (): string => spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }).stdout;
+    const other = (): string =>
+      spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }).stdout;
     expect(other()).toContain(`lock file "postmaster.pid" already exists|Is another postmaster (PID ${process.pid})`);
     lock.release();
     expect(other()).toBe('got it\n');

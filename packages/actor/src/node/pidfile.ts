@@ -152,7 +152,14 @@ export function runningPostmaster(dataDirectory: string): (PidFile & { readonly 
 /** PostgreSQL's lock beside a Unix socket, so that neither takes the other's. */
 export function lockSocket(socketPath: string, dataDirectory: string, port: number): () => void {
   const path = `${socketPath}.lock`;
-  const lines = [process.pid, dataDirectory, Math.floor(Date.now() / 1000), port, socketPath.replace(/\/[^/]*$/, ''), ''];
+  const lines = [
+    process.pid,
+    dataDirectory,
+    Math.floor(Date.now() / 1000),
+    port,
+    socketPath.replace(/\/[^/]*$/, ''),
+    '',
+  ];
   for (let attempt = 0; ; attempt++) {
     try {
       writeFileSync(path, `${lines.join('\n')}\n`, { flag: 'wx', mode: 0o600 });

@@ -93,7 +93,11 @@ function claimPath(runDirectory: string, name: string, epoch: number): string {
 }
 
 /** Claims the launch; returns the claim that holds, ours or the one that was first. */
-export function claimLaunch(runDirectory: string, launch: { readonly name: string; readonly epoch: number }, claim: Claim): Claim {
+export function claimLaunch(
+  runDirectory: string,
+  launch: { readonly name: string; readonly epoch: number },
+  claim: Claim,
+): Claim {
   const path = claimPath(runDirectory, launch.name, launch.epoch);
   const temporary = `${path}.${process.pid}`;
   writeFileSync(temporary, JSON.stringify(claim), { mode: 0o600 });

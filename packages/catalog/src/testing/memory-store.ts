@@ -28,9 +28,7 @@ export class MemoryStore implements CatalogStore {
   #table(catalog: Catalog): Map<number, ScannedRow> {
     let table = this.#tables.get(catalog.oid);
     if (table === undefined) {
-      table = new Map(
-        factDatums(catalog).map((values, n) => [n, { values, ctid: { blk: n, off: 1 } }]),
-      );
+      table = new Map(factDatums(catalog).map((values, n) => [n, { values, ctid: { blk: n, off: 1 } }]));
       this.#tables.set(catalog.oid, table);
     }
     return table;
@@ -46,21 +44,13 @@ export class MemoryStore implements CatalogStore {
   }
 
   rows<Row extends CatalogRow>(catalog: Catalog<Row>): Row[] {
-    return [...this.#table(catalog as Catalog).values()].map(row =>
-      decodeRow(catalog, row.values, row.ctid),
-    );
+    return [...this.#table(catalog as Catalog).values()].map(row => decodeRow(catalog, row.values, row.ctid));
   }
 
-  scan(
-    catalog: Catalog,
-    index: CatalogIndex | undefined,
-    keys: readonly Datum[],
-  ): Promise<readonly ScannedRow[]> {
+  scan(catalog: Catalog, index: CatalogIndex | undefined, keys: readonly Datum[]): Promise<readonly ScannedRow[]> {
     const rows = [...this.#table(catalog).values()];
     return Promise.resolve(
-      rows.filter(row =>
-        keys.every((key, n) => text(row.values[index!.keys[n]! - 1]!) === text(key)),
-      ),
+      rows.filter(row => keys.every((key, n) => text(row.values[index!.keys[n]! - 1]!) === text(key))),
     );
   }
 
@@ -70,10 +60,7 @@ export class MemoryStore implements CatalogStore {
       const same = (row: ScannedRow): boolean =>
         index.keys.every(key => text(row.values[key - 1]!) === text(values[key - 1]!));
       if ([...this.#table(catalog).values()].some(same)) {
-        throw ereport(
-          ERRCODE.UNIQUE_VIOLATION,
-          `duplicate key value violates unique constraint "${index.name}"`,
-        );
+        throw ereport(ERRCODE.UNIQUE_VIOLATION, `duplicate key value violates unique constraint "${index.name}"`);
       }
     }
     const blk = this.#nextRow++;
@@ -81,18 +68,13 @@ export class MemoryStore implements CatalogStore {
     return Promise.resolve({ blk, off: 1 });
   }
 
-  async updateRow(
-    catalog: Catalog,
-    ctid: ItemPointer,
-    values: readonly Datum[],
-  ): Promise<ItemPointer> {
+  async updateRow(catalog: Catalog, ctid: ItemPointer, values: readonly Datum[]): Promise<ItemPointer> {
     await this.deleteRow(catalog, ctid);
     return this.insertRow(catalog, values);
   }
 
   deleteRow(catalog: Catalog, ctid: ItemPointer): Promise<void> {
-    if (!this.#table(catalog).delete(ctid.blk))
-      throw new Error(`${catalog.name} has no row (${ctid.blk},${ctid.off})`);
+    if (!this.#table(catalog).delete(ctid.blk)) throw new Error(`${catalog.name} has no row (${ctid.blk},${ctid.off})`);
     return Promise.resolve();
   }
 

@@ -18,7 +18,10 @@ const arbitraries: Record<FieldType, fc.Arbitrary<unknown>> = {
   bool: fc.boolean(),
   str: fc.string({ unit: 'grapheme' }),
   bytes: fc.uint8Array({ maxLength: 9000 }).map(b => Buffer.from(b)),
-  page: fc.oneof(fc.constant(Buffer.alloc(0)), fc.uint8Array({ minLength: 8192, maxLength: 8192 }).map(b => Buffer.from(b))),
+  page: fc.oneof(
+    fc.constant(Buffer.alloc(0)),
+    fc.uint8Array({ minLength: 8192, maxLength: 8192 }).map(b => Buffer.from(b)),
+  ),
   rel,
   u32s: fc.array(fc.nat(0xffffffff)),
   u64s: fc.array(fc.nat(Number.MAX_SAFE_INTEGER)),

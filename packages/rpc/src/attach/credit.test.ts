@@ -84,7 +84,10 @@ class Conversation {
 }
 
 const step = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('produce' as const), bytes: fc.integer({ min: 1, max: STEP }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('produce' as const), bytes: fc.integer({ min: 1, max: STEP }) }),
+  },
   fc.record({ kind: fc.constant('commit' as const), bytes: fc.integer({ min: 1, max: 500 }) }),
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('process' as const) }) },
   fc.record({ kind: fc.constant('flush' as const), share: fc.double({ min: 0, max: 1, noNaN: true }) }),
@@ -113,19 +116,23 @@ describe('credit for what an instance sends', () => {
 
   it('is there again once what was asked for is durable', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 200 }), fc.array(fc.integer({ min: 1, max: 2_000_000 }), { maxLength: 5 }), (steps, commits) => {
-        const conversation = new Conversation(MIN_WINDOW_BYTES);
-        for (const move of steps) {
-          if (move.kind === 'produce') conversation.produce(move.bytes);
-          else if (move.kind === 'flush') conversation.flush(move.share);
-          else if (move.kind !== 'commit') conversation[move.kind]();
-        }
-        // However far what needs no credit has overdrawn it.
-        for (const bytes of commits) conversation.commit(bytes);
-        conversation.settleAll();
-        expect(conversation.up.unsettled).toBeLessThan(conversation.window / 2);
-        expect(conversation.produce(1)).toBe(true);
-      }),
+      fc.property(
+        fc.array(step, { maxLength: 200 }),
+        fc.array(fc.integer({ min: 1, max: 2_000_000 }), { maxLength: 5 }),
+        (steps, commits) => {
+          const conversation = new Conversation(MIN_WINDOW_BYTES);
+          for (const move of steps) {
+            if (move.kind === 'produce') conversation.produce(move.bytes);
+            else if (move.kind === 'flush') conversation.flush(move.share);
+            else if (move.kind !== 'commit') conversation[move.kind]();
+          }
+          // However far what needs no credit has overdrawn it.
+          for (const bytes of commits) conversation.commit(bytes);
+          conversation.settleAll();
+          expect(conversation.up.unsettled).toBeLessThan(conversation.window / 2);
+          expect(conversation.produce(1)).toBe(true);
+        },
+      ),
     );
   });
 

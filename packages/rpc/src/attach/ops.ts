@@ -79,8 +79,15 @@ export const UP = {
   /** The whole of COMMIT. `record` is XLOG_XACT_COMMIT as in xlogInsert. `sync` 0 = answer before
    *  the flush. `drop`: relations to unlink. `invals`: for other instances, opaque here. */
   commit: {
-    reqId: 'u32', owner: 'u32', fxid: 'u64', children: 'u64s', sync: 'u8',
-    seq: 'u64', record: 'bytes', drop: 'rels', invals: 'bytes',
+    reqId: 'u32',
+    owner: 'u32',
+    fxid: 'u64',
+    children: 'u64s',
+    sync: 'u8',
+    seq: 'u64',
+    record: 'bytes',
+    drop: 'rels',
+    invals: 'bytes',
   },
   /** Ends `fxid` and `children` as aborted; a subtransaction names only itself and its children.
    *  `record` may be empty (nothing was logged). Releases the owner's locks when `top`. No answer. */
@@ -95,12 +102,29 @@ export const UP = {
    *  transaction is ShareLock on its transaction tag (field1 = low 32 bits, field2 = epoch).
    *  Answered by `lockGranted` or `lockFailed`. */
   lockAcquire: {
-    reqId: 'u32', owner: 'u32', locktype: 'u8', f1: 'u32', f2: 'u32', f3: 'u32', f4: 'u32',
-    mode: 'u8', nowait: 'bool', session: 'bool',
+    reqId: 'u32',
+    owner: 'u32',
+    locktype: 'u8',
+    f1: 'u32',
+    f2: 'u32',
+    f3: 'u32',
+    f4: 'u32',
+    mode: 'u8',
+    nowait: 'bool',
+    session: 'bool',
   },
   /** The waiter gives up (cancel, timeout). */
   lockCancel: { reqId: 'u32', owner: 'u32' },
-  lockRelease: { owner: 'u32', locktype: 'u8', f1: 'u32', f2: 'u32', f3: 'u32', f4: 'u32', mode: 'u8', session: 'bool' },
+  lockRelease: {
+    owner: 'u32',
+    locktype: 'u8',
+    f1: 'u32',
+    f2: 'u32',
+    f3: 'u32',
+    f4: 'u32',
+    mode: 'u8',
+    session: 'bool',
+  },
   /** Releases the owner's transaction locks, or all of them. */
   lockReleaseAll: { owner: 'u32', session: 'bool' },
   /** Asks for the right to grant weak locks (AccessShare, RowShare, RowExclusive) on a relation
@@ -130,8 +154,14 @@ export const DOWN = {
   /** Answers `hello`. Session PIDs pidFirst … pidFirst+pidCount-1 are this instance's. `fpiN` and
    *  `redo`: the current checkpoint's number and redo pointer. `fpiOpen`: a force-FPI window is open. */
   welcome: {
-    clusterEpoch: 'u64', instanceEpoch: 'u64', systemIdentifier: 'str', pidFirst: 'u32', pidCount: 'u32',
-    fpiN: 'u32', fpiOpen: 'bool', redo: 'u64',
+    clusterEpoch: 'u64',
+    instanceEpoch: 'u64',
+    systemIdentifier: 'str',
+    pidFirst: 'u32',
+    pidCount: 'u32',
+    fpiN: 'u32',
+    fpiOpen: 'bool',
+    redo: 'u64',
   },
   heartbeatAck: { counter: 'u64' },
   pidsLeased: { reqId: 'u32', first: 'u32', count: 'u32' },

@@ -132,7 +132,12 @@ export class Attendance {
   }
 
   #sessionsReport(): NonNullable<RoleReport['report']> {
-    const value = { received: this.#received, open: this.#open, authenticated: this.#authenticated, grant: this.#grant };
+    const value = {
+      received: this.#received,
+      open: this.#open,
+      authenticated: this.#authenticated,
+      grant: this.#grant,
+    };
     return { $case: 'sessions', value };
   }
 

@@ -104,8 +104,7 @@ export function reject(socket: Socket, sqlstate: string, message: string): void 
  */
 export function stopReading(socket: Socket): void {
   socket.pause();
-  const handle = (socket as unknown as { _handle?: { readStop(): void; reading: boolean } | null })
-    ._handle;
+  const handle = (socket as unknown as { _handle?: { readStop(): void; reading: boolean } | null })._handle;
   if (!handle) return;
   handle.reading = false;
   handle.readStop();
@@ -113,7 +112,5 @@ export function stopReading(socket: Socket): void {
 
 function peerOf(socket: Socket): Peer | undefined {
   const { remoteAddress, remotePort } = socket;
-  return remoteAddress === undefined
-    ? undefined
-    : { address: remoteAddress, port: remotePort ?? 0 };
+  return remoteAddress === undefined ? undefined : { address: remoteAddress, port: remotePort ?? 0 };
 }

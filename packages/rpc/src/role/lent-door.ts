@@ -8,12 +8,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import {
-  type ListeningHandle,
-  type ToInstance,
-  type ToPostmaster,
-  visitorMessage,
-} from './door-messages.ts';
+import { type ListeningHandle, type ToInstance, type ToPostmaster, visitorMessage } from './door-messages.ts';
 import { Greeter, reject, stopReading, type Visitor } from './greeter.ts';
 
 export interface LentDoorHandlers {
@@ -31,11 +26,7 @@ export interface LentDoorHandlers {
 /** The IPC channel to the postmaster. */
 export interface Channel {
   readonly connected: boolean;
-  send(
-    message: ToPostmaster,
-    handle: Socket | ListeningHandle | undefined,
-    done: (error: Error | null) => void,
-  ): void;
+  send(message: ToPostmaster, handle: Socket | ListeningHandle | undefined, done: (error: Error | null) => void): void;
 }
 
 export class LentDoor {
@@ -51,10 +42,7 @@ export class LentDoor {
     this.#handlers = handlers;
   }
 
-  receiveHandle(
-    { grant, index }: ToInstance & { kind: 'doorHandle' },
-    handle: ListeningHandle,
-  ): void {
+  receiveHandle({ grant, index }: ToInstance & { kind: 'doorHandle' }, handle: ListeningHandle): void {
     this.#handles.push(handle);
     this.#channel.send({ kind: 'doorCopy', grant, index }, handle, () => {});
   }
@@ -84,9 +72,7 @@ export class LentDoor {
 
   #accept(handle: ListeningHandle, greeter: Greeter): void {
     const server = createServer({ noDelay: true }, socket => greeter.greet(socket));
-    server.on('error', error =>
-      this.#handlers.log(`could not accept new connection: ${error.message}`),
-    );
+    server.on('error', error => this.#handlers.log(`could not accept new connection: ${error.message}`));
     server.listen(handle);
     // The instance's life does not hang on it.
     server.unref();
@@ -95,8 +81,7 @@ export class LentDoor {
 
   #passOn(visitor: Visitor): void {
     const { socket } = visitor;
-    const full = (): void =>
-      reject(socket, ERRCODE.TOO_MANY_CONNECTIONS, 'sorry, too many clients already');
+    const full = (): void => reject(socket, ERRCODE.TOO_MANY_CONNECTIONS, 'sorry, too many clients already');
     if (!this.#channel.connected) return full();
     stopReading(socket);
     this.#channel.send(visitorMessage(visitor), socket, error => {
@@ -106,7 +91,6 @@ export class LentDoor {
 
   #cancel(pid: number, secret: number): void {
     if (this.#handlers.isOurs(pid)) this.#handlers.cancel(pid, secret);
-    else if (this.#channel.connected)
-      this.#channel.send({ kind: 'cancel', pid, secret }, undefined, () => {});
+    else if (this.#channel.connected) this.#channel.send({ kind: 'cancel', pid, secret }, undefined, () => {});
   }
 }

@@ -70,7 +70,10 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
   const intake = new ProcessIntake();
   const endpoint = (name: string): string => given.endpoints[name] ?? `unix:${given.runDirectory}/${name}.sock`;
   const crash = (what: unknown): never => {
-    env.log.write('PANIC', `${given.name} failed: ${what instanceof Error ? (what.stack ?? what.message) : String(what)}`);
+    env.log.write(
+      'PANIC',
+      `${given.name} failed: ${what instanceof Error ? (what.stack ?? what.message) : String(what)}`,
+    );
     return env.exit(EXIT_PANIC);
   };
   // A console that went away is no reason to end.

@@ -26,13 +26,24 @@ describe('start-up packet', () => {
   it('waits for the whole packet and passes on what follows it', () => {
     const greeting = newGreeting();
     greeting.bytes = Buffer.concat([startup, Buffer.from('more')]);
-    expect(readGreeting(greeting)).toEqual({ result: 'startup', initial: Buffer.concat([startup, Buffer.from('more')]) });
-    expect(read(startup.subarray(0, 3), startup.subarray(3, 12), startup.subarray(12))).toEqual(['more', 'more', 'startup']);
+    expect(readGreeting(greeting)).toEqual({
+      result: 'startup',
+      initial: Buffer.concat([startup, Buffer.from('more')]),
+    });
+    expect(read(startup.subarray(0, 3), startup.subarray(3, 12), startup.subarray(12))).toEqual([
+      'more',
+      'more',
+      'startup',
+    ]);
   });
 
   it('answers one SSL and one GSS request, not two', () => {
     expect(read(words(8, 80877103), words(8, 80877104), startup)).toEqual([
-      'refuseEncryption', 'more', 'refuseEncryption', 'more', 'startup',
+      'refuseEncryption',
+      'more',
+      'refuseEncryption',
+      'more',
+      'startup',
     ]);
     expect(read(words(8, 80877103), words(8, 80877103))).toEqual(['refuseEncryption', 'more', 'reject']);
   });
@@ -48,7 +59,9 @@ describe('start-up packet', () => {
     for (const length of [0, 4, 7, 10_001, 0xffffffff]) expect(read(words(length, 196608))).toEqual(['reject']);
     const greeting = newGreeting();
     greeting.bytes = words(8, 2 << 16);
-    expect(readGreeting(greeting)).toMatchObject({ message: 'unsupported frontend protocol 2.0: server supports 3.0 to 3.0' });
+    expect(readGreeting(greeting)).toMatchObject({
+      message: 'unsupported frontend protocol 2.0: server supports 3.0 to 3.0',
+    });
   });
 
   it('never fails on garbage', () => {

@@ -34,11 +34,7 @@ export function changeAcl(acl: readonly AclItem[], change: AclChange): AclItem[]
   return result;
 }
 
-function add(
-  acl: AclItem[],
-  grantee: Oid,
-  { grantor, privileges, grantOption }: AclChange,
-): AclItem[] {
+function add(acl: AclItem[], grantee: Oid, { grantor, privileges, grantOption }: AclChange): AclItem[] {
   const privs = (privileges | (grantOption ? options(privileges) : 0)) >>> 0;
   const at = acl.findIndex(item => item.grantee === grantee && item.grantor === grantor);
   if (at < 0) return [...acl, { grantee, grantor, privs }];
@@ -56,17 +52,9 @@ function remove(acl: AclItem[], grantee: Oid, change: AclChange): AclItem[] {
 }
 
 /** What `grantee` granted on without still being able to. The owner always can. */
-function revokeDependents(
-  acl: AclItem[],
-  grantee: Oid,
-  privileges: number,
-  owner: Oid,
-  cascade: boolean,
-): AclItem[] {
+function revokeDependents(acl: AclItem[], grantee: Oid, privileges: number, owner: Oid, cascade: boolean): AclItem[] {
   if (grantee === owner) return acl;
-  const still = acl
-    .filter(item => item.grantee === grantee)
-    .reduce((sum, item) => sum | grantable(item.privs), 0);
+  const still = acl.filter(item => item.grantee === grantee).reduce((sum, item) => sum | grantable(item.privs), 0);
   const lost = privileges & ~still;
   let result = acl;
   for (;;) {

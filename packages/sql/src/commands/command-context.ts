@@ -8,17 +8,8 @@
 import { ACL_CREATE } from '@pgtroupe/catalog/acl';
 import type { CatalogStore } from '@pgtroupe/catalog/catalogwriter';
 import { CatalogWriter } from '@pgtroupe/catalog/catalogwriter';
-import {
-  creationNamespace,
-  rangeVarGetRelid,
-  rangeVarText,
-  type SearchPath,
-} from '@pgtroupe/catalog/namespace';
-import {
-  FIRST_UNPINNED_OBJECT_ID,
-  PG_CATALOG_NAMESPACE,
-  PG_TOAST_NAMESPACE,
-} from '@pgtroupe/catalog/pinned';
+import { creationNamespace, rangeVarGetRelid, rangeVarText, type SearchPath } from '@pgtroupe/catalog/namespace';
+import { FIRST_UNPINNED_OBJECT_ID, PG_CATALOG_NAMESPACE, PG_TOAST_NAMESPACE } from '@pgtroupe/catalog/pinned';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -76,12 +67,7 @@ export class CommandContext {
   readonly sourceText: string;
   readonly lookup: CatalogLookup;
 
-  constructor(
-    session: CommandSession,
-    catalog: SystemCatalog,
-    store: CatalogStore,
-    sourceText: string,
-  ) {
+  constructor(session: CommandSession, catalog: SystemCatalog, store: CatalogStore, sourceText: string) {
     this.session = session;
     this.sourceText = sourceText;
     this.lookup = new CatalogLookup(
@@ -90,9 +76,7 @@ export class CommandContext {
       { databaseName: session.databaseName, userId: session.userId },
       session.tempNamespace,
     );
-    this.w = new CatalogWriter(catalog, store, (w, object) =>
-      getObjectDescription(w, this.lookup, object),
-    );
+    this.w = new CatalogWriter(catalog, store, (w, object) => getObjectDescription(w, this.lookup, object));
   }
 
   /** For analyzing expressions and type names of the command. */
@@ -120,19 +104,14 @@ export class CommandContext {
   /** OID of a relation, 0 when there is none. */
   relid(rangeVar: RawNode): Promise<Oid> {
     const { searchPath, databaseName } = this.session;
-    return this.w.read(catalog =>
-      rangeVarGetRelid(catalog, searchPath, rangeVarName(rangeVar), databaseName),
-    );
+    return this.w.read(catalog => rangeVarGetRelid(catalog, searchPath, rangeVarName(rangeVar), databaseName));
   }
 
   /** The relation, locked; names are looked up again after waiting for the lock. */
   async openRelation(rangeVar: RawNode, lockMode: number): Promise<RelationDesc> {
     const rel = await this.tryOpenRelation(rangeVar, lockMode);
     if (rel !== null) return rel;
-    throw ereport(
-      ERRCODE.UNDEFINED_TABLE,
-      `relation "${rangeVarText(rangeVarName(rangeVar))}" does not exist`,
-    );
+    throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVarText(rangeVarName(rangeVar))}" does not exist`);
   }
 
   async tryOpenRelation(rangeVar: RawNode, lockMode: number): Promise<RelationDesc | null> {
@@ -158,9 +137,8 @@ export class CommandContext {
     const { userId, superuser } = this.session;
     if (!superuser && rel.rel.relowner !== userId) {
       const kind =
-        { i: 'index', S: 'sequence', v: 'view', m: 'materialized view', f: 'foreign table' }[
-          rel.rel.relkind
-        ] ?? 'table';
+        { i: 'index', S: 'sequence', v: 'view', m: 'materialized view', f: 'foreign table' }[rel.rel.relkind] ??
+        'table';
       throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be owner of ${kind} ${rel.name}`);
     }
     this.checkNotCatalog(rel);
@@ -172,10 +150,7 @@ export class CommandContext {
       rel.oid < FIRST_UNPINNED_OBJECT_ID &&
       (relnamespace === PG_CATALOG_NAMESPACE || relnamespace === PG_TOAST_NAMESPACE)
     ) {
-      throw ereport(
-        ERRCODE.INSUFFICIENT_PRIVILEGE,
-        `permission denied: "${rel.name}" is a system catalog`,
-      );
+      throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied: "${rel.name}" is a system catalog`);
     }
   }
 }
@@ -195,10 +170,7 @@ export function rangeVarName(rangeVar: RawNode): {
 /** A RangeVar from a dotted name, as DROP and COMMENT give it. */
 export function rangeVarOfNames(names: readonly string[]): RawNode {
   if (names.length > 3)
-    throw ereport(
-      ERRCODE.SYNTAX_ERROR,
-      `improper relation name (too many dotted names): ${names.join('.')}`,
-    );
+    throw ereport(ERRCODE.SYNTAX_ERROR, `improper relation name (too many dotted names): ${names.join('.')}`);
   const [relname, schemaname, catalogname] = [...names].reverse();
   return {
     type: 'RangeVar',

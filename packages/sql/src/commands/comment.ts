@@ -7,10 +7,7 @@ import { DatabaseRelationId } from '@pgtroupe/catalog/catalogs/pg_database';
 import { DescriptionObjIndexId, pgDescription } from '@pgtroupe/catalog/catalogs/pg_description';
 import { NamespaceRelationId } from '@pgtroupe/catalog/catalogs/pg_namespace';
 import { AuthIdRelationId } from '@pgtroupe/catalog/catalogs/pg_authid';
-import {
-  pgShdescription,
-  SharedDescriptionObjIndexId,
-} from '@pgtroupe/catalog/catalogs/pg_shdescription';
+import { pgShdescription, SharedDescriptionObjIndexId } from '@pgtroupe/catalog/catalogs/pg_shdescription';
 import { TypeRelationId } from '@pgtroupe/catalog/catalogs/pg_type';
 import { objectAddress, type ObjectAddress } from '@pgtroupe/catalog/objectaddress';
 import { AUTHNAME, CONRELID, DATABASENAME, NAMESPACENAME } from '@pgtroupe/catalog/syscache';
@@ -50,8 +47,7 @@ export async function commentObject(context: CommandContext, stmt: RawNode): Pro
     if (text === undefined) {
       if (old !== undefined) await w.delete(pgShdescription, old);
     } else if (old !== undefined) await w.update(pgShdescription, old, { description: text });
-    else
-      await w.insert(pgShdescription, { objoid: objectId, classoid: classId, description: text });
+    else await w.insert(pgShdescription, { objoid: objectId, classoid: classId, description: text });
     return;
   }
   const [old] = await w.scan(pgDescription, DescriptionObjIndexId, objectId, classId, objectSubId);
@@ -82,16 +78,10 @@ async function resolve(context: CommandContext, stmt: RawNode): Promise<ObjectAd
   switch (stmt.objtype) {
     case 'OBJECT_COLUMN': {
       if (names.length < 2) throw ereport(ERRCODE.SYNTAX_ERROR, 'column name must be qualified');
-      const rel = await context.openRelation(
-        rangeVarOfNames(names.slice(0, -1)),
-        SHARE_UPDATE_EXCLUSIVE_LOCK,
-      );
+      const rel = await context.openRelation(rangeVarOfNames(names.slice(0, -1)), SHARE_UPDATE_EXCLUSIVE_LOCK);
       const column = rel.attributes.find(a => a.attname === single && !a.attisdropped);
       if (column === undefined)
-        throw ereport(
-          ERRCODE.UNDEFINED_COLUMN,
-          `column "${single}" of relation "${rel.name}" does not exist`,
-        );
+        throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${single}" of relation "${rel.name}" does not exist`);
       context.checkOwner(rel);
       if (!'rvmcfp'.includes(rel.rel.relkind)) {
         throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `cannot set comment on relation "${rel.name}"`, {
@@ -101,23 +91,16 @@ async function resolve(context: CommandContext, stmt: RawNode): Promise<ObjectAd
       return objectAddress(RelationRelationId, rel.oid, column.attnum);
     }
     case 'OBJECT_TABCONSTRAINT': {
-      const rel = await context.openRelation(
-        rangeVarOfNames(names.slice(0, -1)),
-        SHARE_UPDATE_EXCLUSIVE_LOCK,
-      );
+      const rel = await context.openRelation(rangeVarOfNames(names.slice(0, -1)), SHARE_UPDATE_EXCLUSIVE_LOCK);
       const constraint = (await w.searchList(CONRELID, rel.oid)).find(c => c.conname === single);
       if (constraint === undefined)
-        throw ereport(
-          ERRCODE.UNDEFINED_OBJECT,
-          `constraint "${single}" for table "${rel.name}" does not exist`,
-        );
+        throw ereport(ERRCODE.UNDEFINED_OBJECT, `constraint "${single}" for table "${rel.name}" does not exist`);
       context.checkOwner(rel);
       return objectAddress(ConstraintRelationId, constraint.oid);
     }
     case 'OBJECT_SCHEMA': {
       const row = await w.search(NAMESPACENAME, single);
-      if (row === null)
-        throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${single}" does not exist`);
+      if (row === null) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${single}" does not exist`);
       return objectAddress(NamespaceRelationId, row.oid);
     }
     case 'OBJECT_TYPE':
@@ -127,8 +110,7 @@ async function resolve(context: CommandContext, stmt: RawNode): Promise<ObjectAd
     }
     case 'OBJECT_DATABASE': {
       const row = await w.search(DATABASENAME, single);
-      if (row === null)
-        throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${single}" does not exist`);
+      if (row === null) throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${single}" does not exist`);
       return objectAddress(DatabaseRelationId, row.oid);
     }
     case 'OBJECT_ROLE': {
@@ -137,8 +119,6 @@ async function resolve(context: CommandContext, stmt: RawNode): Promise<ObjectAd
       return objectAddress(AuthIdRelationId, row.oid);
     }
     default:
-      throw notSupported(
-        `COMMENT ON ${String(stmt.objtype).replace('OBJECT_', '').replaceAll('_', ' ')}`,
-      );
+      throw notSupported(`COMMENT ON ${String(stmt.objtype).replace('OBJECT_', '').replaceAll('_', ' ')}`);
   }
 }

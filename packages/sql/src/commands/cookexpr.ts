@@ -21,11 +21,7 @@ import { coerceToBoolean, coerceToTargetType } from '../parser/parse_coerce.ts';
 import { assignExprCollations } from '../parser/parse_collate.ts';
 import { transformExpr } from '../parser/parse_expr.ts';
 import type { ParseExprKind, ParseState } from '../parser/parse_node.ts';
-import {
-  ACCESS_SHARE_LOCK,
-  addNSItemToQuery,
-  addRangeTableEntryForRelation,
-} from '../parser/parse_relation.ts';
+import { ACCESS_SHARE_LOCK, addNSItemToQuery, addRangeTableEntryForRelation } from '../parser/parse_relation.ts';
 import type { CommandContext } from './command-context.ts';
 import { findExprReferences } from './exprreferences.ts';
 
@@ -77,13 +73,8 @@ export function cookDefault(
   generatedOver?: RelationDesc,
 ): Promise<CookedExpr> {
   return context.w.read(() => {
-    const pstate =
-      generatedOver === undefined ? context.parseState() : stateOver(context, generatedOver);
-    const expr = transformExpr(
-      pstate,
-      raw,
-      generatedOver === undefined ? 'COLUMN_DEFAULT' : 'GENERATED_COLUMN',
-    );
+    const pstate = generatedOver === undefined ? context.parseState() : stateOver(context, generatedOver);
+    const expr = transformExpr(pstate, raw, generatedOver === undefined ? 'COLUMN_DEFAULT' : 'GENERATED_COLUMN');
     const type = exprType(expr);
     const coerced = coerceToTargetType(
       pstate,
@@ -132,11 +123,7 @@ export function cookNextval(
   });
 }
 
-export function cookCheck(
-  context: CommandContext,
-  raw: RawNode,
-  rel: RelationDesc,
-): Promise<CookedExpr> {
+export function cookCheck(context: CommandContext, raw: RawNode, rel: RelationDesc): Promise<CookedExpr> {
   return context.w.read(() =>
     cooked(context, condition(stateOver(context, rel), raw, 'CHECK_CONSTRAINT', 'CHECK'), rel.oid),
   );
@@ -173,10 +160,7 @@ function condition(pstate: ParseState, raw: RawNode, kind: ParseExprKind, constr
 
 export interface CookedIndex {
   /** By index column: what an expression yields; undefined for plain columns. */
-  readonly types: readonly (
-    | { readonly typid: Oid; readonly typmod: number; readonly collation: Oid }
-    | undefined
-  )[];
+  readonly types: readonly ({ readonly typid: Oid; readonly typmod: number; readonly collation: Oid } | undefined)[];
   readonly indexprs: string | null;
   readonly indpred: string | null;
   readonly references: readonly ObjectAddress[];
@@ -201,9 +185,7 @@ export async function cookIndexExpressions(
       return result;
     });
     const predicate =
-      where === undefined
-        ? null
-        : condition(stateOver(context, rel), where, 'INDEX_PREDICATE', 'WHERE');
+      where === undefined ? null : condition(stateOver(context, rel), where, 'INDEX_PREDICATE', 'WHERE');
     const present = expressions.filter(expr => expr !== undefined);
     for (const expr of [...present, ...(predicate === null ? [] : [predicate])])
       checkImmutable(context, expr, present.includes(expr));
@@ -228,9 +210,8 @@ export async function cookIndexExpressions(
 /** Does the expression call a function of one of these volatilities? */
 function calls(context: CommandContext, expr: Node, volatilities: string): boolean {
   const visit = (node: Node): boolean =>
-    functionsOf(context, node).some(id =>
-      volatilities.includes(context.lookup.proc(id).provolatile),
-    ) || walkChildren(node, visit);
+    functionsOf(context, node).some(id => volatilities.includes(context.lookup.proc(id).provolatile)) ||
+    walkChildren(node, visit);
   return visit(expr);
 }
 

@@ -30,7 +30,14 @@ const TEXT = copyOptions([]);
 const CSV = copyOptions([string('format', 'csv')]);
 const CSV_ESCAPE = copyOptions([string('format', 'csv'), string('escape', '\\'), string('null', 'NIL')]);
 
-const field = fc.option(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.constantFrom('\\N', '\\.', '', 'NIL', '"', '\\', '\t', '\r\n', ',')), { nil: null });
+const field = fc.option(
+  fc.oneof(
+    fc.string(),
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom('\\N', '\\.', '', 'NIL', '"', '\\', '\t', '\r\n', ','),
+  ),
+  { nil: null },
+);
 
 describe('COPY', () => {
   it.each([
@@ -39,28 +46,48 @@ describe('COPY', () => {
     ['csv with its own escape', CSV_ESCAPE],
   ])('%s: what TO writes, FROM reads, however it is cut', (_, options) => {
     fc.assert(
-      fc.property(fc.array(fc.array(field, { minLength: 2, maxLength: 4 }), { minLength: 1, maxLength: 5 }), fc.integer({ min: 1, max: 40 }), (rows, cut) => {
-        const out: number[] = [];
-        const sink = { byte: (b: number) => void out.push(b), bytes: (b: Uint8Array) => void out.push(...b) };
-        for (const row of rows) copyLine(sink, options, row.map(v => (v === null ? null : Buffer.from(v))), []);
-        const expected = rows.map(row => row.map(v => (v === null ? null : Buffer.from(v).toString())));
-        expect(parse(options, Buffer.from(out), cut)).toEqual(expected);
-      }),
+      fc.property(
+        fc.array(fc.array(field, { minLength: 2, maxLength: 4 }), { minLength: 1, maxLength: 5 }),
+        fc.integer({ min: 1, max: 40 }),
+        (rows, cut) => {
+          const out: number[] = [];
+          const sink = { byte: (b: number) => void out.push(b), bytes: (b: Uint8Array) => void out.push(...b) };
+          for (const row of rows)
+            copyLine(
+              sink,
+              options,
+              row.map(v => (v === null ? null : Buffer.from(v))),
+              [],
+            );
+          const expected = rows.map(row => row.map(v => (v === null ? null : Buffer.from(v).toString())));
+          expect(parse(options, Buffer.from(out), cut)).toEqual(expected);
+        },
+      ),
       { numRuns: 300 },
     );
   });
 
   it('reads escapes, line ends and the end marker as PostgreSQL does', () => {
-    expect(parse(TEXT, Buffer.from('a\\tb\\x41\\101\\q\t\\N\r\nx\t\r\n\\.\r\nignored'), 3)).toEqual([['a\tbAAq', null], ['x', '']]);
-    expect(parse(CSV, Buffer.from('1,"a ""b"", c",\n,x,""\n'), 4)).toEqual([['1', 'a "b", c', null], [null, 'x', '']]);
+    expect(parse(TEXT, Buffer.from('a\\tb\\x41\\101\\q\t\\N\r\nx\t\r\n\\.\r\nignored'), 3)).toEqual([
+      ['a\tbAAq', null],
+      ['x', ''],
+    ]);
+    expect(parse(CSV, Buffer.from('1,"a ""b"", c",\n,x,""\n'), 4)).toEqual([
+      ['1', 'a "b", c', null],
+      [null, 'x', ''],
+    ]);
     expect(() => parse(TEXT, Buffer.from('a\nb\r\n'), 99)).toThrow('literal carriage return found in data');
     expect(() => parse(CSV, Buffer.from('"a\n'), 99)).toThrow('unterminated CSV quoted field');
   });
 
   it('refuses options as PostgreSQL does', () => {
-    expect(() => copyOptions([string('delimiter', 'ab')])).toThrow('COPY delimiter must be a single one-byte character');
+    expect(() => copyOptions([string('delimiter', 'ab')])).toThrow(
+      'COPY delimiter must be a single one-byte character',
+    );
     expect(() => copyOptions([string('quote', '"')])).toThrow('COPY quote available only in CSV mode');
     expect(() => copyOptions([string('nonsense', 'x')])).toThrow('option "nonsense" not recognized');
-    expect(copyOptions([{ type: 'DefElem', defname: 'freeze', arg: { type: 'String', sval: 'on' } }]).freeze).toBe(true);
+    expect(copyOptions([{ type: 'DefElem', defname: 'freeze', arg: { type: 'String', sval: 'on' } }]).freeze).toBe(
+      true,
+    );
   });
 });

@@ -157,7 +157,10 @@ export class CopyFromParser {
     const csv = this.#options.format === 'csv';
     const quoted = csv ? 'unquoted' : 'literal';
     if (byte === LF && this.#lineEnd !== 'nl') {
-      throw badFormat(`${quoted} newline found in data`, csv ? 'Use quoted CSV field to represent newline.' : 'Use "\\n" to represent newline.');
+      throw badFormat(
+        `${quoted} newline found in data`,
+        csv ? 'Use quoted CSV field to represent newline.' : 'Use "\\n" to represent newline.',
+      );
     }
     if (byte === CR && (this.#lineEnd === 'nl' || (this.#lineEnd === 'crnl' && this.data[at + 1] !== LF))) {
       throw badFormat(
@@ -291,7 +294,8 @@ function unescape(data: Buffer, from: number, to: number): number {
     if (simple !== undefined) data[write++] = simple;
     else if (isOctal(next)) {
       let value = next - 0x30;
-      for (let digits = 1; digits < 3 && at + 1 < to && isOctal(data[at + 1]!); digits++) value = value * 8 + data[++at]! - 0x30;
+      for (let digits = 1; digits < 3 && at + 1 < to && isOctal(data[at + 1]!); digits++)
+        value = value * 8 + data[++at]! - 0x30;
       data[write++] = value & 0xff;
     } else if (next === 0x78 && at + 1 < to && hexValue(data[at + 1]!) >= 0) {
       let value = hexValue(data[++at]!);

@@ -11,7 +11,15 @@ export interface LineSink {
 
 const BACKSLASH = 0x5c;
 /** Bytes that text format writes as a backslash and a letter. */
-const TEXT_ESCAPES: Readonly<Record<number, number>> = { 8: 0x62, 9: 0x74, 10: 0x6e, 11: 0x76, 12: 0x66, 13: 0x72, [BACKSLASH]: BACKSLASH };
+const TEXT_ESCAPES: Readonly<Record<number, number>> = {
+  8: 0x62,
+  9: 0x74,
+  10: 0x6e,
+  11: 0x76,
+  12: 0x66,
+  13: 0x72,
+  [BACKSLASH]: BACKSLASH,
+};
 
 /** Writes one line, terminator included. `forceQuote` is by column. */
 export function copyLine(

@@ -53,18 +53,11 @@ export async function executeDrop(context: CommandContext, stmt: RawNode): Promi
   else if (stmt.removeType === 'OBJECT_SCHEMA') objects = await schemasToDrop(context, stmt);
   else if (stmt.removeType === 'OBJECT_TYPE' || stmt.removeType === 'OBJECT_DOMAIN')
     objects = await typesToDrop(context, stmt);
-  else
-    throw notSupported(
-      `DROP ${String(stmt.removeType).replace('OBJECT_', '').replaceAll('_', ' ')}`,
-    );
+  else throw notSupported(`DROP ${String(stmt.removeType).replace('OBJECT_', '').replaceAll('_', ' ')}`);
   await performDeletions(context.w, objects, behavior);
 }
 
-async function relationsToDrop(
-  context: CommandContext,
-  stmt: RawNode,
-  kind: DropKind,
-): Promise<ObjectAddress[]> {
+async function relationsToDrop(context: CommandContext, stmt: RawNode, kind: DropKind): Promise<ObjectAddress[]> {
   const objects: ObjectAddress[] = [];
   for (const list of stmt.objects as RawNode[]) {
     const names = rawStrings(list.items);
@@ -92,32 +85,20 @@ async function relationsToDrop(
 }
 
 /** An index is locked after its table, as queries lock them. */
-async function openForDrop(
-  context: CommandContext,
-  rangeVar: RawNode,
-): ReturnType<CommandContext['tryOpenRelation']> {
+async function openForDrop(context: CommandContext, rangeVar: RawNode): ReturnType<CommandContext['tryOpenRelation']> {
   const relid = await context.relid(rangeVar);
   const index = relid === 0 ? null : await context.w.search(INDEXRELID, relid);
   if (index !== null) await context.w.store.lockRelation(index.indrelid, ACCESS_EXCLUSIVE_LOCK);
   return context.tryOpenRelation(rangeVar, ACCESS_EXCLUSIVE_LOCK);
 }
 
-async function schemaExists(
-  context: CommandContext,
-  name: string,
-  missingOk: boolean,
-): Promise<boolean> {
+async function schemaExists(context: CommandContext, name: string, missingOk: boolean): Promise<boolean> {
   if (name === '' || (await context.w.search(NAMESPACENAME, name)) !== null) return true;
   missing(context, ERRCODE.UNDEFINED_SCHEMA, `schema "${name}" does not exist`, missingOk);
   return false;
 }
 
-function missing(
-  context: CommandContext,
-  sqlstate: Sqlstate,
-  message: string,
-  missingOk: boolean,
-): void {
+function missing(context: CommandContext, sqlstate: Sqlstate, message: string, missingOk: boolean): void {
   if (!missingOk) throw ereport(sqlstate, message);
   context.notice(`${message}, skipping`);
 }
@@ -128,12 +109,7 @@ async function schemasToDrop(context: CommandContext, stmt: RawNode): Promise<Ob
     const name: string = item.sval ?? rawStrings(item.items).at(-1)!;
     const row = await context.w.search(NAMESPACENAME, name);
     if (row === null) {
-      missing(
-        context,
-        ERRCODE.UNDEFINED_SCHEMA,
-        `schema "${name}" does not exist`,
-        stmt.missing_ok ?? false,
-      );
+      missing(context, ERRCODE.UNDEFINED_SCHEMA, `schema "${name}" does not exist`, stmt.missing_ok ?? false);
       continue;
     }
     const { superuser, userId } = context.session;
@@ -153,10 +129,7 @@ async function schemasToDrop(context: CommandContext, stmt: RawNode): Promise<Ob
 async function typesToDrop(context: CommandContext, stmt: RawNode): Promise<ObjectAddress[]> {
   const objects: ObjectAddress[] = [];
   for (const typeName of stmt.objects as RawNode[]) {
-    const { schema, name } = deconstructQualifiedName(
-      context.parseState(),
-      rawStrings(typeName.names),
-    );
+    const { schema, name } = deconstructQualifiedName(context.parseState(), rawStrings(typeName.names));
     if (!(await schemaExists(context, schema ?? '', stmt.missing_ok ?? false))) continue;
     const found = await context.w.read(() => lookupTypeName(context.parseState(), typeName));
     if (found === null) {

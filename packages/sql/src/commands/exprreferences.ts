@@ -9,12 +9,7 @@ import { OperatorFamilyRelationId } from '@pgtroupe/catalog/catalogs/pg_opfamily
 import { OperatorRelationId } from '@pgtroupe/catalog/catalogs/pg_operator';
 import { ProcedureRelationId } from '@pgtroupe/catalog/catalogs/pg_proc';
 import { TypeRelationId } from '@pgtroupe/catalog/catalogs/pg_type';
-import {
-  REGCLASSOID,
-  REGPROCEDUREOID,
-  REGPROCOID,
-  REGTYPEOID,
-} from '@pgtroupe/catalog/catalogs/pg_type_d';
+import { REGCLASSOID, REGPROCEDUREOID, REGPROCOID, REGTYPEOID } from '@pgtroupe/catalog/catalogs/pg_type_d';
 import { objectAddress, type ObjectAddress } from '@pgtroupe/catalog/objectaddress';
 import { DEFAULT_COLLATION_OID } from '@pgtroupe/catalog/pinned';
 import type { Oid } from '@pgtroupe/common/ids';

@@ -85,9 +85,7 @@ export async function grantObjects(context: CommandContext, stmt: RawNode): Prom
   if (stmt.targtype === 'ACL_TARGET_DEFAULTS') throw notSupported('ALTER DEFAULT PRIVILEGES');
   const grantees: Oid[] = [];
   for (const spec of stmt.grantees as RawNode[]) {
-    grantees.push(
-      spec.roletype === 'ROLESPEC_PUBLIC' ? ACL_ID_PUBLIC : (await resolveRole(context, spec)).oid,
-    );
+    grantees.push(spec.roletype === 'ROLESPEC_PUBLIC' ? ACL_ID_PUBLIC : (await resolveRole(context, spec)).oid);
   }
   const wanted = wantedPrivileges(stmt.privileges);
   for (const target of await targets(context, stmt, wanted))
@@ -101,8 +99,7 @@ function wantedPrivileges(list: readonly RawNode[] | undefined): Wanted {
   const columns: { privileges: number; names: string[] }[] = [];
   for (const item of list) {
     const right = item.priv_name === undefined ? -1 : PRIVILEGES[item.priv_name];
-    if (right === undefined)
-      throw ereport(ERRCODE.SYNTAX_ERROR, `unrecognized privilege type "${item.priv_name}"`);
+    if (right === undefined) throw ereport(ERRCODE.SYNTAX_ERROR, `unrecognized privilege type "${item.priv_name}"`);
     if (item.cols) columns.push({ privileges: right, names: rawStrings(item.cols) });
     else privileges = right === -1 ? -1 : privileges | right;
   }
@@ -119,10 +116,7 @@ async function targets(
   const all = { privileges: wanted.privileges };
   const noColumns = (): void => {
     if (wanted.columns.length > 0)
-      throw ereport(
-        ERRCODE.INVALID_GRANT_OPERATION,
-        'column privileges are only valid for relations',
-      );
+      throw ereport(ERRCODE.INVALID_GRANT_OPERATION, 'column privileges are only valid for relations');
   };
   if (stmt.targtype !== 'ACL_TARGET_OBJECT') throw notSupported('GRANT ON ALL ... IN SCHEMA');
   for (const object of stmt.objects as RawNode[]) {
@@ -130,10 +124,8 @@ async function targets(
       case 'OBJECT_TABLE':
       case 'OBJECT_SEQUENCE': {
         const rel = await context.openRelation(object, ACCESS_SHARE_LOCK);
-        if ('iI'.includes(rel.rel.relkind))
-          throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is an index`);
-        if (rel.rel.relkind === 'c')
-          throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is a composite type`);
+        if ('iI'.includes(rel.rel.relkind)) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is an index`);
+        if (rel.rel.relkind === 'c') throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is a composite type`);
         if (stmt.objtype === 'OBJECT_SEQUENCE' && rel.rel.relkind !== 'S')
           throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a sequence`);
         if (wanted.privileges !== 0) {
@@ -141,16 +133,14 @@ async function targets(
           if (!stmt.is_grant) found.push(...columnsRevokedWith(context, rel, wanted.privileges));
         }
         for (const { names, privileges } of wanted.columns) {
-          for (const name of names)
-            found.push({ target: columnTarget(context, rel, name), privileges });
+          for (const name of names) found.push({ target: columnTarget(context, rel, name), privileges });
         }
         break;
       }
       case 'OBJECT_SCHEMA': {
         noColumns();
         const row = await w.search(NAMESPACENAME, object.sval);
-        if (row === null)
-          throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${object.sval}" does not exist`);
+        if (row === null) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${object.sval}" does not exist`);
         found.push({
           target: rowTarget(
             context,
@@ -171,8 +161,7 @@ async function targets(
       case 'OBJECT_DATABASE': {
         noColumns();
         const row = await w.search(DATABASENAME, object.sval);
-        if (row === null)
-          throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${object.sval}" does not exist`);
+        if (row === null) throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${object.sval}" does not exist`);
         found.push({
           target: rowTarget(
             context,
@@ -218,9 +207,7 @@ async function targets(
         break;
       }
       default:
-        throw notSupported(
-          `GRANT ON ${String(stmt.objtype).replace('OBJECT_', '').replaceAll('_', ' ')}`,
-        );
+        throw notSupported(`GRANT ON ${String(stmt.objtype).replace('OBJECT_', '').replaceAll('_', ' ')}`);
     }
   }
   return found;
@@ -286,10 +273,7 @@ function relationTarget(context: CommandContext, { rel }: RelationDesc): Target 
 function columnTarget(context: CommandContext, rel: RelationDesc, name: string): Target {
   const attribute = rel.attributes.find(a => a.attname === name && !a.attisdropped);
   if (attribute === undefined)
-    throw ereport(
-      ERRCODE.UNDEFINED_COLUMN,
-      `column "${name}" of relation "${rel.name}" does not exist`,
-    );
+    throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${name}" of relation "${rel.name}" does not exist`);
   return {
     ...rowTarget(
       context,
@@ -327,8 +311,7 @@ async function changeTarget(
   const old = target.acl ?? aclDefault(target.kind, target.owner);
   const { grantor, options } = await w.read(catalog => {
     const acl = new AclCheck(catalog, w.databaseOid);
-    if (acl.hasPrivsOfRole(session.userId, target.owner))
-      return { grantor: target.owner, options: wanted };
+    if (acl.hasPrivsOfRole(session.userId, target.owner)) return { grantor: target.owner, options: wanted };
     const mask = (wanted << 16) >>> 0;
     return {
       grantor: session.userId,
@@ -340,10 +323,7 @@ async function changeTarget(
       new AclCheck(catalog, w.databaseOid).aclMask(old, target.owner, session.userId, all),
     );
     if (held === 0)
-      throw ereport(
-        ERRCODE.INSUFFICIENT_PRIVILEGE,
-        `permission denied for ${target.word} ${target.name}`,
-      );
+      throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied for ${target.word} ${target.name}`);
   }
   warnUnlessAll(context, stmt, target, wanted, options, privileges === -1);
   const change: AclChange = {
@@ -376,43 +356,26 @@ function warnUnlessAll(
       ? `no privileges were granted for "${target.name}"`
       : `no privileges could be revoked for "${target.name}"`;
     context.w.store.notice(message, {
-      sqlstate: stmt.is_grant
-        ? ERRCODE.WARNING_PRIVILEGE_NOT_GRANTED
-        : ERRCODE.WARNING_PRIVILEGE_NOT_REVOKED,
+      sqlstate: stmt.is_grant ? ERRCODE.WARNING_PRIVILEGE_NOT_GRANTED : ERRCODE.WARNING_PRIVILEGE_NOT_REVOKED,
     });
   } else if (!isAll) {
     const message = `not all privileges ${stmt.is_grant ? 'were ' : ''}${verb} for "${target.name}"`;
     context.w.store.notice(message, {
-      sqlstate: stmt.is_grant
-        ? ERRCODE.WARNING_PRIVILEGE_NOT_GRANTED
-        : ERRCODE.WARNING_PRIVILEGE_NOT_REVOKED,
+      sqlstate: stmt.is_grant ? ERRCODE.WARNING_PRIVILEGE_NOT_GRANTED : ERRCODE.WARNING_PRIVILEGE_NOT_REVOKED,
     });
   }
 }
 
 /** pg_shdepend: roles named in the list, other than the owner and the built-in ones. */
-async function updateDependencies(
-  context: CommandContext,
-  target: Target,
-  acl: readonly AclItem[],
-): Promise<void> {
+async function updateDependencies(context: CommandContext, target: Target, acl: readonly AclItem[]): Promise<void> {
   const { w } = context;
   const dbid = target.kind === 'database' ? (0 as Oid) : w.databaseOid;
   const named = new Set(acl.flatMap(item => [item.grantee, item.grantor]));
   const wanted = [...named].filter(
     role => role !== 0 && role !== target.owner && !isPinnedObject(AuthIdRelationId, role),
   );
-  const rows = await w.scan(
-    pgShdepend,
-    SharedDependDependerIndexId,
-    dbid,
-    target.classId,
-    target.oid,
-    target.subId,
-  );
-  const known = rows.filter(
-    row => row.deptype === SHARED_DEPENDENCY_ACL && row.refclassid === AuthIdRelationId,
-  );
+  const rows = await w.scan(pgShdepend, SharedDependDependerIndexId, dbid, target.classId, target.oid, target.subId);
+  const known = rows.filter(row => row.deptype === SHARED_DEPENDENCY_ACL && row.refclassid === AuthIdRelationId);
   for (const row of known) if (!wanted.includes(row.refobjid)) await w.delete(pgShdepend, row);
   for (const role of wanted) {
     if (known.some(row => row.refobjid === role)) continue;

@@ -69,18 +69,11 @@ export interface IndexSpec {
   };
 }
 
-export async function createIndexOn(
-  context: CommandContext,
-  table: RelationDesc,
-  spec: IndexSpec,
-): Promise<Oid> {
+export async function createIndexOn(context: CommandContext, table: RelationDesc, spec: IndexSpec): Promise<Oid> {
   const { w } = context;
   if (spec.accessMethod !== 'btree') {
     if (!['hash', 'gin', 'gist', 'spgist', 'brin'].includes(spec.accessMethod)) {
-      throw ereport(
-        ERRCODE.UNDEFINED_OBJECT,
-        `access method "${spec.accessMethod}" does not exist`,
-      );
+      throw ereport(ERRCODE.UNDEFINED_OBJECT, `access method "${spec.accessMethod}" does not exist`);
     }
     throw notSupported(`index access method "${spec.accessMethod}"`);
   }
@@ -92,9 +85,7 @@ export async function createIndexOn(
     const key = n < spec.elements.length;
     columns.push(await indexColumn(context, table, element, names[n]!, cooked.types[n], key));
   }
-  const name =
-    spec.name ||
-    (await chooseIndexName(context, table, columns.slice(0, spec.elements.length), spec));
+  const name = spec.name || (await chooseIndexName(context, table, columns.slice(0, spec.elements.length), spec));
   return indexCreate(w, table, {
     name,
     columns,
@@ -124,24 +115,15 @@ async function indexColumn(
     throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${element.name}" does not exist`);
   }
   if (attribute !== null && attribute.attnum < 0)
-    throw ereport(
-      ERRCODE.FEATURE_NOT_SUPPORTED,
-      'index creation on system columns is not supported',
-    );
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'index creation on system columns is not supported');
   const typid = attribute?.atttypid ?? expression!.typid;
   const typed = attribute === null ? { type: { typid, typmod: expression!.typmod } } : {};
   const attnum = attribute?.attnum ?? 0;
   if (!key) {
     if (element.collation)
-      throw ereport(
-        ERRCODE.INVALID_OBJECT_DEFINITION,
-        'including column does not support a collation',
-      );
+      throw ereport(ERRCODE.INVALID_OBJECT_DEFINITION, 'including column does not support a collation');
     if (element.opclass)
-      throw ereport(
-        ERRCODE.INVALID_OBJECT_DEFINITION,
-        'including column does not support an operator class',
-      );
+      throw ereport(ERRCODE.INVALID_OBJECT_DEFINITION, 'including column does not support an operator class');
     return { attnum, name, opclass: 0 as Oid, collation: 0 as Oid, option: 0, ...typed };
   }
   let collation = attribute?.attcollation ?? expression!.collation;
@@ -161,11 +143,7 @@ function indexOption(element: RawNode): number {
 }
 
 /** The named operator class, or the type's default one, for btree. */
-function resolveOpclass(
-  context: CommandContext,
-  names: readonly RawNode[] | undefined,
-  typid: Oid,
-): Oid {
+function resolveOpclass(context: CommandContext, names: readonly RawNode[] | undefined, typid: Oid): Oid {
   const { lookup } = context;
   const typeName = context.parseState().typeName(typid);
   if (names === undefined) {
@@ -192,15 +170,8 @@ function resolveOpclass(
   const input = lookup.opclass(oid)!.opcintype;
   const base = lookup.baseType(typid);
   // varchar borrows text's operators; arrays and enums the polymorphic ones.
-  const fits =
-    input === typid ||
-    input === base ||
-    lookup.defaultOpclass(typid, BTREE_AM_OID)?.opcintype === input;
-  if (!fits)
-    throw ereport(
-      ERRCODE.DATATYPE_MISMATCH,
-      `operator class "${name}" does not accept data type ${typeName}`,
-    );
+  const fits = input === typid || input === base || lookup.defaultOpclass(typid, BTREE_AM_OID)?.opcintype === input;
+  if (!fits) throw ereport(ERRCODE.DATATYPE_MISMATCH, `operator class "${name}" does not accept data type ${typeName}`);
   return oid as Oid;
 }
 
@@ -208,8 +179,7 @@ function resolveOpclass(
 function columnNames(elements: readonly RawNode[]): string[] {
   const names: string[] = [];
   for (const element of elements) {
-    const wanted: string =
-      element.indexcolname ?? element.name ?? expressionName(element.expr) ?? 'expr';
+    const wanted: string = element.indexcolname ?? element.name ?? expressionName(element.expr) ?? 'expr';
     let name = wanted;
     for (let n = 1; names.includes(name); n++) name = `${wanted}${n}`;
     names.push(name);
@@ -233,20 +203,11 @@ async function chooseIndexName(
   const { w } = context;
   const { relnamespace } = table.rel;
   const constraints =
-    spec.constraint === undefined
-      ? []
-      : (await w.searchList(CONRELID, table.oid)).map(c => c.conname);
+    spec.constraint === undefined ? [] : (await w.searchList(CONRELID, table.oid)).map(c => c.conname);
   if (spec.constraint?.contype === CONSTRAINT_PRIMARY)
     return chooseRelationName(w, table.name, '', 'pkey', relnamespace, constraints);
   const label = spec.constraint?.contype === CONSTRAINT_UNIQUE ? 'key' : 'idx';
-  return chooseRelationName(
-    w,
-    table.name,
-    columns.map(c => c.name).join('_'),
-    label,
-    relnamespace,
-    constraints,
-  );
+  return chooseRelationName(w, table.name, columns.map(c => c.name).join('_'), label, relnamespace, constraints);
 }
 
 /** A PRIMARY KEY or UNIQUE constraint: not-null marks, index, constraint. */
@@ -260,10 +221,7 @@ export async function addIndexConstraint(
   if (constraint.indexname) throw notSupported('ADD CONSTRAINT USING INDEX');
   if (constraint.deferrable) throw notSupported('DEFERRABLE constraints');
   if (primary && (await w.read(() => table.primaryKey)) !== undefined) {
-    throw ereport(
-      ERRCODE.INVALID_TABLE_DEFINITION,
-      `multiple primary keys for table "${table.name}" are not allowed`,
-    );
+    throw ereport(ERRCODE.INVALID_TABLE_DEFINITION, `multiple primary keys for table "${table.name}" are not allowed`);
   }
   const keys = rawStrings(constraint.keys);
   checkKeyNames(context, table, constraint, keys, primary);
@@ -299,18 +257,10 @@ function checkKeyNames(
   const what = primary ? 'primary key' : 'unique';
   keys.forEach((key, n) => {
     if (!table.attributes.some(a => a.attname === key && !a.attisdropped)) {
-      throw context.error(
-        ERRCODE.UNDEFINED_COLUMN,
-        `column "${key}" named in key does not exist`,
-        constraint,
-      );
+      throw context.error(ERRCODE.UNDEFINED_COLUMN, `column "${key}" named in key does not exist`, constraint);
     }
     if (keys.indexOf(key) !== n)
-      throw context.error(
-        ERRCODE.DUPLICATE_COLUMN,
-        `column "${key}" appears twice in ${what} constraint`,
-        constraint,
-      );
+      throw context.error(ERRCODE.DUPLICATE_COLUMN, `column "${key}" appears twice in ${what} constraint`, constraint);
   });
 }
 
@@ -321,9 +271,7 @@ export async function setNotNull(
   names: readonly string[],
 ): Promise<void> {
   const { w } = context;
-  const attributes = table.attributes.filter(
-    a => names.includes(a.attname) && !a.attisdropped && !a.attnotnull,
-  );
+  const attributes = table.attributes.filter(a => names.includes(a.attname) && !a.attisdropped && !a.attnotnull);
   if (attributes.length === 0) return;
   await w.store.checkNotNull(
     table,

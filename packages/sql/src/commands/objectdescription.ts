@@ -4,29 +4,13 @@
  */
 import type { Oid } from '@pgtroupe/common/ids';
 import { ALL_CATALOGS } from '@pgtroupe/catalog/catalogs/all';
-import {
-  AttrDefaultOidIndexId,
-  AttrDefaultRelationId,
-  pgAttrdef,
-} from '@pgtroupe/catalog/catalogs/pg_attrdef';
+import { AttrDefaultOidIndexId, AttrDefaultRelationId, pgAttrdef } from '@pgtroupe/catalog/catalogs/pg_attrdef';
 import { RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
-import {
-  ConstraintOidIndexId,
-  ConstraintRelationId,
-  pgConstraint,
-} from '@pgtroupe/catalog/catalogs/pg_constraint';
+import { ConstraintOidIndexId, ConstraintRelationId, pgConstraint } from '@pgtroupe/catalog/catalogs/pg_constraint';
 import { NamespaceRelationId } from '@pgtroupe/catalog/catalogs/pg_namespace';
 import { ProcedureRelationId } from '@pgtroupe/catalog/catalogs/pg_proc';
-import {
-  pgRewrite,
-  RewriteOidIndexId,
-  RewriteRelationId,
-} from '@pgtroupe/catalog/catalogs/pg_rewrite';
-import {
-  pgTrigger,
-  TriggerOidIndexId,
-  TriggerRelationId,
-} from '@pgtroupe/catalog/catalogs/pg_trigger';
+import { pgRewrite, RewriteOidIndexId, RewriteRelationId } from '@pgtroupe/catalog/catalogs/pg_rewrite';
+import { pgTrigger, TriggerOidIndexId, TriggerRelationId } from '@pgtroupe/catalog/catalogs/pg_trigger';
 import { TypeRelationId } from '@pgtroupe/catalog/catalogs/pg_type';
 import type { CatalogWriter } from '@pgtroupe/catalog/catalogwriter';
 import type { ObjectAddress } from '@pgtroupe/catalog/objectaddress';
@@ -101,11 +85,7 @@ export async function getObjectDescription(
   }
 }
 
-async function describeRelation(
-  w: CatalogWriter,
-  lookup: CatalogLookup,
-  oid: Oid,
-): Promise<string> {
+async function describeRelation(w: CatalogWriter, lookup: CatalogLookup, oid: Oid): Promise<string> {
   return w.read(() => {
     const rel = lookup.relationOrNull(oid);
     if (rel === null) return `relation ${oid}`;
@@ -118,8 +98,6 @@ function functionSignature(lookup: CatalogLookup, oid: Oid): string {
   const proc = lookup.procOrNull(oid);
   if (proc === null) return String(oid);
   const args = proc.proargtypes.map(type => formatType(lookup, type));
-  const schema = lookup.searchPath.includes(proc.pronamespace)
-    ? null
-    : lookup.namespaceName(proc.pronamespace);
+  const schema = lookup.searchPath.includes(proc.pronamespace) ? null : lookup.namespaceName(proc.pronamespace);
   return `${quoteQualifiedIdentifier(schema, proc.proname)}(${args.join(',')})`;
 }

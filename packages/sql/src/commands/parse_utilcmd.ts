@@ -19,9 +19,7 @@ export interface ColumnPlan {
   /** Raw expression of GENERATED ALWAYS AS (...) STORED. */
   readonly generatedExpr: RawNode | undefined;
   /** serial and identity columns get a sequence. */
-  readonly sequence:
-    | { readonly kind: 'serial' | 'identity'; readonly options: readonly RawNode[] }
-    | undefined;
+  readonly sequence: { readonly kind: 'serial' | 'identity'; readonly options: readonly RawNode[] } | undefined;
 }
 
 export interface TablePlan {
@@ -80,9 +78,7 @@ function attachDeferral(context: CommandContext, constraints: readonly RawNode[]
     const needPrevious = (): RawNode => {
       if (
         last !== undefined &&
-        ['CONSTR_PRIMARY', 'CONSTR_UNIQUE', 'CONSTR_FOREIGN', 'CONSTR_EXCLUSION'].includes(
-          last.contype,
-        )
+        ['CONSTR_PRIMARY', 'CONSTR_UNIQUE', 'CONSTR_FOREIGN', 'CONSTR_EXCLUSION'].includes(last.contype)
       )
         return last;
       throw context.error(ERRCODE.SYNTAX_ERROR, 'misplaced DEFERRABLE clause', constraint);
@@ -140,14 +136,12 @@ export async function transformColumnDefinition(
         notNull = true;
         break;
       case 'CONSTR_DEFAULT':
-        if (defaultExpr !== undefined)
-          throw conflict('multiple default values specified', constraint);
+        if (defaultExpr !== undefined) throw conflict('multiple default values specified', constraint);
         defaultExpr = constraint.raw_expr;
         break;
       case 'CONSTR_GENERATED':
         if (constraint.generated_kind === 'v') throw notSupported('virtual generated columns');
-        if (generatedExpr !== undefined)
-          throw conflict('multiple generation clauses specified', constraint);
+        if (generatedExpr !== undefined) throw conflict('multiple generation clauses specified', constraint);
         generatedExpr = constraint.raw_expr;
         break;
       case 'CONSTR_IDENTITY':
@@ -161,9 +155,7 @@ export async function transformColumnDefinition(
         break;
       case 'CONSTR_PRIMARY':
       case 'CONSTR_UNIQUE':
-        others.push(
-          constraint.keys ? constraint : { ...constraint, keys: [{ type: 'String', sval: name }] },
-        );
+        others.push(constraint.keys ? constraint : { ...constraint, keys: [{ type: 'String', sval: name }] });
         break;
       case 'CONSTR_CHECK':
         others.push({ ...constraint, column: name });
@@ -180,10 +172,7 @@ export async function transformColumnDefinition(
   }
   // The sequence's default comes behind all that was written: no place to point at.
   if (serial !== undefined && defaultExpr !== undefined) {
-    throw ereport(
-      ERRCODE.SYNTAX_ERROR,
-      `multiple default values specified for column "${name}" of table "${table}"`,
-    );
+    throw ereport(ERRCODE.SYNTAX_ERROR, `multiple default values specified for column "${name}" of table "${table}"`);
   }
   const typed = await columnType(context, typeName, def);
   const column: NewColumn = {
@@ -193,9 +182,7 @@ export async function transformColumnDefinition(
     identity: identity?.generated_when ?? '',
     generated: generatedExpr === undefined ? '' : 's',
     ...(def.storage_name ? { storage: storageCode(def.storage_name) } : {}),
-    ...(def.compression && def.compression !== 'default'
-      ? { compression: compressionCode(def.compression) }
-      : {}),
+    ...(def.compression && def.compression !== 'default' ? { compression: compressionCode(def.compression) } : {}),
   };
   const sequence =
     serial !== undefined
@@ -210,11 +197,7 @@ function serialType(context: CommandContext, typeName: RawNode): string | undefi
   if (names.length !== 1 || typeName.pct_type) return undefined;
   const found = SERIAL_TYPES[names[0]!];
   if (found !== undefined && typeName.arrayBounds)
-    throw context.error(
-      ERRCODE.FEATURE_NOT_SUPPORTED,
-      'array of serial is not implemented',
-      typeName,
-    );
+    throw context.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'array of serial is not implemented', typeName);
   return found;
 }
 
@@ -226,11 +209,7 @@ function columnType(
   return context.w.read(() => {
     const pstate = context.parseState();
     if (typeName.setof)
-      throw context.error(
-        ERRCODE.INVALID_TABLE_DEFINITION,
-        `column "${def.colname}" cannot be declared SETOF`,
-        def,
-      );
+      throw context.error(ERRCODE.INVALID_TABLE_DEFINITION, `column "${def.colname}" cannot be declared SETOF`, def);
     const { type, typmod } = typenameType(pstate, typeName);
     let collation = type.typcollation;
     if (def.collClause) {
@@ -240,11 +219,7 @@ function columnType(
           `collations are not supported by type ${pstate.typeName(type.oid)}`,
           def.collClause,
         );
-      collation = lookupCollation(
-        pstate,
-        def.collClause.collname,
-        def.collClause.location ?? -1,
-      ) as Oid;
+      collation = lookupCollation(pstate, def.collClause.collname, def.collClause.location ?? -1) as Oid;
     }
     return { typid: type.oid, typmod, collation, ndims: typeName.arrayBounds?.length ?? 0 };
   });
@@ -258,8 +233,7 @@ export function storageCode(name: string): string {
     main: 'm',
   };
   const code = codes[name.toLowerCase()];
-  if (code === undefined)
-    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid storage type "${name}"`);
+  if (code === undefined) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid storage type "${name}"`);
   return code;
 }
 
@@ -301,19 +275,14 @@ function sortConstraints(
   const unknown = constraints.find(
     c => !['CONSTR_PRIMARY', 'CONSTR_UNIQUE', 'CONSTR_CHECK', 'CONSTR_FOREIGN'].includes(c.contype),
   );
-  if (unknown !== undefined)
-    throw notSupported(`constraint ${unknown.contype} on table "${table}"`);
+  if (unknown !== undefined) throw notSupported(`constraint ${unknown.contype} on table "${table}"`);
   const primary = constraints.filter(c => c.contype === 'CONSTR_PRIMARY');
   const keyOf = (c: RawNode): string => rawStrings(c.keys).join('\0');
   const unique: RawNode[] = [];
   for (const constraint of constraints) {
     if (constraint.contype !== 'CONSTR_UNIQUE') continue;
     // The same columns once more make no second index, unless it was named.
-    if (
-      constraint.conname === undefined &&
-      [...primary, ...unique].some(c => keyOf(c) === keyOf(constraint))
-    )
-      continue;
+    if (constraint.conname === undefined && [...primary, ...unique].some(c => keyOf(c) === keyOf(constraint))) continue;
     unique.push(constraint);
   }
   return {

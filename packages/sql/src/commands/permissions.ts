@@ -21,10 +21,7 @@ const WORDS: Readonly<Record<string, string>> = {
 };
 
 export function permissionDenied(relkind: string, name: string): Error {
-  return ereport(
-    ERRCODE.INSUFFICIENT_PRIVILEGE,
-    `permission denied for ${WORDS[relkind] ?? 'table'} ${name}`,
-  );
+  return ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied for ${WORDS[relkind] ?? 'table'} ${name}`);
 }
 
 /** ExecCheckRTPerms: fails at the first relation that the user may not use as the query does. */
@@ -53,13 +50,7 @@ export function checkRangeTablePermissions(
 }
 
 /** Fails unless the role may use, or create in, the schema. */
-export function checkSchema(
-  catalog: RoleReader,
-  databaseOid: Oid,
-  userId: Oid,
-  namespace: Oid,
-  right: number,
-): void {
+export function checkSchema(catalog: RoleReader, databaseOid: Oid, userId: Oid, namespace: Oid, right: number): void {
   const row = catalog.search(NAMESPACEOID, namespace);
   if (row === null) return;
   const acl = new AclCheck(catalog, databaseOid);

@@ -38,9 +38,7 @@ const AUTOVACUUM: Readonly<Record<string, Option>> = {
   vacuum_truncate: BOOL,
 };
 
-const OPTIONS: Readonly<
-  Record<'heap' | 'toast' | 'btree' | 'view', Readonly<Record<string, Option>>>
-> = {
+const OPTIONS: Readonly<Record<'heap' | 'toast' | 'btree' | 'view', Readonly<Record<string, Option>>>> = {
   heap: {
     ...AUTOVACUUM,
     fillfactor: int(10, 100),
@@ -88,8 +86,7 @@ function check(name: string, option: Option, text: string): void {
     ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid value for ${kind} option "${name}": ${text}`);
   switch (option.kind) {
     case 'bool':
-      if (!/^(t|tr|tru|true|f|fa|fal|fals|false|on|of|off|y|ye|yes|n|no|1|0)$/i.test(text))
-        throw invalid('boolean');
+      if (!/^(t|tr|tru|true|f|fa|fal|fals|false|on|of|off|y|ye|yes|n|no|1|0)$/i.test(text)) throw invalid('boolean');
       return;
     case 'enum':
       if (!option.values.includes(text.toLowerCase())) throw invalid('enum');
@@ -97,21 +94,13 @@ function check(name: string, option: Option, text: string): void {
     case 'int':
     case 'real': {
       const value = Number(text);
-      if (
-        text.trim() === '' ||
-        Number.isNaN(value) ||
-        (option.kind === 'int' && !Number.isInteger(value))
-      ) {
+      if (text.trim() === '' || Number.isNaN(value) || (option.kind === 'int' && !Number.isInteger(value))) {
         throw invalid(option.kind === 'int' ? 'integer' : 'floating point');
       }
       if (value >= option.min && value <= option.max) return;
-      throw ereport(
-        ERRCODE.INVALID_PARAMETER_VALUE,
-        `value ${text} out of bounds for option "${name}"`,
-        {
-          detail: `Valid values are between "${option.min}" and "${option.max}".`,
-        },
-      );
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `value ${text} out of bounds for option "${name}"`, {
+        detail: `Valid values are between "${option.min}" and "${option.max}".`,
+      });
     }
   }
 }
@@ -134,10 +123,7 @@ export function transformRelOptions(
   for (const element of definitions ?? []) {
     const elementNamespace: string = element.defnamespace ?? '';
     if (elementNamespace !== '' && elementNamespace !== 'toast') {
-      throw ereport(
-        ERRCODE.INVALID_PARAMETER_VALUE,
-        `unrecognized parameter namespace "${elementNamespace}"`,
-      );
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unrecognized parameter namespace "${elementNamespace}"`);
     }
     if (elementNamespace !== namespace) continue;
     const name: string = element.defname;
@@ -152,13 +138,8 @@ export function transformRelOptions(
       if (/^(f|false|off|no|0)$/i.test(defGetString(element))) continue;
       throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'tables declared WITH OIDS are not supported');
     }
-    if (option === undefined)
-      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unrecognized parameter "${name}"`);
-    if (seen.has(name))
-      throw ereport(
-        ERRCODE.INVALID_PARAMETER_VALUE,
-        `parameter "${name}" specified more than once`,
-      );
+    if (option === undefined) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unrecognized parameter "${name}"`);
+    if (seen.has(name)) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `parameter "${name}" specified more than once`);
     seen.add(name);
     const text = defGetString(element);
     check(name, option, text);

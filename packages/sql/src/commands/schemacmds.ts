@@ -16,13 +16,11 @@ export async function resolveRole(
   role: RawNode,
 ): Promise<{ readonly oid: Oid; readonly name: string }> {
   if (role.roletype !== undefined && role.roletype !== 'ROLESPEC_CSTRING') {
-    if (role.roletype === 'ROLESPEC_PUBLIC')
-      throw ereport(ERRCODE.UNDEFINED_OBJECT, 'role "public" does not exist');
+    if (role.roletype === 'ROLESPEC_PUBLIC') throw ereport(ERRCODE.UNDEFINED_OBJECT, 'role "public" does not exist');
     return { oid: context.session.userId, name: context.session.userName };
   }
   const row = await context.w.search(AUTHNAME, role.rolename);
-  if (row === null)
-    throw ereport(ERRCODE.UNDEFINED_OBJECT, `role "${role.rolename}" does not exist`);
+  if (row === null) throw ereport(ERRCODE.UNDEFINED_OBJECT, `role "${role.rolename}" does not exist`);
   return { oid: row.oid, name: row.rolname };
 }
 
@@ -40,8 +38,7 @@ export async function createSchema(context: CommandContext, stmt: RawNode): Prom
     });
   }
   if ((await w.search(NAMESPACENAME, name)) !== null) {
-    if (!stmt.if_not_exists)
-      throw ereport(ERRCODE.DUPLICATE_SCHEMA, `schema "${name}" already exists`);
+    if (!stmt.if_not_exists) throw ereport(ERRCODE.DUPLICATE_SCHEMA, `schema "${name}" already exists`);
     context.notice(`schema "${name}" already exists, skipping`, ERRCODE.DUPLICATE_SCHEMA);
     return 0 as Oid;
   }

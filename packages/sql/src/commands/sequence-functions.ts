@@ -21,12 +21,7 @@ export const sequenceFunctions = {
     sequences(fc).setval(oid as Oid, BigInt(value), true);
     return value;
   },
-  setval3_oid: (
-    fc: FunctionCall,
-    oid: number,
-    value: number | bigint,
-    isCalled: boolean,
-  ): Datum => {
+  setval3_oid: (fc: FunctionCall, oid: number, value: number | bigint, isCalled: boolean): Datum => {
     sequences(fc).setval(oid as Oid, BigInt(value), isCalled);
     return value;
   },

@@ -28,17 +28,7 @@ const LIMITS: ReadonlyMap<number, readonly [min: bigint, max: bigint, name: stri
   [INT4OID, [-2147483648n, 2147483647n, 'integer']],
   [INT8OID, [-9223372036854775808n, 9223372036854775807n, 'bigint']],
 ]);
-const KNOWN = new Set([
-  'as',
-  'increment',
-  'start',
-  'restart',
-  'maxvalue',
-  'minvalue',
-  'cache',
-  'cycle',
-  'owned_by',
-]);
+const KNOWN = new Set(['as', 'increment', 'start', 'restart', 'maxvalue', 'minvalue', 'cache', 'cycle', 'owned_by']);
 
 function invalid(message: string): Error {
   return ereport(ERRCODE.INVALID_PARAMETER_VALUE, message);
@@ -50,10 +40,7 @@ function int8(option: RawNode): bigint {
   if (arg?.type === 'Float' && /^[+-]?\d+$/.test(arg.fval)) {
     const value = BigInt(arg.fval);
     if (BigInt.asIntN(64, value) === value) return value;
-    throw ereport(
-      ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE,
-      `value "${arg.fval}" is out of range for type bigint`,
-    );
+    throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, `value "${arg.fval}" is out of range for type bigint`);
   }
   throw ereport(ERRCODE.SYNTAX_ERROR, `${option.defname} requires a numeric value`);
 }
@@ -75,22 +62,14 @@ export function planSequence(
   for (const option of definitions) {
     if (option.defname === 'sequence_name')
       throw context.error(ERRCODE.SYNTAX_ERROR, 'invalid sequence option SEQUENCE NAME', option);
-    if (!KNOWN.has(option.defname))
-      throw ereport(ERRCODE.INTERNAL_ERROR, `option "${option.defname}" not recognized`);
+    if (!KNOWN.has(option.defname)) throw ereport(ERRCODE.INTERNAL_ERROR, `option "${option.defname}" not recognized`);
     if (options.has(option.defname))
       throw context.error(ERRCODE.SYNTAX_ERROR, 'conflicting or redundant options', option);
     options.set(option.defname, option);
   }
-  const type = sequenceType(
-    context,
-    options.get('as'),
-    old?.form.seqtypid ?? typid ?? INT8OID,
-    typid !== undefined,
-  );
+  const type = sequenceType(context, options.get('as'), old?.form.seqtypid ?? typid ?? INT8OID, typid !== undefined);
   const [typeMin, typeMax, typeName] = LIMITS.get(type)!;
-  const increment = options.has('increment')
-    ? int8(options.get('increment')!)
-    : BigInt(old?.form.seqincrement ?? 1);
+  const increment = options.has('increment') ? int8(options.get('increment')!) : BigInt(old?.form.seqincrement ?? 1);
   if (increment === 0n) throw invalid('INCREMENT must not be zero');
   const ascending = increment > 0n;
   const [oldMin, oldMax] = old === undefined ? [0n, 0n] : LIMITS.get(old.form.seqtypid)!;
@@ -124,16 +103,11 @@ export function planSequence(
 
   const restart = options.get('restart');
   let row: SequenceRow = old?.row ?? { lastValue: start, isCalled: false };
-  if (restart !== undefined)
-    row = { lastValue: restart.arg ? int8(restart) : start, isCalled: false };
-  if (row.lastValue < min)
-    throw invalid(`RESTART value (${row.lastValue}) cannot be less than MINVALUE (${min})`);
-  if (row.lastValue > max)
-    throw invalid(`RESTART value (${row.lastValue}) cannot be greater than MAXVALUE (${max})`);
+  if (restart !== undefined) row = { lastValue: restart.arg ? int8(restart) : start, isCalled: false };
+  if (row.lastValue < min) throw invalid(`RESTART value (${row.lastValue}) cannot be less than MINVALUE (${min})`);
+  if (row.lastValue > max) throw invalid(`RESTART value (${row.lastValue}) cannot be greater than MAXVALUE (${max})`);
 
-  const cache = options.has('cache')
-    ? int8(options.get('cache')!)
-    : BigInt(old?.form.seqcache ?? 1);
+  const cache = options.has('cache') ? int8(options.get('cache')!) : BigInt(old?.form.seqcache ?? 1);
   if (cache <= 0n) throw invalid(`CACHE (${cache}) must be greater than zero`);
   const cycle = options.get('cycle');
   return {
@@ -152,15 +126,8 @@ export function planSequence(
   };
 }
 
-function sequenceType(
-  context: CommandContext,
-  as: RawNode | undefined,
-  byDefault: Oid,
-  identity: boolean,
-): Oid {
+function sequenceType(context: CommandContext, as: RawNode | undefined, byDefault: Oid, identity: boolean): Oid {
   const type = as === undefined ? byDefault : typenameType(context.parseState(), as.arg).type.oid;
   if (LIMITS.has(type)) return type;
-  throw invalid(
-    `${identity ? 'identity column' : 'sequence'} type must be smallint, integer, or bigint`,
-  );
+  throw invalid(`${identity ? 'identity column' : 'sequence'} type must be smallint, integer, or bigint`);
 }

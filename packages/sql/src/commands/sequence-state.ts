@@ -51,8 +51,7 @@ export class SequenceState implements SequenceFunctions {
 
   #open(oid: Oid): RelationDesc {
     const rel = this.#catalog().relation(oid);
-    if (rel === null)
-      throw ereport(ERRCODE.UNDEFINED_TABLE, `could not open relation with OID ${oid}`);
+    if (rel === null) throw ereport(ERRCODE.UNDEFINED_TABLE, `could not open relation with OID ${oid}`);
     if (rel.rel.relkind !== RELKIND_SEQUENCE)
       throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a sequence`);
     return rel;
@@ -113,10 +112,7 @@ export class SequenceState implements SequenceFunctions {
   lastval(): number | bigint {
     const last = this.#lastUsed === undefined ? undefined : this.#known.get(this.#lastUsed)?.last;
     if (last !== undefined) return int8Datum(last);
-    throw ereport(
-      ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE,
-      'lastval is not yet defined in this session',
-    );
+    throw ereport(ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE, 'lastval is not yet defined in this session');
   }
 
   setval(oid: Oid, value: bigint, isCalled: boolean): void {

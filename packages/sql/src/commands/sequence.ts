@@ -14,11 +14,7 @@ import { BOOLOID, INT8OID } from '@pgtroupe/catalog/catalogs/pg_type_d';
 import { heapCreateWithCatalog, type NewColumn, newRelFileNode } from '@pgtroupe/catalog/heap';
 import { objectAddress } from '@pgtroupe/catalog/objectaddress';
 import { chooseRelationName } from '@pgtroupe/catalog/pg_constraint';
-import {
-  DEPENDENCY_AUTO,
-  DEPENDENCY_INTERNAL,
-  recordDependencyOn,
-} from '@pgtroupe/catalog/pg_depend';
+import { DEPENDENCY_AUTO, DEPENDENCY_INTERNAL, recordDependencyOn } from '@pgtroupe/catalog/pg_depend';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { RELNAMENSP, RELOID, SEQRELID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -68,12 +64,7 @@ export async function defineSequence(context: CommandContext, stmt: RawNode): Pr
   return oid;
 }
 
-async function createSequence(
-  context: CommandContext,
-  name: string,
-  namespace: Oid,
-  plan: SequencePlan,
-): Promise<Oid> {
+async function createSequence(context: CommandContext, name: string, namespace: Oid, plan: SequencePlan): Promise<Oid> {
   const { w } = context;
   const oid = await heapCreateWithCatalog(w, {
     name,
@@ -128,11 +119,7 @@ async function ownSequence(
 }
 
 /** OWNED BY table.column, or NONE. */
-async function setOwnedBy(
-  context: CommandContext,
-  sequence: Oid,
-  names: readonly string[],
-): Promise<void> {
+async function setOwnedBy(context: CommandContext, sequence: Oid, names: readonly string[]): Promise<void> {
   const { w } = context;
   for (const row of await w.scan(pgDepend, DependDependerIndexId, RelationRelationId, sequence)) {
     if (row.refclassid !== RelationRelationId || row.refobjsubid === 0) continue;
@@ -153,30 +140,18 @@ async function setOwnedBy(
   }
   const table = await context.openRelation(rangeVarOfNames(names.slice(0, -1)), ACCESS_SHARE_LOCK);
   if (!'rfvp'.includes(table.rel.relkind)) {
-    throw ereport(
-      ERRCODE.WRONG_OBJECT_TYPE,
-      `sequence cannot be owned by relation "${table.name}"`,
-    );
+    throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `sequence cannot be owned by relation "${table.name}"`);
   }
   const own = await w.relation(sequence);
   if (own.rel.relowner !== table.rel.relowner) {
-    throw ereport(
-      ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE,
-      'sequence must have same owner as table it is linked to',
-    );
+    throw ereport(ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE, 'sequence must have same owner as table it is linked to');
   }
   if (own.rel.relnamespace !== table.rel.relnamespace) {
-    throw ereport(
-      ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE,
-      'sequence must be in same schema as table it is linked to',
-    );
+    throw ereport(ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE, 'sequence must be in same schema as table it is linked to');
   }
   const column = table.attributes.find(a => a.attname === names.at(-1) && !a.attisdropped);
   if (column === undefined)
-    throw ereport(
-      ERRCODE.UNDEFINED_COLUMN,
-      `column "${names.at(-1)!}" of relation "${table.name}" does not exist`,
-    );
+    throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${names.at(-1)!}" of relation "${table.name}" does not exist`);
   await ownSequence(context, sequence, table.oid, column.attnum, 'serial');
 }
 
@@ -190,8 +165,7 @@ export async function alterSequence(context: CommandContext, stmt: RawNode): Pro
     context.notice(`${message}, skipping`);
     return;
   }
-  if (rel.rel.relkind !== RELKIND_SEQUENCE)
-    throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a sequence`);
+  if (rel.rel.relkind !== RELKIND_SEQUENCE) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a sequence`);
   context.checkOwner(rel);
   const form = (await w.search(SEQRELID, rel.oid))!;
   const row = await io(context).read(rel);
@@ -202,11 +176,7 @@ export async function alterSequence(context: CommandContext, stmt: RawNode): Pro
   if (plan.ownedBy !== undefined) await setOwnedBy(context, rel.oid, plan.ownedBy);
 }
 
-async function replaceRow(
-  context: CommandContext,
-  oid: Oid,
-  plan: Pick<SequencePlan, 'row'>,
-): Promise<void> {
+async function replaceRow(context: CommandContext, oid: Oid, plan: Pick<SequencePlan, 'row'>): Promise<void> {
   const { w } = context;
   const rel = await w.relation(oid);
   const filenode = await w.newOid(RELOID);

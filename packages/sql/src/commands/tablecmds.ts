@@ -2,25 +2,14 @@
  * CREATE TABLE, TRUNCATE, and the constraints and defaults that CREATE and ALTER TABLE share.
  */
 import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
-import {
-  pgClass,
-  RELKIND_RELATION,
-  RELPERSISTENCE_PERMANENT,
-} from '@pgtroupe/catalog/catalogs/pg_class';
+import { pgClass, RELKIND_RELATION, RELPERSISTENCE_PERMANENT } from '@pgtroupe/catalog/catalogs/pg_class';
 import { CONSTRAINT_CHECK, CONSTRAINT_FOREIGN } from '@pgtroupe/catalog/catalogs/pg_constraint';
 import { heapCreateWithCatalog, newRelFileNode, storeAttrDefault } from '@pgtroupe/catalog/heap';
 import { encodeMissing } from '@pgtroupe/catalog/missingval';
 import { chooseConstraintName, createConstraintEntry } from '@pgtroupe/catalog/pg_constraint';
 import { PG_CATALOG_NAMESPACE } from '@pgtroupe/catalog/pinned';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
-import {
-  ATTNUM,
-  CONRELID,
-  CONSTROID,
-  NAMESPACEOID,
-  RELNAMENSP,
-  RELOID,
-} from '@pgtroupe/catalog/syscache';
+import { ATTNUM, CONRELID, CONSTROID, NAMESPACEOID, RELNAMENSP, RELOID } from '@pgtroupe/catalog/syscache';
 import { createToastTable } from '@pgtroupe/catalog/toasting';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
@@ -42,8 +31,7 @@ function refuseUnsupported(stmt: RawNode): void {
   if (stmt.ofTypename) throw notSupported('typed tables');
   if (stmt.relation.relpersistence === 't') throw notSupported('temporary tables');
   if (stmt.relation.relpersistence === 'u') throw notSupported('unlogged tables');
-  if (stmt.tablespacename && stmt.tablespacename !== 'pg_default')
-    throw notSupported('tablespaces');
+  if (stmt.tablespacename && stmt.tablespacename !== 'pg_default') throw notSupported('tablespaces');
   if (stmt.accessMethod && stmt.accessMethod !== 'heap') {
     throw ereport(ERRCODE.UNDEFINED_OBJECT, `access method "${stmt.accessMethod}" does not exist`);
   }
@@ -56,13 +44,9 @@ export async function defineRelation(context: CommandContext, stmt: RawNode): Pr
   const name: string = stmt.relation.relname;
   const namespace = await context.creationNamespace(stmt.relation, stmt.relation.location ?? 0);
   if (namespace === PG_CATALOG_NAMESPACE) {
-    throw ereport(
-      ERRCODE.INSUFFICIENT_PRIVILEGE,
-      `permission denied to create "pg_catalog.${name}"`,
-      {
-        detail: 'System catalog modifications are currently disallowed.',
-      },
-    );
+    throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied to create "pg_catalog.${name}"`, {
+      detail: 'System catalog modifications are currently disallowed.',
+    });
   }
   if (stmt.if_not_exists && (await w.search(RELNAMENSP, name, namespace)) !== null) {
     context.notice(`relation "${name}" already exists, skipping`, ERRCODE.DUPLICATE_TABLE);
@@ -79,19 +63,12 @@ export async function defineRelation(context: CommandContext, stmt: RawNode): Pr
     reloptions: transformRelOptions(null, stmt.options, 'heap', ''),
     tablespace: 0 as Oid,
   });
-  for (const [n, column] of plan.columns.entries())
-    await storeColumnExtras(context, relid, n + 1, column);
-  for (const check of plan.checks)
-    await addCheckConstraint(context, await w.relation(relid), check);
-  await createToastTable(
-    w,
-    await w.relation(relid),
-    transformRelOptions(null, stmt.options, 'toast', 'toast'),
-  );
+  for (const [n, column] of plan.columns.entries()) await storeColumnExtras(context, relid, n + 1, column);
+  for (const check of plan.checks) await addCheckConstraint(context, await w.relation(relid), check);
+  await createToastTable(w, await w.relation(relid), transformRelOptions(null, stmt.options, 'toast', 'toast'));
   for (const constraint of plan.indexConstraints)
     await addIndexConstraint(context, await w.relation(relid), constraint);
-  for (const constraint of plan.foreignKeys)
-    await addForeignKey(context, await w.relation(relid), constraint);
+  for (const constraint of plan.foreignKeys) await addForeignKey(context, await w.relation(relid), constraint);
   return relid;
 }
 
@@ -121,12 +98,7 @@ export async function storeColumnExtras(
     if (existing) await storeMissing(context, relid, attnum, cooked.expr);
   }
   if (plan.generatedExpr !== undefined) {
-    const cooked = await cookDefault(
-      context,
-      plan.generatedExpr,
-      plan.column,
-      await w.relation(relid),
-    );
+    const cooked = await cookDefault(context, plan.generatedExpr, plan.column, await w.relation(relid));
     await storeAttrDefault(w, relid, attnum, cooked.tree, cooked.references, true);
   }
 }
@@ -136,12 +108,7 @@ export function isNullConstant(expr: Expr): boolean {
 }
 
 /** What the new column is in rows that are there already: its default, evaluated now. */
-async function storeMissing(
-  context: CommandContext,
-  relid: Oid,
-  attnum: number,
-  expr: Expr,
-): Promise<void> {
+async function storeMissing(context: CommandContext, relid: Oid, attnum: number, expr: Expr): Promise<void> {
   const { w } = context;
   const { select } = context.session;
   if (select === undefined || (await isVolatile(context, expr))) return;
@@ -177,8 +144,7 @@ export async function validateCheck(
 ): Promise<void> {
   const { w, session } = context;
   if (await w.store.isEmpty(rel)) return;
-  if (session.select === undefined)
-    throw notSupported('a CHECK constraint on a table that has rows');
+  if (session.select === undefined) throw notSupported('a CHECK constraint on a table that has rows');
   const schemaname = (await w.search(NAMESPACEOID, rel.rel.relnamespace))!.nspname;
   const one = { type: 'A_Const', ival: { ival: 1 }, location: -1 };
   const rows = await session.select(
@@ -221,8 +187,7 @@ export async function addCheckConstraint(
   const existing = await w.searchList(CONRELID, rel.oid);
   let name: string = constraint.conname ?? '';
   if (name === '') {
-    const column =
-      cooked.columns.length === 1 ? rel.attributes[cooked.columns[0]! - 1]!.attname : '';
+    const column = cooked.columns.length === 1 ? rel.attributes[cooked.columns[0]! - 1]!.attname : '';
     name = await chooseConstraintName(
       w,
       { oid: rel.oid, name: rel.name, namespace: rel.rel.relnamespace },
@@ -231,10 +196,7 @@ export async function addCheckConstraint(
       [],
     );
   } else if (existing.some(c => c.conname === name)) {
-    throw ereport(
-      ERRCODE.DUPLICATE_OBJECT,
-      `constraint "${name}" for relation "${rel.name}" already exists`,
-    );
+    throw ereport(ERRCODE.DUPLICATE_OBJECT, `constraint "${name}" for relation "${rel.name}" already exists`);
   }
   const oid = await createConstraintEntry(w, {
     name,
@@ -253,11 +215,7 @@ export async function addCheckConstraint(
   return oid;
 }
 
-export function addForeignKey(
-  _context: CommandContext,
-  _rel: RelationDesc,
-  _constraint: RawNode,
-): Promise<Oid> {
+export function addForeignKey(_context: CommandContext, _rel: RelationDesc, _constraint: RawNode): Promise<Oid> {
   throw notSupported('FOREIGN KEY constraints');
 }
 
@@ -267,8 +225,7 @@ export async function executeTruncate(context: CommandContext, stmt: RawNode): P
   const tables: RelationDesc[] = [];
   for (const rangeVar of stmt.relations as RawNode[]) {
     const rel = await context.openRelation(rangeVar, ACCESS_EXCLUSIVE_LOCK);
-    if (rel.rel.relkind !== RELKIND_RELATION)
-      throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a table`);
+    if (rel.rel.relkind !== RELKIND_RELATION) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a table`);
     context.checkOwner(rel);
     if (!tables.some(t => t.oid === rel.oid)) tables.push(rel);
   }
@@ -289,19 +246,14 @@ async function refuseIfReferenced(
 ): Promise<void> {
   const { w } = context;
   for (const trigger of await w.read(() => table.triggers)) {
-    const constraint =
-      trigger.tgconstraint === 0 ? null : await w.search(CONSTROID, trigger.tgconstraint);
+    const constraint = trigger.tgconstraint === 0 ? null : await w.search(CONSTROID, trigger.tgconstraint);
     if (constraint?.contype !== CONSTRAINT_FOREIGN || constraint.confrelid !== table.oid) continue;
     if (together.some(t => t.oid === constraint.conrelid)) continue;
     const { name } = await w.relation(constraint.conrelid);
-    throw ereport(
-      ERRCODE.FEATURE_NOT_SUPPORTED,
-      'cannot truncate a table referenced in a foreign key constraint',
-      {
-        detail: `Table "${name}" references "${table.name}".`,
-        hint: `Truncate table "${name}" at the same time, or use TRUNCATE ... CASCADE.`,
-      },
-    );
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'cannot truncate a table referenced in a foreign key constraint', {
+      detail: `Table "${name}" references "${table.name}".`,
+      hint: `Truncate table "${name}" at the same time, or use TRUNCATE ... CASCADE.`,
+    });
   }
 }
 

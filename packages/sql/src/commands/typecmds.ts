@@ -1,20 +1,9 @@
 /**
  * CREATE TYPE (enum, composite), CREATE DOMAIN, ALTER TYPE ... ADD VALUE.
  */
-import {
-  RELKIND_COMPOSITE_TYPE,
-  RELPERSISTENCE_PERMANENT,
-} from '@pgtroupe/catalog/catalogs/pg_class';
-import {
-  CONSTRAINT_CHECK,
-  ConstraintTypidIndexId,
-  pgConstraint,
-} from '@pgtroupe/catalog/catalogs/pg_constraint';
-import {
-  EnumTypIdLabelIndexId,
-  type Form_pg_enum,
-  pgEnum,
-} from '@pgtroupe/catalog/catalogs/pg_enum';
+import { RELKIND_COMPOSITE_TYPE, RELPERSISTENCE_PERMANENT } from '@pgtroupe/catalog/catalogs/pg_class';
+import { CONSTRAINT_CHECK, ConstraintTypidIndexId, pgConstraint } from '@pgtroupe/catalog/catalogs/pg_constraint';
+import { EnumTypIdLabelIndexId, type Form_pg_enum, pgEnum } from '@pgtroupe/catalog/catalogs/pg_enum';
 import {
   TYPALIGN_INT,
   TYPCATEGORY_ENUM,
@@ -58,8 +47,7 @@ async function newTypeName(
   const namespace = await context.creationNamespace(rangeVar);
   const name = truncateIdentifier(rangeVar.relname);
   const old = await w.search(TYPENAMENSP, name, namespace);
-  if (old !== null && old.typelem === 0)
-    throw ereport(ERRCODE.DUPLICATE_OBJECT, `type "${name}" already exists`);
+  if (old !== null && old.typelem === 0) throw ereport(ERRCODE.DUPLICATE_OBJECT, `type "${name}" already exists`);
   await makeRoomForTypeName(w, name, namespace);
   return { name, namespace };
 }
@@ -121,30 +109,23 @@ async function newEvenOid(context: CommandContext): Promise<Oid> {
 export async function alterEnum(context: CommandContext, stmt: RawNode): Promise<void> {
   const { w } = context;
   const type = await w.read(
-    () =>
-      typenameType(context.parseState(), { type: 'TypeName', names: stmt.typeName, typemod: -1 })
-        .type,
+    () => typenameType(context.parseState(), { type: 'TypeName', names: stmt.typeName, typemod: -1 }).type,
   );
   if (type.typtype !== TYPTYPE_ENUM)
-    throw ereport(
-      ERRCODE.WRONG_OBJECT_TYPE,
-      `${formatType(context.lookup, type.oid)} is not an enum`,
-    );
+    throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `${formatType(context.lookup, type.oid)} is not an enum`);
   checkTypeOwner(context, type);
   const labels = (await w.scan(pgEnum, EnumTypIdLabelIndexId, type.oid)).sort(
     (a, b) => a.enumsortorder - b.enumsortorder,
   );
   const find = (label: string): (typeof labels)[number] => {
     const found = labels.find(l => l.enumlabel === label);
-    if (found === undefined)
-      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `"${label}" is not an existing enum label`);
+    if (found === undefined) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `"${label}" is not an existing enum label`);
     return found;
   };
   const exists = labels.some(l => l.enumlabel === stmt.newVal);
   if (stmt.oldVal) {
     const old = find(stmt.oldVal);
-    if (exists)
-      throw ereport(ERRCODE.DUPLICATE_OBJECT, `enum label "${stmt.newVal}" already exists`);
+    if (exists) throw ereport(ERRCODE.DUPLICATE_OBJECT, `enum label "${stmt.newVal}" already exists`);
     await w.update(pgEnum, old, { enumlabel: stmt.newVal });
     return;
   }
@@ -171,11 +152,7 @@ export async function alterEnum(context: CommandContext, stmt: RawNode): Promise
 
 /** An even oid where it falls in with the order of the even ones there are; otherwise an odd one, which
  *  says: compare by sort order. */
-async function newLabelOid(
-  context: CommandContext,
-  labels: readonly Form_pg_enum[],
-  order: number,
-): Promise<Oid> {
+async function newLabelOid(context: CommandContext, labels: readonly Form_pg_enum[], order: number): Promise<Oid> {
   for (;;) {
     const oid = await context.w.newOid(ENUMOID);
     const sorts = labels.every(l => l.oid % 2 === 1 || l.oid < oid === l.enumsortorder < order);
@@ -190,8 +167,7 @@ function placeOf(orders: readonly number[], neighbor: number | undefined, after:
   if (left === undefined) return right! - 1;
   if (right === undefined) return left + 1;
   const middle = Math.fround((left + right) / 2);
-  if (middle === left || middle === right)
-    throw notSupported('an enum with so many labels in between');
+  if (middle === left || middle === right) throw notSupported('an enum with so many labels in between');
   return middle;
 }
 
@@ -207,8 +183,7 @@ export async function defineCompositeType(context: CommandContext, stmt: RawNode
   const { relname } = stmt.typevar;
   const namespace = await context.creationNamespace(stmt.typevar);
   const old = await w.search(TYPENAMENSP, relname, namespace);
-  if (old !== null && old.typelem === 0)
-    throw ereport(ERRCODE.DUPLICATE_OBJECT, `type "${relname}" already exists`);
+  if (old !== null && old.typelem === 0) throw ereport(ERRCODE.DUPLICATE_OBJECT, `type "${relname}" already exists`);
   const columns: NewColumn[] = [];
   for (const def of (stmt.coldeflist ?? []) as RawNode[])
     columns.push((await transformColumnDefinition(context, relname, def)).plan.column);
@@ -256,11 +231,7 @@ export async function defineDomain(context: CommandContext, stmt: RawNode): Prom
   });
   for (const constraint of constraints) {
     if (constraint.contype === 'CONSTR_CHECK')
-      await addDomainCheck(
-        context,
-        { oid, name, namespace, base: base.oid, typmod, collation },
-        constraint,
-      );
+      await addDomainCheck(context, { oid, name, namespace, base: base.oid, typmod, collation }, constraint);
   }
   return oid;
 }
@@ -279,16 +250,9 @@ function domainBase(
   }
   let collation = base.typcollation;
   if (stmt.collClause) {
-    const given = lookupCollation(
-      pstate,
-      stmt.collClause.collname,
-      stmt.collClause.location ?? -1,
-    ) as Oid;
+    const given = lookupCollation(pstate, stmt.collClause.collname, stmt.collClause.location ?? -1) as Oid;
     if (collation === 0)
-      throw ereport(
-        ERRCODE.DATATYPE_MISMATCH,
-        `collations are not supported by type ${pstate.typeName(base.oid)}`,
-      );
+      throw ereport(ERRCODE.DATATYPE_MISMATCH, `collations are not supported by type ${pstate.typeName(base.oid)}`);
     collation = given;
   }
   return { base, typmod, collation };
@@ -303,17 +267,13 @@ function domainNotNull(constraints: readonly RawNode[]): boolean {
       case 'CONSTR_NULL':
       case 'CONSTR_NOTNULL': {
         const wanted = contype === 'CONSTR_NOTNULL';
-        if (notNull === !wanted)
-          throw ereport(ERRCODE.SYNTAX_ERROR, 'conflicting NULL/NOT NULL constraints');
+        if (notNull === !wanted) throw ereport(ERRCODE.SYNTAX_ERROR, 'conflicting NULL/NOT NULL constraints');
         notNull = wanted;
         break;
       }
       case 'CONSTR_CHECK':
         if (is_no_inherit)
-          throw ereport(
-            ERRCODE.INVALID_OBJECT_DEFINITION,
-            'check constraints for domains cannot be marked NO INHERIT',
-          );
+          throw ereport(ERRCODE.INVALID_OBJECT_DEFINITION, 'check constraints for domains cannot be marked NO INHERIT');
         break;
       case 'CONSTR_DEFAULT':
         throw notSupported('DEFAULT of a domain');
@@ -326,10 +286,7 @@ function domainNotNull(constraints: readonly RawNode[]): boolean {
       case 'CONSTR_FOREIGN':
         throw refuse('foreign key');
       default:
-        throw ereport(
-          ERRCODE.FEATURE_NOT_SUPPORTED,
-          'specifying constraint deferrability not supported for domains',
-        );
+        throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'specifying constraint deferrability not supported for domains');
     }
   }
   return notNull ?? false;
@@ -344,25 +301,13 @@ interface Domain {
   readonly collation: Oid;
 }
 
-async function addDomainCheck(
-  context: CommandContext,
-  domain: Domain,
-  constraint: RawNode,
-): Promise<void> {
+async function addDomainCheck(context: CommandContext, domain: Domain, constraint: RawNode): Promise<void> {
   const { w } = context;
-  const existing = (await w.scan(pgConstraint, ConstraintTypidIndexId, domain.oid)).map(
-    c => c.conname,
-  );
+  const existing = (await w.scan(pgConstraint, ConstraintTypidIndexId, domain.oid)).map(c => c.conname);
   let name: string = constraint.conname ?? '';
-  if (name === '')
-    name = await chooseName(domain.name, '', 'check', async candidate =>
-      existing.includes(candidate),
-    );
+  if (name === '') name = await chooseName(domain.name, '', 'check', async candidate => existing.includes(candidate));
   else if (existing.includes(name)) {
-    throw ereport(
-      ERRCODE.DUPLICATE_OBJECT,
-      `constraint "${name}" for domain "${domain.name}" already exists`,
-    );
+    throw ereport(ERRCODE.DUPLICATE_OBJECT, `constraint "${name}" for domain "${domain.name}" already exists`);
   }
   const cooked = await cookDomainCheck(context, constraint.raw_expr, domain);
   await createConstraintEntry(w, {

@@ -2,21 +2,14 @@
  * CREATE, ALTER and DROP ROLE; GRANT and REVOKE of membership.
  */
 import { AclCheck } from '@pgtroupe/catalog/aclchk';
-import {
-  AuthIdRelationId,
-  type Form_pg_authid,
-  pgAuthid,
-} from '@pgtroupe/catalog/catalogs/pg_authid';
+import { AuthIdRelationId, type Form_pg_authid, pgAuthid } from '@pgtroupe/catalog/catalogs/pg_authid';
 import {
   AuthMemMemRoleIndexId,
   AuthMemRoleMemIndexId,
   pgAuthMembers,
 } from '@pgtroupe/catalog/catalogs/pg_auth_members';
 import { pgShdepend, SharedDependReferenceIndexId } from '@pgtroupe/catalog/catalogs/pg_shdepend';
-import {
-  pgShdescription,
-  SharedDescriptionObjIndexId,
-} from '@pgtroupe/catalog/catalogs/pg_shdescription';
+import { pgShdescription, SharedDescriptionObjIndexId } from '@pgtroupe/catalog/catalogs/pg_shdescription';
 import { TIMESTAMPTZOID } from '@pgtroupe/catalog/catalogs/pg_type_d';
 import { objectAddress } from '@pgtroupe/catalog/objectaddress';
 import { BOOTSTRAP_SUPERUSERID, isPinnedObject } from '@pgtroupe/catalog/pinned';
@@ -58,40 +51,27 @@ async function currentRole(context: CommandContext): Promise<Form_pg_authid> {
 }
 
 /** What the options say about the role's own row. */
-async function roleSettings(
-  context: CommandContext,
-  options: readonly RawNode[],
-): Promise<Settings> {
+async function roleSettings(context: CommandContext, options: readonly RawNode[]): Promise<Settings> {
   const settings: Settings = {};
   const seen = new Set<string>();
   for (const option of options) {
     const name: string = option.defname;
-    if (seen.has(name))
-      throw context.error(ERRCODE.SYNTAX_ERROR, 'conflicting or redundant options', option);
+    if (seen.has(name)) throw context.error(ERRCODE.SYNTAX_ERROR, 'conflicting or redundant options', option);
     seen.add(name);
     const flag = FLAGS[name];
-    if (flag !== undefined)
-      (settings as Record<string, unknown>)[flag] = option.arg?.boolval ?? false;
+    if (flag !== undefined) (settings as Record<string, unknown>)[flag] = option.arg?.boolval ?? false;
     else if (name === 'password') settings.rolpassword = storedPassword(context, option.arg?.sval);
     else if (name === 'connectionlimit') {
       const limit: number = option.arg.ival ?? 0;
-      if (limit < -1)
-        throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid connection limit: ${limit}`);
+      if (limit < -1) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid connection limit: ${limit}`);
       settings.rolconnlimit = limit;
     } else if (name === 'validUntil') {
       const text: string = option.arg.sval ?? '';
       settings.rolvaliduntil = await context.w.read(
-        () =>
-          stringTypeDatum(
-            context.parseState(),
-            context.lookup.type(TIMESTAMPTZOID),
-            text,
-            -1,
-          ) as number,
+        () => stringTypeDatum(context.parseState(), context.lookup.type(TIMESTAMPTZOID), text, -1) as number,
       );
     } else if (name === 'sysid') context.notice('SYSID can no longer be specified');
-    else if (!LISTS.has(name))
-      throw ereport(ERRCODE.INTERNAL_ERROR, `option "${name}" not recognized`);
+    else if (!LISTS.has(name)) throw ereport(ERRCODE.INTERNAL_ERROR, `option "${name}" not recognized`);
   }
   return settings;
 }
@@ -145,15 +125,11 @@ export async function createRole(context: CommandContext, stmt: RawNode): Promis
     ...settings,
   });
   w.commandCounterIncrement();
-  const list = (option: string): readonly RawNode[] =>
-    options.find(o => o.defname === option)?.arg.items ?? [];
+  const list = (option: string): readonly RawNode[] => options.find(o => o.defname === option)?.arg.items ?? [];
   const self = { oid, name };
-  for (const spec of list('addroleto'))
-    await addMember(context, await resolve(context, spec), self, false);
-  for (const spec of list('adminmembers'))
-    await addMember(context, self, await resolve(context, spec), true);
-  for (const spec of list('rolemembers'))
-    await addMember(context, self, await resolve(context, spec), false);
+  for (const spec of list('addroleto')) await addMember(context, await resolve(context, spec), self, false);
+  for (const spec of list('adminmembers')) await addMember(context, self, await resolve(context, spec), true);
+  for (const spec of list('rolemembers')) await addMember(context, self, await resolve(context, spec), false);
   return oid;
 }
 
@@ -164,16 +140,11 @@ interface Role {
 
 async function resolve(context: CommandContext, spec: RawNode): Promise<Role> {
   if (spec.roletype !== undefined && spec.roletype !== 'ROLESPEC_CSTRING') {
-    if (spec.roletype === 'ROLESPEC_PUBLIC')
-      throw ereport(ERRCODE.UNDEFINED_OBJECT, 'role "public" does not exist');
+    if (spec.roletype === 'ROLESPEC_PUBLIC') throw ereport(ERRCODE.UNDEFINED_OBJECT, 'role "public" does not exist');
     return { oid: context.session.userId, name: context.session.userName };
   }
   const row = await context.w.search(AUTHNAME, spec.rolename ?? spec.priv_name);
-  if (row === null)
-    throw ereport(
-      ERRCODE.UNDEFINED_OBJECT,
-      `role "${spec.rolename ?? spec.priv_name}" does not exist`,
-    );
+  if (row === null) throw ereport(ERRCODE.UNDEFINED_OBJECT, `role "${spec.rolename ?? spec.priv_name}" does not exist`);
   return { oid: row.oid, name: row.rolname };
 }
 
@@ -182,11 +153,7 @@ export async function alterRole(context: CommandContext, stmt: RawNode): Promise
   const options: readonly RawNode[] = stmt.options ?? [];
   const role = await resolve(context, stmt.role);
   const row = (await w.search(AUTHOID, role.oid))!;
-  if (
-    row.rolname.startsWith('pg_') &&
-    isPinnedObject(AuthIdRelationId, row.oid) &&
-    row.oid !== BOOTSTRAP_SUPERUSERID
-  ) {
+  if (row.rolname.startsWith('pg_') && isPinnedObject(AuthIdRelationId, row.oid) && row.oid !== BOOTSTRAP_SUPERUSERID) {
     throw ereport(ERRCODE.RESERVED_NAME, `role name "${row.rolname}" is reserved`, {
       detail: 'Cannot alter reserved roles.',
     });
@@ -202,16 +169,13 @@ export async function alterRole(context: CommandContext, stmt: RawNode): Promise
     if (row.rolreplication || settings.rolreplication !== undefined) {
       throw denied('must be superuser to alter replication roles or change replication attribute');
     }
-    if (settings.rolbypassrls !== undefined)
-      throw denied('must be superuser to change bypassrls attribute');
-    const onlyPassword =
-      Object.keys(settings).every(key => key === 'rolpassword') && role.oid === me.oid;
+    if (settings.rolbypassrls !== undefined) throw denied('must be superuser to change bypassrls attribute');
+    const onlyPassword = Object.keys(settings).every(key => key === 'rolpassword') && role.oid === me.oid;
     if (!me.rolcreaterole && !onlyPassword) throw denied('permission denied');
   }
   await w.update(pgAuthid, row, settings);
   w.commandCounterIncrement();
-  const members: readonly RawNode[] =
-    options.find(o => o.defname === 'rolemembers')?.arg.items ?? [];
+  const members: readonly RawNode[] = options.find(o => o.defname === 'rolemembers')?.arg.items ?? [];
   for (const spec of members) {
     const member = await resolve(context, spec);
     if (stmt.action === 1) await addMember(context, role, member, false);
@@ -225,10 +189,7 @@ export async function dropRole(context: CommandContext, stmt: RawNode): Promise<
   if (!me.rolsuper && !me.rolcreaterole) throw denied('permission denied to drop role');
   for (const spec of stmt.roles as RawNode[]) {
     if (spec.roletype !== undefined && spec.roletype !== 'ROLESPEC_CSTRING') {
-      throw ereport(
-        ERRCODE.INVALID_PARAMETER_VALUE,
-        'cannot use special role specifier in DROP ROLE',
-      );
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'cannot use special role specifier in DROP ROLE');
     }
     const row = await w.search(AUTHNAME, spec.rolename);
     if (row === null) {
@@ -237,8 +198,7 @@ export async function dropRole(context: CommandContext, stmt: RawNode): Promise<
       context.notice(`${message}, skipping`);
       continue;
     }
-    if (row.oid === session.userId)
-      throw ereport(ERRCODE.OBJECT_IN_USE, 'current user cannot be dropped');
+    if (row.oid === session.userId) throw ereport(ERRCODE.OBJECT_IN_USE, 'current user cannot be dropped');
     if (row.rolsuper && !me.rolsuper) throw denied('must be superuser to drop superusers');
     if (isPinnedObject(AuthIdRelationId, row.oid)) {
       throw ereport(
@@ -251,12 +211,7 @@ export async function dropRole(context: CommandContext, stmt: RawNode): Promise<
       await w.delete(pgAuthMembers, member);
     for (const member of await w.scan(pgAuthMembers, AuthMemMemRoleIndexId, row.oid))
       await w.delete(pgAuthMembers, member);
-    for (const comment of await w.scan(
-      pgShdescription,
-      SharedDescriptionObjIndexId,
-      row.oid,
-      AuthIdRelationId,
-    ))
+    for (const comment of await w.scan(pgShdescription, SharedDescriptionObjIndexId, row.oid, AuthIdRelationId))
       await w.delete(pgShdescription, comment);
     await w.delete(pgAuthid, row);
     w.commandCounterIncrement();
@@ -268,12 +223,7 @@ async function refuseIfNeeded(context: CommandContext, role: Form_pg_authid): Pr
   const { w } = context;
   const lines: string[] = [];
   const elsewhere = new Map<Oid, number>();
-  for (const row of await w.scan(
-    pgShdepend,
-    SharedDependReferenceIndexId,
-    AuthIdRelationId,
-    role.oid,
-  )) {
+  for (const row of await w.scan(pgShdepend, SharedDependReferenceIndexId, AuthIdRelationId, role.oid)) {
     if (row.dbid !== 0 && row.dbid !== w.databaseOid) {
       elsewhere.set(row.dbid, (elsewhere.get(row.dbid) ?? 0) + 1);
       continue;
@@ -301,10 +251,7 @@ export async function grantRole(context: CommandContext, stmt: RawNode): Promise
     const role = await resolve(context, spec);
     for (const memberSpec of stmt.grantee_roles as RawNode[]) {
       const member = await resolve(context, memberSpec);
-      const admin =
-        (stmt.opt as RawNode[] | undefined)?.some(o => o.defname === 'admin') ??
-        stmt.admin_opt ??
-        false;
+      const admin = (stmt.opt as RawNode[] | undefined)?.some(o => o.defname === 'admin') ?? stmt.admin_opt ?? false;
       if (stmt.is_grant) await addMember(context, role, member, admin);
       else await removeMember(context, role, member, admin);
     }
@@ -315,18 +262,12 @@ async function checkMayGrant(context: CommandContext, role: Role): Promise<void>
   const { w } = context;
   const me = await currentRole(context);
   if (me.rolsuper) return;
-  if ((await w.search(AUTHOID, role.oid))!.rolsuper)
-    throw denied('must be superuser to alter superusers');
+  if ((await w.search(AUTHOID, role.oid))!.rolsuper) throw denied('must be superuser to alter superusers');
   const admin = (await w.search(AUTHMEMROLEMEM, role.oid, me.oid))?.admin_option ?? false;
   if (!me.rolcreaterole && !admin) throw denied(`must have admin option on role "${role.name}"`);
 }
 
-async function addMember(
-  context: CommandContext,
-  role: Role,
-  member: Role,
-  admin: boolean,
-): Promise<void> {
+async function addMember(context: CommandContext, role: Role, member: Role, admin: boolean): Promise<void> {
   const { w, session } = context;
   await checkMayGrant(context, role);
   if (role.oid === ROLE_PG_DATABASE_OWNER)
@@ -337,17 +278,13 @@ async function addMember(
     new AclCheck(catalog, w.databaseOid).rolesIsMemberOf(role.oid, false).has(member.oid),
   );
   if (circular)
-    throw ereport(
-      ERRCODE.INVALID_GRANT_OPERATION,
-      `role "${role.name}" is a member of role "${member.name}"`,
-    );
+    throw ereport(ERRCODE.INVALID_GRANT_OPERATION, `role "${role.name}" is a member of role "${member.name}"`);
   const old = await w.search(AUTHMEMROLEMEM, role.oid, member.oid);
   if (old !== null && (!admin || old.admin_option)) {
     context.notice(`role "${member.name}" is already a member of role "${role.name}"`);
     return;
   }
-  if (old !== null)
-    await w.update(pgAuthMembers, old, { grantor: session.userId, admin_option: admin });
+  if (old !== null) await w.update(pgAuthMembers, old, { grantor: session.userId, admin_option: admin });
   else
     await w.insert(pgAuthMembers, {
       roleid: role.oid,
@@ -358,12 +295,7 @@ async function addMember(
   w.commandCounterIncrement();
 }
 
-async function removeMember(
-  context: CommandContext,
-  role: Role,
-  member: Role,
-  onlyAdmin: boolean,
-): Promise<void> {
+async function removeMember(context: CommandContext, role: Role, member: Role, onlyAdmin: boolean): Promise<void> {
   const { w } = context;
   await checkMayGrant(context, role);
   const old = await w.search(AUTHMEMROLEMEM, role.oid, member.oid);

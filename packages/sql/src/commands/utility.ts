@@ -18,9 +18,7 @@ import { defineRelation, executeTruncate } from './tablecmds.ts';
 
 type Command = (context: CommandContext, stmt: RawNode) => Promise<unknown>;
 
-const COMMANDS: Readonly<
-  Record<string, readonly [tag: string | ((stmt: RawNode) => string), run: Command]>
-> = {
+const COMMANDS: Readonly<Record<string, readonly [tag: string | ((stmt: RawNode) => string), run: Command]>> = {
   CreateStmt: ['CREATE TABLE', defineRelation],
   IndexStmt: ['CREATE INDEX', defineIndex],
   CreateSchemaStmt: ['CREATE SCHEMA', createSchema],

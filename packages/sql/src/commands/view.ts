@@ -8,11 +8,7 @@ import {
   RELPERSISTENCE_PERMANENT,
 } from '@pgtroupe/catalog/catalogs/pg_class';
 import { pgDepend, DependDependerIndexId } from '@pgtroupe/catalog/catalogs/pg_depend';
-import {
-  pgRewrite,
-  RewriteOidIndexId,
-  RewriteRelationId,
-} from '@pgtroupe/catalog/catalogs/pg_rewrite';
+import { pgRewrite, RewriteOidIndexId, RewriteRelationId } from '@pgtroupe/catalog/catalogs/pg_rewrite';
 import type { Form_pg_rewrite } from '@pgtroupe/catalog/catalogs/pg_rewrite';
 import { heapCreateWithCatalog, insertAttribute, type NewColumn } from '@pgtroupe/catalog/heap';
 import { objectAddress } from '@pgtroupe/catalog/objectaddress';
@@ -49,16 +45,10 @@ export async function defineView(context: CommandContext, stmt: RawNode): Promis
   const { w, session } = context;
   if (stmt.view.relpersistence === 't') throw notSupported('temporary views');
   if (stmt.view.relpersistence === 'u')
-    throw ereport(
-      ERRCODE.SYNTAX_ERROR,
-      'views cannot be unlogged because they do not have storage',
-    );
+    throw ereport(ERRCODE.SYNTAX_ERROR, 'views cannot be unlogged because they do not have storage');
   const query = await analyzeViewQuery(context, stmt);
   const columns = await w.read(() => viewColumns(context, query));
-  const options = withCheckOption(
-    transformRelOptions(null, stmt.options, 'view', ''),
-    stmt.withCheckOption,
-  );
+  const options = withCheckOption(transformRelOptions(null, stmt.options, 'view', ''), stmt.withCheckOption);
   const name: string = stmt.view.relname;
   const namespace = await context.creationNamespace(stmt.view);
   const existing = stmt.replace ? await w.search(RELNAMENSP, name, namespace) : null;
@@ -86,8 +76,7 @@ export async function defineView(context: CommandContext, stmt: RawNode): Promis
 async function analyzeViewQuery(context: CommandContext, stmt: RawNode): Promise<Query> {
   const { w, session, lookup, sourceText } = context;
   const raw: RawNode = stmt.query;
-  if (raw.intoClause)
-    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'views must not contain SELECT INTO');
+  if (raw.intoClause) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'views must not contain SELECT INTO');
   const query = await w.read(
     () =>
       analyze({
@@ -97,13 +86,9 @@ async function analyzeViewQuery(context: CommandContext, stmt: RawNode): Promise
         stmt: { type: 'RawStmt', stmt: raw, stmt_location: 0, stmt_len: 0 },
       }).query,
   );
-  if (query.commandType !== 1)
-    throw ereport(ERRCODE.SYNTAX_ERROR, 'unexpected parse analysis result');
+  if (query.commandType !== 1) throw ereport(ERRCODE.SYNTAX_ERROR, 'unexpected parse analysis result');
   if (query.hasModifyingCTE)
-    throw ereport(
-      ERRCODE.FEATURE_NOT_SUPPORTED,
-      'views must not contain data-modifying statements in WITH',
-    );
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'views must not contain data-modifying statements in WITH');
   const aliases = rawStrings(stmt.aliases);
   const visible = query.targetList.filter(entry => !entry.resjunk);
   if (aliases.length > visible.length)
@@ -140,15 +125,9 @@ function viewColumns(context: CommandContext, query: Query): NewColumn[] {
     });
 }
 
-function withCheckOption(
-  options: readonly string[] | null,
-  check: string | undefined,
-): readonly string[] | null {
+function withCheckOption(options: readonly string[] | null, check: string | undefined): readonly string[] | null {
   if (check === undefined || check === 'NO_CHECK_OPTION') return options;
-  return [
-    ...(options ?? []),
-    `check_option=${check === 'LOCAL_CHECK_OPTION' ? 'local' : 'cascaded'}`,
-  ];
+  return [...(options ?? []), `check_option=${check === 'LOCAL_CHECK_OPTION' ? 'local' : 'cascaded'}`];
 }
 
 /** OR REPLACE: the old columns stay as they are, new ones may follow. */
@@ -159,8 +138,7 @@ async function replaceView(
   options: readonly string[] | null,
 ): Promise<void> {
   const { w } = context;
-  if (view.rel.relkind !== RELKIND_VIEW)
-    throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${view.name}" is not a view`);
+  if (view.rel.relkind !== RELKIND_VIEW) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${view.name}" is not a view`);
   context.checkOwner(view);
   const invalid = (message: string, hint?: string): Error =>
     ereport(ERRCODE.INVALID_TABLE_DEFINITION, message, { hint });
@@ -178,12 +156,9 @@ async function replaceView(
         formatType(context.lookup, old.atttypid, { typmod: old.atttypmod }),
         formatType(context.lookup, column.typid, { typmod: column.typmod }),
       ]);
-      throw invalid(
-        `cannot change data type of view column "${old.attname}" from ${from} to ${to}`,
-      );
+      throw invalid(`cannot change data type of view column "${old.attname}" from ${from} to ${to}`);
     }
-    if (column.collation !== old.attcollation)
-      throw invalid(`cannot change collation of view column "${old.attname}"`);
+    if (column.collation !== old.attcollation) throw invalid(`cannot change collation of view column "${old.attname}"`);
   }
   for (let n = view.attributes.length; n < columns.length; n++) {
     const column = columns[n]!;
@@ -195,12 +170,7 @@ async function replaceView(
   w.commandCounterIncrement();
 }
 
-async function storeRule(
-  context: CommandContext,
-  view: RelationDesc,
-  query: Query,
-  replace: boolean,
-): Promise<void> {
+async function storeRule(context: CommandContext, view: RelationDesc, query: Query, replace: boolean): Promise<void> {
   const { w } = context;
   const rule = makeViewRule(query, view.rel, view.attributes);
   const ev_action = nodeToString([rule]);
@@ -228,12 +198,7 @@ async function storeRule(
     await w.update(pgClass, (await w.search(RELOID, view.oid))!, { relhasrules: true });
   }
   const self = objectAddress(RewriteRelationId, oid);
-  await recordDependencyOn(
-    w,
-    self,
-    objectAddress(RelationRelationId, view.oid),
-    DEPENDENCY_INTERNAL,
-  );
+  await recordDependencyOn(w, self, objectAddress(RelationRelationId, view.oid), DEPENDENCY_INTERNAL);
   await recordDependenciesOn(w, self, references, DEPENDENCY_NORMAL);
   w.invalidateRelation(view.oid);
   w.commandCounterIncrement();

@@ -20,10 +20,24 @@ import { compareUnder, type Equal, equalityOf, notDistinct, sortKey, type SortKe
 type Fast = 'count' | 'countAny' | 'sumInt' | 'minNumber' | 'maxNumber' | null;
 
 const FAST: Readonly<Record<string, Fast>> = {
-  int8inc: 'count', int8inc_any: 'countAny', int4_sum: 'sumInt', int2_sum: 'sumInt',
-  int4smaller: 'minNumber', int4larger: 'maxNumber', int2smaller: 'minNumber', int2larger: 'maxNumber', int8smaller: 'minNumber',
-  int8larger: 'maxNumber', date_smaller: 'minNumber', date_larger: 'maxNumber', timestamp_smaller: 'minNumber', timestamp_larger: 'maxNumber',
-  timestamptz_smaller: 'minNumber', timestamptz_larger: 'maxNumber', oidsmaller: 'minNumber', oidlarger: 'maxNumber',
+  int8inc: 'count',
+  int8inc_any: 'countAny',
+  int4_sum: 'sumInt',
+  int2_sum: 'sumInt',
+  int4smaller: 'minNumber',
+  int4larger: 'maxNumber',
+  int2smaller: 'minNumber',
+  int2larger: 'maxNumber',
+  int8smaller: 'minNumber',
+  int8larger: 'maxNumber',
+  date_smaller: 'minNumber',
+  date_larger: 'maxNumber',
+  timestamp_smaller: 'minNumber',
+  timestamp_larger: 'maxNumber',
+  timestamptz_smaller: 'minNumber',
+  timestamptz_larger: 'maxNumber',
+  oidsmaller: 'minNumber',
+  oidlarger: 'maxNumber',
 };
 
 export class AggTrans {
@@ -127,10 +141,12 @@ export class AggTrans {
         if (value !== null) states[group] = addInts(states[group]!, value as number);
         return;
       case 'minNumber':
-        if (value !== null && (states[group] === null || (value as number) < (states[group] as number))) states[group] = value;
+        if (value !== null && (states[group] === null || (value as number) < (states[group] as number)))
+          states[group] = value;
         return;
       case 'maxNumber':
-        if (value !== null && (states[group] === null || (value as number) > (states[group] as number))) states[group] = value;
+        if (value !== null && (states[group] === null || (value as number) > (states[group] as number)))
+          states[group] = value;
         return;
       case null:
         break;
@@ -207,7 +223,12 @@ export class AggTrans {
     let last: Datum[] | undefined;
     for (const args of rows) {
       const before = last;
-      if (before !== undefined && this.#distinct.length > 0 && this.#distinct.every(d => d.equal(before[d.column]!, args[d.column]!))) continue;
+      if (
+        before !== undefined &&
+        this.#distinct.length > 0 &&
+        this.#distinct.every(d => d.equal(before[d.column]!, args[d.column]!))
+      )
+        continue;
       last = args;
       this.#transition(group, args);
     }
@@ -254,4 +275,3 @@ function initialValue(est: EState, text: string | null, type: number): () => Dat
   // Each group gets a state of its own: transition functions may modify theirs.
   return () => input(fc, Buffer.from(text), facts.typelem !== 0 ? facts.typelem : facts.oid, -1);
 }
-

@@ -65,9 +65,13 @@ export class TableConstraints {
     this.#est = est;
     this.#relation = relation;
     this.#notNull = relation.att.attrs.flatMap((att, i) => (att.notNull && !att.dropped ? [i] : []));
-    const checks = relation.rel.relchecks > 0 ? relation.constraints.filter(c => c.contype === 'c' && c.conbin !== null) : [];
+    const checks =
+      relation.rel.relchecks > 0 ? relation.constraints.filter(c => c.contype === 'c' && c.conbin !== null) : [];
     this.#checks = checks
-      .map(c => ({ name: c.conname, clauses: makeAndsImplicit(stringToNode(c.conbin!) as Expr).map(e => compileExpr(e, scope)) }))
+      .map(c => ({
+        name: c.conname,
+        clauses: makeAndsImplicit(stringToNode(c.conbin!) as Expr).map(e => compileExpr(e, scope)),
+      }))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -85,9 +89,16 @@ export class TableConstraints {
   #nullViolation(att: number, values: readonly Datum[]): Error {
     const relation = this.#relation;
     const column = relation.att.attrs[att]!.name;
-    return ereport(ERRCODE.NOT_NULL_VIOLATION, `null value in column "${column}" of relation "${relation.name}" violates not-null constraint`, {
-      detail: `Failing row contains ${describeRow(this.#est, relation, values)}.`, schema: schemaName(this.#est, relation), table: relation.name, column,
-    });
+    return ereport(
+      ERRCODE.NOT_NULL_VIOLATION,
+      `null value in column "${column}" of relation "${relation.name}" violates not-null constraint`,
+      {
+        detail: `Failing row contains ${describeRow(this.#est, relation, values)}.`,
+        schema: schemaName(this.#est, relation),
+        table: relation.name,
+        column,
+      },
+    );
   }
 
   /** CHECK constraints on the row the scope reads as row 0. */
@@ -96,9 +107,16 @@ export class TableConstraints {
       for (const clause of clauses) {
         if (clause(0) !== false) continue;
         const relation = this.#relation;
-        throw ereport(ERRCODE.CHECK_VIOLATION, `new row for relation "${relation.name}" violates check constraint "${name}"`, {
-          detail: `Failing row contains ${describeRow(this.#est, relation, values)}.`, schema: schemaName(this.#est, relation), table: relation.name, constraint: name,
-        });
+        throw ereport(
+          ERRCODE.CHECK_VIOLATION,
+          `new row for relation "${relation.name}" violates check constraint "${name}"`,
+          {
+            detail: `Failing row contains ${describeRow(this.#est, relation, values)}.`,
+            schema: schemaName(this.#est, relation),
+            table: relation.name,
+            constraint: name,
+          },
+        );
       }
     }
   }

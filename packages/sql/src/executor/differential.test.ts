@@ -10,17 +10,26 @@ import { HeadlessDatabase } from '../testing/headless.ts';
 const PORT = Number(process.env['PG15_PORT'] ?? 5555);
 const SCHEMA = `pgtroupe_exec_${process.pid}`;
 
-
 /** Statements separated by blank lines; those before `-- queries` set up. */
 function readCases(): { setup: string[]; queries: string[] } {
   const text = readFileSync(new URL('./differential.sql', import.meta.url), 'utf8');
   const [setup, queries] = text.split('-- queries\n') as [string, string];
-  const split = (part: string): string[] => part.split(/;\n/).map(s => s.replace(/^(--.*\n|\s)+/, '').trim()).filter(s => s !== '');
+  const split = (part: string): string[] =>
+    part
+      .split(/;\n/)
+      .map(s => s.replace(/^(--.*\n|\s)+/, '').trim())
+      .filter(s => s !== '');
   return { setup: split(setup), queries: split(queries) };
 }
 
 async function connect(): Promise<Client | undefined> {
-  const client = new Client({ host: '127.0.0.1', port: PORT, user: 'postgres', database: 'postgres', types: { getTypeParser: () => (v: string) => v } });
+  const client = new Client({
+    host: '127.0.0.1',
+    port: PORT,
+    user: 'postgres',
+    database: 'postgres',
+    types: { getTypeParser: () => (v: string) => v },
+  });
   try {
     await client.connect();
     return client;

@@ -22,7 +22,13 @@ import { type EState, evaluationKey, ExprContext } from './estate.ts';
 import { compileArrayExpr, compileArrayCoerce, compileScalarArrayOp, compileSubscriptingRef } from './execExprArray.ts';
 import { compileDomainCoercion } from './execExprDomain.ts';
 import { compileInlined } from './execExprInline.ts';
-import { compileFieldSelect, compileFieldStore, compileRow, compileRowCompare, compileRowNullTest } from './execExprRow.ts';
+import {
+  compileFieldSelect,
+  compileFieldStore,
+  compileRow,
+  compileRowCompare,
+  compileRowNullTest,
+} from './execExprRow.ts';
 import { compileSqlValueFunction } from './execExprSqlValue.ts';
 import { systemColumnReader } from './systemcolumns.ts';
 
@@ -76,7 +82,10 @@ export function compileExpr(expr: Expr, scope: ExprScope): RowReader {
       };
     }
     case 'BoolExpr':
-      return compileBool(expr.boolop, expr.args.map(arg => compileExpr(arg, scope)));
+      return compileBool(
+        expr.boolop,
+        expr.args.map(arg => compileExpr(arg, scope)),
+      );
     case 'NullTest': {
       if (expr.argisrow) return compileRowNullTest(expr, scope);
       const arg = compileExpr(expr.arg, scope);
@@ -139,10 +148,12 @@ export function compileExpr(expr: Expr, scope: ExprScope): RowReader {
       if (scope.aggref === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, 'Aggref found in non-Agg plan node');
       return scope.aggref(expr);
     case 'GroupingFunc':
-      if (scope.grouping === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, 'GroupingFunc found in non-Agg plan node');
+      if (scope.grouping === undefined)
+        throw ereport(ERRCODE.INTERNAL_ERROR, 'GroupingFunc found in non-Agg plan node');
       return scope.grouping(expr);
     case 'WindowFunc':
-      if (scope.windowFunc === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, 'WindowFunc found in non-WindowAgg plan node');
+      if (scope.windowFunc === undefined)
+        throw ereport(ERRCODE.INTERNAL_ERROR, 'WindowFunc found in non-WindowAgg plan node');
       return scope.windowFunc(expr);
     case 'SubPlan':
       return once(scope, scope.subplan(expr));
@@ -225,7 +236,13 @@ export function procFunction(proc: Form_pg_proc): PGFunction {
   };
 }
 
-export function makeCall(est: EState, argTypes: readonly number[], resultType: number, collation: number, variadic = false): FunctionCall {
+export function makeCall(
+  est: EState,
+  argTypes: readonly number[],
+  resultType: number,
+  collation: number,
+  variadic = false,
+): FunctionCall {
   return {
     settings: est.env.settings,
     catalog: est.env.lookup,
@@ -249,7 +266,13 @@ function calledProc(expr: FuncExpr | OpExpr): number {
 
 function callSite(expr: FuncExpr | OpExpr, est: EState): FunctionCall {
   const result = expr.type === 'FuncExpr' ? expr.funcresulttype : expr.opresulttype;
-  return makeCall(est, expr.args.map(exprType), result, expr.inputcollid, expr.type === 'FuncExpr' && expr.funcvariadic);
+  return makeCall(
+    est,
+    expr.args.map(exprType),
+    result,
+    expr.inputcollid,
+    expr.type === 'FuncExpr' && expr.funcvariadic,
+  );
 }
 
 /** For nodes that treat nulls themselves. */
@@ -276,7 +299,12 @@ function compileCall(expr: FuncExpr | OpExpr, scope: ExprScope): RowReader {
 }
 
 /** fn over compiled arguments, by number of arguments and strictness. */
-export function applyFunction(fn: PGFunction, fc: FunctionCall, args: readonly RowReader[], strict: boolean): RowReader {
+export function applyFunction(
+  fn: PGFunction,
+  fc: FunctionCall,
+  args: readonly RowReader[],
+  strict: boolean,
+): RowReader {
   const [a, b, c] = args as [RowReader, RowReader, RowReader];
   switch (args.length) {
     case 0:
@@ -319,7 +347,13 @@ export function applyFunction(fn: PGFunction, fc: FunctionCall, args: readonly R
 }
 
 /** A two-argument function by pg_proc oid, applied to values; null when an argument is. */
-export function binaryFunction(est: EState, procOid: number, types: readonly number[], result: number, collation: number): (a: Datum, b: Datum) => Datum {
+export function binaryFunction(
+  est: EState,
+  procOid: number,
+  types: readonly number[],
+  result: number,
+  collation: number,
+): (a: Datum, b: Datum) => Datum {
   const proc = procRow(est, procOid);
   const fn = procFunction(proc);
   const fc = makeCall(est, types, result, collation);
@@ -408,7 +442,10 @@ export function typeComparator(est: EState, type: number, collation: number): (a
   while (facts !== undefined && facts.typtype === 'd') facts = est.env.lookup.type(facts.typbasetype);
   const fn = facts === undefined || facts.cmp === '' ? undefined : lookupBuiltin(facts.cmp);
   if (fn === undefined) {
-    throw ereport(ERRCODE.UNDEFINED_FUNCTION, `could not identify a comparison function for type ${facts?.typname ?? type}`);
+    throw ereport(
+      ERRCODE.UNDEFINED_FUNCTION,
+      `could not identify a comparison function for type ${facts?.typname ?? type}`,
+    );
   }
   const fc = makeCall(est, [facts!.oid, facts!.oid], 23, collation);
   return (a, b) => fn(fc, a, b) as number;
@@ -421,7 +458,8 @@ function compileCoerceViaIO(expr: Extract<Expr, { type: 'CoerceViaIO' }>, scope:
   const to = est.env.lookup.type(expr.resulttype as Oid);
   const output = from && lookupBuiltin(from.typoutput);
   const input = to && lookupBuiltin(to.typinput);
-  if (!output || !input) throw notSupported(`conversion from ${from?.typname ?? source} to ${to?.typname ?? expr.resulttype}`);
+  if (!output || !input)
+    throw notSupported(`conversion from ${from?.typname ?? source} to ${to?.typname ?? expr.resulttype}`);
   const outCall = makeCall(est, [source], 2275, exprCollation(expr.arg));
   const inCall = makeCall(est, [2275, 26, 23], expr.resulttype, expr.resultcollid);
   const ioParam = to.typelem !== 0 ? to.typelem : to.oid;

@@ -16,7 +16,12 @@ import { compileExpr, type ExprScope, innerScope, makeCall, procFunction, procRo
 export function compileArrayExpr(expr: ArrayExpr, scope: ExprScope): RowReader {
   const elem = typeFactsOf(scope.est, expr.element_typeid);
   const elements = expr.elements.map(e => compileExpr(e, scope));
-  if (!expr.multidims) return row => buildArray(elements.map(e => e(row)), elem);
+  if (!expr.multidims)
+    return row =>
+      buildArray(
+        elements.map(e => e(row)),
+        elem,
+      );
   return row => {
     // Nested arrays must all have the same shape; nulls and empties among them count for nothing.
     const values: Datum[] = [];
@@ -32,7 +37,11 @@ export function compileArrayExpr(expr: ArrayExpr, scope: ExprScope): RowReader {
         continue;
       }
       if (dims === undefined) ({ dims, lbounds } = header);
-      else if (dims.length !== header.dims.length || dims.some((d, i) => d !== header.dims[i] || lbounds[i] !== header.lbounds[i])) throw mismatch();
+      else if (
+        dims.length !== header.dims.length ||
+        dims.some((d, i) => d !== header.dims[i] || lbounds[i] !== header.lbounds[i])
+      )
+        throw mismatch();
       values.push(...deconstructArray(part!, elem, header));
       count++;
     }
@@ -43,7 +52,10 @@ export function compileArrayExpr(expr: ArrayExpr, scope: ExprScope): RowReader {
 }
 
 function mismatch(): Error {
-  return ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, 'multidimensional arrays must have array expressions with matching dimensions');
+  return ereport(
+    ERRCODE.ARRAY_SUBSCRIPT_ERROR,
+    'multidimensional arrays must have array expressions with matching dimensions',
+  );
 }
 
 export function compileScalarArrayOp(expr: ScalarArrayOpExpr, scope: ExprScope): RowReader {
@@ -57,7 +69,10 @@ export function compileScalarArrayOp(expr: ScalarArrayOpExpr, scope: ExprScope):
   const fc = makeCall(est, [exprType(leftExpr), elem.oid], 16, expr.inputcollid);
   const left = compileExpr(leftExpr, scope);
   const right = compileExpr(rightExpr, scope);
-  const constant = rightExpr.type === 'Const' && !rightExpr.constisnull ? deconstructArray(rightExpr.constvalue as Uint8Array, elem) : undefined;
+  const constant =
+    rightExpr.type === 'Const' && !rightExpr.constisnull
+      ? deconstructArray(rightExpr.constvalue as Uint8Array, elem)
+      : undefined;
   const strict = proc.proisstrict;
   const { useOr } = expr;
   return row => {
@@ -106,7 +121,10 @@ export function compileSubscriptingRef(expr: SubscriptingRef, scope: ExprScope):
   const { est } = scope;
   const container = baseTypeFacts(est, expr.refcontainertype);
   if (!container.isArray && container.typelem === 0) {
-    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `subscripting of type ${container.typname} is not supported by pgtroupe yet`);
+    throw ereport(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      `subscripting of type ${container.typname} is not supported by pgtroupe yet`,
+    );
   }
   const elem = typeFactsOf(est, expr.refelemtype || container.typelem);
   const array = compileExpr(expr.refexpr, scope);
@@ -115,7 +133,8 @@ export function compileSubscriptingRef(expr: SubscriptingRef, scope: ExprScope):
   const lower = expr.reflowerindexpr.map(e => (e === null ? undefined : compileExpr(e, scope)));
   // Assigning to a part of an element: the expression takes the old element as a CaseTestExpr.
   const old: { value: Datum } = { value: null };
-  const assignment = expr.refassgnexpr === null ? undefined : compileExpr(expr.refassgnexpr, innerScope(scope, { caseTest: old }));
+  const assignment =
+    expr.refassgnexpr === null ? undefined : compileExpr(expr.refassgnexpr, innerScope(scope, { caseTest: old }));
   /** Subscripts, or null when one of them is. */
   const evaluate = (readers: readonly (RowReader | undefined)[], row: number): (number | undefined)[] | null => {
     const result: (number | undefined)[] = [];
@@ -136,10 +155,15 @@ export function compileSubscriptingRef(expr: SubscriptingRef, scope: ExprScope):
       throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'array subscript in assignment must not be null');
     }
     if (assignment === undefined) {
-      return slice ? arrayGetSlice(value!, elem, { lower: lows, upper: ups }) : arrayGetElement(value!, elem, ups as number[]);
+      return slice
+        ? arrayGetSlice(value!, elem, { lower: lows, upper: ups })
+        : arrayGetElement(value!, elem, ups as number[]);
     }
     if (value === null) old.value = null;
-    else old.value = slice ? arrayGetSlice(value, elem, { lower: lows, upper: ups }) : arrayGetElement(value, elem, ups as number[]);
+    else
+      old.value = slice
+        ? arrayGetSlice(value, elem, { lower: lows, upper: ups })
+        : arrayGetElement(value, elem, ups as number[]);
     const assigned = assignment(row);
     if (!slice) return arraySetElement(value, elem, ups as number[], assigned);
     if (assigned === null) return value;

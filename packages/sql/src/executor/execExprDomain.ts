@@ -36,14 +36,21 @@ export function compileDomainCoercion(expr: CoerceToDomain, scope: ExprScope): R
   return row => {
     const value = arg(row);
     if (value === null && notNullDomain !== undefined) {
-      throw ereport(ERRCODE.NOT_NULL_VIOLATION, `domain ${outermost.typname} does not allow null values`, { dataType: outermost.typname });
+      throw ereport(ERRCODE.NOT_NULL_VIOLATION, `domain ${outermost.typname} does not allow null values`, {
+        dataType: outermost.typname,
+      });
     }
     cell.value = value;
     for (const check of checks) {
       if (check.read(row) === false) {
-        throw ereport(ERRCODE.CHECK_VIOLATION, `value for domain ${outermost.typname} violates check constraint "${check.name}"`, {
-          dataType: outermost.typname, constraint: check.name,
-        });
+        throw ereport(
+          ERRCODE.CHECK_VIOLATION,
+          `value for domain ${outermost.typname} violates check constraint "${check.name}"`,
+          {
+            dataType: outermost.typname,
+            constraint: check.name,
+          },
+        );
       }
     }
     return value;

@@ -23,7 +23,21 @@ const COMPARE: Readonly<Record<string, Compare>> = {
 };
 
 /** prosrc stems whose values are numbers ordered as JavaScript orders them (no NaN among them). */
-const NUMBER_TYPES = ['int2', 'int4', 'int8', 'int24', 'int42', 'int28', 'int82', 'int48', 'int84', 'oid', 'date_', 'timestamp_', 'time_'];
+const NUMBER_TYPES = [
+  'int2',
+  'int4',
+  'int8',
+  'int24',
+  'int42',
+  'int28',
+  'int82',
+  'int48',
+  'int84',
+  'oid',
+  'date_',
+  'timestamp_',
+  'time_',
+];
 const comparisons = new Map<string, keyof typeof COMPARE>();
 for (const type of NUMBER_TYPES) for (const op of Object.keys(COMPARE)) comparisons.set(type + op, op);
 
@@ -32,7 +46,11 @@ function integerOutOfRange(): never {
 }
 
 /** A closure for a call of `prosrc`, or undefined when it is not one of these. */
-export function compileInlined(prosrc: string, args: readonly RowReader[], exprs: readonly Expr[]): RowReader | undefined {
+export function compileInlined(
+  prosrc: string,
+  args: readonly RowReader[],
+  exprs: readonly Expr[],
+): RowReader | undefined {
   const comparison = comparisons.get(prosrc);
   if (comparison !== undefined) return compileComparison(comparison, args, exprs);
   const [a, b] = args as [RowReader, RowReader];

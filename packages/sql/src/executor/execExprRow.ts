@@ -76,7 +76,13 @@ export function compileRow(expr: RowExpr, scope: ExprScope): RowReader {
     desc = { attrs: expr.args.map((arg, i) => attributeFor(est, typeOf(arg), expr.colnames[i] ?? `f${i + 1}`)) };
     typmod = assignRecordTypmod(desc);
   } else desc = compositeDesc(est, expr.row_typeid);
-  return row => formRecord(desc, desc.attrs.map((_, i) => (i < args.length ? args[i]!(row) : null)), expr.row_typeid, typmod);
+  return row =>
+    formRecord(
+      desc,
+      desc.attrs.map((_, i) => (i < args.length ? args[i]!(row) : null)),
+      expr.row_typeid,
+      typmod,
+    );
 }
 
 export function compileFieldSelect(expr: FieldSelect, scope: ExprScope): RowReader {
@@ -130,7 +136,13 @@ export function compileRowCompare(expr: RowCompareExpr, scope: ExprScope): RowRe
     const amop = est.env.rows.searchList(AMOPOPID, opno).find(a => (a.amopfamily as number) === family);
     const support = amop && est.env.rows.search(AMPROCNUM, family, amop.amoplefttype, amop.amoprighttype, 1);
     if (!support) throw notSupported('this row comparison');
-    return binaryFunction(est, support.amproc, [exprType(expr.largs[i] as Expr), exprType(expr.rargs[i] as Expr)], 23, expr.inputcollids[i]!);
+    return binaryFunction(
+      est,
+      support.amproc,
+      [exprType(expr.largs[i] as Expr), exprType(expr.rargs[i] as Expr)],
+      23,
+      expr.inputcollids[i]!,
+    );
   });
   return row => {
     let order = 0;
@@ -156,4 +168,3 @@ export function compileRowCompare(expr: RowCompareExpr, scope: ExprScope): RowRe
     }
   };
 }
-

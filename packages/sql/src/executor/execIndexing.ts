@@ -3,7 +3,13 @@
  */
 import type { HeapRelation } from '@pgtroupe/access/heap/heapam-context';
 import type { BTIndex } from '@pgtroupe/access/nbtree/btindex';
-import { BT_DUPLICATE, BT_INSERTED, btFindConflict, btInsert, uniqueViolation } from '@pgtroupe/access/nbtree/nbtinsert';
+import {
+  BT_DUPLICATE,
+  BT_INSERTED,
+  btFindConflict,
+  btInsert,
+  uniqueViolation,
+} from '@pgtroupe/access/nbtree/nbtinsert';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { Datum } from '@pgtroupe/common/datum';
 import { notSupported } from '@pgtroupe/common/ereport';
@@ -25,13 +31,16 @@ function expressionsOf(index: IndexDesc): readonly Expr[] {
 }
 
 function predicateOf(index: IndexDesc): Expr[] {
-  return index.index.indpred === null ? [] : ([stringToNode(index.index.indpred)].flat() as Expr[]).flatMap(makeAndsImplicit);
+  return index.index.indpred === null
+    ? []
+    : ([stringToNode(index.index.indpred)].flat() as Expr[]).flatMap(makeAndsImplicit);
 }
 
 /** Attribute numbers that an index's entries depend on. */
 export function indexColumns(index: IndexDesc): number[] {
   const columns = index.index.indkey.filter(attnum => attnum !== 0);
-  for (const expr of [...expressionsOf(index), ...predicateOf(index)]) for (const v of pullVars(expr)) columns.push(v.varattno);
+  for (const expr of [...expressionsOf(index), ...predicateOf(index)])
+    for (const v of pullVars(expr)) columns.push(v.varattno);
   return columns;
 }
 
@@ -46,7 +55,9 @@ class OpenIndex {
     this.desc = desc;
     this.bt = btreeOf(est, relation, desc);
     const expressions = [...expressionsOf(desc)];
-    this.#columns = desc.index.indkey.map(attnum => (attnum !== 0 ? attnum - 1 : compileExpr(expressions.shift()!, scope)));
+    this.#columns = desc.index.indkey.map(attnum =>
+      attnum !== 0 ? attnum - 1 : compileExpr(expressions.shift()!, scope),
+    );
     this.#predicate = compileQual(predicateOf(desc), scope);
     this.values = new Array<Datum>(this.#columns.length).fill(null);
   }
@@ -107,7 +118,10 @@ export class TableIndexes {
 
   #duplicate(index: OpenIndex): Error {
     const keys = index.values.slice(0, index.bt.nkeyatts).map((value, i) => {
-      const typid = index.desc.keys[i]!.attnum > 0 ? this.#relation.att.attrs[index.desc.keys[i]!.attnum - 1]!.typid : index.desc.rel.att.attrs[i]!.typid;
+      const typid =
+        index.desc.keys[i]!.attnum > 0
+          ? this.#relation.att.attrs[index.desc.keys[i]!.attnum - 1]!.typid
+          : index.desc.rel.att.attrs[i]!.typid;
       return value === null ? null : outputText(this.#est, typid, value);
     });
     return uniqueViolation(index.bt, schemaName(this.#est, this.#relation), keys);
@@ -131,7 +145,16 @@ export class TableIndexes {
   prepare(values: readonly Datum[]): number {
     for (const index of this.#indexes) {
       if (!index.form(values)) continue;
-      const answer = btInsert(index.bt, this.#est.env.heap, this.#heap, index.values, 0, 1, index.bt.unique ? 'yes' : 'no', true);
+      const answer = btInsert(
+        index.bt,
+        this.#est.env.heap,
+        this.#heap,
+        index.values,
+        0,
+        1,
+        index.bt.unique ? 'yes' : 'no',
+        true,
+      );
       if (answer === MISS) return MISS;
       if (answer === BT_DUPLICATE) throw this.#duplicate(index);
     }

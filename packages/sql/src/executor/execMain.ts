@@ -60,12 +60,19 @@ export class QueryState {
     this.root = builder.build(plan.planTree);
     this.#modifyingCtes = builder.modifyingCtes();
     const all = plan.planTree.type === 'ModifyTable' ? plan.planTree.returningList : plan.planTree.targetlist;
-    const visible = this.root.out.columns.length === 0 ? [] : all.map((tle, i) => ({ tle, column: this.root.out.columns[i]! })).filter(c => !c.tle.resjunk);
+    const visible =
+      this.root.out.columns.length === 0
+        ? []
+        : all.map((tle, i) => ({ tle, column: this.root.out.columns[i]! })).filter(c => !c.tle.resjunk);
     this.tlist = visible.map(c => c.tle);
     this.columns = visible.map(c => c.column);
     const readers = columnReaders(makeScope(this.est, builder, {}), this.columns);
-    this.#toasted = this.columns.map((column, i) => (canBeExternal(column) ? new ToastedColumn(column.lane, readers[i]!) : null)).filter(c => c !== null);
-    this.readers = readers.map((read, i) => this.#toasted.find(t => t.lane === laneOf(this.columns[i]!) && t.read === read)?.reader ?? read);
+    this.#toasted = this.columns
+      .map((column, i) => (canBeExternal(column) ? new ToastedColumn(column.lane, readers[i]!) : null))
+      .filter(c => c !== null);
+    this.readers = readers.map(
+      (read, i) => this.#toasted.find(t => t.lane === laneOf(this.columns[i]!) && t.read === read)?.reader ?? read,
+    );
   }
 
   /** The batch that `next` filled. */
@@ -162,7 +169,12 @@ function laneOf(column: Column): TupleLane | null {
 }
 
 function canBeExternal(column: Column): column is AttrColumn {
-  return column.kind === 'attr' && column.attnum > 0 && column.lane.desc.attrs[column.attnum - 1]!.len === -1 && column.lane.desc.attrs[column.attnum - 1]!.storage !== 'p';
+  return (
+    column.kind === 'attr' &&
+    column.attnum > 0 &&
+    column.lane.desc.attrs[column.attnum - 1]!.len === -1 &&
+    column.lane.desc.attrs[column.attnum - 1]!.storage !== 'p'
+  );
 }
 
 /** A result column: its values are read ahead when rows of the batch point to a TOAST table. */
@@ -212,7 +224,8 @@ export function evaluateConstant(env: ExecEnv, expr: Expr): { readonly value: Da
   try {
     return { value: detach(compileExpr(expr, makeScope(est, noSubplans, {}))(0)) };
   } catch (error) {
-    if (error === SUSPEND || (error instanceof PgError && error.sqlstate === ERRCODE.FEATURE_NOT_SUPPORTED)) return undefined;
+    if (error === SUSPEND || (error instanceof PgError && error.sqlstate === ERRCODE.FEATURE_NOT_SUPPORTED))
+      return undefined;
     throw error;
   }
 }

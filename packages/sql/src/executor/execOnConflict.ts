@@ -19,10 +19,17 @@ export class OnConflictUpdate {
   constructor(est: EState, plan: ModifyTable, factory: SubPlanFactory, relation: RelationDesc, child: PlanState) {
     this.#existing = new TupleLane(relation.att, relation.oid);
     this.#excluded = new TupleLane(relation.att, relation.oid);
-    const base = makeScope(est, factory, { outer: child.out.columns, scan: attnum => columnOf(relation, this.#existing, attnum) });
+    const base = makeScope(est, factory, {
+      outer: child.out.columns,
+      scan: attnum => columnOf(relation, this.#existing, attnum),
+    });
     const scope: ExprScope = Object.assign(Object.create(base) as ExprScope, {
       column: (v: { varno: number; varattno: number }) =>
-        v.varno === INNER_VAR ? columnOf(relation, this.#excluded, v.varattno) : v.varno === OUTER_VAR ? child.out.columns[v.varattno - 1]! : columnOf(relation, this.#existing, v.varattno),
+        v.varno === INNER_VAR
+          ? columnOf(relation, this.#excluded, v.varattno)
+          : v.varno === OUTER_VAR
+            ? child.out.columns[v.varattno - 1]!
+            : columnOf(relation, this.#existing, v.varattno),
     });
     this.where = plan.onConflictWhere === null ? null : compileQual([plan.onConflictWhere], scope);
     const set = plan.onConflictSet.filter(t => !t.resjunk);

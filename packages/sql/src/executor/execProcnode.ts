@@ -74,9 +74,17 @@ export class PlanBuilder implements SubPlanFactory {
       case 'ProjectSet':
         return new ProjectSetState(est, plan, this, this.#child(plan.lefttree));
       case 'ModifyTable':
-        return new ModifyTableState(est, plan, this, this.#child(plan.lefttree), { range: stmt, build: (e, p) => new PlanBuilder(e, stmt).build(p) });
+        return new ModifyTableState(est, plan, this, this.#child(plan.lefttree), {
+          range: stmt,
+          build: (e, p) => new PlanBuilder(e, stmt).build(p),
+        });
       case 'Append':
-        return new AppendState(est, plan, this, plan.appendplans.map(p => this.build(p)));
+        return new AppendState(
+          est,
+          plan,
+          this,
+          plan.appendplans.map(p => this.build(p)),
+        );
       case 'RecursiveUnion': {
         const union = new RecursiveUnionState(est, plan, this, this.#child(plan.lefttree));
         this.#workTables.set(plan.wtParam, union.table);
@@ -90,13 +98,25 @@ export class PlanBuilder implements SubPlanFactory {
       case 'TidScan':
         return new TidScanState(est, plan, this, stmt);
       case 'SubqueryScan':
-        return new SubqueryScanState(est, plan, this, this.build(plan.subplan), stmt.rtable[plan.scanrelid - 1]!.eref.colnames);
+        return new SubqueryScanState(
+          est,
+          plan,
+          this,
+          this.build(plan.subplan),
+          stmt.rtable[plan.scanrelid - 1]!.eref.colnames,
+        );
       case 'FunctionScan':
         return new FunctionScanState(est, plan, this, stmt.rtable[plan.scanrelid - 1]!);
       case 'ValuesScan':
         return new ValuesScanState(est, plan, this, stmt.rtable[plan.scanrelid - 1]!);
       case 'CteScan':
-        return new CteScanState(est, plan, this, this.#cte(plan.ctePlanId), stmt.rtable[plan.scanrelid - 1]!.eref.colnames);
+        return new CteScanState(
+          est,
+          plan,
+          this,
+          this.#cte(plan.ctePlanId),
+          stmt.rtable[plan.scanrelid - 1]!.eref.colnames,
+        );
       case 'WorkTableScan': {
         const table = this.#workTables.get(plan.wtParam);
         assert(table !== undefined, 'working table scan below its union');
@@ -119,7 +139,10 @@ export class PlanBuilder implements SubPlanFactory {
       case 'SetOp':
         return new SetOpState(est, plan, this, this.#child(plan.lefttree));
       case 'LockRows':
-        return new LockRowsState(est, plan, this, this.#child(plan.lefttree), { range: stmt, build: (e, p) => new PlanBuilder(e, stmt).build(p) });
+        return new LockRowsState(est, plan, this, this.#child(plan.lefttree), {
+          range: stmt,
+          build: (e, p) => new PlanBuilder(e, stmt).build(p),
+        });
       case 'Limit': {
         const child = this.#child(plan.lefttree);
         const limit = new LimitState(est, plan, this, child);
@@ -181,6 +204,7 @@ class CteInit implements InitPlanState {
 /** The sort whose rows a LIMIT above counts one for one. */
 function boundable(state: PlanState): SortState | null {
   if (state instanceof SortState) return state;
-  if (state instanceof ResultState && state.plan.qual.length === 0 && state.children.length === 1) return boundable(state.children[0]!);
+  if (state instanceof ResultState && state.plan.qual.length === 0 && state.children.length === 1)
+    return boundable(state.children[0]!);
   return null;
 }

@@ -49,7 +49,17 @@ export abstract class ScanState extends PlanState {
     const readers = columns.map(c => readColumn(this.scope, c.column));
     const typmod = assignRecordTypmod(desc);
     const type = { typid: RECORDOID, typmod: -1, collation: 0 };
-    return { kind: 'computed', type, read: row => formRecord(desc, readers.map(read => read(row)), RECORDOID, typmod) };
+    return {
+      kind: 'computed',
+      type,
+      read: row =>
+        formRecord(
+          desc,
+          readers.map(read => read(row)),
+          RECORDOID,
+          typmod,
+        ),
+    };
   }
 
   protected expr(e: Parameters<typeof compileExpr>[0]): RowReader {

@@ -14,7 +14,8 @@ describe.each([{ misses: false }, { misses: true }])('statements, misses: $misse
       insert into t select g, 'name ' || g, g % 7 from generate_series(1, 300) g`);
   });
 
-  const rows = async (sql: string): Promise<string[]> => (await db.run(sql)).rows.map(row => row.map(v => v ?? 'NULL').join('|'));
+  const rows = async (sql: string): Promise<string[]> =>
+    (await db.run(sql)).rows.map(row => row.map(v => v ?? 'NULL').join('|'));
 
   test('select', async () => {
     expect(await rows('select 1 + 2, $$a$$')).toEqual(['3|a']);

@@ -17,11 +17,17 @@ describe('EXPLAIN', () => {
   });
 
   test('a key is looked up in its index', async () => {
-    expect(await db.explain('select * from t where id = 5')).toEqual(['Index Scan using t_pkey on t', '  Index Cond: (id = 5)']);
+    expect(await db.explain('select * from t where id = 5')).toEqual([
+      'Index Scan using t_pkey on t',
+      '  Index Cond: (id = 5)',
+    ]);
   });
 
   test('an index gives the order, forwards and backwards', async () => {
-    expect(await db.explain('select id from t order by id desc limit 3')).toEqual(['Limit', '  ->  Index Scan Backward using t_pkey on t']);
+    expect(await db.explain('select id from t order by id desc limit 3')).toEqual([
+      'Limit',
+      '  ->  Index Scan Backward using t_pkey on t',
+    ]);
   });
 
   test('max is the end of an index', async () => {
@@ -45,7 +51,11 @@ describe('EXPLAIN', () => {
   });
 
   test('EXISTS is a semijoin, a correlated subquery a subplan', async () => {
-    expect(await db.explain('select id, (select max(amount) from e where e.t_id = t.id) from t where exists (select 1 from e where e.t_id = t.id)')).toEqual([
+    expect(
+      await db.explain(
+        'select id, (select max(amount) from e where e.t_id = t.id) from t where exists (select 1 from e where e.t_id = t.id)',
+      ),
+    ).toEqual([
       'Hash Semi Join',
       '  Hash Cond: (t.id = e.t_id)',
       '  ->  Seq Scan on t',

@@ -70,7 +70,14 @@ export function instrument(roots: readonly PlanState[], nowMs: () => number): Ma
 
 /** Ids from here on stand for texts of this module. */
 const PLACEHOLDER = 1_000_000;
-const JOIN_NAMES: Readonly<Record<number, string>> = { 0: '', 1: ' Left', 2: ' Full', 3: ' Right', 4: ' Semi', 5: ' Anti' };
+const JOIN_NAMES: Readonly<Record<number, string>> = {
+  0: '',
+  1: ' Left',
+  2: ' Full',
+  3: ' Right',
+  4: ' Semi',
+  5: ' Anti',
+};
 
 /** The lines of EXPLAIN. */
 export function explainPlan(stmt: PlannedStmt, fc: FunctionCall, options: ExplainOptions): string[] {
@@ -98,7 +105,9 @@ class PlanPrinter {
     const rtable = stmt.rtable.map((rte, i): RangeTblEntry => {
       const name = this.#names.get(i + 1) ?? `*${i + 1}`;
       const alias = { type: 'Alias', aliasname: name, colnames: rte.eref.colnames } as const;
-      return rte.rtekind === N.RTE_RELATION ? { ...rte, alias: { ...alias, colnames: [] }, eref: alias } : makeRangeTblEntry({ rtekind: N.RTE_VALUES, alias, eref: alias });
+      return rte.rtekind === N.RTE_RELATION
+        ? { ...rte, alias: { ...alias, colnames: [] }, eref: alias }
+        : makeRangeTblEntry({ rtekind: N.RTE_VALUES, alias, eref: alias });
     });
     this.#scope = [simpleNamespace(this.#env, rtable)];
     this.#prefix = this.#names.size > 1 || options.verbose;
@@ -137,7 +146,10 @@ class PlanPrinter {
     for (const init of plan.initPlan) this.#subplan(init, indent, below);
     for (const child of childPlans(plan)) {
       if (plan.type === 'HashJoin' && child === plan.righttree) {
-        this.#line(indent, `->  Hash${this.#cost({ ...child, startup_cost: child.total_cost } as Plan)}${this.#actual(child)}`);
+        this.#line(
+          indent,
+          `->  Hash${this.#cost({ ...child, startup_cost: child.total_cost } as Plan)}${this.#actual(child)}`,
+        );
         this.node(child, indent + 3, '', below);
       } else this.node(child, indent, '', below);
     }
@@ -162,14 +174,20 @@ class PlanPrinter {
     if (measured === undefined) return '';
     const m = measured.get(plan);
     if (m === undefined || m.loops === 0) return ' (never executed)';
-    const time = timing === false ? '' : `time=${(Math.max(0, m.firstMs) / m.loops).toFixed(3)}..${(m.ms / m.loops).toFixed(3)} `;
+    const time =
+      timing === false ? '' : `time=${(Math.max(0, m.firstMs) / m.loops).toFixed(3)}..${(m.ms / m.loops).toFixed(3)} `;
     return ` (actual ${time}rows=${Math.round(m.rows / m.loops)} loops=${m.loops})`;
   }
 
   #relation(rti: number): string {
     const rte = this.#stmt.rtable[rti - 1]!;
     const name = this.#names.get(rti)!;
-    const table = rte.rtekind === N.RTE_RELATION ? this.#env.catalog.relation(rte.relid).relname : rte.rtekind === N.RTE_CTE ? rte.ctename! : name;
+    const table =
+      rte.rtekind === N.RTE_RELATION
+        ? this.#env.catalog.relation(rte.relid).relname
+        : rte.rtekind === N.RTE_CTE
+          ? rte.ctename!
+          : name;
     return table === name ? table : `${table} ${name}`;
   }
 
@@ -185,7 +203,10 @@ class PlanPrinter {
         return `Subquery Scan on ${this.#relation(plan.scanrelid)}`;
       case 'FunctionScan': {
         const [only] = plan.functions;
-        const name = plan.functions.length === 1 && only!.funcexpr.type === 'FuncExpr' ? this.#functionName(only!.funcexpr.funcid) : '';
+        const name =
+          plan.functions.length === 1 && only!.funcexpr.type === 'FuncExpr'
+            ? this.#functionName(only!.funcexpr.funcid)
+            : '';
         const alias = this.#names.get(plan.scanrelid)!;
         return `Function Scan on ${name === '' || name === alias ? alias : `${name} ${alias}`}`;
       }
@@ -202,13 +223,21 @@ class PlanPrinter {
       case 'Material':
         return 'Materialize';
       case 'Agg':
-        return plan.aggstrategy === 'plain' ? 'Aggregate' : plan.aggstrategy === 'sorted' ? (hasAggregates(plan) ? 'GroupAggregate' : 'Group') : 'HashAggregate';
+        return plan.aggstrategy === 'plain'
+          ? 'Aggregate'
+          : plan.aggstrategy === 'sorted'
+            ? hasAggregates(plan)
+              ? 'GroupAggregate'
+              : 'Group'
+            : 'HashAggregate';
       case 'SetOp':
         return `HashSetOp ${{ intersect: 'Intersect', intersectAll: 'Intersect All', except: 'Except', exceptAll: 'Except All' }[plan.cmd]}`;
       case 'RecursiveUnion':
         return 'Recursive Union';
       case 'ModifyTable': {
-        const verb = { [N.CMD_INSERT]: 'Insert', [N.CMD_UPDATE]: 'Update', [N.CMD_DELETE]: 'Delete' }[plan.operation as 2 | 3 | 4];
+        const verb = { [N.CMD_INSERT]: 'Insert', [N.CMD_UPDATE]: 'Update', [N.CMD_DELETE]: 'Delete' }[
+          plan.operation as 2 | 3 | 4
+        ];
         return `${verb} on ${this.#relation(plan.resultRelation)}`;
       }
       default:
@@ -262,7 +291,10 @@ class PlanPrinter {
       case 'ModifyTable':
         if (plan.onConflictAction !== N.ONCONFLICT_NONE) {
           out.push(`Conflict Resolution: ${plan.onConflictAction === N.ONCONFLICT_NOTHING ? 'NOTHING' : 'UPDATE'}`);
-          if (plan.arbiterIndexes.length > 0) out.push(`Conflict Arbiter Indexes: ${plan.arbiterIndexes.map(oid => this.#env.catalog.relation(oid).relname).join(', ')}`);
+          if (plan.arbiterIndexes.length > 0)
+            out.push(
+              `Conflict Arbiter Indexes: ${plan.arbiterIndexes.map(oid => this.#env.catalog.relation(oid).relname).join(', ')}`,
+            );
         }
         break;
       default:
@@ -278,7 +310,11 @@ class PlanPrinter {
     const tle = child.targetlist.find(t => t.resno === resno)!;
     const resolved = this.#resolve(tle.expr, child, [plan, ...ancestors]);
     const text = this.#deparse(resolved);
-    return resolved.type === 'Var' || resolved.type === 'Aggref' || resolved.type === 'FuncExpr' ? text : text.startsWith('(') ? text : `(${text})`;
+    return resolved.type === 'Var' || resolved.type === 'Aggref' || resolved.type === 'FuncExpr'
+      ? text
+      : text.startsWith('(')
+        ? text
+        : `(${text})`;
   }
 
   #expr(expr: Expr, plan: Plan, ancestors: readonly Plan[], enclose = false): string {
@@ -294,7 +330,15 @@ class PlanPrinter {
   /** A parameter that prints as this text. */
   #placeholder(text: string, type: number): Expr {
     this.#texts.push(text);
-    return { type: 'Param', paramkind: N.PARAM_EXTERN, paramid: PLACEHOLDER + this.#texts.length - 1, paramtype: type, paramtypmod: -1, paramcollid: 0, location: -1 };
+    return {
+      type: 'Param',
+      paramkind: N.PARAM_EXTERN,
+      paramid: PLACEHOLDER + this.#texts.length - 1,
+      paramtype: type,
+      paramtypmod: -1,
+      paramcollid: 0,
+      location: -1,
+    };
   }
 
   /** The expression over relations instead of child nodes. */
@@ -319,8 +363,16 @@ class PlanPrinter {
           return this.#placeholder(n.useHashTable ? `(hashed ${n.plan_name})` : `(${n.plan_name})`, n.firstColType);
         case 'WindowFunc': {
           const call: Expr = {
-            type: 'FuncExpr', funcid: n.winfnoid, funcresulttype: n.wintype, funcretset: false, funcvariadic: false, funcformat: 0, funccollid: n.wincollid,
-            inputcollid: n.inputcollid, args: n.args.map(a => change(a) as Expr), location: -1,
+            type: 'FuncExpr',
+            funcid: n.winfnoid,
+            funcresulttype: n.wintype,
+            funcretset: false,
+            funcvariadic: false,
+            funcformat: 0,
+            funccollid: n.wincollid,
+            inputcollid: n.inputcollid,
+            args: n.args.map(a => change(a) as Expr),
+            location: -1,
           };
           const text = this.#deparse(call);
           return this.#placeholder(`${n.winstar ? text.replace('()', '(*)') : text} OVER (?)`, n.wintype);
@@ -384,4 +436,3 @@ function hasAggregates(plan: Plan): boolean {
   }
   return found;
 }
-

@@ -3,9 +3,7 @@
  * a copy in the arena), compiled once to a closure per column: where the place is the same in all
  * tuples without nulls it is read directly, anything else by heapGetAttr.
  */
-import {
-  ATT_MISSING, attOffset, heapGetAttr, tupleLayout,
-} from '@pgtroupe/access/common/heaptuple';
+import { ATT_MISSING, attOffset, heapGetAttr, tupleLayout } from '@pgtroupe/access/common/heaptuple';
 import { HEAP_HASNULL, HEAP_NATTS_MASK } from '@pgtroupe/access/common/htup';
 import type { TupleDesc } from '@pgtroupe/access/common/tupdesc';
 import { ATT_INT4, ATT_VARLENA, fetchAtt } from '@pgtroupe/access/common/tupmacs';
@@ -45,7 +43,11 @@ export class ByteRange {
  * Finds the contents of a varlena attribute without making a view. Answers false when the value is null;
  * compressed, external and missing values come as a copy in `copy`.
  */
-export function byteLocator(mem: Memory, desc: TupleDesc, attnum: number): ((tuple: number, range: ByteRange) => boolean) | undefined {
+export function byteLocator(
+  mem: Memory,
+  desc: TupleDesc,
+  attnum: number,
+): ((tuple: number, range: ByteRange) => boolean) | undefined {
   const layout = tupleLayout(desc);
   const index = attnum - 1;
   if (layout.kind[index] !== ATT_VARLENA) return undefined;

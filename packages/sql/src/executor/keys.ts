@@ -17,10 +17,35 @@ export type Hash = (value: Datum) => number;
 
 /** prosrc of equality functions that compare numbers as JavaScript does. */
 const NUMBER_EQUALITY: ReadonlySet<string> = new Set([
-  'int2eq', 'int4eq', 'int8eq', 'int24eq', 'int42eq', 'int28eq', 'int82eq', 'int48eq', 'int84eq', 'oideq', 'date_eq', 'timestamp_eq',
-  'time_eq', 'booleq', 'chareq', 'xideq', 'cideq', 'enum_eq', 'cash_eq',
+  'int2eq',
+  'int4eq',
+  'int8eq',
+  'int24eq',
+  'int42eq',
+  'int28eq',
+  'int82eq',
+  'int48eq',
+  'int84eq',
+  'oideq',
+  'date_eq',
+  'timestamp_eq',
+  'time_eq',
+  'booleq',
+  'chareq',
+  'xideq',
+  'cideq',
+  'enum_eq',
+  'cash_eq',
 ]);
-const BYTES_EQUALITY: ReadonlySet<string> = new Set(['texteq', 'byteaeq', 'nameeq', 'nameeqtext', 'texteqname', 'uuid_eq', 'tideq']);
+const BYTES_EQUALITY: ReadonlySet<string> = new Set([
+  'texteq',
+  'byteaeq',
+  'nameeq',
+  'nameeqtext',
+  'texteqname',
+  'uuid_eq',
+  'tideq',
+]);
 
 const numbersEqual: Equal = (a, b) => a === b;
 const bytesEqual: Equal = (a, b) => sameBytes(a as Uint8Array, b as Uint8Array);
@@ -41,10 +66,32 @@ export function notDistinct(equal: Equal): Equal {
 }
 
 const NUMBER_ORDER: ReadonlySet<string> = new Set([
-  'btint2cmp', 'btint4cmp', 'btint8cmp', 'btoidcmp', 'btboolcmp', 'btcharcmp', 'date_cmp', 'timestamp_cmp', 'time_cmp', 'btint48cmp',
-  'btint84cmp', 'btint24cmp', 'btint42cmp', 'btint28cmp', 'btint82cmp', 'cash_cmp',
+  'btint2cmp',
+  'btint4cmp',
+  'btint8cmp',
+  'btoidcmp',
+  'btboolcmp',
+  'btcharcmp',
+  'date_cmp',
+  'timestamp_cmp',
+  'time_cmp',
+  'btint48cmp',
+  'btint84cmp',
+  'btint24cmp',
+  'btint42cmp',
+  'btint28cmp',
+  'btint82cmp',
+  'cash_cmp',
 ]);
-const BYTES_ORDER: ReadonlySet<string> = new Set(['bttextcmp', 'byteacmp', 'btnamecmp', 'uuid_cmp', 'bttext_pattern_cmp', 'btnametextcmp', 'bttextnamecmp']);
+const BYTES_ORDER: ReadonlySet<string> = new Set([
+  'bttextcmp',
+  'byteacmp',
+  'btnamecmp',
+  'uuid_cmp',
+  'bttext_pattern_cmp',
+  'btnametextcmp',
+  'bttextnamecmp',
+]);
 
 const compareNumbers: Compare = (a, b) => ((a as number) < (b as number) ? -1 : (a as number) > (b as number) ? 1 : 0);
 
@@ -83,12 +130,31 @@ export function sortKey(est: EState, sortop: number, collation: number, nullsFir
   const order = orderingOpProperties(est.env.rows, sortop);
   if (order === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, `operator ${sortop} is not a valid ordering operator`);
   const support = est.env.rows.search(AMPROCNUM, order.opfamily, order.opcintype, order.opcintype, 1);
-  if (support === null) throw ereport(ERRCODE.INTERNAL_ERROR, `missing support function 1 for type ${order.opcintype} in opfamily ${order.opfamily}`);
+  if (support === null)
+    throw ereport(
+      ERRCODE.INTERNAL_ERROR,
+      `missing support function 1 for type ${order.opcintype} in opfamily ${order.opfamily}`,
+    );
   const { prosrc } = getProc(est.env.rows, support.amproc);
   const base = { desc: order.desc, nullsFirst };
-  if (NUMBER_ORDER.has(prosrc)) return { ...base, compare: compareNumbers, kind: INT32_ORDER.has(prosrc) ? 'int32' : prosrc === 'btboolcmp' || prosrc === 'btcharcmp' || prosrc === 'btoidcmp' ? 'other' : 'int64' };
-  if (BYTES_ORDER.has(prosrc)) return { ...base, compare: (a, b) => compareBytes(a as Uint8Array, b as Uint8Array), kind: 'bytes' };
-  if (prosrc === 'bpcharcmp') return { ...base, compare: (a, b) => compareBytes(withoutPadding(a as Uint8Array), withoutPadding(b as Uint8Array)), kind: 'bpchar' };
+  if (NUMBER_ORDER.has(prosrc))
+    return {
+      ...base,
+      compare: compareNumbers,
+      kind: INT32_ORDER.has(prosrc)
+        ? 'int32'
+        : prosrc === 'btboolcmp' || prosrc === 'btcharcmp' || prosrc === 'btoidcmp'
+          ? 'other'
+          : 'int64',
+    };
+  if (BYTES_ORDER.has(prosrc))
+    return { ...base, compare: (a, b) => compareBytes(a as Uint8Array, b as Uint8Array), kind: 'bytes' };
+  if (prosrc === 'bpcharcmp')
+    return {
+      ...base,
+      compare: (a, b) => compareBytes(withoutPadding(a as Uint8Array), withoutPadding(b as Uint8Array)),
+      kind: 'bpchar',
+    };
   const call = binaryFunction(est, support.amproc, [order.opcintype, order.opcintype], 23, collation);
   return { ...base, compare: (a, b) => call(a, b) as number, kind: 'other' };
 }
@@ -129,11 +195,28 @@ function hashBytes(value: Datum): number {
   return h ^ (h >>> 15);
 }
 
-const NUMBER_HASH: ReadonlySet<string> = new Set(['hashint2', 'hashint4', 'hashint8', 'hashoid', 'hashchar', 'hashenum', 'timestamp_hash', 'time_hash', 'date_hash', 'hashxid', 'hashcid']);
+const NUMBER_HASH: ReadonlySet<string> = new Set([
+  'hashint2',
+  'hashint4',
+  'hashint8',
+  'hashoid',
+  'hashchar',
+  'hashenum',
+  'timestamp_hash',
+  'time_hash',
+  'date_hash',
+  'hashxid',
+  'hashcid',
+]);
 const BYTES_HASH: ReadonlySet<string> = new Set(['hashtext', 'hashname', 'hashvarlena', 'uuid_hash', 'hashtid']);
 
 /** Hashes of non-null values of an equality operator's left and right side: equal values hash alike. */
-export function hashesOf(est: EState, opno: number, types: readonly [number, number], collation: number): readonly [Hash, Hash] {
+export function hashesOf(
+  est: EState,
+  opno: number,
+  types: readonly [number, number],
+  collation: number,
+): readonly [Hash, Hash] {
   const { rows } = est.env;
   const amop = rows.searchList(AMOPOPID, opno).find(a => (a.amopmethod as number) === HASH_AM_OID);
   const one = (type: number, actual: number): Hash => {

@@ -8,7 +8,14 @@ import type { Aggref, GroupingFunc } from '../nodes/primnodes.ts';
 import type { Agg } from '../optimizer/plannodes.ts';
 import { AggTrans } from './aggtrans.ts';
 import { Batch, detach, type RowReader, type TupleLane, ValueLane } from './batch.ts';
-import { type ChangedParams, type EState, PlanState, ROWS_STAY_UNTIL_NEXT, ROWS_STAY_UNTIL_RESCAN, type RowsStay } from './estate.ts';
+import {
+  type ChangedParams,
+  type EState,
+  PlanState,
+  ROWS_STAY_UNTIL_NEXT,
+  ROWS_STAY_UNTIL_RESCAN,
+  type RowsStay,
+} from './estate.ts';
 import { compileQual, type ExprScope, readColumn } from './execExpr.ts';
 import { type Equal, equalityOf, type Hash, hashOf, notDistinct } from './keys.ts';
 import { RowHash } from './rowhash.ts';
@@ -66,7 +73,11 @@ export class AggState extends PlanState {
     this.#store = new RowStore(est.env.arena);
     this.#sets = plan.groupingSets !== null;
     this.#inputReaders = columnReaders(input, child.out.columns);
-    this.#writer = new RowWriter(est, this.#sets ? child.out.columns.map(c => ({ kind: 'const', type: c.type, value: () => null })) : child.out.columns, column => readColumn(input, column));
+    this.#writer = new RowWriter(
+      est,
+      this.#sets ? child.out.columns.map(c => ({ kind: 'const', type: c.type, value: () => null })) : child.out.columns,
+      column => readColumn(input, column),
+    );
     this.#lane = this.#rows.addTupleLane(this.#writer.newLane());
     const stored = this.#writer.columns(this.#lane);
     const result = makeScope(est, factory, { outer: stored });
@@ -77,7 +88,12 @@ export class AggState extends PlanState {
     this.#keys = this.#keyColumns.map(c => this.#inputReaders[c]!);
     this.#storedKeys = this.#keyColumns.map(c => readColumn(result, stored[c]!));
     this.#equal = plan.grpOperators.map((op, i) => notDistinct(equalityOf(est, op, plan.grpCollations[i]!)));
-    this.#hash = plan.aggstrategy === 'hashed' ? this.#keyColumns.map((c, i) => hashOf(est, plan.grpOperators[i]!, child.out.columns[c]!.type.typid, plan.grpCollations[i]!)) : [];
+    this.#hash =
+      plan.aggstrategy === 'hashed'
+        ? this.#keyColumns.map((c, i) =>
+            hashOf(est, plan.grpOperators[i]!, child.out.columns[c]!.type.typid, plan.grpCollations[i]!),
+          )
+        : [];
     this.#qual = compileQual(plan.qual, result);
     this.#projection = new Projection(plan.targetlist, result, this.out);
     for (const lane of this.#aggLanes) this.#rows.addValueLane(lane);
@@ -200,10 +216,13 @@ export class AggState extends PlanState {
       if (hash.hashAt(ptr) !== h) continue;
       ptrs[0] = ptr;
       let same = true;
-      for (let i = 0; i < keep.length && same; i++) same = this.#equal[keep[i]!]!(keys[keep[i]!]!(row), this.#storedKeys[keep[i]!]!(0));
+      for (let i = 0; i < keep.length && same; i++)
+        same = this.#equal[keep[i]!]!(keys[keep[i]!]!(row), this.#storedKeys[keep[i]!]!(0));
       if (same) return i32[(ptr + GROUP) >> 2]!;
     }
-    const ptr = this.#sets ? this.#writer.writeValues(this.#store, this.#maskedRow(keep, row)) : this.#writer.write(this.#store, row);
+    const ptr = this.#sets
+      ? this.#writer.writeValues(this.#store, this.#maskedRow(keep, row))
+      : this.#writer.write(this.#store, row);
     const group = this.#startGroup();
     if (this.#sets) this.#setOfGroup[group] = t;
     i32[(ptr + GROUP) >> 2] = group;
@@ -262,7 +281,10 @@ export class AggState extends PlanState {
   #emptySets(): void {
     this.#tables.forEach(({ keep }, t) => {
       if (keep.length > 0) return;
-      const ptr = this.#writer.writeValues(this.#store, this.#inputReaders.map(() => null));
+      const ptr = this.#writer.writeValues(
+        this.#store,
+        this.#inputReaders.map(() => null),
+      );
       const group = this.#startGroup();
       this.#setOfGroup[group] = t;
       this.est.env.mem.i32[(ptr + GROUP) >> 2] = group;

@@ -68,7 +68,13 @@ abstract class StoreScanState extends ScanState {
   readonly #columns: readonly Column[];
   readonly #names: readonly string[];
 
-  constructor(est: EState, plan: CteScan | WorkTableScan, factory: SubPlanFactory, writer: RowWriter, names: readonly string[]) {
+  constructor(
+    est: EState,
+    plan: CteScan | WorkTableScan,
+    factory: SubPlanFactory,
+    writer: RowWriter,
+    names: readonly string[],
+  ) {
     super(est, plan, factory);
     this.writer = writer;
     this.#names = names;

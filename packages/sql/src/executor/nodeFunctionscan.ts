@@ -43,9 +43,10 @@ export class FunctionScanState extends ScanState {
     this.#ordinality = plan.funcordinality;
     for (const f of plan.functions) {
       for (let i = 0; i < f.funccolcount; i++) {
-        const type = f.funccoltypes.length > 0
-          ? { typid: f.funccoltypes[i]!, typmod: f.funccoltypmods[i]!, collation: f.funccolcollations[i]! }
-          : columnOfResult(est, f.funcexpr, i);
+        const type =
+          f.funccoltypes.length > 0
+            ? { typid: f.funccoltypes[i]!, typmod: f.funccoltypmods[i]!, collation: f.funccolcollations[i]! }
+            : columnOfResult(est, f.funcexpr, i);
         this.#columns.push({ type, lane: this.input.addValueLane(new ValueLane()) });
       }
     }
@@ -57,16 +58,25 @@ export class FunctionScanState extends ScanState {
 
   #source(expr: Expr, width: number): Source {
     const composite = isComposite(this.est, exprType(expr)) || width > 1;
-    const registeredApart = expr.type === 'FuncExpr' && lookupSetFunction(procRow(this.est, expr.funcid).prosrc) !== undefined;
+    const registeredApart =
+      expr.type === 'FuncExpr' && lookupSetFunction(procRow(this.est, expr.funcid).prosrc) !== undefined;
     if (isSetCall(expr) || registeredApart) {
-      return { call: new SetFunctionCall(expr as FuncExpr, this.scope), scalar: null, width, composite, scalarDone: false };
+      return {
+        call: new SetFunctionCall(expr as FuncExpr, this.scope),
+        scalar: null,
+        width,
+        composite,
+        scalarDone: false,
+      };
     }
     return { call: null, scalar: compileExpr(expr, this.scope), width, composite, scalarDone: false };
   }
 
   protected override scanColumn(attnum: number): Column {
     if (attnum > 0) return { kind: 'value', ...this.#columns[attnum - 1]! };
-    return this.wholeRow(this.#columns.map((c, i) => ({ column: { kind: 'value', ...c }, name: this.#names[i] ?? '' })));
+    return this.wholeRow(
+      this.#columns.map((c, i) => ({ column: { kind: 'value', ...c }, name: this.#names[i] ?? '' })),
+    );
   }
 
   protected override fill(max: number): number {
@@ -118,7 +128,9 @@ export class FunctionScanState extends ScanState {
       const desc = recordDesc(this.est, value);
       fields = deformRecord(desc, value).filter((_, i) => !desc.attrs[i]!.dropped);
     }
-    for (let i = 0; i < source.width; i++) this.#row[at + i] = fields === undefined ? (i === 0 && !source.composite ? (value as Datum) : null) : (fields[i] ?? null);
+    for (let i = 0; i < source.width; i++)
+      this.#row[at + i] =
+        fields === undefined ? (i === 0 && !source.composite ? (value as Datum) : null) : (fields[i] ?? null);
   }
 
   protected override reset(changed: ChangedParams): void {

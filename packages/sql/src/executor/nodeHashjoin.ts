@@ -79,7 +79,9 @@ export class HashJoinState extends PlanState {
     this.#outerKeys = plan.hashkeys.map(e => compileExpr(e, outerScope));
     this.#innerKeys = plan.innerhashkeys.map(e => compileExpr(e, innerScope));
     this.#storedKeys = plan.innerhashkeys.map(e => compileExpr(e, this.#scope));
-    const hashes = plan.hashoperators.map((op, i) => hashesOf(est, op, [exprType(plan.hashkeys[i]!), exprType(plan.innerhashkeys[i]!)], plan.hashcollations[i]!));
+    const hashes = plan.hashoperators.map((op, i) =>
+      hashesOf(est, op, [exprType(plan.hashkeys[i]!), exprType(plan.innerhashkeys[i]!)], plan.hashcollations[i]!),
+    );
     this.#outerHash = hashes.map(h => h[0]);
     this.#innerHash = hashes.map(h => h[1]);
     this.#equal = plan.hashoperators.map((op, i) => equalityOf(est, op, plan.hashcollations[i]!));
@@ -89,7 +91,8 @@ export class HashJoinState extends PlanState {
     this.#jointype = plan.jointype;
     this.#keepOuter = plan.jointype === N.JOIN_LEFT || plan.jointype === N.JOIN_ANTI || plan.jointype === N.JOIN_FULL;
     this.#keepInner = plan.jointype === N.JOIN_RIGHT || plan.jointype === N.JOIN_FULL;
-    this.#singleMatch = plan.jointype === N.JOIN_SEMI || plan.jointype === N.JOIN_ANTI || (plan.inner_unique && !this.#keepInner);
+    this.#singleMatch =
+      plan.jointype === N.JOIN_SEMI || plan.jointype === N.JOIN_ANTI || (plan.inner_unique && !this.#keepInner);
     this.#probe = new Array<Datum>(plan.hashkeys.length).fill(null);
   }
 

@@ -50,7 +50,10 @@ export class IndexScanState extends TableScanState {
       if (q.value === null) return { attno, test: q.strategy === 3 ? 'isNull' : 'isNotNull' };
       const key = index.keys[q.indexcol]!;
       const { valueType } = q;
-      const support = valueType === (key.opcintype as number) ? null : est.env.rows.search(AMPROCNUM, key.opfamily, key.opcintype, valueType, 1);
+      const support =
+        valueType === (key.opcintype as number)
+          ? null
+          : est.env.rows.search(AMPROCNUM, key.opfamily, key.opcintype, valueType, 1);
       if (support === null) return { attno, test: 'compare', strategy: q.strategy };
       const compare = binaryFunction(est, support.amproc, [key.opcintype, valueType], 23, key.collation);
       return { attno, test: 'compare', strategy: q.strategy, compare: (a, b) => compare(a, b) as number };
@@ -134,7 +137,8 @@ export class IndexScanState extends TableScanState {
     if (this.#arrayKey < 0) return;
     const array = this.#values[this.#arrayKey]!;
     const compare = this.#compare!;
-    const elements = array === null ? [] : arrayElements(this.est, array as Uint8Array, this.#elementType).filter(e => e !== null);
+    const elements =
+      array === null ? [] : arrayElements(this.est, array as Uint8Array, this.#elementType).filter(e => e !== null);
     elements.sort(compare);
     this.#elements = elements.filter((e, i) => i === 0 || compare(elements[i - 1]!, e) !== 0);
     this.#nextElement = 0;

@@ -80,8 +80,10 @@ export class LimitState extends PlanState {
   #compute(): void {
     const offset = this.#offsetExpr === null ? null : this.#offsetExpr(0);
     const count = this.#countExpr === null ? null : this.#countExpr(0);
-    if (offset !== null && (offset as number) < 0) throw ereport(ERRCODE.INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE, 'OFFSET must not be negative');
-    if (count !== null && (count as number) < 0) throw ereport(ERRCODE.INVALID_ROW_COUNT_IN_LIMIT_CLAUSE, 'LIMIT must not be negative');
+    if (offset !== null && (offset as number) < 0)
+      throw ereport(ERRCODE.INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE, 'OFFSET must not be negative');
+    if (count !== null && (count as number) < 0)
+      throw ereport(ERRCODE.INVALID_ROW_COUNT_IN_LIMIT_CLAUSE, 'LIMIT must not be negative');
     this.#skip = offset === null ? 0 : Number(offset);
     this.#left = count === null ? Infinity : Number(count);
     this.#known = true;

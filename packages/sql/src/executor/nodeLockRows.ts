@@ -3,8 +3,17 @@
  * checked again in its newest version.
  */
 import {
-  LOCK_TUPLE_EXCLUSIVE, LOCK_TUPLE_KEY_SHARE, LOCK_TUPLE_NO_KEY_EXCLUSIVE, LOCK_TUPLE_SHARE, type LockTupleMode, TM_BEING_MODIFIED, TM_DELETED,
-  TM_INVISIBLE, TM_OK, TM_SELF_MODIFIED, TM_UPDATED,
+  LOCK_TUPLE_EXCLUSIVE,
+  LOCK_TUPLE_KEY_SHARE,
+  LOCK_TUPLE_NO_KEY_EXCLUSIVE,
+  LOCK_TUPLE_SHARE,
+  type LockTupleMode,
+  TM_BEING_MODIFIED,
+  TM_DELETED,
+  TM_INVISIBLE,
+  TM_OK,
+  TM_SELF_MODIFIED,
+  TM_UPDATED,
 } from '@pgtroupe/access/heap/heapam-context';
 import { heapLockLatest, heapLockTuple } from '@pgtroupe/access/heap/heapam-lock';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
@@ -23,7 +32,13 @@ import { columnReaders, makeScope, type SubPlanFactory } from './scope.ts';
 import { tidReader } from './systemcolumns.ts';
 import { END, MISS, ROW, YIELD } from './status.ts';
 
-const MODES: readonly LockTupleMode[] = [LOCK_TUPLE_KEY_SHARE, LOCK_TUPLE_KEY_SHARE, LOCK_TUPLE_SHARE, LOCK_TUPLE_NO_KEY_EXCLUSIVE, LOCK_TUPLE_EXCLUSIVE];
+const MODES: readonly LockTupleMode[] = [
+  LOCK_TUPLE_KEY_SHARE,
+  LOCK_TUPLE_KEY_SHARE,
+  LOCK_TUPLE_SHARE,
+  LOCK_TUPLE_NO_KEY_EXCLUSIVE,
+  LOCK_TUPLE_EXCLUSIVE,
+];
 const PASS = 1;
 const SKIP = 2;
 
@@ -131,9 +146,18 @@ export class LockRowsState extends PlanState {
     const rel = heapOf(relation!);
     const mode = MODES[mark.strength]!;
     const known = this.#changed.get(mark.rti);
-    const result = known === undefined
-      ? heapLockTuple(heap, rel, Math.floor(tid / TID_BLOCK), tid % TID_BLOCK, heap.xact.curcid, mode)
-      : heapLockLatest(heap, rel, Math.floor(known.ctid / TID_BLOCK), known.ctid % TID_BLOCK, known.prior as TransactionId, heap.xact.curcid, mode);
+    const result =
+      known === undefined
+        ? heapLockTuple(heap, rel, Math.floor(tid / TID_BLOCK), tid % TID_BLOCK, heap.xact.curcid, mode)
+        : heapLockLatest(
+            heap,
+            rel,
+            Math.floor(known.ctid / TID_BLOCK),
+            known.ctid % TID_BLOCK,
+            known.prior as TransactionId,
+            heap.xact.curcid,
+            mode,
+          );
     switch (result) {
       case MISS:
         return MISS;
@@ -146,11 +170,13 @@ export class LockRowsState extends PlanState {
         }
         return heap.wantXactWait();
       case TM_UPDATED:
-        if (env.usesTransactionSnapshot) throw ereport(ERRCODE.T_R_SERIALIZATION_FAILURE, 'could not serialize access due to concurrent update');
+        if (env.usesTransactionSnapshot)
+          throw ereport(ERRCODE.T_R_SERIALIZATION_FAILURE, 'could not serialize access due to concurrent update');
         this.#changed.set(mark.rti, { ctid: heap.ctidBlk * TID_BLOCK + heap.ctidOffnum, prior: heap.xmax });
         return this.#lock({ mark, relation, tid: null }, tid);
       case TM_DELETED:
-        if (env.usesTransactionSnapshot) throw ereport(ERRCODE.T_R_SERIALIZATION_FAILURE, 'could not serialize access due to concurrent update');
+        if (env.usesTransactionSnapshot)
+          throw ereport(ERRCODE.T_R_SERIALIZATION_FAILURE, 'could not serialize access due to concurrent update');
         return SKIP;
       case TM_SELF_MODIFIED:
       case TM_INVISIBLE:
@@ -176,7 +202,15 @@ export class LockRowsState extends PlanState {
         else if (epq.fetch(mark.rti, at) === MISS) return MISS;
         continue;
       }
-      const result = heapLockLatest(heap, heapOf(relation!), Math.floor(changed.ctid / TID_BLOCK), changed.ctid % TID_BLOCK, changed.prior as TransactionId, heap.xact.curcid, MODES[mark.strength]!);
+      const result = heapLockLatest(
+        heap,
+        heapOf(relation!),
+        Math.floor(changed.ctid / TID_BLOCK),
+        changed.ctid % TID_BLOCK,
+        changed.prior as TransactionId,
+        heap.xact.curcid,
+        MODES[mark.strength]!,
+      );
       if (result === MISS) return MISS;
       if (result === TM_BEING_MODIFIED) return heap.wantXactWait();
       if (result !== TM_OK) return SKIP;

@@ -13,11 +13,24 @@
  * Tuples in the child's batch may be read until the driver gets control; the new row is formed in a scratch
  * tuple of the arena, which outlives that.
  */
-import { heapComputeTupleSize, heapDeformTuple, heapFormTuple, type TupleLayout, tupleLayout } from '@pgtroupe/access/common/heaptuple';
+import {
+  heapComputeTupleSize,
+  heapDeformTuple,
+  heapFormTuple,
+  type TupleLayout,
+  tupleLayout,
+} from '@pgtroupe/access/common/heaptuple';
 import { MAX_HEAP_TUPLE_SIZE } from '@pgtroupe/access/common/htup';
 import {
-  type HeapRelation, LOCK_TUPLE_EXCLUSIVE, LOCK_TUPLE_NO_KEY_EXCLUSIVE, TM_BEING_MODIFIED, TM_DELETED, TM_INVISIBLE, TM_OK,
-  TM_SELF_MODIFIED, TM_UPDATED,
+  type HeapRelation,
+  LOCK_TUPLE_EXCLUSIVE,
+  LOCK_TUPLE_NO_KEY_EXCLUSIVE,
+  TM_BEING_MODIFIED,
+  TM_DELETED,
+  TM_INVISIBLE,
+  TM_OK,
+  TM_SELF_MODIFIED,
+  TM_UPDATED,
 } from '@pgtroupe/access/heap/heapam-context';
 import { heapDelete } from '@pgtroupe/access/heap/heapam-delete';
 import { heapInsert } from '@pgtroupe/access/heap/heapam-insert';
@@ -44,7 +57,13 @@ import type { ExecRange } from './range.ts';
 import { heapOf, updateAttributesOf } from './relations.ts';
 import { OnConflictUpdate } from './execOnConflict.ts';
 import {
-  checkRelation, columnOf, generatedColumns, modifiedByTrigger, serializationFailure, type Sources, sourcesOf,
+  checkRelation,
+  columnOf,
+  generatedColumns,
+  modifiedByTrigger,
+  serializationFailure,
+  type Sources,
+  sourcesOf,
 } from './resultrel.ts';
 import { makeScope, Projection, type SubPlanFactory } from './scope.ts';
 import { BATCH_ROWS, END, MISS, ROW, YIELD } from './status.ts';
@@ -136,18 +155,29 @@ export class ModifyTableState extends PlanState {
     this.#updateColnos = plan.updateColnos;
     this.#columns = sourcesOf(est, plan, child, factory);
     this.#source = this.#columns;
-    this.#generated = generatedColumns(this.#relation).map(({ att, expr }) => ({ att, read: compileExpr(expr, this.#newScope) }));
+    this.#generated = generatedColumns(this.#relation).map(({ att, expr }) => ({
+      att,
+      read: compileExpr(expr, this.#newScope),
+    }));
     const resultScope = makeScope(est, factory, {
-      outer: child.out.columns, scan: attnum => columnOf(this.#relation, this.#resultLane, attnum),
+      outer: child.out.columns,
+      scan: attnum => columnOf(this.#relation, this.#resultLane, attnum),
     });
-    this.#returning = plan.returningList.length === 0 ? null : new Projection(plan.returningList, resultScope, this.out);
-    this.#checkOptions = plan.withCheckOptions.map(w => ({ relname: w.relname, qual: compileQual([w.qual], this.#newScope) ?? (() => true) }));
+    this.#returning =
+      plan.returningList.length === 0 ? null : new Projection(plan.returningList, resultScope, this.out);
+    this.#checkOptions = plan.withCheckOptions.map(w => ({
+      relname: w.relname,
+      qual: compileQual([w.qual], this.#newScope) ?? (() => true),
+    }));
     this.#epq = new EpqState(est, plan.lefttree!, tools.range, (epqEst, node) => {
       const state = tools.build(epqEst, node);
       this.#epqSources = sourcesOf(epqEst, plan, state, factory);
       return state;
     });
-    this.#onConflict = plan.onConflictAction === N.ONCONFLICT_UPDATE ? new OnConflictUpdate(est, plan, factory, this.#relation, child) : null;
+    this.#onConflict =
+      plan.onConflictAction === N.ONCONFLICT_UPDATE
+        ? new OnConflictUpdate(est, plan, factory, this.#relation, child)
+        : null;
   }
 
   next(max: number): number {
@@ -203,7 +233,12 @@ export class ModifyTableState extends PlanState {
           answer = this.#form();
           break;
         case PHASE_CHANGE:
-          answer = this.#operation === N.CMD_INSERT ? this.#insert() : this.#operation === N.CMD_UPDATE ? this.#update() : this.#delete();
+          answer =
+            this.#operation === N.CMD_INSERT
+              ? this.#insert()
+              : this.#operation === N.CMD_UPDATE
+                ? this.#update()
+                : this.#delete();
           break;
         case PHASE_RECHECK:
           answer = this.#recheck();
@@ -245,7 +280,8 @@ export class ModifyTableState extends PlanState {
       }
       // Gone altogether: let the update find out why.
       if (old !== NOT_FOUND) heapDeformTuple(this.#layout, this.est.env.mem, old, this.#values.length, this.#values);
-      for (let i = 0; i < this.#updateColnos.length; i++) this.#values[this.#updateColnos[i]! - 1] = source.values[i]!(this.#sourceRow);
+      for (let i = 0; i < this.#updateColnos.length; i++)
+        this.#values[this.#updateColnos[i]! - 1] = source.values[i]!(this.#sourceRow);
     } else for (let i = 0; i < this.#values.length; i++) this.#values[i] = source.values[i]!(this.#sourceRow);
     this.#formNewTuple();
     const toast = this.#toaster.wanted(this.#newLength);
@@ -259,7 +295,10 @@ export class ModifyTableState extends PlanState {
     if (this.#toaster.run() === MISS) return MISS;
     this.#writeScratch(this.#toaster.values);
     if (this.#newLength > MAX_HEAP_TUPLE_SIZE) {
-      throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `row is too big: size ${this.#newLength}, maximum size ${MAX_HEAP_TUPLE_SIZE}`);
+      throw ereport(
+        ERRCODE.PROGRAM_LIMIT_EXCEEDED,
+        `row is too big: size ${this.#newLength}, maximum size ${MAX_HEAP_TUPLE_SIZE}`,
+      );
     }
     this.#phase = PHASE_CHANGE;
     return NEXT_PHASE;
@@ -344,7 +383,16 @@ export class ModifyTableState extends PlanState {
 
   #update(): number {
     const { heap } = this.est.env;
-    const result = heapUpdate(heap, this.#heap, this.#blk(), this.#offnum(), this.#scratch, this.#newLength, this.#cid, this.#atts);
+    const result = heapUpdate(
+      heap,
+      this.#heap,
+      this.#blk(),
+      this.#offnum(),
+      this.#scratch,
+      this.#newLength,
+      this.#cid,
+      this.#atts,
+    );
     if (result === MISS) return MISS;
     if (result !== TM_OK) return this.#conflicting(result, 'update');
     return this.#updated();
@@ -439,7 +487,15 @@ export class ModifyTableState extends PlanState {
   #recheck(): number {
     const { heap } = this.est.env;
     const mode = this.#operation === N.CMD_DELETE ? LOCK_TUPLE_EXCLUSIVE : LOCK_TUPLE_NO_KEY_EXCLUSIVE;
-    const result = heapLockLatest(heap, this.#heap, Math.floor(this.#ctid / TID_BLOCK), this.#ctid % TID_BLOCK, this.#priorXmax as TransactionId, this.#cid, mode);
+    const result = heapLockLatest(
+      heap,
+      this.#heap,
+      Math.floor(this.#ctid / TID_BLOCK),
+      this.#ctid % TID_BLOCK,
+      this.#priorXmax as TransactionId,
+      this.#cid,
+      mode,
+    );
     switch (result) {
       case MISS:
         return MISS;
@@ -536,7 +592,16 @@ export class ModifyTableState extends PlanState {
     try {
       this.#formNewTuple();
       if (this.#newLength > MAX_HEAP_TUPLE_SIZE) throw notSupported('ON CONFLICT DO UPDATE of a row that needs TOAST');
-      const changed = heapUpdate(heap, this.#heap, this.#blk(), this.#offnum(), this.#scratch, this.#newLength, this.#cid, this.#atts);
+      const changed = heapUpdate(
+        heap,
+        this.#heap,
+        this.#blk(),
+        this.#offnum(),
+        this.#scratch,
+        this.#newLength,
+        this.#cid,
+        this.#atts,
+      );
       if (changed === MISS || changed === TM_BEING_MODIFIED) {
         for (let i = 0; i < proposed.length; i++) this.#values[i] = proposed[i]!;
         return changed === MISS ? MISS : heap.wantXactWait();

@@ -50,11 +50,22 @@ export class ProjectSetState extends PlanState {
     const replace = (n: Node): Node => {
       if (!isSetCall(n as Expr)) return mutateChildren(n, replace);
       const call = n as SetCall;
-      if (call.args.some(arg => expressionReturnsSet(arg))) throw notSupported('a set-returning function as argument of another');
+      if (call.args.some(arg => expressionReturnsSet(arg)))
+        throw notSupported('a set-returning function as argument of another');
       const cell: { value: Datum } = { value: null };
-      this.#sets.push({ call: new SetFunctionCall(call, this.#scope), cell, toDatum: rowToDatum(this.est, exprType(call)) });
+      this.#sets.push({
+        call: new SetFunctionCall(call, this.#scope),
+        cell,
+        toDatum: rowToDatum(this.est, exprType(call)),
+      });
       const param: Param = {
-        type: 'Param', paramkind: 1, paramid: this.est.execParams.length, paramtype: exprType(call), paramtypmod: exprTypmod(call), paramcollid: exprCollation(call), location: -1,
+        type: 'Param',
+        paramkind: 1,
+        paramid: this.est.execParams.length,
+        paramtype: exprType(call),
+        paramtypmod: exprTypmod(call),
+        paramcollid: exprCollation(call),
+        location: -1,
       };
       this.est.execParams.push(null);
       this.est.execPlans.push(null);

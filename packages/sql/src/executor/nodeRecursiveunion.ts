@@ -43,7 +43,9 @@ export class RecursiveUnionState extends PlanState {
     this.children.push(initial);
     this.#wtParam = new Set([plan.wtParam]);
     // All rows are formed alike, whichever term they come from.
-    const types = initial.out.columns.slice(0, plan.targetlist.length).map(c => ({ kind: 'const' as const, type: c.type, value: () => null }));
+    const types = initial.out.columns
+      .slice(0, plan.targetlist.length)
+      .map(c => ({ kind: 'const' as const, type: c.type, value: () => null }));
     const scope = makeScope(est, factory, {});
     const shape = new RowWriter(est, types, column => readColumn(scope, column));
     this.table = { store: null, writer: shape };
@@ -53,7 +55,9 @@ export class RecursiveUnionState extends PlanState {
     this.#seen = new RowHash(this.#seenStore);
     this.#distinct = plan.dupColIdx.length > 0;
     this.#columns = plan.dupColIdx.map(c => c - 1);
-    this.#hash = plan.dupColIdx.map((c, i) => hashOf(est, plan.dupOperators[i]!, types[c - 1]!.type.typid, plan.dupCollations[i]!));
+    this.#hash = plan.dupColIdx.map((c, i) =>
+      hashOf(est, plan.dupOperators[i]!, types[c - 1]!.type.typid, plan.dupCollations[i]!),
+    );
     this.#equal = plan.dupOperators.map((op, i) => notDistinct(equalityOf(est, op, plan.dupCollations[i]!)));
     this.#storedReaders = columnReaders(scope, this.out.columns);
     this.#addSource(initial);
@@ -68,7 +72,11 @@ export class RecursiveUnionState extends PlanState {
 
   #addSource(state: PlanState): void {
     const scope = makeScope(this.est, this.#factory, { outer: state.out.columns });
-    this.#sources.push({ state, writer: this.table.writer, readers: columnReaders(scope, state.out.columns.slice(0, this.out.columns.length)) });
+    this.#sources.push({
+      state,
+      writer: this.table.writer,
+      readers: columnReaders(scope, state.out.columns.slice(0, this.out.columns.length)),
+    });
   }
 
   next(max: number): number {
@@ -121,7 +129,10 @@ export class RecursiveUnionState extends PlanState {
     for (let at = this.#seen.first(h); at !== 0; at = this.#seen.next(at)) {
       if (this.#seen.hashAt(at) !== h) continue;
       ptrs[other] = at;
-      if (this.#columns.every((c, i) => this.#equal[i]!(this.#storedReaders[c]!(probe), this.#storedReaders[c]!(other)))) return false;
+      if (
+        this.#columns.every((c, i) => this.#equal[i]!(this.#storedReaders[c]!(probe), this.#storedReaders[c]!(other)))
+      )
+        return false;
     }
     this.#seen.add(this.#seenStore.copy(ptr), h);
     return true;

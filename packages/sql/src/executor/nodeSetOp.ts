@@ -118,7 +118,8 @@ export class SetOpState extends PlanState {
     for (let ptr = this.#table.first(h); ptr !== 0; ptr = this.#table.next(ptr)) {
       if (this.#table.hashAt(ptr) !== h) continue;
       ptrs[0] = ptr;
-      if (this.#keys.every((read, i) => this.#equal[i]!(read(row), this.#stored[i]!(0)))) return i32[(ptr + NUMBER) >> 2]!;
+      if (this.#keys.every((read, i) => this.#equal[i]!(read(row), this.#stored[i]!(0))))
+        return i32[(ptr + NUMBER) >> 2]!;
     }
     const ptr = this.#writer.write(this.#store, row);
     const number = this.#left.length;

@@ -38,8 +38,15 @@ export class SortState extends PlanState {
     this.#store = new RowStore(est.env.arena);
     this.#writer = new RowWriter(est, child.out.columns, column => readColumn(scope, column));
     this.#lane = addStoredColumns(this.out, this.#writer);
-    const keys = plan.sortColIdx.map((_, i) => sortKey(est, plan.sortOperators[i]!, plan.collations[i]!, plan.nullsFirst[i]!));
-    this.#sort = new TupleSort(est.env.mem, this.#writer.desc, plan.sortColIdx.map(c => this.#writer.attnums[c - 1]!), keys);
+    const keys = plan.sortColIdx.map((_, i) =>
+      sortKey(est, plan.sortOperators[i]!, plan.collations[i]!, plan.nullsFirst[i]!),
+    );
+    this.#sort = new TupleSort(
+      est.env.mem,
+      this.#writer.desc,
+      plan.sortColIdx.map(c => this.#writer.attnums[c - 1]!),
+      keys,
+    );
     this.#shouldYield = () => est.env.shouldYield();
   }
 
@@ -78,7 +85,8 @@ export class SortState extends PlanState {
         }
       }
       const { n } = child.out;
-      if (this.#limit === Infinity) for (; this.#row < n; this.#row++) this.#sort.add(this.#writer.write(this.#store, this.#row));
+      if (this.#limit === Infinity)
+        for (; this.#row < n; this.#row++) this.#sort.add(this.#writer.write(this.#store, this.#row));
       else this.#loadBounded(n);
       if (this.#shouldYield()) return YIELD;
     }
@@ -104,7 +112,8 @@ export class SortState extends PlanState {
 
   protected override reset(changed: ChangedParams): void {
     this.#next = 0;
-    if (changed !== null && this.#state === READY && this.#limit === Infinity && !this.children[0]!.dependsOn(changed)) return;
+    if (changed !== null && this.#state === READY && this.#limit === Infinity && !this.children[0]!.dependsOn(changed))
+      return;
     this.#state = LOADING;
     this.#limit = 0;
     this.#store.clear();

@@ -92,7 +92,8 @@ class ArrayCollector {
     const parts = this.#values as Uint8Array[];
     const { dims, lbounds } = arrayHeader(parts[0]!);
     const all = parts.flatMap(part => {
-      if (arrayHeader(part).dims.join() !== dims.join()) throw ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, 'cannot accumulate arrays of different dimensionality');
+      if (arrayHeader(part).dims.join() !== dims.join())
+        throw ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, 'cannot accumulate arrays of different dimensionality');
       return deconstructArray(part, elem);
     });
     return constructArray(all, elem, [parts.length, ...dims], [1, ...lbounds]);
@@ -116,7 +117,10 @@ export class InitPlanSetter implements ParamSetter, InitPlanState {
     this.setParams = node.setParam;
     const visible = state.plan.targetlist.filter(tle => !tle.resjunk);
     this.#columns = visible.map(tle => readColumn(scope, state.out.columns[tle.resno - 1]!));
-    this.#array = node.subLinkType === N.ARRAY_SUBLINK ? new ArrayCollector(est, node.firstColType, exprType(visible[0]!.expr)) : null;
+    this.#array =
+      node.subLinkType === N.ARRAY_SUBLINK
+        ? new ArrayCollector(est, node.firstColType, exprType(visible[0]!.expr))
+        : null;
     for (const id of this.setParams) est.execPlans[id] = this;
   }
 
@@ -164,7 +168,10 @@ export function compileSubPlan(est: EState, node: SubPlan, state: PlanState, sco
   const visible = state.plan.targetlist.filter(tle => !tle.resjunk);
   const columns = visible.map(tle => readColumn(scope, state.out.columns[tle.resno - 1]!));
   const test = node.testexpr === null ? null : compileExpr(node.testexpr, scope);
-  const array = node.subLinkType === N.ARRAY_SUBLINK ? new ArrayCollector(est, node.firstColType, exprType(visible[0]!.expr)) : null;
+  const array =
+    node.subLinkType === N.ARRAY_SUBLINK
+      ? new ArrayCollector(est, node.firstColType, exprType(visible[0]!.expr))
+      : null;
   const { execParams } = est;
   let running = false;
   /** The row the subquery is evaluated for: testexpr reads its columns. */
@@ -355,7 +362,8 @@ class HashedSubPlan {
     if (unknownAs === false) return false;
     // Null on the left: unknown if any row could be equal in the other columns.
     const where = new StorePosition();
-    for (let ptr = this.#store.next(where); ptr !== 0; ptr = this.#store.next(where)) if (this.#matches(values, ptr, true)) return null;
+    for (let ptr = this.#store.next(where); ptr !== 0; ptr = this.#store.next(where))
+      if (this.#matches(values, ptr, true)) return null;
     return false;
   }
 

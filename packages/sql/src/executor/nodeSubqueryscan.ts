@@ -26,7 +26,12 @@ export class SubqueryScanState extends ScanState {
   protected override scanColumn(attnum: number): Column {
     if (attnum > 0) return this.#child.out.columns[attnum - 1]!;
     const visible = (this.plan as SubqueryScan).subplan.targetlist.filter(tle => !tle.resjunk);
-    return this.wholeRow(visible.map((tle, i) => ({ column: this.#child.out.columns[tle.resno - 1]!, name: this.#names[i] ?? tle.resname ?? '' })));
+    return this.wholeRow(
+      visible.map((tle, i) => ({
+        column: this.#child.out.columns[tle.resno - 1]!,
+        name: this.#names[i] ?? tle.resname ?? '',
+      })),
+    );
   }
 
   protected override fill(max: number): number {

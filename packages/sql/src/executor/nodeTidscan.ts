@@ -57,7 +57,8 @@ export class TidScanState extends TableScanState {
     for (const { read, isArray } of this.#sources) {
       const value = read(0) as Uint8Array | null;
       if (value === null) continue;
-      for (const tid of isArray ? arrayElements(this.est, value, TIDOID) : [value]) if (tid !== null) tids.add(tidNumber(tid as Uint8Array));
+      for (const tid of isArray ? arrayElements(this.est, value, TIDOID) : [value])
+        if (tid !== null) tids.add(tidNumber(tid as Uint8Array));
     }
     return [...tids].sort((a, b) => a - b);
   }

@@ -53,7 +53,8 @@ export class UniqueState extends PlanState {
   }
 
   #sameAsLast(row: number): boolean {
-    for (let i = 0; i < this.#readers.length; i++) if (!this.#equal[i]!(this.#readers[i]!(row), this.#last![i]!)) return false;
+    for (let i = 0; i < this.#readers.length; i++)
+      if (!this.#equal[i]!(this.#readers[i]!(row), this.#last![i]!)) return false;
     return true;
   }
 

@@ -21,7 +21,10 @@ export class ValuesScanState extends ScanState {
     this.#names = rte.eref.colnames;
     const first = plan.values_lists[0] ?? [];
     this.#columns = first.map((e, i) => ({
-      type: rte.coltypes.length > 0 ? { typid: rte.coltypes[i]!, typmod: rte.coltypmods[i]!, collation: rte.colcollations[i]! } : typeOf(e),
+      type:
+        rte.coltypes.length > 0
+          ? { typid: rte.coltypes[i]!, typmod: rte.coltypmods[i]!, collation: rte.colcollations[i]! }
+          : typeOf(e),
       lane: this.input.addValueLane(new ValueLane()),
     }));
     this.#rows = plan.values_lists.map(row => row.map(e => compileExpr(e, this.scope)));
@@ -29,7 +32,9 @@ export class ValuesScanState extends ScanState {
   }
 
   protected override scanColumn(attnum: number): Column {
-    return attnum > 0 ? { kind: 'value', ...this.#columns[attnum - 1]! } : this.wholeRow(this.#columns.map((c, i) => ({ column: { kind: 'value', ...c }, name: this.#names[i] ?? '' })));
+    return attnum > 0
+      ? { kind: 'value', ...this.#columns[attnum - 1]! }
+      : this.wholeRow(this.#columns.map((c, i) => ({ column: { kind: 'value', ...c }, name: this.#names[i] ?? '' })));
   }
 
   protected override fill(max: number): number {

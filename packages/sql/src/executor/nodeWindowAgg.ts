@@ -77,7 +77,12 @@ export class WindowAggState extends PlanState implements Partition {
     this.#ordKeys = plan.ordColIdx.map(c => readColumn(this.#workScope, work[c - 1]!));
     this.#ordEqual = plan.ordOperators.map((op, i) => notDistinct(equalityOf(est, op, plan.ordCollations[i]!)));
     const orderType = plan.ordColIdx.length > 0 ? work[plan.ordColIdx[0]! - 1]!.type.typid : 0;
-    this.#frame = new WindowFrame(plan.frameOptions, rangeTest(est, plan, orderType), plan.inRangeAsc, plan.inRangeNullsFirst);
+    this.#frame = new WindowFrame(
+      plan.frameOptions,
+      rangeTest(est, plan, orderType),
+      plan.inRangeAsc,
+      plan.inRangeNullsFirst,
+    );
     this.#startOffset = plan.startOffset === null ? null : compileExpr(plan.startOffset, this.#workScope);
     this.#endOffset = plan.endOffset === null ? null : compileExpr(plan.endOffset, this.#workScope);
     this.#resultScope = makeScope(est, factory, { outer: this.#rows.columns });
@@ -173,7 +178,8 @@ export class WindowAggState extends PlanState implements Partition {
   }
 
   #samePartition(row: number): boolean {
-    for (let i = 0; i < this.#partKeys.length; i++) if (!this.#partEqual[i]!(this.#partKeys[i]!(row), this.#current![i]!)) return false;
+    for (let i = 0; i < this.#partKeys.length; i++)
+      if (!this.#partEqual[i]!(this.#partKeys[i]!(row), this.#current![i]!)) return false;
     return true;
   }
 
@@ -224,7 +230,11 @@ export class WindowAggState extends PlanState implements Partition {
   #compileCall(node: WindowFunc, values: Datum[]): WindowCall {
     if (node.winagg) return this.#compileAggregate(node, values);
     const args = node.args.map(arg => compileExpr(arg, this.#workScope));
-    const filterless = (compute: (row: number) => Datum, begin: () => void = () => {}): WindowCall => ({ values, compute, begin });
+    const filterless = (compute: (row: number) => Datum, begin: () => void = () => {}): WindowCall => ({
+      values,
+      compute,
+      begin,
+    });
     const at = (row: number, arg: number): Datum => {
       this.#workLane.ptrs[0] = this.#ptrs[row]!;
       return args[arg]!(0);
@@ -237,7 +247,10 @@ export class WindowAggState extends PlanState implements Partition {
         return filterless(row => this.peerStart(row) + 1);
       case 'window_dense_rank': {
         let rank = 0;
-        return filterless(row => (this.peerStart(row) === row ? ++rank : rank), () => (rank = 0));
+        return filterless(
+          row => (this.peerStart(row) === row ? ++rank : rank),
+          () => (rank = 0),
+        );
       }
       case 'window_percent_rank':
         return filterless(row => (this.count > 1 ? this.peerStart(row) / (this.count - 1) : 0));
@@ -261,7 +274,8 @@ export class WindowAggState extends PlanState implements Partition {
         return filterless(row => {
           const n = at(row, 1);
           if (n === null) return null;
-          if ((n as number) <= 0) throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_NTH_VALUE, 'argument of nth_value must be greater than zero');
+          if ((n as number) <= 0)
+            throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_NTH_VALUE, 'argument of nth_value must be greater than zero');
           return this.#inFrame(row, n as number, false, r => at(r, 0));
         });
       default:
@@ -387,17 +401,44 @@ function ntile(row: number, count: number, buckets: Datum): Datum {
 function aggrefOf(node: WindowFunc, transtype: number, est: EState): Aggref {
   const types = node.args.map(exprType);
   return {
-    type: 'Aggref', aggfnoid: node.winfnoid, aggtype: node.wintype, aggcollid: node.wincollid, inputcollid: node.inputcollid,
-    aggtranstype: resolveTranstype(est, transtype, types), aggargtypes: types, aggdirectargs: [],
-    args: node.args.map((expr, i) => ({ type: 'TargetEntry', expr, resno: i + 1, resname: null, ressortgroupref: 0, resorigtbl: 0, resorigcol: 0, resjunk: false })),
-    aggorder: [], aggdistinct: [], aggfilter: node.aggfilter, aggstar: node.winstar, aggvariadic: false, aggkind: 'n', agglevelsup: 0, aggsplit: 0,
-    aggno: -1, aggtransno: -1, location: -1,
+    type: 'Aggref',
+    aggfnoid: node.winfnoid,
+    aggtype: node.wintype,
+    aggcollid: node.wincollid,
+    inputcollid: node.inputcollid,
+    aggtranstype: resolveTranstype(est, transtype, types),
+    aggargtypes: types,
+    aggdirectargs: [],
+    args: node.args.map((expr, i) => ({
+      type: 'TargetEntry',
+      expr,
+      resno: i + 1,
+      resname: null,
+      ressortgroupref: 0,
+      resorigtbl: 0,
+      resorigcol: 0,
+      resjunk: false,
+    })),
+    aggorder: [],
+    aggdistinct: [],
+    aggfilter: node.aggfilter,
+    aggstar: node.winstar,
+    aggvariadic: false,
+    aggkind: 'n',
+    agglevelsup: 0,
+    aggsplit: 0,
+    aggno: -1,
+    aggtransno: -1,
+    location: -1,
   };
 }
 
 /** A polymorphic state type takes the type of the arguments. */
 function resolveTranstype(est: EState, transtype: number, types: readonly number[]): number {
-  if (transtype === ANYARRAY) return est.env.lookup.type(types[0] as never)?.isArray ? types[0]! : (est.env.lookup.type(types[0] as never)?.typarray ?? transtype);
+  if (transtype === ANYARRAY)
+    return est.env.lookup.type(types[0] as never)?.isArray
+      ? types[0]!
+      : (est.env.lookup.type(types[0] as never)?.typarray ?? transtype);
   return POLYMORPHIC.has(transtype) ? types[0]! : transtype;
 }
 

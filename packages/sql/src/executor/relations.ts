@@ -21,14 +21,21 @@ export function btreeOf(est: EState, table: RelationDesc, index: IndexDesc): BTI
 }
 
 /** Which columns decide whether an update is HOT, and whether it changes a key. */
-export function updateAttributesOf(relation: RelationDesc, columnsOf: (index: IndexDesc) => readonly number[]): UpdateAttributes {
+export function updateAttributesOf(
+  relation: RelationDesc,
+  columnsOf: (index: IndexDesc) => readonly number[],
+): UpdateAttributes {
   let atts = attributes.get(relation);
   if (atts === undefined) {
     const indexed = new Set<number>();
     const key = new Set<number>();
     for (const index of relation.indexes) {
       for (const attnum of columnsOf(index)) if (attnum > 0) indexed.add(attnum - 1);
-      const plain = index.index.indisunique && index.index.indpred === null && index.index.indexprs === null && index.index.indimmediate;
+      const plain =
+        index.index.indisunique &&
+        index.index.indpred === null &&
+        index.index.indexprs === null &&
+        index.index.indimmediate;
       if (plain) for (const k of index.keys) key.add(k.attnum - 1);
     }
     atts = { layout: tupleLayout(relation.att), indexed: Uint16Array.from(indexed), key: Uint16Array.from(key) };

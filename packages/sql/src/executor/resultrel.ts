@@ -47,7 +47,10 @@ export function sourcesOf(est: EState, plan: ModifyTable, child: PlanState, fact
 export function columnOf(relation: RelationDesc, lane: TupleLane, attnum: number): Column {
   if (attnum === -1) lane.wantTids = true;
   const att = attnum > 0 ? relation.att.attrs[attnum - 1]! : undefined;
-  const type = att === undefined ? { typid: attnum === 0 ? relation.rel.reltype : 27, typmod: -1, collation: 0 } : { typid: att.typid, typmod: att.typmod, collation: att.collation };
+  const type =
+    att === undefined
+      ? { typid: attnum === 0 ? relation.rel.reltype : 27, typmod: -1, collation: 0 }
+      : { typid: att.typid, typmod: att.typmod, collation: att.collation };
   return { kind: 'attr', type, lane, attnum };
 }
 
@@ -67,7 +70,8 @@ export function checkRelation(relation: RelationDesc, operation: N.CmdType): voi
   const verb = operation === N.CMD_INSERT ? 'insert into' : operation === N.CMD_UPDATE ? 'update' : 'delete from';
   switch (relation.rel.relkind) {
     case 'r':
-      if (relation.rel.relhastriggers && relation.triggers.some(t => t.tgenabled !== 'D')) throw notSupported(`a table with triggers or foreign keys`);
+      if (relation.rel.relhastriggers && relation.triggers.some(t => t.tgenabled !== 'D'))
+        throw notSupported(`a table with triggers or foreign keys`);
       return;
     case 'p':
       throw notSupported('partitioned tables');
@@ -87,7 +91,11 @@ export function serializationFailure(verb: 'update' | 'delete'): Error {
 }
 
 export function modifiedByTrigger(what: 'updated' | 'deleted'): Error {
-  return ereport(ERRCODE.TRIGGERED_DATA_CHANGE_VIOLATION, `tuple to be ${what} was already modified by an operation triggered by the current command`, {
-    hint: 'Consider using an AFTER trigger instead of a BEFORE trigger to propagate changes to other rows.',
-  });
+  return ereport(
+    ERRCODE.TRIGGERED_DATA_CHANGE_VIOLATION,
+    `tuple to be ${what} was already modified by an operation triggered by the current command`,
+    {
+      hint: 'Consider using an AFTER trigger instead of a BEFORE trigger to propagate changes to other rows.',
+    },
+  );
 }

@@ -7,7 +7,17 @@ import type { Attribute, TupleDesc } from '@pgtroupe/access/common/tupdesc';
 import type { Datum } from '@pgtroupe/common/datum';
 import { maxAlign, type Oid } from '@pgtroupe/common/ids';
 import { Arena } from '@pgtroupe/storage/arena';
-import { type AttrColumn, type Batch, type Column, type ColumnType, copyTuple, type RowReader, STORED_PREFIX, tupleLength, TupleLane } from './batch.ts';
+import {
+  type AttrColumn,
+  type Batch,
+  type Column,
+  type ColumnType,
+  copyTuple,
+  type RowReader,
+  STORED_PREFIX,
+  tupleLength,
+  TupleLane,
+} from './batch.ts';
 import type { EState } from './estate.ts';
 
 const FIRST_CHUNK = 8192;
@@ -113,9 +123,17 @@ export class RowStore {
 export function attributeFor(est: EState, type: ColumnType, name = ''): Attribute {
   const facts = est.env.lookup.type(type.typid as Oid);
   return {
-    name, typid: type.typid as Oid, typmod: type.typmod, len: facts?.typlen ?? -1, byval: facts?.typbyval ?? false,
-    align: facts?.typalign ?? 'i', storage: facts !== undefined && facts.typlen !== -1 ? 'p' : 'x', notNull: false, dropped: false,
-    collation: type.collation as Oid, hasDefault: false,
+    name,
+    typid: type.typid as Oid,
+    typmod: type.typmod,
+    len: facts?.typlen ?? -1,
+    byval: facts?.typbyval ?? false,
+    align: facts?.typalign ?? 'i',
+    storage: facts !== undefined && facts.typlen !== -1 ? 'p' : 'x',
+    notNull: false,
+    dropped: false,
+    collation: type.collation as Oid,
+    hasDefault: false,
   };
 }
 
@@ -144,7 +162,10 @@ export class RowWriter {
     this.#types = columns.map(c => c.type);
     const first = columns[0];
     const lane = first !== undefined && first.kind === 'attr' ? first.lane : null;
-    const whole = lane !== null && columns.every(c => c.kind === 'attr' && c.lane === lane && c.attnum > 0) && lane.desc.attrs.length <= WIDE * columns.length;
+    const whole =
+      lane !== null &&
+      columns.every(c => c.kind === 'attr' && c.lane === lane && c.attnum > 0) &&
+      lane.desc.attrs.length <= WIDE * columns.length;
     if (whole) {
       this.#lane = lane;
       this.desc = lane.desc;

@@ -87,7 +87,8 @@ export class Projection {
       if (inner.volatile) volatile = true;
       const lane = new ValueLane(out.capacity);
       // A subquery that sets parameters for other columns goes first.
-      if (expr.type === 'SubPlan' && expr.subLinkType === MULTIEXPR_SUBLINK) this.#computed.unshift({ values: lane.values, read });
+      if (expr.type === 'SubPlan' && expr.subLinkType === MULTIEXPR_SUBLINK)
+        this.#computed.unshift({ values: lane.values, read });
       else this.#computed.push({ values: lane.values, read });
       out.addColumn({ kind: 'value', type, lane });
     }

@@ -37,7 +37,10 @@ export class SetFunctionCall {
     const proc = procRow(est, expr.type === 'FuncExpr' ? expr.funcid : expr.opfuncid);
     const fn = lookupSetFunction(proc.prosrc) ?? missing(proc.proname);
     const fc = makeCall(
-      est, expr.args.map(exprType), expr.type === 'FuncExpr' ? expr.funcresulttype : expr.opresulttype, expr.inputcollid,
+      est,
+      expr.args.map(exprType),
+      expr.type === 'FuncExpr' ? expr.funcresulttype : expr.opresulttype,
+      expr.inputcollid,
       expr.type === 'FuncExpr' && expr.funcvariadic,
     );
     const args: readonly RowReader[] = expr.args.map(arg => compileExpr(arg, scope));

@@ -21,7 +21,14 @@ export const TABLE_OID = -6;
 export function tidDatum(tid: number): Uint8Array {
   const block = Math.floor(tid / TID_BLOCK);
   const offset = tid % TID_BLOCK;
-  return Uint8Array.of((block >>> 16) & 255, block >>> 24, block & 255, (block >>> 8) & 255, offset & 255, offset >>> 8);
+  return Uint8Array.of(
+    (block >>> 16) & 255,
+    block >>> 24,
+    block & 255,
+    (block >>> 8) & 255,
+    offset & 255,
+    offset >>> 8,
+  );
 }
 
 /** A tid value as one number. */

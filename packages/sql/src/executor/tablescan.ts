@@ -21,7 +21,13 @@ export abstract class TableScanState extends ScanState {
   readonly #scanrelid: number;
   #substituted = false;
 
-  constructor(est: EState, plan: SeqScan | IndexScan | TidScan, factory: SubPlanFactory, range: ExecRange, ptrs: Int32Array<ArrayBuffer>) {
+  constructor(
+    est: EState,
+    plan: SeqScan | IndexScan | TidScan,
+    factory: SubPlanFactory,
+    range: ExecRange,
+    ptrs: Int32Array<ArrayBuffer>,
+  ) {
     super(est, plan, factory);
     this.#scanrelid = plan.scanrelid;
     this.relation = est.env.relation(range.rtable[plan.scanrelid - 1]!.relid as Oid);
@@ -32,9 +38,10 @@ export abstract class TableScanState extends ScanState {
   protected override scanColumn(attnum: number): Column {
     if (attnum === -1) this.lane.wantTids = true;
     const att = attnum > 0 ? this.relation.att.attrs[attnum - 1]! : undefined;
-    const type = att !== undefined
-      ? { typid: att.typid, typmod: att.typmod, collation: att.collation }
-      : { typid: attnum === 0 ? this.relation.rel.reltype : SYSTEM_TYPES[-attnum]!, typmod: -1, collation: 0 };
+    const type =
+      att !== undefined
+        ? { typid: att.typid, typmod: att.typmod, collation: att.collation }
+        : { typid: attnum === 0 ? this.relation.rel.reltype : SYSTEM_TYPES[-attnum]!, typmod: -1, collation: 0 };
     return { kind: 'attr', type, lane: this.lane, attnum };
   }
 

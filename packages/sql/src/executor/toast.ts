@@ -38,11 +38,20 @@ export class TableToaster {
     const { arena, heap, newOid } = est.env;
     const { toast } = this.#relation;
     this.#scratch = arena.alloc(CHUNK_SCRATCH);
-    const table = toast === undefined ? undefined : { oid: toast.oid, heap: heapOf(toast), index: btreeOf(est, toast, toast.indexes[0]!) };
-    this.#toaster = new HeapToaster(heap, this.#relation.att, table, () => {
-      if (newOid === undefined) throw notSupported('storing large values here');
-      return newOid.call(est.env);
-    }, this.#scratch);
+    const table =
+      toast === undefined
+        ? undefined
+        : { oid: toast.oid, heap: heapOf(toast), index: btreeOf(est, toast, toast.indexes[0]!) };
+    this.#toaster = new HeapToaster(
+      heap,
+      this.#relation.att,
+      table,
+      () => {
+        if (newOid === undefined) throw notSupported('storing large values here');
+        return newOid.call(est.env);
+      },
+      this.#scratch,
+    );
     return this.#toaster;
   }
 

@@ -37,7 +37,9 @@ export class TupleSort {
   constructor(mem: Memory, desc: TupleDesc, attnums: readonly number[], keys: readonly SortKey[]) {
     this.#keys = keys;
     this.#readers = attnums.map(attnum => attrReader(mem, desc, attnum));
-    this.#locators = attnums.map((attnum, i) => (keys[i]!.kind === 'bytes' || keys[i]!.kind === 'bpchar' ? byteLocator(mem, desc, attnum) : undefined));
+    this.#locators = attnums.map((attnum, i) =>
+      keys[i]!.kind === 'bytes' || keys[i]!.kind === 'bpchar' ? byteLocator(mem, desc, attnum) : undefined,
+    );
     this.#u8 = mem.u8;
     this.#wordIsKey = keys[0]!.kind === 'int32';
   }
@@ -86,7 +88,8 @@ export class TupleSort {
       const key = this.#keys[k]!;
       const locate = this.#locators[k];
       let c: number;
-      if (locate !== undefined && locate(a, left) && left.at >= 0 && locate(b, right) && right.at >= 0) c = this.#compareInPlace(key);
+      if (locate !== undefined && locate(a, left) && left.at >= 0 && locate(b, right) && right.at >= 0)
+        c = this.#compareInPlace(key);
       else c = compareUnder(key, this.#readers[k]!(a), this.#readers[k]!(b));
       if (c !== 0) return c;
     }
@@ -149,7 +152,11 @@ export class TupleSort {
     for (;;) {
       let child = 2 * i + 1;
       if (child >= this.count) break;
-      if (child + 1 < this.count && this.#after(this.#words[child + 1]!, this.#ptrs[child + 1]!, this.#words[child]!, this.#ptrs[child]!)) child++;
+      if (
+        child + 1 < this.count &&
+        this.#after(this.#words[child + 1]!, this.#ptrs[child + 1]!, this.#words[child]!, this.#ptrs[child]!)
+      )
+        child++;
       if (!this.#after(this.#words[child]!, this.#ptrs[child]!, word, ptr)) break;
       this.#ptrs[i] = this.#ptrs[child]!;
       this.#words[i] = this.#words[child]!;
@@ -268,7 +275,13 @@ function leadingWord(key: SortKey, value: Datum): number {
     case 'bpchar': {
       const bytes = value as Uint8Array;
       const n = key.kind === 'bytes' ? bytes.length : unpaddedLength(bytes, 0, bytes.length);
-      return (((n > 0 ? bytes[0]! : 0) << 24) | ((n > 1 ? bytes[1]! : 0) << 16) | ((n > 2 ? bytes[2]! : 0) << 8) | (n > 3 ? bytes[3]! : 0)) >>> 0;
+      return (
+        (((n > 0 ? bytes[0]! : 0) << 24) |
+          ((n > 1 ? bytes[1]! : 0) << 16) |
+          ((n > 2 ? bytes[2]! : 0) << 8) |
+          (n > 3 ? bytes[3]! : 0)) >>>
+        0
+      );
     }
     default:
       // Nothing is known about the order of the bytes: all words are equal, inside the range.

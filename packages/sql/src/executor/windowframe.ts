@@ -45,7 +45,11 @@ export class WindowFrame {
   }
 
   get excludes(): boolean {
-    return (this.#options & (N.FRAMEOPTION_EXCLUDE_CURRENT_ROW | N.FRAMEOPTION_EXCLUDE_GROUP | N.FRAMEOPTION_EXCLUDE_TIES)) !== 0;
+    return (
+      (this.#options &
+        (N.FRAMEOPTION_EXCLUDE_CURRENT_ROW | N.FRAMEOPTION_EXCLUDE_GROUP | N.FRAMEOPTION_EXCLUDE_TIES)) !==
+      0
+    );
   }
 
   checkOffsets(): void {
@@ -86,7 +90,8 @@ export class WindowFrame {
       return isStart ? at : at + 1;
     }
     if ((o & current) !== 0) return isStart ? p.peerStart(row) : p.peerEnd(row);
-    if ((o & N.FRAMEOPTION_GROUPS) !== 0) return groupBound(p, row, preceding ? -Number(offset) : Number(offset), isStart);
+    if ((o & N.FRAMEOPTION_GROUPS) !== 0)
+      return groupBound(p, row, preceding ? -Number(offset) : Number(offset), isStart);
     return this.#rangeBound(p, row, preceding, offset, isStart);
   }
 

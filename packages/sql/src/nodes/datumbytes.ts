@@ -12,13 +12,31 @@ const VARHDRSZ = 4;
 const NAMEDATALEN = 64;
 /** By-value four-byte types that hold unsigned numbers: oid, regproc, xid, cid, reg* (2202..2206, 3734, 3769, 4089, 4096, 4191). */
 const UNSIGNED: ReadonlySet<number> = new Set([
-  OIDOID, REGPROCOID, XIDOID, CIDOID, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191,
+  OIDOID,
+  REGPROCOID,
+  XIDOID,
+  CIDOID,
+  2202,
+  2203,
+  2204,
+  2205,
+  2206,
+  3734,
+  3769,
+  4089,
+  4096,
+  4191,
 ]);
 
 const scratch = new DataView(new ArrayBuffer(8));
 
 /** The bytes of a constant, and the length PostgreSQL prints before them. */
-export function datumToBytes(value: Datum, type: number, typlen: number, byval: boolean): { length: number; bytes: Uint8Array } {
+export function datumToBytes(
+  value: Datum,
+  type: number,
+  typlen: number,
+  byval: boolean,
+): { length: number; bytes: Uint8Array } {
   if (byval) {
     if (type === FLOAT8OID) scratch.setFloat64(0, value as number, true);
     else if (type === FLOAT4OID) {

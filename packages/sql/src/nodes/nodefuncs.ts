@@ -129,7 +129,7 @@ export function exprTypmod(expr: Expr | null): number {
       return expr.resulttypmod;
     case 'CaseExpr': {
       if (!expr.defresult || exprType(expr.defresult) !== expr.casetype) return -1;
-      return commonTypmod([expr.defresult, ...expr.args.map((w) => w.result)], expr.casetype);
+      return commonTypmod([expr.defresult, ...expr.args.map(w => w.result)], expr.casetype);
     }
     case 'CaseTestExpr':
     case 'CoerceToDomainValue':
@@ -390,8 +390,17 @@ export function equalNodes(a: Node | null, b: Node | null): boolean {
 }
 
 const IGNORED_BY_EQUAL: ReadonlySet<string> = new Set([
-  'funcformat', 'relabelformat', 'coerceformat', 'convertformat', 'coercionformat', 'row_format', 'varnosyn',
-  'varattnosyn', 'aggno', 'aggtransno', 'stmt_len',
+  'funcformat',
+  'relabelformat',
+  'coerceformat',
+  'convertformat',
+  'coercionformat',
+  'row_format',
+  'varnosyn',
+  'varattnosyn',
+  'aggno',
+  'aggtransno',
+  'stmt_len',
 ]);
 
 function equalValues(a: unknown, b: unknown): boolean {
@@ -421,9 +430,8 @@ export function expressionReturnsSet(expr: Node | null): boolean {
 
 /** Result type OID and typmod of each visible output column of an analyzed query. */
 export function queryColumns(query: Query): TargetEntry[] {
-  const list =
-    query.commandType === 1 || query.returningList.length === 0 ? query.targetList : query.returningList;
-  return list.filter((tle) => !tle.resjunk);
+  const list = query.commandType === 1 || query.returningList.length === 0 ? query.targetList : query.returningList;
+  return list.filter(tle => !tle.resjunk);
 }
 
 /** A Datum kept beyond its page: bytes copied. */

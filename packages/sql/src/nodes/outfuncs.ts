@@ -5,7 +5,14 @@
  */
 import { assert } from '@pgtroupe/common/assert';
 import { datumToBytes } from './datumbytes.ts';
-import { LAYOUT_BY_TYPE, RTE_HEAD_FIELDS, RTE_KIND_FIELDS, RTE_TAG, RTE_TAIL_FIELDS, type FieldLayout } from './layout.ts';
+import {
+  LAYOUT_BY_TYPE,
+  RTE_HEAD_FIELDS,
+  RTE_KIND_FIELDS,
+  RTE_TAG,
+  RTE_TAIL_FIELDS,
+  type FieldLayout,
+} from './layout.ts';
 import type { Const } from './primnodes.ts';
 import type { Node, RangeTblEntry } from './parsenodes.ts';
 

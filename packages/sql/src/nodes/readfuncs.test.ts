@@ -3,11 +3,22 @@ import { describe, expect, it } from 'vitest';
 import { nodeToString } from './outfuncs.ts';
 import { stringToNode } from './readfuncs.ts';
 
-const ORACLE = ['-h', process.env['PGTROUPE_ORACLE_HOST'] ?? '127.0.0.1', '-p', process.env['PGTROUPE_ORACLE_PORT'] ?? '5555', '-U', 'postgres', '-XAt'];
+const ORACLE = [
+  '-h',
+  process.env['PGTROUPE_ORACLE_HOST'] ?? '127.0.0.1',
+  '-p',
+  process.env['PGTROUPE_ORACLE_PORT'] ?? '5555',
+  '-U',
+  'postgres',
+  '-XAt',
+];
 
 function oracle(sql: string): string | null {
   try {
-    return execFileSync('psql', [...ORACLE, '-c', sql], { maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'ignore'] }).toString();
+    return execFileSync('psql', [...ORACLE, '-c', sql], {
+      maxBuffer: 1 << 28,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).toString();
   } catch {
     return null;
   }
@@ -20,7 +31,7 @@ describe('node trees', () => {
      union all select indexprs::text from pg_index where indexprs is not null`,
   );
   it.skipIf(trees === null)('reads and writes every tree of a real cluster byte for byte', () => {
-    const lines = (trees as string).split('\n').filter((line) => line !== '');
+    const lines = (trees as string).split('\n').filter(line => line !== '');
     expect(lines.length).toBeGreaterThan(100);
     for (const line of lines) expect(nodeToString(stringToNode(line, { keepLocations: true }))).toBe(line);
   });

@@ -6,7 +6,14 @@ import { assert } from '@pgtroupe/common/assert';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { datumFromBytes } from './datumbytes.ts';
-import { LAYOUT_BY_TAG, RTE_HEAD_FIELDS, RTE_KIND_FIELDS, RTE_TAG, RTE_TAIL_FIELDS, type FieldLayout } from './layout.ts';
+import {
+  LAYOUT_BY_TAG,
+  RTE_HEAD_FIELDS,
+  RTE_KIND_FIELDS,
+  RTE_TAG,
+  RTE_TAIL_FIELDS,
+  type FieldLayout,
+} from './layout.ts';
 import { makeRangeTblEntry } from './makefuncs.ts';
 import type { Node } from './parsenodes.ts';
 

@@ -14,13 +14,13 @@ type Tree = Node | readonly Node[] | null;
 /** Visits all nodes; `level` counts the queries entered. Stops when visit returns true. */
 function search(tree: Tree, level: number, visit: (node: Node, level: number) => boolean | 'skip'): boolean {
   if (tree === null) return false;
-  if (Array.isArray(tree)) return (tree as readonly Node[]).some((node) => search(node, level, visit));
+  if (Array.isArray(tree)) return (tree as readonly Node[]).some(node => search(node, level, visit));
   const node = tree as Node;
   const found = visit(node, level);
   if (found === true) return true;
   if (found === 'skip') return false;
   const inner = node.type === 'Query' ? level + 1 : level;
-  return walkChildren(node, (child) => search(child, inner, visit));
+  return walkChildren(node, child => search(child, inner, visit));
 }
 
 /**
@@ -28,7 +28,7 @@ function search(tree: Tree, level: number, visit: (node: Node, level: number) =>
  */
 function searchTop(tree: Tree, level: number, visit: (node: Node, level: number) => boolean | 'skip'): boolean {
   if (tree !== null && !Array.isArray(tree) && (tree as Node).type === 'Query') {
-    return walkChildren(tree as Node, (child) => search(child, level, visit));
+    return walkChildren(tree as Node, child => search(child, level, visit));
   }
   return search(tree, level, visit);
 }
@@ -74,12 +74,12 @@ export function locateAggOfLevel(tree: Tree, levelsup: number): number {
 
 /** Window functions of this query level; subqueries keep theirs to themselves. */
 export function containWindowFuncs(tree: Tree): boolean {
-  return search(tree, 0, (node) => (node.type === 'WindowFunc' ? true : node.type === 'Query' ? 'skip' : false));
+  return search(tree, 0, node => (node.type === 'WindowFunc' ? true : node.type === 'Query' ? 'skip' : false));
 }
 
 export function locateWindowFunc(tree: Tree): number {
   let location = -1;
-  search(tree, 0, (node) => {
+  search(tree, 0, node => {
     if (node.type === 'Query') return 'skip';
     if (node.type === 'WindowFunc' && node.location >= 0) {
       location = node.location;
@@ -98,22 +98,24 @@ export function incrementVarSublevelsUp<N extends Node>(tree: N, delta: number, 
         return node.varlevelsup >= level ? { ...node, varlevelsup: node.varlevelsup + delta } : node;
       case 'Aggref':
       case 'GroupingFunc': {
-        const copy = mutateChildren(node, (child) => change(child, level));
+        const copy = mutateChildren(node, child => change(child, level));
         return copy.agglevelsup >= level ? { ...copy, agglevelsup: copy.agglevelsup + delta } : copy;
       }
       case 'CurrentOfExpr':
         return node;
       case 'RangeTblEntry': {
-        const copy = mutateChildren(node, (child) => change(child, level));
-        return copy.ctename !== null && copy.ctelevelsup >= level ? { ...copy, ctelevelsup: copy.ctelevelsup + delta } : copy;
+        const copy = mutateChildren(node, child => change(child, level));
+        return copy.ctename !== null && copy.ctelevelsup >= level
+          ? { ...copy, ctelevelsup: copy.ctelevelsup + delta }
+          : copy;
       }
       case 'Query':
-        return mutateChildren(node, (child) => change(child, level + 1));
+        return mutateChildren(node, child => change(child, level + 1));
       default:
-        return mutateChildren(node, (child) => change(child, level));
+        return mutateChildren(node, child => change(child, level));
     }
   };
-  if (tree.type === 'Query') return mutateChildren(tree as Node, (child) => change(child, min)) as N;
+  if (tree.type === 'Query') return mutateChildren(tree as Node, child => change(child, min)) as N;
   return change(tree, min) as N;
 }
 
@@ -126,8 +128,8 @@ export function flattenJoinAliasVars<T extends Node>(query: Query, tree: T): T {
       if (rte.rtekind !== RTE_JOIN) return node;
       return node.varattno === 0 ? wholeRow(rte, node, level) : aliasOf(rte, node.varattno, node, level);
     }
-    if (node.type === 'Query') return mutateChildren(node, (child) => change(child, level + 1));
-    return mutateChildren(node, (child) => change(child, level));
+    if (node.type === 'Query') return mutateChildren(node, child => change(child, level + 1));
+    return mutateChildren(node, child => change(child, level));
   };
   const aliasOf = (rte: RangeTblEntry, attno: number, variable: Var, level: number): Expr => {
     const alias = rte.joinaliasvars[attno - 1];
@@ -144,7 +146,14 @@ export function flattenJoinAliasVars<T extends Node>(query: Query, tree: T): T {
       args.push(aliasOf(rte, i + 1, variable, level));
       colnames.push(rte.eref.colnames[i] as string);
     });
-    return { type: 'RowExpr', args, row_typeid: variable.vartype, row_format: COERCE_IMPLICIT_CAST, colnames, location: variable.location };
+    return {
+      type: 'RowExpr',
+      args,
+      row_typeid: variable.vartype,
+      row_format: COERCE_IMPLICIT_CAST,
+      colnames,
+      location: variable.location,
+    };
   };
   return change(tree, 0) as T;
 }

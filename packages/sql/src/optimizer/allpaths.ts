@@ -6,7 +6,16 @@ import { ereport } from '@pgtroupe/common/ereport';
 import { exprType, exprTypmod } from '../nodes/nodefuncs.ts';
 import * as N from '../nodes/nodes.ts';
 import type { Expr } from '../nodes/primnodes.ts';
-import { clampRows, clauselistSelectivity, costQuals, CPU_OPERATOR_COST, CPU_TUPLE_COST, RANDOM_PAGE_COST, SEQ_PAGE_COST, targetWidth } from './costsize.ts';
+import {
+  clampRows,
+  clauselistSelectivity,
+  costQuals,
+  CPU_OPERATOR_COST,
+  CPU_TUPLE_COST,
+  RANDOM_PAGE_COST,
+  SEQ_PAGE_COST,
+  targetWidth,
+} from './costsize.ts';
 import { createIndexPaths } from './indxpath.ts';
 import { getProc } from './lsyscache.ts';
 import { addPath } from './pathkeys.ts';
@@ -22,7 +31,12 @@ export function lateralRelids(root: PlannerInfo, rtindex: number): number {
   if (!rte.lateral && rte.rtekind !== N.RTE_FUNCTION && rte.rtekind !== N.RTE_VALUES) return 0;
   switch (rte.rtekind) {
     case N.RTE_FUNCTION:
-      return relidsOf(root, rte.functions.map(f => f.funcexpr)) & ~relidOf(root, rtindex);
+      return (
+        relidsOf(
+          root,
+          rte.functions.map(f => f.funcexpr),
+        ) & ~relidOf(root, rtindex)
+      );
     case N.RTE_VALUES:
       return relidsOf(root, rte.values_lists.flat()) & ~relidOf(root, rtindex);
     case N.RTE_SUBQUERY: {
@@ -67,12 +81,16 @@ export function setBaseRelPathlists(root: PlannerInfo): void {
 function setRelPathlist(root: PlannerInfo, rel: RelOptInfo): void {
   const rte = rel.rte!;
   const quals = rel.baserestrictinfo.map(r => r.clause);
-  rel.width = targetWidth(root, [...rel.needed.values()].map(v => ({ typid: v.vartype, typmod: v.vartypmod })));
+  rel.width = targetWidth(
+    root,
+    [...rel.needed.values()].map(v => ({ typid: v.vartype, typmod: v.vartypmod })),
+  );
   let baseCost = 0;
   let perTuple = CPU_TUPLE_COST;
   switch (rte.rtekind) {
     case N.RTE_RELATION:
-      if (rte.tablesample !== null) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'TABLESAMPLE is not supported by pgtroupe yet');
+      if (rte.tablesample !== null)
+        throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'TABLESAMPLE is not supported by pgtroupe yet');
       baseCost = rel.pages * SEQ_PAGE_COST;
       break;
     case N.RTE_SUBQUERY:
@@ -94,14 +112,21 @@ function setRelPathlist(root: PlannerInfo, rel: RelOptInfo): void {
       rel.tuples = 1;
       break;
     default:
-      throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `range table entries of kind ${rte.rtekind} are not supported by pgtroupe yet`);
+      throw ereport(
+        ERRCODE.FEATURE_NOT_SUPPORTED,
+        `range table entries of kind ${rte.rtekind} are not supported by pgtroupe yet`,
+      );
   }
   rel.rows = clampRows(rel.tuples * clauselistSelectivity(root, quals));
   const qual = costQuals(root, quals);
   const startup = qual.startup + (rte.rtekind === N.RTE_SUBQUERY ? rel.subplan!.startup_cost : 0);
   addPath(rel, {
-    kind: rte.rtekind === N.RTE_RESULT ? 'result' : 'scan', rel, rows: rel.rows, startup,
-    total: baseCost + qual.startup + rel.tuples * (perTuple + qual.perTuple), pathkeys: rel.subqueryPathkeys,
+    kind: rte.rtekind === N.RTE_RESULT ? 'result' : 'scan',
+    rel,
+    rows: rel.rows,
+    startup,
+    total: baseCost + qual.startup + rel.tuples * (perTuple + qual.perTuple),
+    pathkeys: rel.subqueryPathkeys,
     requiredOuter: rel.lateralRelids,
   });
   if (rte.rtekind !== N.RTE_RELATION) return;
@@ -115,15 +140,22 @@ function createTidPath(root: PlannerInfo, rel: RelOptInfo, quals: readonly Expr[
     if (q.type !== 'OpExpr' && q.type !== 'ScalarArrayOpExpr') return false;
     const [a, b] = q.args as [Expr, Expr | undefined];
     if (b === undefined) return false;
-    const isTid = (e: Expr): boolean => e.type === 'Var' && e.varattno === -1 && e.varlevelsup === 0 && e.varno === rel.rtindex;
+    const isTid = (e: Expr): boolean =>
+      e.type === 'Var' && e.varattno === -1 && e.varlevelsup === 0 && e.varno === rel.rtindex;
     if (q.opno !== TID_EQUAL_OPERATOR) return false;
     if (q.type === 'ScalarArrayOpExpr') return q.useOr && isTid(a) && relidsOf(root, b) === 0;
     return (isTid(a) && relidsOf(root, b) === 0) || (isTid(b) && relidsOf(root, a) === 0);
   });
   if (tidquals.length === 0) return;
   addPath(rel, {
-    kind: 'tid', rel, rows: 1, startup: 0, total: RANDOM_PAGE_COST + CPU_TUPLE_COST + perTuple, pathkeys: [],
-    requiredOuter: 0, tidquals: [tidquals[0]!],
+    kind: 'tid',
+    rel,
+    rows: 1,
+    startup: 0,
+    total: RANDOM_PAGE_COST + CPU_TUPLE_COST + perTuple,
+    pathkeys: [],
+    requiredOuter: 0,
+    tidquals: [tidquals[0]!],
   });
 }
 
@@ -133,7 +165,13 @@ function functionRows(root: PlannerInfo, expr: Expr): number {
   if (expr.type !== 'FuncExpr' || !expr.funcretset) return 1;
   if (expr.args.length >= 2 && getProc(root.env.rows, expr.funcid).proname === 'generate_series') {
     const [from, to] = expr.args as [Expr, Expr];
-    if (from.type === 'Const' && to.type === 'Const' && typeof from.constvalue === 'number' && typeof to.constvalue === 'number' && expr.args.length === 2) {
+    if (
+      from.type === 'Const' &&
+      to.type === 'Const' &&
+      typeof from.constvalue === 'number' &&
+      typeof to.constvalue === 'number' &&
+      expr.args.length === 2
+    ) {
       return Math.max(1, to.constvalue - from.constvalue + 1);
     }
   }
@@ -144,12 +182,16 @@ function cteRows(root: PlannerInfo, rel: RelOptInfo): number {
   const rte = rel.rte!;
   let owner: PlannerInfo = root;
   for (let up = rte.ctelevelsup; up > 0; up--) owner = owner.parent!;
-  if (rte.self_reference) return Math.max(1, 10 * Math.max(owner.nonRecursiveRows, root.parent?.nonRecursiveRows ?? 0, 1));
+  if (rte.self_reference)
+    return Math.max(1, 10 * Math.max(owner.nonRecursiveRows, root.parent?.nonRecursiveRows ?? 0, 1));
   const i = owner.parse.cteList.findIndex(c => c.ctename === rte.ctename);
   const id = owner.ctePlanIds[i];
   return id === undefined || id < 0 ? 1000 : owner.glob.subplans[id - 1]!.plan.plan_rows;
 }
 
 export function exprWidth(root: PlannerInfo, exprs: readonly Expr[]): number {
-  return targetWidth(root, exprs.map(e => ({ typid: exprType(e), typmod: exprTypmod(e) })));
+  return targetWidth(
+    root,
+    exprs.map(e => ({ typid: exprType(e), typmod: exprTypmod(e) })),
+  );
 }

@@ -26,16 +26,31 @@ export function inferArbiterIndexes(root: PlannerInfo, onConflict: OnConflictExp
     if (!index.indisunique || !index.indisvalid || !index.indimmediate) continue;
     const expressions = index.indexprs === null ? [] : ([env.stringToExpr(index.indexprs)].flat() as Expr[]);
     let nextExpr = 0;
-    const columns = keys.map(key => (key.attnum !== 0 ? key.attnum : moveTo(expressions[nextExpr++]!, parse.resultRelation)));
+    const columns = keys.map(key =>
+      key.attnum !== 0 ? key.attnum : moveTo(expressions[nextExpr++]!, parse.resultRelation),
+    );
     const elems = onConflict.arbiterElems;
     const matches = (column: number | Expr, elem: (typeof elems)[number]): boolean =>
-      typeof column === 'number' ? elem.expr.type === 'Var' && elem.expr.varattno === column : equalNodes(elem.expr as Node, column as Node);
-    const all = columns.every(c => elems.some(e => matches(c, e))) && elems.every(e => columns.some(c => matches(c, e)));
+      typeof column === 'number'
+        ? elem.expr.type === 'Var' && elem.expr.varattno === column
+        : equalNodes(elem.expr as Node, column as Node);
+    const all =
+      columns.every(c => elems.some(e => matches(c, e))) && elems.every(e => columns.some(c => matches(c, e)));
     if (!all) continue;
-    const fits = elems.every(elem => columns.some((c, i) => matches(c, elem) && (elem.infercollid === 0 || elem.infercollid === keys[i]!.collation) && (elem.inferopclass === 0 || elem.inferopclass === keys[i]!.opclass)));
+    const fits = elems.every(elem =>
+      columns.some(
+        (c, i) =>
+          matches(c, elem) &&
+          (elem.infercollid === 0 || elem.infercollid === keys[i]!.collation) &&
+          (elem.inferopclass === 0 || elem.inferopclass === keys[i]!.opclass),
+      ),
+    );
     if (!fits) continue;
     if (index.indpred !== null) {
-      const predicate = [env.stringToExpr(index.indpred)].flat().flatMap(e => makeAndsImplicit(e as Expr)).map(e => moveTo(e, parse.resultRelation));
+      const predicate = [env.stringToExpr(index.indpred)]
+        .flat()
+        .flatMap(e => makeAndsImplicit(e as Expr))
+        .map(e => moveTo(e, parse.resultRelation));
       const given = makeAndsImplicit(onConflict.arbiterWhere);
       if (!predicate.every(p => given.some(g => equalNodes(g as Node, p as Node)))) continue;
     }
@@ -46,9 +61,14 @@ export function inferArbiterIndexes(root: PlannerInfo, onConflict: OnConflictExp
 }
 
 function moveTo(expr: Expr, varno: number): Expr {
-  return mutateExpr(expr as Node, n => (n.type === 'Var' && n.varno === 1 ? { ...n, varno, varnosyn: varno } : undefined)) as Expr;
+  return mutateExpr(expr as Node, n =>
+    n.type === 'Var' && n.varno === 1 ? { ...n, varno, varnosyn: varno } : undefined,
+  ) as Expr;
 }
 
 function noMatch(): Error {
-  return ereport(ERRCODE.INVALID_COLUMN_REFERENCE, 'there is no unique or exclusion constraint matching the ON CONFLICT specification');
+  return ereport(
+    ERRCODE.INVALID_COLUMN_REFERENCE,
+    'there is no unique or exclusion constraint matching the ON CONFLICT specification',
+  );
 }

@@ -55,7 +55,8 @@ export function contain(env: PlannerEnv, node: Node | readonly Node[], worse: (v
         if (check(n.winfnoid)) return true;
         break;
       case 'CoerceViaIO': {
-        if (check(getType(env.rows, n.resulttype).typinput) || check(getType(env.rows, exprType(n.arg)).typoutput)) return true;
+        if (check(getType(env.rows, n.resulttype).typinput) || check(getType(env.rows, exprType(n.arg)).typoutput))
+          return true;
         break;
       }
       case 'SQLValueFunction':
@@ -84,12 +85,14 @@ export function containSubplans(node: Node): boolean {
 }
 
 export function containAggs(node: Node | readonly Node[]): boolean {
-  const visit = (n: Node): boolean | undefined => (n.type === 'Aggref' || n.type === 'GroupingFunc' ? true : n.type === 'Query' ? false : undefined);
+  const visit = (n: Node): boolean | undefined =>
+    n.type === 'Aggref' || n.type === 'GroupingFunc' ? true : n.type === 'Query' ? false : undefined;
   return Array.isArray(node) ? (node as readonly Node[]).some(n => walkExpr(n, visit)) : walkExpr(node as Node, visit);
 }
 
 export function containWindowFuncs(node: Node | readonly Node[]): boolean {
-  const visit = (n: Node): boolean | undefined => (n.type === 'WindowFunc' ? true : n.type === 'Query' ? false : undefined);
+  const visit = (n: Node): boolean | undefined =>
+    n.type === 'WindowFunc' ? true : n.type === 'Query' ? false : undefined;
   return Array.isArray(node) ? (node as readonly Node[]).some(n => walkExpr(n, visit)) : walkExpr(node as Node, visit);
 }
 
@@ -120,11 +123,16 @@ export function containNonstrictFunctions(env: PlannerEnv, node: Expr): boolean 
  * Range table indexes of relations for which a null row makes the clause (as a whole) not true, or,
  * at the top of an expression that is compared strictly, null.
  */
-export function findNonnullableRels(env: PlannerEnv, node: Expr | readonly Expr[] | null, topLevel = true): Set<number> {
+export function findNonnullableRels(
+  env: PlannerEnv,
+  node: Expr | readonly Expr[] | null,
+  topLevel = true,
+): Set<number> {
   const result = new Set<number>();
   if (node === null) return result;
   if (Array.isArray(node)) {
-    for (const clause of node as readonly Expr[]) for (const rel of findNonnullableRels(env, clause, topLevel)) result.add(rel);
+    for (const clause of node as readonly Expr[])
+      for (const rel of findNonnullableRels(env, clause, topLevel)) result.add(rel);
     return result;
   }
   const expr = node as Expr;
@@ -146,7 +154,8 @@ export function findNonnullableRels(env: PlannerEnv, node: Expr | readonly Expr[
       break;
     case 'BoolExpr':
       if (expr.boolop === 'not') addArgs(expr.args);
-      else if (expr.boolop === 'and' && topLevel) for (const arg of expr.args) for (const rel of findNonnullableRels(env, arg, true)) result.add(rel);
+      else if (expr.boolop === 'and' && topLevel)
+        for (const arg of expr.args) for (const rel of findNonnullableRels(env, arg, true)) result.add(rel);
       else {
         // Every branch must force it.
         const sets = expr.args.map(arg => findNonnullableRels(env, arg, topLevel));
@@ -158,10 +167,14 @@ export function findNonnullableRels(env: PlannerEnv, node: Expr | readonly Expr[
     case 'CollateExpr':
       return findNonnullableRels(env, expr.arg, topLevel);
     case 'NullTest':
-      if (topLevel && expr.nulltesttype === N.IS_NOT_NULL && !expr.argisrow) return findNonnullableRels(env, expr.arg, false);
+      if (topLevel && expr.nulltesttype === N.IS_NOT_NULL && !expr.argisrow)
+        return findNonnullableRels(env, expr.arg, false);
       break;
     case 'BooleanTest':
-      if (topLevel && (expr.booltesttype === N.IS_TRUE || expr.booltesttype === N.IS_FALSE || expr.booltesttype === N.IS_NOT_UNKNOWN)) {
+      if (
+        topLevel &&
+        (expr.booltesttype === N.IS_TRUE || expr.booltesttype === N.IS_FALSE || expr.booltesttype === N.IS_NOT_UNKNOWN)
+      ) {
         return findNonnullableRels(env, expr.arg, false);
       }
       break;
@@ -288,14 +301,26 @@ function foldNode(env: PlannerEnv, node: Expr, fold: (n: Node) => Node, caseValu
       const arg = fold(node.arg) as Expr;
       if (isConst(arg)) return { ...arg, constcollid: node.collOid };
       return {
-        type: 'RelabelType', arg, resulttype: exprType(arg), resulttypmod: exprTypmod(arg), resultcollid: node.collOid,
-        relabelformat: N.COERCE_IMPLICIT_CAST, location: -1,
+        type: 'RelabelType',
+        arg,
+        resulttype: exprType(arg),
+        resulttypmod: exprTypmod(arg),
+        resultcollid: node.collOid,
+        relabelformat: N.COERCE_IMPLICIT_CAST,
+        location: -1,
       };
     }
     case 'FieldSelect': {
       const arg = fold(node.arg) as Expr;
       if (arg.type === 'Var' && arg.varattno === 0 && arg.varlevelsup === 0) {
-        return { ...arg, varattno: node.fieldnum, vartype: node.resulttype, vartypmod: node.resulttypmod, varcollid: node.resultcollid, varattnosyn: node.fieldnum };
+        return {
+          ...arg,
+          varattno: node.fieldnum,
+          vartype: node.resulttype,
+          vartypmod: node.resulttypmod,
+          varcollid: node.resultcollid,
+          varattnosyn: node.fieldnum,
+        };
       }
       if (arg.type === 'RowExpr' && node.fieldnum <= arg.args.length) return arg.args[node.fieldnum - 1]!;
       return arg === node.arg ? node : { ...node, arg };
@@ -345,7 +370,8 @@ export function expandFunctionArguments(env: PlannerEnv, expr: FuncExpr): FuncEx
     for (let i = 0; i < args.length; i++) {
       if (args[i] !== undefined) continue;
       const value = defaults[i - first];
-      if (value === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, `not enough default arguments for function ${proc.proname}`);
+      if (value === undefined)
+        throw ereport(ERRCODE.INTERNAL_ERROR, `not enough default arguments for function ${proc.proname}`);
       args[i] = value;
     }
   }
@@ -357,8 +383,18 @@ const SQL_LANGUAGE = 14;
 /** A scalar SQL function that is one simple SELECT becomes its expression (inline_function). */
 function inlineFunction(env: PlannerEnv, funcid: number, args: readonly Expr[], resultType: number): Expr | undefined {
   const proc = getProc(env.rows, funcid);
-  if ((proc.prolang as number) !== SQL_LANGUAGE || proc.prokind !== 'f' || proc.proretset || proc.prosecdef || proc.proconfig !== null) return undefined;
-  const query = proc.prosqlbody === null ? (env.sqlFunctionBody?.(funcid, args.map(exprType)) ?? null) : parsedBody(env, proc.prosqlbody);
+  if (
+    (proc.prolang as number) !== SQL_LANGUAGE ||
+    proc.prokind !== 'f' ||
+    proc.proretset ||
+    proc.prosecdef ||
+    proc.proconfig !== null
+  )
+    return undefined;
+  const query =
+    proc.prosqlbody === null
+      ? (env.sqlFunctionBody?.(funcid, args.map(exprType)) ?? null)
+      : parsedBody(env, proc.prosqlbody);
   if (query === null) return undefined;
   if (!isSimpleExpressionQuery(query)) return asSubquery(env, query, args, resultType, proc.proisstrict);
   const body = query.targetList[0]!.expr;
@@ -384,22 +420,55 @@ function inlineFunction(env: PlannerEnv, funcid: number, args: readonly Expr[], 
 /**
  * A function whose body is any other SELECT is a scalar subquery over its arguments: its first row counts.
  */
-function asSubquery(env: PlannerEnv, query: Query, args: readonly Expr[], resultType: number, strict: boolean): Expr | undefined {
+function asSubquery(
+  env: PlannerEnv,
+  query: Query,
+  args: readonly Expr[],
+  resultType: number,
+  strict: boolean,
+): Expr | undefined {
   const visible = query.targetList.filter(tle => !tle.resjunk);
-  if (query.commandType !== N.CMD_SELECT || query.hasModifyingCTE || visible.length !== 1 || exprType(visible[0]!.expr) !== resultType) return undefined;
-  if (containVolatileFunctions(env, args) || args.some(arg => containSubplans(arg) || containAggs(arg))) return undefined;
+  if (
+    query.commandType !== N.CMD_SELECT ||
+    query.hasModifyingCTE ||
+    visible.length !== 1 ||
+    exprType(visible[0]!.expr) !== resultType
+  )
+    return undefined;
+  if (containVolatileFunctions(env, args) || args.some(arg => containSubplans(arg) || containAggs(arg)))
+    return undefined;
   const change = (n: Node, depth: number): Node => {
-    if (n.type === 'Param' && n.paramkind === N.PARAM_EXTERN) return incrementVarSublevelsUp(args[n.paramid - 1]!, depth, 0);
+    if (n.type === 'Param' && n.paramkind === N.PARAM_EXTERN)
+      return incrementVarSublevelsUp(args[n.paramid - 1]!, depth, 0);
     return mutateChildren(n, child => change(child, n.type === 'Query' ? depth + 1 : depth));
   };
-  const subselect = change(query.limitCount === null ? { ...query, limitCount: makeConst(20, -1, 0, 8, true, 1) } : query, 0) as Query;
-  const sublink: Expr = { type: 'SubLink', subLinkType: N.EXPR_SUBLINK, subLinkId: 0, testexpr: null, operName: [], subselect, arraytype: 0, location: -1 };
+  const subselect = change(
+    query.limitCount === null ? { ...query, limitCount: makeConst(20, -1, 0, 8, true, 1) } : query,
+    0,
+  ) as Query;
+  const sublink: Expr = {
+    type: 'SubLink',
+    subLinkType: N.EXPR_SUBLINK,
+    subLinkId: 0,
+    testexpr: null,
+    operName: [],
+    subselect,
+    arraytype: 0,
+    location: -1,
+  };
   const nullable = args.filter(arg => !isConst(arg));
   if (!strict || nullable.length === 0) return sublink;
-  const tests = nullable.map((arg): Expr => ({ type: 'NullTest', arg, nulltesttype: N.IS_NOT_NULL, argisrow: false, location: -1 }));
+  const tests = nullable.map(
+    (arg): Expr => ({ type: 'NullTest', arg, nulltesttype: N.IS_NOT_NULL, argisrow: false, location: -1 }),
+  );
   const expr = makeAndsExplicit(tests)!;
   return {
-    type: 'CaseExpr', casetype: resultType, casecollid: exprCollation(sublink), arg: null, defresult: null, location: -1,
+    type: 'CaseExpr',
+    casetype: resultType,
+    casecollid: exprCollation(sublink),
+    arg: null,
+    defresult: null,
+    location: -1,
     args: [{ type: 'CaseWhen', expr, result: sublink, location: -1 }],
   };
 }
@@ -412,11 +481,24 @@ function parsedBody(env: PlannerEnv, text: string): Query | null {
 
 function isSimpleExpressionQuery(query: Query): boolean {
   return (
-    query.commandType === N.CMD_SELECT && !query.hasAggs && !query.hasWindowFuncs && !query.hasTargetSRFs && !query.hasSubLinks &&
-    query.cteList.length === 0 && query.rtable.length === 0 && (query.jointree === null || (query.jointree.fromlist.length === 0 && query.jointree.quals === null)) &&
-    query.groupClause.length === 0 && query.groupingSets.length === 0 && query.havingQual === null && query.windowClause.length === 0 &&
-    query.distinctClause.length === 0 && query.sortClause.length === 0 && query.limitOffset === null && query.limitCount === null &&
-    query.setOperations === null && query.targetList.length === 1
+    query.commandType === N.CMD_SELECT &&
+    !query.hasAggs &&
+    !query.hasWindowFuncs &&
+    !query.hasTargetSRFs &&
+    !query.hasSubLinks &&
+    query.cteList.length === 0 &&
+    query.rtable.length === 0 &&
+    (query.jointree === null || (query.jointree.fromlist.length === 0 && query.jointree.quals === null)) &&
+    query.groupClause.length === 0 &&
+    query.groupingSets.length === 0 &&
+    query.havingQual === null &&
+    query.windowClause.length === 0 &&
+    query.distinctClause.length === 0 &&
+    query.sortClause.length === 0 &&
+    query.limitOffset === null &&
+    query.limitCount === null &&
+    query.setOperations === null &&
+    query.targetList.length === 1
   );
 }
 
@@ -478,12 +560,17 @@ export function commuted(env: PlannerEnv, expr: OpExpr): OpExpr | null {
 export function negateClause(env: PlannerEnv, clause: Expr): Expr {
   if (clause.type === 'OpExpr') {
     const { oprnegate } = getOperator(env.rows, clause.opno);
-    if ((oprnegate as number) !== 0) return { ...clause, opno: oprnegate, opfuncid: getOperator(env.rows, oprnegate).oprcode };
+    if ((oprnegate as number) !== 0)
+      return { ...clause, opno: oprnegate, opfuncid: getOperator(env.rows, oprnegate).oprcode };
   }
   if (clause.type === 'BoolExpr') {
     if (clause.boolop === 'not') return clause.args[0]!;
     // De Morgan.
-    return { ...clause, boolop: clause.boolop === 'and' ? 'or' : 'and', args: clause.args.map(arg => negateClause(env, arg)) };
+    return {
+      ...clause,
+      boolop: clause.boolop === 'and' ? 'or' : 'and',
+      args: clause.args.map(arg => negateClause(env, arg)),
+    };
   }
   if (clause.type === 'NullTest' && !clause.argisrow) {
     return { ...clause, nulltesttype: clause.nulltesttype === N.IS_NULL ? N.IS_NOT_NULL : N.IS_NULL };
@@ -497,12 +584,18 @@ export function canonicalizeQual(env: PlannerEnv, qual: Expr): Expr {
     if (e.type !== 'BoolExpr') return e;
     if (e.boolop === 'not') {
       const inner = e.args[0]!;
-      if (inner.type === 'BoolExpr' || (inner.type === 'OpExpr' && (getOperator(env.rows, inner.opno).oprnegate as number) !== 0) || inner.type === 'NullTest') {
+      if (
+        inner.type === 'BoolExpr' ||
+        (inner.type === 'OpExpr' && (getOperator(env.rows, inner.opno).oprnegate as number) !== 0) ||
+        inner.type === 'NullTest'
+      ) {
         return visit(negateClause(env, inner));
       }
       return e;
     }
-    const args = e.args.map(visit).flatMap(arg => (arg.type === 'BoolExpr' && arg.boolop === e.boolop ? arg.args : [arg]));
+    const args = e.args
+      .map(visit)
+      .flatMap(arg => (arg.type === 'BoolExpr' && arg.boolop === e.boolop ? arg.args : [arg]));
     return { ...e, args };
   };
   return visit(qual);

@@ -38,7 +38,9 @@ function varOf(root: PlannerInfo, expr: Expr): { rel: RelOptInfo; attno: number 
 
 /** Is the column alone a unique key? */
 function isUniqueColumn(rel: RelOptInfo, attno: number): boolean {
-  return rel.indexes.some(i => i.unique && i.desc.keys.length === 1 && i.desc.keys[0]!.attnum === attno && i.predicate.length === 0);
+  return rel.indexes.some(
+    i => i.unique && i.desc.keys.length === 1 && i.desc.keys[0]!.attnum === attno && i.predicate.length === 0,
+  );
 }
 
 export function estimateNumDistinct(root: PlannerInfo, expr: Expr, inputRows: number): number {
@@ -122,9 +124,23 @@ export function clauseSelectivity(root: PlannerInfo, clause: Expr): number {
     case 'NullTest':
       return clause.nulltesttype === N.IS_NULL ? DEFAULT_UNK_SEL : 1 - DEFAULT_UNK_SEL;
     case 'BooleanTest':
-      return clause.booltesttype === N.IS_UNKNOWN ? DEFAULT_UNK_SEL : clause.booltesttype === N.IS_NOT_UNKNOWN ? 1 - DEFAULT_UNK_SEL : 0.5;
+      return clause.booltesttype === N.IS_UNKNOWN
+        ? DEFAULT_UNK_SEL
+        : clause.booltesttype === N.IS_NOT_UNKNOWN
+          ? 1 - DEFAULT_UNK_SEL
+          : 0.5;
     case 'ScalarArrayOpExpr': {
-      const eq = opSelectivity(root, { type: 'OpExpr', opno: clause.opno, opfuncid: clause.opfuncid, opresulttype: 16, opretset: false, opcollid: 0, inputcollid: clause.inputcollid, args: clause.args, location: -1 });
+      const eq = opSelectivity(root, {
+        type: 'OpExpr',
+        opno: clause.opno,
+        opfuncid: clause.opfuncid,
+        opresulttype: 16,
+        opretset: false,
+        opcollid: 0,
+        inputcollid: clause.inputcollid,
+        args: clause.args,
+        location: -1,
+      });
       const count = estimateArrayLength(clause.args[1]!);
       if (clause.useOr) return Math.min(1, 1 - (1 - eq) ** count);
       return eq ** count;
@@ -153,7 +169,11 @@ export function clauselistSelectivity(root: PlannerInfo, clauses: readonly Expr[
   for (const clause of clauses) {
     const one = clauseSelectivity(root, clause);
     const kind = clause.type === 'OpExpr' && clause.args.length === 2 ? estimator(root, clause.opno) : '';
-    if (clause.type === 'OpExpr' && (kind.startsWith('scalarl') || kind.startsWith('scalarg')) && varOf(root, clause.args[0]!) !== undefined) {
+    if (
+      clause.type === 'OpExpr' &&
+      (kind.startsWith('scalarl') || kind.startsWith('scalarg')) &&
+      varOf(root, clause.args[0]!) !== undefined
+    ) {
       const expr = clause.args[0]!;
       let range = ranges.find(r => equalNodes(r.expr, expr));
       if (range === undefined) ranges.push((range = { expr, lo: false, hi: false, s: 1 }));
@@ -183,7 +203,9 @@ export function joinClauseSelectivity(root: PlannerInfo, rinfo: RestrictInfo): n
 function distinctOf(root: PlannerInfo, expr: Expr): number {
   const v = varOf(root, expr);
   if (v === undefined) return DEFAULT_NUM_DISTINCT;
-  return isUniqueColumn(v.rel, v.attno) ? Math.max(1, v.rel.tuples) : Math.max(1, Math.min(v.rel.tuples, DEFAULT_NUM_DISTINCT));
+  return isUniqueColumn(v.rel, v.attno)
+    ? Math.max(1, v.rel.tuples)
+    : Math.max(1, Math.min(v.rel.tuples, DEFAULT_NUM_DISTINCT));
 }
 
 export interface QualCost {
@@ -203,7 +225,8 @@ function addCost(root: PlannerInfo, expr: Expr, cost: QualCost): void {
     case 'FuncExpr':
     case 'DistinctExpr':
     case 'NullIfExpr':
-      cost.perTuple += getProc(root.env.rows, expr.type === 'FuncExpr' ? expr.funcid : expr.opfuncid).procost * CPU_OPERATOR_COST;
+      cost.perTuple +=
+        getProc(root.env.rows, expr.type === 'FuncExpr' ? expr.funcid : expr.opfuncid).procost * CPU_OPERATOR_COST;
       for (const arg of expr.args) addCost(root, arg, cost);
       break;
     case 'BoolExpr':
@@ -233,7 +256,12 @@ function addCost(root: PlannerInfo, expr: Expr, cost: QualCost): void {
   }
 }
 
-export function costSort(startup: number, total: number, rows: number, limitTuples: number): { startup: number; total: number } {
+export function costSort(
+  startup: number,
+  total: number,
+  rows: number,
+  limitTuples: number,
+): { startup: number; total: number } {
   const n = Math.max(2, rows);
   const comparison = 2 * CPU_OPERATOR_COST;
   const output = limitTuples > 0 && limitTuples < n ? limitTuples : n;

@@ -9,7 +9,16 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { equalNodes } from '../nodes/nodefuncs.ts';
 import { commuted } from './clauses.ts';
-import { isSubset, type HashPath, type IndexPath, type NestPath, type Path, type PlannerInfo, type RelOptInfo, type RestrictInfo } from './pathnodes.ts';
+import {
+  isSubset,
+  type HashPath,
+  type IndexPath,
+  type NestPath,
+  type Path,
+  type PlannerInfo,
+  type RelOptInfo,
+  type RestrictInfo,
+} from './pathnodes.ts';
 import type { NestLoopParam, Plan, Result } from './plannodes.ts';
 import { makeExecParam, newExecParam } from './subselect.ts';
 import { mutateExpr, relidOf } from './var.ts';
@@ -19,18 +28,44 @@ import type { Var } from '../nodes/primnodes.ts';
 const NO_PARAMS: ReadonlySet<number> = new Set();
 
 /** What every plan node has, costs from a path. */
-export function planFields(root: PlannerInfo, targetlist: readonly TargetEntry[], cost: { startup: number; total: number; rows: number; width: number }): {
-  startup_cost: number; total_cost: number; plan_rows: number; plan_width: number; plan_node_id: number; targetlist: readonly TargetEntry[];
-  qual: readonly Expr[]; lefttree: Plan | null; righttree: Plan | null; initPlan: readonly []; allParam: ReadonlySet<number>;
+export function planFields(
+  root: PlannerInfo,
+  targetlist: readonly TargetEntry[],
+  cost: { startup: number; total: number; rows: number; width: number },
+): {
+  startup_cost: number;
+  total_cost: number;
+  plan_rows: number;
+  plan_width: number;
+  plan_node_id: number;
+  targetlist: readonly TargetEntry[];
+  qual: readonly Expr[];
+  lefttree: Plan | null;
+  righttree: Plan | null;
+  initPlan: readonly [];
+  allParam: ReadonlySet<number>;
 } {
   return {
-    startup_cost: cost.startup, total_cost: cost.total, plan_rows: cost.rows, plan_width: cost.width, plan_node_id: root.glob.nextNodeId++,
-    targetlist, qual: [], lefttree: null, righttree: null, initPlan: [], allParam: NO_PARAMS,
+    startup_cost: cost.startup,
+    total_cost: cost.total,
+    plan_rows: cost.rows,
+    plan_width: cost.width,
+    plan_node_id: root.glob.nextNodeId++,
+    targetlist,
+    qual: [],
+    lefttree: null,
+    righttree: null,
+    initPlan: [],
+    allParam: NO_PARAMS,
   };
 }
 
 /** Costs of a node that adds something to its child's. */
-export function onTopOf(child: Plan, more = 0, rows = child.plan_rows): { startup: number; total: number; rows: number; width: number } {
+export function onTopOf(
+  child: Plan,
+  more = 0,
+  rows = child.plan_rows,
+): { startup: number; total: number; rows: number; width: number } {
   return { startup: child.startup_cost, total: child.total_cost + more, rows, width: child.plan_width };
 }
 
@@ -49,7 +84,10 @@ function gate(root: PlannerInfo, path: Path, plan: Plan): Plan {
   }
   if (constant.size === 0) return plan;
   const result: Result = {
-    ...planFields(root, plan.targetlist, onTopOf(plan)), type: 'Result', lefttree: plan, resconstantqual: [...constant].map(r => r.clause),
+    ...planFields(root, plan.targetlist, onTopOf(plan)),
+    type: 'Result',
+    lefttree: plan,
+    resconstantqual: [...constant].map(r => r.clause),
   };
   return result;
 }
@@ -130,7 +168,10 @@ function createScan(root: PlannerInfo, path: Path): Plan {
       }
       return { ...fields, type: 'SubqueryScan', scanrelid, qual, subplan: rel.subplan! };
     case N.RTE_FUNCTION: {
-      const functions = rte.functions.map(f => ({ ...f, funcexpr: replaceNestloopParams(root, f.funcexpr, rel.relids) }));
+      const functions = rte.functions.map(f => ({
+        ...f,
+        funcexpr: replaceNestloopParams(root, f.funcexpr, rel.relids),
+      }));
       return { ...fields, type: 'FunctionScan', scanrelid, qual, functions, funcordinality: rte.funcordinality };
     }
     case N.RTE_VALUES: {
@@ -144,7 +185,12 @@ function createScan(root: PlannerInfo, path: Path): Plan {
   }
 }
 
-function createCteScan(root: PlannerInfo, rel: RelOptInfo, fields: ReturnType<typeof planFields>, qual: readonly Expr[]): Plan {
+function createCteScan(
+  root: PlannerInfo,
+  rel: RelOptInfo,
+  fields: ReturnType<typeof planFields>,
+  qual: readonly Expr[],
+): Plan {
   const rte = rel.rte!;
   let owner: PlannerInfo = root;
   for (let up = rte.ctelevelsup; up > 0; up--) owner = owner.parent!;
@@ -169,7 +215,12 @@ function createIndexScan(root: PlannerInfo, path: IndexPath): Plan {
   const used = new Set(path.clauses);
   const qual = clausesOf(rel.baserestrictinfo.filter(r => !used.has(r)));
   return {
-    ...fields, type: 'IndexScan', scanrelid: rel.rtindex, qual, indexid: path.index.oid, indexorderdir: path.direction,
+    ...fields,
+    type: 'IndexScan',
+    scanrelid: rel.rtindex,
+    qual,
+    indexid: path.index.oid,
+    indexorderdir: path.direction,
     indexqual: path.quals.map(q => (q.value === null ? q : { ...q, value: param(q.value) })),
     indexqualorig: path.clauses.map(r => param(keyOnLeft(root, r.clause, rel))),
   };
@@ -192,8 +243,12 @@ function mentions(root: PlannerInfo, expr: Expr, rel: RelOptInfo): boolean {
 }
 
 /** ON conditions decide what matches, WHERE conditions filter the result. */
-function splitJoinClauses(jointype: N.JoinType, clauses: readonly RestrictInfo[]): { joinqual: Expr[]; otherqual: Expr[] } {
-  const outer = jointype === N.JOIN_LEFT || jointype === N.JOIN_RIGHT || jointype === N.JOIN_FULL || jointype === N.JOIN_ANTI;
+function splitJoinClauses(
+  jointype: N.JoinType,
+  clauses: readonly RestrictInfo[],
+): { joinqual: Expr[]; otherqual: Expr[] } {
+  const outer =
+    jointype === N.JOIN_LEFT || jointype === N.JOIN_RIGHT || jointype === N.JOIN_FULL || jointype === N.JOIN_ANTI;
   if (!outer) return { joinqual: clausesOf(clauses), otherqual: [] };
   return {
     joinqual: clausesOf(clauses.filter(r => !r.isPushedDown)),
@@ -209,15 +264,26 @@ function createNestLoop(root: PlannerInfo, path: NestPath): Plan {
   const rest: PlannerInfo['curOuterParams'] = [];
   for (const p of root.curOuterParams) {
     const item = p.item;
-    if (item.type === 'Var' && isSubset(relidOf(root, item.varno), path.outer.rel.relids) && relidOf(root, item.varno) !== 0) nestParams.push({ paramno: p.paramId, paramval: item });
+    if (
+      item.type === 'Var' &&
+      isSubset(relidOf(root, item.varno), path.outer.rel.relids) &&
+      relidOf(root, item.varno) !== 0
+    )
+      nestParams.push({ paramno: p.paramId, paramval: item });
     else rest.push(p);
   }
   root.curOuterParams = rest;
   const { joinqual, otherqual } = splitJoinClauses(path.jointype, path.clauses);
   return {
-    ...planFields(root, neededTlist(root, path.rel), pathCost(path)), type: 'NestLoop', lefttree, righttree,
-    jointype: path.jointype, inner_unique: path.innerUnique, nestParams,
-    joinqual: joinqual.map(e => paramsOfOutside(root, e, path.rel)), qual: otherqual.map(e => paramsOfOutside(root, e, path.rel)),
+    ...planFields(root, neededTlist(root, path.rel), pathCost(path)),
+    type: 'NestLoop',
+    lefttree,
+    righttree,
+    jointype: path.jointype,
+    inner_unique: path.innerUnique,
+    nestParams,
+    joinqual: joinqual.map(e => paramsOfOutside(root, e, path.rel)),
+    qual: otherqual.map(e => paramsOfOutside(root, e, path.rel)),
   };
 }
 
@@ -235,10 +301,18 @@ function createHashJoin(root: PlannerInfo, path: HashPath): Plan {
   });
   const { joinqual, otherqual } = splitJoinClauses(path.jointype, path.clauses);
   return {
-    ...planFields(root, neededTlist(root, path.rel), pathCost(path)), type: 'HashJoin', lefttree, righttree,
-    jointype: path.jointype, inner_unique: path.innerUnique, joinqual, qual: otherqual, hashclauses,
-    hashoperators: hashclauses.map(c => c.opno), hashcollations: hashclauses.map(c => c.inputcollid),
-    hashkeys: hashclauses.map(c => c.args[0]!), innerhashkeys: hashclauses.map(c => c.args[1]!),
+    ...planFields(root, neededTlist(root, path.rel), pathCost(path)),
+    type: 'HashJoin',
+    lefttree,
+    righttree,
+    jointype: path.jointype,
+    inner_unique: path.innerUnique,
+    joinqual,
+    qual: otherqual,
+    hashclauses,
+    hashoperators: hashclauses.map(c => c.opno),
+    hashcollations: hashclauses.map(c => c.inputcollid),
+    hashkeys: hashclauses.map(c => c.args[0]!),
+    innerhashkeys: hashclauses.map(c => c.args[1]!),
   };
 }
-

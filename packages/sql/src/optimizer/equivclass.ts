@@ -7,7 +7,15 @@ import { equalNodes, exprCollation, expressionReturnsSet } from '../nodes/nodefu
 import type { Expr, OpExpr } from '../nodes/primnodes.ts';
 import { containAggs, containVolatileFunctions, containWindowFuncs } from './clauses.ts';
 import { getOperator, opfamilyMember } from './lsyscache.ts';
-import { isSubset, type EquivalenceClass, type EquivalenceMember, type PlannerInfo, type RelOptInfo, type Relids, type RestrictInfo } from './pathnodes.ts';
+import {
+  isSubset,
+  type EquivalenceClass,
+  type EquivalenceMember,
+  type PlannerInfo,
+  type RelOptInfo,
+  type Relids,
+  type RestrictInfo,
+} from './pathnodes.ts';
 import { makeRestrictInfo } from './restrictinfo.ts';
 import { relidsOf } from './var.ts';
 
@@ -23,12 +31,22 @@ function stripRelabel(expr: Expr): Expr {
 }
 
 function sameMember(member: EquivalenceMember, expr: Expr, type: number): boolean {
-  return member.type === type && (equalNodes(member.expr, expr) || equalNodes(stripRelabel(member.expr), stripRelabel(expr)));
+  return (
+    member.type === type && (equalNodes(member.expr, expr) || equalNodes(stripRelabel(member.expr), stripRelabel(expr)))
+  );
 }
 
 function newClass(root: PlannerInfo, opfamilies: readonly number[], collation: number): EquivalenceClass {
   const ec: EquivalenceClass = {
-    opfamilies, collation, members: [], sources: [], hasConst: false, hasVolatile: false, relids: 0, sortref: 0, merged: null,
+    opfamilies,
+    collation,
+    members: [],
+    sources: [],
+    hasConst: false,
+    hasVolatile: false,
+    relids: 0,
+    sortref: 0,
+    merged: null,
   };
   root.eqClasses.push(ec);
   return ec;
@@ -36,7 +54,12 @@ function newClass(root: PlannerInfo, opfamilies: readonly number[], collation: n
 
 function addMember(root: PlannerInfo, ec: EquivalenceClass, expr: Expr, type: number): EquivalenceMember {
   const relids = relidsOf(root, expr);
-  const isConst = relids === 0 && !expressionReturnsSet(expr) && !containAggs(expr) && !containWindowFuncs(expr) && !containVolatileFunctions(root.env, expr);
+  const isConst =
+    relids === 0 &&
+    !expressionReturnsSet(expr) &&
+    !containAggs(expr) &&
+    !containWindowFuncs(expr) &&
+    !containVolatileFunctions(root.env, expr);
   const member: EquivalenceMember = { expr, relids, isConst, type };
   ec.members.push(member);
   ec.relids |= relids;
@@ -59,7 +82,11 @@ export function processEquivalence(root: PlannerInfo, rinfo: RestrictInfo): bool
   const rightType = op.oprright as number;
   const find = (expr: Expr, type: number): EquivalenceClass | undefined =>
     root.eqClasses.find(
-      ec => ec.merged === null && !ec.hasVolatile && ec.collation === clause.inputcollid && sameFamilies(ec.opfamilies, rinfo.mergeFamilies) &&
+      ec =>
+        ec.merged === null &&
+        !ec.hasVolatile &&
+        ec.collation === clause.inputcollid &&
+        sameFamilies(ec.opfamilies, rinfo.mergeFamilies) &&
         ec.members.some(m => sameMember(m, expr, type)),
     );
   const ec1 = find(left, leftType);
@@ -89,7 +116,14 @@ export function processEquivalence(root: PlannerInfo, rinfo: RestrictInfo): bool
 }
 
 /** The class of a sort expression, made if there is none. */
-export function getEclassForSortExpr(root: PlannerInfo, expr: Expr, opfamilies: readonly number[], type: number, collation: number, sortref: number): EquivalenceClass {
+export function getEclassForSortExpr(
+  root: PlannerInfo,
+  expr: Expr,
+  opfamilies: readonly number[],
+  type: number,
+  collation: number,
+  sortref: number,
+): EquivalenceClass {
   const volatile = containVolatileFunctions(root.env, expr);
   for (const ec of root.eqClasses) {
     if (ec.merged !== null || ec.collation !== collation || !sameFamilies(ec.opfamilies, opfamilies)) continue;
@@ -105,13 +139,25 @@ export function getEclassForSortExpr(root: PlannerInfo, expr: Expr, opfamilies: 
 }
 
 /** `a = b` by the class's families, undefined when no operator compares these types. */
-function makeEquality(root: PlannerInfo, ec: EquivalenceClass, a: EquivalenceMember, b: EquivalenceMember): RestrictInfo | undefined {
+function makeEquality(
+  root: PlannerInfo,
+  ec: EquivalenceClass,
+  a: EquivalenceMember,
+  b: EquivalenceMember,
+): RestrictInfo | undefined {
   for (const family of ec.opfamilies) {
     const opno = opfamilyMember(root.env.rows, family, a.type, b.type, 3);
     if (opno === 0) continue;
     const clause: OpExpr = {
-      type: 'OpExpr', opno, opfuncid: getOperator(root.env.rows, opno).oprcode, opresulttype: 16, opretset: false, opcollid: 0,
-      inputcollid: ec.collation, args: [a.expr, b.expr], location: -1,
+      type: 'OpExpr',
+      opno,
+      opfuncid: getOperator(root.env.rows, opno).oprcode,
+      opresulttype: 16,
+      opretset: false,
+      opcollid: 0,
+      inputcollid: ec.collation,
+      args: [a.expr, b.expr],
+      location: -1,
     };
     // A clause that was written stands for itself, with all that is known of it.
     const written = ec.sources.find(s => equalNodes(s.clause, clause));
@@ -135,7 +181,8 @@ export function generateBaseImpliedEqualities(root: PlannerInfo, distribute: (ri
           break;
         }
         // Two constants: the whole class is empty unless they are equal.
-        if (rinfo.requiredRelids === 0) distribute({ ...rinfo, requiredRelids: ec.relids & -ec.relids, pseudoconstant: true });
+        if (rinfo.requiredRelids === 0)
+          distribute({ ...rinfo, requiredRelids: ec.relids & -ec.relids, pseudoconstant: true });
         else distribute(rinfo);
       }
     } else {
@@ -154,7 +201,12 @@ export function generateBaseImpliedEqualities(root: PlannerInfo, distribute: (ri
 }
 
 /** Join clauses that classes without a constant imply between two sides of a join. */
-export function generateJoinImpliedEqualities(root: PlannerInfo, joinRelids: Relids, outerRelids: Relids, innerRelids: Relids): RestrictInfo[] {
+export function generateJoinImpliedEqualities(
+  root: PlannerInfo,
+  joinRelids: Relids,
+  outerRelids: Relids,
+  innerRelids: Relids,
+): RestrictInfo[] {
   const result: RestrictInfo[] = [];
   for (const ec of root.eqClasses) {
     if (ec.merged !== null || ec.hasVolatile || ec.hasConst || ec.members.length < 2) continue;
@@ -195,7 +247,11 @@ function score(rinfo: RestrictInfo): number {
 }
 
 /** Clauses `column = something of another relation` that classes imply for an index column. */
-export function generateImpliedEqualitiesForColumn(root: PlannerInfo, rel: RelOptInfo, matches: (expr: Expr, type: number) => boolean): RestrictInfo[] {
+export function generateImpliedEqualitiesForColumn(
+  root: PlannerInfo,
+  rel: RelOptInfo,
+  matches: (expr: Expr, type: number) => boolean,
+): RestrictInfo[] {
   const result: RestrictInfo[] = [];
   for (const ec of root.eqClasses) {
     if (ec.merged !== null || ec.hasVolatile || ec.hasConst || ec.members.length < 2) continue;
@@ -214,6 +270,9 @@ export function generateImpliedEqualitiesForColumn(root: PlannerInfo, rel: RelOp
 export function haveRelevantEclassJoinclause(root: PlannerInfo, a: Relids, b: Relids): boolean {
   return root.eqClasses.some(ec => {
     if (ec.merged !== null || ec.hasConst || ec.members.length < 2) return false;
-    return ec.members.some(m => m.relids !== 0 && isSubset(m.relids, a)) && ec.members.some(m => m.relids !== 0 && isSubset(m.relids, b));
+    return (
+      ec.members.some(m => m.relids !== 0 && isSubset(m.relids, a)) &&
+      ec.members.some(m => m.relids !== 0 && isSubset(m.relids, b))
+    );
   });
 }

@@ -44,7 +44,8 @@ export function finalizeParams(plan: Plan, subplans: readonly PlannedSubquery[])
     for (const child of planChildren(node)) {
       const inner = visit(child);
       for (const id of inner) {
-        if (node.type === 'NestLoop' && child === node.righttree && node.nestParams.some(p => p.paramno === id)) continue;
+        if (node.type === 'NestLoop' && child === node.righttree && node.nestParams.some(p => p.paramno === id))
+          continue;
         if (node.type === 'RecursiveUnion' && id === node.wtParam) continue;
         params.add(id);
       }

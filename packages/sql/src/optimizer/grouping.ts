@@ -17,9 +17,28 @@ import { addBaseRels, addVarsToTargetlist, deconstructJointree } from './initspl
 import { makeRelFromJoinlist } from './joinrels.ts';
 import { equalityOpForOrderingOp } from './lsyscache.ts';
 import { inferArbiterIndexes } from './arbiter.ts';
-import { cheapestFractional, cheapestPath, makePathkeysForSortclauses, pathkeysContainedIn, tleForSortGroupRef } from './pathkeys.ts';
+import {
+  cheapestFractional,
+  cheapestPath,
+  makePathkeysForSortclauses,
+  pathkeysContainedIn,
+  tleForSortGroupRef,
+} from './pathkeys.ts';
 import type { Path, PathKey, PlannerInfo, RelOptInfo } from './pathnodes.ts';
-import type { Agg, AggStrategy, Limit, LockRows, ModifyTable, Plan, PlanRowMark, ProjectSet, Result, Sort, Unique, WindowAgg } from './plannodes.ts';
+import type {
+  Agg,
+  AggStrategy,
+  Limit,
+  LockRows,
+  ModifyTable,
+  Plan,
+  PlanRowMark,
+  ProjectSet,
+  Result,
+  Sort,
+  Unique,
+  WindowAgg,
+} from './plannodes.ts';
 import { minMaxPlan } from './planagg.ts';
 import { planSetOperations } from './prepunion.ts';
 import { preprocessTargetlist } from './preptlist.ts';
@@ -42,8 +61,10 @@ export function groupingPlanner(root: PlannerInfo): Plan {
     root.processedTlist = plan.targetlist.map(tle => tle);
     root.sortPathkeys = [];
     current = { plan, pathkeys: [] };
-    if (parse.rowMarks.length > 0) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'FOR UPDATE is not allowed with UNION/INTERSECT/EXCEPT');
-    if (parse.sortClause.length > 0) current = { plan: sortByClauses(root, current.plan, parse.sortClause), pathkeys: [] };
+    if (parse.rowMarks.length > 0)
+      throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'FOR UPDATE is not allowed with UNION/INTERSECT/EXCEPT');
+    if (parse.sortClause.length > 0)
+      current = { plan: sortByClauses(root, current.plan, parse.sortClause), pathkeys: [] };
   } else {
     addBaseRels(root, parse.jointree!);
     const prepared = preprocessTargetlist(root);
@@ -61,7 +82,8 @@ export function groupingPlanner(root: PlannerInfo): Plan {
 /** How much of the result will be fetched: by LIMIT, as far as it is known. */
 function setTupleFraction(root: PlannerInfo): void {
   const { limitCount, limitOffset } = root.parse;
-  const known = (e: Expr | null): number | undefined => (e === null ? 0 : e.type === 'Const' ? (e.constisnull ? 0 : Math.max(0, Number(e.constvalue))) : undefined);
+  const known = (e: Expr | null): number | undefined =>
+    e === null ? 0 : e.type === 'Const' ? (e.constisnull ? 0 : Math.max(0, Number(e.constvalue))) : undefined;
   if (limitCount === null) return;
   const count = limitCount.type === 'Const' && limitCount.constisnull ? undefined : known(limitCount);
   const offset = known(limitOffset);
@@ -87,7 +109,8 @@ function planSelect(root: PlannerInfo, tlist: TargetEntry[]): Ordered {
   if (windows.length > 0) current = planWindows(root, current, finalTlist, windows);
   if (parse.hasTargetSRFs) return planTargetSrfs(root, current, finalTlist, grouped || windows.length > 0);
   const postponed = postponedTlist(root, finalTlist, grouped, windows);
-  if (!grouped && windows.length === 0) current = { ...current, plan: project(root, current.plan, postponed ?? finalTlist) };
+  if (!grouped && windows.length === 0)
+    current = { ...current, plan: project(root, current.plan, postponed ?? finalTlist) };
   current = distinctAndSort(root, current);
   if (postponed !== undefined) current = { ...current, plan: resultOn(root, current.plan, finalTlist) };
   return current;
@@ -104,7 +127,12 @@ function distinctAndSort(root: PlannerInfo, input: Ordered): Ordered {
 }
 
 /** The scan and join of the level, with all columns that anything above needs. */
-function planJoinTree(root: PlannerInfo, tlist: readonly TargetEntry[], grouped: boolean, windows: readonly WindowClause[]): Ordered {
+function planJoinTree(
+  root: PlannerInfo,
+  tlist: readonly TargetEntry[],
+  grouped: boolean,
+  windows: readonly WindowClause[],
+): Ordered {
   const { parse } = root;
   root.neededByTop.push(...tlist.map(tle => tle.expr));
   if (parse.havingQual !== null) root.neededByTop.push(parse.havingQual);
@@ -114,7 +142,12 @@ function planJoinTree(root: PlannerInfo, tlist: readonly TargetEntry[], grouped:
     const quals = makeAndsImplicit(parse.jointree!.quals);
     const volatile = containVolatileFunctions(root.env, quals);
     const fields = planFields(root, [], { startup: 0, total: CPU_TUPLE_COST, rows: 1, width: 0 });
-    const result: Result = { ...fields, type: 'Result', qual: volatile ? quals : [], resconstantqual: volatile ? [] : quals };
+    const result: Result = {
+      ...fields,
+      type: 'Result',
+      qual: volatile ? quals : [],
+      resconstantqual: volatile ? [] : quals,
+    };
     computePathkeys(root, tlist, grouped, windows);
     return { plan: result, pathkeys: [] };
   }
@@ -133,7 +166,8 @@ function addLateralVars(root: PlannerInfo, base: RelOptInfo): void {
   const visit = (node: Node, depth: number): void => {
     walkExpr(node, n => {
       if (n.type === 'Var') {
-        if (n.varlevelsup === depth && n.varno !== base.rtindex) root.rels[n.varno]?.needed.set(`${n.varattno}`, { ...n, varlevelsup: 0 });
+        if (n.varlevelsup === depth && n.varno !== base.rtindex)
+          root.rels[n.varno]?.needed.set(`${n.varattno}`, { ...n, varlevelsup: 0 });
         return false;
       }
       if (n.type === 'Query' && n !== node) {
@@ -148,7 +182,12 @@ function addLateralVars(root: PlannerInfo, base: RelOptInfo): void {
   if (rte.rtekind === N.RTE_SUBQUERY && rte.lateral) visit(rte.subquery!, 1);
 }
 
-function computePathkeys(root: PlannerInfo, tlist: readonly TargetEntry[], grouped: boolean, windows: readonly WindowClause[]): void {
+function computePathkeys(
+  root: PlannerInfo,
+  tlist: readonly TargetEntry[],
+  grouped: boolean,
+  windows: readonly WindowClause[],
+): void {
   const { parse } = root;
   const sortable = (clauses: readonly SortGroupClause[]): boolean => clauses.every(c => c.sortop !== 0);
   if (parse.groupClause.length > 0 && parse.groupingSets.length === 0 && sortable(parse.groupClause)) {
@@ -156,7 +195,8 @@ function computePathkeys(root: PlannerInfo, tlist: readonly TargetEntry[], group
   }
   const window = windows[0];
   if (window !== undefined) root.windowPathkeys = makePathkeysForSortclauses(root, windowSortClauses(window), tlist);
-  if (parse.distinctClause.length > 0 && sortable(parse.distinctClause)) root.distinctPathkeys = makePathkeysForSortclauses(root, parse.distinctClause, tlist);
+  if (parse.distinctClause.length > 0 && sortable(parse.distinctClause))
+    root.distinctPathkeys = makePathkeysForSortclauses(root, parse.distinctClause, tlist);
   root.sortPathkeys = makePathkeysForSortclauses(root, parse.sortClause, tlist);
   if (grouped) root.queryPathkeys = root.groupPathkeys;
   else if (window !== undefined) root.queryPathkeys = root.windowPathkeys;
@@ -167,17 +207,22 @@ function computePathkeys(root: PlannerInfo, tlist: readonly TargetEntry[], group
 /** The cheapest path, counting the sort that an unordered one needs. */
 function choosePath(root: PlannerInfo, rel: RelOptInfo, grouped: boolean): Path {
   const cheapest = cheapestPath(rel.paths);
-  if (cheapest === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, 'could not devise a query plan for the given query');
+  if (cheapest === undefined)
+    throw ereport(ERRCODE.INTERNAL_ERROR, 'could not devise a query plan for the given query');
   const { parse } = root;
   const consumesAll = grouped || parse.hasWindowFuncs || parse.distinctClause.length > 0;
   let fraction = 1;
-  if (!consumesAll && root.tupleFraction > 0) fraction = root.tupleFraction >= 1 ? root.tupleFraction / Math.max(1, rel.rows) : root.tupleFraction;
+  if (!consumesAll && root.tupleFraction > 0)
+    fraction = root.tupleFraction >= 1 ? root.tupleFraction / Math.max(1, rel.rows) : root.tupleFraction;
   if (root.queryPathkeys.length === 0) return cheapestFractional(rel.paths, [], fraction) ?? cheapest;
   const ordered = cheapestFractional(rel.paths, root.queryPathkeys, fraction);
   if (ordered === undefined) return cheapest;
   const sorted = costSort(cheapest.startup, cheapest.total, cheapest.rows, consumesAll ? -1 : root.limitTuples);
   // Grouping can hash instead of sorting.
-  const sortedCost = grouped && root.parse.groupClause.every(g => g.hashable) ? cheapest.total + cheapest.rows * CPU_OPERATOR_COST * 2 : sorted.startup + (sorted.total - sorted.startup) * Math.min(1, fraction);
+  const sortedCost =
+    grouped && root.parse.groupClause.every(g => g.hashable)
+      ? cheapest.total + cheapest.rows * CPU_OPERATOR_COST * 2
+      : sorted.startup + (sorted.total - sorted.startup) * Math.min(1, fraction);
   const orderedCost = ordered.startup + (ordered.total - ordered.startup) * Math.min(1, fraction);
   return orderedCost <= sortedCost ? ordered : cheapest;
 }
@@ -201,7 +246,12 @@ function project(root: PlannerInfo, plan: Plan, tlist: readonly TargetEntry[]): 
 }
 
 function resultOn(root: PlannerInfo, plan: Plan, tlist: readonly TargetEntry[]): Plan {
-  const result: Result = { ...planFields(root, tlist, onTopOf(plan, plan.plan_rows * CPU_OPERATOR_COST)), type: 'Result', lefttree: plan, resconstantqual: [] };
+  const result: Result = {
+    ...planFields(root, tlist, onTopOf(plan, plan.plan_rows * CPU_OPERATOR_COST)),
+    type: 'Result',
+    lefttree: plan,
+    resconstantqual: [],
+  };
   return result;
 }
 
@@ -209,13 +259,24 @@ function resultOn(root: PlannerInfo, plan: Plan, tlist: readonly TargetEntry[]):
  * With LIMIT above a sort, columns that are costly or differ from call to call are computed for the rows
  * that come out only: then what the sort works on is another list.
  */
-function postponedTlist(root: PlannerInfo, tlist: readonly TargetEntry[], grouped: boolean, windows: readonly WindowClause[]): TargetEntry[] | undefined {
+function postponedTlist(
+  root: PlannerInfo,
+  tlist: readonly TargetEntry[],
+  grouped: boolean,
+  windows: readonly WindowClause[],
+): TargetEntry[] | undefined {
   const { parse } = root;
-  if (parse.sortClause.length === 0 || grouped || windows.length > 0 || parse.distinctClause.length > 0) return undefined;
+  if (parse.sortClause.length === 0 || grouped || windows.length > 0 || parse.distinctClause.length > 0)
+    return undefined;
   const late = (tle: TargetEntry): boolean =>
-    tle.ressortgroupref === 0 && (containVolatileFunctions(root.env, tle.expr) || (parse.limitCount !== null && containSubplans(tle.expr)));
+    tle.ressortgroupref === 0 &&
+    (containVolatileFunctions(root.env, tle.expr) || (parse.limitCount !== null && containSubplans(tle.expr)));
   if (!tlist.some(late)) return undefined;
-  return inputTlist(tlist.filter(tle => !late(tle)), tlist.filter(late).map(tle => tle.expr), 0);
+  return inputTlist(
+    tlist.filter(tle => !late(tle)),
+    tlist.filter(late).map(tle => tle.expr),
+    0,
+  );
 }
 
 /** The given entries and whatever Vars (aggregates, window functions) the expressions need besides. */
@@ -223,7 +284,8 @@ function inputTlist(keep: readonly TargetEntry[], exprs: readonly Expr[], flags:
   const result = keep.map((tle, i) => ({ ...tle, resno: i + 1 }));
   for (const expr of exprs) {
     for (const needed of pullVarClause(expr, flags)) {
-      if (!result.some(tle => equalNodes(tle.expr as Node, needed))) result.push(makeTargetEntry(needed, result.length + 1, null, false));
+      if (!result.some(tle => equalNodes(tle.expr as Node, needed)))
+        result.push(makeTargetEntry(needed, result.length + 1, null, false));
     }
   }
   return result;
@@ -236,7 +298,11 @@ function isGroupColumn(root: PlannerInfo, tle: TargetEntry): boolean {
 }
 
 /** What grouping delivers: the final list, or what the window functions above need. */
-function aboveGroupTlist(root: PlannerInfo, tlist: readonly TargetEntry[], windows: readonly WindowClause[]): TargetEntry[] {
+function aboveGroupTlist(
+  root: PlannerInfo,
+  tlist: readonly TargetEntry[],
+  windows: readonly WindowClause[],
+): TargetEntry[] {
   if (root.parse.hasTargetSRFs) return srfInput(root, windows.length > 0 ? windowInput(root, tlist, windows) : tlist);
   return windows.length > 0 ? windowInput(root, tlist, windows) : [...tlist];
 }
@@ -249,22 +315,48 @@ function planGrouping(root: PlannerInfo, input: Ordered, output: readonly Target
   const having = makeAndsImplicit(parse.havingQual);
   if (!parse.hasAggs && parse.groupClause.length === 0 && parse.groupingSets.length === 0) {
     // HAVING and nothing else: one row, or none, whatever the tables hold.
-    const result: Result = { ...planFields(root, output, { startup: 0, total: CPU_TUPLE_COST, rows: 1, width: 0 }), type: 'Result', resconstantqual: having };
+    const result: Result = {
+      ...planFields(root, output, { startup: 0, total: CPU_TUPLE_COST, rows: 1, width: 0 }),
+      type: 'Result',
+      resconstantqual: having,
+    };
     return { plan: result, pathkeys: [] };
   }
   const wanted = inputTlist(keys, [...rest, ...having], RECURSE_AGGREGATES | RECURSE_WINDOWFUNCS);
   const child = keys.some(k => expressionReturnsSet(k.expr as Node))
-    ? projectSets(root, project(root, input.plan, inputTlist([], wanted.map(tle => tle.expr), RECURSE_AGGREGATES)), wanted)
+    ? projectSets(
+        root,
+        project(
+          root,
+          input.plan,
+          inputTlist(
+            [],
+            wanted.map(tle => tle.expr),
+            RECURSE_AGGREGATES,
+          ),
+        ),
+        wanted,
+      )
     : project(root, input.plan, wanted);
   const aggs = collectAggs([...output.map(tle => tle.expr), ...having]);
   const clauses = parse.groupClause;
-  const groups = clauses.length === 0 ? 1 : estimateNumGroups(root, keys.map(k => k.expr), child.plan_rows);
+  const groups =
+    clauses.length === 0
+      ? 1
+      : estimateNumGroups(
+          root,
+          keys.map(k => k.expr),
+          child.plan_rows,
+        );
   const hashable = clauses.every(g => g.hashable);
   const sortable = clauses.every(g => g.sortop !== 0);
   let strategy: AggStrategy = 'plain';
   let plan = child;
   let pathkeys: readonly PathKey[] = [];
-  const sets = parse.groupingSets.length > 0 ? parse.groupingSets[0]!.content.map(s => (s as GroupingSet).content as number[]) : null;
+  const sets =
+    parse.groupingSets.length > 0
+      ? parse.groupingSets[0]!.content.map(s => (s as GroupingSet).content as number[])
+      : null;
   if (sets !== null) {
     // All sets at once, each with its own hash table.
     if (!hashable) throw notSupported('GROUPING SETS over a type that cannot be hashed');
@@ -273,7 +365,10 @@ function planGrouping(root: PlannerInfo, input: Ordered, output: readonly Target
     const presorted = root.groupPathkeys.length > 0 && pathkeysContainedIn(root.groupPathkeys, input.pathkeys);
     const wantSorted = presorted || !hashable;
     strategy = wantSorted && sortable ? 'sorted' : hashable ? 'hashed' : 'sorted';
-    if (strategy === 'sorted' && !sortable) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'could not implement GROUP BY', { detail: 'Some of the datatypes only support hashing, while others only support sorting.' });
+    if (strategy === 'sorted' && !sortable)
+      throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'could not implement GROUP BY', {
+        detail: 'Some of the datatypes only support hashing, while others only support sorting.',
+      });
     if (strategy === 'sorted') {
       if (!presorted) plan = sortByClauses(root, plan, clauses);
       pathkeys = root.groupPathkeys;
@@ -282,10 +377,23 @@ function planGrouping(root: PlannerInfo, input: Ordered, output: readonly Target
   const positions = clauses.map(c => tleForSortGroupRef(plan.targetlist, c.tleSortGroupRef).resno);
   const work = CPU_OPERATOR_COST * (aggs.length + clauses.length) * plan.plan_rows;
   const agg: Agg = {
-    ...planFields(root, output, { startup: strategy === 'sorted' ? plan.startup_cost : plan.total_cost + work, total: plan.total_cost + work + groups * CPU_TUPLE_COST, rows: groups, width: plan.plan_width }),
-    type: 'Agg', lefttree: plan, qual: having, aggstrategy: strategy, grpColIdx: positions, grpOperators: clauses.map(c => c.eqop),
-    grpCollations: positions.map(p => exprCollation(plan.targetlist[p - 1]!.expr)), numGroups: groups, grpRefs: clauses.map(c => c.tleSortGroupRef),
-    groupingSets: sets === null ? null : sets.map(refs => refs.map(ref => clauses.findIndex(c => c.tleSortGroupRef === ref))),
+    ...planFields(root, output, {
+      startup: strategy === 'sorted' ? plan.startup_cost : plan.total_cost + work,
+      total: plan.total_cost + work + groups * CPU_TUPLE_COST,
+      rows: groups,
+      width: plan.plan_width,
+    }),
+    type: 'Agg',
+    lefttree: plan,
+    qual: having,
+    aggstrategy: strategy,
+    grpColIdx: positions,
+    grpOperators: clauses.map(c => c.eqop),
+    grpCollations: positions.map(p => exprCollation(plan.targetlist[p - 1]!.expr)),
+    numGroups: groups,
+    grpRefs: clauses.map(c => c.tleSortGroupRef),
+    groupingSets:
+      sets === null ? null : sets.map(refs => refs.map(ref => clauses.findIndex(c => c.tleSortGroupRef === ref))),
   };
   return { plan: agg, pathkeys };
 }
@@ -319,46 +427,98 @@ function activeWindows(root: PlannerInfo, tlist: readonly TargetEntry[]): Window
       return undefined;
     });
   }
-  const key = (w: WindowClause): string => windowSortClauses(w).map(c => `${c.tleSortGroupRef}/${c.sortop}/${c.nulls_first}`).join(' ');
-  return root.parse.windowClause.filter(w => used.has(w.winref)).sort((a, b) => (key(a) < key(b) ? 1 : key(a) > key(b) ? -1 : 0));
+  const key = (w: WindowClause): string =>
+    windowSortClauses(w)
+      .map(c => `${c.tleSortGroupRef}/${c.sortop}/${c.nulls_first}`)
+      .join(' ');
+  return root.parse.windowClause
+    .filter(w => used.has(w.winref))
+    .sort((a, b) => (key(a) < key(b) ? 1 : key(a) > key(b) ? -1 : 0));
 }
 
-function windowInput(root: PlannerInfo, tlist: readonly TargetEntry[], windows: readonly WindowClause[]): TargetEntry[] {
+function windowInput(
+  root: PlannerInfo,
+  tlist: readonly TargetEntry[],
+  windows: readonly WindowClause[],
+): TargetEntry[] {
   const refs = new Set<number>();
   for (const w of windows) for (const c of [...w.partitionClause, ...w.orderClause]) refs.add(c.tleSortGroupRef);
-  const keep = tlist.filter(tle => tle.ressortgroupref !== 0 && (refs.has(tle.ressortgroupref) || isGroupColumn(root, tle)));
+  const keep = tlist.filter(
+    tle => tle.ressortgroupref !== 0 && (refs.has(tle.ressortgroupref) || isGroupColumn(root, tle)),
+  );
   const rest = tlist.filter(tle => !keep.includes(tle)).map(tle => tle.expr);
   const offsets = windows.flatMap(w => [w.startOffset, w.endOffset]).filter(e => e !== null);
   return inputTlist(keep, [...rest, ...offsets], RECURSE_WINDOWFUNCS);
 }
 
-function planWindows(root: PlannerInfo, input: Ordered, finalTlist: readonly TargetEntry[], windows: readonly WindowClause[]): Ordered {
+function planWindows(
+  root: PlannerInfo,
+  input: Ordered,
+  finalTlist: readonly TargetEntry[],
+  windows: readonly WindowClause[],
+): Ordered {
   let current: Ordered = input;
   const below = windowInput(root, finalTlist, windows);
-  if (below.some(tle => expressionReturnsSet(tle.expr as Node) && !current.plan.targetlist.some(t => equalNodes(t.expr as Node, tle.expr as Node)))) {
-    const base = current.plan.type === 'Agg' ? current.plan : project(root, current.plan, inputTlist([], below.map(tle => tle.expr), RECURSE_WINDOWFUNCS));
+  if (
+    below.some(
+      tle =>
+        expressionReturnsSet(tle.expr as Node) &&
+        !current.plan.targetlist.some(t => equalNodes(t.expr as Node, tle.expr as Node)),
+    )
+  ) {
+    const base =
+      current.plan.type === 'Agg'
+        ? current.plan
+        : project(
+            root,
+            current.plan,
+            inputTlist(
+              [],
+              below.map(tle => tle.expr),
+              RECURSE_WINDOWFUNCS,
+            ),
+          );
     current = { plan: projectSets(root, base, below), pathkeys: [] };
   } else if (current.plan.type !== 'Agg') current = { ...current, plan: project(root, current.plan, below) };
   const done: TargetEntry[] = [...below];
   windows.forEach((w, i) => {
     const clauses = windowSortClauses(w);
     const keys = makePathkeysForSortclauses(root, clauses, finalTlist);
-    if (clauses.length > 0 && !pathkeysContainedIn(keys, current.pathkeys)) current = { plan: sortByClauses(root, current.plan, clauses), pathkeys: keys };
+    if (clauses.length > 0 && !pathkeysContainedIn(keys, current.pathkeys))
+      current = { plan: sortByClauses(root, current.plan, clauses), pathkeys: keys };
     const last = i === windows.length - 1;
     if (!last) {
       for (const f of windowFuncsOf(finalTlist, w.winref)) {
-        if (!done.some(tle => equalNodes(tle.expr as Node, f))) done.push(makeTargetEntry(f, done.length + 1, null, false));
+        if (!done.some(tle => equalNodes(tle.expr as Node, f)))
+          done.push(makeTargetEntry(f, done.length + 1, null, false));
       }
     }
-    const output = last ? (root.parse.hasTargetSRFs ? srfInput(root, finalTlist) : finalTlist) : done.map((tle, n) => ({ ...tle, resno: n + 1 }));
+    const output = last
+      ? root.parse.hasTargetSRFs
+        ? srfInput(root, finalTlist)
+        : finalTlist
+      : done.map((tle, n) => ({ ...tle, resno: n + 1 }));
     const child = current.plan;
     const column = (c: SortGroupClause): TargetEntry => tleForSortGroupRef(child.targetlist, c.tleSortGroupRef);
     const node: WindowAgg = {
-      ...planFields(root, output, onTopOf(child, child.plan_rows * (CPU_TUPLE_COST + CPU_OPERATOR_COST))), type: 'WindowAgg', lefttree: child, winref: w.winref,
-      partColIdx: w.partitionClause.map(c => column(c).resno), partOperators: w.partitionClause.map(c => c.eqop), partCollations: w.partitionClause.map(c => exprCollation(column(c).expr)),
-      ordColIdx: w.orderClause.map(c => column(c).resno), ordOperators: w.orderClause.map(c => c.eqop), ordCollations: w.orderClause.map(c => exprCollation(column(c).expr)),
-      frameOptions: w.frameOptions, startOffset: w.startOffset, endOffset: w.endOffset, startInRangeFunc: w.startInRangeFunc, endInRangeFunc: w.endInRangeFunc,
-      inRangeColl: w.inRangeColl, inRangeAsc: w.inRangeAsc, inRangeNullsFirst: w.inRangeNullsFirst,
+      ...planFields(root, output, onTopOf(child, child.plan_rows * (CPU_TUPLE_COST + CPU_OPERATOR_COST))),
+      type: 'WindowAgg',
+      lefttree: child,
+      winref: w.winref,
+      partColIdx: w.partitionClause.map(c => column(c).resno),
+      partOperators: w.partitionClause.map(c => c.eqop),
+      partCollations: w.partitionClause.map(c => exprCollation(column(c).expr)),
+      ordColIdx: w.orderClause.map(c => column(c).resno),
+      ordOperators: w.orderClause.map(c => c.eqop),
+      ordCollations: w.orderClause.map(c => exprCollation(column(c).expr)),
+      frameOptions: w.frameOptions,
+      startOffset: w.startOffset,
+      endOffset: w.endOffset,
+      startInRangeFunc: w.startInRangeFunc,
+      endInRangeFunc: w.endInRangeFunc,
+      inRangeColl: w.inRangeColl,
+      inRangeAsc: w.inRangeAsc,
+      inRangeNullsFirst: w.inRangeNullsFirst,
     };
     current = { plan: node, pathkeys: current.pathkeys };
   });
@@ -381,7 +541,11 @@ function windowFuncsOf(tlist: readonly TargetEntry[], winref: number): WindowFun
 /** What the expansion needs: entries without a set (or grouped by it), and the inputs of those with one. */
 function srfInput(root: PlannerInfo, tlist: readonly TargetEntry[]): TargetEntry[] {
   const keep = tlist.filter(tle => !expressionReturnsSet(tle.expr as Node) || isGroupColumn(root, tle));
-  return inputTlist(keep, tlist.filter(tle => !keep.includes(tle)).map(tle => tle.expr), 0);
+  return inputTlist(
+    keep,
+    tlist.filter(tle => !keep.includes(tle)).map(tle => tle.expr),
+    0,
+  );
 }
 
 /** The set-returning calls of an expression by how deep they nest; what `available` has already is left out. */
@@ -408,10 +572,15 @@ function projectSets(root: PlannerInfo, plan: Plan, tlist: readonly TargetEntry[
   if (levels.length === 0) return resultOn(root, plan, tlist);
   let current = plan;
   const expand = (entries: readonly TargetEntry[]): void => {
-    const node: ProjectSet = { ...planFields(root, entries, onTopOf(current, 0, current.plan_rows * 10)), type: 'ProjectSet', lefttree: current };
+    const node: ProjectSet = {
+      ...planFields(root, entries, onTopOf(current, 0, current.plan_rows * 10)),
+      type: 'ProjectSet',
+      lefttree: current,
+    };
     current = node;
   };
-  const topLevel = levels.length === 1 && tlist.every(tle => !expressionReturnsSet(tle.expr as Node) || levels[0]!.includes(tle.expr));
+  const topLevel =
+    levels.length === 1 && tlist.every(tle => !expressionReturnsSet(tle.expr as Node) || levels[0]!.includes(tle.expr));
   if (topLevel) {
     expand(tlist);
     return current;
@@ -425,7 +594,8 @@ function projectSets(root: PlannerInfo, plan: Plan, tlist: readonly TargetEntry[
 
 function planTargetSrfs(root: PlannerInfo, input: Ordered, tlist: readonly TargetEntry[], projected: boolean): Ordered {
   const { parse } = root;
-  const bySet = (c: SortGroupClause): boolean => expressionReturnsSet(tleForSortGroupRef(tlist, c.tleSortGroupRef).expr as Node);
+  const bySet = (c: SortGroupClause): boolean =>
+    expressionReturnsSet(tleForSortGroupRef(tlist, c.tleSortGroupRef).expr as Node);
   let current = projected ? input : { ...input, plan: project(root, input.plan, srfInput(root, tlist)) };
   const expand = (): void => {
     current = { plan: projectSets(root, current.plan, tlist), pathkeys: current.pathkeys };
@@ -458,11 +628,22 @@ export function sortByClauses(root: PlannerInfo, plan: Plan, clauses: readonly S
   return makeSort(root, plan, columns, operators, nullsFirst);
 }
 
-export function makeSort(root: PlannerInfo, plan: Plan, columns: readonly number[], operators: readonly number[], nullsFirst: readonly boolean[]): Sort {
+export function makeSort(
+  root: PlannerInfo,
+  plan: Plan,
+  columns: readonly number[],
+  operators: readonly number[],
+  nullsFirst: readonly boolean[],
+): Sort {
   const cost = costSort(plan.startup_cost, plan.total_cost, plan.plan_rows, root.limitTuples);
   return {
-    ...planFields(root, plan.targetlist, { ...cost, rows: plan.plan_rows, width: plan.plan_width }), type: 'Sort', lefttree: plan,
-    sortColIdx: columns, sortOperators: operators, nullsFirst, collations: columns.map(c => exprCollation(plan.targetlist.find(t => t.resno === c)!.expr)),
+    ...planFields(root, plan.targetlist, { ...cost, rows: plan.plan_rows, width: plan.plan_width }),
+    type: 'Sort',
+    lefttree: plan,
+    sortColIdx: columns,
+    sortOperators: operators,
+    nullsFirst,
+    collations: columns.map(c => exprCollation(plan.targetlist.find(t => t.resno === c)!.expr)),
   };
 }
 
@@ -471,38 +652,76 @@ function planDistinct(root: PlannerInfo, input: Ordered): Ordered {
   const clauses = parse.distinctClause;
   const sortable = clauses.every(c => c.sortop !== 0);
   const hashable = clauses.every(c => c.hashable);
-  const column = (plan: Plan, c: SortGroupClause): TargetEntry => tleForSortGroupRef(plan.targetlist, c.tleSortGroupRef);
-  const groups = estimateNumGroups(root, clauses.map(c => column(input.plan, c).expr), input.plan.plan_rows);
-  const presorted = sortable && root.distinctPathkeys.length > 0 && pathkeysContainedIn(root.distinctPathkeys, input.pathkeys);
+  const column = (plan: Plan, c: SortGroupClause): TargetEntry =>
+    tleForSortGroupRef(plan.targetlist, c.tleSortGroupRef);
+  const groups = estimateNumGroups(
+    root,
+    clauses.map(c => column(input.plan, c).expr),
+    input.plan.plan_rows,
+  );
+  const presorted =
+    sortable && root.distinctPathkeys.length > 0 && pathkeysContainedIn(root.distinctPathkeys, input.pathkeys);
   if (!presorted && hashable && !parse.hasDistinctOn && (parse.sortClause.length === 0 || !sortable)) {
     const plan = input.plan;
     const agg: Agg = {
-      ...planFields(root, plan.targetlist, { startup: plan.total_cost, total: plan.total_cost + groups * CPU_TUPLE_COST + plan.plan_rows * CPU_OPERATOR_COST, rows: groups, width: plan.plan_width }),
-      type: 'Agg', lefttree: plan, aggstrategy: 'hashed', grpColIdx: clauses.map(c => column(plan, c).resno), grpOperators: clauses.map(c => c.eqop),
-      grpCollations: clauses.map(c => exprCollation(column(plan, c).expr)), numGroups: groups, grpRefs: [], groupingSets: null,
+      ...planFields(root, plan.targetlist, {
+        startup: plan.total_cost,
+        total: plan.total_cost + groups * CPU_TUPLE_COST + plan.plan_rows * CPU_OPERATOR_COST,
+        rows: groups,
+        width: plan.plan_width,
+      }),
+      type: 'Agg',
+      lefttree: plan,
+      aggstrategy: 'hashed',
+      grpColIdx: clauses.map(c => column(plan, c).resno),
+      grpOperators: clauses.map(c => c.eqop),
+      grpCollations: clauses.map(c => exprCollation(column(plan, c).expr)),
+      numGroups: groups,
+      grpRefs: [],
+      groupingSets: null,
     };
     return { plan: agg, pathkeys: [] };
   }
-  if (!sortable) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'could not implement DISTINCT', { detail: 'Some of the datatypes only support hashing, while others only support sorting.' });
+  if (!sortable)
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'could not implement DISTINCT', {
+      detail: 'Some of the datatypes only support hashing, while others only support sorting.',
+    });
   let { plan } = input;
   let { pathkeys } = input;
   // ORDER BY begins with the DISTINCT ON columns: one sort serves both.
   const needed = root.sortPathkeys.length > root.distinctPathkeys.length ? root.sortPathkeys : root.distinctPathkeys;
-  const exact = parse.sortClause.length > 0 && clauses.every(c => parse.sortClause.some(s => s.tleSortGroupRef === c.tleSortGroupRef)) && parse.sortClause.length >= clauses.length;
+  const exact =
+    parse.sortClause.length > 0 &&
+    clauses.every(c => parse.sortClause.some(s => s.tleSortGroupRef === c.tleSortGroupRef)) &&
+    parse.sortClause.length >= clauses.length;
   if (!pathkeysContainedIn(needed, pathkeys) || (needed.length === 0 && clauses.length > 0 && pathkeys.length === 0)) {
-    const by = exact ? parse.sortClause : [...parse.sortClause, ...clauses.filter(c => !parse.sortClause.some(s => s.tleSortGroupRef === c.tleSortGroupRef))];
+    const by = exact
+      ? parse.sortClause
+      : [
+          ...parse.sortClause,
+          ...clauses.filter(c => !parse.sortClause.some(s => s.tleSortGroupRef === c.tleSortGroupRef)),
+        ];
     plan = sortByClauses(root, plan, by);
     pathkeys = needed;
   }
   const unique: Unique = {
-    ...planFields(root, plan.targetlist, { ...onTopOf(plan, plan.plan_rows * CPU_OPERATOR_COST), rows: groups }), type: 'Unique', lefttree: plan,
-    uniqColIdx: clauses.map(c => column(plan, c).resno), uniqOperators: clauses.map(c => c.eqop), uniqCollations: clauses.map(c => exprCollation(column(plan, c).expr)),
+    ...planFields(root, plan.targetlist, { ...onTopOf(plan, plan.plan_rows * CPU_OPERATOR_COST), rows: groups }),
+    type: 'Unique',
+    lefttree: plan,
+    uniqColIdx: clauses.map(c => column(plan, c).resno),
+    uniqOperators: clauses.map(c => c.eqop),
+    uniqCollations: clauses.map(c => exprCollation(column(plan, c).expr)),
   };
   return { plan: unique, pathkeys };
 }
 
 function lockRows(root: PlannerInfo, plan: Plan, rowMarks: readonly PlanRowMark[]): LockRows {
-  return { ...planFields(root, plan.targetlist, onTopOf(plan, plan.plan_rows * CPU_TUPLE_COST)), type: 'LockRows', lefttree: plan, rowMarks };
+  return {
+    ...planFields(root, plan.targetlist, onTopOf(plan, plan.plan_rows * CPU_TUPLE_COST)),
+    type: 'LockRows',
+    lefttree: plan,
+    rowMarks,
+  };
 }
 
 function limit(root: PlannerInfo, plan: Plan): Limit {
@@ -513,19 +732,41 @@ function limit(root: PlannerInfo, plan: Plan): Limit {
   const share = plan.plan_rows > 0 ? rows / plan.plan_rows : 1;
   const total = plan.startup_cost + (plan.total_cost - plan.startup_cost) * share;
   return {
-    ...planFields(root, plan.targetlist, { startup: plan.startup_cost, total, rows, width: plan.plan_width }), type: 'Limit', lefttree: plan,
-    limitOffset: parse.limitOffset, limitCount: parse.limitCount, uniqColIdx: ties.map(t => t.resno),
-    uniqOperators: withTies ? parse.sortClause.map(c => equalityOpForOrderingOp(root.env.rows, c.sortop)) : [], uniqCollations: ties.map(t => exprCollation(t.expr)),
+    ...planFields(root, plan.targetlist, { startup: plan.startup_cost, total, rows, width: plan.plan_width }),
+    type: 'Limit',
+    lefttree: plan,
+    limitOffset: parse.limitOffset,
+    limitCount: parse.limitCount,
+    uniqColIdx: ties.map(t => t.resno),
+    uniqOperators: withTies ? parse.sortClause.map(c => equalityOpForOrderingOp(root.env.rows, c.sortop)) : [],
+    uniqCollations: ties.map(t => exprCollation(t.expr)),
   };
 }
 
-function modifyTable(root: PlannerInfo, plan: Plan, updateColnos: readonly number[], rowMarks: readonly PlanRowMark[]): ModifyTable {
+function modifyTable(
+  root: PlannerInfo,
+  plan: Plan,
+  updateColnos: readonly number[],
+  rowMarks: readonly PlanRowMark[],
+): ModifyTable {
   const { parse } = root;
   const onConflict = parse.onConflict;
   return {
-    ...planFields(root, parse.returningList, onTopOf(plan, 0)), type: 'ModifyTable', lefttree: plan, operation: parse.commandType, canSetTag: parse.canSetTag,
-    resultRelation: parse.resultRelation, updateColnos, returningList: parse.returningList, rowMarks,
-    withCheckOptions: parse.withCheckOptions.map(w => ({ relname: w.relname, polname: w.polname, kind: w.kind, qual: w.qual! })),
+    ...planFields(root, parse.returningList, onTopOf(plan, 0)),
+    type: 'ModifyTable',
+    lefttree: plan,
+    operation: parse.commandType,
+    canSetTag: parse.canSetTag,
+    resultRelation: parse.resultRelation,
+    updateColnos,
+    returningList: parse.returningList,
+    rowMarks,
+    withCheckOptions: parse.withCheckOptions.map(w => ({
+      relname: w.relname,
+      polname: w.polname,
+      kind: w.kind,
+      qual: w.qual!,
+    })),
     onConflictAction: onConflict?.action ?? N.ONCONFLICT_NONE,
     arbiterIndexes: onConflict === null ? [] : inferArbiterIndexes(root, onConflict),
     onConflictSet: onConflict?.onConflictSet ?? [],

@@ -25,7 +25,8 @@ function expand(node: GroupingSet): number[][] {
     case N.GROUPING_SET_CUBE: {
       const parts = node.content.map(item => refs(item)[0]!);
       const sets: number[][] = [];
-      for (let bits = 2 ** parts.length - 1; bits >= 0; bits--) sets.push(parts.filter((_, i) => (bits & (1 << i)) !== 0).flat());
+      for (let bits = 2 ** parts.length - 1; bits >= 0; bits--)
+        sets.push(parts.filter((_, i) => (bits & (1 << i)) !== 0).flat());
       return sets;
     }
     default:
@@ -39,7 +40,8 @@ export function groupingSetLists(query: Query): number[][] {
   for (const node of query.groupingSets) {
     const more = expand(node);
     lists = lists.flatMap(a => more.map(b => [...new Set([...a, ...b])]));
-    if (lists.length > MAX_SETS) throw ereport(ERRCODE.STATEMENT_TOO_COMPLEX, `too many grouping sets present (maximum ${MAX_SETS})`);
+    if (lists.length > MAX_SETS)
+      throw ereport(ERRCODE.STATEMENT_TOO_COMPLEX, `too many grouping sets present (maximum ${MAX_SETS})`);
   }
   if (!query.groupDistinct) return lists;
   const seen = new Set<string>();
@@ -51,6 +53,8 @@ export function groupingSetLists(query: Query): number[][] {
 
 /** Replaces the query's grouping set nodes by the list. */
 export function expandGroupingSets(query: Query): Query {
-  const sets = groupingSetLists(query).map((content): GroupingSet => ({ type: 'GroupingSet', kind: N.GROUPING_SET_SIMPLE, content, location: -1 }));
+  const sets = groupingSetLists(query).map(
+    (content): GroupingSet => ({ type: 'GroupingSet', kind: N.GROUPING_SET_SIMPLE, content, location: -1 }),
+  );
   return { ...query, groupingSets: [{ type: 'GroupingSet', kind: N.GROUPING_SET_SETS, content: sets, location: -1 }] };
 }

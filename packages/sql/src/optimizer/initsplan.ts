@@ -7,7 +7,15 @@ import * as N from '../nodes/nodes.ts';
 import type { Expr, JoinTreeNode } from '../nodes/primnodes.ts';
 import { containVolatileFunctions, findNonnullableRels, makeAndsImplicit } from './clauses.ts';
 import { generateBaseImpliedEqualities, processEquivalence } from './equivclass.ts';
-import { isSubset, MAX_JOIN_RELATIONS, type PlannerInfo, type RelOptInfo, type Relids, type RestrictInfo, type SpecialJoinInfo } from './pathnodes.ts';
+import {
+  isSubset,
+  MAX_JOIN_RELATIONS,
+  type PlannerInfo,
+  type RelOptInfo,
+  type Relids,
+  type RestrictInfo,
+  type SpecialJoinInfo,
+} from './pathnodes.ts';
 import { makeRestrictInfo } from './restrictinfo.ts';
 import { pullVars, relidOf, relidsOf } from './var.ts';
 
@@ -16,8 +24,24 @@ export type JoinListItem = number | readonly JoinListItem[];
 
 export function makeRelOptInfo(relids: Relids, rtindex: number, rte: RelOptInfo['rte']): RelOptInfo {
   return {
-    relids, rtindex, rte, rows: 0, width: 0, tuples: 0, pages: 0, relation: null, indexes: [], baserestrictinfo: [], joininfo: [],
-    needed: new Map(), lateralRelids: 0, paths: [], subroot: null, subplan: null, subplanParams: [], subqueryPathkeys: [],
+    relids,
+    rtindex,
+    rte,
+    rows: 0,
+    width: 0,
+    tuples: 0,
+    pages: 0,
+    relation: null,
+    indexes: [],
+    baserestrictinfo: [],
+    joininfo: [],
+    needed: new Map(),
+    lateralRelids: 0,
+    paths: [],
+    subroot: null,
+    subplan: null,
+    subplanParams: [],
+    subqueryPathkeys: [],
   };
 }
 
@@ -104,12 +128,22 @@ function recurse(root: PlannerInfo, node: JoinTreeNode, belowOuterJoin: boolean)
   root.nullableRelids |= nullable;
   let ojscope = 0;
   if (node.jointype !== N.JOIN_INNER) {
-    const info = makeOuterJoinInfo(root, left.qualscope, right.qualscope, left.innerJoinRels | right.innerJoinRels, node.jointype, quals);
+    const info = makeOuterJoinInfo(
+      root,
+      left.qualscope,
+      right.qualscope,
+      left.innerJoinRels | right.innerJoinRels,
+      node.jointype,
+      quals,
+    );
     ojscope = node.jointype === N.JOIN_SEMI ? 0 : info.minLefthand | info.minRighthand;
     for (const qual of quals) distributeQual(root, qual, belowOuterJoin, qualscope, ojscope, nonnullable);
     root.joinInfoList.push(info);
   } else for (const qual of quals) distributeQual(root, qual, belowOuterJoin, qualscope, 0, 0);
-  const joinlist: JoinListItem[] = node.jointype === N.JOIN_FULL ? [[sublist(left.joinlist), sublist(right.joinlist)]] : [...left.joinlist, ...right.joinlist];
+  const joinlist: JoinListItem[] =
+    node.jointype === N.JOIN_FULL
+      ? [[sublist(left.joinlist), sublist(right.joinlist)]]
+      : [...left.joinlist, ...right.joinlist];
   return { qualscope, innerJoinRels, joinlist };
 }
 
@@ -118,7 +152,14 @@ function sublist(items: JoinListItem[]): JoinListItem {
 }
 
 /** What an outer join (or semijoin) needs on each side before it can be made. */
-function makeOuterJoinInfo(root: PlannerInfo, leftRels: Relids, rightRels: Relids, innerJoinRels: Relids, jointype: N.JoinType, clause: readonly Expr[]): SpecialJoinInfo {
+function makeOuterJoinInfo(
+  root: PlannerInfo,
+  leftRels: Relids,
+  rightRels: Relids,
+  innerJoinRels: Relids,
+  jointype: N.JoinType,
+  clause: readonly Expr[],
+): SpecialJoinInfo {
   const base = { synLefthand: leftRels, synRighthand: rightRels, jointype, delayUpperJoins: false };
   if (jointype === N.JOIN_FULL) return { ...base, minLefthand: leftRels, minRighthand: rightRels, lhsStrict: false };
   const clauseRelids = relidsOf(root, clause);
@@ -134,24 +175,42 @@ function makeOuterJoinInfo(root: PlannerInfo, leftRels: Relids, rightRels: Relid
       if ((rightRels & whole) !== 0) minRighthand |= whole;
       continue;
     }
-    if ((leftRels & other.synRighthand) !== 0 && (clauseRelids & other.synRighthand) !== 0 && (semi(jointype) || (strictRelids & other.minRighthand) === 0)) {
+    if (
+      (leftRels & other.synRighthand) !== 0 &&
+      (clauseRelids & other.synRighthand) !== 0 &&
+      (semi(jointype) || (strictRelids & other.minRighthand) === 0)
+    ) {
       minLefthand |= whole;
     }
     if ((rightRels & other.synRighthand) !== 0) {
       if (
-        (clauseRelids & other.synRighthand) !== 0 || (clauseRelids & other.minLefthand) === 0 || semi(jointype) || semi(other.jointype) ||
-        !other.lhsStrict || other.delayUpperJoins
-      ) minRighthand |= whole;
+        (clauseRelids & other.synRighthand) !== 0 ||
+        (clauseRelids & other.minLefthand) === 0 ||
+        semi(jointype) ||
+        semi(other.jointype) ||
+        !other.lhsStrict ||
+        other.delayUpperJoins
+      )
+        minRighthand |= whole;
     }
   }
   if (minLefthand === 0) minLefthand = leftRels;
   if (minRighthand === 0) minRighthand = rightRels;
   // Rows of the left side must not be assembled from relations that this join nulls.
-  return { ...base, minLefthand: minLefthand & leftRels, minRighthand: minRighthand & rightRels, lhsStrict: (strictRelids & leftRels) !== 0 };
+  return {
+    ...base,
+    minLefthand: minLefthand & leftRels,
+    minRighthand: minRighthand & rightRels,
+    lhsStrict: (strictRelids & leftRels) !== 0,
+  };
 }
 
 /** Widens relids so that a condition is not evaluated below an outer join that may null its input. */
-function checkOuterjoinDelay(root: PlannerInfo, relids: Relids, isPushedDown: boolean): { relids: Relids; nullable: Relids } {
+function checkOuterjoinDelay(
+  root: PlannerInfo,
+  relids: Relids,
+  isPushedDown: boolean,
+): { relids: Relids; nullable: Relids } {
   let current = relids;
   let nullable = 0;
   for (let again = true; again; ) {
@@ -166,13 +225,21 @@ function checkOuterjoinDelay(root: PlannerInfo, relids: Relids, isPushedDown: bo
         again = true;
       }
       nullable |= nulled;
-      if (isPushedDown && info.jointype !== N.JOIN_FULL && (current & info.minLefthand) !== 0) info.delayUpperJoins = true;
+      if (isPushedDown && info.jointype !== N.JOIN_FULL && (current & info.minLefthand) !== 0)
+        info.delayUpperJoins = true;
     }
   }
   return { relids: current, nullable: nullable & current };
 }
 
-function distributeQual(root: PlannerInfo, clause: Expr, belowOuterJoin: boolean, qualscope: Relids, ojscope: Relids, nonnullable: Relids): void {
+function distributeQual(
+  root: PlannerInfo,
+  clause: Expr,
+  belowOuterJoin: boolean,
+  qualscope: Relids,
+  ojscope: Relids,
+  nonnullable: Relids,
+): void {
   let relids = relidsOf(root, clause);
   let pseudoconstant = false;
   if (relids === 0) {
@@ -199,7 +266,13 @@ function distributeQual(root: PlannerInfo, clause: Expr, belowOuterJoin: boolean
     if (nullableRelids !== 0) maybeEquivalence = false;
   }
   addVarsToTargetlist(root, [clause]);
-  const rinfo = makeRestrictInfo(root, clause, { requiredRelids: relids, isPushedDown, outerRelids, nullableRelids, pseudoconstant });
+  const rinfo = makeRestrictInfo(root, clause, {
+    requiredRelids: relids,
+    isPushedDown,
+    outerRelids,
+    nullableRelids,
+    pseudoconstant,
+  });
   if (maybeEquivalence && rinfo.mergeFamilies.length > 0 && processEquivalence(root, rinfo)) return;
   distributeRestrictInfo(root, rinfo);
 }

@@ -10,7 +10,15 @@ import { generateJoinImpliedEqualities, haveRelevantEclassJoinclause } from './e
 import { relationHasUniqueIndexFor } from './indxpath.ts';
 import { type JoinListItem, makeRelOptInfo } from './initsplan.ts';
 import { addPath, cheapestPath } from './pathkeys.ts';
-import { isSubset, type Path, type PlannerInfo, type RelOptInfo, type Relids, type RestrictInfo, type SpecialJoinInfo } from './pathnodes.ts';
+import {
+  isSubset,
+  type Path,
+  type PlannerInfo,
+  type RelOptInfo,
+  type Relids,
+  type RestrictInfo,
+  type SpecialJoinInfo,
+} from './pathnodes.ts';
 
 const DP_LIMIT = 8;
 
@@ -127,7 +135,7 @@ function makeJoinRel(root: PlannerInfo, a: RelOptInfo, b: RelOptInfo): RelOptInf
   // LATERAL: what refers must be on the inside, and not on the side that is kept whole.
   const leftNeedsRight = (left.lateralRelids & right.relids) !== 0;
   const rightNeedsLeft = (right.lateralRelids & left.relids) !== 0;
-  if (leftNeedsRight && (rightNeedsLeft || (jointype !== N.JOIN_INNER))) return undefined;
+  if (leftNeedsRight && (rightNeedsLeft || jointype !== N.JOIN_INNER)) return undefined;
   if (rightNeedsLeft && jointype === N.JOIN_FULL) return undefined;
   const relids = a.relids | b.relids;
   const clauses = joinRestrictlist(root, left, right);
@@ -155,7 +163,10 @@ function makeJoinRel(root: PlannerInfo, a: RelOptInfo, b: RelOptInfo): RelOptInf
       addJoinPaths(root, rel, left, right, N.JOIN_FULL, clauses);
       addJoinPaths(root, rel, right, left, N.JOIN_FULL, clauses);
       if (rel.paths.length === 0) {
-        throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'FULL JOIN is only supported with merge-joinable or hash-joinable join conditions');
+        throw ereport(
+          ERRCODE.FEATURE_NOT_SUPPORTED,
+          'FULL JOIN is only supported with merge-joinable or hash-joinable join conditions',
+        );
       }
       break;
     default:
@@ -169,18 +180,30 @@ function joinRestrictlist(root: PlannerInfo, left: RelOptInfo, right: RelOptInfo
   const relids = left.relids | right.relids;
   const result: RestrictInfo[] = [];
   for (const r of [...left.joininfo, ...right.joininfo]) {
-    if (!isSubset(r.requiredRelids, relids) || isSubset(r.requiredRelids, left.relids) || isSubset(r.requiredRelids, right.relids)) continue;
+    if (
+      !isSubset(r.requiredRelids, relids) ||
+      isSubset(r.requiredRelids, left.relids) ||
+      isSubset(r.requiredRelids, right.relids)
+    )
+      continue;
     if (!result.includes(r)) result.push(r);
   }
   result.push(...generateJoinImpliedEqualities(root, relids, left.relids, right.relids));
   return result;
 }
 
-function joinSize(root: PlannerInfo, left: RelOptInfo, right: RelOptInfo, jointype: N.JoinType, clauses: readonly RestrictInfo[]): number {
+function joinSize(
+  root: PlannerInfo,
+  left: RelOptInfo,
+  right: RelOptInfo,
+  jointype: N.JoinType,
+  clauses: readonly RestrictInfo[],
+): number {
   let joinSel = 1;
   let filterSel = 1;
   for (const r of clauses) {
-    if (r.isPushedDown && jointype !== N.JOIN_INNER && jointype !== N.JOIN_SEMI) filterSel *= joinClauseSelectivity(root, r);
+    if (r.isPushedDown && jointype !== N.JOIN_INNER && jointype !== N.JOIN_SEMI)
+      filterSel *= joinClauseSelectivity(root, r);
     else joinSel *= joinClauseSelectivity(root, r);
   }
   const cross = left.rows * right.rows * joinSel;
@@ -198,10 +221,18 @@ function joinSize(root: PlannerInfo, left: RelOptInfo, right: RelOptInfo, jointy
   }
 }
 
-function addJoinPaths(root: PlannerInfo, rel: RelOptInfo, outerRel: RelOptInfo, innerRel: RelOptInfo, jointype: N.JoinType, clauses: readonly RestrictInfo[]): void {
+function addJoinPaths(
+  root: PlannerInfo,
+  rel: RelOptInfo,
+  outerRel: RelOptInfo,
+  innerRel: RelOptInfo,
+  jointype: N.JoinType,
+  clauses: readonly RestrictInfo[],
+): void {
   const joinClauses = clauses.filter(r => jointype === N.JOIN_INNER || jointype === N.JOIN_SEMI || !r.isPushedDown);
   const innerUnique =
-    jointype === N.JOIN_SEMI || jointype === N.JOIN_ANTI ||
+    jointype === N.JOIN_SEMI ||
+    jointype === N.JOIN_ANTI ||
     (innerRel.rtindex > 0 && innerRel.relation !== null && relationHasUniqueIndexFor(innerRel, joinClauses));
   if (jointype !== N.JOIN_RIGHT && jointype !== N.JOIN_FULL) {
     const outers = outerRel.paths.filter(p => (p.requiredOuter & innerRel.relids) === 0);
@@ -217,14 +248,23 @@ function addJoinPaths(root: PlannerInfo, rel: RelOptInfo, outerRel: RelOptInfo, 
     }
   }
   const hashclauses = joinClauses.filter(
-    r => r.hashable && ((isSubset(r.leftRelids, outerRel.relids) && isSubset(r.rightRelids, innerRel.relids) && r.leftRelids !== 0 && r.rightRelids !== 0) ||
-      (isSubset(r.leftRelids, innerRel.relids) && isSubset(r.rightRelids, outerRel.relids) && r.leftRelids !== 0 && r.rightRelids !== 0)),
+    r =>
+      r.hashable &&
+      ((isSubset(r.leftRelids, outerRel.relids) &&
+        isSubset(r.rightRelids, innerRel.relids) &&
+        r.leftRelids !== 0 &&
+        r.rightRelids !== 0) ||
+        (isSubset(r.leftRelids, innerRel.relids) &&
+          isSubset(r.rightRelids, outerRel.relids) &&
+          r.leftRelids !== 0 &&
+          r.rightRelids !== 0)),
   );
   // A full join of everything with everything is one bucket.
   if (hashclauses.length === 0 && !(jointype === N.JOIN_FULL && joinClauses.every(r => r.clauseRelids === 0))) return;
   const outer = cheapestPath(outerRel.paths);
   const inner = cheapestPath(innerRel.paths);
-  if (outer !== undefined && inner !== undefined) addPath(rel, hashjoin(root, rel, outer, inner, jointype, clauses, hashclauses, innerUnique));
+  if (outer !== undefined && inner !== undefined)
+    addPath(rel, hashjoin(root, rel, outer, inner, jointype, clauses, hashclauses, innerUnique));
 }
 
 function candidates(paths: readonly Path[]): Path[] {
@@ -250,40 +290,99 @@ function redundant(r: RestrictInfo, used: ReadonlySet<RestrictInfo>, relids: Rel
 }
 
 function nestloop(
-  root: PlannerInfo, rel: RelOptInfo, outer: Path, inner: Path, jointype: N.JoinType, clauses: readonly RestrictInfo[], requiredOuter: Relids, innerUnique: boolean, parameterised: boolean,
+  root: PlannerInfo,
+  rel: RelOptInfo,
+  outer: Path,
+  inner: Path,
+  jointype: N.JoinType,
+  clauses: readonly RestrictInfo[],
+  requiredOuter: Relids,
+  innerUnique: boolean,
+  parameterised: boolean,
 ): Path {
-  const qual = costQuals(root, clauses.map(r => r.clause));
+  const qual = costQuals(
+    root,
+    clauses.map(r => r.clause),
+  );
   const outerRows = Math.max(1, outer.rows);
   // An inside that is the same every time is read once and kept.
   const keep = !parameterised && inner.kind !== 'material' && outerRows > 1 && !(inner.kind === 'result');
-  const rescan = keep ? inner.rows * CPU_OPERATOR_COST : inner.kind === 'material' ? inner.rows * CPU_OPERATOR_COST : inner.total;
+  const rescan = keep
+    ? inner.rows * CPU_OPERATOR_COST
+    : inner.kind === 'material'
+      ? inner.rows * CPU_OPERATOR_COST
+      : inner.total;
   const innerPath: Path = keep
-    ? { kind: 'material', rel: inner.rel, rows: inner.rows, startup: inner.startup, total: inner.total + 2 * CPU_OPERATOR_COST * inner.rows, pathkeys: [], requiredOuter: inner.requiredOuter, subpath: inner }
+    ? {
+        kind: 'material',
+        rel: inner.rel,
+        rows: inner.rows,
+        startup: inner.startup,
+        total: inner.total + 2 * CPU_OPERATOR_COST * inner.rows,
+        pathkeys: [],
+        requiredOuter: inner.requiredOuter,
+        subpath: inner,
+      }
     : inner;
   const oneMatch = innerUnique && jointype !== N.JOIN_LEFT ? 0.5 : 1;
   const compared = outerRows * inner.rows * (parameterised ? 1 : oneMatch);
-  const total = outer.total + innerPath.total + (outerRows - 1) * rescan * (parameterised ? 1 : oneMatch) + qual.startup + compared * (CPU_TUPLE_COST + qual.perTuple);
+  const total =
+    outer.total +
+    innerPath.total +
+    (outerRows - 1) * rescan * (parameterised ? 1 : oneMatch) +
+    qual.startup +
+    compared * (CPU_TUPLE_COST + qual.perTuple);
   let rows = rel.rows;
   if (requiredOuter !== 0) rows = clampRows(Math.min(rel.rows, outer.rows * inner.rows));
   return {
-    kind: 'nestloop', rel, rows, startup: outer.startup + inner.startup + qual.startup, total, pathkeys: outer.pathkeys,
-    requiredOuter, jointype, outer, inner: innerPath, clauses, innerUnique,
+    kind: 'nestloop',
+    rel,
+    rows,
+    startup: outer.startup + inner.startup + qual.startup,
+    total,
+    pathkeys: outer.pathkeys,
+    requiredOuter,
+    jointype,
+    outer,
+    inner: innerPath,
+    clauses,
+    innerUnique,
   };
 }
 
 function hashjoin(
-  root: PlannerInfo, rel: RelOptInfo, outer: Path, inner: Path, jointype: N.JoinType, clauses: readonly RestrictInfo[], hashclauses: readonly RestrictInfo[], innerUnique: boolean,
+  root: PlannerInfo,
+  rel: RelOptInfo,
+  outer: Path,
+  inner: Path,
+  jointype: N.JoinType,
+  clauses: readonly RestrictInfo[],
+  hashclauses: readonly RestrictInfo[],
+  innerUnique: boolean,
 ): Path {
   const others = clauses.filter(r => !hashclauses.includes(r));
-  const qual = costQuals(root, others.map(r => r.clause));
+  const qual = costQuals(
+    root,
+    others.map(r => r.clause),
+  );
   const build = (CPU_OPERATOR_COST * hashclauses.length + CPU_TUPLE_COST) * inner.rows;
   const probe = CPU_OPERATOR_COST * hashclauses.length * outer.rows;
   const matched = rel.rows;
   const startup = inner.total + build + outer.startup + qual.startup;
   const total = startup + (outer.total - outer.startup) + probe + matched * (CPU_TUPLE_COST + qual.perTuple);
   return {
-    kind: 'hashjoin', rel, rows: rel.rows, startup, total, pathkeys: [], requiredOuter: outer.requiredOuter | inner.requiredOuter,
-    jointype, outer, inner, clauses: others, hashclauses, innerUnique,
+    kind: 'hashjoin',
+    rel,
+    rows: rel.rows,
+    startup,
+    total,
+    pathkeys: [],
+    requiredOuter: outer.requiredOuter | inner.requiredOuter,
+    jointype,
+    outer,
+    inner,
+    clauses: others,
+    hashclauses,
+    innerUnique,
   };
 }
-

@@ -1,9 +1,7 @@
 /**
  * Questions to the catalogs that planning asks about operators, functions and types (lsyscache.c).
  */
-import {
-  AMOPOPID, AMOPSTRATEGY, OPEROID, PROCOID, TYPEOID,
-} from '@pgtroupe/catalog/syscache';
+import { AMOPOPID, AMOPSTRATEGY, OPEROID, PROCOID, TYPEOID } from '@pgtroupe/catalog/syscache';
 import type { CatCache } from '@pgtroupe/catalog/catcache';
 import type { Form_pg_operator } from '@pgtroupe/catalog/catalogs/pg_operator';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
@@ -48,13 +46,18 @@ export function opBtreeInterpretation(rows: CatalogRows, opno: number): OpInterp
     .searchList(AMOPOPID, opno)
     .filter(amop => (amop.amopmethod as number) === BTREE_AM_OID && amop.amoppurpose === 's')
     .map(amop => ({
-      opfamily: amop.amopfamily, strategy: amop.amopstrategy, lefttype: amop.amoplefttype, righttype: amop.amoprighttype,
+      opfamily: amop.amopfamily,
+      strategy: amop.amopstrategy,
+      lefttype: amop.amoplefttype,
+      righttype: amop.amoprighttype,
     }));
 }
 
 /** btree families in which the operator is equality. */
 export function mergejoinOpfamilies(rows: CatalogRows, opno: number): number[] {
-  return opBtreeInterpretation(rows, opno).filter(i => i.strategy === 3).map(i => i.opfamily);
+  return opBtreeInterpretation(rows, opno)
+    .filter(i => i.strategy === 3)
+    .map(i => i.opfamily);
 }
 
 /** Can the operator's equality be found by hashing both sides? */
@@ -64,18 +67,29 @@ export function opHashjoinable(rows: CatalogRows, opno: number): boolean {
 
 /** Strategy of an operator within a btree family, 0 when it has none there. */
 export function opfamilyStrategy(rows: CatalogRows, opno: number, opfamily: number): number {
-  const amop = rows.searchList(AMOPOPID, opno).find(a => (a.amopfamily as number) === opfamily && a.amoppurpose === 's');
+  const amop = rows
+    .searchList(AMOPOPID, opno)
+    .find(a => (a.amopfamily as number) === opfamily && a.amoppurpose === 's');
   return amop === undefined ? 0 : amop.amopstrategy;
 }
 
 /** The operator with this strategy on these types, 0 when the family has none. */
-export function opfamilyMember(rows: CatalogRows, opfamily: number, lefttype: number, righttype: number, strategy: number): number {
+export function opfamilyMember(
+  rows: CatalogRows,
+  opfamily: number,
+  lefttype: number,
+  righttype: number,
+  strategy: number,
+): number {
   const amop = rows.search(AMOPSTRATEGY, opfamily, lefttype, righttype, strategy);
   return amop === null ? 0 : amop.amopopr;
 }
 
 /** For an ordering operator (< or >): its family, input type, and whether it is the descending one. */
-export function orderingOpProperties(rows: CatalogRows, opno: number): { opfamily: number; opcintype: number; desc: boolean } | undefined {
+export function orderingOpProperties(
+  rows: CatalogRows,
+  opno: number,
+): { opfamily: number; opcintype: number; desc: boolean } | undefined {
   for (const i of opBtreeInterpretation(rows, opno)) {
     if ((i.strategy === 1 || i.strategy === 5) && i.lefttype === i.righttype) {
       return { opfamily: i.opfamily, opcintype: i.lefttype, desc: i.strategy === 5 };

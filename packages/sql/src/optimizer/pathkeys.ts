@@ -18,7 +18,16 @@ export function tleForSortGroupRef(tlist: readonly TargetEntry[], ref: number): 
   return tle;
 }
 
-function makePathkey(root: PlannerInfo, expr: Expr, opfamily: number, opcintype: number, collation: number, desc: boolean, nullsFirst: boolean, sortref: number): PathKey {
+function makePathkey(
+  root: PlannerInfo,
+  expr: Expr,
+  opfamily: number,
+  opcintype: number,
+  collation: number,
+  desc: boolean,
+  nullsFirst: boolean,
+  sortref: number,
+): PathKey {
   const eqop = opfamilyMember(root.env.rows, opfamily, opcintype, opcintype, 3);
   const families = eqop === 0 ? [opfamily] : mergejoinOpfamilies(root.env.rows, eqop);
   const ec = getEclassForSortExpr(root, expr, families, opcintype, collation, sortref);
@@ -31,13 +40,27 @@ function isRedundant(keys: readonly PathKey[], key: PathKey): boolean {
   return keys.some(k => canonicalEc(k.ec) === canonicalEc(key.ec));
 }
 
-export function makePathkeysForSortclauses(root: PlannerInfo, clauses: readonly SortGroupClause[], tlist: readonly TargetEntry[]): PathKey[] {
+export function makePathkeysForSortclauses(
+  root: PlannerInfo,
+  clauses: readonly SortGroupClause[],
+  tlist: readonly TargetEntry[],
+): PathKey[] {
   const keys: PathKey[] = [];
   for (const clause of clauses) {
     const tle = tleForSortGroupRef(tlist, clause.tleSortGroupRef);
     const order = orderingOpProperties(root.env.rows, clause.sortop);
-    if (order === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, `operator ${clause.sortop} is not a valid ordering operator`);
-    const key = makePathkey(root, tle.expr, order.opfamily, order.opcintype, exprCollation(tle.expr), order.desc, clause.nulls_first, clause.tleSortGroupRef);
+    if (order === undefined)
+      throw ereport(ERRCODE.INTERNAL_ERROR, `operator ${clause.sortop} is not a valid ordering operator`);
+    const key = makePathkey(
+      root,
+      tle.expr,
+      order.opfamily,
+      order.opcintype,
+      exprCollation(tle.expr),
+      order.desc,
+      clause.nulls_first,
+      clause.tleSortGroupRef,
+    );
     if (!isRedundant(keys, key)) keys.push(key);
   }
   return keys;
@@ -69,7 +92,12 @@ export function pathkeysContainedIn(want: readonly PathKey[], have: readonly Pat
 }
 
 function samePathkey(a: PathKey, b: PathKey): boolean {
-  return canonicalEc(a.ec) === canonicalEc(b.ec) && a.opfamily === b.opfamily && a.desc === b.desc && a.nullsFirst === b.nullsFirst;
+  return (
+    canonicalEc(a.ec) === canonicalEc(b.ec) &&
+    a.opfamily === b.opfamily &&
+    a.desc === b.desc &&
+    a.nullsFirst === b.nullsFirst
+  );
 }
 
 /** Keeps a path unless another is as cheap, as well ordered and needs no more parameters. */
@@ -77,17 +105,32 @@ export function addPath(rel: RelOptInfo, path: Path): void {
   const FUZZ = 1.01;
   const kept: Path[] = [];
   for (const old of rel.paths) {
-    if (isSubset(old.requiredOuter, path.requiredOuter) && pathkeysContainedIn(path.pathkeys, old.pathkeys) && old.total <= path.total * FUZZ && old.startup <= path.startup * FUZZ && old.rows <= path.rows) {
+    if (
+      isSubset(old.requiredOuter, path.requiredOuter) &&
+      pathkeysContainedIn(path.pathkeys, old.pathkeys) &&
+      old.total <= path.total * FUZZ &&
+      old.startup <= path.startup * FUZZ &&
+      old.rows <= path.rows
+    ) {
       return;
     }
-    const dominated = isSubset(path.requiredOuter, old.requiredOuter) && pathkeysContainedIn(old.pathkeys, path.pathkeys) && path.total <= old.total && path.startup <= old.startup * FUZZ && path.rows <= old.rows;
+    const dominated =
+      isSubset(path.requiredOuter, old.requiredOuter) &&
+      pathkeysContainedIn(old.pathkeys, path.pathkeys) &&
+      path.total <= old.total &&
+      path.startup <= old.startup * FUZZ &&
+      path.rows <= old.rows;
     if (!dominated) kept.push(old);
   }
   kept.push(path);
   rel.paths = kept;
 }
 
-export function cheapestPath(paths: readonly Path[], requiredOuter: Relids = 0, criterion: 'total' | 'startup' = 'total'): Path | undefined {
+export function cheapestPath(
+  paths: readonly Path[],
+  requiredOuter: Relids = 0,
+  criterion: 'total' | 'startup' = 'total',
+): Path | undefined {
   let best: Path | undefined;
   for (const path of paths) {
     if (!isSubset(path.requiredOuter, requiredOuter)) continue;
@@ -97,7 +140,11 @@ export function cheapestPath(paths: readonly Path[], requiredOuter: Relids = 0, 
 }
 
 /** Cheapest for fetching this fraction of the rows, in this order. */
-export function cheapestFractional(paths: readonly Path[], pathkeys: readonly PathKey[], fraction: number): Path | undefined {
+export function cheapestFractional(
+  paths: readonly Path[],
+  pathkeys: readonly PathKey[],
+  fraction: number,
+): Path | undefined {
   let best: Path | undefined;
   let bestCost = Infinity;
   for (const path of paths) {

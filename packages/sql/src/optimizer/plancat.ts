@@ -46,7 +46,11 @@ export function estimateRelationSize(env: PlannerEnv, relation: RelationDesc): {
 function indexInfo(env: PlannerEnv, rel: RelOptInfo, desc: IndexDesc): IndexOptInfo {
   const { relation } = rel;
   const toThisRel = (expr: Expr): Expr =>
-    mutateExpr(expr, n => (n.type === 'Var' && n.varno === 1 && n.varlevelsup === 0 ? { ...n, varno: rel.rtindex, varnosyn: rel.rtindex } : undefined)) as Expr;
+    mutateExpr(expr, n =>
+      n.type === 'Var' && n.varno === 1 && n.varlevelsup === 0
+        ? { ...n, varno: rel.rtindex, varnosyn: rel.rtindex }
+        : undefined,
+    ) as Expr;
   const list = (text: string | null): readonly Expr[] => {
     if (text === null) return [];
     const tree = env.stringToExpr(text);

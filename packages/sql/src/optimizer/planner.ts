@@ -9,7 +9,15 @@ import * as N from '../nodes/nodes.ts';
 import { queryColumns } from '../nodes/nodefuncs.ts';
 import type { Node, Query, RangeTblEntry } from '../nodes/parsenodes.ts';
 import type { Expr, FromExpr, JoinTreeNode, TargetEntry } from '../nodes/primnodes.ts';
-import { canonicalizeQual, containAggs, containSubplans, containVolatileFunctions, evalConstExpressions, makeAndsExplicit, makeAndsImplicit } from './clauses.ts';
+import {
+  canonicalizeQual,
+  containAggs,
+  containSubplans,
+  containVolatileFunctions,
+  evalConstExpressions,
+  makeAndsExplicit,
+  makeAndsImplicit,
+} from './clauses.ts';
 import { finalizeParams } from './finalize.ts';
 import { groupingPlanner } from './grouping.ts';
 import type { PlannerEnv, PlannerGlobal, PlannerInfo } from './pathnodes.ts';
@@ -21,7 +29,14 @@ import { expandGroupingSets } from './groupingsets.ts';
 import { flattenJoinAliasVars } from './var.ts';
 
 export function planner(env: PlannerEnv, query: Query): PlannedStmt {
-  const glob: PlannerGlobal = { env, subplans: [], paramExecCount: 0, relationOids: new Set(), finalrtable: [], nextNodeId: 0 };
+  const glob: PlannerGlobal = {
+    env,
+    subplans: [],
+    paramExecCount: 0,
+    relationOids: new Set(),
+    finalrtable: [],
+    nextNodeId: 0,
+  };
   const { plan } = subqueryPlanner(glob, query, null, false, 0);
   finalizeParams(plan, glob.subplans);
   for (const rte of glob.finalrtable) if (rte.rtekind === N.RTE_RELATION) glob.relationOids.add(rte.relid);
@@ -42,19 +57,53 @@ export function planner(env: PlannerEnv, query: Query): PlannedStmt {
 
 function makeRoot(glob: PlannerGlobal, parse: Query, parent: PlannerInfo | null): PlannerInfo {
   return {
-    glob, env: glob.env, parse, queryLevel: parent === null ? 1 : parent.queryLevel + 1, parent, rtable: [...parse.rtable], bitOf: [], rels: [],
-    allRelids: 0, nullableRelids: 0, joinInfoList: [], eqClasses: [], joinRels: new Map(), planParams: [], curOuterParams: [], initPlans: [], multiexprParams: new Map(),
-    ctePlanIds: [], cteInitPlans: [], wtParamId: -1, nonRecursiveRows: 0, queryPathkeys: [], groupPathkeys: [], windowPathkeys: [],
-    distinctPathkeys: [], sortPathkeys: [], processedTlist: [], tupleFraction: 0, limitTuples: -1, hasHavingQual: false, neededByTop: [],
+    glob,
+    env: glob.env,
+    parse,
+    queryLevel: parent === null ? 1 : parent.queryLevel + 1,
+    parent,
+    rtable: [...parse.rtable],
+    bitOf: [],
+    rels: [],
+    allRelids: 0,
+    nullableRelids: 0,
+    joinInfoList: [],
+    eqClasses: [],
+    joinRels: new Map(),
+    planParams: [],
+    curOuterParams: [],
+    initPlans: [],
+    multiexprParams: new Map(),
+    ctePlanIds: [],
+    cteInitPlans: [],
+    wtParamId: -1,
+    nonRecursiveRows: 0,
+    queryPathkeys: [],
+    groupPathkeys: [],
+    windowPathkeys: [],
+    distinctPathkeys: [],
+    sortPathkeys: [],
+    processedTlist: [],
+    tupleFraction: 0,
+    limitTuples: -1,
+    hasHavingQual: false,
+    neededByTop: [],
   };
 }
 
 /** Plans one level; the plan's references are final, its parameters not yet. */
-export function subqueryPlanner(glob: PlannerGlobal, query: Query, parent: PlannerInfo | null, hasRecursion: boolean, tupleFraction: number): { plan: Plan; root: PlannerInfo } {
+export function subqueryPlanner(
+  glob: PlannerGlobal,
+  query: Query,
+  parent: PlannerInfo | null,
+  hasRecursion: boolean,
+  tupleFraction: number,
+): { plan: Plan; root: PlannerInfo } {
   const root = makeRoot(glob, query, parent);
   root.tupleFraction = tupleFraction;
   if (hasRecursion) root.wtParamId = glob.paramExecCount++;
-  if (query.commandType === N.CMD_MERGE) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'MERGE is not supported by pgtroupe yet');
+  if (query.commandType === N.CMD_MERGE)
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'MERGE is not supported by pgtroupe yet');
   if (root.parse.cteList.length > 0) processCtes(root);
   prepareJointree(root);
   preprocessExpressions(root);
@@ -92,7 +141,9 @@ function preprocessExpressions(root: PlannerInfo): void {
   };
   const optional = (expr: Expr | null, isQual = false): Expr | null => (expr === null ? null : prepare(expr, isQual));
   const tlist = (list: readonly TargetEntry[]): TargetEntry[] =>
-    list.map(tle => ({ ...tle, expr: prepare(tle.expr, false) })).map(tle => ({ ...tle, expr: replaceMultiexprParams(root, tle.expr) }));
+    list
+      .map(tle => ({ ...tle, expr: prepare(tle.expr, false) }))
+      .map(tle => ({ ...tle, expr: replaceMultiexprParams(root, tle.expr) }));
   const tree = (node: JoinTreeNode): JoinTreeNode => {
     if (node.type === 'RangeTblRef') return node;
     if (node.type === 'FromExpr') {
@@ -103,25 +154,42 @@ function preprocessExpressions(root: PlannerInfo): void {
   };
   const jointree = tree(original.jointree!) as FromExpr;
   const used = usedRtes(jointree);
-  const rtable = original.rtable.map((rte, i) => (used.has(i + 1) ? preprocessRte(rte, prepare, hasJoins ? original : null) : rte));
+  const rtable = original.rtable.map((rte, i) =>
+    used.has(i + 1) ? preprocessRte(rte, prepare, hasJoins ? original : null) : rte,
+  );
   root.rtable = rtable;
   root.parse = {
-    ...original, rtable, jointree: reduceOuterJoins(env, jointree),
+    ...original,
+    rtable,
+    jointree: reduceOuterJoins(env, jointree),
     targetList: tlist(original.targetList),
     returningList: tlist(original.returningList),
     havingQual: optional(original.havingQual, true),
     limitCount: optional(original.limitCount),
     limitOffset: optional(original.limitOffset),
-    windowClause: original.windowClause.map(w => ({ ...w, startOffset: optional(w.startOffset), endOffset: optional(w.endOffset) })),
+    windowClause: original.windowClause.map(w => ({
+      ...w,
+      startOffset: optional(w.startOffset),
+      endOffset: optional(w.endOffset),
+    })),
     withCheckOptions: original.withCheckOptions.map(w => ({ ...w, qual: optional(w.qual, true) })),
-    onConflict: original.onConflict === null ? null : {
-      ...original.onConflict,
-      arbiterElems: original.onConflict.arbiterElems.map(e => ({ ...e, expr: evalConstExpressions(env, e.expr) })),
-      arbiterWhere: original.onConflict.arbiterWhere === null ? null : evalConstExpressions(env, original.onConflict.arbiterWhere),
-      onConflictSet: tlist(original.onConflict.onConflictSet),
-      onConflictWhere: optional(original.onConflict.onConflictWhere, true),
-      exclRelTlist: original.onConflict.exclRelTlist,
-    },
+    onConflict:
+      original.onConflict === null
+        ? null
+        : {
+            ...original.onConflict,
+            arbiterElems: original.onConflict.arbiterElems.map(e => ({
+              ...e,
+              expr: evalConstExpressions(env, e.expr),
+            })),
+            arbiterWhere:
+              original.onConflict.arbiterWhere === null
+                ? null
+                : evalConstExpressions(env, original.onConflict.arbiterWhere),
+            onConflictSet: tlist(original.onConflict.onConflictSet),
+            onConflictWhere: optional(original.onConflict.onConflictWhere, true),
+            exclRelTlist: original.onConflict.exclRelTlist,
+          },
   };
   if (root.parse.groupingSets.length > 0) root.parse = expandGroupingSets(root.parse);
 }
@@ -140,7 +208,11 @@ function usedRtes(jointree: FromExpr): Set<number> {
   return used;
 }
 
-function preprocessRte(rte: RangeTblEntry, prepare: (e: Expr, isQual: boolean) => Expr, joins: Query | null): RangeTblEntry {
+function preprocessRte(
+  rte: RangeTblEntry,
+  prepare: (e: Expr, isQual: boolean) => Expr,
+  joins: Query | null,
+): RangeTblEntry {
   switch (rte.rtekind) {
     case N.RTE_FUNCTION:
       return { ...rte, functions: rte.functions.map(f => ({ ...f, funcexpr: prepare(f.funcexpr, false) })) };
@@ -163,11 +235,17 @@ function moveHavingToWhere(root: PlannerInfo): void {
   const having: Expr[] = [];
   const where: Expr[] = [];
   for (const clause of makeAndsImplicit(parse.havingQual)) {
-    const stays = containAggs(clause) || containVolatileFunctions(root.env, clause) || containSubplans(clause) || parse.groupingSets.length > 0 || parse.groupClause.length === 0;
+    const stays =
+      containAggs(clause) ||
+      containVolatileFunctions(root.env, clause) ||
+      containSubplans(clause) ||
+      parse.groupingSets.length > 0 ||
+      parse.groupClause.length === 0;
     (stays ? having : where).push(clause);
   }
   root.parse = {
-    ...parse, havingQual: makeAndsExplicit(having),
+    ...parse,
+    havingQual: makeAndsExplicit(having),
     jointree: { ...parse.jointree!, quals: makeAndsExplicit([...makeAndsImplicit(parse.jointree!.quals), ...where]) },
   };
 }

@@ -53,7 +53,12 @@ export interface ModifyTable extends PlanFields {
   /** UPDATE: attribute number per non-junk target entry. */
   updateColnos: readonly number[];
   returningList: readonly TargetEntry[];
-  withCheckOptions: readonly { readonly relname: string | null; readonly qual: Expr; readonly polname: string | null; readonly kind: number }[];
+  withCheckOptions: readonly {
+    readonly relname: string | null;
+    readonly qual: Expr;
+    readonly polname: string | null;
+    readonly kind: number;
+  }[];
   rowMarks: readonly PlanRowMark[];
   onConflictAction: OnConflictAction;
   arbiterIndexes: readonly number[];

@@ -33,7 +33,9 @@ export function offsetVarNodes<T extends Node>(node: T, by: number, startLevel: 
   const change = (n: Node, level: number): Node => {
     switch (n.type) {
       case 'Var':
-        return n.varlevelsup === level ? { ...n, varno: n.varno + by, varnosyn: n.varnosyn > 0 ? n.varnosyn + by : n.varnosyn } : n;
+        return n.varlevelsup === level
+          ? { ...n, varno: n.varno + by, varnosyn: n.varnosyn > 0 ? n.varnosyn + by : n.varnosyn }
+          : n;
       case 'RangeTblRef':
         return level === 0 ? { ...n, rtindex: n.rtindex + by } : n;
       case 'JoinExpr': {
@@ -116,7 +118,8 @@ export class JoinTreePreparation {
     }
     if (qual.type === 'BoolExpr' && qual.boolop === 'not') {
       const arg = qual.args[0]!;
-      if (arg.type === 'SubLink' && arg.subLinkType === N.EXISTS_SUBLINK) return this.#convertExists(arg, true, available);
+      if (arg.type === 'SubLink' && arg.subLinkType === N.EXISTS_SUBLINK)
+        return this.#convertExists(arg, true, available);
     }
     return undefined;
   }
@@ -130,7 +133,8 @@ export class JoinTreePreparation {
     const colnames = subselect.targetList.filter(tle => !tle.resjunk).map(tle => tle.resname ?? '?column?');
     const rtindex = this.#append(
       makeRangeTblEntry({
-        rtekind: N.RTE_SUBQUERY, subquery: subselect,
+        rtekind: N.RTE_SUBQUERY,
+        subquery: subselect,
         alias: { type: 'Alias', aliasname: 'ANY_subquery', colnames: [] },
         eref: { type: 'Alias', aliasname: 'ANY_subquery', colnames },
       }),
@@ -178,8 +182,16 @@ function replaceLeftmost(tree: JoinTreeNode, old: JoinTreeNode, by: JoinTreeNode
 
 function semijoin(jointype: N.JoinType, rarg: JoinTreeNode, quals: Expr): JoinExpr {
   return {
-    type: 'JoinExpr', jointype, isNatural: false, larg: { type: 'FromExpr', fromlist: [], quals: null }, rarg,
-    usingClause: [], join_using_alias: null, quals, alias: null, rtindex: 0,
+    type: 'JoinExpr',
+    jointype,
+    isNatural: false,
+    larg: { type: 'FromExpr', fromlist: [], quals: null },
+    rarg,
+    usingClause: [],
+    join_using_alias: null,
+    quals,
+    alias: null,
+    rtindex: 0,
   };
 }
 
@@ -190,17 +202,33 @@ export function subqueryVar(rtindex: number, tle: TargetEntry): Expr {
 /** EXISTS cares for nothing but whether there is a row; undefined when the query is not that simple. */
 export function simplifyExistsQuery(query: Query): Query | undefined {
   if (
-    query.commandType !== N.CMD_SELECT || query.setOperations !== null || query.hasAggs || query.groupingSets.length > 0 ||
-    query.hasWindowFuncs || query.hasTargetSRFs || query.hasModifyingCTE || query.havingQual !== null || query.limitOffset !== null ||
-    query.rowMarks.length > 0 || query.cteList.length > 0
-  ) return undefined;
+    query.commandType !== N.CMD_SELECT ||
+    query.setOperations !== null ||
+    query.hasAggs ||
+    query.groupingSets.length > 0 ||
+    query.hasWindowFuncs ||
+    query.hasTargetSRFs ||
+    query.hasModifyingCTE ||
+    query.havingQual !== null ||
+    query.limitOffset !== null ||
+    query.rowMarks.length > 0 ||
+    query.cteList.length > 0
+  )
+    return undefined;
   if (query.limitCount !== null) {
     const count = query.limitCount;
     if (count.type !== 'Const' || count.constisnull || Number(count.constvalue) <= 0) return undefined;
   }
   return {
-    ...query, targetList: [], groupClause: [], windowClause: [], distinctClause: [], sortClause: [], hasDistinctOn: false,
-    limitCount: null, limitOption: N.LIMIT_OPTION_DEFAULT,
+    ...query,
+    targetList: [],
+    groupClause: [],
+    windowClause: [],
+    distinctClause: [],
+    sortClause: [],
+    hasDistinctOn: false,
+    limitCount: null,
+    limitOption: N.LIMIT_OPTION_DEFAULT,
   };
 }
 
@@ -215,7 +243,11 @@ class SubqueryPullUp {
   readonly #env: PlannerEnv;
   #query: Query;
   /** What was merged: conditions of the tree are rewritten when the whole tree has been walked. */
-  readonly #merged: { readonly rtindex: number; readonly targetList: readonly TargetEntry[]; readonly names: readonly string[] }[] = [];
+  readonly #merged: {
+    readonly rtindex: number;
+    readonly targetList: readonly TargetEntry[];
+    readonly names: readonly string[];
+  }[] = [];
 
   constructor(env: PlannerEnv, query: Query) {
     this.#env = env;
@@ -249,10 +281,16 @@ class SubqueryPullUp {
     const targetList = sub.targetList.map(tle => shift(tle));
     const names = query.rtable[rtindex - 1]!.eref.colnames;
     this.#merged.push({ rtindex, targetList, names });
-    const rest: Query = { ...query, jointree: null, rtable: [...query.rtable, ...sub.rtable.map(rte => shiftRte(rte, offset))] };
+    const rest: Query = {
+      ...query,
+      jointree: null,
+      rtable: [...query.rtable, ...sub.rtable.map(rte => shiftRte(rte, offset))],
+    };
     const replaced = replaceVars(rest, rtindex, targetList, names) as Query;
     // The emptied entry stays in its place, so that indexes do not move.
-    const rtable = replaced.rtable.map((rte, i): RangeTblEntry => (i === rtindex - 1 ? { ...rte, subquery: null, rtekind: N.RTE_RESULT } : rte));
+    const rtable = replaced.rtable.map(
+      (rte, i): RangeTblEntry => (i === rtindex - 1 ? { ...rte, subquery: null, rtekind: N.RTE_RESULT } : rte),
+    );
     this.#query = { ...replaced, rtable, jointree: query.jointree, hasSubLinks: query.hasSubLinks || sub.hasSubLinks };
     return shift(sub.jointree as Node) as JoinTreeNode;
   }
@@ -269,13 +307,30 @@ function prepareSubquery(env: PlannerEnv, sub: Query): Query {
 function isSimpleSubquery(env: PlannerEnv, rte: RangeTblEntry): boolean {
   const sub = rte.subquery!;
   if (
-    sub.commandType !== N.CMD_SELECT || sub.setOperations !== null || sub.hasAggs || sub.hasWindowFuncs || sub.hasTargetSRFs ||
-    sub.groupClause.length > 0 || sub.groupingSets.length > 0 || sub.havingQual !== null || sub.sortClause.length > 0 ||
-    sub.distinctClause.length > 0 || sub.limitOffset !== null || sub.limitCount !== null || sub.hasForUpdate || sub.rowMarks.length > 0 ||
-    sub.cteList.length > 0 || rte.security_barrier || rte.lateral
-  ) return false;
+    sub.commandType !== N.CMD_SELECT ||
+    sub.setOperations !== null ||
+    sub.hasAggs ||
+    sub.hasWindowFuncs ||
+    sub.hasTargetSRFs ||
+    sub.groupClause.length > 0 ||
+    sub.groupingSets.length > 0 ||
+    sub.havingQual !== null ||
+    sub.sortClause.length > 0 ||
+    sub.distinctClause.length > 0 ||
+    sub.limitOffset !== null ||
+    sub.limitCount !== null ||
+    sub.hasForUpdate ||
+    sub.rowMarks.length > 0 ||
+    sub.cteList.length > 0 ||
+    rte.security_barrier ||
+    rte.lateral
+  )
+    return false;
   if (sub.jointree === null || sub.jointree.fromlist.length === 0) return false;
-  return !containVolatileFunctions(env, sub.targetList.map(tle => tle.expr));
+  return !containVolatileFunctions(
+    env,
+    sub.targetList.map(tle => tle.expr),
+  );
 }
 
 /** Below an outer join only plain columns may be substituted: anything else must be nulled as a whole. */
@@ -299,8 +354,12 @@ function replaceVars(node: Node, rtindex: number, targetList: readonly TargetEnt
       if (n.varattno === 0) {
         const visible = targetList.filter(tle => !tle.resjunk);
         const row: RowExpr = {
-          type: 'RowExpr', args: visible.map(tle => incrementVarSublevelsUp(tle.expr, level, 0)), row_typeid: n.vartype, row_format: 2,
-          colnames: visible.map((tle, i) => names[i] ?? tle.resname ?? ''), location: n.location,
+          type: 'RowExpr',
+          args: visible.map(tle => incrementVarSublevelsUp(tle.expr, level, 0)),
+          row_typeid: n.vartype,
+          row_format: 2,
+          colnames: visible.map((tle, i) => names[i] ?? tle.resname ?? ''),
+          location: n.location,
         };
         return row;
       }
@@ -344,7 +403,8 @@ export function reduceOuterJoins(env: PlannerEnv, tree: FromExpr): FromExpr {
     const inner = jointype === N.JOIN_INNER || jointype === N.JOIN_SEMI;
     const none = new Set<number>();
     return {
-      ...node, jointype,
+      ...node,
+      jointype,
       larg: visit(larg, inner ? both : jointype === N.JOIN_FULL ? none : upper),
       rarg: visit(rarg, inner ? both : jointype === N.JOIN_FULL ? none : local),
     };

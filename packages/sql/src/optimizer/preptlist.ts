@@ -56,7 +56,9 @@ function expandInsertTargetlist(root: PlannerInfo, tlist: readonly TargetEntry[]
     const given = tlist.find(tle => !tle.resjunk && tle.resno === i + 1);
     if (given !== undefined) return given;
     const dropped = att.dropped;
-    const none = dropped ? makeConst(23, -1, 0, 4, true, null) : makeConst(att.typid, -1, att.collation, att.len, att.byval, null);
+    const none = dropped
+      ? makeConst(23, -1, 0, 4, true, null)
+      : makeConst(att.typid, -1, att.collation, att.len, att.byval, null);
     return makeTargetEntry(none, i + 1, att.name, false);
   });
   for (const tle of tlist) if (tle.resjunk) result.push({ ...tle, resno: result.length + 1 });
@@ -67,7 +69,8 @@ function expandInsertTargetlist(root: PlannerInfo, tlist: readonly TargetEntry[]
 function preprocessRowmarks(root: PlannerInfo, junk: (tle: TargetEntry) => void): PlanRowMark[] {
   const { parse } = root;
   const marks: PlanRowMark[] = [];
-  if (parse.rowMarks.length === 0 && parse.commandType !== N.CMD_UPDATE && parse.commandType !== N.CMD_DELETE) return marks;
+  if (parse.rowMarks.length === 0 && parse.commandType !== N.CMD_UPDATE && parse.commandType !== N.CMD_DELETE)
+    return marks;
   root.rtable.forEach((rte, i) => {
     const rti = i + 1;
     if (rti === parse.resultRelation || root.rels[rti] === undefined) return;
@@ -76,7 +79,12 @@ function preprocessRowmarks(root: PlannerInfo, junk: (tle: TargetEntry) => void)
       const ctidName = `ctid${rti}`;
       junk(makeTargetEntry(makeVar(rti, SELF_ITEM_POINTER, TIDOID, -1, 0), 0, ctidName, true));
       marks.push({
-        rti, strength: clause?.strength ?? N.LCS_NONE, waitPolicy: clause?.waitPolicy ?? N.LOCK_WAIT_BLOCK, locks: clause !== undefined, ctidName, wholeName: null,
+        rti,
+        strength: clause?.strength ?? N.LCS_NONE,
+        waitPolicy: clause?.waitPolicy ?? N.LOCK_WAIT_BLOCK,
+        locks: clause !== undefined,
+        ctidName,
+        wholeName: null,
       });
     } else if (rte.rtekind !== N.RTE_RESULT) {
       const wholeName = `wholerow${rti}`;

@@ -40,8 +40,15 @@ function build(root: PlannerInfo, node: SetOperationNode, op: SetOperationStmt):
   if (node.type === 'RangeTblRef') return leaf(root, node.rtindex, op, null);
   const plan = buildOperation(root, node);
   if (sameTypes(node, op)) return plan;
-  const tlist = plan.targetlist.filter(t => !t.resjunk).map((t, i) => ({ ...t, resno: i + 1, expr: coerceTo(root, t.expr, op.colTypes[i]!, op.colCollations[i]!) }));
-  const result: Result = { ...planFields(root, tlist, onTopOf(plan)), type: 'Result', lefttree: plan, resconstantqual: [] };
+  const tlist = plan.targetlist
+    .filter(t => !t.resjunk)
+    .map((t, i) => ({ ...t, resno: i + 1, expr: coerceTo(root, t.expr, op.colTypes[i]!, op.colCollations[i]!) }));
+  const result: Result = {
+    ...planFields(root, tlist, onTopOf(plan)),
+    type: 'Result',
+    lefttree: plan,
+    resconstantqual: [],
+  };
   return result;
 }
 
@@ -61,12 +68,25 @@ function leaf(root: PlannerInfo, rtindex: number, op: SetOperationStmt, flag: nu
     if (tle.resjunk) continue;
     const v = makeVar(rtindex, tle.resno, exprType(tle.expr), exprTypmod(tle.expr), exprCollation(tle.expr));
     const column = tlist.length;
-    tlist.push(makeTargetEntry(coerceTo(root, v, op.colTypes[column]!, op.colCollations[column]!), column + 1, tle.resname, false));
+    tlist.push(
+      makeTargetEntry(
+        coerceTo(root, v, op.colTypes[column]!, op.colCollations[column]!),
+        column + 1,
+        tle.resname,
+        false,
+      ),
+    );
   }
   if (flag !== null) tlist.push(makeTargetEntry(makeConst(23, -1, 0, 4, true, flag), tlist.length + 1, 'flag', true));
-  const width = targetWidth(root, tlist.map(t => ({ typid: exprType(t.expr), typmod: exprTypmod(t.expr) })));
+  const width = targetWidth(
+    root,
+    tlist.map(t => ({ typid: exprType(t.expr), typmod: exprTypmod(t.expr) })),
+  );
   const scan: SubqueryScan = {
-    ...planFields(root, tlist, { ...onTopOf(subplan, subplan.plan_rows * CPU_TUPLE_COST), width }), type: 'SubqueryScan', scanrelid: rtindex, subplan,
+    ...planFields(root, tlist, { ...onTopOf(subplan, subplan.plan_rows * CPU_TUPLE_COST), width }),
+    type: 'SubqueryScan',
+    scanrelid: rtindex,
+    subplan,
   };
   return scan;
 }
@@ -75,8 +95,16 @@ function withFlag(root: PlannerInfo, node: SetOperationNode, op: SetOperationStm
   if (node.type === 'RangeTblRef') return leaf(root, node.rtindex, op, flag);
   const plan = build(root, node, op);
   const columns = plan.targetlist.filter(t => !t.resjunk);
-  const tlist = [...columns.map((t, i) => ({ ...t, resno: i + 1 })), makeTargetEntry(makeConst(23, -1, 0, 4, true, flag), columns.length + 1, 'flag', true)];
-  const result: Result = { ...planFields(root, tlist, onTopOf(plan)), type: 'Result', lefttree: plan, resconstantqual: [] };
+  const tlist = [
+    ...columns.map((t, i) => ({ ...t, resno: i + 1 })),
+    makeTargetEntry(makeConst(23, -1, 0, 4, true, flag), columns.length + 1, 'flag', true),
+  ];
+  const result: Result = {
+    ...planFields(root, tlist, onTopOf(plan)),
+    type: 'Result',
+    lefttree: plan,
+    resconstantqual: [],
+  };
   return result;
 }
 
@@ -93,13 +121,23 @@ function operationTlist(op: SetOperationStmt, like: readonly TargetEntry[], with
 function append(root: PlannerInfo, op: SetOperationStmt, children: readonly Plan[], withJunk: boolean): Append {
   const rows = children.reduce((n, c) => n + c.plan_rows, 0);
   const total = children.reduce((n, c) => n + c.total_cost, 0);
-  const fields = planFields(root, operationTlist(op, children[0]!.targetlist, withJunk), { startup: children[0]!.startup_cost, total, rows, width: children[0]!.plan_width });
+  const fields = planFields(root, operationTlist(op, children[0]!.targetlist, withJunk), {
+    startup: children[0]!.startup_cost,
+    total,
+    rows,
+    width: children[0]!.plan_width,
+  });
   return { ...fields, type: 'Append', appendplans: children };
 }
 
 /** Inputs of nested UNIONs that mean the same are appended all at once. */
 function unionInputs(root: PlannerInfo, node: SetOperationNode, top: SetOperationStmt): Plan[] {
-  if (node.type === 'SetOperationStmt' && node.op === N.SETOP_UNION && (node.all || node.all === top.all) && sameTypes(node, top)) {
+  if (
+    node.type === 'SetOperationStmt' &&
+    node.op === N.SETOP_UNION &&
+    (node.all || node.all === top.all) &&
+    sameTypes(node, top)
+  ) {
     return [...unionInputs(root, node.larg, top), ...unionInputs(root, node.rarg, top)];
   }
   return [build(root, node, top)];
@@ -120,16 +158,38 @@ function removeDuplicates(root: PlannerInfo, op: SetOperationStmt, plan: Plan): 
   const columns = clauses.map((_, i) => i + 1);
   if (clauses.every(c => c.hashable)) {
     const agg: Agg = {
-      ...planFields(root, plan.targetlist, { startup: plan.total_cost, total: plan.total_cost + plan.plan_rows * CPU_OPERATOR_COST * columns.length, rows: plan.plan_rows, width: plan.plan_width }),
-      type: 'Agg', lefttree: plan, aggstrategy: 'hashed', grpColIdx: columns, grpOperators: clauses.map(c => c.eqop), grpCollations: [...op.colCollations],
-      numGroups: plan.plan_rows, grpRefs: [], groupingSets: null,
+      ...planFields(root, plan.targetlist, {
+        startup: plan.total_cost,
+        total: plan.total_cost + plan.plan_rows * CPU_OPERATOR_COST * columns.length,
+        rows: plan.plan_rows,
+        width: plan.plan_width,
+      }),
+      type: 'Agg',
+      lefttree: plan,
+      aggstrategy: 'hashed',
+      grpColIdx: columns,
+      grpOperators: clauses.map(c => c.eqop),
+      grpCollations: [...op.colCollations],
+      numGroups: plan.plan_rows,
+      grpRefs: [],
+      groupingSets: null,
     };
     return agg;
   }
   requireSortable(clauses, 'UNION');
-  const sorted = makeSort(root, plan, columns, clauses.map(c => c.sortop), clauses.map(c => c.nulls_first));
+  const sorted = makeSort(
+    root,
+    plan,
+    columns,
+    clauses.map(c => c.sortop),
+    clauses.map(c => c.nulls_first),
+  );
   const unique: Unique = {
-    ...planFields(root, plan.targetlist, onTopOf(sorted)), type: 'Unique', lefttree: sorted, uniqColIdx: columns, uniqOperators: clauses.map(c => c.eqop),
+    ...planFields(root, plan.targetlist, onTopOf(sorted)),
+    type: 'Unique',
+    lefttree: sorted,
+    uniqColIdx: columns,
+    uniqOperators: clauses.map(c => c.eqop),
     uniqCollations: [...op.colCollations],
   };
   return unique;
@@ -137,14 +197,18 @@ function removeDuplicates(root: PlannerInfo, op: SetOperationStmt, plan: Plan): 
 
 function requireSortable(clauses: readonly SortGroupClause[], name: string): void {
   if (clauses.some(c => c.sortop === 0)) {
-    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `could not implement ${name}`, { detail: 'Some of the datatypes only support hashing, while others only support sorting.' });
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `could not implement ${name}`, {
+      detail: 'Some of the datatypes only support hashing, while others only support sorting.',
+    });
   }
 }
 
 function intersectOrExcept(root: PlannerInfo, op: SetOperationStmt): Plan {
   const name = op.op === N.SETOP_INTERSECT ? 'INTERSECT' : 'EXCEPT';
   if (!op.groupClauses.every(c => c.hashable)) {
-    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `could not implement ${name}`, { detail: 'All column datatypes must be hashable.' });
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `could not implement ${name}`, {
+      detail: 'All column datatypes must be hashable.',
+    });
   }
   const left = withFlag(root, op.larg, op, 0);
   const right = withFlag(root, op.rarg, op, 1);
@@ -152,9 +216,19 @@ function intersectOrExcept(root: PlannerInfo, op: SetOperationStmt): Plan {
   const columns = op.groupClauses.map((_, i) => i + 1);
   const tlist = operationTlist(op, left.targetlist, false);
   const node: SetOp = {
-    ...planFields(root, tlist, { startup: both.total_cost, total: both.total_cost + both.plan_rows * CPU_OPERATOR_COST * columns.length, rows: Math.max(1, left.plan_rows / 2), width: left.plan_width }),
-    type: 'SetOp', lefttree: both, cmd: op.op === N.SETOP_INTERSECT ? (op.all ? 'intersectAll' : 'intersect') : op.all ? 'exceptAll' : 'except',
-    dupColIdx: columns, dupOperators: op.groupClauses.map(c => c.eqop), dupCollations: [...op.colCollations], flagColIdx: columns.length + 1,
+    ...planFields(root, tlist, {
+      startup: both.total_cost,
+      total: both.total_cost + both.plan_rows * CPU_OPERATOR_COST * columns.length,
+      rows: Math.max(1, left.plan_rows / 2),
+      width: left.plan_width,
+    }),
+    type: 'SetOp',
+    lefttree: both,
+    cmd: op.op === N.SETOP_INTERSECT ? (op.all ? 'intersectAll' : 'intersect') : op.all ? 'exceptAll' : 'except',
+    dupColIdx: columns,
+    dupOperators: op.groupClauses.map(c => c.eqop),
+    dupCollations: [...op.colCollations],
+    flagColIdx: columns.length + 1,
   };
   return node;
 }
@@ -165,13 +239,25 @@ function recursiveUnion(root: PlannerInfo, op: SetOperationStmt): Plan {
   const right = build(root, op.rarg, op);
   const clauses = op.all ? [] : op.groupClauses;
   if (!clauses.every(c => c.hashable)) {
-    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'could not implement recursive UNION', { detail: 'All column datatypes must be hashable.' });
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'could not implement recursive UNION', {
+      detail: 'All column datatypes must be hashable.',
+    });
   }
   const rows = left.plan_rows + 10 * right.plan_rows;
   const node: RecursiveUnion = {
-    ...planFields(root, operationTlist(op, left.targetlist, false), { startup: left.startup_cost, total: left.total_cost + 10 * right.total_cost, rows, width: left.plan_width }),
-    type: 'RecursiveUnion', lefttree: left, righttree: right, wtParam: root.wtParamId, dupColIdx: clauses.map((_, i) => i + 1),
-    dupOperators: clauses.map(c => c.eqop), dupCollations: clauses.map((_, i) => op.colCollations[i]!),
+    ...planFields(root, operationTlist(op, left.targetlist, false), {
+      startup: left.startup_cost,
+      total: left.total_cost + 10 * right.total_cost,
+      rows,
+      width: left.plan_width,
+    }),
+    type: 'RecursiveUnion',
+    lefttree: left,
+    righttree: right,
+    wtParam: root.wtParamId,
+    dupColIdx: clauses.map((_, i) => i + 1),
+    dupOperators: clauses.map(c => c.eqop),
+    dupCollations: clauses.map((_, i) => op.colCollations[i]!),
   };
   return node;
 }
@@ -189,7 +275,14 @@ function coerceTo(root: PlannerInfo, expr: Expr, type: number, collation: number
     return makeFuncExpr(cast.castfunc, type, args, collation, 0, N.COERCE_IMPLICIT_CAST);
   }
   if (cast !== null && cast.castmethod === 'i') {
-    return { type: 'CoerceViaIO', arg: expr, resulttype: type, resultcollid: collation, coerceformat: N.COERCE_IMPLICIT_CAST, location: -1 };
+    return {
+      type: 'CoerceViaIO',
+      arg: expr,
+      resulttype: type,
+      resultcollid: collation,
+      coerceformat: N.COERCE_IMPLICIT_CAST,
+      location: -1,
+    };
   }
   return makeRelabelType(expr, type, -1, collation, N.COERCE_IMPLICIT_CAST);
 }

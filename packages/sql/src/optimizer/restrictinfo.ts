@@ -32,7 +32,12 @@ export function makeRestrictInfo(root: PlannerInfo, clause: Expr, place: Place =
     }
   }
   return {
-    clause, clauseRelids, leftRelids, rightRelids, mergeFamilies, hashable,
+    clause,
+    clauseRelids,
+    leftRelids,
+    rightRelids,
+    mergeFamilies,
+    hashable,
     requiredRelids: place.requiredRelids ?? clauseRelids,
     isPushedDown: place.isPushedDown ?? true,
     outerRelids: place.outerRelids ?? 0,

@@ -28,15 +28,26 @@ class TlistIndex {
   }
 
   find(expr: Expr): Var | undefined {
-    const tle = expr.type === 'Var' ? this.#vars.get(`${expr.varno}.${expr.varattno}`) : this.#others.find(t => equalNodes(t.expr as Node, expr as Node));
+    const tle =
+      expr.type === 'Var'
+        ? this.#vars.get(`${expr.varno}.${expr.varattno}`)
+        : this.#others.find(t => equalNodes(t.expr as Node, expr as Node));
     return tle === undefined ? undefined : reference(tle, this.#varno);
   }
 }
 
 function reference(tle: TargetEntry, varno: number): Var {
   return {
-    type: 'Var', varno, varattno: tle.resno, vartype: exprType(tle.expr), vartypmod: exprTypmod(tle.expr), varcollid: exprCollation(tle.expr),
-    varlevelsup: 0, varnosyn: 0, varattnosyn: 0, location: -1,
+    type: 'Var',
+    varno,
+    varattno: tle.resno,
+    vartype: exprType(tle.expr),
+    vartypmod: exprTypmod(tle.expr),
+    varcollid: exprCollation(tle.expr),
+    varlevelsup: 0,
+    varnosyn: 0,
+    varattnosyn: 0,
+    location: -1,
   };
 }
 
@@ -45,7 +56,9 @@ export function setPlanReferences(root: PlannerInfo, top: Plan): void {
   root.glob.finalrtable.push(...root.rtable);
 
   const scanExpr = (expr: Expr): Expr =>
-    mutateExpr(expr as Node, n => (n.type === 'Var' && n.varno > 0 ? { ...n, varno: n.varno + offset } : undefined)) as Expr;
+    mutateExpr(expr as Node, n =>
+      n.type === 'Var' && n.varno > 0 ? { ...n, varno: n.varno + offset } : undefined,
+    ) as Expr;
   const fix = (expr: Expr, outer: TlistIndex, inner: TlistIndex | null): Expr =>
     mutateExpr(expr as Node, n => {
       if (n.type === 'Param' || n.type === 'Const') return n;
@@ -59,7 +72,8 @@ export function setPlanReferences(root: PlannerInfo, top: Plan): void {
       }
       return undefined;
     }) as Expr;
-  const list = (tlist: readonly TargetEntry[], change: (e: Expr) => Expr): TargetEntry[] => tlist.map(tle => ({ ...tle, expr: change(tle.expr) }));
+  const list = (tlist: readonly TargetEntry[], change: (e: Expr) => Expr): TargetEntry[] =>
+    tlist.map(tle => ({ ...tle, expr: change(tle.expr) }));
 
   /** Tlist as seen by the parent, before references are final. */
   const visit = (plan: Plan): readonly TargetEntry[] => {
@@ -94,7 +108,8 @@ export function setPlanReferences(root: PlannerInfo, top: Plan): void {
         plan.targetlist = list(before, change);
         plan.qual = plan.qual.map(change);
         plan.joinqual = plan.joinqual.map(change);
-        if (plan.type === 'NestLoop') plan.nestParams = plan.nestParams.map(p => ({ ...p, paramval: fix(p.paramval, outer, null) as Var }));
+        if (plan.type === 'NestLoop')
+          plan.nestParams = plan.nestParams.map(p => ({ ...p, paramval: fix(p.paramval, outer, null) as Var }));
         else {
           plan.hashclauses = plan.hashclauses.map(change);
           plan.hashkeys = plan.hashkeys.map(e => fix(e, outer, null));
@@ -121,7 +136,8 @@ export function setPlanReferences(root: PlannerInfo, top: Plan): void {
             if (n.varno === resultRelation) return { ...n, varno: n.varno + offset };
             if (n.varno === plan.exclRelRTI) return { ...n, varno: INNER_VAR };
             const found = outer.find(n);
-            if (found === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, 'RETURNING refers to a column that is not there');
+            if (found === undefined)
+              throw ereport(ERRCODE.INTERNAL_ERROR, 'RETURNING refers to a column that is not there');
             return found;
           }) as Expr;
         plan.returningList = list(plan.returningList, own);
@@ -135,7 +151,8 @@ export function setPlanReferences(root: PlannerInfo, top: Plan): void {
         // One child, expressions over its columns.
         const child = visit(plan.lefttree!);
         const outer = new TlistIndex(child, OUTER_VAR);
-        if (plan.type === 'Agg' || plan.type === 'WindowAgg' || plan.type === 'ProjectSet') plan.targetlist = list(before, e => fix(e, outer, null));
+        if (plan.type === 'Agg' || plan.type === 'WindowAgg' || plan.type === 'ProjectSet')
+          plan.targetlist = list(before, e => fix(e, outer, null));
         else plan.targetlist = before.map((tle, i) => ({ ...tle, expr: reference(child[i] ?? tle, OUTER_VAR) }));
         plan.qual = plan.qual.map(e => fix(e, outer, null));
         if (plan.type === 'LockRows') plan.rowMarks = plan.rowMarks.map(m => ({ ...m, rti: m.rti + offset }));

@@ -11,13 +11,23 @@ import { rawParse } from '../parser/parser.ts';
 import { rewriteQuery } from '../rewrite/rewriteHandler.ts';
 
 /** The function's only statement, or null when it is not a single SELECT that can be analyzed so. */
-export function sqlFunctionBody(input: Pick<AnalyzeInput, 'catalog' | 'fc'>, rows: CatCache, oid: number, argTypes: readonly number[]): Query | null {
+export function sqlFunctionBody(
+  input: Pick<AnalyzeInput, 'catalog' | 'fc'>,
+  rows: CatCache,
+  oid: number,
+  argTypes: readonly number[],
+): Query | null {
   const proc = rows.search(PROCOID, oid);
   if (proc === null) return null;
   try {
     const statements = rawParse(proc.prosrc);
     if (statements.length !== 1) return null;
-    const { query } = analyze({ ...input, sourceText: proc.prosrc, stmt: statements[0]!, params: { kind: 'fixed', types: argTypes } });
+    const { query } = analyze({
+      ...input,
+      sourceText: proc.prosrc,
+      stmt: statements[0]!,
+      params: { kind: 'fixed', types: argTypes },
+    });
     return rewriteQuery(input, query);
   } catch (error) {
     if (error instanceof PgError) return null;

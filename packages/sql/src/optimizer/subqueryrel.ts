@@ -34,9 +34,18 @@ export function planSubqueryRte(root: PlannerInfo, rel: RelOptInfo): void {
 /** The subquery with the condition added to its WHERE, or undefined when it must stay outside. */
 function pushQual(root: PlannerInfo, query: Query, rel: RelOptInfo, clause: Expr): Query | undefined {
   if (
-    query.limitCount !== null || query.limitOffset !== null || query.hasTargetSRFs || query.setOperations !== null || query.jointree === null ||
-    query.groupingSets.length > 0 || query.hasDistinctOn || query.rowMarks.length > 0 || query.commandType !== 1 || rel.rte!.security_barrier
-  ) return undefined;
+    query.limitCount !== null ||
+    query.limitOffset !== null ||
+    query.hasTargetSRFs ||
+    query.setOperations !== null ||
+    query.jointree === null ||
+    query.groupingSets.length > 0 ||
+    query.hasDistinctOn ||
+    query.rowMarks.length > 0 ||
+    query.commandType !== 1 ||
+    rel.rte!.security_barrier
+  )
+    return undefined;
   if (containSubplans(clause) || containVolatileFunctions(root.env, clause)) return undefined;
   const vars = pullVars(clause);
   if (vars.some(v => v.varno !== rel.rtindex || v.varattno <= 0)) return undefined;
@@ -45,10 +54,13 @@ function pushQual(root: PlannerInfo, query: Query, rel: RelOptInfo, clause: Expr
     if (containVolatileFunctions(root.env, tle.expr) || containSubplans(tle.expr)) return undefined;
     // Under grouping or DISTINCT a condition may only look at what is grouped by.
     if (query.hasAggs || query.groupClause.length > 0) {
-      if (tle.ressortgroupref === 0 || !query.groupClause.some(g => g.tleSortGroupRef === tle.ressortgroupref)) return undefined;
+      if (tle.ressortgroupref === 0 || !query.groupClause.some(g => g.tleSortGroupRef === tle.ressortgroupref))
+        return undefined;
     }
     if (query.hasWindowFuncs) {
-      const partitioned = query.windowClause.every(w => w.partitionClause.some(p => p.tleSortGroupRef === tle.ressortgroupref && tle.ressortgroupref !== 0));
+      const partitioned = query.windowClause.every(w =>
+        w.partitionClause.some(p => p.tleSortGroupRef === tle.ressortgroupref && tle.ressortgroupref !== 0),
+      );
       if (!partitioned) return undefined;
     }
     if (query.distinctClause.length > 0 && tle.ressortgroupref === 0) return undefined;
@@ -63,11 +75,18 @@ function pushQual(root: PlannerInfo, query: Query, rel: RelOptInfo, clause: Expr
 }
 
 /** The subquery's ORDER BY as seen from outside. */
-function outerPathkeys(root: PlannerInfo, rel: RelOptInfo, subroot: PlannerInfo, tlist: readonly TargetEntry[]): PathKey[] {
+function outerPathkeys(
+  root: PlannerInfo,
+  rel: RelOptInfo,
+  subroot: PlannerInfo,
+  tlist: readonly TargetEntry[],
+): PathKey[] {
   const result: PathKey[] = [];
   if (subroot.parse.setOperations !== null) return result;
   for (const key of subroot.sortPathkeys) {
-    const member = canonicalEc(key.ec).members.find(m => subroot.processedTlist.some(t => !t.resjunk && sameExpr(t.expr, m.expr)));
+    const member = canonicalEc(key.ec).members.find(m =>
+      subroot.processedTlist.some(t => !t.resjunk && sameExpr(t.expr, m.expr)),
+    );
     const tle = member && subroot.processedTlist.find(t => !t.resjunk && sameExpr(t.expr, member.expr));
     if (tle === undefined || !tlist.some(t => t.resno === tle.resno)) break;
     const v = makeVar(rel.rtindex, tle.resno, exprType(tle.expr), exprTypmod(tle.expr), exprCollation(tle.expr));

@@ -28,7 +28,15 @@ export function newExecParam(root: PlannerInfo): number {
 }
 
 export function makeExecParam(paramid: number, type: number, typmod: number, collation: number): Param {
-  return { type: 'Param', paramkind: N.PARAM_EXEC, paramid, paramtype: type, paramtypmod: typmod, paramcollid: collation, location: -1 };
+  return {
+    type: 'Param',
+    paramkind: N.PARAM_EXEC,
+    paramid,
+    paramtype: type,
+    paramtypmod: typmod,
+    paramcollid: collation,
+    location: -1,
+  };
 }
 
 /** The parameter for a value of an upper level. */
@@ -51,7 +59,8 @@ function replaceOuter(root: PlannerInfo, node: Var | Aggref | GroupingFunc, leve
 export function replaceCorrelationVars<E extends Expr>(root: PlannerInfo, expr: E): E {
   return mutateExpr(expr as Node, n => {
     if (n.type === 'Var' && n.varlevelsup > 0) return replaceOuter(root, n, n.varlevelsup);
-    if ((n.type === 'Aggref' || n.type === 'GroupingFunc') && n.agglevelsup > 0) return replaceOuter(root, n, n.agglevelsup);
+    if ((n.type === 'Aggref' || n.type === 'GroupingFunc') && n.agglevelsup > 0)
+      return replaceOuter(root, n, n.agglevelsup);
     return undefined;
   }) as E;
 }
@@ -95,17 +104,33 @@ export function replaceMultiexprParams(root: PlannerInfo, expr: Expr): Expr {
 }
 
 function buildSubplan(
-  root: PlannerInfo, plan: Plan, subroot: PlannerInfo, params: PlannerInfo['planParams'], kind: N.SubLinkType, testexpr: Expr | null, isTopQual: boolean,
+  root: PlannerInfo,
+  plan: Plan,
+  subroot: PlannerInfo,
+  params: PlannerInfo['planParams'],
+  kind: N.SubLinkType,
+  testexpr: Expr | null,
+  isTopQual: boolean,
   subLinkId: number,
 ): Expr {
   const first = plan.targetlist.find(tle => !tle.resjunk);
   const node: SubPlan = {
-    type: 'SubPlan', subLinkType: kind, testexpr: null, paramIds: [], plan_id: 0, plan_name: '',
+    type: 'SubPlan',
+    subLinkType: kind,
+    testexpr: null,
+    paramIds: [],
+    plan_id: 0,
+    plan_name: '',
     firstColType: first === undefined ? VOIDOID : exprType(first.expr),
     firstColTypmod: first === undefined ? -1 : exprTypmod(first.expr),
     firstColCollation: first === undefined ? 0 : exprCollation(first.expr),
-    useHashTable: false, unknownEqFalse: isTopQual, setParam: [], parParam: params.map(p => p.paramId),
-    args: params.map(p => processSublinks(root, p.item, false)), startup_cost: 0, per_call_cost: 0,
+    useHashTable: false,
+    unknownEqFalse: isTopQual,
+    setParam: [],
+    parParam: params.map(p => p.paramId),
+    args: params.map(p => processSublinks(root, p.item, false)),
+    startup_cost: 0,
+    per_call_cost: 0,
   };
   const correlated = params.length > 0;
   const register = (finished: Plan, initplan: boolean): void => {
@@ -123,8 +148,18 @@ function buildSubplan(
     return makeConst(RECORDOID, -1, 0, -1, false, null);
   }
   if (!correlated && (kind === N.EXISTS_SUBLINK || kind === N.EXPR_SUBLINK || kind === N.ARRAY_SUBLINK)) {
-    const type = kind === N.EXISTS_SUBLINK ? 16 : kind === N.ARRAY_SUBLINK ? arrayTypeOf(root, node.firstColType) : node.firstColType;
-    const param = makeExecParam(newExecParam(root), type, kind === N.EXISTS_SUBLINK ? -1 : node.firstColTypmod, kind === N.EXISTS_SUBLINK ? 0 : node.firstColCollation);
+    const type =
+      kind === N.EXISTS_SUBLINK
+        ? 16
+        : kind === N.ARRAY_SUBLINK
+          ? arrayTypeOf(root, node.firstColType)
+          : node.firstColType;
+    const param = makeExecParam(
+      newExecParam(root),
+      type,
+      kind === N.EXISTS_SUBLINK ? -1 : node.firstColTypmod,
+      kind === N.EXISTS_SUBLINK ? 0 : node.firstColCollation,
+    );
     node.setParam = [param.paramid];
     if (kind === N.ARRAY_SUBLINK) node.firstColType = type;
     register(plan, true);
@@ -158,8 +193,13 @@ function buildSubplan(
   if (node.useHashTable) {
     node.startup_cost = plan.total_cost + plan.plan_rows * CPU_OPERATOR_COST;
     node.per_call_cost = CPU_OPERATOR_COST;
-  } else if (kind === N.EXISTS_SUBLINK) node.per_call_cost = plan.startup_cost + (plan.total_cost - plan.startup_cost) / Math.max(1, plan.plan_rows);
-  else node.per_call_cost = kind === N.ANY_SUBLINK || kind === N.ALL_SUBLINK ? plan.total_cost / 2 + rows * CPU_OPERATOR_COST : plan.total_cost;
+  } else if (kind === N.EXISTS_SUBLINK)
+    node.per_call_cost = plan.startup_cost + (plan.total_cost - plan.startup_cost) / Math.max(1, plan.plan_rows);
+  else
+    node.per_call_cost =
+      kind === N.ANY_SUBLINK || kind === N.ALL_SUBLINK
+        ? plan.total_cost / 2 + rows * CPU_OPERATOR_COST
+        : plan.total_cost;
   return node;
 }
 
@@ -171,16 +211,33 @@ function arrayTypeOf(root: PlannerInfo, element: number): number {
 
 export function materialize(root: PlannerInfo, plan: Plan): Material {
   return {
-    type: 'Material', startup_cost: plan.startup_cost, total_cost: plan.total_cost + plan.plan_rows * CPU_OPERATOR_COST, plan_rows: plan.plan_rows,
-    plan_width: plan.plan_width, plan_node_id: root.glob.nextNodeId++, lefttree: plan, righttree: null, qual: [], initPlan: [], allParam: plan.allParam,
+    type: 'Material',
+    startup_cost: plan.startup_cost,
+    total_cost: plan.total_cost + plan.plan_rows * CPU_OPERATOR_COST,
+    plan_rows: plan.plan_rows,
+    plan_width: plan.plan_width,
+    plan_node_id: root.glob.nextNodeId++,
+    lefttree: plan,
+    righttree: null,
+    qual: [],
+    initPlan: [],
+    allParam: plan.allParam,
     targetlist: plan.targetlist.map((tle, i) => ({ ...tle, expr: outerVar(i + 1, tle.expr) })),
   };
 }
 
 function outerVar(resno: number, expr: Expr): Var {
   return {
-    type: 'Var', varno: -2, varattno: resno, vartype: exprType(expr), vartypmod: exprTypmod(expr), varcollid: exprCollation(expr), varlevelsup: 0,
-    varnosyn: 0, varattnosyn: 0, location: -1,
+    type: 'Var',
+    varno: -2,
+    varattno: resno,
+    vartype: exprType(expr),
+    vartypmod: exprTypmod(expr),
+    varcollid: exprCollation(expr),
+    varlevelsup: 0,
+    varnosyn: 0,
+    varattnosyn: 0,
+    location: -1,
   };
 }
 
@@ -189,7 +246,8 @@ function subplanIsHashable(root: PlannerInfo, node: SubPlan): boolean {
   return makeAndsImplicit(node.testexpr).every(clause => {
     if (clause.type !== 'OpExpr' || clause.args.length !== 2) return false;
     const right = clause.args[1]!;
-    if (right.type !== 'Param' || right.paramkind !== N.PARAM_EXEC || !node.paramIds.includes(right.paramid)) return false;
+    if (right.type !== 'Param' || right.paramkind !== N.PARAM_EXEC || !node.paramIds.includes(right.paramid))
+      return false;
     if (!opHashjoinable(root.env.rows, clause.opno) || !opStrict(root.env.rows, clause.opno)) return false;
     if (containSubplans(clause.args[0]!)) return false;
     const op = getOperator(root.env.rows, clause.opno);
@@ -225,9 +283,22 @@ export function processCtes(root: PlannerInfo): void {
     const plan_id = root.glob.subplans.length;
     root.ctePlanIds.push(plan_id);
     const node: SubPlan = {
-      type: 'SubPlan', subLinkType: N.CTE_SUBLINK, testexpr: null, paramIds: [], plan_id, plan_name: `CTE ${cte.ctename}`,
-      firstColType: VOIDOID, firstColTypmod: -1, firstColCollation: 0, useHashTable: false, unknownEqFalse: false,
-      setParam: [paramId], parParam: [], args: [], startup_cost: plan.total_cost, per_call_cost: 0,
+      type: 'SubPlan',
+      subLinkType: N.CTE_SUBLINK,
+      testexpr: null,
+      paramIds: [],
+      plan_id,
+      plan_name: `CTE ${cte.ctename}`,
+      firstColType: VOIDOID,
+      firstColTypmod: -1,
+      firstColCollation: 0,
+      useHashTable: false,
+      unknownEqFalse: false,
+      setParam: [paramId],
+      parParam: [],
+      args: [],
+      startup_cost: plan.total_cost,
+      per_call_cost: 0,
     };
     root.initPlans.push(node);
     root.cteInitPlans.push(node);
@@ -236,7 +307,8 @@ export function processCtes(root: PlannerInfo): void {
 
 function shouldInline(root: PlannerInfo, cte: CommonTableExpr): boolean {
   const query = cte.ctequery;
-  if (cte.ctematerialized === N.CTE_MATERIALIZE_ALWAYS || cte.cterecursive || query.commandType !== N.CMD_SELECT) return false;
+  if (cte.ctematerialized === N.CTE_MATERIALIZE_ALWAYS || cte.cterecursive || query.commandType !== N.CMD_SELECT)
+    return false;
   if (cte.ctematerialized === N.CTE_MATERIALIZE_DEFAULT && cte.cterefcount !== 1) return false;
   if (query.hasModifyingCTE || query.rowMarks.length > 0 || query.hasForUpdate) return false;
   return !queryContainsVolatile(root, query) && !queryHasOuterSelfReference(query);
@@ -269,7 +341,13 @@ function inlineCte(parse: Query, cte: CommonTableExpr): Query {
 
 function subqueryEntry(rte: RangeTblEntry, subquery: Query): RangeTblEntry {
   return makeRangeTblEntry({
-    rtekind: N.RTE_SUBQUERY, subquery, alias: rte.alias, eref: rte.eref, lateral: rte.lateral, inFromCl: rte.inFromCl,
-    requiredPerms: rte.requiredPerms, selectedCols: rte.selectedCols,
+    rtekind: N.RTE_SUBQUERY,
+    subquery,
+    alias: rte.alias,
+    eref: rte.eref,
+    lateral: rte.lateral,
+    inFromCl: rte.inFromCl,
+    requiredPerms: rte.requiredPerms,
+    selectedCols: rte.selectedCols,
   });
 }

@@ -110,9 +110,7 @@ export function containVarsOfLevel(node: Node | readonly Node[], level: number):
     if (n.type === 'Query') return walkChildren(n, child => visit(child, depth + 1));
     return walkChildren(n, child => visit(child, depth));
   };
-  return Array.isArray(node)
-    ? (node as readonly Node[]).some(n => visit(n, level))
-    : visit(node as Node, level);
+  return Array.isArray(node) ? (node as readonly Node[]).some(n => visit(n, level)) : visit(node as Node, level);
 }
 
 /** Does a subquery mention anything of the levels around it (at least `minLevels` up)? */
@@ -144,7 +142,9 @@ export function incrementVarSublevelsUp<N extends Node>(node: N, by: number, min
       }
       case 'RangeTblEntry': {
         const inner = mutateChildren(n, child => change(child, min));
-        return inner.rtekind === 6 && inner.ctelevelsup >= min ? { ...inner, ctelevelsup: inner.ctelevelsup + by } : inner;
+        return inner.rtekind === 6 && inner.ctelevelsup >= min
+          ? { ...inner, ctelevelsup: inner.ctelevelsup + by }
+          : inner;
       }
       case 'Query':
         return mutateChildren(n, child => change(child, min + 1));
@@ -153,7 +153,9 @@ export function incrementVarSublevelsUp<N extends Node>(node: N, by: number, min
     }
   };
   // A query to begin with is where the levels count from.
-  return (node.type === 'Query' ? mutateChildren(node as Node, child => change(child, minLevel)) : change(node, minLevel)) as N;
+  return (
+    node.type === 'Query' ? mutateChildren(node as Node, child => change(child, minLevel)) : change(node, minLevel)
+  ) as N;
 }
 
 /** Replaces Vars of join range table entries by what they stand for (flatten_join_alias_vars). */
@@ -181,9 +183,15 @@ export function flattenJoinAliasVars<N extends Node>(query: Query, node: N): N {
       args.push(change(shifted, level) as Expr);
       colnames.push(rte.eref.colnames[i] ?? '');
     });
-    const row: RowExpr = { type: 'RowExpr', args, row_typeid: v.vartype, row_format: 2, colnames, location: v.location };
+    const row: RowExpr = {
+      type: 'RowExpr',
+      args,
+      row_typeid: v.vartype,
+      row_format: 2,
+      colnames,
+      location: v.location,
+    };
     return row;
   };
   return change(node, 0) as N;
 }
-

@@ -13,7 +13,14 @@ import { stringToNode } from '../nodes/readfuncs.ts';
 import { rewriteQuery } from '../rewrite/rewriteHandler.ts';
 import { analyze } from './analyze.ts';
 import { loadParser, rawParse } from './parser.ts';
-import { isMissingFunction, ORACLE_HOST, ORACLE_PORT, oracleCatalog, psql, type TestCatalog } from './testing/oracle.ts';
+import {
+  isMissingFunction,
+  ORACLE_HOST,
+  ORACLE_PORT,
+  oracleCatalog,
+  psql,
+  type TestCatalog,
+} from './testing/oracle.ts';
 
 const CORPUS = new URL('../../../../test/corpus/', import.meta.url);
 const corpus = (name: string) => readFileSync(new URL(name, CORPUS), 'utf8');
@@ -22,8 +29,8 @@ const DATABASE = `pgtroupe_analyze_${process.pid}`;
 function statements(text: string): string[] {
   return text
     .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('--'))
-    .map((line) => line.replace(/;$/, ''));
+    .filter(line => line !== '' && !line.startsWith('--'))
+    .map(line => line.replace(/;$/, ''));
 }
 
 /** Statements as a client sent them, which may span lines. */
@@ -31,14 +38,16 @@ function sentStatements(name: string): string[] {
   return corpus(name)
     .replace(/^--.*\n/, '')
     .split('\n;\n')
-    .filter((sql) => sql.trim() !== '');
+    .filter(sql => sql.trim() !== '');
 }
 
 const hasOracle = psql('postgres', `create database ${DATABASE}`) !== null;
 
 /** Locations shift with the text around; the rest must be the same. */
 function normalize(tree: string): string {
-  return nodeToString(stringToNode(tree) as Node).replace(/:stmt_len \d+/g, ':stmt_len 0').replace(/:stmt_location \d+/g, ':stmt_location 0');
+  return nodeToString(stringToNode(tree) as Node)
+    .replace(/:stmt_len \d+/g, ':stmt_len 0')
+    .replace(/:stmt_location \d+/g, ':stmt_location 0');
 }
 
 function firstDifference(actual: string, expected: string): string {
@@ -50,7 +59,10 @@ function firstDifference(actual: string, expected: string): string {
 /** All that can be the body of an SQL function. */
 function comparedStatements(): string[] {
   const sent = [...sentStatements('psql.sql'), ...sentStatements('pgbench.sql')];
-  return [...statements(corpus('analyze.sql')), ...sent.filter((sql) => /^\s*(select|insert|update|with)/i.test(sql) && !sql.includes('$1'))];
+  return [
+    ...statements(corpus('analyze.sql')),
+    ...sent.filter(sql => /^\s*(select|insert|update|with)/i.test(sql) && !sql.includes('$1')),
+  ];
 }
 
 describe.skipIf(!hasOracle)('analysis against PostgreSQL', () => {
@@ -71,10 +83,15 @@ describe.skipIf(!hasOracle)('analysis against PostgreSQL', () => {
 
   it('builds the same trees', async () => {
     const trees = new Map(
-      (psql(DATABASE, `select proname || ' ' || prosqlbody::text from pg_proc where pronamespace = 'q'::regnamespace`) ?? '')
+      (
+        psql(
+          DATABASE,
+          `select proname || ' ' || prosqlbody::text from pg_proc where pronamespace = 'q'::regnamespace`,
+        ) ?? ''
+      )
         .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]),
+        .filter(line => line !== '')
+        .map(line => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]),
     );
     const failures: string[] = [];
     let compared = 0;
@@ -101,7 +118,11 @@ describe.skipIf(!hasOracle)('analysis against PostgreSQL', () => {
   it('finds the types of parameters', async () => {
     const types: [string, number[], number[]][] = [
       ['UPDATE pgbench_accounts SET abalance = abalance + $1 WHERE aid = $2', [], [23, 23]],
-      ['INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES ($1, $2, $3, $4, CURRENT_TIMESTAMP)', [], [23, 23, 23, 23]],
+      [
+        'INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES ($1, $2, $3, $4, CURRENT_TIMESTAMP)',
+        [],
+        [23, 23, 23, 23],
+      ],
       ['select $1::text, $2 || $1', [], [25, 25]],
       ['select * from t where name = $1 and amount > $2 limit $3', [], [25, 1700, 20]],
       ['select $1', [], [25]],
@@ -112,7 +133,9 @@ describe.skipIf(!hasOracle)('analysis against PostgreSQL', () => {
     ];
     for (const [sql, given, expected] of types) {
       const [stmt] = rawParse(sql);
-      const result = await test.run(() => analyze({ ...test, sourceText: sql, stmt: stmt as RawStmt, params: { kind: 'variable', types: given } }));
+      const result = await test.run(() =>
+        analyze({ ...test, sourceText: sql, stmt: stmt as RawStmt, params: { kind: 'variable', types: given } }),
+      );
       expect(result.paramTypes, sql).toEqual(expected);
     }
   });
@@ -143,7 +166,8 @@ describe.skipIf(!hasOracle)('analysis against PostgreSQL', () => {
         );
         await client.query('rollback');
         const actual = await ours(test, sql);
-        if (actual !== expected && !isMissingFunction(actual)) failures.push(`${sql}\n   ours:   ${actual}\n   theirs: ${expected}`);
+        if (actual !== expected && !isMissingFunction(actual))
+          failures.push(`${sql}\n   ours:   ${actual}\n   theirs: ${expected}`);
       }
     } finally {
       await client.end();
@@ -153,12 +177,15 @@ describe.skipIf(!hasOracle)('analysis against PostgreSQL', () => {
 });
 
 function formatError(code: unknown, message: string, detail: unknown, hint: unknown, position: unknown): string {
-  return [code, message, detail && `DETAIL ${detail}`, hint && `HINT ${hint}`, position && `AT ${position}`].filter(Boolean).join(' | ');
+  return [code, message, detail && `DETAIL ${detail}`, hint && `HINT ${hint}`, position && `AT ${position}`]
+    .filter(Boolean)
+    .join(' | ');
 }
 
 async function ours(test: TestCatalog, sql: string): Promise<string> {
   try {
-    for (const stmt of rawParse(sql)) await test.run(() => rewriteQuery(test, analyze({ ...test, sourceText: sql, stmt }).query));
+    for (const stmt of rawParse(sql))
+      await test.run(() => rewriteQuery(test, analyze({ ...test, sourceText: sql, stmt }).query));
     return 'no error';
   } catch (error) {
     if (!(error instanceof PgError)) return `internal: ${(error as Error).stack}`;

@@ -13,9 +13,24 @@ import type { RawNode, RawStmt } from '../nodes/rawnodes.ts';
 import { makeConst, makeQuery, makeTargetEntry, makeVar } from '../nodes/makefuncs.ts';
 import { exprCollation, exprLocation, exprType, exprTypmod, walkChildren } from '../nodes/nodefuncs.ts';
 import {
-  ACL_DELETE, ACL_INSERT, ACL_UPDATE, CMD_DELETE, CMD_INSERT, CMD_SELECT, CMD_UPDATE, CMD_UTILITY, FIRST_LOW_INVALID_HEAP_ATTRIBUTE_NUMBER,
-  LIMIT_OPTION_COUNT, LIMIT_OPTION_WITH_TIES, ONCONFLICT_NOTHING, ONCONFLICT_UPDATE, OVERRIDING_NOT_SET, OVERRIDING_SYSTEM_VALUE,
-  OVERRIDING_USER_VALUE, RTE_SUBQUERY, type OverridingKind,
+  ACL_DELETE,
+  ACL_INSERT,
+  ACL_UPDATE,
+  CMD_DELETE,
+  CMD_INSERT,
+  CMD_SELECT,
+  CMD_UPDATE,
+  CMD_UTILITY,
+  FIRST_LOW_INVALID_HEAP_ATTRIBUTE_NUMBER,
+  LIMIT_OPTION_COUNT,
+  LIMIT_OPTION_WITH_TIES,
+  ONCONFLICT_NOTHING,
+  ONCONFLICT_UPDATE,
+  OVERRIDING_NOT_SET,
+  OVERRIDING_SYSTEM_VALUE,
+  OVERRIDING_USER_VALUE,
+  RTE_SUBQUERY,
+  type OverridingKind,
 } from '../nodes/nodes.ts';
 import type { Const, Expr, FromExpr, OnConflictExpr, TargetEntry } from '../nodes/primnodes.ts';
 import type { CommonTableExpr, Node, Query } from '../nodes/parsenodes.ts';
@@ -28,23 +43,49 @@ import type { CatalogLookup } from './catalog-lookup.ts';
 import { transformLockingClause } from './locking.ts';
 import { parseCheckAggregates } from './parse_agg.ts';
 import {
-  setTargetTable, transformDistinctClause, transformDistinctOnClause, transformFromClause, transformLimitClause, transformOnConflictArbiter,
-  transformSortClause, transformWhereClause, transformWindowDefinitions,
+  setTargetTable,
+  transformDistinctClause,
+  transformDistinctOnClause,
+  transformFromClause,
+  transformLimitClause,
+  transformOnConflictArbiter,
+  transformSortClause,
+  transformWhereClause,
+  transformWindowDefinitions,
 } from './parse_clause.ts';
 import { coerceToCommonType, selectCommonType, selectCommonTypmod } from './parse_coerce.ts';
 import { assignListCollations, assignQueryCollations, selectCommonCollation } from './parse_collate.ts';
 import { transformWithClause } from './parse_cte.ts';
 import { transformExpr } from './parse_expr.ts';
 import { transformGroupClause, transformPartitionClause } from './parse_groupby.ts';
-import { ParseState, type LiteralParam, type ParamMode, type ParseContext, type ParseNamespaceItem } from './parse_node.ts';
+import {
+  ParseState,
+  type LiteralParam,
+  type ParamMode,
+  type ParseContext,
+  type ParseNamespaceItem,
+} from './parse_node.ts';
 import { checkVariableParameters } from './parse_param.ts';
 import {
-  addNSItemToQuery, addRangeTableEntryForRelation, addRangeTableEntryForSubquery, addRangeTableEntryForValues, attnameAttNum, expandNSItemAttrs,
-  expandNSItemVars, getRTEByRangeTablePosn, ROW_EXCLUSIVE_LOCK,
+  addNSItemToQuery,
+  addRangeTableEntryForRelation,
+  addRangeTableEntryForSubquery,
+  addRangeTableEntryForValues,
+  attnameAttNum,
+  expandNSItemAttrs,
+  expandNSItemVars,
+  getRTEByRangeTablePosn,
+  ROW_EXCLUSIVE_LOCK,
 } from './parse_relation.ts';
 import {
-  checkInsertTargets, markTargetListOrigins, resolveTargetListUnknowns, transformAssignedExpr, transformExpressionList, transformTargetList,
-  updateTargetListEntry, type InsertColumn,
+  checkInsertTargets,
+  markTargetListOrigins,
+  resolveTargetListUnknowns,
+  transformAssignedExpr,
+  transformExpressionList,
+  transformTargetList,
+  updateTargetListEntry,
+  type InsertColumn,
 } from './parse_target.ts';
 import { rawLocation } from './rawlocation.ts';
 
@@ -143,7 +184,11 @@ function transformOptionalSelectInto(pstate: ParseState, raw: RawNode): Query {
     if (leftmost.intoClause) {
       const query = withoutInto(raw);
       return transformStmt(pstate, {
-        type: 'CreateTableAsStmt', query, into: leftmost.intoClause, objtype: 'OBJECT_TABLE', is_select_into: true,
+        type: 'CreateTableAsStmt',
+        query,
+        into: leftmost.intoClause,
+        objtype: 'OBJECT_TABLE',
+        is_select_into: true,
       });
     }
   }
@@ -162,7 +207,15 @@ export function stmtRequiresParseAnalysis(stmt: RawNode): boolean {
 }
 
 const ANALYZED: ReadonlySet<string> = new Set([
-  'InsertStmt', 'DeleteStmt', 'UpdateStmt', 'MergeStmt', 'SelectStmt', 'ReturnStmt', 'DeclareCursorStmt', 'ExplainStmt', 'CreateTableAsStmt',
+  'InsertStmt',
+  'DeleteStmt',
+  'UpdateStmt',
+  'MergeStmt',
+  'SelectStmt',
+  'ReturnStmt',
+  'DeclareCursorStmt',
+  'ExplainStmt',
+  'CreateTableAsStmt',
   'CallStmt',
 ]);
 
@@ -279,15 +332,19 @@ function transformSelectStmt(pstate: ParseState, raw: RawNode): Query {
 function transformValuesClause(pstate: ParseState, raw: RawNode): Query {
   const query = makeQuery(CMD_SELECT);
   transformWith(pstate, query, raw);
-  const rows = valuesRows(pstate, raw.valuesLists, (row) => transformExpressionList(pstate, row, 'VALUES', false));
+  const rows = valuesRows(pstate, raw.valuesLists, row => transformExpressionList(pstate, row, 'VALUES', false));
   const ncolumns = (rows[0] as Expr[]).length;
   const types: number[] = [];
   const typmods: number[] = [];
   const collations: number[] = [];
   for (let c = 0; c < ncolumns; c++) {
-    const type = selectCommonType(pstate, rows.map((row) => row[c] as Expr), 'VALUES').type;
+    const type = selectCommonType(
+      pstate,
+      rows.map(row => row[c] as Expr),
+      'VALUES',
+    ).type;
     for (const row of rows) row[c] = coerceToCommonType(pstate, row[c] as Expr, type, 'VALUES');
-    const column = rows.map((row) => row[c] as Expr);
+    const column = rows.map(row => row[c] as Expr);
     types.push(type);
     typmods.push(selectCommonTypmod(column, type));
     collations.push(selectCommonCollation(pstate, column, true));
@@ -303,7 +360,10 @@ function transformValuesClause(pstate: ParseState, raw: RawNode): Query {
   query.limitOffset = transformLimitClause(pstate, raw.limitOffset, 'OFFSET', withTies);
   query.limitCount = transformLimitClause(pstate, raw.limitCount, 'LIMIT', withTies);
   if (raw.lockingClause) {
-    throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, `${lockStrengthName(raw.lockingClause[0])} cannot be applied to VALUES`);
+    throw pstate.error(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      `${lockStrengthName(raw.lockingClause[0])} cannot be applied to VALUES`,
+    );
   }
   query.rtable = pstate.rtable;
   query.jointree = makeFromExpr(pstate, null);
@@ -324,7 +384,11 @@ const LOCK_NAMES: Readonly<Record<string, string>> = {
 };
 
 /** Analyzes the rows of VALUES; all must be of one length. */
-function valuesRows(pstate: ParseState, lists: readonly RawNode[], transform: (row: readonly RawNode[]) => Expr[]): Expr[][] {
+function valuesRows(
+  pstate: ParseState,
+  lists: readonly RawNode[],
+  transform: (row: readonly RawNode[]) => Expr[],
+): Expr[][] {
   const rows: Expr[][] = [];
   for (const list of lists) {
     const row = transform(list.items ?? []);
@@ -358,7 +422,11 @@ function transformReturningList(pstate: ParseState, raw: RawNode): TargetEntry[]
   pstate.next_resno = 1;
   const result = transformTargetList(pstate, list, 'RETURNING');
   if (result.length === 0) {
-    throw pstate.error(ERRCODE.SYNTAX_ERROR, 'RETURNING must have at least one column', rawLocation(list[0] as RawNode));
+    throw pstate.error(
+      ERRCODE.SYNTAX_ERROR,
+      'RETURNING must have at least one column',
+      rawLocation(list[0] as RawNode),
+    );
   }
   markTargetListOrigins(pstate, result);
   if (pstate.resolve_unknowns) resolveTargetListUnknowns(pstate, result);
@@ -453,7 +521,12 @@ function transformInsertStmt(pstate: ParseState, raw: RawNode): Query {
   const isUpdate = raw.onConflictClause?.action === 'ONCONFLICT_UPDATE';
   const isGeneralSelect =
     select !== undefined &&
-    (!select.valuesLists || select.sortClause || select.limitOffset || select.limitCount || select.lockingClause || select.withClause);
+    (!select.valuesLists ||
+      select.sortClause ||
+      select.limitOffset ||
+      select.limitCount ||
+      select.lockingClause ||
+      select.withClause);
   // A sub-SELECT cannot see the target table: its state is set up before that is opened.
   const outer = isGeneralSelect ? { rtable: pstate.rtable, namespace: pstate.namespace } : null;
   if (outer) {
@@ -463,7 +536,8 @@ function transformInsertStmt(pstate: ParseState, raw: RawNode): Query {
   query.resultRelation = setTargetTable(pstate, raw.relation, false, false, ACL_INSERT | (isUpdate ? ACL_UPDATE : 0));
   const listed: readonly RawNode[] = raw.cols ?? [];
   const columns = checkInsertTargets(pstate, listed);
-  const row = (exprs: readonly Expr[], strip: boolean) => transformInsertRow(pstate, exprs, listed.length > 0, columns, strip);
+  const row = (exprs: readonly Expr[], strip: boolean) =>
+    transformInsertRow(pstate, exprs, listed.length > 0, columns, strip);
   let exprs: Expr[];
   if (select === undefined) exprs = [];
   else if (outer) exprs = row(insertSelect(pstate, select, outer), false);
@@ -502,21 +576,39 @@ function insertSelect(
   sub.resolve_unknowns = false;
   const query = transformStmt(sub, select);
   assert(query.commandType === CMD_SELECT, 'INSERT ... SELECT selects');
-  const nsitem = addRangeTableEntryForSubquery(pstate, query, { type: 'Alias', aliasname: '*SELECT*', colnames: [] }, false, false);
+  const nsitem = addRangeTableEntryForSubquery(
+    pstate,
+    query,
+    { type: 'Alias', aliasname: '*SELECT*', colnames: [] },
+    false,
+    false,
+  );
   addNSItemToQuery(pstate, nsitem, true, false, false);
   return query.targetList
-    .filter((tle) => !tle.resjunk)
-    .map((tle) => {
+    .filter(tle => !tle.resjunk)
+    .map(tle => {
       const { expr } = tle;
       if ((expr.type === 'Const' || expr.type === 'Param') && exprType(expr) === UNKNOWNOID) return expr;
-      return makeVar(nsitem.rtindex, tle.resno, exprType(expr), exprTypmod(expr), exprCollation(expr), 0, exprLocation(expr));
+      return makeVar(
+        nsitem.rtindex,
+        tle.resno,
+        exprType(expr),
+        exprTypmod(expr),
+        exprCollation(expr),
+        0,
+        exprLocation(expr),
+      );
     });
 }
 
 /** INSERT with several VALUES rows: a VALUES range table entry, each row already of the columns' types. */
-function insertValuesLists(pstate: ParseState, select: RawNode, insertRow: (exprs: readonly Expr[], strip: boolean) => Expr[]): Expr[] {
+function insertValuesLists(
+  pstate: ParseState,
+  select: RawNode,
+  insertRow: (exprs: readonly Expr[], strip: boolean) => Expr[],
+): Expr[] {
   let width = -1;
-  const rows = (select.valuesLists as RawNode[]).map((list) => {
+  const rows = (select.valuesLists as RawNode[]).map(list => {
     const row = transformExpressionList(pstate, list.items ?? [], 'VALUES', true);
     if (width < 0) width = row.length;
     else if (width !== row.length) {
@@ -531,8 +623,8 @@ function insertValuesLists(pstate: ParseState, select: RawNode, insertRow: (expr
   const nsitem = addRangeTableEntryForValues(
     pstate,
     rows,
-    first.map((expr) => exprType(expr)),
-    first.map((expr) => exprTypmod(expr)),
+    first.map(expr => exprType(expr)),
+    first.map(expr => exprTypmod(expr)),
     first.map(() => 0),
     null,
     lateral,
@@ -591,7 +683,7 @@ function countRowExprColumns(pstate: ParseState, expr: Expr): number {
   if (expr.type === 'Var' && expr.varattno > 0 && expr.vartype === RECORDOID) {
     const rte = getRTEByRangeTablePosn(pstate, expr.varno, expr.varlevelsup);
     if (rte.rtekind === RTE_SUBQUERY) {
-      const source = rte.subquery?.targetList.find((tle) => tle.resno === expr.varattno)?.expr;
+      const source = rte.subquery?.targetList.find(tle => tle.resno === expr.varattno)?.expr;
       if (source?.type === 'RowExpr') return source.args.length;
     }
   }
@@ -605,7 +697,14 @@ function transformOnConflictClause(pstate: ParseState, clause: RawNode): OnConfl
   let exclRelTlist: TargetEntry[] = [];
   if (isUpdate) {
     const alias = { type: 'Alias', aliasname: 'excluded', colnames: [] } as const;
-    excluded = addRangeTableEntryForRelation(pstate, target, ROW_EXCLUSIVE_LOCK, { ...alias, colnames: [] }, false, false);
+    excluded = addRangeTableEntryForRelation(
+      pstate,
+      target,
+      ROW_EXCLUSIVE_LOCK,
+      { ...alias, colnames: [] },
+      false,
+      false,
+    );
     // Not a table to scan: only a name for the row proposed for insertion.
     excluded.rte.relkind = 'c';
     excluded.rte.requiredPerms = 0;
@@ -636,10 +735,15 @@ function transformOnConflictClause(pstate: ParseState, clause: RawNode): OnConfl
 
 function excludedTargetList(pstate: ParseState, rtindex: number): TargetEntry[] {
   const { rel, attrs } = pstate.target_relation!;
-  const result = attrs.map((attr) =>
+  const result = attrs.map(attr =>
     attr.attisdropped
       ? makeTargetEntry(makeConst(INT4OID, -1, 0, 4, true, null), attr.attnum, null, false)
-      : makeTargetEntry(makeVar(rtindex, attr.attnum, attr.atttypid, attr.atttypmod, attr.attcollation), attr.attnum, attr.attname, false),
+      : makeTargetEntry(
+          makeVar(rtindex, attr.attnum, attr.atttypid, attr.atttypmod, attr.attcollation),
+          attr.attnum,
+          attr.attname,
+          false,
+        ),
   );
   result.push(makeTargetEntry(makeVar(rtindex, 0, rel.reltype, -1, 0), 0, null, true));
   return result;
@@ -657,13 +761,17 @@ const STRENGTH_NAMES = ['', 'FOR KEY SHARE', 'FOR SHARE', 'FOR NO KEY UPDATE', '
 function transformDeclareCursorStmt(pstate: ParseState, raw: RawNode): Query {
   const options: number = raw.options ?? 0;
   const both = (a: number, b: number, names: string) => {
-    if (options & a && options & b) throw pstate.error(ERRCODE.INVALID_CURSOR_DEFINITION, `cannot specify both ${names}`);
+    if (options & a && options & b)
+      throw pstate.error(ERRCODE.INVALID_CURSOR_DEFINITION, `cannot specify both ${names}`);
   };
   both(CURSOR_OPT_SCROLL, CURSOR_OPT_NO_SCROLL, 'SCROLL and NO SCROLL');
   both(CURSOR_OPT_ASENSITIVE, CURSOR_OPT_INSENSITIVE, 'ASENSITIVE and INSENSITIVE');
   const query = transformStmt(pstate, raw.query);
   if (query.hasModifyingCTE) {
-    throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'DECLARE CURSOR must not contain data-modifying statements in WITH');
+    throw pstate.error(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      'DECLARE CURSOR must not contain data-modifying statements in WITH',
+    );
   }
   const [mark] = query.rowMarks;
   if (mark) {

@@ -7,7 +7,15 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import { makeQuery, makeTargetEntry, makeVar } from '../nodes/makefuncs.ts';
 import { exprLocation, exprType } from '../nodes/nodefuncs.ts';
-import { CMD_SELECT, JOIN_INNER, LIMIT_OPTION_WITH_TIES, SETOP_EXCEPT, SETOP_INTERSECT, SETOP_UNION, type SetOperation } from '../nodes/nodes.ts';
+import {
+  CMD_SELECT,
+  JOIN_INNER,
+  LIMIT_OPTION_WITH_TIES,
+  SETOP_EXCEPT,
+  SETOP_INTERSECT,
+  SETOP_UNION,
+  type SetOperation,
+} from '../nodes/nodes.ts';
 import type { Expr, TargetEntry } from '../nodes/primnodes.ts';
 import type { Query, RangeTblEntry, SetOperationNode, SetOperationStmt, SortGroupClause } from '../nodes/parsenodes.ts';
 import { RECORDARRAYOID, RECORDOID, UNKNOWNOID } from '../nodes/typeoids.ts';
@@ -33,7 +41,11 @@ export function analyzeSetOperation(pstate: ParseState, raw: RawNode): Query {
   let leftmostRaw = raw;
   while (leftmostRaw.larg) leftmostRaw = leftmostRaw.larg;
   if (leftmostRaw.intoClause) {
-    throw pstate.error(ERRCODE.SYNTAX_ERROR, 'SELECT ... INTO is not allowed here', leftmostRaw.intoClause.rel?.location ?? -1);
+    throw pstate.error(
+      ERRCODE.SYNTAX_ERROR,
+      'SELECT ... INTO is not allowed here',
+      leftmostRaw.intoClause.rel?.location ?? -1,
+    );
   }
   if (raw.lockingClause) throw lockingNotAllowed(pstate, raw.lockingClause[0]);
   transformWith(pstate, query, raw);
@@ -100,7 +112,7 @@ function sortByOutput(
 ): SortGroupClause[] {
   const rtableLength = pstate.rtable.length;
   const nsitem = addRangeTableEntryForJoin(pstate, {
-    colnames: tlist.map((tle) => tle.resname as string),
+    colnames: tlist.map(tle => tle.resname as string),
     nscolumns,
     jointype: JOIN_INNER,
     nummergedcols: 0,
@@ -182,11 +194,26 @@ function transformTree(pstate: ParseState, raw: RawNode, isTop: boolean): Branch
       groupClauses.push(pstate.withPosition(where, () => makeSortGroupClauseForSetOp(pstate, best.type, recursive)));
     }
     columns.push(
-      makeTargetEntry({ type: 'SetToDefault', typeId: best.type, typeMod: typmod, collation, location: where }, 0, null, false),
+      makeTargetEntry(
+        { type: 'SetToDefault', typeId: best.type, typeMod: typmod, collation, location: where },
+        0,
+        null,
+        false,
+      ),
     );
   });
   return {
-    node: { type: 'SetOperationStmt', op, all, larg: left.node, rarg: right.node, colTypes, colTypmods, colCollations, groupClauses },
+    node: {
+      type: 'SetOperationStmt',
+      op,
+      all,
+      larg: left.node,
+      rarg: right.node,
+      colTypes,
+      colTypmods,
+      colCollations,
+      groupClauses,
+    },
     columns,
   };
 }
@@ -227,7 +254,7 @@ function leaf(pstate: ParseState, raw: RawNode): Branch {
   const nsitem = addRangeTableEntryForSubquery(pstate, query, { type: 'Alias', aliasname, colnames: [] }, false, false);
   return {
     node: { type: 'RangeTblRef', rtindex: nsitem.rtindex },
-    columns: query.targetList.filter((tle) => !tle.resjunk),
+    columns: query.targetList.filter(tle => !tle.resjunk),
   };
 }
 

@@ -21,15 +21,53 @@ import type { Form_pg_range } from '@pgtroupe/catalog/catalogs/pg_range';
 import type { Form_pg_rewrite } from '@pgtroupe/catalog/catalogs/pg_rewrite';
 import type { Form_pg_type } from '@pgtroupe/catalog/catalogs/pg_type';
 import {
-  AGGFNOID, AMOPOPID, AMOPSTRATEGY, AMPROCNUM, ATTNUM, ATTRDEFNUM, AUTHOID, CASTSOURCETARGET, CLAAMNAMENSP, CLAOID, COLLNAMEENCNSP, COLLOID,
-  CONRELID, DEPENDREFERENCE, INDEXINDRELID, INDEXRELID, INHRELID, NAMESPACENAME, NAMESPACEOID, OPERNAMENSP, OPEROID, PROCNAMEARGSNSP, PROCOID, RANGETYPE,
-  RANGEMULTIRANGE, RELNAMENSP, RELOID, RULERELNAME, TYPENAMENSP, TYPEOID, type SysCache,
+  AGGFNOID,
+  AMOPOPID,
+  AMOPSTRATEGY,
+  AMPROCNUM,
+  ATTNUM,
+  ATTRDEFNUM,
+  AUTHOID,
+  CASTSOURCETARGET,
+  CLAAMNAMENSP,
+  CLAOID,
+  COLLNAMEENCNSP,
+  COLLOID,
+  CONRELID,
+  DEPENDREFERENCE,
+  INDEXINDRELID,
+  INDEXRELID,
+  INHRELID,
+  NAMESPACENAME,
+  NAMESPACEOID,
+  OPERNAMENSP,
+  OPEROID,
+  PROCNAMEARGSNSP,
+  PROCOID,
+  RANGETYPE,
+  RANGEMULTIRANGE,
+  RELNAMENSP,
+  RELOID,
+  RULERELNAME,
+  TYPENAMENSP,
+  TYPEOID,
+  type SysCache,
 } from '@pgtroupe/catalog/syscache';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import {
-  ANYARRAYOID, ANYCOMPATIBLEARRAYOID, ANYCOMPATIBLEMULTIRANGEOID, ANYCOMPATIBLENONARRAYOID, ANYCOMPATIBLEOID, ANYCOMPATIBLERANGEOID,
-  ANYELEMENTOID, ANYENUMOID, ANYMULTIRANGEOID, ANYNONARRAYOID, ANYRANGEOID, RECORDOID,
+  ANYARRAYOID,
+  ANYCOMPATIBLEARRAYOID,
+  ANYCOMPATIBLEMULTIRANGEOID,
+  ANYCOMPATIBLENONARRAYOID,
+  ANYCOMPATIBLEOID,
+  ANYCOMPATIBLERANGEOID,
+  ANYELEMENTOID,
+  ANYENUMOID,
+  ANYMULTIRANGEOID,
+  ANYNONARRAYOID,
+  ANYRANGEOID,
+  RECORDOID,
 } from '../nodes/typeoids.ts';
 
 /** What the catalog cache offers; CatCache is one. */
@@ -60,15 +98,22 @@ export function isPolymorphicType(type: number): boolean {
 
 export function isPolymorphicTypeFamily1(type: number): boolean {
   return (
-    type === ANYELEMENTOID || type === ANYARRAYOID || type === ANYNONARRAYOID || type === ANYENUMOID ||
-    type === ANYRANGEOID || type === ANYMULTIRANGEOID
+    type === ANYELEMENTOID ||
+    type === ANYARRAYOID ||
+    type === ANYNONARRAYOID ||
+    type === ANYENUMOID ||
+    type === ANYRANGEOID ||
+    type === ANYMULTIRANGEOID
   );
 }
 
 export function isPolymorphicTypeFamily2(type: number): boolean {
   return (
-    type === ANYCOMPATIBLEOID || type === ANYCOMPATIBLEARRAYOID || type === ANYCOMPATIBLENONARRAYOID ||
-    type === ANYCOMPATIBLERANGEOID || type === ANYCOMPATIBLEMULTIRANGEOID
+    type === ANYCOMPATIBLEOID ||
+    type === ANYCOMPATIBLEARRAYOID ||
+    type === ANYCOMPATIBLENONARRAYOID ||
+    type === ANYCOMPATIBLERANGEOID ||
+    type === ANYCOMPATIBLEMULTIRANGEOID
   );
 }
 
@@ -282,7 +327,10 @@ export class CatalogLookup {
 
   /** User attributes in attnum order, dropped ones included. */
   attributes(relid: number): readonly Form_pg_attribute[] {
-    return this.#cache.searchList(ATTNUM, relid).filter((a) => a.attnum > 0).sort((a, b) => a.attnum - b.attnum);
+    return this.#cache
+      .searchList(ATTNUM, relid)
+      .filter(a => a.attnum > 0)
+      .sort((a, b) => a.attnum - b.attnum);
   }
 
   attribute(relid: number, attnum: number): Form_pg_attribute | null {
@@ -297,8 +345,8 @@ export class CatalogLookup {
   /** The sequence behind an identity column, 0 if it has none. */
   identitySequence(relid: number, attnum: number): number {
     const rows = this.#cache.searchList(DEPENDREFERENCE, RELATION_RELATION_ID, relid, attnum);
-    const owned = rows.filter((row) => row.classid === RELATION_RELATION_ID && row.deptype === 'i');
-    return owned.find((row) => this.relationOrNull(row.objid)?.relkind === 'S')?.objid ?? 0;
+    const owned = rows.filter(row => row.classid === RELATION_RELATION_ID && row.deptype === 'i');
+    return owned.find(row => this.relationOrNull(row.objid)?.relkind === 'S')?.objid ?? 0;
   }
 
   constraints(relid: number): readonly Form_pg_constraint[] {
@@ -319,7 +367,7 @@ export class CatalogLookup {
 
   /** Direct parents of a relation. */
   inheritsFrom(relid: number): readonly number[] {
-    return this.#cache.searchList(INHRELID, relid).map((row) => row.inhparent);
+    return this.#cache.searchList(INHRELID, relid).map(row => row.inhparent);
   }
 
   roleName(oid: number): string | null {
@@ -456,7 +504,12 @@ export class CatalogLookup {
   }
 
   /** <, =, > of a type's default btree class (equality from hash if it has none), and whether it hashes. */
-  typeOperators(type: number): { readonly lt: number; readonly eq: number; readonly gt: number; readonly hashable: boolean } {
+  typeOperators(type: number): {
+    readonly lt: number;
+    readonly eq: number;
+    readonly gt: number;
+    readonly hashable: boolean;
+  } {
     const btree = this.defaultOpclass(type, BTREE_AM_OID);
     const hash = this.defaultOpclass(type, HASH_AM_OID);
     let lt = 0;
@@ -476,8 +529,7 @@ export class CatalogLookup {
     let hashable = false;
     if (hash !== null && eq !== 0) {
       const proc = this.opfamilyProc(hash.opcfamily, hash.opcintype, hash.opcintype, 1);
-      const sameEquality =
-        eq === this.opfamilyMember(hash.opcfamily, hash.opcintype, hash.opcintype, 1);
+      const sameEquality = eq === this.opfamilyMember(hash.opcfamily, hash.opcintype, hash.opcintype, 1);
       hashable = proc !== 0 && sameEquality && this.#elementsHave(type, 'hash');
     }
     return { lt, eq, gt, hashable };
@@ -490,7 +542,7 @@ export class CatalogLookup {
     if (row === null) return false;
     if (this.isTrueArray(row)) return this.#comparable(row.typelem, what);
     if (row.typtype === 'c') {
-      return this.attributes(row.typrelid).every((a) => a.attisdropped || this.#comparable(a.atttypid, what));
+      return this.attributes(row.typrelid).every(a => a.attisdropped || this.#comparable(a.atttypid, what));
     }
     if (row.typtype === 'r') return this.#comparable(this.rangeSubtype(base), what);
     // The contents of an anonymous record are not known: hashing it is not promised.
@@ -510,10 +562,12 @@ export class CatalogLookup {
     if (source !== 0) source = this.baseType(source);
     if (source === target) return true;
     if (target === ANYARRAYOID || target === ANYCOMPATIBLEARRAYOID) if (this.elementType(source) !== 0) return true;
-    if (target === ANYNONARRAYOID || target === ANYCOMPATIBLENONARRAYOID) if (this.elementType(source) === 0) return true;
+    if (target === ANYNONARRAYOID || target === ANYCOMPATIBLENONARRAYOID)
+      if (this.elementType(source) === 0) return true;
     if (target === ANYENUMOID && this.typeIsEnum(source)) return true;
     if ((target === ANYRANGEOID || target === ANYCOMPATIBLERANGEOID) && this.typeIsRange(source)) return true;
-    if ((target === ANYMULTIRANGEOID || target === ANYCOMPATIBLEMULTIRANGEOID) && this.typeIsMultirange(source)) return true;
+    if ((target === ANYMULTIRANGEOID || target === ANYCOMPATIBLEMULTIRANGEOID) && this.typeIsMultirange(source))
+      return true;
     if (target === RECORDOID && this.isComplex(source)) return true;
     if (target === 2287 && this.isComplexArray(source)) return true;
     const cast = this.cast(source, target);
@@ -527,7 +581,7 @@ export class CatalogLookup {
 
   /** Search-path visibility of functions and operators skips pg_temp. */
   get functionPath(): readonly number[] {
-    return this.tempNamespace === 0 ? this.searchPath : this.searchPath.filter((n) => n !== this.tempNamespace);
+    return this.tempNamespace === 0 ? this.searchPath : this.searchPath.filter(n => n !== this.tempNamespace);
   }
 
   isInPgCatalog(namespace: number): boolean {

@@ -8,7 +8,7 @@ import { CSTRINGOID } from '../nodes/typeoids.ts';
 const HEADER = 20;
 
 export function encodeCStringArray(words: readonly string[]): Uint8Array {
-  const elements = words.map((word) => new TextEncoder().encode(word));
+  const elements = words.map(word => new TextEncoder().encode(word));
   const size = elements.reduce((sum, bytes) => sum + bytes.length + 1, HEADER);
   const out = new Uint8Array(size);
   const view = new DataView(out.buffer);

@@ -48,15 +48,27 @@ const KINDS: Readonly<Record<ParseExprKind, KindNames>> = {
   FUNCTION_DEFAULT: { name: 'DEFAULT', place: 'DEFAULT expressions', noSubquery: 'DEFAULT expression' },
   INDEX_EXPRESSION: { name: 'index expression', place: 'index expressions', noSubquery: 'index expression' },
   INDEX_PREDICATE: { name: 'index predicate', place: 'index predicates', noSubquery: 'index predicate' },
-  STATS_EXPRESSION: { name: 'statistics expression', place: 'statistics expressions', noSubquery: 'statistics expression' },
+  STATS_EXPRESSION: {
+    name: 'statistics expression',
+    place: 'statistics expressions',
+    noSubquery: 'statistics expression',
+  },
   ALTER_COL_TRANSFORM: { name: 'USING', place: 'transform expressions', noSubquery: 'transform expression' },
   EXECUTE_PARAMETER: { name: 'EXECUTE', place: 'EXECUTE parameters', noSubquery: 'EXECUTE parameter' },
   TRIGGER_WHEN: { name: 'WHEN', place: 'trigger WHEN conditions', noSubquery: 'trigger WHEN condition' },
   PARTITION_BOUND: { name: 'partition bound', place: 'partition bound', noSubquery: 'partition bound' },
-  PARTITION_EXPRESSION: { name: 'PARTITION BY', place: 'partition key expressions', noSubquery: 'partition key expression' },
+  PARTITION_EXPRESSION: {
+    name: 'PARTITION BY',
+    place: 'partition key expressions',
+    noSubquery: 'partition key expression',
+  },
   CALL_ARGUMENT: { name: 'CALL', place: 'CALL arguments', noSubquery: 'CALL argument' },
   COPY_WHERE: { name: 'WHERE', place: 'COPY FROM WHERE conditions', noSubquery: 'COPY FROM WHERE condition' },
-  GENERATED_COLUMN: { name: 'GENERATED AS', place: 'column generation expressions', noSubquery: 'column generation expression' },
+  GENERATED_COLUMN: {
+    name: 'GENERATED AS',
+    place: 'column generation expressions',
+    noSubquery: 'column generation expression',
+  },
   CYCLE_MARK: { name: 'CYCLE' },
 };
 
@@ -65,7 +77,13 @@ export function parseExprKindName(kind: ParseExprKind): string {
 }
 
 const AGGREGATES_ALLOWED: ReadonlySet<ParseExprKind> = new Set([
-  'OTHER', 'HAVING', 'WINDOW_PARTITION', 'WINDOW_ORDER', 'SELECT_TARGET', 'ORDER_BY', 'DISTINCT_ON',
+  'OTHER',
+  'HAVING',
+  'WINDOW_PARTITION',
+  'WINDOW_ORDER',
+  'SELECT_TARGET',
+  'ORDER_BY',
+  'DISTINCT_ON',
 ]);
 
 /** Where aggregates are refused: the words after "are not allowed in"; null where they are allowed. */
@@ -75,7 +93,12 @@ export function aggregateForbiddenPlace(kind: ParseExprKind): string | null {
   return KINDS[kind].place ?? KINDS[kind].name;
 }
 
-const WINDOW_FUNCTIONS_ALLOWED: ReadonlySet<ParseExprKind> = new Set(['OTHER', 'SELECT_TARGET', 'ORDER_BY', 'DISTINCT_ON']);
+const WINDOW_FUNCTIONS_ALLOWED: ReadonlySet<ParseExprKind> = new Set([
+  'OTHER',
+  'SELECT_TARGET',
+  'ORDER_BY',
+  'DISTINCT_ON',
+]);
 
 export function windowFunctionForbiddenPlace(kind: ParseExprKind): string | null {
   if (WINDOW_FUNCTIONS_ALLOWED.has(kind)) return null;
@@ -85,10 +108,19 @@ export function windowFunctionForbiddenPlace(kind: ParseExprKind): string | null
 
 /** Kinds whose set-returning functions belong to the target list. */
 const SRF_IN_TARGET: ReadonlySet<ParseExprKind> = new Set([
-  'WINDOW_PARTITION', 'WINDOW_ORDER', 'SELECT_TARGET', 'INSERT_TARGET', 'GROUP_BY', 'ORDER_BY', 'DISTINCT_ON', 'VALUES_SINGLE',
+  'WINDOW_PARTITION',
+  'WINDOW_ORDER',
+  'SELECT_TARGET',
+  'INSERT_TARGET',
+  'GROUP_BY',
+  'ORDER_BY',
+  'DISTINCT_ON',
+  'VALUES_SINGLE',
 ]);
 
-export type SrfPlacement = { readonly kind: 'target' | 'allowed' | 'top-of-from' } | { readonly kind: 'forbidden'; readonly place: string };
+export type SrfPlacement =
+  | { readonly kind: 'target' | 'allowed' | 'top-of-from' }
+  | { readonly kind: 'forbidden'; readonly place: string };
 
 export function srfPlacement(kind: ParseExprKind): SrfPlacement {
   if (SRF_IN_TARGET.has(kind)) return { kind: 'target' };

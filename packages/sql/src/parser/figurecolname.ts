@@ -83,7 +83,12 @@ function figure(raw: RawNode | null | undefined): Name | null {
     case 'MinMaxExpr':
       return good(raw.op === 'IS_LEAST' ? 'least' : 'greatest');
     case 'SQLValueFunction':
-      return good((raw.op as string).replace(/^SVFOP_/, '').replace(/_N$/, '').toLowerCase());
+      return good(
+        (raw.op as string)
+          .replace(/^SVFOP_/, '')
+          .replace(/_N$/, '')
+          .toLowerCase(),
+      );
     case 'XmlExpr': {
       const name = XML_WORDS[raw.op as string];
       return name === undefined ? null : good(name);

@@ -2,7 +2,24 @@
  * Type names as PostgreSQL prints them: SQL-standard spelling for the types that have one, otherwise
  * the name, qualified when the search path does not find it.
  */
-import { BITOID, BOOLOID, BPCHAROID, FLOAT4OID, FLOAT8OID, INT2OID, INT4OID, INT8OID, INTERVALOID, NUMERICOID, TIMEOID, TIMESTAMPOID, TIMESTAMPTZOID, TIMETZOID, VARBITOID, VARCHAROID } from '../nodes/typeoids.ts';
+import {
+  BITOID,
+  BOOLOID,
+  BPCHAROID,
+  FLOAT4OID,
+  FLOAT8OID,
+  INT2OID,
+  INT4OID,
+  INT8OID,
+  INTERVALOID,
+  NUMERICOID,
+  TIMEOID,
+  TIMESTAMPOID,
+  TIMESTAMPTZOID,
+  TIMETZOID,
+  VARBITOID,
+  VARCHAROID,
+} from '../nodes/typeoids.ts';
 import type { CatalogLookup } from './catalog-lookup.ts';
 import { quoteIdentifier, quoteQualifiedIdentifier } from './keywords.ts';
 
@@ -50,7 +67,9 @@ export function formatType(catalog: CatalogLookup, oid: number, options: FormatT
     if (typmod >= 0) name = withTypmod(name, row.oid, typmod);
   } else {
     const visible = !options.forceQualify && catalog.typeIsVisible(row);
-    name = visible ? quoteIdentifier(row.typname) : quoteQualifiedIdentifier(catalog.namespaceName(row.typnamespace), row.typname);
+    name = visible
+      ? quoteIdentifier(row.typname)
+      : quoteQualifiedIdentifier(catalog.namespaceName(row.typnamespace), row.typname);
     if (typmod >= 0) name = withTypmod(name, row.oid, typmod);
   }
   return isArray ? `${name}[]` : name;

@@ -46,12 +46,14 @@ function markWith(stmt: RawNode, mark: MarkLiteral): void {
 }
 
 function markInsertSource(select: RawNode, mark: MarkLiteral): void {
-  const plainValues = select.valuesLists && !select.sortClause && !select.limitCount && !select.limitOffset && !select.withClause;
+  const plainValues =
+    select.valuesLists && !select.sortClause && !select.limitCount && !select.limitOffset && !select.withClause;
   if (!plainValues) {
     markSelect(select, mark);
     return;
   }
-  for (const row of select.valuesLists as RawNode[]) for (const value of (row.items as RawNode[] | undefined) ?? []) markExpr(value, mark);
+  for (const row of select.valuesLists as RawNode[])
+    for (const value of (row.items as RawNode[] | undefined) ?? []) markExpr(value, mark);
 }
 
 function markSelect(select: RawNode, mark: MarkLiteral): void {
@@ -64,7 +66,12 @@ function markSelect(select: RawNode, mark: MarkLiteral): void {
   if (select.valuesLists) return;
   markBranch(select, mark);
   const compares =
-    select.groupClause || select.distinctClause || select.sortClause || select.windowClause || select.havingClause || select.intoClause;
+    select.groupClause ||
+    select.distinctClause ||
+    select.sortClause ||
+    select.windowClause ||
+    select.havingClause ||
+    select.intoClause;
   if (!compares) markTargets(select.targetList, mark);
 }
 

@@ -4,15 +4,35 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import {
-  ACL_SELECT_FOR_UPDATE, LCS_FORKEYSHARE, LCS_FORNOKEYUPDATE, LCS_FORSHARE, LCS_FORUPDATE, LOCK_WAIT_BLOCK, LOCK_WAIT_ERROR, LOCK_WAIT_SKIP,
-  RTE_CTE, RTE_FUNCTION, RTE_JOIN, RTE_NAMEDTUPLESTORE, RTE_RELATION, RTE_SUBQUERY, RTE_TABLEFUNC, RTE_VALUES, type LockClauseStrength,
+  ACL_SELECT_FOR_UPDATE,
+  LCS_FORKEYSHARE,
+  LCS_FORNOKEYUPDATE,
+  LCS_FORSHARE,
+  LCS_FORUPDATE,
+  LOCK_WAIT_BLOCK,
+  LOCK_WAIT_ERROR,
+  LOCK_WAIT_SKIP,
+  RTE_CTE,
+  RTE_FUNCTION,
+  RTE_JOIN,
+  RTE_NAMEDTUPLESTORE,
+  RTE_RELATION,
+  RTE_SUBQUERY,
+  RTE_TABLEFUNC,
+  RTE_VALUES,
+  type LockClauseStrength,
   type LockWaitPolicy,
 } from '../nodes/nodes.ts';
 import type { Query, RangeTblEntry } from '../nodes/parsenodes.ts';
 import { lockStrengthName } from './analyze.ts';
 import type { ParseState } from './parse_node.ts';
 
-const STRENGTHS: Readonly<Record<string, LockClauseStrength>> = { LCS_FORKEYSHARE, LCS_FORSHARE, LCS_FORNOKEYUPDATE, LCS_FORUPDATE };
+const STRENGTHS: Readonly<Record<string, LockClauseStrength>> = {
+  LCS_FORKEYSHARE,
+  LCS_FORSHARE,
+  LCS_FORNOKEYUPDATE,
+  LCS_FORUPDATE,
+};
 const POLICIES: Readonly<Record<string, LockWaitPolicy>> = {
   LockWaitBlock: LOCK_WAIT_BLOCK,
   LockWaitSkip: LOCK_WAIT_SKIP,
@@ -77,13 +97,21 @@ export function transformLockingClause(pstate: ParseState, query: Query, locking
     if (rel.catalogname || rel.schemaname) {
       throw pstate.error(ERRCODE.SYNTAX_ERROR, `${lock} must specify unqualified relation names`, location);
     }
-    const index = query.rtable.findIndex((rte) => rte.inFromCl && lockName(rte) === rel.relname);
+    const index = query.rtable.findIndex(rte => rte.inFromCl && lockName(rte) === rel.relname);
     if (index < 0) {
-      throw pstate.error(ERRCODE.UNDEFINED_TABLE, `relation "${rel.relname}" in ${lock} clause not found in FROM clause`, location);
+      throw pstate.error(
+        ERRCODE.UNDEFINED_TABLE,
+        `relation "${rel.relname}" in ${lock} clause not found in FROM clause`,
+        location,
+      );
     }
     const rte = query.rtable[index] as RangeTblEntry;
     if (!lockEntry(rte, index + 1)) {
-      throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, `${lock} cannot be applied to ${NOT_LOCKABLE.get(rte.rtekind)}`, location);
+      throw pstate.error(
+        ERRCODE.FEATURE_NOT_SUPPORTED,
+        `${lock} cannot be applied to ${NOT_LOCKABLE.get(rte.rtekind)}`,
+        location,
+      );
     }
   }
 }
@@ -98,7 +126,7 @@ function applyLockingClause(query: Query, rti: number, locking: RawNode, pushedD
   const strength = STRENGTHS[locking.strength as string] as LockClauseStrength;
   const waitPolicy = POLICIES[locking.waitPolicy as string] as LockWaitPolicy;
   if (!pushedDown) query.hasForUpdate = true;
-  const existing = query.rowMarks.find((mark) => mark.rti === rti);
+  const existing = query.rowMarks.find(mark => mark.rti === rti);
   if (existing) {
     // The strongest of several clauses for one table counts.
     existing.strength = Math.max(existing.strength, strength) as LockClauseStrength;

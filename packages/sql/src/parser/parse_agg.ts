@@ -7,10 +7,24 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import { makeTargetEntry } from '../nodes/makefuncs.ts';
 import { equalNodes, exprLocation, exprType, walkChildren } from '../nodes/nodefuncs.ts';
-import { GROUPING_SET_CUBE, GROUPING_SET_EMPTY, GROUPING_SET_ROLLUP, GROUPING_SET_SIMPLE, RTE_CTE, RTE_JOIN, RTE_RELATION } from '../nodes/nodes.ts';
+import {
+  GROUPING_SET_CUBE,
+  GROUPING_SET_EMPTY,
+  GROUPING_SET_ROLLUP,
+  GROUPING_SET_SIMPLE,
+  RTE_CTE,
+  RTE_JOIN,
+  RTE_RELATION,
+} from '../nodes/nodes.ts';
 import type { Aggref, Expr, GroupingFunc, TargetEntry, Var, WindowFunc } from '../nodes/primnodes.ts';
 import type { GroupingSet, Node, Query, RangeTblEntry, SortGroupClause } from '../nodes/parsenodes.ts';
-import { containWindowFuncs, flattenJoinAliasVars, locateAggOfLevel, locateVarOfLevel, locateWindowFunc } from '../nodes/vars.ts';
+import {
+  containWindowFuncs,
+  flattenJoinAliasVars,
+  locateAggOfLevel,
+  locateVarOfLevel,
+  locateWindowFunc,
+} from '../nodes/vars.ts';
 import { aggregateForbiddenPlace, windowFunctionForbiddenPlace } from './exprkinds.ts';
 import { addTargetToSortList, transformDistinctClause, transformSortClause } from './parse_clause.ts';
 import { transformExpr } from './parse_expr.ts';
@@ -46,7 +60,7 @@ export function transformAggregateCall(
       tdistinct = transformDistinctClause(pstate, tlist, torder, true);
       for (const clause of tdistinct) {
         if (clause.sortop !== 0) continue;
-        const { expr } = tlist.find((tle) => tle.ressortgroupref === clause.tleSortGroupRef) as TargetEntry;
+        const { expr } = tlist.find(tle => tle.ressortgroupref === clause.tleSortGroupRef) as TargetEntry;
         throw pstate.error(
           ERRCODE.UNDEFINED_FUNCTION,
           `could not identify an ordering operator for type ${pstate.typeName(exprType(expr))}`,
@@ -61,8 +75,8 @@ export function transformAggregateCall(
   agg.aggorder = torder;
   agg.aggdistinct = tdistinct;
   agg.aggargtypes = [
-    ...agg.aggdirectargs.map((arg) => exprType(arg)),
-    ...tlist.filter((tle) => !tle.resjunk).map((tle) => exprType(tle.expr)),
+    ...agg.aggdirectargs.map(arg => exprType(arg)),
+    ...tlist.filter(tle => !tle.resjunk).map(tle => exprType(tle.expr)),
   ];
   checkAgglevelsAndConstraints(pstate, agg);
 }
@@ -76,7 +90,7 @@ export function transformGroupingFunc(pstate: ParseState, raw: RawNode): Groupin
   }
   const result: GroupingFunc = {
     type: 'GroupingFunc',
-    args: rawArgs.map((arg) => transformExpr(pstate, arg, pstate.expr_kind)),
+    args: rawArgs.map(arg => transformExpr(pstate, arg, pstate.expr_kind)),
     refs: [],
     cols: [],
     agglevelsup: 0,
@@ -168,7 +182,8 @@ function scanAggArguments(pstate: ParseState, node: Node, sublevels: number, fou
     found.varlevel = lower(found.varlevel, node.varlevelsup - sublevels);
     return;
   }
-  if (node.type === 'Aggref' || node.type === 'GroupingFunc') found.agglevel = lower(found.agglevel, node.agglevelsup - sublevels);
+  if (node.type === 'Aggref' || node.type === 'GroupingFunc')
+    found.agglevel = lower(found.agglevel, node.agglevelsup - sublevels);
   if (sublevels === 0) {
     if ((node.type === 'FuncExpr' && node.funcretset) || (node.type === 'OpExpr' && node.opretset)) {
       throw pstate.error(
@@ -179,7 +194,11 @@ function scanAggArguments(pstate: ParseState, node: Node, sublevels: number, fou
       );
     }
     if (node.type === 'WindowFunc') {
-      throw pstate.error(ERRCODE.GROUPING_ERROR, 'aggregate function calls cannot contain window function calls', node.location);
+      throw pstate.error(
+        ERRCODE.GROUPING_ERROR,
+        'aggregate function calls cannot contain window function calls',
+        node.location,
+      );
     }
   }
   if (node.type === 'RangeTblEntry' && node.rtekind === RTE_CTE) {
@@ -191,7 +210,7 @@ function scanAggArguments(pstate: ParseState, node: Node, sublevels: number, fou
     }
   }
   const inner = node.type === 'Query' ? sublevels + 1 : sublevels;
-  walkChildren(node, (child) => {
+  walkChildren(node, child => {
     scanAggArguments(pstate, child, inner, found);
     return false;
   });
@@ -208,16 +227,17 @@ export function transformWindowFuncCall(pstate: ParseState, wfunc: WindowFunc, w
   }
   let index: number;
   if (windef.name) {
-    index = pstate.windowdefs.findIndex((def) => def.name === windef.name);
+    index = pstate.windowdefs.findIndex(def => def.name === windef.name);
     if (index < 0) {
       throw pstate.error(ERRCODE.UNDEFINED_OBJECT, `window "${windef.name}" does not exist`, windef.location ?? 0);
     }
   } else {
-    const same = (field: string, def: RawNode) => rawEqual(def[field], windef[field]) || (!def[field] && !windef[field]);
+    const same = (field: string, def: RawNode) =>
+      rawEqual(def[field], windef[field]) || (!def[field] && !windef[field]);
     index = pstate.windowdefs.findIndex(
-      (def) =>
+      def =>
         (def.refname ?? null) === (windef.refname ?? null) &&
-        ['partitionClause', 'orderClause', 'frameOptions', 'startOffset', 'endOffset'].every((field) => same(field, def)),
+        ['partitionClause', 'orderClause', 'frameOptions', 'startOffset', 'endOffset'].every(field => same(field, def)),
     );
     if (index < 0) {
       pstate.windowdefs.push(windef);
@@ -240,23 +260,32 @@ export function parseCheckAggregates(pstate: ParseState, query: Query): void {
         (query.groupingSets[0] as GroupingSet).location,
       );
     }
-    common = (sets[0] as readonly number[]).filter((ref) => sets.every((set) => set.includes(ref)));
+    common = (sets[0] as readonly number[]).filter(ref => sets.every(set => set.includes(ref)));
     if (sets.length === 1 && query.groupClause.length > 0) query.groupingSets = [];
   }
-  const hasJoinRTEs = pstate.rtable.some((rte) => rte.rtekind === RTE_JOIN);
-  const hasSelfRef = pstate.rtable.some((rte) => rte.rtekind === RTE_CTE && rte.self_reference);
-  let groupClauses = query.groupClause.flatMap((clause) => {
-    const tle = query.targetList.find((t) => t.ressortgroupref === clause.tleSortGroupRef);
+  const hasJoinRTEs = pstate.rtable.some(rte => rte.rtekind === RTE_JOIN);
+  const hasSelfRef = pstate.rtable.some(rte => rte.rtekind === RTE_CTE && rte.self_reference);
+  let groupClauses = query.groupClause.flatMap(clause => {
+    const tle = query.targetList.find(t => t.ressortgroupref === clause.tleSortGroupRef);
     return tle ? [tle] : [];
   });
-  if (hasJoinRTEs) groupClauses = groupClauses.map((tle) => flattenJoinAliasVars(query, tle));
+  if (hasJoinRTEs) groupClauses = groupClauses.map(tle => flattenJoinAliasVars(query, tle));
   const commonVars: Var[] = [];
   let haveNonVar = false;
   for (const tle of groupClauses) {
     if (tle.expr.type !== 'Var') haveNonVar = true;
     else if (query.groupingSets.length === 0 || common.includes(tle.ressortgroupref)) commonVars.push(tle.expr);
   }
-  const check: UngroupedCheck = { pstate, query, groupClauses, commonVars, haveNonVar, hasJoinRTEs, funcGroupedRels: [], inDirectArgs: false };
+  const check: UngroupedCheck = {
+    pstate,
+    query,
+    groupClauses,
+    commonVars,
+    haveNonVar,
+    hasJoinRTEs,
+    funcGroupedRels: [],
+    inDirectArgs: false,
+  };
   for (const clause of [...query.targetList, query.havingQual]) {
     if (clause === null) continue;
     finalizeGroupingExprs(check, clause, 0);
@@ -300,10 +329,10 @@ function checkUngroupedColumns(check: UngroupedCheck, node: Node, sublevels: num
     if (node.agglevelsup > sublevels) return;
   }
   if (node.type === 'GroupingFunc' && node.agglevelsup >= sublevels) return;
-  if (check.haveNonVar && sublevels === 0 && groupClauses.some((tle) => equalNodes(node, tle.expr))) return;
+  if (check.haveNonVar && sublevels === 0 && groupClauses.some(tle => equalNodes(node, tle.expr))) return;
   if (node.type === 'Var') {
     if (node.varlevelsup !== sublevels) return;
-    if ((!check.haveNonVar || sublevels !== 0) && groupClauses.some((tle) => sameVar(node, tle.expr))) return;
+    if ((!check.haveNonVar || sublevels !== 0) && groupClauses.some(tle => sameVar(node, tle.expr))) return;
     if (check.funcGroupedRels.includes(node.varno)) return;
     const rte = pstate.rtable[node.varno - 1] as RangeTblEntry;
     if (rte.rtekind === RTE_RELATION) {
@@ -320,13 +349,19 @@ function checkUngroupedColumns(check: UngroupedCheck, node: Node, sublevels: num
         ERRCODE.GROUPING_ERROR,
         `column "${name}" must appear in the GROUP BY clause or be used in an aggregate function`,
         node.location,
-        check.inDirectArgs ? { detail: 'Direct arguments of an ordered-set aggregate must use only grouped columns.' } : {},
+        check.inDirectArgs
+          ? { detail: 'Direct arguments of an ordered-set aggregate must use only grouped columns.' }
+          : {},
       );
     }
-    throw pstate.error(ERRCODE.GROUPING_ERROR, `subquery uses ungrouped column "${name}" from outer query`, node.location);
+    throw pstate.error(
+      ERRCODE.GROUPING_ERROR,
+      `subquery uses ungrouped column "${name}" from outer query`,
+      node.location,
+    );
   }
   const inner = node.type === 'Query' ? sublevels + 1 : sublevels;
-  walkChildren(node, (child) => {
+  walkChildren(node, child => {
     checkUngroupedColumns(check, child, inner);
     return false;
   });
@@ -334,11 +369,11 @@ function checkUngroupedColumns(check: UngroupedCheck, node: Node, sublevels: num
 
 /** The not-deferrable primary key whose columns are all grouped by, 0 if there is none. */
 function functionalGroupingConstraint(check: UngroupedCheck, relid: number, varno: number): number {
-  const grouped = new Set(check.commonVars.filter((v) => v.varno === varno && v.varlevelsup === 0).map((v) => v.varattno));
+  const grouped = new Set(check.commonVars.filter(v => v.varno === varno && v.varlevelsup === 0).map(v => v.varattno));
   if (grouped.size === 0) return 0;
-  const primary = check.pstate.catalog.constraints(relid).find((c) => c.contype === 'p');
+  const primary = check.pstate.catalog.constraints(relid).find(c => c.contype === 'p');
   if (!primary || primary.condeferrable || primary.conkey === null) return 0;
-  return primary.conkey.every((attnum) => grouped.has(attnum)) ? primary.oid : 0;
+  return primary.conkey.every(attnum => grouped.has(attnum)) ? primary.oid : 0;
 }
 
 /** Fills in which grouping columns GROUPING(...) means. */
@@ -353,15 +388,15 @@ function finalizeGroupingExprs(check: UngroupedCheck, node: Node, sublevels: num
   }
   if (node.type === 'GroupingFunc') {
     if (node.agglevelsup === sublevels) {
-      node.refs = node.args.map((arg) => {
+      node.refs = node.args.map(arg => {
         const expr = check.hasJoinRTEs ? flattenJoinAliasVars(check.query, arg) : arg;
         const tle =
           expr.type === 'Var'
             ? expr.varlevelsup === sublevels
-              ? check.groupClauses.find((t) => sameVar(expr, t.expr))
+              ? check.groupClauses.find(t => sameVar(expr, t.expr))
               : undefined
             : check.haveNonVar && sublevels === 0
-              ? check.groupClauses.find((t) => equalNodes(expr, t.expr))
+              ? check.groupClauses.find(t => equalNodes(expr, t.expr))
               : undefined;
         if (!tle) {
           throw check.pstate.error(
@@ -376,14 +411,15 @@ function finalizeGroupingExprs(check: UngroupedCheck, node: Node, sublevels: num
     if (node.agglevelsup > sublevels) return;
   }
   const inner = node.type === 'Query' ? sublevels + 1 : sublevels;
-  walkChildren(node, (child) => {
+  walkChildren(node, child => {
     finalizeGroupingExprs(check, child, inner);
     return false;
   });
 }
 
 function expandGroupingSetNode(set: GroupingSet): number[][] {
-  const simple = (content: readonly (GroupingSet | number)[]) => content.flatMap((c) => (c as GroupingSet).content as number[]);
+  const simple = (content: readonly (GroupingSet | number)[]) =>
+    content.flatMap(c => (c as GroupingSet).content as number[]);
   switch (set.kind) {
     case GROUPING_SET_EMPTY:
       return [[]];
@@ -403,7 +439,7 @@ function expandGroupingSetNode(set: GroupingSet): number[][] {
       return result;
     }
     default:
-      return set.content.flatMap((c) => expandGroupingSetNode(c as GroupingSet));
+      return set.content.flatMap(c => expandGroupingSetNode(c as GroupingSet));
   }
 }
 
@@ -416,7 +452,7 @@ export function expandGroupingSets(sets: readonly GroupingSet[], distinct: boole
     assert(expanded.length > 0, 'a grouping set expands to something');
     count *= expanded.length;
     if (limit >= 0 && count > limit) return null;
-    product = product.flatMap((left) => expanded.map((right) => [...new Set([...left, ...right])]));
+    product = product.flatMap(left => expanded.map(right => [...new Set([...left, ...right])]));
   }
   if (!distinct || product.length < 2) return product.sort((a, b) => a.length - b.length);
   for (const set of product) set.sort((a, b) => a - b);

@@ -7,15 +7,36 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import { equalNodes, exprCollation, exprLocation, exprType } from '../nodes/nodefuncs.ts';
 import {
-  ACL_SELECT, BTREE_STRATEGY_EQUAL, BTREE_STRATEGY_GREATER, BTREE_STRATEGY_LESS, CMD_SELECT, COERCE_IMPLICIT_CAST, COERCION_IMPLICIT,
-  FIRST_LOW_INVALID_HEAP_ATTRIBUTE_NUMBER, FRAMEOPTION_DEFAULTS, FRAMEOPTION_END_OFFSET_FOLLOWING, FRAMEOPTION_END_OFFSET_PRECEDING,
-  FRAMEOPTION_GROUPS, FRAMEOPTION_RANGE, FRAMEOPTION_ROWS, FRAMEOPTION_START_OFFSET_FOLLOWING, FRAMEOPTION_START_OFFSET_PRECEDING,
+  ACL_SELECT,
+  BTREE_STRATEGY_EQUAL,
+  BTREE_STRATEGY_GREATER,
+  BTREE_STRATEGY_LESS,
+  CMD_SELECT,
+  COERCE_IMPLICIT_CAST,
+  COERCION_IMPLICIT,
+  FIRST_LOW_INVALID_HEAP_ATTRIBUTE_NUMBER,
+  FRAMEOPTION_DEFAULTS,
+  FRAMEOPTION_END_OFFSET_FOLLOWING,
+  FRAMEOPTION_END_OFFSET_PRECEDING,
+  FRAMEOPTION_GROUPS,
+  FRAMEOPTION_RANGE,
+  FRAMEOPTION_ROWS,
+  FRAMEOPTION_START_OFFSET_FOLLOWING,
+  FRAMEOPTION_START_OFFSET_PRECEDING,
   RTE_RELATION,
 } from '../nodes/nodes.ts';
 import type { Expr, InferenceElem, JoinTreeNode, TargetEntry } from '../nodes/primnodes.ts';
 import type { SortGroupClause, TableSampleClause, WindowClause } from '../nodes/parsenodes.ts';
 import { FLOAT4OID, FLOAT8OID, INT8OID, INTERNALOID, TEXTOID, UNKNOWNOID } from '../nodes/typeoids.ts';
-import { containAggsOfLevel, containVarsOfLevel, containWindowFuncs, locateAggOfLevel, locateVarOfLevel, locateWindowFunc, stripImplicitCoercions } from '../nodes/vars.ts';
+import {
+  containAggsOfLevel,
+  containVarsOfLevel,
+  containWindowFuncs,
+  locateAggOfLevel,
+  locateVarOfLevel,
+  locateWindowFunc,
+  stripImplicitCoercions,
+} from '../nodes/vars.ts';
 import { parseSubAnalyze } from './analyze.ts';
 import { bmsAddMember } from './bitmapset.ts';
 import { BTREE_AM_OID } from './catalog-lookup.ts';
@@ -26,12 +47,29 @@ import { canCoerce, coerceToBoolean, coerceToSpecificType, coerceType } from './
 import { transformExpr } from './parse_expr.ts';
 import { funcnameGetCandidates } from './parse_func.ts';
 import { transformJoin } from './parse_join.ts';
-import { nameListToString, rawStrings, type ParseExprKind, type ParseNamespaceItem, type ParseState } from './parse_node.ts';
+import {
+  nameListToString,
+  rawStrings,
+  type ParseExprKind,
+  type ParseNamespaceItem,
+  type ParseState,
+} from './parse_node.ts';
 import { compatibleOper, getSortGroupOperators } from './parse_oper.ts';
 import {
-  addNSItemToQuery, addRangeTableEntry, addRangeTableEntryForCTE, addRangeTableEntryForFunction, addRangeTableEntryForRelation,
-  addRangeTableEntryForSubquery, checkNameSpaceConflicts, colNameToVar, isLockedRefname, makeAlias, parserOpenTable, ROW_EXCLUSIVE_LOCK,
-  scanNameSpaceForCTE, type FromFunction,
+  addNSItemToQuery,
+  addRangeTableEntry,
+  addRangeTableEntryForCTE,
+  addRangeTableEntryForFunction,
+  addRangeTableEntryForRelation,
+  addRangeTableEntryForSubquery,
+  checkNameSpaceConflicts,
+  colNameToVar,
+  isLockedRefname,
+  makeAlias,
+  parserOpenTable,
+  ROW_EXCLUSIVE_LOCK,
+  scanNameSpaceForCTE,
+  type FromFunction,
 } from './parse_relation.ts';
 import { transformTargetEntry } from './parse_target.ts';
 import { deconstructQualifiedName, lookupCollation } from './parse_type.ts';
@@ -56,7 +94,11 @@ export function transformFromClause(pstate: ParseState, fromList: readonly RawNo
   setNamespaceLateralState(pstate.namespace, false, true);
 }
 
-export function setNamespaceLateralState(namespace: readonly ParseNamespaceItem[], lateralOnly: boolean, lateralOk: boolean): void {
+export function setNamespaceLateralState(
+  namespace: readonly ParseNamespaceItem[],
+  lateralOnly: boolean,
+  lateralOk: boolean,
+): void {
   for (const nsitem of namespace) {
     nsitem.lateral_only = lateralOnly;
     nsitem.lateral_ok = lateralOk;
@@ -64,9 +106,22 @@ export function setNamespaceLateralState(namespace: readonly ParseNamespaceItem[
 }
 
 /** Opens the table an INSERT, UPDATE or DELETE writes; returns its range table index. */
-export function setTargetTable(pstate: ParseState, relation: RawNode, inh: boolean, alsoSource: boolean, requiredPerms: number): number {
+export function setTargetTable(
+  pstate: ParseState,
+  relation: RawNode,
+  inh: boolean,
+  alsoSource: boolean,
+  requiredPerms: number,
+): number {
   pstate.target_relation = parserOpenTable(pstate, relation);
-  const nsitem = addRangeTableEntryForRelation(pstate, pstate.target_relation, ROW_EXCLUSIVE_LOCK, makeAlias(relation.alias), inh, false);
+  const nsitem = addRangeTableEntryForRelation(
+    pstate,
+    pstate.target_relation,
+    ROW_EXCLUSIVE_LOCK,
+    makeAlias(relation.alias),
+    inh,
+    false,
+  );
   pstate.target_nsitem = nsitem;
   nsitem.rte.requiredPerms = requiredPerms;
   if (alsoSource) addNSItemToQuery(pstate, nsitem, true, true, true);
@@ -116,16 +171,22 @@ function transformRangeSubselect(pstate: ParseState, raw: RawNode): ParseNamespa
     // PostgreSQL 15's grammar insists on an alias; ours is newer and does not.
     const isValues = raw.subquery.valuesLists !== undefined;
     const what = isValues ? 'VALUES' : 'subquery';
-    throw pstate.error(ERRCODE.SYNTAX_ERROR, `${what} in FROM must have an alias`, subqueryParenthesis(pstate, raw.subquery), {
-      hint: `For example, FROM (${isValues ? 'VALUES ...' : 'SELECT ...'}) [AS] foo.`,
-    });
+    throw pstate.error(
+      ERRCODE.SYNTAX_ERROR,
+      `${what} in FROM must have an alias`,
+      subqueryParenthesis(pstate, raw.subquery),
+      {
+        hint: `For example, FROM (${isValues ? 'VALUES ...' : 'SELECT ...'}) [AS] foo.`,
+      },
+    );
   }
   pstate.expr_kind = 'FROM_SUBSELECT';
   pstate.lateral_active = raw.lateral ?? false;
   const query = parseSubAnalyze(pstate, raw.subquery, null, isLockedRefname(pstate, raw.alias.aliasname), true);
   pstate.lateral_active = false;
   pstate.expr_kind = 'NONE';
-  if (query.commandType !== CMD_SELECT) throw pstate.error(ERRCODE.INTERNAL_ERROR, 'unexpected non-SELECT command in subquery in FROM');
+  if (query.commandType !== CMD_SELECT)
+    throw pstate.error(ERRCODE.INTERNAL_ERROR, 'unexpected non-SELECT command in subquery in FROM');
   return addRangeTableEntryForSubquery(pstate, query, makeAlias(raw.alias), raw.lateral ?? false, true);
 }
 
@@ -136,7 +197,9 @@ function subqueryParenthesis(pstate: ParseState, select: RawNode): number {
   const inside = rawLocation(leftmost.targetList ?? leftmost.valuesLists?.[0]);
   if (inside < 0) return -1;
   const before = Buffer.from(pstate.context.sourceText).subarray(0, inside).toString();
-  return Buffer.byteLength(before.slice(0, before.lastIndexOf('(', before.toLowerCase().search(/(select|values)[^()]*\(?$/))));
+  return Buffer.byteLength(
+    before.slice(0, before.lastIndexOf('(', before.toLowerCase().search(/(select|values)[^()]*\(?$/))),
+  );
 }
 
 const TOP_OF_FROM = 'set-returning functions must appear at top level of FROM';
@@ -162,7 +225,10 @@ function transformRangeFunction(pstate: ParseState, raw: RawNode): ParseNamespac
         add(
           {
             type: 'FuncCall',
-            funcname: [{ type: 'String', sval: 'pg_catalog' }, { type: 'String', sval: 'unnest' }],
+            funcname: [
+              { type: 'String', sval: 'pg_catalog' },
+              { type: 'String', sval: 'unnest' },
+            ],
             args: [arg],
             funcformat: 'COERCE_EXPLICIT_CALL',
             location: call.location ?? 0,
@@ -182,18 +248,31 @@ function transformRangeFunction(pstate: ParseState, raw: RawNode): ParseNamespac
     }
   }
   pstate.lateral_active = false;
-  assignListCollations(pstate, funcs.map((f) => f.expr));
+  assignListCollations(
+    pstate,
+    funcs.map(f => f.expr),
+  );
   let described = funcs;
   if (outerList.length > 0) {
     const where = rawLocation(outerList);
     if (funcs.length !== 1) {
       throw raw.is_rowsfrom
-        ? pstate.error(ERRCODE.SYNTAX_ERROR, 'ROWS FROM() with multiple functions cannot have a column definition list', where, {
-            hint: 'Put a separate column definition list for each function inside ROWS FROM().',
-          })
-        : pstate.error(ERRCODE.SYNTAX_ERROR, 'UNNEST() with multiple arguments cannot have a column definition list', where, {
-            hint: 'Use separate UNNEST() calls inside ROWS FROM(), and attach a column definition list to each one.',
-          });
+        ? pstate.error(
+            ERRCODE.SYNTAX_ERROR,
+            'ROWS FROM() with multiple functions cannot have a column definition list',
+            where,
+            {
+              hint: 'Put a separate column definition list for each function inside ROWS FROM().',
+            },
+          )
+        : pstate.error(
+            ERRCODE.SYNTAX_ERROR,
+            'UNNEST() with multiple arguments cannot have a column definition list',
+            where,
+            {
+              hint: 'Use separate UNNEST() calls inside ROWS FROM(), and attach a column definition list to each one.',
+            },
+          );
     }
     if (raw.ordinality) {
       throw pstate.error(ERRCODE.SYNTAX_ERROR, 'WITH ORDINALITY cannot be used with a column definition list', where, {
@@ -202,14 +281,27 @@ function transformRangeFunction(pstate: ParseState, raw: RawNode): ParseNamespac
     }
     described = [{ ...(funcs[0] as FromFunction), coldeflist: outerList }];
   }
-  const lateral = (raw.lateral ?? false) || containVarsOfLevel(funcs.map((f) => f.expr), 0);
+  const lateral =
+    (raw.lateral ?? false) ||
+    containVarsOfLevel(
+      funcs.map(f => f.expr),
+      0,
+    );
   return addRangeTableEntryForFunction(pstate, described, makeAlias(raw.alias), raw.ordinality ?? false, lateral, true);
 }
 
 function isMultiArgUnnest(call: RawNode): boolean {
   return (
-    call.type === 'FuncCall' && call.funcname.length === 1 && call.funcname[0].sval === 'unnest' && (call.args?.length ?? 0) > 1 &&
-    !call.agg_order && !call.agg_filter && !call.over && !call.agg_star && !call.agg_distinct && !call.func_variadic
+    call.type === 'FuncCall' &&
+    call.funcname.length === 1 &&
+    call.funcname[0].sval === 'unnest' &&
+    (call.args?.length ?? 0) > 1 &&
+    !call.agg_order &&
+    !call.agg_filter &&
+    !call.over &&
+    !call.agg_star &&
+    !call.agg_distinct &&
+    !call.func_variadic
   );
 }
 
@@ -226,7 +318,7 @@ function transformRangeTableSample(pstate: ParseState, raw: RawNode): TableSampl
     expandVariadic: false,
     expandDefaults: false,
     includeOut: false,
-  }).find((c) => c.args[0] === INTERNALOID);
+  }).find(c => c.args[0] === INTERNALOID);
   if (!handler) throw pstate.error(ERRCODE.UNDEFINED_OBJECT, `tablesample method ${method} does not exist`, location);
   const proc = pstate.catalog.proc(handler.oid);
   if (proc.prorettype !== TSM_HANDLEROID) {
@@ -249,7 +341,7 @@ function transformRangeTableSample(pstate: ParseState, raw: RawNode): TableSampl
   return {
     type: 'TableSampleClause',
     tsmhandler: handler.oid,
-    args: rawArgs.map((arg) => argument(arg, FLOAT4OID, 'TABLESAMPLE')),
+    args: rawArgs.map(arg => argument(arg, FLOAT4OID, 'TABLESAMPLE')),
     repeatable: raw.repeatable ? argument(raw.repeatable, FLOAT8OID, 'REPEATABLE') : null,
   };
 }
@@ -278,7 +370,11 @@ export function transformLimitClause(
 
 function checkExprIsVarFree(pstate: ParseState, expr: Expr, construct: string): void {
   if (!containVarsOfLevel(expr, 0)) return;
-  throw pstate.error(ERRCODE.INVALID_COLUMN_REFERENCE, `argument of ${construct} must not contain variables`, locateVarOfLevel(expr, 0));
+  throw pstate.error(
+    ERRCODE.INVALID_COLUMN_REFERENCE,
+    `argument of ${construct} must not contain variables`,
+    locateVarOfLevel(expr, 0),
+  );
 }
 
 // ---- target list entries by name, position or expression -----------------------------------------
@@ -286,15 +382,28 @@ function checkExprIsVarFree(pstate: ParseState, expr: Expr, construct: string): 
 function checkTargetlistEntrySQL92(pstate: ParseState, tle: TargetEntry, kind: ParseExprKind): void {
   if (kind !== 'GROUP_BY') return;
   if (pstate.hasAggs && containAggsOfLevel(tle.expr, 0)) {
-    throw pstate.error(ERRCODE.GROUPING_ERROR, 'aggregate functions are not allowed in GROUP BY', locateAggOfLevel(tle.expr, 0));
+    throw pstate.error(
+      ERRCODE.GROUPING_ERROR,
+      'aggregate functions are not allowed in GROUP BY',
+      locateAggOfLevel(tle.expr, 0),
+    );
   }
   if (pstate.hasWindowFuncs && containWindowFuncs(tle.expr)) {
-    throw pstate.error(ERRCODE.WINDOWING_ERROR, 'window functions are not allowed in GROUP BY', locateWindowFunc(tle.expr));
+    throw pstate.error(
+      ERRCODE.WINDOWING_ERROR,
+      'window functions are not allowed in GROUP BY',
+      locateWindowFunc(tle.expr),
+    );
   }
 }
 
 /** An item of ORDER BY, GROUP BY or DISTINCT ON: an output name, an output position, or an expression. */
-export function findTargetlistEntrySQL92(pstate: ParseState, raw: RawNode, tlist: TargetEntry[], kind: ParseExprKind): TargetEntry {
+export function findTargetlistEntrySQL92(
+  pstate: ParseState,
+  raw: RawNode,
+  tlist: TargetEntry[],
+  kind: ParseExprKind,
+): TargetEntry {
   const place = parseExprKindName(kind);
   if (raw.type === 'ColumnRef' && raw.fields.length === 1 && raw.fields[0].type === 'String') {
     const name = raw.fields[0].sval as string;
@@ -320,8 +429,13 @@ export function findTargetlistEntrySQL92(pstate: ParseState, raw: RawNode, tlist
     const location: number = raw.location ?? 0;
     if (!raw.ival) throw pstate.error(ERRCODE.SYNTAX_ERROR, `non-integer constant in ${place}`, location);
     const position: number = raw.ival.ival ?? 0;
-    const tle = tlist.filter((t) => !t.resjunk)[position - 1];
-    if (!tle) throw pstate.error(ERRCODE.INVALID_COLUMN_REFERENCE, `${place} position ${position} is not in select list`, location);
+    const tle = tlist.filter(t => !t.resjunk)[position - 1];
+    if (!tle)
+      throw pstate.error(
+        ERRCODE.INVALID_COLUMN_REFERENCE,
+        `${place} position ${position} is not in select list`,
+        location,
+      );
     checkTargetlistEntrySQL92(pstate, tle, kind);
     return tle;
   }
@@ -329,17 +443,30 @@ export function findTargetlistEntrySQL92(pstate: ParseState, raw: RawNode, tlist
 }
 
 /** An expression; added to the target list as junk if it is not there. */
-function findTargetlistEntrySQL99(pstate: ParseState, raw: RawNode, tlist: TargetEntry[], kind: ParseExprKind): TargetEntry {
+function findTargetlistEntrySQL99(
+  pstate: ParseState,
+  raw: RawNode,
+  tlist: TargetEntry[],
+  kind: ParseExprKind,
+): TargetEntry {
   const expr = transformExpr(pstate, raw, kind);
-  const found = tlist.find((tle) => equalNodes(expr, stripImplicitCoercions(tle.expr)));
+  const found = tlist.find(tle => equalNodes(expr, stripImplicitCoercions(tle.expr)));
   if (found) return found;
   const added = transformTargetEntry(pstate, raw, expr, kind, null, true);
   tlist.push(added);
   return added;
 }
 
-export function findTargetlistEntry(pstate: ParseState, raw: RawNode, tlist: TargetEntry[], kind: ParseExprKind, sql99: boolean): TargetEntry {
-  return sql99 ? findTargetlistEntrySQL99(pstate, raw, tlist, kind) : findTargetlistEntrySQL92(pstate, raw, tlist, kind);
+export function findTargetlistEntry(
+  pstate: ParseState,
+  raw: RawNode,
+  tlist: TargetEntry[],
+  kind: ParseExprKind,
+  sql99: boolean,
+): TargetEntry {
+  return sql99
+    ? findTargetlistEntrySQL99(pstate, raw, tlist, kind)
+    : findTargetlistEntrySQL92(pstate, raw, tlist, kind);
 }
 
 // ---- sorting -------------------------------------------------------------------------------------
@@ -400,7 +527,10 @@ export function addTargetToSortList(
 }
 
 /** The btree family and strategy (< or >) an ordering operator belongs to. */
-export function orderingOpProperties(pstate: ParseState, opno: number): { family: number; opcintype: number; strategy: number } | null {
+export function orderingOpProperties(
+  pstate: ParseState,
+  opno: number,
+): { family: number; opcintype: number; strategy: number } | null {
   for (const amop of pstate.catalog.amopsOfOperator(opno)) {
     if (amop.amopmethod !== BTREE_AM_OID) continue;
     if (amop.amopstrategy !== BTREE_STRATEGY_LESS && amop.amopstrategy !== BTREE_STRATEGY_GREATER) continue;
@@ -410,16 +540,25 @@ export function orderingOpProperties(pstate: ParseState, opno: number): { family
   return null;
 }
 
-function usingOperator(pstate: ParseState, names: readonly string[], type: number): { sortop: number; eqop: number; hashable: boolean; reverse: boolean } {
+function usingOperator(
+  pstate: ParseState,
+  names: readonly string[],
+  type: number,
+): { sortop: number; eqop: number; hashable: boolean; reverse: boolean } {
   const op = compatibleOper(pstate, names, type, type, -1);
   const properties = orderingOpProperties(pstate, op.oid);
   const eqop = properties
     ? pstate.catalog.opfamilyMember(properties.family, properties.opcintype, properties.opcintype, BTREE_STRATEGY_EQUAL)
     : 0;
   if (!properties || eqop === 0) {
-    throw pstate.error(ERRCODE.WRONG_OBJECT_TYPE, `operator ${names[names.length - 1]} is not a valid ordering operator`, -1, {
-      hint: 'Ordering operators must be "<" or ">" members of btree operator families.',
-    });
+    throw pstate.error(
+      ERRCODE.WRONG_OBJECT_TYPE,
+      `operator ${names[names.length - 1]} is not a valid ordering operator`,
+      -1,
+      {
+        hint: 'Ordering operators must be "<" or ">" members of btree operator families.',
+      },
+    );
   }
   return {
     sortop: op.oid,
@@ -457,10 +596,15 @@ export function assignSortGroupRef(tle: TargetEntry, tlist: readonly TargetEntry
 }
 
 /** Is the entry already sorted by, by this operator or its commutator (0: any)? */
-export function targetIsInSortList(pstate: ParseState, tle: TargetEntry, sortop: number, list: readonly SortGroupClause[]): boolean {
+export function targetIsInSortList(
+  pstate: ParseState,
+  tle: TargetEntry,
+  sortop: number,
+  list: readonly SortGroupClause[],
+): boolean {
   if (tle.ressortgroupref === 0) return false;
   return list.some(
-    (clause) =>
+    clause =>
       clause.tleSortGroupRef === tle.ressortgroupref &&
       (sortop === 0 || sortop === clause.sortop || sortop === (pstate.catalog.operOrNull(clause.sortop)?.oprcom ?? 0)),
   );
@@ -476,7 +620,7 @@ export function transformDistinctClause(
 ): SortGroupClause[] {
   const result: SortGroupClause[] = [];
   for (const clause of sortClause) {
-    const tle = tlist.find((t) => t.ressortgroupref === clause.tleSortGroupRef) as TargetEntry;
+    const tle = tlist.find(t => t.ressortgroupref === clause.tleSortGroupRef) as TargetEntry;
     if (tle.resjunk) {
       throw pstate.error(
         ERRCODE.INVALID_COLUMN_REFERENCE,
@@ -494,7 +638,9 @@ export function transformDistinctClause(
   if (result.length === 0) {
     throw pstate.error(
       ERRCODE.SYNTAX_ERROR,
-      isAgg ? 'an aggregate with DISTINCT must have at least one argument' : 'SELECT DISTINCT must have at least one column',
+      isAgg
+        ? 'an aggregate with DISTINCT must have at least one argument'
+        : 'SELECT DISTINCT must have at least one column',
     );
   }
   return result;
@@ -512,7 +658,9 @@ export function transformDistinctOnClause(
       'SELECT DISTINCT ON expressions must match initial ORDER BY expressions',
       location,
     );
-  const refs = distinctlist.map((raw) => assignSortGroupRef(findTargetlistEntrySQL92(pstate, raw, tlist, 'DISTINCT_ON'), tlist));
+  const refs = distinctlist.map(raw =>
+    assignSortGroupRef(findTargetlistEntrySQL92(pstate, raw, tlist, 'DISTINCT_ON'), tlist),
+  );
   const result: SortGroupClause[] = [];
   let skipped = false;
   for (const clause of sortClause) {
@@ -522,7 +670,7 @@ export function transformDistinctOnClause(
     else result.push({ ...clause });
   }
   distinctlist.forEach((raw, i) => {
-    const tle = tlist.find((t) => t.ressortgroupref === refs[i]) as TargetEntry;
+    const tle = tlist.find(t => t.ressortgroupref === refs[i]) as TargetEntry;
     if (targetIsInSortList(pstate, tle, 0, result)) return;
     if (skipped) throw mismatch(rawLocation(raw));
     addTargetToGroupList(pstate, tle, result, tlist, rawLocation(raw));
@@ -539,14 +687,20 @@ export function transformWindowDefinitions(
   pstate: ParseState,
   windowdefs: readonly RawNode[],
   tlist: TargetEntry[],
-  groupBy: (pstate: ParseState, list: readonly RawNode[], tlist: TargetEntry[], sortClause: readonly SortGroupClause[]) => SortGroupClause[],
+  groupBy: (
+    pstate: ParseState,
+    list: readonly RawNode[],
+    tlist: TargetEntry[],
+    sortClause: readonly SortGroupClause[],
+  ) => SortGroupClause[],
 ): WindowClause[] {
   const result: WindowClause[] = [];
   for (const def of windowdefs) {
     const location: number = def.location ?? 0;
-    const windowing = (message: string, hint?: string) => pstate.error(ERRCODE.WINDOWING_ERROR, message, location, { hint });
-    if (def.name && result.some((wc) => wc.name === def.name)) throw windowing(`window "${def.name}" is already defined`);
-    const refwc = def.refname ? result.find((wc) => wc.name === def.refname) : undefined;
+    const windowing = (message: string, hint?: string) =>
+      pstate.error(ERRCODE.WINDOWING_ERROR, message, location, { hint });
+    if (def.name && result.some(wc => wc.name === def.name)) throw windowing(`window "${def.name}" is already defined`);
+    const refwc = def.refname ? result.find(wc => wc.name === def.refname) : undefined;
     if (def.refname && !refwc) {
       throw pstate.error(ERRCODE.UNDEFINED_OBJECT, `window "${def.refname}" does not exist`, location);
     }
@@ -573,12 +727,12 @@ export function transformWindowDefinitions(
     };
     if (refwc) {
       if (partitionClause.length > 0) throw windowing(`cannot override PARTITION BY clause of window "${def.refname}"`);
-      wc.partitionClause = refwc.partitionClause.map((c) => ({ ...c }));
+      wc.partitionClause = refwc.partitionClause.map(c => ({ ...c }));
       if (orderClause.length > 0 && refwc.orderClause.length > 0) {
         throw windowing(`cannot override ORDER BY clause of window "${def.refname}"`);
       }
       if (orderClause.length === 0) {
-        wc.orderClause = refwc.orderClause.map((c) => ({ ...c }));
+        wc.orderClause = refwc.orderClause.map(c => ({ ...c }));
         wc.copiedOrder = true;
       }
       if (refwc.frameOptions !== FRAMEOPTION_DEFAULTS) {
@@ -595,9 +749,10 @@ export function transformWindowDefinitions(
         throw windowing('RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column');
       }
       const sort = wc.orderClause[0] as SortGroupClause;
-      const key = (tlist.find((t) => t.ressortgroupref === sort.tleSortGroupRef) as TargetEntry).expr;
+      const key = (tlist.find(t => t.ressortgroupref === sort.tleSortGroupRef) as TargetEntry).expr;
       range = orderingOpProperties(pstate, sort.sortop);
-      if (!range) throw pstate.error(ERRCODE.INTERNAL_ERROR, `operator ${sort.sortop} is not a valid ordering operator`);
+      if (!range)
+        throw pstate.error(ERRCODE.INTERNAL_ERROR, `operator ${sort.sortop} is not a valid ordering operator`);
       wc.inRangeColl = exprCollation(key);
       wc.inRangeAsc = range.strategy === BTREE_STRATEGY_LESS;
       wc.inRangeNullsFirst = sort.nulls_first;
@@ -638,13 +793,14 @@ function transformFrameOffset(
     const node = transformExpr(pstate, raw, 'WINDOW_FRAME_RANGE');
     const nodeType = exprType(node);
     const preferred = nodeType === UNKNOWNOID ? opcintype : nodeType;
-    const procs = pstate.catalog.opfamilyProcs(family, opcintype).filter((p) => p.amprocnum === BTINRANGE_PROC);
-    const matches = procs.filter((p) => canCoerce(pstate.catalog, nodeType, p.amprocrighttype, COERCION_IMPLICIT));
-    const chosen = matches.find((p) => p.amprocrighttype === preferred) ?? matches[matches.length - 1];
+    const procs = pstate.catalog.opfamilyProcs(family, opcintype).filter(p => p.amprocnum === BTINRANGE_PROC);
+    const matches = procs.filter(p => canCoerce(pstate.catalog, nodeType, p.amprocrighttype, COERCION_IMPLICIT));
+    const chosen = matches.find(p => p.amprocrighttype === preferred) ?? matches[matches.length - 1];
     const where = exprLocation(node);
     const prefix = `RANGE with offset PRECEDING/FOLLOWING`;
     const column = `column type ${pstate.typeName(opcintype)}`;
-    if (procs.length === 0) throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, `${prefix} is not supported for ${column}`, where);
+    if (procs.length === 0)
+      throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, `${prefix} is not supported for ${column}`, where);
     if (!chosen) {
       throw pstate.error(
         ERRCODE.FEATURE_NOT_SUPPORTED,
@@ -691,16 +847,23 @@ export function transformOnConflictArbiter(pstate: ParseState, clause: RawNode):
     );
   }
   if (rel.oid < FIRST_NORMAL_OBJECT_ID && pstate.catalog.isInPgCatalog(rel.relnamespace)) {
-    throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'ON CONFLICT is not supported with system catalog tables', location);
+    throw pstate.error(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      'ON CONFLICT is not supported with system catalog tables',
+      location,
+    );
   }
   if (!infer) return { elems: [], where: null, constraint: 0 };
-  const elems = ((infer.indexElems as RawNode[] | undefined) ?? []).map((elem) => inferenceElem(pstate, infer, elem));
+  const elems = ((infer.indexElems as RawNode[] | undefined) ?? []).map(elem => inferenceElem(pstate, infer, elem));
   const where = infer.whereClause ? transformExpr(pstate, infer.whereClause, 'INDEX_PREDICATE') : null;
   let constraint = 0;
   if (infer.conname) {
-    const row = pstate.catalog.constraints(rel.oid).find((c) => c.conname === infer.conname);
+    const row = pstate.catalog.constraints(rel.oid).find(c => c.conname === infer.conname);
     if (!row) {
-      throw pstate.error(ERRCODE.UNDEFINED_OBJECT, `constraint "${infer.conname}" for table "${rel.relname}" does not exist`);
+      throw pstate.error(
+        ERRCODE.UNDEFINED_OBJECT,
+        `constraint "${infer.conname}" for table "${rel.relname}" does not exist`,
+      );
     }
     constraint = row.oid;
     const { rte } = pstate.target_nsitem!;
@@ -718,7 +881,11 @@ function inferenceElem(pstate: ParseState, infer: RawNode, elem: RawNode): Infer
     throw pstate.error(ERRCODE.INVALID_COLUMN_REFERENCE, 'ASC/DESC is not allowed in ON CONFLICT clause', location);
   }
   if (elem.nulls_ordering !== 'SORTBY_NULLS_DEFAULT') {
-    throw pstate.error(ERRCODE.INVALID_COLUMN_REFERENCE, 'NULLS FIRST/LAST is not allowed in ON CONFLICT clause', location);
+    throw pstate.error(
+      ERRCODE.INVALID_COLUMN_REFERENCE,
+      'NULLS FIRST/LAST is not allowed in ON CONFLICT clause',
+      location,
+    );
   }
   const raw: RawNode = elem.expr ?? { type: 'ColumnRef', fields: [{ type: 'String', sval: elem.name }], location };
   const expr = transformExpr(pstate, raw, 'INDEX_EXPRESSION');
@@ -737,7 +904,10 @@ function btreeOpclass(pstate: ParseState, names: readonly string[]): number {
       ? pstate.catalog.opclassOnPath(BTREE_AM_OID, name)
       : pstate.catalog.opclassInNamespace(BTREE_AM_OID, name, pstate.catalog.lookupExplicitNamespace(schema));
   if (oid === 0) {
-    throw pstate.error(ERRCODE.UNDEFINED_OBJECT, `operator class "${nameListToString(names)}" does not exist for access method "btree"`);
+    throw pstate.error(
+      ERRCODE.UNDEFINED_OBJECT,
+      `operator class "${nameListToString(names)}" does not exist for access method "btree"`,
+    );
   }
   return oid;
 }

@@ -5,16 +5,41 @@
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import {
-  COERCE_EXPLICIT_CALL, COERCE_IMPLICIT_CAST, COERCION_ASSIGNMENT, COERCION_EXPLICIT, COERCION_IMPLICIT, COERCION_PLPGSQL, PARAM_EXTERN,
-  type CoercionContext, type CoercionForm,
+  COERCE_EXPLICIT_CALL,
+  COERCE_IMPLICIT_CAST,
+  COERCION_ASSIGNMENT,
+  COERCION_EXPLICIT,
+  COERCION_IMPLICIT,
+  COERCION_PLPGSQL,
+  PARAM_EXTERN,
+  type CoercionContext,
+  type CoercionForm,
 } from '../nodes/nodes.ts';
 import { makeBoolConst, makeConst, makeFuncExpr, makeRelabelType } from '../nodes/makefuncs.ts';
 import { exprCollation, exprLocation, exprType, exprTypmod, expressionReturnsSet } from '../nodes/nodefuncs.ts';
 import type { CaseTestExpr, Const, Expr, Param } from '../nodes/primnodes.ts';
 import {
-  ANYARRAYOID, ANYCOMPATIBLEARRAYOID, ANYCOMPATIBLEMULTIRANGEOID, ANYCOMPATIBLENONARRAYOID, ANYCOMPATIBLEOID, ANYCOMPATIBLERANGEOID,
-  ANYELEMENTOID, ANYENUMOID, ANYMULTIRANGEOID, ANYNONARRAYOID, ANYOID, ANYRANGEOID, BOOLOID, INT2VECTOROID, INT4OID, INTERVALOID,
-  OIDVECTOROID, RECORDARRAYOID, RECORDOID, TEXTOID, UNKNOWNOID,
+  ANYARRAYOID,
+  ANYCOMPATIBLEARRAYOID,
+  ANYCOMPATIBLEMULTIRANGEOID,
+  ANYCOMPATIBLENONARRAYOID,
+  ANYCOMPATIBLEOID,
+  ANYCOMPATIBLERANGEOID,
+  ANYELEMENTOID,
+  ANYENUMOID,
+  ANYMULTIRANGEOID,
+  ANYNONARRAYOID,
+  ANYOID,
+  ANYRANGEOID,
+  BOOLOID,
+  INT2VECTOROID,
+  INT4OID,
+  INTERVALOID,
+  OIDVECTOROID,
+  RECORDARRAYOID,
+  RECORDOID,
+  TEXTOID,
+  UNKNOWNOID,
 } from '../nodes/typeoids.ts';
 import { isPolymorphicType, type CatalogLookup } from './catalog-lookup.ts';
 import { checkGenericTypeConsistency } from './parse_coerce_generic.ts';
@@ -36,7 +61,12 @@ const CONTEXT_OF_CODE: Readonly<Record<string, CoercionContext>> = {
 };
 
 /** How to get from one type to another in a context. */
-export function findCoercionPathway(catalog: CatalogLookup, target: number, source: number, context: CoercionContext): CoercionPath {
+export function findCoercionPathway(
+  catalog: CatalogLookup,
+  target: number,
+  source: number,
+  context: CoercionContext,
+): CoercionPath {
   if (source !== 0) source = catalog.baseType(source);
   if (target !== 0) target = catalog.baseType(target);
   if (source === target) return { kind: 'relabel' };
@@ -75,7 +105,12 @@ export function isPreferredType(catalog: CatalogLookup, category: string, type: 
 }
 
 /** Can these inputs be converted to these targets? Unknown literals always can. */
-export function canCoerceType(catalog: CatalogLookup, inputs: readonly number[], targets: readonly number[], context: CoercionContext): boolean {
+export function canCoerceType(
+  catalog: CatalogLookup,
+  inputs: readonly number[],
+  targets: readonly number[],
+  context: CoercionContext,
+): boolean {
   let generics = false;
   for (let i = 0; i < inputs.length; i++) {
     const input = inputs[i] as number;
@@ -141,7 +176,13 @@ export function coerceToTargetType(
   while (inner.type === 'CollateExpr') inner = inner.arg;
   let result = coerceType(pstate, inner, exprtype, targettype, targettypmod, context, form, location);
   result = coerceTypeTypmod(
-    pstate, result, targettype, targettypmod, context, form, location,
+    pstate,
+    result,
+    targettype,
+    targettypmod,
+    context,
+    form,
+    location,
     result !== inner && result.type !== 'Const' && !isLiteralParam(pstate, result),
   );
   if (inner !== expr && pstate.catalog.typeIsCollatable(targettype)) {
@@ -156,9 +197,21 @@ function isLiteralParam(pstate: ParseState, expr: Expr): boolean {
   return expr.type === 'Param' && expr.paramkind === PARAM_EXTERN && expr.paramid >= pstate.context.literalBase;
 }
 
-const NOTHING_TO_DO: ReadonlySet<number> = new Set([ANYOID, ANYELEMENTOID, ANYNONARRAYOID, ANYCOMPATIBLEOID, ANYCOMPATIBLENONARRAYOID]);
+const NOTHING_TO_DO: ReadonlySet<number> = new Set([
+  ANYOID,
+  ANYELEMENTOID,
+  ANYNONARRAYOID,
+  ANYCOMPATIBLEOID,
+  ANYCOMPATIBLENONARRAYOID,
+]);
 const POLYMORPHIC_CONTAINERS: ReadonlySet<number> = new Set([
-  ANYARRAYOID, ANYENUMOID, ANYRANGEOID, ANYMULTIRANGEOID, ANYCOMPATIBLEARRAYOID, ANYCOMPATIBLERANGEOID, ANYCOMPATIBLEMULTIRANGEOID,
+  ANYARRAYOID,
+  ANYENUMOID,
+  ANYRANGEOID,
+  ANYMULTIRANGEOID,
+  ANYCOMPATIBLEARRAYOID,
+  ANYCOMPATIBLERANGEOID,
+  ANYCOMPATIBLEMULTIRANGEOID,
 ]);
 
 /** Converts to a type (not its typmod); the caller knows that it is possible. */
@@ -256,7 +309,7 @@ export function makeLiteralParam(
 ): Param {
   const { literals, literalBase } = pstate.context;
   let known = literals.find(
-    (l) => l.index === literal.index && l.type === type && l.typmod === typmod && l.negated === literal.negated,
+    l => l.index === literal.index && l.type === type && l.typmod === typmod && l.negated === literal.negated,
   );
   if (!known) {
     known = { paramid: literalBase + literals.length, index: literal.index, negated: literal.negated, type, typmod };
@@ -312,12 +365,20 @@ function coerceTypeTypmod(
   if (targetTypmod === exprTypmod(node)) return node;
   if (hideInputCoercion) hideCoercionNode(node);
   const path = targetTypmod < 0 ? NO_PATH : findTypmodCoercionFunction(pstate.catalog, target);
-  if (path.kind !== 'none') return buildCoercionExpression(pstate, node, path, target, targetTypmod, context, form, location);
+  if (path.kind !== 'none')
+    return buildCoercionExpression(pstate, node, path, target, targetTypmod, context, form, location);
   return applyRelabelType(node, target, targetTypmod, exprCollation(node), form, location);
 }
 
 /** A RelabelType, merged with one below, or folded into a constant. */
-function applyRelabelType(arg: Expr, type: number, typmod: number, collation: number, form: CoercionForm, location: number): Expr {
+function applyRelabelType(
+  arg: Expr,
+  type: number,
+  typmod: number,
+  collation: number,
+  form: CoercionForm,
+  location: number,
+): Expr {
   let inner = arg;
   while (inner.type === 'RelabelType') inner = inner.arg;
   if (inner.type === 'Const') {
@@ -448,9 +509,21 @@ function coerceRecordToComplex(
     const expr = args[next++];
     if (expr === undefined) throw cannot('Input has too few columns.', node);
     const type = exprType(expr);
-    const coerced = coerceToTargetType(pstate, expr, type, attr.atttypid, attr.atttypmod, context, COERCE_IMPLICIT_CAST, -1);
+    const coerced = coerceToTargetType(
+      pstate,
+      expr,
+      type,
+      attr.atttypid,
+      attr.atttypmod,
+      context,
+      COERCE_IMPLICIT_CAST,
+      -1,
+    );
     if (coerced === null) {
-      throw cannot(`Cannot cast type ${pstate.typeName(type)} to ${pstate.typeName(attr.atttypid)} in column ${ucolno}.`, expr);
+      throw cannot(
+        `Cannot cast type ${pstate.typeName(type)} to ${pstate.typeName(attr.atttypid)} in column ${ucolno}.`,
+        expr,
+      );
     }
     newargs.push(coerced);
     ucolno++;
@@ -473,11 +546,26 @@ export function coerceToBoolean(pstate: ParseState, node: Expr, construct: strin
 }
 
 /** Converts as in an assignment; the construct's name is for the error. */
-export function coerceToSpecificType(pstate: ParseState, node: Expr, target: number, construct: string, typmod = -1): Expr {
+export function coerceToSpecificType(
+  pstate: ParseState,
+  node: Expr,
+  target: number,
+  construct: string,
+  typmod = -1,
+): Expr {
   const input = exprType(node);
   let result = node;
   if (input !== target) {
-    const coerced = coerceToTargetType(pstate, node, input, target, typmod, COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1);
+    const coerced = coerceToTargetType(
+      pstate,
+      node,
+      input,
+      target,
+      typmod,
+      COERCION_ASSIGNMENT,
+      COERCE_IMPLICIT_CAST,
+      -1,
+    );
     if (coerced === null) {
       throw pstate.error(
         ERRCODE.DATATYPE_MISMATCH,
@@ -488,7 +576,11 @@ export function coerceToSpecificType(pstate: ParseState, node: Expr, target: num
     result = coerced;
   }
   if (expressionReturnsSet(result)) {
-    throw pstate.error(ERRCODE.DATATYPE_MISMATCH, `argument of ${construct} must not return a set`, exprLocation(result));
+    throw pstate.error(
+      ERRCODE.DATATYPE_MISMATCH,
+      `argument of ${construct} must not return a set`,
+      exprLocation(result),
+    );
   }
   return result;
 }
@@ -497,7 +589,11 @@ export function coerceToSpecificType(pstate: ParseState, node: Expr, target: num
  * The type all the expressions can be brought to. With a context an impossible mix is an error naming
  * it; with null the answer is 0.
  */
-export function selectCommonType(pstate: ParseState, exprs: readonly Expr[], context: string | null): { readonly type: number; readonly which: Expr } {
+export function selectCommonType(
+  pstate: ParseState,
+  exprs: readonly Expr[],
+  context: string | null,
+): { readonly type: number; readonly which: Expr } {
   const { catalog } = pstate;
   let pexpr = exprs[0] as Expr;
   let ptype = exprType(pexpr);
@@ -522,7 +618,11 @@ export function selectCommonType(pstate: ParseState, exprs: readonly Expr[], con
           exprLocation(nexpr),
         );
       }
-      if (prow.typispreferred || !canCoerce(catalog, ptype, ntype, COERCION_IMPLICIT) || canCoerce(catalog, ntype, ptype, COERCION_IMPLICIT)) {
+      if (
+        prow.typispreferred ||
+        !canCoerce(catalog, ptype, ntype, COERCION_IMPLICIT) ||
+        canCoerce(catalog, ntype, ptype, COERCION_IMPLICIT)
+      ) {
         continue;
       }
     }
@@ -547,7 +647,7 @@ export function coerceToCommonType(pstate: ParseState, node: Expr, target: numbe
 }
 
 export function verifyCommonType(pstate: ParseState, common: number, exprs: readonly Expr[]): boolean {
-  return exprs.every((expr) => canCoerce(pstate.catalog, exprType(expr), common, COERCION_IMPLICIT));
+  return exprs.every(expr => canCoerce(pstate.catalog, exprType(expr), common, COERCION_IMPLICIT));
 }
 
 export function selectCommonTypmod(exprs: readonly Expr[], common: number): number {
@@ -568,7 +668,17 @@ export function coerceNullToDomain(pstate: ParseState, type: number, typmod: num
   const row = pstate.catalog.type(type);
   const result = makeConst(base.type, base.typmod, collation, row.typlen, row.typbyval, null);
   if (type === base.type) return result;
-  return coerceToDomain(pstate, result, base.type, base.typmod, type, COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1, false);
+  return coerceToDomain(
+    pstate,
+    result,
+    base.type,
+    base.typmod,
+    type,
+    COERCION_IMPLICIT,
+    COERCE_IMPLICIT_CAST,
+    -1,
+    false,
+  );
 }
 
 export { COERCE_EXPLICIT_CALL };

@@ -6,8 +6,19 @@ import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { COERCION_IMPLICIT } from '../nodes/nodes.ts';
 import {
-  ANYARRAYOID, ANYCOMPATIBLEARRAYOID, ANYCOMPATIBLEMULTIRANGEOID, ANYCOMPATIBLENONARRAYOID, ANYCOMPATIBLEOID, ANYCOMPATIBLERANGEOID,
-  ANYELEMENTOID, ANYENUMOID, ANYMULTIRANGEOID, ANYNONARRAYOID, ANYRANGEOID, TEXTOID, UNKNOWNOID,
+  ANYARRAYOID,
+  ANYCOMPATIBLEARRAYOID,
+  ANYCOMPATIBLEMULTIRANGEOID,
+  ANYCOMPATIBLENONARRAYOID,
+  ANYCOMPATIBLEOID,
+  ANYCOMPATIBLERANGEOID,
+  ANYELEMENTOID,
+  ANYENUMOID,
+  ANYMULTIRANGEOID,
+  ANYNONARRAYOID,
+  ANYRANGEOID,
+  TEXTOID,
+  UNKNOWNOID,
 } from '../nodes/typeoids.ts';
 import { isPolymorphicTypeFamily1, type CatalogLookup } from './catalog-lookup.ts';
 import { canCoerce } from './parse_coerce.ts';
@@ -43,7 +54,11 @@ const isElementLike = (type: number) => type === ANYELEMENTOID || type === ANYNO
 const isCompatibleLike = (type: number) => type === ANYCOMPATIBLEOID || type === ANYCOMPATIBLENONARRAYOID;
 
 /** Could these arguments be passed for these declared types, as far as polymorphism goes? */
-export function checkGenericTypeConsistency(catalog: CatalogLookup, actual: readonly number[], declared: readonly number[]): boolean {
+export function checkGenericTypeConsistency(
+  catalog: CatalogLookup,
+  actual: readonly number[],
+  declared: readonly number[],
+): boolean {
   try {
     unify(catalog, actual, declared, 0, 'check');
     return true;
@@ -72,7 +87,13 @@ export function enforceGenericTypeConsistency(
   }
 }
 
-function enforce(catalog: CatalogLookup, actual: readonly number[], declared: number[], rettype: number, allowPoly: boolean): number {
+function enforce(
+  catalog: CatalogLookup,
+  actual: readonly number[],
+  declared: number[],
+  rettype: number,
+  allowPoly: boolean,
+): number {
   const used = unify(catalog, actual, declared, rettype, allowPoly ? 'allow-poly' : 'enforce');
   if (used === null) return rettype;
   const { resolved, unknowns } = used;
@@ -125,7 +146,11 @@ function arrayFor(catalog: CatalogLookup, resolved: Resolved): number {
 function arrayTypeOf(catalog: CatalogLookup, elem: number): number {
   const array = catalog.arrayType(elem);
   if (array === 0) {
-    throw new Mismatch(`could not find array type for data type ${formatTypeBe(catalog, elem)}`, undefined, ERRCODE.UNDEFINED_OBJECT);
+    throw new Mismatch(
+      `could not find array type for data type ${formatTypeBe(catalog, elem)}`,
+      undefined,
+      ERRCODE.UNDEFINED_OBJECT,
+    );
   }
   return array;
 }
@@ -142,7 +167,14 @@ function unify(
 ): { readonly resolved: Resolved; readonly unknowns: boolean } | null {
   const name = (type: number) => formatTypeBe(catalog, type);
   const r: Resolved = {
-    elem: 0, array: 0, range: 0, multirange: 0, compatible: 0, compatibleArray: 0, compatibleRange: 0, compatibleMultirange: 0,
+    elem: 0,
+    array: 0,
+    range: 0,
+    multirange: 0,
+    compatible: 0,
+    compatibleArray: 0,
+    compatibleRange: 0,
+    compatibleMultirange: 0,
   };
   let nonArray = rettype === ANYNONARRAYOID;
   let isEnum = rettype === ANYENUMOID;
@@ -193,7 +225,8 @@ function unify(
       if (skip) continue;
       actual = catalog.baseType(actual);
       const elem = catalog.elementType(actual);
-      if (elem === 0) throw new Mismatch(`argument declared anycompatiblearray is not an array but type ${name(actual)}`);
+      if (elem === 0)
+        throw new Mismatch(`argument declared anycompatiblearray is not an array but type ${name(actual)}`);
       compatibleTypes.push(elem);
     } else if (declared === ANYCOMPATIBLERANGEOID) {
       hasCompatible = true;
@@ -204,7 +237,8 @@ function unify(
       else {
         r.compatibleRange = actual;
         compatibleRangeElem = catalog.rangeSubtype(actual);
-        if (compatibleRangeElem === 0) throw new Mismatch(`argument declared anycompatiblerange is not a range type but type ${name(actual)}`);
+        if (compatibleRangeElem === 0)
+          throw new Mismatch(`argument declared anycompatiblerange is not a range type but type ${name(actual)}`);
         compatibleTypes.push(compatibleRangeElem);
       }
     } else if (declared === ANYCOMPATIBLEMULTIRANGEOID) {
@@ -216,7 +250,9 @@ function unify(
       else {
         r.compatibleMultirange = actual;
         if (catalog.multirangeRange(actual) === 0) {
-          throw new Mismatch(`argument declared anycompatiblemultirange is not a multirange type but type ${name(actual)}`);
+          throw new Mismatch(
+            `argument declared anycompatiblemultirange is not a multirange type but type ${name(actual)}`,
+          );
         }
       }
     }
@@ -225,7 +261,10 @@ function unify(
 
   if (npoly > 0) {
     const inconsistent = (a: string, b: string, x: number, y: number) =>
-      new Mismatch(`argument declared ${a} is not consistent with argument declared ${b}`, `${name(x)} versus ${name(y)}`);
+      new Mismatch(
+        `argument declared ${a} is not consistent with argument declared ${b}`,
+        `${name(x)} versus ${name(y)}`,
+      );
     if (r.array !== 0) {
       let elem: number;
       if (r.array === ANYARRAYOID) {
@@ -243,7 +282,8 @@ function unify(
     }
     if (r.multirange !== 0) {
       const range = catalog.multirangeRange(r.multirange);
-      if (range === 0) throw new Mismatch(`argument declared anymultirange is not a multirange type but type ${name(r.multirange)}`);
+      if (range === 0)
+        throw new Mismatch(`argument declared anymultirange is not a multirange type but type ${name(r.multirange)}`);
       if (r.range === 0) r.range = range;
       else if (range !== r.range) throw inconsistent('anymultirange', 'anyrange', r.multirange, r.range);
     } else if (wantMultirange && r.range !== 0) r.multirange = catalog.rangeMultirange(r.range);
@@ -292,7 +332,7 @@ function unify(
     }
     if (compatibleTypes.length > 0) {
       r.compatible = selectCommonTypeFromOids(catalog, compatibleTypes);
-      if (!compatibleTypes.every((type) => canCoerce(catalog, type, r.compatible, COERCION_IMPLICIT))) {
+      if (!compatibleTypes.every(type => canCoerce(catalog, type, r.compatible, COERCION_IMPLICIT))) {
         throw new Mismatch('arguments of anycompatible family cannot be cast to a common type');
       }
       if (compatibleArray) r.compatibleArray = arrayTypeOf(catalog, r.compatible);
@@ -345,7 +385,11 @@ function selectCommonTypeFromOids(catalog: CatalogLookup, types: readonly number
           `argument types ${formatTypeBe(catalog, ptype)} and ${formatTypeBe(catalog, ntype)} cannot be matched`,
         );
       }
-      if (prow.typispreferred || !canCoerce(catalog, ptype, ntype, COERCION_IMPLICIT) || canCoerce(catalog, ntype, ptype, COERCION_IMPLICIT)) {
+      if (
+        prow.typispreferred ||
+        !canCoerce(catalog, ptype, ntype, COERCION_IMPLICIT) ||
+        canCoerce(catalog, ntype, ptype, COERCION_IMPLICIT)
+      ) {
         continue;
       }
     }

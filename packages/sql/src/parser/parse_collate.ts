@@ -84,7 +84,7 @@ function conflict(state: State): Error {
 }
 
 function walkInto(node: Node, state: State): void {
-  walkChildren(node, (child) => {
+  walkChildren(node, child => {
     walk(child, state);
     return false;
   });
@@ -118,7 +118,9 @@ function walk(node: Node, context: State): void {
       assignListCollations(pstate, node.args);
       return;
     case 'RowCompareExpr':
-      node.inputcollids = node.largs.map((larg, i) => selectCommonCollation(pstate, [larg, node.rargs[i] as Expr], true));
+      node.inputcollids = node.largs.map((larg, i) =>
+        selectCommonCollation(pstate, [larg, node.rargs[i] as Expr], true),
+      );
       return;
     case 'CoerceToDomain': {
       const typcollation = pstate.catalog.typeCollation(node.resulttype);
@@ -249,7 +251,13 @@ function assignHypothetical(expr: Aggref, local: State): void {
     walk(tle.expr, pair);
     if (pair.strength === CONFLICT) throw conflict(pair);
     if (pair.collation !== 0 && pair.collation !== exprCollation(tle.expr)) {
-      tle.expr = makeRelabelType(tle.expr, exprType(tle.expr), exprTypmod(tle.expr), pair.collation, COERCE_IMPLICIT_CAST);
+      tle.expr = makeRelabelType(
+        tle.expr,
+        exprType(tle.expr),
+        exprTypmod(tle.expr),
+        pair.collation,
+        COERCE_IMPLICIT_CAST,
+      );
     }
     if (mergeSort) merge(pair.collation, pair.strength, pair.location, pair.collation2, pair.location2, local);
   });
@@ -313,7 +321,14 @@ function setInputCollation(expr: Expr, collation: number): void {
   }
 }
 
-function merge(collation: number, strength: Strength, location: number, collation2: number, location2: number, context: State): void {
+function merge(
+  collation: number,
+  strength: Strength,
+  location: number,
+  collation2: number,
+  location2: number,
+  context: State,
+): void {
   if (strength > context.strength) {
     context.collation = collation;
     context.strength = strength;

@@ -7,7 +7,11 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import { exprCollation, exprLocation, exprType, exprTypmod } from '../nodes/nodefuncs.ts';
 import {
-  CMD_SELECT, CTE_MATERIALIZE_ALWAYS, CTE_MATERIALIZE_DEFAULT, CTE_MATERIALIZE_NEVER, type CTEMaterialize,
+  CMD_SELECT,
+  CTE_MATERIALIZE_ALWAYS,
+  CTE_MATERIALIZE_DEFAULT,
+  CTE_MATERIALIZE_NEVER,
+  type CTEMaterialize,
 } from '../nodes/nodes.ts';
 import type { TargetEntry } from '../nodes/primnodes.ts';
 import type { CTECycleClause, CTESearchClause, CommonTableExpr, Query, SetOperationStmt } from '../nodes/parsenodes.ts';
@@ -62,8 +66,12 @@ export function transformWithClause(pstate: ParseState, withClause: RawNode): Co
   const raws = withClause.ctes as RawNode[];
   const ctes = raws.map(makeCte);
   ctes.forEach((cte, i) => {
-    if (ctes.findIndex((other) => other.ctename === cte.ctename) < i) {
-      throw pstate.error(ERRCODE.DUPLICATE_ALIAS, `WITH query name "${cte.ctename}" specified more than once`, cte.location);
+    if (ctes.findIndex(other => other.ctename === cte.ctename) < i) {
+      throw pstate.error(
+        ERRCODE.DUPLICATE_ALIAS,
+        `WITH query name "${cte.ctename}" specified more than once`,
+        cte.location,
+      );
     }
     if (WRITES.has((raws[i] as RawNode).ctequery.type)) pstate.hasModifyingCTE = true;
   });
@@ -113,9 +121,17 @@ function transformCycleClause(pstate: ParseState, raw: RawNode): CTECycleClause 
   const markDefault = coerceToCommonType(pstate, dflt, type, 'CYCLE/SET/DEFAULT');
   const pair = [markValue, markDefault];
   const { eq } = pstate.catalog.typeOperators(type);
-  if (eq === 0) throw pstate.error(ERRCODE.UNDEFINED_FUNCTION, `could not identify an equality operator for type ${pstate.typeName(type)}`);
+  if (eq === 0)
+    throw pstate.error(
+      ERRCODE.UNDEFINED_FUNCTION,
+      `could not identify an equality operator for type ${pstate.typeName(type)}`,
+    );
   const neop = pstate.catalog.oper(eq).oprnegate;
-  if (neop === 0) throw pstate.error(ERRCODE.UNDEFINED_FUNCTION, `could not identify an inequality operator for type ${pstate.typeName(type)}`);
+  if (neop === 0)
+    throw pstate.error(
+      ERRCODE.UNDEFINED_FUNCTION,
+      `could not identify an inequality operator for type ${pstate.typeName(type)}`,
+    );
   return {
     type: 'CTECycleClause',
     cycle_col_list: rawStrings(raw.cycle_col_list),
@@ -134,7 +150,7 @@ function transformCycleClause(pstate: ParseState, raw: RawNode): CTECycleClause 
 /** The recursive term must not have changed the types the non-recursive one gave. */
 function checkRecursiveColumns(pstate: ParseState, cte: CommonTableExpr): void {
   cteTargetList(cte.ctequery)
-    .filter((tle) => !tle.resjunk)
+    .filter(tle => !tle.resjunk)
     .forEach((tle, i) => {
       const type = cte.ctecoltypes[i] as number;
       const typmod = cte.ctecoltypmods[i] as number;
@@ -166,10 +182,16 @@ function checkSearchAndCycle(pstate: ParseState, cte: CommonTableExpr): void {
   if (!cte.cterecursive) throw pstate.error(ERRCODE.SYNTAX_ERROR, 'WITH query is not recursive', cte.location);
   const setop = cte.ctequery.setOperations as SetOperationStmt;
   if (setop.larg.type !== 'RangeTblRef') {
-    throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'with a SEARCH or CYCLE clause, the left side of the UNION must be a SELECT');
+    throw pstate.error(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      'with a SEARCH or CYCLE clause, the left side of the UNION must be a SELECT',
+    );
   }
   if (setop.rarg.type !== 'RangeTblRef') {
-    throw pstate.error(ERRCODE.SYNTAX_ERROR, 'with a SEARCH or CYCLE clause, the right side of the UNION must be a SELECT');
+    throw pstate.error(
+      ERRCODE.SYNTAX_ERROR,
+      'with a SEARCH or CYCLE clause, the right side of the UNION must be a SELECT',
+    );
   }
   const checkColumns = (what: string, columns: readonly string[], location: number) => {
     columns.forEach((column, i) => {
@@ -183,7 +205,11 @@ function checkSearchAndCycle(pstate: ParseState, cte: CommonTableExpr): void {
   };
   const checkUnused = (what: string, name: string | null, location: number) => {
     if (cte.ctecolnames.includes(name as string)) {
-      throw pstate.error(ERRCODE.SYNTAX_ERROR, `${what} column name "${name}" already used in WITH query column list`, location);
+      throw pstate.error(
+        ERRCODE.SYNTAX_ERROR,
+        `${what} column name "${name}" already used in WITH query column list`,
+        location,
+      );
     }
   };
   const search = cte.search_clause;
@@ -197,11 +223,18 @@ function checkSearchAndCycle(pstate: ParseState, cte: CommonTableExpr): void {
     checkUnused('cycle mark', cycle.cycle_mark_column, cycle.location);
     checkUnused('cycle path', cycle.cycle_path_column, cycle.location);
     if (cycle.cycle_mark_column === cycle.cycle_path_column) {
-      throw pstate.error(ERRCODE.SYNTAX_ERROR, 'cycle mark column name and cycle path column name are the same', cycle.location);
+      throw pstate.error(
+        ERRCODE.SYNTAX_ERROR,
+        'cycle mark column name and cycle path column name are the same',
+        cycle.location,
+      );
     }
   }
   if (search && cycle) {
-    for (const [what, name] of [['mark', cycle.cycle_mark_column], ['path', cycle.cycle_path_column]]) {
+    for (const [what, name] of [
+      ['mark', cycle.cycle_mark_column],
+      ['path', cycle.cycle_path_column],
+    ]) {
       if (search.search_seq_column === name) {
         throw pstate.error(
           ERRCODE.SYNTAX_ERROR,
@@ -215,9 +248,9 @@ function checkSearchAndCycle(pstate: ParseState, cte: CommonTableExpr): void {
 
 /** Columns of a CTE from its query's target list, under the names given in WITH. */
 export function analyzeCTETargetList(pstate: ParseState, cte: CommonTableExpr, tlist: readonly TargetEntry[]): void {
-  const visible = tlist.filter((tle) => !tle.resjunk);
+  const visible = tlist.filter(tle => !tle.resjunk);
   const numaliases = cte.aliascolnames.length;
-  cte.ctecolnames = [...cte.aliascolnames, ...visible.slice(numaliases).map((tle) => tle.resname as string)];
+  cte.ctecolnames = [...cte.aliascolnames, ...visible.slice(numaliases).map(tle => tle.resname as string)];
   const types: number[] = [];
   const typmods: number[] = [];
   const collations: number[] = [];
@@ -263,31 +296,31 @@ type Scopes = string[][];
 /** Walks the references to tables by plain name that inner WITHs do not hide. */
 function walkReferences(node: RawNode, scopes: Scopes, found: (rangeVar: RawNode) => void): void {
   if (node.type === 'RangeVar') {
-    if (!node.schemaname && !scopes.some((names) => names.includes(node.relname))) found(node);
+    if (!node.schemaname && !scopes.some(names => names.includes(node.relname))) found(node);
     return;
   }
   const withClause: RawNode | undefined = node.withClause;
   if (!withClause) {
-    if (node.type !== 'WithClause') rawChildren(node, (child) => walkReferences(child, scopes, found));
+    if (node.type !== 'WithClause') rawChildren(node, child => walkReferences(child, scopes, found));
     return;
   }
   const ctes = withClause.ctes as RawNode[];
-  const names: string[] = withClause.recursive ? ctes.map((cte) => cte.ctename) : [];
+  const names: string[] = withClause.recursive ? ctes.map(cte => cte.ctename) : [];
   const inner = [names, ...scopes];
   for (const cte of ctes) {
     walkReferences(cte.ctequery, inner, found);
     if (!withClause.recursive) names.push(cte.ctename);
   }
-  rawChildren(node, (child) => {
+  rawChildren(node, child => {
     if (child !== withClause) walkReferences(child, inner, found);
   });
 }
 
 /** Finds out who refers to whom and to itself, and sorts so that nobody comes before what it uses. */
 function makeDependencyGraph(pstate: ParseState, items: CteItem[]): void {
-  const names = new Set(items.map((item) => item.cte.ctename));
+  const names = new Set(items.map(item => item.cte.ctename));
   for (const item of items) {
-    walkReferences(item.raw.ctequery, [], (rangeVar) => {
+    walkReferences(item.raw.ctequery, [], rangeVar => {
       const name = rangeVar.relname as string;
       if (name === item.cte.ctename) item.cte.cterecursive = true;
       else if (names.has(name)) item.dependsOn.add(name);
@@ -339,7 +372,12 @@ function checkWellFormedRecursion(pstate: ParseState, { cte, raw }: CteItem): vo
   const checker = new RecursionChecker(pstate, cte.ctename);
   if (stmt.withClause) for (const inner of stmt.withClause.ctes as RawNode[]) checker.walk(inner, 'sublink');
   const notImplemented = (what: string, where: RawNode | readonly RawNode[] | undefined) => {
-    if (where) throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, `${what} in a recursive query is not implemented`, rawLocation(where));
+    if (where)
+      throw pstate.error(
+        ERRCODE.FEATURE_NOT_SUPPORTED,
+        `${what} in a recursive query is not implemented`,
+        rawLocation(where),
+      );
   };
   notImplemented('ORDER BY', stmt.sortClause);
   notImplemented('OFFSET', stmt.limitOffset);
@@ -382,13 +420,13 @@ class RecursionChecker {
         this.walk(node.testexpr, context);
         return;
       default:
-        rawChildren(node, (child) => this.walk(child, context));
+        rawChildren(node, child => this.walk(child, context));
     }
   }
 
   #reference(node: RawNode, context: RecursionContext): void {
     if (node.schemaname || node.relname !== this.#name) return;
-    if (this.#scopes.some((names) => names.includes(this.#name))) return;
+    if (this.#scopes.some(names => names.includes(this.#name))) return;
     const location: number = node.location ?? 0;
     const error = (where: string) =>
       this.#pstate.error(
@@ -412,7 +450,7 @@ class RecursionChecker {
     const withClause: RawNode | undefined = stmt.withClause;
     if (withClause) {
       const ctes = withClause.ctes as RawNode[];
-      const names: string[] = withClause.recursive ? ctes.map((cte) => cte.ctename) : [];
+      const names: string[] = withClause.recursive ? ctes.map(cte => cte.ctename) : [];
       this.#scopes.unshift(names);
       for (const cte of ctes) {
         this.walk(cte.ctequery, context);
@@ -426,11 +464,11 @@ class RecursionChecker {
       this.walk(stmt.rarg, stmt.all || op === 'SETOP_EXCEPT' ? inside : context);
       for (const field of ['sortClause', 'limitOffset', 'limitCount', 'lockingClause']) {
         const value = stmt[field];
-        if (Array.isArray(value)) value.forEach((item) => this.walk(item, context));
+        if (Array.isArray(value)) value.forEach(item => this.walk(item, context));
         else this.walk(value, context);
       }
     } else {
-      rawChildren(stmt, (child) => {
+      rawChildren(stmt, child => {
         if (child !== withClause) this.walk(child, context);
       });
     }

@@ -7,18 +7,84 @@ import { notSupported } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import { makeBoolConst, makeBoolExpr, makeConst, makeTargetEntry, makeVar } from '../nodes/makefuncs.ts';
-import { copyNode, exprCollation, exprLocation, exprType, exprTypmod, expressionReturnsSet } from '../nodes/nodefuncs.ts';
 import {
-  ALL_SUBLINK, ANY_SUBLINK, ARRAY_SUBLINK, CMD_SELECT, COERCE_EXPLICIT_CAST, COERCE_IMPLICIT_CAST, COERCION_EXPLICIT, EXISTS_SUBLINK, EXPR_SUBLINK,
-  IS_GREATEST, IS_LEAST, IS_NOT_NULL, IS_NULL, MULTIEXPR_SUBLINK, PARAM_MULTIEXPR, PARAM_SUBLINK, ROWCOMPARE_EQ, ROWCOMPARE_NE, ROWCOMPARE_SUBLINK,
-  SVFOP_CURRENT_CATALOG, SVFOP_CURRENT_DATE, SVFOP_CURRENT_ROLE, SVFOP_CURRENT_SCHEMA, SVFOP_CURRENT_TIME, SVFOP_CURRENT_TIMESTAMP,
-  SVFOP_CURRENT_TIMESTAMP_N, SVFOP_CURRENT_TIME_N, SVFOP_CURRENT_USER, SVFOP_LOCALTIME, SVFOP_LOCALTIMESTAMP, SVFOP_LOCALTIMESTAMP_N,
-  SVFOP_LOCALTIME_N, SVFOP_SESSION_USER, SVFOP_USER, type BoolTestType, type RowCompareType, type SQLValueFunctionOp, type SubLinkType,
+  copyNode,
+  exprCollation,
+  exprLocation,
+  exprType,
+  exprTypmod,
+  expressionReturnsSet,
+} from '../nodes/nodefuncs.ts';
+import {
+  ALL_SUBLINK,
+  ANY_SUBLINK,
+  ARRAY_SUBLINK,
+  CMD_SELECT,
+  COERCE_EXPLICIT_CAST,
+  COERCE_IMPLICIT_CAST,
+  COERCION_EXPLICIT,
+  EXISTS_SUBLINK,
+  EXPR_SUBLINK,
+  IS_GREATEST,
+  IS_LEAST,
+  IS_NOT_NULL,
+  IS_NULL,
+  MULTIEXPR_SUBLINK,
+  PARAM_MULTIEXPR,
+  PARAM_SUBLINK,
+  ROWCOMPARE_EQ,
+  ROWCOMPARE_NE,
+  ROWCOMPARE_SUBLINK,
+  SVFOP_CURRENT_CATALOG,
+  SVFOP_CURRENT_DATE,
+  SVFOP_CURRENT_ROLE,
+  SVFOP_CURRENT_SCHEMA,
+  SVFOP_CURRENT_TIME,
+  SVFOP_CURRENT_TIMESTAMP,
+  SVFOP_CURRENT_TIMESTAMP_N,
+  SVFOP_CURRENT_TIME_N,
+  SVFOP_CURRENT_USER,
+  SVFOP_LOCALTIME,
+  SVFOP_LOCALTIMESTAMP,
+  SVFOP_LOCALTIMESTAMP_N,
+  SVFOP_LOCALTIME_N,
+  SVFOP_SESSION_USER,
+  SVFOP_USER,
+  type BoolTestType,
+  type RowCompareType,
+  type SQLValueFunctionOp,
+  type SubLinkType,
 } from '../nodes/nodes.ts';
-import type { CaseTestExpr, CaseWhen, Const, DistinctExpr, Expr, NullIfExpr, OpExpr, Param, RowExpr, SubLink, TargetEntry } from '../nodes/primnodes.ts';
+import type {
+  CaseTestExpr,
+  CaseWhen,
+  Const,
+  DistinctExpr,
+  Expr,
+  NullIfExpr,
+  OpExpr,
+  Param,
+  RowExpr,
+  SubLink,
+  TargetEntry,
+} from '../nodes/primnodes.ts';
 import {
-  BITOID, BOOLOID, DATEOID, INT2VECTOROID, INT4OID, INT8OID, NAMEOID, NUMERICOID, OIDVECTOROID, RECORDOID, TEXTOID, TIMEOID, TIMESTAMPOID,
-  TIMESTAMPTZOID, TIMETZOID, UNKNOWNOID,
+  BITOID,
+  BOOLOID,
+  DATEOID,
+  INT2VECTOROID,
+  INT4OID,
+  INT8OID,
+  NAMEOID,
+  NUMERICOID,
+  OIDVECTOROID,
+  RECORDOID,
+  TEXTOID,
+  TIMEOID,
+  TIMESTAMPOID,
+  TIMESTAMPTZOID,
+  TIMETZOID,
+  UNKNOWNOID,
 } from '../nodes/typeoids.ts';
 import { containVarsOfLevel } from '../nodes/vars.ts';
 import { parseSubAnalyze } from './analyze.ts';
@@ -26,15 +92,32 @@ import { BTREE_AM_OID } from './catalog-lookup.ts';
 import { columnRefForbiddenPlace, subqueryForbiddenPlace } from './exprkinds.ts';
 import { transformGroupingFunc } from './parse_agg.ts';
 import {
-  coerceToBoolean, coerceToCommonType, coerceToTargetType, makeLiteralParam, selectCommonType, verifyCommonType,
+  coerceToBoolean,
+  coerceToCommonType,
+  coerceToTargetType,
+  makeLiteralParam,
+  selectCommonType,
+  verifyCommonType,
 } from './parse_coerce.ts';
 import { assignExprCollations } from './parse_collate.ts';
 import { parseFuncOrColumn } from './parse_func.ts';
-import { nameListToString, rawStrings, type ParseExprKind, type ParseNamespaceItem, type ParseState } from './parse_node.ts';
+import {
+  nameListToString,
+  rawStrings,
+  type ParseExprKind,
+  type ParseNamespaceItem,
+  type ParseState,
+} from './parse_node.ts';
 import { makeOp, makeScalarArrayOp } from './parse_oper.ts';
 import { transformParamRef } from './parse_param.ts';
 import {
-  colNameToVar, errorMissingColumn, errorMissingRTE, expandRTE, getRTEByRangeTablePosn, markVarForSelectPriv, refnameNamespaceItem,
+  colNameToVar,
+  errorMissingColumn,
+  errorMissingRTE,
+  expandRTE,
+  getRTEByRangeTablePosn,
+  markVarForSelectPriv,
+  refnameNamespaceItem,
   scanNSItemForColumn,
 } from './parse_relation.ts';
 import { transformExpressionList } from './parse_target.ts';
@@ -173,12 +256,16 @@ function makeConstFrom(pstate: ParseState, raw: RawNode): Expr {
       }
     }
     if (literal) return makeLiteralParam(pstate, literal, NUMERICOID, -1, 0, location);
-    const value = pstate.withPosition(location, () => stringTypeDatum(pstate, pstate.catalog.type(NUMERICOID), text, -1));
+    const value = pstate.withPosition(location, () =>
+      stringTypeDatum(pstate, pstate.catalog.type(NUMERICOID), text, -1),
+    );
     return makeConst(NUMERICOID, -1, 0, -1, false, value, location);
   }
   if (raw.boolval) return makeBoolConst(raw.boolval.boolval ?? false, location);
   if (raw.bsval) {
-    const value = pstate.withPosition(location, () => stringTypeDatum(pstate, pstate.catalog.type(BITOID), raw.bsval.bsval, -1));
+    const value = pstate.withPosition(location, () =>
+      stringTypeDatum(pstate, pstate.catalog.type(BITOID), raw.bsval.bsval, -1),
+    );
     return makeConst(BITOID, -1, 0, -1, false, value, location);
   }
   assert(raw.sval !== undefined, 'a literal has a value');
@@ -193,10 +280,18 @@ function unknownAttribute(pstate: ParseState, relref: Expr, attname: string, loc
   }
   const type = exprType(relref);
   if (pstate.catalog.isComplex(type)) {
-    return pstate.error(ERRCODE.UNDEFINED_COLUMN, `column "${attname}" not found in data type ${pstate.typeName(type)}`, location);
+    return pstate.error(
+      ERRCODE.UNDEFINED_COLUMN,
+      `column "${attname}" not found in data type ${pstate.typeName(type)}`,
+      location,
+    );
   }
   if (type === RECORDOID) {
-    return pstate.error(ERRCODE.UNDEFINED_COLUMN, `could not identify column "${attname}" in record data type`, location);
+    return pstate.error(
+      ERRCODE.UNDEFINED_COLUMN,
+      `could not identify column "${attname}" in record data type`,
+      location,
+    );
   }
   return pstate.error(
     ERRCODE.WRONG_OBJECT_TYPE,
@@ -221,7 +316,15 @@ function transformIndirection(pstate: ParseState, raw: RawNode): Expr {
       throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'row expansion via "*" is not supported here', location);
     } else {
       applySubscripts();
-      const field: Expr | null = parseFuncOrColumn(pstate, [step.sval as string], [result], lastSrf, null, false, location);
+      const field: Expr | null = parseFuncOrColumn(
+        pstate,
+        [step.sval as string],
+        [result],
+        lastSrf,
+        null,
+        false,
+        location,
+      );
       if (field === null) throw unknownAttribute(pstate, result, step.sval as string, location);
       result = field;
     }
@@ -239,7 +342,7 @@ function transformColumnRef(pstate: ParseState, cref: RawNode): Expr {
   const hooked = pstate.columnRefHook?.(pstate, cref);
   if (hooked) return hooked;
   const fields = cref.fields as RawNode[];
-  const names = fields.map((field) => (field.type === 'A_Star' ? '*' : (field.sval as string)));
+  const names = fields.map(field => (field.type === 'A_Star' ? '*' : (field.sval as string)));
   if (fields.length === 1) {
     const name = names[0] as string;
     const variable = colNameToVar(pstate, name, false, location);
@@ -249,7 +352,11 @@ function transformColumnRef(pstate: ParseState, cref: RawNode): Expr {
     throw errorMissingColumn(pstate, null, name, location);
   }
   if (fields.length > 4) {
-    throw pstate.error(ERRCODE.SYNTAX_ERROR, `improper qualified name (too many dotted names): ${nameListToString(names)}`, location);
+    throw pstate.error(
+      ERRCODE.SYNTAX_ERROR,
+      `improper qualified name (too many dotted names): ${nameListToString(names)}`,
+      location,
+    );
   }
   const last = fields[fields.length - 1] as RawNode;
   const relname = names[names.length - 2] as string;
@@ -275,7 +382,12 @@ function transformColumnRef(pstate: ParseState, cref: RawNode): Expr {
   throw errorMissingColumn(pstate, relname, colname, location);
 }
 
-function transformWholeRowRef(pstate: ParseState, nsitem: ParseNamespaceItem, levelsup: number, location: number): Expr {
+function transformWholeRowRef(
+  pstate: ParseState,
+  nsitem: ParseNamespaceItem,
+  levelsup: number,
+  location: number,
+): Expr {
   if (nsitem.names === nsitem.rte.eref) {
     const variable = makeVar(nsitem.rtindex, 0, 0, -1, 0, levelsup, location);
     Object.assign(variable, wholeRowType(pstate, nsitem.rte, true));
@@ -310,7 +422,14 @@ function transformAExpr(pstate: ParseState, raw: RawNode): Expr {
     case 'AEXPR_OP_ALL': {
       const left = transformExprRecurse(pstate, raw.lexpr);
       const right = transformExprRecurse(pstate, raw.rexpr);
-      return makeScalarArrayOp(pstate, rawStrings(raw.name), raw.kind === 'AEXPR_OP_ANY', left, right, raw.location ?? 0);
+      return makeScalarArrayOp(
+        pstate,
+        rawStrings(raw.name),
+        raw.kind === 'AEXPR_OP_ANY',
+        left,
+        right,
+        raw.location ?? 0,
+      );
     }
     case 'AEXPR_DISTINCT':
     case 'AEXPR_NOT_DISTINCT':
@@ -330,7 +449,13 @@ function transformAExprOp(pstate: ParseState, raw: RawNode): Expr {
   const names = rawStrings(raw.name);
   const location: number = raw.location ?? 0;
   if (left?.type === 'RowExpr' && right.type === 'SubLink' && right.subLinkType === 'EXPR_SUBLINK') {
-    return transformSubLink(pstate, { ...right, subLinkType: 'ROWCOMPARE_SUBLINK', testexpr: left, operName: raw.name, location });
+    return transformSubLink(pstate, {
+      ...right,
+      subLinkType: 'ROWCOMPARE_SUBLINK',
+      testexpr: left,
+      operName: raw.name,
+      location,
+    });
   }
   if (left?.type === 'RowExpr' && right.type === 'RowExpr') {
     const l = transformExprRecurse(pstate, left) as RowExpr;
@@ -360,7 +485,8 @@ function transformAExprDistinct(pstate: ParseState, raw: RawNode): Expr {
   const left = transformExprRecurse(pstate, raw.lexpr);
   const right = transformExprRecurse(pstate, raw.rexpr);
   let result: Expr;
-  if (left.type === 'RowExpr' && right.type === 'RowExpr') result = makeRowDistinctOp(pstate, names, left, right, location);
+  if (left.type === 'RowExpr' && right.type === 'RowExpr')
+    result = makeRowDistinctOp(pstate, names, left, right, location);
   else result = makeDistinctOp(pstate, names, left, right, location);
   return negated ? makeBoolExpr('not', [result], location) : result;
 }
@@ -385,9 +511,9 @@ function transformAExprIn(pstate: ParseState, raw: RawNode): Expr {
   const useOr = names[0] !== '<>';
   const left = transformExprRecurse(pstate, raw.lexpr);
   const items: RawNode[] = raw.rexpr.items ?? [];
-  const all = items.map((item) => transformExprRecurse(pstate, item));
-  const withVars = all.filter((expr) => containVarsOfLevel(expr, 0));
-  const withoutVars = all.filter((expr) => !withVars.includes(expr));
+  const all = items.map(item => transformExprRecurse(pstate, item));
+  const withVars = all.filter(expr => containVarsOfLevel(expr, 0));
+  const withoutVars = all.filter(expr => !withVars.includes(expr));
   let rest = all;
   let result: Expr | null = null;
   if (withoutVars.length > 1) {
@@ -396,7 +522,7 @@ function transformAExprIn(pstate: ParseState, raw: RawNode): Expr {
     if (scalar !== 0 && !verifyCommonType(pstate, scalar, exprs)) scalar = 0;
     const array = scalar !== 0 && scalar !== RECORDOID ? pstate.catalog.arrayType(scalar) : 0;
     if (array !== 0) {
-      const elements = withoutVars.map((expr) => coerceToCommonType(pstate, expr, scalar, 'IN'));
+      const elements = withoutVars.map(expr => coerceToCommonType(pstate, expr, scalar, 'IN'));
       const arrayExpr: Expr = {
         type: 'ArrayExpr',
         array_typeid: array,
@@ -448,13 +574,15 @@ const BOOL_OPS = { AND_EXPR: 'and', OR_EXPR: 'or', NOT_EXPR: 'not' } as const;
 
 function transformBoolExpr(pstate: ParseState, raw: RawNode): Expr {
   const op = BOOL_OPS[raw.boolop as keyof typeof BOOL_OPS];
-  const args = (raw.args as RawNode[]).map((arg) => coerceToBoolean(pstate, transformExprRecurse(pstate, arg), op.toUpperCase()));
+  const args = (raw.args as RawNode[]).map(arg =>
+    coerceToBoolean(pstate, transformExprRecurse(pstate, arg), op.toUpperCase()),
+  );
   return makeBoolExpr(op, args, raw.location ?? 0);
 }
 
 function transformFuncCall(pstate: ParseState, raw: RawNode): Expr {
   const lastSrf = pstate.last_srf;
-  const args = ((raw.args as RawNode[] | undefined) ?? []).map((arg) => transformExprRecurse(pstate, arg));
+  const args = ((raw.args as RawNode[] | undefined) ?? []).map(arg => transformExprRecurse(pstate, arg));
   if (raw.agg_within_group) {
     // The ordering columns are arguments too.
     for (const sortby of raw.agg_order as RawNode[]) args.push(transformExpr(pstate, sortby.node, 'ORDER_BY'));
@@ -474,7 +602,8 @@ function transformMultiAssignRef(pstate: ParseState, raw: RawNode): Expr {
   if (colno === 1) {
     if (source.type === 'SubLink' && source.subLinkType === 'EXPR_SUBLINK') {
       const sublink = transformSubLink(pstate, { ...source, subLinkType: 'MULTIEXPR_SUBLINK' });
-      if (sublink.subselect.targetList.filter((tle) => !tle.resjunk).length !== ncolumns) throw mismatch(sublink.location);
+      if (sublink.subselect.targetList.filter(tle => !tle.resjunk).length !== ncolumns)
+        throw mismatch(sublink.location);
       pstate.multiassign_exprs.push(makeTargetEntry(sublink, 0, null, true));
       sublink.subLinkId = pstate.multiassign_exprs.length;
     } else if (source.type === 'RowExpr') {
@@ -515,7 +644,12 @@ function transformCaseExpr(pstate: ParseState, raw: RawNode): Expr {
     arg = transformExprRecurse(pstate, raw.arg);
     if (exprType(arg) === UNKNOWNOID) arg = coerceToCommonType(pstate, arg, TEXTOID, 'CASE');
     assignExprCollations(pstate, arg);
-    placeholder = { type: 'CaseTestExpr', typeId: exprType(arg), typeMod: exprTypmod(arg), collation: exprCollation(arg) };
+    placeholder = {
+      type: 'CaseTestExpr',
+      typeId: exprType(arg),
+      typeMod: exprTypmod(arg),
+      collation: exprCollation(arg),
+    };
   }
   const whens = (raw.args as RawNode[]).map((when): CaseWhen => {
     const location: number = when.location ?? 0;
@@ -524,7 +658,7 @@ function transformCaseExpr(pstate: ParseState, raw: RawNode): Expr {
     return { type: 'CaseWhen', expr, result: transformExprRecurse(pstate, when.result), location };
   });
   const otherwise = transformExprRecurse(pstate, raw.defresult ?? { type: 'A_Const', isnull: true, location: -1 });
-  const type = selectCommonType(pstate, [otherwise, ...whens.map((w) => w.result)], 'CASE').type;
+  const type = selectCommonType(pstate, [otherwise, ...whens.map(w => w.result)], 'CASE').type;
   const defresult = coerceToCommonType(pstate, otherwise, type, 'CASE/ELSE');
   for (const when of whens) when.result = coerceToCommonType(pstate, when.result, type, 'CASE/WHEN');
   requireNoSrf(pstate, lastSrf, 'CASE');
@@ -558,7 +692,7 @@ function transformSubLink(pstate: ParseState, raw: RawNode): SubLink {
   pstate.hasSubLinks = true;
   const query = parseSubAnalyze(pstate, raw.subselect, null, false, true);
   assert(query.commandType === CMD_SELECT, 'a subquery in an expression is a SELECT');
-  const columns = query.targetList.filter((tle) => !tle.resjunk);
+  const columns = query.targetList.filter(tle => !tle.resjunk);
   const kind = SUBLINK_TYPES[raw.subLinkType as string] as SubLinkType;
   const result: SubLink = {
     type: 'SubLink',
@@ -572,12 +706,16 @@ function transformSubLink(pstate: ParseState, raw: RawNode): SubLink {
   };
   if (kind === EXISTS_SUBLINK || kind === MULTIEXPR_SUBLINK) return result;
   if (kind === EXPR_SUBLINK || kind === ARRAY_SUBLINK) {
-    if (columns.length !== 1) throw pstate.error(ERRCODE.SYNTAX_ERROR, 'subquery must return only one column', location);
+    if (columns.length !== 1)
+      throw pstate.error(ERRCODE.SYNTAX_ERROR, 'subquery must return only one column', location);
     if (kind === ARRAY_SUBLINK) {
       const elem = exprType((columns[0] as TargetEntry).expr);
       result.arraytype = pstate.catalog.promotedArrayType(elem);
       if (result.arraytype === 0) {
-        throw pstate.error(ERRCODE.UNDEFINED_OBJECT, `could not find array type for data type ${pstate.typeName(elem)}`);
+        throw pstate.error(
+          ERRCODE.UNDEFINED_OBJECT,
+          `could not find array type for data type ${pstate.typeName(elem)}`,
+        );
       }
     }
     return result;
@@ -604,18 +742,25 @@ function transformSubLink(pstate: ParseState, raw: RawNode): SubLink {
 }
 
 /** ARRAY[...]; with a type given (by a cast around it) the elements are cast to it. */
-function transformArrayExpr(pstate: ParseState, raw: RawNode, arrayType: number, elementType: number, typmod: number): Expr {
+function transformArrayExpr(
+  pstate: ParseState,
+  raw: RawNode,
+  arrayType: number,
+  elementType: number,
+  typmod: number,
+): Expr {
   const { catalog } = pstate;
   const location: number = raw.location ?? 0;
   let multidims = false;
-  const elems = ((raw.elements as RawNode[] | undefined) ?? []).map((element) => {
+  const elems = ((raw.elements as RawNode[] | undefined) ?? []).map(element => {
     if (element.type === 'A_ArrayExpr') {
       multidims = true;
       return transformArrayExpr(pstate, element, arrayType, elementType, typmod);
     }
     const expr = transformExprRecurse(pstate, element);
     const type = exprType(expr);
-    if (!multidims && type !== INT2VECTOROID && type !== OIDVECTOROID && catalog.elementType(type) !== 0) multidims = true;
+    if (!multidims && type !== INT2VECTOROID && type !== OIDVECTOROID && catalog.elementType(type) !== 0)
+      multidims = true;
     return expr;
   });
   const hard = arrayType !== 0;
@@ -632,19 +777,36 @@ function transformArrayExpr(pstate: ParseState, raw: RawNode, arrayType: number,
       arrayType = coerce;
       elementType = catalog.elementType(arrayType);
       if (elementType === 0) {
-        throw pstate.error(ERRCODE.UNDEFINED_OBJECT, `could not find element type for data type ${pstate.typeName(arrayType)}`, location);
+        throw pstate.error(
+          ERRCODE.UNDEFINED_OBJECT,
+          `could not find element type for data type ${pstate.typeName(arrayType)}`,
+          location,
+        );
       }
     } else {
       elementType = coerce;
       arrayType = catalog.arrayType(elementType);
       if (arrayType === 0) {
-        throw pstate.error(ERRCODE.UNDEFINED_OBJECT, `could not find array type for data type ${pstate.typeName(elementType)}`, location);
+        throw pstate.error(
+          ERRCODE.UNDEFINED_OBJECT,
+          `could not find array type for data type ${pstate.typeName(elementType)}`,
+          location,
+        );
       }
     }
   }
-  const elements = elems.map((elem) => {
+  const elements = elems.map(elem => {
     if (!hard) return coerceToCommonType(pstate, elem, coerce, 'ARRAY');
-    const cast = coerceToTargetType(pstate, elem, exprType(elem), coerce, typmod, COERCION_EXPLICIT, COERCE_EXPLICIT_CAST, -1);
+    const cast = coerceToTargetType(
+      pstate,
+      elem,
+      exprType(elem),
+      coerce,
+      typmod,
+      COERCION_EXPLICIT,
+      COERCE_EXPLICIT_CAST,
+      -1,
+    );
     if (cast === null) {
       throw pstate.error(
         ERRCODE.CANNOT_COERCE,
@@ -654,14 +816,26 @@ function transformArrayExpr(pstate: ParseState, raw: RawNode, arrayType: number,
     }
     return cast;
   });
-  return { type: 'ArrayExpr', array_typeid: arrayType, array_collid: 0, element_typeid: elementType, elements, multidims, location };
+  return {
+    type: 'ArrayExpr',
+    array_typeid: arrayType,
+    array_collid: 0,
+    element_typeid: elementType,
+    elements,
+    multidims,
+    location,
+  };
 }
 
 function transformRowExpr(pstate: ParseState, raw: RawNode, allowDefault: boolean): RowExpr {
   const location: number = raw.location ?? 0;
   const args = transformExpressionList(pstate, raw.args ?? [], pstate.expr_kind, allowDefault);
   if (args.length > MAX_TUPLE_ATTRIBUTE_NUMBER) {
-    throw pstate.error(ERRCODE.TOO_MANY_COLUMNS, `ROW expressions can have at most ${MAX_TUPLE_ATTRIBUTE_NUMBER} entries`, location);
+    throw pstate.error(
+      ERRCODE.TOO_MANY_COLUMNS,
+      `ROW expressions can have at most ${MAX_TUPLE_ATTRIBUTE_NUMBER} entries`,
+      location,
+    );
   }
   return {
     type: 'RowExpr',
@@ -675,16 +849,16 @@ function transformRowExpr(pstate: ParseState, raw: RawNode, allowDefault: boolea
 
 function transformCoalesceExpr(pstate: ParseState, raw: RawNode): Expr {
   const lastSrf = pstate.last_srf;
-  const args = (raw.args as RawNode[]).map((arg) => transformExprRecurse(pstate, arg));
+  const args = (raw.args as RawNode[]).map(arg => transformExprRecurse(pstate, arg));
   const type = selectCommonType(pstate, args, 'COALESCE').type;
-  const coerced = args.map((arg) => coerceToCommonType(pstate, arg, type, 'COALESCE'));
+  const coerced = args.map(arg => coerceToCommonType(pstate, arg, type, 'COALESCE'));
   requireNoSrf(pstate, lastSrf, 'COALESCE');
   return { type: 'CoalesceExpr', coalescetype: type, coalescecollid: 0, args: coerced, location: raw.location ?? 0 };
 }
 
 function transformMinMaxExpr(pstate: ParseState, raw: RawNode): Expr {
   const name = raw.op === 'IS_LEAST' ? 'LEAST' : 'GREATEST';
-  const args = (raw.args as RawNode[]).map((arg) => transformExprRecurse(pstate, arg));
+  const args = (raw.args as RawNode[]).map(arg => transformExprRecurse(pstate, arg));
   const type = selectCommonType(pstate, args, name).type;
   return {
     type: 'MinMaxExpr',
@@ -692,7 +866,7 @@ function transformMinMaxExpr(pstate: ParseState, raw: RawNode): Expr {
     minmaxcollid: 0,
     inputcollid: 0,
     op: raw.op === 'IS_LEAST' ? IS_LEAST : IS_GREATEST,
-    args: args.map((arg) => coerceToCommonType(pstate, arg, type, name)),
+    args: args.map(arg => coerceToCommonType(pstate, arg, type, name)),
     location: raw.location ?? 0,
   };
 }
@@ -754,7 +928,16 @@ function transformTypeCast(pstate: ParseState, raw: RawNode): Expr {
   const input = exprType(expr);
   let location: number = raw.location ?? 0;
   if (location < 0) location = raw.typeName.location ?? 0;
-  const result = coerceToTargetType(pstate, expr, input, target, typmod, COERCION_EXPLICIT, COERCE_EXPLICIT_CAST, location);
+  const result = coerceToTargetType(
+    pstate,
+    expr,
+    input,
+    target,
+    typmod,
+    COERCION_EXPLICIT,
+    COERCE_EXPLICIT_CAST,
+    location,
+  );
   if (result === null) {
     throw pstate.error(
       ERRCODE.CANNOT_COERCE,
@@ -770,7 +953,11 @@ function transformCollateClause(pstate: ParseState, raw: RawNode): Expr {
   const arg = transformExprRecurse(pstate, raw.arg);
   const type = exprType(arg);
   if (!pstate.catalog.typeIsCollatable(type) && type !== UNKNOWNOID) {
-    throw pstate.error(ERRCODE.DATATYPE_MISMATCH, `collations are not supported by type ${pstate.typeName(type)}`, location);
+    throw pstate.error(
+      ERRCODE.DATATYPE_MISMATCH,
+      `collations are not supported by type ${pstate.typeName(type)}`,
+      location,
+    );
   }
   return { type: 'CollateExpr', arg, collOid: lookupCollation(pstate, raw.collname, location), location };
 }
@@ -780,23 +967,30 @@ function opBtreeInterpretations(pstate: ParseState, opno: number): { family: num
   const { catalog } = pstate;
   const result = catalog
     .amopsOfOperator(opno)
-    .filter((amop) => amop.amopmethod === BTREE_AM_OID && amop.amoppurpose === 's')
-    .map((amop) => ({ family: amop.amopfamily as number, strategy: amop.amopstrategy }));
+    .filter(amop => amop.amopmethod === BTREE_AM_OID && amop.amoppurpose === 's')
+    .map(amop => ({ family: amop.amopfamily as number, strategy: amop.amopstrategy }));
   if (result.length > 0) return result;
   const negator = catalog.oper(opno).oprnegate;
   if (negator === 0) return [];
   return catalog
     .amopsOfOperator(negator)
-    .filter((amop) => amop.amopmethod === BTREE_AM_OID && amop.amoppurpose === 's' && amop.amopstrategy === ROWCOMPARE_EQ)
-    .map((amop) => ({ family: amop.amopfamily as number, strategy: ROWCOMPARE_NE }));
+    .filter(amop => amop.amopmethod === BTREE_AM_OID && amop.amoppurpose === 's' && amop.amopstrategy === ROWCOMPARE_EQ)
+    .map(amop => ({ family: amop.amopfamily as number, strategy: ROWCOMPARE_NE }));
 }
 
 /** (a, b) op (c, d) */
-function makeRowComparisonOp(pstate: ParseState, names: readonly string[], largs: readonly Expr[], rargs: readonly Expr[], location: number): Expr {
+function makeRowComparisonOp(
+  pstate: ParseState,
+  names: readonly string[],
+  largs: readonly Expr[],
+  rargs: readonly Expr[],
+  location: number,
+): Expr {
   if (largs.length !== rargs.length) {
     throw pstate.error(ERRCODE.SYNTAX_ERROR, 'unequal number of entries in row expressions', location);
   }
-  if (largs.length === 0) throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'cannot compare rows of zero length', location);
+  if (largs.length === 0)
+    throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'cannot compare rows of zero length', location);
   const ops = largs.map((larg, i): OpExpr => {
     const op = makeOp(pstate, names, larg, rargs[i] as Expr, pstate.last_srf, location);
     if (op.opresulttype !== BOOLOID) {
@@ -806,12 +1000,13 @@ function makeRowComparisonOp(pstate: ParseState, names: readonly string[], largs
         location,
       );
     }
-    if (expressionReturnsSet(op)) throw pstate.error(ERRCODE.DATATYPE_MISMATCH, 'row comparison operator must not return a set', location);
+    if (expressionReturnsSet(op))
+      throw pstate.error(ERRCODE.DATATYPE_MISMATCH, 'row comparison operator must not return a set', location);
     return op;
   });
   if (ops.length === 1) return ops[0] as OpExpr;
-  const interpretations = ops.map((op) => opBtreeInterpretations(pstate, op.opno));
-  const strategies = [1, 2, 3, 4, 5, 6].filter((s) => interpretations.every((list) => list.some((i) => i.strategy === s)));
+  const interpretations = ops.map(op => opBtreeInterpretations(pstate, op.opno));
+  const strategies = [1, 2, 3, 4, 5, 6].filter(s => interpretations.every(list => list.some(i => i.strategy === s)));
   const undetermined = `could not determine interpretation of row comparison operator ${names[names.length - 1]}`;
   if (strategies.length === 0) {
     throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, undetermined, location, {
@@ -824,15 +1019,21 @@ function makeRowComparisonOp(pstate: ParseState, names: readonly string[], largs
   return {
     type: 'RowCompareExpr',
     rctype,
-    opnos: ops.map((op) => op.opno),
-    opfamilies: interpretations.map((list) => (list.find((i) => i.strategy === rctype) as { family: number }).family),
+    opnos: ops.map(op => op.opno),
+    opfamilies: interpretations.map(list => (list.find(i => i.strategy === rctype) as { family: number }).family),
     inputcollids: [],
-    largs: ops.map((op) => op.args[0] as Expr),
-    rargs: ops.map((op) => op.args[1] as Expr),
+    largs: ops.map(op => op.args[0] as Expr),
+    rargs: ops.map(op => op.args[1] as Expr),
   };
 }
 
-function makeRowDistinctOp(pstate: ParseState, names: readonly string[], left: RowExpr, right: RowExpr, location: number): Expr {
+function makeRowDistinctOp(
+  pstate: ParseState,
+  names: readonly string[],
+  left: RowExpr,
+  right: RowExpr,
+  location: number,
+): Expr {
   if (left.args.length !== right.args.length) {
     throw pstate.error(ERRCODE.SYNTAX_ERROR, 'unequal number of entries in row expressions', location);
   }
@@ -844,7 +1045,13 @@ function makeRowDistinctOp(pstate: ParseState, names: readonly string[], left: R
   return result ?? makeBoolConst(false);
 }
 
-function makeDistinctOp(pstate: ParseState, names: readonly string[], left: Expr, right: Expr, location: number): DistinctExpr {
+function makeDistinctOp(
+  pstate: ParseState,
+  names: readonly string[],
+  left: Expr,
+  right: Expr,
+  location: number,
+): DistinctExpr {
   const op = makeOp(pstate, names, left, right, pstate.last_srf, location);
   if (op.opresulttype !== BOOLOID) {
     throw pstate.error(ERRCODE.DATATYPE_MISMATCH, 'IS DISTINCT FROM requires = operator to yield boolean', location);

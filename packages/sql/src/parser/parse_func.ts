@@ -7,14 +7,29 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import type { Aggref, Expr, FieldSelect, FuncExpr, NamedArgExpr, WindowFunc } from '../nodes/primnodes.ts';
-import { COERCE_EXPLICIT_CALL, COERCE_EXPLICIT_CAST, COERCE_IMPLICIT_CAST, COERCE_SQL_SYNTAX, COERCION_EXPLICIT, COERCION_IMPLICIT, type CoercionForm } from '../nodes/nodes.ts';
+import {
+  COERCE_EXPLICIT_CALL,
+  COERCE_EXPLICIT_CAST,
+  COERCE_IMPLICIT_CAST,
+  COERCE_SQL_SYNTAX,
+  COERCION_EXPLICIT,
+  COERCION_IMPLICIT,
+  type CoercionForm,
+} from '../nodes/nodes.ts';
 import { exprLocation, exprType } from '../nodes/nodefuncs.ts';
 import { stringToNode } from '../nodes/readfuncs.ts';
 import { ANYOID, RECORDOID, UNKNOWNOID, VOIDOID } from '../nodes/typeoids.ts';
 import { srfPlacement } from './exprkinds.ts';
 import { transformAggregateCall, transformWindowFuncCall } from './parse_agg.ts';
 import { transformWhereClause } from './parse_clause.ts';
-import { canCoerceType, coerceType, findCoercionPathway, selectCommonType, selectCommonTypmod, typeCategory } from './parse_coerce.ts';
+import {
+  canCoerceType,
+  coerceType,
+  findCoercionPathway,
+  selectCommonType,
+  selectCommonTypmod,
+  typeCategory,
+} from './parse_coerce.ts';
 import { enforceGenericTypeConsistency } from './parse_coerce_generic.ts';
 import { exprResultColumns, recordVariableColumns } from './rowtypes.ts';
 import { nameListToString, type ParseState } from './parse_node.ts';
@@ -62,7 +77,9 @@ export function funcnameGetCandidates(
     if (candidate === null) continue;
     const significant = candidate.args.length - candidate.ndargs;
     const previous = result.find(
-      (c) => c.args.length - c.ndargs === significant && candidate.args.slice(0, significant).every((t, i) => t === c.args[i]),
+      c =>
+        c.args.length - c.ndargs === significant &&
+        candidate.args.slice(0, significant).every((t, i) => t === c.args[i]),
     );
     if (previous) {
       // The same signature twice: earlier on the path wins, then the one that is not variadic.
@@ -70,7 +87,7 @@ export function funcnameGetCandidates(
       if (preference === 0 && candidate.nvargs > 0 && previous.nvargs === 0) preference = 1;
       else if (preference === 0 && candidate.nvargs === 0 && previous.nvargs > 0) preference = -1;
       if (preference > 0) continue;
-      if (preference < 0) result = result.filter((c) => c !== previous);
+      if (preference < 0) result = result.filter(c => c !== previous);
       else {
         previous.oid = 0;
         continue;
@@ -81,7 +98,12 @@ export function funcnameGetCandidates(
   return result;
 }
 
-function candidateFor(proc: Form_pg_proc, pathpos: number, nargs: number, options: CandidateOptions): FuncCandidate | null {
+function candidateFor(
+  proc: Form_pg_proc,
+  pathpos: number,
+  nargs: number,
+  options: CandidateOptions,
+): FuncCandidate | null {
   const types: readonly number[] = options.includeOut && proc.proallargtypes ? proc.proallargtypes : proc.proargtypes;
   const pronargs = types.length;
   const { expandDefaults, expandVariadic, argnames } = options;
@@ -102,13 +124,21 @@ function candidateFor(proc: Form_pg_proc, pathpos: number, nargs: number, option
     if (nargs >= 0 && pronargs !== nargs && variadicElem === 0 && !useDefaults) return null;
   }
   const effective = Math.max(pronargs, nargs);
-  const args = argnumbers ? argnumbers.map((n) => types[n] as number) : types.slice();
+  const args = argnumbers ? argnumbers.map(n => types[n] as number) : types.slice();
   let nvargs = 0;
   if (variadicElem !== 0) {
     nvargs = effective - pronargs + 1;
     for (let i = pronargs - 1; i < effective; i++) args[i] = variadicElem;
   }
-  return { oid: proc.oid, pathpos, args, nominalnargs: pronargs, nvargs, ndargs: useDefaults ? pronargs - nargs : 0, argnumbers };
+  return {
+    oid: proc.oid,
+    pathpos,
+    args,
+    nominalnargs: pronargs,
+    nvargs,
+    ndargs: useDefaults ? pronargs - nargs : 0,
+    argnumbers,
+  };
 }
 
 /** Maps the arguments of a call with names to parameters; null if they do not fit. */
@@ -154,8 +184,12 @@ function matchNamedCall(
 }
 
 /** Candidates whose arguments can take the input by implicit conversion. */
-export function funcMatchArgtypes(pstate: ParseState, inputs: readonly number[], candidates: readonly FuncCandidate[]): FuncCandidate[] {
-  return candidates.filter((c) => canCoerceType(pstate.catalog, inputs, c.args, COERCION_IMPLICIT));
+export function funcMatchArgtypes(
+  pstate: ParseState,
+  inputs: readonly number[],
+  candidates: readonly FuncCandidate[],
+): FuncCandidate[] {
+  return candidates.filter(c => canCoerceType(pstate.catalog, inputs, c.args, COERCION_IMPLICIT));
 }
 
 function bestBy(candidates: readonly FuncCandidate[], score: (c: FuncCandidate) => number): FuncCandidate[] {
@@ -172,25 +206,32 @@ function bestBy(candidates: readonly FuncCandidate[], score: (c: FuncCandidate) 
 }
 
 /** PostgreSQL's heuristics for choosing among several possible candidates; null if still ambiguous. */
-export function funcSelectCandidate(pstate: ParseState, inputs: readonly number[], candidates: FuncCandidate[]): FuncCandidate | null {
+export function funcSelectCandidate(
+  pstate: ParseState,
+  inputs: readonly number[],
+  candidates: FuncCandidate[],
+): FuncCandidate | null {
   const { catalog } = pstate;
   const nargs = inputs.length;
-  const bases = inputs.map((type) => (type === UNKNOWNOID ? UNKNOWNOID : catalog.baseType(type)));
-  const nunknowns = bases.filter((type) => type === UNKNOWNOID).length;
+  const bases = inputs.map(type => (type === UNKNOWNOID ? UNKNOWNOID : catalog.baseType(type)));
+  const nunknowns = bases.filter(type => type === UNKNOWNOID).length;
 
   // Most exact matches.
-  candidates = bestBy(candidates, (c) => bases.filter((t, i) => t !== UNKNOWNOID && c.args[i] === t).length);
+  candidates = bestBy(candidates, c => bases.filter((t, i) => t !== UNKNOWNOID && c.args[i] === t).length);
   if (candidates.length === 1) return candidates[0] as FuncCandidate;
 
   // Most exact or preferred-type matches.
-  const categories = bases.map((type) => typeCategory(catalog, type));
+  const categories = bases.map(type => typeCategory(catalog, type));
   const preferred = (category: string, type: number) => {
     const row = catalog.type(type);
     return (category === row.typcategory || category === '') && row.typispreferred;
   };
   candidates = bestBy(
     candidates,
-    (c) => bases.filter((t, i) => t !== UNKNOWNOID && (c.args[i] === t || preferred(categories[i] as string, c.args[i] as number))).length,
+    c =>
+      bases.filter(
+        (t, i) => t !== UNKNOWNOID && (c.args[i] === t || preferred(categories[i] as string, c.args[i] as number)),
+      ).length,
   );
   if (candidates.length === 1) return candidates[0] as FuncCandidate;
   if (nunknowns === 0) return null;
@@ -224,7 +265,7 @@ export function funcSelectCandidate(pstate: ParseState, inputs: readonly number[
     }
   }
   if (resolved) {
-    const kept = candidates.filter((c) =>
+    const kept = candidates.filter(c =>
       bases.every((t, i) => {
         if (t !== UNKNOWNOID) return true;
         const row = catalog.type(c.args[i] as number);
@@ -237,11 +278,11 @@ export function funcSelectCandidate(pstate: ParseState, inputs: readonly number[
 
   // If all known inputs are of one type, suppose the unknown ones are too.
   if (nunknowns < nargs) {
-    const known = new Set(bases.filter((t) => t !== UNKNOWNOID));
+    const known = new Set(bases.filter(t => t !== UNKNOWNOID));
     if (known.size === 1) {
       const [type] = known;
       const all = new Array<number>(nargs).fill(type as number);
-      const matching = candidates.filter((c) => canCoerceType(catalog, all, c.args, COERCION_IMPLICIT));
+      const matching = candidates.filter(c => canCoerceType(catalog, all, c.args, COERCION_IMPLICIT));
       if (matching.length === 1) return matching[0] as FuncCandidate;
     }
   }
@@ -276,7 +317,7 @@ export function funcGetDetail(
   const { catalog } = pstate;
   const nargs = argtypes.length;
   const raw = funcnameGetCandidates(pstate, names, nargs, options);
-  let best = raw.find((c) => argtypes.every((type, i) => c.args[i] === type)) ?? null;
+  let best = raw.find(c => argtypes.every((type, i) => c.args[i] === type)) ?? null;
   if (best === null) {
     if (nargs === 1 && fargs.length > 0 && options.argnames.length === 0) {
       // type(value) is a cast if nothing has to be computed for it.
@@ -297,7 +338,12 @@ export function funcGetDetail(
   if (best === null) return { kind: 'notfound' };
   if (best.oid === 0) return { kind: 'multiple' };
   // A named VARIADIC argument must be the last parameter.
-  if (options.argnames.length > 0 && !options.expandVariadic && nargs > 0 && best.argnumbers?.[nargs - 1] !== nargs - 1) {
+  if (
+    options.argnames.length > 0 &&
+    !options.expandVariadic &&
+    nargs > 0 &&
+    best.argnumbers?.[nargs - 1] !== nargs - 1
+  ) {
     return { kind: 'notfound' };
   }
   const proc = catalog.proc(best.oid);
@@ -351,19 +397,40 @@ function funcNameAsType(pstate: ParseState, names: readonly string[]): number {
 }
 
 /** name(type, name => type) for messages. */
-export function funcSignatureString(pstate: ParseState, names: readonly string[], argnames: readonly string[], argtypes: readonly number[]): string {
+export function funcSignatureString(
+  pstate: ParseState,
+  names: readonly string[],
+  argnames: readonly string[],
+  argtypes: readonly number[],
+): string {
   const numposargs = argtypes.length - argnames.length;
-  const args = argtypes.map((type, i) => (i >= numposargs ? `${argnames[i - numposargs]} => ` : '') + pstate.typeName(type));
+  const args = argtypes.map(
+    (type, i) => (i >= numposargs ? `${argnames[i - numposargs]} => ` : '') + pstate.typeName(type),
+  );
   return `${nameListToString(names)}(${args.join(', ')})`;
 }
 
 /** Coerces arguments to what the function declares; the array is changed in place. */
-export function makeFnArguments(pstate: ParseState, args: Expr[], actual: readonly number[], declared: readonly number[]): void {
+export function makeFnArguments(
+  pstate: ParseState,
+  args: Expr[],
+  actual: readonly number[],
+  declared: readonly number[],
+): void {
   for (let i = 0; i < args.length; i++) {
     if (actual[i] === declared[i]) continue;
     const arg = args[i] as Expr;
     const coerce = (node: Expr) =>
-      coerceType(pstate, node, actual[i] as number, declared[i] as number, -1, COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
+      coerceType(
+        pstate,
+        node,
+        actual[i] as number,
+        declared[i] as number,
+        -1,
+        COERCION_IMPLICIT,
+        COERCE_IMPLICIT_CAST,
+        -1,
+      );
     args[i] = arg.type === 'NamedArgExpr' ? { ...arg, arg: coerce(arg.arg) } : coerce(arg);
   }
 }
@@ -427,7 +494,11 @@ export function parseFuncOrColumn(
   const aggFilter = fn?.agg_filter ? transformWhereClause(pstate, fn.agg_filter, 'FILTER', 'FILTER') : null;
 
   const tooMany = () =>
-    pstate.error(ERRCODE.TOO_MANY_ARGUMENTS, `cannot pass more than ${FUNC_MAX_ARGS} arguments to a function`, location);
+    pstate.error(
+      ERRCODE.TOO_MANY_ARGUMENTS,
+      `cannot pass more than ${FUNC_MAX_ARGS} arguments to a function`,
+      location,
+    );
   if (rawArgs.length > FUNC_MAX_ARGS) throw tooMany();
 
   let fargs: Expr[] = [];
@@ -453,20 +524,37 @@ export function parseFuncOrColumn(
   }
   const firstArg = fargs[0] ?? null;
   const couldBeProjection =
-    nargs === 1 && !procCall && aggOrder.length === 0 && aggFilter === null && !aggStar && !aggDistinct && over === null &&
-    !funcVariadic && argnames.length === 0 && names.length === 1 &&
+    nargs === 1 &&
+    !procCall &&
+    aggOrder.length === 0 &&
+    aggFilter === null &&
+    !aggStar &&
+    !aggDistinct &&
+    over === null &&
+    !funcVariadic &&
+    argnames.length === 0 &&
+    names.length === 1 &&
     (actual[0] === RECORDOID || catalog.isComplex(actual[0] as number));
   if (couldBeProjection && isColumn) {
     const projection = parseComplexProjection(pstate, names[0] as string, firstArg as Expr, location);
     if (projection) return projection;
   }
   const detail = pstate.withPosition(location, () =>
-    funcGetDetail(pstate, names, fargs, actual, { argnames, expandVariadic: !funcVariadic, expandDefaults: true, includeOut: procCall }),
+    funcGetDetail(pstate, names, fargs, actual, {
+      argnames,
+      expandVariadic: !funcVariadic,
+      expandDefaults: true,
+      includeOut: procCall,
+    }),
   );
   const signature = () => funcSignatureString(pstate, names, argnames, actual);
-  const wrongObject = (message: string, hint?: string) => pstate.error(ERRCODE.WRONG_OBJECT_TYPE, message, location, { hint });
+  const wrongObject = (message: string, hint?: string) =>
+    pstate.error(ERRCODE.WRONG_OBJECT_TYPE, message, location, { hint });
 
-  if (procCall && (detail.kind === 'normal' || detail.kind === 'aggregate' || detail.kind === 'window' || detail.kind === 'coercion')) {
+  if (
+    procCall &&
+    (detail.kind === 'normal' || detail.kind === 'aggregate' || detail.kind === 'window' || detail.kind === 'coercion')
+  ) {
     throw wrongObject(`${signature()} is not a procedure`, 'To call a function, use SELECT.');
   }
   if (detail.kind === 'procedure' && !procCall) {
@@ -483,7 +571,16 @@ export function parseFuncOrColumn(
   let aggkind = '';
   switch (detail.kind) {
     case 'coercion':
-      return coerceType(pstate, firstArg as Expr, actual[0] as number, detail.rettype, -1, COERCION_EXPLICIT, COERCE_EXPLICIT_CAST, location);
+      return coerceType(
+        pstate,
+        firstArg as Expr,
+        actual[0] as number,
+        detail.rettype,
+        -1,
+        COERCION_EXPLICIT,
+        COERCE_EXPLICIT_CAST,
+        location,
+      );
     case 'multiple': {
       if (isColumn) return null;
       const what = procCall ? 'procedure' : 'function';
@@ -508,7 +605,14 @@ export function parseFuncOrColumn(
       });
     }
     case 'aggregate':
-      aggkind = checkAggregateKind(pstate, detail, fargs, actual, { names, argnames, aggOrder, withinGroup, over, location });
+      aggkind = checkAggregateKind(pstate, detail, fargs, actual, {
+        names,
+        argnames,
+        aggOrder,
+        withinGroup,
+        over,
+        location,
+      });
       break;
     case 'window':
       if (!over) throw wrongObject(`window function ${name} requires an OVER clause`);
@@ -521,7 +625,10 @@ export function parseFuncOrColumn(
 
   // Named arguments learn which parameter they are.
   if (detail.argnumbers) {
-    fargs = fargs.map((arg, i): Expr => (arg.type === 'NamedArgExpr' ? { ...arg, argnumber: (detail.argnumbers as number[])[i] as number } : arg));
+    fargs = fargs.map(
+      (arg, i): Expr =>
+        arg.type === 'NamedArgExpr' ? { ...arg, argnumber: (detail.argnumbers as number[])[i] as number } : arg,
+    );
   }
   for (const expr of detail.defaults) {
     if (actual.length >= FUNC_MAX_ARGS) throw tooMany();
@@ -553,8 +660,17 @@ export function parseFuncOrColumn(
     });
     funcVariadic = true;
   }
-  if (nargs > 0 && detail.vatype === ANYOID && funcVariadic && catalog.baseElementType(actual[nargs - 1] as number) === 0) {
-    throw pstate.error(ERRCODE.DATATYPE_MISMATCH, 'VARIADIC argument must be an array', exprLocation(fargs[fargs.length - 1] as Expr));
+  if (
+    nargs > 0 &&
+    detail.vatype === ANYOID &&
+    funcVariadic &&
+    catalog.baseElementType(actual[nargs - 1] as number) === 0
+  ) {
+    throw pstate.error(
+      ERRCODE.DATATYPE_MISMATCH,
+      'VARIADIC argument must be an array',
+      exprLocation(fargs[fargs.length - 1] as Expr),
+    );
   }
   if (detail.retset) checkSrfCallPlacement(pstate, lastSrf, location);
 
@@ -577,8 +693,10 @@ export function parseFuncOrColumn(
     if (fargs.length === 0 && !aggStar && !withinGroup) {
       throw wrongObject(`${name}(*) must be used to call a parameterless aggregate function`);
     }
-    if (detail.retset) throw pstate.error(ERRCODE.INVALID_FUNCTION_DEFINITION, 'aggregates cannot return sets', location);
-    if (argnames.length > 0) throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'aggregates cannot use named arguments', location);
+    if (detail.retset)
+      throw pstate.error(ERRCODE.INVALID_FUNCTION_DEFINITION, 'aggregates cannot return sets', location);
+    if (argnames.length > 0)
+      throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'aggregates cannot use named arguments', location);
     const aggref: Aggref = {
       type: 'Aggref',
       aggfnoid: detail.funcid,
@@ -617,15 +735,24 @@ export function parseFuncOrColumn(
       winagg: detail.kind === 'aggregate',
       location,
     };
-    if (aggDistinct) throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'DISTINCT is not implemented for window functions', location);
+    if (aggDistinct)
+      throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'DISTINCT is not implemented for window functions', location);
     if (wfunc.winagg && fargs.length === 0 && !aggStar) {
       throw wrongObject(`${name}(*) must be used to call a parameterless aggregate function`);
     }
     if (aggOrder.length > 0) {
-      throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'aggregate ORDER BY is not implemented for window functions', location);
+      throw pstate.error(
+        ERRCODE.FEATURE_NOT_SUPPORTED,
+        'aggregate ORDER BY is not implemented for window functions',
+        location,
+      );
     }
     if (!wfunc.winagg && aggFilter) {
-      throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'FILTER is not implemented for non-aggregate window functions', location);
+      throw pstate.error(
+        ERRCODE.FEATURE_NOT_SUPPORTED,
+        'FILTER is not implemented for non-aggregate window functions',
+        location,
+      );
     }
     if (pstate.last_srf !== lastSrf) {
       throw pstate.error(
@@ -635,7 +762,8 @@ export function parseFuncOrColumn(
         { hint: 'You might be able to move the set-returning function into a LATERAL FROM item.' },
       );
     }
-    if (detail.retset) throw pstate.error(ERRCODE.INVALID_FUNCTION_DEFINITION, 'window functions cannot return sets', location);
+    if (detail.retset)
+      throw pstate.error(ERRCODE.INVALID_FUNCTION_DEFINITION, 'window functions cannot return sets', location);
     transformWindowFuncCall(pstate, wfunc, over as RawNode);
     result = wfunc;
   }
@@ -666,22 +794,43 @@ function checkAggregateKind(
   const name = nameListToString(names);
   if (aggkind === 'n') {
     if (withinGroup) {
-      throw pstate.error(ERRCODE.WRONG_OBJECT_TYPE, `${name} is not an ordered-set aggregate, so it cannot have WITHIN GROUP`, location);
+      throw pstate.error(
+        ERRCODE.WRONG_OBJECT_TYPE,
+        `${name} is not an ordered-set aggregate, so it cannot have WITHIN GROUP`,
+        location,
+      );
     }
     return aggkind;
   }
-  if (!withinGroup) throw pstate.error(ERRCODE.WRONG_OBJECT_TYPE, `WITHIN GROUP is required for ordered-set aggregate ${name}`, location);
-  if (over) throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, `OVER is not supported for ordered-set aggregate ${name}`, location);
+  if (!withinGroup)
+    throw pstate.error(
+      ERRCODE.WRONG_OBJECT_TYPE,
+      `WITHIN GROUP is required for ordered-set aggregate ${name}`,
+      location,
+    );
+  if (over)
+    throw pstate.error(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      `OVER is not supported for ordered-set aggregate ${name}`,
+      location,
+    );
   const nargs = fargs.length;
   const naggregated = aggOrder.length;
   const ndirect = nargs - naggregated;
   const missing = (hint: string) =>
-    pstate.error(ERRCODE.UNDEFINED_FUNCTION, `function ${funcSignatureString(pstate, names, argnames, actual)} does not exist`, location, { hint });
+    pstate.error(
+      ERRCODE.UNDEFINED_FUNCTION,
+      `function ${funcSignatureString(pstate, names, argnames, actual)} does not exist`,
+      location,
+      { hint },
+    );
   const requires = (count: string) => `${count} direct argument${aggnumdirectargs === 1 ? '' : 's'}`;
   const pronargs = detail.nvargs > 1 ? nargs - (detail.nvargs - 1) : nargs;
   if (detail.vatype === 0 || aggnumdirectargs < pronargs) {
     if (ndirect !== aggnumdirectargs) {
-      throw missing(`There is an ordered-set aggregate ${name}, but it requires ${requires(String(aggnumdirectargs))}, not ${ndirect}.`);
+      throw missing(
+        `There is an ordered-set aggregate ${name}, but it requires ${requires(String(aggnumdirectargs))}, not ${ndirect}.`,
+      );
     }
   } else if (aggkind === 'h') {
     if (detail.nvargs !== 2 * naggregated) {
@@ -690,14 +839,22 @@ function checkAggregateKind(
       );
     }
   } else if (detail.nvargs <= naggregated) {
-    throw missing(`There is an ordered-set aggregate ${name}, but it requires at least ${requires(String(aggnumdirectargs))}.`);
+    throw missing(
+      `There is an ordered-set aggregate ${name}, but it requires at least ${requires(String(aggnumdirectargs))}.`,
+    );
   }
   if (aggkind === 'h') unifyHypotheticalArgs(pstate, fargs, naggregated, actual, detail.declared);
   return aggkind;
 }
 
 /** Hypothetical arguments and the columns they are compared with get one type. */
-function unifyHypotheticalArgs(pstate: ParseState, fargs: Expr[], naggregated: number, actual: number[], declared: readonly number[]): void {
+function unifyHypotheticalArgs(
+  pstate: ParseState,
+  fargs: Expr[],
+  naggregated: number,
+  actual: number[],
+  declared: readonly number[],
+): void {
   const ndirect = fargs.length - naggregated;
   const nonHypothetical = ndirect - naggregated;
   assert(nonHypothetical >= 0, 'a hypothetical-set aggregate has enough arguments');
@@ -708,7 +865,16 @@ function unifyHypotheticalArgs(pstate: ParseState, fargs: Expr[], naggregated: n
     const common = selectCommonType(pstate, pair, 'WITHIN GROUP').type;
     const typmod = selectCommonTypmod(pair, common);
     for (const i of [h, a]) {
-      fargs[i] = coerceType(pstate, fargs[i] as Expr, actual[i] as number, common, typmod, COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
+      fargs[i] = coerceType(
+        pstate,
+        fargs[i] as Expr,
+        actual[i] as number,
+        common,
+        typmod,
+        COERCION_IMPLICIT,
+        COERCE_IMPLICIT_CAST,
+        -1,
+      );
       actual[i] = common;
     }
   }
@@ -721,9 +887,11 @@ function parseComplexProjection(pstate: ParseState, name: string, arg: Expr, loc
     return scanNSItemForColumn(pstate, nsitem, arg.varlevelsup, name, location);
   }
   const columns =
-    arg.type === 'Var' && arg.vartype === RECORDOID ? recordVariableColumns(pstate, arg, 0) : exprResultColumns(pstate.catalog, arg);
+    arg.type === 'Var' && arg.vartype === RECORDOID
+      ? recordVariableColumns(pstate, arg, 0)
+      : exprResultColumns(pstate.catalog, arg);
   if (columns === null) return null;
-  const index = columns.findIndex((c) => c.name === name && !c.dropped);
+  const index = columns.findIndex(c => c.name === name && !c.dropped);
   if (index < 0) return null;
   const column = columns[index]!;
   const select: FieldSelect = {

@@ -4,7 +4,12 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import {
-  GROUPING_SET_CUBE, GROUPING_SET_EMPTY, GROUPING_SET_ROLLUP, GROUPING_SET_SETS, GROUPING_SET_SIMPLE, type GroupingSetKind,
+  GROUPING_SET_CUBE,
+  GROUPING_SET_EMPTY,
+  GROUPING_SET_ROLLUP,
+  GROUPING_SET_SETS,
+  GROUPING_SET_SIMPLE,
+  type GroupingSetKind,
 } from '../nodes/nodes.ts';
 import type { TargetEntry } from '../nodes/primnodes.ts';
 import type { GroupingSet, SortGroupClause } from '../nodes/parsenodes.ts';
@@ -58,8 +63,8 @@ export function transformGroupClause(
   sql99: boolean,
 ): GroupByResult {
   const grouping: Grouping = { pstate, tlist, sortClause, kind, sql99, result: [] };
-  const hasSets = grouplist.some((raw) => raw.type === 'GroupingSet');
-  let items = grouplist.flatMap((raw) => flattenTop(raw));
+  const hasSets = grouplist.some(raw => raw.type === 'GroupingSet');
+  let items = grouplist.flatMap(raw => flattenTop(raw));
   if (items.length === 0 && hasSets) {
     items = [{ flat: true, kind: GROUPING_SET_EMPTY, content: [], location: rawLocation(grouplist) }];
   }
@@ -67,7 +72,9 @@ export function transformGroupClause(
   const seen = new Set<number>();
   for (const item of items) {
     if (isFlatSet(item)) {
-      groupingSets.push(item.kind === GROUPING_SET_EMPTY ? makeSet(item.kind, [], item.location) : transformSet(grouping, item));
+      groupingSets.push(
+        item.kind === GROUPING_SET_EMPTY ? makeSet(item.kind, [], item.location) : transformSet(grouping, item),
+      );
       continue;
     }
     const raw = item as RawNode;
@@ -96,7 +103,7 @@ function makeSet(kind: GroupingSetKind, content: readonly (GroupingSet | number)
 /** Top level: (a, b) is a, b; () disappears; nested GROUPING SETS merge. */
 function flattenTop(raw: RawNode): Item[] {
   if (raw.type === 'RowExpr' && raw.row_format === 'COERCE_IMPLICIT_CAST') {
-    return ((raw.args as RawNode[] | undefined) ?? []).flatMap((arg) => {
+    return ((raw.args as RawNode[] | undefined) ?? []).flatMap(arg => {
       const item = flatten(arg);
       return Array.isArray(item) ? item : [item];
     });
@@ -119,7 +126,7 @@ function flattenSet(raw: RawNode): FlatSet {
 
 function flatten(raw: RawNode): Item {
   if (raw.type === 'RowExpr' && raw.row_format === 'COERCE_IMPLICIT_CAST') {
-    return ((raw.args as RawNode[] | undefined) ?? []).flatMap((arg) => {
+    return ((raw.args as RawNode[] | undefined) ?? []).flatMap(arg => {
       const item = flatten(arg);
       return Array.isArray(item) ? item : [item];
     });
@@ -140,7 +147,8 @@ function transformSet(grouping: Grouping, set: FlatSet): GroupingSet {
       }
       return makeSet(GROUPING_SET_SIMPLE, refs, rawLocation(item as RawNode[]));
     }
-    if (isFlatSet(item)) return item.kind === GROUPING_SET_EMPTY ? makeSet(item.kind, [], item.location) : transformSet(grouping, item);
+    if (isFlatSet(item))
+      return item.kind === GROUPING_SET_EMPTY ? makeSet(item.kind, [], item.location) : transformSet(grouping, item);
     return makeSet(GROUPING_SET_SIMPLE, [transformItem(grouping, item, new Set(), false)], rawLocation(item));
   });
   if (set.kind === GROUPING_SET_CUBE && content.length > 12) {
@@ -157,7 +165,7 @@ function transformItem(grouping: Grouping, raw: RawNode, seenLocal: ReadonlySet<
     if (seenLocal.has(tle.ressortgroupref)) return 0;
     if (targetIsInSortList(pstate, tle, 0, result)) return tle.ressortgroupref;
     // Take over ORDER BY's operators, so that one sort can serve both.
-    const sort = sortClause.find((clause) => clause.tleSortGroupRef === tle.ressortgroupref);
+    const sort = sortClause.find(clause => clause.tleSortGroupRef === tle.ressortgroupref);
     if (sort) {
       result.push(toplevel ? { ...sort } : { ...sort, nulls_first: false });
       return tle.ressortgroupref;

@@ -5,14 +5,32 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '../nodes/rawnodes.ts';
 import { makeRelabelType, makeVar } from '../nodes/makefuncs.ts';
 import { exprCollation, exprType, exprTypmod } from '../nodes/nodefuncs.ts';
-import { COERCE_IMPLICIT_CAST, COERCION_IMPLICIT, JOIN_FULL, JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, type JoinType } from '../nodes/nodes.ts';
+import {
+  COERCE_IMPLICIT_CAST,
+  COERCION_IMPLICIT,
+  JOIN_FULL,
+  JOIN_INNER,
+  JOIN_LEFT,
+  JOIN_RIGHT,
+  type JoinType,
+} from '../nodes/nodes.ts';
 import type { Alias, Expr, JoinExpr, Var } from '../nodes/primnodes.ts';
-import { setNamespaceLateralState, transformFromClauseItem, transformWhereClause, type FromItem } from './parse_clause.ts';
+import {
+  setNamespaceLateralState,
+  transformFromClauseItem,
+  transformWhereClause,
+  type FromItem,
+} from './parse_clause.ts';
 import { coerceToBoolean, coerceType, selectCommonType, selectCommonTypmod } from './parse_coerce.ts';
 import { assignExprCollations } from './parse_collate.ts';
 import { transformExpr } from './parse_expr.ts';
 import { rawStrings, type ParseNamespaceColumn, type ParseNamespaceItem, type ParseState } from './parse_node.ts';
-import { addRangeTableEntryForJoin, checkNameSpaceConflicts, makeAlias, markVarForSelectPriv } from './parse_relation.ts';
+import {
+  addRangeTableEntryForJoin,
+  checkNameSpaceConflicts,
+  makeAlias,
+  markVarForSelectPriv,
+} from './parse_relation.ts';
 
 const JOIN_TYPES: Readonly<Record<string, JoinType>> = { JOIN_INNER, JOIN_LEFT, JOIN_FULL, JOIN_RIGHT };
 
@@ -31,7 +49,7 @@ export function transformJoin(pstate: ParseState, raw: RawNode): FromItem {
   const leftNames = left.top.names.colnames;
   const rightNames = right.top.names.colnames;
   const usingClause = raw.isNatural
-    ? leftNames.filter((name) => name !== '' && rightNames.includes(name))
+    ? leftNames.filter(name => name !== '' && rightNames.includes(name))
     : rawStrings(raw.usingClause);
   const usingAlias = makeAlias(raw.join_using_alias);
   if (usingAlias) usingAlias.colnames = usingClause;
@@ -130,10 +148,16 @@ function columnVar(column: ParseNamespaceColumn): Var {
 function usingColumn(pstate: ParseState, name: string, names: Alias, side: 'left' | 'right'): number {
   const index = names.colnames.indexOf(name);
   if (index < 0) {
-    throw pstate.error(ERRCODE.UNDEFINED_COLUMN, `column "${name}" specified in USING clause does not exist in ${side} table`);
+    throw pstate.error(
+      ERRCODE.UNDEFINED_COLUMN,
+      `column "${name}" specified in USING clause does not exist in ${side} table`,
+    );
   }
   if (names.colnames.indexOf(name, index + 1) >= 0) {
-    throw pstate.error(ERRCODE.AMBIGUOUS_COLUMN, `common column name "${name}" appears more than once in ${side} table`);
+    throw pstate.error(
+      ERRCODE.AMBIGUOUS_COLUMN,
+      `common column name "${name}" appears more than once in ${side} table`,
+    );
   }
   return index;
 }

@@ -16,13 +16,50 @@ import { errorPosition } from './position.ts';
 
 /** Which clause an expression belongs to; decides what may appear in it and how errors name it. */
 export type ParseExprKind =
-  | 'NONE' | 'OTHER' | 'JOIN_ON' | 'JOIN_USING' | 'FROM_SUBSELECT' | 'FROM_FUNCTION' | 'WHERE' | 'HAVING' | 'FILTER'
-  | 'WINDOW_PARTITION' | 'WINDOW_ORDER' | 'WINDOW_FRAME_RANGE' | 'WINDOW_FRAME_ROWS' | 'WINDOW_FRAME_GROUPS'
-  | 'SELECT_TARGET' | 'INSERT_TARGET' | 'UPDATE_SOURCE' | 'UPDATE_TARGET' | 'MERGE_WHEN' | 'GROUP_BY' | 'ORDER_BY' | 'DISTINCT_ON'
-  | 'LIMIT' | 'OFFSET' | 'RETURNING' | 'VALUES' | 'VALUES_SINGLE' | 'CHECK_CONSTRAINT' | 'DOMAIN_CHECK' | 'COLUMN_DEFAULT'
-  | 'FUNCTION_DEFAULT' | 'INDEX_EXPRESSION' | 'INDEX_PREDICATE' | 'STATS_EXPRESSION' | 'ALTER_COL_TRANSFORM'
-  | 'EXECUTE_PARAMETER' | 'TRIGGER_WHEN' | 'POLICY' | 'PARTITION_BOUND' | 'PARTITION_EXPRESSION' | 'CALL_ARGUMENT'
-  | 'COPY_WHERE' | 'GENERATED_COLUMN' | 'CYCLE_MARK';
+  | 'NONE'
+  | 'OTHER'
+  | 'JOIN_ON'
+  | 'JOIN_USING'
+  | 'FROM_SUBSELECT'
+  | 'FROM_FUNCTION'
+  | 'WHERE'
+  | 'HAVING'
+  | 'FILTER'
+  | 'WINDOW_PARTITION'
+  | 'WINDOW_ORDER'
+  | 'WINDOW_FRAME_RANGE'
+  | 'WINDOW_FRAME_ROWS'
+  | 'WINDOW_FRAME_GROUPS'
+  | 'SELECT_TARGET'
+  | 'INSERT_TARGET'
+  | 'UPDATE_SOURCE'
+  | 'UPDATE_TARGET'
+  | 'MERGE_WHEN'
+  | 'GROUP_BY'
+  | 'ORDER_BY'
+  | 'DISTINCT_ON'
+  | 'LIMIT'
+  | 'OFFSET'
+  | 'RETURNING'
+  | 'VALUES'
+  | 'VALUES_SINGLE'
+  | 'CHECK_CONSTRAINT'
+  | 'DOMAIN_CHECK'
+  | 'COLUMN_DEFAULT'
+  | 'FUNCTION_DEFAULT'
+  | 'INDEX_EXPRESSION'
+  | 'INDEX_PREDICATE'
+  | 'STATS_EXPRESSION'
+  | 'ALTER_COL_TRANSFORM'
+  | 'EXECUTE_PARAMETER'
+  | 'TRIGGER_WHEN'
+  | 'POLICY'
+  | 'PARTITION_BOUND'
+  | 'PARTITION_EXPRESSION'
+  | 'CALL_ARGUMENT'
+  | 'COPY_WHERE'
+  | 'GENERATED_COLUMN'
+  | 'CYCLE_MARK';
 
 /** What a column of a namespace item is, ready for making a Var. */
 export interface ParseNamespaceColumn {
@@ -158,7 +195,7 @@ export class ParseState {
 
 /** Names of a raw name list. */
 export function rawStrings(list: readonly RawNode[] | undefined): string[] {
-  return (list ?? []).map((node) => node.sval ?? '');
+  return (list ?? []).map(node => node.sval ?? '');
 }
 
 /** a.b.c for messages. */

@@ -8,7 +8,13 @@ import { exprType } from '../nodes/nodefuncs.ts';
 import { BOOLOID, UNKNOWNOID } from '../nodes/typeoids.ts';
 import { isPolymorphicType } from './catalog-lookup.ts';
 import { enforceGenericTypeConsistency } from './parse_coerce_generic.ts';
-import { checkSrfCallPlacement, type FuncCandidate, funcMatchArgtypes, funcSelectCandidate, makeFnArguments } from './parse_func.ts';
+import {
+  checkSrfCallPlacement,
+  type FuncCandidate,
+  funcMatchArgtypes,
+  funcSelectCandidate,
+  makeFnArguments,
+} from './parse_func.ts';
 import { nameListToString, type ParseState } from './parse_node.ts';
 import { deconstructQualifiedName } from './parse_type.ts';
 
@@ -17,10 +23,10 @@ export function opernameGetOprid(pstate: ParseState, names: readonly string[], l
   const { schema, name } = deconstructQualifiedName(pstate, names);
   const { catalog } = pstate;
   const path = schema === null ? catalog.functionPath : [catalog.lookupExplicitNamespace(schema)];
-  const candidates = catalog.opersByName(name).filter((op) => op.oprleft === left && op.oprright === right);
+  const candidates = catalog.opersByName(name).filter(op => op.oprleft === left && op.oprright === right);
   if (candidates.length === 0) return 0;
   for (const namespace of path) {
-    const found = candidates.find((op) => op.oprnamespace === namespace);
+    const found = candidates.find(op => op.oprnamespace === namespace);
     if (found) return found.oid;
   }
   return 0;
@@ -36,12 +42,20 @@ function opernameGetCandidates(pstate: ParseState, names: readonly string[], kin
     if (op.oprkind !== kind) continue;
     const pathpos = path.indexOf(op.oprnamespace);
     if (pathpos < 0) continue;
-    const same = result.findIndex((c) => c.args[0] === op.oprleft && c.args[1] === op.oprright);
+    const same = result.findIndex(c => c.args[0] === op.oprleft && c.args[1] === op.oprright);
     if (same >= 0) {
       if ((result[same] as FuncCandidate).pathpos <= pathpos) continue;
       result.splice(same, 1);
     }
-    result.unshift({ oid: op.oid, pathpos, args: [op.oprleft, op.oprright], nominalnargs: 2, nvargs: 0, ndargs: 0, argnumbers: null });
+    result.unshift({
+      oid: op.oid,
+      pathpos,
+      args: [op.oprleft, op.oprright],
+      nominalnargs: 2,
+      nvargs: 0,
+      ndargs: 0,
+      argnumbers: null,
+    });
   }
   return result;
 }
@@ -76,22 +90,44 @@ function binaryOperExact(pstate: ParseState, names: readonly string[], left: num
   return base !== left ? opernameGetOprid(pstate, names, base, base) : 0;
 }
 
-function operError(pstate: ParseState, names: readonly string[], left: number, right: number, ambiguous: boolean, location: number): Error {
+function operError(
+  pstate: ParseState,
+  names: readonly string[],
+  left: number,
+  right: number,
+  ambiguous: boolean,
+  location: number,
+): Error {
   if (ambiguous) {
-    return pstate.error(ERRCODE.AMBIGUOUS_FUNCTION, `operator is not unique: ${signature(pstate, names, left, right)}`, location, {
-      hint: 'Could not choose a best candidate operator. You might need to add explicit type casts.',
-    });
+    return pstate.error(
+      ERRCODE.AMBIGUOUS_FUNCTION,
+      `operator is not unique: ${signature(pstate, names, left, right)}`,
+      location,
+      {
+        hint: 'Could not choose a best candidate operator. You might need to add explicit type casts.',
+      },
+    );
   }
-  return pstate.error(ERRCODE.UNDEFINED_FUNCTION, `operator does not exist: ${signature(pstate, names, left, right)}`, location, {
-    hint:
-      left === 0 || right === 0
-        ? 'No operator matches the given name and argument type. You might need to add an explicit type cast.'
-        : 'No operator matches the given name and argument types. You might need to add explicit type casts.',
-  });
+  return pstate.error(
+    ERRCODE.UNDEFINED_FUNCTION,
+    `operator does not exist: ${signature(pstate, names, left, right)}`,
+    location,
+    {
+      hint:
+        left === 0 || right === 0
+          ? 'No operator matches the given name and argument type. You might need to add an explicit type cast.'
+          : 'No operator matches the given name and argument types. You might need to add explicit type casts.',
+    },
+  );
 }
 
 /** The binary operator for these operand types, or null. */
-export function operOrNull(pstate: ParseState, names: readonly string[], left: number, right: number): Form_pg_operator | null {
+export function operOrNull(
+  pstate: ParseState,
+  names: readonly string[],
+  left: number,
+  right: number,
+): Form_pg_operator | null {
   const found = findOper(pstate, names, left, right);
   return found.kind === 'found' ? pstate.catalog.oper(found.oid) : null;
 }
@@ -104,16 +140,29 @@ function findOper(pstate: ParseState, names: readonly string[], left: number, ri
   return selectCandidate(pstate, [left === 0 ? right : left, right === 0 ? left : right], candidates);
 }
 
-export function oper(pstate: ParseState, names: readonly string[], left: number, right: number, location: number): Form_pg_operator {
+export function oper(
+  pstate: ParseState,
+  names: readonly string[],
+  left: number,
+  right: number,
+  location: number,
+): Form_pg_operator {
   const found = pstate.withPosition(location, () => findOper(pstate, names, left, right));
   if (found.kind === 'found') return pstate.catalog.oper(found.oid);
   throw operError(pstate, names, left, right, found.kind === 'ambiguous', location);
 }
 
 /** As oper, but the operands must need no conversion at run time. */
-export function compatibleOper(pstate: ParseState, names: readonly string[], left: number, right: number, location: number): Form_pg_operator {
+export function compatibleOper(
+  pstate: ParseState,
+  names: readonly string[],
+  left: number,
+  right: number,
+  location: number,
+): Form_pg_operator {
   const op = oper(pstate, names, left, right, location);
-  if (pstate.catalog.isBinaryCoercible(left, op.oprleft) && pstate.catalog.isBinaryCoercible(right, op.oprright)) return op;
+  if (pstate.catalog.isBinaryCoercible(left, op.oprleft) && pstate.catalog.isBinaryCoercible(right, op.oprright))
+    return op;
   throw pstate.error(
     ERRCODE.UNDEFINED_FUNCTION,
     `operator requires run-time type coercion: ${signature(pstate, names, left, right)}`,
@@ -130,7 +179,7 @@ export function leftOperOrNull(pstate: ParseState, names: readonly string[], arg
 function findLeftOper(pstate: ParseState, names: readonly string[], arg: number): Choice {
   const exact = opernameGetOprid(pstate, names, 0, arg);
   if (exact !== 0) return { kind: 'found', oid: exact };
-  const candidates = opernameGetCandidates(pstate, names, 'l').map((c) => ({ ...c, args: [c.args[1] as number] }));
+  const candidates = opernameGetCandidates(pstate, names, 'l').map(c => ({ ...c, args: [c.args[1] as number] }));
   return candidates.length === 0 ? { kind: 'none' } : selectCandidate(pstate, [arg], candidates);
 }
 
@@ -177,7 +226,12 @@ export function makeOp(
   return result;
 }
 
-function requireImplemented(pstate: ParseState, op: Form_pg_operator, names: readonly string[], location: number): void {
+function requireImplemented(
+  pstate: ParseState,
+  op: Form_pg_operator,
+  names: readonly string[],
+  location: number,
+): void {
   if (op.oprcode !== 0) return;
   throw pstate.error(
     ERRCODE.UNDEFINED_FUNCTION,
@@ -252,15 +306,29 @@ export interface SortGroupOperators {
 }
 
 /** The default ordering and equality operators of a type; errors if a needed one is missing. */
-export function getSortGroupOperators(pstate: ParseState, type: number, needLT: boolean, needEQ: boolean, needGT: boolean): SortGroupOperators {
+export function getSortGroupOperators(
+  pstate: ParseState,
+  type: number,
+  needLT: boolean,
+  needEQ: boolean,
+  needGT: boolean,
+): SortGroupOperators {
   const ops = pstate.catalog.typeOperators(type);
   if ((needLT && ops.lt === 0) || (needGT && ops.gt === 0)) {
-    throw pstate.error(ERRCODE.UNDEFINED_FUNCTION, `could not identify an ordering operator for type ${pstate.typeName(type)}`, -1, {
-      hint: 'Use an explicit ordering operator or modify the query.',
-    });
+    throw pstate.error(
+      ERRCODE.UNDEFINED_FUNCTION,
+      `could not identify an ordering operator for type ${pstate.typeName(type)}`,
+      -1,
+      {
+        hint: 'Use an explicit ordering operator or modify the query.',
+      },
+    );
   }
   if (needEQ && ops.eq === 0) {
-    throw pstate.error(ERRCODE.UNDEFINED_FUNCTION, `could not identify an equality operator for type ${pstate.typeName(type)}`);
+    throw pstate.error(
+      ERRCODE.UNDEFINED_FUNCTION,
+      `could not identify an equality operator for type ${pstate.typeName(type)}`,
+    );
   }
   return ops;
 }

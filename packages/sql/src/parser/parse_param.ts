@@ -45,9 +45,14 @@ export function variableCoerceParam(pstate: ParseState, param: Param, target: nu
   const known = mode.types[param.paramid - 1];
   if (known === UNKNOWNOID) mode.types[param.paramid - 1] = target;
   else if (known !== target) {
-    throw pstate.error(ERRCODE.AMBIGUOUS_PARAMETER, `inconsistent types deduced for parameter $${param.paramid}`, param.location, {
-      detail: `${pstate.typeName(known as number)} versus ${pstate.typeName(target)}`,
-    });
+    throw pstate.error(
+      ERRCODE.AMBIGUOUS_PARAMETER,
+      `inconsistent types deduced for parameter $${param.paramid}`,
+      param.location,
+      {
+        detail: `${pstate.typeName(known as number)} versus ${pstate.typeName(target)}`,
+      },
+    );
   }
   param.paramtype = target;
   param.paramtypmod = -1;
@@ -62,7 +67,11 @@ export function checkVariableParameters(pstate: ParseState, query: Query): void 
   if (mode.kind !== 'variable' || mode.types.length === 0) return;
   const visit = (node: Node): boolean => {
     if (node.type === 'Param') {
-      if (node.paramkind === PARAM_EXTERN && node.paramid < pstate.context.literalBase && node.paramtype !== mode.types[node.paramid - 1]) {
+      if (
+        node.paramkind === PARAM_EXTERN &&
+        node.paramid < pstate.context.literalBase &&
+        node.paramtype !== mode.types[node.paramid - 1]
+      ) {
         throw pstate.error(
           ERRCODE.AMBIGUOUS_PARAMETER,
           `could not determine data type of parameter $${node.paramid}`,

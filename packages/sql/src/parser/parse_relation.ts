@@ -9,15 +9,32 @@ import type { RawNode } from '../nodes/rawnodes.ts';
 import { makeConst, makeRangeTblEntry, makeTargetEntry, makeVar } from '../nodes/makefuncs.ts';
 import { exprCollation, exprLocation, exprType, exprTypmod } from '../nodes/nodefuncs.ts';
 import {
-  ACL_SELECT, CMD_SELECT, FIRST_LOW_INVALID_HEAP_ATTRIBUTE_NUMBER, RTE_CTE, RTE_FUNCTION, RTE_JOIN, RTE_NAMEDTUPLESTORE, RTE_RELATION, RTE_RESULT,
-  RTE_SUBQUERY, RTE_TABLEFUNC, RTE_VALUES, type JoinType,
+  ACL_SELECT,
+  CMD_SELECT,
+  FIRST_LOW_INVALID_HEAP_ATTRIBUTE_NUMBER,
+  RTE_CTE,
+  RTE_FUNCTION,
+  RTE_JOIN,
+  RTE_NAMEDTUPLESTORE,
+  RTE_RELATION,
+  RTE_RESULT,
+  RTE_SUBQUERY,
+  RTE_TABLEFUNC,
+  RTE_VALUES,
+  type JoinType,
 } from '../nodes/nodes.ts';
 import type { Alias, Expr, JoinTreeNode, TargetEntry, Var } from '../nodes/primnodes.ts';
 import type { CommonTableExpr, Query, RangeTblEntry, RangeTblFunction } from '../nodes/parsenodes.ts';
 import { CIDOID, INT4OID, INT8OID, OIDOID, RECORDARRAYOID, RECORDOID, TIDOID, XIDOID } from '../nodes/typeoids.ts';
 import { bmsAddMember } from './bitmapset.ts';
 import { levenshteinLessEqual } from './levenshtein.ts';
-import { rawStrings, type ParseNamespaceColumn, type ParseNamespaceItem, type ParseState, type TargetRelation } from './parse_node.ts';
+import {
+  rawStrings,
+  type ParseNamespaceColumn,
+  type ParseNamespaceItem,
+  type ParseState,
+  type TargetRelation,
+} from './parse_node.ts';
 import { lookupCollation, typenameType } from './parse_type.ts';
 import { exprResultType, funcResultName, type ResultColumn } from './rowtypes.ts';
 
@@ -41,7 +58,9 @@ function specialAttNum(name: string): number {
 }
 
 export function systemColumnName(attnum: number): string {
-  return Object.keys(SYSTEM_COLUMNS).find((name) => (SYSTEM_COLUMNS[name] as readonly [number, number])[0] === attnum) ?? '';
+  return (
+    Object.keys(SYSTEM_COLUMNS).find(name => (SYSTEM_COLUMNS[name] as readonly [number, number])[0] === attnum) ?? ''
+  );
 }
 
 export interface Found {
@@ -50,7 +69,12 @@ export interface Found {
 }
 
 /** The namespace item a (qualified) table name in an expression means. */
-export function refnameNamespaceItem(pstate: ParseState, schema: string | null, refname: string, location: number): Found | null {
+export function refnameNamespaceItem(
+  pstate: ParseState,
+  schema: string | null,
+  refname: string,
+  location: number,
+): Found | null {
   let relid = 0;
   if (schema !== null) {
     const namespace = pstate.catalog.namespaceOidOrZero(schema);
@@ -70,7 +94,11 @@ export function refnameNamespaceItem(pstate: ParseState, schema: string | null, 
           : nsitem.names.aliasname === refname;
       if (!matches) continue;
       if (result !== null) {
-        throw pstate.error(ERRCODE.AMBIGUOUS_ALIAS, `table reference ${relid !== 0 ? relid : `"${refname}"`} is ambiguous`, location);
+        throw pstate.error(
+          ERRCODE.AMBIGUOUS_ALIAS,
+          `table reference ${relid !== 0 ? relid : `"${refname}"`} is ambiguous`,
+          location,
+        );
       }
       checkLateralRefOk(state, nsitem, location);
       result = nsitem;
@@ -80,10 +108,13 @@ export function refnameNamespaceItem(pstate: ParseState, schema: string | null, 
   return null;
 }
 
-export function scanNameSpaceForCTE(pstate: ParseState, refname: string): { readonly cte: CommonTableExpr; readonly levelsup: number } | null {
+export function scanNameSpaceForCTE(
+  pstate: ParseState,
+  refname: string,
+): { readonly cte: CommonTableExpr; readonly levelsup: number } | null {
   let levelsup = 0;
   for (let state: ParseState | null = pstate; state !== null; state = state.parent, levelsup++) {
-    const cte = state.ctenamespace.find((c) => c.ctename === refname);
+    const cte = state.ctenamespace.find(c => c.ctename === refname);
     if (cte) return { cte, levelsup };
   }
   return null;
@@ -91,19 +122,27 @@ export function scanNameSpaceForCTE(pstate: ParseState, refname: string): { read
 
 function isFutureCTE(pstate: ParseState, refname: string): boolean {
   for (let state: ParseState | null = pstate; state !== null; state = state.parent) {
-    if (state.future_ctes.some((cte) => cte.ctename === refname)) return true;
+    if (state.future_ctes.some(cte => cte.ctename === refname)) return true;
   }
   return false;
 }
 
 /** Two FROM items may not have one name. */
-export function checkNameSpaceConflicts(pstate: ParseState, left: readonly ParseNamespaceItem[], right: readonly ParseNamespaceItem[]): void {
+export function checkNameSpaceConflicts(
+  pstate: ParseState,
+  left: readonly ParseNamespaceItem[],
+  right: readonly ParseNamespaceItem[],
+): void {
   for (const a of left) {
     if (!a.rel_visible) continue;
     for (const b of right) {
       if (!b.rel_visible || a.names.aliasname !== b.names.aliasname) continue;
       const differentTables =
-        a.rte.rtekind === RTE_RELATION && a.rte.alias === null && b.rte.rtekind === RTE_RELATION && b.rte.alias === null && a.rte.relid !== b.rte.relid;
+        a.rte.rtekind === RTE_RELATION &&
+        a.rte.alias === null &&
+        b.rte.rtekind === RTE_RELATION &&
+        b.rte.alias === null &&
+        a.rte.relid !== b.rte.relid;
       if (differentTables) continue;
       throw pstate.error(ERRCODE.DUPLICATE_ALIAS, `table name "${a.names.aliasname}" specified more than once`);
     }
@@ -134,7 +173,7 @@ export function stateAtLevel(pstate: ParseState, levelsup: number): ParseState {
 }
 
 export function getNSItemByRangeTablePosn(pstate: ParseState, varno: number, levelsup: number): ParseNamespaceItem {
-  const nsitem = stateAtLevel(pstate, levelsup).namespace.find((item) => item.rtindex === varno);
+  const nsitem = stateAtLevel(pstate, levelsup).namespace.find(item => item.rtindex === varno);
   assert(nsitem !== undefined, 'a variable belongs to a namespace item');
   return nsitem;
 }
@@ -146,17 +185,24 @@ export function getRTEByRangeTablePosn(pstate: ParseState, varno: number, levels
 }
 
 export function getCTEForRTE(pstate: ParseState, rte: RangeTblEntry, rtelevelsup: number): CommonTableExpr {
-  const cte = stateAtLevel(pstate, rte.ctelevelsup + rtelevelsup).ctenamespace.find((c) => c.ctename === rte.ctename);
+  const cte = stateAtLevel(pstate, rte.ctelevelsup + rtelevelsup).ctenamespace.find(c => c.ctename === rte.ctename);
   assert(cte !== undefined, `CTE ${rte.ctename} exists`);
   return cte;
 }
 
 /** Position of a column among an item's names; negative for a system column, 0 if there is none. */
-function scanRTEForColumn(pstate: ParseState, rte: RangeTblEntry, names: Alias, colname: string, location: number): number {
+function scanRTEForColumn(
+  pstate: ParseState,
+  rte: RangeTblEntry,
+  names: Alias,
+  colname: string,
+  location: number,
+): number {
   let result = 0;
   for (let i = 0; i < names.colnames.length; i++) {
     if (names.colnames[i] !== colname) continue;
-    if (result !== 0) throw pstate.error(ERRCODE.AMBIGUOUS_COLUMN, `column reference "${colname}" is ambiguous`, location);
+    if (result !== 0)
+      throw pstate.error(ERRCODE.AMBIGUOUS_COLUMN, `column reference "${colname}" is ambiguous`, location);
     result = i + 1;
   }
   if (result !== 0) return result;
@@ -193,7 +239,10 @@ export function scanNSItemForColumn(
   if (attnum > 0) {
     const column = nsitem.nscolumns[attnum - 1] as ParseNamespaceColumn;
     if (column.varno === 0) {
-      throw pstate.error(ERRCODE.UNDEFINED_COLUMN, `column "${colname}" of relation "${nsitem.names.aliasname}" does not exist`);
+      throw pstate.error(
+        ERRCODE.UNDEFINED_COLUMN,
+        `column "${colname}" of relation "${nsitem.names.aliasname}" does not exist`,
+      );
     }
     variable = makeColumnVar(column, levelsup, location);
   } else {
@@ -205,7 +254,15 @@ export function scanNSItemForColumn(
 }
 
 function makeColumnVar(column: ParseNamespaceColumn, levelsup: number, location: number): Var {
-  const variable = makeVar(column.varno, column.varattno, column.vartype, column.vartypmod, column.varcollid, levelsup, location);
+  const variable = makeVar(
+    column.varno,
+    column.varattno,
+    column.vartype,
+    column.vartypmod,
+    column.varcollid,
+    levelsup,
+    location,
+  );
   variable.varnosyn = column.varnosyn;
   variable.varattnosyn = column.varattnosyn;
   return variable;
@@ -221,7 +278,8 @@ export function colNameToVar(pstate: ParseState, colname: string, localonly: boo
       if (nsitem.lateral_only && !state.lateral_active) continue;
       const found = scanNSItemForColumn(pstate, nsitem, levelsup, colname, location);
       if (found === null) continue;
-      if (result !== null) throw pstate.error(ERRCODE.AMBIGUOUS_COLUMN, `column reference "${colname}" is ambiguous`, location);
+      if (result !== null)
+        throw pstate.error(ERRCODE.AMBIGUOUS_COLUMN, `column reference "${colname}" is ambiguous`, location);
       checkLateralRefOk(state, nsitem, location);
       result = found;
     }
@@ -263,7 +321,12 @@ function copyAlias(alias: Alias): Alias {
   return { ...alias, colnames: alias.colnames.slice() };
 }
 
-function buildRelationAliases(pstate: ParseState, columns: readonly ResultColumn[], alias: Alias | null, eref: Alias): void {
+function buildRelationAliases(
+  pstate: ParseState,
+  columns: readonly ResultColumn[],
+  alias: Alias | null,
+  eref: Alias,
+): void {
   const given = alias?.colnames ?? [];
   const names: string[] = [];
   const aliasNames: string[] = [];
@@ -305,10 +368,23 @@ function makeNSItem(rte: RangeTblEntry, rtindex: number, nscolumns: ParseNamespa
 }
 
 const NO_COLUMN: ParseNamespaceColumn = {
-  varno: 0, varattno: 0, vartype: 0, vartypmod: 0, varcollid: 0, varnosyn: 0, varattnosyn: 0, dontexpand: false,
+  varno: 0,
+  varattno: 0,
+  vartype: 0,
+  vartypmod: 0,
+  varcollid: 0,
+  varnosyn: 0,
+  varattnosyn: 0,
+  dontexpand: false,
 };
 
-function makeNSColumn(rtindex: number, attno: number, type: number, typmod: number, collation: number): ParseNamespaceColumn {
+function makeNSColumn(
+  rtindex: number,
+  attno: number,
+  type: number,
+  typmod: number,
+  collation: number,
+): ParseNamespaceColumn {
   return {
     varno: rtindex,
     varattno: attno,
@@ -329,7 +405,13 @@ function nsItemFromColumns(rte: RangeTblEntry, rtindex: number, columns: readonl
   );
 }
 
-function nsItemFromLists(rte: RangeTblEntry, rtindex: number, types: readonly number[], typmods: readonly number[], collations: readonly number[]): ParseNamespaceItem {
+function nsItemFromLists(
+  rte: RangeTblEntry,
+  rtindex: number,
+  types: readonly number[],
+  typmods: readonly number[],
+  collations: readonly number[],
+): ParseNamespaceItem {
   return makeNSItem(
     rte,
     rtindex,
@@ -338,7 +420,13 @@ function nsItemFromLists(rte: RangeTblEntry, rtindex: number, types: readonly nu
 }
 
 function attributeColumns(attrs: readonly Form_pg_attribute[]): ResultColumn[] {
-  return attrs.map((a) => ({ name: a.attname, typid: a.atttypid, typmod: a.atttypmod, collation: a.attcollation, dropped: a.attisdropped }));
+  return attrs.map(a => ({
+    name: a.attname,
+    typid: a.atttypid,
+    typmod: a.atttypmod,
+    collation: a.attcollation,
+    dropped: a.attisdropped,
+  }));
 }
 
 /** Finds the relation of a RangeVar; a missing one is an error with a hint about forward CTE references. */
@@ -358,9 +446,13 @@ export function parserOpenTable(pstate: ParseState, relation: RawNode): TargetRe
   if (schema !== undefined) {
     const namespace = catalog.namespaceOidOrZero(schema);
     relid = namespace === 0 ? 0 : catalog.relationInNamespace(relname, namespace);
-    if (relid === 0) throw pstate.error(ERRCODE.UNDEFINED_TABLE, `relation "${schema}.${relname}" does not exist`, location);
+    if (relid === 0)
+      throw pstate.error(ERRCODE.UNDEFINED_TABLE, `relation "${schema}.${relname}" does not exist`, location);
   } else {
-    relid = relation.relpersistence === 't' && catalog.tempNamespace !== 0 ? catalog.relationInNamespace(relname, catalog.tempNamespace) : catalog.relnameGetRelid(relname);
+    relid =
+      relation.relpersistence === 't' && catalog.tempNamespace !== 0
+        ? catalog.relationInNamespace(relname, catalog.tempNamespace)
+        : catalog.relnameGetRelid(relname);
     if (relid === 0) {
       throw pstate.error(
         ERRCODE.UNDEFINED_TABLE,
@@ -399,13 +491,19 @@ export function openRelation(pstate: ParseState, relid: number, location: number
 function isLockedRefname(pstate: ParseState, refname: string): boolean {
   if (pstate.locked_from_parent) return true;
   return pstate.locking_clause.some(
-    (lc) => !lc.lockedRels || (lc.lockedRels as RawNode[]).some((rel) => rel.relname === refname),
+    lc => !lc.lockedRels || (lc.lockedRels as RawNode[]).some(rel => rel.relname === refname),
   );
 }
 
 export { isLockedRefname };
 
-export function addRangeTableEntry(pstate: ParseState, relation: RawNode, alias: Alias | null, inh: boolean, inFromCl: boolean): ParseNamespaceItem {
+export function addRangeTableEntry(
+  pstate: ParseState,
+  relation: RawNode,
+  alias: Alias | null,
+  inh: boolean,
+  inFromCl: boolean,
+): ParseNamespaceItem {
   const refname = alias ? alias.aliasname : (relation.relname as string);
   const lockmode = isLockedRefname(pstate, refname) ? ROW_SHARE_LOCK : ACCESS_SHARE_LOCK;
   return addRangeTableEntryForRelation(pstate, parserOpenTable(pstate, relation), lockmode, alias, inh, inFromCl);
@@ -450,8 +548,11 @@ export function addRangeTableEntryForSubquery(
 ): ParseNamespaceItem {
   const eref: Alias = alias ? copyAlias(alias) : { type: 'Alias', aliasname: 'unnamed_subquery', colnames: [] };
   const numaliases = eref.colnames.length;
-  const columns = subquery.targetList.filter((tle) => !tle.resjunk);
-  extendNames(eref, columns.map((tle) => tle.resname as string));
+  const columns = subquery.targetList.filter(tle => !tle.resjunk);
+  extendNames(
+    eref,
+    columns.map(tle => tle.resname as string),
+  );
   if (columns.length < numaliases) {
     throw pstate.error(
       ERRCODE.INVALID_COLUMN_REFERENCE,
@@ -463,9 +564,9 @@ export function addRangeTableEntryForSubquery(
   return nsItemFromLists(
     rte,
     pstate.rtable.length,
-    columns.map((tle) => exprType(tle.expr)),
-    columns.map((tle) => exprTypmod(tle.expr)),
-    columns.map((tle) => exprCollation(tle.expr)),
+    columns.map(tle => exprType(tle.expr)),
+    columns.map(tle => exprTypmod(tle.expr)),
+    columns.map(tle => exprCollation(tle.expr)),
   );
 }
 
@@ -487,7 +588,11 @@ export function addRangeTableEntryForFunction(
   lateral: boolean,
   inFromCl: boolean,
 ): ParseNamespaceItem {
-  const eref: Alias = { type: 'Alias', aliasname: alias ? alias.aliasname : (funcs[0] as FromFunction).name, colnames: [] };
+  const eref: Alias = {
+    type: 'Alias',
+    aliasname: alias ? alias.aliasname : (funcs[0] as FromFunction).name,
+    colnames: [],
+  };
   const functions: RangeTblFunction[] = [];
   const columns: ResultColumn[] = [];
   for (const func of funcs) {
@@ -497,7 +602,15 @@ export function addRangeTableEntryForFunction(
   }
   if (ordinality) columns.push({ name: 'ordinality', typid: INT8OID, typmod: -1, collation: 0, dropped: false });
   buildRelationAliases(pstate, columns, alias, eref);
-  const rte = makeRangeTblEntry({ rtekind: RTE_FUNCTION, functions, funcordinality: ordinality, alias, eref, lateral, inFromCl });
+  const rte = makeRangeTblEntry({
+    rtekind: RTE_FUNCTION,
+    functions,
+    funcordinality: ordinality,
+    alias,
+    eref,
+    lateral,
+    inFromCl,
+  });
   pstate.rtable.push(rte);
   return nsItemFromColumns(rte, pstate.rtable.length, columns);
 }
@@ -531,10 +644,18 @@ function functionColumns(
       );
     }
     if (result.kind !== 'record') {
-      throw pstate.error(ERRCODE.SYNTAX_ERROR, 'a column definition list is only allowed for functions returning "record"', where);
+      throw pstate.error(
+        ERRCODE.SYNTAX_ERROR,
+        'a column definition list is only allowed for functions returning "record"',
+        where,
+      );
     }
   } else if (result.kind === 'record') {
-    throw pstate.error(ERRCODE.SYNTAX_ERROR, 'a column definition list is required for functions returning "record"', exprLocation(expr));
+    throw pstate.error(
+      ERRCODE.SYNTAX_ERROR,
+      'a column definition list is required for functions returning "record"',
+      exprLocation(expr),
+    );
   }
   let cols: readonly ResultColumn[];
   switch (result.kind) {
@@ -555,10 +676,10 @@ function functionColumns(
       break;
     case 'record':
       cols = columnDefinitions(pstate, coldeflist);
-      rtfunc.funccolnames = cols.map((c) => c.name);
-      rtfunc.funccoltypes = cols.map((c) => c.typid);
-      rtfunc.funccoltypmods = cols.map((c) => c.typmod);
-      rtfunc.funccolcollations = cols.map((c) => c.collation);
+      rtfunc.funccolnames = cols.map(c => c.name);
+      rtfunc.funccoltypes = cols.map(c => c.typid);
+      rtfunc.funccoltypmods = cols.map(c => c.typmod);
+      rtfunc.funccolcollations = cols.map(c => c.collation);
       break;
     case 'other':
       throw pstate.error(
@@ -590,9 +711,13 @@ function columnDefinitions(pstate: ParseState, coldeflist: readonly RawNode[]): 
   return coldeflist.map((def, i) => {
     const location: number = def.location ?? 0;
     if (def.typeName.setof) {
-      throw pstate.error(ERRCODE.INVALID_TABLE_DEFINITION, `column "${def.colname}" cannot be declared SETOF`, location);
+      throw pstate.error(
+        ERRCODE.INVALID_TABLE_DEFINITION,
+        `column "${def.colname}" cannot be declared SETOF`,
+        location,
+      );
     }
-    if (coldeflist.findIndex((other) => other.colname === def.colname) < i) {
+    if (coldeflist.findIndex(other => other.colname === def.colname) < i) {
       throw pstate.error(ERRCODE.DUPLICATE_COLUMN, `column name "${def.colname}" specified more than once`);
     }
     const { type, typmod } = typenameType(pstate, def.typeName);
@@ -610,7 +735,11 @@ export function columnCollation(pstate: ParseState, def: RawNode, type: number, 
     result = lookupCollation(pstate, def.collClause.collname, location);
   }
   if (result !== 0 && typcollation === 0) {
-    throw pstate.error(ERRCODE.DATATYPE_MISMATCH, `collations are not supported by type ${pstate.typeName(type)}`, location);
+    throw pstate.error(
+      ERRCODE.DATATYPE_MISMATCH,
+      `collations are not supported by type ${pstate.typeName(type)}`,
+      location,
+    );
   }
   return result;
 }
@@ -628,14 +757,27 @@ export function addRangeTableEntryForValues(
   const eref: Alias = alias ? copyAlias(alias) : { type: 'Alias', aliasname: '*VALUES*', colnames: [] };
   const numcolumns = (exprs[0] as readonly Expr[]).length;
   const numaliases = eref.colnames.length;
-  extendNames(eref, Array.from({ length: numcolumns }, (_, i) => `column${i + 1}`));
+  extendNames(
+    eref,
+    Array.from({ length: numcolumns }, (_, i) => `column${i + 1}`),
+  );
   if (numcolumns < numaliases) {
     throw pstate.error(
       ERRCODE.INVALID_COLUMN_REFERENCE,
       `VALUES lists "${eref.aliasname}" have ${numcolumns} columns available but ${numaliases} columns specified`,
     );
   }
-  const rte = makeRangeTblEntry({ rtekind: RTE_VALUES, values_lists: exprs, coltypes, coltypmods, colcollations, alias, eref, lateral, inFromCl });
+  const rte = makeRangeTblEntry({
+    rtekind: RTE_VALUES,
+    values_lists: exprs,
+    coltypes,
+    coltypmods,
+    colcollations,
+    alias,
+    eref,
+    lateral,
+    inFromCl,
+  });
   pstate.rtable.push(rte);
   return nsItemFromLists(rte, pstate.rtable.length, coltypes, coltypmods, colcollations);
 }
@@ -740,11 +882,18 @@ export function addRangeTableEntryForCTE(
   });
   pstate.rtable.push(rte);
   const nsitem = nsItemFromLists(rte, pstate.rtable.length, coltypes, coltypmods, colcollations);
-  if (levelsup > 0) for (const column of nsitem.nscolumns.slice(nsitem.nscolumns.length - extra.length)) column.dontexpand = true;
+  if (levelsup > 0)
+    for (const column of nsitem.nscolumns.slice(nsitem.nscolumns.length - extra.length)) column.dontexpand = true;
   return nsitem;
 }
 
-export function addNSItemToQuery(pstate: ParseState, nsitem: ParseNamespaceItem, toJoinList: boolean, relVisible: boolean, colsVisible: boolean): void {
+export function addNSItemToQuery(
+  pstate: ParseState,
+  nsitem: ParseNamespaceItem,
+  toJoinList: boolean,
+  relVisible: boolean,
+  colsVisible: boolean,
+): void {
   if (toJoinList) pstate.joinlist.push({ type: 'RangeTblRef', rtindex: nsitem.rtindex });
   if (relVisible || colsVisible) {
     nsitem.rel_visible = relVisible;
@@ -797,7 +946,7 @@ export function expandRTE(
       break;
     }
     case RTE_SUBQUERY: {
-      const columns = (rte.subquery as Query).targetList.filter((tle) => !tle.resjunk);
+      const columns = (rte.subquery as Query).targetList.filter(tle => !tle.resjunk);
       for (let i = 0; i < Math.min(columns.length, colnames.length); i++) {
         const { expr } = columns[i] as TargetEntry;
         add(colnames[i] as string, i + 1, exprType(expr), exprTypmod(expr), exprCollation(expr));
@@ -809,12 +958,26 @@ export function expandRTE(
       for (const rtfunc of rte.functions) {
         if (rtfunc.funccolnames.length > 0) {
           rtfunc.funccoltypes.forEach((type, i) =>
-            add(colnames[done + i] as string, done + i + 1, type, rtfunc.funccoltypmods[i] as number, rtfunc.funccolcollations[i] as number),
+            add(
+              colnames[done + i] as string,
+              done + i + 1,
+              type,
+              rtfunc.funccoltypmods[i] as number,
+              rtfunc.funccolcollations[i] as number,
+            ),
           );
         } else {
           const result = exprResultType(pstate.catalog, rtfunc.funcexpr);
-          if (result.kind === 'composite' || result.kind === 'composite-domain') addColumns(result.columns, rtfunc.funccolcount, done);
-          else add(colnames[done] as string, done + 1, result.type, exprTypmod(rtfunc.funcexpr), exprCollation(rtfunc.funcexpr));
+          if (result.kind === 'composite' || result.kind === 'composite-domain')
+            addColumns(result.columns, rtfunc.funccolcount, done);
+          else
+            add(
+              colnames[done] as string,
+              done + 1,
+              result.type,
+              exprTypmod(rtfunc.funcexpr),
+              exprCollation(rtfunc.funcexpr),
+            );
         }
         done += rtfunc.funccolcount;
       }
@@ -829,7 +992,8 @@ export function expandRTE(
         if (avar === null) return addDropped();
         names.push(colnames[i] as string);
         if (avar.type === 'Var') vars.push({ ...avar, varlevelsup: levelsup, location });
-        else vars.push(makeVar(rtindex, i + 1, exprType(avar), exprTypmod(avar), exprCollation(avar), levelsup, location));
+        else
+          vars.push(makeVar(rtindex, i + 1, exprType(avar), exprTypmod(avar), exprCollation(avar), levelsup, location));
       });
       break;
     case RTE_TABLEFUNC:
@@ -848,7 +1012,12 @@ export function expandRTE(
 }
 
 /** All visible columns of a namespace item as Vars. */
-export function expandNSItemVars(pstate: ParseState, nsitem: ParseNamespaceItem, levelsup: number, location: number): { names: string[]; vars: Var[] } {
+export function expandNSItemVars(
+  pstate: ParseState,
+  nsitem: ParseNamespaceItem,
+  levelsup: number,
+  location: number,
+): { names: string[]; vars: Var[] } {
   const names: string[] = [];
   const vars: Var[] = [];
   nsitem.names.colnames.forEach((name, i) => {
@@ -891,7 +1060,7 @@ export function getRteAttributeName(pstate: ParseState, rte: RangeTblEntry, attn
 
 /** attnum of a column of a relation by name, 0 if it has none. */
 export function attnameAttNum({ attrs }: TargetRelation, name: string, sysColOK: boolean): number {
-  const attr = attrs.find((a) => a.attname === name && !a.attisdropped);
+  const attr = attrs.find(a => a.attname === name && !a.attisdropped);
   if (attr) return attr.attnum;
   return sysColOK ? specialAttNum(name) : 0;
 }
@@ -910,7 +1079,13 @@ function searchRangeTableForRel(pstate: ParseState, schema: string | null, refna
   for (let state: ParseState | null = pstate; state !== null; state = state.parent, levelsup++) {
     for (const rte of state.rtable) {
       if (rte.rtekind === RTE_RELATION && relid !== 0 && rte.relid === relid) return rte;
-      if (rte.rtekind === RTE_CTE && cte !== null && rte.ctelevelsup + levelsup === cte.levelsup && rte.ctename === refname) return rte;
+      if (
+        rte.rtekind === RTE_CTE &&
+        cte !== null &&
+        rte.ctelevelsup + levelsup === cte.levelsup &&
+        rte.ctename === refname
+      )
+        return rte;
       if (rte.eref.aliasname === refname) return rte;
     }
   }
@@ -927,12 +1102,17 @@ export function errorMissingRTE(pstate: ParseState, schema: string | null, relna
     const found = refnameNamespaceItem(pstate, null, rte.eref.aliasname, location);
     if (found && found.nsitem.rte === rte) badAlias = rte.eref.aliasname;
   }
-  return pstate.error(ERRCODE.UNDEFINED_TABLE, `invalid reference to FROM-clause entry for table "${relname}"`, location, {
-    hint:
-      badAlias !== null
-        ? `Perhaps you meant to reference the table alias "${badAlias}".`
-        : `There is an entry for table "${rte.eref.aliasname}", but it cannot be referenced from this part of the query.`,
-  });
+  return pstate.error(
+    ERRCODE.UNDEFINED_TABLE,
+    `invalid reference to FROM-clause entry for table "${relname}"`,
+    location,
+    {
+      hint:
+        badAlias !== null
+          ? `Perhaps you meant to reference the table alias "${badAlias}".`
+          : `There is an entry for table "${rte.eref.aliasname}", but it cannot be referenced from this part of the query.`,
+    },
+  );
 }
 
 const MAX_FUZZY_DISTANCE = 3;
@@ -945,7 +1125,14 @@ interface FuzzyMatch {
   exact: RangeTblEntry | null;
 }
 
-function considerFuzzy(match: FuzzyMatch, penalty: number, rte: RangeTblEntry, actual: string, wanted: string, attnum: number): void {
+function considerFuzzy(
+  match: FuzzyMatch,
+  penalty: number,
+  rte: RangeTblEntry,
+  actual: string,
+  wanted: string,
+  attnum: number,
+): void {
   if (penalty > match.distance || actual === '') return;
   let distance = levenshteinLessEqual(actual, wanted, match.distance + 1 - penalty);
   if (distance > Math.floor(Buffer.byteLength(wanted) / 2)) return;
@@ -965,7 +1152,12 @@ function considerFuzzy(match: FuzzyMatch, penalty: number, rte: RangeTblEntry, a
   }
 }
 
-function searchRangeTableForCol(pstate: ParseState, alias: string | null, colname: string, location: number): FuzzyMatch {
+function searchRangeTableForCol(
+  pstate: ParseState,
+  alias: string | null,
+  colname: string,
+  location: number,
+): FuzzyMatch {
   const match: FuzzyMatch = { distance: MAX_FUZZY_DISTANCE + 1, first: null, second: null, exact: null };
   for (let state: ParseState | null = pstate; state !== null; state = state.parent) {
     for (const rte of state.rtable) {
@@ -984,9 +1176,15 @@ function searchRangeTableForCol(pstate: ParseState, alias: string | null, colnam
   return match;
 }
 
-export function errorMissingColumn(pstate: ParseState, relname: string | null, colname: string, location: number): Error {
+export function errorMissingColumn(
+  pstate: ParseState,
+  relname: string | null,
+  colname: string,
+  location: number,
+): Error {
   const match = searchRangeTableForCol(pstate, relname, colname, location);
-  const message = relname === null ? `column "${colname}" does not exist` : `column ${relname}.${colname} does not exist`;
+  const message =
+    relname === null ? `column "${colname}" does not exist` : `column ${relname}.${colname} does not exist`;
   const quoted = (m: { readonly rte: RangeTblEntry; readonly attnum: number }) =>
     `"${m.rte.eref.aliasname}.${m.rte.eref.colnames[m.attnum - 1]}"`;
   let hint: string | undefined;

@@ -6,7 +6,14 @@ import type { RawNode } from '../nodes/rawnodes.ts';
 import { makeConst, makeTargetEntry, makeVar } from '../nodes/makefuncs.ts';
 import { copyNode, exprLocation, exprType } from '../nodes/nodefuncs.ts';
 import {
-  ACL_SELECT, CMD_SELECT, COERCE_IMPLICIT_CAST, COERCION_ASSIGNMENT, COERCION_IMPLICIT, RTE_CTE, RTE_RELATION, RTE_SUBQUERY,
+  ACL_SELECT,
+  CMD_SELECT,
+  COERCE_IMPLICIT_CAST,
+  COERCION_ASSIGNMENT,
+  COERCION_IMPLICIT,
+  RTE_CTE,
+  RTE_RELATION,
+  RTE_SUBQUERY,
   type CoercionContext,
 } from '../nodes/nodes.ts';
 import type { Expr, FieldSelect, SetToDefault, SubscriptingRef, TargetEntry, Var } from '../nodes/primnodes.ts';
@@ -15,10 +22,23 @@ import { RECORDOID, TEXTOID, UNKNOWNOID } from '../nodes/typeoids.ts';
 import { coerceToDomain, coerceToTargetType, coerceType } from './parse_coerce.ts';
 import { transformExpr } from './parse_expr.ts';
 import { figureColname } from './figurecolname.ts';
-import { nameListToString, type ParseExprKind, type ParseNamespaceItem, type ParseState, type TargetRelation } from './parse_node.ts';
 import {
-  attnameAttNum, errorMissingRTE, expandNSItemAttrs, expandNSItemVars, getCTEForRTE, getNSItemByRangeTablePosn, getRTEByRangeTablePosn,
-  markVarForSelectPriv, refnameNamespaceItem,
+  nameListToString,
+  type ParseExprKind,
+  type ParseNamespaceItem,
+  type ParseState,
+  type TargetRelation,
+} from './parse_node.ts';
+import {
+  attnameAttNum,
+  errorMissingRTE,
+  expandNSItemAttrs,
+  expandNSItemVars,
+  getCTEForRTE,
+  getNSItemByRangeTablePosn,
+  getRTEByRangeTablePosn,
+  markVarForSelectPriv,
+  refnameNamespaceItem,
 } from './parse_relation.ts';
 import { exprResultColumns, recordVariableColumns } from './rowtypes.ts';
 import { transformContainerSubscripts, transformContainerType } from './subscripts.ts';
@@ -49,7 +69,11 @@ function lastIsStar(list: readonly RawNode[]): boolean {
   return list[list.length - 1]?.type === 'A_Star';
 }
 
-export function transformTargetList(pstate: ParseState, targetlist: readonly RawNode[], kind: ParseExprKind): TargetEntry[] {
+export function transformTargetList(
+  pstate: ParseState,
+  targetlist: readonly RawNode[],
+  kind: ParseExprKind,
+): TargetEntry[] {
   const expandStar = kind !== 'UPDATE_SOURCE';
   let result: TargetEntry[] = [];
   for (const target of targetlist) {
@@ -69,10 +93,16 @@ export function transformTargetList(pstate: ParseState, targetlist: readonly Raw
 }
 
 /** Expressions without names (ROW, VALUES); DEFAULT may stay where allowed. */
-export function transformExpressionList(pstate: ParseState, list: readonly RawNode[], kind: ParseExprKind, allowDefault: boolean): Expr[] {
+export function transformExpressionList(
+  pstate: ParseState,
+  list: readonly RawNode[],
+  kind: ParseExprKind,
+  allowDefault: boolean,
+): Expr[] {
   const result: Expr[] = [];
   for (const raw of list) {
-    if (raw.type === 'ColumnRef' && lastIsStar(raw.fields)) result.push(...(expandColumnRefStar(pstate, raw, false) as Expr[]));
+    if (raw.type === 'ColumnRef' && lastIsStar(raw.fields))
+      result.push(...(expandColumnRefStar(pstate, raw, false) as Expr[]));
     else if (raw.type === 'A_Indirection' && lastIsStar(raw.indirection)) {
       result.push(...(expandIndirectionStar(pstate, raw, false, kind) as Expr[]));
     } else if (allowDefault && raw.type === 'SetToDefault') result.push(makeSetToDefault(raw));
@@ -109,9 +139,9 @@ function markTargetListOrigin(pstate: ParseState, tle: TargetEntry, variable: Va
     return;
   }
   if (attnum === 0) return;
-  if (rte.rtekind === RTE_SUBQUERY) source = rte.subquery?.targetList.find((t) => t.resno === attnum);
+  if (rte.rtekind === RTE_SUBQUERY) source = rte.subquery?.targetList.find(t => t.resno === attnum);
   else if (rte.rtekind === RTE_CTE && !rte.self_reference) {
-    source = cteTargetList(getCTEForRTE(pstate, rte, variable.varlevelsup).ctequery).find((t) => t.resno === attnum);
+    source = cteTargetList(getCTEForRTE(pstate, rte, variable.varlevelsup).ctequery).find(t => t.resno === attnum);
   }
   if (source && !source.resjunk) {
     tle.resorigtbl = source.resorigtbl;
@@ -150,14 +180,36 @@ export function transformAssignedExpr(
       const row = pstate.catalog.type(attr.atttypid);
       base = makeConst(attr.atttypid, attr.atttypmod, attr.attcollation, row.typlen, row.typbyval, null);
     } else {
-      base = makeVar(pstate.target_nsitem!.rtindex, attrno, attr.atttypid, attr.atttypmod, attr.attcollation, 0, location);
+      base = makeVar(
+        pstate.target_nsitem!.rtindex,
+        attrno,
+        attr.atttypid,
+        attr.atttypmod,
+        attr.attcollation,
+        0,
+        location,
+      );
     }
     result = transformAssignmentIndirection(
-      pstate, base, { name: colname, subscripting: false, type: attr.atttypid, typmod: attr.atttypmod, collation: attr.attcollation },
-      indirection, result, COERCION_ASSIGNMENT, location,
+      pstate,
+      base,
+      { name: colname, subscripting: false, type: attr.atttypid, typmod: attr.atttypmod, collation: attr.attcollation },
+      indirection,
+      result,
+      COERCION_ASSIGNMENT,
+      location,
     );
   } else {
-    const coerced = coerceToTargetType(pstate, result, type, attr.atttypid, attr.atttypmod, COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1);
+    const coerced = coerceToTargetType(
+      pstate,
+      result,
+      type,
+      attr.atttypid,
+      attr.atttypmod,
+      COERCION_ASSIGNMENT,
+      COERCE_IMPLICIT_CAST,
+      -1,
+    );
     if (coerced === null) {
       throw pstate.error(
         ERRCODE.DATATYPE_MISMATCH,
@@ -207,7 +259,9 @@ function transformAssignmentIndirection(
   const { catalog } = pstate;
   const base: Expr | null =
     basenode ??
-    (indirection.length > 0 ? { type: 'CaseTestExpr', typeId: target.type, typeMod: target.typmod, collation: target.collation } : null);
+    (indirection.length > 0
+      ? { type: 'CaseTestExpr', typeId: target.type, typeMod: target.typmod, collation: target.collation }
+      : null);
   const subscripts: RawNode[] = [];
   for (let i = 0; i < indirection.length; i++) {
     const step = indirection[i] as RawNode;
@@ -219,34 +273,84 @@ function transformAssignmentIndirection(
       throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'row expansion via "*" is not supported here', location);
     }
     if (subscripts.length > 0) {
-      return transformAssignmentSubscripts(pstate, base as Expr, target, subscripts, indirection.slice(i), rhs, context, location);
+      return transformAssignmentSubscripts(
+        pstate,
+        base as Expr,
+        target,
+        subscripts,
+        indirection.slice(i),
+        rhs,
+        context,
+        location,
+      );
     }
     const field = step.sval as string;
     const { type: baseType, typmod: baseTypmod } = catalog.baseTypeAndTypmod(target.type, target.typmod);
     const { typrelid } = catalog.type(baseType);
     const cannot = `cannot assign to field "${field}" of column "${target.name}" because`;
     if (typrelid === 0) {
-      throw pstate.error(ERRCODE.DATATYPE_MISMATCH, `${cannot} its type ${pstate.typeName(target.type)} is not a composite type`, location);
+      throw pstate.error(
+        ERRCODE.DATATYPE_MISMATCH,
+        `${cannot} its type ${pstate.typeName(target.type)} is not a composite type`,
+        location,
+      );
     }
-    const attr = catalog.attributes(typrelid).find((a) => a.attname === field && !a.attisdropped);
+    const attr = catalog.attributes(typrelid).find(a => a.attname === field && !a.attisdropped);
     if (!attr) {
-      throw pstate.error(ERRCODE.UNDEFINED_COLUMN, `${cannot} there is no such column in data type ${pstate.typeName(target.type)}`, location);
+      throw pstate.error(
+        ERRCODE.UNDEFINED_COLUMN,
+        `${cannot} there is no such column in data type ${pstate.typeName(target.type)}`,
+        location,
+      );
     }
     const value = transformAssignmentIndirection(
-      pstate, null, { name: field, subscripting: false, type: attr.atttypid, typmod: attr.atttypmod, collation: attr.attcollation },
-      indirection.slice(i + 1), rhs, context, location,
+      pstate,
+      null,
+      { name: field, subscripting: false, type: attr.atttypid, typmod: attr.atttypmod, collation: attr.attcollation },
+      indirection.slice(i + 1),
+      rhs,
+      context,
+      location,
     );
-    const store: Expr = { type: 'FieldStore', arg: base as Expr, newvals: [value], fieldnums: [attr.attnum], resulttype: baseType };
+    const store: Expr = {
+      type: 'FieldStore',
+      arg: base as Expr,
+      newvals: [value],
+      fieldnums: [attr.attnum],
+      resulttype: baseType,
+    };
     if (baseType === target.type) return store;
-    return coerceToDomain(pstate, store, baseType, baseTypmod, target.type, COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, location, false);
+    return coerceToDomain(
+      pstate,
+      store,
+      baseType,
+      baseTypmod,
+      target.type,
+      COERCION_IMPLICIT,
+      COERCE_IMPLICIT_CAST,
+      location,
+      false,
+    );
   }
-  if (subscripts.length > 0) return transformAssignmentSubscripts(pstate, base as Expr, target, subscripts, [], rhs, context, location);
-  const result = coerceToTargetType(pstate, rhs, exprType(rhs), target.type, target.typmod, context, COERCE_IMPLICIT_CAST, -1);
+  if (subscripts.length > 0)
+    return transformAssignmentSubscripts(pstate, base as Expr, target, subscripts, [], rhs, context, location);
+  const result = coerceToTargetType(
+    pstate,
+    rhs,
+    exprType(rhs),
+    target.type,
+    target.typmod,
+    context,
+    COERCE_IMPLICIT_CAST,
+    -1,
+  );
   if (result === null) {
     const types = `type ${pstate.typeName(target.type)} but expression is of type ${pstate.typeName(exprType(rhs))}`;
     throw pstate.error(
       ERRCODE.DATATYPE_MISMATCH,
-      target.subscripting ? `subscripted assignment to "${target.name}" requires ${types}` : `subfield "${target.name}" is of ${types}`,
+      target.subscripting
+        ? `subscripted assignment to "${target.name}" requires ${types}`
+        : `subfield "${target.name}" is of ${types}`,
       location,
       { hint: 'You will need to rewrite or cast the expression.' },
     );
@@ -265,10 +369,23 @@ function transformAssignmentSubscripts(
   location: number,
 ): Expr {
   const container = transformContainerType(pstate, target.type, target.typmod);
-  const ref: SubscriptingRef = transformContainerSubscripts(pstate, basenode, container.type, container.typmod, subscripts, true);
+  const ref: SubscriptingRef = transformContainerSubscripts(
+    pstate,
+    basenode,
+    container.type,
+    container.typmod,
+    subscripts,
+    true,
+  );
   const collation = container.type === target.type ? target.collation : pstate.catalog.typeCollation(container.type);
   ref.refassgnexpr = transformAssignmentIndirection(
-    pstate, null, { name: target.name, subscripting: true, type: ref.refrestype, typmod: ref.reftypmod, collation }, rest, rhs, context, location,
+    pstate,
+    null,
+    { name: target.name, subscripting: true, type: ref.refrestype, typmod: ref.reftypmod, collation },
+    rest,
+    rhs,
+    context,
+    location,
   );
   ref.refrestype = container.type;
   ref.reftypmod = container.typmod;
@@ -276,7 +393,11 @@ function transformAssignmentSubscripts(
   const type = exprType(ref);
   const result = coerceToTargetType(pstate, ref, type, target.type, target.typmod, context, COERCE_IMPLICIT_CAST, -1);
   if (result === null) {
-    throw pstate.error(ERRCODE.CANNOT_COERCE, `cannot cast type ${pstate.typeName(type)} to ${pstate.typeName(target.type)}`, location);
+    throw pstate.error(
+      ERRCODE.CANNOT_COERCE,
+      `cannot cast type ${pstate.typeName(type)} to ${pstate.typeName(target.type)}`,
+      location,
+    );
   }
   return result;
 }
@@ -293,17 +414,21 @@ export function checkInsertTargets(pstate: ParseState, cols: readonly RawNode[])
   const target = pstate.target_relation as TargetRelation;
   if (cols.length === 0) {
     return target.attrs
-      .filter((attr) => !attr.attisdropped)
-      .map((attr) => ({ name: attr.attname, attrno: attr.attnum, indirection: [], location: -1 }));
+      .filter(attr => !attr.attisdropped)
+      .map(attr => ({ name: attr.attname, attrno: attr.attnum, indirection: [], location: -1 }));
   }
   const whole = new Set<number>();
   const partial = new Set<number>();
-  return cols.map((col) => {
+  return cols.map(col => {
     const location: number = col.location ?? 0;
     const name = col.name as string;
     const attrno = attnameAttNum(target, name, false);
     if (attrno === 0) {
-      throw pstate.error(ERRCODE.UNDEFINED_COLUMN, `column "${name}" of relation "${target.rel.relname}" does not exist`, location);
+      throw pstate.error(
+        ERRCODE.UNDEFINED_COLUMN,
+        `column "${name}" of relation "${target.rel.relname}" does not exist`,
+        location,
+      );
     }
     const indirection: readonly RawNode[] = col.indirection ?? [];
     if (whole.has(attrno) || (indirection.length === 0 && partial.has(attrno))) {
@@ -320,11 +445,15 @@ function expandColumnRefStar(pstate: ParseState, cref: RawNode, makeTargets: boo
   const fields = cref.fields as RawNode[];
   const location: number = cref.location ?? 0;
   if (fields.length === 1) return expandAllTables(pstate, location);
-  const names = fields.map((field) => (field.type === 'A_Star' ? '*' : (field.sval as string)));
+  const names = fields.map(field => (field.type === 'A_Star' ? '*' : (field.sval as string)));
   const hooked = pstate.columnRefHook?.(pstate, cref);
   if (hooked) return expandRowReference(pstate, hooked, makeTargets);
   if (fields.length > 4) {
-    throw pstate.error(ERRCODE.SYNTAX_ERROR, `improper qualified name (too many dotted names): ${nameListToString(names)}`, location);
+    throw pstate.error(
+      ERRCODE.SYNTAX_ERROR,
+      `improper qualified name (too many dotted names): ${nameListToString(names)}`,
+      location,
+    );
   }
   if (fields.length === 4 && names[0] !== pstate.catalog.session.databaseName) {
     throw pstate.error(
@@ -341,12 +470,18 @@ function expandColumnRefStar(pstate: ParseState, cref: RawNode, makeTargets: boo
 }
 
 function expandAllTables(pstate: ParseState, location: number): TargetEntry[] {
-  const visible = pstate.namespace.filter((nsitem) => nsitem.cols_visible);
-  if (visible.length === 0) throw pstate.error(ERRCODE.SYNTAX_ERROR, 'SELECT * with no tables specified is not valid', location);
-  return visible.flatMap((nsitem) => expandNSItemAttrs(pstate, nsitem, 0, true, location));
+  const visible = pstate.namespace.filter(nsitem => nsitem.cols_visible);
+  if (visible.length === 0)
+    throw pstate.error(ERRCODE.SYNTAX_ERROR, 'SELECT * with no tables specified is not valid', location);
+  return visible.flatMap(nsitem => expandNSItemAttrs(pstate, nsitem, 0, true, location));
 }
 
-function expandIndirectionStar(pstate: ParseState, raw: RawNode, makeTargets: boolean, kind: ParseExprKind): (TargetEntry | Expr)[] {
+function expandIndirectionStar(
+  pstate: ParseState,
+  raw: RawNode,
+  makeTargets: boolean,
+  kind: ParseExprKind,
+): (TargetEntry | Expr)[] {
   const indirection = (raw.indirection as RawNode[]).slice(0, -1);
   const expr = transformExpr(pstate, { ...raw, indirection }, kind);
   return expandRowReference(pstate, expr, makeTargets);
@@ -372,9 +507,12 @@ function expandRowReference(pstate: ParseState, expr: Expr, makeTargets: boolean
     return expandSingleTable(pstate, nsitem, expr.varlevelsup, expr.location, makeTargets);
   }
   const columns =
-    expr.type === 'Var' && expr.vartype === RECORDOID ? recordVariableColumns(pstate, expr, 0) : exprResultColumns(pstate.catalog, expr);
+    expr.type === 'Var' && expr.vartype === RECORDOID
+      ? recordVariableColumns(pstate, expr, 0)
+      : exprResultColumns(pstate.catalog, expr);
   if (columns === null) {
-    if (exprType(expr) === RECORDOID) throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'record type has not been registered');
+    if (exprType(expr) === RECORDOID)
+      throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'record type has not been registered');
     throw pstate.error(ERRCODE.WRONG_OBJECT_TYPE, `type ${pstate.typeName(exprType(expr))} is not composite`);
   }
   const result: (TargetEntry | Expr)[] = [];

@@ -25,7 +25,10 @@ export function typeNameToString(typeName: RawNode): string {
 }
 
 /** Splits schema.name; a third part must be the current database. */
-export function deconstructQualifiedName(pstate: ParseState, names: readonly string[]): { schema: string | null; name: string } {
+export function deconstructQualifiedName(
+  pstate: ParseState,
+  names: readonly string[],
+): { schema: string | null; name: string } {
   switch (names.length) {
     case 1:
       return { schema: null, name: names[0] as string };
@@ -33,11 +36,17 @@ export function deconstructQualifiedName(pstate: ParseState, names: readonly str
       return { schema: names[0] as string, name: names[1] as string };
     case 3:
       if (names[0] !== pstate.catalog.session.databaseName) {
-        throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cross-database references are not implemented: ${nameListToString(names)}`);
+        throw ereport(
+          ERRCODE.FEATURE_NOT_SUPPORTED,
+          `cross-database references are not implemented: ${nameListToString(names)}`,
+        );
       }
       return { schema: names[1] as string, name: names[2] as string };
     default:
-      throw ereport(ERRCODE.SYNTAX_ERROR, `improper qualified name (too many dotted names): ${nameListToString(names)}`);
+      throw ereport(
+        ERRCODE.SYNTAX_ERROR,
+        `improper qualified name (too many dotted names): ${nameListToString(names)}`,
+      );
   }
 }
 
@@ -52,7 +61,8 @@ export function lookupTypeName(pstate: ParseState, typeName: RawNode): TypeAndTy
   else {
     const { schema, name } = deconstructQualifiedName(pstate, names);
     if (schema === null) oid = catalog.typenameGetTypid(name);
-    else oid = pstate.withPosition(location, () => catalog.typeInNamespace(name, catalog.lookupExplicitNamespace(schema)));
+    else
+      oid = pstate.withPosition(location, () => catalog.typeInNamespace(name, catalog.lookupExplicitNamespace(schema)));
     if (typeName.arrayBounds) oid = oid === 0 ? 0 : catalog.arrayType(oid);
   }
   if (oid === 0) return null;
@@ -64,10 +74,18 @@ export function lookupTypeName(pstate: ParseState, typeName: RawNode): TypeAndTy
 function columnType(pstate: ParseState, typeName: RawNode, names: readonly string[]): number {
   const location = typeName.location ?? 0;
   if (names.length === 1) {
-    throw pstate.error(ERRCODE.SYNTAX_ERROR, `improper %TYPE reference (too few dotted names): ${nameListToString(names)}`, location);
+    throw pstate.error(
+      ERRCODE.SYNTAX_ERROR,
+      `improper %TYPE reference (too few dotted names): ${nameListToString(names)}`,
+      location,
+    );
   }
   if (names.length > 4) {
-    throw pstate.error(ERRCODE.SYNTAX_ERROR, `improper %TYPE reference (too many dotted names): ${nameListToString(names)}`, location);
+    throw pstate.error(
+      ERRCODE.SYNTAX_ERROR,
+      `improper %TYPE reference (too many dotted names): ${nameListToString(names)}`,
+      location,
+    );
   }
   const field = names[names.length - 1] as string;
   const { schema, name } = deconstructQualifiedName(pstate, names.slice(0, -1));
@@ -76,7 +94,7 @@ function columnType(pstate: ParseState, typeName: RawNode, names: readonly strin
       ? pstate.catalog.relnameGetRelid(name)
       : pstate.catalog.relationInNamespace(name, pstate.catalog.lookupExplicitNamespace(schema));
   if (relid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${name}" does not exist`);
-  const attribute = pstate.catalog.attributes(relid).find((a) => a.attname === field && !a.attisdropped);
+  const attribute = pstate.catalog.attributes(relid).find(a => a.attname === field && !a.attisdropped);
   if (!attribute) {
     throw pstate.error(ERRCODE.UNDEFINED_COLUMN, `column "${field}" of relation "${name}" does not exist`, location);
   }
@@ -102,12 +120,20 @@ function typenameTypeMod(pstate: ParseState, typeName: RawNode, type: Form_pg_ty
   if (!typeName.typmods) return typeName.typemod ?? 0;
   const location = typeName.location ?? 0;
   if (!type.typisdefined) {
-    throw pstate.error(ERRCODE.SYNTAX_ERROR, `type modifier cannot be specified for shell type "${typeNameToString(typeName)}"`, location);
+    throw pstate.error(
+      ERRCODE.SYNTAX_ERROR,
+      `type modifier cannot be specified for shell type "${typeNameToString(typeName)}"`,
+      location,
+    );
   }
   if (type.typmodin === 0) {
-    throw pstate.error(ERRCODE.SYNTAX_ERROR, `type modifier is not allowed for type "${typeNameToString(typeName)}"`, location);
+    throw pstate.error(
+      ERRCODE.SYNTAX_ERROR,
+      `type modifier is not allowed for type "${typeNameToString(typeName)}"`,
+      location,
+    );
   }
-  const words = (typeName.typmods as RawNode[]).map((modifier) => {
+  const words = (typeName.typmods as RawNode[]).map(modifier => {
     let word: string | undefined;
     if (modifier.type === 'A_Const') {
       if (modifier.ival) word = String(modifier.ival.ival ?? 0);

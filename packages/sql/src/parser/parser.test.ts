@@ -16,7 +16,7 @@ function failure(text: string): PgError {
 
 describe('raw parser', () => {
   it('splits a query string and says where each statement is', () => {
-    expect(rawParse("select 'é'; ;select 2").map((s) => [s.stmt.type, s.stmt_location, s.stmt_len])).toEqual([
+    expect(rawParse("select 'é'; ;select 2").map(s => [s.stmt.type, s.stmt_location, s.stmt_len])).toEqual([
       ['SelectStmt', 0, 11],
       ['SelectStmt', 14, 0],
     ]);
@@ -34,7 +34,11 @@ describe('raw parser', () => {
 
   it('words syntax errors as PostgreSQL does, with the character position', () => {
     const error = failure('select é é é');
-    expect([error.sqlstate, error.message, error.fields.position]).toEqual(['42601', 'syntax error at or near "é"', 12]);
+    expect([error.sqlstate, error.message, error.fields.position]).toEqual([
+      '42601',
+      'syntax error at or near "é"',
+      12,
+    ]);
     expect(failure('select 1 +').message).toBe('syntax error at end of input');
     expect(failure('select 1 +').fields.position).toBe(11);
     expect(failure("select 'a").message).toBe('unterminated quoted string at or near "\'a"');

@@ -26,7 +26,7 @@ export function rawParse(text: string): RawStmt[] {
     if (error instanceof SqlError) throw syntaxError(error);
     throw error;
   }
-  return (tree.stmts ?? []).map((wrapped) => {
+  return (tree.stmts ?? []).map(wrapped => {
     const raw = wrapped as { stmt: unknown; stmt_location?: number; stmt_len?: number };
     return {
       type: 'RawStmt',
@@ -127,10 +127,16 @@ function unwrapEmpty(key: string): Record<string, unknown> {
 /** Messages of the grammar that are not syntax errors proper, with the SQLSTATE PostgreSQL gives them. */
 const OTHER_CODES: readonly (readonly [RegExp, Sqlstate])[] = [
   [/^invalid Unicode escape|^unsafe use of string constant/, ERRCODE.INVALID_ESCAPE_SEQUENCE],
-  [/^conflicting or redundant|^multiple .* clauses not allowed|^improper (qualified|relation) name/, ERRCODE.SYNTAX_ERROR],
+  [
+    /^conflicting or redundant|^multiple .* clauses not allowed|^improper (qualified|relation) name/,
+    ERRCODE.SYNTAX_ERROR,
+  ],
   [/^invalid value for encoding|^invalid byte sequence/, ERRCODE.CHARACTER_NOT_IN_REPERTOIRE],
   [/not (yet )?(supported|implemented)|cannot be marked/, ERRCODE.FEATURE_NOT_SUPPORTED],
-  [/^interval precision|^precision for type float|^value of .* must|^unrecognized .* option/, ERRCODE.INVALID_PARAMETER_VALUE],
+  [
+    /^interval precision|^precision for type float|^value of .* must|^unrecognized .* option/,
+    ERRCODE.INVALID_PARAMETER_VALUE,
+  ],
   [/frame (start|starting|end|ending)/, ERRCODE.WINDOWING_ERROR],
   [/^UNENCRYPTED PASSWORD/, ERRCODE.FEATURE_NOT_SUPPORTED],
 ];

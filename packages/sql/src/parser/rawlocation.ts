@@ -56,7 +56,16 @@ export function rawEqual(a: unknown, b: unknown): boolean {
   if (typeof a !== 'object' || typeof b !== 'object') return false;
   const x = a as Record<string, unknown>;
   const y = b as Record<string, unknown>;
-  const keys = (o: Record<string, unknown>) => Object.keys(o).filter((k) => k !== 'location' && k !== 'literal' && k !== 'list_start' && k !== 'list_end' && k !== 'rexpr_list_start' && k !== 'rexpr_list_end');
+  const keys = (o: Record<string, unknown>) =>
+    Object.keys(o).filter(
+      k =>
+        k !== 'location' &&
+        k !== 'literal' &&
+        k !== 'list_start' &&
+        k !== 'list_end' &&
+        k !== 'rexpr_list_start' &&
+        k !== 'rexpr_list_end',
+    );
   const kx = keys(x);
-  return kx.length === keys(y).length && kx.every((key) => rawEqual(x[key], y[key]));
+  return kx.length === keys(y).length && kx.every(key => rawEqual(x[key], y[key]));
 }

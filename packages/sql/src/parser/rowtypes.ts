@@ -24,12 +24,16 @@ export interface ResultColumn {
 
 export type ResultType =
   | { readonly kind: 'scalar'; readonly type: number }
-  | { readonly kind: 'composite' | 'composite-domain'; readonly type: number; readonly columns: readonly ResultColumn[] }
+  | {
+      readonly kind: 'composite' | 'composite-domain';
+      readonly type: number;
+      readonly columns: readonly ResultColumn[];
+    }
   | { readonly kind: 'record' | 'other'; readonly type: number };
 
 /** The columns of a named composite type's relation. */
 export function relationColumns(catalog: CatalogLookup, relid: number): ResultColumn[] {
-  return catalog.attributes(relid).map((a) => ({
+  return catalog.attributes(relid).map(a => ({
     name: a.attname,
     typid: a.atttypid,
     typmod: a.atttypmod,
@@ -45,7 +49,8 @@ function typeResult(catalog: CatalogLookup, type: number): ResultType {
       return { kind: 'composite', type, columns: relationColumns(catalog, row.typrelid) };
     case 'd': {
       const base = catalog.type(catalog.baseType(type));
-      if (base.typtype === 'c') return { kind: 'composite-domain', type, columns: relationColumns(catalog, base.typrelid) };
+      if (base.typtype === 'c')
+        return { kind: 'composite-domain', type, columns: relationColumns(catalog, base.typrelid) };
       return { kind: 'scalar', type };
     }
     case 'p':
@@ -77,7 +82,11 @@ export function exprResultType(catalog: CatalogLookup, expr: Expr): ResultType {
   return typeResult(catalog, exprType(expr));
 }
 
-function functionResultType(catalog: CatalogLookup, funcid: number, call: Extract<Expr, { type: 'FuncExpr' | 'OpExpr' }>): ResultType {
+function functionResultType(
+  catalog: CatalogLookup,
+  funcid: number,
+  call: Extract<Expr, { type: 'FuncExpr' | 'OpExpr' }>,
+): ResultType {
   const proc = catalog.proc(funcid);
   const out = outColumns(catalog, proc, call);
   if (out !== null) return { kind: 'composite', type: RECORDOID, columns: out };
@@ -85,7 +94,11 @@ function functionResultType(catalog: CatalogLookup, funcid: number, call: Extrac
 }
 
 /** The row a function with two or more OUT (or TABLE) parameters returns; null for other functions. */
-function outColumns(catalog: CatalogLookup, proc: Form_pg_proc, call: { readonly args: readonly Expr[] }): ResultColumn[] | null {
+function outColumns(
+  catalog: CatalogLookup,
+  proc: Form_pg_proc,
+  call: { readonly args: readonly Expr[] },
+): ResultColumn[] | null {
   if (proc.prorettype !== RECORDOID || proc.proallargtypes === null || proc.proargmodes === null) return null;
   const modes = proc.proargmodes;
   const all = proc.proallargtypes;
@@ -95,7 +108,7 @@ function outColumns(catalog: CatalogLookup, proc: Form_pg_proc, call: { readonly
     return [{ type: type as number, name: proc.proargnames?.[i] || '' }];
   });
   if (outs.length === 0) return null;
-  const actual = call.args.map((arg) => exprType(arg));
+  const actual = call.args.map(arg => exprType(arg));
   return outs.map((column, i) => {
     let type = column.type;
     if (isPolymorphicType(type)) {
@@ -112,7 +125,12 @@ function outColumns(catalog: CatalogLookup, proc: Form_pg_proc, call: { readonly
   });
 }
 
-function resolvePolymorphic(catalog: CatalogLookup, actual: readonly number[], declared: readonly number[], type: number): number {
+function resolvePolymorphic(
+  catalog: CatalogLookup,
+  actual: readonly number[],
+  declared: readonly number[],
+  type: number,
+): number {
   const pstate = { catalog } as ParseState;
   return enforceGenericTypeConsistency(pstate, actual, declared.slice(), type, false);
 }
@@ -127,7 +145,9 @@ export function exprResultColumns(catalog: CatalogLookup, expr: Expr): readonly 
 export function funcResultName(catalog: CatalogLookup, funcid: number): string | null {
   const proc = catalog.proc(funcid);
   if (proc.proargmodes === null || proc.proargnames === null) return null;
-  const outs = proc.proargmodes.flatMap((mode, i) => (mode === 'i' || mode === 'v' ? [] : [proc.proargnames?.[i] ?? '']));
+  const outs = proc.proargmodes.flatMap((mode, i) =>
+    mode === 'i' || mode === 'v' ? [] : [proc.proargnames?.[i] ?? ''],
+  );
   if (outs.length !== 1 || outs[0] === '') return null;
   return outs[0] as string;
 }
@@ -150,7 +170,7 @@ export function recordVariableColumns(pstate: ParseState, variable: Var, levelsu
   let expr: Expr = variable;
   switch (rte.rtekind) {
     case RTE_SUBQUERY: {
-      const tle = rte.subquery?.targetList.find((t) => t.resno === attnum && !t.resjunk);
+      const tle = rte.subquery?.targetList.find(t => t.resno === attnum && !t.resjunk);
       if (!tle) throw missingAttribute(pstate, rte.eref.aliasname, attnum);
       expr = tle.expr;
       if (expr.type === 'Var') {
@@ -172,7 +192,7 @@ export function recordVariableColumns(pstate: ParseState, variable: Var, levelsu
         const cte = getCTEForRTE(pstate, rte, netlevelsup);
         const query = cte.ctequery;
         const list = query.commandType === 1 ? query.targetList : query.returningList;
-        const tle = list.find((t) => t.resno === attnum && !t.resjunk);
+        const tle = list.find(t => t.resno === attnum && !t.resjunk);
         if (!tle) throw missingAttribute(pstate, rte.eref.aliasname, attnum);
         expr = tle.expr;
         if (expr.type === 'Var') {

@@ -222,7 +222,10 @@ function variantKey(pinned: readonly number[], { values }: LiteralValues): strin
   let key = '';
   for (const i of pinned) {
     const value = values[i] as number | Uint8Array;
-    const text = typeof value === 'number' ? String(value) : Buffer.from(value.buffer, value.byteOffset, value.length).toString('latin1');
+    const text =
+      typeof value === 'number'
+        ? String(value)
+        : Buffer.from(value.buffer, value.byteOffset, value.length).toString('latin1');
     key += `${text.length}:${text}`;
   }
   return key;
@@ -232,7 +235,12 @@ function variantKey(pinned: readonly number[], { values }: LiteralValues): strin
  * Marks the A_Consts that may become parameters, if the tree shows the very value the scanner saw; returns the
  * indexes marked.
  */
-function markLiterals(stmts: readonly RawStmt[], scan: LiteralScan, literals: LiteralValues, text: string): Set<number> {
+function markLiterals(
+  stmts: readonly RawStmt[],
+  scan: LiteralScan,
+  literals: LiteralValues,
+  text: string,
+): Set<number> {
   const byOffset = new Map(literals.offsets.map((offset, i) => [offset, i]));
   const kinds = scan.kind.slice(0, scan.count);
   const source = encoder.encode(text);
@@ -258,7 +266,10 @@ function markLiterals(stmts: readonly RawStmt[], scan: LiteralScan, literals: Li
 
 function sameValue(aconst: RawNode, value: number | Uint8Array, negated: boolean): boolean {
   if (aconst.isnull) return false;
-  if (typeof value === 'number') return aconst.ival !== undefined && (aconst.ival.ival ?? 0) === (negated ? -value : value) && !(negated && value === 0);
+  if (typeof value === 'number')
+    return (
+      aconst.ival !== undefined && (aconst.ival.ival ?? 0) === (negated ? -value : value) && !(negated && value === 0)
+    );
   const text = decoder.decode(value);
   if (aconst.sval) return !negated && (aconst.sval.sval ?? '') === text;
   return aconst.fval !== undefined && aconst.fval.fval === (negated ? `-${text}` : text);
@@ -274,7 +285,7 @@ function forEachNode(value: unknown, visit: (node: Record<string, unknown>) => v
 }
 
 function unmarkAll(stmts: readonly RawStmt[], indexes: ReadonlySet<number>): void {
-  forEachNode(stmts, (node) => {
+  forEachNode(stmts, node => {
     const literal = node['literal'] as { readonly index: number } | undefined;
     if (literal && indexes.has(literal.index)) delete node['literal'];
   });
@@ -286,7 +297,7 @@ function unmark(statement: Statement, indexes: ReadonlySet<number>): void {
 
 function maxParam(stmts: readonly RawStmt[]): number {
   let max = 0;
-  forEachNode(stmts, (node) => {
+  forEachNode(stmts, node => {
     if (node['type'] === 'ParamRef') max = Math.max(max, (node['number'] as number | undefined) ?? 0);
   });
   return max;
@@ -298,8 +309,13 @@ function maxParam(stmts: readonly RawStmt[]): number {
  * Values of the literal parameters of one analyzed statement, in the order of their paramids (the first is for
  * literalBase). `text` is for error positions only. May throw CatalogMiss like any input function.
  */
-export function bindLiterals(fc: FunctionCall, params: readonly LiteralParam[], literals: LiteralValues, text: () => string): Datum[] {
-  return params.map((param) => {
+export function bindLiterals(
+  fc: FunctionCall,
+  params: readonly LiteralParam[],
+  literals: LiteralValues,
+  text: () => string,
+): Datum[] {
+  return params.map(param => {
     const value = literals.values[param.index] as number | Uint8Array;
     if (typeof value === 'number') return param.negated ? -value : value;
     if (param.type === TEXTOID || param.type === UNKNOWNOID) return value;

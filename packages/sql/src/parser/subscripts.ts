@@ -19,7 +19,11 @@ const JSONBOID = 3802;
 const MAXDIM = 6;
 
 /** The type subscripting works on: domains looked through, the vectors as plain arrays. */
-export function transformContainerType(pstate: ParseState, type: number, typmod: number): { type: number; typmod: number } {
+export function transformContainerType(
+  pstate: ParseState,
+  type: number,
+  typmod: number,
+): { type: number; typmod: number } {
   const base = pstate.catalog.baseTypeAndTypmod(type, typmod);
   if (base.type === INT2VECTOROID) return { type: INT2ARRAYOID, typmod: base.typmod };
   if (base.type === OIDVECTOROID) return { type: OIDARRAYOID, typmod: base.typmod };
@@ -57,7 +61,7 @@ export function transformContainerSubscripts(
     refexpr: base,
     refassgnexpr: null,
   };
-  const isSlice = indirection.some((indices) => indices.is_slice);
+  const isSlice = indirection.some(indices => indices.is_slice);
   if (kind === 'jsonb') transformJsonb(pstate, ref, indirection, isSlice);
   else transformArray(pstate, ref, indirection, isSlice);
   return ref;
@@ -65,14 +69,28 @@ export function transformContainerSubscripts(
 
 function integerSubscript(pstate: ParseState, raw: RawNode): Expr {
   const expr = transformExpr(pstate, raw, pstate.expr_kind);
-  const result = coerceToTargetType(pstate, expr, exprType(expr), INT4OID, -1, COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1);
+  const result = coerceToTargetType(
+    pstate,
+    expr,
+    exprType(expr),
+    INT4OID,
+    -1,
+    COERCION_ASSIGNMENT,
+    COERCE_IMPLICIT_CAST,
+    -1,
+  );
   if (result === null) {
     throw pstate.error(ERRCODE.DATATYPE_MISMATCH, 'array subscript must have type integer', rawLocation(raw));
   }
   return result;
 }
 
-function transformArray(pstate: ParseState, ref: SubscriptingRef, indirection: readonly RawNode[], isSlice: boolean): void {
+function transformArray(
+  pstate: ParseState,
+  ref: SubscriptingRef,
+  indirection: readonly RawNode[],
+  isSlice: boolean,
+): void {
   const upper: (Expr | null)[] = [];
   const lower: (Expr | null)[] = [];
   for (const indices of indirection) {
@@ -95,23 +113,37 @@ function transformArray(pstate: ParseState, ref: SubscriptingRef, indirection: r
   ref.refrestype = isSlice ? ref.refcontainertype : ref.refelemtype;
 }
 
-function transformJsonb(pstate: ParseState, ref: SubscriptingRef, indirection: readonly RawNode[], isSlice: boolean): void {
-  ref.refupperindexpr = indirection.map((indices) => {
+function transformJsonb(
+  pstate: ParseState,
+  ref: SubscriptingRef,
+  indirection: readonly RawNode[],
+  isSlice: boolean,
+): void {
+  ref.refupperindexpr = indirection.map(indices => {
     if (isSlice) {
-      throw pstate.error(ERRCODE.DATATYPE_MISMATCH, 'jsonb subscript does not support slices', rawLocation(indices.uidx ?? indices.lidx));
+      throw pstate.error(
+        ERRCODE.DATATYPE_MISMATCH,
+        'jsonb subscript does not support slices',
+        rawLocation(indices.uidx ?? indices.lidx),
+      );
     }
     const expr = transformExpr(pstate, indices.uidx, pstate.expr_kind);
     const type = exprType(expr);
     let target = TEXTOID;
     if (type !== UNKNOWNOID) {
-      const targets = [INT4OID, TEXTOID].filter((t) => canCoerce(pstate.catalog, type, t, COERCION_IMPLICIT));
+      const targets = [INT4OID, TEXTOID].filter(t => canCoerce(pstate.catalog, type, t, COERCION_IMPLICIT));
       if (targets.length !== 1) {
-        throw pstate.error(ERRCODE.DATATYPE_MISMATCH, `subscript type ${pstate.typeName(type)} is not supported`, exprLocation(expr), {
-          hint:
-            targets.length === 0
-              ? 'jsonb subscript must be coercible to either integer or text.'
-              : 'jsonb subscript must be coercible to only one type, integer or text.',
-        });
+        throw pstate.error(
+          ERRCODE.DATATYPE_MISMATCH,
+          `subscript type ${pstate.typeName(type)} is not supported`,
+          exprLocation(expr),
+          {
+            hint:
+              targets.length === 0
+                ? 'jsonb subscript must be coercible to either integer or text.'
+                : 'jsonb subscript must be coercible to only one type, integer or text.',
+          },
+        );
       }
       target = targets[0] as number;
     }

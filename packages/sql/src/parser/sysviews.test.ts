@@ -21,8 +21,8 @@ const PG_CATALOG = 11;
 function views(file: string): { readonly name: string; readonly sql: string; readonly raw: RawStmt }[] {
   const sql = readFileSync(`${SOURCE}/src/backend/catalog/${file}`, 'utf8');
   return rawParse(sql)
-    .filter((s) => s.stmt.type === 'ViewStmt')
-    .map((s) => ({ name: s.stmt.view.relname as string, sql, raw: s }));
+    .filter(s => s.stmt.type === 'ViewStmt')
+    .map(s => ({ name: s.stmt.view.relname as string, sql, raw: s }));
 }
 
 /** Without what depends on the text around: locations and lengths. */
@@ -78,7 +78,7 @@ describe.skipIf(!existsSync(SOURCE))('system views', () => {
 
 function applyColumnNames(query: Query, aliases: readonly RawNode[] | undefined): void {
   (aliases ?? []).forEach((alias, i) => {
-    query.targetList.filter((tle) => !tle.resjunk)[i]!.resname = alias.sval as string;
+    query.targetList.filter(tle => !tle.resjunk)[i]!.resname = alias.sval as string;
   });
 }
 

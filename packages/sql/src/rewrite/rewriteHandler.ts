@@ -11,7 +11,16 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Form_pg_class } from '@pgtroupe/catalog/catalogs/pg_class';
 import { exprType, mutateChildren, walkChildren } from '../nodes/nodefuncs.ts';
 import {
-  ACL_SELECT_FOR_UPDATE, ARRAY_SUBLINK, CMD_INSERT, CMD_SELECT, CMD_UPDATE, CMD_UTILITY, RTE_JOIN, RTE_RELATION, RTE_SUBQUERY, RTE_VALUES,
+  ACL_SELECT_FOR_UPDATE,
+  ARRAY_SUBLINK,
+  CMD_INSERT,
+  CMD_SELECT,
+  CMD_UPDATE,
+  CMD_UTILITY,
+  RTE_JOIN,
+  RTE_RELATION,
+  RTE_SUBQUERY,
+  RTE_VALUES,
 } from '../nodes/nodes.ts';
 import type { Expr } from '../nodes/primnodes.ts';
 import type { Node, Query, RangeTblEntry, RowMarkClause } from '../nodes/parsenodes.ts';
@@ -42,8 +51,8 @@ export function rewriteQuery(input: RewriteInput, query: Query): Query {
 /** Defaults for the statement itself and for data-modifying CTEs. */
 function rewriteWrites(input: RewriteInput, query: Query): Query {
   let result = query;
-  if (query.cteList.some((cte) => cte.ctequery.commandType !== CMD_SELECT)) {
-    const cteList = query.cteList.map((cte) =>
+  if (query.cteList.some(cte => cte.ctequery.commandType !== CMD_SELECT)) {
+    const cteList = query.cteList.map(cte =>
       cte.ctequery.commandType === CMD_SELECT ? cte : { ...cte, ctequery: rewriteWrites(input, cte.ctequery) },
     );
     result = { ...result, cteList };
@@ -53,14 +62,20 @@ function rewriteWrites(input: RewriteInput, query: Query): Query {
   const target = result.rtable[result.resultRelation - 1] as RangeTblEntry;
   const rel = catalog.relation(target.relid);
   if (rel.relkind === 'v') throw notSupported('writing to a view');
-  if (rel.relhasrules && catalog.rules(rel.oid).some((rule) => rule.ev_type !== EV_SELECT && rule.ev_enabled !== 'D')) {
+  if (rel.relhasrules && catalog.rules(rel.oid).some(rule => rule.ev_type !== EV_SELECT && rule.ev_enabled !== 'D')) {
     throw notSupported('rules other than views');
   }
   const pstate = makeParseState({ ...input, sourceText: '' });
   if (result.commandType === CMD_INSERT) return rewriteInsert(pstate, result, rel);
   if (result.commandType === CMD_UPDATE) {
     const targetList = rewriteTargetListIU(
-      pstate, result.targetList, CMD_UPDATE, result.override, catalog.attributes(rel.oid), null, new Set(),
+      pstate,
+      result.targetList,
+      CMD_UPDATE,
+      result.override,
+      catalog.attributes(rel.oid),
+      null,
+      new Set(),
     );
     return { ...result, targetList };
   }
@@ -85,7 +100,15 @@ function rewriteInsert(pstate: ParseState, query: Query, rel: Form_pg_class): Qu
   }
   const { onConflict } = result;
   if (onConflict && onConflict.onConflictSet.length > 0) {
-    const onConflictSet = rewriteTargetListIU(pstate, onConflict.onConflictSet, CMD_UPDATE, query.override, attrs, null, new Set());
+    const onConflictSet = rewriteTargetListIU(
+      pstate,
+      onConflict.onConflictSet,
+      CMD_UPDATE,
+      query.override,
+      attrs,
+      null,
+      new Set(),
+    );
     result = { ...result, onConflict: { ...onConflict, onConflictSet } };
   }
   return result;
@@ -96,7 +119,7 @@ function rewriteInsert(pstate: ParseState, query: Query, rel: Form_pg_class): Qu
 /** Replaces every view of the query by its definition, in subqueries too. */
 function fireRIRrules(input: RewriteInput, query: Query, active: readonly number[]): Query {
   const { catalog } = input;
-  if (query.cteList.some((cte) => cte.search_clause || cte.cycle_clause)) throw notSupported('SEARCH and CYCLE');
+  if (query.cteList.some(cte => cte.search_clause || cte.cycle_clause)) throw notSupported('SEARCH and CYCLE');
   let changed: RangeTblEntry[] | null = null;
   query.rtable.forEach((rte, i) => {
     const replacement = expandEntry(input, query, rte, i + 1, active);
@@ -106,7 +129,7 @@ function fireRIRrules(input: RewriteInput, query: Query, active: readonly number
   });
   let result = changed ? { ...query, rtable: changed as RangeTblEntry[] } : query;
   if (result.cteList.length > 0) {
-    const cteList = result.cteList.map((cte) => {
+    const cteList = result.cteList.map(cte => {
       const ctequery = fireRIRrules(input, cte.ctequery, active);
       return ctequery === cte.ctequery ? cte : { ...cte, ctequery };
     });
@@ -123,7 +146,7 @@ function fireRIRrules(input: RewriteInput, query: Query, active: readonly number
 function fireRIRonSubLinks(input: RewriteInput, query: Query, active: readonly number[]): Query {
   const change = (node: Node): Node => {
     if (node.type === 'SubLink') {
-      const copy = mutateChildren(node, (child) => (child === node.subselect ? child : change(child)));
+      const copy = mutateChildren(node, child => (child === node.subselect ? child : change(child)));
       const subselect = fireRIRrules(input, node.subselect, active);
       return subselect === node.subselect ? copy : { ...copy, subselect };
     }
@@ -134,7 +157,13 @@ function fireRIRonSubLinks(input: RewriteInput, query: Query, active: readonly n
   return mutateChildren(query, change);
 }
 
-function expandEntry(input: RewriteInput, query: Query, rte: RangeTblEntry, index: number, active: readonly number[]): RangeTblEntry {
+function expandEntry(
+  input: RewriteInput,
+  query: Query,
+  rte: RangeTblEntry,
+  index: number,
+  active: readonly number[],
+): RangeTblEntry {
   const { catalog } = input;
   if (rte.rtekind === RTE_SUBQUERY) {
     const subquery = fireRIRrules(input, rte.subquery as Query, active);
@@ -146,14 +175,17 @@ function expandEntry(input: RewriteInput, query: Query, rte: RangeTblEntry, inde
   if (!rel.relhasrules) return rte;
   // The old and new entries of a view's own rule are in the range table only for permission checks.
   if (index !== query.resultRelation && !rangeTableEntryUsed(query, index)) return rte;
-  const rules = catalog.rules(rel.oid).filter((rule) => rule.ev_type === EV_SELECT);
+  const rules = catalog.rules(rel.oid).filter(rule => rule.ev_type === EV_SELECT);
   if (rules.length === 0) return rte;
   assert(rules.length === 1, 'a view has one rule');
   if (active.includes(rel.oid)) {
-    throw ereport(ERRCODE.INVALID_OBJECT_DEFINITION, `infinite recursion detected in rules for relation "${rel.relname}"`);
+    throw ereport(
+      ERRCODE.INVALID_OBJECT_DEFINITION,
+      `infinite recursion detected in rules for relation "${rel.relname}"`,
+    );
   }
   if (index === query.resultRelation) throw notSupported('writing to a view');
-  const mark = query.rowMarks.find((m) => m.rti === index);
+  const mark = query.rowMarks.find(m => m.rti === index);
   return applyRetrieveRule(input, rte, rel, rules[0]!.ev_action, mark, [...active, rel.oid]);
 }
 
@@ -202,7 +234,7 @@ function applyRetrieveRule(
 }
 
 function isOn(options: readonly string[], name: string): boolean {
-  return options.some((option) => option === `${name}=true` || option === `${name}=on` || option === `${name}=1`);
+  return options.some(option => option === `${name}=true` || option === `${name}=on` || option === `${name}=1`);
 }
 
 /** The query of a view as stored, made usable. */
@@ -224,7 +256,7 @@ export function completeTree(catalog: CatalogLookup, query: Query): void {
 
 /** Children first, since an array's type depends on what is inside. */
 function fillIn(catalog: CatalogLookup, node: Node): void {
-  walkChildren(node, (child) => {
+  walkChildren(node, child => {
     fillIn(catalog, child);
     return false;
   });
@@ -235,7 +267,8 @@ function fillIn(catalog: CatalogLookup, node: Node): void {
   // Join columns over table columns dropped since the view was made.
   if (node.type === 'Query') {
     for (const rte of node.rtable) {
-      if (rte.rtekind === RTE_JOIN) rte.joinaliasvars = rte.joinaliasvars.map((alias) => (isDropped(catalog, node, alias) ? null : alias));
+      if (rte.rtekind === RTE_JOIN)
+        rte.joinaliasvars = rte.joinaliasvars.map(alias => (isDropped(catalog, node, alias) ? null : alias));
     }
   }
 }
@@ -298,9 +331,9 @@ function rangeTableEntryUsed(query: Query, index: number): boolean {
         break;
     }
     const inner = node.type === 'Query' ? level + 1 : level;
-    return walkChildren(node, (child) => visit(child, inner));
+    return walkChildren(node, child => visit(child, inner));
   };
-  return walkChildren(query, (child) => visit(child, 0));
+  return walkChildren(query, child => visit(child, 0));
 }
 
 function checkRowSecurity(catalog: CatalogLookup, rte: RangeTblEntry): void {

@@ -10,27 +10,31 @@ export function offsetVarNodes(query: Query, offset: number): Query {
     switch (node.type) {
       case 'Var':
         if (node.varlevelsup !== level) return node;
-        return { ...node, varno: node.varno + offset, varnosyn: node.varnosyn > 0 ? node.varnosyn + offset : node.varnosyn };
+        return {
+          ...node,
+          varno: node.varno + offset,
+          varnosyn: node.varnosyn > 0 ? node.varnosyn + offset : node.varnosyn,
+        };
       case 'CurrentOfExpr':
         return level === 0 ? { ...node, cvarno: node.cvarno + offset } : node;
       case 'RangeTblRef':
         return level === 0 ? { ...node, rtindex: node.rtindex + offset } : node;
       case 'JoinExpr': {
-        const copy = mutateChildren(node, (child) => change(child, level));
+        const copy = mutateChildren(node, child => change(child, level));
         return level === 0 && copy.rtindex > 0 ? { ...copy, rtindex: copy.rtindex + offset } : copy;
       }
       case 'RowMarkClause':
         return level === 0 ? { ...node, rti: node.rti + offset } : node;
       case 'OnConflictExpr': {
-        const copy = mutateChildren(node, (child) => change(child, level));
+        const copy = mutateChildren(node, child => change(child, level));
         return level === 0 && copy.exclRelIndex > 0 ? { ...copy, exclRelIndex: copy.exclRelIndex + offset } : copy;
       }
       case 'Query':
-        return mutateChildren(node, (child) => change(child, level + 1));
+        return mutateChildren(node, child => change(child, level + 1));
       default:
-        return mutateChildren(node, (child) => change(child, level));
+        return mutateChildren(node, child => change(child, level));
     }
   };
-  const result = mutateChildren(query, (child) => change(child, 0));
+  const result = mutateChildren(query, child => change(child, 0));
   return { ...result, resultRelation: result.resultRelation > 0 ? result.resultRelation + offset : 0 };
 }

@@ -8,7 +8,14 @@ import type { Form_pg_attribute } from '@pgtroupe/catalog/catalogs/pg_attribute'
 import { makeConst, makeFuncExpr, makeTargetEntry } from '../nodes/makefuncs.ts';
 import { equalNodes, exprType } from '../nodes/nodefuncs.ts';
 import {
-  CMD_INSERT, CMD_UPDATE, COERCE_EXPLICIT_CALL, COERCE_IMPLICIT_CAST, COERCION_ASSIGNMENT, OVERRIDING_SYSTEM_VALUE, OVERRIDING_USER_VALUE, type CmdType,
+  CMD_INSERT,
+  CMD_UPDATE,
+  COERCE_EXPLICIT_CALL,
+  COERCE_IMPLICIT_CAST,
+  COERCION_ASSIGNMENT,
+  OVERRIDING_SYSTEM_VALUE,
+  OVERRIDING_USER_VALUE,
+  type CmdType,
   type OverridingKind,
 } from '../nodes/nodes.ts';
 import type { Expr, TargetEntry } from '../nodes/primnodes.ts';
@@ -37,7 +44,16 @@ export function buildColumnDefault(pstate: ParseState, attr: Form_pg_attribute):
     else if (type.typdefault !== null) throw notSupported('types with a default value');
   }
   if (expr === null) return null;
-  const coerced = coerceToTargetType(pstate, expr, exprType(expr), attr.atttypid, attr.atttypmod, COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1);
+  const coerced = coerceToTargetType(
+    pstate,
+    expr,
+    exprType(expr),
+    attr.atttypid,
+    attr.atttypmod,
+    COERCION_ASSIGNMENT,
+    COERCE_IMPLICIT_CAST,
+    -1,
+  );
   if (coerced === null) {
     throw pstate.error(
       ERRCODE.DATATYPE_MISMATCH,
@@ -58,15 +74,31 @@ const F_NEXTVAL = 1574;
 function nextValue(pstate: ParseState, attr: Form_pg_attribute): Expr {
   const sequence = pstate.catalog.identitySequence(attr.attrelid, attr.attnum);
   assert(sequence !== 0, `identity column ${attr.attname} has a sequence`);
-  const call = makeFuncExpr(F_NEXTVAL, INT8OID, [makeConst(REGCLASSOID, -1, 0, 4, true, sequence)], 0, 0, COERCE_EXPLICIT_CALL);
-  return coerceToTargetType(pstate, call, INT8OID, attr.atttypid, -1, COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1) as Expr;
+  const call = makeFuncExpr(
+    F_NEXTVAL,
+    INT8OID,
+    [makeConst(REGCLASSOID, -1, 0, 4, true, sequence)],
+    0,
+    0,
+    COERCE_EXPLICIT_CALL,
+  );
+  return coerceToTargetType(
+    pstate,
+    call,
+    INT8OID,
+    attr.atttypid,
+    -1,
+    COERCION_ASSIGNMENT,
+    COERCE_IMPLICIT_CAST,
+    -1,
+  ) as Expr;
 }
 
 /** Positions (from 1) of the VALUES columns that are DEFAULT in every row. */
 function defaultOnlyColumns(rte: RangeTblEntry): ReadonlySet<number> {
   const first = rte.values_lists[0] as readonly Expr[];
   const columns = first.map((_, i) => i + 1);
-  return new Set(columns.filter((c) => rte.values_lists.every((row) => (row[c - 1] as Expr).type === 'SetToDefault')));
+  return new Set(columns.filter(c => rte.values_lists.every(row => (row[c - 1] as Expr).type === 'SetToDefault')));
 }
 
 /**
@@ -119,7 +151,10 @@ function rewriteColumn(
     const valuesAttno = values && expr?.type === 'Var' && expr.varno === values.index ? expr.varattno : 0;
     const isDefaultOnly = () => valuesAttno !== 0 && defaultOnlyColumns((values as ValuesRte).rte).has(valuesAttno);
     const refuse = (detail: string, hint?: string) =>
-      pstate.error(ERRCODE.GENERATED_ALWAYS, `cannot insert a non-DEFAULT value into column "${attr.attname}"`, -1, { detail, hint });
+      pstate.error(ERRCODE.GENERATED_ALWAYS, `cannot insert a non-DEFAULT value into column "${attr.attname}"`, -1, {
+        detail,
+        hint,
+      });
     if (attr.attidentity === 'a' && !applyDefault) {
       if (override === OVERRIDING_USER_VALUE) applyDefault = true;
       else if (override !== OVERRIDING_SYSTEM_VALUE) {
@@ -158,7 +193,12 @@ function assignmentInput(expr: Expr): Expr | null {
 }
 
 /** Two assignments to parts of one column nest into one. */
-function processMatchedTle(pstate: ParseState, tle: TargetEntry, prior: TargetEntry | undefined, attname: string): TargetEntry {
+function processMatchedTle(
+  pstate: ParseState,
+  tle: TargetEntry,
+  prior: TargetEntry | undefined,
+  attname: string,
+): TargetEntry {
   if (!prior) return tle;
   const duplicate = () => pstate.error(ERRCODE.SYNTAX_ERROR, `multiple assignments to same column "${attname}"`);
   let src: Expr = tle.expr;
@@ -178,7 +218,11 @@ function processMatchedTle(pstate: ParseState, tle: TargetEntry, prior: TargetEn
   if (src.type === 'FieldStore') {
     merged =
       before.type === 'FieldStore'
-        ? { ...before, newvals: [...before.newvals, ...src.newvals], fieldnums: [...before.fieldnums, ...src.fieldnums] }
+        ? {
+            ...before,
+            newvals: [...before.newvals, ...src.newvals],
+            fieldnums: [...before.fieldnums, ...src.fieldnums],
+          }
         : { ...src, arg: before };
   } else merged = { ...(src as Extract<Expr, { type: 'SubscriptingRef' }>), refexpr: before };
   return { ...tle, expr: domain ? { ...domain, arg: merged } : merged };
@@ -193,12 +237,12 @@ export function rewriteValuesRte(
   unusedValues: ReadonlySet<number>,
 ): RangeTblEntry {
   const { rte, index } = values;
-  if (!rte.values_lists.some((row) => row.some((expr) => expr.type === 'SetToDefault'))) return rte;
+  if (!rte.values_lists.some(row => row.some(expr => expr.type === 'SetToDefault'))) return rte;
   const columnOf: number[] = [];
   for (const tle of query.targetList) {
     if (tle.expr.type === 'Var' && tle.expr.varno === index) columnOf[tle.expr.varattno] = tle.resno;
   }
-  const values_lists = rte.values_lists.map((row) =>
+  const values_lists = rte.values_lists.map(row =>
     row.map((expr, i): Expr => {
       if (expr.type !== 'SetToDefault') return expr;
       if (unusedValues.has(i + 1)) {

@@ -10,7 +10,7 @@ import { offsetVarNodes } from './rewriteManip.ts';
 
 /** The query to store in pg_rewrite.ev_action (as a list of one) for a view. */
 export function makeViewRule(query: Query, rel: Form_pg_class, attrs: readonly Form_pg_attribute[]): Query {
-  const colnames = attrs.map((a) => (a.attisdropped ? '' : a.attname));
+  const colnames = attrs.map(a => (a.attisdropped ? '' : a.attname));
   const placeholder = (aliasname: string): RangeTblEntry =>
     makeRangeTblEntry({
       alias: { type: 'Alias', aliasname, colnames: [] },

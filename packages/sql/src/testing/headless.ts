@@ -116,10 +116,13 @@ export class HeadlessDatabase {
     this.catalog = this.#shared.fork(this.store);
     this.#xact = this.transactions.begin();
     this.env = new HeadlessEnv(this, options.misses === true);
-    registerToastFetcher(this.solo.mem, new ToastReader(this.env.heap, oid => {
-      const relation = this.env.relation(oid);
-      return { oid, heap: heapOf(relation), index: btreeOf(new EState(this.env, 0), relation, relation.indexes[0]!) };
-    }));
+    registerToastFetcher(
+      this.solo.mem,
+      new ToastReader(this.env.heap, oid => {
+        const relation = this.env.relation(oid);
+        return { oid, heap: heapOf(relation), index: btreeOf(new EState(this.env, 0), relation, relation.indexes[0]!) };
+      }),
+    );
   }
 
   static async create(options: HeadlessOptions = {}): Promise<HeadlessDatabase> {
@@ -165,7 +168,13 @@ export class HeadlessDatabase {
   }
 
   call(): FunctionCall {
-    return { settings: this.env.settings, collation: 0 as Oid, argTypes: [], resultType: 0 as Oid, catalog: this.env.lookup };
+    return {
+      settings: this.env.settings,
+      collation: 0 as Oid,
+      argTypes: [],
+      resultType: 0 as Oid,
+      catalog: this.env.lookup,
+    };
   }
 
   /** Runs all statements of a text; answers the last one's result. */
@@ -179,7 +188,15 @@ export class HeadlessDatabase {
     const query = await this.#analyze(sql, raw);
     if (query.commandType === CMD_UTILITY) {
       const searchPath = await this.#retry(() => this.searchPath());
-      const session = { databaseName: 'postgres', userId: 10 as Oid, userName: 'postgres', superuser: true, searchPath, tempNamespace: 0 as Oid, fc: this.call() };
+      const session = {
+        databaseName: 'postgres',
+        userId: 10 as Oid,
+        userName: 'postgres',
+        superuser: true,
+        searchPath,
+        tempNamespace: 0 as Oid,
+        fc: this.call(),
+      };
       await runDefinitionCommand(new CommandContext(session, this.catalog, this.store, sql), raw.stmt);
       return { columns: [], rows: [], processed: 0 };
     }
@@ -216,7 +233,8 @@ export class HeadlessDatabase {
       relation: oid => this.env.relation(oid as Oid),
       relationBlocks: rel => (rel.smgr as RelationFiles).forks[MAIN_FORKNUM]!.blocks,
       evaluate: expr => evaluateConstant(this.env, expr),
-      sqlFunctionBody: (oid, argTypes) => sqlFunctionBody({ catalog: this.#catalogLookup(), fc: this.call() }, this.env.rows, oid, argTypes),
+      sqlFunctionBody: (oid, argTypes) =>
+        sqlFunctionBody({ catalog: this.#catalogLookup(), fc: this.call() }, this.env.rows, oid, argTypes),
       stringToExpr: text => stringToNode(text) as Expr | readonly Expr[],
     };
   }
@@ -238,7 +256,9 @@ export class HeadlessDatabase {
   async execute(state: QueryState, params: readonly Datum[]): Promise<HeadlessResult> {
     const rows: (string | null)[][] = [];
     state.start(params, this.#xact.snapshot(), this.#xact);
-    const outputs = await this.#retry(() => state.tlist.map(tle => outputFunction(this.call(), exprType(tle.expr) as Oid)));
+    const outputs = await this.#retry(() =>
+      state.tlist.map(tle => outputFunction(this.call(), exprType(tle.expr) as Oid)),
+    );
     for (;;) {
       let status: number;
       try {
@@ -252,10 +272,12 @@ export class HeadlessDatabase {
       if (status === END) break;
       if (status === ROW) {
         for (let row = 0; row < state.count; row++) {
-          rows.push(state.readers.map((read, i) => {
-            const value = read(row);
-            return value === null ? null : Buffer.from(outputs[i]!(value)).toString('utf8');
-          }));
+          rows.push(
+            state.readers.map((read, i) => {
+              const value = read(row);
+              return value === null ? null : Buffer.from(outputs[i]!(value)).toString('utf8');
+            }),
+          );
         }
         continue;
       }
@@ -297,7 +319,10 @@ class HeadlessEnv implements ExecEnv {
     this.arena = new Arena(db.solo.mem, db.solo.arenaStart, db.solo.arenaStart + ARENA_BYTES);
     this.pages = db.solo;
     this.heap = new HeapContext(db.solo, db.solo.wal, db.xact);
-    this.lookup = new SysLookup(() => db.catalog, () => db.searchPath().path);
+    this.lookup = new SysLookup(
+      () => db.catalog,
+      () => db.searchPath().path,
+    );
     this.#impatient = impatient;
   }
 

@@ -115,17 +115,24 @@ let setFunctions: Map<string, PGSetFunction> | undefined;
 
 /** Built-in by pg_proc.prosrc. Absent ones are the caller's 0A000 naming the function. */
 export function lookupBuiltin(prosrc: string): PGFunction | undefined {
-  functions ??= new Map(builtinTables().flatMap((table) => Object.entries(table) as [string, PGFunction][]));
+  functions ??= new Map(builtinTables().flatMap(table => Object.entries(table) as [string, PGFunction][]));
   return functions.get(prosrc);
 }
 
 /** Set-returning (or row-returning) built-in by pg_proc.prosrc. */
 export function lookupSetFunction(prosrc: string): PGSetFunction | undefined {
-  setFunctions ??= new Map(builtinSetTables().flatMap((table) => Object.entries(table) as [string, PGSetFunction][]));
+  setFunctions ??= new Map(builtinSetTables().flatMap(table => Object.entries(table) as [string, PGSetFunction][]));
   return setFunctions.get(prosrc);
 }
 
 /** A call made by a function itself, e.g. an array calling its element type's output function. */
 export function nestedCall(fc: FunctionCall, argTypes: readonly Oid[], resultType: Oid): FunctionCall {
-  return { settings: fc.settings, collation: fc.collation, argTypes, resultType, catalog: fc.catalog, extra: undefined };
+  return {
+    settings: fc.settings,
+    collation: fc.collation,
+    argTypes,
+    resultType,
+    catalog: fc.catalog,
+    extra: undefined,
+  };
 }

@@ -98,5 +98,18 @@ export function builtinTables(): readonly FunctionTable[] {
 }
 
 export function builtinSetTables(): readonly SetFunctionTable[] {
-  return [aclSetFunctions, arraySetFunctions, intSetFunctions, int8SetFunctions, jsonSetFunctions, jsonbSetFunctions, miscSetFunctions, numericSetFunctions, regexpSetFunctions, serverSetFunctions, textSetFunctions, timestampSetFunctions];
+  return [
+    aclSetFunctions,
+    arraySetFunctions,
+    intSetFunctions,
+    int8SetFunctions,
+    jsonSetFunctions,
+    jsonbSetFunctions,
+    miscSetFunctions,
+    numericSetFunctions,
+    regexpSetFunctions,
+    serverSetFunctions,
+    textSetFunctions,
+    timestampSetFunctions,
+  ];
 }

@@ -117,7 +117,13 @@ export class PageCache implements PageAccess {
     for (const [fork, byBlock] of this.#reads) {
       for (const read of byBlock.values()) {
         read.asked = 1;
-        this.#attachment.put({ op: 'readBuffer', rel: fork.files.rnode, fork: fork.fork, blk: read.blk, mode: read.mode });
+        this.#attachment.put({
+          op: 'readBuffer',
+          rel: fork.files.rnode,
+          fork: fork.fork,
+          blk: read.blk,
+          mode: read.mode,
+        });
       }
     }
   }
@@ -245,7 +251,10 @@ export class PageCache implements PageAccess {
   fetchNblocks(fork: RelationFork): Promise<void> {
     return this.#once(`n${fork.key}`, async () => {
       const op = await this.#attachment.request(reqId => ({
-        op: 'nblocks', reqId, rel: fork.files.rnode, fork: fork.fork,
+        op: 'nblocks',
+        reqId,
+        rel: fork.files.rnode,
+        fork: fork.fork,
       }));
       if (op.op === 'reply') throw replyError(op);
       assert(op.op === 'nblocks', `answer ${op.op} to nblocks`);
@@ -261,7 +270,11 @@ export class PageCache implements PageAccess {
   extendRelation(fork: RelationFork): Promise<void> {
     return this.#once(`e${fork.key}`, async () => {
       const op = await this.#attachment.request(reqId => ({
-        op: 'extend', reqId, rel: fork.files.rnode, fork: fork.fork, count: Math.min(fork.extendBy, this.#freshMost),
+        op: 'extend',
+        reqId,
+        rel: fork.files.rnode,
+        fork: fork.fork,
+        count: Math.min(fork.extendBy, this.#freshMost),
       }));
       fork.extendMore();
       if (op.op === 'reply') throw replyError(op);
@@ -394,7 +407,12 @@ export class PageCache implements PageAccess {
     const fork = this.#fork[slot]!;
     const blk = this.#block[slot]! as BlockNumber;
     this.#attachment.putUnawaited({
-      op: 'releaseBuffer', rel: fork.files.rnode, fork: fork.fork, blk, gen: this.#generation[slot]!, to,
+      op: 'releaseBuffer',
+      rel: fork.files.rnode,
+      fork: fork.fork,
+      blk,
+      gen: this.#generation[slot]!,
+      to,
       image: this.#changed[slot] === 1 ? this.#image(slot) : EMPTY,
     });
     this.#changed[slot] = 0;
@@ -407,7 +425,12 @@ export class PageCache implements PageAccess {
     const slot = fork.slotOf(op.blk as BlockNumber);
     if (slot < 0 || this.#generation[slot] !== op.gen || this.#state[slot] !== TOKEN_EXCLUSIVE) return;
     this.#attachment.putUnawaited({
-      op: 'bufferImage', rel: op.rel, fork: op.fork, blk: op.blk, gen: op.gen, image: this.#image(slot),
+      op: 'bufferImage',
+      rel: op.rel,
+      fork: op.fork,
+      blk: op.blk,
+      gen: op.gen,
+      image: this.#image(slot),
     });
     this.#changed[slot] = 0;
   }

@@ -41,7 +41,13 @@ export interface SmgrRelation {
 /** What a synchronous function lacked. Satisfied by `await kernel.satisfy(want)`. */
 export type Want =
   | { readonly kind: 'none' }
-  | { readonly kind: 'page'; readonly rel: SmgrRelation; readonly fork: ForkNumber; readonly blk: BlockNumber; readonly exclusive: boolean }
+  | {
+      readonly kind: 'page';
+      readonly rel: SmgrRelation;
+      readonly fork: ForkNumber;
+      readonly blk: BlockNumber;
+      readonly exclusive: boolean;
+    }
   | { readonly kind: 'nblocks'; readonly rel: SmgrRelation; readonly fork: ForkNumber }
   | { readonly kind: 'extend'; readonly rel: SmgrRelation; readonly fork: ForkNumber }
   | { readonly kind: 'freePage'; readonly rel: SmgrRelation; readonly need: number }

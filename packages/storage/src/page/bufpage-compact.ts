@@ -67,25 +67,15 @@ function compactify(mem: PageMemory, page: number): void {
 function checkItem(mem: PageMemory, page: number, id: number): void {
   const offset = itemIdGetOffset(id);
   const size = itemIdGetLength(id);
-  if (
-    offset < pageGetUpper(mem, page) ||
-    offset + size > pageGetSpecial(mem, page) ||
-    offset !== maxAlign(offset)
-  ) {
-    throw ereport(
-      ERRCODE.DATA_CORRUPTED,
-      `corrupted line pointer: offset = ${offset}, size = ${size}`,
-    );
+  if (offset < pageGetUpper(mem, page) || offset + size > pageGetSpecial(mem, page) || offset !== maxAlign(offset)) {
+    throw ereport(ERRCODE.DATA_CORRUPTED, `corrupted line pointer: offset = ${offset}, size = ${size}`);
   }
 }
 
 function checkTotal(mem: PageMemory, page: number, total: number): void {
   const available = pageGetSpecial(mem, page) - pageGetLower(mem, page);
   if (total > available)
-    throw ereport(
-      ERRCODE.DATA_CORRUPTED,
-      `corrupted item lengths: total ${total}, available space ${available}`,
-    );
+    throw ereport(ERRCODE.DATA_CORRUPTED, `corrupted item lengths: total ${total}, available space ${available}`);
 }
 
 /**
@@ -131,8 +121,7 @@ export function pageTruncateLinePointerArray(mem: PageMemory, page: number): voi
   let keep = lines as number;
   while (keep > 1 && !itemIdIsUsed(pageGetItemId(mem, page, keep))) keep--;
   let free = false;
-  for (let off = 1; off <= keep && !free; off++)
-    free = !itemIdIsUsed(pageGetItemId(mem, page, off));
+  for (let off = 1; off <= keep && !free; off++) free = !itemIdIsUsed(pageGetItemId(mem, page, off));
   pageSetLower(mem, page, pageGetLower(mem, page) - (lines - keep) * SIZEOF_ITEM_ID);
   if (free) pageSetHasFreeLinePointers(mem, page);
   else pageClearHasFreeLinePointers(mem, page);
@@ -161,8 +150,7 @@ function shiftOffsets(mem: PageMemory, page: number, limit: number, by: number):
   const lines = pageGetMaxOffsetNumber(mem, page);
   for (let off = 1; off <= lines; off++) {
     const id = pageGetItemId(mem, page, off);
-    if (itemIdHasStorage(id) && itemIdGetOffset(id) <= limit)
-      pageSetItemId(mem, page, off, (id + by) >>> 0);
+    if (itemIdHasStorage(id) && itemIdGetOffset(id) <= limit) pageSetItemId(mem, page, off, (id + by) >>> 0);
   }
 }
 
@@ -226,10 +214,7 @@ export function pageIndexTupleOverwrite(
   size: number,
 ): boolean {
   checkPagePointers(mem, page);
-  assert(
-    offnum > 0 && offnum <= pageGetMaxOffsetNumber(mem, page),
-    `invalid index offnum: ${offnum}`,
-  );
+  assert(offnum > 0 && offnum <= pageGetMaxOffsetNumber(mem, page), `invalid index offnum: ${offnum}`);
   const id = pageGetItemId(mem, page, offnum);
   checkItem(mem, page, id);
   const offset = itemIdGetOffset(id);

@@ -118,9 +118,7 @@ test('defragmentation frees unused line pointers and keeps the others’ items a
           expect(read(mem, PAGE, n + 1)).toEqual(item(size, n));
         });
         expect(pageGetUpper(mem, PAGE)).toBe(PAGE - bytes);
-        expect(pageHasFreeLinePointers(mem, PAGE)).toBe(
-          items.slice(0, last).some(([, keep]) => !keep),
-        );
+        expect(pageHasFreeLinePointers(mem, PAGE)).toBe(items.slice(0, last).some(([, keep]) => !keep));
       },
     ),
   );
@@ -146,8 +144,7 @@ test('index deletions, one by one or together, leave the same page', () => {
         const left = items.length - dead.length;
         expect(pageGetLower(one, PAGE)).toBe(pageGetLower(many, PAGE));
         expect(pageGetUpper(one, PAGE)).toBe(pageGetUpper(many, PAGE));
-        for (let off = 1; off <= left; off++)
-          expect(read(one, PAGE, off)).toEqual(read(many, PAGE, off));
+        for (let off = 1; off <= left; off++) expect(read(one, PAGE, off)).toEqual(read(many, PAGE, off));
       },
     ),
   );
@@ -172,9 +169,7 @@ test('a damaged line pointer is reported and nothing moves', () => {
   for (let n = 1; n <= 5; n++) pageAddItem(mem, PAGE, item(50, n), 0, 50, n);
   pageSetItemId(mem, PAGE, 4, (60 | (1 << 15) | (50 << 17)) >>> 0);
   const before = mem.u8.slice();
-  expect(() => pageIndexMultiDelete(mem, PAGE, [1, 2, 3])).toThrow(
-    'corrupted line pointer: offset = 60, size = 50',
-  );
+  expect(() => pageIndexMultiDelete(mem, PAGE, [1, 2, 3])).toThrow('corrupted line pointer: offset = 60, size = 50');
   expect(() => pageRepairFragmentation(mem, PAGE)).toThrow('corrupted line pointer');
   expect(mem.u8).toEqual(before);
 });

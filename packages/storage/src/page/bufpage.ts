@@ -191,9 +191,7 @@ export function pageSetChecksum(mem: PageMemory, page: number, blkno: number): v
 /** As read from disk: checksum right and header sane, or all zeros. */
 export function pageIsVerified(mem: PageMemory, page: number, blkno: number): boolean {
   if (!pageIsNew(mem, page))
-    return (
-      headerIsSane(mem, page) && pageGetChecksum(mem, page) === pgChecksumPage(mem.u32, page, blkno)
-    );
+    return headerIsSane(mem, page) && pageGetChecksum(mem, page) === pgChecksumPage(mem.u32, page, blkno);
   for (let word = page >>> 2, end = (page + BLCKSZ) >>> 2; word < end; word++) {
     if (mem.u32[word] !== 0) return false;
   }
@@ -279,18 +277,15 @@ export function pageAddItem(
   if (target !== 0) {
     assert(target <= limit, 'specified item offset is too large');
     if ((flags & PAI_OVERWRITE) === 0) shuffle = target < limit;
-    else if (target < limit)
-      assert(isFree(pageGetItemId(mem, page, target)), 'will not overwrite a used ItemId');
+    else if (target < limit) assert(isFree(pageGetItemId(mem, page, target)), 'will not overwrite a used ItemId');
   } else {
     target = limit;
     if (pageHasFreeLinePointers(mem, page)) {
-      for (target = 1; target < limit; target++)
-        if (isFree(pageGetItemId(mem, page, target))) break;
+      for (target = 1; target < limit; target++) if (isFree(pageGetItemId(mem, page, target))) break;
       if (target >= limit) pageClearHasFreeLinePointers(mem, page);
     }
   }
-  if ((flags & PAI_IS_HEAP) !== 0 && target > MAX_HEAP_TUPLES_PER_PAGE)
-    return INVALID_OFFSET_NUMBER;
+  if ((flags & PAI_IS_HEAP) !== 0 && target > MAX_HEAP_TUPLES_PER_PAGE) return INVALID_OFFSET_NUMBER;
 
   const newLower = target === limit || shuffle ? lower + SIZEOF_ITEM_ID : lower;
   const newUpper = upper - maxAlign(size);
@@ -312,16 +307,9 @@ function isFree(itemId: number): boolean {
 }
 
 /** Copies an item's bytes; small ones without creating a subarray. */
-export function copyItem(
-  mem: PageMemory,
-  to: number,
-  source: Uint8Array,
-  from: number,
-  size: number,
-): void {
+export function copyItem(mem: PageMemory, to: number, source: Uint8Array, from: number, size: number): void {
   const { u8 } = mem;
-  if (source.buffer === u8.buffer && source.byteOffset === u8.byteOffset)
-    u8.copyWithin(to, from, from + size);
+  if (source.buffer === u8.buffer && source.byteOffset === u8.byteOffset) u8.copyWithin(to, from, from + size);
   else if (size > 64) u8.set(source.subarray(from, from + size), to);
   else for (let i = 0; i < size; i++) u8[to + i] = source[from + i]!;
 }
@@ -347,7 +335,6 @@ export function pageGetHeapFreeSpace(mem: PageMemory, page: number): number {
   const lines = pageGetMaxOffsetNumber(mem, page);
   if (lines < MAX_HEAP_TUPLES_PER_PAGE) return space;
   if (!pageHasFreeLinePointers(mem, page)) return 0;
-  for (let off = 1; off <= lines; off++)
-    if (!itemIdIsUsed(pageGetItemId(mem, page, off))) return space;
+  for (let off = 1; off <= lines; off++) if (!itemIdIsUsed(pageGetItemId(mem, page, off))) return space;
   return 0;
 }

@@ -43,7 +43,11 @@ let template: Promise<MemoryDisk> | undefined;
 async function dataDirectory(): Promise<MemoryDisk> {
   template ??= (async () => {
     const disk = new MemoryDisk();
-    await initdb({ disk, clock: { nowMs: () => 0, wallMicros: () => 1_700_000_000_000_000 }, random: new World(1).random });
+    await initdb({
+      disk,
+      clock: { nowMs: () => 0, wallMicros: () => 1_700_000_000_000_000 },
+      random: new World(1).random,
+    });
     return disk;
   })();
   return (await template).clone();
@@ -144,7 +148,8 @@ export class SimCluster {
     } catch (error) {
       throw new Error(`${(error as Error).message}\n${this.world.trace.slice(-40).join('\n')}`);
     }
-    if (this.violations.length > 0) throw new Error(`${this.violations.join('\n')}\n${this.world.trace.slice(-40).join('\n')}`);
+    if (this.violations.length > 0)
+      throw new Error(`${this.violations.join('\n')}\n${this.world.trace.slice(-40).join('\n')}`);
   }
 
   /** Runs the world until the promise settles. */

@@ -6,7 +6,9 @@ export function describe(path: string, direction: 'up' | 'down', message: unknow
   if (path !== ATTACH.path) return inShort(message);
   const ops: string[] = [];
   const reader = direction === 'up' ? upReader() : downReader();
-  (reader as { read(batch: Uint8Array, receive: (op: unknown) => void): void }).read(message as Uint8Array, op => ops.push(inShort(op)));
+  (reader as { read(batch: Uint8Array, receive: (op: unknown) => void): void }).read(message as Uint8Array, op =>
+    ops.push(inShort(op)),
+  );
   return ops.join(' ');
 }
 

@@ -85,7 +85,8 @@ export class Account {
   #failed(cluster: SimCluster, number: number, error: unknown): void {
     if (error instanceof ServerError) {
       if (!error.fatal) this.fates[number] = 'refused';
-      if (!EXCUSED.test(error.sqlstate)) this.unexpected ??= new Error(`client ${this.c}: ${error.sqlstate} ${error.message}`);
+      if (!EXCUSED.test(error.sqlstate))
+        this.unexpected ??= new Error(`client ${this.c}: ${error.sqlstate} ${error.message}`);
       cluster.world.note(`client ${this.c}: ${number} ${error.sqlstate} ${error.message}`);
     } else if (error instanceof RolledBack) this.fates[number] = 'refused';
     else if (error instanceof ConnectionLost) cluster.world.note(`client ${this.c}: ${number} lost`);
@@ -98,8 +99,10 @@ export async function audit(book: Book, client: SimClient, accounts: readonly Ac
   for (const account of accounts) {
     const there = await book.read(client, account.c);
     for (const [number, fate] of account.fates.entries()) {
-      if (fate === 'acknowledged' && !there.has(number)) throw new Error(`client ${account.c}: ${number} was acknowledged and is lost`);
-      if (fate === 'refused' && there.has(number)) throw new Error(`client ${account.c}: ${number} was refused and is there`);
+      if (fate === 'acknowledged' && !there.has(number))
+        throw new Error(`client ${account.c}: ${number} was acknowledged and is lost`);
+      if (fate === 'refused' && there.has(number))
+        throw new Error(`client ${account.c}: ${number} was refused and is there`);
     }
     for (const number of there) {
       if (number >= account.fates.length) throw new Error(`client ${account.c}: ${number} was never sent`);
@@ -181,8 +184,10 @@ export const rowsBook: Book = {
     const [found] = await client.query(`SELECT seq, note FROM ledger WHERE client = ${c} ORDER BY seq`);
     const [moved] = await client.query(`SELECT seq FROM move WHERE client = ${c} ORDER BY seq`);
     const there = found!.rows.map(row => Number(row[0]));
-    if (String(there) !== String(moved!.rows.map(row => Number(row[0])))) throw new Error(`client ${c}: half a transaction`);
-    for (const [seq, note] of found!.rows) if (note!.length !== Number(seq) % 200) throw new Error(`client ${c}: row ${seq} says ${note}`);
+    if (String(there) !== String(moved!.rows.map(row => Number(row[0]))))
+      throw new Error(`client ${c}: half a transaction`);
+    for (const [seq, note] of found!.rows)
+      if (note!.length !== Number(seq) % 200) throw new Error(`client ${c}: row ${seq} says ${note}`);
     if (new Set(there).size !== there.length) throw new Error(`client ${c}: a number is there twice`);
     return new Set(there);
   },
@@ -197,7 +202,8 @@ export const rowsBook: Book = {
       expected[debit]! -= amount;
       expected[credit]! += amount;
     }
-    if (String(balances) !== String(expected)) throw new Error(`balances ${balances.join()} and not ${expected.join()}`);
+    if (String(balances) !== String(expected))
+      throw new Error(`balances ${balances.join()} and not ${expected.join()}`);
   },
 };
 
@@ -219,7 +225,10 @@ export const churnBook: Book = {
   write: async (client, c, number) => {
     const pad = (n: number): string => String.fromCharCode(97 + (n % 26)).repeat(20 + ((n * 37) % 400));
     const rows = (seq: number): string =>
-      Array.from({ length: ITEMS }, (_, n) => `(${c}, ${seq}, ${((number * 7919) % 1000) * 10 + n * 2}, '${pad(number)}')`).join(', ');
+      Array.from(
+        { length: ITEMS },
+        (_, n) => `(${c}, ${seq}, ${((number * 7919) % 1000) * 10 + n * 2}, '${pad(number)}')`,
+      ).join(', ');
     await inTransaction(client, number, async () => {
       await client.query(`INSERT INTO item VALUES ${rows(number)}`);
       if (number % 3 === 0) {
@@ -228,7 +237,9 @@ export const churnBook: Book = {
         await client.query(`DELETE FROM item WHERE client = ${c} AND seq = ${number - 1}`);
         await client.query('ROLLBACK TO SAVEPOINT s');
       }
-      await client.query(`UPDATE item SET k = k + 1, pad = '${pad(number + 1)}' WHERE client = ${c} AND seq = ${number - 2}`);
+      await client.query(
+        `UPDATE item SET k = k + 1, pad = '${pad(number + 1)}' WHERE client = ${c} AND seq = ${number - 2}`,
+      );
       await client.query(`DELETE FROM item WHERE client = ${c} AND seq = ${number - 5}`);
       await client.query(`INSERT INTO done VALUES (${c}, ${number})`);
     });
@@ -243,16 +254,19 @@ export const churnBook: Book = {
   },
   balance: async client => {
     const scan = async (how: string, where: string): Promise<string[]> => {
-      for (const kind of ['seqscan', 'indexscan', 'bitmapscan', 'indexonlyscan']) await client.query(`SET enable_${kind} = ${kind === how ? 'on' : 'off'}`);
+      for (const kind of ['seqscan', 'indexscan', 'bitmapscan', 'indexonlyscan'])
+        await client.query(`SET enable_${kind} = ${kind === how ? 'on' : 'off'}`);
       const [answer] = await client.query(`SELECT client, seq, k, pad FROM item ${where}`);
       return answer!.rows.map(row => row.join()).sort();
     };
     const heap = await scan('seqscan', '');
     for (const where of ['WHERE k >= 0', "WHERE pad >= ''", 'WHERE client >= 0']) {
       const index = await scan('indexscan', where);
-      if (String(index) !== String(heap)) throw new Error(`${index.length} rows by ${where}, ${heap.length} by the heap`);
+      if (String(index) !== String(heap))
+        throw new Error(`${index.length} rows by ${where}, ${heap.length} by the heap`);
     }
-    for (const kind of ['seqscan', 'indexscan', 'bitmapscan', 'indexonlyscan']) await client.query(`SET enable_${kind} = on`);
+    for (const kind of ['seqscan', 'indexscan', 'bitmapscan', 'indexonlyscan'])
+      await client.query(`SET enable_${kind} = on`);
     const counts = new Map<string, number>();
     for (const row of heap) {
       const [c, seq] = row.split(',') as [string, string];

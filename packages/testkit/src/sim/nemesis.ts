@@ -82,7 +82,11 @@ export class Nemesis {
         return;
       }
       case 'clog':
-        return network.clog(world.random.uniform() < 0.5 ? 'buffer-manager' : name, world.between(1, 300), world.between(1, 1000));
+        return network.clog(
+          world.random.uniform() < 0.5 ? 'buffer-manager' : name,
+          world.between(1, 300),
+          world.between(1, 1000),
+        );
       case 'clog-link':
         return network.clogLink('buffer-manager', pick(names), world.between(50, 300), world.between(200, 1500));
       case 'clog-and-kill':

@@ -44,7 +44,14 @@ class End<Send, Receive> implements RpcStream<Send, Receive> {
 
   readonly #describe: (message: Send) => string;
 
-  constructor(link: Link, host: Host, path: string, encode: Codec<Send>, decode: Codec<Receive>, describe: (message: Send) => string) {
+  constructor(
+    link: Link,
+    host: Host,
+    path: string,
+    encode: Codec<Send>,
+    decode: Codec<Receive>,
+    describe: (message: Send) => string,
+  ) {
     this.#tally = host.traffic.ofMethod(path);
     this.#link = link;
     this.#describe = describe;
@@ -57,7 +64,8 @@ class End<Send, Receive> implements RpcStream<Send, Receive> {
     if (!this.#open || !this.host.alive) return;
     this.#tally.sent++;
     const bytes = new Uint8Array(this.#encode.encode(message));
-    if (this.#link.world.verbose) this.#link.world.note(`${this.host.name} → ${this.peer?.host.name}: ${this.#describe(message)}`);
+    if (this.#link.world.verbose)
+      this.#link.world.note(`${this.host.name} → ${this.peer?.host.name}: ${this.#describe(message)}`);
     const settle = this.#link.underWay(this.host, this.peer?.host, bytes.length);
     this.#toPeer(peer => {
       settle();
@@ -99,7 +107,10 @@ class End<Send, Receive> implements RpcStream<Send, Receive> {
   #toPeer(run: (peer: End<Receive, Send>) => void): void {
     const peer = this.peer;
     if (peer === undefined) return;
-    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#link.world.nowMs + this.#link.latencyMs(this.host, peer.host));
+    this.#lastArrivalMs = Math.max(
+      this.#lastArrivalMs,
+      this.#link.world.nowMs + this.#link.latencyMs(this.host, peer.host),
+    );
     peer.host.deliver(this.#lastArrivalMs - this.#link.world.nowMs, () => run(peer));
   }
 }
@@ -121,7 +132,11 @@ export class Network implements Link {
   readonly #options: NetworkOptions;
   readonly #listeners = new Map<string, Listening>();
   readonly #ends = new Map<Host, Set<Mortal>>();
-  readonly #subscriptions: { readonly host: Host; readonly subject: string; handle(payload: Uint8Array, subject: string, reply: string | undefined): void }[] = [];
+  readonly #subscriptions: {
+    readonly host: Host;
+    readonly subject: string;
+    handle(payload: Uint8Array, subject: string, reply: string | undefined): void;
+  }[] = [];
   readonly #clogs = new Map<string, { readonly extraMs: number; readonly untilMs: number }>();
   /** Bytes of streams that were sent and did not arrive yet, by `from>to`. */
   readonly #backlog = new Map<string, number>();
@@ -185,15 +200,22 @@ export class Network implements Link {
   }
 
   #connect<Up, Down>(host: Host, endpoint: string, method: StreamMethod<Up, Down>): RpcStream<Up, Down> {
-    const client = new End<Up, Down>(this, host, method.path, method.up, method.down, m => describe(method.path, 'up', m));
+    const client = new End<Up, Down>(this, host, method.path, method.up, method.down, m =>
+      describe(method.path, 'up', m),
+    );
     this.track(host, client);
     const listening = this.#listeners.get(endpoint);
-    const handler = listening?.host.alive === true ? listening.handlers.find(h => h.method.path === method.path) : undefined;
+    const handler =
+      listening?.host.alive === true ? listening.handlers.find(h => h.method.path === method.path) : undefined;
     if (listening === undefined || handler === undefined) {
-      host.deliver(this.latencyMs(host), () => client.finish({ kind: 'broken', why: `no ${method.path} at ${endpoint}` }));
+      host.deliver(this.latencyMs(host), () =>
+        client.finish({ kind: 'broken', why: `no ${method.path} at ${endpoint}` }),
+      );
       return client;
     }
-    const server = new End<Down, Up>(this, listening.host, method.path, method.down, method.up, m => describe(method.path, 'down', m));
+    const server = new End<Down, Up>(this, listening.host, method.path, method.down, method.up, m =>
+      describe(method.path, 'down', m),
+    );
     this.track(listening.host, server);
     client.peer = server;
     server.peer = client;

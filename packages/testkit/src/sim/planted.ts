@@ -58,11 +58,14 @@ const skipFullPageImage: PlantedBug = {
   // Pages are written all the time, not only by checkpoints.
   settings: { shared_buffers: '64', bgwriter_delay: '10', checkpoint_timeout: '300' },
   plant: () =>
-    replace(XLogRecordBuilder.prototype, 'registerBuffer', real =>
-      function (this: XLogRecordBuilder, blockId, page, flags) {
-        const without = (flags & REGBUF_FORCE_IMAGE) === 0 ? flags | REGBUF_NO_IMAGE : flags;
-        real.call(this, blockId, page, without);
-      },
+    replace(
+      XLogRecordBuilder.prototype,
+      'registerBuffer',
+      real =>
+        function (this: XLogRecordBuilder, blockId, page, flags) {
+          const without = (flags & REGBUF_FORCE_IMAGE) === 0 ? flags | REGBUF_NO_IMAGE : flags;
+          real.call(this, blockId, page, without);
+        },
     ),
 };
 
@@ -71,29 +74,32 @@ const skipEpochCheck: PlantedBug = {
   name: 'skip epoch check',
   faults: ['clog-and-kill'],
   plant: () =>
-    replace(WalWriter.prototype, 'handlers', handlers =>
-      function (this: WalWriter): Handler[] {
-        const [real] = handlers.call(this);
-        let owner: RpcStream<WalReport, WalOrder> | undefined;
-        return [
-          handle(WAL_WRITE, stream => {
-            const front: RpcStream<WalReport, WalOrder> = {
-              send: message => stream.send(message),
-              onMessage: () => {},
-              onEnd: () => {},
-              end: () => stream.end(),
-              // Nobody is turned away.
-              abort: () => {},
-            };
-            real!.accept(front as RpcStream<unknown, unknown>);
-            stream.onMessage = message => {
-              if (message.order?.$case === 'hello') owner = front;
-              (message.order?.$case === 'append' ? owner! : front).onMessage(message);
-            };
-            stream.onEnd = end => front.onEnd(end);
-          }),
-        ];
-      },
+    replace(
+      WalWriter.prototype,
+      'handlers',
+      handlers =>
+        function (this: WalWriter): Handler[] {
+          const [real] = handlers.call(this);
+          let owner: RpcStream<WalReport, WalOrder> | undefined;
+          return [
+            handle(WAL_WRITE, stream => {
+              const front: RpcStream<WalReport, WalOrder> = {
+                send: message => stream.send(message),
+                onMessage: () => {},
+                onEnd: () => {},
+                end: () => stream.end(),
+                // Nobody is turned away.
+                abort: () => {},
+              };
+              real!.accept(front as RpcStream<unknown, unknown>);
+              stream.onMessage = message => {
+                if (message.order?.$case === 'hello') owner = front;
+                (message.order?.$case === 'append' ? owner! : front).onMessage(message);
+              };
+              stream.onEnd = end => front.onEnd(end);
+            }),
+          ];
+        },
     ),
 };
 
@@ -102,10 +108,13 @@ const visibleBeforeDurable: PlantedBug = {
   name: 'visible before durable',
   faults: ['kill-all', 'lose-power'],
   plant: () =>
-    replace(CommitQueue.prototype, 'next', real =>
-      function (this: AnyCommitQueue, _flushed, holders) {
-        return real.call(this, Infinity, holders);
-      },
+    replace(
+      CommitQueue.prototype,
+      'next',
+      real =>
+        function (this: AnyCommitQueue, _flushed, holders) {
+          return real.call(this, Infinity, holders);
+        },
     ),
 };
 
@@ -114,10 +123,13 @@ const visibleBeforeRecalled: PlantedBug = {
   name: 'visible before snapshots are recalled',
   faults: ['clog-link'],
   plant: () =>
-    replace(CommitQueue.prototype, 'next', real =>
-      function (this: AnyCommitQueue, flushed) {
-        return real.call(this, flushed, []);
-      },
+    replace(
+      CommitQueue.prototype,
+      'next',
+      real =>
+        function (this: AnyCommitQueue, flushed) {
+          return real.call(this, flushed, []);
+        },
     ),
 };
 

@@ -7,7 +7,15 @@
  */
 import type { Disk } from '@pgtroupe/actor/env';
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
-import { EXIT_FATAL, EXIT_PANIC, EXIT_STOPPED, type RoleName, roleName, type RoleState, type ShutdownMode } from '@pgtroupe/actor/lifecycle';
+import {
+  EXIT_FATAL,
+  EXIT_PANIC,
+  EXIT_STOPPED,
+  type RoleName,
+  roleName,
+  type RoleState,
+  type ShutdownMode,
+} from '@pgtroupe/actor/lifecycle';
 import type { Arrival, SessionIntake } from '@pgtroupe/actor/net';
 import { backendRole } from '@pgtroupe/backend/role';
 import { bgwriterRole } from '@pgtroupe/bgwriter/role';
@@ -178,7 +186,12 @@ export class SimPostmaster {
       const settings = new Settings(this.#o.settings);
       program
         .start({
-          role, instance, name, epoch, osPid, settings,
+          role,
+          instance,
+          name,
+          epoch,
+          osPid,
+          settings,
           incarnation: String(osPid),
           cluster: 'simulated',
           dataDirectory: '/pgdata',
@@ -227,7 +240,10 @@ export class SimPostmaster {
       if (mode === 'immediate' || found.running === undefined) return process.env.exit(EXIT_STOPPED);
       found.ready = false;
       this.#report(name, found, 'stopping');
-      found.running.stop(mode).then(() => process.env.exit(EXIT_STOPPED), error => process.crash(error));
+      found.running.stop(mode).then(
+        () => process.env.exit(EXIT_STOPPED),
+        error => process.crash(error),
+      );
     });
   }
 

@@ -33,7 +33,10 @@ export async function run(seed: number, book: Book, options: RunOptions): Promis
 
 async function runOnce(seed: number, book: Book, options: RunOptions): Promise<Run> {
   const chance = seededRandom(seed ^ 0x5eed);
-  const nemesis: Nemesis = new Nemesis(() => cluster, options.faults ?? options.bug?.faults ?? Nemesis.choose(() => chance.uniform()));
+  const nemesis: Nemesis = new Nemesis(
+    () => cluster,
+    options.faults ?? options.bug?.faults ?? Nemesis.choose(() => chance.uniform()),
+  );
   const cluster: SimCluster = await SimCluster.create(seed, {
     instances: options.instances,
     settings: {
@@ -63,7 +66,10 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
   nemesis.rest();
   await progress(cluster, accounts, witnesses);
   for (const each of [...accounts, ...witnesses]) each.stopped = true;
-  await cluster.runUntil(() => [...accounts, ...witnesses].every(a => a.idle), { ms: 30_000, what: 'clients to finish' });
+  await cluster.runUntil(() => [...accounts, ...witnesses].every(a => a.idle), {
+    ms: 30_000,
+    what: 'clients to finish',
+  });
   // What was set off and has not struck yet.
   await world.pass(2000);
   await cluster.untilReady();
@@ -74,7 +80,10 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
 /** One witness per instance, where there are several. */
 function summon(cluster: SimCluster, book: Book, accounts: readonly Account[], instances: number): Witness[] {
   const seen = new Set<string>();
-  const witnesses = Array.from({ length: instances > 1 ? instances : 0 }, () => new Witness(cluster, book, accounts, seen));
+  const witnesses = Array.from(
+    { length: instances > 1 ? instances : 0 },
+    () => new Witness(cluster, book, accounts, seen),
+  );
   for (const account of accounts) {
     account.onAcknowledged = number => {
       for (const witness of witnesses) witness.tell(account, number);
@@ -85,11 +94,17 @@ function summon(cluster: SimCluster, book: Book, accounts: readonly Account[], i
 }
 
 /** Liveness: everybody gets something done. */
-async function progress(cluster: SimCluster, accounts: readonly Account[], witnesses: readonly Witness[]): Promise<void> {
+async function progress(
+  cluster: SimCluster,
+  accounts: readonly Account[],
+  witnesses: readonly Witness[],
+): Promise<void> {
   const before = accounts.map(a => a.acknowledged);
-  const surprised = (): Error | undefined => [...accounts, ...witnesses].find(a => a.unexpected !== undefined)?.unexpected;
+  const surprised = (): Error | undefined =>
+    [...accounts, ...witnesses].find(a => a.unexpected !== undefined)?.unexpected;
   await cluster.runUntil(() => surprised() !== undefined || accounts.every((a, n) => a.acknowledged > before[n]!), {
-    ms: 60_000, what: 'everybody to go on',
+    ms: 60_000,
+    what: 'everybody to go on',
   });
   const unexpected = surprised();
   if (unexpected !== undefined) throw unexpected;

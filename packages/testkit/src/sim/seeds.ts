@@ -9,7 +9,8 @@ import { run } from './run.ts';
 
 const [first = '1', last = first, book = 'rows', bugName] = process.argv.slice(2);
 const bug = PLANTED_BUGS.find(b => b.name === bugName);
-if (bugName !== undefined && bug === undefined) throw new Error(`no bug of this name; there are: ${PLANTED_BUGS.map(b => b.name).join(', ')}`);
+if (bugName !== undefined && bug === undefined)
+  throw new Error(`no bug of this name; there are: ${PLANTED_BUGS.map(b => b.name).join(', ')}`);
 const traceFile = process.env['SIM_TRACE'];
 function number(variable: string, usual: number): number {
   return Number(process.env[variable] ?? usual);
@@ -27,13 +28,20 @@ for (let seed = Number(first); seed <= Number(last); seed++) {
   let outcome = 'ok';
   let detail = '';
   try {
-    const { accounts, nemesis } = await run(seed, BOOKS[book]!, { clients: number('SIM_CLIENTS', 3), rounds: number('SIM_ROUNDS', 8), instances: number('SIM_INSTANCES', 1 + (seed % 3)), ...(bug === undefined ? {} : { bug }) });
+    const { accounts, nemesis } = await run(seed, BOOKS[book]!, {
+      clients: number('SIM_CLIENTS', 3),
+      rounds: number('SIM_ROUNDS', 8),
+      instances: number('SIM_INSTANCES', 1 + (seed % 3)),
+      ...(bug === undefined ? {} : { bug }),
+    });
     detail = `${accounts.reduce((sum, a) => sum + a.acknowledged, 0)} acknowledged, ${[...nemesis.done].map(([f, n]) => `${n} ${f}`).join(', ')}`;
   } catch (error) {
     outcome = 'FAIL';
     detail = (error as Error).stack ?? String(error);
     process.exitCode = 1;
   }
-  console.log(`seed ${seed}: ${outcome}, ${Math.round(latest?.world.nowMs ?? 0)} simulated ms in ${Math.round(performance.now() - began)} ms, ${detail}`);
+  console.log(
+    `seed ${seed}: ${outcome}, ${Math.round(latest?.world.nowMs ?? 0)} simulated ms in ${Math.round(performance.now() - began)} ms, ${detail}`,
+  );
   if (traceFile !== undefined) writeFileSync(traceFile.replace('%', String(seed)), latest!.world.trace.join('\n'));
 }

@@ -61,7 +61,12 @@ type Step =
 
 const file = fc.nat(2);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({ op: fc.constant('write' as const), file, at: fc.nat(9000), data: fc.uint8Array({ minLength: 1, maxLength: 5000 }) }),
+  fc.record({
+    op: fc.constant('write' as const),
+    file,
+    at: fc.nat(9000),
+    data: fc.uint8Array({ minLength: 1, maxLength: 5000 }),
+  }),
   fc.record({ op: fc.constantFrom('sync' as const, 'unlink' as const, 'create' as const), file }),
   fc.record({ op: fc.constant('rename' as const), file, to: file }),
   fc.record({ op: fc.constant('truncate' as const), file, at: fc.nat(9000) }),

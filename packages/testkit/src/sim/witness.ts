@@ -77,7 +77,9 @@ export class Witness {
     const seen = this.#seen.has(key);
     if (await this.#book.has(this.#client, account.c, number)) this.#seen.add(key);
     else if (acknowledged || seen) {
-      throw new Error(`${this.#process.name} does not see ${number} of client ${account.c}, which was ${acknowledged ? 'acknowledged' : 'seen'} before`);
+      throw new Error(
+        `${this.#process.name} does not see ${number} of client ${account.c}, which was ${acknowledged ? 'acknowledged' : 'seen'} before`,
+      );
     }
   }
 }

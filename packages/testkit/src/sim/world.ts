@@ -67,7 +67,11 @@ export class World {
     }
   }
 
-  async #runUntil(done: () => boolean, deadline: number, limits: { readonly ms: number; readonly what: string }): Promise<void> {
+  async #runUntil(
+    done: () => boolean,
+    deadline: number,
+    limits: { readonly ms: number; readonly what: string },
+  ): Promise<void> {
     await settle();
     while (!done()) {
       const event = this.#pop();

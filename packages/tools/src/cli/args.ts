@@ -51,7 +51,10 @@ const LONG: Readonly<Record<string, boolean>> = {
   'tuples-only': false,
 };
 
-export function parseCommandLine(argv: readonly string[], environment: Readonly<Record<string, string | undefined>>): CommandLine {
+export function parseCommandLine(
+  argv: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): CommandLine {
   const settings: string[] = [];
   const flags = new Set<string>();
   const values = new Map<string, string>();

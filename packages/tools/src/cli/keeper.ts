@@ -94,7 +94,9 @@ export class Keeper {
         if (message.status!.pmState === 'PM_RUN') this.#everRan = true;
         this.#events.state(message.status!);
       });
-      child.on('error', error => resolve({ code: EXIT_FAILED, how: error.message, trouble: { message: error.message } }));
+      child.on('error', error =>
+        resolve({ code: EXIT_FAILED, how: error.message, trouble: { message: error.message } }),
+      );
       child.on('exit', (code, signal) => {
         const how = signal === null ? `exited with exit code ${code}` : `was terminated by signal ${signal}`;
         resolve({ code: code ?? undefined, how, trouble });

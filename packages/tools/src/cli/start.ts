@@ -20,9 +20,13 @@ export async function startCommand(line: CommandLine, dataDirectory: string): Pr
   inspectDataDirectory(dataDirectory);
   const running = runningPostmaster(dataDirectory);
   if (running) {
-    throw ereport(ERRCODE.LOCK_FILE_EXISTS, `a server is already running in "${dataDirectory}" (PID ${running.pid}, port ${running.port})`, {
-      hint: `Stop it with "pgtroupe stop -D ${dataDirectory}", or use another directory (-D) and port (-p).`,
-    });
+    throw ereport(
+      ERRCODE.LOCK_FILE_EXISTS,
+      `a server is already running in "${dataDirectory}" (PID ${running.pid}, port ${running.port})`,
+      {
+        hint: `Stop it with "pgtroupe stop -D ${dataDirectory}", or use another directory (-D) and port (-p).`,
+      },
+    );
   }
   const settings = [...line.settings];
   const port = line.values.get('port');

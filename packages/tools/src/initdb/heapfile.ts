@@ -4,11 +4,7 @@
  * Rows too long for TOAST_TUPLE_THRESHOLD have their largest values compressed and, where that is not
  * enough, moved to the TOAST heap.
  */
-import {
-  heapComputeTupleSize,
-  heapFormTuple,
-  tupleLayout,
-} from '@pgtroupe/access/common/heaptuple';
+import { heapComputeTupleSize, heapFormTuple, tupleLayout } from '@pgtroupe/access/common/heaptuple';
 import {
   HEAP_XMAX_INVALID,
   HEAP_XMIN_FROZEN,
@@ -82,10 +78,7 @@ export class HeapFile {
     setInfomask(scratch, 0, getInfomask(scratch, 0) | HEAP_XMIN_FROZEN | HEAP_XMAX_INVALID);
     const off = (page.u16[6]! - 24) / 4 + 1;
     setCtid(scratch, 0, blk, off);
-    assert(
-      pageAddItem(page, 0, scratch.u8, 0, size, 0, PAI_IS_HEAP) === off,
-      'initdb adds items at the end',
-    );
+    assert(pageAddItem(page, 0, scratch.u8, 0, size, 0, PAI_IS_HEAP) === off, 'initdb adds items at the end');
     this.tuples++;
     return { blk, off };
   }

@@ -79,8 +79,7 @@ function sorted(entries: readonly IndexEntry[], compare: readonly Compare[]): In
     for (let i = 0; i < compare.length; i++) {
       const x = a.values[i]!;
       const y = b.values[i]!;
-      const order =
-        x === null || y === null ? Number(x === null) - Number(y === null) : compare[i]!(x, y);
+      const order = x === null || y === null ? Number(x === null) - Number(y === null) : compare[i]!(x, y);
       if (order !== 0) return order;
     }
     return a.tid.blk - b.tid.blk || a.tid.off - b.tid.off;

@@ -78,10 +78,7 @@ export async function initdb(
   const { disk } = env;
   const existed = await checkEmpty(disk);
   const micros = env.clock.wallMicros();
-  const systemIdentifier = makeSystemIdentifier(
-    micros,
-    new DataView(env.random.bytes(4).buffer).getUint32(0),
-  );
+  const systemIdentifier = makeSystemIdentifier(micros, new DataView(env.random.bytes(4).buffer).getUint32(0));
   const { files, control } = contents(env, options, username, systemIdentifier, micros);
   const created: string[] = [];
   try {
@@ -155,8 +152,7 @@ function contents(
   });
   const zeroPage = new Uint8Array(BLCKSZ);
   const files = new Map<string, Uint8Array>();
-  const text = (path: string, content: string): unknown =>
-    files.set(path, Buffer.from(content, 'utf8'));
+  const text = (path: string, content: string): unknown => files.set(path, Buffer.from(content, 'utf8'));
   for (const [oid, bytes] of template.shared) files.set(`global/${oid}`, bytes);
   files.set(`global/${RELMAPPER_FILENAME}`, encodeRelationMap(template.sharedMap));
   for (const database of DATABASES) {
@@ -176,10 +172,7 @@ function contents(
   return { files, control: wal.controlFile };
 }
 
-async function eachConcurrently<T>(
-  items: readonly T[],
-  work: (item: T) => Promise<void>,
-): Promise<void> {
+async function eachConcurrently<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   let next = 0;
   const worker = async (): Promise<void> => {
     try {
@@ -193,12 +186,7 @@ async function eachConcurrently<T>(
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }
 
-async function writeDurably(
-  disk: Disk,
-  path: string,
-  bytes: Uint8Array,
-  noSync: boolean,
-): Promise<void> {
+async function writeDurably(disk: Disk, path: string, bytes: Uint8Array, noSync: boolean): Promise<void> {
   const file = await disk.open(path, 'create');
   try {
     if (bytes.length === 0) return;
@@ -210,15 +198,9 @@ async function writeDurably(
 }
 
 /** Best effort: the error that led here is what the caller must see. */
-async function removeAll(
-  disk: Disk,
-  created: readonly string[],
-  rootExisted: boolean,
-): Promise<void> {
+async function removeAll(disk: Disk, created: readonly string[], rootExisted: boolean): Promise<void> {
   const folders = new Set(FOLDERS);
-  for (const path of [...created]
-    .reverse()
-    .sort((a, b) => Number(folders.has(a)) - Number(folders.has(b)))) {
+  for (const path of [...created].reverse().sort((a, b) => Number(folders.has(a)) - Number(folders.has(b)))) {
     await (folders.has(path) ? disk.rmdir(path) : disk.unlink(path)).catch(() => undefined);
   }
   if (!rootExisted) await disk.rmdir('').catch(() => undefined);

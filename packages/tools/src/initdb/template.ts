@@ -94,8 +94,7 @@ class TemplateBuilder {
   build(): TemplateFiles {
     for (const rel of this.#classes.values()) {
       assert(rel.oid < FIRST_FREE_OID, 'facts use only low oids');
-      if (rel.relkind === RELKIND_RELATION && rel.oid !== RelationRelationId)
-        this.#buildTable(rel, this.#rows(rel));
+      if (rel.relkind === RELKIND_RELATION && rel.oid !== RelationRelationId) this.#buildTable(rel, this.#rows(rel));
     }
     const pgClassRel = this.#classes.get(RelationRelationId)!;
     this.#buildTable(pgClassRel, this.#classDatums);
@@ -155,9 +154,7 @@ class TemplateBuilder {
   }
 
   #informationSchemaRows(rel: Form_pg_class): readonly (readonly Datum[])[] {
-    const types = this.#attributes
-      .get(rel.oid)!
-      .map(a => this.#types.get(this.#baseType(a.atttypid))!.typname);
+    const types = this.#attributes.get(rel.oid)!.map(a => this.#types.get(this.#baseType(a.atttypid))!.typname);
     return readFacts(rel.relname).rows.map(row => row.map((text, n) => factDatum(types[n]!, text)));
   }
 
@@ -172,9 +169,7 @@ class TemplateBuilder {
     return this.#classDatums.map(row => {
       const size = this.#sizes.get(row[0] as Oid);
       if (size === undefined) return row;
-      return row
-        .with(pgClass.anum.relpages - 1, size.pages)
-        .with(pgClass.anum.reltuples - 1, size.tuples);
+      return row.with(pgClass.anum.relpages - 1, size.pages).with(pgClass.anum.reltuples - 1, size.tuples);
     });
   }
 

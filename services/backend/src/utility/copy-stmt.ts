@@ -43,7 +43,11 @@ async function copySource(runner: StatementRunner, raw: RawNode): Promise<RawNod
     });
   }
   const columns = columnNumbers(table, raw['attlist'] as RawNode[] | undefined).map(n => table.att.attrs[n]!.name);
-  const column = (name: string): RawNode => ({ type: 'ColumnRef', fields: [{ type: 'String', sval: name }], location: -1 });
+  const column = (name: string): RawNode => ({
+    type: 'ColumnRef',
+    fields: [{ type: 'String', sval: name }],
+    location: -1,
+  });
   return {
     type: 'SelectStmt',
     targetList: columns.map(name => ({ type: 'ResTarget', val: column(name), location: -1 })),

@@ -26,7 +26,12 @@ export function explainColumns(): readonly ColumnInfo[] {
   return textColumns(['QUERY PLAN']);
 }
 
-export async function explainStmt(runner: StatementRunner, raw: RawNode, text: string, describe: (columns: readonly ColumnInfo[]) => void): Promise<string> {
+export async function explainStmt(
+  runner: StatementRunner,
+  raw: RawNode,
+  text: string,
+  describe: (columns: readonly ColumnInfo[]) => void,
+): Promise<string> {
   const { session, analysis, functions, execution } = runner;
   const options = readOptions((raw['options'] as RawNode[] | undefined) ?? []);
   const inner = raw['query'] as RawNode;
@@ -46,12 +51,18 @@ export async function explainStmt(runner: StatementRunner, raw: RawNode, text: s
     for (;;) {
       try {
         const lines = explainPlan(state.plan, functions.call([], VOIDOID), {
-          costs: options.costs, verbose: options.verbose, timing: options.timing, ...(measured === undefined ? {} : { measured }),
+          costs: options.costs,
+          verbose: options.verbose,
+          timing: options.timing,
+          ...(measured === undefined ? {} : { measured }),
         });
         if (options.summary) lines.push(`Planning Time: ${(planned - began).toFixed(3)} ms`);
         if (options.summary && measured !== undefined) lines.push(`Execution Time: ${(ended - planned).toFixed(3)} ms`);
         describe(explainColumns());
-        sendTextRows(session, lines.map(line => [line]));
+        sendTextRows(
+          session,
+          lines.map(line => [line]),
+        );
         return 'EXPLAIN';
       } catch (error) {
         if (!(error instanceof CatalogMiss)) throw error;
@@ -76,12 +87,21 @@ function readOptions(list: readonly RawNode[]): Options {
     throw ereport(ERRCODE.SYNTAX_ERROR, `${name} requires a Boolean value`);
   };
   for (const name of given.keys()) {
-    if (['analyze', 'verbose', 'costs', 'timing', 'summary', 'buffers', 'wal', 'settings', 'format'].includes(name)) continue;
+    if (['analyze', 'verbose', 'costs', 'timing', 'summary', 'buffers', 'wal', 'settings', 'format'].includes(name))
+      continue;
     throw ereport(ERRCODE.SYNTAX_ERROR, `unrecognized EXPLAIN option "${name}"`);
   }
   const format = given.get('format');
-  if (format !== undefined && String(format['sval']).toLowerCase() !== 'text') throw notSupported(`EXPLAIN (FORMAT ${String(format['sval'])})`);
+  if (format !== undefined && String(format['sval']).toLowerCase() !== 'text')
+    throw notSupported(`EXPLAIN (FORMAT ${String(format['sval'])})`);
   const analyze = flag('analyze', false);
-  if (!analyze && given.has('timing') && flag('timing', false)) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'EXPLAIN option TIMING requires ANALYZE');
-  return { analyze, verbose: flag('verbose', false), costs: flag('costs', true), timing: flag('timing', analyze), summary: flag('summary', analyze) };
+  if (!analyze && given.has('timing') && flag('timing', false))
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'EXPLAIN option TIMING requires ANALYZE');
+  return {
+    analyze,
+    verbose: flag('verbose', false),
+    costs: flag('costs', true),
+    timing: flag('timing', analyze),
+    summary: flag('summary', analyze),
+  };
 }

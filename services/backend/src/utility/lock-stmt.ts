@@ -20,7 +20,11 @@ export async function lockStmt(runner: StatementRunner, raw: RawNode): Promise<s
     );
     if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVar['relname']}" does not exist`);
     await session.instance.kernel.locks.relation(
-      session.owner, session.database.oid as Oid, oid, raw['mode'], raw['nowait'] === true,
+      session.owner,
+      session.database.oid as Oid,
+      oid,
+      raw['mode'],
+      raw['nowait'] === true,
     );
   }
   return 'LOCK TABLE';

@@ -10,7 +10,9 @@ import type { IsolationLevel } from '../transaction-block.ts';
 /** Statements that a failed transaction block still takes. */
 export function endsFailedBlock(raw: RawNode): boolean {
   if (raw.type !== 'TransactionStmt') return false;
-  return ['TRANS_STMT_COMMIT', 'TRANS_STMT_ROLLBACK', 'TRANS_STMT_ROLLBACK_TO', 'TRANS_STMT_PREPARE'].includes(raw['kind']);
+  return ['TRANS_STMT_COMMIT', 'TRANS_STMT_ROLLBACK', 'TRANS_STMT_ROLLBACK_TO', 'TRANS_STMT_PREPARE'].includes(
+    raw['kind'],
+  );
 }
 
 /** Returns the command tag. */

@@ -59,7 +59,8 @@ export async function vacuumStmt(runner: StatementRunner, raw: RawNode): Promise
 
 function vacuumOptions(raw: RawNode): VacuumOptions {
   const given = new Map(((raw['options'] as RawNode[] | undefined) ?? []).map(o => [o['defname'] as string, o['arg']]));
-  const on = (name: string): boolean => given.has(name) && !['off', 'false', '0'].includes(given.get(name)?.sval?.sval ?? given.get(name)?.sval ?? 'on');
+  const on = (name: string): boolean =>
+    given.has(name) && !['off', 'false', '0'].includes(given.get(name)?.sval?.sval ?? given.get(name)?.sval ?? 'on');
   if (on('full')) throw notSupported('VACUUM FULL');
   const vacuum = raw['is_vacuumcmd'] === true;
   return {
@@ -93,20 +94,30 @@ async function vacuumRelation(runner: StatementRunner, oid: Oid, options: Vacuum
   const { session, analysis } = runner;
   const { kernel } = session.instance;
   const database = session.database.oid as Oid;
-  await kernel.locks.relation(session.owner, database, oid, options.vacuum ? SHARE_UPDATE_EXCLUSIVE_LOCK : ACCESS_SHARE_LOCK);
+  await kernel.locks.relation(
+    session.owner,
+    database,
+    oid,
+    options.vacuum ? SHARE_UPDATE_EXCLUSIVE_LOCK : ACCESS_SHARE_LOCK,
+  );
   await kernel.shared.renewHorizon();
   const rel = await retryCatalog(() => analysis.catalog.relation(oid));
   if (rel === null) return;
   if (!'rmt'.includes(rel.rel.relkind)) {
-    session.notice('WARNING', ERRCODE.WRONG_OBJECT_TYPE, `skipping "${rel.name}" --- cannot vacuum non-tables or special system tables`);
+    session.notice(
+      'WARNING',
+      ERRCODE.WRONG_OBJECT_TYPE,
+      `skipping "${rel.name}" --- cannot vacuum non-tables or special system tables`,
+    );
     return;
   }
   const context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
   if (options.vacuum) {
     const result = await runVacuum(runner, context, rel, options);
-    const reltuples = result.scannedPages === result.relPages || result.allVisiblePages === 0
-      ? result.liveTuples
-      : estimateTuples(rel.rel, result);
+    const reltuples =
+      result.scannedPages === result.relPages || result.allVisiblePages === 0
+        ? result.liveTuples
+        : estimateTuples(rel.rel, result);
     await updateStatistics(runner, context, rel, {
       relpages: result.relPages,
       reltuples,
@@ -127,17 +138,27 @@ function estimateTuples(before: Form_pg_class, result: VacuumResult): number {
   return Math.round(density * (result.relPages - result.scannedPages) + result.liveTuples);
 }
 
-async function runVacuum(runner: StatementRunner, context: HeapContext, rel: RelationDesc, options: VacuumOptions): Promise<VacuumResult> {
+async function runVacuum(
+  runner: StatementRunner,
+  context: HeapContext,
+  rel: RelationDesc,
+  options: VacuumOptions,
+): Promise<VacuumResult> {
   const { session, analysis } = runner;
   const { kernel } = session.instance;
   const trees = await retryCatalog(() => rel.indexes.map(index => btIndexOf(analysis.catalog, index, rel)));
   const oldestXmin = kernel.shared.oldestXmin;
   const minAge = options.freeze ? 0 : session.settings.number('vacuum_freeze_min_age');
-  const vacuum = new LazyVacuum(context, heapOf(rel), trees.map(tree => vacuumableBTree(tree, kernel.pages, kernel.wal)), {
-    oldestXmin: narrow(oldestXmin),
-    freezeLimit: narrow(Math.max(3, oldestXmin - minAge)),
-    aggressive: options.aggressive,
-  });
+  const vacuum = new LazyVacuum(
+    context,
+    heapOf(rel),
+    trees.map(tree => vacuumableBTree(tree, kernel.pages, kernel.wal)),
+    {
+      oldestXmin: narrow(oldestXmin),
+      freezeLimit: narrow(Math.max(3, oldestXmin - minAge)),
+      aggressive: options.aggressive,
+    },
+  );
   for (let steps = 1; ; steps++) {
     const status = await attempt(session, () => vacuum.step());
     if (status === VACUUM_DONE) return vacuum.result;
@@ -150,7 +171,11 @@ function narrow(fxid: number): TransactionId {
 }
 
 /** Counts the rows that a snapshot of now sees. */
-async function count(runner: StatementRunner, context: HeapContext, rel: RelationDesc): Promise<Partial<Form_pg_class>> {
+async function count(
+  runner: StatementRunner,
+  context: HeapContext,
+  rel: RelationDesc,
+): Promise<Partial<Form_pg_class>> {
   const { session } = runner;
   const { kernel } = session.instance;
   const heap = heapOf(rel);

@@ -22,7 +22,11 @@ export function variableSetStmt(session: Session, raw: RawNode): string {
       const warning = settings.set(name, argumentText(name, raw['args']), { local: raw['is_local'] === true, depth });
       if (warning !== undefined) session.notice('WARNING', ERRCODE.WARNING, warning);
       if (raw['is_local'] === true && !block.inBlock) {
-        session.notice('WARNING', ERRCODE.NO_ACTIVE_SQL_TRANSACTION, 'SET LOCAL can only be used in transaction blocks');
+        session.notice(
+          'WARNING',
+          ERRCODE.NO_ACTIVE_SQL_TRANSACTION,
+          'SET LOCAL can only be used in transaction blocks',
+        );
       }
       return 'SET';
     }
@@ -44,7 +48,11 @@ export function variableSetStmt(session: Session, raw: RawNode): string {
 function setMulti(session: Session, raw: RawNode): string {
   if (raw['name'] === 'TRANSACTION') {
     if (!session.block.inBlock) {
-      session.notice('WARNING', ERRCODE.NO_ACTIVE_SQL_TRANSACTION, 'SET TRANSACTION can only be used in transaction blocks');
+      session.notice(
+        'WARNING',
+        ERRCODE.NO_ACTIVE_SQL_TRANSACTION,
+        'SET TRANSACTION can only be used in transaction blocks',
+      );
     }
     for (const option of raw['args']) transactionOption(session, option);
     return 'SET';
@@ -52,10 +60,14 @@ function setMulti(session: Session, raw: RawNode): string {
   if (raw['name'] === 'SESSION CHARACTERISTICS') {
     for (const option of raw['args'] as RawNode[]) {
       const value = option['arg'];
-      session.settings.set(`default_${option['defname']}`, value.sval?.sval ?? (value.ival?.ival === 1 ? 'on' : 'off'), {
-        local: false,
-        depth: session.block.tx.depth,
-      });
+      session.settings.set(
+        `default_${option['defname']}`,
+        value.sval?.sval ?? (value.ival?.ival === 1 ? 'on' : 'off'),
+        {
+          local: false,
+          depth: session.block.tx.depth,
+        },
+      );
     }
     return 'SET';
   }
@@ -82,7 +94,9 @@ function argumentText(name: string, args: readonly RawNode[]): string {
   });
   if (texts.length === 1 && name !== 'search_path') return texts[0]!.text;
   return texts
-    .map(({ text, quoted }) => (quoted && name === 'search_path' && !/^[a-z_][a-z0-9_$]*$/.test(text) ? quote(text) : text))
+    .map(({ text, quoted }) =>
+      quoted && name === 'search_path' && !/^[a-z_][a-z0-9_$]*$/.test(text) ? quote(text) : text,
+    )
     .join(', ');
 }
 

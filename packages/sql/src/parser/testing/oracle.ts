@@ -25,11 +25,15 @@ export function isMissingFunction(message: string): boolean {
 /** Runs SQL in a database with psql; null if there is no server. */
 export function psql(database: string, sql: string, extra: readonly string[] = []): string | null {
   try {
-    return execFileSync('psql', ['-h', ORACLE_HOST, '-p', String(ORACLE_PORT), '-U', 'postgres', '-d', database, '-XAtq', ...extra], {
-      input: sql,
-      maxBuffer: 1 << 28,
-      stdio: ['pipe', 'pipe', 'ignore'],
-    }).toString();
+    return execFileSync(
+      'psql',
+      ['-h', ORACLE_HOST, '-p', String(ORACLE_PORT), '-U', 'postgres', '-d', database, '-XAtq', ...extra],
+      {
+        input: sql,
+        maxBuffer: 1 << 28,
+        stdio: ['pipe', 'pipe', 'ignore'],
+      },
+    ).toString();
   } catch {
     return null;
   }
@@ -56,18 +60,21 @@ class OracleSource implements CatalogSource {
       rows = this.#load(catalog);
       this.#tables.set(catalog.name, rows);
     }
-    const same = (a: Datum, b: Datum) => (a instanceof Uint8Array && b instanceof Uint8Array ? Buffer.compare(a, b) === 0 : a === b);
-    return Promise.resolve(rows.filter((row) => keys.every((key, n) => same(row.values[index!.keys[n]! - 1]!, key))));
+    const same = (a: Datum, b: Datum) =>
+      a instanceof Uint8Array && b instanceof Uint8Array ? Buffer.compare(a, b) === 0 : a === b;
+    return Promise.resolve(rows.filter(row => keys.every((key, n) => same(row.values[index!.keys[n]! - 1]!, key))));
   }
 
   #load(catalog: Catalog): ScannedRow[] {
     // Columns the analyzer never reads, of types the fact reader does not know, are left null.
     const skip = new Set(['anyarray', '_aclitem', 'timestamptz', 'pg_lsn', '_pg_statistic']);
-    const list = catalog.columns.map((c) => (skip.has(c.type) ? 'null' : c.type === 'regproc' ? `${c.name}::oid` : c.name)).join(', ');
+    const list = catalog.columns
+      .map(c => (skip.has(c.type) ? 'null' : c.type === 'regproc' ? `${c.name}::oid` : c.name))
+      .join(', ');
     const text = psql(this.#database, `copy (select ${list} from pg_catalog.${catalog.name}) to stdout`) ?? '';
     return text
       .split('\n')
-      .filter((line) => line !== '')
+      .filter(line => line !== '')
       .map((line, n) => ({
         values: line.split('\t').map((field, i) => factDatum(catalog.columns[i]!.type, copyField(field))),
         ctid: { blk: n, off: 1 },
@@ -84,7 +91,10 @@ export interface TestCatalog {
 
 /** Catalog access for analysis over any SystemCatalog. */
 export function testCatalog(system: SystemCatalog, searchPath: readonly number[], databaseName: string): TestCatalog {
-  const lookup = new SysLookup(() => system, () => searchPath as Oid[]);
+  const lookup = new SysLookup(
+    () => system,
+    () => searchPath as Oid[],
+  );
   return {
     catalog: new CatalogLookup(system, searchPath, { databaseName, userId: 10 }),
     fc: { settings: DEFAULT_SETTINGS, collation: 0 as Oid, argTypes: [], resultType: 0 as Oid, catalog: lookup },
@@ -106,13 +116,18 @@ export async function oracleCatalog(database: string, searchPath: readonly strin
   const system = new SystemCatalog(new OracleSource(database), {
     databaseOid: 1 as Oid,
     defaultTablespace: 1663 as Oid,
-    smgropen: (rnode) => ({ rnode }),
-    mappedFilenode: (oid) => oid,
+    smgropen: rnode => ({ rnode }),
+    mappedFilenode: oid => oid,
   });
   await system.preload();
-  const oids = (psql(database, `select oid from unnest(array[${searchPath.map((s) => `'${s}'`)}]) with ordinality u(n,o) join pg_namespace on nspname = n order by o`) ?? '')
+  const oids = (
+    psql(
+      database,
+      `select oid from unnest(array[${searchPath.map(s => `'${s}'`)}]) with ordinality u(n,o) join pg_namespace on nspname = n order by o`,
+    ) ?? ''
+  )
     .split('\n')
-    .filter((line) => line !== '')
+    .filter(line => line !== '')
     .map(Number);
   return testCatalog(system, oids, database);
 }

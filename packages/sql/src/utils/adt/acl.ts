@@ -20,8 +20,20 @@ type Bytes = Uint8Array;
 
 /** Privileges in the order of their bits: letter and SQL name. */
 const PRIVILEGES = [
-  ['a', 'INSERT'], ['r', 'SELECT'], ['w', 'UPDATE'], ['d', 'DELETE'], ['D', 'TRUNCATE'], ['x', 'REFERENCES'], ['t', 'TRIGGER'], ['X', 'EXECUTE'],
-  ['U', 'USAGE'], ['C', 'CREATE'], ['T', 'TEMPORARY'], ['c', 'CONNECT'], ['s', 'SET'], ['A', 'ALTER SYSTEM'],
+  ['a', 'INSERT'],
+  ['r', 'SELECT'],
+  ['w', 'UPDATE'],
+  ['d', 'DELETE'],
+  ['D', 'TRUNCATE'],
+  ['x', 'REFERENCES'],
+  ['t', 'TRIGGER'],
+  ['X', 'EXECUTE'],
+  ['U', 'USAGE'],
+  ['C', 'CREATE'],
+  ['T', 'TEMPORARY'],
+  ['c', 'CONNECT'],
+  ['s', 'SET'],
+  ['A', 'ALTER SYSTEM'],
 ] as const;
 const LETTERS = PRIVILEGES.map(([letter]) => letter).join('');
 const bit = (name: string): number => 1 << PRIVILEGES.findIndex(([, n]) => n === name);
@@ -48,7 +60,7 @@ function makeAcl(a: Acl): Bytes {
 }
 
 export function aclItems(array: Bytes): Acl[] {
-  return deconstructArray(array, builtinTypes().get(1033)!).map((item) => readAcl(item as Bytes));
+  return deconstructArray(array, builtinTypes().get(1033)!).map(item => readAcl(item as Bytes));
 }
 
 function roleOid(fc: FunctionCall, name: string): Oid {
@@ -57,7 +69,8 @@ function roleOid(fc: FunctionCall, name: string): Oid {
   return oid;
 }
 
-const syntaxError = (message: string, fields = {}): PgError => ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, message, fields);
+const syntaxError = (message: string, fields = {}): PgError =>
+  ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, message, fields);
 
 /** A name, in double quotes when it has other characters than letters, digits and underscores. */
 function takeName(text: string): { name: string; rest: string } {
@@ -95,7 +108,7 @@ function parseAclItem(fc: FunctionCall, text: Bytes): Bytes {
   let goption = 0;
   let last = 0;
   let i = 1;
-  for (; i < rest.length && (/[A-Za-z*]/.test(rest[i])); i++) {
+  for (; i < rest.length && /[A-Za-z*]/.test(rest[i]); i++) {
     if (rest[i] === '*') {
       goption |= last;
       continue;
@@ -178,7 +191,7 @@ function holdsAny(fc: FunctionCall, role: Oid, object: Securable, wanted: number
   const members: readonly number[] = role === 0 ? [] : catalogOf(fc).roleMemberships(role, true);
   // The owner can always grant.
   if ((wanted & 0xffff0000) !== 0 && members.includes(object.owner)) return true;
-  return acl.some((a) => (a.privs & wanted) !== 0 && (a.grantee === 0 || members.includes(a.grantee)));
+  return acl.some(a => (a.privs & wanted) !== 0 && (a.grantee === 0 || members.includes(a.grantee)));
 }
 
 /** A list of privilege names, each perhaps WITH GRANT OPTION. */
@@ -188,13 +201,14 @@ function parsePrivileges(text: string, known: Readonly<Record<string, number>>):
     const name = part.trim().replace(/\s+/g, ' ').toUpperCase();
     const grant = name.endsWith(' WITH GRANT OPTION');
     const b = known[grant ? name.slice(0, -' WITH GRANT OPTION'.length) : name];
-    if (b === undefined) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unrecognized privilege type: "${part.trim()}"`);
+    if (b === undefined)
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unrecognized privilege type: "${part.trim()}"`);
     mask |= grant ? b << 16 : b;
   }
   return mask >>> 0;
 }
 
-const named = (...names: string[]): Readonly<Record<string, number>> => Object.fromEntries(names.map((n) => [n, bit(n)]));
+const named = (...names: string[]): Readonly<Record<string, number>> => Object.fromEntries(names.map(n => [n, bit(n)]));
 
 interface PrivilegeFamily {
   /** Middle of the prosrc: has_<name>_privilege_… */
@@ -222,7 +236,10 @@ function databaseOid(fc: FunctionCall, name: string): Oid {
   return oid;
 }
 
-const TABLE_PRIVILEGES = { ...named('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'), RULE: 0 };
+const TABLE_PRIVILEGES = {
+  ...named('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'),
+  RULE: 0,
+};
 
 const FAMILIES: readonly PrivilegeFamily[] = [
   { name: 'table', privileges: TABLE_PRIVILEGES, byName: regclassOid, find: relation },
@@ -272,10 +289,30 @@ const FAMILIES: readonly PrivilegeFamily[] = [
       return type && { kind: 'T', owner: type.typowner, acl: type.typacl };
     },
   },
-  { name: 'language', privileges: named('USAGE'), byName: unsupportedObject('languages'), find: unsupportedObject('languages') },
-  { name: 'tablespace', privileges: named('CREATE'), byName: unsupportedObject('tablespaces'), find: unsupportedObject('tablespaces') },
-  { name: 'foreign_data_wrapper', privileges: named('USAGE'), byName: unsupportedObject('foreign-data wrappers'), find: unsupportedObject('foreign-data wrappers') },
-  { name: 'server', privileges: named('USAGE'), byName: unsupportedObject('foreign servers'), find: unsupportedObject('foreign servers') },
+  {
+    name: 'language',
+    privileges: named('USAGE'),
+    byName: unsupportedObject('languages'),
+    find: unsupportedObject('languages'),
+  },
+  {
+    name: 'tablespace',
+    privileges: named('CREATE'),
+    byName: unsupportedObject('tablespaces'),
+    find: unsupportedObject('tablespaces'),
+  },
+  {
+    name: 'foreign_data_wrapper',
+    privileges: named('USAGE'),
+    byName: unsupportedObject('foreign-data wrappers'),
+    find: unsupportedObject('foreign-data wrappers'),
+  },
+  {
+    name: 'server',
+    privileges: named('USAGE'),
+    byName: unsupportedObject('foreign servers'),
+    find: unsupportedObject('foreign servers'),
+  },
 ];
 
 /** Role of a has_* function's first argument; "public" is everyone. */
@@ -294,8 +331,10 @@ function familyFunctions(family: PrivilegeFamily): FunctionTable {
   const oidOf = (fc: FunctionCall, name: Bytes): Oid => family.byName(fc, textToString(name));
   const p = `has_${family.name}_privilege_`;
   return {
-    [`${p}name_name`]: (fc: FunctionCall, role: Bytes, name: Bytes, priv: Bytes) => check(fc, roleOrPublic(fc, role), oidOf(fc, name), priv),
-    [`${p}name_id`]: (fc: FunctionCall, role: Bytes, oid: Oid, priv: Bytes) => check(fc, roleOrPublic(fc, role), oid, priv),
+    [`${p}name_name`]: (fc: FunctionCall, role: Bytes, name: Bytes, priv: Bytes) =>
+      check(fc, roleOrPublic(fc, role), oidOf(fc, name), priv),
+    [`${p}name_id`]: (fc: FunctionCall, role: Bytes, oid: Oid, priv: Bytes) =>
+      check(fc, roleOrPublic(fc, role), oid, priv),
     [`${p}id_name`]: (fc: FunctionCall, role: Oid, name: Bytes, priv: Bytes) => check(fc, role, oidOf(fc, name), priv),
     [`${p}id_id`]: (fc: FunctionCall, role: Oid, oid: Oid, priv: Bytes) => check(fc, role, oid, priv),
     [`${p}name`]: (fc: FunctionCall, name: Bytes, priv: Bytes) => check(fc, me(fc), oidOf(fc, name), priv),
@@ -306,19 +345,32 @@ function familyFunctions(family: PrivilegeFamily): FunctionTable {
 const COLUMN_PRIVILEGES = named('SELECT', 'INSERT', 'UPDATE', 'REFERENCES');
 
 /** A column's privilege: the table's, or the column's own. Column by name or number. */
-function columnPrivilege(fc: FunctionCall, role: Oid, table: Oid, column: Bytes | number, privilege: Bytes): boolean | null {
+function columnPrivilege(
+  fc: FunctionCall,
+  role: Oid,
+  table: Oid,
+  column: Bytes | number,
+  privilege: Bytes,
+): boolean | null {
   const rel = catalogOf(fc).relation(table);
   if (!rel) return null;
   const attributes = catalogOf(fc).attributes(table) ?? [];
-  const attribute = attributes.find((a) => (typeof column === 'number' ? a.attnum === column : a.attname === textToString(column)));
+  const attribute = attributes.find(a =>
+    typeof column === 'number' ? a.attnum === column : a.attname === textToString(column),
+  );
   if (!attribute) {
     if (typeof column === 'number') return null;
-    throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${textToString(column)}" of relation "${rel.relname}" does not exist`);
+    throw ereport(
+      ERRCODE.UNDEFINED_COLUMN,
+      `column "${textToString(column)}" of relation "${rel.relname}" does not exist`,
+    );
   }
   const wanted = parsePrivileges(textToString(privilege), COLUMN_PRIVILEGES);
   if (attribute.attisdropped) return null;
   if (holdsAny(fc, role, { kind: 'r', owner: rel.relowner, acl: rel.relacl }, wanted)) return true;
-  return attribute.attacl !== null && holdsAny(fc, role, { kind: 'c', owner: rel.relowner, acl: attribute.attacl }, wanted);
+  return (
+    attribute.attacl !== null && holdsAny(fc, role, { kind: 'c', owner: rel.relowner, acl: attribute.attacl }, wanted)
+  );
 }
 
 function anyColumnPrivilege(fc: FunctionCall, role: Oid, table: Oid, privilege: Bytes): boolean | null {
@@ -326,14 +378,27 @@ function anyColumnPrivilege(fc: FunctionCall, role: Oid, table: Oid, privilege: 
   const rel = catalogOf(fc).relation(table);
   if (!rel) return null;
   if (holdsAny(fc, role, { kind: 'r', owner: rel.relowner, acl: rel.relacl }, wanted)) return true;
-  return (catalogOf(fc).attributes(table) ?? []).some((a) => a.attnum > 0 && !a.attisdropped && a.attacl !== null && holdsAny(fc, role, { kind: 'c', owner: rel.relowner, acl: a.attacl }, wanted));
+  return (catalogOf(fc).attributes(table) ?? []).some(
+    a =>
+      a.attnum > 0 &&
+      !a.attisdropped &&
+      a.attacl !== null &&
+      holdsAny(fc, role, { kind: 'c', owner: rel.relowner, acl: a.attacl }, wanted),
+  );
 }
 
 /** All spellings of (role?, table, column?) arguments. */
 function columnFunctions(): FunctionTable {
   const out: Record<string, (fc: FunctionCall, ...args: never[]) => boolean | null> = {};
-  const role = { name: (fc: FunctionCall, v: Bytes) => roleOrPublic(fc, v), id: (_fc: FunctionCall, v: Oid) => v, '': (fc: FunctionCall) => fc.settings.currentUserId } as const;
-  const table = { name: (fc: FunctionCall, v: Bytes) => regclassOid(fc, textToString(v)), id: (_fc: FunctionCall, v: Oid) => v } as const;
+  const role = {
+    name: (fc: FunctionCall, v: Bytes) => roleOrPublic(fc, v),
+    id: (_fc: FunctionCall, v: Oid) => v,
+    '': (fc: FunctionCall) => fc.settings.currentUserId,
+  } as const;
+  const table = {
+    name: (fc: FunctionCall, v: Bytes) => regclassOid(fc, textToString(v)),
+    id: (_fc: FunctionCall, v: Oid) => v,
+  } as const;
   for (const r of ['name', 'id', ''] as const) {
     for (const t of ['name', 'id'] as const) {
       const prefix = r === '' ? t : `${r}_${t}`;
@@ -347,7 +412,13 @@ function columnFunctions(): FunctionTable {
       for (const c of ['name', 'attnum'] as const) {
         const one = (fc: FunctionCall, ...args: unknown[]): boolean | null => {
           const rest = r === '' ? args : args.slice(1);
-          return columnPrivilege(fc, roleOf(fc, args[0]), tableOf(fc, rest[0]), rest[1] as Bytes | number, rest[2] as Bytes);
+          return columnPrivilege(
+            fc,
+            roleOf(fc, args[0]),
+            tableOf(fc, rest[0]),
+            rest[1] as Bytes | number,
+            rest[2] as Bytes,
+          );
         };
         out[`has_column_privilege_${prefix}_${c}`] = one as never;
       }
@@ -360,10 +431,13 @@ function columnFunctions(): FunctionTable {
 function hasRole(fc: FunctionCall, member: Oid, role: Oid, privilege: Bytes): boolean {
   const text = textToString(privilege).trim().toUpperCase().replace(/\s+/g, ' ');
   const kind = text.replace(/ WITH (ADMIN|GRANT) OPTION$/, '');
-  if (kind !== 'USAGE' && kind !== 'MEMBER') throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unrecognized privilege type: "${textToString(privilege)}"`);
+  if (kind !== 'USAGE' && kind !== 'MEMBER')
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unrecognized privilege type: "${textToString(privilege)}"`);
   if (isSuperuser(fc, member)) return true;
   if (kind !== text) throw notSupported('admin options in pg_has_role');
-  return catalogOf(fc).roleMemberships(member, kind === 'USAGE').includes(role);
+  return catalogOf(fc)
+    .roleMemberships(member, kind === 'USAGE')
+    .includes(role);
 }
 
 const nameOf = (fc: FunctionCall, name: Bytes): Oid => roleOid(fc, textToString(name));
@@ -381,12 +455,16 @@ export const aclFunctions: FunctionTable = {
   aclitem_eq: (_fc: FunctionCall, a: Bytes, b: Bytes) => equalBytes(a, b),
   aclcontains: (_fc: FunctionCall, acl: Bytes, item: Bytes) => {
     const wanted = readAcl(item);
-    return aclItems(acl).some((a) => a.grantee === wanted.grantee && a.grantor === wanted.grantor && ((a.privs & wanted.privs) >>> 0) === wanted.privs);
+    return aclItems(acl).some(
+      a =>
+        a.grantee === wanted.grantee && a.grantor === wanted.grantor && (a.privs & wanted.privs) >>> 0 === wanted.privs,
+    );
   },
   makeaclitem: (_fc: FunctionCall, grantee: Oid, grantor: Oid, privilege: Bytes, goption: boolean) => {
     const all = Object.fromEntries(PRIVILEGES.map(([, name]) => [name, bit(name)]));
     // One privilege only, unlike everywhere else.
-    if (textToString(privilege).includes(',')) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unrecognized privilege type: "${textToString(privilege)}"`);
+    if (textToString(privilege).includes(','))
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unrecognized privilege type: "${textToString(privilege)}"`);
     const mask = parsePrivileges(textToString(privilege), { ...all, TEMP: bit('TEMPORARY'), RULE: 0 });
     return makeAcl({ grantee, grantor, privs: goption ? mask | (mask << 16) : mask });
   },
@@ -396,25 +474,35 @@ export const aclFunctions: FunctionTable = {
   aclremove: () => {
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'aclremove is no longer supported');
   },
-  acldefault_sql: (_fc: FunctionCall, kind: number, owner: Oid) => aclArray(defaultAcl(String.fromCharCode(kind & 255), owner)),
+  acldefault_sql: (_fc: FunctionCall, kind: number, owner: Oid) =>
+    aclArray(defaultAcl(String.fromCharCode(kind & 255), owner)),
   ...Object.assign({}, ...FAMILIES.map(familyFunctions)),
   ...columnFunctions(),
-  pg_has_role_name_name: (fc: FunctionCall, member: Bytes, role: Bytes, priv: Bytes) => hasRole(fc, nameOf(fc, member), nameOf(fc, role), priv),
-  pg_has_role_name_id: (fc: FunctionCall, member: Bytes, role: Oid, priv: Bytes) => hasRole(fc, nameOf(fc, member), role, priv),
-  pg_has_role_id_name: (fc: FunctionCall, member: Oid, role: Bytes, priv: Bytes) => hasRole(fc, member, nameOf(fc, role), priv),
+  pg_has_role_name_name: (fc: FunctionCall, member: Bytes, role: Bytes, priv: Bytes) =>
+    hasRole(fc, nameOf(fc, member), nameOf(fc, role), priv),
+  pg_has_role_name_id: (fc: FunctionCall, member: Bytes, role: Oid, priv: Bytes) =>
+    hasRole(fc, nameOf(fc, member), role, priv),
+  pg_has_role_id_name: (fc: FunctionCall, member: Oid, role: Bytes, priv: Bytes) =>
+    hasRole(fc, member, nameOf(fc, role), priv),
   pg_has_role_id_id: (fc: FunctionCall, member: Oid, role: Oid, priv: Bytes) => hasRole(fc, member, role, priv),
-  pg_has_role_name: (fc: FunctionCall, role: Bytes, priv: Bytes) => hasRole(fc, fc.settings.currentUserId, nameOf(fc, role), priv),
+  pg_has_role_name: (fc: FunctionCall, role: Bytes, priv: Bytes) =>
+    hasRole(fc, fc.settings.currentUserId, nameOf(fc, role), priv),
   pg_has_role_id: (fc: FunctionCall, role: Oid, priv: Bytes) => hasRole(fc, fc.settings.currentUserId, role, priv),
-  has_parameter_privilege_name_name: (fc: FunctionCall, role: Bytes, _name: Bytes, priv: Bytes) => parameterPrivilege(fc, roleOrPublic(fc, role), priv),
-  has_parameter_privilege_name: (fc: FunctionCall, _name: Bytes, priv: Bytes) => parameterPrivilege(fc, fc.settings.currentUserId, priv),
-  has_parameter_privilege_id_name: (fc: FunctionCall, role: Oid, _name: Bytes, priv: Bytes) => parameterPrivilege(fc, role, priv),
+  has_parameter_privilege_name_name: (fc: FunctionCall, role: Bytes, _name: Bytes, priv: Bytes) =>
+    parameterPrivilege(fc, roleOrPublic(fc, role), priv),
+  has_parameter_privilege_name: (fc: FunctionCall, _name: Bytes, priv: Bytes) =>
+    parameterPrivilege(fc, fc.settings.currentUserId, priv),
+  has_parameter_privilege_id_name: (fc: FunctionCall, role: Oid, _name: Bytes, priv: Bytes) =>
+    parameterPrivilege(fc, role, priv),
 };
 
 export const aclSetFunctions: SetFunctionTable = {
   aclexplode: (_fc: FunctionCall, acl: Bytes) =>
-    aclItems(acl).flatMap((a) =>
+    aclItems(acl).flatMap(a =>
       PRIVILEGES.flatMap(([, name], i) =>
-        (a.privs & (1 << i)) === 0 ? [] : [[a.grantor, a.grantee, stringToText(name), (a.privs & (1 << (i + 16))) !== 0]],
+        (a.privs & (1 << i)) === 0
+          ? []
+          : [[a.grantor, a.grantee, stringToText(name), (a.privs & (1 << (i + 16))) !== 0]],
       ),
     ),
 };

@@ -15,7 +15,8 @@ import { formatType } from './format_type.ts';
 const INT4OID = 23;
 type Bytes = Uint8Array;
 
-const subscriptError = (message: string, detail?: string): PgError => ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, message, { detail });
+const subscriptError = (message: string, detail?: string): PgError =>
+  ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, message, { detail });
 
 /** Element type of the array a function returns, for when no array argument tells. */
 function resultElement(fc: FunctionCall): Oid {
@@ -30,7 +31,8 @@ function extend(fc: FunctionCall, array: Bytes | null, value: Datum, atEnd: bool
   if (header.ndim === 0) return buildArray([value], elem);
   if (header.ndim > 1) throw ereport(ERRCODE.DATA_EXCEPTION, 'argument must be empty or one-dimensional array');
   const bound = header.lbounds[0];
-  if (atEnd ? bound + header.dims[0] > 0x7fffffff : bound - 1 < -0x80000000) throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'integer out of range');
+  if (atEnd ? bound + header.dims[0] > 0x7fffffff : bound - 1 < -0x80000000)
+    throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'integer out of range');
   const values = deconstructArray(array, elem, header);
   if (atEnd) values.push(value);
   else values.unshift(value);
@@ -57,13 +59,15 @@ function concatenate(fc: FunctionCall, a: Bytes | null, b: Bytes | null): Bytes 
   let { dims, lbounds } = x.ndim >= y.ndim ? x : y;
   if (x.ndim === y.ndim) {
     for (let i = 1; i < x.ndim; i++) {
-      if (x.dims[i] !== y.dims[i] || x.lbounds[i] !== y.lbounds[i]) throw incompatible('Arrays with differing element dimensions are not compatible for concatenation.');
+      if (x.dims[i] !== y.dims[i] || x.lbounds[i] !== y.lbounds[i])
+        throw incompatible('Arrays with differing element dimensions are not compatible for concatenation.');
     }
     dims = [x.dims[0] + y.dims[0], ...x.dims.slice(1)];
   } else {
     const small = x.ndim < y.ndim ? x : y;
     for (let i = 0; i < small.ndim; i++) {
-      if (small.dims[i] !== dims[i + 1] || small.lbounds[i] !== lbounds[i + 1]) throw incompatible('Arrays with differing dimensions are not compatible for concatenation.');
+      if (small.dims[i] !== dims[i + 1] || small.lbounds[i] !== lbounds[i + 1])
+        throw incompatible('Arrays with differing dimensions are not compatible for concatenation.');
     }
     dims = [dims[0] + 1, ...dims.slice(1)];
   }
@@ -72,24 +76,35 @@ function concatenate(fc: FunctionCall, a: Bytes | null, b: Bytes | null): Bytes 
 
 function int4Values(array: Bytes, what: string): number[] {
   const header = arrayHeader(array);
-  if (header.ndim > 1) throw subscriptError('wrong number of array subscripts', `${what} array must be one dimensional.`);
+  if (header.ndim > 1)
+    throw subscriptError('wrong number of array subscripts', `${what} array must be one dimensional.`);
   if (header.hasNulls) throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'dimension values cannot be null');
   return deconstructArray(array, builtinTypes().get(INT4OID)!, header) as number[];
 }
 
 function fill(fc: FunctionCall, value: Datum, dimsArray: Bytes | null, lowerArray: Bytes | null): Bytes {
-  if (dimsArray === null || lowerArray === null) throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'dimension array or low bound array cannot be null');
+  if (dimsArray === null || lowerArray === null)
+    throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'dimension array or low bound array cannot be null');
   const dims = int4Values(dimsArray, 'Dimension');
   const lower = int4Values(lowerArray, 'Low bound');
-  if (dims.length !== lower.length) throw subscriptError('wrong number of array subscripts', 'Low bound array has different size than dimensions array.');
+  if (dims.length !== lower.length)
+    throw subscriptError(
+      'wrong number of array subscripts',
+      'Low bound array has different size than dimensions array.',
+    );
   return filled(fc, value, dims, lower);
 }
 
 function filled(fc: FunctionCall, value: Datum, dims: number[], lower: number[]): Bytes {
-  if (dims.length > 6) throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `number of array dimensions (${dims.length}) exceeds the maximum allowed (6)`);
+  if (dims.length > 6)
+    throw ereport(
+      ERRCODE.PROGRAM_LIMIT_EXCEEDED,
+      `number of array dimensions (${dims.length}) exceeds the maximum allowed (6)`,
+    );
   let n = dims.length === 0 ? 0 : 1;
   for (const d of dims) {
-    if (d < 0 || (n *= d) > 0x7ffffff) throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, 'array size exceeds the maximum allowed (134217727)');
+    if (d < 0 || (n *= d) > 0x7ffffff)
+      throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, 'array size exceeds the maximum allowed (134217727)');
   }
   const elem = typeFacts(fc, resultElement(fc));
   return n === 0 ? emptyArray(elem.oid) : constructArray(new Array<Datum>(n).fill(value), elem, dims, lower);
@@ -98,17 +113,18 @@ function filled(fc: FunctionCall, value: Datum, dims: number[], lower: number[])
 /** Matching as IS NOT DISTINCT FROM. */
 function matcher(fc: FunctionCall, array: Bytes, wanted: Datum): (value: Datum) => boolean {
   const equal = elementEquality(fc, arrayMeta(fc, arrayElemType(array)));
-  return (value) => (value === null || wanted === null ? value === wanted : equal(value, wanted));
+  return value => (value === null || wanted === null ? value === wanted : equal(value, wanted));
 }
 
 function remove(fc: FunctionCall, array: Bytes | null, wanted: Datum): Bytes | null {
   if (array === null) return null;
   const header = arrayHeader(array);
-  if (header.ndim > 1) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'removing elements from multidimensional arrays is not supported');
+  if (header.ndim > 1)
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'removing elements from multidimensional arrays is not supported');
   const { elem } = arrayMeta(fc, header.elemType);
   const matches = matcher(fc, array, wanted);
   const values = deconstructArray(array, elem, header);
-  const kept = values.filter((v) => !matches(v));
+  const kept = values.filter(v => !matches(v));
   if (kept.length === values.length) return array;
   return kept.length === 0 ? emptyArray(header.elemType) : constructArray(kept, elem, [kept.length], header.lbounds);
 }
@@ -119,12 +135,24 @@ function replace(fc: FunctionCall, array: Bytes | null, wanted: Datum, value: Da
   const { elem } = arrayMeta(fc, header.elemType);
   const matches = matcher(fc, array, wanted);
   const values = deconstructArray(array, elem, header);
-  return constructArray(values.map((v) => (matches(v) ? value : v)), elem, header.dims, header.lbounds);
+  return constructArray(
+    values.map(v => (matches(v) ? value : v)),
+    elem,
+    header.dims,
+    header.lbounds,
+  );
 }
 
-function positions(fc: FunctionCall, array: Bytes, wanted: Datum, start: number | null | undefined, all: boolean): number[] {
+function positions(
+  fc: FunctionCall,
+  array: Bytes,
+  wanted: Datum,
+  start: number | null | undefined,
+  all: boolean,
+): number[] {
   const header = arrayHeader(array);
-  if (header.ndim > 1) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'searching for elements in multidimensional arrays is not supported');
+  if (header.ndim > 1)
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'searching for elements in multidimensional arrays is not supported');
   if (header.nitems === 0 || (wanted === null && !header.hasNulls)) return [];
   if (start === null) throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'initial position must not be null');
   const { elem } = arrayMeta(fc, header.elemType);
@@ -165,7 +193,11 @@ function accumulateArray(state: ArrayBuildStateArr, array: Bytes | null): ArrayB
   if (header.ndim === 0) throw subscriptError('cannot accumulate empty arrays');
   if (state.parts.length > 0) {
     const first = arrayHeader(state.parts[0]);
-    if (first.ndim !== header.ndim || first.dims.some((d, i) => d !== header.dims[i]) || first.lbounds.some((l, i) => l !== header.lbounds[i])) {
+    if (
+      first.ndim !== header.ndim ||
+      first.dims.some((d, i) => d !== header.dims[i]) ||
+      first.lbounds.some((l, i) => l !== header.lbounds[i])
+    ) {
       throw subscriptError('cannot accumulate arrays of different dimensionality');
     }
   }
@@ -176,13 +208,19 @@ function accumulateArray(state: ArrayBuildStateArr, array: Bytes | null): ArrayB
 function trimArray(fc: FunctionCall, array: Bytes, n: number): Bytes {
   const header = arrayHeader(array);
   const length = header.ndim > 0 ? header.dims[0] : 0;
-  if (n < 0 || n > length) throw ereport(ERRCODE.ARRAY_ELEMENT_ERROR, `number of elements to trim must be between 0 and ${length}`);
+  if (n < 0 || n > length)
+    throw ereport(ERRCODE.ARRAY_ELEMENT_ERROR, `number of elements to trim must be between 0 and ${length}`);
   if (header.ndim === 0 || n === length) return emptyArray(header.elemType);
   const elem = typeFacts(fc, header.elemType);
   const dims = [length - n, ...header.dims.slice(1)];
   const values = deconstructArray(array, elem, header).slice(0, (header.nitems / length) * (length - n));
   // A slice counts from 1 in every dimension.
-  return constructArray(values, elem, dims, dims.map(() => 1));
+  return constructArray(
+    values,
+    elem,
+    dims,
+    dims.map(() => 1),
+  );
 }
 
 export const arrayUserFunctions: FunctionTable = {
@@ -190,14 +228,21 @@ export const arrayUserFunctions: FunctionTable = {
   array_prepend: (fc: FunctionCall, value: Datum, array: Bytes | null) => extend(fc, array, value, false),
   array_cat: concatenate,
   array_fill: (fc: FunctionCall, value: Datum, dims: Bytes | null) => {
-    if (dims === null) throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'dimension array or low bound array cannot be null');
+    if (dims === null)
+      throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'dimension array or low bound array cannot be null');
     const lengths = int4Values(dims, 'Dimension');
-    return filled(fc, value, lengths, lengths.map(() => 1));
+    return filled(
+      fc,
+      value,
+      lengths,
+      lengths.map(() => 1),
+    );
   },
   array_fill_with_lower_bounds: fill,
   array_remove: remove,
   array_replace: replace,
-  array_position: (fc: FunctionCall, array: Bytes | null, wanted: Datum) => (array === null ? null : (positions(fc, array, wanted, undefined, false)[0] ?? null)),
+  array_position: (fc: FunctionCall, array: Bytes | null, wanted: Datum) =>
+    array === null ? null : (positions(fc, array, wanted, undefined, false)[0] ?? null),
   array_position_start: (fc: FunctionCall, array: Bytes | null, wanted: Datum, start: number | null) => {
     if (array === null) return null;
     return positions(fc, array, wanted, start, false)[0] ?? null;
@@ -212,14 +257,20 @@ export const arrayUserFunctions: FunctionTable = {
     state.values.push(copyDatum(value));
     return state;
   },
-  array_agg_finalfn: (fc: FunctionCall, state: ArrayBuildState | null) => (state === null ? null : buildArray(state.values, typeFacts(fc, state.elemType))),
-  array_agg_array_transfn: (_fc: FunctionCall, state: ArrayBuildStateArr | null, array: Bytes | null) => accumulateArray(state ?? new ArrayBuildStateArr(), array),
+  array_agg_finalfn: (fc: FunctionCall, state: ArrayBuildState | null) =>
+    state === null ? null : buildArray(state.values, typeFacts(fc, state.elemType)),
+  array_agg_array_transfn: (_fc: FunctionCall, state: ArrayBuildStateArr | null, array: Bytes | null) =>
+    accumulateArray(state ?? new ArrayBuildStateArr(), array),
   array_agg_array_finalfn: (fc: FunctionCall, state: ArrayBuildStateArr | null) => {
     if (state === null) return null;
     const header = arrayHeader(state.parts[0]);
-    if (header.ndim + 1 > 6) throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `number of array dimensions (${header.ndim + 1}) exceeds the maximum allowed (6)`);
+    if (header.ndim + 1 > 6)
+      throw ereport(
+        ERRCODE.PROGRAM_LIMIT_EXCEEDED,
+        `number of array dimensions (${header.ndim + 1}) exceeds the maximum allowed (6)`,
+      );
     const elem = typeFacts(fc, header.elemType);
-    const values = state.parts.flatMap((part) => deconstructArray(part, elem));
+    const values = state.parts.flatMap(part => deconstructArray(part, elem));
     return constructArray(values, elem, [state.parts.length, ...header.dims], [1, ...header.lbounds]);
   },
 };

@@ -7,10 +7,30 @@ import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { TypeFacts } from '../cache/lookup.ts';
-import { type Comparator, comparator, type Equality, equality, inputFunction, outputFunction, receiveFunction, sendFunction, typeFacts } from '../cache/typcache.ts';
+import {
+  type Comparator,
+  comparator,
+  type Equality,
+  equality,
+  inputFunction,
+  outputFunction,
+  receiveFunction,
+  sendFunction,
+  typeFacts,
+} from '../cache/typcache.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from '../fmgr.ts';
 import { stringToText, textToString } from '../mb/mbutils.ts';
-import { type ArrayHeader, arrayElemType, arrayHeader, arrayItemCount, checkDimensions, constructArray, deconstructArray, emptyArray, MAXDIM } from './arrayutils.ts';
+import {
+  type ArrayHeader,
+  arrayElemType,
+  arrayHeader,
+  arrayItemCount,
+  checkDimensions,
+  constructArray,
+  deconstructArray,
+  emptyArray,
+  MAXDIM,
+} from './arrayutils.ts';
 import { formatType } from './format_type.ts';
 import { isSpace } from './numutils.ts';
 import { viewOf } from './pqwire.ts';
@@ -39,13 +59,21 @@ export function arrayMeta(fc: FunctionCall, elemType: Oid): ArrayMeta {
 
 export function elementEquality(fc: FunctionCall, meta: ArrayMeta): Equality {
   meta.equal ??= equality(fc, meta.elemType);
-  if (!meta.equal) throw ereport(ERRCODE.UNDEFINED_FUNCTION, `could not identify an equality operator for type ${formatType(fc, meta.elemType)}`);
+  if (!meta.equal)
+    throw ereport(
+      ERRCODE.UNDEFINED_FUNCTION,
+      `could not identify an equality operator for type ${formatType(fc, meta.elemType)}`,
+    );
   return meta.equal;
 }
 
 function elementOrder(fc: FunctionCall, meta: ArrayMeta): Comparator {
   meta.compare ??= comparator(fc, meta.elemType);
-  if (!meta.compare) throw ereport(ERRCODE.UNDEFINED_FUNCTION, `could not identify a comparison function for type ${formatType(fc, meta.elemType)}`);
+  if (!meta.compare)
+    throw ereport(
+      ERRCODE.UNDEFINED_FUNCTION,
+      `could not identify a comparison function for type ${formatType(fc, meta.elemType)}`,
+    );
   return meta.compare;
 }
 
@@ -91,7 +119,13 @@ class ArrayLiteral {
       let value = 0;
       const digits = this.at;
       while (this.text[this.at] >= 48 && this.text[this.at] <= 57) value = value * 10 + this.text[this.at++] - 48;
-      if (this.at === digits) throw malformed(this.text, from === digits ? '"[" must introduce explicitly-specified array dimensions.' : 'Missing array dimension value.');
+      if (this.at === digits)
+        throw malformed(
+          this.text,
+          from === digits
+            ? '"[" must introduce explicitly-specified array dimensions.'
+            : 'Missing array dimension value.',
+        );
       if (value > 0x7fffffff) throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `array bound is out of integer range`);
       return sign * value;
     };
@@ -136,7 +170,8 @@ class ArrayLiteral {
           if (this.elementDepth !== 0 && this.elementDepth <= depth) throw this.unexpected();
           this.braces(depth + 1);
         } else {
-          if ((this.elementDepth !== 0 && this.elementDepth !== depth) || this.counts.length > depth) throw this.unexpected();
+          if ((this.elementDepth !== 0 && this.elementDepth !== depth) || this.counts.length > depth)
+            throw this.unexpected();
           this.elementDepth = depth;
           this.elements.push(this.element());
         }
@@ -151,7 +186,8 @@ class ArrayLiteral {
       }
     }
     if (this.counts[depth - 1] < 0) this.counts[depth - 1] = count;
-    else if (this.counts[depth - 1] !== count) throw malformed(this.text, 'Multidimensional arrays must have sub-arrays with matching dimensions.');
+    else if (this.counts[depth - 1] !== count)
+      throw malformed(this.text, 'Multidimensional arrays must have sub-arrays with matching dimensions.');
   }
 
   element(): ElementText {
@@ -196,7 +232,12 @@ export function parseArray(fc: FunctionCall, text: Uint8Array, elemType: Oid, ty
   const literal = new ArrayLiteral(text, elem.typdelim.charCodeAt(0));
   const given = literal.bounds();
   if (literal.text[literal.at] !== OPEN) {
-    throw malformed(text, given.dims.length > 0 ? 'Array contents must start with "{".' : 'Array value must start with "{" or dimension information.');
+    throw malformed(
+      text,
+      given.dims.length > 0
+        ? 'Array contents must start with "{".'
+        : 'Array value must start with "{" or dimension information.',
+    );
   }
   literal.braces(1);
   literal.skipSpace();
@@ -207,7 +248,7 @@ export function parseArray(fc: FunctionCall, text: Uint8Array, elemType: Oid, ty
   }
   if (arrayItemCount(dims) === 0) return emptyArray(elemType);
   const input = inputFunction(fc, elemType);
-  const values = literal.elements.map((element) => (element === null ? null : input(element, typmod)));
+  const values = literal.elements.map(element => (element === null ? null : input(element, typmod)));
   return constructArray(values, elem, dims, given.dims.length > 0 ? given.lbounds : dims.map(() => 1));
 }
 
@@ -228,7 +269,7 @@ export function formatArray(fc: FunctionCall, array: Uint8Array): Uint8Array {
   const output = outputFunction(fc, header.elemType);
   const values = deconstructArray(array, elem, header);
   const out: number[] = [];
-  if (header.lbounds.some((b) => b !== 1)) {
+  if (header.lbounds.some(b => b !== 1)) {
     header.lbounds.forEach((b, i) => out.push(...stringToText(`[${b}:${b + header.dims[i] - 1}]`)));
     out.push(61);
   }
@@ -299,7 +340,10 @@ function receiveArray(fc: FunctionCall, bytes: Uint8Array, wanted: Oid, typmod: 
   if (flags !== 0 && flags !== 1) throw bad('invalid array flags');
   const elemType = view.getUint32(8) as Oid;
   if (elemType !== wanted) {
-    throw ereport(ERRCODE.DATATYPE_MISMATCH, `binary data has array element type ${elemType} (${formatType(fc, elemType)}) instead of expected ${wanted} (${formatType(fc, wanted)})`);
+    throw ereport(
+      ERRCODE.DATATYPE_MISMATCH,
+      `binary data has array element type ${elemType} (${formatType(fc, elemType)}) instead of expected ${wanted} (${formatType(fc, wanted)})`,
+    );
   }
   if (bytes.length < 12 + ndim * 8) throw short();
   const dims: number[] = [];
@@ -330,7 +374,8 @@ function sameShape(a: ArrayHeader, b: ArrayHeader): boolean {
 
 function checkSameElement(a: Uint8Array, b: Uint8Array): Oid {
   const elemType = arrayElemType(a);
-  if (elemType !== arrayElemType(b)) throw ereport(ERRCODE.DATATYPE_MISMATCH, 'cannot compare arrays of different element types');
+  if (elemType !== arrayElemType(b))
+    throw ereport(ERRCODE.DATATYPE_MISMATCH, 'cannot compare arrays of different element types');
   return elemType;
 }
 
@@ -378,9 +423,9 @@ function arrayCompare(fc: FunctionCall, a: Uint8Array, b: Uint8Array): number {
 function containedIn(fc: FunctionCall, a: Uint8Array, b: Uint8Array, all: boolean): boolean {
   const meta = arrayMeta(fc, checkSameElement(a, b));
   const equal = elementEquality(fc, meta);
-  const values = deconstructArray(b, meta.elem).filter((v) => v !== null);
+  const values = deconstructArray(b, meta.elem).filter(v => v !== null);
   for (const v of deconstructArray(a, meta.elem)) {
-    const found = v !== null && values.some((w) => equal(v, w));
+    const found = v !== null && values.some(w => equal(v, w));
     if (found !== all) return !all;
   }
   return all;
@@ -405,7 +450,12 @@ function widthBucketArray(fc: FunctionCall, operand: Datum, thresholds: Uint8Arr
 }
 
 /** Elements joined by a separator; nulls are left out unless there is a text for them. */
-function arrayToText(fc: FunctionCall, array: Uint8Array, separator: Uint8Array, nullString: Uint8Array | null): Uint8Array {
+function arrayToText(
+  fc: FunctionCall,
+  array: Uint8Array,
+  separator: Uint8Array,
+  nullString: Uint8Array | null,
+): Uint8Array {
   const meta = arrayMeta(fc, arrayElemType(array));
   const output = outputFunction(fc, meta.elemType);
   const parts: Uint8Array[] = [];
@@ -428,7 +478,8 @@ type Bytes = Uint8Array;
 export const arrayFunctions: FunctionTable = {
   array_in: (fc: FunctionCall, text: Bytes, elemType: Oid, typmod: number) => parseArray(fc, text, elemType, typmod),
   array_out: (fc: FunctionCall, array: Bytes) => formatArray(fc, array),
-  array_recv: (fc: FunctionCall, bytes: Bytes, elemType: Oid, typmod: number) => receiveArray(fc, bytes, elemType, typmod),
+  array_recv: (fc: FunctionCall, bytes: Bytes, elemType: Oid, typmod: number) =>
+    receiveArray(fc, bytes, elemType, typmod),
   array_send: (fc: FunctionCall, array: Bytes) => sendArray(fc, array),
   array_eq: arrayEqual,
   array_ne: (fc: FunctionCall, a: Bytes, b: Bytes) => !arrayEqual(fc, a, b),

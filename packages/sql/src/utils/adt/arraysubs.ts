@@ -7,7 +7,16 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { TypeFacts } from '../cache/lookup.ts';
-import { arrayElementAt, type ArrayHeader, arrayHeader, arrayItemCount, checkDimensions, constructArray, deconstructArray, emptyArray } from './arrayutils.ts';
+import {
+  arrayElementAt,
+  type ArrayHeader,
+  arrayHeader,
+  arrayItemCount,
+  checkDimensions,
+  constructArray,
+  deconstructArray,
+  emptyArray,
+} from './arrayutils.ts';
 
 const outOfRange = (): PgError => ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, 'array subscript out of range');
 const wrongCount = (): PgError => ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, 'wrong number of array subscripts');
@@ -38,7 +47,13 @@ export interface SliceBounds {
 }
 
 /** Every storage offset of a box, in order. */
-function* boxOffsets(header: ArrayHeader, lower: readonly number[], upper: readonly number[], dim = 0, base = 0): Generator<number> {
+function* boxOffsets(
+  header: ArrayHeader,
+  lower: readonly number[],
+  upper: readonly number[],
+  dim = 0,
+  base = 0,
+): Generator<number> {
   for (let s = lower[dim]; s <= upper[dim]; s++) {
     const offset = base * header.dims[dim] + (s - header.lbounds[dim]);
     if (dim + 1 === header.ndim) yield offset;
@@ -62,14 +77,30 @@ export function arrayGetSlice(array: Uint8Array, elem: TypeFacts, bounds: SliceB
   }
   const values = deconstructArray(array, elem, header);
   const dims = lower.map((l, i) => upper[i] - l + 1);
-  return constructArray([...boxOffsets(header, lower, upper)].map((offset) => values[offset]), elem, dims, dims.map(() => 1));
+  return constructArray(
+    [...boxOffsets(header, lower, upper)].map(offset => values[offset]),
+    elem,
+    dims,
+    dims.map(() => 1),
+  );
 }
 
 /** array_set_element; `array` null counts as empty. */
-export function arraySetElement(array: Uint8Array | null, elem: TypeFacts, subscripts: readonly number[], value: Datum): Uint8Array {
+export function arraySetElement(
+  array: Uint8Array | null,
+  elem: TypeFacts,
+  subscripts: readonly number[],
+  value: Datum,
+): Uint8Array {
   const header = arrayHeader(array ?? emptyArray(elem.oid));
   checkDimensions(subscripts.length);
-  if (header.ndim === 0) return constructArray(new Array<Datum>(1).fill(value), elem, subscripts.map(() => 1), subscripts);
+  if (header.ndim === 0)
+    return constructArray(
+      new Array<Datum>(1).fill(value),
+      elem,
+      subscripts.map(() => 1),
+      subscripts,
+    );
   if (header.ndim !== subscripts.length) throw wrongCount();
   const values = deconstructArray(array!, elem, header);
   if (header.ndim === 1) {
@@ -93,14 +124,19 @@ export function arraySetElement(array: Uint8Array | null, elem: TypeFacts, subsc
 }
 
 /** array_set_slice: the source gives as many elements as the slice has, in order. */
-export function arraySetSlice(array: Uint8Array | null, elem: TypeFacts, bounds: SliceBounds, source: Uint8Array): Uint8Array {
+export function arraySetSlice(
+  array: Uint8Array | null,
+  elem: TypeFacts,
+  bounds: SliceBounds,
+  source: Uint8Array,
+): Uint8Array {
   const header = arrayHeader(array ?? emptyArray(elem.oid));
   const given = deconstructArray(source, elem);
   const tooSmall = (): PgError => ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, 'source array too small');
   const n = bounds.lower.length;
   checkDimensions(n);
   if (header.ndim === 0) {
-    const lower = bounds.lower.map((l) => l ?? 1);
+    const lower = bounds.lower.map(l => l ?? 1);
     const dims = lower.map((l, i) => {
       const u = bounds.upper[i];
       if (u === undefined || bounds.lower[i] === undefined) {
@@ -119,9 +155,12 @@ export function arraySetSlice(array: Uint8Array | null, elem: TypeFacts, bounds:
   let values = deconstructArray(array!, elem, header);
   let { lbounds } = header;
   const lower = header.lbounds.map((l, i) => (i < n ? (bounds.lower[i] ?? l) : l));
-  const upper = header.lbounds.map((l, i) => (i < n ? (bounds.upper[i] ?? l + header.dims[i] - 1) : l + header.dims[i] - 1));
+  const upper = header.lbounds.map((l, i) =>
+    i < n ? (bounds.upper[i] ?? l + header.dims[i] - 1) : l + header.dims[i] - 1,
+  );
   if (lower.some((l, i) => l > upper[i])) {
-    if (bounds.lower.some((l, i) => l !== undefined && bounds.upper[i] !== undefined)) throw ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, 'upper bound cannot be less than lower bound');
+    if (bounds.lower.some((l, i) => l !== undefined && bounds.upper[i] !== undefined))
+      throw ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, 'upper bound cannot be less than lower bound');
     return array!;
   }
   let { dims } = header;

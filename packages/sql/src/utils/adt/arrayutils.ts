@@ -27,7 +27,19 @@ const MAX_ARRAY_SIZE = 0x7ffffff;
 const VARHDRSZ = 4;
 
 /** How values of a type lie in memory. */
-export type StorageForm = 'bool' | 'char' | 'int2' | 'int4' | 'uint4' | 'float4' | 'int8' | 'float8' | 'fixed' | 'name' | 'varlena' | 'cstring';
+export type StorageForm =
+  | 'bool'
+  | 'char'
+  | 'int2'
+  | 'int4'
+  | 'uint4'
+  | 'float4'
+  | 'int8'
+  | 'float8'
+  | 'fixed'
+  | 'name'
+  | 'varlena'
+  | 'cstring';
 
 export function storageForm(type: TypeFacts): StorageForm {
   if (type.typlen === -1) return 'varlena';
@@ -39,7 +51,11 @@ export function storageForm(type: TypeFacts): StorageForm {
     case 2:
       return 'int2';
     case 4:
-      return type.typoutput === 'int4out' || type.typoutput === 'date_out' ? 'int4' : type.typoutput === 'float4out' ? 'float4' : 'uint4';
+      return type.typoutput === 'int4out' || type.typoutput === 'date_out'
+        ? 'int4'
+        : type.typoutput === 'float4out'
+          ? 'float4'
+          : 'uint4';
     default:
       return type.typoutput === 'float8out' ? 'float8' : 'int8';
   }
@@ -103,7 +119,14 @@ function storedSize(array: Uint8Array, view: DataView, at: number, form: Storage
   return typlen;
 }
 
-function readStored(array: Uint8Array, view: DataView, at: number, form: StorageForm, typlen: number, size: number): Datum {
+function readStored(
+  array: Uint8Array,
+  view: DataView,
+  at: number,
+  form: StorageForm,
+  typlen: number,
+  size: number,
+): Datum {
   switch (form) {
     case 'bool':
       return array[at] !== 0;
@@ -223,7 +246,13 @@ function store(out: Uint8Array, view: DataView, at: number, form: StorageForm, v
 }
 
 /** Reads the value that begins at or after `at`, as rows and arrays hold it; says where it ends. */
-export function readAligned(bytes: Uint8Array, view: DataView, at: number, type: TypeFacts, form: StorageForm): { value: Datum; end: number } {
+export function readAligned(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  type: TypeFacts,
+  form: StorageForm,
+): { value: Datum; end: number } {
   // A short varlena is not aligned; a padding byte is never its header.
   const from = form !== 'varlena' || bytes[at] === 0 ? alignAt(at, ALIGNMENT[type.typalign]) : at;
   const size = storedSize(bytes, view, from, form, type.typlen);
@@ -231,7 +260,13 @@ export function readAligned(bytes: Uint8Array, view: DataView, at: number, type:
 }
 
 /** Writes a value at or after `at` (or, without `out`, only measures); answers where it ends. */
-export function writeAligned(out: Uint8Array | undefined, at: number, type: TypeFacts, form: StorageForm, value: Datum): number {
+export function writeAligned(
+  out: Uint8Array | undefined,
+  at: number,
+  type: TypeFacts,
+  form: StorageForm,
+  value: Datum,
+): number {
   const from = alignAt(at, ALIGNMENT[type.typalign]);
   if (out) store(out, viewOf(out), from, form, value);
   return from + sizeToStore(value, form, type.typlen);
@@ -251,12 +286,20 @@ export function arrayItemCount(dims: readonly number[]): number {
 
 export function checkDimensions(ndim: number): void {
   if (ndim > MAXDIM) {
-    throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `number of array dimensions (${ndim}) exceeds the maximum allowed (${MAXDIM})`);
+    throw ereport(
+      ERRCODE.PROGRAM_LIMIT_EXCEEDED,
+      `number of array dimensions (${ndim}) exceeds the maximum allowed (${MAXDIM})`,
+    );
   }
 }
 
 /** Builds a payload; `dims` empty or with a zero gives the empty array. */
-export function constructArray(values: readonly Datum[], elem: TypeFacts, dims: readonly number[], lbounds: readonly number[]): Uint8Array {
+export function constructArray(
+  values: readonly Datum[],
+  elem: TypeFacts,
+  dims: readonly number[],
+  lbounds: readonly number[],
+): Uint8Array {
   checkDimensions(dims.length);
   const nitems = arrayItemCount(dims);
   if (nitems === 0) return emptyArray(elem.oid);
@@ -268,7 +311,8 @@ export function constructArray(values: readonly Datum[], elem: TypeFacts, dims: 
   const headerEnd = 12 + ndim * 8;
   const dataAt = maxAlign(headerEnd + VARHDRSZ + (hasNulls ? (nitems + 7) >> 3 : 0)) - VARHDRSZ;
   let end = dataAt;
-  for (const value of values) if (value !== null) end = alignAt(alignAt(end, align) + sizeToStore(value, form, elem.typlen), align);
+  for (const value of values)
+    if (value !== null) end = alignAt(alignAt(end, align) + sizeToStore(value, form, elem.typlen), align);
   const out = new Uint8Array(end);
   const view = viewOf(out);
   view.setInt32(0, ndim, true);

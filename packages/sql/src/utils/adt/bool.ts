@@ -22,7 +22,8 @@ export function parseBool(text: Uint8Array): boolean | undefined {
   if (end - start === 0 || end - start > 5) return undefined;
   const word = latin1ToString(text, start, end).toLowerCase();
   if (word === '1' || word === 'on' || 'true'.startsWith(word) || 'yes'.startsWith(word)) return true;
-  if (word === '0' || (word.length > 1 && 'off'.startsWith(word)) || 'false'.startsWith(word) || 'no'.startsWith(word)) return false;
+  if (word === '0' || (word.length > 1 && 'off'.startsWith(word)) || 'false'.startsWith(word) || 'no'.startsWith(word))
+    return false;
   return undefined;
 }
 
@@ -68,6 +69,8 @@ export const boolFunctions: FunctionTable = {
     }
     return state;
   },
-  bool_alltrue: (_fc: FunctionCall, state: BoolAggState | null) => (state === null || state.aggcount === 0 ? null : state.aggtrue === state.aggcount),
-  bool_anytrue: (_fc: FunctionCall, state: BoolAggState | null) => (state === null || state.aggcount === 0 ? null : state.aggtrue > 0),
+  bool_alltrue: (_fc: FunctionCall, state: BoolAggState | null) =>
+    state === null || state.aggcount === 0 ? null : state.aggtrue === state.aggcount,
+  bool_anytrue: (_fc: FunctionCall, state: BoolAggState | null) =>
+    state === null || state.aggcount === 0 ? null : state.aggtrue > 0,
 };

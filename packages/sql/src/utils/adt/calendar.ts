@@ -59,7 +59,9 @@ export function date2j(year: number, mon: number, mday: number): number {
   const month = late ? mon + 1 : mon + 13;
   const y = late ? year + 4800 : year + 4799;
   const century = Math.trunc(y / 100);
-  return y * 365 - 32167 + Math.trunc(y / 4) - century + Math.trunc(century / 4) + Math.trunc((7834 * month) / 256) + mday;
+  return (
+    y * 365 - 32167 + Math.trunc(y / 4) - century + Math.trunc(century / 4) + Math.trunc((7834 * month) / 256) + mday
+  );
 }
 
 /** Sets the date of `tm` from a Julian day. */

@@ -9,9 +9,32 @@ import type { Datum } from '@pgtroupe/common/datum';
 import type { FunctionCall, FunctionTable, SessionSettings } from '../fmgr.ts';
 import { stringToText, textToString } from '../mb/mbutils.ts';
 import {
-  addMicros, date2j, DATE_END_JULIAN, DATEVAL_NOBEGIN, DATEVAL_NOEND, daysInMonth, DT_NOBEGIN, DT_NOEND, isValidJulian, isValidTimestamp, j2date, joinTimestamp,
-  newTm, POSTGRES_EPOCH_JDATE, setTime, splitDays, splitTime, splitTimestamp, TIMESTAMP_END_JULIAN, type Timestamp, timestampNotFinite, timeOfTm, type Tm,
-  UNIX_EPOCH_JDATE, USECS_PER_DAY, USECS_PER_SEC,
+  addMicros,
+  date2j,
+  DATE_END_JULIAN,
+  DATEVAL_NOBEGIN,
+  DATEVAL_NOEND,
+  daysInMonth,
+  DT_NOBEGIN,
+  DT_NOEND,
+  isValidJulian,
+  isValidTimestamp,
+  j2date,
+  joinTimestamp,
+  newTm,
+  POSTGRES_EPOCH_JDATE,
+  setTime,
+  splitDays,
+  splitTime,
+  splitTimestamp,
+  TIMESTAMP_END_JULIAN,
+  type Timestamp,
+  timestampNotFinite,
+  timeOfTm,
+  type Tm,
+  UNIX_EPOCH_JDATE,
+  USECS_PER_DAY,
+  USECS_PER_SEC,
 } from './calendar.ts';
 import { decodeDateTime, decodeTimeOnly, decoding, parseDateTime, sessionZone, zoneByName } from './datetime.ts';
 import { encodeDateOnly, encodeTimeOnly } from './datetime_out.ts';
@@ -19,9 +42,34 @@ import { extractUnit, unitName, unitNotRecognized, unitNotSupported, unknownUnit
 import { readInterval, makeInterval } from './interval.ts';
 import { determineTimeZoneOffset, findZone, unixSecondsOf, type Zone } from './pgtz.ts';
 import { recvInt32, sendInt32, sendInt64, viewOf, wireView } from './pqwire.ts';
-import { scalarCmp, scalarEq, scalarGe, scalarGt, scalarLarger, scalarLe, scalarLt, scalarNe, scalarSmaller } from './scalarcompare.ts';
-import { instantToLocal, localTm, overlaps, setTimeFields, timestampPlusInterval, timestampRange } from './timestamp.ts';
-import { datePart, infinitePart, microsPart, type Part, partToNumeric, timePart, wholePart } from './timestamp_parts.ts';
+import {
+  scalarCmp,
+  scalarEq,
+  scalarGe,
+  scalarGt,
+  scalarLarger,
+  scalarLe,
+  scalarLt,
+  scalarNe,
+  scalarSmaller,
+} from './scalarcompare.ts';
+import {
+  instantToLocal,
+  localTm,
+  overlaps,
+  setTimeFields,
+  timestampPlusInterval,
+  timestampRange,
+} from './timestamp.ts';
+import {
+  datePart,
+  infinitePart,
+  microsPart,
+  type Part,
+  partToNumeric,
+  timePart,
+  wholePart,
+} from './timestamp_parts.ts';
 import { parseTypmods } from './typmod.ts';
 
 type Bytes = Uint8Array;
@@ -50,7 +98,8 @@ function parseDate(settings: SessionSettings, text: Bytes): number {
       case 'time':
         throw ereport(ERRCODE.INVALID_DATETIME_FORMAT, `invalid input syntax for type date: ${quoted()}`);
       case 'date': {
-        if (!isValidJulian(d.tm.year, d.tm.mon)) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `date out of range: ${quoted()}`);
+        if (!isValidJulian(d.tm.year, d.tm.mon))
+          throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `date out of range: ${quoted()}`);
         const date = date2j(d.tm.year, d.tm.mon, d.tm.mday) - POSTGRES_EPOCH_JDATE;
         if (!validDate(date)) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `date out of range: ${quoted()}`);
         return date;
@@ -75,7 +124,8 @@ function adjustTime(time: number, typmod: number): number {
 
 export function dateToTimestamp(d: number): Timestamp {
   if (dateNotFinite(d)) return d === DATEVAL_NOEND ? DT_NOEND : DT_NOBEGIN;
-  if (d >= TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, 'date out of range for timestamp');
+  if (d >= TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE)
+    throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, 'date out of range for timestamp');
   return joinTimestamp(d, 0);
 }
 
@@ -164,14 +214,31 @@ function tmOfTime(time: number): Tm {
 function typmodIn(array: Bytes, withZone: boolean): number {
   const mods = parseTypmods(array);
   if (mods.length !== 1) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'invalid type modifier');
-  if (mods[0] < 0) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `TIME(${mods[0]})${withZone ? ' WITH TIME ZONE' : ''} precision must not be negative`);
+  if (mods[0] < 0)
+    throw ereport(
+      ERRCODE.INVALID_PARAMETER_VALUE,
+      `TIME(${mods[0]})${withZone ? ' WITH TIME ZONE' : ''} precision must not be negative`,
+    );
   return Math.min(mods[0], 6);
 }
 
 function extractDate(name: string, d: number): Part | null {
   const unit = extractUnit(name);
   if (dateNotFinite(d)) {
-    if (unit !== undefined && ['hour', 'minute', 'second', 'millisecond', 'microsecond', 'timezone', 'timezone_hour', 'timezone_minute'].includes(unit)) throw unitNotSupported(name, 'date');
+    if (
+      unit !== undefined &&
+      [
+        'hour',
+        'minute',
+        'second',
+        'millisecond',
+        'microsecond',
+        'timezone',
+        'timezone_hour',
+        'timezone_minute',
+      ].includes(unit)
+    )
+      throw unitNotSupported(name, 'date');
     return infinitePart(name, d === DATEVAL_NOBEGIN, 'date');
   }
   if (unit === undefined) throw unknownUnit(name, 'date');
@@ -207,7 +274,10 @@ function extractTime(name: string, time: number, zone: number | undefined): Part
 function moveTimeTz(fc: FunctionCall, value: Bytes, name: Bytes): Bytes {
   const found = zoneByName(textToString(name));
   const zone = 'zone' in found ? found.zone : findZone(found.abbreviation.zone ?? '');
-  const tz = 'abbreviation' in found && found.abbreviation.offset !== undefined ? 0 - found.abbreviation.offset : 0 - (zone?.offsetAt(unixSecondsOf(fc.settings.transactionTimestamp)) ?? 0);
+  const tz =
+    'abbreviation' in found && found.abbreviation.offset !== undefined
+      ? 0 - found.abbreviation.offset
+      : 0 - (zone?.offsetAt(unixSecondsOf(fc.settings.transactionTimestamp)) ?? 0);
   return shiftTimeTz(value, tz);
 }
 
@@ -228,11 +298,19 @@ export const dateFunctions: FunctionTable = {
     return d;
   },
   date_send: (_fc: FunctionCall, d: number) => sendInt32(d),
-  date_eq: scalarEq, date_ne: scalarNe, date_lt: scalarLt, date_le: scalarLe, date_gt: scalarGt, date_ge: scalarGe,
-  date_cmp: scalarCmp, date_larger: scalarLarger, date_smaller: scalarSmaller,
+  date_eq: scalarEq,
+  date_ne: scalarNe,
+  date_lt: scalarLt,
+  date_le: scalarLe,
+  date_gt: scalarGt,
+  date_ge: scalarGe,
+  date_cmp: scalarCmp,
+  date_larger: scalarLarger,
+  date_smaller: scalarSmaller,
   date_finite: (_fc: FunctionCall, d: number) => !dateNotFinite(d),
   date_mi: (_fc: FunctionCall, a: number, b: number) => {
-    if (dateNotFinite(a) || dateNotFinite(b)) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, 'cannot subtract infinite dates');
+    if (dateNotFinite(a) || dateNotFinite(b))
+      throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, 'cannot subtract infinite dates');
     return a - b;
   },
   date_pli: (_fc: FunctionCall, d: number, days: number) => addDays(d, days),
@@ -250,7 +328,8 @@ export const dateFunctions: FunctionTable = {
       throw ereport(ERRCODE.DATETIME_FIELD_OVERFLOW, `date field value out of range: ${text}`);
     }
     const d = date2j(internal, mon, mday) - POSTGRES_EPOCH_JDATE;
-    if (!isValidJulian(internal, mon) || !validDate(d)) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `date out of range: ${text}`);
+    if (!isValidJulian(internal, mon) || !validDate(d))
+      throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `date out of range: ${text}`);
     return d;
   },
 
@@ -286,15 +365,29 @@ export const dateFunctions: FunctionTable = {
   timestamptz_gt_date: (fc: FunctionCall, t: Timestamp, d: number) => compareDateTimestamptz(d, t, zoneOf(fc)) < 0,
   timestamptz_ge_date: (fc: FunctionCall, t: Timestamp, d: number) => compareDateTimestamptz(d, t, zoneOf(fc)) <= 0,
   timestamptz_cmp_date: (fc: FunctionCall, t: Timestamp, d: number) => -compareDateTimestamptz(d, t, zoneOf(fc)) + 0,
-  in_range_date_interval: (_fc: FunctionCall, val: number, base: number, offset: Bytes, sub: boolean, less: boolean) => {
-    if (readInterval(offset).months < 0) throw ereport(ERRCODE.INVALID_PRECEDING_OR_FOLLOWING_SIZE, 'invalid preceding or following size in window function');
+  in_range_date_interval: (
+    _fc: FunctionCall,
+    val: number,
+    base: number,
+    offset: Bytes,
+    sub: boolean,
+    less: boolean,
+  ) => {
+    if (readInterval(offset).months < 0)
+      throw ereport(
+        ERRCODE.INVALID_PRECEDING_OR_FOLLOWING_SIZE,
+        'invalid preceding or following size in window function',
+      );
     const sum = timestampPlusInterval(dateToTimestamp(base), offset, sub ? -1 : 1);
     const v = dateToTimestamp(val);
     return less ? v <= sum : v >= sum;
   },
 
   time_in: (fc: FunctionCall, text: Bytes, _elem: Datum, typmod: number) =>
-    adjustTime(decoding(text, 'time', () => timeOfTm(decodeTimeOnly(parseDateTime(text), fc.settings, true).tm)), typmod),
+    adjustTime(
+      decoding(text, 'time', () => timeOfTm(decodeTimeOnly(parseDateTime(text), fc.settings, true).tm)),
+      typmod,
+    ),
   time_out: (_fc: FunctionCall, time: number) => stringToText(encodeTimeOnly(tmOfTime(time))),
   time_recv: (_fc: FunctionCall, bytes: Bytes, _elem: Datum, typmod: number) => {
     const time = Number(wireView(bytes, 8).getBigInt64(0));
@@ -304,14 +397,23 @@ export const dateFunctions: FunctionTable = {
   time_send: (_fc: FunctionCall, time: number) => sendInt64(time),
   time_scale: (_fc: FunctionCall, time: number, typmod: number) => adjustTime(time, typmod),
   timetypmodin: (_fc: FunctionCall, array: Bytes) => typmodIn(array, false),
-  timetypmodout: (_fc: FunctionCall, typmod: number) => stringToText(`${typmod >= 0 ? `(${typmod})` : ''} without time zone`),
-  time_eq: scalarEq, time_ne: scalarNe, time_lt: scalarLt, time_le: scalarLe, time_gt: scalarGt, time_ge: scalarGe,
-  time_cmp: scalarCmp, time_larger: scalarLarger, time_smaller: scalarSmaller,
+  timetypmodout: (_fc: FunctionCall, typmod: number) =>
+    stringToText(`${typmod >= 0 ? `(${typmod})` : ''} without time zone`),
+  time_eq: scalarEq,
+  time_ne: scalarNe,
+  time_lt: scalarLt,
+  time_le: scalarLe,
+  time_gt: scalarGt,
+  time_ge: scalarGe,
+  time_cmp: scalarCmp,
+  time_larger: scalarLarger,
+  time_smaller: scalarSmaller,
   time_interval: (_fc: FunctionCall, time: number) => makeInterval(0, 0, BigInt(time)),
   time_mi_time: (_fc: FunctionCall, a: number, b: number) => makeInterval(0, 0, BigInt(a - b)),
   time_pl_interval: (_fc: FunctionCall, time: number, span: Bytes) => timePlus(time, span, 1),
   time_mi_interval: (_fc: FunctionCall, time: number, span: Bytes) => timePlus(time, span, -1),
-  extract_time: (_fc: FunctionCall, unit: Bytes, time: number) => partToNumeric(extractTime(unitName(unit), time, undefined)),
+  extract_time: (_fc: FunctionCall, unit: Bytes, time: number) =>
+    partToNumeric(extractTime(unitName(unit), time, undefined)),
   time_part: (_fc: FunctionCall, unit: Bytes, time: number) => extractTime(unitName(unit), time, undefined).float,
   make_time: (_fc: FunctionCall, hour: number, min: number, sec: number) => {
     const tm = newTm();
@@ -319,7 +421,8 @@ export const dateFunctions: FunctionTable = {
     return timeOfTm(tm);
   },
   timestamp_time: (_fc: FunctionCall, t: Timestamp) => (timestampNotFinite(t) ? null : microsOfDay(t)),
-  timestamptz_time: (fc: FunctionCall, t: Timestamp) => (timestampNotFinite(t) ? null : microsOfDay(instantToLocal(t, zoneOf(fc)))),
+  timestamptz_time: (fc: FunctionCall, t: Timestamp) =>
+    timestampNotFinite(t) ? null : microsOfDay(instantToLocal(t, zoneOf(fc))),
   datetime_timestamp: (_fc: FunctionCall, d: number, time: number) => {
     const t = dateToTimestamp(d);
     if (timestampNotFinite(t)) return t;
@@ -327,13 +430,25 @@ export const dateFunctions: FunctionTable = {
     if (!isValidTimestamp(r)) throw timestampRange();
     return r;
   },
-  in_range_time_interval: (_fc: FunctionCall, val: number, base: number, offset: Bytes, sub: boolean, less: boolean) => {
+  in_range_time_interval: (
+    _fc: FunctionCall,
+    val: number,
+    base: number,
+    offset: Bytes,
+    sub: boolean,
+    less: boolean,
+  ) => {
     const span = readInterval(offset).time;
-    if (span < 0n) throw ereport(ERRCODE.INVALID_PRECEDING_OR_FOLLOWING_SIZE, 'invalid preceding or following size in window function');
+    if (span < 0n)
+      throw ereport(
+        ERRCODE.INVALID_PRECEDING_OR_FOLLOWING_SIZE,
+        'invalid preceding or following size in window function',
+      );
     const sum = BigInt(base) + (sub ? -span : span);
     return less ? BigInt(val) <= sum : BigInt(val) >= sum;
   },
-  overlaps_time: (_fc: FunctionCall, s1: number | null, e1: number | null, s2: number | null, e2: number | null) => overlaps(s1, e1, s2, e2, (a, b) => a < b),
+  overlaps_time: (_fc: FunctionCall, s1: number | null, e1: number | null, s2: number | null, e2: number | null) =>
+    overlaps(s1, e1, s2, e2, (a, b) => a < b),
 
   timetz_in: (fc: FunctionCall, text: Bytes, _elem: Datum, typmod: number) => {
     const d = decoding(text, 'time with time zone', () => decodeTimeOnly(parseDateTime(text), fc.settings, true));
@@ -348,7 +463,8 @@ export const dateFunctions: FunctionTable = {
     const time = Number(view.getBigInt64(0));
     if (time < 0 || time > USECS_PER_DAY) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, 'time out of range');
     const zone = view.getInt32(8);
-    if (Math.abs(zone) >= 16 * 3600) throw ereport(ERRCODE.INVALID_TIME_ZONE_DISPLACEMENT_VALUE, 'time zone displacement out of range');
+    if (Math.abs(zone) >= 16 * 3600)
+      throw ereport(ERRCODE.INVALID_TIME_ZONE_DISPLACEMENT_VALUE, 'time zone displacement out of range');
     return makeTimeTz(adjustTime(time, typmod), zone);
   },
   timetz_send: (_fc: FunctionCall, value: Bytes) => {
@@ -364,7 +480,8 @@ export const dateFunctions: FunctionTable = {
     return makeTimeTz(adjustTime(v.time, typmod), v.zone);
   },
   timetztypmodin: (_fc: FunctionCall, array: Bytes) => typmodIn(array, true),
-  timetztypmodout: (_fc: FunctionCall, typmod: number) => stringToText(`${typmod >= 0 ? `(${typmod})` : ''} with time zone`),
+  timetztypmodout: (_fc: FunctionCall, typmod: number) =>
+    stringToText(`${typmod >= 0 ? `(${typmod})` : ''} with time zone`),
   timetz_eq: (_fc: FunctionCall, a: Bytes, b: Bytes) => compareTimeTz(a, b) === 0,
   timetz_ne: (_fc: FunctionCall, a: Bytes, b: Bytes) => compareTimeTz(a, b) !== 0,
   timetz_lt: (_fc: FunctionCall, a: Bytes, b: Bytes) => compareTimeTz(a, b) < 0,
@@ -412,9 +529,10 @@ export const dateFunctions: FunctionTable = {
   timetz_zone: (fc: FunctionCall, zone: Bytes, value: Bytes) => moveTimeTz(fc, value, zone),
   timetz_izone: (_fc: FunctionCall, zone: Bytes, value: Bytes) => {
     const v = readInterval(zone);
-    if (v.months !== 0 || v.days !== 0) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'interval time zone must not include months or days');
+    if (v.months !== 0 || v.days !== 0)
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'interval time zone must not include months or days');
     return shiftTimeTz(value, 0 - Number(v.time / 1000000n));
   },
-  overlaps_timetz: (_fc: FunctionCall, s1: Bytes | null, e1: Bytes | null, s2: Bytes | null, e2: Bytes | null) => overlaps(s1, e1, s2, e2, (a, b) => compareTimeTz(a, b) < 0),
+  overlaps_timetz: (_fc: FunctionCall, s1: Bytes | null, e1: Bytes | null, s2: Bytes | null, e2: Bytes | null) =>
+    overlaps(s1, e1, s2, e2, (a, b) => compareTimeTz(a, b) < 0),
 };
-

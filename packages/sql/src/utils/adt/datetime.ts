@@ -7,7 +7,18 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { SessionSettings } from '../fmgr.ts';
 import { textToString } from '../mb/mbutils.ts';
-import { addMicros, date2j, daysInMonth, j2date, newTm, setTime, timestampToTm, type Tm, USECS_PER_DAY, USECS_PER_SEC } from './calendar.ts';
+import {
+  addMicros,
+  date2j,
+  daysInMonth,
+  j2date,
+  newTm,
+  setTime,
+  timestampToTm,
+  type Tm,
+  USECS_PER_DAY,
+  USECS_PER_SEC,
+} from './calendar.ts';
 import { rint } from './float.ts';
 import { determineTimeZoneOffset, findZone, fixedZone, unixSecondsOf, type Zone } from './pgtz.ts';
 import { type ZoneAbbreviation, zoneAbbreviations } from './tzabbrevs.ts';
@@ -39,7 +50,9 @@ export function dateTimeParseError(failure: DecodeFailure, text: Uint8Array, typ
     case 'overflow':
       return ereport(ERRCODE.DATETIME_FIELD_OVERFLOW, `date/time field value out of range: ${quoted}`);
     case 'md-overflow':
-      return ereport(ERRCODE.DATETIME_FIELD_OVERFLOW, `date/time field value out of range: ${quoted}`, { hint: 'Perhaps you need a different "datestyle" setting.' });
+      return ereport(ERRCODE.DATETIME_FIELD_OVERFLOW, `date/time field value out of range: ${quoted}`, {
+        hint: 'Perhaps you need a different "datestyle" setting.',
+      });
     case 'interval-overflow':
       return ereport(ERRCODE.INTERVAL_FIELD_OVERFLOW, `interval field value out of range: ${quoted}`);
     case 'tz-overflow':
@@ -79,26 +92,40 @@ export const ALL_SECS_M = M_SECOND | M_MILLISECOND | M_MICROSECOND;
 export const TIME_M = M_HOUR | M_MINUTE | ALL_SECS_M;
 
 export type Token =
-  | { readonly kind: 'reserved'; readonly value: 'now' | 'today' | 'tomorrow' | 'yesterday' | 'epoch' | 'infinity' | '-infinity' | 'allballs' }
+  | {
+      readonly kind: 'reserved';
+      readonly value: 'now' | 'today' | 'tomorrow' | 'yesterday' | 'epoch' | 'infinity' | '-infinity' | 'allballs';
+    }
   | { readonly kind: 'month' | 'dow'; readonly value: number }
   | { readonly kind: 'units'; readonly value: string }
   | { readonly kind: 'ampm'; readonly value: 'am' | 'pm' }
   | { readonly kind: 'adbc'; readonly value: 'ad' | 'bc' }
   | { readonly kind: 'dstmod' | 'ignore' | 'isotime' };
 
-const MONTH_WORDS = 'jan january,feb february,mar march,apr april,may,jun june,jul july,aug august,sep sept september,oct october,nov november,dec december';
-const DAY_WORDS = 'sun sunday,mon monday,tue tues tuesday,wed wednesday weds,thu thur thurs thursday,fri friday,sat saturday';
-const UNIT_WORDS = 'd=day dow=dow doy=doy h=hour isodow=isodow isoyear=isoyear j=julian jd=julian julian=julian m=month mm=minute s=second y=year';
+const MONTH_WORDS =
+  'jan january,feb february,mar march,apr april,may,jun june,jul july,aug august,sep sept september,oct october,nov november,dec december';
+const DAY_WORDS =
+  'sun sunday,mon monday,tue tues tuesday,wed wednesday weds,thu thur thurs thursday,fri friday,sat saturday';
+const UNIT_WORDS =
+  'd=day dow=dow doy=doy h=hour isodow=isodow isoyear=isoyear j=julian jd=julian julian=julian m=month mm=minute s=second y=year';
 
 function dateTokens(): Map<string, Token> {
   const tokens = new Map<string, Token>();
-  MONTH_WORDS.split(',').forEach((words, i) => words.split(' ').forEach((w) => tokens.set(w, { kind: 'month', value: i + 1 })));
-  DAY_WORDS.split(',').forEach((words, i) => words.split(' ').forEach((w) => tokens.set(w, { kind: 'dow', value: i })));
-  for (const pair of UNIT_WORDS.split(' ')) tokens.set(pair.split('=')[0], { kind: 'units', value: pair.split('=')[1] });
-  for (const w of ['now', 'today', 'tomorrow', 'yesterday', 'epoch', 'infinity', '-infinity', 'allballs'] as const) tokens.set(w, { kind: 'reserved', value: w });
+  MONTH_WORDS.split(',').forEach((words, i) =>
+    words.split(' ').forEach(w => tokens.set(w, { kind: 'month', value: i + 1 })),
+  );
+  DAY_WORDS.split(',').forEach((words, i) => words.split(' ').forEach(w => tokens.set(w, { kind: 'dow', value: i })));
+  for (const pair of UNIT_WORDS.split(' '))
+    tokens.set(pair.split('=')[0], { kind: 'units', value: pair.split('=')[1] });
+  for (const w of ['now', 'today', 'tomorrow', 'yesterday', 'epoch', 'infinity', '-infinity', 'allballs'] as const)
+    tokens.set(w, { kind: 'reserved', value: w });
   tokens.set('am', { kind: 'ampm', value: 'am' }).set('pm', { kind: 'ampm', value: 'pm' });
   tokens.set('ad', { kind: 'adbc', value: 'ad' }).set('bc', { kind: 'adbc', value: 'bc' });
-  return tokens.set('dst', { kind: 'dstmod' }).set('at', { kind: 'ignore' }).set('on', { kind: 'ignore' }).set('t', { kind: 'isotime' });
+  return tokens
+    .set('dst', { kind: 'dstmod' })
+    .set('at', { kind: 'ignore' })
+    .set('on', { kind: 'ignore' })
+    .set('t', { kind: 'isotime' });
 }
 
 const TOKENS = dateTokens();
@@ -110,7 +137,8 @@ export function dateToken(word: string): Token | undefined {
 }
 
 const isDigit = (c: string | undefined): boolean => c !== undefined && c >= '0' && c <= '9';
-const isAlpha = (c: string | undefined): boolean => c !== undefined && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'));
+const isAlpha = (c: string | undefined): boolean =>
+  c !== undefined && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'));
 const isBlank = (c: string | undefined): boolean => c === ' ' || (c !== undefined && c >= '\t' && c <= '\r');
 const MAXDATEFIELDS = 25;
 const MAXDATELEN = 128;
@@ -139,7 +167,7 @@ export function parseDateTime(bytes: Uint8Array, limit = MAXDATELEN + MAXDATEFIE
       if (s[i] === ':') {
         type = 'time';
         i++;
-        run((ch) => isDigit(ch) || ch === ':' || ch === '.');
+        run(ch => isDigit(ch) || ch === ':' || ch === '.');
       } else if (s[i] === '-' || s[i] === '/' || s[i] === '.') {
         const delim = s[i++];
         if (isDigit(s[i])) {
@@ -148,11 +176,11 @@ export function parseDateTime(bytes: Uint8Array, limit = MAXDATELEN + MAXDATEFIE
           if (s[i] === delim) {
             type = 'date';
             i++;
-            run((ch) => isDigit(ch) || ch === delim);
+            run(ch => isDigit(ch) || ch === delim);
           }
         } else {
           type = 'date';
-          run((ch) => isDigit(ch) || isAlpha(ch) || ch === delim);
+          run(ch => isDigit(ch) || isAlpha(ch) || ch === delim);
         }
       } else type = 'number';
     } else if (c === '.') {
@@ -163,9 +191,14 @@ export function parseDateTime(bytes: Uint8Array, limit = MAXDATELEN + MAXDATEFIE
       type = 'string';
       run(isAlpha);
       const word = s.slice(start, i).toLowerCase();
-      if (s[i] === '-' || s[i] === '/' || s[i] === '.' || ((s[i] === '+' || isDigit(s[i])) && dateToken(word) === undefined)) {
+      if (
+        s[i] === '-' ||
+        s[i] === '/' ||
+        s[i] === '.' ||
+        ((s[i] === '+' || isDigit(s[i])) && dateToken(word) === undefined)
+      ) {
         type = 'date';
-        run((ch) => ch !== undefined && ('+-/_.:'.includes(ch) || isDigit(ch) || isAlpha(ch)));
+        run(ch => ch !== undefined && ('+-/_.:'.includes(ch) || isDigit(ch) || isAlpha(ch)));
       }
     } else if (c === '+' || c === '-') {
       i++;
@@ -173,7 +206,7 @@ export function parseDateTime(bytes: Uint8Array, limit = MAXDATELEN + MAXDATEFIE
       const body = i;
       if (isDigit(s[i])) {
         type = 'tz';
-        run((ch) => isDigit(ch) || ch === ':' || ch === '.' || ch === '-');
+        run(ch => isDigit(ch) || ch === ':' || ch === '.' || ch === '-');
       } else if (isAlpha(s[i])) {
         type = 'special';
         run(isAlpha);
@@ -236,7 +269,10 @@ export function decodeTimezone(text: string): number {
 }
 
 /** hh:mm[:ss[.fff]], or mm:ss.fff. The hour is not range-checked here. */
-export function decodeTimeFields(text: string, minuteToSecond: boolean): { hour: number; min: number; sec: number; fsec: number } {
+export function decodeTimeFields(
+  text: string,
+  minuteToSecond: boolean,
+): { hour: number; min: number; sec: number; fsec: number } {
   const h = /^(\d+):([+-]?\d*)(.*)$/.exec(text);
   if (!h) throw bad();
   let hour = Number(h[1]);
@@ -261,7 +297,17 @@ export function decodeTimeFields(text: string, minuteToSecond: boolean): { hour:
 }
 
 export function timeOverflows(tm: Tm): boolean {
-  if (tm.hour < 0 || tm.hour > 24 || tm.min < 0 || tm.min >= 60 || tm.sec < 0 || tm.sec > 60 || tm.fsec < 0 || tm.fsec > USECS_PER_SEC) return true;
+  if (
+    tm.hour < 0 ||
+    tm.hour > 24 ||
+    tm.min < 0 ||
+    tm.min >= 60 ||
+    tm.sec < 0 ||
+    tm.sec > 60 ||
+    tm.fsec < 0 ||
+    tm.fsec > USECS_PER_SEC
+  )
+    return true;
   return ((tm.hour * 60 + tm.min) * 60 + tm.sec) * USECS_PER_SEC + tm.fsec > USECS_PER_DAY;
 }
 
@@ -610,7 +656,13 @@ class Decoder {
       case 'month': {
         if (timeOnly) throw bad();
         let mask = M_MONTH;
-        if ((this.fmask & M_MONTH) !== 0 && !this.haveTextMonth && (this.fmask & M_DAY) === 0 && this.tm.mon >= 1 && this.tm.mon <= 31) {
+        if (
+          (this.fmask & M_MONTH) !== 0 &&
+          !this.haveTextMonth &&
+          (this.fmask & M_DAY) === 0 &&
+          this.tm.mon >= 1 &&
+          this.tm.mon <= 31
+        ) {
           this.tm.mday = this.tm.mon;
           mask = M_DAY;
         }
@@ -704,7 +756,8 @@ export function decodeDateTime(fields: readonly Field[], settings: SessionSettin
         const point = text.indexOf('.');
         if (point >= 0 && (d.fmask & DATE_M) === 0) d.add(d.date(text, d.fmask));
         else if (point > 2) d.add(d.numberField(text, d.fmask));
-        else if (text.length >= 6 && ((d.fmask & DATE_M) === 0 || (d.fmask & TIME_M) === 0)) d.add(d.numberField(text, d.fmask));
+        else if (text.length >= 6 && ((d.fmask & DATE_M) === 0 || (d.fmask & TIME_M) === 0))
+          d.add(d.numberField(text, d.fmask));
         else d.add(d.number(text, d.haveTextMonth, d.fmask));
         break;
       }
@@ -743,13 +796,14 @@ export function decodeTimeOnly(fields: readonly Field[], settings: SessionSettin
   const d = new Decoder(settings, wantTz);
   d.dtype = 'time';
   const last = fields[fields.length - 1]?.type;
-  const types = fields.map((f) => f.type);
+  const types = fields.map(f => f.type);
   fields.forEach((field, i) => {
     const { text } = field;
     switch (field.type) {
       case 'date':
         d.needTz();
-        if (i === 0 && fields.length >= 2 && (types[fields.length - 1] === 'date' || types[1] === 'time')) d.add(d.date(text, d.fmask));
+        if (i === 0 && fields.length >= 2 && (types[fields.length - 1] === 'date' || types[1] === 'time'))
+          d.add(d.date(text, d.fmask));
         else if (isDigit(text[0])) {
           d.add(d.timeWithZone(text, d.fmask | DATE_M));
           types[i] = 'time';
@@ -823,4 +877,3 @@ export function zoneByName(name: string): { abbreviation: ZoneAbbreviation } | {
   if (!zone) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `time zone "${name}" not recognized`);
   return { zone };
 }
-

@@ -7,18 +7,49 @@ import { textToString } from '../mb/mbutils.ts';
 import { dateToken } from './datetime.ts';
 
 export type Unit =
-  | 'microsecond' | 'millisecond' | 'second' | 'minute' | 'hour' | 'day' | 'week' | 'month' | 'quarter' | 'year' | 'decade' | 'century'
-  | 'millennium' | 'timezone' | 'timezone_hour' | 'timezone_minute' | 'dow' | 'isodow' | 'doy' | 'isoyear' | 'julian' | 'epoch';
+  | 'microsecond'
+  | 'millisecond'
+  | 'second'
+  | 'minute'
+  | 'hour'
+  | 'day'
+  | 'week'
+  | 'month'
+  | 'quarter'
+  | 'year'
+  | 'decade'
+  | 'century'
+  | 'millennium'
+  | 'timezone'
+  | 'timezone_hour'
+  | 'timezone_minute'
+  | 'dow'
+  | 'isodow'
+  | 'doy'
+  | 'isoyear'
+  | 'julian'
+  | 'epoch';
 
 const WORDS: readonly (readonly [Unit, string])[] = [
-  ['century', 'c cent centuries century'], ['day', 'd day days'], ['decade', 'dec decade decades decs'], ['hour', 'h hour hours hr hrs'],
-  ['minute', 'm min mins minute minutes'], ['microsecond', 'microsecon us usec usecond useconds usecs'], ['millennium', 'mil millennia millennium mils'],
-  ['millisecond', 'millisecon ms msec msecond mseconds msecs'], ['month', 'mon mons month months'], ['quarter', 'qtr quarter'],
-  ['second', 's sec second seconds secs'], ['timezone', 'timezone'], ['timezone_hour', 'timezone_h'], ['timezone_minute', 'timezone_m'],
-  ['week', 'w week weeks'], ['year', 'y year years yr yrs'],
+  ['century', 'c cent centuries century'],
+  ['day', 'd day days'],
+  ['decade', 'dec decade decades decs'],
+  ['hour', 'h hour hours hr hrs'],
+  ['minute', 'm min mins minute minutes'],
+  ['microsecond', 'microsecon us usec usecond useconds usecs'],
+  ['millennium', 'mil millennia millennium mils'],
+  ['millisecond', 'millisecon ms msec msecond mseconds msecs'],
+  ['month', 'mon mons month months'],
+  ['quarter', 'qtr quarter'],
+  ['second', 's sec second seconds secs'],
+  ['timezone', 'timezone'],
+  ['timezone_hour', 'timezone_h'],
+  ['timezone_minute', 'timezone_m'],
+  ['week', 'w week weeks'],
+  ['year', 'y year years yr yrs'],
 ];
 
-const UNITS = new Map<string, Unit>(WORDS.flatMap(([unit, words]) => words.split(' ').map((w) => [w, unit] as const)));
+const UNITS = new Map<string, Unit>(WORDS.flatMap(([unit, words]) => words.split(' ').map(w => [w, unit] as const)));
 const SPECIAL = new Set(['dow', 'doy', 'isodow', 'isoyear', 'julian']);
 
 /** Words of an interval; 'ago' and the throw-away '@' are the caller's. */
@@ -27,7 +58,7 @@ export function deltaUnit(word: string): Unit | undefined {
 }
 
 export function unitName(text: Uint8Array): string {
-  return textToString(text).replace(/[A-Z]/g, (c) => c.toLowerCase());
+  return textToString(text).replace(/[A-Z]/g, c => c.toLowerCase());
 }
 
 /** Units of extract(): those of intervals, and some only dates have. */

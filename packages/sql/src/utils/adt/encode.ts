@@ -15,7 +15,8 @@ BASE64.forEach((c, i) => {
   BASE64_VALUE[c] = i;
 });
 
-const invalidParameter = (message: string, hint?: string): PgError => ereport(ERRCODE.INVALID_PARAMETER_VALUE, message, { hint });
+const invalidParameter = (message: string, hint?: string): PgError =>
+  ereport(ERRCODE.INVALID_PARAMETER_VALUE, message, { hint });
 const invalidBytea = (): PgError => ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, 'invalid input syntax for type bytea');
 
 function hexEncode(bytes: Uint8Array, prefix: string): Uint8Array {
@@ -106,7 +107,10 @@ function base64Decode(text: Uint8Array): Uint8Array {
     }
   }
   if (pos !== 0) {
-    throw invalidParameter('invalid base64 end sequence', 'Input data is missing padding, is truncated, or is otherwise corrupted.');
+    throw invalidParameter(
+      'invalid base64 end sequence',
+      'Input data is missing padding, is truncated, or is otherwise corrupted.',
+    );
   }
   return out.subarray(0, n);
 }
@@ -116,7 +120,8 @@ function escapeEncode(bytes: Uint8Array, controls: boolean): Uint8Array {
   const out: number[] = [];
   for (const b of bytes) {
     if (b === BACKSLASH) out.push(BACKSLASH, BACKSLASH);
-    else if (b > 127 || b === 0 || (controls && (b < 32 || b > 126))) out.push(BACKSLASH, 48 + (b >> 6), 48 + ((b >> 3) & 7), 48 + (b & 7));
+    else if (b > 127 || b === 0 || (controls && (b < 32 || b > 126)))
+      out.push(BACKSLASH, 48 + (b >> 6), 48 + ((b >> 3) & 7), 48 + (b & 7));
     else out.push(b);
   }
   return Uint8Array.from(out);
@@ -153,7 +158,8 @@ function bitIndex(bytes: Uint8Array, n: number | bigint): number {
 }
 
 function byteIndex(bytes: Uint8Array, n: number): number {
-  if (n < 0 || n >= bytes.length) throw ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, `index ${n} out of valid range, 0..${bytes.length - 1}`);
+  if (n < 0 || n >= bytes.length)
+    throw ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, `index ${n} out of valid range, 0..${bytes.length - 1}`);
   return n;
 }
 
@@ -164,13 +170,19 @@ function bitCount(bytes: Uint8Array): number {
 }
 
 export const encodeFunctions: FunctionTable = {
-  byteain: (_fc: FunctionCall, text: Uint8Array) => (text[0] === BACKSLASH && text[1] === 120 ? hexDecode(text, 2) : escapeDecode(text)),
-  byteaout: (fc: FunctionCall, bytes: Uint8Array) => (fc.settings.byteaOutput === 'hex' ? hexEncode(bytes, '\\x') : escapeEncode(bytes, true)),
+  byteain: (_fc: FunctionCall, text: Uint8Array) =>
+    text[0] === BACKSLASH && text[1] === 120 ? hexDecode(text, 2) : escapeDecode(text),
+  byteaout: (fc: FunctionCall, bytes: Uint8Array) =>
+    fc.settings.byteaOutput === 'hex' ? hexEncode(bytes, '\\x') : escapeEncode(bytes, true),
   bytearecv: (_fc: FunctionCall, bytes: Uint8Array) => bytes,
   byteasend: (_fc: FunctionCall, bytes: Uint8Array) => bytes,
   binary_encode: (_fc: FunctionCall, bytes: Uint8Array, name: Uint8Array) => {
     const encoding = encodingName(name);
-    return encoding === 'hex' ? hexEncode(bytes, '') : encoding === 'base64' ? base64Encode(bytes) : escapeEncode(bytes, false);
+    return encoding === 'hex'
+      ? hexEncode(bytes, '')
+      : encoding === 'base64'
+        ? base64Encode(bytes)
+        : escapeEncode(bytes, false);
   },
   binary_decode: (_fc: FunctionCall, text: Uint8Array, name: Uint8Array) => {
     const encoding = encodingName(name);
@@ -207,7 +219,12 @@ export const encodeFunctions: FunctionTable = {
 };
 
 function requireUtf8(name: Uint8Array, role: string): void {
-  const plain = latin1ToString(name).toLowerCase().replace(/[^a-z0-9]/g, '');
+  const plain = latin1ToString(name)
+    .toLowerCase()
+    .replace(/[^a-z0-9]/g, '');
   if (plain === 'utf8' || plain === 'unicode' || plain === 'sqlascii') return;
-  throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `${role} encoding "${textToString(name)}" is not supported by pgtroupe yet`);
+  throw ereport(
+    ERRCODE.FEATURE_NOT_SUPPORTED,
+    `${role} encoding "${textToString(name)}" is not supported by pgtroupe yet`,
+  );
 }

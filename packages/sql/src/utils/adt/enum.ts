@@ -22,13 +22,17 @@ function labels(fc: FunctionCall, type: Oid): readonly EnumLabel[] {
 
 function readEnum(fc: FunctionCall, text: Bytes, type: Oid): number {
   const name = textToString(text);
-  const found = labels(fc, type).find((l) => l.label === name);
-  if (!found) throw ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, `invalid input value for enum ${formatType(fc, type)}: "${name}"`);
+  const found = labels(fc, type).find(l => l.label === name);
+  if (!found)
+    throw ereport(
+      ERRCODE.INVALID_TEXT_REPRESENTATION,
+      `invalid input value for enum ${formatType(fc, type)}: "${name}"`,
+    );
   return found.oid;
 }
 
 function printEnum(fc: FunctionCall, value: number): Bytes {
-  const found = labels(fc, fc.argTypes[0]).find((l) => l.oid === value);
+  const found = labels(fc, fc.argTypes[0]).find(l => l.oid === value);
   if (!found) throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, `invalid internal value for enum: ${value}`);
   return stringToText(found.label);
 }
@@ -37,7 +41,7 @@ function compareEnum(fc: FunctionCall, a: number, b: number): number {
   if (a === b) return 0;
   if (a % 2 === 0 && b % 2 === 0) return a < b ? -1 : 1;
   const all = labels(fc, fc.argTypes[0]);
-  const order = (oid: number): number => all.find((l) => l.oid === oid)?.sortOrder ?? 0;
+  const order = (oid: number): number => all.find(l => l.oid === oid)?.sortOrder ?? 0;
   return order(a) < order(b) ? -1 : 1;
 }
 
@@ -51,16 +55,17 @@ function enumType(fc: FunctionCall): Oid {
 function endpoint(fc: FunctionCall, last: boolean): number {
   const all = labels(fc, enumType(fc));
   const found = last ? all[all.length - 1] : all[0];
-  if (!found) throw ereport(ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE, `enum ${formatType(fc, enumType(fc))} contains no values`);
+  if (!found)
+    throw ereport(ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE, `enum ${formatType(fc, enumType(fc))} contains no values`);
   return found.oid;
 }
 
 function range(fc: FunctionCall, from: number | null, to: number | null): Bytes {
   const type = enumType(fc);
   const all = labels(fc, type);
-  const start = from === null ? 0 : all.findIndex((l) => l.oid === from);
-  const end = to === null ? all.length - 1 : all.findIndex((l) => l.oid === to);
-  return buildArray(start < 0 ? [] : all.slice(start, end + 1).map((l) => l.oid), typeFacts(fc, type));
+  const start = from === null ? 0 : all.findIndex(l => l.oid === from);
+  const end = to === null ? all.length - 1 : all.findIndex(l => l.oid === to);
+  return buildArray(start < 0 ? [] : all.slice(start, end + 1).map(l => l.oid), typeFacts(fc, type));
 }
 
 export const enumFunctions: FunctionTable = {

@@ -62,8 +62,15 @@ function compareDecimal(word: string, value: number): number {
 }
 
 const SPECIAL: Readonly<Record<string, number>> = {
-  nan: NaN, '+nan': NaN, '-nan': NaN, infinity: Infinity, '+infinity': Infinity, '-infinity': -Infinity,
-  inf: Infinity, '+inf': Infinity, '-inf': -Infinity,
+  nan: NaN,
+  '+nan': NaN,
+  '-nan': NaN,
+  infinity: Infinity,
+  '+infinity': Infinity,
+  '-infinity': -Infinity,
+  inf: Infinity,
+  '+inf': Infinity,
+  '-inf': -Infinity,
 };
 
 function parseFloatText(text: Uint8Array, typeName: string, single: boolean): number {
@@ -77,8 +84,14 @@ function parseFloatText(text: Uint8Array, typeName: string, single: boolean): nu
     if (hex === undefined) throw invalidSyntax(typeName, text);
     value = single ? Math.fround(hex) : hex;
   }
-  if (!Number.isFinite(value) || (value === 0 && /^[^eEpP]*[1-9a-fA-F]/.test(word.replace(/^[+-]?0[xX]/, '')) && nonzero(word))) {
-    throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, `"${textToString(stringToText(word))}" is out of range for type ${typeName}`);
+  if (
+    !Number.isFinite(value) ||
+    (value === 0 && /^[^eEpP]*[1-9a-fA-F]/.test(word.replace(/^[+-]?0[xX]/, '')) && nonzero(word))
+  ) {
+    throw ereport(
+      ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE,
+      `"${textToString(stringToText(word))}" is out of range for type ${typeName}`,
+    );
   }
   return value;
 }
@@ -151,7 +164,9 @@ function decimalInteger(text: string): bigint {
   const [mantissa, exponent] = text.replace('-', '').split('e');
   const [whole, fraction = ''] = mantissa.split('.');
   const shift = Number(exponent) - fraction.length;
-  return shift >= 0 ? BigInt(whole + fraction) * 10n ** BigInt(shift) : BigInt(whole + fraction) / 10n ** BigInt(-shift);
+  return shift >= 0
+    ? BigInt(whole + fraction) * 10n ** BigInt(shift)
+    : BigInt(whole + fraction) / 10n ** BigInt(-shift);
 }
 
 const BITS = new DataView(new ArrayBuffer(8));
@@ -307,7 +322,10 @@ function send(value: number, bytes: 4 | 8): Uint8Array {
 
 function inRangeFloat(val: number, base: number, offset: number, sub: boolean, less: boolean): boolean {
   if (Number.isNaN(offset) || offset < 0) {
-    throw ereport(ERRCODE.INVALID_PRECEDING_OR_FOLLOWING_SIZE, 'invalid preceding or following size in window function');
+    throw ereport(
+      ERRCODE.INVALID_PRECEDING_OR_FOLLOWING_SIZE,
+      'invalid preceding or following size in window function',
+    );
   }
   if (Number.isNaN(val)) return Number.isNaN(base) ? true : !less;
   if (Number.isNaN(base)) return less;
@@ -329,16 +347,55 @@ export const floatFunctions: FunctionTable = {
   float8recv: (_fc: FunctionCall, bytes: Uint8Array) => wireView(bytes, 8).getFloat64(0),
   float8send: (_fc: FunctionCall, value: number) => send(value, 8),
 
-  float4eq: eq, float4ne: ne, float4lt: lt, float4le: le, float4gt: gt, float4ge: ge, btfloat4cmp: cmp,
-  float8eq: eq, float8ne: ne, float8lt: lt, float8le: le, float8gt: gt, float8ge: ge, btfloat8cmp: cmp,
-  float48eq: eq, float48ne: ne, float48lt: lt, float48le: le, float48gt: gt, float48ge: ge, btfloat48cmp: cmp,
-  float84eq: eq, float84ne: ne, float84lt: lt, float84le: le, float84gt: gt, float84ge: ge, btfloat84cmp: cmp,
-  float4larger: larger, float4smaller: smaller, float8larger: larger, float8smaller: smaller,
+  float4eq: eq,
+  float4ne: ne,
+  float4lt: lt,
+  float4le: le,
+  float4gt: gt,
+  float4ge: ge,
+  btfloat4cmp: cmp,
+  float8eq: eq,
+  float8ne: ne,
+  float8lt: lt,
+  float8le: le,
+  float8gt: gt,
+  float8ge: ge,
+  btfloat8cmp: cmp,
+  float48eq: eq,
+  float48ne: ne,
+  float48lt: lt,
+  float48le: le,
+  float48gt: gt,
+  float48ge: ge,
+  btfloat48cmp: cmp,
+  float84eq: eq,
+  float84ne: ne,
+  float84lt: lt,
+  float84le: le,
+  float84gt: gt,
+  float84ge: ge,
+  btfloat84cmp: cmp,
+  float4larger: larger,
+  float4smaller: smaller,
+  float8larger: larger,
+  float8smaller: smaller,
 
-  float4pl: add4, float4mi: sub4, float4mul: mul4, float4div: div4,
-  float8pl: add8, float8mi: sub8, float8mul: mul8, float8div: div8,
-  float48pl: add8, float48mi: sub8, float48mul: mul8, float48div: div8,
-  float84pl: add8, float84mi: sub8, float84mul: mul8, float84div: div8,
+  float4pl: add4,
+  float4mi: sub4,
+  float4mul: mul4,
+  float4div: div4,
+  float8pl: add8,
+  float8mi: sub8,
+  float8mul: mul8,
+  float8div: div8,
+  float48pl: add8,
+  float48mi: sub8,
+  float48mul: mul8,
+  float48div: div8,
+  float84pl: add8,
+  float84mi: sub8,
+  float84mul: mul8,
+  float84div: div8,
   float4um: (_fc: FunctionCall, a: number) => -a,
   float4up: (_fc: FunctionCall, a: number) => a,
   float4abs: (_fc: FunctionCall, a: number) => Math.abs(a),
@@ -348,8 +405,12 @@ export const floatFunctions: FunctionTable = {
 
   ftod: (_fc: FunctionCall, a: number) => a,
   dtof: (_fc: FunctionCall, a: number) => toFloat4(a),
-  dtoi2: toInt2, dtoi4: toInt4, dtoi8: toInt8,
-  ftoi2: toInt2, ftoi4: toInt4, ftoi8: toInt8,
+  dtoi2: toInt2,
+  dtoi4: toInt4,
+  dtoi8: toInt8,
+  ftoi2: toInt2,
+  ftoi4: toInt4,
+  ftoi8: toInt8,
   i2tod: (_fc: FunctionCall, a: number) => a,
   i4tod: (_fc: FunctionCall, a: number) => a,
   i8tod: (_fc: FunctionCall, a: number | bigint) => Number(a),

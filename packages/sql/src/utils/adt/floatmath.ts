@@ -13,9 +13,13 @@ const inputOutOfRange = (): PgError => ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANG
 function power(a: number, b: number): number {
   if (Number.isNaN(a)) return b === 0 ? 1 : NaN;
   if (Number.isNaN(b)) return a === 1 ? 1 : NaN;
-  if (a === 0 && b < 0) throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_POWER_FUNCTION, 'zero raised to a negative power is undefined');
+  if (a === 0 && b < 0)
+    throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_POWER_FUNCTION, 'zero raised to a negative power is undefined');
   if (a < 0 && !isInf(b) && Math.floor(b) !== b) {
-    throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_POWER_FUNCTION, 'a negative number raised to a non-integer power yields a complex result');
+    throw ereport(
+      ERRCODE.INVALID_ARGUMENT_FOR_POWER_FUNCTION,
+      'a negative number raised to a non-integer power yields a complex result',
+    );
   }
   // JavaScript says NaN where C's pow() says 1.
   if (a === 1 || (a === -1 && isInf(b))) return 1;
@@ -122,7 +126,8 @@ const acosdQ1 = (x: number): number => (x <= 0.5 ? 90 - (Math.asin(x) / ASIN_05)
 export function widthBucketFloat8(operand: number, low: number, high: number, count: number): number {
   const bad = (message: string): PgError => ereport(ERRCODE.INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, message);
   if (count <= 0) throw bad('count must be greater than zero');
-  if (Number.isNaN(operand) || Number.isNaN(low) || Number.isNaN(high)) throw bad('operand, lower bound, and upper bound cannot be NaN');
+  if (Number.isNaN(operand) || Number.isNaN(low) || Number.isNaN(high))
+    throw bad('operand, lower bound, and upper bound cannot be NaN');
   if (isInf(low) || isInf(high)) throw bad('lower and upper bounds must be finite');
   if (low === high) throw bad('lower bound cannot equal upper bound');
   const up = low < high;
@@ -133,7 +138,9 @@ export function widthBucketFloat8(operand: number, low: number, high: number, co
   }
   const span = up ? high - low : low - high;
   const part = up ? operand - low : low - operand;
-  const fraction = isInf(span) ? (up ? operand / 2 - low / 2 : low / 2 - operand / 2) / (up ? high / 2 - low / 2 : low / 2 - high / 2) : part / span;
+  const fraction = isInf(span)
+    ? (up ? operand / 2 - low / 2 : low / 2 - operand / 2) / (up ? high / 2 - low / 2 : low / 2 - high / 2)
+    : part / span;
   const bucket = Math.trunc(count * fraction);
   return (bucket >= count ? count - 1 : bucket) + 1;
 }
@@ -145,7 +152,8 @@ export const floatMathFunctions: FunctionTable = {
   dsign: (_fc: FunctionCall, x: number) => (x > 0 ? 1 : x < 0 ? -1 : 0),
   dtrunc: (_fc: FunctionCall, x: number) => Math.trunc(x),
   dsqrt: (_fc: FunctionCall, x: number) => {
-    if (x < 0) throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_POWER_FUNCTION, 'cannot take square root of a negative number');
+    if (x < 0)
+      throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_POWER_FUNCTION, 'cannot take square root of a negative number');
     return Math.sqrt(x);
   },
   dcbrt: (_fc: FunctionCall, x: number) => Math.cbrt(x),
@@ -193,10 +201,10 @@ export const floatMathFunctions: FunctionTable = {
   },
   dsind: degreesFinite(sind),
   dcosd: degreesFinite(cosd),
-  dtand: degreesFinite((x) => tandOrCotd(x, true)),
-  dcotd: degreesFinite((x) => tandOrCotd(x, false)),
-  dasind: unit((x) => (x >= 0 ? asindQ1(x) : -asindQ1(-x))),
-  dacosd: unit((x) => (x >= 0 ? acosdQ1(x) : 90 + asindQ1(-x))),
+  dtand: degreesFinite(x => tandOrCotd(x, true)),
+  dcotd: degreesFinite(x => tandOrCotd(x, false)),
+  dasind: unit(x => (x >= 0 ? asindQ1(x) : -asindQ1(-x))),
+  dacosd: unit(x => (x >= 0 ? acosdQ1(x) : 90 + asindQ1(-x))),
   datand: (_fc: FunctionCall, x: number) => (Math.atan(x) / ATAN_1) * 45,
   datan2d: (_fc: FunctionCall, y: number, x: number) => (Math.atan2(y, x) / ATAN_1) * 45,
   degrees: (fc: FunctionCall, x: number) => floatDiv(fc, x, RAD),

@@ -18,8 +18,10 @@ export interface FormatNode {
 const DATE_KEYWORDS = (
   'A.D. A.M. AD AM B.C. BC CC DAY DDD DD DY Day Dy D FF1 FF2 FF3 FF4 FF5 FF6 FX HH24 HH12 HH IDDD ID IW IYYY IYY IY I J MI MM MONTH MON MS Month Mon OF P.M. PM Q ' +
   'RM SSSSS SSSS SS TZH TZM TZ US WW W Y,YYY YYYY YYY YY Y a.d. a.m. ad am b.c. bc cc day ddd dd dy d ff1 ff2 ff3 ff4 ff5 ff6 fx hh24 hh12 hh iddd id iw iyyy iyy ' +
-  'iy i j mi mm month mon ms of p.m. pm q rm sssss ssss ss tzh tzm tz us ww w y,yyy yyyy yyy yy y').split(' ');
-const NUMBER_KEYWORDS = ', . 0 9 B C D EEEE FM G L MI PL PR RN SG SP S TH V b c d eeee fm g l mi pl pr rn sg sp s th v'.split(' ');
+  'iy i j mi mm month mon ms of p.m. pm q rm sssss ssss ss tzh tzm tz us ww w y,yyy yyyy yyy yy y'
+).split(' ');
+const NUMBER_KEYWORDS =
+  ', . 0 9 B C D EEEE FM G L MI PL PR RN SG SP S TH V b c d eeee fm g l mi pl pr rn sg sp s th v'.split(' ');
 
 /** By first character, in the order they are tried. */
 function index(keywords: readonly string[]): Map<string, string[]> {
@@ -43,13 +45,17 @@ export function parseFormat(format: string, kind: 'date' | 'number'): FormatNode
     let localized = false;
     const start = at;
     if (kind === 'date') {
-      for (let m = /^(?:FM|fm|TM|tm)/.exec(format.slice(at, at + 2)); m; m = /^(?:FM|fm|TM|tm)/.exec(format.slice(at, at + 2))) {
+      for (
+        let m = /^(?:FM|fm|TM|tm)/.exec(format.slice(at, at + 2));
+        m;
+        m = /^(?:FM|fm|TM|tm)/.exec(format.slice(at, at + 2))
+      ) {
         if (m[0].toUpperCase() === 'FM') fill = true;
         else localized = true;
         at += 2;
       }
     }
-    const key = keywords.get(format[at])?.find((k) => format.startsWith(k, at));
+    const key = keywords.get(format[at])?.find(k => format.startsWith(k, at));
     if (key !== undefined) {
       at += key.length;
       let th: FormatNode['th'] = '';

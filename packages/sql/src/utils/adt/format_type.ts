@@ -24,7 +24,12 @@ interface FormatOptions {
 }
 
 const SIMPLE: Readonly<Record<number, string>> = {
-  16: 'boolean', 700: 'real', 701: 'double precision', 20: 'bigint', 23: 'integer', 21: 'smallint',
+  16: 'boolean',
+  700: 'real',
+  701: 'double precision',
+  20: 'bigint',
+  23: 'integer',
+  21: 'smallint',
 };
 
 function withTypmod(fc: FunctionCall, name: string, typmod: number, typmodout: string): string {
@@ -107,5 +112,9 @@ export const formatTypeFunctions: FunctionTable = {
   format_type: (fc: FunctionCall, oid: Oid | null, typmod: number | null) =>
     oid === null ? null : stringToText(formatTypeExtended(fc, oid, { typmod, allowInvalid: true })),
   oidvectortypes: (fc: FunctionCall, vector: Uint8Array) =>
-    stringToText(vectorValues(vector).map((oid) => formatTypeExtended(fc, oid as Oid, { allowInvalid: true })).join(', ')),
+    stringToText(
+      vectorValues(vector)
+        .map(oid => formatTypeExtended(fc, oid as Oid, { allowInvalid: true }))
+        .join(', '),
+    ),
 };

@@ -6,7 +6,19 @@ import { ereport, notSupported, type PgError } from '@pgtroupe/common/ereport';
 import type { FunctionCall, FunctionTable } from '../fmgr.ts';
 import { stringToText, textToString } from '../mb/mbutils.ts';
 import {
-  date2isoweek, date2isoyear, date2j, daysInMonth, isoweek2j, isValidJulian, j2date, j2day, newTm, POSTGRES_EPOCH_JDATE, timestampNotFinite, type Timestamp, type Tm,
+  date2isoweek,
+  date2isoyear,
+  date2j,
+  daysInMonth,
+  isoweek2j,
+  isValidJulian,
+  j2date,
+  j2day,
+  newTm,
+  POSTGRES_EPOCH_JDATE,
+  timestampNotFinite,
+  type Timestamp,
+  type Tm,
 } from './calendar.ts';
 import { sessionZone } from './datetime.ts';
 import { DAYS, MONTHS } from './datetime_out.ts';
@@ -17,7 +29,20 @@ import { adjustTimestampForTypmod, fromTm, localTm, tmOf } from './timestamp.ts'
 
 type Bytes = Uint8Array;
 
-const MONTHS_FULL = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
+const MONTHS_FULL = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+  'November',
+  'December',
+];
 const ROMAN_MONTHS = ['XII', 'XI', 'X', 'IX', 'VIII', 'VII', 'VI', 'V', 'IV', 'III', 'II', 'I'];
 
 /** What to_char prints from: a time, its zone if any; intervals have hours and days without bound. */
@@ -38,7 +63,9 @@ function zeroPad(n: number, width: number): string {
 }
 
 const invalidForInterval = (): PgError =>
-  ereport(ERRCODE.INVALID_DATETIME_FORMAT, 'invalid format specification for an interval value', { hint: 'Intervals are not tied to specific calendar dates.' });
+  ereport(ERRCODE.INVALID_DATETIME_FORMAT, 'invalid format specification for an interval value', {
+    hint: 'Intervals are not tied to specific calendar dates.',
+  });
 
 /** A name in the case its keyword is written in: MONTH, Month, month. */
 function cased(name: string, key: string): string {
@@ -152,7 +179,11 @@ function formatNode(node: FormatNode, s: Source): string {
     case 'Q':
       return tm.mon === 0 ? '' : plain(Math.trunc((tm.mon - 1) / 3) + 1);
     case 'CC': {
-      const c = interval ? Math.trunc(tm.year / 100) : tm.year > 0 ? Math.trunc((tm.year - 1) / 100) + 1 : Math.trunc(tm.year / 100) - 1;
+      const c = interval
+        ? Math.trunc(tm.year / 100)
+        : tm.year > 0
+          ? Math.trunc((tm.year - 1) / 100) + 1
+          : Math.trunc(tm.year / 100) - 1;
       return c <= 99 && c >= -99 ? signed(c + 0, 2) : plain(c);
     }
     case 'Y,YYY': {
@@ -190,7 +221,8 @@ function formatNode(node: FormatNode, s: Source): string {
 
 function format(source: Source, picture: Bytes): Bytes {
   let out = '';
-  for (const node of parseFormat(textToString(picture), 'date')) out += node.key === '' ? node.text : formatNode(node, source);
+  for (const node of parseFormat(textToString(picture), 'date'))
+    out += node.key === '' ? node.text : formatNode(node, source);
   return stringToText(out);
 }
 
@@ -210,7 +242,10 @@ function intervalToChar(span: Bytes, picture: Bytes): Bytes | null {
   tm.min = Number((v.time / 60000000n) % 60n);
   tm.sec = Number((v.time / 1000000n) % 60n);
   tm.fsec = Number(v.time % 1000000n);
-  return format({ tm, interval: true, wday: 0, yday: (tm.year * 12 + tm.mon) * 30 + tm.mday, gmtoff: undefined, zone: undefined }, picture);
+  return format(
+    { tm, interval: true, wday: 0, yday: (tm.year * 12 + tm.mon) * 30 + tm.mday, gmtoff: undefined, zone: undefined },
+    picture,
+  );
 }
 
 /** What was read; undefined where the text said nothing. */
@@ -242,7 +277,9 @@ interface Fields {
 }
 
 const badValue = (text: string, key: string): PgError =>
-  ereport(ERRCODE.INVALID_DATETIME_FORMAT, `invalid value "${text}" for "${key}"`, { detail: 'Value must be an integer.' });
+  ereport(ERRCODE.INVALID_DATETIME_FORMAT, `invalid value "${text}" for "${key}"`, {
+    detail: 'Value must be an integer.',
+  });
 
 /** Reads text by a picture. Separators match separators and blanks loosely; letters stand for one character. */
 class DateReader {
@@ -273,7 +310,9 @@ class DateReader {
     this.at += cut.length;
     const value = Number(cut);
     if (Math.abs(value) > 0x7fffffff) {
-      throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `value for "${key}" in source string is out of range`, { detail: 'Value must be in the range -2147483648 to 2147483647.' });
+      throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `value for "${key}" in source string is out of range`, {
+        detail: 'Value must be in the range -2147483648 to 2147483647.',
+      });
     }
     return { value: value + 0, digits: cut.length };
   }
@@ -282,12 +321,16 @@ class DateReader {
   word(words: readonly string[], key: string): number {
     this.skipBlanks();
     const rest = this.text.slice(this.at).toLowerCase();
-    const i = words.findIndex((w) => rest.startsWith(w.toLowerCase()));
+    const i = words.findIndex(w => rest.startsWith(w.toLowerCase()));
     if (i < 0) {
       if (rest === '') return -1;
-      throw ereport(ERRCODE.INVALID_DATETIME_FORMAT, `invalid value "${/^\S*/.exec(this.text.slice(this.at))![0]}" for "${key}"`, {
-        detail: 'The given value did not match any of the allowed values for this field.',
-      });
+      throw ereport(
+        ERRCODE.INVALID_DATETIME_FORMAT,
+        `invalid value "${/^\S*/.exec(this.text.slice(this.at))![0]}" for "${key}"`,
+        {
+          detail: 'The given value did not match any of the allowed values for this field.',
+        },
+      );
     }
     this.at += words[i].length;
     return i;
@@ -299,7 +342,8 @@ class DateReader {
 }
 
 const isNumeric = (node: FormatNode | undefined): boolean =>
-  node !== undefined && (node.key === '' ? /^\d$/.test(node.text) : !/^(?:A\.?[DM]|P\.?M|B\.?C|MON|DAY|DY|RM|TZ$|OF|FX|TZH)/i.test(node.key));
+  node !== undefined &&
+  (node.key === '' ? /^\d$/.test(node.text) : !/^(?:A\.?[DM]|P\.?M|B\.?C|MON|DAY|DY|RM|TZ$|OF|FX|TZH)/i.test(node.key));
 
 function readNode(r: DateReader, node: FormatNode, next: FormatNode | undefined): void {
   const { f } = r;
@@ -325,16 +369,16 @@ function readNode(r: DateReader, node: FormatNode, next: FormatNode | undefined)
     case 'HH':
     case 'HH12':
       f.twelve = true;
-      return int(2, (v) => (f.hour = v));
+      return int(2, v => (f.hour = v));
     case 'HH24':
-      return int(2, (v) => (f.hour = v));
+      return int(2, v => (f.hour = v));
     case 'MI':
-      return int(2, (v) => (f.min = v));
+      return int(2, v => (f.min = v));
     case 'SS':
-      return int(2, (v) => (f.sec = v));
+      return int(2, v => (f.sec = v));
     case 'SSSS':
     case 'SSSSS':
-      return int(5, (v) => (f.secondOfDay = v));
+      return int(5, v => (f.secondOfDay = v));
     case 'MS':
       return int(3, (v, digits) => (f.fsec = v * 1000 * (digits === 1 ? 100 : digits === 2 ? 10 : 1)));
     case 'FF1':
@@ -354,10 +398,10 @@ function readNode(r: DateReader, node: FormatNode, next: FormatNode | undefined)
       r.skipBlanks();
       const sign = r.text[r.at] === '-' ? -1 : 1;
       if (r.text[r.at] === '+' || r.text[r.at] === '-' || r.text[r.at] === ' ') r.at++;
-      return int(2, (v) => (f.tz = sign * v * 3600));
+      return int(2, v => (f.tz = sign * v * 3600));
     }
     case 'TZM':
-      return int(2, (v) => (f.tz = (f.tz ?? 0) + ((f.tz ?? 0) < 0 ? -1 : 1) * v * 60));
+      return int(2, v => (f.tz = (f.tz ?? 0) + ((f.tz ?? 0) < 0 ? -1 : 1) * v * 60));
     case 'TZ':
     case 'OF':
       throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `formatting field "${node.key}" is only supported in to_char`);
@@ -381,35 +425,38 @@ function readNode(r: DateReader, node: FormatNode, next: FormatNode | undefined)
       return;
     }
     case 'MM':
-      return int(2, (v) => (f.mon = v));
+      return int(2, v => (f.mon = v));
     case 'DAY': {
       const i = r.word(DAYS, node.key);
       if (i >= 0) f.weekday = i;
       return;
     }
     case 'DY': {
-      const i = r.word(DAYS.map((d) => d.slice(0, 3)), node.key);
+      const i = r.word(
+        DAYS.map(d => d.slice(0, 3)),
+        node.key,
+      );
       if (i >= 0) f.weekday = i;
       return;
     }
     case 'DDD':
-      return int(3, (v) => (f.yday = v));
+      return int(3, v => (f.yday = v));
     case 'IDDD':
-      return int(3, (v) => (f.isoYday = v));
+      return int(3, v => (f.isoYday = v));
     case 'DD':
-      return int(2, (v) => (f.mday = v));
+      return int(2, v => (f.mday = v));
     case 'D':
-      return int(1, (v) => (f.weekday = v - 1));
+      return int(1, v => (f.weekday = v - 1));
     case 'ID':
-      return int(1, (v) => (f.isoDay = v));
+      return int(1, v => (f.isoDay = v));
     case 'WW':
-      return int(2, (v) => (f.week = v));
+      return int(2, v => (f.week = v));
     case 'IW':
-      return int(2, (v) => (f.isoWeek = v));
+      return int(2, v => (f.isoWeek = v));
     case 'Q':
       return int(1, () => {});
     case 'CC':
-      return int(2, (v) => (f.century = v));
+      return int(2, v => (f.century = v));
     case 'Y,YYY': {
       r.skipBlanks();
       const m = /^(\d+),(\d{3})/.exec(r.text.slice(r.at));
@@ -439,9 +486,9 @@ function readNode(r: DateReader, node: FormatNode, next: FormatNode | undefined)
       return;
     }
     case 'W':
-      return int(1, (v) => (f.weekOfMonth = v));
+      return int(1, v => (f.weekOfMonth = v));
     case 'J':
-      return int(1, (v) => (f.julian = v));
+      return int(1, v => (f.julian = v));
     default:
       throw notSupported(`formatting field "${node.key}" in to_timestamp`);
   }
@@ -460,7 +507,7 @@ const isSeparator = (c: string): boolean => /[!-/:-@[-`{-~]/.test(c) || c === ' 
 function readFields(text: string, picture: string): Fields {
   const nodes = parseFormat(picture, 'date');
   const r = new DateReader(text);
-  const fixed = nodes.some((n) => n.key.toUpperCase() === 'FX');
+  const fixed = nodes.some(n => n.key.toUpperCase() === 'FX');
   nodes.forEach((node, i) => {
     if (r.at >= text.length) return;
     if (node.key !== '') {
@@ -478,7 +525,14 @@ function readFields(text: string, picture: string): Fields {
     if (isSeparator(r.text[r.at] ?? '') || /\s/.test(r.text[r.at] ?? '')) {
       const next = nodes[i + 1];
       // A sign before a number belongs to the zone, not to the separator.
-      if (!((r.text[r.at] === '+' || r.text[r.at] === '-') && next?.key.toUpperCase() === 'TZH' && node.text !== r.text[r.at])) r.at++;
+      if (
+        !(
+          (r.text[r.at] === '+' || r.text[r.at] === '-') &&
+          next?.key.toUpperCase() === 'TZH' &&
+          node.text !== r.text[r.at]
+        )
+      )
+        r.at++;
     }
   });
   return r.f;
@@ -487,7 +541,8 @@ function readFields(text: string, picture: string): Fields {
 /** Fields to a time; `tz` seconds east when the text had a zone. */
 function assemble(f: Fields, text: string): { tm: Tm; tz: number | undefined } {
   const tm = newTm();
-  const outOfRange = (): PgError => ereport(ERRCODE.DATETIME_FIELD_OVERFLOW, `date/time field value out of range: "${text}"`);
+  const outOfRange = (): PgError =>
+    ereport(ERRCODE.DATETIME_FIELD_OVERFLOW, `date/time field value out of range: "${text}"`);
   tm.year = 0;
   tm.mon = tm.mday = 1;
   if (f.secondOfDay !== undefined) {
@@ -500,7 +555,9 @@ function assemble(f: Fields, text: string): { tm: Tm; tz: number | undefined } {
   if (f.hour !== undefined) tm.hour = f.hour;
   if (f.twelve) {
     if (tm.hour < 1 || tm.hour > 12) {
-      throw ereport(ERRCODE.INVALID_DATETIME_FORMAT, `hour "${tm.hour}" is invalid for the 12-hour clock`, { hint: 'Use the 24-hour clock, or give an hour between 1 and 12.' });
+      throw ereport(ERRCODE.INVALID_DATETIME_FORMAT, `hour "${tm.hour}" is invalid for the 12-hour clock`, {
+        hint: 'Use the 24-hour clock, or give an hour between 1 and 12.',
+      });
     }
     if (f.pm && tm.hour < 12) tm.hour += 12;
     else if (!f.pm && tm.hour === 12) tm.hour = 0;
@@ -525,12 +582,14 @@ function assemble(f: Fields, text: string): { tm: Tm; tz: number | undefined } {
   if (f.week !== undefined) f.yday ??= (f.week - 1) * 7 + 1;
   if (f.weekOfMonth !== undefined && f.mday === undefined) tm.mday = (f.weekOfMonth - 1) * 7 + 1;
   if (f.yday && (tm.mon <= 1 || tm.mday <= 1)) {
-    if (!tm.year && !f.bc) throw ereport(ERRCODE.INVALID_DATETIME_FORMAT, 'cannot calculate day of year without year information');
+    if (!tm.year && !f.bc)
+      throw ereport(ERRCODE.INVALID_DATETIME_FORMAT, 'cannot calculate day of year without year information');
     if (f.yday < 1 || f.yday > 366) throw outOfRange();
     j2date(date2j(tm.year, 1, 1) + f.yday - 1, tm);
   }
   if (tm.mon < 1 || tm.mon > 12 || tm.mday < 1 || tm.mday > daysInMonth(tm.year, tm.mon)) throw outOfRange();
-  if (Math.abs(f.tz ?? 0) >= 16 * 3600) throw ereport(ERRCODE.INVALID_TIME_ZONE_DISPLACEMENT_VALUE, `time zone displacement out of range: "${text}"`);
+  if (Math.abs(f.tz ?? 0) >= 16 * 3600)
+    throw ereport(ERRCODE.INVALID_TIME_ZONE_DISPLACEMENT_VALUE, `time zone displacement out of range: "${text}"`);
   tm.fsec = f.fsec ?? 0;
   if (tm.fsec >= 1000000) throw outOfRange();
   if (tm.hour < 0 || tm.hour >= 24 || tm.min < 0 || tm.min >= 60 || tm.sec < 0 || tm.sec >= 60) throw outOfRange();
@@ -555,7 +614,8 @@ export const formattingDateFunctions: FunctionTable = {
   },
   to_date: (_fc: FunctionCall, text: Bytes, picture: Bytes) => {
     const { tm } = assemble(readFields(textToString(text), textToString(picture)), textToString(text));
-    if (!isValidJulian(tm.year, tm.mon)) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `date out of range: "${textToString(text)}"`);
+    if (!isValidJulian(tm.year, tm.mon))
+      throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `date out of range: "${textToString(text)}"`);
     return date2j(tm.year, tm.mon, tm.mday) - POSTGRES_EPOCH_JDATE;
   },
 };

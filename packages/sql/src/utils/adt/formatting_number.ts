@@ -9,7 +9,17 @@ import { EMPTY_BYTES, stringToText, textToString } from '../mb/mbutils.ts';
 import { rint } from './float.ts';
 import { type FormatNode, ordinal, parseFormat } from './format_node.ts';
 import { type Int8 } from './int8.ts';
-import { finite, formatNumericVar, makeNumericTypmod, type NumericVar, packNumeric, parseNumericText, pow10, roundVar, unpackNumeric } from './numericvar.ts';
+import {
+  finite,
+  formatNumericVar,
+  makeNumericTypmod,
+  type NumericVar,
+  packNumeric,
+  parseNumericText,
+  pow10,
+  roundVar,
+  unpackNumeric,
+} from './numericvar.ts';
 
 type Bytes = Uint8Array;
 
@@ -40,8 +50,25 @@ const syntax = (message: string, detail?: string): PgError => ereport(ERRCODE.SY
 
 function describe(format: string): Picture {
   const p: Picture = {
-    nodes: parseFormat(format, 'number'), pre: 0, post: 0, multi: 0, hasMulti: false, decimal: false, fill: false, zero: false, zeroStart: 0, zeroEnd: 0,
-    blank: false, lsign: 'none', hasLsign: false, preLsign: 0, plus: false, minus: false, bracket: false, roman: false, scientific: false,
+    nodes: parseFormat(format, 'number'),
+    pre: 0,
+    post: 0,
+    multi: 0,
+    hasMulti: false,
+    decimal: false,
+    fill: false,
+    zero: false,
+    zeroStart: 0,
+    zeroEnd: 0,
+    blank: false,
+    lsign: 'none',
+    hasLsign: false,
+    preLsign: 0,
+    plus: false,
+    minus: false,
+    bracket: false,
+    roman: false,
+    scientific: false,
   };
   for (const { key } of p.nodes) {
     if (key === '') continue;
@@ -110,7 +137,10 @@ function describe(format: string): Picture {
         break;
       case 'EEEE':
         if (p.blank || p.fill || p.hasLsign || p.bracket || p.minus || p.plus || p.roman || p.hasMulti) {
-          throw syntax('"EEEE" is incompatible with other formats', '"EEEE" may only be used together with digit and decimal point patterns.');
+          throw syntax(
+            '"EEEE" is incompatible with other formats',
+            '"EEEE" may only be used together with digit and decimal point patterns.',
+          );
         }
         p.scientific = true;
         break;
@@ -158,7 +188,11 @@ function fillPicture(p: Picture, number: string, sign: '+' | '-', preSpaces: num
   const beforePoint = (): boolean => !p.zero && at === 0 && number[0] === '0' && p.post !== 0;
   const digit = (isZero: boolean): void => {
     digits = false;
-    if (!signWrote && (current >= preSpaces || (p.zero && zeroStart === current)) && (!beforePoint() || lastIsPoint())) {
+    if (
+      !signWrote &&
+      (current >= preSpaces || (p.zero && zeroStart === current)) &&
+      (!beforePoint() || lastIsPoint())
+    ) {
       if (p.hasLsign) {
         if (lsign === 'pre') {
           out += sign;
@@ -228,7 +262,8 @@ function fillPicture(p: Picture, number: string, sign: '+' | '-', preSpaces: num
         break;
       }
       case 'TH':
-        if (!p.roman && !/^[#\d]/.test(number)) throw ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, `"${number}" is not a number`);
+        if (!p.roman && !/^[#\d]/.test(number))
+          throw ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, `"${number}" is not a number`);
         if (!p.roman && number[0] !== '#' && sign !== '-' && !p.decimal) out += ordinal(number, node.key === 'TH');
         break;
       case 'MI':
@@ -248,7 +283,21 @@ function fillPicture(p: Picture, number: string, sign: '+' | '-', preSpaces: num
   return end < 0 ? out : out.slice(0, end);
 }
 
-const ROMAN = [['M', 1000], ['CM', 900], ['D', 500], ['CD', 400], ['C', 100], ['XC', 90], ['L', 50], ['XL', 40], ['X', 10], ['IX', 9], ['V', 5], ['IV', 4], ['I', 1]] as const;
+const ROMAN = [
+  ['M', 1000],
+  ['CM', 900],
+  ['D', 500],
+  ['CD', 400],
+  ['C', 100],
+  ['XC', 90],
+  ['L', 50],
+  ['XL', 40],
+  ['X', 10],
+  ['IX', 9],
+  ['V', 5],
+  ['IV', 4],
+  ['I', 1],
+] as const;
 
 function roman(n: number): string {
   if (!(n >= 1 && n <= 3999)) return '#'.repeat(15);
@@ -290,7 +339,10 @@ const spaced = (text: string): string => (text[0] === '-' ? text : ` ${text}`);
 function scientific(v: NumericVar, post: number, normalize: boolean): string {
   if (v.n === 0n) return `${formatNumericVar(finite(0n, post))}e+00`;
   let exponent = (v.n < 0n ? -v.n : v.n).toString().length - 1 - v.scale;
-  let mantissa = roundVar(finite(exponent >= 0 ? v.n : v.n * pow10(-exponent), exponent >= 0 ? v.scale + exponent : v.scale), post);
+  let mantissa = roundVar(
+    finite(exponent >= 0 ? v.n : v.n * pow10(-exponent), exponent >= 0 ? v.scale + exponent : v.scale),
+    post,
+  );
   // PostgreSQL leaves a numeric rounded up to 10.00 as it is.
   if (normalize && (mantissa.n < 0n ? -mantissa.n : mantissa.n) >= 10n * pow10(post)) {
     exponent++;
@@ -304,11 +356,17 @@ function numericToChar(value: NumericVar, format: string): Bytes {
   const p = describe(format);
   if (p.roman) {
     const whole = value.kind === 'finite' ? roundVar(value, 0).n : undefined;
-    if (whole === undefined) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cannot convert ${value.kind === 'nan' ? 'NaN' : 'infinity'} to integer`);
-    if (whole > 2147483647n || whole < -2147483648n) throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'integer out of range');
+    if (whole === undefined)
+      throw ereport(
+        ERRCODE.FEATURE_NOT_SUPPORTED,
+        `cannot convert ${value.kind === 'nan' ? 'NaN' : 'infinity'} to integer`,
+      );
+    if (whole > 2147483647n || whole < -2147483648n)
+      throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'integer out of range');
     return stringToText(fillPicture(p, roman(Number(whole)), '+', 0));
   }
-  if (p.scientific) return stringToText(value.kind === 'finite' ? spaced(scientific(value, p.post, false)) : scientificMarks(p));
+  if (p.scientific)
+    return stringToText(value.kind === 'finite' ? spaced(scientific(value, p.post, false)) : scientificMarks(p));
   let v = value;
   if (p.hasMulti) {
     if (v.kind === 'finite') v = finite(v.n * pow10(p.multi), v.scale);
@@ -320,7 +378,8 @@ function numericToChar(value: NumericVar, format: string): Bytes {
 function integerToChar(value: Int8, format: string): Bytes {
   const p = describe(format);
   if (p.roman) {
-    if (value > 2147483647 || value < -2147483648) throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'integer out of range');
+    if (value > 2147483647 || value < -2147483648)
+      throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'integer out of range');
     return stringToText(fillPicture(p, roman(Number(value)), '+', 0));
   }
   const n = BigInt(value);
@@ -435,20 +494,30 @@ function toNumber(text: string, format: string): Bytes | null {
     }
   }
   if (p.hasLsign && /[-]\s*$/.test(text.slice(at))) negative = true;
-  if (whole === '' && fraction === '') throw ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, `invalid input syntax for type numeric: "${negative ? '-' : ' '}"`);
+  if (whole === '' && fraction === '')
+    throw ereport(
+      ERRCODE.INVALID_TEXT_REPRESENTATION,
+      `invalid input syntax for type numeric: "${negative ? '-' : ' '}"`,
+    );
   const digits = `${negative ? '-' : ''}${whole || '0'}${fraction === '' ? '' : `.${fraction}`}`;
-  const v = parseNumericText(digits, makeNumericTypmod(Math.max(p.pre + p.multi + fraction.length, 1), fraction.length));
+  const v = parseNumericText(
+    digits,
+    makeNumericTypmod(Math.max(p.pre + p.multi + fraction.length, 1), fraction.length),
+  );
   // 10 to a negative power has sixteen decimal places, as numeric_power counts them.
   return packNumeric(p.hasMulti ? finite(v.n * pow10(16 - p.multi), v.scale + 16) : v);
 }
 
-const empty = (picture: Bytes, fill: (format: string) => Bytes): Bytes => (picture.length === 0 ? EMPTY_BYTES : fill(textToString(picture)));
+const empty = (picture: Bytes, fill: (format: string) => Bytes): Bytes =>
+  picture.length === 0 ? EMPTY_BYTES : fill(textToString(picture));
 
 export const formattingNumberFunctions: FunctionTable = {
-  numeric_to_char: (_fc: FunctionCall, value: Bytes, picture: Bytes) => empty(picture, (f) => numericToChar(unpackNumeric(value), f)),
-  int4_to_char: (_fc: FunctionCall, value: number, picture: Bytes) => empty(picture, (f) => integerToChar(value, f)),
-  int8_to_char: (_fc: FunctionCall, value: Int8, picture: Bytes) => empty(picture, (f) => integerToChar(value, f)),
-  float8_to_char: (_fc: FunctionCall, value: number, picture: Bytes) => empty(picture, (f) => floatToChar(value, f, 15)),
-  float4_to_char: (_fc: FunctionCall, value: number, picture: Bytes) => empty(picture, (f) => floatToChar(value, f, 6)),
-  numeric_to_number: (_fc: FunctionCall, text: Bytes, picture: Bytes) => toNumber(textToString(text), textToString(picture)),
+  numeric_to_char: (_fc: FunctionCall, value: Bytes, picture: Bytes) =>
+    empty(picture, f => numericToChar(unpackNumeric(value), f)),
+  int4_to_char: (_fc: FunctionCall, value: number, picture: Bytes) => empty(picture, f => integerToChar(value, f)),
+  int8_to_char: (_fc: FunctionCall, value: Int8, picture: Bytes) => empty(picture, f => integerToChar(value, f)),
+  float8_to_char: (_fc: FunctionCall, value: number, picture: Bytes) => empty(picture, f => floatToChar(value, f, 15)),
+  float4_to_char: (_fc: FunctionCall, value: number, picture: Bytes) => empty(picture, f => floatToChar(value, f, 6)),
+  numeric_to_number: (_fc: FunctionCall, text: Bytes, picture: Bytes) =>
+    toNumber(textToString(text), textToString(picture)),
 };

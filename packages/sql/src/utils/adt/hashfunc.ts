@@ -25,9 +25,11 @@ type Int8 = number | bigint;
 const extended = (value: bigint): Int8 => int8Datum(value);
 
 const uint32 = (_fc: FunctionCall, v: number): number => hashUint32(v);
-const uint32Extended = (_fc: FunctionCall, v: number, seed: Int8): Int8 => extended(hashUint32Extended(v, BigInt(seed)));
+const uint32Extended = (_fc: FunctionCall, v: number, seed: Int8): Int8 =>
+  extended(hashUint32Extended(v, BigInt(seed)));
 const int64 = (_fc: FunctionCall, v: Int8): number => hashUint32(foldInt8(v));
-const int64Extended = (_fc: FunctionCall, v: Int8, seed: Int8): Int8 => extended(hashUint32Extended(foldInt8(v), BigInt(seed)));
+const int64Extended = (_fc: FunctionCall, v: Int8, seed: Int8): Int8 =>
+  extended(hashUint32Extended(foldInt8(v), BigInt(seed)));
 const bytes = (_fc: FunctionCall, v: Bytes): number => hashBytes(v);
 const bytesExtended = (_fc: FunctionCall, v: Bytes, seed: Int8): Int8 => extended(hashBytesExtended(v, BigInt(seed)));
 
@@ -39,7 +41,8 @@ function floatBytes(v: number): Bytes {
 }
 
 const float = (_fc: FunctionCall, v: number): number => (v === 0 ? 0 : hashBytes(floatBytes(v)));
-const floatExtended = (_fc: FunctionCall, v: number, seed: Int8): Int8 => (v === 0 ? seed : extended(hashBytesExtended(floatBytes(v), BigInt(seed))));
+const floatExtended = (_fc: FunctionCall, v: number, seed: Int8): Int8 =>
+  v === 0 ? seed : extended(hashBytesExtended(floatBytes(v), BigInt(seed)));
 
 /** Digits without leading or trailing zeros, and the weight; scale and zeros' sign do not count. */
 function numericDigits(p: Bytes): { digits: Bytes; weight: number } | null {
@@ -63,35 +66,51 @@ function vectorBytes(v: Bytes): Bytes {
 function hashArray(fc: FunctionCall, array: Bytes): number {
   const elem = arrayElemType(array);
   const type = baseType(fc, elem);
-  if (type.hash === '') throw ereport(ERRCODE.UNDEFINED_FUNCTION, `could not identify a hash function for type ${formatType(fc, elem)}`);
+  if (type.hash === '')
+    throw ereport(ERRCODE.UNDEFINED_FUNCTION, `could not identify a hash function for type ${formatType(fc, elem)}`);
   const fn = builtin(type.hash);
   const call = nestedCall(fc, [elem], 23 as Oid);
   let result = 1;
-  for (const value of deconstructArray(array, type)) result = (Math.imul(result, 31) + (value === null ? 0 : (fn(call, value) as number))) | 0;
+  for (const value of deconstructArray(array, type))
+    result = (Math.imul(result, 31) + (value === null ? 0 : (fn(call, value) as number))) | 0;
   return result;
 }
 
-const ACL_SUM = (v: Bytes): number => (viewOf(v).getUint32(8, true) + viewOf(v).getUint32(0, true) + viewOf(v).getUint32(4, true)) | 0;
+const ACL_SUM = (v: Bytes): number =>
+  (viewOf(v).getUint32(8, true) + viewOf(v).getUint32(0, true) + viewOf(v).getUint32(4, true)) | 0;
 const signedByte = (v: number): number => (v << 24) >> 24;
 const lengthOf = (v: Bytes): bigint => BigInt.asIntN(64, intervalLength(v));
 
 export const hashFunctions: FunctionTable = {
   hashchar: (_fc: FunctionCall, v: number | boolean) => hashUint32(signedByte(Number(v))),
-  hashcharextended: (fc: FunctionCall, v: number | boolean, seed: Int8) => uint32Extended(fc, signedByte(Number(v)), seed),
-  hashint2: uint32, hashint2extended: uint32Extended,
-  hashint4: uint32, hashint4extended: uint32Extended,
-  hashint8: int64, hashint8extended: int64Extended,
-  hashoid: uint32, hashoidextended: uint32Extended,
-  hashenum: uint32, hashenumextended: uint32Extended,
-  hashfloat4: float, hashfloat4extended: floatExtended,
-  hashfloat8: float, hashfloat8extended: floatExtended,
+  hashcharextended: (fc: FunctionCall, v: number | boolean, seed: Int8) =>
+    uint32Extended(fc, signedByte(Number(v)), seed),
+  hashint2: uint32,
+  hashint2extended: uint32Extended,
+  hashint4: uint32,
+  hashint4extended: uint32Extended,
+  hashint8: int64,
+  hashint8extended: int64Extended,
+  hashoid: uint32,
+  hashoidextended: uint32Extended,
+  hashenum: uint32,
+  hashenumextended: uint32Extended,
+  hashfloat4: float,
+  hashfloat4extended: floatExtended,
+  hashfloat8: float,
+  hashfloat8extended: floatExtended,
   hashoidvector: (_fc: FunctionCall, v: Bytes) => hashBytes(vectorBytes(v)),
-  hashoidvectorextended: (_fc: FunctionCall, v: Bytes, seed: Int8) => extended(hashBytesExtended(vectorBytes(v), BigInt(seed))),
-  hashname: bytes, hashnameextended: bytesExtended,
-  hashtext: bytes, hashtextextended: bytesExtended,
-  hashvarlena: bytes, hashvarlenaextended: bytesExtended,
+  hashoidvectorextended: (_fc: FunctionCall, v: Bytes, seed: Int8) =>
+    extended(hashBytesExtended(vectorBytes(v), BigInt(seed))),
+  hashname: bytes,
+  hashnameextended: bytesExtended,
+  hashtext: bytes,
+  hashtextextended: bytesExtended,
+  hashvarlena: bytes,
+  hashvarlenaextended: bytesExtended,
   hashbpchar: (_fc: FunctionCall, v: Bytes) => hashBytes(trimBlanks(v)),
-  hashbpcharextended: (_fc: FunctionCall, v: Bytes, seed: Int8) => extended(hashBytesExtended(trimBlanks(v), BigInt(seed))),
+  hashbpcharextended: (_fc: FunctionCall, v: Bytes, seed: Int8) =>
+    extended(hashBytesExtended(trimBlanks(v), BigInt(seed))),
   hash_numeric: (_fc: FunctionCall, p: Bytes) => {
     const n = numericDigits(p);
     if (n === null) return 0;
@@ -103,21 +122,29 @@ export const hashFunctions: FunctionTable = {
     if (n.digits.length === 0) return int8Datum(BigInt.asIntN(64, BigInt(seed) - 1n));
     return extended(BigInt.asIntN(64, hashBytesExtended(n.digits, BigInt(seed)) ^ BigInt(n.weight)));
   },
-  hashtid: bytes, hashtidextended: bytesExtended,
-  uuid_hash: bytes, uuid_hash_extended: bytesExtended,
-  time_hash: int64, time_hash_extended: int64Extended,
-  timestamp_hash: int64, timestamp_hash_extended: int64Extended,
-  pg_lsn_hash: int64, pg_lsn_hash_extended: int64Extended,
+  hashtid: bytes,
+  hashtidextended: bytesExtended,
+  uuid_hash: bytes,
+  uuid_hash_extended: bytesExtended,
+  time_hash: int64,
+  time_hash_extended: int64Extended,
+  timestamp_hash: int64,
+  timestamp_hash_extended: int64Extended,
+  pg_lsn_hash: int64,
+  pg_lsn_hash_extended: int64Extended,
   timetz_hash: (_fc: FunctionCall, v: Bytes) => {
     const t = readTimeTz(v);
     return hashUint32(foldInt8(t.time)) ^ hashUint32(t.zone);
   },
   timetz_hash_extended: (_fc: FunctionCall, v: Bytes, seed: Int8) => {
     const t = readTimeTz(v);
-    return extended(BigInt.asIntN(64, hashUint32Extended(foldInt8(t.time), BigInt(seed)) ^ hashUint32Extended(t.zone, BigInt(seed))));
+    return extended(
+      BigInt.asIntN(64, hashUint32Extended(foldInt8(t.time), BigInt(seed)) ^ hashUint32Extended(t.zone, BigInt(seed))),
+    );
   },
   interval_hash: (_fc: FunctionCall, v: Bytes) => hashUint32(foldInt8(lengthOf(v))),
-  interval_hash_extended: (_fc: FunctionCall, v: Bytes, seed: Int8) => extended(hashUint32Extended(foldInt8(lengthOf(v)), BigInt(seed))),
+  interval_hash_extended: (_fc: FunctionCall, v: Bytes, seed: Int8) =>
+    extended(hashUint32Extended(foldInt8(lengthOf(v)), BigInt(seed))),
   hash_aclitem: (_fc: FunctionCall, v: Bytes) => ACL_SUM(v),
   hash_array: (fc: FunctionCall, array: Bytes) => hashArray(fc, array),
   btequalimage: (_fc: FunctionCall, _oid: Datum) => true,

@@ -9,7 +9,17 @@ import type { FunctionCall, FunctionTable, SetFunctionTable } from '../fmgr.ts';
 import { inRange } from './int.ts';
 import { formatInteger, int8Datum, int8FromBigInt, outOfRange, parseInteger } from './numutils.ts';
 import { recvInt64, sendInt64 } from './pqwire.ts';
-import { scalarCmp, scalarEq, scalarGe, scalarGt, scalarLarger, scalarLe, scalarLt, scalarNe, scalarSmaller } from './scalarcompare.ts';
+import {
+  scalarCmp,
+  scalarEq,
+  scalarGe,
+  scalarGt,
+  scalarLarger,
+  scalarLe,
+  scalarLt,
+  scalarNe,
+  scalarSmaller,
+} from './scalarcompare.ts';
 
 export type Int8 = number | bigint;
 
@@ -80,7 +90,8 @@ function lcm(a: Int8, b: Int8): Int8 {
 function narrow(value: Int8, bits_: 16 | 32): number {
   const n = Number(value);
   const i = bits_ === 16 ? (n << 16) >> 16 : n | 0;
-  if (i !== value) throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, bits_ === 16 ? 'smallint out of range' : 'integer out of range');
+  if (i !== value)
+    throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, bits_ === 16 ? 'smallint out of range' : 'integer out of range');
   return i;
 }
 
@@ -100,19 +111,65 @@ export const int8Functions: FunctionTable = {
   int8recv: (_fc: FunctionCall, bytes: Uint8Array) => recvInt64(bytes),
   int8send: (_fc: FunctionCall, value: Int8) => sendInt64(value),
 
-  int8eq: scalarEq, int8ne: scalarNe, int8lt: scalarLt, int8le: scalarLe, int8gt: scalarGt, int8ge: scalarGe,
-  int84eq: scalarEq, int84ne: scalarNe, int84lt: scalarLt, int84le: scalarLe, int84gt: scalarGt, int84ge: scalarGe,
-  int48eq: scalarEq, int48ne: scalarNe, int48lt: scalarLt, int48le: scalarLe, int48gt: scalarGt, int48ge: scalarGe,
-  int82eq: scalarEq, int82ne: scalarNe, int82lt: scalarLt, int82le: scalarLe, int82gt: scalarGt, int82ge: scalarGe,
-  int28eq: scalarEq, int28ne: scalarNe, int28lt: scalarLt, int28le: scalarLe, int28gt: scalarGt, int28ge: scalarGe,
-  btint8cmp: scalarCmp, btint84cmp: scalarCmp, btint48cmp: scalarCmp, btint82cmp: scalarCmp, btint28cmp: scalarCmp,
-  int8larger: scalarLarger, int8smaller: scalarSmaller,
+  int8eq: scalarEq,
+  int8ne: scalarNe,
+  int8lt: scalarLt,
+  int8le: scalarLe,
+  int8gt: scalarGt,
+  int8ge: scalarGe,
+  int84eq: scalarEq,
+  int84ne: scalarNe,
+  int84lt: scalarLt,
+  int84le: scalarLe,
+  int84gt: scalarGt,
+  int84ge: scalarGe,
+  int48eq: scalarEq,
+  int48ne: scalarNe,
+  int48lt: scalarLt,
+  int48le: scalarLe,
+  int48gt: scalarGt,
+  int48ge: scalarGe,
+  int82eq: scalarEq,
+  int82ne: scalarNe,
+  int82lt: scalarLt,
+  int82le: scalarLe,
+  int82gt: scalarGt,
+  int82ge: scalarGe,
+  int28eq: scalarEq,
+  int28ne: scalarNe,
+  int28lt: scalarLt,
+  int28le: scalarLe,
+  int28gt: scalarGt,
+  int28ge: scalarGe,
+  btint8cmp: scalarCmp,
+  btint84cmp: scalarCmp,
+  btint48cmp: scalarCmp,
+  btint82cmp: scalarCmp,
+  btint28cmp: scalarCmp,
+  int8larger: scalarLarger,
+  int8smaller: scalarSmaller,
 
-  int8pl: add, int8mi: sub, int8mul: mul, int8div: div, int8mod: int8Mod,
-  int84pl: add, int84mi: sub, int84mul: mul, int84div: div,
-  int48pl: add, int48mi: sub, int48mul: mul, int48div: div,
-  int82pl: add, int82mi: sub, int82mul: mul, int82div: div,
-  int28pl: add, int28mi: sub, int28mul: mul, int28div: div,
+  int8pl: add,
+  int8mi: sub,
+  int8mul: mul,
+  int8div: div,
+  int8mod: int8Mod,
+  int84pl: add,
+  int84mi: sub,
+  int84mul: mul,
+  int84div: div,
+  int48pl: add,
+  int48mi: sub,
+  int48mul: mul,
+  int48div: div,
+  int82pl: add,
+  int82mi: sub,
+  int82mul: mul,
+  int82div: div,
+  int28pl: add,
+  int28mi: sub,
+  int28mul: mul,
+  int28div: div,
   int8um: (_fc: FunctionCall, a: Int8) => int8Sub(0, a),
   int8up: (_fc: FunctionCall, a: Int8) => a,
   int8abs: (_fc: FunctionCall, a: Int8) => (a < 0 ? int8Sub(0, a) : a),

@@ -11,8 +11,23 @@ import { stringToText, textToString } from '../mb/mbutils.ts';
 import { builtinTypes } from '../cache/builtin_types.ts';
 import { buildArray, deconstructArray } from './arrayutils.ts';
 import {
-  ALL_SECS_M, DecodeError, decodeTimeFields, decoding, type Field, leadingInt, M_DAY, M_HOUR, M_MICROSECOND, M_MILLISECOND, M_MINUTE, M_MONTH, M_SECOND,
-  M_YEAR, parseDateTime, parseFraction, TIME_M,
+  ALL_SECS_M,
+  DecodeError,
+  decodeTimeFields,
+  decoding,
+  type Field,
+  leadingInt,
+  M_DAY,
+  M_HOUR,
+  M_MICROSECOND,
+  M_MILLISECOND,
+  M_MINUTE,
+  M_MONTH,
+  M_SECOND,
+  M_YEAR,
+  parseDateTime,
+  parseFraction,
+  TIME_M,
 } from './datetime.ts';
 import { pad2, seconds } from './datetime_out.ts';
 import { deltaUnit, type Unit, extractUnit, unitName, unitNotRecognized, unitNotSupported } from './datetime_units.ts';
@@ -64,8 +79,20 @@ const R_SECOND = M_SECOND;
 const FULL_RANGE = 0x7fff;
 const FULL_PRECISION = 0xffff;
 const KNOWN_RANGES = [
-  R_YEAR, R_MONTH, R_DAY, R_HOUR, R_MINUTE, R_SECOND, R_YEAR | R_MONTH, R_DAY | R_HOUR, R_DAY | R_HOUR | R_MINUTE, R_DAY | R_HOUR | R_MINUTE | R_SECOND,
-  R_HOUR | R_MINUTE, R_HOUR | R_MINUTE | R_SECOND, R_MINUTE | R_SECOND, FULL_RANGE,
+  R_YEAR,
+  R_MONTH,
+  R_DAY,
+  R_HOUR,
+  R_MINUTE,
+  R_SECOND,
+  R_YEAR | R_MONTH,
+  R_DAY | R_HOUR,
+  R_DAY | R_HOUR | R_MINUTE,
+  R_DAY | R_HOUR | R_MINUTE | R_SECOND,
+  R_HOUR | R_MINUTE,
+  R_HOUR | R_MINUTE | R_SECOND,
+  R_MINUTE | R_SECOND,
+  FULL_RANGE,
 ];
 
 /** Sums of an interval under construction, each within its type. */
@@ -125,7 +152,8 @@ class IntervalBuilder {
     this.days = -this.days + 0;
     this.months = -this.months + 0;
     this.years = -this.years + 0;
-    if (!fits64(this.usec) || !fits32(this.days) || !fits32(this.months) || !fits32(this.years)) throw new DecodeError('overflow');
+    if (!fits64(this.usec) || !fits32(this.days) || !fits32(this.months) || !fits32(this.years))
+      throw new DecodeError('overflow');
   }
 
   build(): Uint8Array {
@@ -223,7 +251,8 @@ function decodeInterval(fields: readonly Field[], range: number, style: Interval
   const b = new IntervalBuilder();
   const signed = (f: Field): boolean => f.text[0] === '-' || f.text[0] === '+';
   // In SQL style one leading minus is meant for all that follows, unless there are other signs.
-  const forceNegative = style === 'sql_standard' && fields.length > 0 && fields[0].text[0] === '-' && !fields.slice(1).some(signed);
+  const forceNegative =
+    style === 'sql_standard' && fields.length > 0 && fields[0].text[0] === '-' && !fields.slice(1).some(signed);
   let unit: Unit | 'none' | undefined;
   let ago = false;
   let fmask = 0;
@@ -430,7 +459,8 @@ function adjustForTypmod(bytes: Uint8Array, typmod: number): Uint8Array {
     }
   }
   if (precision !== FULL_PRECISION) {
-    if (precision > 6) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `interval(${precision}) precision must be between 0 and 6`);
+    if (precision > 6)
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `interval(${precision}) precision must be between 0 and 6`);
     time = roundTime(time, precision);
   }
   return makeInterval(months, days, time);
@@ -464,7 +494,11 @@ const abs = (n: bigint): bigint => (n < 0n ? -n : n);
 function formatPostgres(p: Parts): string {
   let out = '';
   let before = false;
-  for (const [value, unit] of [[p.year, 'year'], [p.mon, 'mon'], [p.day, 'day']] as const) {
+  for (const [value, unit] of [
+    [p.year, 'year'],
+    [p.mon, 'mon'],
+    [p.day, 'day'],
+  ] as const) {
     if (value === 0) continue;
     out += `${out === '' ? '' : ' '}${before && value > 0 ? '+' : ''}${value} ${unit}${plural(value)}`;
     before = value < 0;
@@ -478,7 +512,13 @@ function formatVerbose(p: Parts): string {
   let out = '@';
   let zero = true;
   let before = false;
-  for (const [value, unit] of [[BigInt(p.year), 'year'], [BigInt(p.mon), 'mon'], [BigInt(p.day), 'day'], [p.hour, 'hour'], [BigInt(p.min), 'min']] as const) {
+  for (const [value, unit] of [
+    [BigInt(p.year), 'year'],
+    [BigInt(p.mon), 'mon'],
+    [BigInt(p.day), 'day'],
+    [p.hour, 'hour'],
+    [BigInt(p.min), 'min'],
+  ] as const) {
     if (value === 0n) continue;
     let shown = value;
     if (zero) {
@@ -502,10 +542,10 @@ function formatVerbose(p: Parts): string {
 
 function formatSqlStandard(p: Parts): string {
   const values = [BigInt(p.year), BigInt(p.mon), BigInt(p.day), p.hour, BigInt(p.min), BigInt(p.sec), BigInt(p.fsec)];
-  const negative = values.some((v) => v < 0n);
-  const positive = values.some((v) => v > 0n);
+  const negative = values.some(v => v < 0n);
+  const positive = values.some(v => v > 0n);
   const yearMonth = p.year !== 0 || p.mon !== 0;
-  const dayTime = values.slice(2).some((v) => v !== 0n);
+  const dayTime = values.slice(2).some(v => v !== 0n);
   if (!negative && !positive) return '0';
   const [year, mon, day, hour, min] = values.map(abs);
   const tail = `${hour}:${pad2(Number(min))}:${seconds(p.sec, p.fsec)}`;
@@ -567,7 +607,11 @@ function scale(bytes: Uint8Array, by: (x: number) => number): Uint8Array {
   const v = readInterval(bytes);
   const exactMonths = by(v.months);
   const exactDays = by(v.days);
-  if (!(exactMonths >= -0x80000000 && exactMonths < 0x80000000) || !(exactDays >= -0x80000000 && exactDays < 0x80000000)) throw intervalRange();
+  if (
+    !(exactMonths >= -0x80000000 && exactMonths < 0x80000000) ||
+    !(exactDays >= -0x80000000 && exactDays < 0x80000000)
+  )
+    throw intervalRange();
   const months = Math.trunc(exactMonths);
   let days = Math.trunc(exactDays);
   const monthDays = tsRound((exactMonths - months) * 30);
@@ -701,16 +745,27 @@ function truncateTo(name: string, bytes: Uint8Array): Uint8Array {
 
 function typmodIn(array: Uint8Array): number {
   const mods = parseTypmods(array);
-  if (mods.length < 1 || mods.length > 2 || !KNOWN_RANGES.includes(mods[0])) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'invalid INTERVAL type modifier');
+  if (mods.length < 1 || mods.length > 2 || !KNOWN_RANGES.includes(mods[0]))
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'invalid INTERVAL type modifier');
   if (mods.length === 1) return mods[0] === FULL_RANGE ? -1 : (mods[0] << 16) | FULL_PRECISION;
-  if (mods[1] < 0) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `INTERVAL(${mods[1]}) precision must not be negative`);
+  if (mods[1] < 0)
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `INTERVAL(${mods[1]}) precision must not be negative`);
   return (mods[0] << 16) | Math.min(mods[1], 6);
 }
 
 const RANGE_NAMES = new Map<number, string>([
-  [R_YEAR, ' year'], [R_MONTH, ' month'], [R_DAY, ' day'], [R_HOUR, ' hour'], [R_MINUTE, ' minute'], [R_SECOND, ' second'],
-  [R_YEAR | R_MONTH, ' year to month'], [R_DAY | R_HOUR, ' day to hour'], [R_DAY | R_HOUR | R_MINUTE, ' day to minute'],
-  [R_DAY | R_HOUR | R_MINUTE | R_SECOND, ' day to second'], [R_HOUR | R_MINUTE, ' hour to minute'], [R_HOUR | R_MINUTE | R_SECOND, ' hour to second'],
+  [R_YEAR, ' year'],
+  [R_MONTH, ' month'],
+  [R_DAY, ' day'],
+  [R_HOUR, ' hour'],
+  [R_MINUTE, ' minute'],
+  [R_SECOND, ' second'],
+  [R_YEAR | R_MONTH, ' year to month'],
+  [R_DAY | R_HOUR, ' day to hour'],
+  [R_DAY | R_HOUR | R_MINUTE, ' day to minute'],
+  [R_DAY | R_HOUR | R_MINUTE | R_SECOND, ' day to second'],
+  [R_HOUR | R_MINUTE, ' hour to minute'],
+  [R_HOUR | R_MINUTE | R_SECOND, ' hour to second'],
   [R_MINUTE | R_SECOND, ' minute to second'],
 ]);
 
@@ -732,22 +787,40 @@ function aggregateState(state: Uint8Array): [Uint8Array, Uint8Array] {
   return values as [Uint8Array, Uint8Array];
 }
 
-const accumulate = (sign: 1 | -1) => (_fc: FunctionCall, state: Uint8Array, value: Uint8Array): Uint8Array => {
-  const [sum, count] = aggregateState(state);
-  const n = readInterval(count);
-  return buildArray([addIntervals(sum, value, sign), makeInterval(n.months, n.days, n.time + BigInt(sign))], builtinTypes().get(INTERVAL_TYPE)!);
-};
+const accumulate =
+  (sign: 1 | -1) =>
+  (_fc: FunctionCall, state: Uint8Array, value: Uint8Array): Uint8Array => {
+    const [sum, count] = aggregateState(state);
+    const n = readInterval(count);
+    return buildArray(
+      [addIntervals(sum, value, sign), makeInterval(n.months, n.days, n.time + BigInt(sign))],
+      builtinTypes().get(INTERVAL_TYPE)!,
+    );
+  };
 
-function makeFromParts(years: number, months: number, weeks: number, days: number, hours: number, mins: number, secs: number): Uint8Array {
+function makeFromParts(
+  years: number,
+  months: number,
+  weeks: number,
+  days: number,
+  hours: number,
+  mins: number,
+  secs: number,
+): Uint8Array {
   if (!Number.isFinite(secs)) throw intervalRange();
   const micros = rint(secs * 1000000);
-  return makeInterval(years * 12 + months, weeks * 7 + days, BigInt(hours) * USECS_PER_HOUR + BigInt(mins) * USECS_PER_MINUTE + BigInt(micros));
+  return makeInterval(
+    years * 12 + months,
+    weeks * 7 + days,
+    BigInt(hours) * USECS_PER_HOUR + BigInt(mins) * USECS_PER_MINUTE + BigInt(micros),
+  );
 }
 
 type Bytes = Uint8Array;
 
 export const intervalFunctions: FunctionTable = {
-  interval_in: (fc: FunctionCall, text: Bytes, _elem: Datum, typmod: number) => parseInterval(fc.settings, text, typmod),
+  interval_in: (fc: FunctionCall, text: Bytes, _elem: Datum, typmod: number) =>
+    parseInterval(fc.settings, text, typmod),
   interval_out: (fc: FunctionCall, v: Bytes) => stringToText(formatInterval(v, fc.settings.intervalStyle)),
   interval_recv: (_fc: FunctionCall, bytes: Bytes, _elem: Datum, typmod: number) => {
     const view = wireView(bytes, 16);
@@ -782,11 +855,11 @@ export const intervalFunctions: FunctionTable = {
     const v = readInterval(a);
     return makeInterval(-v.months + 0, -v.days + 0, -v.time);
   },
-  interval_mul: (_fc: FunctionCall, a: Bytes, factor: number) => scale(a, (x) => x * factor),
-  mul_d_interval: (_fc: FunctionCall, factor: number, a: Bytes) => scale(a, (x) => x * factor),
+  interval_mul: (_fc: FunctionCall, a: Bytes, factor: number) => scale(a, x => x * factor),
+  mul_d_interval: (_fc: FunctionCall, factor: number, a: Bytes) => scale(a, x => x * factor),
   interval_div: (_fc: FunctionCall, a: Bytes, factor: number) => {
     if (factor === 0) throw ereport(ERRCODE.DIVISION_BY_ZERO, 'division by zero');
-    return scale(a, (x) => x / factor);
+    return scale(a, x => x / factor);
   },
   interval_justify_hours: (_fc: FunctionCall, a: Bytes) => rebuild(justifyHours(readInterval(a))),
   interval_justify_days: (_fc: FunctionCall, a: Bytes) => rebuild(justifyDays(readInterval(a), 0n)),
@@ -806,15 +879,34 @@ export const intervalFunctions: FunctionTable = {
     r += 30 * 86400 * (v.months % 12);
     return r + 86400 * v.days;
   },
-  make_interval: (_fc: FunctionCall, years: number, months: number, weeks: number, days: number, hours: number, mins: number, secs: number) =>
-    makeFromParts(years, months, weeks, days, hours, mins, secs),
+  make_interval: (
+    _fc: FunctionCall,
+    years: number,
+    months: number,
+    weeks: number,
+    days: number,
+    hours: number,
+    mins: number,
+    secs: number,
+  ) => makeFromParts(years, months, weeks, days, hours, mins, secs),
   interval_time: (_fc: FunctionCall, a: Bytes) => {
     const { time } = readInterval(a);
     const rest = time % USECS_PER_DAY;
     return Number(rest < 0n ? rest + USECS_PER_DAY : rest);
   },
-  in_range_interval_interval: (_fc: FunctionCall, val: Bytes, base: Bytes, offset: Bytes, sub: boolean, less: boolean) => {
-    if (intervalLength(offset) < 0n) throw ereport(ERRCODE.INVALID_PRECEDING_OR_FOLLOWING_SIZE, 'invalid preceding or following size in window function');
+  in_range_interval_interval: (
+    _fc: FunctionCall,
+    val: Bytes,
+    base: Bytes,
+    offset: Bytes,
+    sub: boolean,
+    less: boolean,
+  ) => {
+    if (intervalLength(offset) < 0n)
+      throw ereport(
+        ERRCODE.INVALID_PRECEDING_OR_FOLLOWING_SIZE,
+        'invalid preceding or following size in window function',
+      );
     const order = compare(val, addIntervals(base, offset, sub ? -1 : 1));
     return less ? order <= 0 : order >= 0;
   },
@@ -823,7 +915,7 @@ export const intervalFunctions: FunctionTable = {
   interval_avg: (_fc: FunctionCall, state: Bytes) => {
     const [sum, count] = aggregateState(state);
     const n = readInterval(count).time;
-    return n === 0n ? null : scale(sum, (x) => x / Number(n));
+    return n === 0n ? null : scale(sum, x => x / Number(n));
   },
   interval_combine: (_fc: FunctionCall, a: Bytes, b: Bytes) => {
     const [sum, count] = aggregateState(a);

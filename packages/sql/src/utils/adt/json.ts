@@ -67,14 +67,15 @@ function arrayToJson(fc: FunctionCall, array: Bytes, pretty: boolean): string {
   let next = 0;
   const level = (depth: number): string => {
     const parts: string[] = [];
-    for (let i = 0; i < header.dims[depth]; i++) parts.push(depth + 1 < header.ndim ? level(depth + 1) : datumToJson(fc, values[next++], elem));
+    for (let i = 0; i < header.dims[depth]; i++)
+      parts.push(depth + 1 < header.ndim ? level(depth + 1) : datumToJson(fc, values[next++], elem));
     return `[${parts.join(pretty && depth === 0 ? ',\n ' : ',')}]`;
   };
   return level(0);
 }
 
 function recordToJson(fc: FunctionCall, record: Bytes, pretty: boolean): string {
-  const parts = recordFields(fc, record).map((f) => `${escapeJson(f.name)}:${datumToJson(fc, f.value, f.type)}`);
+  const parts = recordFields(fc, record).map(f => `${escapeJson(f.name)}:${datumToJson(fc, f.value, f.type)}`);
   return `{${parts.join(pretty ? ',\n ' : ',')}}`;
 }
 
@@ -82,7 +83,9 @@ function recordToJson(fc: FunctionCall, record: Bytes, pretty: boolean): string 
 export function jsonKey(fc: FunctionCall, value: Datum, type: Oid, position?: number): string {
   if (value === null) {
     if (position === undefined) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'field name must not be null');
-    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `argument ${position} cannot be null`, { hint: 'Object keys should be text.' });
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `argument ${position} cannot be null`, {
+      hint: 'Object keys should be text.',
+    });
   }
   const facts = baseType(fc, type);
   if (facts.isArray || facts.typtype === 'c' || [JSONOID, JSONBOID, RECORDOID].includes(facts.oid)) {
@@ -98,7 +101,7 @@ export function anyArguments(fc: FunctionCall, args: readonly Datum[]): { value:
   if (args[0] === null) return null;
   const array = args[0] as Bytes;
   const elem = arrayElemType(array);
-  return deconstructArray(array, typeFacts(fc, elem)).map((value) => ({ value, type: elem }));
+  return deconstructArray(array, typeFacts(fc, elem)).map(value => ({ value, type: elem }));
 }
 
 function buildObject(fc: FunctionCall, ...args: Datum[]): Bytes | null {
@@ -111,14 +114,16 @@ function buildObject(fc: FunctionCall, ...args: Datum[]): Bytes | null {
   }
   const parts: string[] = [];
   for (let i = 0; i < list.length; i += 2) {
-    parts.push(`${escapeJson(jsonKey(fc, list[i].value, list[i].type, i + 1))} : ${datumToJson(fc, list[i + 1].value, list[i + 1].type)}`);
+    parts.push(
+      `${escapeJson(jsonKey(fc, list[i].value, list[i].type, i + 1))} : ${datumToJson(fc, list[i + 1].value, list[i + 1].type)}`,
+    );
   }
   return stringToText(`{${parts.join(', ')}}`);
 }
 
 function buildArrayText(fc: FunctionCall, ...args: Datum[]): Bytes | null {
   const list = anyArguments(fc, args);
-  return list === null ? null : stringToText(`[${list.map((a) => datumToJson(fc, a.value, a.type)).join(', ')}]`);
+  return list === null ? null : stringToText(`[${list.map(a => datumToJson(fc, a.value, a.type)).join(', ')}]`);
 }
 
 /** Keys and values of json_object(): one array of both in turn, or of pairs; or an array of each. */
@@ -128,7 +133,8 @@ export function textPairs(keys: Bytes, values?: Bytes): [string, string | null][
   const list = pathSteps(keys);
   if (values !== undefined) {
     const other = pathSteps(values);
-    if (header.ndim > 1 || arrayHeader(values).ndim !== header.ndim) throw subscript('wrong number of array subscripts');
+    if (header.ndim > 1 || arrayHeader(values).ndim !== header.ndim)
+      throw subscript('wrong number of array subscripts');
     if (list.length !== other.length) throw subscript('mismatched array dimensions');
     return list.map((key, i) => [notNull(key), other[i]]);
   }
@@ -179,7 +185,7 @@ export function pathIndex(step: string): number | undefined {
 }
 
 export function pathSteps(path: Bytes): (string | null)[] {
-  return deconstructArray(path, builtinTypes().get(25)!).map((s) => (s === null ? null : textToString(s as Bytes)));
+  return deconstructArray(path, builtinTypes().get(25)!).map(s => (s === null ? null : textToString(s as Bytes)));
 }
 
 function atPath(node: JsonNode, path: Bytes): JsonNode | undefined {
@@ -197,17 +203,21 @@ function atPath(node: JsonNode, path: Bytes): JsonNode | undefined {
 
 type Finder<A> = (node: JsonNode, arg: A) => JsonNode | undefined;
 
-const getJson = <A>(find: Finder<A>) => (_fc: FunctionCall, json: Bytes, arg: A): Bytes | null => {
-  const source = textToString(json);
-  const node = find(parseJson(source, true), arg);
-  return node ? sliceOf(source, node) : null;
-};
+const getJson =
+  <A>(find: Finder<A>) =>
+  (_fc: FunctionCall, json: Bytes, arg: A): Bytes | null => {
+    const source = textToString(json);
+    const node = find(parseJson(source, true), arg);
+    return node ? sliceOf(source, node) : null;
+  };
 
-const getText = <A>(find: Finder<A>) => (_fc: FunctionCall, json: Bytes, arg: A): Bytes | null => {
-  const source = textToString(json);
-  const node = find(parseJson(source, true), arg);
-  return node ? asText(source, node) : null;
-};
+const getText =
+  <A>(find: Finder<A>) =>
+  (_fc: FunctionCall, json: Bytes, arg: A): Bytes | null => {
+    const source = textToString(json);
+    const node = find(parseJson(source, true), arg);
+    return node ? asText(source, node) : null;
+  };
 
 const byKey: Finder<Bytes> = (node, key) => field(node, textToString(key));
 
@@ -215,9 +225,12 @@ const wrongType = (message: string): Error => ereport(ERRCODE.INVALID_PARAMETER_
 
 function stripNulls(source: string, node: JsonNode): string {
   if (node.type === 'object') {
-    return `{${node.members.filter((m) => m.value.type !== 'null').map((m) => `${escapeJson(m.key)}:${stripNulls(source, m.value)}`).join(',')}}`;
+    return `{${node.members
+      .filter(m => m.value.type !== 'null')
+      .map(m => `${escapeJson(m.key)}:${stripNulls(source, m.value)}`)
+      .join(',')}}`;
   }
-  if (node.type === 'array') return `[${node.items.map((i) => stripNulls(source, i)).join(',')}]`;
+  if (node.type === 'array') return `[${node.items.map(i => stripNulls(source, i)).join(',')}]`;
   return node.type === 'string' ? escapeJson(node.value) : source.slice(node.start, node.end);
 }
 
@@ -247,44 +260,54 @@ export const jsonFunctions: FunctionTable = {
   json_strip_nulls: (_fc: FunctionCall, json: Bytes) => stringToText(stripNulls(textToString(json), parse(json))),
   to_json: (fc: FunctionCall, value: Datum) => stringToText(datumToJson(fc, value, fc.argTypes[0])),
   array_to_json: (fc: FunctionCall, array: Bytes) => stringToText(arrayToJson(fc, array, false)),
-  array_to_json_pretty: (fc: FunctionCall, array: Bytes, pretty: boolean) => stringToText(arrayToJson(fc, array, pretty)),
+  array_to_json_pretty: (fc: FunctionCall, array: Bytes, pretty: boolean) =>
+    stringToText(arrayToJson(fc, array, pretty)),
   row_to_json: (fc: FunctionCall, record: Bytes) => stringToText(recordToJson(fc, record, false)),
-  row_to_json_pretty: (fc: FunctionCall, record: Bytes, pretty: boolean) => stringToText(recordToJson(fc, record, pretty)),
+  row_to_json_pretty: (fc: FunctionCall, record: Bytes, pretty: boolean) =>
+    stringToText(recordToJson(fc, record, pretty)),
   json_build_object: buildObject,
   json_build_object_noargs: () => stringToText('{}'),
   json_build_array: buildArrayText,
   json_object: (_fc: FunctionCall, array: Bytes) => stringToText(objectText(textPairs(array))),
-  json_object_two_arg: (_fc: FunctionCall, keys: Bytes, values: Bytes) => stringToText(objectText(textPairs(keys, values))),
+  json_object_two_arg: (_fc: FunctionCall, keys: Bytes, values: Bytes) =>
+    stringToText(objectText(textPairs(keys, values))),
   json_build_array_noargs: () => stringToText('[]'),
   json_agg_transfn: (fc: FunctionCall, state: JsonAggState | null, value: Datum) => {
     state ??= new JsonAggState();
     // Composites and arrays begin a line of their own.
     const type = baseType(fc, fc.argTypes[1]);
     const json = datumToJson(fc, value, fc.argTypes[1]);
-    const own = state.parts.length > 0 && value !== null && (type.isArray || type.typtype === 'c' || (type.oid as number) === RECORDOID);
+    const own =
+      state.parts.length > 0 &&
+      value !== null &&
+      (type.isArray || type.typtype === 'c' || (type.oid as number) === RECORDOID);
     state.parts.push(own ? `\n ${json}` : json);
     return state;
   },
-  json_agg_finalfn: (_fc: FunctionCall, state: JsonAggState | null) => (state === null ? null : stringToText(`[${state.parts.join(', ')}]`)),
+  json_agg_finalfn: (_fc: FunctionCall, state: JsonAggState | null) =>
+    state === null ? null : stringToText(`[${state.parts.join(', ')}]`),
   json_object_agg_transfn: (fc: FunctionCall, state: JsonAggState | null, key: Datum, value: Datum) => {
     state ??= new JsonAggState();
     state.parts.push(`${escapeJson(jsonKey(fc, key, fc.argTypes[1]))} : ${datumToJson(fc, value, fc.argTypes[2])}`);
     return state;
   },
-  json_object_agg_finalfn: (_fc: FunctionCall, state: JsonAggState | null) => (state === null ? null : stringToText(`{ ${state.parts.join(', ')} }`)),
+  json_object_agg_finalfn: (_fc: FunctionCall, state: JsonAggState | null) =>
+    state === null ? null : stringToText(`{ ${state.parts.join(', ')} }`),
 };
 
 function* each(json: Bytes, text: boolean): Generator<Datum[]> {
   const source = textToString(json);
   const node = parseJson(source, true);
-  if (node.type !== 'object') throw wrongType(node.type === 'array' ? `cannot deconstruct an array as an object` : `cannot deconstruct a scalar`);
+  if (node.type !== 'object')
+    throw wrongType(node.type === 'array' ? `cannot deconstruct an array as an object` : `cannot deconstruct a scalar`);
   for (const m of node.members) yield [stringToText(m.key), text ? asText(source, m.value) : sliceOf(source, m.value)];
 }
 
 function* elements(json: Bytes, text: boolean, name: string): Generator<Datum> {
   const source = textToString(json);
   const node = parseJson(source, text);
-  if (node.type !== 'array') throw wrongType(node.type === 'object' ? `cannot call ${name} on a non-array` : `cannot call ${name} on a scalar`);
+  if (node.type !== 'array')
+    throw wrongType(node.type === 'object' ? `cannot call ${name} on a non-array` : `cannot call ${name} on a scalar`);
   for (const item of node.items) yield text ? asText(source, item) : sliceOf(source, item);
 }
 
@@ -295,7 +318,8 @@ export const jsonSetFunctions: SetFunctionTable = {
   json_array_elements_text: (_fc: FunctionCall, json: Bytes) => elements(json, true, 'json_array_elements_text'),
   json_object_keys: (_fc: FunctionCall, json: Bytes) => {
     const node = parse(json);
-    if (node.type !== 'object') throw wrongType(`cannot call json_object_keys on ${node.type === 'array' ? 'an array' : 'a scalar'}`);
-    return node.members.map((m) => stringToText(m.key));
+    if (node.type !== 'object')
+      throw wrongType(`cannot call json_object_keys on ${node.type === 'array' ? 'an array' : 'a scalar'}`);
+    return node.members.map(m => stringToText(m.key));
   },
 };

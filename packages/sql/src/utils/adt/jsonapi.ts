@@ -21,10 +21,20 @@ export interface JsonMember {
   readonly value: JsonNode;
 }
 
-const invalid = (detail: string): PgError => ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, 'invalid input syntax for type json', { detail });
+const invalid = (detail: string): PgError =>
+  ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, 'invalid input syntax for type json', { detail });
 
 const MAX_DEPTH = 6000;
-const ESCAPES: Readonly<Record<string, string>> = { '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
+const ESCAPES: Readonly<Record<string, string>> = {
+  '"': '"',
+  '\\': '\\',
+  '/': '/',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+};
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 const TOKEN = /[^\s,:[\]{}"]+/y;
@@ -85,7 +95,9 @@ class JsonParser {
       return { type: 'number', text: number, start, end: this.at };
     }
     if (this.at >= this.text.length) throw invalid('The input string ended unexpectedly.');
-    throw c === ']' || c === '}' || c === ',' || c === ':' ? invalid(`Expected JSON value, but found "${c}".`) : invalid(`Token "${word}" is invalid.`);
+    throw c === ']' || c === '}' || c === ',' || c === ':'
+      ? invalid(`Expected JSON value, but found "${c}".`)
+      : invalid(`Token "${word}" is invalid.`);
   }
 
   array(depth: number, start: number): JsonNode {
@@ -142,11 +154,15 @@ class JsonParser {
       if (c === undefined) throw invalid('The input string ended unexpectedly.');
       this.at++;
       if (c === '"') return out;
-      if (c !== '\\') throw invalid(`Character with value 0x${c.charCodeAt(0).toString(16).padStart(2, '0')} must be escaped.`);
+      if (c !== '\\')
+        throw invalid(`Character with value 0x${c.charCodeAt(0).toString(16).padStart(2, '0')} must be escaped.`);
       const e = this.text[this.at++];
       if (e === 'u') out += this.unicode();
       else if (e !== undefined && e in ESCAPES) out += ESCAPES[e];
-      else throw e === undefined ? invalid('The input string ended unexpectedly.') : invalid(`Escape sequence "\\${e}" is invalid.`);
+      else
+        throw e === undefined
+          ? invalid('The input string ended unexpectedly.')
+          : invalid(`Escape sequence "\\${e}" is invalid.`);
     }
   }
 
@@ -160,7 +176,9 @@ class JsonParser {
   private unicode(): string {
     const code = this.hex();
     if (code === 0 && this.decode) {
-      throw ereport(ERRCODE.UNTRANSLATABLE_CHARACTER, 'unsupported Unicode escape sequence', { detail: '\\u0000 cannot be converted to text.' });
+      throw ereport(ERRCODE.UNTRANSLATABLE_CHARACTER, 'unsupported Unicode escape sequence', {
+        detail: '\\u0000 cannot be converted to text.',
+      });
     }
     if (code >= 0xd800 && code <= 0xdbff) {
       if (this.text.slice(this.at, this.at + 2) !== '\\u') {
@@ -169,10 +187,12 @@ class JsonParser {
       }
       this.at += 2;
       const low = this.hex();
-      if ((low < 0xdc00 || low > 0xdfff) && this.decode) throw invalid('Unicode low surrogate must follow a high surrogate.');
+      if ((low < 0xdc00 || low > 0xdfff) && this.decode)
+        throw invalid('Unicode low surrogate must follow a high surrogate.');
       return String.fromCharCode(code, low);
     }
-    if (code >= 0xdc00 && code <= 0xdfff && this.decode) throw invalid('Unicode low surrogate must follow a high surrogate.');
+    if (code >= 0xdc00 && code <= 0xdfff && this.decode)
+      throw invalid('Unicode low surrogate must follow a high surrogate.');
     return String.fromCharCode(code);
   }
 }
@@ -185,9 +205,17 @@ export function parseJson(text: string, decode: boolean): JsonNode {
   return node;
 }
 
-const SHORT: Readonly<Record<string, string>> = { '"': '\\"', '\\': '\\\\', '\b': '\\b', '\f': '\\f', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+const SHORT: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  '\\': '\\\\',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+};
 
 /** A JSON string literal. */
 export function escapeJson(s: string): string {
-  return `"${s.replace(/["\\\u0000-\u001f]/g, (c) => SHORT[c] ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)}"`;
+  return `"${s.replace(/["\\\u0000-\u001f]/g, c => SHORT[c] ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)}"`;
 }

@@ -38,7 +38,7 @@ function compareKeys(a: string, b: string): number {
 
 /** Sorted, of equal keys the last. */
 export function makeObject(members: readonly JsonbMember[]): Jsonb {
-  const last = new Map(members.map((m) => [m.key, m]));
+  const last = new Map(members.map(m => [m.key, m]));
   return { type: 'object', members: [...last.values()].sort((a, b) => compareKeys(a.key, b.key)) };
 }
 
@@ -55,7 +55,7 @@ export function fromJson(node: JsonNode): Jsonb {
     case 'array':
       return { type: 'array', items: node.items.map(fromJson) };
     case 'object':
-      return makeObject(node.members.map((m) => ({ key: m.key, value: fromJson(m.value) })));
+      return makeObject(node.members.map(m => ({ key: m.key, value: fromJson(m.value) })));
   }
 }
 
@@ -127,7 +127,10 @@ function writeValue(w: Writer, v: Jsonb): number {
       writeContainer(w, JB_FARRAY | v.items.length, v.items);
       return TYPE.container;
     case 'object':
-      writeContainer(w, JB_FOBJECT | v.members.length, [...v.members.map((m): Jsonb => ({ type: 'string', value: m.key })), ...v.members.map((m) => m.value)]);
+      writeContainer(w, JB_FOBJECT | v.members.length, [
+        ...v.members.map((m): Jsonb => ({ type: 'string', value: m.key })),
+        ...v.members.map(m => m.value),
+      ]);
       return TYPE.container;
   }
 }
@@ -141,7 +144,10 @@ function writeContainer(w: Writer, header: number, values: readonly Jsonb[]): vo
     const from = w.length;
     const type = writeValue(w, value);
     const off = i % STRIDE === 0;
-    w.setUint32(entries + i * 4, ((type << 28) | (off ? w.length - base : w.length - from)) + (off ? JENTRY_HAS_OFF : 0));
+    w.setUint32(
+      entries + i * 4,
+      ((type << 28) | (off ? w.length - base : w.length - from)) + (off ? JENTRY_HAS_OFF : 0),
+    );
   });
 }
 
@@ -169,7 +175,12 @@ function readContainer(bytes: Uint8Array, at: number): Jsonb {
     from = end;
   }
   if (!isObject) return { type: 'array', items: values };
-  return { type: 'object', members: values.slice(0, count).map((key, i) => ({ key: (key as { value: string }).value, value: values[count + i] })) };
+  return {
+    type: 'object',
+    members: values
+      .slice(0, count)
+      .map((key, i) => ({ key: (key as { value: string }).value, value: values[count + i] })),
+  };
 }
 
 function readEntry(bytes: Uint8Array, type: number, from: number, to: number): Jsonb {
@@ -209,16 +220,17 @@ export function formatJsonb(v: Jsonb): string {
     case 'array':
       return `[${v.items.map(formatJsonb).join(', ')}]`;
     case 'object':
-      return `{${v.members.map((m) => `${escapeJson(m.key)}: ${formatJsonb(m.value)}`).join(', ')}}`;
+      return `{${v.members.map(m => `${escapeJson(m.key)}: ${formatJsonb(m.value)}`).join(', ')}}`;
   }
 }
 
 /** jsonb_pretty(): four blanks a level. */
 export function prettyJsonb(v: Jsonb, indent = ''): string {
   const inner = `${indent}    `;
-  if (v.type === 'array') return `[\n${v.items.map((i) => inner + prettyJsonb(i, inner)).join(',\n')}${v.items.length > 0 ? '\n' : ''}${indent}]`;
+  if (v.type === 'array')
+    return `[\n${v.items.map(i => inner + prettyJsonb(i, inner)).join(',\n')}${v.items.length > 0 ? '\n' : ''}${indent}]`;
   if (v.type === 'object') {
-    return `{\n${v.members.map((m) => `${inner}${escapeJson(m.key)}: ${prettyJsonb(m.value, inner)}`).join(',\n')}${v.members.length > 0 ? '\n' : ''}${indent}}`;
+    return `{\n${v.members.map(m => `${inner}${escapeJson(m.key)}: ${prettyJsonb(m.value, inner)}`).join(',\n')}${v.members.length > 0 ? '\n' : ''}${indent}}`;
   }
   return formatJsonb(v);
 }
@@ -249,7 +261,9 @@ function compareValues(a: Jsonb, b: Jsonb): number {
       const other = (b as typeof a).members;
       if (a.members.length !== other.length) return Math.sign(a.members.length - other.length);
       for (let i = 0; i < other.length; i++) {
-        const order = compareBytes(stringToText(a.members[i].key), stringToText(other[i].key)) || compareValues(a.members[i].value, other[i].value);
+        const order =
+          compareBytes(stringToText(a.members[i].key), stringToText(other[i].key)) ||
+          compareValues(a.members[i].value, other[i].value);
         if (order !== 0) return order;
       }
       return 0;
@@ -272,14 +286,20 @@ export function compareJsonb(a: Jsonb, b: Jsonb): number {
 /** a @> b. An array contains a scalar that is one of its items. */
 export function jsonbContains(a: Jsonb, b: Jsonb, top = true): boolean {
   if (a.type === 'object' && b.type === 'object') {
-    return b.members.every((m) => {
-      const own = a.members.find((x) => x.key === m.key);
+    return b.members.every(m => {
+      const own = a.members.find(x => x.key === m.key);
       return own !== undefined && jsonbContains(own.value, m.value, false);
     });
   }
   if (a.type === 'array' && b.type === 'array') {
-    return b.items.every((item) => a.items.some((x) => (isScalar(item) ? isScalar(x) && compareValues(x, item) === 0 : x.type === item.type && jsonbContains(x, item, false))));
+    return b.items.every(item =>
+      a.items.some(x =>
+        isScalar(item)
+          ? isScalar(x) && compareValues(x, item) === 0
+          : x.type === item.type && jsonbContains(x, item, false),
+      ),
+    );
   }
-  if (top && a.type === 'array' && isScalar(b)) return a.items.some((x) => compareValues(x, b) === 0);
+  if (top && a.type === 'array' && isScalar(b)) return a.items.some(x => compareValues(x, b) === 0);
   return isScalar(a) && isScalar(b) && compareValues(a, b) === 0;
 }

@@ -13,7 +13,8 @@ const PERCENT = 37;
 const UNDERSCORE = 95;
 const BACKSLASH = 92;
 
-const badEscape = (): Error => ereport(ERRCODE.INVALID_ESCAPE_SEQUENCE, 'LIKE pattern must not end with escape character');
+const badEscape = (): Error =>
+  ereport(ERRCODE.INVALID_ESCAPE_SEQUENCE, 'LIKE pattern must not end with escape character');
 
 /** `wide`: `_` is a whole UTF-8 character; for bytea it is one byte. */
 export function likeMatch(text: Uint8Array, pattern: Uint8Array, wide: boolean): boolean {
@@ -61,7 +62,9 @@ function likeEscape(pattern: Uint8Array, escape: Uint8Array): Uint8Array {
   const chars = [...textToString(pattern)];
   const escapes = [...textToString(escape)];
   if (escapes.length > 1) {
-    throw ereport(ERRCODE.INVALID_ESCAPE_SEQUENCE, 'invalid escape string', { hint: 'Escape string must be empty or one character.' });
+    throw ereport(ERRCODE.INVALID_ESCAPE_SEQUENCE, 'invalid escape string', {
+      hint: 'Escape string must be empty or one character.',
+    });
   }
   const [e] = escapes;
   if (e === '\\') return pattern;
@@ -85,7 +88,8 @@ type Bytes = Uint8Array;
 const like = (_fc: FunctionCall, text: Bytes, pattern: Bytes): boolean => likeMatch(text, pattern, true);
 const notLike = (_fc: FunctionCall, text: Bytes, pattern: Bytes): boolean => !likeMatch(text, pattern, true);
 const byteLike = (_fc: FunctionCall, text: Bytes, pattern: Bytes): boolean => likeMatch(text, pattern, false);
-const iLike = (fc: FunctionCall, text: Bytes, pattern: Bytes): boolean => likeMatch(lowerText(text, fc.collation), lowerText(pattern, fc.collation), true);
+const iLike = (fc: FunctionCall, text: Bytes, pattern: Bytes): boolean =>
+  likeMatch(lowerText(text, fc.collation), lowerText(pattern, fc.collation), true);
 
 export const likeFunctions: FunctionTable = {
   textlike: like,

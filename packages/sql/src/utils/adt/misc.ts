@@ -18,11 +18,59 @@ import { int8FromBigInt } from './numutils.ts';
 const UTF8 = 6;
 /** pg_enc, in order. */
 const ENCODINGS = [
-  'SQL_ASCII', 'EUC_JP', 'EUC_CN', 'EUC_KR', 'EUC_TW', 'EUC_JIS_2004', 'UTF8', 'MULE_INTERNAL', 'LATIN1', 'LATIN2', 'LATIN3', 'LATIN4', 'LATIN5', 'LATIN6',
-  'LATIN7', 'LATIN8', 'LATIN9', 'LATIN10', 'WIN1256', 'WIN1258', 'WIN866', 'WIN874', 'KOI8R', 'WIN1251', 'WIN1252', 'ISO_8859_5', 'ISO_8859_6', 'ISO_8859_7',
-  'ISO_8859_8', 'WIN1250', 'WIN1253', 'WIN1254', 'WIN1255', 'WIN1257', 'KOI8U', 'SJIS', 'BIG5', 'GBK', 'UHC', 'GB18030', 'JOHAB', 'SHIFT_JIS_2004',
+  'SQL_ASCII',
+  'EUC_JP',
+  'EUC_CN',
+  'EUC_KR',
+  'EUC_TW',
+  'EUC_JIS_2004',
+  'UTF8',
+  'MULE_INTERNAL',
+  'LATIN1',
+  'LATIN2',
+  'LATIN3',
+  'LATIN4',
+  'LATIN5',
+  'LATIN6',
+  'LATIN7',
+  'LATIN8',
+  'LATIN9',
+  'LATIN10',
+  'WIN1256',
+  'WIN1258',
+  'WIN866',
+  'WIN874',
+  'KOI8R',
+  'WIN1251',
+  'WIN1252',
+  'ISO_8859_5',
+  'ISO_8859_6',
+  'ISO_8859_7',
+  'ISO_8859_8',
+  'WIN1250',
+  'WIN1253',
+  'WIN1254',
+  'WIN1255',
+  'WIN1257',
+  'KOI8U',
+  'SJIS',
+  'BIG5',
+  'GBK',
+  'UHC',
+  'GB18030',
+  'JOHAB',
+  'SHIFT_JIS_2004',
 ];
-const ALIASES: Readonly<Record<string, string>> = { unicode: 'UTF8', iso88591: 'LATIN1', alt: 'WIN866', win: 'WIN1251', koi8: 'KOI8R', iso88592: 'LATIN2', iso885915: 'LATIN9', sjis: 'SJIS' };
+const ALIASES: Readonly<Record<string, string>> = {
+  unicode: 'UTF8',
+  iso88591: 'LATIN1',
+  alt: 'WIN866',
+  win: 'WIN1251',
+  koi8: 'KOI8R',
+  iso88592: 'LATIN2',
+  iso885915: 'LATIN9',
+  sjis: 'SJIS',
+};
 
 const plain = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '');
 
@@ -32,11 +80,15 @@ export function encodingToChar(encoding: number): string {
 
 export function charToEncoding(name: string): number {
   const wanted = plain(ALIASES[plain(name)] ?? name);
-  return ENCODINGS.findIndex((e) => plain(e) === wanted);
+  return ENCODINGS.findIndex(e => plain(e) === wanted);
 }
 
 const SIZE_UNITS: readonly (readonly [string, number, boolean, number])[] = [
-  ['bytes', 10 * 1024, false, 0], ['kB', 20 * 1024 - 1, true, 10], ['MB', 20 * 1024 - 1, true, 20], ['GB', 20 * 1024 - 1, true, 30], ['TB', 20 * 1024 - 1, true, 40],
+  ['bytes', 10 * 1024, false, 0],
+  ['kB', 20 * 1024 - 1, true, 10],
+  ['MB', 20 * 1024 - 1, true, 20],
+  ['GB', 20 * 1024 - 1, true, 30],
+  ['TB', 20 * 1024 - 1, true, 40],
   ['PB', 20 * 1024 - 1, true, 50],
 ];
 
@@ -78,7 +130,15 @@ function numericSizePretty(size: NumericVar): string {
   return '';
 }
 
-const SIZE_NAMES: Readonly<Record<string, bigint>> = { bytes: 1n, b: 1n, kb: 1n << 10n, mb: 1n << 20n, gb: 1n << 30n, tb: 1n << 40n, pb: 1n << 50n };
+const SIZE_NAMES: Readonly<Record<string, bigint>> = {
+  bytes: 1n,
+  b: 1n,
+  kb: 1n << 10n,
+  mb: 1n << 20n,
+  gb: 1n << 30n,
+  tb: 1n << 40n,
+  pb: 1n << 50n,
+};
 
 function sizeBytes(text: Uint8Array): number | bigint {
   const s = textToString(text);
@@ -91,7 +151,10 @@ function sizeBytes(text: Uint8Array): number | bigint {
   const scale = fraction.length - Number(exponent);
   const unit = m[2] === '' ? 1n : SIZE_NAMES[m[2].toLowerCase()];
   if (unit === undefined) {
-    throw invalid({ detail: `Invalid size unit: "${m[2]}".`, hint: 'Valid units are "bytes", "B", "kB", "MB", "GB", "TB", and "PB".' });
+    throw invalid({
+      detail: `Invalid size unit: "${m[2]}".`,
+      hint: 'Valid units are "bytes", "B", "kB", "MB", "GB", "TB", and "PB".',
+    });
   }
   const n = digits * unit;
   return int8FromBigInt(scale >= 0 ? rescale(n, scale, 0) : n * pow10(-scale));
@@ -109,12 +172,12 @@ function countNulls(fc: FunctionCall, args: readonly Datum[], wantNull: boolean)
     const array = args[0] as Uint8Array;
     values = deconstructArray(array, typeFacts(fc, arrayElemType(array)));
   }
-  return values.filter((v) => (v === null) === wantNull).length;
+  return values.filter(v => (v === null) === wantNull).length;
 }
 
 export const miscSetFunctions: SetFunctionTable = {
   pg_options_to_table: (_fc: FunctionCall, options: Uint8Array) =>
-    deconstructArray(options, builtinTypes().get(25)!).flatMap((option) => {
+    deconstructArray(options, builtinTypes().get(25)!).flatMap(option => {
       if (option === null) return [];
       const text = textToString(option as Uint8Array);
       const at = text.indexOf('=');
@@ -125,10 +188,20 @@ export const miscSetFunctions: SetFunctionTable = {
 export const miscFunctions: FunctionTable = {
   pgsql_version: (fc: FunctionCall) => stringToText(fc.settings.versionString),
   current_database: (fc: FunctionCall) => stringToText(fc.settings.databaseName),
-  current_query: (fc: FunctionCall) => (fc.settings.queryString === undefined ? null : stringToText(fc.settings.queryString)),
+  current_query: (fc: FunctionCall) =>
+    fc.settings.queryString === undefined ? null : stringToText(fc.settings.queryString),
   pg_backend_pid: (fc: FunctionCall) => fc.settings.backendPid,
   pg_typeof: (fc: FunctionCall) => fc.argTypes[0],
-  pg_collation_for: (fc: FunctionCall) => (fc.collation === 0 ? null : stringToText(fc.collation === 100 ? '"default"' : fc.collation === 950 ? '"C"' : `"${fc.catalog?.named('pg_collation', fc.collation)?.name ?? ''}"`)),
+  pg_collation_for: (fc: FunctionCall) =>
+    fc.collation === 0
+      ? null
+      : stringToText(
+          fc.collation === 100
+            ? '"default"'
+            : fc.collation === 950
+              ? '"C"'
+              : `"${fc.catalog?.named('pg_collation', fc.collation)?.name ?? ''}"`,
+        ),
   pg_num_nulls: (fc: FunctionCall, ...args: Datum[]) => countNulls(fc, args, true),
   pg_num_nonnulls: (fc: FunctionCall, ...args: Datum[]) => countNulls(fc, args, false),
   pg_size_pretty: (_fc: FunctionCall, size: Int8) => stringToText(sizePretty(BigInt(size))),
@@ -138,9 +211,11 @@ export const miscFunctions: FunctionTable = {
   PG_char_to_encoding: (_fc: FunctionCall, name: Uint8Array) => charToEncoding(textToString(name)),
   pg_client_encoding: (fc: FunctionCall) => stringToText(fc.settings.getConfigOption('client_encoding') ?? 'UTF8'),
   getdatabaseencoding: () => stringToText(encodingToChar(UTF8)),
-  pg_encoding_max_length_sql: (_fc: FunctionCall, encoding: number) => (encoding === UTF8 ? 4 : (ENCODINGS[encoding] ?? '').startsWith('EUC') ? 3 : ENCODINGS[encoding] ? 1 : null),
+  pg_encoding_max_length_sql: (_fc: FunctionCall, encoding: number) =>
+    encoding === UTF8 ? 4 : (ENCODINGS[encoding] ?? '').startsWith('EUC') ? 3 : ENCODINGS[encoding] ? 1 : null,
   length_in_encoding: (_fc: FunctionCall, bytes: Uint8Array) => mbStrlen(bytes),
-  pg_get_userbyid: (fc: FunctionCall, oid: Oid) => stringToText(fc.catalog?.role(oid)?.rolname ?? `unknown (OID=${oid})`),
+  pg_get_userbyid: (fc: FunctionCall, oid: Oid) =>
+    stringToText(fc.catalog?.role(oid)?.rolname ?? `unknown (OID=${oid})`),
   show_config_by_name: (fc: FunctionCall, name: Uint8Array) => {
     const value = fc.settings.getConfigOption(textToString(name));
     if (value === undefined) throw unknownSetting(textToString(name));
@@ -152,11 +227,19 @@ export const miscFunctions: FunctionTable = {
     if (!missingOk) throw unknownSetting(textToString(name));
     return null;
   },
-  set_config_by_name: (fc: FunctionCall, name: Uint8Array | null, value: Uint8Array | null, isLocal: boolean | null) => {
+  set_config_by_name: (
+    fc: FunctionCall,
+    name: Uint8Array | null,
+    value: Uint8Array | null,
+    isLocal: boolean | null,
+  ) => {
     if (name === null) throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'SET requires parameter name');
-    return stringToText(fc.settings.setConfigOption(textToString(name), value === null ? null : textToString(value), isLocal ?? false));
+    return stringToText(
+      fc.settings.setConfigOption(textToString(name), value === null ? null : textToString(value), isLocal ?? false),
+    );
   },
   pg_jit_available: () => false,
   pg_is_in_recovery: (fc: FunctionCall) => fc.settings.getConfigOption('in_hot_standby') === 'on',
-  pg_wal_lsn_diff: (_fc: FunctionCall, a: Int8, b: Int8) => packNumeric(finite(BigInt.asUintN(64, BigInt(a)) - BigInt.asUintN(64, BigInt(b)), 0)),
+  pg_wal_lsn_diff: (_fc: FunctionCall, a: Int8, b: Int8) =>
+    packNumeric(finite(BigInt.asUintN(64, BigInt(a)) - BigInt.asUintN(64, BigInt(b)), 0)),
 };

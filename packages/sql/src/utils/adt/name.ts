@@ -30,14 +30,34 @@ export const nameFunctions: FunctionTable = {
   namerecv: (_fc: FunctionCall, bytes: Uint8Array) => {
     if (invalidUtf8At(bytes) >= 0) throw invalidByteSequence(bytes);
     if (bytes.length >= NAMEDATALEN) {
-      throw ereport(ERRCODE.NAME_TOO_LONG, 'identifier too long', { detail: 'Identifier must be less than 64 characters.' });
+      throw ereport(ERRCODE.NAME_TOO_LONG, 'identifier too long', {
+        detail: 'Identifier must be less than 64 characters.',
+      });
     }
     return bytes;
   },
   namesend: (_fc: FunctionCall, name: Uint8Array) => name,
-  nameeq: eq, namene: ne, namelt: lt, namele: le, namegt: gt, namege: ge, btnamecmp: cmp,
-  nameeqtext: eq, namenetext: ne, namelttext: lt, nameletext: le, namegttext: gt, namegetext: ge, btnametextcmp: cmp,
-  texteqname: eq, textnename: ne, textltname: lt, textlename: le, textgtname: gt, textgename: ge, bttextnamecmp: cmp,
+  nameeq: eq,
+  namene: ne,
+  namelt: lt,
+  namele: le,
+  namegt: gt,
+  namege: ge,
+  btnamecmp: cmp,
+  nameeqtext: eq,
+  namenetext: ne,
+  namelttext: lt,
+  nameletext: le,
+  namegttext: gt,
+  namegetext: ge,
+  btnametextcmp: cmp,
+  texteqname: eq,
+  textnename: ne,
+  textltname: lt,
+  textlename: le,
+  textgtname: gt,
+  textgename: ge,
+  bttextnamecmp: cmp,
   nameconcatoid: (_fc: FunctionCall, name: Uint8Array, oid: number) => {
     const suffix = stringToText(`_${oid >>> 0}`);
     return concatBytes(name.subarray(0, mbCliplen(name, NAMEDATALEN - 1 - suffix.length)), suffix);
@@ -47,7 +67,8 @@ export const nameFunctions: FunctionTable = {
   name_bpchar: (_fc: FunctionCall, name: Uint8Array) => name,
   current_user: (fc: FunctionCall) => stringToText(fc.settings.currentUser),
   session_user: (fc: FunctionCall) => stringToText(fc.settings.sessionUser),
-  current_schema: (fc: FunctionCall) => (fc.settings.searchPath.length === 0 ? null : stringToText(fc.settings.searchPath[0])),
+  current_schema: (fc: FunctionCall) =>
+    fc.settings.searchPath.length === 0 ? null : stringToText(fc.settings.searchPath[0]),
   current_schemas: (fc: FunctionCall, implicit: boolean) => {
     const path = fc.settings.searchPath;
     const names = implicit && !path.includes('pg_catalog') ? ['pg_catalog', ...path] : path;

@@ -45,9 +45,14 @@ export function visibleProcs(fc: FunctionCall, schema: string | undefined, name:
   const all = catalog.procsByName(name);
   if (schema !== undefined) {
     const namespace = lookupNamespace(fc, schema);
-    return all.filter((p) => p.pronamespace === namespace);
+    return all.filter(p => p.pronamespace === namespace);
   }
-  return firstInPath(catalog, all, (p) => p.pronamespace, (p) => p.proargtypes.join(' '));
+  return firstInPath(
+    catalog,
+    all,
+    p => p.pronamespace,
+    p => p.proargtypes.join(' '),
+  );
 }
 
 export function visibleOperators(fc: FunctionCall, schema: string | undefined, name: string): OperatorFacts[] {
@@ -55,12 +60,22 @@ export function visibleOperators(fc: FunctionCall, schema: string | undefined, n
   const all = catalog.operatorsByName(name);
   if (schema !== undefined) {
     const namespace = lookupNamespace(fc, schema);
-    return all.filter((o) => o.oprnamespace === namespace);
+    return all.filter(o => o.oprnamespace === namespace);
   }
-  return firstInPath(catalog, all, (o) => o.oprnamespace, (o) => `${o.oprleft} ${o.oprright}`);
+  return firstInPath(
+    catalog,
+    all,
+    o => o.oprnamespace,
+    o => `${o.oprleft} ${o.oprright}`,
+  );
 }
 
-function firstInPath<T>(catalog: CatalogLookup, all: readonly T[], namespaceOf: (t: T) => Oid, signature: (t: T) => string): T[] {
+function firstInPath<T>(
+  catalog: CatalogLookup,
+  all: readonly T[],
+  namespaceOf: (t: T) => Oid,
+  signature: (t: T) => string,
+): T[] {
   const found = new Map<string, T>();
   for (const namespace of catalog.searchPath()) {
     for (const t of all) {
@@ -71,7 +86,8 @@ function firstInPath<T>(catalog: CatalogLookup, all: readonly T[], namespaceOf: 
   return [...found.values()];
 }
 
-export const schemaMissing = (name: string): PgError => ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${name}" does not exist`);
+export const schemaMissing = (name: string): PgError =>
+  ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${name}" does not exist`);
 
 export function lookupNamespace(fc: FunctionCall, name: string): Oid {
   const oid = catalogOf(fc).namespaceByName(name);

@@ -28,11 +28,13 @@ function make(fam: number, bits: number, addr: ArrayLike<number>): Bytes {
   return out;
 }
 
-const invalid = (text: Bytes, typeName: string): PgError => ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, `invalid input syntax for type ${typeName}: "${textToString(text)}"`);
+const invalid = (text: Bytes, typeName: string): PgError =>
+  ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, `invalid input syntax for type ${typeName}: "${textToString(text)}"`);
 
 function parseIpv4(s: string, partial: boolean): number[] | undefined {
   const parts = s.split('.');
-  if (parts.length > 4 || (!partial && parts.length < 4) || parts.some((p) => !/^\d{1,3}$/.test(p) || Number(p) > 255)) return undefined;
+  if (parts.length > 4 || (!partial && parts.length < 4) || parts.some(p => !/^\d{1,3}$/.test(p) || Number(p) > 255))
+    return undefined;
   return [...parts.map(Number), 0, 0, 0].slice(0, 4);
 }
 
@@ -58,7 +60,7 @@ function parseIpv6(s: string): number[] | undefined {
   if (!head || !tail) return undefined;
   const missing = 8 - head.length - tail.length;
   if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined;
-  return [...head, ...new Array<number>(missing).fill(0), ...tail].flatMap((w) => [w >> 8, w & 255]);
+  return [...head, ...new Array<number>(missing).fill(0), ...tail].flatMap(w => [w >> 8, w & 255]);
 }
 
 /** Bits beyond the network are zero. */
@@ -86,7 +88,9 @@ function parse(text: Bytes, cidr: boolean): Bytes {
   if (bits > max) throw invalid(text, name);
   const value = make(v6 ? IPV6 : IPV4, bits, addr);
   if (cidr && compareBytes(masked(address(value), bits), address(value)) !== 0) {
-    throw ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, `invalid cidr value: "${textToString(text)}"`, { detail: 'Value has bits set to right of mask.' });
+    throw ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, `invalid cidr value: "${textToString(text)}"`, {
+      detail: 'Value has bits set to right of mask.',
+    });
   }
   return value;
 }
@@ -101,14 +105,15 @@ function formatIpv6(addr: Bytes): string {
     i = j + 1;
   }
   const v4 = best.at === 0 && (best.length === 6 || (best.length === 5 && words[5] === 0xffff));
-  const shown = words.map((w) => w.toString(16));
+  const shown = words.map(w => w.toString(16));
   if (v4) shown.splice(6, 2, Array.from(addr.subarray(12)).join('.'));
   if (best.at < 0) return shown.join(':');
   return `${shown.slice(0, best.at).join(':')}::${shown.slice(best.at + best.length).join(':')}`;
 }
 
 const host = (v: Bytes): string => (family(v) === IPV4 ? Array.from(address(v)).join('.') : formatIpv6(address(v)));
-const show = (v: Bytes, always: boolean): string => (always || bitsOf(v) !== maxBits(v) ? `${host(v)}/${bitsOf(v)}` : host(v));
+const show = (v: Bytes, always: boolean): string =>
+  always || bitsOf(v) !== maxBits(v) ? `${host(v)}/${bitsOf(v)}` : host(v);
 
 /** Bytes of common leading bits, up to `bits`. */
 function compareBits(a: Bytes, b: Bytes, bits: number): number {
@@ -131,8 +136,13 @@ function within(a: Bytes, b: Bytes, strict: boolean): boolean {
 const netmask = (v: Bytes): Bytes => masked(new Uint8Array(maxBits(v) / 8).fill(255), bitsOf(v));
 
 function bitwise(a: Bytes, b: Bytes, name: string, op: (x: number, y: number) => number): Bytes {
-  if (family(a) !== family(b)) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `cannot ${name} inet values of different sizes`);
-  return make(family(a), Math.max(bitsOf(a), bitsOf(b)), address(a).map((x, i) => op(x, address(b)[i]) & 255));
+  if (family(a) !== family(b))
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `cannot ${name} inet values of different sizes`);
+  return make(
+    family(a),
+    Math.max(bitsOf(a), bitsOf(b)),
+    address(a).map((x, i) => op(x, address(b)[i]) & 255),
+  );
 }
 
 function toBigInt(addr: Bytes): bigint {
@@ -141,7 +151,8 @@ function toBigInt(addr: Bytes): bigint {
 
 function move(v: Bytes, by: bigint): Bytes {
   let n = toBigInt(address(v)) + by;
-  if (n < 0n || n >= 1n << BigInt(maxBits(v))) throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'result is out of range');
+  if (n < 0n || n >= 1n << BigInt(maxBits(v)))
+    throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'result is out of range');
   const out = new Uint8Array(maxBits(v) / 8);
   for (let i = out.length - 1; i >= 0; i--, n >>= 8n) out[i] = Number(n & 255n);
   return make(family(v), bitsOf(v), out);
@@ -155,14 +166,17 @@ function setMasklen(v: Bytes, bits: number, cidr: boolean): Bytes {
 
 function receive(bytes: Bytes, cidr: boolean): Bytes {
   const name = cidr ? 'cidr' : 'inet';
-  const bad = (what: string): PgError => ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, `invalid ${what} in external "${name}" value`);
+  const bad = (what: string): PgError =>
+    ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, `invalid ${what} in external "${name}" value`);
   if (bytes[0] !== IPV4 && bytes[0] !== IPV6) throw bad('address family');
   const size = bytes[0] === IPV4 ? 4 : 16;
   if (bytes[1] > size * 8) throw bad('bits');
   if (bytes[3] !== size || bytes.length !== 4 + size) throw bad('length');
   const value = make(bytes[0], bytes[1], bytes.subarray(4));
   if (cidr && compareBytes(masked(address(value), bytes[1]), address(value)) !== 0) {
-    throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, 'invalid external "cidr" value', { detail: 'Value has bits set to right of mask.' });
+    throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, 'invalid external "cidr" value', {
+      detail: 'Value has bits set to right of mask.',
+    });
   }
   return value;
 }
@@ -173,7 +187,8 @@ function send(v: Bytes, cidr: boolean): Bytes {
 }
 
 function merge(a: Bytes, b: Bytes): Bytes {
-  if (family(a) !== family(b)) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'cannot merge addresses from different families');
+  if (family(a) !== family(b))
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'cannot merge addresses from different families');
   let bits = Math.min(bitsOf(a), bitsOf(b));
   while (bits > 0 && compareBits(address(a), address(b), bits) !== 0) bits--;
   return make(family(a), bits, masked(address(a), bits));
@@ -204,28 +219,46 @@ export const networkFunctions: FunctionTable = {
   network_subeq: (_fc: FunctionCall, a: Bytes, b: Bytes) => within(a, b, false),
   network_sup: (_fc: FunctionCall, a: Bytes, b: Bytes) => within(b, a, true),
   network_supeq: (_fc: FunctionCall, a: Bytes, b: Bytes) => within(b, a, false),
-  network_overlap: (_fc: FunctionCall, a: Bytes, b: Bytes) => family(a) === family(b) && compareBits(address(a), address(b), Math.min(bitsOf(a), bitsOf(b))) === 0,
+  network_overlap: (_fc: FunctionCall, a: Bytes, b: Bytes) =>
+    family(a) === family(b) && compareBits(address(a), address(b), Math.min(bitsOf(a), bitsOf(b))) === 0,
   network_host: (_fc: FunctionCall, v: Bytes) => stringToText(host(v)),
   network_show: (_fc: FunctionCall, v: Bytes) => stringToText(show(v, true)),
   network_masklen: (_fc: FunctionCall, v: Bytes) => bitsOf(v),
   network_family: (_fc: FunctionCall, v: Bytes) => (family(v) === IPV4 ? 4 : 6),
   network_network: (_fc: FunctionCall, v: Bytes) => make(family(v), bitsOf(v), masked(address(v), bitsOf(v))),
   network_netmask: (_fc: FunctionCall, v: Bytes) => make(family(v), maxBits(v), netmask(v)),
-  network_hostmask: (_fc: FunctionCall, v: Bytes) => make(family(v), maxBits(v), netmask(v).map((b) => ~b)),
-  network_broadcast: (_fc: FunctionCall, v: Bytes) => make(family(v), bitsOf(v), address(v).map((b, i) => (b | ~netmask(v)[i]) & 255)),
+  network_hostmask: (_fc: FunctionCall, v: Bytes) =>
+    make(
+      family(v),
+      maxBits(v),
+      netmask(v).map(b => ~b),
+    ),
+  network_broadcast: (_fc: FunctionCall, v: Bytes) =>
+    make(
+      family(v),
+      bitsOf(v),
+      address(v).map((b, i) => (b | ~netmask(v)[i]) & 255),
+    ),
   inet_same_family: (_fc: FunctionCall, a: Bytes, b: Bytes) => family(a) === family(b),
   inet_merge: (_fc: FunctionCall, a: Bytes, b: Bytes) => merge(a, b),
-  inetnot: (_fc: FunctionCall, v: Bytes) => make(family(v), bitsOf(v), address(v).map((b) => ~b)),
+  inetnot: (_fc: FunctionCall, v: Bytes) =>
+    make(
+      family(v),
+      bitsOf(v),
+      address(v).map(b => ~b),
+    ),
   inetand: (_fc: FunctionCall, a: Bytes, b: Bytes) => bitwise(a, b, 'AND', (x, y) => x & y),
   inetor: (_fc: FunctionCall, a: Bytes, b: Bytes) => bitwise(a, b, 'OR', (x, y) => x | y),
   inetpl: (_fc: FunctionCall, v: Bytes, by: number | bigint) => move(v, BigInt(by)),
   inetmi_int8: (_fc: FunctionCall, v: Bytes, by: number | bigint) => move(v, -BigInt(by)),
   inetmi: (_fc: FunctionCall, a: Bytes, b: Bytes) => {
-    if (family(a) !== family(b)) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'cannot subtract inet values of different sizes');
+    if (family(a) !== family(b))
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'cannot subtract inet values of different sizes');
     const n = toBigInt(address(a)) - toBigInt(address(b));
     if (BigInt.asIntN(64, n) !== n) throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'result is out of range');
     return int8Datum(n);
   },
   hashinet: (_fc: FunctionCall, v: Bytes) => hashBytes(v),
-  hashinetextended: (_fc: FunctionCall, v: Bytes, seed: number | bigint) => int8Datum(hashBytesExtended(v, BigInt(seed))),
+  hashinetextended: (_fc: FunctionCall, v: Bytes, seed: number | bigint) =>
+    int8Datum(hashBytesExtended(v, BigInt(seed))),
 };

@@ -11,9 +11,40 @@ import { stringToText } from '../mb/mbutils.ts';
 import { type Int8 } from './int8.ts';
 import { numericExp, numericLn, numericLog, numericPower, numericSqrt } from './numericmath.ts';
 import {
-  applyTypmod, compareNumeric, divide, dscaleOf, finite, formatNumeric, isSpecial, kindOf, leadingDigits, makeNumericTypmod, multiply, NAN_VAR, NINF_VAR,
-  NUMERIC_DSCALE_MAX, NUMERIC_MAX_PRECISION, NUMERIC_NAN, NUMERIC_NINF, NUMERIC_PINF, NUMERIC_WEIGHT_MAX, numericOverflow, type NumericVar, packNumeric,
-  packSmall, parseNumeric, parseNumericText, PINF_VAR, pow10, rescale, selectDivScale, signOf, smallNumeric, truncate, typmodPrecision, typmodScale,
+  applyTypmod,
+  compareNumeric,
+  divide,
+  dscaleOf,
+  finite,
+  formatNumeric,
+  isSpecial,
+  kindOf,
+  leadingDigits,
+  makeNumericTypmod,
+  multiply,
+  NAN_VAR,
+  NINF_VAR,
+  NUMERIC_DSCALE_MAX,
+  NUMERIC_MAX_PRECISION,
+  NUMERIC_NAN,
+  NUMERIC_NINF,
+  NUMERIC_PINF,
+  NUMERIC_WEIGHT_MAX,
+  numericOverflow,
+  type NumericVar,
+  packNumeric,
+  packSmall,
+  parseNumeric,
+  parseNumericText,
+  PINF_VAR,
+  pow10,
+  rescale,
+  selectDivScale,
+  signOf,
+  smallNumeric,
+  truncate,
+  typmodPrecision,
+  typmodScale,
   unpackNumeric,
 } from './numericvar.ts';
 import { int8Datum } from './numutils.ts';
@@ -40,7 +71,8 @@ function addOrSub(a: Uint8Array, b: Uint8Array, subtract: boolean): Uint8Array {
     const y = aligned(b, sb, scale);
     const r = subtract ? x - y : x + y;
     // Summands beyond the safe range may have been rounded, whatever the sum.
-    if (r <= MAX_SAFE && r >= -MAX_SAFE && x <= MAX_SAFE && x >= -MAX_SAFE && y <= MAX_SAFE && y >= -MAX_SAFE) return packSmall(r, scale);
+    if (r <= MAX_SAFE && r >= -MAX_SAFE && x <= MAX_SAFE && x >= -MAX_SAFE && y <= MAX_SAFE && y >= -MAX_SAFE)
+      return packSmall(r, scale);
   }
   return packNumeric(addVars(unpackNumeric(a), unpackNumeric(b), subtract));
 }
@@ -128,7 +160,10 @@ function wholeUp(p: Uint8Array, up: boolean): Uint8Array {
 /** Rounded to an integer for a cast; `name` is the target type. */
 function toInteger(p: Uint8Array, name: string, min: bigint, max: bigint): number | bigint {
   if (isSpecial(p)) {
-    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, kindOf(p) === 'nan' ? `cannot convert NaN to ${name}` : `cannot convert infinity to ${name}`);
+    throw ereport(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      kindOf(p) === 'nan' ? `cannot convert NaN to ${name}` : `cannot convert infinity to ${name}`,
+    );
   }
   if (dscaleOf(p) === 0) {
     const small = smallNumeric(p);
@@ -235,12 +270,17 @@ function widthBucket(operand: Uint8Array, low: Uint8Array, high: Uint8Array, cou
 
 function typmodIn(array: Uint8Array): number {
   const mods = parseTypmods(array);
-  if (mods.length < 1 || mods.length > 2) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'invalid NUMERIC type modifier');
+  if (mods.length < 1 || mods.length > 2)
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'invalid NUMERIC type modifier');
   const [precision, scale = 0] = mods;
   if (precision < 1 || precision > NUMERIC_MAX_PRECISION) {
-    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `NUMERIC precision ${precision} must be between 1 and ${NUMERIC_MAX_PRECISION}`);
+    throw ereport(
+      ERRCODE.INVALID_PARAMETER_VALUE,
+      `NUMERIC precision ${precision} must be between 1 and ${NUMERIC_MAX_PRECISION}`,
+    );
   }
-  if (scale < -1000 || scale > 1000) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `NUMERIC scale ${scale} must be between -1000 and 1000`);
+  if (scale < -1000 || scale > 1000)
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `NUMERIC scale ${scale} must be between -1000 and 1000`);
   return makeNumericTypmod(precision, scale);
 }
 
@@ -263,9 +303,11 @@ function send(p: Uint8Array): Uint8Array {
 }
 
 function receive(bytes: Uint8Array, typmod: number): Uint8Array {
-  const bad = (what: string): PgError => ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, `invalid ${what} in external "numeric" value`);
+  const bad = (what: string): PgError =>
+    ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, `invalid ${what} in external "numeric" value`);
   const view = viewOf(bytes);
-  if (bytes.length < 8 || bytes.length < 8 + view.getUint16(0) * 2) throw ereport(ERRCODE.PROTOCOL_VIOLATION, 'insufficient data left in message');
+  if (bytes.length < 8 || bytes.length < 8 + view.getUint16(0) * 2)
+    throw ereport(ERRCODE.PROTOCOL_VIOLATION, 'insufficient data left in message');
   const count = view.getUint16(0);
   const weight = view.getInt16(2);
   const sign = view.getUint16(4);
@@ -278,8 +320,10 @@ function receive(bytes: Uint8Array, typmod: number): Uint8Array {
     if (digit < 0 || digit >= 10000) throw bad('digit');
     text += String(digit).padStart(4, '0');
   }
-  if (bytes.length !== 8 + count * 2) throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, 'incorrect binary data format');
-  if (sign >= 0xc000) return packNumeric(applyTypmod(sign === 0xc000 ? NAN_VAR : sign === 0xd000 ? PINF_VAR : NINF_VAR, typmod));
+  if (bytes.length !== 8 + count * 2)
+    throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, 'incorrect binary data format');
+  if (sign >= 0xc000)
+    return packNumeric(applyTypmod(sign === 0xc000 ? NAN_VAR : sign === 0xd000 ? PINF_VAR : NINF_VAR, typmod));
   const n = truncate(BigInt(text), (count - 1 - weight) * 4, scale);
   return packNumeric(applyTypmod(finite(sign === 0 ? n : -n, scale), typmod));
 }
@@ -292,7 +336,10 @@ function coerce(p: Uint8Array, typmod: number): Uint8Array {
 
 function inRange(val: Uint8Array, base: Uint8Array, offset: Uint8Array, sub: boolean, less: boolean): boolean {
   if (kindOf(offset) === 'nan' || signOf(offset) < 0) {
-    throw ereport(ERRCODE.INVALID_PRECEDING_OR_FOLLOWING_SIZE, 'invalid preceding or following size in window function');
+    throw ereport(
+      ERRCODE.INVALID_PRECEDING_OR_FOLLOWING_SIZE,
+      'invalid preceding or following size in window function',
+    );
   }
   if (kindOf(val) === 'nan') return kindOf(base) === 'nan' || !less;
   if (kindOf(base) === 'nan') return less;
@@ -302,7 +349,8 @@ function inRange(val: Uint8Array, base: Uint8Array, offset: Uint8Array, sub: boo
   return less ? order <= 0 : order >= 0;
 }
 
-const map = (f: (v: NumericVar) => NumericVar) => (_fc: FunctionCall, p: Uint8Array) => packNumeric(f(unpackNumeric(p)));
+const map = (f: (v: NumericVar) => NumericVar) => (_fc: FunctionCall, p: Uint8Array) =>
+  packNumeric(f(unpackNumeric(p)));
 
 export const numericFunctions: FunctionTable = {
   numeric_in: (_fc: FunctionCall, text: Uint8Array, _elem: Datum, typmod: number) => parseNumeric(text, typmod),
@@ -311,7 +359,8 @@ export const numericFunctions: FunctionTable = {
   numeric_send: (_fc: FunctionCall, p: Uint8Array) => send(p),
   numeric: (_fc: FunctionCall, p: Uint8Array, typmod: number) => coerce(p, typmod),
   numerictypmodin: (_fc: FunctionCall, array: Uint8Array) => typmodIn(array),
-  numerictypmodout: (_fc: FunctionCall, typmod: number) => stringToText(typmod >= 4 ? `(${typmodPrecision(typmod)},${typmodScale(typmod)})` : ''),
+  numerictypmodout: (_fc: FunctionCall, typmod: number) =>
+    stringToText(typmod >= 4 ? `(${typmodPrecision(typmod)},${typmodScale(typmod)})` : ''),
 
   numeric_eq: (_fc: FunctionCall, a: Uint8Array, b: Uint8Array) => compareNumeric(a, b) === 0,
   numeric_ne: (_fc: FunctionCall, a: Uint8Array, b: Uint8Array) => compareNumeric(a, b) !== 0,
@@ -328,10 +377,12 @@ export const numericFunctions: FunctionTable = {
   numeric_mul: (_fc: FunctionCall, a: Uint8Array, b: Uint8Array) => mul(a, b),
   numeric_div: (_fc: FunctionCall, a: Uint8Array, b: Uint8Array) => numericDiv(a, b),
   numeric_div_trunc: (_fc: FunctionCall, a: Uint8Array, b: Uint8Array) =>
-    isSpecial(a) || isSpecial(b) ? divideSpecial(a, b) : packNumeric(divide(unpackNumeric(a), unpackNumeric(b), 0, false)),
+    isSpecial(a) || isSpecial(b)
+      ? divideSpecial(a, b)
+      : packNumeric(divide(unpackNumeric(a), unpackNumeric(b), 0, false)),
   numeric_mod: (_fc: FunctionCall, a: Uint8Array, b: Uint8Array) => mod(a, b),
   numeric_inc: (_fc: FunctionCall, a: Uint8Array) => addOrSub(a, packSmall(1, 0), false),
-  numeric_abs: map((v) => (v.kind === 'ninf' ? PINF_VAR : v.kind === 'finite' && v.n < 0n ? finite(-v.n, v.scale) : v)),
+  numeric_abs: map(v => (v.kind === 'ninf' ? PINF_VAR : v.kind === 'finite' && v.n < 0n ? finite(-v.n, v.scale) : v)),
   numeric_uminus: map(negate),
   numeric_uplus: (_fc: FunctionCall, a: Uint8Array) => a,
   numeric_sign: (_fc: FunctionCall, a: Uint8Array) => (kindOf(a) === 'nan' ? NUMERIC_NAN : packSmall(signOf(a), 0)),
@@ -341,35 +392,53 @@ export const numericFunctions: FunctionTable = {
   numeric_floor: (_fc: FunctionCall, a: Uint8Array) => wholeUp(a, false),
   numeric_scale: (_fc: FunctionCall, a: Uint8Array) => (isSpecial(a) ? null : dscaleOf(a)),
   numeric_min_scale: (_fc: FunctionCall, a: Uint8Array) => (isSpecial(a) ? null : minScale(unpackNumeric(a))),
-  numeric_trim_scale: map((v) => (v.kind === 'finite' ? finite(truncate(v.n, v.scale, minScale(v)), minScale(v)) : v)),
+  numeric_trim_scale: map(v => (v.kind === 'finite' ? finite(truncate(v.n, v.scale, minScale(v)), minScale(v)) : v)),
   numeric_gcd: (_fc: FunctionCall, a: Uint8Array, b: Uint8Array) => gcdOrLcm(a, b, false),
   numeric_lcm: (_fc: FunctionCall, a: Uint8Array, b: Uint8Array) => gcdOrLcm(a, b, true),
   numeric_fac: (_fc: FunctionCall, num: Int8) => factorial(num),
   numeric_sqrt: map(numericSqrt),
   numeric_exp: map(numericExp),
   numeric_ln: map(numericLn),
-  numeric_log: (_fc: FunctionCall, base: Uint8Array, v: Uint8Array) => packNumeric(numericLog(unpackNumeric(base), unpackNumeric(v))),
-  numeric_power: (_fc: FunctionCall, base: Uint8Array, exp: Uint8Array) => packNumeric(numericPower(unpackNumeric(base), unpackNumeric(exp))),
-  width_bucket_numeric: (_fc: FunctionCall, operand: Uint8Array, low: Uint8Array, high: Uint8Array, count: number) => widthBucket(operand, low, high, count),
-  in_range_numeric_numeric: (_fc: FunctionCall, val: Uint8Array, base: Uint8Array, offset: Uint8Array, sub: boolean, less: boolean) =>
-    inRange(val, base, offset, sub, less),
+  numeric_log: (_fc: FunctionCall, base: Uint8Array, v: Uint8Array) =>
+    packNumeric(numericLog(unpackNumeric(base), unpackNumeric(v))),
+  numeric_power: (_fc: FunctionCall, base: Uint8Array, exp: Uint8Array) =>
+    packNumeric(numericPower(unpackNumeric(base), unpackNumeric(exp))),
+  width_bucket_numeric: (_fc: FunctionCall, operand: Uint8Array, low: Uint8Array, high: Uint8Array, count: number) =>
+    widthBucket(operand, low, high, count),
+  in_range_numeric_numeric: (
+    _fc: FunctionCall,
+    val: Uint8Array,
+    base: Uint8Array,
+    offset: Uint8Array,
+    sub: boolean,
+    less: boolean,
+  ) => inRange(val, base, offset, sub, less),
 
   int2_numeric: (_fc: FunctionCall, value: number) => packSmall(value, 0),
   int4_numeric: (_fc: FunctionCall, value: number) => packSmall(value, 0),
   int8_numeric: (_fc: FunctionCall, value: Int8) => int8ToNumeric(value),
   numeric_int2: (_fc: FunctionCall, p: Uint8Array) => toInteger(p, 'smallint', -32768n, 32767n),
   numeric_int4: (_fc: FunctionCall, p: Uint8Array) => toInteger(p, 'integer', -2147483648n, 2147483647n),
-  numeric_int8: (_fc: FunctionCall, p: Uint8Array) => toInteger(p, 'bigint', -9223372036854775808n, 9223372036854775807n),
+  numeric_int8: (_fc: FunctionCall, p: Uint8Array) =>
+    toInteger(p, 'bigint', -9223372036854775808n, 9223372036854775807n),
   float8_numeric: (_fc: FunctionCall, value: number) => fromFloat(value, 15),
   float4_numeric: (_fc: FunctionCall, value: number) => fromFloat(value, 6),
   numeric_float8: (_fc: FunctionCall, p: Uint8Array) => numericToFloat8(p),
   numeric_float4: (_fc: FunctionCall, p: Uint8Array) => numericToFloat4(p),
 };
 
-function* series(_fc: FunctionCall, start: Uint8Array, stop: Uint8Array, step = packSmall(1, 0)): Generator<Uint8Array> {
+function* series(
+  _fc: FunctionCall,
+  start: Uint8Array,
+  stop: Uint8Array,
+  step = packSmall(1, 0),
+): Generator<Uint8Array> {
   const check = (p: Uint8Array, what: string): NumericVar => {
     if (isSpecial(p)) {
-      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, kindOf(p) === 'nan' ? `${what} cannot be NaN` : `${what} cannot be infinity`);
+      throw ereport(
+        ERRCODE.INVALID_PARAMETER_VALUE,
+        kindOf(p) === 'nan' ? `${what} cannot be NaN` : `${what} cannot be infinity`,
+      );
     }
     return unpackNumeric(p);
   };

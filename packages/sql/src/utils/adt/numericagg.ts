@@ -14,7 +14,24 @@ import { overflow } from './float.ts';
 import { type Int8, int8Add } from './int8.ts';
 import { int8ToNumeric, numericDiv } from './numeric.ts';
 import { sqrtVar } from './numericmath.ts';
-import { divide, dscaleOf, finite, isSpecial, kindOf, NUMERIC_NAN, NUMERIC_NINF, NUMERIC_PINF, type NumericVar, packNumeric, packSmall, pow10, rescale, selectDivScale, smallNumeric, unpackNumeric } from './numericvar.ts';
+import {
+  divide,
+  dscaleOf,
+  finite,
+  isSpecial,
+  kindOf,
+  NUMERIC_NAN,
+  NUMERIC_NINF,
+  NUMERIC_PINF,
+  type NumericVar,
+  packNumeric,
+  packSmall,
+  pow10,
+  rescale,
+  selectDivScale,
+  smallNumeric,
+  unpackNumeric,
+} from './numericvar.ts';
 import { int8Datum } from './numutils.ts';
 import { viewOf } from './pqwire.ts';
 
@@ -162,17 +179,21 @@ class NumericAggState extends Internal {
 
 type State = NumericAggState | null;
 
-const accumNumeric = (squares: boolean) => (_fc: FunctionCall, state: State, value: Uint8Array | null): State => {
-  state ??= new NumericAggState(squares);
-  if (value !== null) state.add(value);
-  return state;
-};
+const accumNumeric =
+  (squares: boolean) =>
+  (_fc: FunctionCall, state: State, value: Uint8Array | null): State => {
+    state ??= new NumericAggState(squares);
+    if (value !== null) state.add(value);
+    return state;
+  };
 
-const accumInteger = (squares: boolean) => (_fc: FunctionCall, state: State, value: Int8 | null): State => {
-  state ??= new NumericAggState(squares);
-  if (value !== null) state.addInteger(value, 1);
-  return state;
-};
+const accumInteger =
+  (squares: boolean) =>
+  (_fc: FunctionCall, state: State, value: Int8 | null): State => {
+    state ??= new NumericAggState(squares);
+    if (value !== null) state.addInteger(value, 1);
+    return state;
+  };
 
 function removeInteger(_fc: FunctionCall, state: State, value: Int8 | null): State {
   if (value !== null) state?.addInteger(value, -1);
@@ -232,12 +253,14 @@ function pairState(fc: FunctionCall, state: Uint8Array): DataView {
 
 const bytesOf = (view: DataView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 
-const avgAccum = (sign: 1 | -1) => (fc: FunctionCall, state: Uint8Array, value: number): Uint8Array => {
-  const view = pairState(fc, state);
-  addInt64(view, 20, sign);
-  addInt64(view, 28, sign * value);
-  return bytesOf(view);
-};
+const avgAccum =
+  (sign: 1 | -1) =>
+  (fc: FunctionCall, state: Uint8Array, value: number): Uint8Array => {
+    const view = pairState(fc, state);
+    addInt64(view, 20, sign);
+    addInt64(view, 28, sign * value);
+    return bytesOf(view);
+  };
 
 /** Adds to a little-endian int64 without a bigint. */
 function addInt64(view: DataView, at: number, v: number): void {
@@ -314,11 +337,17 @@ function floatCombine(fc: FunctionCall, a: Uint8Array, b: Uint8Array): Uint8Arra
   const tmp = sx1 / n1 - sx2 / n2;
   view.setFloat64(el(0), n1 + n2, true);
   view.setFloat64(el(1), sx1 + sx2, true);
-  view.setFloat64(el(2), view.getFloat64(el(2), true) + other.getFloat64(el(2), true) + (n1 * n2 * tmp * tmp) / (n1 + n2), true);
+  view.setFloat64(
+    el(2),
+    view.getFloat64(el(2), true) + other.getFloat64(el(2), true) + (n1 * n2 * tmp * tmp) / (n1 + n2),
+    true,
+  );
   return bytesOf(view);
 }
 
-function floatFinal(compute: (n: number, sx: number, sxx: number) => number | null): (fc: FunctionCall, state: Uint8Array) => number | null {
+function floatFinal(
+  compute: (n: number, sx: number, sxx: number) => number | null,
+): (fc: FunctionCall, state: Uint8Array) => number | null {
   return (_fc, state) => {
     const view = viewOf(state);
     const n = view.getFloat64(el(0), true);
@@ -366,10 +395,13 @@ interface Regression {
   readonly sxy: number;
 }
 
-function regrFinal(compute: (r: Regression) => number | null, least = 1): (fc: FunctionCall, state: Uint8Array) => number | null {
+function regrFinal(
+  compute: (r: Regression) => number | null,
+  least = 1,
+): (fc: FunctionCall, state: Uint8Array) => number | null {
   return (_fc, state) => {
     const view = viewOf(state);
-    const [n, sx, sxx, sy, syy, sxy] = [0, 1, 2, 3, 4, 5].map((i) => view.getFloat64(el(i), true));
+    const [n, sx, sxx, sy, syy, sxy] = [0, 1, 2, 3, 4, 5].map(i => view.getFloat64(el(i), true));
     return n < least ? null : compute({ n, sx, sxx, sy, syy, sxy });
   };
 }
@@ -377,7 +409,8 @@ function regrFinal(compute: (r: Regression) => number | null, least = 1): (fc: F
 export const numericAggFunctions: FunctionTable = {
   numeric_accum: accumNumeric(true),
   numeric_avg_accum: accumNumeric(false),
-  numeric_accum_inv: (_fc: FunctionCall, state: State, value: Uint8Array | null) => (value === null || state?.remove(value) ? state : null),
+  numeric_accum_inv: (_fc: FunctionCall, state: State, value: Uint8Array | null) =>
+    value === null || state?.remove(value) ? state : null,
   numeric_combine: combine,
   numeric_avg_combine: combine,
   numeric_sum: sum,
@@ -387,9 +420,16 @@ export const numericAggFunctions: FunctionTable = {
   numeric_stddev_pop: spread(false, false),
   numeric_stddev_samp: spread(false, true),
 
-  int2_accum: accumInteger(true), int4_accum: accumInteger(true), int8_accum: accumInteger(true), int8_avg_accum: accumInteger(false),
-  int2_accum_inv: removeInteger, int4_accum_inv: removeInteger, int8_accum_inv: removeInteger, int8_avg_accum_inv: removeInteger,
-  numeric_poly_combine: combine, int8_avg_combine: combine,
+  int2_accum: accumInteger(true),
+  int4_accum: accumInteger(true),
+  int8_accum: accumInteger(true),
+  int8_avg_accum: accumInteger(false),
+  int2_accum_inv: removeInteger,
+  int4_accum_inv: removeInteger,
+  int8_accum_inv: removeInteger,
+  int8_avg_accum_inv: removeInteger,
+  numeric_poly_combine: combine,
+  int8_avg_combine: combine,
   numeric_poly_sum: sum,
   numeric_poly_avg: average,
   numeric_poly_var_pop: spread(true, false),
@@ -401,7 +441,10 @@ export const numericAggFunctions: FunctionTable = {
   int4_sum: intSum,
   int8_sum: (_fc: FunctionCall, total: Uint8Array | null, value: Int8 | null) =>
     value === null ? total : packNumeric(finite((total === null ? 0n : unpackNumeric(total).n) + BigInt(value), 0)),
-  int2_avg_accum: avgAccum(1), int4_avg_accum: avgAccum(1), int2_avg_accum_inv: avgAccum(-1), int4_avg_accum_inv: avgAccum(-1),
+  int2_avg_accum: avgAccum(1),
+  int4_avg_accum: avgAccum(1),
+  int2_avg_accum_inv: avgAccum(-1),
+  int4_avg_accum_inv: avgAccum(-1),
   int4_avg_combine: avgCombine,
   int8_avg: int8Avg,
   int2int4_sum: (_fc: FunctionCall, state: Uint8Array) => {
@@ -418,15 +461,15 @@ export const numericAggFunctions: FunctionTable = {
   float8_stddev_pop: floatFinal((n, _sx, sxx) => Math.sqrt(sxx / n)),
   float8_stddev_samp: floatFinal((n, _sx, sxx) => (n <= 1 ? null : Math.sqrt(sxx / (n - 1)))),
   float8_regr_accum: regrAccum,
-  float8_regr_sxx: regrFinal((r) => r.sxx),
-  float8_regr_syy: regrFinal((r) => r.syy),
-  float8_regr_sxy: regrFinal((r) => r.sxy),
-  float8_regr_avgx: regrFinal((r) => r.sx / r.n),
-  float8_regr_avgy: regrFinal((r) => r.sy / r.n),
-  float8_covar_pop: regrFinal((r) => r.sxy / r.n),
-  float8_covar_samp: regrFinal((r) => r.sxy / (r.n - 1), 2),
-  float8_corr: regrFinal((r) => (r.sxx === 0 || r.syy === 0 ? null : r.sxy / Math.sqrt(r.sxx * r.syy))),
-  float8_regr_r2: regrFinal((r) => (r.sxx === 0 ? null : r.syy === 0 ? 1 : (r.sxy * r.sxy) / (r.sxx * r.syy))),
-  float8_regr_slope: regrFinal((r) => (r.sxx === 0 ? null : r.sxy / r.sxx)),
-  float8_regr_intercept: regrFinal((r) => (r.sxx === 0 ? null : (r.sy - (r.sx * r.sxy) / r.sxx) / r.n)),
+  float8_regr_sxx: regrFinal(r => r.sxx),
+  float8_regr_syy: regrFinal(r => r.syy),
+  float8_regr_sxy: regrFinal(r => r.sxy),
+  float8_regr_avgx: regrFinal(r => r.sx / r.n),
+  float8_regr_avgy: regrFinal(r => r.sy / r.n),
+  float8_covar_pop: regrFinal(r => r.sxy / r.n),
+  float8_covar_samp: regrFinal(r => r.sxy / (r.n - 1), 2),
+  float8_corr: regrFinal(r => (r.sxx === 0 || r.syy === 0 ? null : r.sxy / Math.sqrt(r.sxx * r.syy))),
+  float8_regr_r2: regrFinal(r => (r.sxx === 0 ? null : r.syy === 0 ? 1 : (r.sxy * r.sxy) / (r.sxx * r.syy))),
+  float8_regr_slope: regrFinal(r => (r.sxx === 0 ? null : r.sxy / r.sxx)),
+  float8_regr_intercept: regrFinal(r => (r.sxx === 0 ? null : (r.sy - (r.sx * r.sxy) / r.sxx) / r.n)),
 };

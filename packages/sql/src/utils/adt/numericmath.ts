@@ -6,8 +6,20 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import {
-  divide, finite, leadingDigits, multiply, NAN_VAR, NINF_VAR, NUMERIC_MAX_DISPLAY_SCALE, NUMERIC_MIN_SIG_DIGITS, NUMERIC_WEIGHT_MAX, numericOverflow,
-  type NumericVar, PINF_VAR, pow10, roundVar,
+  divide,
+  finite,
+  leadingDigits,
+  multiply,
+  NAN_VAR,
+  NINF_VAR,
+  NUMERIC_MAX_DISPLAY_SCALE,
+  NUMERIC_MIN_SIG_DIGITS,
+  NUMERIC_WEIGHT_MAX,
+  numericOverflow,
+  type NumericVar,
+  PINF_VAR,
+  pow10,
+  roundVar,
 } from './numericvar.ts';
 
 const NUMERIC_MAX_RESULT_SCALE = NUMERIC_MAX_DISPLAY_SCALE * 2;
@@ -40,14 +52,16 @@ function isqrt(n: bigint): bigint {
 
 /** Square root of a non-negative value, rounded to `scale` places. */
 export function sqrtVar(v: NumericVar, scale: number): NumericVar {
-  if (v.n < 0n) throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_POWER_FUNCTION, 'cannot take square root of a negative number');
+  if (v.n < 0n)
+    throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_POWER_FUNCTION, 'cannot take square root of a negative number');
   const shift = 2 * (scale + 1) - v.scale;
   const scaled = shift >= 0 ? v.n * pow10(shift) : v.n / pow10(-shift);
   return roundVar(finite(isqrt(scaled), scale + 1), scale);
 }
 
 export function numericSqrt(v: NumericVar): NumericVar {
-  if (v.kind === 'ninf') throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_POWER_FUNCTION, 'cannot take square root of a negative number');
+  if (v.kind === 'ninf')
+    throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_POWER_FUNCTION, 'cannot take square root of a negative number');
   if (v.kind !== 'finite') return v;
   const sweight = trunc(((leadingDigits(v, 1).weight + 1) * 4) / 2) - 1;
   return sqrtVar(v, clampScale(NUMERIC_MIN_SIG_DIGITS - sweight, v.scale));
@@ -174,9 +188,12 @@ export function numericLn(v: NumericVar): NumericVar {
 export function numericLog(base: NumericVar, v: NumericVar): NumericVar {
   if (base.kind !== 'finite' || v.kind !== 'finite') {
     if (base.kind === 'nan' || v.kind === 'nan') return NAN_VAR;
-    const sign = (x: NumericVar): number => (x.kind === 'ninf' ? -1 : x.kind === 'pinf' ? 1 : x.n < 0n ? -1 : x.n > 0n ? 1 : 0);
-    if (sign(base) < 0 || sign(v) < 0) throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_LOG, 'cannot take logarithm of a negative number');
-    if (sign(base) === 0 || sign(v) === 0) throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_LOG, 'cannot take logarithm of zero');
+    const sign = (x: NumericVar): number =>
+      x.kind === 'ninf' ? -1 : x.kind === 'pinf' ? 1 : x.n < 0n ? -1 : x.n > 0n ? 1 : 0;
+    if (sign(base) < 0 || sign(v) < 0)
+      throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_LOG, 'cannot take logarithm of a negative number');
+    if (sign(base) === 0 || sign(v) === 0)
+      throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_LOG, 'cannot take logarithm of zero');
     if (base.kind === 'pinf') return v.kind === 'pinf' ? NAN_VAR : finite(0n, 0);
     return PINF_VAR;
   }
@@ -215,7 +232,11 @@ function powerInt(base: NumericVar, exp: number, scale: number): NumericVar {
   let product = base;
   let result = (mask & 1) !== 0 ? base : one;
   for (mask = Math.floor(mask / 2); mask > 0; mask = Math.floor(mask / 2)) {
-    product = multiply(product, product, Math.max(0, Math.min(sigDigits - 2 * weightOf(product) * 4, 2 * product.scale)));
+    product = multiply(
+      product,
+      product,
+      Math.max(0, Math.min(sigDigits - 2 * weightOf(product) * 4, 2 * product.scale)),
+    );
     if (mask % 2 === 1) {
       const places = Math.min(sigDigits - (weightOf(product) + weightOf(result)) * 4, product.scale + result.scale);
       result = multiply(product, result, Math.max(0, places));
@@ -236,7 +257,8 @@ function powerSpecial(base: NumericVar, exp: NumericVar): NumericVar {
   const isOne = (v: NumericVar): boolean => v.kind === 'finite' && v.n === pow10(v.scale);
   if (base.kind === 'nan') return exp.kind === 'finite' && exp.n === 0n ? one : NAN_VAR;
   if (exp.kind === 'nan') return isOne(base) ? one : NAN_VAR;
-  const sign = (x: NumericVar): number => (x.kind === 'ninf' ? -1 : x.kind === 'pinf' ? 1 : x.n < 0n ? -1 : x.n > 0n ? 1 : 0);
+  const sign = (x: NumericVar): number =>
+    x.kind === 'ninf' ? -1 : x.kind === 'pinf' ? 1 : x.n < 0n ? -1 : x.n > 0n ? 1 : 0;
   const s1 = sign(base);
   const s2 = sign(exp);
   checkPower(s1, s2, exp);
@@ -262,7 +284,10 @@ function checkPower(baseSign: number, expSign: number, exp: NumericVar): void {
     throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_POWER_FUNCTION, 'zero raised to a negative power is undefined');
   }
   if (baseSign < 0 && !isIntegral(exp)) {
-    throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_POWER_FUNCTION, 'a negative number raised to a non-integer power yields a complex result');
+    throw ereport(
+      ERRCODE.INVALID_ARGUMENT_FOR_POWER_FUNCTION,
+      'a negative number raised to a non-integer power yields a complex result',
+    );
   }
 }
 
@@ -271,7 +296,8 @@ export function numericPower(base: NumericVar, exp: NumericVar): NumericVar {
   checkPower(base.n === 0n ? 0 : base.n < 0n ? -1 : 1, exp.n < 0n ? -1 : 1, exp);
   if (isIntegral(exp)) {
     const whole = exp.n / pow10(exp.scale);
-    if (whole >= -2147483648n && whole <= 2147483647n) return powerInt(base, Number(whole), clampScale(NUMERIC_MIN_SIG_DIGITS, base.scale));
+    if (whole >= -2147483648n && whole <= 2147483647n)
+      return powerInt(base, Number(whole), clampScale(NUMERIC_MIN_SIG_DIGITS, base.scale));
   }
   if (base.n === 0n) return finite(0n, NUMERIC_MIN_SIG_DIGITS);
   const negative = base.n < 0n && (exp.n / pow10(exp.scale)) % 2n !== 0n;

@@ -50,7 +50,8 @@ export function pow10(k: number): bigint {
   return BIG_POW10[k];
 }
 
-export const numericOverflow = (): PgError => ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'value overflows numeric format');
+export const numericOverflow = (): PgError =>
+  ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'value overflows numeric format');
 
 /** NaN and the infinities: the two highest header bits. */
 export function isSpecial(p: Uint8Array): boolean {
@@ -103,7 +104,14 @@ export function smallNumeric(p: Uint8Array): number {
 const DIGIT_SCRATCH = new Int16Array(8);
 
 /** `count` digits of `digits`, most significant first from `at`; neither leads nor trails with zeros. */
-function pack(negative: boolean, weight: number, dscale: number, digits: ArrayLike<number>, at: number, count: number): Uint8Array {
+function pack(
+  negative: boolean,
+  weight: number,
+  dscale: number,
+  digits: ArrayLike<number>,
+  at: number,
+  count: number,
+): Uint8Array {
   if (count === 0) {
     weight = 0;
     negative = false;
@@ -117,7 +125,8 @@ function pack(negative: boolean, weight: number, dscale: number, digits: ArrayLi
     out[1] = h >> 8;
     to = 2;
   } else {
-    if (weight > NUMERIC_WEIGHT_MAX || weight < -NUMERIC_WEIGHT_MAX - 1 || dscale > NUMERIC_DSCALE_MAX) throw numericOverflow();
+    if (weight > NUMERIC_WEIGHT_MAX || weight < -NUMERIC_WEIGHT_MAX - 1 || dscale > NUMERIC_DSCALE_MAX)
+      throw numericOverflow();
     out = new Uint8Array(4 + count * 2);
     const h = (negative ? 0x4000 : 0) | dscale;
     out[0] = h;
@@ -163,7 +172,8 @@ export function packNumeric(v: NumericVar): Uint8Array {
   const decimal = v.n === 0n ? '' : text + '0'.repeat(padding);
   const count = (decimal.length + 3) >> 2;
   const digits = new Int16Array(count);
-  for (let i = count - 1, end = decimal.length; i >= 0; i--, end -= 4) digits[i] = Number(decimal.slice(Math.max(0, end - 4), end));
+  for (let i = count - 1, end = decimal.length; i >= 0; i--, end -= 4)
+    digits[i] = Number(decimal.slice(Math.max(0, end - 4), end));
   let used = count;
   while (used > 0 && digits[used - 1] === 0) used--;
   return pack(negative, count - 1 - ((scale + padding) >> 2), scale, digits, 0, used);
@@ -258,7 +268,8 @@ export function leadingDigits(v: NumericVar, want: number): { weight: number; di
     if (at - 4 >= text.length) break;
     digits.push(Number(text.slice(Math.max(0, at - 4), at).padEnd(at < 4 ? at : 4, '0')));
   }
-  while (digits.length > 1 && digits[digits.length - 1] === 0 && text.length <= first + (digits.length - 1) * 4) digits.pop();
+  while (digits.length > 1 && digits[digits.length - 1] === 0 && text.length <= first + (digits.length - 1) * 4)
+    digits.pop();
   return { weight, digits };
 }
 
@@ -285,28 +296,39 @@ export function formatNumeric(p: Uint8Array): string {
 
 export const typmodPrecision = (typmod: number): number => ((typmod - VARHDRSZ) >> 16) & 0xffff;
 export const typmodScale = (typmod: number): number => (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
-export const makeNumericTypmod = (precision: number, scale: number): number => ((precision << 16) | (scale & 0x7ff)) + VARHDRSZ;
+export const makeNumericTypmod = (precision: number, scale: number): number =>
+  ((precision << 16) | (scale & 0x7ff)) + VARHDRSZ;
 
 /** numeric(p,s): rounds to s places, refuses what needs more than p - s digits before the point. */
 export function applyTypmod(v: NumericVar, typmod: number): NumericVar {
   if (typmod < VARHDRSZ || v.kind === 'nan') return v;
   const precision = typmodPrecision(typmod);
   const scale = typmodScale(typmod);
-  const overflow = (detail: string): PgError => ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'numeric field overflow', { detail });
-  if (v.kind !== 'finite') throw overflow(`A field with precision ${precision}, scale ${scale} cannot hold an infinite value.`);
+  const overflow = (detail: string): PgError =>
+    ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'numeric field overflow', { detail });
+  if (v.kind !== 'finite')
+    throw overflow(`A field with precision ${precision}, scale ${scale} cannot hold an infinite value.`);
   const r = roundVar(v, scale);
   const whole = precision - scale;
   const magnitude = r.n < 0n ? -r.n : r.n;
   // Digits before the point may be negative in number: numeric(2,5) holds 0.000xx.
   const digits = magnitude === 0n ? -Infinity : magnitude.toString().length - r.scale;
   if (digits > whole) {
-    throw overflow(`A field with precision ${precision}, scale ${scale} must round to an absolute value less than ${whole === 0 ? '1' : `10^${whole}`}.`);
+    throw overflow(
+      `A field with precision ${precision}, scale ${scale} must round to an absolute value less than ${whole === 0 ? '1' : `10^${whole}`}.`,
+    );
   }
   return r;
 }
 
 const SPECIAL: readonly (readonly [string, NumericVar])[] = [
-  ['nan', NAN_VAR], ['infinity', PINF_VAR], ['+infinity', PINF_VAR], ['-infinity', NINF_VAR], ['inf', PINF_VAR], ['+inf', PINF_VAR], ['-inf', NINF_VAR],
+  ['nan', NAN_VAR],
+  ['infinity', PINF_VAR],
+  ['+infinity', PINF_VAR],
+  ['-infinity', NINF_VAR],
+  ['inf', PINF_VAR],
+  ['+inf', PINF_VAR],
+  ['-inf', NINF_VAR],
 ];
 const NUMBER = /^([+-]?)(?:(\d+)\.?(\d*)|\.(\d+))(?:[eE][\t-\r ]*([+-]?\d+))?$/;
 const INT_MAX_HALF = 1073741823;

@@ -15,11 +15,17 @@ export function isDigit(c: number): boolean {
 }
 
 export function invalidSyntax(typeName: string, text: Uint8Array): PgError {
-  return ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, `invalid input syntax for type ${typeName}: "${textToString(text)}"`);
+  return ereport(
+    ERRCODE.INVALID_TEXT_REPRESENTATION,
+    `invalid input syntax for type ${typeName}: "${textToString(text)}"`,
+  );
 }
 
 export function outOfRange(typeName: string, text: Uint8Array): PgError {
-  return ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, `value "${textToString(text)}" is out of range for type ${typeName}`);
+  return ereport(
+    ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE,
+    `value "${textToString(text)}" is out of range for type ${typeName}`,
+  );
 }
 
 /**

@@ -8,7 +8,17 @@ import type { FunctionCall, FunctionTable } from '../fmgr.ts';
 import { concatBytes, equalBytes, stringToText, textToString } from '../mb/mbutils.ts';
 import { formatInteger, int8Datum, invalidSyntax, isDigit, isSpace, outOfRange, strtou64 } from './numutils.ts';
 import { recvUint32, sendInt32, sendInt64, viewOf, wireView } from './pqwire.ts';
-import { scalarCmp, scalarEq, scalarGe, scalarGt, scalarLarger, scalarLe, scalarLt, scalarNe, scalarSmaller } from './scalarcompare.ts';
+import {
+  scalarCmp,
+  scalarEq,
+  scalarGe,
+  scalarGt,
+  scalarLarger,
+  scalarLe,
+  scalarLt,
+  scalarNe,
+  scalarSmaller,
+} from './scalarcompare.ts';
 
 const OIDOID = 26;
 const INT2OID = 21;
@@ -105,7 +115,14 @@ function vectorRecv(bytes: Uint8Array, elemType: number): Uint8Array {
   const view = viewOf(bytes);
   const name = elemType === INT2OID ? 'int2vector' : 'oidvector';
   const bad = () => ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, `invalid ${name} data`);
-  if (bytes.length < 20 || view.getInt32(0) !== 1 || view.getInt32(4) !== 0 || view.getInt32(8) !== elemType || view.getInt32(16) !== 0) throw bad();
+  if (
+    bytes.length < 20 ||
+    view.getInt32(0) !== 1 ||
+    view.getInt32(4) !== 0 ||
+    view.getInt32(8) !== elemType ||
+    view.getInt32(16) !== 0
+  )
+    throw bad();
   const width = elemType === INT2OID ? 2 : 4;
   const n = view.getInt32(12);
   if (bytes.length !== 20 + n * (4 + width)) throw bad();
@@ -128,7 +145,14 @@ export function tidOffset(tid: Uint8Array): number {
 }
 
 export function makeTid(block: number, offset: number): Uint8Array {
-  return Uint8Array.of((block >>> 16) & 255, block >>> 24, block & 255, (block >>> 8) & 255, offset & 255, offset >>> 8);
+  return Uint8Array.of(
+    (block >>> 16) & 255,
+    block >>> 24,
+    block & 255,
+    (block >>> 8) & 255,
+    offset & 255,
+    offset >>> 8,
+  );
 }
 
 function tidIn(_fc: FunctionCall, text: Uint8Array): Uint8Array {
@@ -164,8 +188,15 @@ export const oidFunctions: FunctionTable = {
   oidout: (_fc: FunctionCall, value: number) => formatInteger(value >>> 0),
   oidrecv: (_fc: FunctionCall, bytes: Uint8Array) => recvUint32(bytes),
   oidsend: (_fc: FunctionCall, value: number) => sendInt32(value),
-  oideq: scalarEq, oidne: scalarNe, oidlt: scalarLt, oidle: scalarLe, oidgt: scalarGt, oidge: scalarGe,
-  btoidcmp: scalarCmp, oidlarger: scalarLarger, oidsmaller: scalarSmaller,
+  oideq: scalarEq,
+  oidne: scalarNe,
+  oidlt: scalarLt,
+  oidle: scalarLe,
+  oidgt: scalarGt,
+  oidge: scalarGe,
+  btoidcmp: scalarCmp,
+  oidlarger: scalarLarger,
+  oidsmaller: scalarSmaller,
 
   oidvectorin: oidvectorIn,
   oidvectorout: (_fc: FunctionCall, vector: Uint8Array) => stringToText(vectorValues(vector).join(' ')),
@@ -209,8 +240,15 @@ export const oidFunctions: FunctionTable = {
   xid8out: (_fc: FunctionCall, value: number | bigint) => formatInteger(value),
   xid8recv: (_fc: FunctionCall, bytes: Uint8Array) => xid8Datum(wireView(bytes, 8).getBigUint64(0)),
   xid8send: (_fc: FunctionCall, value: number | bigint) => sendInt64(value),
-  xid8eq: scalarEq, xid8ne: scalarNe, xid8lt: scalarLt, xid8le: scalarLe, xid8gt: scalarGt, xid8ge: scalarGe,
-  xid8cmp: scalarCmp, xid8_larger: scalarLarger, xid8_smaller: scalarSmaller,
+  xid8eq: scalarEq,
+  xid8ne: scalarNe,
+  xid8lt: scalarLt,
+  xid8le: scalarLe,
+  xid8gt: scalarGt,
+  xid8ge: scalarGe,
+  xid8cmp: scalarCmp,
+  xid8_larger: scalarLarger,
+  xid8_smaller: scalarSmaller,
   xid8toxid: (_fc: FunctionCall, value: number | bigint) => Number(BigInt(value) & 0xffffffffn),
 
   tidin: tidIn,
@@ -227,4 +265,3 @@ export const oidFunctions: FunctionTable = {
   tidlarger: (_fc: FunctionCall, a: Uint8Array, b: Uint8Array) => (tidCompare(a, b) >= 0 ? a : b),
   tidsmaller: (_fc: FunctionCall, a: Uint8Array, b: Uint8Array) => (tidCompare(a, b) <= 0 ? a : b),
 };
-

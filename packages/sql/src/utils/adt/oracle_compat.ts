@@ -12,7 +12,8 @@ const C_COLLATION_OID = 950;
 const POSIX_COLLATION_OID = 951;
 const MAX_TEXT = 0x3fffffff;
 
-export const isCCollation = (collation: number): boolean => collation === C_COLLATION_OID || collation === POSIX_COLLATION_OID;
+export const isCCollation = (collation: number): boolean =>
+  collation === C_COLLATION_OID || collation === POSIX_COLLATION_OID;
 
 function isAscii(text: Uint8Array): boolean {
   for (let i = 0; i < text.length; i++) if (text[i] > 127) return false;
@@ -120,7 +121,8 @@ function translate(text: Uint8Array, from: Uint8Array, to: Uint8Array): Uint8Arr
 function chr(code: number): Uint8Array {
   if (code < 0) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'character number must be positive');
   if (code === 0) throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, 'null character not permitted');
-  if (code > 0x10ffff) throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `requested character too large for encoding: ${code}`);
+  if (code > 0x10ffff)
+    throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `requested character too large for encoding: ${code}`);
   if (code >= 0xd800 && code <= 0xdfff) {
     throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `requested character not valid for encoding: ${code}`);
   }
@@ -154,7 +156,8 @@ export const oracleCompatFunctions: FunctionTable = {
   bytealtrim: (_fc: FunctionCall, bytes: Bytes, set: Bytes) => trimBytes(bytes, set, true, false),
   byteartrim: (_fc: FunctionCall, bytes: Bytes, set: Bytes) => trimBytes(bytes, set, false, true),
   translate: (_fc: FunctionCall, text: Bytes, from: Bytes, to: Bytes) => translate(text, from, to),
-  ascii: (_fc: FunctionCall, text: Bytes) => (text.length === 0 ? 0 : (textToString(text.subarray(0, mblen(text[0]))).codePointAt(0) ?? 0)),
+  ascii: (_fc: FunctionCall, text: Bytes) =>
+    text.length === 0 ? 0 : (textToString(text.subarray(0, mblen(text[0]))).codePointAt(0) ?? 0),
   chr: (_fc: FunctionCall, code: number) => chr(code),
   repeat: (_fc: FunctionCall, text: Bytes, count: number) => repeat(text, count),
 };

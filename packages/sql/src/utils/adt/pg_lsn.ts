@@ -33,10 +33,12 @@ function format(lsn: Lsn): string {
 }
 
 function move(lsn: Lsn, bytes: Bytes, sign: 1n | -1n): Lsn {
-  if (kindOf(bytes) === 'nan') throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cannot ${sign > 0n ? 'add NaN to' : 'subtract NaN from'} pg_lsn`);
+  if (kindOf(bytes) === 'nan')
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cannot ${sign > 0n ? 'add NaN to' : 'subtract NaN from'} pg_lsn`);
   const v = unpackNumeric(bytes);
   const n = unsigned(lsn) + sign * rescale(v.n, v.scale, 0);
-  if (v.kind !== 'finite' || n < 0n || n > 0xffffffffffffffffn) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'pg_lsn out of range');
+  if (v.kind !== 'finite' || n < 0n || n > 0xffffffffffffffffn)
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'pg_lsn out of range');
   return int8Datum(n);
 }
 
@@ -59,7 +61,8 @@ export const pgLsnFunctions: FunctionTable = {
   pg_lsn_mii: (_fc: FunctionCall, lsn: Lsn, bytes: Bytes) => move(lsn, bytes, -1n),
   numeric_pg_lsn: (_fc: FunctionCall, bytes: Bytes) => {
     const kind = kindOf(bytes);
-    if (kind !== 'finite') throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cannot convert ${kind === 'nan' ? 'NaN' : 'infinity'} to pg_lsn`);
+    if (kind !== 'finite')
+      throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cannot convert ${kind === 'nan' ? 'NaN' : 'infinity'} to pg_lsn`);
     const v = unpackNumeric(bytes);
     const n = rescale(v.n, v.scale, 0);
     if (n < 0n || n > 0xffffffffffffffffn) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'pg_lsn out of range');

@@ -5,7 +5,17 @@
  *
  * Times here are seconds of the Unix epoch, offsets are seconds east of UTC.
  */
-import { date2j, POSTGRES_EPOCH_JDATE, POSTGRES_EPOCH_UNIX, SECS_PER_DAY, splitDays, splitTime, splitTimestamp, type Timestamp, type Tm } from './calendar.ts';
+import {
+  date2j,
+  POSTGRES_EPOCH_JDATE,
+  POSTGRES_EPOCH_UNIX,
+  SECS_PER_DAY,
+  splitDays,
+  splitTime,
+  splitTimestamp,
+  type Timestamp,
+  type Tm,
+} from './calendar.ts';
 
 export interface Zone {
   readonly name: string;
@@ -58,18 +68,52 @@ const LAST = 1.6e10;
 
 /** Names in which Intl's long names and the IANA abbreviations are known to agree. */
 const LONG_NAMES: Readonly<Record<string, string>> = {
-  'Central European Standard Time': 'CET', 'Central European Summer Time': 'CEST', 'Eastern European Standard Time': 'EET',
-  'Eastern European Summer Time': 'EEST', 'Western European Standard Time': 'WET', 'Western European Summer Time': 'WEST',
-  'Greenwich Mean Time': 'GMT', 'British Summer Time': 'BST', 'Irish Standard Time': 'IST', 'Moscow Standard Time': 'MSK', 'Moscow Summer Time': 'MSD',
-  'India Standard Time': 'IST', 'Japan Standard Time': 'JST', 'Korean Standard Time': 'KST', 'China Standard Time': 'CST', 'Hong Kong Standard Time': 'HKT',
-  'Pakistan Standard Time': 'PKT', 'Israel Standard Time': 'IST', 'Israel Daylight Time': 'IDT', 'South Africa Standard Time': 'SAST',
-  'Central Africa Time': 'CAT', 'East Africa Time': 'EAT', 'West Africa Standard Time': 'WAT', 'Western Indonesia Time': 'WIB',
-  'Australian Eastern Standard Time': 'AEST', 'Australian Eastern Daylight Time': 'AEDT', 'Australian Central Standard Time': 'ACST',
-  'Australian Central Daylight Time': 'ACDT', 'Australian Western Standard Time': 'AWST', 'New Zealand Standard Time': 'NZST',
-  'New Zealand Daylight Time': 'NZDT', 'Hawaii-Aleutian Standard Time': 'HST', 'Alaska Standard Time': 'AKST', 'Alaska Daylight Time': 'AKDT',
-  'Newfoundland Standard Time': 'NST', 'Newfoundland Daylight Time': 'NDT', 'Atlantic Standard Time': 'AST', 'Atlantic Daylight Time': 'ADT',
-  'Eastern Standard Time': 'EST', 'Eastern Daylight Time': 'EDT', 'Central Standard Time': 'CST', 'Central Daylight Time': 'CDT',
-  'Mountain Standard Time': 'MST', 'Mountain Daylight Time': 'MDT', 'Pacific Standard Time': 'PST', 'Pacific Daylight Time': 'PDT',
+  'Central European Standard Time': 'CET',
+  'Central European Summer Time': 'CEST',
+  'Eastern European Standard Time': 'EET',
+  'Eastern European Summer Time': 'EEST',
+  'Western European Standard Time': 'WET',
+  'Western European Summer Time': 'WEST',
+  'Greenwich Mean Time': 'GMT',
+  'British Summer Time': 'BST',
+  'Irish Standard Time': 'IST',
+  'Moscow Standard Time': 'MSK',
+  'Moscow Summer Time': 'MSD',
+  'India Standard Time': 'IST',
+  'Japan Standard Time': 'JST',
+  'Korean Standard Time': 'KST',
+  'China Standard Time': 'CST',
+  'Hong Kong Standard Time': 'HKT',
+  'Pakistan Standard Time': 'PKT',
+  'Israel Standard Time': 'IST',
+  'Israel Daylight Time': 'IDT',
+  'South Africa Standard Time': 'SAST',
+  'Central Africa Time': 'CAT',
+  'East Africa Time': 'EAT',
+  'West Africa Standard Time': 'WAT',
+  'Western Indonesia Time': 'WIB',
+  'Australian Eastern Standard Time': 'AEST',
+  'Australian Eastern Daylight Time': 'AEDT',
+  'Australian Central Standard Time': 'ACST',
+  'Australian Central Daylight Time': 'ACDT',
+  'Australian Western Standard Time': 'AWST',
+  'New Zealand Standard Time': 'NZST',
+  'New Zealand Daylight Time': 'NZDT',
+  'Hawaii-Aleutian Standard Time': 'HST',
+  'Alaska Standard Time': 'AKST',
+  'Alaska Daylight Time': 'AKDT',
+  'Newfoundland Standard Time': 'NST',
+  'Newfoundland Daylight Time': 'NDT',
+  'Atlantic Standard Time': 'AST',
+  'Atlantic Daylight Time': 'ADT',
+  'Eastern Standard Time': 'EST',
+  'Eastern Daylight Time': 'EDT',
+  'Central Standard Time': 'CST',
+  'Central Daylight Time': 'CDT',
+  'Mountain Standard Time': 'MST',
+  'Mountain Daylight Time': 'MDT',
+  'Pacific Standard Time': 'PST',
+  'Pacific Daylight Time': 'PDT',
   'Coordinated Universal Time': 'UTC',
 };
 
@@ -102,7 +146,12 @@ class IntlZone implements Zone {
       else if (part.type === 'minute') min = v;
       else if (part.type === 'second') sec = v;
     }
-    const local = (date2j(year, mon, day) - POSTGRES_EPOCH_JDATE) * SECS_PER_DAY + hour * 3600 + min * 60 + sec + POSTGRES_EPOCH_UNIX;
+    const local =
+      (date2j(year, mon, day) - POSTGRES_EPOCH_JDATE) * SECS_PER_DAY +
+      hour * 3600 +
+      min * 60 +
+      sec +
+      POSTGRES_EPOCH_UNIX;
     return local - unixSeconds;
   }
 
@@ -128,7 +177,8 @@ class IntlZone implements Zone {
 
   abbrevAt(unixSeconds: number): string {
     this.names ??= new Intl.DateTimeFormat('en-US', { timeZone: this.name, timeZoneName: 'long' });
-    const name = this.names.formatToParts(this.clamp(unixSeconds) * 1000).find((p) => p.type === 'timeZoneName')?.value ?? '';
+    const name =
+      this.names.formatToParts(this.clamp(unixSeconds) * 1000).find(p => p.type === 'timeZoneName')?.value ?? '';
     const offset = this.offsetAt(unixSeconds);
     // Mean solar time, before there were zones: never a multiple of a quarter of an hour in practice.
     if (offset % 900 !== 0) return 'LMT';
@@ -161,7 +211,16 @@ function openZone(name: string): Zone | undefined {
   // Intl takes "+05:30" for a zone; PostgreSQL does not.
   if (/^[A-Za-z]/.test(name)) {
     try {
-      const options = { timeZone: name, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric' } as const;
+      const options = {
+        timeZone: name,
+        hourCycle: 'h23',
+        year: 'numeric',
+        month: 'numeric',
+        day: 'numeric',
+        hour: 'numeric',
+        minute: 'numeric',
+        second: 'numeric',
+      } as const;
       return new IntlZone(name, new Intl.DateTimeFormat('en-US', options));
     } catch (e) {
       if (!(e instanceof RangeError)) throw e;

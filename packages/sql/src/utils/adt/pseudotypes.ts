@@ -10,13 +10,30 @@ import { builtin } from '../cache/typcache.ts';
 import { EMPTY_BYTES } from '../mb/mbutils.ts';
 
 const NAMES = [
-  'any', 'trigger', 'event_trigger', 'language_handler', 'fdw_handler', 'table_am_handler', 'index_am_handler', 'tsm_handler', 'internal',
-  'anyelement', 'anynonarray', 'anycompatible', 'anycompatiblenonarray', 'pg_ddl_command',
+  'any',
+  'trigger',
+  'event_trigger',
+  'language_handler',
+  'fdw_handler',
+  'table_am_handler',
+  'index_am_handler',
+  'tsm_handler',
+  'internal',
+  'anyelement',
+  'anynonarray',
+  'anycompatible',
+  'anycompatiblenonarray',
+  'pg_ddl_command',
 ];
 /** These read nothing but print what they actually are. */
 const PRINTING: Readonly<Record<string, string>> = {
-  anyarray: 'array_out', anycompatiblearray: 'array_out', anyenum: 'enum_out', anyrange: 'range_out', anycompatiblerange: 'range_out',
-  anymultirange: 'multirange_out', anycompatiblemultirange: 'multirange_out',
+  anyarray: 'array_out',
+  anycompatiblearray: 'array_out',
+  anyenum: 'enum_out',
+  anyrange: 'range_out',
+  anycompatiblerange: 'range_out',
+  anymultirange: 'multirange_out',
+  anycompatiblemultirange: 'multirange_out',
 };
 
 function refuse(typeName: string, what: 'accept' | 'display'): () => never {

@@ -67,7 +67,8 @@ function compile(pattern: Bytes, flags: RegexFlags): Regex {
 const PLAIN = defaultFlags();
 const ICASE = { ...defaultFlags(), icase: true };
 
-const matches = (text: Bytes, pattern: Bytes, flags: RegexFlags): boolean => compile(pattern, flags).test(new Subject(text).chars);
+const matches = (text: Bytes, pattern: Bytes, flags: RegexFlags): boolean =>
+  compile(pattern, flags).test(new Subject(text).chars);
 
 interface Options {
   readonly flags: RegexFlags;
@@ -79,13 +80,15 @@ function parseOptions(text: Bytes | undefined): Options {
   let global = false;
   for (const letter of text ? textToString(text) : '') {
     if (letter === 'g') global = true;
-    else if (!applyOption(flags, letter)) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid regular expression option: "${letter}"`);
+    else if (!applyOption(flags, letter))
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid regular expression option: "${letter}"`);
   }
   return { flags, global };
 }
 
 function refuseGlobal(options: Options, name: string, hint?: string): void {
-  if (options.global) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `${name}() does not support the "global" option`, { hint });
+  if (options.global)
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `${name}() does not support the "global" option`, { hint });
 }
 
 /** Successive matches; after an empty one the search goes on one character later. */
@@ -121,7 +124,14 @@ function appendReplacement(parts: Bytes[], replacement: Bytes, subject: Subject,
 }
 
 /** Replaces match number `n`, or all for 0. */
-function replaceMatches(text: Bytes, pattern: Bytes, replacement: Bytes, flags: RegexFlags, start: number, n: number): Bytes {
+function replaceMatches(
+  text: Bytes,
+  pattern: Bytes,
+  replacement: Bytes,
+  flags: RegexFlags,
+  start: number,
+  n: number,
+): Bytes {
   const regex = compile(pattern, flags);
   const subject = new Subject(text);
   const parts: Bytes[] = [];
@@ -142,21 +152,33 @@ function replaceMatches(text: Bytes, pattern: Bytes, replacement: Bytes, flags: 
 
 function replaceWithFlags(text: Bytes, pattern: Bytes, replacement: Bytes, options: Bytes): Bytes {
   if (options[0] >= 48 && options[0] <= 57) {
-    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid regular expression option: "${String.fromCharCode(options[0])}"`, {
-      hint: 'If you meant to use regexp_replace() with a start parameter, cast the fourth argument to integer explicitly.',
-    });
+    throw ereport(
+      ERRCODE.INVALID_PARAMETER_VALUE,
+      `invalid regular expression option: "${String.fromCharCode(options[0])}"`,
+      {
+        hint: 'If you meant to use regexp_replace() with a start parameter, cast the fourth argument to integer explicitly.',
+      },
+    );
   }
   const { flags, global } = parseOptions(options);
   return replaceMatches(text, pattern, replacement, flags, 0, global ? 0 : 1);
 }
 
-const badParameter = (name: string, value: number): PgError => ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid value for parameter "${name}": ${value}`);
+const badParameter = (name: string, value: number): PgError =>
+  ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid value for parameter "${name}": ${value}`);
 
 function checkStart(start: number): void {
   if (start <= 0) throw badParameter('start', start);
 }
 
-function replaceExtended(text: Bytes, pattern: Bytes, replacement: Bytes, start: number, n: number | undefined, options: Bytes | undefined): Bytes {
+function replaceExtended(
+  text: Bytes,
+  pattern: Bytes,
+  replacement: Bytes,
+  start: number,
+  n: number | undefined,
+  options: Bytes | undefined,
+): Bytes {
   checkStart(start);
   if (n !== undefined && n < 0) throw badParameter('n', n);
   const { flags, global } = parseOptions(options);
@@ -268,7 +290,9 @@ function like(text: Bytes, pattern: Bytes, options?: Bytes): boolean {
 function similarEscape(pattern: Bytes, escape: Bytes | undefined): Bytes {
   const e = escape === undefined ? '\\' : textToString(escape);
   if ([...e].length > 1) {
-    throw ereport(ERRCODE.INVALID_ESCAPE_SEQUENCE, 'invalid escape string', { hint: 'Escape string must be empty or one character.' });
+    throw ereport(ERRCODE.INVALID_ESCAPE_SEQUENCE, 'invalid escape string', {
+      hint: 'Escape string must be empty or one character.',
+    });
   }
   let out = '^(?:';
   let afterEscape = false;
@@ -279,7 +303,10 @@ function similarEscape(pattern: Bytes, escape: Bytes | undefined): Bytes {
     if (afterEscape) {
       if (c === '"' && depth < 1) {
         if (quotes > 1) {
-          throw ereport(ERRCODE.INVALID_USE_OF_ESCAPE_CHARACTER, 'SQL regular expression may not contain more than two escape-double-quote separators');
+          throw ereport(
+            ERRCODE.INVALID_USE_OF_ESCAPE_CHARACTER,
+            'SQL regular expression may not contain more than two escape-double-quote separators',
+          );
         }
         out += quotes === 0 ? '){1,1}?(' : '){1,1}(?:';
         quotes++;
@@ -319,43 +346,98 @@ export const regexpFunctions: FunctionTable = {
   nameicregexeq: (_fc: FunctionCall, text: Bytes, pattern: Bytes) => matches(text, pattern, ICASE),
   nameicregexne: (_fc: FunctionCall, text: Bytes, pattern: Bytes) => !matches(text, pattern, ICASE),
   textregexsubstr: (_fc: FunctionCall, text: Bytes, pattern: Bytes) => substring(text, pattern),
-  textregexreplace_noopt: (_fc: FunctionCall, text: Bytes, pattern: Bytes, replacement: Bytes) => replaceMatches(text, pattern, replacement, PLAIN, 0, 1),
-  textregexreplace: (_fc: FunctionCall, text: Bytes, pattern: Bytes, replacement: Bytes, options: Bytes) => replaceWithFlags(text, pattern, replacement, options),
-  textregexreplace_extended: (_fc: FunctionCall, text: Bytes, pattern: Bytes, replacement: Bytes, start: number, n: number, options: Bytes) =>
-    replaceExtended(text, pattern, replacement, start, n, options),
-  textregexreplace_extended_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes, replacement: Bytes, start: number, n: number) =>
-    replaceExtended(text, pattern, replacement, start, n, undefined),
+  textregexreplace_noopt: (_fc: FunctionCall, text: Bytes, pattern: Bytes, replacement: Bytes) =>
+    replaceMatches(text, pattern, replacement, PLAIN, 0, 1),
+  textregexreplace: (_fc: FunctionCall, text: Bytes, pattern: Bytes, replacement: Bytes, options: Bytes) =>
+    replaceWithFlags(text, pattern, replacement, options),
+  textregexreplace_extended: (
+    _fc: FunctionCall,
+    text: Bytes,
+    pattern: Bytes,
+    replacement: Bytes,
+    start: number,
+    n: number,
+    options: Bytes,
+  ) => replaceExtended(text, pattern, replacement, start, n, options),
+  textregexreplace_extended_no_flags: (
+    _fc: FunctionCall,
+    text: Bytes,
+    pattern: Bytes,
+    replacement: Bytes,
+    start: number,
+    n: number,
+  ) => replaceExtended(text, pattern, replacement, start, n, undefined),
   textregexreplace_extended_no_n: (_fc: FunctionCall, text: Bytes, pattern: Bytes, replacement: Bytes, start: number) =>
     replaceExtended(text, pattern, replacement, start, undefined, undefined),
   regexp_match: (_fc: FunctionCall, text: Bytes, pattern: Bytes, options: Bytes) => match(text, pattern, options),
   regexp_match_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes) => match(text, pattern),
-  regexp_split_to_array: (_fc: FunctionCall, text: Bytes, pattern: Bytes, options: Bytes) => buildTextArray(split(text, pattern, options, 'regexp_split_to_array')),
-  regexp_split_to_array_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes) => buildTextArray(split(text, pattern, undefined, 'regexp_split_to_array')),
-  regexp_count: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number, options: Bytes) => count(text, pattern, start, options),
+  regexp_split_to_array: (_fc: FunctionCall, text: Bytes, pattern: Bytes, options: Bytes) =>
+    buildTextArray(split(text, pattern, options, 'regexp_split_to_array')),
+  regexp_split_to_array_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes) =>
+    buildTextArray(split(text, pattern, undefined, 'regexp_split_to_array')),
+  regexp_count: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number, options: Bytes) =>
+    count(text, pattern, start, options),
   regexp_count_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number) => count(text, pattern, start),
   regexp_count_no_start: (_fc: FunctionCall, text: Bytes, pattern: Bytes) => count(text, pattern),
-  regexp_instr: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number, n: number, end: number, options: Bytes, subexpr: number) =>
-    instr(text, pattern, start, n, end, options, subexpr),
-  regexp_instr_no_subexpr: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number, n: number, end: number, options: Bytes) => instr(text, pattern, start, n, end, options),
-  regexp_instr_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number, n: number, end: number) => instr(text, pattern, start, n, end),
-  regexp_instr_no_endoption: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number, n: number) => instr(text, pattern, start, n),
+  regexp_instr: (
+    _fc: FunctionCall,
+    text: Bytes,
+    pattern: Bytes,
+    start: number,
+    n: number,
+    end: number,
+    options: Bytes,
+    subexpr: number,
+  ) => instr(text, pattern, start, n, end, options, subexpr),
+  regexp_instr_no_subexpr: (
+    _fc: FunctionCall,
+    text: Bytes,
+    pattern: Bytes,
+    start: number,
+    n: number,
+    end: number,
+    options: Bytes,
+  ) => instr(text, pattern, start, n, end, options),
+  regexp_instr_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number, n: number, end: number) =>
+    instr(text, pattern, start, n, end),
+  regexp_instr_no_endoption: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number, n: number) =>
+    instr(text, pattern, start, n),
   regexp_instr_no_n: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number) => instr(text, pattern, start),
   regexp_instr_no_start: (_fc: FunctionCall, text: Bytes, pattern: Bytes) => instr(text, pattern),
   regexp_like: (_fc: FunctionCall, text: Bytes, pattern: Bytes, options: Bytes) => like(text, pattern, options),
   regexp_like_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes) => like(text, pattern),
-  regexp_substr: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number, n: number, options: Bytes, subexpr: number) => substr(text, pattern, start, n, options, subexpr),
-  regexp_substr_no_subexpr: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number, n: number, options: Bytes) => substr(text, pattern, start, n, options),
-  regexp_substr_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number, n: number) => substr(text, pattern, start, n),
+  regexp_substr: (
+    _fc: FunctionCall,
+    text: Bytes,
+    pattern: Bytes,
+    start: number,
+    n: number,
+    options: Bytes,
+    subexpr: number,
+  ) => substr(text, pattern, start, n, options, subexpr),
+  regexp_substr_no_subexpr: (
+    _fc: FunctionCall,
+    text: Bytes,
+    pattern: Bytes,
+    start: number,
+    n: number,
+    options: Bytes,
+  ) => substr(text, pattern, start, n, options),
+  regexp_substr_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number, n: number) =>
+    substr(text, pattern, start, n),
   regexp_substr_no_n: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number) => substr(text, pattern, start),
   regexp_substr_no_start: (_fc: FunctionCall, text: Bytes, pattern: Bytes) => substr(text, pattern),
   similar_to_escape_1: (_fc: FunctionCall, pattern: Bytes) => similarEscape(pattern, undefined),
   similar_to_escape_2: (_fc: FunctionCall, pattern: Bytes, escape: Bytes) => similarEscape(pattern, escape),
-  similar_escape: (_fc: FunctionCall, pattern: Bytes | null, escape: Bytes | null) => (pattern === null ? null : similarEscape(pattern, escape ?? undefined)),
+  similar_escape: (_fc: FunctionCall, pattern: Bytes | null, escape: Bytes | null) =>
+    pattern === null ? null : similarEscape(pattern, escape ?? undefined),
 };
 
 export const regexpSetFunctions: SetFunctionTable = {
   regexp_matches: (_fc: FunctionCall, text: Bytes, pattern: Bytes, options: Bytes) => matchSet(text, pattern, options),
   regexp_matches_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes) => matchSet(text, pattern),
-  regexp_split_to_table: (_fc: FunctionCall, text: Bytes, pattern: Bytes, options: Bytes) => split(text, pattern, options, 'regexp_split_to_table'),
-  regexp_split_to_table_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes) => split(text, pattern, undefined, 'regexp_split_to_table'),
+  regexp_split_to_table: (_fc: FunctionCall, text: Bytes, pattern: Bytes, options: Bytes) =>
+    split(text, pattern, options, 'regexp_split_to_table'),
+  regexp_split_to_table_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes) =>
+    split(text, pattern, undefined, 'regexp_split_to_table'),
 };

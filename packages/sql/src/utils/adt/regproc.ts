@@ -10,7 +10,15 @@ import { builtinTypes } from '../cache/builtin_types.ts';
 import type { FunctionCall, FunctionTable } from '../fmgr.ts';
 import { stringToText, textToString } from '../mb/mbutils.ts';
 import { formatType } from './format_type.ts';
-import { catalogOf, findInPath, isVisible, lookupNamespace, schemaMissing, visibleOperators, visibleProcs } from './namespace.ts';
+import {
+  catalogOf,
+  findInPath,
+  isVisible,
+  lookupNamespace,
+  schemaMissing,
+  visibleOperators,
+  visibleProcs,
+} from './namespace.ts';
 import { parseOid } from './oid.ts';
 import { recvUint32, sendInt32 } from './pqwire.ts';
 import { quoteIdentifier } from './quote.ts';
@@ -28,7 +36,7 @@ export function splitQualifiedName(text: string): string[] {
   for (;;) {
     const m = /^(?:"((?:[^"]|"")+)"|([^\s".]+))\s*(\.)?\s*/.exec(rest);
     if (!m) throw invalid();
-    parts.push(m[1] !== undefined ? m[1].replaceAll('""', '"') : m[2].replace(/[A-Z]/g, (c) => c.toLowerCase()));
+    parts.push(m[1] !== undefined ? m[1].replaceAll('""', '"') : m[2].replace(/[A-Z]/g, c => c.toLowerCase()));
     rest = rest.slice(m[0].length);
     if (!m[3]) break;
     if (rest === '') throw invalid();
@@ -48,11 +56,17 @@ function deconstruct(fc: FunctionCall, parts: readonly string[], relation = fals
   if (parts.length === 2) return { schema: parts[0], name: parts[1] };
   if (parts.length === 3) {
     if (parts[0] !== fc.settings.databaseName) {
-      throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cross-database references are not implemented: ${relation ? `"${parts.join('.')}"` : parts.join('.')}`);
+      throw ereport(
+        ERRCODE.FEATURE_NOT_SUPPORTED,
+        `cross-database references are not implemented: ${relation ? `"${parts.join('.')}"` : parts.join('.')}`,
+      );
     }
     return { schema: parts[1], name: parts[2] };
   }
-  throw ereport(ERRCODE.SYNTAX_ERROR, `improper ${relation ? 'relation' : 'qualified'} name (too many dotted names): ${parts.join('.')}`);
+  throw ereport(
+    ERRCODE.SYNTAX_ERROR,
+    `improper ${relation ? 'relation' : 'qualified'} name (too many dotted names): ${parts.join('.')}`,
+  );
 }
 
 /** 0 for a dash, a number for digits; undefined when it is a name. */
@@ -67,7 +81,14 @@ function missingIsNull<T>(look: () => T): T | null {
     return look();
   } catch (e) {
     const state = (e as { sqlstate?: string }).sqlstate;
-    if (state === ERRCODE.UNDEFINED_TABLE || state === ERRCODE.UNDEFINED_FUNCTION || state === ERRCODE.AMBIGUOUS_FUNCTION || state === ERRCODE.UNDEFINED_OBJECT || state === ERRCODE.UNDEFINED_SCHEMA) return null;
+    if (
+      state === ERRCODE.UNDEFINED_TABLE ||
+      state === ERRCODE.UNDEFINED_FUNCTION ||
+      state === ERRCODE.AMBIGUOUS_FUNCTION ||
+      state === ERRCODE.UNDEFINED_OBJECT ||
+      state === ERRCODE.UNDEFINED_SCHEMA
+    )
+      return null;
     throw e;
   }
 }
@@ -98,17 +119,38 @@ function regclassName(fc: FunctionCall, oid: Oid): string {
 }
 
 const SQL_TYPES: Readonly<Record<string, string>> = {
-  int: 'int4', integer: 'int4', smallint: 'int2', bigint: 'int8', real: 'float4', 'double precision': 'float8', float: 'float8', boolean: 'bool',
-  decimal: 'numeric', dec: 'numeric', 'character varying': 'varchar', character: 'bpchar', char: 'bpchar', nchar: 'bpchar', 'national character': 'bpchar',
-  'char varying': 'varchar', 'national character varying': 'varchar', 'bit varying': 'varbit', time: 'time', 'time without time zone': 'time',
-  'time with time zone': 'timetz', timestamp: 'timestamp', 'timestamp without time zone': 'timestamp', 'timestamp with time zone': 'timestamptz',
+  int: 'int4',
+  integer: 'int4',
+  smallint: 'int2',
+  bigint: 'int8',
+  real: 'float4',
+  'double precision': 'float8',
+  float: 'float8',
+  boolean: 'bool',
+  decimal: 'numeric',
+  dec: 'numeric',
+  'character varying': 'varchar',
+  character: 'bpchar',
+  char: 'bpchar',
+  nchar: 'bpchar',
+  'national character': 'bpchar',
+  'char varying': 'varchar',
+  'national character varying': 'varchar',
+  'bit varying': 'varbit',
+  time: 'time',
+  'time without time zone': 'time',
+  'time with time zone': 'timetz',
+  timestamp: 'timestamp',
+  'timestamp without time zone': 'timestamp',
+  'timestamp with time zone': 'timestamptz',
 };
 
 /** A type's name as SQL writes it, brackets for arrays, a modifier skipped. */
 export function regtypeOid(fc: FunctionCall, text: string): Oid {
   let body = text.trim();
   const setof = /^setof\s+/i.exec(body);
-  if (body === '' || setof) throw ereport(ERRCODE.SYNTAX_ERROR, setof ? `type name "${text}" cannot be SETOF` : `invalid type name "${text}"`);
+  if (body === '' || setof)
+    throw ereport(ERRCODE.SYNTAX_ERROR, setof ? `type name "${text}" cannot be SETOF` : `invalid type name "${text}"`);
   let array = false;
   for (let m = /\s*\[\s*\d*\s*\]$/.exec(body); m; m = /\s*\[\s*\d*\s*\]$/.exec(body)) {
     array = true;
@@ -121,12 +163,15 @@ export function regtypeOid(fc: FunctionCall, text: string): Oid {
   }
   body = body.replace(/\s*\(\s*-?\d+\s*(?:,\s*-?\d+\s*)?\)/, '');
   const words = body.toLowerCase().replace(/\s+/g, ' ');
-  const interval = /^interval(?: (?:year|month|day|hour|minute|second)(?: to (?:month|hour|minute|second))?)?$/.test(words);
+  const interval = /^interval(?: (?:year|month|day|hour|minute|second)(?: to (?:month|hour|minute|second))?)?$/.test(
+    words,
+  );
   const sqlName = interval ? 'interval' : SQL_TYPES[words];
   let oid: Oid | undefined;
-  if (sqlName !== undefined) oid = [...builtinTypes().values()].find((t) => t.typname === sqlName)?.oid;
+  if (sqlName !== undefined) oid = [...builtinTypes().values()].find(t => t.typname === sqlName)?.oid;
   else {
-    if (/["\w]\s+["\w]/.test(body.replace(/"(?:[^"]|"")*"/g, '"q"'))) throw ereport(ERRCODE.SYNTAX_ERROR, `syntax error at or near "${body.trim().split(/\s+/)[1]}"`);
+    if (/["\w]\s+["\w]/.test(body.replace(/"(?:[^"]|"")*"/g, '"q"')))
+      throw ereport(ERRCODE.SYNTAX_ERROR, `syntax error at or near "${body.trim().split(/\s+/)[1]}"`);
     const { schema, name } = deconstruct(fc, splitQualifiedName(body));
     const catalog = catalogOf(fc);
     if (schema !== undefined) {
@@ -143,7 +188,7 @@ export function regtypeOid(fc: FunctionCall, text: string): Oid {
   return oid;
 }
 
-const sqlTypeShown = (text: string): string => text.trim().replace(/[A-Z]/g, (c) => c.toLowerCase());
+const sqlTypeShown = (text: string): string => text.trim().replace(/[A-Z]/g, c => c.toLowerCase());
 
 function regprocOid(fc: FunctionCall, text: string): Oid {
   const { schema, name } = deconstruct(fc, splitQualifiedName(text));
@@ -185,15 +230,17 @@ function splitArguments(text: string): { name: string; args: string[] } {
     current += c;
   }
   args.push(current);
-  if (args.some((a) => a.trim() === '')) throw ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, 'expected a type name');
+  if (args.some(a => a.trim() === '')) throw ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, 'expected a type name');
   return { name: text.slice(0, open), args };
 }
 
 export function regprocedureOidOf(fc: FunctionCall, text: string): Oid {
   const { name, args } = splitArguments(text);
-  const types = args.map((a) => regtypeOid(fc, a));
+  const types = args.map(a => regtypeOid(fc, a));
   const parts = deconstruct(fc, splitQualifiedName(name));
-  const found = visibleProcs(fc, parts.schema, parts.name).find((p) => p.proargtypes.length === types.length && p.proargtypes.every((t, i) => t === types[i]));
+  const found = visibleProcs(fc, parts.schema, parts.name).find(
+    p => p.proargtypes.length === types.length && p.proargtypes.every((t, i) => t === types[i]),
+  );
   if (!found) throw ereport(ERRCODE.UNDEFINED_FUNCTION, `function "${text}" does not exist`);
   return found.oid;
 }
@@ -202,8 +249,8 @@ export function regprocedureName(fc: FunctionCall, oid: Oid): string {
   if (oid === 0) return '-';
   const proc = catalogOf(fc).proc(oid);
   if (!proc) return String(oid);
-  const same = visibleProcs(fc, undefined, proc.proname).some((p) => p.oid === oid);
-  return `${qualified(fc, proc.pronamespace, proc.proname, same)}(${proc.proargtypes.map((t) => formatType(fc, t)).join(',')})`;
+  const same = visibleProcs(fc, undefined, proc.proname).some(p => p.oid === oid);
+  return `${qualified(fc, proc.pronamespace, proc.proname, same)}(${proc.proargtypes.map(t => formatType(fc, t)).join(',')})`;
 }
 
 /** Operator names are never quoted; their schemas are. */
@@ -234,12 +281,19 @@ function regoperName(fc: FunctionCall, oid: Oid): string {
 function regoperatorOid(fc: FunctionCall, text: string): Oid {
   const { name, args } = splitArguments(text);
   if (args.length === 1) {
-    throw ereport(ERRCODE.UNDEFINED_PARAMETER, 'missing argument', { hint: 'Use NONE to denote the missing argument of a unary operator.' });
+    throw ereport(ERRCODE.UNDEFINED_PARAMETER, 'missing argument', {
+      hint: 'Use NONE to denote the missing argument of a unary operator.',
+    });
   }
-  if (args.length !== 2) throw ereport(ERRCODE.TOO_MANY_ARGUMENTS, 'too many arguments', { hint: 'Provide two argument types for operator.' });
-  const types = args.map((a) => (a.trim().toLowerCase() === 'none' ? 0 : regtypeOid(fc, a)));
+  if (args.length !== 2)
+    throw ereport(ERRCODE.TOO_MANY_ARGUMENTS, 'too many arguments', {
+      hint: 'Provide two argument types for operator.',
+    });
+  const types = args.map(a => (a.trim().toLowerCase() === 'none' ? 0 : regtypeOid(fc, a)));
   const parts = splitOperator(fc, name);
-  const found = visibleOperators(fc, parts.schema, parts.name).find((o) => o.oprleft === types[0] && o.oprright === types[1]);
+  const found = visibleOperators(fc, parts.schema, parts.name).find(
+    o => o.oprleft === types[0] && o.oprright === types[1],
+  );
   if (!found) throw ereport(ERRCODE.UNDEFINED_FUNCTION, `operator does not exist: ${text}`);
   return found.oid;
 }
@@ -248,7 +302,7 @@ export function regoperatorName(fc: FunctionCall, oid: Oid): string {
   if (oid === 0) return '0';
   const oper = catalogOf(fc).operator(oid);
   if (!oper) return String(oid);
-  const visible = visibleOperators(fc, undefined, oper.oprname).some((o) => o.oid === oid);
+  const visible = visibleOperators(fc, undefined, oper.oprname).some(o => o.oid === oid);
   const schema = visible ? '' : `${quote(fc, catalogOf(fc).namespace(oper.oprnamespace)?.nspname ?? '')}.`;
   const type = (t: Oid): string => (t === 0 ? 'NONE' : formatType(fc, t));
   return `${schema}${oper.oprname}(${type(oper.oprleft)},${type(oper.oprright)})`;
@@ -272,8 +326,12 @@ function regroleOid(fc: FunctionCall, text: string): Oid {
 function namedOid(catalogName: string, describe: (name: string) => string): (fc: FunctionCall, text: string) => Oid {
   return (fc, text) => {
     const { schema, name } = deconstruct(fc, splitQualifiedName(text));
-    const oid = schema === undefined ? findInPath(fc, { catalog: catalogName }, name) : catalogOf(fc).namedByName(catalogName, name, lookupNamespace(fc, schema));
-    if (oid === undefined) throw ereport(ERRCODE.UNDEFINED_OBJECT, describe(schema === undefined ? name : `${schema}.${name}`));
+    const oid =
+      schema === undefined
+        ? findInPath(fc, { catalog: catalogName }, name)
+        : catalogOf(fc).namedByName(catalogName, name, lookupNamespace(fc, schema));
+    if (oid === undefined)
+      throw ereport(ERRCODE.UNDEFINED_OBJECT, describe(schema === undefined ? name : `${schema}.${name}`));
     return oid;
   };
 }
@@ -283,7 +341,12 @@ function namedName(catalogName: string): (fc: FunctionCall, oid: Oid) => string 
     if (oid === 0) return '-';
     const found = catalogOf(fc).named(catalogName, oid);
     if (!found) return String(oid);
-    return qualified(fc, found.namespace, found.name, isVisible(fc, { catalog: catalogName }, found.name, found.namespace, oid));
+    return qualified(
+      fc,
+      found.namespace,
+      found.name,
+      isVisible(fc, { catalog: catalogName }, found.name, found.namespace, oid),
+    );
   };
 }
 
@@ -297,16 +360,45 @@ interface RegType {
 
 const REG_TYPES: readonly RegType[] = [
   { prefix: 'regclass', read: regclassOid, print: regclassName, to: 'to_regclass' },
-  { prefix: 'regtype', read: regtypeOid, print: (fc, oid) => (oid === 0 ? '-' : (builtinTypes().get(oid) ?? fc.catalog?.type(oid)) ? formatType(fc, oid) : String(oid)), to: 'to_regtype' },
+  {
+    prefix: 'regtype',
+    read: regtypeOid,
+    print: (fc, oid) =>
+      oid === 0 ? '-' : (builtinTypes().get(oid) ?? fc.catalog?.type(oid)) ? formatType(fc, oid) : String(oid),
+    to: 'to_regtype',
+  },
   { prefix: 'regproc', read: regprocOid, print: regprocName, to: 'to_regproc' },
   { prefix: 'regprocedure', read: regprocedureOidOf, print: regprocedureName, to: 'to_regprocedure' },
   { prefix: 'regoper', read: regoperOid, print: regoperName, to: 'to_regoper' },
   { prefix: 'regoperator', read: regoperatorOid, print: regoperatorName, to: 'to_regoperator' },
-  { prefix: 'regnamespace', read: (fc, text) => lookupNamespace(fc, single(text)), print: (fc, oid) => (oid === 0 ? '-' : plainName(fc, oid, catalogOf(fc).namespace(oid)?.nspname)), to: 'to_regnamespace' },
-  { prefix: 'regrole', read: regroleOid, print: (fc, oid) => (oid === 0 ? '-' : plainName(fc, oid, catalogOf(fc).role(oid)?.rolname)), to: 'to_regrole' },
-  { prefix: 'regcollation', read: namedOid('pg_collation', (n) => `collation "${n}" for encoding "UTF8" does not exist`), print: namedName('pg_collation'), to: 'to_regcollation' },
-  { prefix: 'regconfig', read: namedOid('pg_ts_config', (n) => `text search configuration "${n}" does not exist`), print: namedName('pg_ts_config') },
-  { prefix: 'regdictionary', read: namedOid('pg_ts_dict', (n) => `text search dictionary "${n}" does not exist`), print: namedName('pg_ts_dict') },
+  {
+    prefix: 'regnamespace',
+    read: (fc, text) => lookupNamespace(fc, single(text)),
+    print: (fc, oid) => (oid === 0 ? '-' : plainName(fc, oid, catalogOf(fc).namespace(oid)?.nspname)),
+    to: 'to_regnamespace',
+  },
+  {
+    prefix: 'regrole',
+    read: regroleOid,
+    print: (fc, oid) => (oid === 0 ? '-' : plainName(fc, oid, catalogOf(fc).role(oid)?.rolname)),
+    to: 'to_regrole',
+  },
+  {
+    prefix: 'regcollation',
+    read: namedOid('pg_collation', n => `collation "${n}" for encoding "UTF8" does not exist`),
+    print: namedName('pg_collation'),
+    to: 'to_regcollation',
+  },
+  {
+    prefix: 'regconfig',
+    read: namedOid('pg_ts_config', n => `text search configuration "${n}" does not exist`),
+    print: namedName('pg_ts_config'),
+  },
+  {
+    prefix: 'regdictionary',
+    read: namedOid('pg_ts_dict', n => `text search dictionary "${n}" does not exist`),
+    print: namedName('pg_ts_dict'),
+  },
 ];
 
 function plainName(fc: FunctionCall, oid: Oid, name: string | undefined): string {
@@ -334,13 +426,16 @@ function tables(): FunctionTable {
 export const regFunctions: FunctionTable = tables();
 
 /** pg_*_is_visible(): null when there is no such object. */
-const visible = (kind: string, nameOf: (fc: FunctionCall, oid: Oid) => { name: string; namespace: Oid } | undefined) => (fc: FunctionCall, oid: Oid): boolean | null => {
-  const found = nameOf(fc, oid);
-  if (!found) return null;
-  return findInPath(fc, kind === 'type' || kind === 'relation' ? kind : { catalog: kind }, found.name) === oid;
-};
+const visible =
+  (kind: string, nameOf: (fc: FunctionCall, oid: Oid) => { name: string; namespace: Oid } | undefined) =>
+  (fc: FunctionCall, oid: Oid): boolean | null => {
+    const found = nameOf(fc, oid);
+    if (!found) return null;
+    return findInPath(fc, kind === 'type' || kind === 'relation' ? kind : { catalog: kind }, found.name) === oid;
+  };
 
-const named = (catalog: string): ((fc: FunctionCall, oid: Oid) => boolean | null) => visible(catalog, (fc, oid) => catalogOf(fc).named(catalog, oid));
+const named = (catalog: string): ((fc: FunctionCall, oid: Oid) => boolean | null) =>
+  visible(catalog, (fc, oid) => catalogOf(fc).named(catalog, oid));
 
 export const visibilityFunctions: FunctionTable = {
   pg_table_is_visible: visible('relation', (fc, oid) => {
@@ -353,11 +448,11 @@ export const visibilityFunctions: FunctionTable = {
   }),
   pg_function_is_visible: (fc: FunctionCall, oid: Oid) => {
     const proc = catalogOf(fc).proc(oid);
-    return proc ? visibleProcs(fc, undefined, proc.proname).some((p) => p.oid === oid) : null;
+    return proc ? visibleProcs(fc, undefined, proc.proname).some(p => p.oid === oid) : null;
   },
   pg_operator_is_visible: (fc: FunctionCall, oid: Oid) => {
     const oper = catalogOf(fc).operator(oid);
-    return oper ? visibleOperators(fc, undefined, oper.oprname).some((o) => o.oid === oid) : null;
+    return oper ? visibleOperators(fc, undefined, oper.oprname).some(o => o.oid === oid) : null;
   },
   pg_opclass_is_visible: named('pg_opclass'),
   pg_opfamily_is_visible: named('pg_opfamily'),

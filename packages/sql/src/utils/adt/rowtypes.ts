@@ -9,7 +9,15 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import { maxAlign, type Oid } from '@pgtroupe/common/ids';
-import { comparator, equality, inputFunction, outputFunction, receiveFunction, sendFunction, typeFacts } from '../cache/typcache.ts';
+import {
+  comparator,
+  equality,
+  inputFunction,
+  outputFunction,
+  receiveFunction,
+  sendFunction,
+  typeFacts,
+} from '../cache/typcache.ts';
 import type { FunctionCall, FunctionTable } from '../fmgr.ts';
 import { stringToText, textToString } from '../mb/mbutils.ts';
 import { readAligned, storageForm, writeAligned } from './arrayutils.ts';
@@ -41,9 +49,10 @@ export interface RecordField extends RecordColumn {
 export function recordColumns(fc: FunctionCall, type: Oid, typmod: number): readonly RecordColumn[] {
   const catalog = catalogOf(fc);
   const rel = (type as number) === RECORDOID ? undefined : typeFacts(fc, type).typrelid;
-  const attributes = rel === undefined ? catalog.recordColumns?.(typmod) : catalog.attributes(rel)?.filter((a) => a.attnum > 0);
+  const attributes =
+    rel === undefined ? catalog.recordColumns?.(typmod) : catalog.attributes(rel)?.filter(a => a.attnum > 0);
   if (!attributes) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, 'record type has not been registered');
-  return attributes.map((a) => ({ name: a.attname, type: a.atttypid, typmod: a.atttypmod, dropped: a.attisdropped }));
+  return attributes.map(a => ({ name: a.attname, type: a.atttypid, typmod: a.atttypmod, dropped: a.attisdropped }));
 }
 
 /** A record's columns with their values, dropped ones left out. Bytes are views. */
@@ -68,10 +77,16 @@ export function recordFields(fc: FunctionCall, record: Bytes): RecordField[] {
 }
 
 /** Builds a record of a type; one value per column, dropped ones null. */
-export function formRecord(fc: FunctionCall, type: Oid, typmod: number, columns: readonly RecordColumn[], values: readonly Datum[]): Bytes {
+export function formRecord(
+  fc: FunctionCall,
+  type: Oid,
+  typmod: number,
+  columns: readonly RecordColumn[],
+  values: readonly Datum[],
+): Bytes {
   const hasNulls = values.includes(null);
   const hoff = maxAlign(HEADER + VARHDRSZ + (hasNulls ? (values.length + 7) >> 3 : 0));
-  const types = columns.map((c) => typeFacts(fc, c.type));
+  const types = columns.map(c => typeFacts(fc, c.type));
   let end = hoff - VARHDRSZ;
   values.forEach((value, i) => {
     if (value !== null) end = writeAligned(undefined, end, types[i], storageForm(types[i]), value);
@@ -141,12 +156,13 @@ function parseRecordText(text: Bytes, count: number): (Bytes | null)[] {
 }
 
 function readRecord(fc: FunctionCall, text: Bytes, type: Oid, typmod: number): Bytes {
-  if ((type as number) === RECORDOID && typmod < 0) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'input of anonymous composite types is not implemented');
+  if ((type as number) === RECORDOID && typmod < 0)
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'input of anonymous composite types is not implemented');
   const columns = recordColumns(fc, type, typmod);
-  const live = columns.filter((c) => !c.dropped);
+  const live = columns.filter(c => !c.dropped);
   const texts = parseRecordText(text, live.length);
   let next = 0;
-  const values = columns.map((c) => {
+  const values = columns.map(c => {
     if (c.dropped) return null;
     const field = texts[next++];
     return field === null ? null : inputFunction(fc, c.type)(field, c.typmod);
@@ -155,7 +171,7 @@ function readRecord(fc: FunctionCall, text: Bytes, type: Oid, typmod: number): B
 }
 
 function printRecord(fc: FunctionCall, record: Bytes): Bytes {
-  const parts = recordFields(fc, record).map((f) => {
+  const parts = recordFields(fc, record).map(f => {
     if (f.value === null) return '';
     const text = textToString(outputFunction(fc, f.type)(f.value));
     return text === '' || /["\\(),\s]/.test(text) ? `"${text.replace(/["\\]/g, '$&$&')}"` : text;
@@ -183,18 +199,22 @@ function sendRecord(fc: FunctionCall, record: Bytes): Bytes {
 }
 
 function receiveRecord(fc: FunctionCall, bytes: Bytes, type: Oid, typmod: number): Bytes {
-  if ((type as number) === RECORDOID && typmod < 0) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'input of anonymous composite types is not implemented');
+  if ((type as number) === RECORDOID && typmod < 0)
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'input of anonymous composite types is not implemented');
   const columns = recordColumns(fc, type, typmod);
   const view = viewOf(bytes);
   const count = view.getInt32(0);
-  const live = columns.filter((c) => !c.dropped).length;
+  const live = columns.filter(c => !c.dropped).length;
   if (count !== live) throw ereport(ERRCODE.DATATYPE_MISMATCH, `wrong number of columns: ${count}, expected ${live}`);
   let at = 4;
   const values = columns.map((c, i) => {
     if (c.dropped) return null;
     const sent = view.getUint32(at);
     if (sent !== c.type) {
-      throw ereport(ERRCODE.DATATYPE_MISMATCH, `binary data has type ${sent} (${formatType(fc, sent as Oid)}) instead of expected ${c.type} (${formatType(fc, c.type)}) in record column ${i + 1}`);
+      throw ereport(
+        ERRCODE.DATATYPE_MISMATCH,
+        `binary data has type ${sent} (${formatType(fc, sent as Oid)}) instead of expected ${c.type} (${formatType(fc, c.type)}) in record column ${i + 1}`,
+      );
     }
     const length = view.getInt32(at + 4);
     at += 8;
@@ -211,11 +231,15 @@ function* pairs(fc: FunctionCall, a: Bytes, b: Bytes): Generator<[RecordField, R
   const y = recordFields(fc, b);
   for (let i = 0; i < Math.min(x.length, y.length); i++) {
     if (x[i].type !== y[i].type) {
-      throw ereport(ERRCODE.DATATYPE_MISMATCH, `cannot compare dissimilar column types ${formatType(fc, x[i].type)} and ${formatType(fc, y[i].type)} at record column ${i + 1}`);
+      throw ereport(
+        ERRCODE.DATATYPE_MISMATCH,
+        `cannot compare dissimilar column types ${formatType(fc, x[i].type)} and ${formatType(fc, y[i].type)} at record column ${i + 1}`,
+      );
     }
     yield [x[i], y[i]];
   }
-  if (x.length !== y.length) throw ereport(ERRCODE.DATATYPE_MISMATCH, 'cannot compare record types with different numbers of columns');
+  if (x.length !== y.length)
+    throw ereport(ERRCODE.DATATYPE_MISMATCH, 'cannot compare record types with different numbers of columns');
 }
 
 function compareRecords(fc: FunctionCall, a: Bytes, b: Bytes): number {
@@ -225,7 +249,11 @@ function compareRecords(fc: FunctionCall, a: Bytes, b: Bytes): number {
       return x.value === null ? 1 : -1;
     }
     const compare = comparator(fc, x.type);
-    if (!compare) throw ereport(ERRCODE.UNDEFINED_FUNCTION, `could not identify a comparison function for type ${formatType(fc, x.type)}`);
+    if (!compare)
+      throw ereport(
+        ERRCODE.UNDEFINED_FUNCTION,
+        `could not identify a comparison function for type ${formatType(fc, x.type)}`,
+      );
     const order = compare(x.value, y.value);
     if (order !== 0) return order < 0 ? -1 : 1;
   }
@@ -239,7 +267,11 @@ function equalRecords(fc: FunctionCall, a: Bytes, b: Bytes): boolean {
     if (x.value === null || y.value === null) same = x.value === y.value;
     else {
       const equal = equality(fc, x.type);
-      if (!equal) throw ereport(ERRCODE.UNDEFINED_FUNCTION, `could not identify an equality operator for type ${formatType(fc, x.type)}`);
+      if (!equal)
+        throw ereport(
+          ERRCODE.UNDEFINED_FUNCTION,
+          `could not identify an equality operator for type ${formatType(fc, x.type)}`,
+        );
       same = equal(x.value, y.value);
     }
   }

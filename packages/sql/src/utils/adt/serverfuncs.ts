@@ -6,7 +6,11 @@
  * with the work inside, and the row is evaluated again.
  */
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
-import { RELKIND_PARTITIONED_INDEX, RELKIND_PARTITIONED_TABLE, RELKIND_RELATION } from '@pgtroupe/catalog/catalogs/pg_class';
+import {
+  RELKIND_PARTITIONED_INDEX,
+  RELKIND_PARTITIONED_TABLE,
+  RELKIND_RELATION,
+} from '@pgtroupe/catalog/catalogs/pg_class';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
@@ -50,7 +54,8 @@ function allForks(fc: FunctionCall, oid: Oid): number | null {
   return sum;
 }
 
-const sumOf = (fc: FunctionCall, oids: readonly Oid[]): number => oids.reduce((sum, oid) => sum + (allForks(fc, oid) ?? 0), 0);
+const sumOf = (fc: FunctionCall, oids: readonly Oid[]): number =>
+  oids.reduce((sum, oid) => sum + (allForks(fc, oid) ?? 0), 0);
 
 function tableSize(fc: FunctionCall, oid: Oid): number | null {
   const own = allForks(fc, oid);
@@ -73,7 +78,10 @@ function databaseByName(fc: FunctionCall, name: string): Oid {
 /** Can it have partitions or be one? */
 function partitioned(fc: FunctionCall, oid: Oid): boolean {
   const rel = fc.catalog?.relation(oid) as { readonly relkind: string; readonly relispartition: boolean } | undefined;
-  return rel !== undefined && (rel.relispartition || rel.relkind === RELKIND_PARTITIONED_TABLE || rel.relkind === RELKIND_PARTITIONED_INDEX);
+  return (
+    rel !== undefined &&
+    (rel.relispartition || rel.relkind === RELKIND_PARTITIONED_TABLE || rel.relkind === RELKIND_PARTITIONED_INDEX)
+  );
 }
 
 function pgSleep(fc: FunctionCall, seconds: number): Datum {
@@ -90,12 +98,19 @@ function pgSleep(fc: FunctionCall, seconds: number): Datum {
   throw new CatalogMiss(() => sleep(((fc.extra as number) - now) / 1000));
 }
 
-const text = (value: string | null | undefined): Uint8Array | null => (value === null || value === undefined ? null : stringToText(value));
+const text = (value: string | null | undefined): Uint8Array | null =>
+  value === null || value === undefined ? null : stringToText(value);
 
 /** Limits as PostgreSQL prints them: %d and %g. */
 function limit(facts: GucFacts, value: number | undefined): Uint8Array | null {
   if (value === undefined) return null;
-  return stringToText(facts.vartype === 'real' && !Number.isInteger(value) ? String(value) : Math.abs(value) > 1e300 ? `${value < 0 ? '-' : ''}1.79769e+308` : String(value));
+  return stringToText(
+    facts.vartype === 'real' && !Number.isInteger(value)
+      ? String(value)
+      : Math.abs(value) > 1e300
+        ? `${value < 0 ? '-' : ''}1.79769e+308`
+        : String(value),
+  );
 }
 
 function* showAllSettings(fc: FunctionCall): Iterable<Datum[]> {
@@ -104,9 +119,23 @@ function* showAllSettings(fc: FunctionCall): Iterable<Datum[]> {
     if (facts.flags?.includes('NO_SHOW_ALL')) continue;
     const { now, reset, source } = setting(facts);
     yield [
-      text(facts.name), text(now), text(facts.unit), text(facts.category), text(facts.short), text(facts.extra), text(facts.context), text(facts.vartype),
-      text(source), limit(facts, facts.min), limit(facts, facts.max), facts.enumvals === undefined ? null : buildTextArray(facts.enumvals.map(v => stringToText(v))),
-      text(facts.boot), text(reset), null, null, false,
+      text(facts.name),
+      text(now),
+      text(facts.unit),
+      text(facts.category),
+      text(facts.short),
+      text(facts.extra),
+      text(facts.context),
+      text(facts.vartype),
+      text(source),
+      limit(facts, facts.min),
+      limit(facts, facts.max),
+      facts.enumvals === undefined ? null : buildTextArray(facts.enumvals.map(v => stringToText(v))),
+      text(facts.boot),
+      text(reset),
+      null,
+      null,
+      false,
     ];
   }
 }
@@ -116,7 +145,9 @@ export const serverFunctions: FunctionTable = {
     const name = textToString(fork);
     const number = FORKS.indexOf(name);
     if (number < 0) {
-      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'invalid fork name', { hint: 'Valid fork names are "main", "fsm", "vm", and "init".' });
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'invalid fork name', {
+        hint: 'Valid fork names are "main", "fsm", "vm", and "init".',
+      });
     }
     return number === 3 ? 0 : (server(fc).relationSize(oid, number) ?? null);
   },
@@ -127,11 +158,16 @@ export const serverFunctions: FunctionTable = {
     return table === null ? null : table + indexesSize(fc, oid)!;
   },
   pg_database_size_oid: (fc: FunctionCall, oid: Oid) => server(fc).databaseSize(oid),
-  pg_database_size_name: (fc: FunctionCall, name: Uint8Array) => server(fc).databaseSize(databaseByName(fc, textToString(name))),
+  pg_database_size_name: (fc: FunctionCall, name: Uint8Array) =>
+    server(fc).databaseSize(databaseByName(fc, textToString(name))),
   pg_relation_is_publishable: (fc: FunctionCall, oid: Oid) => {
     const rel = fc.catalog?.relation(oid) as { readonly relkind: string; readonly relpersistence: string } | undefined;
     if (rel === undefined) return null;
-    return (rel.relkind === RELKIND_RELATION || rel.relkind === RELKIND_PARTITIONED_TABLE) && oid >= FIRST_NORMAL_OID && rel.relpersistence === 'p';
+    return (
+      (rel.relkind === RELKIND_RELATION || rel.relkind === RELKIND_PARTITIONED_TABLE) &&
+      oid >= FIRST_NORMAL_OID &&
+      rel.relpersistence === 'p'
+    );
   },
   pg_tablespace_location: (_fc: FunctionCall, oid: Oid) => {
     const known = oid === 0 || (oid as number) === DEFAULT_TABLESPACE || (oid as number) === GLOBAL_TABLESPACE;

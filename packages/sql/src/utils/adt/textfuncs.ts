@@ -90,7 +90,7 @@ function splitText(text: Uint8Array, separator: Uint8Array | null, nullString: U
     fields = [];
     for (let i = 0; i < text.length; i += mblen(text[i])) fields.push(text.subarray(i, i + mblen(text[i])));
   } else fields = text.length === 0 ? [] : pieces(text, separator);
-  return nullString === null ? fields : fields.map((field) => (equalBytes(field, nullString) ? null : field));
+  return nullString === null ? fields : fields.map(field => (equalBytes(field, nullString) ? null : field));
 }
 
 function left(text: Uint8Array, n: number): Uint8Array {
@@ -119,8 +119,12 @@ function toHex(value: number | bigint, bits: 32 | 64): Uint8Array {
 }
 
 /** Values and types of a VARIADIC "any" tail, or of the one array given as VARIADIC. */
-function variadicTail(fc: FunctionCall, args: readonly Datum[], from: number): { values: readonly Datum[]; typeOf: (i: number) => Oid } | null {
-  if (!fc.variadic) return { values: args.slice(from), typeOf: (i) => fc.argTypes[from + i] };
+function variadicTail(
+  fc: FunctionCall,
+  args: readonly Datum[],
+  from: number,
+): { values: readonly Datum[]; typeOf: (i: number) => Oid } | null {
+  if (!fc.variadic) return { values: args.slice(from), typeOf: i => fc.argTypes[from + i] };
   const array = args[from];
   if (array === null) return null;
   const elem = arrayElemType(array as Uint8Array);
@@ -139,7 +143,8 @@ function concatWith(fc: FunctionCall, separator: Uint8Array, args: readonly Datu
   return joinBytes(parts);
 }
 
-const badFormat = (message: string, hint?: string): PgError => ereport(ERRCODE.INVALID_PARAMETER_VALUE, message, { hint });
+const badFormat = (message: string, hint?: string): PgError =>
+  ereport(ERRCODE.INVALID_PARAMETER_VALUE, message, { hint });
 const PERCENT_HINT = 'For a single "%" use "%%".';
 
 /** One conversion: %[n$][-][width]type with width a number, * or *n$. */
@@ -219,7 +224,8 @@ function textFormat(fc: FunctionCall, ...args: Datum[]): Uint8Array | null {
     const spec = parseConversion(format, at);
     at = spec.end;
     const type = String.fromCodePoint(format.codePointAt(at) ?? 0);
-    if (type !== 's' && type !== 'I' && type !== 'L') throw badFormat(`unrecognized format() type specifier "${type}"`, PERCENT_HINT);
+    if (type !== 's' && type !== 'I' && type !== 'L')
+      throw badFormat(`unrecognized format() type specifier "${type}"`, PERCENT_HINT);
     let { width, left: toLeft } = spec;
     if (spec.widthArgument >= 0) {
       const i = take(spec.widthArgument);
@@ -232,11 +238,13 @@ function textFormat(fc: FunctionCall, ...args: Datum[]): Uint8Array | null {
     const i = take(spec.argument);
     let shown: string;
     if (values[i] === null) {
-      if (type === 'I') throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'null values cannot be formatted as an SQL identifier');
+      if (type === 'I')
+        throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'null values cannot be formatted as an SQL identifier');
       shown = type === 'L' ? 'NULL' : '';
     } else {
       const raw = text(i);
-      shown = type === 's' ? raw : type === 'I' ? quoteIdentifier(raw, fc.settings.quoteAllIdentifiers) : quoteLiteral(raw);
+      shown =
+        type === 's' ? raw : type === 'I' ? quoteIdentifier(raw, fc.settings.quoteAllIdentifiers) : quoteLiteral(raw);
     }
     const blanks = ' '.repeat(Math.max(0, width - [...shown].length));
     out += toLeft ? shown + blanks : blanks + shown;
@@ -258,7 +266,12 @@ class StringAggState extends Internal {
   started = false;
 }
 
-function stringAgg(_fc: FunctionCall, state: StringAggState | null, value: Uint8Array | null, separator: Uint8Array | null): StringAggState | null {
+function stringAgg(
+  _fc: FunctionCall,
+  state: StringAggState | null,
+  value: Uint8Array | null,
+  separator: Uint8Array | null,
+): StringAggState | null {
   if (value === null) return state;
   state ??= new StringAggState();
   if (state.started && separator !== null) state.buffer.append(separator);
@@ -267,7 +280,8 @@ function stringAgg(_fc: FunctionCall, state: StringAggState | null, value: Uint8
   return state;
 }
 
-const stringAggFinal = (_fc: FunctionCall, state: StringAggState | null): Uint8Array | null => state?.buffer.toBytes() ?? null;
+const stringAggFinal = (_fc: FunctionCall, state: StringAggState | null): Uint8Array | null =>
+  state?.buffer.toBytes() ?? null;
 
 const invalidIdentifier = (text: string, detail?: string): PgError =>
   ereport(ERRCODE.INVALID_PARAMETER_VALUE, `string is not a valid identifier: "${text}"`, { detail });
@@ -287,9 +301,12 @@ function parseIdent(bytes: Uint8Array, strict: boolean): Uint8Array {
     } else {
       m = /^[A-Za-z_\u0080-\u{10ffff}][A-Za-z0-9_$\u0080-\u{10ffff}]*/u.exec(rest);
       if (!m) {
-        throw invalidIdentifier(text, rest[0] === '.' ? 'No valid identifier before ".".' : afterDot ? 'No valid identifier after ".".' : undefined);
+        throw invalidIdentifier(
+          text,
+          rest[0] === '.' ? 'No valid identifier before ".".' : afterDot ? 'No valid identifier after ".".' : undefined,
+        );
       }
-      parts.push(m[0].replace(/[A-Z]/g, (c) => c.toLowerCase()));
+      parts.push(m[0].replace(/[A-Z]/g, c => c.toLowerCase()));
     }
     rest = rest.slice(m[0].length).replace(/^[ \t\n\r\f]+/, '');
     if (rest[0] === '.') {
@@ -305,7 +322,7 @@ const FORMS = ['NFC', 'NFD', 'NFKC', 'NFKD'] as const;
 
 function normalForm(name: Uint8Array): (typeof FORMS)[number] {
   const wanted = textToString(name).toUpperCase();
-  const form = FORMS.find((f) => f === wanted);
+  const form = FORMS.find(f => f === wanted);
   if (!form) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid normalization form: ${textToString(name)}`);
   return form;
 }
@@ -323,10 +340,17 @@ function unistr(bytes: Uint8Array): Uint8Array {
       i += text[i] === '\\' ? 2 : 1;
       continue;
     }
-    const m = /^\\(?:([0-9a-fA-F]{4})|\+([0-9a-fA-F]{6})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/.exec(text.slice(i, i + 10));
-    if (!m) throw invalid('invalid Unicode escape', 'Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.');
+    const m = /^\\(?:([0-9a-fA-F]{4})|\+([0-9a-fA-F]{6})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/.exec(
+      text.slice(i, i + 10),
+    );
+    if (!m)
+      throw invalid('invalid Unicode escape', 'Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.');
     let code = Number.parseInt(m[1] ?? m[2] ?? m[3] ?? m[4], 16);
-    if (code === 0 || code > 0x10ffff) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid Unicode code point: ${code.toString(16).toUpperCase().padStart(4, '0')}`);
+    if (code === 0 || code > 0x10ffff)
+      throw ereport(
+        ERRCODE.INVALID_PARAMETER_VALUE,
+        `invalid Unicode code point: ${code.toString(16).toUpperCase().padStart(4, '0')}`,
+      );
     i += m[0].length;
     const second = code >= 0xdc00 && code <= 0xdfff;
     if (high ? !second : second) throw invalid('invalid Unicode surrogate pair');
@@ -348,7 +372,8 @@ type Bytes = Uint8Array;
 export const textFunctions: FunctionTable = {
   replace_text: (_fc: FunctionCall, text: Bytes, from: Bytes, to: Bytes) => replace(text, from, to),
   split_part: (_fc: FunctionCall, text: Bytes, separator: Bytes, n: number) => splitPart(text, separator, n),
-  text_to_array: (_fc: FunctionCall, text: Bytes | null, separator: Bytes | null) => (text === null ? null : buildTextArray(splitText(text, separator, null))),
+  text_to_array: (_fc: FunctionCall, text: Bytes | null, separator: Bytes | null) =>
+    text === null ? null : buildTextArray(splitText(text, separator, null)),
   text_to_array_null: (_fc: FunctionCall, text: Bytes | null, separator: Bytes | null, nullString: Bytes | null) =>
     text === null ? null : buildTextArray(splitText(text, separator, nullString)),
   text_left: (_fc: FunctionCall, text: Bytes, n: number) => left(text, n),
@@ -357,7 +382,8 @@ export const textFunctions: FunctionTable = {
   to_hex32: (_fc: FunctionCall, value: number) => toHex(value, 32),
   to_hex64: (_fc: FunctionCall, value: number | bigint) => toHex(value, 64),
   text_concat: (fc: FunctionCall, ...args: Datum[]) => concatWith(fc, EMPTY_BYTES, args, 0),
-  text_concat_ws: (fc: FunctionCall, separator: Bytes | null, ...args: Datum[]) => (separator === null ? null : concatWith(fc, separator, [separator, ...args], 1)),
+  text_concat_ws: (fc: FunctionCall, separator: Bytes | null, ...args: Datum[]) =>
+    separator === null ? null : concatWith(fc, separator, [separator, ...args], 1),
   text_format: textFormat,
   text_format_nv: textFormat,
   string_agg_transfn: stringAgg,
@@ -365,7 +391,8 @@ export const textFunctions: FunctionTable = {
   bytea_string_agg_transfn: stringAgg,
   bytea_string_agg_finalfn: stringAggFinal,
   parse_ident: (_fc: FunctionCall, text: Bytes, strict: boolean) => parseIdent(text, strict),
-  unicode_normalize_func: (_fc: FunctionCall, text: Bytes, form: Bytes) => stringToText(textToString(text).normalize(normalForm(form))),
+  unicode_normalize_func: (_fc: FunctionCall, text: Bytes, form: Bytes) =>
+    stringToText(textToString(text).normalize(normalForm(form))),
   unicode_is_normalized: (_fc: FunctionCall, text: Bytes, form: Bytes) => {
     const s = textToString(text);
     return s.normalize(normalForm(form)) === s;
@@ -374,8 +401,8 @@ export const textFunctions: FunctionTable = {
 };
 
 export const textSetFunctions: SetFunctionTable = {
-  text_to_table: (_fc: FunctionCall, text: Bytes | null, separator: Bytes | null) => (text === null ? [] : splitText(text, separator, null)),
+  text_to_table: (_fc: FunctionCall, text: Bytes | null, separator: Bytes | null) =>
+    text === null ? [] : splitText(text, separator, null),
   text_to_table_null: (_fc: FunctionCall, text: Bytes | null, separator: Bytes | null, nullString: Bytes | null) =>
     text === null ? [] : splitText(text, separator, nullString),
 };
-

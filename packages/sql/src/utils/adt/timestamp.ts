@@ -8,19 +8,66 @@ import type { Datum } from '@pgtroupe/common/datum';
 import type { FunctionCall, FunctionTable, SessionSettings, SetFunctionTable } from '../fmgr.ts';
 import { stringToText, textToString } from '../mb/mbutils.ts';
 import {
-  addMicros, date2j, daysInMonth, DT_NOBEGIN, DT_NOEND, isValidJulian, isValidTimestamp, j2date, joinTimestamp, newTm, POSTGRES_EPOCH_JDATE, POSTGRES_EPOCH_UNIX,
-  splitDays, splitTime, splitTimestamp, timestampNotFinite, type Timestamp, timestampToTm, type Tm, tmToTimestamp, USECS_PER_DAY, USECS_PER_SEC,
+  addMicros,
+  date2j,
+  daysInMonth,
+  DT_NOBEGIN,
+  DT_NOEND,
+  isValidJulian,
+  isValidTimestamp,
+  j2date,
+  joinTimestamp,
+  newTm,
+  POSTGRES_EPOCH_JDATE,
+  POSTGRES_EPOCH_UNIX,
+  splitDays,
+  splitTime,
+  splitTimestamp,
+  timestampNotFinite,
+  type Timestamp,
+  timestampToTm,
+  type Tm,
+  tmToTimestamp,
+  USECS_PER_DAY,
+  USECS_PER_SEC,
 } from './calendar.ts';
 import { decodeDateTime, decoding, parseDateTime, sessionZone, zoneByName } from './datetime.ts';
 import { encodeDateTime } from './datetime_out.ts';
-import { deltaUnit, extractUnit, unitName, unitNotRecognized, unitNotSupported, unknownUnit } from './datetime_units.ts';
+import {
+  deltaUnit,
+  extractUnit,
+  unitName,
+  unitNotRecognized,
+  unitNotSupported,
+  unknownUnit,
+} from './datetime_units.ts';
 import { formatFloat8, rint } from './float.ts';
 import { intervalLength, intervalRange, makeInterval, readInterval } from './interval.ts';
 import { int8Datum } from './numutils.ts';
 import { determineTimeZoneOffset, findZone, unixSecondsOf, type Zone, zoneNames } from './pgtz.ts';
 import { recvInt64, sendInt64 } from './pqwire.ts';
-import { scalarCmp, scalarEq, scalarGe, scalarGt, scalarLarger, scalarLe, scalarLt, scalarNe, scalarSmaller } from './scalarcompare.ts';
-import { datePart, epochPart, infinitePart, julianPart, type Part, partToNumeric, timePart, truncateTm, wholePart } from './timestamp_parts.ts';
+import {
+  scalarCmp,
+  scalarEq,
+  scalarGe,
+  scalarGt,
+  scalarLarger,
+  scalarLe,
+  scalarLt,
+  scalarNe,
+  scalarSmaller,
+} from './scalarcompare.ts';
+import {
+  datePart,
+  epochPart,
+  infinitePart,
+  julianPart,
+  type Part,
+  partToNumeric,
+  timePart,
+  truncateTm,
+  wholePart,
+} from './timestamp_parts.ts';
 import { parseTypmods } from './typmod.ts';
 import { zoneAbbreviations } from './tzabbrevs.ts';
 
@@ -72,10 +119,14 @@ function parseTimestamp(settings: SessionSettings, text: Bytes, typmod: number, 
         return DT_NOBEGIN;
       case 'time':
         // A time without a date is no timestamp.
-        throw ereport(ERRCODE.INVALID_DATETIME_FORMAT, `invalid input syntax for type ${typeName}: "${textToString(text)}"`);
+        throw ereport(
+          ERRCODE.INVALID_DATETIME_FORMAT,
+          `invalid input syntax for type ${typeName}: "${textToString(text)}"`,
+        );
       case 'date': {
         const t = tmToTimestamp(d.tm, withZone ? d.tz : 0);
-        if (t === undefined) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `timestamp out of range: "${textToString(text)}"`);
+        if (t === undefined)
+          throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `timestamp out of range: "${textToString(text)}"`);
         return t;
       }
     }
@@ -92,13 +143,23 @@ export function formatTimestampTz(settings: SessionSettings, t: Timestamp): stri
   if (timestampNotFinite(t)) return t === DT_NOEND ? 'infinity' : '-infinity';
   const zone = sessionZone(settings);
   const { tm, tz, unix } = localTm(t, zone);
-  return encodeDateTime(tm, settings.dateStyle, settings.dateOrder, tz, settings.dateStyle === 'ISO' ? undefined : zone.abbrevAt(unix));
+  return encodeDateTime(
+    tm,
+    settings.dateStyle,
+    settings.dateOrder,
+    tz,
+    settings.dateStyle === 'ISO' ? undefined : zone.abbrevAt(unix),
+  );
 }
 
 function typmodIn(array: Bytes, name: string): number {
   const mods = parseTypmods(array);
   if (mods.length !== 1) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'invalid type modifier');
-  if (mods[0] < 0) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `${name.replace('%d', String(mods[0]))} precision must not be negative`);
+  if (mods[0] < 0)
+    throw ereport(
+      ERRCODE.INVALID_PARAMETER_VALUE,
+      `${name.replace('%d', String(mods[0]))} precision must not be negative`,
+    );
   return Math.min(mods[0], 6);
 }
 
@@ -144,7 +205,10 @@ function atInterval(zone: Bytes, t: Timestamp, toInstant: boolean): Timestamp {
   if (timestampNotFinite(t)) return t;
   const v = readInterval(zone);
   if (v.months !== 0 || v.days !== 0) {
-    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `interval time zone "${textToString(stringToText(intervalText(zone)))}" must not include months or days`);
+    throw ereport(
+      ERRCODE.INVALID_PARAMETER_VALUE,
+      `interval time zone "${textToString(stringToText(intervalText(zone)))}" must not include months or days`,
+    );
   }
   const shift = v.time / 1000000n;
   const r = addMicros(t, int8Datum((toInstant ? -shift : shift) * 1000000n));
@@ -216,7 +280,8 @@ export function timestamptzPlusInterval(settings: SessionSettings, t: Timestamp,
 
 /** timestamp - timestamp: days and time, as justify_hours leaves it. */
 export function timestampMinus(a: Timestamp, b: Timestamp): Bytes {
-  if (timestampNotFinite(a) || timestampNotFinite(b)) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, 'cannot subtract infinite timestamps');
+  if (timestampNotFinite(a) || timestampNotFinite(b))
+    throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, 'cannot subtract infinite timestamps');
   // PostgreSQL lets the difference wrap around.
   const diff = BigInt.asIntN(64, BigInt(a) - BigInt(b));
   const day = BigInt(USECS_PER_DAY);
@@ -266,7 +331,11 @@ function bin(stride: Bytes, t: Timestamp, origin: Timestamp): Timestamp {
   if (timestampNotFinite(t)) return t;
   if (timestampNotFinite(origin)) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, 'origin out of range');
   const v = readInterval(stride);
-  if (v.months !== 0) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'timestamps cannot be binned into intervals containing months or years');
+  if (v.months !== 0)
+    throw ereport(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      'timestamps cannot be binned into intervals containing months or years',
+    );
   const step = BigInt(v.days) * BigInt(USECS_PER_DAY) + v.time;
   if (BigInt.asIntN(64, step) !== step) throw intervalRange();
   if (step <= 0n) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, 'stride must be greater than zero');
@@ -299,7 +368,7 @@ function timestamptzPart(settings: SessionSettings, name: string, t: Timestamp):
   if (unit === 'epoch') return epochPart(t);
   const { tm, tz } = localTm(t, sessionZone(settings));
   if (unit === 'timezone') return wholePart(0 - tz);
-  if (unit === 'timezone_minute') return wholePart(Math.trunc((0 - tz) / 60) % 60 + 0);
+  if (unit === 'timezone_minute') return wholePart((Math.trunc((0 - tz) / 60) % 60) + 0);
   if (unit === 'timezone_hour') return wholePart(Math.trunc((0 - tz) / 3600) + 0);
   const part = timePart(unit, tm) ?? datePart(unit, tm) ?? (unit === 'julian' ? julianPart(tm) : undefined);
   if (!part) throw unitNotSupported(name, TIMESTAMPTZ);
@@ -324,7 +393,8 @@ function truncTimestamptz(unitText: Bytes, t: Timestamp, zone: Zone): Timestamp 
   const { tm, tz } = localTm(t, zone);
   if (!truncateTm(unit, tm)) throw unitNotSupported(name, TIMESTAMPTZ);
   // From days up the offset may be another one than it was at the given time.
-  const fine = unit === 'hour' || unit === 'minute' || unit === 'second' || unit === 'millisecond' || unit === 'microsecond';
+  const fine =
+    unit === 'hour' || unit === 'minute' || unit === 'second' || unit === 'millisecond' || unit === 'microsecond';
   return fromTm(tm, fine ? tz : determineTimeZoneOffset(tm, zone));
 }
 
@@ -335,7 +405,13 @@ function namedZone(name: Bytes): Zone {
   const zone = abbreviation.zone === undefined ? undefined : findZone(abbreviation.zone);
   if (zone) return zone;
   const offset = abbreviation.offset ?? 0;
-  return { name: abbreviation.abbrev, fixed: true, offsetAt: () => offset, abbrevAt: () => abbreviation.abbrev, isDstAt: () => abbreviation.isDst };
+  return {
+    name: abbreviation.abbrev,
+    fixed: true,
+    offsetAt: () => offset,
+    abbrevAt: () => abbreviation.abbrev,
+    isDstAt: () => abbreviation.isDst,
+  };
 }
 
 function makeTimestamp(year: number, mon: number, mday: number, hour: number, min: number, sec: number): Tm {
@@ -351,7 +427,8 @@ function makeTimestamp(year: number, mon: number, mday: number, hour: number, mi
   tm.year = bc ? 1 - y : y;
   tm.mon = mon;
   tm.mday = mday;
-  if (!isValidJulian(tm.year, mon)) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `date out of range: ${dateText}`);
+  if (!isValidJulian(tm.year, mon))
+    throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `date out of range: ${dateText}`);
   setTimeFields(tm, hour, min, sec);
   return tm;
 }
@@ -360,8 +437,20 @@ function makeTimestamp(year: number, mon: number, mday: number, hour: number, mi
 export function setTimeFields(tm: Tm, hour: number, min: number, sec: number): void {
   const micros = rint(sec * 1000000);
   const total = (hour * 60 + min) * 60 * 1000000 + micros;
-  if (!Number.isFinite(sec) || hour < 0 || hour > 24 || min < 0 || min > 59 || micros < 0 || micros > 60000000 || total > USECS_PER_DAY) {
-    throw ereport(ERRCODE.DATETIME_FIELD_OVERFLOW, `time field value out of range: ${hour}:${String(min).padStart(2, '0')}:${cSeconds(sec)}`);
+  if (
+    !Number.isFinite(sec) ||
+    hour < 0 ||
+    hour > 24 ||
+    min < 0 ||
+    min > 59 ||
+    micros < 0 ||
+    micros > 60000000 ||
+    total > USECS_PER_DAY
+  ) {
+    throw ereport(
+      ERRCODE.DATETIME_FIELD_OVERFLOW,
+      `time field value out of range: ${hour}:${String(min).padStart(2, '0')}:${cSeconds(sec)}`,
+    );
   }
   tm.hour = hour;
   tm.min = min;
@@ -385,13 +474,21 @@ function zoneOffset(name: Bytes, tm: Tm): number {
     return m[1] === '-' ? west : 0 - west;
   }
   if (/^\d/.test(text)) {
-    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid input syntax for type numeric time zone: "${text}"`, { hint: 'Numeric time zones must have "-" or "+" as first character.' });
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid input syntax for type numeric time zone: "${text}"`, {
+      hint: 'Numeric time zones must have "-" or "+" as first character.',
+    });
   }
   return determineTimeZoneOffset(tm, namedZone(name));
 }
 
 /** (s1,e1) OVERLAPS (s2,e2) over any ordered values; null endpoints as the standard has them. */
-export function overlaps<T>(s1: T | null, e1: T | null, s2: T | null, e2: T | null, less: (a: T, b: T) => boolean): boolean | null {
+export function overlaps<T>(
+  s1: T | null,
+  e1: T | null,
+  s2: T | null,
+  e2: T | null,
+  less: (a: T, b: T) => boolean,
+): boolean | null {
   const order = (s: T | null, e: T | null): readonly [T, T | null] | null => {
     if (s === null) return e === null ? null : [e, null];
     if (e === null) return [s, null];
@@ -413,16 +510,31 @@ export function overlaps<T>(s1: T | null, e1: T | null, s2: T | null, e2: T | nu
   return a[1] === null || b[1] === null ? null : true;
 }
 
-function inRange(fc: FunctionCall, val: Timestamp, base: Timestamp, offset: Bytes, sub: boolean, less: boolean, withZone: boolean): boolean {
-  if (intervalLength(offset) < 0n) throw ereport(ERRCODE.INVALID_PRECEDING_OR_FOLLOWING_SIZE, 'invalid preceding or following size in window function');
-  const sum = withZone ? timestamptzPlusInterval(fc.settings, base, offset, sub ? -1 : 1) : timestampPlusInterval(base, offset, sub ? -1 : 1);
+function inRange(
+  fc: FunctionCall,
+  val: Timestamp,
+  base: Timestamp,
+  offset: Bytes,
+  sub: boolean,
+  less: boolean,
+  withZone: boolean,
+): boolean {
+  if (intervalLength(offset) < 0n)
+    throw ereport(
+      ERRCODE.INVALID_PRECEDING_OR_FOLLOWING_SIZE,
+      'invalid preceding or following size in window function',
+    );
+  const sum = withZone
+    ? timestamptzPlusInterval(fc.settings, base, offset, sub ? -1 : 1)
+    : timestampPlusInterval(base, offset, sub ? -1 : 1);
   return less ? val <= sum : val >= sum;
 }
 
 const fromUnixSeconds = (seconds: number): Timestamp => {
   if (Number.isNaN(seconds)) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, 'timestamp cannot be NaN');
   if (!Number.isFinite(seconds)) return seconds > 0 ? DT_NOEND : DT_NOBEGIN;
-  const outOfRange = (): PgError => ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `timestamp out of range: "${formatFloat8(seconds, -9)}"`);
+  const outOfRange = (): PgError =>
+    ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `timestamp out of range: "${formatFloat8(seconds, -9)}"`);
   if (seconds < 86400 * -2440588 || seconds >= 86400 * (109203528 - 2440588)) throw outOfRange();
   const micros = rint((seconds - POSTGRES_EPOCH_UNIX) * 1000000);
   const t = Number.isSafeInteger(micros) ? micros : int8Datum(BigInt(micros));
@@ -433,23 +545,34 @@ const fromUnixSeconds = (seconds: number): Timestamp => {
 const zoneOf = (fc: FunctionCall): Zone => sessionZone(fc.settings);
 
 export const timestampFunctions: FunctionTable = {
-  timestamp_in: (fc: FunctionCall, text: Bytes, _elem: Datum, typmod: number) => parseTimestamp(fc.settings, text, typmod, false),
+  timestamp_in: (fc: FunctionCall, text: Bytes, _elem: Datum, typmod: number) =>
+    parseTimestamp(fc.settings, text, typmod, false),
   timestamp_out: (fc: FunctionCall, t: Timestamp) => stringToText(formatTimestamp(fc.settings, t)),
   timestamp_recv: (_fc: FunctionCall, bytes: Bytes, _elem: Datum, typmod: number) => receive(bytes, typmod),
   timestamp_send: (_fc: FunctionCall, t: Timestamp) => sendInt64(t),
   timestamp_scale: (_fc: FunctionCall, t: Timestamp, typmod: number) => adjustTimestampForTypmod(t, typmod),
   timestamptypmodin: (_fc: FunctionCall, array: Bytes) => typmodIn(array, 'TIMESTAMP(%d)'),
-  timestamptypmodout: (_fc: FunctionCall, typmod: number) => stringToText(`${typmod >= 0 ? `(${typmod})` : ''} without time zone`),
-  timestamptz_in: (fc: FunctionCall, text: Bytes, _elem: Datum, typmod: number) => parseTimestamp(fc.settings, text, typmod, true),
+  timestamptypmodout: (_fc: FunctionCall, typmod: number) =>
+    stringToText(`${typmod >= 0 ? `(${typmod})` : ''} without time zone`),
+  timestamptz_in: (fc: FunctionCall, text: Bytes, _elem: Datum, typmod: number) =>
+    parseTimestamp(fc.settings, text, typmod, true),
   timestamptz_out: (fc: FunctionCall, t: Timestamp) => stringToText(formatTimestampTz(fc.settings, t)),
   timestamptz_recv: (_fc: FunctionCall, bytes: Bytes, _elem: Datum, typmod: number) => receive(bytes, typmod),
   timestamptz_send: (_fc: FunctionCall, t: Timestamp) => sendInt64(t),
   timestamptz_scale: (_fc: FunctionCall, t: Timestamp, typmod: number) => adjustTimestampForTypmod(t, typmod),
   timestamptztypmodin: (_fc: FunctionCall, array: Bytes) => typmodIn(array, 'TIMESTAMP(%d) WITH TIME ZONE'),
-  timestamptztypmodout: (_fc: FunctionCall, typmod: number) => stringToText(`${typmod >= 0 ? `(${typmod})` : ''} with time zone`),
+  timestamptztypmodout: (_fc: FunctionCall, typmod: number) =>
+    stringToText(`${typmod >= 0 ? `(${typmod})` : ''} with time zone`),
 
-  timestamp_eq: scalarEq, timestamp_ne: scalarNe, timestamp_lt: scalarLt, timestamp_le: scalarLe, timestamp_gt: scalarGt, timestamp_ge: scalarGe,
-  timestamp_cmp: scalarCmp, timestamp_larger: scalarLarger, timestamp_smaller: scalarSmaller,
+  timestamp_eq: scalarEq,
+  timestamp_ne: scalarNe,
+  timestamp_lt: scalarLt,
+  timestamp_le: scalarLe,
+  timestamp_gt: scalarGt,
+  timestamp_ge: scalarGe,
+  timestamp_cmp: scalarCmp,
+  timestamp_larger: scalarLarger,
+  timestamp_smaller: scalarSmaller,
   timestamp_finite: (_fc: FunctionCall, t: Timestamp) => !timestampNotFinite(t),
   timestamp_eq_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => comparedInstant(a, zoneOf(fc)) === b,
   timestamp_ne_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => comparedInstant(a, zoneOf(fc)) !== b,
@@ -457,19 +580,23 @@ export const timestampFunctions: FunctionTable = {
   timestamp_le_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => comparedInstant(a, zoneOf(fc)) <= b,
   timestamp_gt_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => comparedInstant(a, zoneOf(fc)) > b,
   timestamp_ge_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => comparedInstant(a, zoneOf(fc)) >= b,
-  timestamp_cmp_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) => scalarCmp(fc, comparedInstant(a, zoneOf(fc)), b),
+  timestamp_cmp_timestamptz: (fc: FunctionCall, a: Timestamp, b: Timestamp) =>
+    scalarCmp(fc, comparedInstant(a, zoneOf(fc)), b),
   timestamptz_eq_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a === comparedInstant(b, zoneOf(fc)),
   timestamptz_ne_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a !== comparedInstant(b, zoneOf(fc)),
   timestamptz_lt_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a < comparedInstant(b, zoneOf(fc)),
   timestamptz_le_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a <= comparedInstant(b, zoneOf(fc)),
   timestamptz_gt_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a > comparedInstant(b, zoneOf(fc)),
   timestamptz_ge_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => a >= comparedInstant(b, zoneOf(fc)),
-  timestamptz_cmp_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) => scalarCmp(fc, a, comparedInstant(b, zoneOf(fc))),
+  timestamptz_cmp_timestamp: (fc: FunctionCall, a: Timestamp, b: Timestamp) =>
+    scalarCmp(fc, a, comparedInstant(b, zoneOf(fc))),
 
   timestamp_pl_interval: (_fc: FunctionCall, t: Timestamp, span: Bytes) => timestampPlusInterval(t, span, 1),
   timestamp_mi_interval: (_fc: FunctionCall, t: Timestamp, span: Bytes) => timestampPlusInterval(t, span, -1),
-  timestamptz_pl_interval: (fc: FunctionCall, t: Timestamp, span: Bytes) => timestamptzPlusInterval(fc.settings, t, span, 1),
-  timestamptz_mi_interval: (fc: FunctionCall, t: Timestamp, span: Bytes) => timestamptzPlusInterval(fc.settings, t, span, -1),
+  timestamptz_pl_interval: (fc: FunctionCall, t: Timestamp, span: Bytes) =>
+    timestamptzPlusInterval(fc.settings, t, span, 1),
+  timestamptz_mi_interval: (fc: FunctionCall, t: Timestamp, span: Bytes) =>
+    timestamptzPlusInterval(fc.settings, t, span, -1),
   timestamp_mi: (_fc: FunctionCall, a: Timestamp, b: Timestamp) => timestampMinus(a, b),
   timestamp_age: (_fc: FunctionCall, a: Timestamp, b: Timestamp) => age(a, b, tmOf(a), tmOf(b)),
   timestamptz_age: (fc: FunctionCall, a: Timestamp, b: Timestamp) => {
@@ -480,11 +607,14 @@ export const timestampFunctions: FunctionTable = {
   timestamptz_bin: (_fc: FunctionCall, stride: Bytes, t: Timestamp, origin: Timestamp) => bin(stride, t, origin),
   timestamp_trunc: (_fc: FunctionCall, unit: Bytes, t: Timestamp) => truncTimestamp(unit, t),
   timestamptz_trunc: (fc: FunctionCall, unit: Bytes, t: Timestamp) => truncTimestamptz(unit, t, zoneOf(fc)),
-  timestamptz_trunc_zone: (_fc: FunctionCall, unit: Bytes, t: Timestamp, zone: Bytes) => (timestampNotFinite(t) ? t : truncTimestamptz(unit, t, namedZone(zone))),
+  timestamptz_trunc_zone: (_fc: FunctionCall, unit: Bytes, t: Timestamp, zone: Bytes) =>
+    timestampNotFinite(t) ? t : truncTimestamptz(unit, t, namedZone(zone)),
   extract_timestamp: (_fc: FunctionCall, unit: Bytes, t: Timestamp) => partToNumeric(timestampPart(unitName(unit), t)),
   timestamp_part: (_fc: FunctionCall, unit: Bytes, t: Timestamp) => timestampPart(unitName(unit), t)?.float ?? null,
-  extract_timestamptz: (fc: FunctionCall, unit: Bytes, t: Timestamp) => partToNumeric(timestamptzPart(fc.settings, unitName(unit), t)),
-  timestamptz_part: (fc: FunctionCall, unit: Bytes, t: Timestamp) => timestamptzPart(fc.settings, unitName(unit), t)?.float ?? null,
+  extract_timestamptz: (fc: FunctionCall, unit: Bytes, t: Timestamp) =>
+    partToNumeric(timestamptzPart(fc.settings, unitName(unit), t)),
+  timestamptz_part: (fc: FunctionCall, unit: Bytes, t: Timestamp) =>
+    timestamptzPart(fc.settings, unitName(unit), t)?.float ?? null,
 
   timestamp_timestamptz: (fc: FunctionCall, t: Timestamp) => localToInstant(t, zoneOf(fc)),
   timestamptz_timestamp: (fc: FunctionCall, t: Timestamp) => instantToLocal(t, zoneOf(fc)),
@@ -493,19 +623,48 @@ export const timestampFunctions: FunctionTable = {
   timestamp_izone: (_fc: FunctionCall, zone: Bytes, t: Timestamp) => atInterval(zone, t, true),
   timestamptz_izone: (_fc: FunctionCall, zone: Bytes, t: Timestamp) => atInterval(zone, t, false),
   float8_timestamptz: (_fc: FunctionCall, seconds: number) => fromUnixSeconds(seconds),
-  make_timestamp: (_fc: FunctionCall, y: number, mo: number, d: number, h: number, mi: number, s: number) => fromTm(makeTimestamp(y, mo, d, h, mi, s)),
+  make_timestamp: (_fc: FunctionCall, y: number, mo: number, d: number, h: number, mi: number, s: number) =>
+    fromTm(makeTimestamp(y, mo, d, h, mi, s)),
   make_timestamptz: (fc: FunctionCall, y: number, mo: number, d: number, h: number, mi: number, s: number) => {
     const tm = makeTimestamp(y, mo, d, h, mi, s);
     return fromTm(tm, determineTimeZoneOffset(tm, zoneOf(fc)));
   },
-  make_timestamptz_at_timezone: (_fc: FunctionCall, y: number, mo: number, d: number, h: number, mi: number, s: number, zone: Bytes) => {
+  make_timestamptz_at_timezone: (
+    _fc: FunctionCall,
+    y: number,
+    mo: number,
+    d: number,
+    h: number,
+    mi: number,
+    s: number,
+    zone: Bytes,
+  ) => {
     const tm = makeTimestamp(y, mo, d, h, mi, s);
     return fromTm(tm, zoneOffset(zone, tm));
   },
-  overlaps_timestamp: (_fc: FunctionCall, s1: Timestamp | null, e1: Timestamp | null, s2: Timestamp | null, e2: Timestamp | null) =>
-    overlaps(s1, e1, s2, e2, (a, b) => a < b),
-  in_range_timestamp_interval: (fc: FunctionCall, val: Timestamp, base: Timestamp, offset: Bytes, sub: boolean, less: boolean) => inRange(fc, val, base, offset, sub, less, false),
-  in_range_timestamptz_interval: (fc: FunctionCall, val: Timestamp, base: Timestamp, offset: Bytes, sub: boolean, less: boolean) => inRange(fc, val, base, offset, sub, less, true),
+  overlaps_timestamp: (
+    _fc: FunctionCall,
+    s1: Timestamp | null,
+    e1: Timestamp | null,
+    s2: Timestamp | null,
+    e2: Timestamp | null,
+  ) => overlaps(s1, e1, s2, e2, (a, b) => a < b),
+  in_range_timestamp_interval: (
+    fc: FunctionCall,
+    val: Timestamp,
+    base: Timestamp,
+    offset: Bytes,
+    sub: boolean,
+    less: boolean,
+  ) => inRange(fc, val, base, offset, sub, less, false),
+  in_range_timestamptz_interval: (
+    fc: FunctionCall,
+    val: Timestamp,
+    base: Timestamp,
+    offset: Bytes,
+    sub: boolean,
+    less: boolean,
+  ) => inRange(fc, val, base, offset, sub, less, true),
 
   now: (fc: FunctionCall) => fc.settings.transactionTimestamp,
   statement_timestamp: (fc: FunctionCall) => fc.settings.statementTimestamp,
@@ -516,7 +675,9 @@ export const timestampFunctions: FunctionTable = {
     const { tm, unix } = localTm(t, zone);
     const text = encodeDateTime({ ...tm, fsec: 0 }, 'Postgres', 'MDY', undefined);
     const at = text.lastIndexOf(' ');
-    return stringToText(`${text.slice(0, at)}.${String(tm.fsec).padStart(6, '0')}${text.slice(at)} ${zone.abbrevAt(unix)}`);
+    return stringToText(
+      `${text.slice(0, at)}.${String(tm.fsec).padStart(6, '0')}${text.slice(at)} ${zone.abbrevAt(unix)}`,
+    );
   },
 };
 
@@ -526,7 +687,12 @@ function receive(bytes: Bytes, typmod: number): Timestamp {
   return adjustTimestampForTypmod(t, typmod);
 }
 
-function* series(start: Timestamp, stop: Timestamp, step: Bytes, next: (t: Timestamp) => Timestamp): Generator<Timestamp> {
+function* series(
+  start: Timestamp,
+  stop: Timestamp,
+  step: Bytes,
+  next: (t: Timestamp) => Timestamp,
+): Generator<Timestamp> {
   const sign = intervalLength(step);
   if (sign === 0n) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'step size cannot equal zero');
   for (let t = start; sign > 0n ? t <= stop : t >= stop; t = next(t)) yield t;
@@ -534,12 +700,12 @@ function* series(start: Timestamp, stop: Timestamp, step: Bytes, next: (t: Times
 
 export const timestampSetFunctions: SetFunctionTable = {
   generate_series_timestamp: (_fc: FunctionCall, start: Timestamp, stop: Timestamp, step: Bytes) =>
-    series(start, stop, step, (t) => timestampPlusInterval(t, step, 1)),
+    series(start, stop, step, t => timestampPlusInterval(t, step, 1)),
   generate_series_timestamptz: (fc: FunctionCall, start: Timestamp, stop: Timestamp, step: Bytes) =>
-    series(start, stop, step, (t) => timestamptzPlusInterval(fc.settings, t, step, 1)),
+    series(start, stop, step, t => timestamptzPlusInterval(fc.settings, t, step, 1)),
   pg_timezone_names: (fc: FunctionCall) => {
     const now = unixSecondsOf(fc.settings.transactionTimestamp);
-    return zoneNames().flatMap((name) => {
+    return zoneNames().flatMap(name => {
       const zone = findZone(name);
       if (!zone) return [];
       const offset = makeInterval(0, 0, BigInt(zone.offsetAt(now)) * 1000000n);
@@ -548,11 +714,14 @@ export const timestampSetFunctions: SetFunctionTable = {
   },
   pg_timezone_abbrevs: (fc: FunctionCall) => {
     const now = unixSecondsOf(fc.settings.transactionTimestamp);
-    return [...zoneAbbreviations().values()].map((a) => {
+    return [...zoneAbbreviations().values()].map(a => {
       const zone = a.zone === undefined ? undefined : findZone(a.zone);
       const offset = a.offset ?? zone?.offsetAt(now) ?? 0;
-      return [stringToText(a.abbrev), makeInterval(0, 0, BigInt(offset) * 1000000n), a.isDst || (zone?.isDstAt(now) ?? false)];
+      return [
+        stringToText(a.abbrev),
+        makeInterval(0, 0, BigInt(offset) * 1000000n),
+        a.isDst || (zone?.isDstAt(now) ?? false),
+      ];
     });
   },
 };
-

@@ -1,7 +1,18 @@
 /**
  * extract(), date_part() and date_trunc() over a broken-down time.
  */
-import { addMicros, date2isoweek, date2isoyear, date2j, isoweek2j, j2date, j2day, POSTGRES_EPOCH_UNIX, type Timestamp, type Tm } from './calendar.ts';
+import {
+  addMicros,
+  date2isoweek,
+  date2isoyear,
+  date2j,
+  isoweek2j,
+  j2date,
+  j2day,
+  POSTGRES_EPOCH_UNIX,
+  type Timestamp,
+  type Tm,
+} from './calendar.ts';
 import { type Unit, extractUnit, unknownUnit } from './datetime_units.ts';
 import { numericDiv, addVars } from './numeric.ts';
 import { finite, type NumericVar, packNumeric, packSmall, rescale, unpackNumeric } from './numericvar.ts';
@@ -86,7 +97,10 @@ export function julianPart(tm: Tm): Part {
   const day = date2j(tm.year, tm.mon, tm.mday);
   const seconds = (tm.hour * 60 + tm.min) * 60 + tm.sec;
   const fraction = unpackNumeric(numericDiv(packSmall(seconds * 1000000 + tm.fsec, 0), packSmall(86400000000, 0)));
-  return { exact: addVars(finite(BigInt(day), 0), fraction, false), float: day + (seconds + tm.fsec / 1000000) / 86400 };
+  return {
+    exact: addVars(finite(BigInt(day), 0), fraction, false),
+    float: day + (seconds + tm.fsec / 1000000) / 86400,
+  };
 }
 
 /** The part of an infinite timestamp: infinite where the unit grows without bound, null where it cycles. */
@@ -131,12 +145,26 @@ export function truncateTm(unit: Unit | undefined, tm: Tm): boolean {
     default:
       break;
   }
-  const order: readonly Unit[] = ['second', 'minute', 'hour', 'day', 'month', 'quarter', 'year', 'decade', 'century', 'millennium'];
+  const order: readonly Unit[] = [
+    'second',
+    'minute',
+    'hour',
+    'day',
+    'month',
+    'quarter',
+    'year',
+    'decade',
+    'century',
+    'millennium',
+  ];
   const level = unit === undefined ? -1 : order.indexOf(unit);
   if (level < 0) return false;
   const { year } = tm;
-  if (unit === 'millennium') tm.year = year > 0 ? Math.trunc((year + 999) / 1000) * 1000 - 999 : -Math.trunc((999 - (year - 1)) / 1000) * 1000 + 1;
-  if (unit === 'century') tm.year = year > 0 ? Math.trunc((year + 99) / 100) * 100 - 99 : -Math.trunc((99 - (year - 1)) / 100) * 100 + 1;
+  if (unit === 'millennium')
+    tm.year =
+      year > 0 ? Math.trunc((year + 999) / 1000) * 1000 - 999 : -Math.trunc((999 - (year - 1)) / 1000) * 1000 + 1;
+  if (unit === 'century')
+    tm.year = year > 0 ? Math.trunc((year + 99) / 100) * 100 - 99 : -Math.trunc((99 - (year - 1)) / 100) * 100 + 1;
   if (unit === 'decade') tm.year = year > 0 ? Math.trunc(year / 10) * 10 : -Math.trunc((8 - (year - 1)) / 10) * 10;
   if (level >= 6) tm.mon = 1;
   if (level >= 5) tm.mon = 3 * Math.floor((tm.mon - 1) / 3) + 1;

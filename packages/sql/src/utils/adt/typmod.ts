@@ -17,7 +17,7 @@ export function parseTypmods(array: Uint8Array): number[] {
   if (header.hasNulls) throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'typmod array must not contain nulls');
   const cstring = builtinTypes().get(CSTRINGOID);
   assert(cstring !== undefined, 'cstring is built in');
-  return deconstructArray(array, cstring, header).map((word) => {
+  return deconstructArray(array, cstring, header).map(word => {
     const text = word as Uint8Array;
     const value = parseInteger(text, 'integer');
     if (value > 0x7fffffff || value < -0x80000000) throw outOfRange('integer', text);

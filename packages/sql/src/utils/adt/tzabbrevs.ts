@@ -43,6 +43,6 @@ let table: Map<string, ZoneAbbreviation> | undefined;
 
 /** By abbreviation in lower case. */
 export function zoneAbbreviations(): ReadonlyMap<string, ZoneAbbreviation> {
-  table ??= new Map(LIST.split(' ').map((entry) => [entry.split('=')[0].toLowerCase(), parse(entry)]));
+  table ??= new Map(LIST.split(' ').map(entry => [entry.split('=')[0].toLowerCase(), parse(entry)]));
   return table;
 }

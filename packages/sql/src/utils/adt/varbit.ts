@@ -44,16 +44,22 @@ function resize(v: Bytes, bits: number): Bytes {
   return pad(out);
 }
 
-const wrongLength = (have: number, want: number): PgError => ereport(ERRCODE.STRING_DATA_LENGTH_MISMATCH, `bit string length ${have} does not match type bit(${want})`);
-const tooLong = (max: number): PgError => ereport(ERRCODE.STRING_DATA_RIGHT_TRUNCATION, `bit string too long for type bit varying(${max})`);
+const wrongLength = (have: number, want: number): PgError =>
+  ereport(ERRCODE.STRING_DATA_LENGTH_MISMATCH, `bit string length ${have} does not match type bit(${want})`);
+const tooLong = (max: number): PgError =>
+  ereport(ERRCODE.STRING_DATA_RIGHT_TRUNCATION, `bit string too long for type bit varying(${max})`);
 
 /** B'0101' digits, or X'1F' for hexadecimal; either may stand without its letter as binary. */
 function parse(text: Bytes): Bytes {
   let s = latin1ToString(text);
   const hex = s[0] === 'x' || s[0] === 'X';
   if (hex || s[0] === 'b' || s[0] === 'B') s = s.slice(1);
-  const bad = s.split('').find((c) => !(hex ? /[0-9a-fA-F]/ : /[01]/).test(c));
-  if (bad !== undefined) throw ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, `"${bad}" is not a valid ${hex ? 'hexadecimal' : 'binary'} digit`);
+  const bad = s.split('').find(c => !(hex ? /[0-9a-fA-F]/ : /[01]/).test(c));
+  if (bad !== undefined)
+    throw ereport(
+      ERRCODE.INVALID_TEXT_REPRESENTATION,
+      `"${bad}" is not a valid ${hex ? 'hexadecimal' : 'binary'} digit`,
+    );
   const out = make(hex ? s.length * 4 : s.length);
   for (let i = 0; i < s.length; i++) {
     const digit = Number.parseInt(s[i], 16);
@@ -81,14 +87,16 @@ function compare(a: Bytes, b: Bytes): number {
 }
 
 function combine(a: Bytes, b: Bytes, name: string, op: (x: number, y: number) => number): Bytes {
-  if (bitLength(a) !== bitLength(b)) throw ereport(ERRCODE.STRING_DATA_LENGTH_MISMATCH, `cannot ${name} bit strings of different sizes`);
+  if (bitLength(a) !== bitLength(b))
+    throw ereport(ERRCODE.STRING_DATA_LENGTH_MISMATCH, `cannot ${name} bit strings of different sizes`);
   const out = make(bitLength(a));
   for (let i = HEADER; i < out.length; i++) out[i] = op(a[i], b[i]);
   return out;
 }
 
 function substr(v: Bytes, start: number, length?: number): Bytes {
-  if (length !== undefined && length < 0) throw ereport(ERRCODE.SUBSTRING_ERROR, 'negative substring length not allowed');
+  if (length !== undefined && length < 0)
+    throw ereport(ERRCODE.SUBSTRING_ERROR, 'negative substring length not allowed');
   const n = bitLength(v);
   const from = Math.max(start, 1);
   const end = length === undefined ? n + 1 : Math.min(start + length, n + 1);
@@ -121,7 +129,8 @@ function fromInteger(value: number | bigint, typmod: number): Bytes {
 }
 
 function toInteger(v: Bytes, bits: 32 | 64): number | bigint {
-  if (bitLength(v) > bits) throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, bits === 32 ? 'integer out of range' : 'bigint out of range');
+  if (bitLength(v) > bits)
+    throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, bits === 32 ? 'integer out of range' : 'bigint out of range');
   return int8Datum(BigInt.asIntN(bits, BigInt(`0b0${format(v)}`)));
 }
 
@@ -134,7 +143,8 @@ function position(v: Bytes, needle: Bytes): number {
 
 function index(v: Bytes, n: number): number {
   const bits = bitLength(v);
-  if (n < 0 || n >= bits) throw ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, `bit index ${n} out of valid range (0..${bits - 1})`);
+  if (n < 0 || n >= bits)
+    throw ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, `bit index ${n} out of valid range (0..${bits - 1})`);
   return n;
 }
 
@@ -147,13 +157,15 @@ function typmodIn(array: Bytes, name: string): number {
   const mods = parseTypmods(array);
   if (mods.length !== 1) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'invalid type modifier');
   if (mods[0] < 1) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `length for type ${name} must be at least 1`);
-  if (mods[0] > MAX_BITS) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `length for type ${name} cannot exceed ${MAX_BITS}`);
+  if (mods[0] > MAX_BITS)
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `length for type ${name} cannot exceed ${MAX_BITS}`);
   return mods[0];
 }
 
 function receive(bytes: Bytes, typmod: number, varying: boolean): Bytes {
   const bits = viewOf(bytes).getInt32(0);
-  if (bits < 0 || bits > MAX_BITS || bytes.length !== HEADER + ((bits + 7) >> 3)) throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, 'invalid length in external bit string');
+  if (bits < 0 || bits > MAX_BITS || bytes.length !== HEADER + ((bits + 7) >> 3))
+    throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, 'invalid length in external bit string');
   const out = make(bits);
   out.set(bytes.subarray(HEADER), HEADER);
   return coerce(pad(out), typmod, false, varying);

@@ -36,7 +36,8 @@ function cutToLength(value: Uint8Array, chars: number, explicit: boolean, typeNa
   const end = mbCharOffset(value, chars);
   if (!explicit) {
     for (let i = end; i < value.length; i++) {
-      if (value[i] !== BLANK) throw ereport(ERRCODE.STRING_DATA_RIGHT_TRUNCATION, `value too long for type ${typeName}(${chars})`);
+      if (value[i] !== BLANK)
+        throw ereport(ERRCODE.STRING_DATA_RIGHT_TRUNCATION, `value too long for type ${typeName}(${chars})`);
     }
   }
   return end === value.length ? value : value.subarray(0, end);
@@ -64,26 +65,32 @@ function typmodIn(array: Uint8Array, typeName: string): number {
   const mods = parseTypmods(array);
   if (mods.length !== 1) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'invalid type modifier');
   if (mods[0] < 1) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `length for type ${typeName} must be at least 1`);
-  if (mods[0] > MAX_ATTR_SIZE) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `length for type ${typeName} cannot exceed ${MAX_ATTR_SIZE}`);
+  if (mods[0] > MAX_ATTR_SIZE)
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `length for type ${typeName} cannot exceed ${MAX_ATTR_SIZE}`);
   return mods[0] + VARHDRSZ;
 }
 
-const typmodOut = (_fc: FunctionCall, typmod: number): Uint8Array => stringToText(typmod > VARHDRSZ ? `(${typmod - VARHDRSZ})` : '');
+const typmodOut = (_fc: FunctionCall, typmod: number): Uint8Array =>
+  stringToText(typmod > VARHDRSZ ? `(${typmod - VARHDRSZ})` : '');
 const identity = (_fc: FunctionCall, value: Uint8Array): Uint8Array => value;
 
 export const varcharFunctions: FunctionTable = {
   bpcharin: (_fc: FunctionCall, text: Uint8Array, _elem: Datum, typmod: number) => bpcharCoerce(text, typmod, false),
   bpcharout: identity,
-  bpcharrecv: (_fc: FunctionCall, bytes: Uint8Array, _elem: Datum, typmod: number) => bpcharCoerce(recvText(bytes), typmod, false),
+  bpcharrecv: (_fc: FunctionCall, bytes: Uint8Array, _elem: Datum, typmod: number) =>
+    bpcharCoerce(recvText(bytes), typmod, false),
   bpcharsend: identity,
-  bpchar: (_fc: FunctionCall, value: Uint8Array, typmod: number, explicit: boolean) => bpcharCoerce(value, typmod, explicit),
+  bpchar: (_fc: FunctionCall, value: Uint8Array, typmod: number, explicit: boolean) =>
+    bpcharCoerce(value, typmod, explicit),
   bpchartypmodin: (_fc: FunctionCall, array: Uint8Array) => typmodIn(array, 'char'),
   bpchartypmodout: typmodOut,
   varcharin: (_fc: FunctionCall, text: Uint8Array, _elem: Datum, typmod: number) => varcharCoerce(text, typmod, false),
   varcharout: identity,
-  varcharrecv: (_fc: FunctionCall, bytes: Uint8Array, _elem: Datum, typmod: number) => varcharCoerce(recvText(bytes), typmod, false),
+  varcharrecv: (_fc: FunctionCall, bytes: Uint8Array, _elem: Datum, typmod: number) =>
+    varcharCoerce(recvText(bytes), typmod, false),
   varcharsend: identity,
-  varchar: (_fc: FunctionCall, value: Uint8Array, typmod: number, explicit: boolean) => varcharCoerce(value, typmod, explicit),
+  varchar: (_fc: FunctionCall, value: Uint8Array, typmod: number, explicit: boolean) =>
+    varcharCoerce(value, typmod, explicit),
   varchartypmodin: (_fc: FunctionCall, array: Uint8Array) => typmodIn(array, 'varchar'),
   varchartypmodout: typmodOut,
 

@@ -5,12 +5,21 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { FunctionCall, FunctionTable } from '../fmgr.ts';
-import { compareBytes, concatBytes, EMPTY_BYTES, equalBytes, invalidUtf8At, mbCharOffset, mblen, mbStrlen } from '../mb/mbutils.ts';
+import {
+  compareBytes,
+  concatBytes,
+  EMPTY_BYTES,
+  equalBytes,
+  invalidUtf8At,
+  mbCharOffset,
+  mblen,
+  mbStrlen,
+} from '../mb/mbutils.ts';
 import { toInt4 } from './int.ts';
 
 export function invalidByteSequence(bytes: Uint8Array, at = invalidUtf8At(bytes)): PgError {
   const want = bytes[at] < 0xc0 || bytes[at] >= 0xf8 ? 1 : mblen(bytes[at]);
-  const bad = Array.from(bytes.subarray(at, at + want), (b) => `0x${b.toString(16).padStart(2, '0')}`).join(' ');
+  const bad = Array.from(bytes.subarray(at, at + want), b => `0x${b.toString(16).padStart(2, '0')}`).join(' ');
   return ereport(ERRCODE.CHARACTER_NOT_IN_REPERTOIRE, `invalid byte sequence for encoding "UTF8": ${bad}`);
 }
 
@@ -80,7 +89,13 @@ function textPosition(text: Uint8Array, needle: Uint8Array): number {
   return at < 0 ? 0 : mbStrlen(text.subarray(0, at)) + 1;
 }
 
-function overlay(text: Uint8Array, replacement: Uint8Array, start: number, length: number, substr: typeof textSubstr): Uint8Array {
+function overlay(
+  text: Uint8Array,
+  replacement: Uint8Array,
+  start: number,
+  length: number,
+  substr: typeof textSubstr,
+): Uint8Array {
   if (start <= 0) throw negativeLength();
   const tail = toInt4(start + length);
   return concatBytes(concatBytes(substr(text, 1, start - 1), replacement), substr(text, tail));
@@ -100,9 +115,20 @@ export const varlenaFunctions: FunctionTable = {
   cstring_recv: (_fc: FunctionCall, bytes: Uint8Array) => recvText(bytes),
   cstring_send: identity,
 
-  texteq: eq, textne: ne, text_lt: lt, text_le: le, text_gt: gt, text_ge: ge, bttextcmp: cmp,
-  text_larger: larger, text_smaller: smaller,
-  text_pattern_lt: lt, text_pattern_le: le, text_pattern_gt: gt, text_pattern_ge: ge, bttext_pattern_cmp: cmp,
+  texteq: eq,
+  textne: ne,
+  text_lt: lt,
+  text_le: le,
+  text_gt: gt,
+  text_ge: ge,
+  bttextcmp: cmp,
+  text_larger: larger,
+  text_smaller: smaller,
+  text_pattern_lt: lt,
+  text_pattern_le: le,
+  text_pattern_gt: gt,
+  text_pattern_ge: ge,
+  bttext_pattern_cmp: cmp,
   text_starts_with: (_fc: FunctionCall, text: Uint8Array, prefix: Uint8Array) =>
     prefix.length <= text.length && equalBytes(text.subarray(0, prefix.length), prefix),
   textcat: concat,
@@ -116,10 +142,17 @@ export const varlenaFunctions: FunctionTable = {
   textoverlay_no_len: (_fc: FunctionCall, text: Uint8Array, replacement: Uint8Array, start: number) =>
     overlay(text, replacement, start, mbStrlen(replacement), textSubstr),
 
-  byteaeq: eq, byteane: ne, bytealt: lt, byteale: le, byteagt: gt, byteage: ge, byteacmp: cmp,
+  byteaeq: eq,
+  byteane: ne,
+  bytealt: lt,
+  byteale: le,
+  byteagt: gt,
+  byteage: ge,
+  byteacmp: cmp,
   byteacat: concat,
   byteaoctetlen: (_fc: FunctionCall, bytes: Uint8Array) => bytes.length,
-  bytea_substr: (_fc: FunctionCall, bytes: Uint8Array, start: number, length: number) => byteaSubstr(bytes, start, length),
+  bytea_substr: (_fc: FunctionCall, bytes: Uint8Array, start: number, length: number) =>
+    byteaSubstr(bytes, start, length),
   bytea_substr_no_len: (_fc: FunctionCall, bytes: Uint8Array, start: number) => byteaSubstr(bytes, start),
   byteapos: (_fc: FunctionCall, bytes: Uint8Array, needle: Uint8Array) => indexOfBytes(bytes, needle) + 1,
   byteaoverlay: (_fc: FunctionCall, bytes: Uint8Array, replacement: Uint8Array, start: number, length: number) =>

@@ -129,7 +129,7 @@ function align(code: string): TypeFacts['typalign'] {
 }
 
 function parseLine(line: string): TypeFacts {
-  const f = line.split(' ').map((word) => (word === '-' ? '' : word));
+  const f = line.split(' ').map(word => (word === '-' ? '' : word));
   return {
     oid: Number(f[0]) as Oid,
     typname: f[1],

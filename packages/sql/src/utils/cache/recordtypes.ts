@@ -27,6 +27,11 @@ export function recordTypeDesc(typmod: number): TupleDesc | undefined {
 /** The same as catalog facts, for CatalogLookup. */
 export function recordTypeColumns(typmod: number): readonly AttributeFacts[] | undefined {
   return descs[typmod]?.attrs.map((a, i) => ({
-    attname: a.name, attnum: i + 1, atttypid: a.typid, atttypmod: a.typmod, attisdropped: a.dropped, attacl: null,
+    attname: a.name,
+    attnum: i + 1,
+    atttypid: a.typid,
+    atttypmod: a.typmod,
+    attisdropped: a.dropped,
+    attacl: null,
   }));
 }

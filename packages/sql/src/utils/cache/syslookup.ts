@@ -8,16 +8,52 @@ import type { AclItem, CatalogRow } from '@pgtroupe/catalog/catalog';
 import type { Form_pg_operator } from '@pgtroupe/catalog/catalogs/pg_operator';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
 import {
-  AMOPSTRATEGY, AMPROCNUM, ATTNUM, AUTHMEMMEMROLE, AUTHNAME, AUTHOID, CLAAMNAMENSP, CLAOID, COLLOID, CONVOID, DATABASENAME, DATABASEOID,
-  ENUMTYPOIDNAME, NAMESPACENAME, NAMESPACEOID, OPERNAMENSP, OPEROID, OPFAMILYOID, PROCNAMEARGSNSP, PROCOID, RELNAMENSP, RELOID,
-  STATEXTOID, TSCONFIGOID, TSDICTOID, TSPARSEROID, TSTEMPLATEOID, TYPENAMENSP, TYPEOID, type SysCache,
+  AMOPSTRATEGY,
+  AMPROCNUM,
+  ATTNUM,
+  AUTHMEMMEMROLE,
+  AUTHNAME,
+  AUTHOID,
+  CLAAMNAMENSP,
+  CLAOID,
+  COLLOID,
+  CONVOID,
+  DATABASENAME,
+  DATABASEOID,
+  ENUMTYPOIDNAME,
+  NAMESPACENAME,
+  NAMESPACEOID,
+  OPERNAMENSP,
+  OPEROID,
+  OPFAMILYOID,
+  PROCNAMEARGSNSP,
+  PROCOID,
+  RELNAMENSP,
+  RELOID,
+  STATEXTOID,
+  TSCONFIGOID,
+  TSDICTOID,
+  TSPARSEROID,
+  TSTEMPLATEOID,
+  TYPENAMENSP,
+  TYPEOID,
+  type SysCache,
 } from '@pgtroupe/catalog/syscache';
 import type { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import { assert } from '@pgtroupe/common/assert';
 import type { Oid } from '@pgtroupe/common/ids';
 import type {
-  AttributeFacts, CatalogLookup, DatabaseFacts, EnumLabel, NamedFacts, NamespaceFacts, OperatorFacts, ProcFacts, RelationFacts,
-  RoleFacts, TypeFacts,
+  AttributeFacts,
+  CatalogLookup,
+  DatabaseFacts,
+  EnumLabel,
+  NamedFacts,
+  NamespaceFacts,
+  OperatorFacts,
+  ProcFacts,
+  RelationFacts,
+  RoleFacts,
+  TypeFacts,
 } from './lookup.ts';
 
 const BTREE_AM_OID = 403;

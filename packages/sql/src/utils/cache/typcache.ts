@@ -36,7 +36,7 @@ export function outputFunction(fc: FunctionCall, oid: Oid): OutputFunction {
   const type = typeFacts(fc, oid);
   const fn = builtin(type.typoutput);
   const call = nestedCall(fc, [oid], 2275 as Oid);
-  return (value) => fn(call, value) as Uint8Array;
+  return value => fn(call, value) as Uint8Array;
 }
 
 export function sendFunction(fc: FunctionCall, oid: Oid): OutputFunction {
@@ -46,7 +46,7 @@ export function sendFunction(fc: FunctionCall, oid: Oid): OutputFunction {
   }
   const fn = builtin(type.typsend);
   const call = nestedCall(fc, [oid], 17 as Oid);
-  return (value) => fn(call, value) as Uint8Array;
+  return value => fn(call, value) as Uint8Array;
 }
 
 /** The second argument of input functions: the element type of arrays, else the type itself. */

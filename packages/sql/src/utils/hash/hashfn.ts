@@ -103,4 +103,3 @@ export function foldInt8(v: number | bigint): number {
   const high = Number(n >> 32n) | 0;
   return low ^ (n >= 0n ? high : ~high);
 }
-

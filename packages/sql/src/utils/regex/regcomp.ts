@@ -17,12 +17,19 @@ export interface RegexFlags {
   literal: boolean;
 }
 
-export const defaultFlags = (): RegexFlags => ({ icase: false, stopAtNewline: false, lineAnchors: false, expanded: false, literal: false });
+export const defaultFlags = (): RegexFlags => ({
+  icase: false,
+  stopAtNewline: false,
+  lineAnchors: false,
+  expanded: false,
+  literal: false,
+});
 
 const DUP_MAX = 255;
 const INFINITE = Number.POSITIVE_INFINITY;
 
-const invalid = (what: string): PgError => ereport(ERRCODE.INVALID_REGULAR_EXPRESSION, `invalid regular expression: ${what}`);
+const invalid = (what: string): PgError =>
+  ereport(ERRCODE.INVALID_REGULAR_EXPRESSION, `invalid regular expression: ${what}`);
 
 const EMPTY: RegexNode = { type: 'empty', prefer: undefined, captures: false };
 const NEWLINE = 10;
@@ -37,7 +44,13 @@ function caseVariants(c: number): number[] {
 
 export function concat(left: RegexNode, right: RegexNode): RegexNode {
   if (left.type === 'empty') return right;
-  return { type: 'concat', left, right, prefer: left.prefer ?? right.prefer, captures: left.captures || right.captures };
+  return {
+    type: 'concat',
+    left,
+    right,
+    prefer: left.prefer ?? right.prefer,
+    captures: left.captures || right.captures,
+  };
 }
 
 export interface ParsedRegex {
@@ -133,7 +146,8 @@ class Parser {
     this.prefixes();
     if (this.flags.literal) {
       let node: RegexNode = EMPTY;
-      for (let i = this.chars.length - 1; i >= this.at; i--) node = concatRight(this.char(this.chars[i].codePointAt(0)!), node);
+      for (let i = this.chars.length - 1; i >= this.at; i--)
+        node = concatRight(this.char(this.chars[i].codePointAt(0)!), node);
       return node;
     }
     const node = this.alternatives(0);
@@ -143,7 +157,7 @@ class Parser {
 
   char(c: number): RegexNode {
     const variants = this.flags.icase ? caseVariants(c) : [c];
-    return { type: 'set', set: new CharSet((x) => variants.includes(x)), prefer: undefined, captures: false };
+    return { type: 'set', set: new CharSet(x => variants.includes(x)), prefer: undefined, captures: false };
   }
 
   alternatives(depth: number): RegexNode {
@@ -154,7 +168,7 @@ class Parser {
       branches.push(this.branch(depth));
     }
     if (branches.length === 1) return branches[0];
-    return { type: 'alternate', branches, prefer: 'longest', captures: branches.some((b) => b.captures) };
+    return { type: 'alternate', branches, prefer: 'longest', captures: branches.some(b => b.captures) };
   }
 
   branch(depth: number): RegexNode {
@@ -182,7 +196,8 @@ class Parser {
 
   quantified(depth: number): RegexNode {
     const c = this.peek();
-    if (c === '*' || c === '+' || c === '?' || (c === '{' && /\d/.test(this.peek(1) ?? ''))) throw invalid('quantifier operand invalid');
+    if (c === '*' || c === '+' || c === '?' || (c === '{' && /\d/.test(this.peek(1) ?? '')))
+      throw invalid('quantifier operand invalid');
     const { node, constraint } = this.atom(depth);
     this.skipExpanded();
     const q = this.quantifier();
@@ -190,7 +205,8 @@ class Parser {
     if (constraint) throw invalid('quantifier operand invalid');
     this.skipExpanded();
     const next = this.peek();
-    if (next === '*' || next === '+' || next === '?' || (next === '{' && /\d/.test(this.peek(1) ?? ''))) throw invalid('quantifier operand invalid');
+    if (next === '*' || next === '+' || next === '?' || (next === '{' && /\d/.test(this.peek(1) ?? '')))
+      throw invalid('quantifier operand invalid');
     const { min, max, greedy, fixed } = q;
     const prefer: Preference = fixed ? node.prefer : greedy ? 'longest' : 'shortest';
     if (min === 1 && max === 1) return node;
@@ -202,7 +218,14 @@ class Parser {
       const rounds: RegexNode = max === 1 ? node : { type: 'repeat', body: node, min: 1, max, prefer, captures: true };
       return { type: 'alternate', branches: [rounds, EMPTY], prefer, captures: true };
     }
-    const before: RegexNode = { type: 'repeat', body: withoutCaptures(node), min: min - 1, max: max - 1, prefer, captures: false };
+    const before: RegexNode = {
+      type: 'repeat',
+      body: withoutCaptures(node),
+      min: min - 1,
+      max: max - 1,
+      prefer,
+      captures: false,
+    };
     return max === 1 ? node : { type: 'concat', left: before, right: node, prefer, captures: true };
   }
 
@@ -223,11 +246,13 @@ class Parser {
       case '{': {
         if (!/\d/.test(this.peek(1) ?? '')) return undefined;
         const m = /^\{(\d+)(,(\d*))?\}/.exec(this.chars.slice(this.at, this.at + 20).join(''));
-        if (!m) throw this.chars.includes('}') ? invalid('invalid repetition count(s)') : invalid('braces {} not balanced');
+        if (!m)
+          throw this.chars.includes('}') ? invalid('invalid repetition count(s)') : invalid('braces {} not balanced');
         min = Number(m[1]);
         max = m[2] === undefined ? min : m[3] === '' ? INFINITE : Number(m[3]);
         fixed = m[2] === undefined;
-        if (min > DUP_MAX || (max !== INFINITE && (max > DUP_MAX || max < min))) throw invalid('invalid repetition count(s)');
+        if (min > DUP_MAX || (max !== INFINITE && (max > DUP_MAX || max < min)))
+          throw invalid('invalid repetition count(s)');
         this.at += m[0].length - 1;
         break;
       }
@@ -257,7 +282,12 @@ class Parser {
         return assertion(this.flags.lineAnchors ? 'eol' : 'end');
       case '.': {
         const stop = this.flags.stopAtNewline;
-        return plain({ type: 'set', set: new CharSet((x) => !(stop && x === NEWLINE)), prefer: undefined, captures: false });
+        return plain({
+          type: 'set',
+          set: new CharSet(x => !(stop && x === NEWLINE)),
+          prefer: undefined,
+          captures: false,
+        });
       }
       case '[':
         if (this.looking('[:<:]]') || this.looking('[:>:]]')) {
@@ -294,7 +324,17 @@ class Parser {
       close();
       // Parentheses inside a constraint capture nothing.
       this.groups = before;
-      return { node: { type: 'look', ahead: look[1] === '', negated: look[2] === '!', body: withoutCaptures(body), prefer: undefined, captures: false }, constraint: true };
+      return {
+        node: {
+          type: 'look',
+          ahead: look[1] === '',
+          negated: look[2] === '!',
+          body: withoutCaptures(body),
+          prefer: undefined,
+          captures: false,
+        },
+        constraint: true,
+      };
     }
     if (this.peek() === '?') throw invalid('quantifier operand invalid');
     const index = ++this.groups;
@@ -306,13 +346,24 @@ class Parser {
   escape(): { node: RegexNode; constraint: boolean } {
     const c = this.peek();
     if (c === undefined) throw invalid('invalid escape \\ sequence');
-    const constraints = { A: 'begin', Z: 'end', m: 'wordStart', M: 'wordEnd', y: 'wordBoundary', Y: 'notWordBoundary' } as const;
+    const constraints = {
+      A: 'begin',
+      Z: 'end',
+      m: 'wordStart',
+      M: 'wordEnd',
+      y: 'wordBoundary',
+      Y: 'notWordBoundary',
+    } as const;
     if (c in constraints) {
       this.at++;
-      return { node: { type: 'assert', what: constraints[c as 'A'], prefer: undefined, captures: false }, constraint: true };
+      return {
+        node: { type: 'assert', what: constraints[c as 'A'], prefer: undefined, captures: false },
+        constraint: true,
+      };
     }
     const cls = this.classEscape();
-    if (cls) return { node: { type: 'set', set: new CharSet(cls), prefer: undefined, captures: false }, constraint: false };
+    if (cls)
+      return { node: { type: 'set', set: new CharSet(cls), prefer: undefined, captures: false }, constraint: false };
     if (c >= '1' && c <= '9') {
       const number = Number(/^\d+/.exec(this.chars.slice(this.at).join(''))![0]);
       if (number <= this.groups || number < 10) {
@@ -326,14 +377,21 @@ class Parser {
   /** \d \s \w and their complements. */
   classEscape(): ((c: number) => boolean) | undefined {
     const c = this.peek();
-    const of = (test: (c: number) => boolean, negated: boolean) => (x: number): boolean => test(x) !== negated;
-    const classes: Readonly<Record<string, (c: number) => boolean>> = { d: CLASSES.digit, s: CLASSES.space, w: isWordChar };
+    const of =
+      (test: (c: number) => boolean, negated: boolean) =>
+      (x: number): boolean =>
+        test(x) !== negated;
+    const classes: Readonly<Record<string, (c: number) => boolean>> = {
+      d: CLASSES.digit,
+      s: CLASSES.space,
+      w: isWordChar,
+    };
     const name = c?.toLowerCase() ?? '';
     if (!(name in classes)) return undefined;
     this.at++;
     const stop = this.flags.stopAtNewline;
     const test = of(classes[name], c !== name);
-    return c !== name && stop ? (x) => x !== NEWLINE && test(x) : test;
+    return c !== name && stop ? x => x !== NEWLINE && test(x) : test;
   }
 
   charEscape(): number {
@@ -402,12 +460,14 @@ class Parser {
         this.at++;
         const high = this.bracketChar();
         if (high < low) throw invalid('invalid character range');
-        tests.push(this.flags.icase ? (x) => caseVariants(x).some((v) => v >= low && v <= high) : (x) => x >= low && x <= high);
+        tests.push(
+          this.flags.icase ? x => caseVariants(x).some(v => v >= low && v <= high) : x => x >= low && x <= high,
+        );
       } else for (const v of this.flags.icase ? caseVariants(low) : [low]) singles.add(v);
     }
     const stop = negated && this.flags.stopAtNewline;
-    return new CharSet((x) => {
-      const inside = singles.has(x) || tests.some((t) => t(x));
+    return new CharSet(x => {
+      const inside = singles.has(x) || tests.some(t => t(x));
       return negated ? !inside && !(stop && x === NEWLINE) : inside;
     });
   }

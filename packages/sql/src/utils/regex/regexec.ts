@@ -35,7 +35,11 @@ const MAX_STATES = 200000;
 function compileProgram(node: RegexNode, reverse: boolean): Program {
   const code: Instruction[] = [{ op: 'match' }];
   const emit = (i: Instruction): number => {
-    if (code.length >= MAX_STATES) throw ereport(ERRCODE.INVALID_REGULAR_EXPRESSION, 'invalid regular expression: regular expression is too complex');
+    if (code.length >= MAX_STATES)
+      throw ereport(
+        ERRCODE.INVALID_REGULAR_EXPRESSION,
+        'invalid regular expression: regular expression is too complex',
+      );
     return code.push(i) - 1;
   };
   const build = (n: RegexNode, next: number): number => {
@@ -53,7 +57,7 @@ function compileProgram(node: RegexNode, reverse: boolean): Program {
       case 'concat':
         return reverse ? build(n.right, build(n.left, next)) : build(n.left, build(n.right, next));
       case 'alternate':
-        return emit({ op: 'split', next: n.branches.map((b) => build(b, next)) });
+        return emit({ op: 'split', next: n.branches.map(b => build(b, next)) });
       case 'repeat': {
         let at = next;
         if (n.max === Number.POSITIVE_INFINITY) {

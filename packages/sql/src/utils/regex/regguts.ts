@@ -27,42 +27,83 @@ export type RegexNode =
   | { readonly type: 'empty'; readonly prefer: Preference; readonly captures: boolean }
   | { readonly type: 'set'; readonly set: CharSet; readonly prefer: Preference; readonly captures: boolean }
   | { readonly type: 'assert'; readonly what: Assertion; readonly prefer: Preference; readonly captures: boolean }
-  | { readonly type: 'look'; readonly ahead: boolean; readonly negated: boolean; readonly body: RegexNode; readonly prefer: Preference; readonly captures: boolean }
-  | { readonly type: 'concat'; readonly left: RegexNode; readonly right: RegexNode; readonly prefer: Preference; readonly captures: boolean }
-  | { readonly type: 'alternate'; readonly branches: readonly RegexNode[]; readonly prefer: Preference; readonly captures: boolean }
-  | { readonly type: 'repeat'; readonly body: RegexNode; readonly min: number; readonly max: number; readonly prefer: Preference; readonly captures: boolean }
-  | { readonly type: 'group'; readonly body: RegexNode; readonly index: number; readonly prefer: Preference; readonly captures: boolean };
+  | {
+      readonly type: 'look';
+      readonly ahead: boolean;
+      readonly negated: boolean;
+      readonly body: RegexNode;
+      readonly prefer: Preference;
+      readonly captures: boolean;
+    }
+  | {
+      readonly type: 'concat';
+      readonly left: RegexNode;
+      readonly right: RegexNode;
+      readonly prefer: Preference;
+      readonly captures: boolean;
+    }
+  | {
+      readonly type: 'alternate';
+      readonly branches: readonly RegexNode[];
+      readonly prefer: Preference;
+      readonly captures: boolean;
+    }
+  | {
+      readonly type: 'repeat';
+      readonly body: RegexNode;
+      readonly min: number;
+      readonly max: number;
+      readonly prefer: Preference;
+      readonly captures: boolean;
+    }
+  | {
+      readonly type: 'group';
+      readonly body: RegexNode;
+      readonly index: number;
+      readonly prefer: Preference;
+      readonly captures: boolean;
+    };
 
 const WORD = /[\p{L}\p{N}_\p{Nd}\p{Nl}]/u;
 const SPACE = /\s/u;
-const test = (re: RegExp) => (c: number): boolean => re.test(String.fromCodePoint(c));
+const test =
+  (re: RegExp) =>
+  (c: number): boolean =>
+    re.test(String.fromCodePoint(c));
 
 /** Letters, digits and underscore. */
 export const isWordChar = (c: number): boolean =>
   c < 128 ? (c >= 48 && c <= 57) || (c >= 65 && c <= 90) || (c >= 97 && c <= 122) || c === 95 : test(WORD)(c);
 
-const ascii = (low: number, high: number) => (c: number): boolean => c >= low && c <= high;
+const ascii =
+  (low: number, high: number) =>
+  (c: number): boolean =>
+    c >= low && c <= high;
 
 /** POSIX classes as the C.UTF-8 locale fills them. */
 export const CLASSES: Readonly<Record<string, (c: number) => boolean>> = {
-  alpha: (c) => (c < 128 ? (c >= 65 && c <= 90) || (c >= 97 && c <= 122) : test(/[\p{L}\p{Nl}\p{Nd}]/u)(c)),
+  alpha: c => (c < 128 ? (c >= 65 && c <= 90) || (c >= 97 && c <= 122) : test(/[\p{L}\p{Nl}\p{Nd}]/u)(c)),
   alnum: test(/[\p{L}\p{Nl}\p{Nd}]/u),
   digit: ascii(48, 57),
   xdigit: test(/[0-9A-Fa-f]/),
-  lower: (c) => {
+  lower: c => {
     const s = String.fromCodePoint(c);
     return s.toUpperCase() !== s && s.toLowerCase() === s;
   },
-  upper: (c) => {
+  upper: c => {
     const s = String.fromCodePoint(c);
     return s.toLowerCase() !== s && s.toUpperCase() === s;
   },
-  space: (c) => (c < 128 ? c === 32 || (c >= 9 && c <= 13) : test(SPACE)(c) && c !== 0xa0 && c !== 0x2007 && c !== 0x202f && c !== 0xfeff),
-  blank: (c) => c === 32 || c === 9,
-  cntrl: (c) => c < 32 || (c >= 127 && c < 160) || c === 0x2028 || c === 0x2029,
-  print: (c) => c >= 32 && !(c >= 127 && c < 160) && c !== 0x2028 && c !== 0x2029,
-  graph: (c) => c > 32 && !(c >= 127 && c < 160) && !test(SPACE)(c),
-  punct: (c) => (c < 128 ? /[!-/:-@[-`{-~]/.test(String.fromCodePoint(c)) : !/[\p{L}\p{N}\s\p{C}]/u.test(String.fromCodePoint(c))),
+  space: c =>
+    c < 128
+      ? c === 32 || (c >= 9 && c <= 13)
+      : test(SPACE)(c) && c !== 0xa0 && c !== 0x2007 && c !== 0x202f && c !== 0xfeff,
+  blank: c => c === 32 || c === 9,
+  cntrl: c => c < 32 || (c >= 127 && c < 160) || c === 0x2028 || c === 0x2029,
+  print: c => c >= 32 && !(c >= 127 && c < 160) && c !== 0x2028 && c !== 0x2029,
+  graph: c => c > 32 && !(c >= 127 && c < 160) && !test(SPACE)(c),
+  punct: c =>
+    c < 128 ? /[!-/:-@[-`{-~]/.test(String.fromCodePoint(c)) : !/[\p{L}\p{N}\s\p{C}]/u.test(String.fromCodePoint(c)),
   word: isWordChar,
   ascii: ascii(0, 127),
 };

@@ -2,7 +2,12 @@
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Datum } from '@pgtroupe/common/datum';
-import { COERCE_EXPLICIT_CALL, COERCE_EXPLICIT_CAST, COERCE_IMPLICIT_CAST, COERCE_SQL_SYNTAX } from '../../nodes/nodes.ts';
+import {
+  COERCE_EXPLICIT_CALL,
+  COERCE_EXPLICIT_CAST,
+  COERCE_IMPLICIT_CAST,
+  COERCE_SQL_SYNTAX,
+} from '../../nodes/nodes.ts';
 import { exprIsLengthCoercion, exprType, exprTypmod } from '../../nodes/nodefuncs.ts';
 import type { Aggref, Const, Expr, FuncExpr, NamedArgExpr, OpExpr, WindowFunc } from '../../nodes/primnodes.ts';
 import { quoteIdentifier } from '../../parser/keywords.ts';
@@ -29,8 +34,8 @@ export function appendOperator(expr: OpExpr, context: DeparseContext): void {
 function callOf(args: readonly Expr[], variadic: boolean, context: DeparseContext): Call {
   const named = args.filter((arg): arg is NamedArgExpr => arg.type === 'NamedArgExpr');
   return {
-    argnames: named.map((arg) => arg.name as string),
-    argtypes: args.map((arg) => exprType(arg)),
+    argnames: named.map(arg => arg.name as string),
+    argtypes: args.map(arg => exprType(arg)),
     variadic,
     inGroupBy: context.inGroupBy,
   };
@@ -56,7 +61,12 @@ export function appendFunction(expr: FuncExpr, context: DeparseContext, showimpl
 }
 
 export function appendAggregate(expr: Aggref, context: DeparseContext): void {
-  const call: Call = { argnames: [], argtypes: expr.aggargtypes, variadic: expr.aggvariadic, inGroupBy: context.inGroupBy };
+  const call: Call = {
+    argnames: [],
+    argtypes: expr.aggargtypes,
+    variadic: expr.aggvariadic,
+    inGroupBy: context.inGroupBy,
+  };
   context.append(`${functionName(context.env, expr.aggfnoid, call)}(${expr.aggdistinct.length > 0 ? 'DISTINCT ' : ''}`);
   if (expr.aggkind === 'n') appendPlainArguments(expr, context);
   else {
@@ -74,7 +84,7 @@ export function appendAggregate(expr: Aggref, context: DeparseContext): void {
 function appendPlainArguments(expr: Aggref, context: DeparseContext): void {
   if (expr.aggstar) context.append('*');
   else {
-    const args = expr.args.filter((tle) => !tle.resjunk);
+    const args = expr.args.filter(tle => !tle.resjunk);
     args.forEach((tle, i) => {
       if (i > 0) context.append(', ');
       if (expr.aggvariadic && i === expr.aggargtypes.length - 1) context.append('VARIADIC ');
@@ -96,7 +106,7 @@ export function appendWindowFunction(expr: WindowFunc, context: DeparseContext):
     appendExpr(expr.aggfilter, context, false);
   }
   context.append(') OVER ');
-  const window = context.windowClause.find((wc) => wc.winref === expr.winref);
+  const window = context.windowClause.find(wc => wc.winref === expr.winref);
   if (window !== undefined) {
     if (window.name !== null) context.append(quoteIdentifier(window.name));
     else appendWindowSpec(window, context.windowTList, context);
@@ -160,7 +170,7 @@ const SQL_SYNTAX: readonly { readonly oids: readonly number[]; readonly pattern:
   {
     // is_normalized
     oids: [4351],
-    pattern: (expr) => ['(', { operand: 0 }, ' IS', ...optional(expr, 1, ' ', { word: 1 }), ' NORMALIZED)'],
+    pattern: expr => ['(', { operand: 0 }, ' IS', ...optional(expr, 1, ' ', { word: 1 }), ' NORMALIZED)'],
   },
   {
     // pg_collation_for
@@ -170,12 +180,12 @@ const SQL_SYNTAX: readonly { readonly oids: readonly number[]; readonly pattern:
   {
     // normalize
     oids: [4350],
-    pattern: (expr) => ['NORMALIZE(', 0, ...optional(expr, 1, ', ', { word: 1 }), ')'],
+    pattern: expr => ['NORMALIZE(', 0, ...optional(expr, 1, ', ', { word: 1 }), ')'],
   },
   {
     // overlay
     oids: [3031, 3030, 752, 749, 1405, 1404],
-    pattern: (expr) => ['OVERLAY(', 0, ' PLACING ', 1, ' FROM ', 2, ...optional(expr, 3, ' FOR ', 3), ')'],
+    pattern: expr => ['OVERLAY(', 0, ' PLACING ', 1, ' FROM ', 2, ...optional(expr, 3, ' FOR ', 3), ')'],
   },
   {
     // position
@@ -185,7 +195,7 @@ const SQL_SYNTAX: readonly { readonly oids: readonly number[]; readonly pattern:
   {
     // substring
     oids: [1699, 1680, 2013, 2012, 937, 936],
-    pattern: (expr) => ['SUBSTRING(', 0, ' FROM ', 1, ...optional(expr, 2, ' FOR ', 2), ')'],
+    pattern: expr => ['SUBSTRING(', 0, ' FROM ', 1, ...optional(expr, 2, ' FOR ', 2), ')'],
   },
   {
     // substring by a SIMILAR TO pattern
@@ -195,17 +205,17 @@ const SQL_SYNTAX: readonly { readonly oids: readonly number[]; readonly pattern:
   {
     // btrim
     oids: [2015, 885, 884],
-    pattern: (expr) => ['TRIM(BOTH', ...optional(expr, 1, ' ', 1), ' FROM ', 0, ')'],
+    pattern: expr => ['TRIM(BOTH', ...optional(expr, 1, ' ', 1), ' FROM ', 0, ')'],
   },
   {
     // ltrim
     oids: [6195, 881, 875],
-    pattern: (expr) => ['TRIM(LEADING', ...optional(expr, 1, ' ', 1), ' FROM ', 0, ')'],
+    pattern: expr => ['TRIM(LEADING', ...optional(expr, 1, ' ', 1), ' FROM ', 0, ')'],
   },
   {
     // rtrim
     oids: [6196, 882, 876],
-    pattern: (expr) => ['TRIM(TRAILING', ...optional(expr, 1, ' ', 1), ' FROM ', 0, ')'],
+    pattern: expr => ['TRIM(TRAILING', ...optional(expr, 1, ' ', 1), ' FROM ', 0, ')'],
   },
   {
     // xmlexists
@@ -214,7 +224,7 @@ const SQL_SYNTAX: readonly { readonly oids: readonly number[]; readonly pattern:
   },
 ];
 
-const SYNTAX_BY_OID = new Map(SQL_SYNTAX.flatMap(({ oids, pattern }) => oids.map((oid) => [oid, pattern] as const)));
+const SYNTAX_BY_OID = new Map(SQL_SYNTAX.flatMap(({ oids, pattern }) => oids.map(oid => [oid, pattern] as const)));
 
 function appendSqlSyntax(expr: FuncExpr, context: DeparseContext): boolean {
   const pattern = SYNTAX_BY_OID.get(expr.funcid);

@@ -30,7 +30,11 @@ export function appendConst(constant: Const, context: DeparseContext, show: Show
   context.append(collation(env, constant));
 }
 
-function literal(env: DeparseEnvironment, constant: Const, value: string): { readonly text: string; readonly needlabel: boolean } {
+function literal(
+  env: DeparseEnvironment,
+  constant: Const,
+  value: string,
+): { readonly text: string; readonly needlabel: boolean } {
   switch (constant.consttype) {
     case INT4OID:
       return value.startsWith('-') ? { text: `'${value}'`, needlabel: true } : { text: value, needlabel: false };
@@ -47,5 +51,7 @@ function literal(env: DeparseEnvironment, constant: Const, value: string): { rea
 
 function collation(env: DeparseEnvironment, constant: Const): string {
   const { constcollid, consttype } = constant;
-  return constcollid !== 0 && constcollid !== env.catalog.typeCollation(consttype) ? collateSuffix(env, constcollid) : '';
+  return constcollid !== 0 && constcollid !== env.catalog.typeCollation(consttype)
+    ? collateSuffix(env, constcollid)
+    : '';
 }

@@ -12,7 +12,7 @@ import { indexDefinition } from './indexdef.ts';
 import { attributeName, lookupFailed, relationName } from './names.ts';
 
 function columnList(env: DeparseEnvironment, relid: number, attnums: readonly number[]): string {
-  return attnums.map((attnum) => quoteIdentifier(attributeName(env, relid, attnum))).join(', ');
+  return attnums.map(attnum => quoteIdentifier(attributeName(env, relid, attnum))).join(', ');
 }
 
 const ACTIONS: Readonly<Record<string, string>> = { r: 'RESTRICT', c: 'CASCADE', n: 'SET NULL', d: 'SET DEFAULT' };
@@ -32,9 +32,11 @@ function uniqueKey(env: DeparseEnvironment, con: Form_pg_constraint): string {
   const index = env.catalog.index(con.conindid);
   if (index === null) throw lookupFailed('index', con.conindid);
   const keys = con.conkey ?? [];
-  let text = con.contype === 'p' ? 'PRIMARY KEY ' : index.indnullsnotdistinct ? 'UNIQUE NULLS NOT DISTINCT ' : 'UNIQUE ';
+  let text =
+    con.contype === 'p' ? 'PRIMARY KEY ' : index.indnullsnotdistinct ? 'UNIQUE NULLS NOT DISTINCT ' : 'UNIQUE ';
   text += `(${columnList(env, con.conrelid, keys)})`;
-  if (index.indnatts > keys.length) text += ` INCLUDE (${columnList(env, con.conrelid, index.indkey.slice(keys.length))})`;
+  if (index.indnatts > keys.length)
+    text += ` INCLUDE (${columnList(env, con.conrelid, index.indkey.slice(keys.length))})`;
   return text;
 }
 

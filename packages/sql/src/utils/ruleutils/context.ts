@@ -70,7 +70,13 @@ export class DeparseContext {
   /** In GROUP BY, cube and rollup are not functions unless qualified. */
   inGroupBy = false;
 
-  constructor(env: DeparseEnvironment, namespaces: readonly DeparseNamespace[], varprefix: boolean, layout: Layout, buffer = new TextBuffer()) {
+  constructor(
+    env: DeparseEnvironment,
+    namespaces: readonly DeparseNamespace[],
+    varprefix: boolean,
+    layout: Layout,
+    buffer = new TextBuffer(),
+  ) {
     this.env = env;
     this.namespaces = namespaces;
     this.varprefix = varprefix;

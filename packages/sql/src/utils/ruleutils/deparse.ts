@@ -7,7 +7,14 @@ import type { Expr } from '../../nodes/primnodes.ts';
 import { CatalogLookup } from '../../parser/catalog-lookup.ts';
 import { makeParseState } from '../../parser/analyze.ts';
 import type { FunctionCall } from '../fmgr.ts';
-import { DeparseContext, PLAIN, TextBuffer, type DeparseEnvironment, type PrettyFlags, type ResultNames } from './context.ts';
+import {
+  DeparseContext,
+  PLAIN,
+  TextBuffer,
+  type DeparseEnvironment,
+  type PrettyFlags,
+  type ResultNames,
+} from './context.ts';
 import { appendExpr } from './expr.ts';
 import { simpleNamespace, type DeparseNamespace } from './namespace.ts';
 import { appendQuery } from './query.ts';
@@ -22,7 +29,15 @@ export function deparseEnvironment(fc: FunctionCall): DeparseEnvironment {
 
 export function relationEntry(env: DeparseEnvironment, relid: number, aliasname: string): RangeTblEntry {
   const alias = { type: 'Alias', aliasname, colnames: [] } as const;
-  return makeRangeTblEntry({ rtekind: RTE_RELATION, relid, relkind: env.catalog.relation(relid).relkind, rellockmode: 1, alias, eref: alias, inFromCl: true });
+  return makeRangeTblEntry({
+    rtekind: RTE_RELATION,
+    relid,
+    relkind: env.catalog.relation(relid).relkind,
+    rellockmode: 1,
+    alias,
+    eref: alias,
+    inFromCl: true,
+  });
 }
 
 /** Scope of expressions that a relation's catalog entries hold. */
@@ -38,7 +53,12 @@ export interface ExprOptions {
 }
 
 /** `scope`: what Vars refer to; empty for expressions without. */
-export function deparseExpr(env: DeparseEnvironment, expr: Expr, scope: readonly DeparseNamespace[], options: ExprOptions = {}): string {
+export function deparseExpr(
+  env: DeparseEnvironment,
+  expr: Expr,
+  scope: readonly DeparseNamespace[],
+  options: ExprOptions = {},
+): string {
   const layout = { pretty: options.pretty ?? PLAIN, wrapColumn: 0, startIndent: options.startIndent ?? 0 };
   const context = new DeparseContext(env, scope, options.varprefix ?? false, layout);
   appendExpr(expr, context, false);
@@ -58,6 +78,12 @@ export interface QueryOptions {
 export function deparseQuery(env: DeparseEnvironment, query: Query, options: QueryOptions): string {
   const buffer = new TextBuffer();
   const layout = { pretty: options.pretty, wrapColumn: options.wrapColumn ?? 0, startIndent: options.startIndent ?? 0 };
-  appendQuery(query, buffer, { env, namespaces: options.scope ?? [], layout }, options.names ?? null, options.colNamesVisible ?? true);
+  appendQuery(
+    query,
+    buffer,
+    { env, namespaces: options.scope ?? [], layout },
+    options.names ?? null,
+    options.colNamesVisible ?? true,
+  );
   return buffer.text;
 }

@@ -1,7 +1,13 @@
 /** INSERT, UPDATE and DELETE (in rules, function bodies and WITH). */
 import {
-  COERCE_IMPLICIT_CAST, MULTIEXPR_SUBLINK, ONCONFLICT_NOTHING, OVERRIDING_SYSTEM_VALUE, OVERRIDING_USER_VALUE, PARAM_MULTIEXPR,
-  RTE_SUBQUERY, RTE_VALUES,
+  COERCE_IMPLICIT_CAST,
+  MULTIEXPR_SUBLINK,
+  ONCONFLICT_NOTHING,
+  OVERRIDING_SYSTEM_VALUE,
+  OVERRIDING_USER_VALUE,
+  PARAM_MULTIEXPR,
+  RTE_SUBQUERY,
+  RTE_VALUES,
 } from '../../nodes/nodes.ts';
 import type { Query, RangeTblEntry } from '../../nodes/parsenodes.ts';
 import type { Expr, OnConflictExpr, SubLink, TargetEntry } from '../../nodes/primnodes.ts';
@@ -34,7 +40,7 @@ function appendReturning(query: Query, context: DeparseContext, colNamesVisible:
 }
 
 function onlyEntry(query: Query, kind: number, what: string): RangeTblEntry | null {
-  const found = query.rtable.filter((rte) => rte.rtekind === kind);
+  const found = query.rtable.filter(rte => rte.rtekind === kind);
   if (found.length > 1) throw ereport(ERRCODE.INTERNAL_ERROR, `too many ${what} RTEs in INSERT`);
   return found[0] ?? null;
 }
@@ -51,19 +57,22 @@ export function appendInsert(query: Query, context: DeparseContext, colNamesVisi
   const sources: Expr[] = [];
   if (query.targetList.length > 0) {
     context.append('(');
-    context.list(query.targetList.filter((tle) => !tle.resjunk), (tle) => {
-      context.append(quoteIdentifier(attributeName(context.env, rte.relid, tle.resno)));
-      sources.push(appendIndirection(tle.expr, context));
-    });
+    context.list(
+      query.targetList.filter(tle => !tle.resjunk),
+      tle => {
+        context.append(quoteIdentifier(attributeName(context.env, rte.relid, tle.resno)));
+        sources.push(appendIndirection(tle.expr, context));
+      },
+    );
     context.append(') ');
   }
   if (query.override === OVERRIDING_SYSTEM_VALUE) context.append('OVERRIDING SYSTEM VALUE ');
   else if (query.override === OVERRIDING_USER_VALUE) context.append('OVERRIDING USER VALUE ');
   if (select !== null) appendQuery(select.subquery as Query, context.buffer, context, null, false);
-  else if (values !== null) appendValues(values.values_lists, context, (expr) => appendToplevel(expr, context, false));
+  else if (values !== null) appendValues(values.values_lists, context, expr => appendToplevel(expr, context, false));
   else if (sources.length > 0) {
     context.clause('VALUES (', 2);
-    context.list(sources, (expr) => appendToplevel(expr, context, false));
+    context.list(sources, expr => appendToplevel(expr, context, false));
     context.append(')');
   } else context.append('DEFAULT VALUES');
   if (query.onConflict !== null) appendOnConflict(query, query.onConflict, rte, context);
@@ -123,7 +132,9 @@ export function appendDelete(query: Query, context: DeparseContext, colNamesVisi
 /** Sub-SELECTs of (a, b) = (SELECT ...), in the order of their assignments. */
 function multiassignments(query: Query, targetList: readonly TargetEntry[]): SubLink[] {
   if (!query.hasSubLinks) return [];
-  return targetList.flatMap(({ resjunk, expr }) => (resjunk && expr.type === 'SubLink' && expr.subLinkType === MULTIEXPR_SUBLINK ? [expr] : []));
+  return targetList.flatMap(({ resjunk, expr }) =>
+    resjunk && expr.type === 'SubLink' && expr.subLinkType === MULTIEXPR_SUBLINK ? [expr] : [],
+  );
 }
 
 /** What is assigned below fields, subscripts and casts. */
@@ -137,28 +148,36 @@ function assignedValue(expr: Expr): Expr {
   }
 }
 
-function appendAssignments(query: Query, targetList: readonly TargetEntry[], rte: RangeTblEntry, context: DeparseContext): void {
+function appendAssignments(
+  query: Query,
+  targetList: readonly TargetEntry[],
+  rte: RangeTblEntry,
+  context: DeparseContext,
+): void {
   const pending = multiassignments(query, targetList);
   let current: SubLink | null = null;
   let remaining = 0;
-  context.list(targetList.filter((tle) => !tle.resjunk), (tle) => {
-    if (current === null && pending.length > 0) {
-      const value = assignedValue(tle.expr);
-      if (value.type === 'Param' && value.paramkind === PARAM_MULTIEXPR) {
-        current = pending.shift() as SubLink;
-        remaining = current.subselect.targetList.filter((column) => !column.resjunk).length;
-        context.append('(');
+  context.list(
+    targetList.filter(tle => !tle.resjunk),
+    tle => {
+      if (current === null && pending.length > 0) {
+        const value = assignedValue(tle.expr);
+        if (value.type === 'Param' && value.paramkind === PARAM_MULTIEXPR) {
+          current = pending.shift() as SubLink;
+          remaining = current.subselect.targetList.filter(column => !column.resjunk).length;
+          context.append('(');
+        }
       }
-    }
-    context.append(quoteIdentifier(attributeName(context.env, rte.relid, tle.resno)));
-    let value = appendIndirection(tle.expr, context);
-    if (current !== null) {
-      if (--remaining > 0) return;
-      context.append(')');
-      value = current;
-      current = null;
-    }
-    context.append(' = ');
-    appendExpr(value, context, false);
-  });
+      context.append(quoteIdentifier(attributeName(context.env, rte.relid, tle.resno)));
+      let value = appendIndirection(tle.expr, context);
+      if (current !== null) {
+        if (--remaining > 0) return;
+        context.append(')');
+        value = current;
+        current = null;
+      }
+      context.append(' = ');
+      appendExpr(value, context, false);
+    },
+  );
 }

@@ -4,12 +4,26 @@
  */
 import { notSupported } from '@pgtroupe/common/ereport';
 import {
-  COERCE_EXPLICIT_CALL, COERCE_EXPLICIT_CAST, COERCE_IMPLICIT_CAST, EXPR_SUBLINK, IS_GREATEST, IS_NULL,
+  COERCE_EXPLICIT_CALL,
+  COERCE_EXPLICIT_CAST,
+  COERCE_IMPLICIT_CAST,
+  EXPR_SUBLINK,
+  IS_GREATEST,
+  IS_NULL,
 } from '../../nodes/nodes.ts';
 import { exprType, exprTypmod } from '../../nodes/nodefuncs.ts';
 import type { Node } from '../../nodes/parsenodes.ts';
 import type {
-  BoolExpr, CaseExpr, Expr, FieldStore, InferenceElem, NullTest, RowCompareExpr, RowExpr, ScalarArrayOpExpr, SQLValueFunction,
+  BoolExpr,
+  CaseExpr,
+  Expr,
+  FieldStore,
+  InferenceElem,
+  NullTest,
+  RowCompareExpr,
+  RowExpr,
+  ScalarArrayOpExpr,
+  SQLValueFunction,
   SubscriptingRef,
 } from '../../nodes/primnodes.ts';
 import { RECORDOID } from '../../nodes/typeoids.ts';
@@ -18,7 +32,15 @@ import { quoteIdentifier } from '../../parser/keywords.ts';
 import { appendAggregate, appendFunction, appendOperator, appendWindowFunction } from './calls.ts';
 import { appendConst } from './const.ts';
 import { PRETTYINDENT_VAR, type DeparseContext } from './context.ts';
-import { attributeName, collateSuffix, opclassSuffix, operatorName, relationName, simpleQuoteLiteral, typeName } from './names.ts';
+import {
+  attributeName,
+  collateSuffix,
+  opclassSuffix,
+  operatorName,
+  relationName,
+  simpleQuoteLiteral,
+  typeName,
+} from './names.ts';
 import { isSimpleNode } from './simplenode.ts';
 import { appendSubLink } from './sublink.ts';
 import { appendParameter, appendVariable, nameOfField } from './variable.ts';
@@ -81,7 +103,9 @@ export function appendExpr(expr: Expr | null, context: DeparseContext, showimpli
       break;
     case 'FieldSelect': {
       const { arg } = expr;
-      context.parenthesized(arg.type !== 'SubscriptingRef' && arg.type !== 'FieldSelect', () => appendExpr(arg, context, true));
+      context.parenthesized(arg.type !== 'SubscriptingRef' && arg.type !== 'FieldSelect', () =>
+        appendExpr(arg, context, true),
+      );
       context.append(`.${quoteIdentifier(nameOfField(arg, expr.fieldnum, 0, context))}`);
       break;
     }
@@ -158,7 +182,9 @@ export function appendExpr(expr: Expr | null, context: DeparseContext, showimpli
       context.append('DEFAULT');
       break;
     case 'CurrentOfExpr':
-      context.append(`CURRENT OF ${expr.cursor_name !== null ? quoteIdentifier(expr.cursor_name) : `$${expr.cursor_param}`}`);
+      context.append(
+        `CURRENT OF ${expr.cursor_name !== null ? quoteIdentifier(expr.cursor_name) : `$${expr.cursor_param}`}`,
+      );
       break;
     case 'NextValueExpr':
       context.append(`nextval(${simpleQuoteLiteral(context.env, relationName(context.env, expr.seqid))})`);
@@ -172,7 +198,7 @@ export function appendExpr(expr: Expr | null, context: DeparseContext, showimpli
 }
 
 export function appendExprList(list: readonly (Expr | null)[], context: DeparseContext, showimplicit: boolean): void {
-  context.list(list, (expr) => appendExpr(expr, context, showimplicit));
+  context.list(list, expr => appendExpr(expr, context, showimplicit));
 }
 
 /** As an output column or a field of ROW(): there a whole row must not read as `*`. */
@@ -272,7 +298,9 @@ function appendScalarArrayOp(expr: ScalarArrayOpExpr, context: DeparseContext): 
   enclosed(context, () => {
     appendParen(scalar, context, true, expr);
     const element = context.catalog.baseElementType(exprType(array));
-    context.append(` ${operatorName(context.env, expr.opno, exprType(scalar), element)} ${expr.useOr ? 'ANY' : 'ALL'} (`);
+    context.append(
+      ` ${operatorName(context.env, expr.opno, exprType(scalar), element)} ${expr.useOr ? 'ANY' : 'ALL'} (`,
+    );
     appendParen(array, context, true, expr);
     // Without the cast it would be taken for ANY (SELECT ...).
     if (array.type === 'SubLink' && array.subLinkType === EXPR_SUBLINK) {
@@ -285,7 +313,7 @@ function appendScalarArrayOp(expr: ScalarArrayOpExpr, context: DeparseContext): 
 function appendBool(expr: BoolExpr, context: DeparseContext): void {
   enclosed(context, () => {
     if (expr.boolop === 'not') context.append('NOT ');
-    context.list(expr.args, (arg) => appendParen(arg, context, false, expr), expr.boolop === 'and' ? ' AND ' : ' OR ');
+    context.list(expr.args, arg => appendParen(arg, context, false, expr), expr.boolop === 'and' ? ' AND ' : ' OR ');
   });
 }
 
@@ -337,19 +365,37 @@ function appendRow(expr: RowExpr, context: DeparseContext): void {
 
 function appendRowCompare(expr: RowCompareExpr, context: DeparseContext): void {
   context.append('(ROW(');
-  context.list(expr.largs, (arg) => appendToplevel(arg, context, true));
+  context.list(expr.largs, arg => appendToplevel(arg, context, true));
   context.append(`) ${rowCompareOperator(expr, context)} ROW(`);
-  context.list(expr.rargs, (arg) => appendToplevel(arg, context, true));
+  context.list(expr.rargs, arg => appendToplevel(arg, context, true));
   context.append('))');
 }
 
 export function rowCompareOperator(expr: RowCompareExpr, context: DeparseContext): string {
-  return operatorName(context.env, expr.opnos[0] as number, exprType(expr.largs[0] as Expr), exprType(expr.rargs[0] as Expr));
+  return operatorName(
+    context.env,
+    expr.opnos[0] as number,
+    exprType(expr.largs[0] as Expr),
+    exprType(expr.rargs[0] as Expr),
+  );
 }
 
 const VALUE_FUNCTIONS = [
-  'CURRENT_DATE', 'CURRENT_TIME', 'CURRENT_TIME', 'CURRENT_TIMESTAMP', 'CURRENT_TIMESTAMP', 'LOCALTIME', 'LOCALTIME', 'LOCALTIMESTAMP',
-  'LOCALTIMESTAMP', 'CURRENT_ROLE', 'CURRENT_USER', 'USER', 'SESSION_USER', 'CURRENT_CATALOG', 'CURRENT_SCHEMA',
+  'CURRENT_DATE',
+  'CURRENT_TIME',
+  'CURRENT_TIME',
+  'CURRENT_TIMESTAMP',
+  'CURRENT_TIMESTAMP',
+  'LOCALTIME',
+  'LOCALTIME',
+  'LOCALTIMESTAMP',
+  'LOCALTIMESTAMP',
+  'CURRENT_ROLE',
+  'CURRENT_USER',
+  'USER',
+  'SESSION_USER',
+  'CURRENT_CATALOG',
+  'CURRENT_SCHEMA',
 ] as const;
 /** Those of the list that were written with a precision. */
 const WITH_PRECISION: ReadonlySet<number> = new Set([2, 4, 6, 8]);
@@ -368,7 +414,14 @@ function nullTest(expr: NullTest, context: DeparseContext): string {
   return isNull ? ' IS NULL' : ' IS NOT NULL';
 }
 
-const BOOLEAN_TESTS = [' IS TRUE', ' IS NOT TRUE', ' IS FALSE', ' IS NOT FALSE', ' IS UNKNOWN', ' IS NOT UNKNOWN'] as const;
+const BOOLEAN_TESTS = [
+  ' IS TRUE',
+  ' IS NOT TRUE',
+  ' IS FALSE',
+  ' IS NOT FALSE',
+  ' IS UNKNOWN',
+  ' IS NOT UNKNOWN',
+] as const;
 
 function appendInferenceElem(expr: InferenceElem, context: DeparseContext): void {
   const saved = context.varprefix;

@@ -1,7 +1,14 @@
 /** FROM and USING: the join tree. */
 import { notSupported } from '@pgtroupe/common/ereport';
 import {
-  JOIN_FULL, JOIN_INNER, JOIN_LEFT, RTE_CTE, RTE_FUNCTION, RTE_RELATION, RTE_SUBQUERY, RTE_VALUES,
+  JOIN_FULL,
+  JOIN_INNER,
+  JOIN_LEFT,
+  RTE_CTE,
+  RTE_FUNCTION,
+  RTE_RELATION,
+  RTE_SUBQUERY,
+  RTE_VALUES,
 } from '../../nodes/nodes.ts';
 import type { Query, RangeTblEntry, RangeTblFunction, TableSampleClause } from '../../nodes/parsenodes.ts';
 import type { FuncExpr, JoinExpr, JoinTreeNode } from '../../nodes/primnodes.ts';
@@ -19,7 +26,7 @@ const F_UNNEST_ANYARRAY = 2331;
 
 export function appendFromClause(query: Query, prefix: string, context: DeparseContext): void {
   const items = (query.jointree?.fromlist ?? []).filter(
-    (item) => item.type !== 'RangeTblRef' || (query.rtable[item.rtindex - 1] as RangeTblEntry).inFromCl,
+    item => item.type !== 'RangeTblRef' || (query.rtable[item.rtindex - 1] as RangeTblEntry).inFromCl,
   );
   items.forEach((item, i) => {
     if (i === 0) {
@@ -28,7 +35,11 @@ export function appendFromClause(query: Query, prefix: string, context: DeparseC
       return;
     }
     context.append(', ');
-    context.appendWrapped(context.captured(() => appendFromItem(item, context)), false, false);
+    context.appendWrapped(
+      context.captured(() => appendFromItem(item, context)),
+      false,
+      false,
+    );
   });
 }
 
@@ -63,7 +74,7 @@ function appendEntry(rte: RangeTblEntry, context: DeparseContext): RangeTblFunct
       return appendFunctions(rte, context);
     case RTE_VALUES:
       context.append('(');
-      appendValues(rte.values_lists, context, (expr) => appendToplevel(expr, context, false));
+      appendValues(rte.values_lists, context, expr => appendToplevel(expr, context, false));
       context.append(')');
       return null;
     case RTE_CTE:
@@ -90,11 +101,15 @@ function appendFunctions(rte: RangeTblEntry, context: DeparseContext): RangeTblF
     if (first.funccolnames.length > 0) coldefs = first;
   } else if (rte.functions.every(isPlainUnnest)) {
     context.append('UNNEST(');
-    appendExprList(rte.functions.flatMap((fn) => (fn.funcexpr as FuncExpr).args), context, true);
+    appendExprList(
+      rte.functions.flatMap(fn => (fn.funcexpr as FuncExpr).args),
+      context,
+      true,
+    );
     context.append(')');
   } else {
     context.append('ROWS FROM(');
-    context.list(rte.functions, (fn) => {
+    context.list(rte.functions, fn => {
       appendFunctionInFrom(fn.funcexpr, context, true);
       if (fn.funccolnames.length === 0) return;
       context.append(' AS ');
@@ -122,7 +137,8 @@ function joinWord(join: JoinExpr): string {
 function appendJoin(join: JoinExpr, context: DeparseContext): void {
   const columns = context.namespace.columnsOf(join.rtindex);
   const { rarg } = join;
-  const parensOnRight = context.pretty.paren && rarg.type !== 'RangeTblRef' && !(rarg.type === 'JoinExpr' && rarg.alias !== null);
+  const parensOnRight =
+    context.pretty.paren && rarg.type !== 'RangeTblRef' && !(rarg.type === 'JoinExpr' && rarg.alias !== null);
   context.parenthesized(!context.pretty.paren || join.alias !== null, () => {
     appendFromItem(join.larg, context);
     context.clause(joinWord(join), PRETTYINDENT_JOIN);
@@ -137,7 +153,7 @@ function appendJoin(join: JoinExpr, context: DeparseContext): void {
 function appendJoinCondition(join: JoinExpr, columns: DeparseColumns, context: DeparseContext): void {
   const { quals } = join;
   if (join.usingClause.length > 0) {
-    context.append(` USING (${columns.usingNames.map((name) => quoteIdentifier(name)).join(', ')})`);
+    context.append(` USING (${columns.usingNames.map(name => quoteIdentifier(name)).join(', ')})`);
     if (join.join_using_alias !== null) context.append(` AS ${quoteIdentifier(join.join_using_alias.aliasname)}`);
   } else if (quals !== null) {
     context.append(' ON ');
@@ -172,7 +188,7 @@ function needsAlias(rte: RangeTblEntry, refname: string, columns: DeparseColumns
 
 function appendColumnAliases(columns: DeparseColumns, context: DeparseContext): void {
   if (!columns.printaliases || columns.newColnames.length === 0) return;
-  context.append(`(${columns.newColnames.map((name) => quoteIdentifier(name)).join(', ')})`);
+  context.append(`(${columns.newColnames.map(name => quoteIdentifier(name)).join(', ')})`);
 }
 
 function appendColumnDefinitions(fn: RangeTblFunction, columns: DeparseColumns | null, context: DeparseContext): void {

@@ -50,7 +50,7 @@ export function functionArguments(env: DeparseEnvironment, proc: Form_pg_proc, w
   const firstDefault = proc.pronargs - defaults.length;
   let input = 0;
   const printed = argumentsOf(proc)
-    .map((arg) => ({ arg, nth: isInput(arg) ? input++ : -1 }))
+    .map(arg => ({ arg, nth: isInput(arg) ? input++ : -1 }))
     .filter(({ arg }) => arg.mode !== 't')
     .map(({ arg, nth }) => {
       const value = nth >= firstDefault ? defaults[nth - firstDefault] : undefined;
@@ -68,9 +68,9 @@ export function functionArguments(env: DeparseEnvironment, proc: Form_pg_proc, w
 export function functionResult(env: DeparseEnvironment, proc: Form_pg_proc): string | null {
   if (proc.prokind === 'p') return null;
   if (!proc.proretset) return formatTypeBe(env.catalog, proc.prorettype);
-  const columns = argumentsOf(proc).filter((arg) => arg.mode === 't');
+  const columns = argumentsOf(proc).filter(arg => arg.mode === 't');
   if (columns.length === 0) return `SETOF ${formatTypeBe(env.catalog, proc.prorettype)}`;
-  return `TABLE(${columns.map((arg) => printArgument(env, proc, arg)).join(', ')})`;
+  return `TABLE(${columns.map(arg => printArgument(env, proc, arg)).join(', ')})`;
 }
 
 /** Default of the nth argument (from 1), null if it has none. */
@@ -93,34 +93,41 @@ export function functionSqlBody(env: DeparseEnvironment, proc: Form_pg_proc): st
   const queries = isBlock ? (tree as readonly [readonly Query[]])[0] : [tree as Query];
   for (const query of queries) completeTree(env.catalog, query);
   const layout = isBlock ? { pretty: prettyFlags(false), startIndent: 1 } : { pretty: PLAIN };
-  const texts = queries.map((query) => deparseQuery(env, query, { ...layout, scope, colNamesVisible: false }));
-  return isBlock ? `BEGIN ATOMIC\n${texts.map((text) => `${text};\n`).join('')}END` : (texts[0] as string);
+  const texts = queries.map(query => deparseQuery(env, query, { ...layout, scope, colNamesVisible: false }));
+  return isBlock ? `BEGIN ATOMIC\n${texts.map(text => `${text};\n`).join('')}END` : (texts[0] as string);
 }
 
 const VOLATILITY: Readonly<Record<string, string>> = { i: ' IMMUTABLE', s: ' STABLE', v: '' };
 const PARALLEL: Readonly<Record<string, string>> = { s: ' PARALLEL SAFE', r: ' PARALLEL RESTRICTED', u: '' };
 /** Settings whose values are lists of quoted names. */
 const LIST_QUOTE: ReadonlySet<string> = new Set([
-  'local_preload_libraries', 'search_path', 'session_preload_libraries', 'shared_preload_libraries', 'temp_tablespaces', 'unix_socket_directories',
+  'local_preload_libraries',
+  'search_path',
+  'session_preload_libraries',
+  'shared_preload_libraries',
+  'temp_tablespaces',
+  'unix_socket_directories',
 ]);
 
 function attributesOf(env: DeparseEnvironment, proc: Form_pg_proc): string {
   const compiled = proc.prolang === INTERNAL_LANGUAGE || proc.prolang === C_LANGUAGE;
-  let text = (proc.prokind === 'w' ? ' WINDOW' : '') + (VOLATILITY[proc.provolatile] ?? '') + (PARALLEL[proc.proparallel] ?? '');
+  let text =
+    (proc.prokind === 'w' ? ' WINDOW' : '') + (VOLATILITY[proc.provolatile] ?? '') + (PARALLEL[proc.proparallel] ?? '');
   if (proc.proisstrict) text += ' STRICT';
   if (proc.prosecdef) text += ' SECURITY DEFINER';
   if (proc.proleakproof) text += ' LEAKPROOF';
   if (proc.procost !== (compiled ? 1 : 100)) text += ` COST ${formatFloat4(proc.procost, 0)}`;
   if (proc.prorows > 0 && proc.prorows !== 1000) text += ` ROWS ${formatFloat4(proc.prorows, 0)}`;
-  if (proc.prosupport !== 0) text += ` SUPPORT ${functionName(env, proc.prosupport, { ...NO_ARGUMENTS, argtypes: [INTERNALOID] })}`;
+  if (proc.prosupport !== 0)
+    text += ` SUPPORT ${functionName(env, proc.prosupport, { ...NO_ARGUMENTS, argtypes: [INTERNALOID] })}`;
   return text === '' ? '' : `${text}\n`;
 }
 
 /** Splits a list setting's value: names, in double quotes where needed. */
 function splitNames(value: string): string[] {
   return [...value.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,]*?))\s*(?:,|$)/g)]
-    .filter((m) => m[0] !== '')
-    .map((m) => (m[1] !== undefined ? m[1].replaceAll('""', '"') : (m[2] as string)));
+    .filter(m => m[0] !== '')
+    .map(m => (m[1] !== undefined ? m[1].replaceAll('""', '"') : (m[2] as string)));
 }
 
 function settingOf(env: DeparseEnvironment, item: string): string {
@@ -128,7 +135,11 @@ function settingOf(env: DeparseEnvironment, item: string): string {
   if (at < 0) return '';
   const name = item.slice(0, at);
   const value = item.slice(at + 1);
-  const literal = LIST_QUOTE.has(name) ? splitNames(value).map((part) => simpleQuoteLiteral(env, part)).join(', ') : simpleQuoteLiteral(env, value);
+  const literal = LIST_QUOTE.has(name)
+    ? splitNames(value)
+        .map(part => simpleQuoteLiteral(env, part))
+        .join(', ')
+    : simpleQuoteLiteral(env, value);
   return ` SET ${quoteIdentifier(name)} TO ${literal}\n`;
 }
 
@@ -147,7 +158,7 @@ export function functionDefinition(env: DeparseEnvironment, proc: Form_pg_proc):
   const language = env.catalog.caches.search(LANGOID, proc.prolang);
   if (language === null) throw lookupFailed('language', proc.prolang);
   const result = functionResult(env, proc);
-  const transforms = (proc.protrftypes ?? []).map((type) => `FOR TYPE ${formatTypeBe(env.catalog, type)}`).join(', ');
+  const transforms = (proc.protrftypes ?? []).map(type => `FOR TYPE ${formatTypeBe(env.catalog, type)}`).join(', ');
   return (
     `CREATE OR REPLACE ${result === null ? 'PROCEDURE' : 'FUNCTION'} ` +
     `${quoteQualifiedIdentifier(schemaName(env, proc.pronamespace), proc.proname)}(${functionArguments(env, proc, true)})\n` +
@@ -155,7 +166,7 @@ export function functionDefinition(env: DeparseEnvironment, proc: Form_pg_proc):
     (transforms === '' ? '' : ` TRANSFORM ${transforms}\n`) +
     ` LANGUAGE ${quoteIdentifier(language.lanname)}\n` +
     attributesOf(env, proc) +
-    (proc.proconfig ?? []).map((item) => settingOf(env, item)).join('') +
+    (proc.proconfig ?? []).map(item => settingOf(env, item)).join('') +
     `${sourceOf(env, proc)}\n`
   );
 }

@@ -10,7 +10,14 @@ import { looksLikeFunction } from './calls.ts';
 import { PAREN_ONLY, type DeparseEnvironment, type PrettyFlags } from './context.ts';
 import { deparseExpr, relationScope } from './deparse.ts';
 import {
-  accessMethodName, attributeName, collateSuffix, opclassSuffix, operatorName, qualifiedRelationName, relationName, relOptions,
+  accessMethodName,
+  attributeName,
+  collateSuffix,
+  opclassSuffix,
+  operatorName,
+  qualifiedRelationName,
+  relationName,
+  relOptions,
   schemaName,
 } from './names.ts';
 import type { DeparseNamespace } from './namespace.ts';
@@ -29,19 +36,34 @@ export function expressionList(text: string | null): readonly Expr[] {
   return text === null ? [] : (stringToNode(text) as readonly Expr[]);
 }
 
-function expressionKey(env: DeparseEnvironment, expr: Expr, scope: readonly DeparseNamespace[], pretty: PrettyFlags): Key {
+function expressionKey(
+  env: DeparseEnvironment,
+  expr: Expr,
+  scope: readonly DeparseNamespace[],
+  pretty: PrettyFlags,
+): Key {
   const text = deparseExpr(env, expr, scope, { pretty });
   return { text: looksLikeFunction(expr) ? text : `(${text})`, type: exprType(expr), collation: exprCollation(expr) };
 }
 
 /** Columns and expressions of a key, in order; 0 stands for the next expression. */
-function keysOf(env: DeparseEnvironment, relid: number, attnums: readonly number[], exprs: readonly Expr[], pretty: PrettyFlags): Key[] {
+function keysOf(
+  env: DeparseEnvironment,
+  relid: number,
+  attnums: readonly number[],
+  exprs: readonly Expr[],
+  pretty: PrettyFlags,
+): Key[] {
   const scope = relationScope(env, relid);
   let next = 0;
-  return attnums.map((attnum) => {
+  return attnums.map(attnum => {
     if (attnum !== 0) {
       const attr = env.catalog.attribute(relid, attnum);
-      return { text: quoteIdentifier(attributeName(env, relid, attnum)), type: attr?.atttypid ?? 0, collation: attr?.attcollation ?? 0 };
+      return {
+        text: quoteIdentifier(attributeName(env, relid, attnum)),
+        type: attr?.atttypid ?? 0,
+        collation: attr?.attcollation ?? 0,
+      };
     }
     const expr = exprs[next++];
     if (expr === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, 'too few entries in indexprs list');
@@ -119,19 +141,29 @@ export function partitionKeyDefinition(env: DeparseEnvironment, relid: number, p
   if (table === null) return null;
   const keys = keysOf(env, relid, table.partattrs, expressionList(table.partexprs), pretty).map((key, i) => {
     const collation = table.partcollation[i] ?? 0;
-    return key.text + (collation !== 0 && collation !== key.collation ? collateSuffix(env, collation) : '') + opclassSuffix(env, table.partclass[i] as number, key.type);
+    return (
+      key.text +
+      (collation !== 0 && collation !== key.collation ? collateSuffix(env, collation) : '') +
+      opclassSuffix(env, table.partclass[i] as number, key.type)
+    );
   });
   return `${STRATEGIES[table.partstrat]} (${keys.join(', ')})`;
 }
 
-const STATISTIC_KINDS = [['d', 'ndistinct'], ['f', 'dependencies'], ['m', 'mcv']] as const;
+const STATISTIC_KINDS = [
+  ['d', 'ndistinct'],
+  ['f', 'dependencies'],
+  ['m', 'mcv'],
+] as const;
 
 export function statisticsDefinition(env: DeparseEnvironment, oid: number, columnsOnly: boolean): string | null {
   const row = env.catalog.caches.search(STATEXTOID, oid);
   if (row === null) return null;
   const exprs = expressionList(row.stxexprs);
   const attnums = [...row.stxkeys, ...exprs.map(() => 0)];
-  const columns = keysOf(env, row.stxrelid, attnums, exprs, PAREN_ONLY).map((key) => key.text).join(', ');
+  const columns = keysOf(env, row.stxrelid, attnums, exprs, PAREN_ONLY)
+    .map(key => key.text)
+    .join(', ');
   if (columnsOnly) return columns;
   const kinds = STATISTIC_KINDS.filter(([kind]) => row.stxkind.includes(kind));
   const some = kinds.length < STATISTIC_KINDS.length && attnums.length > 1;
@@ -146,5 +178,5 @@ export function statisticsExpressions(env: DeparseEnvironment, oid: number, pret
   const row = env.catalog.caches.search(STATEXTOID, oid);
   if (row === null || row.stxexprs === null) return null;
   const scope = relationScope(env, row.stxrelid);
-  return expressionList(row.stxexprs).map((expr) => deparseExpr(env, expr, scope, { pretty }));
+  return expressionList(row.stxexprs).map(expr => deparseExpr(env, expr, scope, { pretty }));
 }

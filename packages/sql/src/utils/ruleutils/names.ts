@@ -24,10 +24,15 @@ export function schemaName({ catalog }: DeparseEnvironment, namespace: number): 
   return name;
 }
 
-export function relationName(env: DeparseEnvironment, relid: number, namespaces: readonly DeparseNamespace[] = []): string {
+export function relationName(
+  env: DeparseEnvironment,
+  relid: number,
+  namespaces: readonly DeparseNamespace[] = [],
+): string {
   const rel = env.catalog.relationOrNull(relid);
   if (rel === null) throw lookupFailed('relation', relid);
-  const hidden = namespaces.some((dpns) => dpns.ctes.some((cte) => cte.ctename === rel.relname)) || !env.catalog.relationIsVisible(rel);
+  const hidden =
+    namespaces.some(dpns => dpns.ctes.some(cte => cte.ctename === rel.relname)) || !env.catalog.relationIsVisible(rel);
   return quoteQualifiedIdentifier(hidden ? schemaName(env, rel.relnamespace) : null, rel.relname);
 }
 
@@ -44,7 +49,8 @@ export function qualifiedTypeName(env: DeparseEnvironment, oid: number): string 
 
 export function attributeName(env: DeparseEnvironment, relid: number, attnum: number): string {
   const attr = env.catalog.attribute(relid, attnum);
-  if (attr === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for attribute ${attnum} of relation ${relid}`);
+  if (attr === null)
+    throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for attribute ${attnum} of relation ${relid}`);
   return attr.attname;
 }
 
@@ -84,7 +90,8 @@ export function operatorName(env: DeparseEnvironment, opno: number, left: number
   const row = env.catalog.operOrNull(opno);
   if (row === null) throw lookupFailed('operator', opno);
   const names = [row.oprname];
-  const found = row.oprkind === 'l' ? leftOperOrNull(env.pstate, names, right) : operOrNull(env.pstate, names, left, right);
+  const found =
+    row.oprkind === 'l' ? leftOperOrNull(env.pstate, names, right) : operOrNull(env.pstate, names, left, right);
   if (found !== null && found.oid === opno) return row.oprname;
   return `OPERATOR(${quoteIdentifier(schemaName(env, row.oprnamespace))}.${row.oprname})`;
 }
@@ -125,7 +132,7 @@ export function simpleQuoteLiteral(env: DeparseEnvironment, value: string): stri
 /** name=value, ... of storage parameters. */
 export function relOptions(env: DeparseEnvironment, options: readonly string[]): string {
   return options
-    .map((option) => {
+    .map(option => {
       const at = option.indexOf('=');
       const name = at < 0 ? option : option.slice(0, at);
       const value = at < 0 ? '' : option.slice(at + 1);
@@ -133,4 +140,3 @@ export function relOptions(env: DeparseEnvironment, options: readonly string[]):
     })
     .join(', ');
 }
-

@@ -52,7 +52,11 @@ export class DeparseNamespace {
   /** Parameters of the function whose body this is. */
   readonly function: { readonly name: string; readonly argnames: readonly string[] | null } | null;
 
-  constructor(rtable: readonly RangeTblEntry[], ctes: readonly CommonTableExpr[] = [], fn: DeparseNamespace['function'] = null) {
+  constructor(
+    rtable: readonly RangeTblEntry[],
+    ctes: readonly CommonTableExpr[] = [],
+    fn: DeparseNamespace['function'] = null,
+  ) {
     this.rtable = rtable;
     this.ctes = ctes;
     this.function = fn;
@@ -81,7 +85,11 @@ export function simpleNamespace(env: DeparseEnvironment, rtable: readonly RangeT
   return dpns;
 }
 
-export function queryNamespace(env: DeparseEnvironment, query: Query, parents: readonly DeparseNamespace[]): DeparseNamespace {
+export function queryNamespace(
+  env: DeparseEnvironment,
+  query: Query,
+  parents: readonly DeparseNamespace[],
+): DeparseNamespace {
   const dpns = new DeparseNamespace(query.rtable, query.cteList);
   dpns.rtableNames = chooseRtableNames(env, query.rtable, parents);
   dpns.columns = query.rtable.map(() => new DeparseColumns());
@@ -98,21 +106,30 @@ export function queryNamespace(env: DeparseEnvironment, query: Query, parents: r
 }
 
 /** name_1, name_2, ... the first that is free; the name is cut so that the whole fits. */
-function withSuffix(name: string, first: number, isFree: (candidate: string) => boolean): { readonly name: string; readonly counter: number } {
+function withSuffix(
+  name: string,
+  first: number,
+  isFree: (candidate: string) => boolean,
+): { readonly name: string; readonly counter: number } {
   let base = stringToText(name);
   for (let counter = first; ; counter++) {
     const suffix = `_${counter}`;
-    if (base.length + suffix.length >= NAMEDATALEN) base = base.subarray(0, mbCliplen(base, NAMEDATALEN - 1 - suffix.length));
+    if (base.length + suffix.length >= NAMEDATALEN)
+      base = base.subarray(0, mbCliplen(base, NAMEDATALEN - 1 - suffix.length));
     const candidate = textToString(base) + suffix;
     if (isFree(candidate)) return { name: candidate, counter };
   }
 }
 
-function chooseRtableNames(env: DeparseEnvironment, rtable: readonly RangeTblEntry[], parents: readonly DeparseNamespace[]): Name[] {
+function chooseRtableNames(
+  env: DeparseEnvironment,
+  rtable: readonly RangeTblEntry[],
+  parents: readonly DeparseNamespace[],
+): Name[] {
   /** Name to the last number appended to it. */
   const taken = new Map<string, number>();
   for (const parent of parents) for (const name of parent.rtableNames) if (name !== null) taken.set(name, 0);
-  return rtable.map((rte) => {
+  return rtable.map(rte => {
     const refname = preferredName(env, rte);
     if (refname === null) return null;
     const last = taken.get(refname);
@@ -120,7 +137,7 @@ function chooseRtableNames(env: DeparseEnvironment, rtable: readonly RangeTblEnt
       taken.set(refname, 0);
       return refname;
     }
-    const { name, counter } = withSuffix(refname, last + 1, (candidate) => !taken.has(candidate));
+    const { name, counter } = withSuffix(refname, last + 1, candidate => !taken.has(candidate));
     taken.set(refname, counter);
     taken.set(name, 0);
     return name;
@@ -148,9 +165,9 @@ function joinInputs(jtnode: JoinTreeNode): readonly JoinTreeNode[] {
 function hasDangerousJoinUsing(dpns: DeparseNamespace, jtnode: JoinTreeNode): boolean {
   if (jtnode.type === 'JoinExpr' && jtnode.alias === null && jtnode.usingClause.length > 0) {
     const { joinmergedcols, joinaliasvars } = dpns.entry(jtnode.rtindex);
-    if (joinaliasvars.slice(0, joinmergedcols).some((alias) => alias?.type !== 'Var')) return true;
+    if (joinaliasvars.slice(0, joinmergedcols).some(alias => alias?.type !== 'Var')) return true;
   }
-  return joinInputs(jtnode).some((child) => hasDangerousJoinUsing(dpns, child));
+  return joinInputs(jtnode).some(child => hasDangerousJoinUsing(dpns, child));
 }
 
 /** From the outermost join inwards, decides the names of merged columns and hands them to the inputs. */
@@ -218,13 +235,21 @@ function identifyJoinColumns(join: JoinExpr, rte: RangeTblEntry, columns: Depars
 /** What the entry's columns are really called now; null for dropped ones. */
 function realColnames(env: DeparseEnvironment, rte: RangeTblEntry): Name[] {
   if (rte.rtekind === RTE_RELATION) {
-    return env.catalog.attributes(rte.relid).map((a) => (a.attisdropped ? null : a.attname));
+    return env.catalog.attributes(rte.relid).map(a => (a.attisdropped ? null : a.attname));
   }
-  const names = rte.rtekind === RTE_FUNCTION && rte.functions.length > 0 ? expandRTE(env.pstate, rte, 1, 0, -1, true).names : rte.eref.colnames;
-  return names.map((name) => (name === '' ? null : name));
+  const names =
+    rte.rtekind === RTE_FUNCTION && rte.functions.length > 0
+      ? expandRTE(env.pstate, rte, 1, 0, -1, true).names
+      : rte.eref.colnames;
+  return names.map(name => (name === '' ? null : name));
 }
 
-function setRelationColumnNames(env: DeparseEnvironment, dpns: DeparseNamespace, rte: RangeTblEntry, columns: DeparseColumns): void {
+function setRelationColumnNames(
+  env: DeparseEnvironment,
+  dpns: DeparseNamespace,
+  rte: RangeTblEntry,
+  columns: DeparseColumns,
+): void {
   const real = realColnames(env, rte);
   columns.expandTo(real.length);
   const known = rte.eref.colnames.length;
@@ -266,7 +291,11 @@ function setJoinColumnNames(dpns: DeparseNamespace, rte: RangeTblEntry, columns:
   let changed = false;
   for (let i = columns.usingNames.length; i < known; i++) {
     const realName =
-      leftattnos[i]! > 0 ? left.colnames[leftattnos[i]! - 1] : rightattnos[i]! > 0 ? right.colnames[rightattnos[i]! - 1] : rte.eref.colnames[i];
+      leftattnos[i]! > 0
+        ? left.colnames[leftattnos[i]! - 1]
+        : rightattnos[i]! > 0
+          ? right.colnames[rightattnos[i]! - 1]
+          : rte.eref.colnames[i];
     if (realName === null || realName === undefined) {
       columns.colnames[i] = null;
       continue;
@@ -287,7 +316,13 @@ function setJoinColumnNames(dpns: DeparseNamespace, rte: RangeTblEntry, columns:
 }
 
 /** Merged columns first, then what the inputs show; true if a column added since had to be renamed. */
-function mergeNewColumns(dpns: DeparseNamespace, rte: RangeTblEntry, columns: DeparseColumns, left: DeparseColumns, right: DeparseColumns): boolean {
+function mergeNewColumns(
+  dpns: DeparseNamespace,
+  rte: RangeTblEntry,
+  columns: DeparseColumns,
+  left: DeparseColumns,
+  right: DeparseColumns,
+): boolean {
   const { leftattnos, rightattnos, colnames } = columns;
   const leftMerged = new Set<number>();
   const rightMerged = new Set<number>();
@@ -334,4 +369,3 @@ function uniqueColname(name: string, dpns: DeparseNamespace, columns: DeparseCol
     !columns.parentUsing.includes(candidate);
   return isFree(name) ? name : withSuffix(name, 1, isFree).name;
 }
-

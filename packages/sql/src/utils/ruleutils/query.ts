@@ -1,13 +1,26 @@
 /** Whole queries. */
 import { notSupported } from '@pgtroupe/common/ereport';
 import {
-  CMD_DELETE, CMD_INSERT, CMD_NOTHING, CMD_SELECT, CMD_UPDATE, CTE_MATERIALIZE_ALWAYS, CTE_MATERIALIZE_DEFAULT,
+  CMD_DELETE,
+  CMD_INSERT,
+  CMD_NOTHING,
+  CMD_SELECT,
+  CMD_UPDATE,
+  CTE_MATERIALIZE_ALWAYS,
+  CTE_MATERIALIZE_DEFAULT,
 } from '../../nodes/nodes.ts';
 import type { CommonTableExpr, CTECycleClause, Query } from '../../nodes/parsenodes.ts';
 import type { Expr, TargetEntry } from '../../nodes/primnodes.ts';
 import { BOOLOID } from '../../nodes/typeoids.ts';
 import { quoteIdentifier } from '../../parser/keywords.ts';
-import { DeparseContext, PRETTYINDENT_STD, type DeparseEnvironment, type Layout, type ResultNames, type TextBuffer } from './context.ts';
+import {
+  DeparseContext,
+  PRETTYINDENT_STD,
+  type DeparseEnvironment,
+  type Layout,
+  type ResultNames,
+  type TextBuffer,
+} from './context.ts';
 import { appendDelete, appendInsert, appendUpdate } from './dml.ts';
 import { appendExpr } from './expr.ts';
 import { queryNamespace, type DeparseNamespace } from './namespace.ts';
@@ -21,7 +34,13 @@ interface Scope {
 }
 
 /** `colNamesVisible`: does anyone see the names of the output columns? Otherwise they are not written. */
-export function appendQuery(query: Query, buffer: TextBuffer, scope: Scope, names: ResultNames, colNamesVisible: boolean): void {
+export function appendQuery(
+  query: Query,
+  buffer: TextBuffer,
+  scope: Scope,
+  names: ResultNames,
+  colNamesVisible: boolean,
+): void {
   const { env, namespaces: parents } = scope;
   const dpns = queryNamespace(env, query, parents);
   const varprefix = parents.length > 0 || query.rtable.length !== 1;
@@ -55,7 +74,7 @@ export function appendWithClause(query: Query, context: DeparseContext): void {
     context.append(' ');
   }
   context.append(query.hasRecursive ? 'WITH RECURSIVE ' : 'WITH ');
-  context.list(query.cteList, (cte) => appendCTE(cte, context));
+  context.list(query.cteList, cte => appendCTE(cte, context));
   if (indent) {
     context.indentLevel -= PRETTYINDENT_STD;
     context.keyword('', 0, 0, 0);
@@ -65,7 +84,7 @@ export function appendWithClause(query: Query, context: DeparseContext): void {
 }
 
 function identifiers(names: readonly string[]): string {
-  return names.map((name) => quoteIdentifier(name)).join(', ');
+  return names.map(name => quoteIdentifier(name)).join(', ');
 }
 
 function appendCTE(cte: CommonTableExpr, context: DeparseContext): void {
@@ -83,7 +102,9 @@ function appendCTE(cte: CommonTableExpr, context: DeparseContext): void {
   context.append(')');
   const search = cte.search_clause;
   if (search !== null) {
-    context.append(` SEARCH ${search.search_breadth_first ? 'BREADTH' : 'DEPTH'} FIRST BY ${identifiers(search.search_col_list)}`);
+    context.append(
+      ` SEARCH ${search.search_breadth_first ? 'BREADTH' : 'DEPTH'} FIRST BY ${identifiers(search.search_col_list)}`,
+    );
     context.append(` SET ${quoteIdentifier(search.search_seq_column as string)}`);
   }
   if (cte.cycle_clause !== null) appendCycle(cte.cycle_clause, context);
@@ -94,7 +115,9 @@ function isBoolean(expr: Expr | null, value: boolean): boolean {
 }
 
 function appendCycle(cycle: CTECycleClause, context: DeparseContext): void {
-  context.append(` CYCLE ${identifiers(cycle.cycle_col_list)} SET ${quoteIdentifier(cycle.cycle_mark_column as string)}`);
+  context.append(
+    ` CYCLE ${identifiers(cycle.cycle_col_list)} SET ${quoteIdentifier(cycle.cycle_mark_column as string)}`,
+  );
   if (!isBoolean(cycle.cycle_mark_value, true) || !isBoolean(cycle.cycle_mark_default, false)) {
     context.append(' TO ');
     appendExpr(cycle.cycle_mark_value, context, false);
@@ -105,8 +128,13 @@ function appendCycle(cycle: CTECycleClause, context: DeparseContext): void {
 }
 
 /** The columns after SELECT or RETURNING, each with AS where it would get another name by itself. */
-export function appendTargetList(targetList: readonly TargetEntry[], context: DeparseContext, names: ResultNames, colNamesVisible: boolean): void {
-  const visible = targetList.filter((tle) => !tle.resjunk);
+export function appendTargetList(
+  targetList: readonly TargetEntry[],
+  context: DeparseContext,
+  names: ResultNames,
+  colNamesVisible: boolean,
+): void {
+  const visible = targetList.filter(tle => !tle.resjunk);
   let multiline = false;
   visible.forEach((tle, i) => {
     context.append(i === 0 ? ' ' : ', ');
@@ -126,9 +154,13 @@ function appendTarget(tle: TargetEntry, name: string | null, colNamesVisible: bo
   if (name !== null && ownName !== name) context.append(` AS ${quoteIdentifier(name)}`);
 }
 
-export function appendValues(lists: readonly (readonly Expr[])[], context: DeparseContext, toplevel: (expr: Expr) => void): void {
+export function appendValues(
+  lists: readonly (readonly Expr[])[],
+  context: DeparseContext,
+  toplevel: (expr: Expr) => void,
+): void {
   context.append('VALUES ');
-  context.list(lists, (row) => {
+  context.list(lists, row => {
     context.append('(');
     context.list(row, toplevel, ',');
     context.append(')');

@@ -17,16 +17,28 @@ const NO_QUAL = '<>';
 
 /** The relation's own column names: a view's may have been renamed since its query was stored. */
 function columnNames(env: DeparseEnvironment, relid: number): string[] {
-  return env.catalog.attributes(relid).map((a) => a.attname);
+  return env.catalog.attributes(relid).map(a => a.attname);
 }
 
 /** Null if the relation has no _RETURN rule; empty if that is no view's. */
-export function viewDefinition(env: DeparseEnvironment, relid: number, pretty: PrettyFlags, wrapColumn: number): string | null {
-  const rule = env.catalog.rules(relid).find((r) => r.rulename === '_RETURN');
+export function viewDefinition(
+  env: DeparseEnvironment,
+  relid: number,
+  pretty: PrettyFlags,
+  wrapColumn: number,
+): string | null {
+  const rule = env.catalog.rules(relid).find(r => r.rulename === '_RETURN');
   if (rule === undefined) return null;
   const actions = readRuleActions(env.catalog, rule.ev_action);
   const [query] = actions as readonly [Query];
-  if (actions.length !== 1 || rule.ev_type !== '1' || !rule.is_instead || rule.ev_qual !== NO_QUAL || query.commandType !== CMD_SELECT) return null;
+  if (
+    actions.length !== 1 ||
+    rule.ev_type !== '1' ||
+    !rule.is_instead ||
+    rule.ev_qual !== NO_QUAL ||
+    query.commandType !== CMD_SELECT
+  )
+    return null;
   return `${deparseQuery(env, query, { pretty, wrapColumn, names: columnNames(env, relid) })};`;
 }
 
@@ -50,8 +62,13 @@ function ruleQual(env: DeparseEnvironment, rule: Form_pg_rewrite, action: Query,
   return `\n   WHERE ${deparseExpr(env, stringToNode(rule.ev_qual) as Expr, scope, { pretty, varprefix, startIndent: PRETTYINDENT_STD })}`;
 }
 
-function ruleBody(env: DeparseEnvironment, rule: Form_pg_rewrite, actions: readonly Query[], pretty: PrettyFlags): string {
+function ruleBody(
+  env: DeparseEnvironment,
+  rule: Form_pg_rewrite,
+  actions: readonly Query[],
+  pretty: PrettyFlags,
+): string {
   const names = rule.ev_type === '1' ? columnNames(env, rule.ev_class) : null;
-  const texts = actions.map((query) => deparseQuery(env, query, { pretty, names }));
-  return texts.length === 1 ? `${texts[0]};` : `(${texts.map((text) => `${text};\n`).join('')});`;
+  const texts = actions.map(query => deparseQuery(env, query, { pretty, names }));
+  return texts.length === 1 ? `${texts[0]};` : `(${texts.map(text => `${text};\n`).join('')});`;
 }

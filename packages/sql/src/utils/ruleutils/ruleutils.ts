@@ -15,7 +15,13 @@ import { stringToText, textToString } from '../mb/mbutils.ts';
 import { constraintDefinition } from './constraintdef.ts';
 import { prettyFlags, type DeparseEnvironment, type PrettyFlags } from './context.ts';
 import { deparseEnvironment, deparseExpr, relationScope } from './deparse.ts';
-import { functionArgumentDefault, functionArguments, functionDefinition, functionResult, functionSqlBody } from './functiondef.ts';
+import {
+  functionArgumentDefault,
+  functionArguments,
+  functionDefinition,
+  functionResult,
+  functionSqlBody,
+} from './functiondef.ts';
 import { indexDefinition, partitionKeyDefinition, statisticsDefinition, statisticsExpressions } from './indexdef.ts';
 import { qualifiedRelationName } from './names.ts';
 import { ruleDefinition, viewDefinition } from './ruledef.ts';
@@ -31,7 +37,8 @@ const asText = (text: string | null): Text | null => (text === null ? null : str
 function definition(write: (env: DeparseEnvironment, oid: number, pretty: PrettyFlags) => string | null) {
   return {
     plain: (fc: FunctionCall, oid: Oid) => asText(write(deparseEnvironment(fc), oid, prettyFlags(false))),
-    ext: (fc: FunctionCall, oid: Oid, pretty: boolean) => asText(write(deparseEnvironment(fc), oid, prettyFlags(pretty))),
+    ext: (fc: FunctionCall, oid: Oid, pretty: boolean) =>
+      asText(write(deparseEnvironment(fc), oid, prettyFlags(pretty))),
   };
 }
 
@@ -70,7 +77,7 @@ function expressionText(fc: FunctionCall, text: Text, relid: number, pretty: Pre
   const env = deparseEnvironment(fc);
   if (relid !== 0 && env.catalog.relationOrNull(relid) === null) return null;
   const scope = relid === 0 ? [] : relationScope(env, relid);
-  return stringToText(list.map((expr) => deparseExpr(env, expr, scope, { pretty })).join(', '));
+  return stringToText(list.map(expr => deparseExpr(env, expr, scope, { pretty })).join(', '));
 }
 
 /** The sequence a column owns: serial or identity. */
@@ -79,13 +86,22 @@ function serialSequence(fc: FunctionCall, table: Text, column: Text): Text | nul
   const { catalog } = env;
   const relid = regclassOid(fc, textToString(table));
   const name = textToString(column);
-  const attr = catalog.attributes(relid).find((a) => a.attname === name && !a.attisdropped);
+  const attr = catalog.attributes(relid).find(a => a.attname === name && !a.attisdropped);
   if (attr === undefined) {
-    throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${name}" of relation "${catalog.relation(relid).relname}" does not exist`);
+    throw ereport(
+      ERRCODE.UNDEFINED_COLUMN,
+      `column "${name}" of relation "${catalog.relation(relid).relname}" does not exist`,
+    );
   }
   const owned = catalog.caches
     .searchList(DEPENDREFERENCE, RELATION_RELATION_ID, relid, attr.attnum)
-    .find((dep) => dep.classid === RELATION_RELATION_ID && dep.objsubid === 0 && 'ai'.includes(dep.deptype) && catalog.relationOrNull(dep.objid)?.relkind === 'S');
+    .find(
+      dep =>
+        dep.classid === RELATION_RELATION_ID &&
+        dep.objsubid === 0 &&
+        'ai'.includes(dep.deptype) &&
+        catalog.relationOrNull(dep.objid)?.relkind === 'S',
+    );
   return owned === undefined ? null : stringToText(qualifiedRelationName(env, owned.objid));
 }
 
@@ -97,7 +113,8 @@ export const ruleutilsFunctions: FunctionTable = {
   pg_get_constraintdef: constraintdef.plain,
   pg_get_constraintdef_ext: constraintdef.ext,
   pg_get_expr: (fc: FunctionCall, expr: Text, relid: Oid) => expressionText(fc, expr, relid, prettyFlags(false)),
-  pg_get_expr_ext: (fc: FunctionCall, expr: Text, relid: Oid, pretty: boolean) => expressionText(fc, expr, relid, prettyFlags(pretty)),
+  pg_get_expr_ext: (fc: FunctionCall, expr: Text, relid: Oid, pretty: boolean) =>
+    expressionText(fc, expr, relid, prettyFlags(pretty)),
   pg_get_function_arg_default: (fc: FunctionCall, oid: Oid, nth: number) =>
     ofFunction((env, proc) => functionArgumentDefault(env, proc, nth))(fc, oid),
   pg_get_function_arguments: ofFunction((env, proc) => functionArguments(env, proc, true)),
@@ -105,25 +122,30 @@ export const ruleutilsFunctions: FunctionTable = {
   pg_get_function_result: ofFunction(functionResult),
   pg_get_function_sqlbody: ofFunction(functionSqlBody),
   pg_get_functiondef: ofFunction(functionDefinition),
-  pg_get_indexdef: (fc: FunctionCall, oid: Oid) => asText(indexDefinition(deparseEnvironment(fc), oid, { pretty: prettyFlags(false) })),
+  pg_get_indexdef: (fc: FunctionCall, oid: Oid) =>
+    asText(indexDefinition(deparseEnvironment(fc), oid, { pretty: prettyFlags(false) })),
   pg_get_indexdef_ext: (fc: FunctionCall, oid: Oid, column: number, pretty: boolean) =>
     asText(indexDefinition(deparseEnvironment(fc), oid, { pretty: prettyFlags(pretty), column })),
   pg_get_partkeydef: definition(partitionKeyDefinition).plain,
   pg_get_ruledef: ruledef.plain,
   pg_get_ruledef_ext: ruledef.ext,
   pg_get_serial_sequence: serialSequence,
-  pg_get_statisticsobjdef: (fc: FunctionCall, oid: Oid) => asText(statisticsDefinition(deparseEnvironment(fc), oid, false)),
-  pg_get_statisticsobjdef_columns: (fc: FunctionCall, oid: Oid) => asText(statisticsDefinition(deparseEnvironment(fc), oid, true)),
+  pg_get_statisticsobjdef: (fc: FunctionCall, oid: Oid) =>
+    asText(statisticsDefinition(deparseEnvironment(fc), oid, false)),
+  pg_get_statisticsobjdef_columns: (fc: FunctionCall, oid: Oid) =>
+    asText(statisticsDefinition(deparseEnvironment(fc), oid, true)),
   pg_get_statisticsobjdef_expressions: (fc: FunctionCall, oid: Oid) => {
     const texts = statisticsExpressions(deparseEnvironment(fc), oid, prettyFlags(false));
-    return texts === null ? null : buildTextArray(texts.map((text) => stringToText(text)));
+    return texts === null ? null : buildTextArray(texts.map(text => stringToText(text)));
   },
   pg_get_triggerdef: triggerdef.plain,
   pg_get_triggerdef_ext: triggerdef.ext,
   pg_get_viewdef: (fc: FunctionCall, oid: Oid) => viewText(fc, oid, prettyFlags(false)),
   pg_get_viewdef_ext: (fc: FunctionCall, oid: Oid, pretty: boolean) => viewText(fc, oid, prettyFlags(pretty)),
-  pg_get_viewdef_name: (fc: FunctionCall, name: Text) => viewText(fc, regclassOid(fc, textToString(name)), prettyFlags(false)),
+  pg_get_viewdef_name: (fc: FunctionCall, name: Text) =>
+    viewText(fc, regclassOid(fc, textToString(name)), prettyFlags(false)),
   pg_get_viewdef_name_ext: (fc: FunctionCall, name: Text, pretty: boolean) =>
     viewText(fc, regclassOid(fc, textToString(name)), prettyFlags(pretty)),
-  pg_get_viewdef_wrap: (fc: FunctionCall, oid: Oid, wrapColumn: number) => viewText(fc, oid, prettyFlags(true), wrapColumn),
+  pg_get_viewdef_wrap: (fc: FunctionCall, oid: Oid, wrapColumn: number) =>
+    viewText(fc, oid, prettyFlags(true), wrapColumn),
 };

@@ -1,7 +1,16 @@
 /** SELECT: its clauses and set operations. */
 import {
-  LCS_FORKEYSHARE, LCS_FORNOKEYUPDATE, LCS_FORSHARE, LCS_FORUPDATE, LIMIT_OPTION_WITH_TIES, LOCK_WAIT_ERROR, LOCK_WAIT_SKIP, RTE_RELATION,
-  RTE_VALUES, SETOP_EXCEPT, SETOP_INTERSECT,
+  LCS_FORKEYSHARE,
+  LCS_FORNOKEYUPDATE,
+  LCS_FORSHARE,
+  LCS_FORUPDATE,
+  LIMIT_OPTION_WITH_TIES,
+  LOCK_WAIT_ERROR,
+  LOCK_WAIT_SKIP,
+  RTE_RELATION,
+  RTE_VALUES,
+  SETOP_EXCEPT,
+  SETOP_INTERSECT,
 } from '../../nodes/nodes.ts';
 import type { Query, RangeTblEntry, SetOperationNode, SetOperationStmt } from '../../nodes/parsenodes.ts';
 import type { Expr } from '../../nodes/primnodes.ts';
@@ -12,7 +21,12 @@ import { appendExpr, appendToplevel } from './expr.ts';
 import { appendFromClause } from './from.ts';
 import { appendQuery, appendTargetList, appendValues, appendWithClause } from './query.ts';
 
-export function appendSelect(query: Query, context: DeparseContext, names: ResultNames, colNamesVisible: boolean): void {
+export function appendSelect(
+  query: Query,
+  context: DeparseContext,
+  names: ResultNames,
+  colNamesVisible: boolean,
+): void {
   appendWithClause(query, context);
   context.windowClause = query.windowClause;
   context.windowTList = query.targetList;
@@ -74,7 +88,9 @@ function simpleValues(query: Query, names: ResultNames): RangeTblEntry | null {
   }
   if (result === null) return null;
   const { colnames } = result.eref;
-  const same = query.targetList.length === colnames.length && query.targetList.every((tle, i) => !tle.resjunk && (names?.[i] ?? tle.resname) === colnames[i]);
+  const same =
+    query.targetList.length === colnames.length &&
+    query.targetList.every((tle, i) => !tle.resjunk && (names?.[i] ?? tle.resname) === colnames[i]);
   return same ? result : null;
 }
 
@@ -85,7 +101,7 @@ function appendBasicSelect(query: Query, context: DeparseContext, names: ResultN
   }
   const values = simpleValues(query, names);
   if (values !== null) {
-    appendValues(values.values_lists, context, (expr) => appendToplevel(expr, context, false));
+    appendValues(values.values_lists, context, expr => appendToplevel(expr, context, false));
     return;
   }
   context.append(query.isReturn ? 'RETURN' : 'SELECT');
@@ -111,7 +127,9 @@ function appendDistinct(query: Query, context: DeparseContext): void {
   context.append(' DISTINCT');
   if (!query.hasDistinctOn) return;
   context.append(' ON (');
-  context.list(query.distinctClause, (clause) => appendSortGroupColumn(clause.tleSortGroupRef, query.targetList, false, context));
+  context.list(query.distinctClause, clause =>
+    appendSortGroupColumn(clause.tleSortGroupRef, query.targetList, false, context),
+  );
   context.append(')');
 }
 
@@ -121,9 +139,11 @@ function appendGroupBy(query: Query, context: DeparseContext): void {
   const saved = context.inGroupBy;
   context.inGroupBy = true;
   if (query.groupingSets.length === 0) {
-    context.list(query.groupClause, (clause) => appendSortGroupColumn(clause.tleSortGroupRef, query.targetList, false, context));
+    context.list(query.groupClause, clause =>
+      appendSortGroupColumn(clause.tleSortGroupRef, query.targetList, false, context),
+    );
   } else {
-    context.list(query.groupingSets, (set) => appendGroupingSet(set, query.targetList, true, context));
+    context.list(query.groupingSets, set => appendGroupingSet(set, query.targetList, true, context));
   }
   context.inGroupBy = saved;
 }
@@ -142,12 +162,22 @@ function appendWindows(query: Query, context: DeparseContext): void {
 
 // ---- UNION, INTERSECT, EXCEPT --------------------------------------------------------------------
 
-function appendSetOperation(setop: SetOperationNode, query: Query, context: DeparseContext, names: ResultNames, colNamesVisible: boolean): void {
+function appendSetOperation(
+  setop: SetOperationNode,
+  query: Query,
+  context: DeparseContext,
+  names: ResultNames,
+  colNamesVisible: boolean,
+): void {
   if (setop.type === 'RangeTblRef') {
     const subquery = (query.rtable[setop.rtindex - 1] as RangeTblEntry).subquery as Query;
     const needParens =
-      subquery.cteList.length > 0 || subquery.sortClause.length > 0 || subquery.rowMarks.length > 0 ||
-      subquery.limitOffset !== null || subquery.limitCount !== null || subquery.setOperations !== null;
+      subquery.cteList.length > 0 ||
+      subquery.sortClause.length > 0 ||
+      subquery.rowMarks.length > 0 ||
+      subquery.limitOffset !== null ||
+      subquery.limitCount !== null ||
+      subquery.setOperations !== null;
     context.parenthesized(needParens, () => appendQuery(subquery, context.buffer, context, names, colNamesVisible));
     return;
   }
@@ -163,7 +193,13 @@ function appendSetOperation(setop: SetOperationNode, query: Query, context: Depa
   if (needParens) context.keyword(')', 0, 0, 0);
 }
 
-function appendLeftOperand(setop: SetOperationStmt, query: Query, context: DeparseContext, names: ResultNames, colNamesVisible: boolean): void {
+function appendLeftOperand(
+  setop: SetOperationStmt,
+  query: Query,
+  context: DeparseContext,
+  names: ResultNames,
+  colNamesVisible: boolean,
+): void {
   const { larg } = setop;
   // The same operation associates to the left by itself.
   if (larg.type === 'SetOperationStmt' && (larg.op !== setop.op || larg.all !== setop.all)) {

@@ -21,7 +21,11 @@ function appendTest(test: Expr, context: DeparseContext): string {
     case 'BoolExpr': {
       context.append('(');
       const comparisons = test.args as readonly OpExpr[];
-      appendExprList(comparisons.map((c) => c.args[0] as Expr), context, true);
+      appendExprList(
+        comparisons.map(c => c.args[0] as Expr),
+        context,
+        true,
+      );
       context.append(')');
       return nameOfOperator(comparisons[0] as OpExpr, context);
     }

@@ -7,7 +7,14 @@ import { quoteIdentifier } from '../../parser/keywords.ts';
 import { textToString } from '../mb/mbutils.ts';
 import { PRETTYINDENT_STD, type DeparseEnvironment, type PrettyFlags } from './context.ts';
 import { deparseExpr, relationEntry } from './deparse.ts';
-import { attributeName, functionName, NO_ARGUMENTS, qualifiedRelationName, relationName, simpleQuoteLiteral } from './names.ts';
+import {
+  attributeName,
+  functionName,
+  NO_ARGUMENTS,
+  qualifiedRelationName,
+  relationName,
+  simpleQuoteLiteral,
+} from './names.ts';
 import { simpleNamespace } from './namespace.ts';
 
 const TYPE_ROW = 1 << 0;
@@ -20,7 +27,7 @@ const TYPE_INSTEAD = 1 << 6;
 
 function eventsOf(env: DeparseEnvironment, trigger: Form_pg_trigger): string {
   const has = (bit: number): boolean => (trigger.tgtype & bit) !== 0;
-  const columns = trigger.tgattr.map((attnum) => quoteIdentifier(attributeName(env, trigger.tgrelid, attnum)));
+  const columns = trigger.tgattr.map(attnum => quoteIdentifier(attributeName(env, trigger.tgrelid, attnum)));
   const events: string[] = [];
   if (has(TYPE_INSERT)) events.push('INSERT');
   if (has(TYPE_DELETE)) events.push('DELETE');
@@ -43,7 +50,9 @@ function transitionTables({ tgoldtable, tgnewtable }: Form_pg_trigger): string {
 
 function condition(env: DeparseEnvironment, trigger: Form_pg_trigger, pretty: PrettyFlags): string {
   if (trigger.tgqual === null) return '';
-  const scope = [simpleNamespace(env, [relationEntry(env, trigger.tgrelid, 'old'), relationEntry(env, trigger.tgrelid, 'new')])];
+  const scope = [
+    simpleNamespace(env, [relationEntry(env, trigger.tgrelid, 'old'), relationEntry(env, trigger.tgrelid, 'new')]),
+  ];
   const qual = stringToNode(trigger.tgqual) as Expr;
   return `WHEN (${deparseExpr(env, qual, scope, { pretty, varprefix: true, startIndent: PRETTYINDENT_STD })}) `;
 }
@@ -52,7 +61,7 @@ function condition(env: DeparseEnvironment, trigger: Form_pg_trigger, pretty: Pr
 function argumentsOf(env: DeparseEnvironment, trigger: Form_pg_trigger): string {
   return splitAtZeros(trigger.tgargs)
     .slice(0, trigger.tgnargs)
-    .map((arg) => simpleQuoteLiteral(env, arg))
+    .map(arg => simpleQuoteLiteral(env, arg))
     .join(', ');
 }
 

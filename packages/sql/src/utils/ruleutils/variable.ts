@@ -25,7 +25,8 @@ interface Reference {
 function referenceOf(variable: Var, levelsup: number, context: DeparseContext): Reference {
   const level = variable.varlevelsup + levelsup;
   const dpns = context.namespaces[level];
-  if (dpns === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, `bogus varlevelsup: ${variable.varlevelsup} offset ${levelsup}`);
+  if (dpns === undefined)
+    throw ereport(ERRCODE.INTERNAL_ERROR, `bogus varlevelsup: ${variable.varlevelsup} offset ${levelsup}`);
   const written = variable.varnosyn > 0;
   const varno = written ? variable.varnosyn : variable.varno;
   if (varno < 1 || varno > dpns.rtable.length) throw ereport(ERRCODE.INTERNAL_ERROR, `bogus varno: ${varno}`);
@@ -37,7 +38,12 @@ function isUnnamedJoin(rte: RangeTblEntry): boolean {
 }
 
 /** Appends a column reference; returns the column's name, null for a whole row. */
-export function appendVariable(variable: Var, levelsup: number, istoplevel: boolean, context: DeparseContext): string | null {
+export function appendVariable(
+  variable: Var,
+  levelsup: number,
+  istoplevel: boolean,
+  context: DeparseContext,
+): string | null {
   const { dpns, level, varno, attnum } = referenceOf(variable, levelsup, context);
   const rte = dpns.entry(varno);
   if (isUnnamedJoin(rte) && attnum > 0) {
@@ -68,7 +74,8 @@ function attributeNameOf(dpns: DeparseNamespace, rte: RangeTblEntry, varno: numb
 
 /** Name of a field of a row-valued expression; for anonymous records, found where they are made. */
 export function nameOfField(expr: Expr, fieldno: number, levelsup: number, context: DeparseContext): string {
-  if (expr.type === 'RowExpr' && fieldno > 0 && fieldno <= expr.colnames.length) return expr.colnames[fieldno - 1] as string;
+  if (expr.type === 'RowExpr' && fieldno > 0 && fieldno <= expr.colnames.length)
+    return expr.colnames[fieldno - 1] as string;
   if (expr.type !== 'Var' || expr.vartype !== RECORDOID) return fieldByType(expr, fieldno, context);
   const { dpns, level, varno, attnum } = referenceOf(expr, levelsup, context);
   const rte = dpns.entry(varno);
@@ -82,7 +89,7 @@ export function nameOfField(expr: Expr, fieldno: number, levelsup: number, conte
     }
     case RTE_CTE: {
       const cteLevel = rte.ctelevelsup + level;
-      const cte = context.namespaces[cteLevel]?.ctes.find((c) => c.ctename === rte.ctename);
+      const cte = context.namespaces[cteLevel]?.ctes.find(c => c.ctename === rte.ctename);
       if (cte !== undefined) return fieldOfQuery(cte.ctequery, attnum, fieldno, context, cteLevel);
       break;
     }
@@ -94,7 +101,7 @@ export function nameOfField(expr: Expr, fieldno: number, levelsup: number, conte
 
 function fieldOfQuery(query: Query, attnum: number, fieldno: number, context: DeparseContext, level: number): string {
   const list = query.commandType === CMD_SELECT ? query.targetList : query.returningList;
-  const source = list.find((tle) => tle.resno === attnum && !tle.resjunk);
+  const source = list.find(tle => tle.resno === attnum && !tle.resjunk);
   if (source === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, `subquery does not have attribute ${attnum}`);
   if (source.expr.type !== 'Var') return fieldByType(source.expr, fieldno, context);
   const saved = context.namespaces;
@@ -122,6 +129,6 @@ export function appendParameter(param: Param, context: DeparseContext): void {
     return;
   }
   // Where there are columns they would win over the parameter.
-  const qualify = context.namespaces.some((dpns) => dpns.rtableNames.length > 0);
+  const qualify = context.namespaces.some(dpns => dpns.rtableNames.length > 0);
   context.append(qualify ? `${quoteIdentifier(fn.name)}.${quoteIdentifier(argname)}` : quoteIdentifier(argname));
 }
