@@ -29,7 +29,12 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['packages/**/*.test.ts', 'services/**/*.test.ts', 'test/tidy/**/*.test.ts', 'test/sim/**/*.test.ts'],
+          include: [
+            'packages/**/*.test.ts',
+            'services/**/*.test.ts',
+            'test/tidy/**/*.test.ts',
+            'test/sim/**/*.test.ts',
+          ],
         },
       },
       {

@@ -26,11 +26,22 @@ const NOISE = 0.05;
 const T = ['-n', '-T', SECONDS];
 /** `awaited`: how many messages to the buffer-manager a transaction may wait for. */
 const CASES = [
-  { name: 'TPC-B, prepared, 1 client', args: [...T, '-M', 'prepared', '-c', '1'], expected: 0.5, awaited: 1, writes: true },
+  {
+    name: 'TPC-B, prepared, 1 client',
+    args: [...T, '-M', 'prepared', '-c', '1'],
+    expected: 0.5,
+    awaited: 1,
+    writes: true,
+  },
   { name: 'TPC-B, prepared, 16 clients', args: [...T, '-M', 'prepared', '-c', '16'], expected: 0.5, writes: true },
   { name: 'TPC-B, simple, 16 clients', args: [...T, '-M', 'simple', '-c', '16'], writes: true },
   { name: 'select only, prepared, 1 client', args: [...T, '-S', '-M', 'prepared', '-c', '1'], awaited: 0 },
-  { name: 'select only, prepared, 16 clients', args: [...T, '-S', '-M', 'prepared', '-c', '16'], expected: 0.8, awaited: 0 },
+  {
+    name: 'select only, prepared, 16 clients',
+    args: [...T, '-S', '-M', 'prepared', '-c', '16'],
+    expected: 0.8,
+    awaited: 0,
+  },
   { name: 'select only, simple, 16 clients', args: [...T, '-S', '-M', 'simple', '-c', '16'], awaited: 0 },
   { name: 'select only, connect each time, 16 clients', args: [...T, '-S', '-C', '-c', '16'], expected: 8 },
 ];
@@ -49,7 +60,9 @@ if (cases.length === 0) {
 const postgres = await startPostgres();
 let pgtroupe = await startPgtroupe();
 try {
-  console.log(`machine: ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`);
+  console.log(
+    `machine: ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
+  );
   const rows = [await initialised()];
   const messages = [];
   for (const one of cases) {
@@ -61,8 +74,15 @@ try {
   printTable(['measure', 'pgtroupe', 'PostgreSQL 15', 'ratio', 'expected'], rows);
   printTable(
     [
-      'per transaction', 'attach messages up / down', 'of these up, no session waits for', 'attach operations up / down', 'WAL messages up / down', 'gRPC messages, all',
-      'page images to the buffer-manager / to the instance', 'NATS messages', 'expected',
+      'per transaction',
+      'attach messages up / down',
+      'of these up, no session waits for',
+      'attach operations up / down',
+      'WAL messages up / down',
+      'gRPC messages, all',
+      'page images to the buffer-manager / to the instance',
+      'NATS messages',
+      'expected',
     ],
     messages,
   );
@@ -72,7 +92,10 @@ try {
   await pgtroupe.stop({ keep: true });
   pgtroupe = await startPgtroupe(SESSIONS_SETTINGS, pgtroupe.folder);
   const ready = pgtroupe.readySeconds;
-  printTable(['start', 'seconds', 'expected'], [['start to ready, built, existing data', ready.toFixed(2), judged('start to ready', ready, atMost(3))]]);
+  printTable(
+    ['start', 'seconds', 'expected'],
+    [['start to ready, built, existing data', ready.toFixed(2), judged('start to ready', ready, atMost(3))]],
+  );
   printTable(['role, after the run', 'resident MiB'], roles);
   printTable(['idle sessions', 'resident'], await idleSessions(pgtroupe));
   printMissed();
@@ -88,9 +111,13 @@ async function initialised() {
 }
 
 function initialise(server) {
-  execFileSync(`${PG_BIN}/pgbench`, ['-i', '-q', '-s', SCALE, '-h', server.host, '-p', String(server.port), '-U', server.user, server.database], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  execFileSync(
+    `${PG_BIN}/pgbench`,
+    ['-i', '-q', '-s', SCALE, '-h', server.host, '-p', String(server.port), '-U', server.user, server.database],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
 }
 
 async function measured({ name, args, expected, awaited }) {
@@ -106,8 +133,13 @@ async function measured({ name, args, expected, awaited }) {
     }
   }
   const { attach, lazy, operations, wal, grpc, pages, nats } = perTransaction(total);
-  const bound = awaited === undefined ? undefined : { ...atMost(awaited + NOISE), text: `${awaited} up that is waited for` };
-  const verdict = judged(`${name}, attach messages per transaction`, (total.attachUp - total.attachUnawaited) / total.transactions, bound);
+  const bound =
+    awaited === undefined ? undefined : { ...atMost(awaited + NOISE), text: `${awaited} up that is waited for` };
+  const verdict = judged(
+    `${name}, attach messages per transaction`,
+    (total.attachUp - total.attachUnawaited) / total.transactions,
+    bound,
+  );
   return {
     row: row(name, tps, expected === undefined ? undefined : atLeast(expected)),
     traffic: [name, attach, lazy, operations, wal, grpc, pages, nats, verdict],

@@ -22,13 +22,27 @@ export async function pgbench(server, args) {
   const processed = /^number of transactions actually processed: (\d+)/m.exec(stdout);
   if (tps === null || processed === null) throw new Error(`pgbench said no tps:\n${stdout}${stderr}`);
   if (failed !== null && failed[1] !== '0') throw new Error(`pgbench: ${failed[1]} transactions failed\n${stderr}`);
-  return { tps: Number(tps[1]), transactions: Number(processed[1]), latencyMs: latency === null ? undefined : Number(latency[1]) };
+  return {
+    tps: Number(tps[1]),
+    transactions: Number(processed[1]),
+    latencyMs: latency === null ? undefined : Number(latency[1]),
+  };
 }
 
 /** One value. */
 export async function ask(server, sql) {
   const { stdout } = await run(`${PG_BIN}/psql`, [
-    '-XAtq', '-h', server.host, '-p', String(server.port), '-U', server.user, '-d', server.database, '-c', sql,
+    '-XAtq',
+    '-h',
+    server.host,
+    '-p',
+    String(server.port),
+    '-U',
+    server.user,
+    '-d',
+    server.database,
+    '-c',
+    sql,
   ]);
   return stdout.trim();
 }

@@ -38,7 +38,8 @@ export async function readTraffic(server) {
 
 /** Adds to `total` what happened between two readings. */
 export function addTraffic(total, before, after, transactions) {
-  if (before.launches !== after.launches) throw new Error(`a role was launched anew meanwhile: ${before.launches} -> ${after.launches}`);
+  if (before.launches !== after.launches)
+    throw new Error(`a role was launched anew meanwhile: ${before.launches} -> ${after.launches}`);
   total.transactions += transactions;
   for (const what of Object.keys(before)) {
     if (what !== 'launches') total[what] = (total[what] ?? 0) + after[what] - before[what];

@@ -121,7 +121,7 @@ describe.skipIf(!isBuilt)('the cast (skipped until `npm run build`)', () => {
   it('an instance killed with -9 costs its sessions, and is replaced', async () => {
     await allReady();
     const session = await connectSoon();
-    const ended = new Promise(resolve => session.on('end', resolve));
+    const ended = new Promise<void>(resolve => session.on('end', resolve));
     process.kill((await cluster.role('backend-1')).osPid, 'SIGKILL');
     await ended;
     expect(await one(await connectSoon())).toEqual([{ x: 1 }]);

@@ -129,7 +129,8 @@ export async function audit(server, clients) {
   const found = new Map(clients.map(c => [c.number, new Set()]));
   for (const { client: number, seq } of rows) {
     const set = found.get(number);
-    if (set === undefined || seq > clients.find(c => c.number === number).sent) problems.push(`${number}/${seq} was never sent`);
+    if (set === undefined || seq > clients.find(c => c.number === number).sent)
+      problems.push(`${number}/${seq} was never sent`);
     else if (set.has(seq)) problems.push(`${number}/${seq} is there twice`);
     else set.add(seq);
   }

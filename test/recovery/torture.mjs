@@ -40,7 +40,9 @@ try {
   await createLedger(server);
   const clients = Array.from({ length: CLIENTS }, (_, i) => new LedgerClient(server, i + 1, seeded(i + 1)));
   for (const client of clients) client.start();
-  console.log(`seed ${options.seed}, ${CYCLES} cycles a role, ${CLIENTS} clients, sessions over ${INSTANCES} instance(s)`);
+  console.log(
+    `seed ${options.seed}, ${CYCLES} cycles a role, ${CLIENTS} clients, sessions over ${INSTANCES} instance(s)`,
+  );
   console.log('role            kills  commits after (ms): median   worst   bystanders lost of  verdict');
   for (const role of options.roles.split(',')) await torture(role, clients);
   await transfers();
@@ -102,7 +104,10 @@ async function running(role) {
   for (;;) {
     // Without a postmaster there is no status.
     const status = (await server.status().catch(() => undefined)) ?? { postmasterPid: 0 };
-    const cast = [...(status.roles ?? []).map(({ role, osPid }) => ({ role, pid: osPid })), { role: 'postmaster', pid: status.postmasterPid }];
+    const cast = [
+      ...(status.roles ?? []).map(({ role, osPid }) => ({ role, pid: osPid })),
+      { role: 'postmaster', pid: status.postmasterPid },
+    ];
     const found = cast.filter(p => p.pid > 0 && p.role !== 'broker' && (role === 'all' || p.role === role));
     if (found.length > 0) return found;
     await pause(20);
@@ -134,14 +139,21 @@ function judgeFiles() {
     return;
   }
   const wal = join(server.data, 'pg_wal');
-  const segments = readdirSync(wal).filter(name => /^[0-9A-F]{24}$/.test(name)).sort();
+  const segments = readdirSync(wal)
+    .filter(name => /^[0-9A-F]{24}$/.test(name))
+    .sort();
   try {
     const control = execFileSync(join(PG_BIN, 'pg_controldata'), [server.data], { encoding: 'utf8' });
     const redo = /REDO location:\s+(\S+)/.exec(control)[1];
     const checksums = execFileSync(join(PG_BIN, 'pg_checksums'), ['--check', '-D', server.data], { encoding: 'utf8' });
     const dump = execFileSync(join(PG_BIN, 'pg_waldump'), ['-p', wal, '-s', redo, '-n', '1'], { encoding: 'utf8' });
     console.log(`${segments.length} WAL segments, last checkpoint: ${dump.trim()}`);
-    console.log(checksums.split('\n').filter(line => /checked|Bad/.test(line)).join(', '));
+    console.log(
+      checksums
+        .split('\n')
+        .filter(line => /checked|Bad/.test(line))
+        .join(', '),
+    );
   } catch (error) {
     failed = true;
     console.log(`PostgreSQL's programs refuse the directory: ${error.stderr ?? error.message}`);

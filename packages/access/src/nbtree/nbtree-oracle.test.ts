@@ -301,6 +301,7 @@ describe.skipIf(missing !== undefined)(
 
     test.for(CASES)(
       'the same records are written: $what',
+      { timeout: 60_000 },
       ({ columns, index, rows, keys, read }) => {
         psql(
           `drop table if exists t;\ncreate table t (${columns}, n serial) with (autovacuum_enabled = off);\ncreate ${index}`,
@@ -320,7 +321,6 @@ describe.skipIf(missing !== undefined)(
         }
         expect(mine.length).toBe(theirs.length);
       },
-      60_000,
     );
 
     const HISTORY = `

@@ -123,28 +123,24 @@ describe.skipIf(missing !== undefined)(
       psql(`drop database if exists ${database} with (force)`);
     });
 
-    test.for(CASES)(
-      '$what',
-      ({ ddl, columns, orderBy, read }) => {
-        const [path, ...lines] = psql(
-          `set max_parallel_maintenance_workers = 0;\ndrop table if exists t;\n${ddl.replaceAll('; ', ';\n')};\ncheckpoint;
+    test.for(CASES)('$what', { timeout: 60_000 }, ({ ddl, columns, orderBy, read }) => {
+      const [path, ...lines] = psql(
+        `set max_parallel_maintenance_workers = 0;\ndrop table if exists t;\n${ddl.replaceAll('; ', ';\n')};\ncheckpoint;
        select pg_relation_filepath('i');
        select json_build_array(ctid::text, ${columns.map(column => `(${column})::text`).join(', ')}) from t order by ${orderBy}, ctid`,
-          database,
-        ).split('\n') as [string, ...string[]];
-        const ours = buildFile(
-          oracleIndex(database, 'i'),
-          lines.map(line => {
-            const [tid, ...v] = JSON.parse(line) as (string | null)[];
-            const [block, offset] = tid!.slice(1, -1).split(',').map(Number) as [number, number];
-            return { values: v.map((x, i) => read[i]!(x)), block, offset };
-          }),
-        );
-        const theirs = readRelation(path);
-        expect(ours.length).toBe(theirs.length);
-        expect(Buffer.compare(unstamped(ours), unstamped(theirs))).toBe(0);
-      },
-      60_000,
-    );
+        database,
+      ).split('\n') as [string, ...string[]];
+      const ours = buildFile(
+        oracleIndex(database, 'i'),
+        lines.map(line => {
+          const [tid, ...v] = JSON.parse(line) as (string | null)[];
+          const [block, offset] = tid!.slice(1, -1).split(',').map(Number) as [number, number];
+          return { values: v.map((x, i) => read[i]!(x)), block, offset };
+        }),
+      );
+      const theirs = readRelation(path);
+      expect(ours.length).toBe(theirs.length);
+      expect(Buffer.compare(unstamped(ours), unstamped(theirs))).toBe(0);
+    });
   },
 );

@@ -128,7 +128,7 @@ describe.each([
       for (const subject of ['p.1.logger.log', 'p.*.logger.log', 'p.>', 'p.1.*', '>']) {
         b.subscribe(subject, {
           callback: (_, m) =>
-            seen.push(`${subject} ${m.subject} ${text(m.data)} ${m.reply || '-'} ${m.headers?.get('K') ?? '-'}`),
+            void seen.push(`${subject} ${m.subject} ${text(m.data)} ${m.reply || '-'} ${m.headers?.get('K') ?? '-'}`),
         });
       }
       await b.flush();
@@ -152,7 +152,7 @@ describe.each([
       const a = await client();
       const b = await client();
       const seen: number[] = [];
-      b.subscribe('order', { callback: (_, m) => seen.push(Number(text(m.data))) });
+      b.subscribe('order', { callback: (_, m) => void seen.push(Number(text(m.data))) });
       await b.flush();
       for (let i = 0; i < 10_000; i++) a.publish('order', String(i));
       await a.flush();
@@ -166,8 +166,8 @@ describe.each([
       let grouped = 0;
       let plain = 0;
       for (const m of members) {
-        m.subscribe('work', { queue: 'q', callback: () => grouped++ });
-        m.subscribe('work', { callback: () => plain++ });
+        m.subscribe('work', { queue: 'q', callback: () => void grouped++ });
+        m.subscribe('work', { callback: () => void plain++ });
         await m.flush();
       }
       for (let i = 0; i < 100; i++) a.publish('work', 'x');
@@ -180,8 +180,8 @@ describe.each([
       const a = await client();
       let limited = 0;
       let stopped = 0;
-      a.subscribe('max', { max: 3, callback: () => limited++ });
-      const subscription = a.subscribe('max', { callback: () => stopped++ });
+      a.subscribe('max', { max: 3, callback: () => void limited++ });
+      const subscription = a.subscribe('max', { callback: () => void stopped++ });
       a.publish('max', '1');
       await a.flush();
       subscription.unsubscribe();
@@ -204,7 +204,7 @@ describe.each([
       const a = await client();
       expect(a.info!.max_payload).toBe(MAX_PAYLOAD);
       let got = 0;
-      a.subscribe('big', { callback: (_, m) => (got = m.data.length) });
+      a.subscribe('big', { callback: (_, m) => void (got = m.data.length) });
       a.publish('big', new Uint8Array(MAX_PAYLOAD));
       await a.flush();
       await until(() => got > 0);
@@ -227,7 +227,7 @@ describe.each([
       const a = await client();
       const b = await client();
       let good = 0;
-      b.subscribe('flood', { callback: () => good++ });
+      b.subscribe('flood', { callback: () => void good++ });
       await b.flush();
       const slow = dial(broker.port, '127.0.0.1');
       slow.on('error', () => {});
