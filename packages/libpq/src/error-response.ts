@@ -1,7 +1,8 @@
 /**
  * ErrorResponse and NoticeResponse: fields as one letter and a text each (manual §55.8).
  */
-import { PgError, type ErrorFields, type Severity } from '@pgtroupe/common/ereport';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, PgError, type ErrorFields, type Severity } from '@pgtroupe/common/ereport';
 import { BACKEND } from './protocol.ts';
 import type { OutBuffer } from './pqformat.ts';
 
@@ -40,10 +41,32 @@ export function putReport(out: OutBuffer, report: Report): void {
 }
 
 /** What a client is told of any error: an unexpected one is XX000 and never hides as success. */
-export function reportOf(error: unknown): Report {
+export function reportOf(thrown: unknown): Report {
+  const error = exhausted(thrown) ?? thrown;
   if (error instanceof PgError) {
     return { severity: error.severity, sqlstate: error.sqlstate, message: error.message, fields: error.fields };
   }
   const message = error instanceof Error ? error.message : String(error);
   return { severity: 'ERROR', sqlstate: 'XX000', message };
+}
+
+/**
+ * What the engine says when a statement needs more than there is: PostgreSQL's error for it. Anything else that
+ * is not a PgError is a bug.
+ */
+export function exhausted(error: unknown): PgError | undefined {
+  if (!(error instanceof RangeError)) return undefined;
+  if (/call stack/.test(error.message)) {
+    return ereport(ERRCODE.STATEMENT_TOO_COMPLEX, 'stack depth limit exceeded', {
+      hint:
+        'Increase the configuration parameter "max_stack_depth" (currently 2048kB), ' +
+        "after ensuring the platform's stack depth limit is adequate.",
+      cause: error,
+    });
+  }
+  // A string, array, buffer, Map or BigInt that the engine cannot make.
+  if (/^Invalid (string|array|typed array) length|[Aa]llocation|maximum size exceeded|BigInt/.test(error.message)) {
+    return ereport(ERRCODE.OUT_OF_MEMORY, 'out of memory', { cause: error });
+  }
+  return undefined;
 }

@@ -5,6 +5,7 @@ import { loadParser } from '@pgtroupe/sql/parser/parser';
 import { BackendInstance } from './instance.ts';
 
 export const backendRole: RoleProgram = {
+  mayBeBusy: true,
   start: async role => {
     await loadParser();
     const instance = new BackendInstance(role.env, {

@@ -16,7 +16,7 @@
 import type { Arrival, Connection } from '@pgtroupe/actor/net';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type ErrorFields, PgError, type Severity } from '@pgtroupe/common/ereport';
-import { putReport, reportOf } from '@pgtroupe/libpq/error-response';
+import { exhausted, putReport, reportOf } from '@pgtroupe/libpq/error-response';
 import { FrameReader } from '@pgtroupe/libpq/frame-reader';
 import { matchHba } from '@pgtroupe/libpq/hba';
 import { BodyReader, invalidMessageFormat, OutBuffer } from '@pgtroupe/libpq/pqformat';
@@ -335,7 +335,8 @@ export class Session {
   }
 
   /** A statement failed: the client is told, the transaction is undone or waits for ROLLBACK. */
-  #failed(error: unknown): void {
+  #failed(thrown: unknown): void {
+    const error = exhausted(thrown) ?? thrown;
     this.out.discardUnfinished();
     this.block.fail();
     this.runner.afterError();

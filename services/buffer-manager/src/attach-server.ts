@@ -2,7 +2,7 @@
  * The Attach conversation: lets instances in, takes their operations in order, fences the dead.
  *
  * An instance is dead when its stream ends, when it breaks the protocol, or when nothing was heard
- * for FENCE_MS. Fencing is one synchronous step: after it nothing the instance ever sent or sends has
+ * for FENCE_MS, neither from it nor from the thread that speaks for it while it is busy. Fencing is one synchronous step: after it nothing the instance ever sent or sends has
  * an effect (invariant 19), what it committed stands, the rest is undone.
  */
 import type { Env } from '@pgtroupe/actor/env';
@@ -77,6 +77,12 @@ export class AttachServer {
     stream.onEnd = () => {
       if (instance !== undefined) this.fence(instance, 'its stream ended');
     };
+  }
+
+  /** Another thread of the instance says that its main loop is held up by work. */
+  busy(name: string): void {
+    for (const instance of this.#shared.instances)
+      if (instance.name === name) instance.heardMs = this.#env.clock.nowMs();
   }
 
   /** Refuses and ends everybody: shutdown. */

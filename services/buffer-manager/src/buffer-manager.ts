@@ -17,6 +17,7 @@ import { type Failpoint, noFailpoint } from '@pgtroupe/actor/failpoint';
 import { EXIT_PANIC } from '@pgtroupe/actor/lifecycle';
 import { handle, type Handler } from '@pgtroupe/actor/rpc';
 import { ATTACH } from '@pgtroupe/rpc/attach/method';
+import { pulseHandler } from '@pgtroupe/rpc/role/pulse';
 import { AttachServer } from './attach-server.ts';
 import { BackgroundWriteServer, BACKGROUND_WRITE } from './background-write-server.ts';
 import { CHECKPOINT, CheckpointServer } from './checkpoint-server.ts';
@@ -118,6 +119,7 @@ export class BufferManager {
     const background = this.#background!;
     return [
       handle(ATTACH, stream => attach.accept(stream)),
+      pulseHandler(({ name }) => attach.busy(name)),
       handle(CHECKPOINT, stream => checkpoint.accept(stream)),
       handle(BACKGROUND_WRITE, stream => background.accept(stream)),
     ];

@@ -12,6 +12,7 @@ import {
   type RoleReport,
 } from '@pgtroupe/rpc/generated/postmaster';
 import { streamMethod } from '@pgtroupe/rpc/method';
+import { pulseHandler } from '@pgtroupe/rpc/role/pulse';
 
 export const OBSERVE = streamMethod(PostmasterDefinition, 'observe');
 const ATTEND = streamMethod(PostmasterDefinition, 'attend');
@@ -21,6 +22,8 @@ export interface AttendantHandlers {
   epochOf(name: string): number | undefined;
   attended(name: string, state: RoleState, configVersion: number): void;
   report(name: string, report: NonNullable<RoleReport['report']>): void;
+  /** Its main loop is held up by work. */
+  busy(name: string): void;
   left(name: string): void;
   status(): CastStatus;
 }
@@ -37,6 +40,9 @@ export class Attendants {
   handlers(): Handler[] {
     return [
       handle(ATTEND, stream => this.#attend(stream)),
+      pulseHandler(({ name, epoch }) => {
+        if (this.#handlers.epochOf(name) === epoch) this.#handlers.busy(name);
+      }),
       handle(OBSERVE, stream => {
         this.#watchers.add(stream);
         stream.onEnd = () => this.#watchers.delete(stream);

@@ -6,7 +6,7 @@
  * nobody tells us, so it is looked at every ADOPTED_POLL_MS.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { ROLE_START_VARIABLE, type RoleName, type RoleStart } from '@pgtroupe/actor/lifecycle';
@@ -64,6 +64,17 @@ interface Running {
 /** Room for what lives only as long as a message: with less, messages under way are promoted and collected
  *  dearly. Grown into only where it is needed. */
 const YOUNG_GENERATION = '--max-semi-space-size=32';
+/** kB of stack for instances, which descend into expressions as deep as their authors nest them: what V8 takes by
+ *  itself is less than half of what PostgreSQL's max_stack_depth allows. */
+const DEEP_STACK_KB = 3900;
+
+/** Where the system grants as much, twice over: V8 does not look. */
+function stackOptions(): string[] {
+  const limits = existsSync('/proc/self/limits') ? readFileSync('/proc/self/limits', 'latin1') : '';
+  const granted = /^Max stack size\s+(\d+|unlimited)/m.exec(limits)?.[1];
+  const enough = granted === 'unlimited' || Number(granted) >= 2 * DEEP_STACK_KB * 1024;
+  return enough ? [`--stack-size=${DEEP_STACK_KB}`] : [];
+}
 
 export class ProcessLauncher implements Launcher {
   onExit: (name: string, epoch: number, how: string, code: number | undefined) => void = () => {};
@@ -88,7 +99,9 @@ export class ProcessLauncher implements Launcher {
       return;
     }
     const options = (process.env['PGTROUPE_NODE_OPTIONS'] ?? '').split(' ').filter(o => o !== '');
-    this.#spawn(start, process.execPath, [YOUNG_GENERATION, ...options, main], start.role === 'backend');
+    const isInstance = start.role === 'backend';
+    const stack = isInstance ? stackOptions() : [];
+    this.#spawn(start, process.execPath, [YOUNG_GENERATION, ...stack, ...options, main], isInstance);
   }
 
   launchProgram(start: RoleStart, command: string, args: readonly string[]): void {

@@ -35,6 +35,7 @@ export class Attendance {
   readonly #start: RoleStart;
   readonly #endpoint: string;
   readonly #handlers: AttendanceHandlers;
+  readonly #turned: () => void;
   #stream: RpcStream<RoleReport, PostmasterOrder> | undefined;
   #state: RoleState = 'starting';
   #message = '';
@@ -56,6 +57,8 @@ export class Attendance {
     readonly start: RoleStart;
     readonly endpoint: string;
     readonly handlers: AttendanceHandlers;
+    /** Called with every heartbeat. */
+    readonly turned: () => void;
   }) {
     this.#rpc = options.rpc;
     this.#traffic = options.traffic;
@@ -64,6 +67,7 @@ export class Attendance {
     this.#start = options.start;
     this.#endpoint = options.endpoint;
     this.#handlers = options.handlers;
+    this.#turned = options.turned;
     this.#lastSeenMs = options.clock.nowMs();
     this.#connect();
     this.#beat();
@@ -171,6 +175,7 @@ export class Attendance {
 
   #beat(): void {
     this.#turns++;
+    this.#turned();
     const { unawaitedMessages, bus, operations, pageImages } = this.#traffic;
     const rpc = [...this.#traffic.rpc].map(([method, tally]) => ({ method, ...tally }));
     const traffic = { rpc, unawaitedMessages, bus, operations, pageImages };

@@ -38,6 +38,8 @@ export interface RoleOptions {
   /** Root of `env.disk`, relative to the data directory: '.' for the buffer-manager, 'pg_wal' for the
    *  walwriter. Without it the disk is an empty scratch folder in the run directory. */
   readonly disk?: string;
+  /** Its main loop may be held up by one statement for a while: a second thread says so in its place. */
+  readonly mayBeBusy?: boolean;
 }
 
 /** One role's wiring: which disk it needs and how its parts are put together. */

@@ -51,6 +51,7 @@ import { grpcRpc } from '../grpc/index.ts';
 import { Attendance } from './attendance.ts';
 import type { RoleOptions, RoleProgram, RunningRole } from './context.ts';
 import { ProcessIntake } from './intake.ts';
+import { startPulse } from './pulse.ts';
 
 const EXIT_USAGE = 64;
 
@@ -92,6 +93,14 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
     if (running === undefined) return env.exit(EXIT_STOPPED);
     running.stop(mode as 'smart' | 'fast').then(() => finish(env), crash);
   };
+  const pulse = program.mayBeBusy
+    ? startPulse({
+        cluster: given.cluster,
+        name: given.name,
+        epoch: given.epoch,
+        endpoints: [endpoint('postmaster'), endpoint('buffer-manager')],
+      })
+    : undefined;
   const attendance = new Attendance({
     rpc: env.rpc,
     traffic: env.traffic,
@@ -99,6 +108,7 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
     timers: env.timers,
     start: given,
     endpoint: endpoint('postmaster'),
+    turned: () => pulse?.turn(),
     handlers: {
       stop,
       reload: values => settings.replace(values),
