@@ -15,6 +15,7 @@ import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { exprCollation, exprType } from '../nodes/nodefuncs.ts';
 import * as N from '../nodes/nodes.ts';
+import { VOIDOID } from '../nodes/typeoids.ts';
 import type { Aggref, Expr, FuncExpr, GroupingFunc, OpExpr, SubPlan, Var, WindowFunc } from '../nodes/primnodes.ts';
 import { type FunctionCall, lookupBuiltin, type PGFunction } from '../utils/fmgr.ts';
 import { type Column, columnReader, detach, type RowReader } from './batch.ts';
@@ -30,6 +31,7 @@ import {
   compileRowNullTest,
 } from './execExprRow.ts';
 import { compileSqlValueFunction } from './execExprSqlValue.ts';
+import { compileRowFunction } from './srf.ts';
 import { systemColumnReader } from './systemcolumns.ts';
 
 /** Where an expression stands: what its Vars, aggregates and subplans mean. */
@@ -230,7 +232,8 @@ const C_LANGUAGE = 13;
 export function procFunction(proc: Form_pg_proc): PGFunction {
   const language = proc.prolang as number;
   const fn = language === INTERNAL_LANGUAGE || language === C_LANGUAGE ? lookupBuiltin(proc.prosrc) : undefined;
-  if (fn !== undefined) return fn;
+  // void is not null: a function of that type that has run answers the empty value.
+  if (fn !== undefined) return (proc.prorettype as number) === VOIDOID ? (fc, ...args) => fn(fc, ...args) ?? 0 : fn;
   return () => {
     throw notSupported(`function ${proc.proname}`);
   };
@@ -292,6 +295,8 @@ function compileCall(expr: FuncExpr | OpExpr, scope: ExprScope): RowReader {
   const args = expr.args.map(arg => compileExpr(arg, scope));
   const inlined = compileInlined(proc.prosrc, args, expr.args);
   if (inlined !== undefined) return inlined;
+  const rowFunction = compileRowFunction(expr, scope);
+  if (rowFunction !== undefined) return proc.provolatile === 'v' ? once(scope, rowFunction) : rowFunction;
   const fn = procFunction(proc);
   const fc = callSite(expr, est);
   const read = applyFunction(fn, fc, args, proc.proisstrict);

@@ -7,7 +7,14 @@ import { ereport } from '@pgtroupe/common/ereport';
 import { exprType } from '../nodes/nodefuncs.ts';
 import type { ArrayCoerceExpr, ArrayExpr, Expr, ScalarArrayOpExpr, SubscriptingRef } from '../nodes/primnodes.ts';
 import { getOperator } from '../optimizer/lsyscache.ts';
-import { arrayGetElement, arrayGetSlice, arraySetElement, arraySetSlice } from '../utils/adt/arraysubs.ts';
+import {
+  arrayGetElement,
+  arrayGetSlice,
+  arraySetElement,
+  arraySetSlice,
+  fixedArrayGetElement,
+  fixedArraySetElement,
+} from '../utils/adt/arraysubs.ts';
 import { arrayHeader, buildArray, constructArray, deconstructArray, emptyArray } from '../utils/adt/arrayutils.ts';
 import { baseTypeFacts, typeFactsOf } from './arrays.ts';
 import type { RowReader } from './batch.ts';
@@ -127,6 +134,17 @@ export function compileSubscriptingRef(expr: SubscriptingRef, scope: ExprScope):
     );
   }
   const elem = typeFactsOf(est, expr.refelemtype || container.typelem);
+  const fixed = container.typlen > 0;
+  if (fixed && expr.reflowerindexpr.length > 0)
+    throw ereport(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      expr.refassgnexpr === null
+        ? 'slices of fixed-length arrays not implemented'
+        : 'updates on slices of fixed-length arrays not implemented',
+    );
+  const getElement = fixed
+    ? (value: Uint8Array, subscripts: number[]) => fixedArrayGetElement(value, container.typlen, elem, subscripts)
+    : (value: Uint8Array, subscripts: number[]) => arrayGetElement(value, elem, subscripts);
   const array = compileExpr(expr.refexpr, scope);
   const upper = expr.refupperindexpr.map(e => (e === null ? undefined : compileExpr(e, scope)));
   const slice = expr.reflowerindexpr.length > 0;
@@ -155,16 +173,15 @@ export function compileSubscriptingRef(expr: SubscriptingRef, scope: ExprScope):
       throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'array subscript in assignment must not be null');
     }
     if (assignment === undefined) {
-      return slice
-        ? arrayGetSlice(value!, elem, { lower: lows, upper: ups })
-        : arrayGetElement(value!, elem, ups as number[]);
+      return slice ? arrayGetSlice(value!, elem, { lower: lows, upper: ups }) : getElement(value!, ups as number[]);
     }
     if (value === null) old.value = null;
     else
-      old.value = slice
-        ? arrayGetSlice(value, elem, { lower: lows, upper: ups })
-        : arrayGetElement(value, elem, ups as number[]);
+      old.value = slice ? arrayGetSlice(value, elem, { lower: lows, upper: ups }) : getElement(value, ups as number[]);
     const assigned = assignment(row);
+    // Nothing can be put into a fixed-length array that is not there, and no null into one.
+    if (fixed && (value === null || assigned === null)) return value;
+    if (fixed) return fixedArraySetElement(value!, container.typlen, elem, ups as number[], assigned);
     if (!slice) return arraySetElement(value, elem, ups as number[], assigned);
     if (assigned === null) return value;
     return arraySetSlice(value, elem, { lower: lows, upper: ups }, assigned as Uint8Array);

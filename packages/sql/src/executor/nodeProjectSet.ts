@@ -11,9 +11,8 @@ import type { ProjectSet } from '../optimizer/plannodes.ts';
 import { detach, type RowReader, ValueLane } from './batch.ts';
 import { type ChangedParams, type EState, PlanState } from './estate.ts';
 import { compileExpr, type ExprScope } from './execExpr.ts';
-import { compositeDesc, formRecord } from './execExprRow.ts';
 import { makeScope, type SubPlanFactory, typeOf } from './scope.ts';
-import { isSetCall, SetFunctionCall, type SetCall } from './srf.ts';
+import { isSetCall, rowToDatum, SetFunctionCall, type SetCall } from './srf.ts';
 import { ROW, YIELD } from './status.ts';
 
 interface SetSource {
@@ -56,7 +55,7 @@ export class ProjectSetState extends PlanState {
       this.#sets.push({
         call: new SetFunctionCall(call, this.#scope),
         cell,
-        toDatum: rowToDatum(this.est, exprType(call)),
+        toDatum: rowToDatum(this.est, call),
       });
       const param: Param = {
         type: 'Param',
@@ -148,9 +147,4 @@ export class ProjectSetState extends PlanState {
     }
     super.suspend();
   }
-}
-
-/** Row-returning sets yield arrays of fields; in a target list they are composite values. */
-function rowToDatum(est: EState, typid: number): (value: Datum | Datum[]) => Datum {
-  return value => (Array.isArray(value) ? formRecord(compositeDesc(est, typid), value, typid, -1) : value);
 }

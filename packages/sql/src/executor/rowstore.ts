@@ -122,9 +122,12 @@ export class RowStore {
 /** Attribute description for a computed column. */
 export function attributeFor(est: EState, type: ColumnType, name = ''): Attribute {
   const facts = est.env.lookup.type(type.typid as Oid);
+  let base = facts;
+  while (base !== undefined && base.typtype === 'd') base = est.env.lookup.type(base.typbasetype);
   return {
     name,
     typid: type.typid as Oid,
+    baseTypid: base?.oid ?? (type.typid as Oid),
     typmod: type.typmod,
     len: facts?.typlen ?? -1,
     byval: facts?.typbyval ?? false,

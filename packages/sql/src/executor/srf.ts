@@ -4,11 +4,20 @@
  */
 import type { Datum } from '@pgtroupe/common/datum';
 import { notSupported } from '@pgtroupe/common/ereport';
+import type { Oid } from '@pgtroupe/common/ids';
+import type { Attribute, TupleDesc } from '@pgtroupe/access/common/tupdesc';
 import { exprType } from '../nodes/nodefuncs.ts';
 import type { Expr, FuncExpr, OpExpr } from '../nodes/primnodes.ts';
 import { lookupSetFunction, type PGSetFunction, type SetValue } from '../utils/fmgr.ts';
+import { assignRecordTypmod } from '../utils/cache/recordtypes.ts';
+import { baseTypeFacts } from './arrays.ts';
 import { detach, type RowReader } from './batch.ts';
+import type { EState } from './estate.ts';
 import { compileExpr, type ExprScope, makeCall, procRow } from './execExpr.ts';
+import { compositeDesc, formRecord } from './execExprRow.ts';
+import { attributeFor } from './rowstore.ts';
+
+const RECORDOID = 2249;
 
 export type SetCall = FuncExpr | OpExpr;
 
@@ -20,6 +29,67 @@ export function isSetCall(expr: Expr): expr is SetCall {
 function missing(name: string): PGSetFunction {
   return () => {
     throw notSupported(`function ${name}`);
+  };
+}
+
+/** The row type of a call that yields rows: a composite type's columns, or the function's OUT parameters. */
+export function resultRowDesc(est: EState, expr: SetCall): TupleDesc {
+  const typid = exprType(expr);
+  if (typid !== RECORDOID) return compositeDesc(est, typid);
+  const proc = procRow(est, expr.type === 'FuncExpr' ? expr.funcid : expr.opfuncid);
+  const attrs: Attribute[] = [];
+  proc.proallargtypes?.forEach((declared, i) => {
+    if (!'obt'.includes(proc.proargmodes?.[i] ?? 'i')) return;
+    const type = actualType(est, declared, proc.proargtypes, expr.args.map(exprType));
+    const name = proc.proargnames?.[i] || `column${attrs.length + 1}`;
+    attrs.push(
+      attributeFor(est, { typid: type, typmod: -1, collation: est.env.lookup.type(type)?.typcollation ?? 0 }, name),
+    );
+  });
+  return { attrs };
+}
+
+const ANYARRAY = new Set([2277, 5078]);
+const ANYELEMENT = new Set([2283, 2776, 3500, 5077, 5079]);
+
+/** A polymorphic OUT parameter's type, from the argument that decides it. */
+function actualType(est: EState, declared: Oid, params: readonly Oid[], actual: readonly number[]): Oid {
+  const wantsArray = ANYARRAY.has(declared);
+  if (!wantsArray && !ANYELEMENT.has(declared)) return declared;
+  for (let i = 0; i < params.length && i < actual.length; i++) {
+    const isArray = ANYARRAY.has(params[i]!);
+    if (!isArray && !ANYELEMENT.has(params[i]!)) continue;
+    const facts = baseTypeFacts(est, actual[i]!);
+    if (isArray === wantsArray) return facts.oid;
+    return isArray ? facts.typelem : facts.typarray;
+  }
+  return declared;
+}
+
+/** Rows as composite values; anything else as it is. */
+export function rowToDatum(est: EState, expr: SetCall): (value: SetValue) => Datum {
+  const typid = exprType(expr);
+  let desc: TupleDesc | undefined;
+  let typmod = -1;
+  return value => {
+    if (!Array.isArray(value)) return value;
+    if (desc === undefined) {
+      desc = resultRowDesc(est, expr);
+      if (typid === RECORDOID) typmod = assignRecordTypmod(desc);
+    }
+    return formRecord(desc, value, typid, typmod);
+  };
+}
+
+/** A function that returns one row and is registered with the sets; undefined for others. */
+export function compileRowFunction(expr: SetCall, scope: ExprScope): RowReader | undefined {
+  const proc = procRow(scope.est, expr.type === 'FuncExpr' ? expr.funcid : expr.opfuncid);
+  if (lookupSetFunction(proc.prosrc) === undefined) return undefined;
+  const call = new SetFunctionCall(expr, scope);
+  const toDatum = rowToDatum(scope.est, expr);
+  return row => {
+    call.start(row);
+    return call.next() ? toDatum(call.value) : null;
   };
 }
 

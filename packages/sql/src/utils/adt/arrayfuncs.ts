@@ -20,6 +20,7 @@ import {
 } from '../cache/typcache.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from '../fmgr.ts';
 import { stringToText, textToString } from '../mb/mbutils.ts';
+import { parseArrayText } from './array_in.ts';
 import {
   type ArrayHeader,
   arrayElemType,
@@ -29,7 +30,6 @@ import {
   constructArray,
   deconstructArray,
   emptyArray,
-  MAXDIM,
 } from './arrayutils.ts';
 import { formatType } from './format_type.ts';
 import { isSpace } from './numutils.ts';
@@ -77,179 +77,14 @@ function elementOrder(fc: FunctionCall, meta: ArrayMeta): Comparator {
   return meta.compare;
 }
 
-const malformed = (text: Uint8Array, detail: string): PgError =>
-  ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, `malformed array literal: "${textToString(text)}"`, { detail });
-
-/** One element of an array literal: its text, or null for an unquoted NULL. */
-type ElementText = Uint8Array | null;
-
-/** Parser of `[1:2]={{a,b},{c,d}}`. */
-class ArrayLiteral {
-  readonly text: Uint8Array;
-  readonly delimiter: number;
-  at = 0;
-  readonly elements: ElementText[] = [];
-  /** Length of each dimension, -1 until its first array has ended. */
-  readonly counts: number[] = [];
-  /** Depth at which elements stand; 0 until one was seen. */
-  elementDepth = 0;
-
-  constructor(text: Uint8Array, delimiter: number) {
-    this.text = text;
-    this.delimiter = delimiter;
-  }
-
-  skipSpace(): void {
-    while (this.at < this.text.length && isSpace(this.text[this.at])) this.at++;
-  }
-
-  unexpected(): PgError {
-    if (this.at >= this.text.length) return malformed(this.text, 'Unexpected end of input.');
-    return malformed(this.text, `Unexpected "${String.fromCharCode(this.text[this.at])}" character.`);
-  }
-
-  /** `[lower:upper]` pairs before an equals sign; empty when there are none. */
-  bounds(): { dims: number[]; lbounds: number[] } {
-    const dims: number[] = [];
-    const lbounds: number[] = [];
-    const integer = (): number => {
-      const from = this.at;
-      let sign = 1;
-      if (this.text[this.at] === 45 || this.text[this.at] === 43) sign = this.text[this.at++] === 45 ? -1 : 1;
-      let value = 0;
-      const digits = this.at;
-      while (this.text[this.at] >= 48 && this.text[this.at] <= 57) value = value * 10 + this.text[this.at++] - 48;
-      if (this.at === digits)
-        throw malformed(
-          this.text,
-          from === digits
-            ? '"[" must introduce explicitly-specified array dimensions.'
-            : 'Missing array dimension value.',
-        );
-      if (value > 0x7fffffff) throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `array bound is out of integer range`);
-      return sign * value;
-    };
-    this.skipSpace();
-    while (this.text[this.at] === 91) {
-      this.at++;
-      let lower = 1;
-      let upper = integer();
-      if (this.text[this.at] === 58) {
-        this.at++;
-        lower = upper;
-        upper = integer();
-      }
-      if (this.text[this.at] !== 93) throw malformed(this.text, 'Missing "]" after array dimensions.');
-      this.at++;
-      checkDimensions(dims.length + 1);
-      if (upper < lower) throw ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, 'upper bound cannot be less than lower bound');
-      dims.push(upper - lower + 1);
-      lbounds.push(lower);
-      this.skipSpace();
-    }
-    if (dims.length > 0) {
-      if (this.text[this.at] !== 61) throw malformed(this.text, 'Missing "=" after array dimensions.');
-      this.at++;
-      this.skipSpace();
-    }
-    return { dims, lbounds };
-  }
-
-  /** An array in braces, `at` on the opening one. */
-  braces(depth: number): void {
-    if (depth > MAXDIM) checkDimensions(depth);
-    if (this.counts.length < depth) this.counts.push(-1);
-    this.at++;
-    let count = 0;
-    this.skipSpace();
-    if (this.text[this.at] === CLOSE && depth === 1) this.at++;
-    else {
-      for (;;) {
-        this.skipSpace();
-        if (this.text[this.at] === OPEN) {
-          if (this.elementDepth !== 0 && this.elementDepth <= depth) throw this.unexpected();
-          this.braces(depth + 1);
-        } else {
-          if ((this.elementDepth !== 0 && this.elementDepth !== depth) || this.counts.length > depth)
-            throw this.unexpected();
-          this.elementDepth = depth;
-          this.elements.push(this.element());
-        }
-        count++;
-        this.skipSpace();
-        const c = this.text[this.at];
-        if (c === this.delimiter) this.at++;
-        else if (c === CLOSE) {
-          this.at++;
-          break;
-        } else throw this.unexpected();
-      }
-    }
-    if (this.counts[depth - 1] < 0) this.counts[depth - 1] = count;
-    else if (this.counts[depth - 1] !== count)
-      throw malformed(this.text, 'Multidimensional arrays must have sub-arrays with matching dimensions.');
-  }
-
-  element(): ElementText {
-    const { text } = this;
-    const quoted = text[this.at] === QUOTE;
-    const out: number[] = [];
-    let solid = 0;
-    let escaped = false;
-    if (quoted) {
-      for (this.at++; ; this.at++) {
-        if (this.at >= text.length) throw this.unexpected();
-        if (text[this.at] === QUOTE) break;
-        if (text[this.at] === BACKSLASH && ++this.at >= text.length) throw this.unexpected();
-        out.push(text[this.at]);
-      }
-      this.at++;
-      return Uint8Array.from(out);
-    }
-    for (; this.at < text.length; this.at++) {
-      const c = text[this.at];
-      if (c === this.delimiter || c === CLOSE) break;
-      if (c === OPEN || c === QUOTE) throw this.unexpected();
-      if (c === BACKSLASH) {
-        if (++this.at >= text.length) throw this.unexpected();
-        escaped = true;
-        out.push(text[this.at]);
-        solid = out.length;
-      } else {
-        out.push(c);
-        if (!isSpace(c)) solid = out.length;
-      }
-    }
-    if (solid === 0) throw this.unexpected();
-    const value = Uint8Array.from(out.slice(0, solid));
-    return !escaped && solid === 4 && textToString(value).toLowerCase() === 'null' ? null : value;
-  }
-}
-
 /** array_in: `typelem` is the element type, `typmod` goes to its input function. */
 export function parseArray(fc: FunctionCall, text: Uint8Array, elemType: Oid, typmod: number): Uint8Array {
   const elem = typeFacts(fc, elemType);
-  const literal = new ArrayLiteral(text, elem.typdelim.charCodeAt(0));
-  const given = literal.bounds();
-  if (literal.text[literal.at] !== OPEN) {
-    throw malformed(
-      text,
-      given.dims.length > 0
-        ? 'Array contents must start with "{".'
-        : 'Array value must start with "{" or dimension information.',
-    );
-  }
-  literal.braces(1);
-  literal.skipSpace();
-  if (literal.at < text.length) throw malformed(text, 'Junk after closing right brace.');
-  const dims = literal.counts;
-  if (given.dims.length > 0 && (given.dims.length !== dims.length || given.dims.some((d, i) => d !== dims[i]))) {
-    throw malformed(text, 'Specified array dimensions do not match array contents.');
-  }
+  const { dims, lbounds, elements } = parseArrayText(text, elem.typdelim.charCodeAt(0));
   if (arrayItemCount(dims) === 0) return emptyArray(elemType);
   const input = inputFunction(fc, elemType);
-  const values = literal.elements.map(element => (element === null ? null : input(element, typmod)));
-  return constructArray(values, elem, dims, given.dims.length > 0 ? given.lbounds : dims.map(() => 1));
+  const values = elements.map(element => (element === null ? null : input(element, typmod)));
+  return constructArray(values, elem, dims, lbounds);
 }
 
 function needsQuotes(text: Uint8Array, delimiter: number): boolean {

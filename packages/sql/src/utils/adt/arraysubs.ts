@@ -16,6 +16,8 @@ import {
   constructArray,
   deconstructArray,
   emptyArray,
+  storedElement,
+  storeElement,
 } from './arrayutils.ts';
 
 const outOfRange = (): PgError => ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, 'array subscript out of range');
@@ -38,6 +40,44 @@ export function arrayGetElement(array: Uint8Array, elem: TypeFacts, subscripts: 
   if (header.ndim !== subscripts.length || header.ndim === 0) return null;
   const offset = offsetOf(header, subscripts);
   return offset < 0 ? null : arrayElementAt(array, elem, header, offset);
+}
+
+/**
+ * Types like name and point are arrays of fixed length to a subscript: one dimension, counted from 0, nothing of it
+ * null. `length` is the container's typlen.
+ */
+export function fixedArrayGetElement(
+  value: Uint8Array,
+  length: number,
+  elem: TypeFacts,
+  subscripts: readonly number[],
+): Datum {
+  const at = subscripts[0]! * elem.typlen;
+  if (subscripts.length !== 1 || at < 0 || at >= length) return null;
+  return storedElement(fixedArrayImage(value, length), elem, at);
+}
+
+/** The value with one element replaced. */
+export function fixedArraySetElement(
+  value: Uint8Array,
+  length: number,
+  elem: TypeFacts,
+  subscripts: readonly number[],
+  element: Datum,
+): Uint8Array {
+  if (subscripts.length !== 1) throw wrongCount();
+  const at = subscripts[0]! * elem.typlen;
+  if (at < 0 || at >= length) throw outOfRange();
+  const image = fixedArrayImage(value, length);
+  storeElement(image, elem, at, element);
+  return image;
+}
+
+/** All `length` bytes: a name leaves its padding out. */
+function fixedArrayImage(value: Uint8Array, length: number): Uint8Array {
+  const image = new Uint8Array(length);
+  image.set(value.subarray(0, length));
+  return image;
 }
 
 /** Bounds of a slice; undefined where the query left one out: `a[2:]`. */

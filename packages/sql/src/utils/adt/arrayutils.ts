@@ -284,6 +284,15 @@ export function arrayItemCount(dims: readonly number[]): number {
   return n;
 }
 
+/** A value of a fixed-length type as it stands at `at`. */
+export function storedElement(bytes: Uint8Array, type: TypeFacts, at: number): Datum {
+  return readStored(bytes, viewOf(bytes), at, storageForm(type), type.typlen, type.typlen);
+}
+
+export function storeElement(bytes: Uint8Array, type: TypeFacts, at: number, value: Datum): void {
+  store(bytes, viewOf(bytes), at, storageForm(type), value);
+}
+
 export function checkDimensions(ndim: number): void {
   if (ndim > MAXDIM) {
     throw ereport(

@@ -108,9 +108,9 @@ function parseDate(settings: SessionSettings, text: Bytes): number {
   });
 }
 
-function formatDate(settings: SessionSettings, d: number): string {
+export function formatDate(settings: SessionSettings, d: number, style = settings.dateStyle): string {
   if (dateNotFinite(d)) return d === DATEVAL_NOEND ? 'infinity' : '-infinity';
-  return encodeDateOnly(tmOfDate(d), settings.dateStyle, settings.dateOrder);
+  return encodeDateOnly(tmOfDate(d), style, settings.dateOrder);
 }
 
 const ROUND_TO = [1000000, 100000, 10000, 1000, 100, 10, 1];

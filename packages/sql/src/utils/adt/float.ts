@@ -117,6 +117,20 @@ function layout(negative: boolean, digits: string, exponent: number, limit: numb
   return `${sign}${digits.slice(0, exponent + 1)}.${digits.slice(exponent + 1)}`;
 }
 
+/**
+ * toExponential with halves rounded to even, as printf and Ryu do; JavaScript rounds them up. A double's
+ * expansion that is a tie to thirty digits more is one: none comes that near without being it.
+ */
+export function exponentialEven(value: number, digits: number): string {
+  const text = value.toExponential(digits);
+  const longer = value.toExponential(Math.min(100, digits + 30));
+  const point = longer.indexOf('.');
+  const tail = longer.slice(point + 1 + digits, longer.indexOf('e'));
+  if (!/^50*$/.test(tail)) return text;
+  const kept = longer.slice(0, digits === 0 ? point : point + 1 + digits);
+  return (kept.charCodeAt(kept.length - 1) - 48) % 2 === 0 ? kept + longer.slice(longer.indexOf('e')) : text;
+}
+
 function special(value: number): string | undefined {
   if (Number.isNaN(value)) return 'NaN';
   if (value === Infinity) return 'Infinity';
@@ -154,7 +168,7 @@ function shortest(value: number): string {
   };
   if (inside(text)) return text;
   for (let digits = 1; ; digits++) {
-    const candidate = value.toExponential(digits);
+    const candidate = exponentialEven(value, digits);
     if (inside(candidate)) return candidate;
   }
 }
@@ -188,7 +202,16 @@ export function formatFloat8(value: number, extraFloatDigits: number): string {
   if (s !== undefined) return s;
   if (extraFloatDigits > 0) return fromExponential(shortest(value), 15);
   const precision = Math.max(1, 15 + extraFloatDigits);
-  return fromExponential(value.toExponential(precision - 1), precision);
+  return fromExponential(exponentialEven(value, precision - 1), precision);
+}
+
+/** d.ddde±x with its last digit one larger. */
+function digitAbove(text: string): string {
+  const [mantissa, exponent] = text.replace('-', '').split('e');
+  const digits = mantissa.length - 2;
+  const next = (BigInt(mantissa.replace('.', '')) + 1n).toString();
+  const carried = next.length > digits + 1 ? 1 : 0;
+  return `${text[0] === '-' ? '-' : ''}${next[0]}.${next.slice(1)}e${Number(exponent) + carried}`;
 }
 
 export function formatFloat4(value: number, extraFloatDigits: number): string {
@@ -196,16 +219,23 @@ export function formatFloat4(value: number, extraFloatDigits: number): string {
   if (s !== undefined) return s;
   if (extraFloatDigits <= 0) {
     const precision = Math.max(1, 6 + extraFloatDigits);
-    return fromExponential(value.toExponential(precision - 1), precision);
+    return fromExponential(exponentialEven(value, precision - 1), precision);
   }
   const size = Math.abs(value);
-  const low = (size + float4Neighbour(size, false)) / 2;
+  const below = float4Neighbour(size, false);
+  const low = (size + below) / 2;
   const above = float4Neighbour(size, true);
-  const high = Number.isFinite(above) ? (size + above) / 2 : Infinity;
+  // Above the largest float4 the next step would be as wide as the one below.
+  const high = Number.isFinite(above) ? (size + above) / 2 : size + (size - below) / 2;
   for (let digits = 0; ; digits++) {
-    const candidate = value.toExponential(digits);
+    const candidate = exponentialEven(value, digits);
     const read = Math.abs(Number(candidate));
     if (digits >= 9 || (read > low && read < high)) return fromExponential(candidate, 6);
+    // At a power of two the lower half is the narrower one: the nearest digits may miss it where the next above fit.
+    if (read <= low && digits > 0) {
+      const next = digitAbove(candidate);
+      if (Math.abs(Number(next)) < high) return fromExponential(next, 6);
+    }
   }
 }
 

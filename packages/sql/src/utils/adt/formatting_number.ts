@@ -6,7 +6,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { FunctionCall, FunctionTable } from '../fmgr.ts';
 import { EMPTY_BYTES, stringToText, textToString } from '../mb/mbutils.ts';
-import { rint } from './float.ts';
+import { exponentialEven, rint } from './float.ts';
 import { type FormatNode, ordinal, parseFormat } from './format_node.ts';
 import { type Int8 } from './int8.ts';
 import {
@@ -391,7 +391,7 @@ function integerToChar(value: Int8, format: string): Bytes {
 
 /** printf's %.*f, exact. */
 function fixed(value: number, post: number): string {
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity';
   const exact = exactDecimal(Math.abs(value));
   const unit = pow10(Math.max(exact.scale - post, 0));
   let n = exact.scale >= post ? exact.n / unit : exact.n * pow10(post - exact.scale);
@@ -417,7 +417,7 @@ function floatToChar(value: number, format: string, digits: number): Bytes {
   if (p.roman) return stringToText(fillPicture(p, roman(rint(value)), '+', 0));
   if (p.scientific) {
     if (!Number.isFinite(value)) return stringToText(scientificMarks(p));
-    return stringToText(spaced(value.toExponential(p.post).replace(/e([+-])(\d)$/, 'e$10$2')));
+    return stringToText(spaced(exponentialEven(value, p.post).replace(/e([+-])(\d)$/, 'e$10$2')));
   }
   let v = value;
   if (p.hasMulti) {

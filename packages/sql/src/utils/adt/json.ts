@@ -11,8 +11,10 @@ import type { FunctionCall, FunctionTable, SetFunctionTable } from '../fmgr.ts';
 import { stringToText, textToString } from '../mb/mbutils.ts';
 import { arrayHeader, arrayElemType, deconstructArray } from './arrayutils.ts';
 import { escapeJson, type JsonNode, parseJson } from './jsonapi.ts';
-import { timestampNotFinite, type Timestamp } from './calendar.ts';
+import type { Timestamp } from './calendar.ts';
+import { formatDate } from './date.ts';
 import { recordFields } from './rowtypes.ts';
+import { formatTimestamp, formatTimestampTz } from './timestamp.ts';
 import { recvText } from './varlena.ts';
 
 type Bytes = Uint8Array;
@@ -42,15 +44,14 @@ export function datumToJson(fc: FunctionCall, value: Datum, typeOid: Oid, pretty
     case JSONBOID:
       return textToString(outputFunction(fc, type.oid)(value));
     case 1082:
+      return escapeJson(formatDate(fc.settings, value as number, 'ISO'));
     case 1114:
-    case 1184: {
-      const finiteIso = { ...fc, settings: { ...fc.settings, dateStyle: 'ISO' as const } };
-      const text = textToString(outputFunction(finiteIso, type.oid)(value));
-      if ((type.oid as number) === 1082 || timestampNotFinite(value as Timestamp)) return escapeJson(text);
-      // ISO 8601 in the XML Schema form: a T between, minutes in the offset.
-      const withT = text.replace(' ', 'T');
-      return escapeJson((type.oid as number) === 1184 ? withT.replace(/([+-]\d\d)( BC)?$/, '$1:00$2') : withT);
-    }
+      return escapeJson(xsdDateTime(formatTimestamp(fc.settings, value as Timestamp, 'ISO')));
+    case 1184:
+      // Minutes are always there in the offset.
+      return escapeJson(
+        xsdDateTime(formatTimestampTz(fc.settings, value as Timestamp, 'ISO')).replace(/([+-]\d\d)( BC)?$/, '$1:00$2'),
+      );
     default:
       break;
   }
@@ -58,6 +59,9 @@ export function datumToJson(fc: FunctionCall, value: Datum, typeOid: Oid, pretty
   if (type.typtype === 'c' || (type.oid as number) === RECORDOID) return recordToJson(fc, value as Bytes, pretty);
   return escapeJson(textToString(outputFunction(fc, type.oid)(value)));
 }
+
+/** ISO 8601 in the XML Schema form: a T between date and time. */
+const xsdDateTime = (iso: string): string => iso.replace(' ', 'T');
 
 function arrayToJson(fc: FunctionCall, array: Bytes, pretty: boolean): string {
   const header = arrayHeader(array);

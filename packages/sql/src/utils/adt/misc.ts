@@ -132,7 +132,6 @@ function numericSizePretty(size: NumericVar): string {
 
 const SIZE_NAMES: Readonly<Record<string, bigint>> = {
   bytes: 1n,
-  b: 1n,
   kb: 1n << 10n,
   mb: 1n << 20n,
   gb: 1n << 30n,
@@ -153,7 +152,7 @@ function sizeBytes(text: Uint8Array): number | bigint {
   if (unit === undefined) {
     throw invalid({
       detail: `Invalid size unit: "${m[2]}".`,
-      hint: 'Valid units are "bytes", "B", "kB", "MB", "GB", "TB", and "PB".',
+      hint: 'Valid units are "bytes", "kB", "MB", "GB", "TB", and "PB".',
     });
   }
   const n = digits * unit;

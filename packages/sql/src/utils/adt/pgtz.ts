@@ -241,9 +241,17 @@ export function findZone(name: string): Zone | undefined {
 }
 
 export function fixedZone(offset: number): Zone {
-  const sign = offset < 0 ? '' : '-';
-  const h = Math.abs(offset) / 3600;
-  return new FixedZone(`<${numericAbbrev(offset)}>${sign}${h}`, offset, numericAbbrev(offset));
+  // As POSIX writes it: what is shown, then the offset with its sign turned round.
+  const seconds = Math.abs(offset);
+  const two = (n: number): string => String(n).padStart(2, '0');
+  const minutes = Math.floor(seconds / 60) % 60;
+  const clock =
+    two(Math.floor(seconds / 3600)) +
+    (seconds % 3600 === 0 ? '' : `:${two(minutes)}`) +
+    (seconds % 60 === 0 ? '' : `:${two(seconds % 60)}`);
+  return offset < 0
+    ? new FixedZone(`<-${clock}>+${clock}`, offset, `-${clock}`)
+    : new FixedZone(`<+${clock}>-${clock}`, offset, `+${clock}`);
 }
 
 /** Seconds of the Unix epoch, whole, of a timestamptz. */
@@ -279,9 +287,4 @@ export function determineTimeZoneOffset(tm: Tm, zone: Zone): number {
   if (beforeTime < boundary && afterTime < boundary) return 0 - before;
   if (beforeTime > boundary && afterTime >= boundary) return 0 - after;
   return beforeTime > afterTime ? 0 - before : 0 - after;
-}
-
-/** Names Intl knows, for pg_timezone_names. */
-export function zoneNames(): string[] {
-  return Intl.supportedValuesOf('timeZone');
 }

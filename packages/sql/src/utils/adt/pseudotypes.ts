@@ -54,9 +54,9 @@ function tables(): FunctionTable {
   }
   out['shell_in'] = refuse('a shell type', 'accept');
   out['shell_out'] = refuse('a shell type', 'display');
-  out['void_in'] = () => null;
+  out['void_in'] = () => 0;
   out['void_out'] = () => EMPTY_BYTES;
-  out['void_recv'] = () => null;
+  out['void_recv'] = () => 0;
   out['void_send'] = () => EMPTY_BYTES;
   for (const type of ['anyarray', 'anycompatiblearray']) {
     out[`${type}_recv`] = refuse(type, 'accept');

@@ -44,7 +44,7 @@ import {
 import { formatFloat8, rint } from './float.ts';
 import { intervalLength, intervalRange, makeInterval, readInterval } from './interval.ts';
 import { int8Datum } from './numutils.ts';
-import { determineTimeZoneOffset, findZone, unixSecondsOf, type Zone, zoneNames } from './pgtz.ts';
+import { determineTimeZoneOffset, findZone, unixSecondsOf, type Zone } from './pgtz.ts';
 import { recvInt64, sendInt64 } from './pqwire.ts';
 import {
   scalarCmp,
@@ -69,6 +69,7 @@ import {
   wholePart,
 } from './timestamp_parts.ts';
 import { parseTypmods } from './typmod.ts';
+import { ZONE_NAMES } from './tznames.ts';
 import { zoneAbbreviations } from './tzabbrevs.ts';
 
 type Bytes = Uint8Array;
@@ -134,22 +135,16 @@ function parseTimestamp(settings: SessionSettings, text: Bytes, typmod: number, 
   return adjustTimestampForTypmod(result, typmod);
 }
 
-export function formatTimestamp(settings: SessionSettings, t: Timestamp): string {
+export function formatTimestamp(settings: SessionSettings, t: Timestamp, style = settings.dateStyle): string {
   if (timestampNotFinite(t)) return t === DT_NOEND ? 'infinity' : '-infinity';
-  return encodeDateTime(tmOf(t), settings.dateStyle, settings.dateOrder);
+  return encodeDateTime(tmOf(t), style, settings.dateOrder);
 }
 
-export function formatTimestampTz(settings: SessionSettings, t: Timestamp): string {
+export function formatTimestampTz(settings: SessionSettings, t: Timestamp, style = settings.dateStyle): string {
   if (timestampNotFinite(t)) return t === DT_NOEND ? 'infinity' : '-infinity';
   const zone = sessionZone(settings);
   const { tm, tz, unix } = localTm(t, zone);
-  return encodeDateTime(
-    tm,
-    settings.dateStyle,
-    settings.dateOrder,
-    tz,
-    settings.dateStyle === 'ISO' ? undefined : zone.abbrevAt(unix),
-  );
+  return encodeDateTime(tm, style, settings.dateOrder, tz, style === 'ISO' ? undefined : zone.abbrevAt(unix));
 }
 
 function typmodIn(array: Bytes, name: string): number {
@@ -705,7 +700,7 @@ export const timestampSetFunctions: SetFunctionTable = {
     series(start, stop, step, t => timestamptzPlusInterval(fc.settings, t, step, 1)),
   pg_timezone_names: (fc: FunctionCall) => {
     const now = unixSecondsOf(fc.settings.transactionTimestamp);
-    return zoneNames().flatMap(name => {
+    return ZONE_NAMES.flatMap(name => {
       const zone = findZone(name);
       if (!zone) return [];
       const offset = makeInterval(0, 0, BigInt(zone.offsetAt(now)) * 1000000n);

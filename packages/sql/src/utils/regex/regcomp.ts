@@ -209,15 +209,15 @@ class Parser {
       throw invalid('quantifier operand invalid');
     const { min, max, greedy, fixed } = q;
     const prefer: Preference = fixed ? node.prefer : greedy ? 'longest' : 'shortest';
-    if (min === 1 && max === 1) return node;
     if (max === 0) return EMPTY;
-    if (!node.captures) return { type: 'repeat', body: node, min, max, prefer, captures: false };
-    // Only the last round's parentheses count: x{m,n} is x{m-1,n-1}x, the first part capturing
-    // nothing. x{0,n} is x{1,n}, divided round by round, or nothing at all.
-    if (min === 0) {
-      const rounds: RegexNode = max === 1 ? node : { type: 'repeat', body: node, min: 1, max, prefer, captures: true };
-      return { type: 'alternate', branches: [rounds, EMPTY], prefer, captures: true };
+    if (min === 1 && max === 1) {
+      // {1,1} changes nothing but which match is preferred.
+      if (prefer === node.prefer || node.prefer === undefined) return node;
+      return { type: 'concat', left: EMPTY, right: node, prefer, captures: node.captures };
     }
+    // Only the last round's parentheses count: x{m,n} is x{m-1,n-1}x, the first part capturing
+    // nothing. x{0,n} is divided round by round.
+    if (!node.captures || min === 0) return { type: 'repeat', body: node, min, max, prefer, captures: node.captures };
     const before: RegexNode = {
       type: 'repeat',
       body: withoutCaptures(node),
@@ -226,7 +226,7 @@ class Parser {
       prefer,
       captures: false,
     };
-    return max === 1 ? node : { type: 'concat', left: before, right: node, prefer, captures: true };
+    return { type: 'concat', left: before, right: node, prefer, captures: true };
   }
 
   quantifier(): { min: number; max: number; greedy: boolean; fixed: boolean } | undefined {

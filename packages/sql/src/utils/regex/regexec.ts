@@ -260,10 +260,14 @@ class Matcher {
     }
   }
 
-  /** x{1,n}: each round as long (or short) as the rest allows; the last one's parentheses stay. */
+  /** x{0,n}: each round as long (or short) as the rest allows; the last one's parentheses stay. */
   private dissectRounds(node: RegexNode & { type: 'repeat' }, from: number, to: number, out: Int32Array): void {
-    if (from === to) return this.dissect(node.body, from, to, out);
     const shortest = node.body.prefer === 'shortest';
+    if (from === to) {
+      // No round is needed, but one that matches nothing sets its parentheses; a short-minded one stays away.
+      if (!shortest && this.reach(node.body, false, from, to, false)[to] !== 0) this.dissect(node.body, from, to, out);
+      return;
+    }
     for (let at = from, round = 1; at < to; round++) {
       const rest: RegexNode = { ...node, min: 0, max: node.max - round };
       const tail = this.reach(rest, true, at, to, false);

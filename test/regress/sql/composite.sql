@@ -1,0 +1,10 @@
+select typname[0] from pg_type where oid = 23;
+select ('abc'::name)[1], ('abc'::name)[70], ('abc'::name)[-1], ('abc'::name)[5];
+select ('abc'::name)[1:2];
+create table nn(n name); insert into nn values('hello'),(null); update nn set n[0]='J'; select * from nn; update nn set n[0] = null; update nn set n[77]='x'; 
+update nn set n[1:2]='{a,b}';
+select (aclexplode('{postgres=r/postgres}'::aclitem[])).privilege_type, (aclexplode('{postgres=r/postgres}'::aclitem[])).*, aclexplode('{postgres=r/postgres}'::aclitem[]);
+select (jsonb_each('{"a": 1, "b":2}')).*, jsonb_each_text('{"a":1}');
+select (pg_timezone_names()).name is not null limit 1;
+select t::information_schema.sql_identifier from (values ('abc'::text),('b'),('aaaa')) v(t) order by 1;
+create domain d4 as float4; create domain dn as name; create domain db as bool; create table td(a float4, b name, c bool); insert into td values(1.5,'x',true),(0.1,'yy',false); select a::d4, b::dn, c::db from td order by 1; select x.* , y.b from (select a::d4 a,b::dn b,c::db from td) x join (select b::dn b from td) y using (b) order by x.b; select max(a::d4), array_agg(b::dn order by b::dn) from td; select row(a::d4, b::dn) from td; select distinct b::dn from td order by 1;
