@@ -156,9 +156,9 @@ describe('a checkpoint: begin, paced writes, fsync, record, pg_control, recycle'
     const stage = await dieAt(point, victim);
     await everybodyGoesOn(stage);
     const { checkpoints } = stage.cluster.bufferManager!.shared;
-    const { completed } = checkpoints;
+    const { ended } = checkpoints;
     const { redo } = checkpoints.control.checkPointCopy;
-    await stage.cluster.runUntil(() => checkpoints.completed > completed + 1, {
+    await stage.cluster.runUntil(() => checkpoints.ended > ended + 1, {
       ms: 30_000,
       what: 'other checkpoints',
     });

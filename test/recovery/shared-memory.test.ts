@@ -91,7 +91,7 @@ describe('shared memory', () => {
       const written = ledger(4);
       written.forEach((acknowledged, c) => instance.client(c, acknowledged));
       const { checkpoints } = cluster.bufferManager!.shared;
-      await cluster.runUntil(() => checkpoints.completed > 1, { ms: 60_000, what: 'two checkpoints' });
+      await cluster.runUntil(() => checkpoints.ended > 1, { ms: 60_000, what: 'two checkpoints' });
       const before = written.map(w => w.acked);
       await cluster.runUntil(() => written.every((w, c) => w.acked >= before[c]! + 40), {
         ms: 60_000,

@@ -93,6 +93,16 @@ export class DiskError extends Error {
   }
 }
 
+/** Nothing of this name is there. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof DiskError && error.code === 'ENOENT';
+}
+
+/** The process or the machine has no handle left: nothing was tried. */
+export function isOutOfHandles(error: unknown): boolean {
+  return error instanceof DiskError && (error.code === 'EMFILE' || error.code === 'ENFILE');
+}
+
 export type LogLevel = 'DEBUG' | 'LOG' | 'WARNING' | 'ERROR' | 'FATAL' | 'PANIC';
 
 /** Structured server log. Never blocks and never throws; lost lines are counted. */

@@ -1,5 +1,4 @@
 /** The bgwriter's stream: writes dirty pages that the clock sweep will come to soon (BgBufferSync). */
-import type { Log } from '@pgtroupe/actor/env';
 import type { RpcStream } from '@pgtroupe/actor/rpc';
 import { BufferManagerDefinition, type BgWriteOrder, type BgWriteReport } from '@pgtroupe/rpc/generated/buffer-manager';
 import { streamMethod } from '@pgtroupe/rpc/method';
@@ -14,13 +13,11 @@ const SMOOTHING = 16;
 
 export class BackgroundWriteServer {
   readonly #shared: SharedMemory;
-  readonly #log: Log;
   #stream: Stream | undefined;
   #smoothedAlloc = 0;
 
-  constructor(shared: SharedMemory, log: Log) {
+  constructor(shared: SharedMemory) {
     this.#shared = shared;
-    this.#log = log;
   }
 
   accept(stream: Stream): void {
@@ -51,13 +48,8 @@ export class BackgroundWriteServer {
     const pages = pool.dirtyAhead(Math.min(order.maxPages, upcoming), upcoming * 2);
     let written = 0;
     for (const page of pages) {
-      try {
-        await io.write(page);
-        written++;
-      } catch (error) {
-        this.#log.write('WARNING', `could not write block ${page.blk}: ${(error as Error).message}`);
-        break;
-      }
+      if (!(await io.tryWrite(page))) break;
+      written++;
     }
     return { written, allocated, hibernate: written === 0 && allocated === 0 };
   }

@@ -19,14 +19,15 @@ import { handle, type Handler } from '@pgtroupe/actor/rpc';
 import { ATTACH } from '@pgtroupe/rpc/attach/method';
 import { pulseHandler } from '@pgtroupe/rpc/role/pulse';
 import { AttachServer } from './attach-server.ts';
+import { syncOrEnd } from '@pgtroupe/actor/sync-or-end';
 import { BackgroundWriteServer, BACKGROUND_WRITE } from './background-write-server.ts';
+import { writeControlFile } from './checkpoint.ts';
 import { CHECKPOINT, CheckpointServer } from './checkpoint-server.ts';
 import { readControlFile, Recovery } from './recovery.ts';
 import type { RmgrTable } from './redo-applier.ts';
 import { SharedMemory } from './shared-memory.ts';
 import { StorageManager } from './smgr.ts';
 import { WalClient } from './wal-client.ts';
-import { encodeControlFile, PG_CONTROL_FILE, type ControlFile } from '@pgtroupe/transam/pg_control';
 
 export interface BufferManagerOptions {
   /** The walwriter's gRPC endpoint. */
@@ -58,7 +59,8 @@ export class BufferManager {
   #smgr: StorageManager | undefined;
 
   constructor(env: Env, options: BufferManagerOptions) {
-    this.#env = env;
+    const disk = syncOrEnd(env.disk, (path, error) => this.#panic(`could not fsync file "${path}": ${error.message}`));
+    this.#env = { ...env, disk };
     this.#options = options;
   }
 
@@ -67,9 +69,7 @@ export class BufferManager {
     const { clock, disk, log, timers } = this.#env;
     const failpoint = this.#options.failpoint ?? noFailpoint;
     const control = await readControlFile(disk);
-    const smgr = new StorageManager(disk, (path, error) =>
-      this.#panic(`could not fsync file "${path}": ${(error as Error).message}`),
-    );
+    const smgr = new StorageManager(disk);
     const wal = new WalClient(this.#env, {
       endpoint: this.#options.walwriter,
       epoch: this.#options.epoch,
@@ -86,7 +86,7 @@ export class BufferManager {
       rmgrs: this.#options.rmgrs,
       sharedBuffers: this.#options.sharedBuffers,
       progress: this.#options.progress ?? (() => {}),
-      beforeRedo: before => this.#writeControl({ ...before, state: 'in crash recovery' }),
+      beforeRedo: before => writeControlFile(disk, { ...before, state: 'in crash recovery' }),
     }).run(control);
     await failpoint('recovery-after-redo');
     const { rmgrs, walBuffersBytes } = this.#options;
@@ -96,6 +96,7 @@ export class BufferManager {
       disk,
       log,
       failpoint,
+      panic: message => this.#panic(message),
       wal,
       smgr,
       rmgrs,
@@ -110,7 +111,7 @@ export class BufferManager {
     await shared.checkpoints.updateControl({ state: 'in production' });
     this.#attach = new AttachServer(this.#env, shared, this.#options);
     this.#checkpoint = new CheckpointServer(shared, log);
-    this.#background = new BackgroundWriteServer(shared, log);
+    this.#background = new BackgroundWriteServer(shared);
   }
 
   handlers(): Handler[] {
@@ -151,13 +152,6 @@ export class BufferManager {
   /** For tests and the console. */
   get shared(): SharedMemory {
     return this.#shared!;
-  }
-
-  async #writeControl(control: ControlFile): Promise<void> {
-    const file = await this.#env.disk.open(PG_CONTROL_FILE, 'write');
-    await file.write(encodeControlFile(control), 0);
-    await file.datasync();
-    await file.close();
   }
 
   #panic(message: string): never {

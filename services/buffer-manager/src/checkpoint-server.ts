@@ -85,8 +85,11 @@ export class CheckpointServer {
       }
     } catch (error) {
       const message = (error as Error).message;
-      if (!(error instanceof CheckpointFailure)) this.#log.write('WARNING', `checkpoint failed: ${message}`);
-      checkpoints.abandon();
+      if (error instanceof CheckpointFailure) checkpoints.abandon();
+      else {
+        this.#log.write('WARNING', `checkpoint failed: ${message}`);
+        checkpoints.failed(error);
+      }
       this.#report({ $case: 'failed', value: { message } });
     }
   }

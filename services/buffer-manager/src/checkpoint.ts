@@ -8,9 +8,10 @@
  *           its flush, pg_control, unlinks, WAL recycling
  *
  * Everything that WAL before redo describes is durable in the files before the record is written
- * (invariant 12); whoever dies in between leaves the previous checkpoint in force.
+ * (invariant 12); whoever dies in between leaves the previous checkpoint in force. A checkpoint that meets an
+ * error forgets nothing: what was not written is dirty still, what was not synced is still to be synced.
  */
-import type { Clock, Disk, Log } from '@pgtroupe/actor/env';
+import { type Clock, type Disk, DiskError, type Log } from '@pgtroupe/actor/env';
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import {
   type FullTransactionId,
@@ -20,6 +21,7 @@ import {
   type XLogRecPtr,
   xidFromFull,
 } from '@pgtroupe/common/ids';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { type CheckPoint, encodeCheckPoint } from '@pgtroupe/transam/checkpoint';
 import { type ControlFile, encodeControlFile, PG_CONTROL_FILE } from '@pgtroupe/transam/pg_control';
 import { RM_STANDBY_ID, RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
@@ -48,8 +50,13 @@ interface Running {
   readonly record: CheckPoint;
   readonly pages: PageEntry[];
   readonly unlinks: readonly RelFileNode[];
+  /** Truncations whose record lies before redo: replay will not repeat them. */
+  readonly truncated: Promise<unknown>;
   next: number;
 }
+
+/** How a checkpoint ended, for who asked for it. `undefined`: well. */
+export type CheckpointEnd = { readonly sqlstate: string } | undefined;
 
 export class CheckpointFailure extends Error {
   override readonly name = 'CheckpointFailure';
@@ -67,9 +74,9 @@ export class Checkpoints {
   #running: Running | undefined;
   #begin: { readonly resolve: (running: Running) => void; readonly shutdown: boolean } | undefined;
   control: ControlFile;
-  /** Completed since this process started. */
-  completed = 0;
-  readonly #doneWaiters: { readonly after: number; resolve(): void }[] = [];
+  /** Completed or failed since this process started. */
+  ended = 0;
+  readonly #endWaiters: { readonly after: number; resolve(end: CheckpointEnd): void }[] = [];
 
   constructor(
     shared: SharedMemory,
@@ -89,10 +96,10 @@ export class Checkpoints {
     this.control = parts.control;
   }
 
-  /** Resolves when a checkpoint that began after this call is complete. */
-  awaitNext(): Promise<void> {
-    const after = this.completed + (this.#running !== undefined || this.#begin !== undefined ? 1 : 0);
-    return new Promise(resolve => this.#doneWaiters.push({ after, resolve }));
+  /** Resolves when a checkpoint that began after this call has ended. */
+  awaitNext(): Promise<CheckpointEnd> {
+    const after = this.ended + (this.#running !== undefined || this.#begin !== undefined ? 1 : 0);
+    return new Promise(resolve => this.#endWaiters.push({ after, resolve }));
   }
 
   /** Nothing was logged since the last checkpoint. */
@@ -102,7 +109,7 @@ export class Checkpoints {
 
   /** Somebody waits for a checkpoint that has not begun. */
   get awaited(): boolean {
-    return this.#doneWaiters.length > 0;
+    return this.#endWaiters.length > 0;
   }
 
   /** Opens the window and, when it has closed, lists what is to be written. */
@@ -135,6 +142,7 @@ export class Checkpoints {
       next: 0,
       record: this.#record(redo, shutdown),
       unlinks: this.#shared.files.takeUnlinks(),
+      truncated: this.#shared.files.truncations(),
     };
     begin?.resolve(this.#running);
     return redo;
@@ -188,6 +196,7 @@ export class Checkpoints {
     // A commit sequenced before redo must be in pg_xact: redo will not see its record.
     await transactions.settledBefore(running.redo);
     await clog.write(this.#disk, lsn => wal.flush(lsn));
+    await running.truncated;
     await this.#shared.writeFreeSpaceMaps();
     await this.#failpoint('checkpoint-before-sync');
     const syncBegan = this.#clock.nowMs();
@@ -211,11 +220,23 @@ export class Checkpoints {
     const { removed, recycled } = await wal.recycle(running.redo, keepBytes);
     await this.#failpoint('checkpoint-after-recycle');
     this.#running = undefined;
-    this.completed++;
-    for (let n = this.#doneWaiters.length - 1; n >= 0; n--) {
-      if (this.#doneWaiters[n]!.after < this.completed) this.#doneWaiters.splice(n, 1)[0]!.resolve();
-    }
+    this.#end(undefined);
     return { lsn, redo: record.redo, filesSynced, syncMs, removed, recycled };
+  }
+
+  #end(end: CheckpointEnd): void {
+    this.ended++;
+    for (let n = this.#endWaiters.length - 1; n >= 0; n--) {
+      if (this.#endWaiters[n]!.after < this.ended) this.#endWaiters.splice(n, 1)[0]!.resolve(end);
+    }
+  }
+
+  /** The checkpoint under way met an error; who asked for it is told. */
+  failed(error: unknown): void {
+    this.abandon();
+    this.#end({
+      sqlstate: error instanceof DiskError && error.code === 'ENOSPC' ? ERRCODE.DISK_FULL : ERRCODE.IO_ERROR,
+    });
   }
 
   #logRecord(running: Running): { readonly lsn: XLogRecPtr; readonly end: XLogRecPtr; readonly record: CheckPoint } {
@@ -259,20 +280,25 @@ export class Checkpoints {
     return this.finish(keepBytes);
   }
 
-  /** Writes pg_control: one 8 kB write in place whose first sector is all that counts, then fsync. */
   async updateControl(changes: Partial<ControlFile>): Promise<void> {
-    this.control = { ...this.control, ...changes, time: Math.floor(this.#clock.wallMicros() / 1_000_000) };
-    const file = await this.#disk.open(PG_CONTROL_FILE, 'write');
-    try {
-      await file.write(encodeControlFile(this.control), 0);
-      await file.datasync();
-    } finally {
-      await file.close();
-    }
+    const control = { ...this.control, ...changes, time: Math.floor(this.#clock.wallMicros() / 1_000_000) };
+    await writeControlFile(this.#disk, control);
+    this.control = control;
   }
 
   #current(): Running {
     if (this.#running === undefined) throw new CheckpointFailure('no checkpoint is under way');
     return this.#running;
+  }
+}
+
+/** Writes pg_control: one 8 kB write in place whose first sector is all that counts, then fsync. */
+export async function writeControlFile(disk: Disk, control: ControlFile): Promise<void> {
+  const file = await disk.open(PG_CONTROL_FILE, 'write');
+  try {
+    await file.write(encodeControlFile(control), 0);
+    await file.datasync();
+  } finally {
+    await file.close();
   }
 }

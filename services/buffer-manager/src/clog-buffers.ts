@@ -1,7 +1,7 @@
 /**
  * pg_xact in memory (access/transam/clog.c): all pages from the oldest xid to the next one, so that
  * setting and reading an outcome is synchronous. Pages are written at checkpoints, after the WAL of
- * every commit on them is durable.
+ * every commit on them is durable; those that could not be written are dirty still.
  */
 import { type Disk, DiskError, type DiskFile } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
@@ -71,30 +71,44 @@ export class ClogBuffers {
 
   /** Writes and syncs the dirty pages. `flushed` makes the WAL before an LSN durable. */
   async write(disk: Disk, flush: (lsn: number) => Promise<void>): Promise<void> {
-    if (this.#dirty.size === 0) return;
+    if (this.#dirty.size === 0 && this.#folderSynced) return;
     const pages = [...this.#dirty]
       .sort((a, b) => a - b)
       .map(number => ({ number, bytes: this.#pages.get(number)!.slice() }));
+    // Now, and not afterwards: what changes meanwhile is for the next time.
     this.#dirty.clear();
-    await flush(this.#flushBefore);
-    const files = new Map<string, DiskFile>();
-    for (const { number, bytes } of pages) {
-      const { path, positionBytes } = slruFile(FOLDER, number);
-      let file = files.get(path);
-      if (file === undefined) {
-        const exists = (await disk.stat(path)) !== undefined;
-        if (!exists) this.#folderSynced = false;
-        file = await disk.open(path, exists ? 'write' : 'create');
-        files.set(path, file);
-      }
-      await file.write(bytes, positionBytes);
-    }
-    for (const file of files.values()) {
-      await file.datasync();
-      await file.close();
+    try {
+      await flush(this.#flushBefore);
+      await this.#writePages(disk, pages);
+    } catch (error) {
+      for (const { number } of pages) if (this.#pages.has(number)) this.#dirty.add(number);
+      throw error;
     }
     if (!this.#folderSynced) await disk.syncDir(FOLDER);
     this.#folderSynced = true;
+  }
+
+  async #writePages(
+    disk: Disk,
+    pages: readonly { readonly number: number; readonly bytes: Uint8Array }[],
+  ): Promise<void> {
+    const files = new Map<string, DiskFile>();
+    try {
+      for (const { number, bytes } of pages) {
+        const { path, positionBytes } = slruFile(FOLDER, number);
+        let file = files.get(path);
+        if (file === undefined) {
+          const exists = (await disk.stat(path)) !== undefined;
+          if (!exists) this.#folderSynced = false;
+          file = await disk.open(path, exists ? 'write' : 'create');
+          files.set(path, file);
+        }
+        await file.write(bytes, positionBytes);
+      }
+      for (const file of files.values()) await file.datasync();
+    } finally {
+      for (const file of files.values()) await file.close();
+    }
   }
 
   /** Forgets and removes segments that lie wholly before `page`. */

@@ -138,9 +138,7 @@ describe('free space map', () => {
   it('round-trips through its fork, over several pages', async () => {
     const disk = new MemoryDisk();
     for (const folder of ['base', 'base/5']) await disk.mkdir(folder);
-    const smgr = new StorageManager(disk, () => {
-      throw new Error('sync failed');
-    });
+    const smgr = new StorageManager(disk);
     const space = new RelationFreeSpace(REL);
     const blocks = 9000;
     for (let blk = 0; blk < blocks; blk += 7) space.set(blk, 1 + (blk % 255));
@@ -156,9 +154,7 @@ describe('StorageManager', () => {
   it('crosses segments of 1 GB', async () => {
     const disk = new MemoryDisk();
     for (const folder of ['base', 'base/5']) await disk.mkdir(folder);
-    const smgr = new StorageManager(disk, () => {
-      throw new Error('sync failed');
-    });
+    const smgr = new StorageManager(disk);
     await smgr.create(REL, 0);
     const file = await disk.open('base/5/20000', 'write');
     await file.truncate(131071 * 8192);

@@ -47,6 +47,8 @@ export class PageIO {
   readonly #writes = new Map<PageEntry, Promise<void>>();
   readonly #imageWaiters = new Map<PageEntry, (() => void)[]>();
   readonly #staging: Uint8Array[] = [];
+  /** Pages could not be written, and this was said. */
+  #writesFail = false;
   /** The page cannot be had. */
   onReadFailed: (holder: TokenHolder, page: PageEntry, error: PageReadError) => void = () => {};
   /** The pool has room again. */
@@ -246,6 +248,24 @@ export class PageIO {
     return work;
   }
 
+  /** As `write`, for who cannot do anything about a failure but try again: a full disk is not told of every page,
+   *  only when it begins. */
+  async tryWrite(page: PageEntry): Promise<boolean> {
+    try {
+      // What a dead instance left in pieces is put together first.
+      if (page.rebuild) await this.settle(page);
+      await this.write(page);
+      this.#writesFail = false;
+      return true;
+    } catch (error) {
+      const { rnode, fork } = page.fork;
+      const message = `could not write block ${page.blk} of ${relationPath(rnode, fork)}: ${(error as Error).message}`;
+      if (!this.#writesFail) this.#log.write('WARNING', message);
+      this.#writesFail = true;
+      return false;
+    }
+  }
+
   async #write(page: PageEntry): Promise<void> {
     while (page.flushBefore > this.#wal.flushed) await this.#wal.flush(page.flushBefore);
     if (page.dropped || !page.imageDirty || page.slot < 0 || page.rebuild) return;
@@ -287,18 +307,8 @@ export class PageIO {
       if (!this.#pool.overfull) break;
       const pages = this.#pool.dirtyPages(STAGING_BUFFERS);
       if (pages.length === 0) return false;
-      await Promise.all(
-        pages.map(page =>
-          // What a dead instance left in pieces is put together first.
-          (page.rebuild ? this.settle(page).then(() => this.write(page)) : this.write(page)).catch((error: unknown) => {
-            ok = false;
-            this.#log.write(
-              'WARNING',
-              `could not write block ${page.blk} of ${relationPath(page.fork.rnode, page.fork.fork)}: ${(error as Error).message}`,
-            );
-          }),
-        ),
-      );
+      const written = await Promise.all(pages.map(page => this.tryWrite(page)));
+      ok = !written.includes(false);
       // Without progress there must be a pause, or nothing else would ever run.
       if (pages.every(page => page.imageDirty)) return false;
       this.#pool.shrink(evicted => this.#relations.tidy(evicted));

@@ -34,7 +34,8 @@ import {
 } from '@pgtroupe/transam/xlogrmgr';
 import { XLR_SPECIAL_REL_UPDATE } from '@pgtroupe/transam/xlogrecord';
 import type { BufferPool } from './buffer-pool.ts';
-import type { FreeSpaceMap } from './free-space-map.ts';
+import type { FreeSpaceMap, RelationFreeSpace } from './free-space-map.ts';
+import { writeFsmFork } from './fsm-fork.ts';
 import type { Instance } from './instance.ts';
 import type { ForkEntry, PageDirectory, PageEntry, TokenHolder } from './page-directory.ts';
 import type { PageIO } from './page-io.ts';
@@ -64,10 +65,13 @@ export class RelationFileService implements FileFate {
   readonly #log: Log;
   readonly #failpoint: Failpoint;
   readonly #onProgress: () => void;
+  readonly #panic: (message: string) => never;
   /** The last piece of work on each fork. */
   readonly #work = new Map<ForkEntry, Promise<void>>();
   readonly #lengthWaiters = new Map<ForkEntry, (() => void)[]>();
   readonly #created = new Map<number, RelFileNode[]>();
+  /** Truncations whose record is in WAL and whose file is not short yet. */
+  readonly #truncations = new Set<Promise<void>>();
   /** Empty files to unlink after the next checkpoint; the running one must not take later ones. */
   #unlinkLater: RelFileNode[] = [];
 
@@ -84,6 +88,7 @@ export class RelationFileService implements FileFate {
     readonly log: Log;
     readonly failpoint: Failpoint;
     readonly onProgress: () => void;
+    readonly panic: (message: string) => never;
   }) {
     this.#smgr = parts.smgr;
     this.#relations = parts.relations;
@@ -97,23 +102,30 @@ export class RelationFileService implements FileFate {
     this.#log = parts.log;
     this.#failpoint = parts.failpoint;
     this.#onProgress = parts.onProgress;
+    this.#panic = parts.panic;
   }
 
   /** Runs work on a fork behind what is already under way on it; errors become replies. */
   #enqueue(fork: ForkEntry, instance: Instance, reqId: number, run: () => Promise<void>): void {
-    const before = this.#work.get(fork) ?? Promise.resolve();
-    const work = before.then(run).then(
-      () => {},
-      (error: unknown) => {
+    const answered = (): Promise<void> =>
+      run().catch((error: unknown) => {
         const { sqlstate, message } = describe(error, fork);
         instance.reply(reqId, sqlstate, message);
-      },
-    );
-    this.#work.set(fork, work);
-    void work.then(() => {
-      if (this.#work.get(fork) === work) this.#work.delete(fork);
-      this.#onProgress();
-    });
+      });
+    void this.#after(fork, answered).then(this.#onProgress);
+  }
+
+  /** Runs work on a fork behind what is already under way on it. */
+  #after(fork: ForkEntry, run: () => Promise<void>): Promise<void> {
+    const work = (this.#work.get(fork) ?? Promise.resolve()).then(run);
+    // Its failure is told to who asked for it; who comes behind it only waits for its end.
+    const over = work
+      .catch(() => {})
+      .finally(() => {
+        if (this.#work.get(fork) === over) this.#work.delete(fork);
+      });
+    this.#work.set(fork, over);
+    return work;
   }
 
   async #knowLength(fork: ForkEntry): Promise<number> {
@@ -247,15 +259,33 @@ export class RelationFileService implements FileFate {
           0 as TransactionId,
           encodeSmgrTruncate(op.rel, op.blocks, SMGR_TRUNCATE_ALL),
         );
-        await this.#wal.flush(lsn);
-        await this.#failpoint('truncate-before-file');
-        await this.#smgr.truncate(op.rel, 0, op.blocks);
-        await this.#failpoint('truncate-after-file');
-        fork.blocks = op.blocks;
-        await this.#truncateMaps(op.rel, op.blocks);
+        const work = this.#truncateFiles(fork, op.blocks, lsn);
+        this.#truncations.add(work);
+        await work.finally(() => this.#truncations.delete(work));
       }
       instance.reply(op.reqId);
     });
+  }
+
+  /** Resolves when the truncations that are under way now are done. */
+  truncations(): Promise<unknown> {
+    return Promise.all(this.#truncations);
+  }
+
+  /** The copies of the pages are gone and WAL says that the files are short. If one cannot be made short, older
+   *  versions of its pages would be found there: only replaying the record can help. */
+  async #truncateFiles(fork: ForkEntry, blocks: number, lsn: number): Promise<void> {
+    await this.#wal.flush(lsn);
+    await this.#failpoint('truncate-before-file');
+    try {
+      await this.#smgr.truncate(fork.rnode, 0, blocks);
+      await this.#failpoint('truncate-after-file');
+      fork.blocks = blocks;
+      await this.#truncateMaps(fork.rnode, blocks);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.#panic(`could not truncate file "${error.path}" to ${blocks} blocks: ${error.message}`);
+    }
   }
 
   /** No map may speak of blocks that are gone: a block that comes back later is not all-visible. The
@@ -271,6 +301,21 @@ export class RelationFileService implements FileFate {
     }
     this.#fsm.truncate(rel, blocks);
     await this.#smgr.unlink(rel, FSM_FORKNUM, false);
+  }
+
+  /** Behind whatever else happens to the fork: a map of a relation that was dropped is not written. */
+  async writeFreeSpaceMap(space: RelationFreeSpace): Promise<void> {
+    const fork = this.#relations.forkOf(space.rel, FSM_FORKNUM);
+    await this.#after(fork, async () => {
+      if (!space.changed || this.#relations.forkOf(space.rel, 0).blocks === 0) return;
+      space.changed = false;
+      try {
+        await writeFsmFork(this.#smgr, space);
+      } catch (error) {
+        space.changed = true;
+        throw error;
+      }
+    });
   }
 
   /** Voids every copy of the fork's pages from `from` on. */
@@ -322,19 +367,9 @@ export class RelationFileService implements FileFate {
         this.dropEntries(fork, 0);
         fork.blocks = 0;
         fork.lengthHolders.clear();
-        const before = this.#work.get(fork) ?? Promise.resolve();
-        const work = before
-          .then(() => this.#failpoint('drop-before-unlink'))
-          .then(() => this.#smgr.unlink(rel, n as ForkNumber, n === 0))
-          .catch((error: unknown) => {
-            this.#log.write(
-              'WARNING',
-              `could not remove file "${relationPath(rel, n as ForkNumber)}": ${(error as Error).message}`,
-            );
-          });
-        this.#work.set(fork, work);
-        void work.then(() => {
-          if (this.#work.get(fork) === work) this.#work.delete(fork);
+        void this.#after(fork, async () => {
+          await this.#failpoint('drop-before-unlink');
+          await this.#unlink(rel, n as ForkNumber, n === 0);
         });
       }
       this.#fsm.forget(rel);
@@ -349,11 +384,28 @@ export class RelationFileService implements FileFate {
     return rels;
   }
 
+  /** All forks, also those that could not be removed when the relation was dropped; the main fork last, for as long
+   *  as there is one the number is not given out. What cannot be removed now is for the next checkpoint. */
   async unlinkNow(rels: readonly RelFileNode[]): Promise<void> {
     for (const rel of rels) {
-      await this.#work.get(this.#relations.forkOf(rel, 0));
-      await this.#smgr.unlink(rel, 0, false);
-      this.#relations.forget(rel);
+      let gone = true;
+      for (let n = FORKS - 1; n >= 0 && gone; n--) {
+        await this.#work.get(this.#relations.forkOf(rel, n));
+        gone = await this.#unlink(rel, n as ForkNumber, false);
+      }
+      if (gone) this.#relations.forget(rel);
+      else this.#unlinkLater.push(rel);
+    }
+  }
+
+  async #unlink(rel: RelFileNode, fork: ForkNumber, keepFirst: boolean): Promise<boolean> {
+    try {
+      await this.#smgr.unlink(rel, fork, keepFirst);
+      return true;
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.#log.write('WARNING', `could not remove file "${error.path}": ${error.message}`);
+      return false;
     }
   }
 

@@ -2,7 +2,7 @@
  * The shared memory segment, put together: everything instances share, and what happens at the end of
  * every turn. Built when recovery is done; lives until the process ends.
  */
-import { type Clock, type Disk, DiskError, type Log, type Timers } from '@pgtroupe/actor/env';
+import { type Clock, type Disk, DiskError, isMissing, type Log, type Timers } from '@pgtroupe/actor/env';
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import { crc32c } from '@pgtroupe/common/crc32c';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -26,7 +26,7 @@ import { Checkpoints } from './checkpoint.ts';
 import type { ClogBuffers } from './clog-buffers.ts';
 import { FpiWindow } from './fpi-window.ts';
 import { FreeSpaceMap } from './free-space-map.ts';
-import { readFsmFork, writeFsmFork } from './fsm-fork.ts';
+import { readFsmFork } from './fsm-fork.ts';
 import type { Instance } from './instance.ts';
 import { type LockEffects, LockTable } from './lock-table.ts';
 import { OidAllocator } from './oid-allocator.ts';
@@ -61,6 +61,8 @@ export interface SharedMemoryParts {
   readonly disk: Disk;
   readonly log: Log;
   readonly failpoint: Failpoint;
+  /** Ends the process: only replaying WAL can help. */
+  readonly panic: (message: string) => never;
   readonly stream: XLogStream;
   readonly wal: WalClient;
   readonly buffers: XLogBuffers;
@@ -350,18 +352,21 @@ export class SharedMemory {
     } else void space.loaded.then(answer).then(() => this.planTurn());
   }
 
+  /** The map is advisory: what cannot be read is asked for again the next time. */
   async #loadFreeSpace(rel: RelFileNode): Promise<void> {
     const main = this.relations.forkOf(rel, 0);
-    if (main.blocks < 0) main.blocks = await this.smgr.nblocks(rel, 0);
-    await readFsmFork(this.smgr, this.fsm.of(rel), main.blocks);
+    const space = this.fsm.of(rel);
+    try {
+      if (main.blocks < 0) main.blocks = await this.smgr.nblocks(rel, 0);
+      await readFsmFork(this.smgr, space, main.blocks);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      space.loaded = undefined;
+    }
   }
 
   async writeFreeSpaceMaps(): Promise<void> {
-    for (const space of this.fsm.changedRelations()) {
-      if (this.relations.forkOf(space.rel, 0).blocks === 0) continue;
-      space.changed = false;
-      await writeFsmFork(this.smgr, space);
-    }
+    for (const space of this.fsm.changedRelations()) await this.files.writeFreeSpaceMap(space);
   }
 
   relmap(instance: Instance, op: Up<'relmap'>): void {
@@ -380,13 +385,15 @@ export class SharedMemory {
         instance.reply(op.reqId, ERRCODE.DATA_CORRUPTED, `relation mapping file "${path}" contains incorrect checksum`);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
-      instance.reply(op.reqId, ERRCODE.UNDEFINED_FILE, `could not open file "${path}": ${error.message}`);
+      const sqlstate = isMissing(error) ? ERRCODE.UNDEFINED_FILE : ERRCODE.IO_ERROR;
+      instance.reply(op.reqId, sqlstate, `could not open file "${path}": ${error.message}`);
     }
   }
 
   requestCheckpoint(instance: Instance, op: Up<'checkpoint'>): void {
-    void this.checkpoints.awaitNext().then(() => {
-      instance.reply(op.reqId);
+    void this.checkpoints.awaitNext().then(failure => {
+      if (failure === undefined) instance.reply(op.reqId);
+      else instance.reply(op.reqId, failure.sqlstate, 'checkpoint request failed');
       this.planTurn();
     });
     this.onCheckpointWanted('immediate force wait');

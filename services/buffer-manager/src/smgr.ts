@@ -2,11 +2,12 @@
  * Relation files (storage/smgr/md.c): forks in segments of 1 GB, read and written by page, extended with
  * zeros, truncated, unlinked, and synced. The only code that opens them.
  *
- * - Whatever was written since the last `syncAll` is synced by it; a handle that must be closed before
- *   is synced first, so that no error can get lost with it.
- * - A failed fsync ends the process (`onSyncFailure` never returns): what is on disk is unknown then.
+ * - Whatever was written since the last `syncAll` is synced by it, or by the next one if it fails; a handle that
+ *   must be closed before is synced first, so that no error can get lost with it.
+ * - A failed fsync ends the process (actor/sync-or-end.ts).
+ * - A handle is closed when nobody uses it any more.
  */
-import { type Disk, DiskError, type DiskFile } from '@pgtroupe/actor/env';
+import { type Disk, type DiskFile, isMissing, isOutOfHandles } from '@pgtroupe/actor/env';
 import { BLCKSZ, type ForkNumber, type RelFileNode, RELSEG_SIZE } from '@pgtroupe/common/ids';
 
 const GLOBALTABLESPACE_OID = 1664;
@@ -19,6 +20,8 @@ const ZEROS = new Uint8Array(64 * BLCKSZ);
 interface OpenFile {
   readonly file: Promise<DiskFile>;
   users: number;
+  /** Who wants to close it and waits for its users. */
+  whenIdle: (() => void) | undefined;
 }
 
 export function databasePath(spcNode: number, dbNode: number): string {
@@ -38,15 +41,13 @@ function segmentPath(rnode: RelFileNode, fork: ForkNumber, segment: number): str
 
 export class StorageManager {
   readonly #disk: Disk;
-  readonly #onSyncFailure: (path: string, error: unknown) => never;
   readonly #open = new Map<string, OpenFile>();
-  /** Files and folders written since the last sync. */
-  #touched = new Set<string>();
-  #touchedFolders = new Set<string>();
+  /** Files and folders written and not synced since. */
+  readonly #touched = new Set<string>();
+  readonly #touchedFolders = new Set<string>();
 
-  constructor(disk: Disk, onSyncFailure: (path: string, error: unknown) => never) {
+  constructor(disk: Disk) {
     this.#disk = disk;
-    this.#onSyncFailure = onSyncFailure;
   }
 
   /** Length in blocks; 0 when there is no such file. */
@@ -121,14 +122,16 @@ export class StorageManager {
   }
 
   /** Removes every segment of a fork. `keepFirst`: empties the first segment and leaves its name, so
-   *  that the number is not given out again before the next checkpoint. */
+   *  that the number is not given out again before the next checkpoint. The last one goes first: whoever is
+   *  interrupted leaves none behind a gap, where nobody would look for it. */
   async unlink(rnode: RelFileNode, fork: ForkNumber, keepFirst: boolean): Promise<void> {
-    for (let segment = 0; ; segment++) {
+    let segments = 0;
+    while ((await this.#disk.stat(segmentPath(rnode, fork, segments))) !== undefined) segments++;
+    for (let segment = segments - 1; segment >= 0; segment--) {
       const path = segmentPath(rnode, fork, segment);
-      if ((await this.#disk.stat(path)) === undefined) return;
       if (segment === 0 && keepFirst) {
-        await this.#use(path, file => file.truncate(0));
         this.#touched.add(path);
+        await this.#use(path, file => file.truncate(0));
       } else await this.#unlinkPath(path);
     }
   }
@@ -139,7 +142,7 @@ export class StorageManager {
     try {
       await this.#disk.unlink(path);
     } catch (error) {
-      if (!(error instanceof DiskError) || error.code !== 'ENOENT') throw error;
+      if (!isMissing(error)) throw error;
     }
   }
 
@@ -148,44 +151,45 @@ export class StorageManager {
     this.#touched.add(segmentPath(rnode, fork, Math.floor(blk / RELSEG_SIZE)));
   }
 
-  /** Makes everything written before the call durable. Returns how many files were synced. */
+  /** Makes everything written before the call durable. Returns how many files were synced. When it fails,
+   *  what it did not come to is still to be synced. */
   async syncAll(): Promise<number> {
-    const touched = this.#touched;
-    const folders = this.#touchedFolders;
-    this.#touched = new Set();
-    this.#touchedFolders = new Set();
-    for (const path of touched) {
-      if ((await this.#disk.stat(path)) === undefined) continue;
-      await this.#use(path, file => this.#sync(path, file));
+    let synced = 0;
+    for (const path of [...this.#touched]) {
+      const done = await this.#take(this.#touched, path, () => this.#use(path, file => file.datasync()));
+      if (done) synced++;
     }
-    for (const folder of folders) {
-      if ((await this.#disk.stat(folder)) === undefined) continue;
-      await this.#disk.syncDir(folder).catch((error: unknown) => this.#onSyncFailure(folder, error));
+    for (const folder of [...this.#touchedFolders])
+      await this.#take(this.#touchedFolders, folder, () => this.#disk.syncDir(folder));
+    return synced;
+  }
+
+  /** Syncs what it takes out of the set. False: it is gone, for instance dropped since. */
+  async #take(set: Set<string>, path: string, sync: () => Promise<void>): Promise<boolean> {
+    // Now, and not afterwards: what is written meanwhile is for the next time.
+    set.delete(path);
+    try {
+      await sync();
+      return true;
+    } catch (error) {
+      if (isMissing(error)) return false;
+      set.add(path);
+      throw error;
     }
-    return touched.size;
   }
 
   async close(): Promise<void> {
     for (const path of [...this.#open.keys()]) await this.#closeFile(path);
   }
 
-  async #sync(path: string, file: DiskFile): Promise<void> {
-    try {
-      await file.datasync();
-    } catch (error) {
-      this.#onSyncFailure(path, error);
-    }
-  }
-
   async #use<T>(path: string, work: (file: DiskFile) => Promise<T>): Promise<T> {
     let open = this.#open.get(path);
     if (open === undefined) {
-      open = { file: this.#disk.open(path, 'write'), users: 0 };
+      open = { file: this.#openFile(path), users: 0, whenIdle: undefined };
       this.#open.set(path, open);
       open.file.catch(() => {
         if (this.#open.get(path) === open) this.#open.delete(path);
       });
-      if (this.#open.size > MAX_OPEN_FILES) await this.#closeIdle();
     } else {
       // Least recently used first.
       this.#open.delete(path);
@@ -193,26 +197,45 @@ export class StorageManager {
     }
     open.users++;
     try {
+      if (this.#open.size > MAX_OPEN_FILES) await this.#closeIdle();
       return await work(await open.file);
     } finally {
-      open.users--;
+      if (--open.users === 0) open.whenIdle?.();
     }
   }
 
-  async #closeIdle(): Promise<void> {
+  /** Gives handles back until there is one for this file. */
+  async #openFile(path: string): Promise<DiskFile> {
+    for (;;) {
+      try {
+        return await this.#disk.open(path, 'write');
+      } catch (error) {
+        if (!isOutOfHandles(error) || !(await this.#closeIdle())) throw error;
+      }
+    }
+  }
+
+  /** Closes the file that was not used for longest. False: all are in use. */
+  async #closeIdle(): Promise<boolean> {
     for (const [path, { users }] of this.#open) {
       if (users > 0) continue;
       await this.#closeFile(path);
-      return;
+      return true;
     }
+    return false;
   }
 
   async #closeFile(path: string): Promise<void> {
     const open = this.#open.get(path);
     if (open === undefined) return;
     this.#open.delete(path);
+    if (open.users > 0) {
+      await new Promise<void>(resolve => {
+        open.whenIdle = resolve;
+      });
+    }
     const file = await open.file;
-    if (this.#touched.has(path)) await this.#sync(path, file);
+    if (this.#touched.has(path)) await file.datasync();
     await file.close();
   }
 }

@@ -2,8 +2,8 @@
  * The files of pg_wal: 16 MB segments, zero-filled and fsynced before WAL may go into them.
  *
  * Rules: a segment gets its name only when its content is durable (written as `xlogtemp.<n>`, then
- * renamed, then the folder synced); a segment is never written before it has its name; whoever
- * sees a failed fsync must end the process, so errors of `datasync` pass through untouched.
+ * renamed, then the folder synced); a segment is never written before it has its name; a failed fsync
+ * ends the process (the disk is one of actor/sync-or-end.ts).
  */
 import { type Disk, DiskError, type DiskFile } from '@pgtroupe/actor/env';
 import type { TimeLineID } from '@pgtroupe/common/ids';
@@ -117,12 +117,13 @@ export class Segments {
       } finally {
         await file.close();
       }
+      await this.#failpoint('walwriter-before-segment-rename');
+      await this.#rename(temporary, segno);
     } catch (error) {
-      if (error instanceof DiskError && error.code === 'ENOSPC') await this.#disk.unlink(temporary).catch(() => {});
+      // As a rule it is no longer there under this name when only the last step failed.
+      if (error instanceof DiskError) await this.#disk.unlink(temporary).catch(() => {});
       throw error;
     }
-    await this.#failpoint('walwriter-before-segment-rename');
-    await this.#rename(temporary, segno);
   }
 
   /** A page header that says "recycled" (its address is not the segment's) and how long segments are:
@@ -153,13 +154,15 @@ export class Segments {
   }
 
   async recycle(from: number, to: number): Promise<void> {
-    await this.#forget(from);
+    await this.#closeFile(from);
     await this.#rename(this.#name(from), to);
+    this.#present.delete(from);
   }
 
   async remove(segno: number): Promise<void> {
-    await this.#forget(segno);
+    await this.#closeFile(segno);
     await this.#disk.unlink(this.#name(segno));
+    this.#present.delete(segno);
   }
 
   async syncFolder(): Promise<void> {
@@ -182,11 +185,6 @@ export class Segments {
     this.#open.delete(segno);
     await segment.file.close();
     await segment.durable?.close();
-  }
-
-  async #forget(segno: number): Promise<void> {
-    await this.#closeFile(segno);
-    this.#present.delete(segno);
   }
 
   async #rename(from: string, segno: number): Promise<void> {

@@ -16,6 +16,7 @@ import { DiskError, type Env, type Timer } from '@pgtroupe/actor/env';
 import { type Failpoint, noFailpoint } from '@pgtroupe/actor/failpoint';
 import { EXIT_PANIC } from '@pgtroupe/actor/lifecycle';
 import { handle, type Handler, type RpcStream } from '@pgtroupe/actor/rpc';
+import { syncOrEnd } from '@pgtroupe/actor/sync-or-end';
 import { assert } from '@pgtroupe/common/assert';
 import type { WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
 import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
@@ -71,13 +72,16 @@ export class WalWriter {
   #room = 0;
   #until = 0;
   #preparation: Promise<void> | undefined;
+  /** The last try to make a segment met a full disk. */
+  #diskFull = false;
   #stopping = false;
 
   constructor(env: Env, options: WalWriterOptions) {
     this.#env = env;
     this.#options = options;
     this.#failpoint = options.failpoint ?? noFailpoint;
-    this.#segments = new Segments(env.disk, options.timeline ?? 1, this.#failpoint);
+    const disk = syncOrEnd(env.disk, (path, error) => this.#panic(`could not fsync file "${path}": ${error.message}`));
+    this.#segments = new Segments(disk, options.timeline ?? 1, this.#failpoint);
   }
 
   async open(): Promise<void> {
@@ -177,7 +181,7 @@ export class WalWriter {
         this.#running = undefined;
         if (this.#jobs.length > 0) this.#kick();
       },
-      (error: unknown) => this.#panic(error),
+      (error: unknown) => this.#failed(error),
     );
   }
 
@@ -281,10 +285,13 @@ export class WalWriter {
     });
   }
 
-  #panic(error: unknown): void {
-    const why = error instanceof Error ? error.message : String(error);
-    this.#env.log.write('PANIC', `could not write WAL: ${why}`);
-    this.#env.exit(EXIT_PANIC);
+  #failed(error: unknown): never {
+    return this.#panic(`could not write WAL: ${error instanceof Error ? error.message : String(error)}`);
+  }
+
+  #panic(message: string): never {
+    this.#env.log.write('PANIC', message);
+    return this.#env.exit(EXIT_PANIC);
   }
 
   // ---- everything but appending ----------------------------------------------------------------
@@ -340,7 +347,7 @@ export class WalWriter {
         this.#preparation = undefined;
         if (!full && this.#wanted() > this.#until) this.#prepare();
       },
-      (error: unknown) => this.#panic(error),
+      (error: unknown) => this.#failed(error),
     );
   }
 
@@ -357,11 +364,14 @@ export class WalWriter {
         await this.#segments.create(this.#until / XLOG_SEG_SIZE);
       } catch (error) {
         if (!(error instanceof DiskError) || error.code !== 'ENOSPC') throw error;
-        this.#env.log.write('WARNING', `no room for another WAL segment: ${error.message}`);
+        // Once for a full disk, not for every try.
+        if (!this.#diskFull) this.#env.log.write('WARNING', `no room for another WAL segment: ${error.message}`);
+        this.#diskFull = true;
         this.#report(stream, { $case: 'roomLeft', value: { until: this.#until, diskFull: true } });
         this.#env.timers.after(FULL_DISK_RETRY_MS, () => this.#prepare());
         return true;
       }
+      this.#diskFull = false;
       this.#until += XLOG_SEG_SIZE;
       this.#report(stream, { $case: 'roomLeft', value: { until: this.#until, diskFull: false } });
     }
@@ -376,15 +386,26 @@ export class WalWriter {
     for (const segno of old) {
       // Segments are handed out in order, so recycling only ever appends to what is ready.
       const next = this.#until / XLOG_SEG_SIZE;
-      if (this.#preparation === undefined && this.#until > 0 && this.#until < aheadUntil && !this.#segments.has(next)) {
-        await this.#insteadOfPreparing(async () => {
-          await this.#segments.recycle(segno, next);
-          this.#until += XLOG_SEG_SIZE;
-        });
-        recycled++;
-      } else {
-        await this.#segments.remove(segno);
-        removed++;
+      try {
+        if (
+          this.#preparation === undefined &&
+          this.#until > 0 &&
+          this.#until < aheadUntil &&
+          !this.#segments.has(next)
+        ) {
+          await this.#insteadOfPreparing(async () => {
+            await this.#segments.recycle(segno, next);
+            this.#until += XLOG_SEG_SIZE;
+          });
+          recycled++;
+        } else {
+          await this.#segments.remove(segno);
+          removed++;
+        }
+      } catch (error) {
+        if (!(error instanceof DiskError)) throw error;
+        // The next checkpoint tries again. Others may be removed.
+        this.#env.log.write('WARNING', `could not remove or rename old WAL file "${error.path}": ${error.message}`);
       }
     }
     if (removed > 0) await this.#segments.syncFolder();
