@@ -114,6 +114,7 @@ export class TestCluster {
     await until(
       'ready',
       () => this.console.endsWith('database system is ready to accept connections\n') || this.exited(),
+      60_000,
     );
     if (this.keeper!.exitCode !== null) throw new Error(`did not start: ${this.console}${this.log}`);
   }

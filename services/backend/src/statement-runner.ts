@@ -28,7 +28,7 @@ import {
 import { QueryExecution, type RunningPortal } from './query-execution.ts';
 import type { Session } from './session.ts';
 import { SessionFunctions } from './session-functions.ts';
-import { endsFailedBlock } from './utility/transaction-stmt.ts';
+import { endsBlock, endsFailedBlock } from './utility/transaction-stmt.ts';
 import { processUtility, utilityEndsTransaction } from './utility/utility.ts';
 
 const TEXT_ONLY: readonly number[] = [];
@@ -72,7 +72,8 @@ export class StatementRunner {
     }
     for (let n = 0; n < stmts.length; n++) {
       this.#mayRun(stmts[n]!.stmt);
-      session.block.startCommand();
+      session.block.startCommand(endsBlock(stmts[n]!.stmt));
+      if (stmts.length > 1) session.block.accompany('query string');
       const statement = unanalyzed(parsed, n, text, { allowParams: false });
       if (!this.analysis.tryAnalyze(statement)) await this.analysis.analyze(statement);
       const tag = await this.#runToEnd(statement, n === stmts.length - 1);
@@ -96,8 +97,7 @@ export class StatementRunner {
       tag = await processUtility(this, analyzed.raw, statement.text, columns =>
         this.rowDescription(columns, TEXT_ONLY),
       );
-      if (last || utilityEndsTransaction(analyzed.raw)) await session.block.finishCommand();
-      else session.block.tx.commandCounterIncrement();
+      await this.#utilityEnded(analyzed.raw, last);
       return tag;
     }
     if (analyzed.kind !== 'query') return '';
@@ -117,10 +117,10 @@ export class StatementRunner {
     return tag;
   }
 
-  /** A failed transaction block takes only what ends it. */
-  #mayRun(raw: RawNode): void {
-    if (raw.type === 'TransactionStmt' && raw['kind'] === 'TRANS_STMT_ROLLBACK') this.session.block.forgetLost();
-    if (this.session.block.failed && !endsFailedBlock(raw)) {
+  /** A failed transaction block takes only what ends it, and no parameter values. */
+  #mayRun(raw: RawNode | undefined, params = 0): void {
+    if (raw?.type === 'TransactionStmt' && raw['kind'] === 'TRANS_STMT_ROLLBACK') this.session.block.forgetLost();
+    if (this.session.block.failed && (raw === undefined || params > 0 || !endsFailedBlock(raw))) {
       throw ereport(
         ERRCODE.IN_FAILED_SQL_TRANSACTION,
         'current transaction is aborted, commands ignored until end of transaction block',
@@ -146,7 +146,7 @@ export class StatementRunner {
     }
     const raw = parsed.statement.stmts[0]?.stmt;
     if (raw !== undefined) this.#mayRun(raw);
-    if (!session.block.failed) session.block.startCommand();
+    session.block.startCommand(raw !== undefined && endsBlock(raw));
     const statement = unanalyzed(parsed, 0, Buffer.from(bytes).toString(), { name, givenTypes, allowParams: true });
     if (this.analysis.tryAnalyze(statement)) {
       this.#prepared(statement);
@@ -172,8 +172,8 @@ export class StatementRunner {
     const portalName = reader.cstring();
     const statement = this.statement(reader.cstring());
     const { session } = this;
-    if (statement.raw !== undefined) this.#mayRun(statement.raw);
-    if (!session.block.failed) session.block.startCommand();
+    this.#mayRun(statement.raw, statement.paramTypes.length);
+    session.block.startCommand(statement.raw !== undefined && endsBlock(statement.raw));
     const params = decodeParameters(reader, statement, this.functions);
     const resultFormats = Array.from({ length: reader.uint16() }, () => reader.int16());
     reader.done();
@@ -269,6 +269,7 @@ export class StatementRunner {
     const settle = (outcome: 'done' | 'suspended'): void => {
       if (outcome === 'suspended') {
         portal.state = { kind: 'suspended', run };
+        this.session.block.accompany('pipeline');
         this.#simpleMessage(BACKEND.PortalSuspended);
         return;
       }
@@ -276,6 +277,7 @@ export class StatementRunner {
       run.close();
       this.#commandComplete(run.tag);
       this.session.block.tx.commandCounterIncrement();
+      this.session.block.accompany('pipeline');
     };
     const fail = (error: unknown): never => {
       portal.state = { kind: 'done' };
@@ -300,11 +302,19 @@ export class StatementRunner {
       return;
     }
     portal.state = { kind: 'done' };
-    if (!this.session.block.failed) this.session.block.startCommand();
+    this.session.block.startCommand(endsBlock(raw));
     const tag = await processUtility(this, raw, portal.statement.text, () => {});
-    if (utilityEndsTransaction(raw)) await this.session.block.finishCommand();
-    else this.session.block.tx.commandCounterIncrement();
+    await this.#utilityEnded(raw, false);
+    this.session.block.accompany('pipeline');
     this.#commandComplete(tag);
+  }
+
+  /** A utility statement may have left no transaction behind it. */
+  async #utilityEnded(raw: RawNode, last: boolean): Promise<void> {
+    const { block } = this.session;
+    if (!block.running) return;
+    if (last || utilityEndsTransaction(raw)) await block.finishCommand();
+    else block.tx.commandCounterIncrement();
   }
 
   close(reader: BodyReader): Promise<void> | undefined {

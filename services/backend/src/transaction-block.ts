@@ -4,7 +4,8 @@
  *   idle -> implicit      a command begins without a block
  *   implicit -> idle      its end commits; its error rolls back
  *   implicit -> block     BEGIN
- *   block -> idle         COMMIT or ROLLBACK
+ *   block -> idle         COMMIT or ROLLBACK; a COMMIT that fails, too: it has rolled back
+ *   block -> block        AND CHAIN: another transaction of the same characteristics
  *   block -> failed       an error: what the innermost level did is undone at once
  *   failed -> block       ROLLBACK TO a savepoint
  *   failed -> idle        COMMIT (which then answers ROLLBACK) or ROLLBACK
@@ -24,6 +25,12 @@ import { Transaction } from '@pgtroupe/transam/xact';
 
 export type IsolationLevel = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable';
 
+/** What AND CHAIN hands on. */
+interface Characteristics {
+  readonly isolation: IsolationLevel;
+  readonly readOnly: boolean;
+}
+
 interface Running {
   readonly tx: Transaction;
   isolation: IsolationLevel;
@@ -34,13 +41,15 @@ interface Running {
   snapshot: LiveSnapshot | undefined;
   /** Wall clock at the start: now(). */
   readonly startMicros: number;
+  /** Other statements that belong to it without a block: of the same query string, or before in the pipeline. */
+  company: 'none' | 'query string' | 'pipeline';
 }
 
 type State =
   | { readonly kind: 'idle' }
   | ({ readonly kind: 'implicit' | 'block' } & { readonly run: Running })
   /** `run` is still there when savepoints may be rolled back to. */
-  | { readonly kind: 'failed'; readonly run: Running | undefined };
+  | ({ readonly kind: 'failed'; readonly run: Running | undefined } & Characteristics);
 
 export interface TransactionDefaults {
   isolation(): IsolationLevel;
@@ -116,20 +125,53 @@ export class TransactionBlock {
     return state.run;
   }
 
-  /** Before every command. idle -> implicit. */
-  startCommand(): void {
+  /** Before every command. idle -> implicit. A block whose shared memory was lost takes only what ends it: COMMIT
+   *  fails then, but as a COMMIT does. */
+  startCommand(endsBlock = false): void {
     const state = this.#state;
     if (state.kind === 'idle') {
-      const run: Running = {
-        tx: new Transaction(this.#kernel, this.#owner, this.#database),
-        isolation: this.#defaults.isolation(),
-        readOnly: this.#defaults.readOnly(),
-        snapshot: undefined,
-        queried: false,
-        startMicros: this.#kernel.env.clock.wallMicros(),
-      };
-      this.#state = { kind: 'implicit', run };
-    } else if (state.kind !== 'failed' && state.run.tx.lost) throw sharedMemoryLost();
+      this.#state = { kind: 'implicit', run: this.#start(this.#defaults.isolation(), this.#defaults.readOnly()) };
+    } else if (!endsBlock && state.kind !== 'failed' && state.run.tx.lost) throw sharedMemoryLost();
+  }
+
+  #start(isolation: IsolationLevel, readOnly: boolean): Running {
+    return {
+      tx: new Transaction(this.#kernel, this.#owner, this.#database),
+      isolation,
+      readOnly,
+      snapshot: undefined,
+      queried: false,
+      startMicros: this.#kernel.env.clock.wallMicros(),
+      company: 'none',
+    };
+  }
+
+  /** The statements of one query string, or an Execute with others behind it, share the implicit transaction. */
+  accompany(company: 'query string' | 'pipeline'): void {
+    if (this.#state.kind === 'implicit') this.#state.run.company = company;
+  }
+
+  /** PreventInTransactionBlock: for commands that cannot be rolled back, or commit by themselves. */
+  prevent(command: string): void {
+    const state = this.#state;
+    const company = state.kind === 'implicit' ? state.run.company : 'none';
+    if (this.inBlock || company === 'query string') {
+      throw ereport(ERRCODE.ACTIVE_SQL_TRANSACTION, `${command} cannot run inside a transaction block`);
+    }
+    if (company === 'pipeline') {
+      throw ereport(ERRCODE.ACTIVE_SQL_TRANSACTION, `${command} cannot be executed within a pipeline`);
+    }
+  }
+
+  /** RequireTransactionBlock: for commands whose effect ends with their transaction. */
+  require(command: string): void {
+    if (!this.lasts) throw onlyInBlock(command);
+  }
+
+  /** Will the transaction go on after this statement? PostgreSQL 15 does not count pipelines here. */
+  get lasts(): boolean {
+    const state = this.#state;
+    return this.inBlock || (state.kind === 'implicit' && state.run.company === 'query string');
   }
 
   /** Before ROLLBACK, which succeeds even if shared memory was lost meanwhile. block -> failed */
@@ -137,7 +179,7 @@ export class TransactionBlock {
     const state = this.#state;
     if (state.kind !== 'block' || !state.run.tx.lost) return;
     this.#abort(state.run);
-    this.#state = { kind: 'failed', run: undefined };
+    this.#state = failed(state.run, undefined);
   }
 
   /** A snapshot for one statement; give it back with `releaseSnapshot`. */
@@ -178,15 +220,9 @@ export class TransactionBlock {
     else if (this.#state.kind === 'block') this.#state.run.tx.commandCounterIncrement();
   }
 
-  /** BEGIN. Returns false when a block was already there (a warning). implicit -> block. */
-  begin(options: { readonly isolation?: IsolationLevel; readonly readOnly?: boolean }): boolean {
-    const state = this.#state;
-    if (state.kind === 'block') return false;
-    const run = this.#running();
-    if (options.isolation !== undefined) run.isolation = options.isolation;
-    if (options.readOnly !== undefined) run.readOnly = options.readOnly;
-    this.#state = { kind: 'block', run };
-    return true;
+  /** BEGIN, when its modes were accepted: a BEGIN that fails opens no block. implicit -> block. */
+  begin(): void {
+    this.#state = { kind: 'block', run: this.#running() };
   }
 
   /** SET TRANSACTION. */
@@ -203,34 +239,57 @@ export class TransactionBlock {
   }
 
   /** COMMIT. block -> idle, failed -> idle. */
-  async commit(): Promise<'COMMIT' | 'ROLLBACK' | 'no block'> {
+  async commit(chain = false): Promise<'COMMIT' | 'ROLLBACK' | 'no block'> {
     const state = this.#state;
     switch (state.kind) {
       case 'failed':
-        this.rollback();
+        this.rollback(chain);
         return 'ROLLBACK';
       case 'block':
         await this.#commit(state.run);
+        if (chain) this.#chain(state.run);
         return 'COMMIT';
       default:
+        if (chain) throw onlyInBlock('COMMIT AND CHAIN');
         return 'no block';
     }
   }
 
-  /** ROLLBACK. Returns false when there was no block (a warning). */
-  rollback(): boolean {
+  /** ROLLBACK. Returns false when there was no block (a warning): what ran since the last one is undone all the same. */
+  rollback(chain = false): boolean {
     const state = this.#state;
-    if (state.kind !== 'block' && state.kind !== 'failed') return false;
-    if (state.run !== undefined) this.#abort(state.run);
-    else this.#state = { kind: 'idle' };
-    return true;
+    switch (state.kind) {
+      case 'block':
+        this.#abort(state.run);
+        if (chain) this.#chain(state.run);
+        return true;
+      case 'failed':
+        if (state.run !== undefined) this.#abort(state.run);
+        this.#state = { kind: 'idle' };
+        if (chain) this.#chain(state);
+        return true;
+      default:
+        if (chain) throw onlyInBlock('ROLLBACK AND CHAIN');
+        if (state.kind === 'implicit') this.#abort(state.run);
+        return false;
+    }
   }
 
+  #chain({ isolation, readOnly }: Characteristics): void {
+    this.#state = { kind: 'block', run: this.#start(isolation, readOnly) };
+  }
+
+  /** Whatever goes wrong, the transaction is over. */
   async #commit(run: Running): Promise<void> {
-    if (run.tx.lost) throw sharedMemoryLost();
-    this.beforeCommit(run.tx);
-    this.#dropSnapshot(run);
-    await run.tx.commit();
+    try {
+      if (run.tx.lost) throw sharedMemoryLost();
+      this.beforeCommit(run.tx);
+      this.#dropSnapshot(run);
+      await run.tx.commit();
+    } catch (error) {
+      this.#abort(run);
+      throw error;
+    }
     this.producer.bytes = 0;
     this.#state = { kind: 'idle' };
     this.onEnd(true, run.tx.invals);
@@ -257,10 +316,10 @@ export class TransactionBlock {
         this.#abort(state.run);
         return;
       case 'block':
-        if (!state.run.tx.lost && state.run.tx.abortInnermost()) this.#state = { kind: 'failed', run: state.run };
+        if (!state.run.tx.lost && state.run.tx.abortInnermost()) this.#state = failed(state.run, state.run);
         else {
           this.#abort(state.run);
-          this.#state = { kind: 'failed', run: undefined };
+          this.#state = failed(state.run, undefined);
         }
         return;
       default:
@@ -298,11 +357,17 @@ export class TransactionBlock {
   }
 
   #requireBlock(command: string): Running {
-    if (this.#state.kind !== 'block') {
-      throw ereport(ERRCODE.NO_ACTIVE_SQL_TRANSACTION, `${command} can only be used in transaction blocks`);
-    }
+    if (this.#state.kind !== 'block') throw onlyInBlock(command);
     return this.#state.run;
   }
+}
+
+function failed({ isolation, readOnly }: Characteristics, run: Running | undefined): State {
+  return { kind: 'failed', run, isolation, readOnly };
+}
+
+function onlyInBlock(command: string): Error {
+  return ereport(ERRCODE.NO_ACTIVE_SQL_TRANSACTION, `${command} can only be used in transaction blocks`);
 }
 
 function keepsSnapshot(isolation: IsolationLevel): boolean {

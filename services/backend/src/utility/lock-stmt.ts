@@ -11,9 +11,7 @@ import type { StatementRunner } from '../statement-runner.ts';
 
 export async function lockStmt(runner: StatementRunner, raw: RawNode): Promise<string> {
   const { session, analysis } = runner;
-  if (!session.block.inBlock) {
-    throw ereport(ERRCODE.NO_ACTIVE_SQL_TRANSACTION, 'LOCK TABLE can only be used in transaction blocks');
-  }
+  session.block.require('LOCK TABLE');
   for (const rangeVar of raw['relations'] as RawNode[]) {
     const oid = await retryCatalog(() =>
       rangeVarGetRelid(analysis.catalog, analysis.searchPathInfo(), rangeVar as never, session.database.name),

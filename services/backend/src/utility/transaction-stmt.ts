@@ -2,7 +2,7 @@
  * BEGIN, COMMIT, ROLLBACK and savepoints, with PostgreSQL's warnings.
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { notSupported } from '@pgtroupe/common/ereport';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
 import type { Session } from '../session.ts';
 import type { IsolationLevel } from '../transaction-block.ts';
@@ -15,32 +15,40 @@ export function endsFailedBlock(raw: RawNode): boolean {
   );
 }
 
+/** COMMIT and ROLLBACK: they end a block even when they fail. */
+export function endsBlock(raw: RawNode): boolean {
+  return (
+    raw.type === 'TransactionStmt' && (raw['kind'] === 'TRANS_STMT_COMMIT' || raw['kind'] === 'TRANS_STMT_ROLLBACK')
+  );
+}
+
 /** Returns the command tag. */
 export async function transactionStmt(session: Session, raw: RawNode): Promise<string> {
   const { block, settings } = session;
   switch (raw['kind']) {
     case 'TRANS_STMT_BEGIN':
     case 'TRANS_STMT_START': {
-      if (!block.begin({})) {
+      const { inBlock } = block;
+      if (inBlock) {
         session.notice('WARNING', ERRCODE.ACTIVE_SQL_TRANSACTION, 'there is already a transaction in progress');
       }
       for (const option of raw['options'] ?? []) transactionOption(session, option);
+      if (!inBlock) block.begin();
       return raw['kind'] === 'TRANS_STMT_START' ? 'START TRANSACTION' : 'BEGIN';
     }
     case 'TRANS_STMT_COMMIT': {
-      if (raw['chain']) throw notSupported('COMMIT AND CHAIN');
-      const outcome = await block.commit();
-      if (outcome === 'no block') {
-        session.notice('WARNING', ERRCODE.NO_ACTIVE_SQL_TRANSACTION, 'there is no transaction in progress');
-      }
+      const outcome = await block.commit(raw['chain'] === true);
+      if (outcome === 'no block') noTransaction(session);
       return outcome === 'ROLLBACK' ? 'ROLLBACK' : 'COMMIT';
     }
     case 'TRANS_STMT_ROLLBACK':
-      if (raw['chain']) throw notSupported('ROLLBACK AND CHAIN');
-      if (!block.rollback()) {
-        session.notice('WARNING', ERRCODE.NO_ACTIVE_SQL_TRANSACTION, 'there is no transaction in progress');
-      }
+      if (!block.rollback(raw['chain'] === true)) noTransaction(session);
       return 'ROLLBACK';
+    case 'TRANS_STMT_PREPARE':
+      return prepareTransaction(session);
+    case 'TRANS_STMT_COMMIT_PREPARED':
+    case 'TRANS_STMT_ROLLBACK_PREPARED':
+      throw noPreparedTransaction(session, raw);
     case 'TRANS_STMT_SAVEPOINT':
       block.defineSavepoint(raw['savepoint_name']);
       return 'SAVEPOINT';
@@ -54,8 +62,35 @@ export async function transactionStmt(session: Session, raw: RawNode): Promise<s
       session.runner.analysis.savepointRolledBack();
       return 'ROLLBACK';
     default:
-      throw notSupported('two-phase commit');
+      throw notSupported(`transaction command ${raw['kind']}`);
   }
+}
+
+function noTransaction(session: Session): void {
+  session.notice('WARNING', ERRCODE.NO_ACTIVE_SQL_TRANSACTION, 'there is no transaction in progress');
+}
+
+/** max_prepared_transactions is 0: it fails as a COMMIT does, so the block is over. */
+function prepareTransaction(session: Session): string {
+  const { block } = session;
+  if (block.failed) {
+    block.rollback();
+    return 'ROLLBACK';
+  }
+  const { lasts } = block;
+  if (!block.rollback()) {
+    noTransaction(session);
+    if (!lasts) return 'ROLLBACK';
+  }
+  throw ereport(ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE, 'prepared transactions are disabled', {
+    hint: 'Set max_prepared_transactions to a nonzero value.',
+  });
+}
+
+function noPreparedTransaction(session: Session, raw: RawNode): Error {
+  const command = raw['kind'] === 'TRANS_STMT_COMMIT_PREPARED' ? 'COMMIT PREPARED' : 'ROLLBACK PREPARED';
+  session.block.prevent(command);
+  return ereport(ERRCODE.UNDEFINED_OBJECT, `prepared transaction with identifier "${raw['gid']}" does not exist`);
 }
 
 /** One mode of BEGIN or SET TRANSACTION. */

@@ -43,9 +43,7 @@ export async function vacuumStmt(runner: StatementRunner, raw: RawNode): Promise
   const { session, analysis } = runner;
   const command = raw['is_vacuumcmd'] === true ? 'VACUUM' : 'ANALYZE';
   const options = vacuumOptions(raw);
-  if (options.vacuum && session.block.inBlock) {
-    throw ereport(ERRCODE.ACTIVE_SQL_TRANSACTION, 'VACUUM cannot run inside a transaction block');
-  }
+  if (options.vacuum) session.block.prevent('VACUUM');
   await analysis.refresh();
   for (const oid of await targets(runner, raw)) {
     await vacuumRelation(runner, oid, options);

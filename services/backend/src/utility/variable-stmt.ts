@@ -21,7 +21,7 @@ export function variableSetStmt(session: Session, raw: RawNode): string {
       }
       const warning = settings.set(name, argumentText(name, raw['args']), { local: raw['is_local'] === true, depth });
       if (warning !== undefined) session.notice('WARNING', ERRCODE.WARNING, warning);
-      if (raw['is_local'] === true && !block.inBlock) {
+      if (raw['is_local'] === true && !block.lasts) {
         session.notice(
           'WARNING',
           ERRCODE.NO_ACTIVE_SQL_TRANSACTION,
@@ -47,7 +47,7 @@ export function variableSetStmt(session: Session, raw: RawNode): string {
 /** SET TRANSACTION and SET SESSION CHARACTERISTICS. */
 function setMulti(session: Session, raw: RawNode): string {
   if (raw['name'] === 'TRANSACTION') {
-    if (!session.block.inBlock) {
+    if (!session.block.lasts) {
       session.notice(
         'WARNING',
         ERRCODE.NO_ACTIVE_SQL_TRANSACTION,
@@ -138,9 +138,7 @@ function showName(name: string): string {
 export function discardStmt(session: Session, raw: RawNode): string {
   switch (raw['target']) {
     case 'DISCARD_ALL':
-      if (session.block.inBlock) {
-        throw ereport(ERRCODE.ACTIVE_SQL_TRANSACTION, 'DISCARD ALL cannot run inside a transaction block');
-      }
+      session.block.prevent('DISCARD ALL');
       session.runner.discardAll();
       session.settings.resetAll(session.block.tx.depth);
       return 'DISCARD ALL';
