@@ -21,6 +21,8 @@ export const ACL_USAGE = 1 << 8;
 export const ACL_CREATE = 1 << 9;
 export const ACL_CREATE_TEMP = 1 << 10;
 export const ACL_CONNECT = 1 << 11;
+export const ACL_SET = 1 << 12;
+export const ACL_ALTER_SYSTEM = 1 << 13;
 
 const HEADER = 20;
 const SIZE = 12;

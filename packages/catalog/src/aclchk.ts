@@ -6,6 +6,7 @@
  */
 import type { Oid } from '@pgtroupe/common/ids';
 import {
+  ACL_ALTER_SYSTEM,
   ACL_CONNECT,
   ACL_CREATE,
   ACL_CREATE_TEMP,
@@ -14,6 +15,7 @@ import {
   ACL_INSERT,
   ACL_REFERENCES,
   ACL_SELECT,
+  ACL_SET,
   ACL_TRIGGER,
   ACL_TRUNCATE,
   ACL_UPDATE,
@@ -22,8 +24,23 @@ import {
 import type { AclItem, CatalogRow } from './catalog.ts';
 import type { Form_pg_class } from './catalogs/pg_class.ts';
 import type { KeyPart } from './inval.ts';
+import type { Form_pg_type } from './catalogs/pg_type.ts';
 import { FIRST_UNPINNED_OBJECT_ID, PG_CATALOG_NAMESPACE, PG_TOAST_NAMESPACE } from './pinned.ts';
-import { ATTNUM, AUTHMEMMEMROLE, AUTHOID, DATABASEOID } from './syscache.ts';
+import {
+  ATTNUM,
+  AUTHMEMMEMROLE,
+  AUTHOID,
+  DATABASEOID,
+  FOREIGNDATAWRAPPEROID,
+  FOREIGNSERVEROID,
+  LANGOID,
+  NAMESPACEOID,
+  PARAMETERACLNAME,
+  PROCOID,
+  RELOID,
+  TABLESPACEOID,
+  TYPEOID,
+} from './syscache.ts';
 import type { SysCache } from './syscache.ts';
 
 export const ACL_ALL_RIGHTS_RELATION =
@@ -36,6 +53,11 @@ export const ACL_ALL_RIGHTS_LANGUAGE = ACL_USAGE;
 export const ACL_ALL_RIGHTS_SCHEMA = ACL_USAGE | ACL_CREATE;
 export const ACL_ALL_RIGHTS_TABLESPACE = ACL_CREATE;
 export const ACL_ALL_RIGHTS_TYPE = ACL_USAGE;
+const ACL_ALL_RIGHTS_PARAMETER_ACL = ACL_SET | ACL_ALTER_SYSTEM;
+const ACL_ALL_RIGHTS_LARGEOBJECT = ACL_SELECT | ACL_UPDATE;
+const BOOTSTRAP_SUPERUSERID = 10 as Oid;
+/** pg_proc OID of array_subscript_handler: marks true arrays. */
+const F_ARRAY_SUBSCRIPT_HANDLER = 6179;
 
 export const ACL_ID_PUBLIC = 0 as Oid;
 const ROLE_PG_DATABASE_OWNER = 6171 as Oid;
@@ -51,7 +73,19 @@ export type AclObject =
   | 'language'
   | 'schema'
   | 'tablespace'
-  | 'type';
+  | 'type'
+  | 'foreign-data wrapper'
+  | 'foreign server'
+  | 'large object'
+  | 'parameter';
+
+/** Those of one row with an owner, found by its OID. */
+export type OwnedObject = Exclude<AclObject, 'relation' | 'sequence' | 'column' | 'large object' | 'parameter'>;
+
+interface Owned {
+  readonly owner: Oid;
+  readonly acl: readonly AclItem[] | null;
+}
 
 /** [all rights, what PUBLIC has by default] */
 const RIGHTS: Readonly<Record<AclObject, readonly [number, number]>> = {
@@ -64,6 +98,10 @@ const RIGHTS: Readonly<Record<AclObject, readonly [number, number]>> = {
   schema: [ACL_ALL_RIGHTS_SCHEMA, 0],
   tablespace: [ACL_ALL_RIGHTS_TABLESPACE, 0],
   type: [ACL_ALL_RIGHTS_TYPE, ACL_USAGE],
+  'foreign-data wrapper': [ACL_USAGE, 0],
+  'foreign server': [ACL_USAGE, 0],
+  'large object': [ACL_ALL_RIGHTS_LARGEOBJECT, 0],
+  parameter: [ACL_ALL_RIGHTS_PARAMETER_ACL, 0],
 };
 
 export function allRights(kind: AclObject): number {
@@ -76,7 +114,7 @@ export function aclDefault(kind: AclObject, owner: Oid): AclItem[] {
   const items: AclItem[] = [];
   if (world !== 0) items.push({ grantee: ACL_ID_PUBLIC, grantor: owner, privs: world });
   // A column's rights all come from its table.
-  if (kind !== 'column') items.push({ grantee: owner, grantor: owner, privs: all });
+  if (kind !== 'column' && owner !== 0) items.push({ grantee: owner, grantor: owner, privs: all });
   return items;
 }
 
@@ -120,10 +158,92 @@ export class AclCheck {
     return member === role || this.isSuperuser(member) || this.rolesIsMemberOf(member, false).has(role);
   }
 
-  /** Which of the rights in `mask` the role has on an object. */
-  objectMask(kind: AclObject, acl: readonly AclItem[] | null, owner: Oid, role: Oid, mask: number): number {
+  /** May `member` grant `role` to others? By policy never its own. */
+  isAdminOfRole(member: Oid, role: Oid): boolean {
+    if (this.isSuperuser(member)) return true;
+    if (member === role) return false;
+    for (const through of this.rolesIsMemberOf(member, false)) {
+      const rows = this.#catalog.searchList(AUTHMEMMEMROLE, through);
+      if (rows.some(row => row.roleid === role && row.admin_option)) return true;
+    }
+    return false;
+  }
+
+  /** Which of the rights in `mask` the role has on an object; undefined when there is no such object. */
+  objectMask(kind: OwnedObject, oid: Oid, role: Oid, mask: number): number | undefined {
+    const object = this.#owned(kind, oid);
+    if (object === undefined) return undefined;
     if (this.isSuperuser(role)) return mask;
-    return this.aclMask(acl ?? aclDefault(kind, owner), owner, role, mask);
+    const { acl, owner } = object;
+    const granted = this.aclMask(acl ?? aclDefault(kind, owner), owner, role, mask);
+    if (kind !== 'schema' || (mask & ~granted & ACL_USAGE) === 0) return granted;
+    const readsOrWrites =
+      this.hasPrivsOfRole(role, ROLE_PG_READ_ALL_DATA) || this.hasPrivsOfRole(role, ROLE_PG_WRITE_ALL_DATA);
+    return readsOrWrites ? granted | ACL_USAGE : granted;
+  }
+
+  /** Has the role this right? What is not there is not refused. */
+  objectCheck(kind: OwnedObject, oid: Oid, role: Oid, right: number): boolean {
+    return this.objectMask(kind, oid, role, right) !== 0;
+  }
+
+  #owned(kind: OwnedObject, oid: Oid): Owned | undefined {
+    const catalog = this.#catalog;
+    switch (kind) {
+      case 'database': {
+        const row = catalog.search(DATABASEOID, oid);
+        return row === null ? undefined : { owner: row.datdba, acl: row.datacl };
+      }
+      case 'function': {
+        const row = catalog.search(PROCOID, oid);
+        return row === null ? undefined : { owner: row.proowner, acl: row.proacl };
+      }
+      case 'language': {
+        const row = catalog.search(LANGOID, oid);
+        return row === null ? undefined : { owner: row.lanowner, acl: row.lanacl };
+      }
+      case 'schema': {
+        const row = catalog.search(NAMESPACEOID, oid);
+        return row === null ? undefined : { owner: row.nspowner, acl: row.nspacl };
+      }
+      case 'tablespace': {
+        const row = catalog.search(TABLESPACEOID, oid);
+        return row === null ? undefined : { owner: row.spcowner, acl: row.spcacl };
+      }
+      case 'foreign-data wrapper': {
+        const row = catalog.search(FOREIGNDATAWRAPPEROID, oid);
+        return row === null ? undefined : { owner: row.fdwowner, acl: row.fdwacl };
+      }
+      case 'foreign server': {
+        const row = catalog.search(FOREIGNSERVEROID, oid);
+        return row === null ? undefined : { owner: row.srvowner, acl: row.srvacl };
+      }
+      case 'type': {
+        const row = this.permissionType(oid);
+        return row === null ? undefined : { owner: row.typowner, acl: row.typacl };
+      }
+    }
+  }
+
+  /** The type whose list counts: an array's is its element's. */
+  permissionType(oid: Oid): Form_pg_type | null {
+    const row = this.#catalog.search(TYPEOID, oid);
+    if (row === null || row.typelem === 0 || row.typsubscript !== F_ARRAY_SUBSCRIPT_HANDLER) return row;
+    return this.#catalog.search(TYPEOID, row.typelem);
+  }
+
+  /** Rights on a configuration parameter: nobody's but a superuser's until they are granted. */
+  parameterMask(name: string, role: Oid, mask: number): number {
+    if (this.isSuperuser(role)) return mask;
+    const acl = this.#catalog.search(PARAMETERACLNAME, name.toLowerCase())?.paracl;
+    const owner = BOOTSTRAP_SUPERUSERID;
+    return this.aclMask(acl ?? aclDefault('parameter', owner), owner, role, mask);
+  }
+
+  /** As classMask; undefined when there is no such relation. */
+  relationMask(oid: Oid, role: Oid, mask: number): number | undefined {
+    const rel = this.#catalog.search(RELOID, oid);
+    return rel === null ? undefined : this.classMask(rel, role, mask);
   }
 
   aclMask(acl: readonly AclItem[], owner: Oid, role: Oid, mask: number): number {
@@ -155,9 +275,21 @@ export class AclCheck {
 
   /** Has the role this right on the column, by the column's own list? */
   columnCheck(rel: Form_pg_class, attnum: number, role: Oid, right: number): boolean {
+    return this.columnMask(rel, attnum, role, right) === right;
+  }
+
+  /** Which of the wanted rights the column's own list gives. */
+  columnMask(rel: Form_pg_class, attnum: number, role: Oid, mask: number): number {
     const attribute = this.#catalog.search(ATTNUM, rel.oid, attnum);
-    if (attribute === null || attribute.attisdropped || attribute.attacl === null) return false;
-    return this.aclMask(attribute.attacl, rel.relowner, role, right) === right;
+    if (attribute === null || attribute.attisdropped || attribute.attacl === null) return 0;
+    return this.aclMask(attribute.attacl, rel.relowner, role, mask);
+  }
+
+  /** ... or any column's. */
+  anyColumnMask(rel: Form_pg_class, role: Oid, mask: number): number {
+    let held = 0;
+    for (let attnum = 1; attnum <= rel.relnatts; attnum++) held |= this.columnMask(rel, attnum, role, mask);
+    return held;
   }
 
   /** ... on every column, or on any. */

@@ -200,7 +200,6 @@ export class Oracle {
       operatorsByName: name => opers.filter(x => x.oprname === name) as never,
       role: oid => roles.find(x => x.oid === oid) as never,
       roleByName: name => roles.find(x => x.rolname === name)?.oid as Oid | undefined,
-      roleMemberships: role => [role],
       database: oid => {
         const d = dbs.find(x => x.oid === oid);
         return d && { oid, datname: d.datname, datdba: d.datdba as Oid, encoding: d.encoding, datacl: null };

@@ -53,7 +53,6 @@ export function checkRangeTablePermissions(
 export function checkSchema(catalog: RoleReader, databaseOid: Oid, userId: Oid, namespace: Oid, right: number): void {
   const row = catalog.search(NAMESPACEOID, namespace);
   if (row === null) return;
-  const acl = new AclCheck(catalog, databaseOid);
-  if (acl.objectMask('schema', row.nspacl, row.nspowner, userId, right) === right) return;
+  if (new AclCheck(catalog, databaseOid).objectCheck('schema', namespace, userId, right)) return;
   throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied for schema ${row.nspname}`);
 }

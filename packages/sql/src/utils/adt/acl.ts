@@ -1,18 +1,29 @@
 /**
- * Access lists: type aclitem, aclexplode(), acldefault(), and the has_*_privilege functions over
- * catalog facts.
+ * Access lists: type aclitem, aclexplode(), acldefault(), and the has_*_privilege functions, which ask the same
+ * AclCheck that statements are judged by.
  *
  * aclitem payload (12 bytes, little-endian): 0 oid grantee (0 PUBLIC)   4 oid grantor
  * 8 uint32 privileges: low half what is granted, high half with grant option.
  */
+import { ACL_ID_PUBLIC, AclCheck, aclDefault, type AclObject, type OwnedObject } from '@pgtroupe/catalog/aclchk';
+import type { AclItem, CatalogRow } from '@pgtroupe/catalog/catalog';
+import {
+  ATTNUM,
+  FOREIGNDATAWRAPPERNAME,
+  FOREIGNSERVERNAME,
+  LANGNAME,
+  RELOID,
+  type SysCache,
+  TABLESPACEOID,
+} from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, notSupported, type PgError } from '@pgtroupe/common/ereport';
+import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { builtinTypes } from '../cache/builtin_types.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from '../fmgr.ts';
 import { equalBytes, stringToText, textToString } from '../mb/mbutils.ts';
 import { buildArray, deconstructArray } from './arrayutils.ts';
-import { catalogOf, lookupNamespace } from './namespace.ts';
+import { cachesOf, catalogOf, lookupNamespace } from './namespace.ts';
 import { viewOf } from './pqwire.ts';
 import { regclassOid, regprocedureOidOf, regtypeOid } from './regproc.ts';
 
@@ -37,20 +48,17 @@ const PRIVILEGES = [
 ] as const;
 const LETTERS = PRIVILEGES.map(([letter]) => letter).join('');
 const bit = (name: string): number => 1 << PRIVILEGES.findIndex(([, n]) => n === name);
-const bits = (...names: string[]): number => names.reduce((mask, name) => mask | bit(name), 0);
 
-export interface Acl {
-  readonly grantee: number;
-  readonly grantor: number;
-  readonly privs: number;
-}
-
-function readAcl(item: Bytes): Acl {
+function readAcl(item: Bytes): AclItem {
   const view = viewOf(item);
-  return { grantee: view.getUint32(0, true), grantor: view.getUint32(4, true), privs: view.getUint32(8, true) };
+  return {
+    grantee: view.getUint32(0, true) as Oid,
+    grantor: view.getUint32(4, true) as Oid,
+    privs: view.getUint32(8, true),
+  };
 }
 
-function makeAcl(a: Acl): Bytes {
+function makeAcl(a: AclItem): Bytes {
   const out = new Uint8Array(12);
   const view = viewOf(out);
   view.setUint32(0, a.grantee, true);
@@ -59,7 +67,7 @@ function makeAcl(a: Acl): Bytes {
   return out;
 }
 
-export function aclItems(array: Bytes): Acl[] {
+export function aclItems(array: Bytes): AclItem[] {
   return deconstructArray(array, builtinTypes().get(1033)!).map(item => readAcl(item as Bytes));
 }
 
@@ -119,8 +127,8 @@ function parseAclItem(fc: FunctionCall, text: Bytes): Bytes {
     privs |= last;
   }
   rest = rest.slice(i);
-  const grantee = name === '' ? 0 : roleOid(fc, name);
-  let grantor = 10;
+  const grantee = name === '' ? ACL_ID_PUBLIC : roleOid(fc, name);
+  let grantor = 10 as Oid;
   if (rest[0] === '/') {
     const by = takeName(rest.slice(1));
     if (by.name === '') throw syntaxError('a name must follow the "/" sign');
@@ -147,52 +155,33 @@ function formatAclItem(fc: FunctionCall, item: Bytes): string {
   return `${out}/${shownRole(fc, a.grantor)}`;
 }
 
-/** Owner's and everyone's rights when nothing was granted, by kind of object. */
-const DEFAULTS: Readonly<Record<string, readonly [owner: number, everyone: number]>> = {
-  c: [0, 0],
-  r: [bits('INSERT', 'SELECT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'), 0],
-  s: [bits('SELECT', 'UPDATE', 'USAGE'), 0],
-  d: [bits('CREATE', 'TEMPORARY', 'CONNECT'), bits('TEMPORARY', 'CONNECT')],
-  f: [bit('EXECUTE'), bit('EXECUTE')],
-  l: [bit('USAGE'), bit('USAGE')],
-  L: [bits('SELECT', 'UPDATE'), 0],
-  n: [bits('USAGE', 'CREATE'), 0],
-  p: [bits('SET', 'ALTER SYSTEM'), 0],
-  t: [bit('CREATE'), 0],
-  F: [bit('USAGE'), 0],
-  S: [bit('USAGE'), 0],
-  T: [bit('USAGE'), bit('USAGE')],
+/** acldefault()'s letters. */
+const OBJECT_KINDS: Readonly<Record<string, AclObject>> = {
+  c: 'column',
+  r: 'relation',
+  s: 'sequence',
+  d: 'database',
+  f: 'function',
+  l: 'language',
+  L: 'large object',
+  n: 'schema',
+  p: 'parameter',
+  t: 'tablespace',
+  F: 'foreign-data wrapper',
+  S: 'foreign server',
+  T: 'type',
 };
 
-function defaultAcl(kind: string, owner: number): Acl[] {
-  const rights = DEFAULTS[kind];
-  if (!rights) throw ereport(ERRCODE.INTERNAL_ERROR, `unrecognized objtype abbreviation: ${kind}`);
-  const out: Acl[] = [];
-  if (rights[1] !== 0) out.push({ grantee: 0, grantor: owner, privs: rights[1] });
-  if (rights[0] !== 0 && owner !== 0) out.push({ grantee: owner, grantor: owner, privs: rights[0] });
-  return out;
+function defaultAcl(letter: string, owner: Oid): readonly AclItem[] {
+  const kind = OBJECT_KINDS[letter];
+  if (kind === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, `unrecognized objtype abbreviation: ${letter}`);
+  return aclDefault(kind, owner);
 }
 
-const aclArray = (items: readonly Acl[]): Bytes => buildArray(items.map(makeAcl), builtinTypes().get(1033)!);
+const aclArray = (items: readonly AclItem[]): Bytes => buildArray(items.map(makeAcl), builtinTypes().get(1033)!);
 
-/** An object whose privileges are asked: its list, its owner, and what kind of defaults it has. */
-interface Securable {
-  readonly kind: string;
-  readonly owner: Oid;
-  readonly acl: Bytes | null;
-}
-
-const isSuperuser = (fc: FunctionCall, role: Oid): boolean => catalogOf(fc).role(role)?.rolsuper ?? false;
-
-/** Whether any of the wanted privileges is held, by the role, a role it inherits from, or everyone. */
-function holdsAny(fc: FunctionCall, role: Oid, object: Securable, wanted: number): boolean {
-  if (role !== 0 && isSuperuser(fc, role)) return true;
-  const acl = object.acl === null ? defaultAcl(object.kind, object.owner) : aclItems(object.acl);
-  const members: readonly number[] = role === 0 ? [] : catalogOf(fc).roleMemberships(role, true);
-  // The owner can always grant.
-  if ((wanted & 0xffff0000) !== 0 && members.includes(object.owner)) return true;
-  return acl.some(a => (a.privs & wanted) !== 0 && (a.grantee === 0 || members.includes(a.grantee)));
-}
+/** The one judge of rights, over what this call sees of the catalogs. */
+const judge = (fc: FunctionCall): AclCheck => new AclCheck(cachesOf(fc), fc.settings.databaseId);
 
 /** A list of privilege names, each perhaps WITH GRANT OPTION. */
 function parsePrivileges(text: string, known: Readonly<Record<string, number>>): number {
@@ -208,27 +197,32 @@ function parsePrivileges(text: string, known: Readonly<Record<string, number>>):
   return mask >>> 0;
 }
 
-const named = (...names: string[]): Readonly<Record<string, number>> => Object.fromEntries(names.map(n => [n, bit(n)]));
+const rights = (...names: string[]): Readonly<Record<string, number>> =>
+  Object.fromEntries(names.map(n => [n, bit(n)]));
 
 interface PrivilegeFamily {
   /** Middle of the prosrc: has_<name>_privilege_… */
   readonly name: string;
   readonly privileges: Readonly<Record<string, number>>;
   readonly byName: (fc: FunctionCall, name: string) => Oid;
-  /** undefined: there is no such object, and the answer is null. */
-  readonly find: (fc: FunctionCall, oid: Oid) => Securable | undefined;
+  /** Which of the wanted rights are held; undefined: there is no such object, and the answer is null. */
+  readonly mask: (fc: FunctionCall, oid: Oid, role: Oid, wanted: number) => number | undefined;
 }
 
-function unsupportedObject(what: string): (fc: FunctionCall) => never {
-  return () => {
-    throw notSupported(`privileges on ${what}`);
-  };
-}
+const owned =
+  (kind: OwnedObject): PrivilegeFamily['mask'] =>
+  (fc, oid, role, wanted) =>
+    judge(fc).objectMask(kind, oid, role, wanted);
 
-const relation = (fc: FunctionCall, oid: Oid): Securable | undefined => {
-  const rel = catalogOf(fc).relation(oid);
-  return rel && { kind: rel.relkind === 'S' ? 's' : 'r', owner: rel.relowner, acl: rel.relacl };
-};
+const relationMask: PrivilegeFamily['mask'] = (fc, oid, role, wanted) => judge(fc).relationMask(oid, role, wanted);
+
+function tablespaceOid(fc: FunctionCall, name: string): Oid {
+  const row = cachesOf(fc)
+    .searchList(TABLESPACEOID)
+    .find(({ spcname }) => spcname === name);
+  if (row === undefined) throw ereport(ERRCODE.UNDEFINED_OBJECT, `tablespace "${name}" does not exist`);
+  return row.oid;
+}
 
 function databaseOid(fc: FunctionCall, name: string): Oid {
   const oid = catalogOf(fc).databaseByName(name);
@@ -236,82 +230,54 @@ function databaseOid(fc: FunctionCall, name: string): Oid {
   return oid;
 }
 
+/** Finds an object by a name that is no part of a schema. */
+const named =
+  <Row extends CatalogRow & { readonly oid: Oid }>(cache: SysCache<Row>, word: string) =>
+  (fc: FunctionCall, name: string): Oid => {
+    const row = cachesOf(fc).search(cache, name);
+    if (row === null) throw ereport(ERRCODE.UNDEFINED_OBJECT, `${word} "${name}" does not exist`);
+    return row.oid;
+  };
+
 const TABLE_PRIVILEGES = {
-  ...named('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'),
+  ...rights('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'),
   RULE: 0,
 };
 
 const FAMILIES: readonly PrivilegeFamily[] = [
-  { name: 'table', privileges: TABLE_PRIVILEGES, byName: regclassOid, find: relation },
+  { name: 'table', privileges: TABLE_PRIVILEGES, byName: regclassOid, mask: relationMask },
   {
     name: 'sequence',
-    privileges: named('USAGE', 'SELECT', 'UPDATE'),
+    privileges: rights('USAGE', 'SELECT', 'UPDATE'),
     byName: regclassOid,
-    find: (fc, oid) => {
+    mask: (fc, oid, role, wanted) => {
       const rel = catalogOf(fc).relation(oid);
       if (rel && rel.relkind !== 'S') throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.relname}" is not a sequence`);
-      return relation(fc, oid);
+      return relationMask(fc, oid, role, wanted);
     },
   },
   {
     name: 'database',
-    privileges: { ...named('CREATE', 'TEMPORARY', 'CONNECT'), TEMP: bit('TEMPORARY') },
+    privileges: { ...rights('CREATE', 'TEMPORARY', 'CONNECT'), TEMP: bit('TEMPORARY') },
     byName: databaseOid,
-    find: (fc, oid) => {
-      const db = catalogOf(fc).database(oid);
-      return db && { kind: 'd', owner: db.datdba, acl: db.datacl };
-    },
+    mask: owned('database'),
   },
-  {
-    name: 'function',
-    privileges: named('EXECUTE'),
-    byName: regprocedureOidOf,
-    find: (fc, oid) => {
-      const proc = catalogOf(fc).proc(oid);
-      return proc && { kind: 'f', owner: proc.proowner, acl: proc.proacl };
-    },
-  },
-  {
-    name: 'schema',
-    privileges: named('CREATE', 'USAGE'),
-    byName: lookupNamespace,
-    find: (fc, oid) => {
-      const nsp = catalogOf(fc).namespace(oid);
-      return nsp && { kind: 'n', owner: nsp.nspowner, acl: nsp.nspacl };
-    },
-  },
-  {
-    name: 'type',
-    privileges: named('USAGE'),
-    byName: regtypeOid,
-    find: (fc, oid) => {
-      const type = catalogOf(fc).type(oid);
-      return type && { kind: 'T', owner: type.typowner, acl: type.typacl };
-    },
-  },
-  {
-    name: 'language',
-    privileges: named('USAGE'),
-    byName: unsupportedObject('languages'),
-    find: unsupportedObject('languages'),
-  },
-  {
-    name: 'tablespace',
-    privileges: named('CREATE'),
-    byName: unsupportedObject('tablespaces'),
-    find: unsupportedObject('tablespaces'),
-  },
+  { name: 'function', privileges: rights('EXECUTE'), byName: regprocedureOidOf, mask: owned('function') },
+  { name: 'schema', privileges: rights('CREATE', 'USAGE'), byName: lookupNamespace, mask: owned('schema') },
+  { name: 'type', privileges: rights('USAGE'), byName: regtypeOid, mask: owned('type') },
+  { name: 'language', privileges: rights('USAGE'), byName: named(LANGNAME, 'language'), mask: owned('language') },
+  { name: 'tablespace', privileges: rights('CREATE'), byName: tablespaceOid, mask: owned('tablespace') },
   {
     name: 'foreign_data_wrapper',
-    privileges: named('USAGE'),
-    byName: unsupportedObject('foreign-data wrappers'),
-    find: unsupportedObject('foreign-data wrappers'),
+    privileges: rights('USAGE'),
+    byName: named(FOREIGNDATAWRAPPERNAME, 'foreign-data wrapper'),
+    mask: owned('foreign-data wrapper'),
   },
   {
     name: 'server',
-    privileges: named('USAGE'),
-    byName: unsupportedObject('foreign servers'),
-    find: unsupportedObject('foreign servers'),
+    privileges: rights('USAGE'),
+    byName: named(FOREIGNSERVERNAME, 'server'),
+    mask: owned('foreign server'),
   },
 ];
 
@@ -324,8 +290,8 @@ function roleOrPublic(fc: FunctionCall, name: Bytes): Oid {
 function familyFunctions(family: PrivilegeFamily): FunctionTable {
   const check = (fc: FunctionCall, role: Oid, oid: Oid, privilege: Bytes): boolean | null => {
     const wanted = parsePrivileges(textToString(privilege), family.privileges);
-    const object = family.find(fc, oid);
-    return object ? holdsAny(fc, role, object, wanted) : null;
+    const held = family.mask(fc, oid, role, wanted);
+    return held === undefined ? null : held !== 0;
   };
   const me = (fc: FunctionCall): Oid => fc.settings.currentUserId;
   const oidOf = (fc: FunctionCall, name: Bytes): Oid => family.byName(fc, textToString(name));
@@ -342,7 +308,7 @@ function familyFunctions(family: PrivilegeFamily): FunctionTable {
   };
 }
 
-const COLUMN_PRIVILEGES = named('SELECT', 'INSERT', 'UPDATE', 'REFERENCES');
+const COLUMN_PRIVILEGES = rights('SELECT', 'INSERT', 'UPDATE', 'REFERENCES');
 
 /** A column's privilege: the table's, or the column's own. Column by name or number. */
 function columnPrivilege(
@@ -352,39 +318,35 @@ function columnPrivilege(
   column: Bytes | number,
   privilege: Bytes,
 ): boolean | null {
-  const rel = catalogOf(fc).relation(table);
-  if (!rel) return null;
-  const attributes = catalogOf(fc).attributes(table) ?? [];
-  const attribute = attributes.find(a =>
-    typeof column === 'number' ? a.attnum === column : a.attname === textToString(column),
-  );
-  if (!attribute) {
-    if (typeof column === 'number') return null;
-    throw ereport(
-      ERRCODE.UNDEFINED_COLUMN,
-      `column "${textToString(column)}" of relation "${rel.relname}" does not exist`,
-    );
-  }
+  const catalog = cachesOf(fc);
+  const rel = catalog.search(RELOID, table);
+  const attnum = typeof column === 'number' ? column : attributeNumber(fc, table, column);
   const wanted = parsePrivileges(textToString(privilege), COLUMN_PRIVILEGES);
-  if (attribute.attisdropped) return null;
-  if (holdsAny(fc, role, { kind: 'r', owner: rel.relowner, acl: rel.relacl }, wanted)) return true;
-  return (
-    attribute.attacl !== null && holdsAny(fc, role, { kind: 'c', owner: rel.relowner, acl: attribute.attacl }, wanted)
-  );
+  if (rel === null) return null;
+  const attribute = attnum === undefined ? null : catalog.search(ATTNUM, table, attnum);
+  if (attribute === null || attribute.attisdropped) return null;
+  const acl = judge(fc);
+  return acl.classMask(rel, role, wanted) !== 0 || acl.columnMask(rel, attribute.attnum, role, wanted) !== 0;
+}
+
+/** undefined for a column that was dropped. */
+function attributeNumber(fc: FunctionCall, table: Oid, name: Bytes): number | undefined {
+  const text = textToString(name);
+  const attribute = catalogOf(fc)
+    .attributes(table)
+    ?.find(({ attname }) => attname === text);
+  if (attribute !== undefined) return attribute.attisdropped ? undefined : attribute.attnum;
+  const rel = catalogOf(fc).relation(table);
+  if (rel === undefined) return undefined;
+  throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${text}" of relation "${rel.relname}" does not exist`);
 }
 
 function anyColumnPrivilege(fc: FunctionCall, role: Oid, table: Oid, privilege: Bytes): boolean | null {
   const wanted = parsePrivileges(textToString(privilege), COLUMN_PRIVILEGES);
-  const rel = catalogOf(fc).relation(table);
-  if (!rel) return null;
-  if (holdsAny(fc, role, { kind: 'r', owner: rel.relowner, acl: rel.relacl }, wanted)) return true;
-  return (catalogOf(fc).attributes(table) ?? []).some(
-    a =>
-      a.attnum > 0 &&
-      !a.attisdropped &&
-      a.attacl !== null &&
-      holdsAny(fc, role, { kind: 'c', owner: rel.relowner, acl: a.attacl }, wanted),
-  );
+  const rel = cachesOf(fc).search(RELOID, table);
+  if (rel === null) return null;
+  const acl = judge(fc);
+  return acl.classMask(rel, role, wanted) !== 0 || acl.anyColumnMask(rel, role, wanted) !== 0;
 }
 
 /** All spellings of (role?, table, column?) arguments. */
@@ -427,26 +389,29 @@ function columnFunctions(): FunctionTable {
   return out;
 }
 
-/** pg_has_role: USAGE is membership with inheritance, MEMBER any. */
+const ROLE_PRIVILEGES = {
+  USAGE: bit('USAGE'),
+  // Only its letter: being a member, whether or not what the role may do is inherited.
+  MEMBER: bit('CREATE'),
+};
+
+/** pg_has_role: USAGE is membership with inheritance, MEMBER any; with either option, the right to grant it. */
 function hasRole(fc: FunctionCall, member: Oid, role: Oid, privilege: Bytes): boolean {
-  const text = textToString(privilege).trim().toUpperCase().replace(/\s+/g, ' ');
-  const kind = text.replace(/ WITH (ADMIN|GRANT) OPTION$/, '');
-  if (kind !== 'USAGE' && kind !== 'MEMBER')
-    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unrecognized privilege type: "${textToString(privilege)}"`);
-  if (isSuperuser(fc, member)) return true;
-  if (kind !== text) throw notSupported('admin options in pg_has_role');
-  return catalogOf(fc)
-    .roleMemberships(member, kind === 'USAGE')
-    .includes(role);
+  const text = textToString(privilege).replaceAll(/with admin option/gi, 'WITH GRANT OPTION');
+  const wanted = parsePrivileges(text, ROLE_PRIVILEGES);
+  const acl = judge(fc);
+  return (
+    ((wanted & 0xffff0000) !== 0 && acl.isAdminOfRole(member, role)) ||
+    ((wanted & ROLE_PRIVILEGES.MEMBER) !== 0 && acl.isMemberOfRole(member, role)) ||
+    ((wanted & ROLE_PRIVILEGES.USAGE) !== 0 && acl.hasPrivsOfRole(member, role))
+  );
 }
 
 const nameOf = (fc: FunctionCall, name: Bytes): Oid => roleOid(fc, textToString(name));
 
-/** Parameters belong to the superuser unless something was granted, which no catalog method tells yet. */
-function parameterPrivilege(fc: FunctionCall, role: Oid, privilege: Bytes): boolean {
-  parsePrivileges(textToString(privilege), named('SET', 'ALTER SYSTEM'));
-  if (role !== 0 && isSuperuser(fc, role)) return true;
-  throw notSupported('privileges on configuration parameters');
+function parameterPrivilege(fc: FunctionCall, role: Oid, name: Bytes, privilege: Bytes): boolean {
+  const wanted = parsePrivileges(textToString(privilege), rights('SET', 'ALTER SYSTEM'));
+  return judge(fc).parameterMask(textToString(name), role, wanted) !== 0;
 }
 
 export const aclFunctions: FunctionTable = {
@@ -488,12 +453,12 @@ export const aclFunctions: FunctionTable = {
   pg_has_role_name: (fc: FunctionCall, role: Bytes, priv: Bytes) =>
     hasRole(fc, fc.settings.currentUserId, nameOf(fc, role), priv),
   pg_has_role_id: (fc: FunctionCall, role: Oid, priv: Bytes) => hasRole(fc, fc.settings.currentUserId, role, priv),
-  has_parameter_privilege_name_name: (fc: FunctionCall, role: Bytes, _name: Bytes, priv: Bytes) =>
-    parameterPrivilege(fc, roleOrPublic(fc, role), priv),
-  has_parameter_privilege_name: (fc: FunctionCall, _name: Bytes, priv: Bytes) =>
-    parameterPrivilege(fc, fc.settings.currentUserId, priv),
-  has_parameter_privilege_id_name: (fc: FunctionCall, role: Oid, _name: Bytes, priv: Bytes) =>
-    parameterPrivilege(fc, role, priv),
+  has_parameter_privilege_name_name: (fc: FunctionCall, role: Bytes, name: Bytes, priv: Bytes) =>
+    parameterPrivilege(fc, roleOrPublic(fc, role), name, priv),
+  has_parameter_privilege_name: (fc: FunctionCall, name: Bytes, priv: Bytes) =>
+    parameterPrivilege(fc, fc.settings.currentUserId, name, priv),
+  has_parameter_privilege_id_name: (fc: FunctionCall, role: Oid, name: Bytes, priv: Bytes) =>
+    parameterPrivilege(fc, role, name, priv),
 };
 
 export const aclSetFunctions: SetFunctionTable = {

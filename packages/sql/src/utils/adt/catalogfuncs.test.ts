@@ -44,40 +44,6 @@ describe('access lists', () => {
     ),
     ...combine('aclinsert', ['aclitem[]', 'aclitem'], ['{}'], ['=r/postgres']),
   ]);
-  check('has_*_privilege', () => [
-    ...combine(
-      'has_table_privilege',
-      ['name', 'text', 'text'],
-      ['postgres', 'public', 'pg_monitor', 'nobody'],
-      ['pg_class'],
-      ['UPDATE', 'INSERT WITH GRANT OPTION', 'bogus', 'update, Delete'],
-    ).filter(
-      c => c.args[0] === 'postgres' || c.args[0] === 'nobody' || c.args[2] === 'bogus' || c.args[2] === 'UPDATE',
-    ),
-    ...combine('has_table_privilege', ['oid', 'text'], ['1259', '999999'], ['SELECT']),
-    ...combine(
-      'has_function_privilege',
-      ['name', 'text', 'text'],
-      ['pg_monitor', 'postgres'],
-      ['now()', 'nope()'],
-      ['EXECUTE', 'x'],
-    ),
-    ...combine('has_type_privilege', ['name', 'text', 'text'], ['pg_monitor'], ['int4'], ['USAGE']),
-    ...combine(
-      'pg_has_role',
-      ['name', 'name', 'text'],
-      ['postgres', 'nobody'],
-      ['pg_monitor', 'nobody'],
-      ['MEMBER', 'USAGE', 'x'],
-    ),
-    ...combine(
-      'has_column_privilege',
-      ['text', 'text', 'text'],
-      ['pg_class'],
-      ['relname', 'nope'],
-      ['SELECT', 'DELETE'],
-    ),
-  ]);
 });
 
 describe('hash functions', () => {

@@ -7,6 +7,7 @@ import { ereport, notSupported, type PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { builtinTypes } from '../cache/builtin_types.ts';
 import type { CatalogLookup, OperatorFacts, ProcFacts } from '../cache/lookup.ts';
+import type { SysCacheReader } from '../../parser/catalog-lookup.ts';
 import type { FunctionCall } from '../fmgr.ts';
 
 const PG_CATALOG = 11 as Oid;
@@ -14,6 +15,13 @@ const PG_CATALOG = 11 as Oid;
 export function catalogOf(fc: FunctionCall): CatalogLookup {
   if (!fc.catalog) throw notSupported('a catalog lookup in this context');
   return fc.catalog;
+}
+
+/** The system caches themselves. */
+export function cachesOf(fc: FunctionCall): SysCacheReader {
+  const caches = fc.catalog?.caches?.();
+  if (caches === undefined) throw notSupported('a catalog lookup in this context');
+  return caches;
 }
 
 type NamedKind = 'type' | 'relation' | { readonly catalog: string };

@@ -127,8 +127,6 @@ export interface CatalogLookup {
   operatorsByName(name: string): readonly OperatorFacts[];
   role(oid: Oid): RoleFacts | undefined;
   roleByName(name: string): Oid | undefined;
-  /** Roles the role is a member of, directly or not, itself included. `inherit`: only through INHERIT. */
-  roleMemberships(role: Oid, inherit: boolean): readonly Oid[];
   database(oid: Oid): DatabaseFacts | undefined;
   databaseByName(name: string): Oid | undefined;
   /** catalog: 'pg_collation', 'pg_ts_config', 'pg_ts_dict', 'pg_opclass', 'pg_opfamily', 'pg_conversion', 'pg_statistic_ext'… */

@@ -11,7 +11,6 @@ import {
   AMOPSTRATEGY,
   AMPROCNUM,
   ATTNUM,
-  AUTHMEMMEMROLE,
   AUTHNAME,
   AUTHOID,
   CLAAMNAMENSP,
@@ -217,17 +216,6 @@ export class SysLookup implements CatalogLookup {
 
   roleByName(name: string): Oid | undefined {
     return this.#catalog().search(AUTHNAME, name)?.oid;
-  }
-
-  roleMemberships(role: Oid, inherit: boolean): readonly Oid[] {
-    const found = [role];
-    for (let i = 0; i < found.length; i++) {
-      if (inherit && this.role(found[i]!)?.rolinherit !== true) continue;
-      for (const membership of this.#catalog().searchList(AUTHMEMMEMROLE, found[i]!)) {
-        if (!found.includes(membership.roleid)) found.push(membership.roleid);
-      }
-    }
-    return found;
   }
 
   database(oid: Oid): DatabaseFacts | undefined {
