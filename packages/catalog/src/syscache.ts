@@ -92,6 +92,12 @@ export interface SysCache<Row extends CatalogRow = CatalogRow> {
   readonly numeric: boolean;
 }
 
+/** What the catalog cache offers to those who only read; CatCache is one. */
+export interface SysCacheReader {
+  search<Row extends CatalogRow>(cache: SysCache<Row>, ...key: (number | string)[]): Row | null;
+  searchList<Row extends CatalogRow>(cache: SysCache<Row>, ...prefix: (number | string)[]): readonly Row[];
+}
+
 const NUMERIC: ReadonlySet<string> = new Set(['oid', 'regproc', 'int2', 'int4', 'int8']);
 const byIndex = new Map<Oid, SysCache>();
 

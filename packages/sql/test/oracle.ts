@@ -7,6 +7,7 @@ import pg from 'pg';
 import type { Datum } from '@pgtroupe/common/datum';
 import { PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
+import '@pgtroupe/sql/utils/fmgrtab';
 import type { CatalogLookup, ProcFacts, TypeFacts } from '@pgtroupe/sql/utils/cache/lookup';
 import { inputFunction, outputFunction } from '@pgtroupe/sql/utils/cache/typcache';
 import {

@@ -1,6 +1,8 @@
 /** Wiring of a backend instance: the same in a process and in the simulator. */
 import { HBA_SETTING } from '@pgtroupe/libpq/hba';
 import type { RoleProgram } from '@pgtroupe/rpc/role/context';
+// All built-in functions.
+import '@pgtroupe/sql/utils/fmgrtab';
 import { loadParser } from '@pgtroupe/sql/parser/parser';
 import { BackendInstance } from './instance.ts';
 

@@ -27,6 +27,7 @@ import { MemoryStore } from '@pgtroupe/catalog/testing/memory-store';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { RawNode } from '../nodes/rawnodes.ts';
+import '../utils/fmgrtab.ts';
 import type { FunctionCall } from '../utils/fmgr.ts';
 import { loadParser, rawParse } from '../parser/parser.ts';
 import { CommandContext } from './command-context.ts';

@@ -15,16 +15,9 @@ import type { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
+import type { SequenceFunctions } from '../utils/adt/sequencefuncs.ts';
 import type { SequenceIo } from './sequence-io.ts';
 import { int8Datum } from './sequence-options.ts';
-
-/** What functions see of it (SessionSettings.sequences). */
-export interface SequenceFunctions {
-  nextval(oid: Oid): number | bigint;
-  currval(oid: Oid): number | bigint;
-  lastval(): number | bigint;
-  setval(oid: Oid, value: bigint, isCalled: boolean): void;
-}
 
 interface Known {
   /** File the values came from: a new one means a restart. */

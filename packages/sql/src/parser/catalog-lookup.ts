@@ -4,7 +4,6 @@
  * analysis is pure and is simply run again. One object per statement: it holds the effective search
  * path and nothing else.
  */
-import type { CatalogRow } from '@pgtroupe/catalog/catalog';
 import type { Form_pg_aggregate } from '@pgtroupe/catalog/catalogs/pg_aggregate';
 import type { Form_pg_amop } from '@pgtroupe/catalog/catalogs/pg_amop';
 import type { Form_pg_amproc } from '@pgtroupe/catalog/catalogs/pg_amproc';
@@ -51,7 +50,7 @@ import {
   RULERELNAME,
   TYPENAMENSP,
   TYPEOID,
-  type SysCache,
+  type SysCacheReader,
 } from '@pgtroupe/catalog/syscache';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -69,12 +68,6 @@ import {
   ANYRANGEOID,
   RECORDOID,
 } from '../nodes/typeoids.ts';
-
-/** What the catalog cache offers; CatCache is one. */
-export interface SysCacheReader {
-  search<Row extends CatalogRow>(cache: SysCache<Row>, ...key: (number | string)[]): Row | null;
-  searchList<Row extends CatalogRow>(cache: SysCache<Row>, ...prefix: (number | string)[]): readonly Row[];
-}
 
 export interface SessionNames {
   readonly databaseName: string;

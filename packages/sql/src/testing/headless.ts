@@ -27,6 +27,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { MAIN_FORKNUM, type Oid, type RelFileNode } from '@pgtroupe/common/ids';
 import { Arena } from '@pgtroupe/storage/arena';
 import type { RelationFiles } from '@pgtroupe/storage/buffer/relation-files';
+import '../utils/fmgrtab.ts';
 import { CommandContext } from '../commands/command-context.ts';
 import { runDefinitionCommand } from '../commands/utility.ts';
 import type { ExecEnv } from '../executor/estate.ts';

@@ -13,10 +13,9 @@
  */
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
-import type { SequenceFunctions } from '../commands/sequence-state.ts';
+import type { SequenceFunctions } from './adt/sequencefuncs.ts';
 import type { ServerFacts } from './adt/serverfuncs.ts';
 import type { CatalogLookup } from './cache/lookup.ts';
-import { builtinSetTables, builtinTables } from './fmgrtab.ts';
 
 export type PGFunction = (fc: FunctionCall, ...args: Datum[]) => Datum;
 export type SetValue = Datum | Datum[];
@@ -110,18 +109,26 @@ export const DEFAULT_SETTINGS: SessionSettings = {
   setConfigOption: (_name, value) => value ?? '',
 };
 
-let functions: Map<string, PGFunction> | undefined;
-let setFunctions: Map<string, PGSetFunction> | undefined;
+const functions = new Map<string, PGFunction>();
+const setFunctions = new Map<string, PGSetFunction>();
+
+/**
+ * Makes functions known under their pg_proc.prosrc. Done once, by fmgrtab.ts, which knows all tables: nothing here, nor any function that
+ * calls another through here, knows where the rest is.
+ */
+export function registerFunctions(tables: readonly FunctionTable[], setTables: readonly SetFunctionTable[]): void {
+  for (const table of tables) for (const [prosrc, fn] of Object.entries(table)) functions.set(prosrc, fn as PGFunction);
+  for (const table of setTables)
+    for (const [prosrc, fn] of Object.entries(table)) setFunctions.set(prosrc, fn as PGSetFunction);
+}
 
 /** Built-in by pg_proc.prosrc. Absent ones are the caller's 0A000 naming the function. */
 export function lookupBuiltin(prosrc: string): PGFunction | undefined {
-  functions ??= new Map(builtinTables().flatMap(table => Object.entries(table) as [string, PGFunction][]));
   return functions.get(prosrc);
 }
 
 /** Set-returning (or row-returning) built-in by pg_proc.prosrc. */
 export function lookupSetFunction(prosrc: string): PGSetFunction | undefined {
-  setFunctions ??= new Map(builtinSetTables().flatMap(table => Object.entries(table) as [string, PGSetFunction][]));
   return setFunctions.get(prosrc);
 }
 

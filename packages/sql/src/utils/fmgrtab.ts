@@ -1,10 +1,8 @@
 /**
- * The list of built-in function tables: one or more per file of utils/adt, and those of ruleutils and
- * of commands. Functions rather than
- * arrays: fmgr and the adt files import each other, and nothing may be read before all are loaded.
+ * The list of built-in function tables, one or more per file of adt, and those of ruleutils. Whoever loads this file can call them all: a
+ * program that runs SQL imports it once, at its root.
  */
-import type { FunctionTable, SetFunctionTable } from './fmgr.ts';
-import { sequenceFunctions } from '../commands/sequence-functions.ts';
+import { registerFunctions } from './fmgr.ts';
 import { aclFunctions, aclSetFunctions } from './adt/acl.ts';
 import { arrayUserFunctions } from './adt/array_userfuncs.ts';
 import { arrayFunctions, arraySetFunctions } from './adt/arrayfuncs.ts';
@@ -39,6 +37,7 @@ import { quoteFunctions } from './adt/quote.ts';
 import { regexpFunctions, regexpSetFunctions } from './adt/regexp.ts';
 import { regFunctions, visibilityFunctions } from './adt/regproc.ts';
 import { rowtypeFunctions } from './adt/rowtypes.ts';
+import { sequenceFunctions } from './adt/sequencefuncs.ts';
 import { serverFunctions, serverSetFunctions } from './adt/serverfuncs.ts';
 import { textFunctions, textSetFunctions } from './adt/textfuncs.ts';
 import { timestampFunctions, timestampSetFunctions } from './adt/timestamp.ts';
@@ -48,8 +47,8 @@ import { varcharFunctions } from './adt/varchar.ts';
 import { varlenaFunctions } from './adt/varlena.ts';
 import { ruleutilsFunctions } from './ruleutils/ruleutils.ts';
 
-export function builtinTables(): readonly FunctionTable[] {
-  return [
+registerFunctions(
+  [
     aclFunctions,
     arrayUserFunctions,
     arrayFunctions,
@@ -94,11 +93,8 @@ export function builtinTables(): readonly FunctionTable[] {
     varbitFunctions,
     varcharFunctions,
     varlenaFunctions,
-  ];
-}
-
-export function builtinSetTables(): readonly SetFunctionTable[] {
-  return [
+  ],
+  [
     aclSetFunctions,
     arraySetFunctions,
     intSetFunctions,
@@ -111,5 +107,5 @@ export function builtinSetTables(): readonly SetFunctionTable[] {
     serverSetFunctions,
     textSetFunctions,
     timestampSetFunctions,
-  ];
-}
+  ],
+);

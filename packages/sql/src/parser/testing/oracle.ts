@@ -9,6 +9,7 @@ import { factDatum } from '@pgtroupe/catalog/facts';
 import { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
+import '../../utils/fmgrtab.ts';
 import { SysLookup } from '../../utils/cache/syslookup.ts';
 import { DEFAULT_SETTINGS, type FunctionCall } from '../../utils/fmgr.ts';
 import { CatalogLookup } from '../catalog-lookup.ts';

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Oid } from '@pgtroupe/common/ids';
 import { type Case, combine, each, Oracle, pairs } from '../../../test/oracle.ts';
 import { builtinTypes } from '../cache/builtin_types.ts';
+import '../fmgrtab.ts';
 import { DEFAULT_SETTINGS, type FunctionCall, lookupBuiltin } from '../fmgr.ts';
 import { stringToText, textToString } from '../mb/mbutils.ts';
 import { arrayHeader, buildTextArray, deconstructArray } from './arrayutils.ts';

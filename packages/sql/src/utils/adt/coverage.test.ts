@@ -1,6 +1,7 @@
 /** How many of PostgreSQL's built-in functions there are: no fewer than the README says. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import '../fmgrtab.ts';
 import { lookupBuiltin, lookupSetFunction } from '../fmgr.ts';
 
 const INTERNAL_LANGUAGE = '12';

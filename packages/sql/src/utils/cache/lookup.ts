@@ -4,7 +4,7 @@
  * are applied by `namespace.ts` beside the functions that need them.
  */
 import type { Oid } from '@pgtroupe/common/ids';
-import type { SysCacheReader } from '../../parser/catalog-lookup.ts';
+import type { SysCacheReader } from '@pgtroupe/catalog/syscache';
 
 /** pg_type, with I/O functions by prosrc. */
 export interface TypeFacts {

@@ -4,8 +4,15 @@
 import type { Datum } from '@pgtroupe/common/datum';
 import { notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
-import type { FunctionCall, FunctionTable } from '../utils/fmgr.ts';
-import type { SequenceFunctions } from './sequence-state.ts';
+import type { FunctionCall, FunctionTable } from '../fmgr.ts';
+
+/** What functions see of a session's sequences (SessionSettings.sequences). */
+export interface SequenceFunctions {
+  nextval(oid: Oid): number | bigint;
+  currval(oid: Oid): number | bigint;
+  lastval(): number | bigint;
+  setval(oid: Oid, value: bigint, isCalled: boolean): void;
+}
 
 function sequences(fc: FunctionCall): SequenceFunctions {
   const found = fc.settings.sequences;
