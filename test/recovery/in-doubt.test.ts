@@ -3,7 +3,7 @@
  * must not take another transaction's outcome for its own, however many lives it missed.
  */
 import { describe, expect, it } from 'vitest';
-import { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
+import { LockOwner } from '@pgtroupe/instance/instance-locks';
 import { type Acknowledged, SimCluster, SimInstance } from './sim-cluster.ts';
 
 const FIRST = 0;

@@ -21,11 +21,11 @@ import type { CatalogSource, ScannedRow } from '@pgtroupe/catalog/catalogsource'
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
 import { type CommandId, MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
-import { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
+import { LockOwner } from '@pgtroupe/instance/instance-locks';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
-import type { InstanceKernel } from '@pgtroupe/transam/instance-kernel';
-import type { LiveSnapshot } from '@pgtroupe/transam/instance-transactions';
-import { ReadonlyXact } from '@pgtroupe/transam/readonly-xact';
+import type { InstanceKernel } from '@pgtroupe/instance/instance-kernel';
+import type { LiveSnapshot } from '@pgtroupe/instance/instance-transactions';
+import { ReadonlyXact } from '@pgtroupe/instance/readonly-xact';
 import type { XactView } from '@pgtroupe/transam/xactview';
 import { CatalogRelations, type CatalogFiles } from './catalog-relations.ts';
 import type { RelationStorage } from '@pgtroupe/catalog/relcache';

@@ -28,7 +28,7 @@ import {
 } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { pageGetItem } from '@pgtroupe/storage/page/bufpage';
-import type { Transaction } from '@pgtroupe/transam/xact';
+import type { Transaction } from '@pgtroupe/instance/xact';
 import { type CatalogReader, KernelCatalogSource } from './catalog-source.ts';
 import type { DatabaseContext } from './database-context.ts';
 import { buildIndex } from './index-build.ts';

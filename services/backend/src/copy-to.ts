@@ -4,10 +4,10 @@
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
-import type { CopyOptions } from '@pgtroupe/sql/commands/copyoptions';
-import { copyLine } from '@pgtroupe/sql/commands/copytoformat';
-import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
-import { type OutputFunction, outputFunction } from '@pgtroupe/sql/utils/cache/typcache';
+import type { CopyOptions } from '@pgtroupe/commands/copyoptions';
+import { copyLine } from '@pgtroupe/commands/copytoformat';
+import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { type OutputFunction, outputFunction } from '@pgtroupe/adt/cache/typcache';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { retryCatalog } from './catalog-retry.ts';
 import { unanalyzed, withoutLiterals } from './prepared-statement.ts';

@@ -3,8 +3,8 @@ import { heapComputeTupleSize, heapFormTuple, tupleLayout } from '@pgtroupe/acce
 import { tupleMemory } from '@pgtroupe/access/common/htup';
 import type { Attribute } from '@pgtroupe/access/common/tupdesc';
 import type { Datum } from '@pgtroupe/common/datum';
-import { copyOptions } from '@pgtroupe/sql/commands/copyoptions';
-import { CopyFromParser } from '@pgtroupe/sql/commands/copyfromparse';
+import { copyOptions } from '@pgtroupe/commands/copyoptions';
+import { CopyFromParser } from '@pgtroupe/commands/copyfromparse';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CopyTupleFormer, NOT_PLAIN } from './copy-tuple.ts';

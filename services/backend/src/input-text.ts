@@ -5,7 +5,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
-import { lookupBuiltin, type FunctionCall, type PGFunction } from '@pgtroupe/sql/utils/fmgr';
+import { lookupBuiltin, type FunctionCall, type PGFunction } from '@pgtroupe/adt/fmgr';
 import type { SessionFunctions } from './session-functions.ts';
 
 const CSTRINGOID = 2275 as Oid;

@@ -1,5 +1,5 @@
 /** A backend instance's process. */
-import { runRole } from '@pgtroupe/rpc/role/runrole';
+import { runRole } from '@pgtroupe/role/runrole';
 import { backendRole } from './role.ts';
 
 await runRole('backend', backendRole);

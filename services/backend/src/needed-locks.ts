@@ -1,9 +1,9 @@
 /**
  * Relation locks that a query needs before it runs: what its range tables say, at every level.
  */
-import { walkChildren } from '@pgtroupe/sql/nodes/nodefuncs';
-import { RTE_RELATION } from '@pgtroupe/sql/nodes/nodes';
-import type { Node, Query } from '@pgtroupe/sql/nodes/parsenodes';
+import { walkChildren } from '@pgtroupe/nodes/nodefuncs';
+import { RTE_RELATION } from '@pgtroupe/nodes/nodes';
+import type { Node, Query } from '@pgtroupe/nodes/parsenodes';
 import type { Oid } from '@pgtroupe/common/ids';
 
 export interface NeededLock {

@@ -3,7 +3,7 @@
  */
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
-import { outputFunction } from '@pgtroupe/sql/utils/cache/typcache';
+import { outputFunction } from '@pgtroupe/adt/cache/typcache';
 import type { Session } from './session.ts';
 
 const CSTRINGOID = 2275 as Oid;

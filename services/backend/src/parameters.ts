@@ -8,7 +8,7 @@ import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { BodyReader } from '@pgtroupe/libpq/pqformat';
-import { invalidByteSequence } from '@pgtroupe/sql/utils/adt/varlena';
+import { invalidByteSequence } from '@pgtroupe/adt/varlena';
 import { retryCatalog } from './catalog-retry.ts';
 import { inputFunction } from './input-text.ts';
 import type { PreparedStatement } from './prepared-statement.ts';

@@ -4,11 +4,11 @@
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
-import { evaluateConstant } from '@pgtroupe/sql/executor/execMain';
-import type { Expr } from '@pgtroupe/sql/nodes/primnodes';
-import { stringToNode } from '@pgtroupe/sql/nodes/readfuncs';
-import type { PlannerEnv } from '@pgtroupe/sql/optimizer/pathnodes';
-import { sqlFunctionBody } from '@pgtroupe/sql/optimizer/sqlfunctions';
+import { evaluateConstant } from '@pgtroupe/executor/execMain';
+import type { Expr } from '@pgtroupe/nodes/primnodes';
+import { stringToNode } from '@pgtroupe/nodes/readfuncs';
+import type { PlannerEnv } from '@pgtroupe/optimizer/pathnodes';
+import { sqlFunctionBody } from '@pgtroupe/optimizer/sqlfunctions';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { QueryExecution } from './query-execution.ts';
 

@@ -2,10 +2,10 @@
  * Prepared statements and portals: what the extended protocol (and PREPARE, DECLARE) can name.
  */
 import type { Datum } from '@pgtroupe/common/datum';
-import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
-import type { LiteralParam } from '@pgtroupe/sql/parser/parse_node';
-import type { LookedUp } from '@pgtroupe/sql/parser/statement';
-import type { Query } from '@pgtroupe/sql/nodes/parsenodes';
+import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import type { LiteralParam } from '@pgtroupe/parser/parse_node';
+import type { LookedUp } from '@pgtroupe/parser/statement';
+import type { Query } from '@pgtroupe/nodes/parsenodes';
 import type { CachedPlan, RunningPortal } from './query-execution.ts';
 
 /** A result column as RowDescription tells it. */

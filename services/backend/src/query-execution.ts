@@ -1,5 +1,5 @@
 /**
- * Runs planned queries: the driver of synchronous plan nodes (packages/sql/src/executor).
+ * Runs planned queries: the driver of synchronous plan nodes (packages/executor/src).
  *
  * One execution: a snapshot, relation locks, a plan that is still valid, plan states ready to run; then
  * `next` again and again. What a node lacks (MISS) is awaited here, time slices end here (YIELD), and
@@ -13,17 +13,17 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
-import { initPlan, type QueryState } from '@pgtroupe/sql/executor/execMain';
-import { END, MISS, ROW, YIELD } from '@pgtroupe/sql/executor/status';
-import { CMD_DELETE, CMD_INSERT, CMD_UPDATE } from '@pgtroupe/sql/nodes/nodes';
-import type { Query } from '@pgtroupe/sql/nodes/parsenodes';
-import { planner } from '@pgtroupe/sql/optimizer/planner';
-import type { PlannedStmt } from '@pgtroupe/sql/optimizer/plannodes';
-import { outputFunction, sendFunction } from '@pgtroupe/sql/utils/cache/typcache';
-import type { LiveSnapshot } from '@pgtroupe/transam/instance-transactions';
+import { initPlan, type QueryState } from '@pgtroupe/executor/execMain';
+import { END, MISS, ROW, YIELD } from '@pgtroupe/executor/status';
+import { CMD_DELETE, CMD_INSERT, CMD_UPDATE } from '@pgtroupe/nodes/nodes';
+import type { Query } from '@pgtroupe/nodes/parsenodes';
+import { planner } from '@pgtroupe/optimizer/planner';
+import type { PlannedStmt } from '@pgtroupe/optimizer/plannodes';
+import { outputFunction, sendFunction } from '@pgtroupe/adt/cache/typcache';
+import type { LiveSnapshot } from '@pgtroupe/instance/instance-transactions';
 import type { Analysis } from './analysis.ts';
 import { BINARY_FORMAT, type FieldEncoder, fieldEncoder } from './field-encoder.ts';
-import { checkRangeTablePermissions } from '@pgtroupe/sql/commands/permissions';
+import { checkRangeTablePermissions } from '@pgtroupe/commands/permissions';
 import { neededLocks, type NeededLock } from './needed-locks.ts';
 import { plannerEnv } from './planner-env.ts';
 import { type Analyzed, formatOf, type PreparedStatement } from './prepared-statement.ts';

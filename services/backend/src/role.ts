@@ -1,9 +1,9 @@
 /** Wiring of a backend instance: the same in a process and in the simulator. */
 import { HBA_SETTING } from '@pgtroupe/libpq/hba';
-import type { RoleProgram } from '@pgtroupe/rpc/role/context';
+import type { RoleProgram } from '@pgtroupe/role/context';
 // All built-in functions.
-import '@pgtroupe/sql/utils/fmgrtab';
-import { loadParser } from '@pgtroupe/sql/parser/parser';
+import '@pgtroupe/commands/fmgrtab';
+import { loadParser } from '@pgtroupe/parser/parser';
 import { BackendInstance } from './instance.ts';
 
 export const backendRole: RoleProgram = {

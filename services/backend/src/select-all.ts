@@ -3,7 +3,7 @@
  */
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
-import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { unanalyzed, withoutLiterals } from './prepared-statement.ts';
 import type { RowSink } from './query-execution.ts';
 import type { StatementRunner } from './statement-runner.ts';

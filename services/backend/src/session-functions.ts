@@ -3,14 +3,14 @@
  */
 import type { Oid } from '@pgtroupe/common/ids';
 import { seededRandom } from '@pgtroupe/common/prng';
-import { type SequenceIo, sequenceIo } from '@pgtroupe/sql/commands/sequence-io';
-import { SequenceState } from '@pgtroupe/sql/commands/sequence-state';
-import { SysLookup } from '@pgtroupe/sql/utils/cache/syslookup';
-import type { DateOrder, DateStyle, FunctionCall, IntervalStyle, SessionSettings } from '@pgtroupe/sql/utils/fmgr';
+import { type SequenceIo, sequenceIo } from '@pgtroupe/commands/sequence-io';
+import { SequenceState } from '@pgtroupe/commands/sequence-state';
+import { SysLookup } from '@pgtroupe/adt/cache/syslookup';
+import type { DateOrder, DateStyle, FunctionCall, IntervalStyle, SessionSettings } from '@pgtroupe/adt/fmgr';
 import type { Login } from './instance.ts';
 import type { Session } from './session.ts';
 import { sessionServer } from './session-server.ts';
-import type { ServerFacts } from '@pgtroupe/sql/utils/adt/serverfuncs';
+import type { ServerFacts } from '@pgtroupe/adt/serverfuncs';
 
 /** 2000-01-01 in microseconds since 1970-01-01. */
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000;

@@ -6,7 +6,7 @@ import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { notSupported } from '@pgtroupe/common/ereport';
 import type { GucFacts } from '@pgtroupe/common/guc';
 import { BLCKSZ, type ForkNumber, type Oid } from '@pgtroupe/common/ids';
-import type { ServerFacts } from '@pgtroupe/sql/utils/adt/serverfuncs';
+import type { ServerFacts } from '@pgtroupe/adt/serverfuncs';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { Session } from './session.ts';
 

@@ -22,7 +22,7 @@ import { matchHba } from '@pgtroupe/libpq/hba';
 import { BodyReader, invalidMessageFormat, OutBuffer } from '@pgtroupe/libpq/pqformat';
 import { BACKEND, FRONTEND } from '@pgtroupe/libpq/protocol';
 import { parseStartupPacket } from '@pgtroupe/libpq/startup';
-import { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
+import { LockOwner } from '@pgtroupe/instance/instance-locks';
 import type { BackendInstance } from './instance.ts';
 import { SessionSettings } from './settings.ts';
 import { StatementRunner } from './statement-runner.ts';

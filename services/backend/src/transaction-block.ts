@@ -17,11 +17,11 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { TransactionIndicator } from '@pgtroupe/libpq/protocol';
-import type { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
-import { type InstanceKernel, sharedMemoryLost } from '@pgtroupe/transam/instance-kernel';
-import type { LiveSnapshot } from '@pgtroupe/transam/instance-transactions';
-import { WalProducer } from '@pgtroupe/transam/wal-credit';
-import { Transaction } from '@pgtroupe/transam/xact';
+import type { LockOwner } from '@pgtroupe/instance/instance-locks';
+import { type InstanceKernel, sharedMemoryLost } from '@pgtroupe/instance/instance-kernel';
+import type { LiveSnapshot } from '@pgtroupe/instance/instance-transactions';
+import { WalProducer } from '@pgtroupe/instance/wal-credit';
+import { Transaction } from '@pgtroupe/instance/xact';
 
 export type IsolationLevel = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable';
 

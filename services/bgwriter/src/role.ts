@@ -1,5 +1,5 @@
 /** Wiring of the background writer: the same in a process and in the simulator. */
-import type { RoleProgram } from '@pgtroupe/rpc/role/context';
+import type { RoleProgram } from '@pgtroupe/role/context';
 import { BgWriter } from './bgwriter.ts';
 
 export const bgwriterRole: RoleProgram = {

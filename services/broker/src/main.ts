@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Broker } from '@pgtroupe/actor/broker/server';
-import { runRole } from '@pgtroupe/rpc/role/runrole';
+import { runRole } from '@pgtroupe/role/runrole';
 
 await runRole('broker', {
   start: async role => {

@@ -8,7 +8,7 @@
 import type { Env } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ATTACH_PROTOCOL } from '@pgtroupe/rpc/attach/attachment';
+import { ATTACH_PROTOCOL } from '@pgtroupe/instance/attachment';
 import { MAX_UNREAD_BYTES } from '@pgtroupe/rpc/attach/credit';
 import { downWriter, FrameError, type OpReader, upReader } from '@pgtroupe/rpc/attach/codec';
 import { TOKEN_EXCLUSIVE, type UpOp } from '@pgtroupe/rpc/attach/ops';

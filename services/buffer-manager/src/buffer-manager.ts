@@ -17,7 +17,7 @@ import { type Failpoint, noFailpoint } from '@pgtroupe/actor/failpoint';
 import { EXIT_PANIC } from '@pgtroupe/actor/lifecycle';
 import { handle, type Handler } from '@pgtroupe/actor/rpc';
 import { ATTACH } from '@pgtroupe/rpc/attach/method';
-import { pulseHandler } from '@pgtroupe/rpc/role/pulse';
+import { pulseHandler } from '@pgtroupe/role/pulse';
 import { AttachServer } from './attach-server.ts';
 import { syncOrEnd } from '@pgtroupe/actor/sync-or-end';
 import { BackgroundWriteServer, BACKGROUND_WRITE } from './background-write-server.ts';

@@ -1,6 +1,6 @@
 /** Wiring of the buffer-manager: the same in a process and in the simulator. */
 import { rmgrTable } from '@pgtroupe/redo/rmgrtable';
-import type { RoleProgram } from '@pgtroupe/rpc/role/context';
+import type { RoleProgram } from '@pgtroupe/role/context';
 import { XLOG_BLCKSZ, XLOG_SEG_SIZE } from '@pgtroupe/transam/xlogpage';
 import { BufferManager } from './buffer-manager.ts';
 

@@ -1,5 +1,5 @@
 /** The checkpointer's process. */
-import { runRole } from '@pgtroupe/rpc/role/runrole';
+import { runRole } from '@pgtroupe/role/runrole';
 import { checkpointerRole } from './role.ts';
 
 await runRole('checkpointer', checkpointerRole);

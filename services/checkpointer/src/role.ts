@@ -1,5 +1,5 @@
 /** Wiring of the checkpointer: the same in a process and in the simulator. */
-import type { RoleProgram } from '@pgtroupe/rpc/role/context';
+import type { RoleProgram } from '@pgtroupe/role/context';
 import { Checkpointer } from './checkpointer.ts';
 
 const MB = 1024 * 1024;

@@ -1,6 +1,6 @@
 /** Wiring of the logger's process. */
 import { writeStderr } from '@pgtroupe/actor/node/log';
-import { runRole } from '@pgtroupe/rpc/role/runrole';
+import { runRole } from '@pgtroupe/role/runrole';
 import { Logger } from './logger.ts';
 
 await runRole('logger', {

@@ -12,8 +12,8 @@ import { connect, isIP, type Socket } from 'node:net';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { lockSocket } from '@pgtroupe/actor/node/pidfile';
-import { type HandOver, type ToInstance, visitorMessage } from '@pgtroupe/rpc/role/door-messages';
-import { Greeter, type GreeterLimits, reject, stopReading, type Visitor } from '@pgtroupe/rpc/role/greeter';
+import { type HandOver, type ToInstance, visitorMessage } from '@pgtroupe/role/door-messages';
+import { Greeter, type GreeterLimits, reject, stopReading, type Visitor } from '@pgtroupe/role/greeter';
 import { Door, type DoorOptions } from './door.ts';
 import type { Passed } from './launcher.ts';
 

@@ -12,7 +12,7 @@ import {
   type RoleReport,
 } from '@pgtroupe/rpc/generated/postmaster';
 import { streamMethod } from '@pgtroupe/rpc/method';
-import { pulseHandler } from '@pgtroupe/rpc/role/pulse';
+import { pulseHandler } from '@pgtroupe/role/pulse';
 
 export const OBSERVE = streamMethod(PostmasterDefinition, 'observe');
 const ATTEND = streamMethod(PostmasterDefinition, 'attend');

@@ -9,7 +9,7 @@ import type { Clock } from '@pgtroupe/actor/env';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Settings } from '@pgtroupe/common/settings';
 import type { SessionsReport } from '@pgtroupe/rpc/generated/postmaster';
-import { type ListeningHandle, type ToPostmaster, visitorOf } from '@pgtroupe/rpc/role/door-messages';
+import { type ListeningHandle, type ToPostmaster, visitorOf } from '@pgtroupe/role/door-messages';
 import type { Socket } from 'node:net';
 import { Admission, type Verdict } from './admission.ts';
 import {

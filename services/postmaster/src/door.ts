@@ -6,11 +6,11 @@
  *   returning -> home  the instance has said that it did, or is dead
  *
  * While returning, the count of the instance's sessions lags behind what it accepts: nobody is judged.
- * See packages/rpc/src/role/door-messages.ts.
+ * See packages/role/src/door-messages.ts.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import type { ListeningHandle, ToInstance } from '@pgtroupe/rpc/role/door-messages';
-import type { GreeterLimits } from '@pgtroupe/rpc/role/greeter';
+import type { ListeningHandle, ToInstance } from '@pgtroupe/role/door-messages';
+import type { GreeterLimits } from '@pgtroupe/role/greeter';
 
 export const BACKLOG = 511;
 

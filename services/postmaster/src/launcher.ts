@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { ROLE_START_VARIABLE, type RoleName, type RoleStart } from '@pgtroupe/actor/lifecycle';
 import { isAlive, type ProcessId, processAt, signalProcess } from '@pgtroupe/actor/node/process';
 import { claimLaunch, forgetLaunch, type Launch, writeLaunch } from '@pgtroupe/actor/node/rundir';
-import type { ListeningHandle, ToInstance, ToPostmaster } from '@pgtroupe/rpc/role/door-messages';
+import type { ListeningHandle, ToInstance, ToPostmaster } from '@pgtroupe/role/door-messages';
 
 const ADOPTED_POLL_MS = 50;
 /** When so many are remembered, those that have arrived are forgotten. */

@@ -1,5 +1,5 @@
 /** The walwriter's process. */
-import { runRole } from '@pgtroupe/rpc/role/runrole';
+import { runRole } from '@pgtroupe/role/runrole';
 import { walwriterRole } from './role.ts';
 
 await runRole('walwriter', walwriterRole);

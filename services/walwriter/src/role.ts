@@ -1,5 +1,5 @@
 /** Wiring of the walwriter: the same in a process and in the simulator. */
-import type { RoleProgram } from '@pgtroupe/rpc/role/context';
+import type { RoleProgram } from '@pgtroupe/role/context';
 import { WalWriter } from './walwriter.ts';
 
 export const walwriterRole: RoleProgram = {

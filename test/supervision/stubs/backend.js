@@ -2,7 +2,7 @@
  * Stands in for an instance: lets everybody in and answers every query with one row, `<instance's
  * pid> <session's pid> <client's address>`. The query `sleep` answers when it is cancelled.
  */
-import { runRole } from '@pgtroupe/rpc/role/runrole';
+import { runRole } from '@pgtroupe/role/runrole';
 
 const message = (type, ...parts) => {
   const body = Buffer.concat(parts.map(p => (typeof p === 'string' ? Buffer.from(`${p}\0`) : p)));

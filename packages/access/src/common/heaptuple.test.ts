@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Datum } from '@pgtroupe/common/datum';
 import { oracleMissing, psql } from '@pgtroupe/testkit/oracle';
-import { attributeOf, describeRow, TYPE_NAMES } from '../testing/attributes.ts';
+import { attributeOf, describeRow, TYPE_NAMES } from '@pgtroupe/testkit/access/attributes';
 import {
   attOffset,
   ATT_MISSING,

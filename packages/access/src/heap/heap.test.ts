@@ -13,10 +13,10 @@ import { itemIdIsDead, itemIdIsRedirected, itemIdIsUsed } from '@pgtroupe/storag
 import { RM_HEAP2_ID } from '@pgtroupe/transam/rmgr';
 import { BLCKSZ } from '@pgtroupe/common/ids';
 import { heapFormTuple, heapGetAttr, tupleLayout } from '../common/heaptuple.ts';
-import { describeRow } from '../testing/attributes.ts';
-import { maskedHeapPage } from '../testing/heap-mask.ts';
-import { retry, SoloPages, type SoloRedo } from '../testing/solo-pages.ts';
-import { SoloTransactions, type SoloXact } from '../testing/solo-xact.ts';
+import { describeRow } from '@pgtroupe/testkit/access/attributes';
+import { maskedHeapPage } from '@pgtroupe/testkit/access/heap-mask';
+import { retry, SoloPages, type SoloRedo } from '@pgtroupe/testkit/access/solo-pages';
+import { SoloTransactions, type SoloXact } from '@pgtroupe/testkit/access/solo-xact';
 import {
   HeapContext,
   type HeapRelation,

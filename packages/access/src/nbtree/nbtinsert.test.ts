@@ -6,9 +6,9 @@ import { heapFormTuple, tupleLayout } from '../common/heaptuple.ts';
 import { HeapContext, heapRelation, TM_OK } from '../heap/heapam-context.ts';
 import { heapDelete } from '../heap/heapam-delete.ts';
 import { heapInsert } from '../heap/heapam-insert.ts';
-import { describeRow } from '../testing/attributes.ts';
-import { retry, SoloPages } from '../testing/solo-pages.ts';
-import { SoloTransactions, type SoloXact } from '../testing/solo-xact.ts';
+import { describeRow } from '@pgtroupe/testkit/access/attributes';
+import { retry, SoloPages } from '@pgtroupe/testkit/access/solo-pages';
+import { SoloTransactions, type SoloXact } from '@pgtroupe/testkit/access/solo-xact';
 import { BTIndex } from './btindex.ts';
 import {
   BT_DUPLICATE,

@@ -11,12 +11,12 @@ import {
 } from '@pgtroupe/storage/page/bufpage';
 import { itemIdGetLength, itemIdGetOffset, LP_DEAD, LP_NORMAL, makeItemId } from '@pgtroupe/storage/page/itemid';
 import type { XactView } from '@pgtroupe/transam/xactview';
-import type { RelationFiles } from '@pgtroupe/storage/buffer/relation-files';
+
 import type { TupleDesc } from '../common/tupdesc.ts';
 import { HeapContext } from '../heap/heapam-context.ts';
-import { describeRow } from '../testing/attributes.ts';
-import { retry, SoloPages, type SoloRedo } from '../testing/solo-pages.ts';
-import { btVerify } from '../testing/verify-nbtree.ts';
+import { describeRow } from '@pgtroupe/testkit/access/attributes';
+import { type RelationFiles, retry, SoloPages, type SoloRedo } from '@pgtroupe/testkit/access/solo-pages';
+import { btVerify } from '@pgtroupe/testkit/access/verify-nbtree';
 import { VACUUM_DONE } from '../common/indexvacuum.ts';
 import { BTIndex, INDOPTION_DESC, INDOPTION_NULLS_FIRST } from './btindex.ts';
 import { BTBuild } from './nbtsort.ts';

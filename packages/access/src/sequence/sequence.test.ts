@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { pageGetLSN } from '@pgtroupe/storage/page/bufpage';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
-import { retry, SoloPages } from '../testing/solo-pages.ts';
-import { SoloTransactions } from '../testing/solo-xact.ts';
+import { retry, SoloPages } from '@pgtroupe/testkit/access/solo-pages';
+import { SoloTransactions } from '@pgtroupe/testkit/access/solo-xact';
 import {
   type Drawn,
   seqInit,

@@ -8,7 +8,7 @@ import type { Disk } from '@pgtroupe/actor/env';
 import { type Failpoint, noFailpoint } from '@pgtroupe/actor/failpoint';
 import type { RoleName } from '@pgtroupe/actor/lifecycle';
 import { HBA_SETTING } from '@pgtroupe/libpq/hba';
-import { loadParser } from '@pgtroupe/sql/parser/parser';
+import { loadParser } from '@pgtroupe/parser/parser';
 import { initdb } from '@pgtroupe/tools/initdb/initdb';
 import { ConnectionLost, SimClient } from './client.ts';
 import { MemoryDisk } from './memory-disk.ts';

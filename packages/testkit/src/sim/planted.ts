@@ -8,7 +8,7 @@ import { type Handler, handle, type RpcStream } from '@pgtroupe/actor/rpc';
 import { CommitQueue } from '@pgtroupe/buffer-manager/commit-queue';
 import type { WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
 import { REGBUF_FORCE_IMAGE, REGBUF_NO_IMAGE } from '@pgtroupe/transam/xloginsert';
-import { XLogRecordBuilder } from '@pgtroupe/transam/xlogrecord-builder';
+import { XLogRecordBuilder } from '@pgtroupe/instance/xlogrecord-builder';
 import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
 import { WalWriter } from '@pgtroupe/walwriter/walwriter';
 import type { Fault } from './nemesis.ts';

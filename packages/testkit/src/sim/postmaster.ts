@@ -24,7 +24,7 @@ import { checkpointerRole } from '@pgtroupe/checkpointer/role';
 import { PgError } from '@pgtroupe/common/ereport';
 import { Settings } from '@pgtroupe/common/settings';
 import { type Effect, type Event, newSupervision, step, type Supervision } from '@pgtroupe/postmaster/supervision';
-import type { RoleProgram, RunningRole } from '@pgtroupe/rpc/role/context';
+import type { RoleProgram, RunningRole } from '@pgtroupe/role/context';
 import { walwriterRole } from '@pgtroupe/walwriter/role';
 import { SimConnection } from './connection.ts';
 import { folderOf } from './folder-disk.ts';

@@ -1,8 +1,8 @@
 /**
  * Data definition: CREATE, ALTER, DROP, TRUNCATE, over the catalogs of the transaction.
  */
-import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
-import { definitionCommandTag, isDefinitionCommand, runDefinitionCommand } from '@pgtroupe/sql/commands/utility';
+import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { definitionCommandTag, isDefinitionCommand, runDefinitionCommand } from '@pgtroupe/commands/utility';
 import type { StatementRunner } from '../statement-runner.ts';
 
 export function isDefinition(raw: RawNode): boolean {

@@ -5,7 +5,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { rangeVarGetRelid } from '@pgtroupe/catalog/namespace';
-import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { retryCatalog } from '../catalog-retry.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 

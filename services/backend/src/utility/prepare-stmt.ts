@@ -3,7 +3,7 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { ColumnInfo } from '../prepared-statement.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 

@@ -2,7 +2,7 @@
  * Utility statements: everything that is not a query (utility.c).
  */
 import { notSupported } from '@pgtroupe/common/ereport';
-import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { ColumnInfo } from '../prepared-statement.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 import { checkpointStmt } from './checkpoint-stmt.ts';

@@ -22,7 +22,7 @@ import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { MAIN_FORKNUM, type Oid, type TransactionId } from '@pgtroupe/common/ids';
-import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { ACCESS_SHARE_LOCK, SHARE_UPDATE_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import { retryCatalog } from '../catalog-retry.ts';

@@ -3,7 +3,7 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
-import type { RawNode } from '@pgtroupe/sql/nodes/rawnodes';
+import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { Session } from '../session.ts';
 import { transactionOption } from './transaction-stmt.ts';
 

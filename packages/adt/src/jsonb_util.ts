@@ -1,0 +1,305 @@
+/**
+ * jsonb's payload and its values in memory.
+ *
+ *   container  uint32 header: count, JB_FSCALAR 1<<28, JB_FOBJECT 1<<29, JB_FARRAY 1<<30
+ *              JEntry per element (objects: all keys, then all values), then their data
+ *   JEntry     uint32: bits 0-27 length, or where the data ends when JENTRY_HAS_OFF (1<<31) is set,
+ *              as in every 32nd; bits 28-30 type: string 0, numeric 1, false 2, true 3, null 4,
+ *              container 5
+ * Numerics (with their varlena header) and containers are aligned to four bytes; the padding counts
+ * to the entry. A scalar at the top is an array of one with JB_FSCALAR. Object keys are distinct
+ * and ordered by length, then bytes.
+ */
+import { compareBytes, stringToText, textToString } from './mb/mbutils.ts';
+import { escapeJson, type JsonNode } from './jsonapi.ts';
+import { compareNumeric, formatNumeric, packNumeric, parseNumericText } from './numericvar.ts';
+import { viewOf } from './pqwire.ts';
+
+export type Jsonb =
+  | { readonly type: 'null' }
+  | { readonly type: 'boolean'; readonly value: boolean }
+  | { readonly type: 'number'; readonly value: Uint8Array }
+  | { readonly type: 'string'; readonly value: string }
+  | { readonly type: 'array'; readonly items: readonly Jsonb[] }
+  | { readonly type: 'object'; readonly members: readonly JsonbMember[] };
+
+export interface JsonbMember {
+  readonly key: string;
+  readonly value: Jsonb;
+}
+
+export const JSONB_NULL: Jsonb = { type: 'null' };
+
+function compareKeys(a: string, b: string): number {
+  const x = stringToText(a);
+  const y = stringToText(b);
+  return x.length !== y.length ? x.length - y.length : compareBytes(x, y);
+}
+
+/** Sorted, of equal keys the last. */
+export function makeObject(members: readonly JsonbMember[]): Jsonb {
+  const last = new Map(members.map(m => [m.key, m]));
+  return { type: 'object', members: [...last.values()].sort((a, b) => compareKeys(a.key, b.key)) };
+}
+
+export function fromJson(node: JsonNode): Jsonb {
+  switch (node.type) {
+    case 'null':
+      return JSONB_NULL;
+    case 'boolean':
+      return { type: 'boolean', value: node.value };
+    case 'string':
+      return { type: 'string', value: node.value };
+    case 'number':
+      return { type: 'number', value: packNumeric(parseNumericText(node.text, -1)) };
+    case 'array':
+      return { type: 'array', items: node.items.map(fromJson) };
+    case 'object':
+      return makeObject(node.members.map(m => ({ key: m.key, value: fromJson(m.value) })));
+  }
+}
+
+const JB_FSCALAR = 0x10000000;
+const JB_FOBJECT = 0x20000000;
+const JB_FARRAY = 0x40000000;
+const JB_CMASK = 0x0fffffff;
+const JENTRY_HAS_OFF = 0x80000000;
+const JENTRY_OFFLENMASK = 0x0fffffff;
+const STRIDE = 32;
+const TYPE = { string: 0, numeric: 1, false: 2, true: 3, null: 4, container: 5 } as const;
+
+class Writer {
+  private bytes = new Uint8Array(256);
+  length = 0;
+
+  private room(n: number): void {
+    if (this.length + n <= this.bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.bytes.length * 2, this.length + n));
+    grown.set(this.bytes.subarray(0, this.length));
+    this.bytes = grown;
+  }
+
+  reserve(n: number): number {
+    this.room(n);
+    const at = this.length;
+    this.bytes.fill(0, at, at + n);
+    this.length += n;
+    return at;
+  }
+
+  append(part: Uint8Array): void {
+    this.room(part.length);
+    this.bytes.set(part, this.length);
+    this.length += part.length;
+  }
+
+  align(): void {
+    this.reserve(-this.length & 3);
+  }
+
+  setUint32(at: number, value: number): void {
+    viewOf(this.bytes).setUint32(at, value >>> 0, true);
+  }
+
+  result(): Uint8Array {
+    return this.bytes.slice(0, this.length);
+  }
+}
+
+/** Appends a value's data; answers its entry's type. */
+function writeValue(w: Writer, v: Jsonb): number {
+  switch (v.type) {
+    case 'null':
+      return TYPE.null;
+    case 'boolean':
+      return v.value ? TYPE.true : TYPE.false;
+    case 'string':
+      w.append(stringToText(v.value));
+      return TYPE.string;
+    case 'number': {
+      w.align();
+      const at = w.reserve(4);
+      w.setUint32(at, (v.value.length + 4) << 2);
+      w.append(v.value);
+      return TYPE.numeric;
+    }
+    case 'array':
+      writeContainer(w, JB_FARRAY | v.items.length, v.items);
+      return TYPE.container;
+    case 'object':
+      writeContainer(w, JB_FOBJECT | v.members.length, [
+        ...v.members.map((m): Jsonb => ({ type: 'string', value: m.key })),
+        ...v.members.map(m => m.value),
+      ]);
+      return TYPE.container;
+  }
+}
+
+function writeContainer(w: Writer, header: number, values: readonly Jsonb[]): void {
+  w.align();
+  w.setUint32(w.reserve(4), header);
+  const entries = w.reserve(values.length * 4);
+  const base = w.length;
+  values.forEach((value, i) => {
+    const from = w.length;
+    const type = writeValue(w, value);
+    const off = i % STRIDE === 0;
+    w.setUint32(
+      entries + i * 4,
+      ((type << 28) | (off ? w.length - base : w.length - from)) + (off ? JENTRY_HAS_OFF : 0),
+    );
+  });
+}
+
+export function packJsonb(v: Jsonb): Uint8Array {
+  const w = new Writer();
+  if (v.type === 'array' || v.type === 'object') writeValue(w, v);
+  else writeContainer(w, JB_FARRAY | JB_FSCALAR | 1, [v]);
+  return w.result();
+}
+
+function readContainer(bytes: Uint8Array, at: number): Jsonb {
+  const view = viewOf(bytes);
+  const header = view.getUint32(at, true);
+  const count = header & JB_CMASK;
+  const isObject = (header & JB_FOBJECT) !== 0;
+  const n = isObject ? count * 2 : count;
+  const base = at + 4 + n * 4;
+  const values: Jsonb[] = [];
+  let from = 0;
+  for (let i = 0; i < n; i++) {
+    const entry = view.getUint32(at + 4 + i * 4, true);
+    const length = entry & JENTRY_OFFLENMASK;
+    const end = entry >= JENTRY_HAS_OFF ? length : from + length;
+    values.push(readEntry(bytes, (entry >>> 28) & 7, base + from, base + end));
+    from = end;
+  }
+  if (!isObject) return { type: 'array', items: values };
+  return {
+    type: 'object',
+    members: values
+      .slice(0, count)
+      .map((key, i) => ({ key: (key as { value: string }).value, value: values[count + i] })),
+  };
+}
+
+function readEntry(bytes: Uint8Array, type: number, from: number, to: number): Jsonb {
+  switch (type) {
+    case TYPE.string:
+      return { type: 'string', value: textToString(bytes.subarray(from, to)) };
+    case TYPE.numeric: {
+      const at = (from + 3) & ~3;
+      return { type: 'number', value: bytes.subarray(at + 4, to) };
+    }
+    case TYPE.false:
+      return { type: 'boolean', value: false };
+    case TYPE.true:
+      return { type: 'boolean', value: true };
+    case TYPE.container:
+      return readContainer(bytes, (from + 3) & ~3);
+    default:
+      return JSONB_NULL;
+  }
+}
+
+export function unpackJsonb(bytes: Uint8Array): Jsonb {
+  const root = readContainer(bytes, 0);
+  return (viewOf(bytes).getUint32(0, true) & JB_FSCALAR) !== 0 && root.type === 'array' ? root.items[0] : root;
+}
+
+export function formatJsonb(v: Jsonb): string {
+  switch (v.type) {
+    case 'null':
+      return 'null';
+    case 'boolean':
+      return String(v.value);
+    case 'number':
+      return formatNumeric(v.value);
+    case 'string':
+      return escapeJson(v.value);
+    case 'array':
+      return `[${v.items.map(formatJsonb).join(', ')}]`;
+    case 'object':
+      return `{${v.members.map(m => `${escapeJson(m.key)}: ${formatJsonb(m.value)}`).join(', ')}}`;
+  }
+}
+
+/** jsonb_pretty(): four blanks a level. */
+export function prettyJsonb(v: Jsonb, indent = ''): string {
+  const inner = `${indent}    `;
+  if (v.type === 'array')
+    return `[\n${v.items.map(i => inner + prettyJsonb(i, inner)).join(',\n')}${v.items.length > 0 ? '\n' : ''}${indent}]`;
+  if (v.type === 'object') {
+    return `{\n${v.members.map(m => `${inner}${escapeJson(m.key)}: ${prettyJsonb(m.value, inner)}`).join(',\n')}${v.members.length > 0 ? '\n' : ''}${indent}}`;
+  }
+  return formatJsonb(v);
+}
+
+const RANK = { null: 0, string: 1, number: 2, boolean: 3, array: 4, object: 5 } as const;
+
+function compareValues(a: Jsonb, b: Jsonb): number {
+  if (a.type !== b.type) return Math.sign(RANK[a.type] - RANK[b.type]);
+  switch (a.type) {
+    case 'null':
+      return 0;
+    case 'boolean':
+      return Number(a.value) - Number((b as typeof a).value);
+    case 'string':
+      return compareBytes(stringToText(a.value), stringToText((b as typeof a).value));
+    case 'number':
+      return compareNumeric(a.value, (b as typeof a).value);
+    case 'array': {
+      const other = (b as typeof a).items;
+      if (a.items.length !== other.length) return Math.sign(a.items.length - other.length);
+      for (let i = 0; i < other.length; i++) {
+        const order = compareValues(a.items[i], other[i]);
+        if (order !== 0) return order;
+      }
+      return 0;
+    }
+    case 'object': {
+      const other = (b as typeof a).members;
+      if (a.members.length !== other.length) return Math.sign(a.members.length - other.length);
+      for (let i = 0; i < other.length; i++) {
+        const order =
+          compareBytes(stringToText(a.members[i].key), stringToText(other[i].key)) ||
+          compareValues(a.members[i].value, other[i].value);
+        if (order !== 0) return order;
+      }
+      return 0;
+    }
+  }
+}
+
+const isScalar = (v: Jsonb): boolean => v.type !== 'array' && v.type !== 'object';
+
+/** Order of jsonb. An empty array at the top is below everything, for history's sake. */
+export function compareJsonb(a: Jsonb, b: Jsonb): number {
+  const empty = (v: Jsonb): boolean => v.type === 'array' && v.items.length === 0;
+  if (empty(a) !== empty(b)) {
+    const other = empty(a) ? b : a;
+    if (isScalar(other) || other.type === 'array') return empty(a) ? -1 : 1;
+  }
+  return compareValues(a, b);
+}
+
+/** a @> b. An array contains a scalar that is one of its items. */
+export function jsonbContains(a: Jsonb, b: Jsonb, top = true): boolean {
+  if (a.type === 'object' && b.type === 'object') {
+    return b.members.every(m => {
+      const own = a.members.find(x => x.key === m.key);
+      return own !== undefined && jsonbContains(own.value, m.value, false);
+    });
+  }
+  if (a.type === 'array' && b.type === 'array') {
+    return b.items.every(item =>
+      a.items.some(x =>
+        isScalar(item)
+          ? isScalar(x) && compareValues(x, item) === 0
+          : x.type === item.type && jsonbContains(x, item, false),
+      ),
+    );
+  }
+  if (top && a.type === 'array' && isScalar(b)) return a.items.some(x => compareValues(x, b) === 0);
+  return isScalar(a) && isScalar(b) && compareValues(a, b) === 0;
+}

@@ -1,0 +1,163 @@
+/**
+ * String functions of Oracle's making: case, padding, trimming, translate, chr. Characters, not
+ * bytes, are what they count; the ASCII case stays in bytes.
+ */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, type PgError } from '@pgtroupe/common/ereport';
+import type { FunctionCall, FunctionTable } from './fmgr.ts';
+import { isAlnumChar, lowerChar, lowerString, upperChar, upperString } from './mb/casefold.ts';
+import { EMPTY_BYTES, mbCharOffset, mblen, mbStrlen, stringToText, textToString } from './mb/mbutils.ts';
+
+const C_COLLATION_OID = 950;
+const POSIX_COLLATION_OID = 951;
+const MAX_TEXT = 0x3fffffff;
+
+export const isCCollation = (collation: number): boolean =>
+  collation === C_COLLATION_OID || collation === POSIX_COLLATION_OID;
+
+function isAscii(text: Uint8Array): boolean {
+  for (let i = 0; i < text.length; i++) if (text[i] > 127) return false;
+  return true;
+}
+
+export function lowerText(text: Uint8Array, collation: number): Uint8Array {
+  if (!isCCollation(collation) && !isAscii(text)) return stringToText(lowerString(textToString(text)));
+  const out = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) out[i] = text[i] >= 65 && text[i] <= 90 ? text[i] + 32 : text[i];
+  return out;
+}
+
+export function upperText(text: Uint8Array, collation: number): Uint8Array {
+  if (!isCCollation(collation) && !isAscii(text)) return stringToText(upperString(textToString(text)));
+  const out = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) out[i] = text[i] >= 97 && text[i] <= 122 ? text[i] - 32 : text[i];
+  return out;
+}
+
+function initcap(text: Uint8Array, collation: number): Uint8Array {
+  const ascii = isCCollation(collation);
+  let inWord = false;
+  let out = '';
+  for (const ch of textToString(text)) {
+    const high = ascii && ch > '\x7f';
+    out += high ? ch : inWord ? lowerChar(ch) : upperChar(ch);
+    inWord = !high && isAlnumChar(ch);
+  }
+  return stringToText(out);
+}
+
+const tooLong = (): PgError => ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, 'requested length too large');
+
+/** `count` characters of `fill` repeated. */
+function padding(fill: Uint8Array, fillChars: number, count: number): Uint8Array {
+  const whole = Math.floor(count / fillChars);
+  const rest = mbCharOffset(fill, count - whole * fillChars);
+  const total = whole * fill.length + rest;
+  if (total > MAX_TEXT) throw tooLong();
+  const out = new Uint8Array(total);
+  for (let i = 0; i < whole; i++) out.set(fill, i * fill.length);
+  out.set(fill.subarray(0, rest), whole * fill.length);
+  return out;
+}
+
+function pad(text: Uint8Array, length: number, fill: Uint8Array, left: boolean): Uint8Array {
+  const want = Math.max(length, 0);
+  const have = mbStrlen(text);
+  const fillChars = mbStrlen(fill);
+  if (have >= want || fillChars === 0) return have <= want ? text : text.subarray(0, mbCharOffset(text, want));
+  if (want > MAX_TEXT) throw tooLong();
+  const extra = padding(fill, fillChars, want - have);
+  const out = new Uint8Array(text.length + extra.length);
+  out.set(text, left ? extra.length : 0);
+  out.set(extra, left ? 0 : text.length);
+  return out;
+}
+
+const SPACE = Uint8Array.of(32);
+
+/** Whether the character of `text` at `at` is one of `set`'s characters. */
+function inSet(text: Uint8Array, at: number, set: Uint8Array): boolean {
+  const len = mblen(text[at]);
+  for (let i = 0; i < set.length; i += mblen(set[i])) {
+    let j = 0;
+    while (j < len && set[i + j] === text[at + j]) j++;
+    if (j === len) return true;
+  }
+  return false;
+}
+
+function trim(text: Uint8Array, set: Uint8Array, left: boolean, right: boolean): Uint8Array {
+  let start = 0;
+  let end = text.length;
+  while (left && start < end && inSet(text, start, set)) start += mblen(text[start]);
+  while (right && end > start) {
+    let at = end - 1;
+    while (at > start && (text[at] & 0xc0) === 0x80) at--;
+    if (!inSet(text, at, set)) break;
+    end = at;
+  }
+  return start === 0 && end === text.length ? text : text.subarray(start, end);
+}
+
+function trimBytes(bytes: Uint8Array, set: Uint8Array, left: boolean, right: boolean): Uint8Array {
+  let start = 0;
+  let end = bytes.length;
+  while (left && start < end && set.includes(bytes[start])) start++;
+  while (right && end > start && set.includes(bytes[end - 1])) end--;
+  return bytes.subarray(start, end);
+}
+
+function translate(text: Uint8Array, from: Uint8Array, to: Uint8Array): Uint8Array {
+  const source = [...textToString(from)];
+  const target = [...textToString(to)];
+  let out = '';
+  for (const ch of textToString(text)) {
+    const i = source.indexOf(ch);
+    out += i < 0 ? ch : (target[i] ?? '');
+  }
+  return stringToText(out);
+}
+
+function chr(code: number): Uint8Array {
+  if (code < 0) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'character number must be positive');
+  if (code === 0) throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, 'null character not permitted');
+  if (code > 0x10ffff)
+    throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `requested character too large for encoding: ${code}`);
+  if (code >= 0xd800 && code <= 0xdfff) {
+    throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `requested character not valid for encoding: ${code}`);
+  }
+  return stringToText(String.fromCodePoint(code));
+}
+
+function repeat(text: Uint8Array, count: number): Uint8Array {
+  if (count <= 0 || text.length === 0) return EMPTY_BYTES;
+  const total = text.length * count;
+  if (total > MAX_TEXT) throw tooLong();
+  const out = new Uint8Array(total);
+  for (let i = 0; i < count; i++) out.set(text, i * text.length);
+  return out;
+}
+
+type Bytes = Uint8Array;
+
+export const oracleCompatFunctions: FunctionTable = {
+  lower: (fc: FunctionCall, text: Bytes) => lowerText(text, fc.collation),
+  upper: (fc: FunctionCall, text: Bytes) => upperText(text, fc.collation),
+  initcap: (fc: FunctionCall, text: Bytes) => initcap(text, fc.collation),
+  lpad: (_fc: FunctionCall, text: Bytes, length: number, fill: Bytes) => pad(text, length, fill, true),
+  rpad: (_fc: FunctionCall, text: Bytes, length: number, fill: Bytes) => pad(text, length, fill, false),
+  btrim: (_fc: FunctionCall, text: Bytes, set: Bytes) => trim(text, set, true, true),
+  ltrim: (_fc: FunctionCall, text: Bytes, set: Bytes) => trim(text, set, true, false),
+  rtrim: (_fc: FunctionCall, text: Bytes, set: Bytes) => trim(text, set, false, true),
+  btrim1: (_fc: FunctionCall, text: Bytes) => trim(text, SPACE, true, true),
+  ltrim1: (_fc: FunctionCall, text: Bytes) => trim(text, SPACE, true, false),
+  rtrim1: (_fc: FunctionCall, text: Bytes) => trim(text, SPACE, false, true),
+  byteatrim: (_fc: FunctionCall, bytes: Bytes, set: Bytes) => trimBytes(bytes, set, true, true),
+  bytealtrim: (_fc: FunctionCall, bytes: Bytes, set: Bytes) => trimBytes(bytes, set, true, false),
+  byteartrim: (_fc: FunctionCall, bytes: Bytes, set: Bytes) => trimBytes(bytes, set, false, true),
+  translate: (_fc: FunctionCall, text: Bytes, from: Bytes, to: Bytes) => translate(text, from, to),
+  ascii: (_fc: FunctionCall, text: Bytes) =>
+    text.length === 0 ? 0 : (textToString(text.subarray(0, mblen(text[0]))).codePointAt(0) ?? 0),
+  chr: (_fc: FunctionCall, code: number) => chr(code),
+  repeat: (_fc: FunctionCall, text: Bytes, count: number) => repeat(text, count),
+};

@@ -1,0 +1,40 @@
+/**
+ * Quoting: identifiers (only where needed, keywords included), literals.
+ */
+import type { FunctionCall, FunctionTable } from './fmgr.ts';
+import { stringToText, textToString } from './mb/mbutils.ts';
+
+/** Keywords that cannot stand unquoted everywhere: all of PostgreSQL 15's save the unreserved ones. */
+const KEYWORDS = new Set(
+  (
+    'all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create current_catalog current_date ' +
+    'current_role current_time current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign from ' +
+    'grant group having in initially intersect into lateral leading limit localtime localtimestamp not null offset on only or order placing ' +
+    'primary references returning select session_user some symmetric table then to trailing true union unique user using variadic when where ' +
+    'window with authorization binary collation concurrently cross current_schema freeze full ilike inner is isnull join left like natural ' +
+    'notnull outer overlaps right similar tablesample verbose between bigint bit boolean char character coalesce dec decimal exists extract ' +
+    'float greatest grouping inout int integer interval least national nchar none normalize nullif numeric out overlay position precision real ' +
+    'row setof smallint substring time timestamp treat trim values varchar xmlattributes xmlconcat xmlelement xmlexists xmlforest ' +
+    'xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable'
+  ).split(' '),
+);
+
+const PLAIN = /^[a-z_][a-z0-9_]*$/;
+
+export function quoteIdentifier(name: string, always = false): string {
+  return !always && PLAIN.test(name) && !KEYWORDS.has(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}
+
+/** With a backslash in it, a literal takes the E'' form. */
+export function quoteLiteral(value: string): string {
+  const quoted = value.replaceAll("'", "''");
+  return value.includes('\\') ? `E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`;
+}
+
+export const quoteFunctions: FunctionTable = {
+  quote_ident: (fc: FunctionCall, text: Uint8Array) =>
+    stringToText(quoteIdentifier(textToString(text), fc.settings.quoteAllIdentifiers)),
+  quote_literal: (_fc: FunctionCall, text: Uint8Array) => stringToText(quoteLiteral(textToString(text))),
+  quote_nullable: (_fc: FunctionCall, text: Uint8Array | null) =>
+    stringToText(text === null ? 'NULL' : quoteLiteral(textToString(text))),
+};

@@ -1,0 +1,189 @@
+/**
+ * Functions about the server around the session: sizes of relations and databases, configuration
+ * parameters as rows, sleeping, and facts about relations that psql asks for.
+ *
+ * What must be awaited (a file's length, time) is obtained as everywhere in expressions: CatalogMiss
+ * with the work inside, and the row is evaluated again.
+ */
+import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
+import {
+  RELKIND_PARTITIONED_INDEX,
+  RELKIND_PARTITIONED_TABLE,
+  RELKIND_RELATION,
+} from '@pgtroupe/catalog/catalogs/pg_class';
+import type { Datum } from '@pgtroupe/common/datum';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { allGucs, type GucFacts } from '@pgtroupe/common/guc';
+import type { Oid } from '@pgtroupe/common/ids';
+import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
+import { stringToText, textToString } from './mb/mbutils.ts';
+import { buildTextArray } from './arrayutils.ts';
+
+/** What a session tells about its surroundings (SessionSettings.server). May throw CatalogMiss. */
+export interface ServerFacts {
+  /** Bytes of one fork; undefined when there is no such relation. */
+  relationSize(oid: Oid, fork: number): number | undefined;
+  /** A table's TOAST relation and indexes, those of its TOAST relation not included. */
+  companions(oid: Oid): { readonly toast: Oid; readonly indexes: readonly Oid[] } | undefined;
+  databaseSize(oid: Oid): number;
+  sleep(ms: number): Promise<void>;
+  /** pg_settings.setting, and what RESET would make of it. */
+  setting(facts: GucFacts): { readonly now: string; readonly reset: string; readonly source: string };
+}
+
+const FORKS = ['main', 'fsm', 'vm', 'init'];
+/** The first OID that is not a system catalog's. */
+const FIRST_NORMAL_OID = 16384;
+const DEFAULT_TABLESPACE = 1663;
+const GLOBAL_TABLESPACE = 1664;
+
+function server(fc: FunctionCall): ServerFacts {
+  const found = fc.settings.server;
+  if (found === undefined) throw notSupported('asking for the server here');
+  return found;
+}
+
+function allForks(fc: FunctionCall, oid: Oid): number | null {
+  let sum = 0;
+  for (let fork = 0; fork < 3; fork++) {
+    const bytes = server(fc).relationSize(oid, fork);
+    if (bytes === undefined) return null;
+    sum += bytes;
+  }
+  return sum;
+}
+
+const sumOf = (fc: FunctionCall, oids: readonly Oid[]): number =>
+  oids.reduce((sum, oid) => sum + (allForks(fc, oid) ?? 0), 0);
+
+function tableSize(fc: FunctionCall, oid: Oid): number | null {
+  const own = allForks(fc, oid);
+  if (own === null) return null;
+  const toast = server(fc).companions(oid)?.toast ?? 0;
+  return toast === 0 ? own : own + allForks(fc, toast as Oid)! + indexesSize(fc, toast as Oid)!;
+}
+
+function indexesSize(fc: FunctionCall, oid: Oid): number | null {
+  const companions = server(fc).companions(oid);
+  return companions === undefined ? null : sumOf(fc, companions.indexes);
+}
+
+function databaseByName(fc: FunctionCall, name: string): Oid {
+  const oid = fc.catalog?.databaseByName(name);
+  if (oid === undefined) throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${name}" does not exist`);
+  return oid;
+}
+
+/** Can it have partitions or be one? */
+function partitioned(fc: FunctionCall, oid: Oid): boolean {
+  const rel = fc.catalog?.relation(oid) as { readonly relkind: string; readonly relispartition: boolean } | undefined;
+  return (
+    rel !== undefined &&
+    (rel.relispartition || rel.relkind === RELKIND_PARTITIONED_TABLE || rel.relkind === RELKIND_PARTITIONED_INDEX)
+  );
+}
+
+function pgSleep(fc: FunctionCall, seconds: number): Datum {
+  const until = fc.extra as number | undefined;
+  const now = fc.settings.clockTimestamp();
+  if (until === undefined) {
+    if (seconds <= 0) return null;
+    fc.extra = now + seconds * 1e6;
+  } else if (now >= until) {
+    fc.extra = undefined;
+    return null;
+  }
+  const { sleep } = server(fc);
+  throw new CatalogMiss(() => sleep(((fc.extra as number) - now) / 1000));
+}
+
+const text = (value: string | null | undefined): Uint8Array | null =>
+  value === null || value === undefined ? null : stringToText(value);
+
+/** Limits as PostgreSQL prints them: %d and %g. */
+function limit(facts: GucFacts, value: number | undefined): Uint8Array | null {
+  if (value === undefined) return null;
+  return stringToText(
+    facts.vartype === 'real' && !Number.isInteger(value)
+      ? String(value)
+      : Math.abs(value) > 1e300
+        ? `${value < 0 ? '-' : ''}1.79769e+308`
+        : String(value),
+  );
+}
+
+function* showAllSettings(fc: FunctionCall): Iterable<Datum[]> {
+  const { setting } = server(fc);
+  for (const facts of allGucs()) {
+    if (facts.flags?.includes('NO_SHOW_ALL')) continue;
+    const { now, reset, source } = setting(facts);
+    yield [
+      text(facts.name),
+      text(now),
+      text(facts.unit),
+      text(facts.category),
+      text(facts.short),
+      text(facts.extra),
+      text(facts.context),
+      text(facts.vartype),
+      text(source),
+      limit(facts, facts.min),
+      limit(facts, facts.max),
+      facts.enumvals === undefined ? null : buildTextArray(facts.enumvals.map(v => stringToText(v))),
+      text(facts.boot),
+      text(reset),
+      null,
+      null,
+      false,
+    ];
+  }
+}
+
+export const serverFunctions: FunctionTable = {
+  pg_relation_size: (fc: FunctionCall, oid: Oid, fork: Uint8Array) => {
+    const name = textToString(fork);
+    const number = FORKS.indexOf(name);
+    if (number < 0) {
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'invalid fork name', {
+        hint: 'Valid fork names are "main", "fsm", "vm", and "init".',
+      });
+    }
+    return number === 3 ? 0 : (server(fc).relationSize(oid, number) ?? null);
+  },
+  pg_table_size: tableSize,
+  pg_indexes_size: indexesSize,
+  pg_total_relation_size: (fc: FunctionCall, oid: Oid) => {
+    const table = tableSize(fc, oid);
+    return table === null ? null : table + indexesSize(fc, oid)!;
+  },
+  pg_database_size_oid: (fc: FunctionCall, oid: Oid) => server(fc).databaseSize(oid),
+  pg_database_size_name: (fc: FunctionCall, name: Uint8Array) =>
+    server(fc).databaseSize(databaseByName(fc, textToString(name))),
+  pg_relation_is_publishable: (fc: FunctionCall, oid: Oid) => {
+    const rel = fc.catalog?.relation(oid) as { readonly relkind: string; readonly relpersistence: string } | undefined;
+    if (rel === undefined) return null;
+    return (
+      (rel.relkind === RELKIND_RELATION || rel.relkind === RELKIND_PARTITIONED_TABLE) &&
+      oid >= FIRST_NORMAL_OID &&
+      rel.relpersistence === 'p'
+    );
+  },
+  pg_tablespace_location: (_fc: FunctionCall, oid: Oid) => {
+    const known = oid === 0 || (oid as number) === DEFAULT_TABLESPACE || (oid as number) === GLOBAL_TABLESPACE;
+    if (!known) throw notSupported('tablespaces');
+    return stringToText('');
+  },
+  // There are no temporary tables, so nobody has a schema for them.
+  pg_is_other_temp_schema: () => false,
+  pg_my_temp_schema: () => 0,
+  pg_sleep: pgSleep,
+};
+
+export const serverSetFunctions: SetFunctionTable = {
+  show_all_settings: showAllSettings,
+  pg_partition_ancestors: (fc: FunctionCall, oid: Oid) => {
+    if (partitioned(fc, oid)) throw notSupported('partitioned tables');
+    return [];
+  },
+};

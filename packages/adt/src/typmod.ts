@@ -1,0 +1,26 @@
+/**
+ * Type modifiers as *typmodin functions get them: a cstring array of integers.
+ */
+import { assert } from '@pgtroupe/common/assert';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
+import { builtinTypes } from './cache/builtin_types.ts';
+import { arrayHeader, deconstructArray } from './arrayutils.ts';
+import { outOfRange, parseInteger } from './numutils.ts';
+
+const CSTRINGOID = 2275;
+
+export function parseTypmods(array: Uint8Array): number[] {
+  const header = arrayHeader(array);
+  if (header.elemType !== CSTRINGOID) throw ereport(ERRCODE.ARRAY_ELEMENT_ERROR, 'typmod array must be type cstring[]');
+  if (header.ndim !== 1) throw ereport(ERRCODE.ARRAY_SUBSCRIPT_ERROR, 'typmod array must be one-dimensional');
+  if (header.hasNulls) throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'typmod array must not contain nulls');
+  const cstring = builtinTypes().get(CSTRINGOID);
+  assert(cstring !== undefined, 'cstring is built in');
+  return deconstructArray(array, cstring, header).map(word => {
+    const text = word as Uint8Array;
+    const value = parseInteger(text, 'integer');
+    if (value > 0x7fffffff || value < -0x80000000) throw outOfRange('integer', text);
+    return Number(value);
+  });
+}

@@ -1,0 +1,317 @@
+/**
+ * ALTER TABLE (and ALTER INDEX, VIEW, ... as far as they share it), one subcommand after the other.
+ */
+import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
+import { pgClass, RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
+import { ConstraintRelationId, pgConstraint } from '@pgtroupe/catalog/catalogs/pg_constraint';
+import { AttrDefaultRelationId } from '@pgtroupe/catalog/catalogs/pg_attrdef';
+import { pgType } from '@pgtroupe/catalog/catalogs/pg_type';
+import { type DropBehavior, performDeletion } from '@pgtroupe/catalog/dependency';
+import { insertAttribute, isSystemColumnName, storeAttrDefault } from '@pgtroupe/catalog/heap';
+import { objectAddress } from '@pgtroupe/catalog/objectaddress';
+import { makeArrayTypeName } from '@pgtroupe/catalog/pg_type';
+import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import { ATTRDEFNUM, CONRELID, CONSTROID, RELNAMENSP, RELOID, TYPEOID } from '@pgtroupe/catalog/syscache';
+import { createToastTable } from '@pgtroupe/catalog/toasting';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
+import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { cookDefault, isVolatile } from './cookexpr.ts';
+import { type CommandContext, rangeVarName, relkindWords } from './command-context.ts';
+import { addIndexConstraint, setNotNull } from './indexcmds.ts';
+import { type ColumnPlan, storageCode, transformColumnDefinition } from './parse_utilcmd.ts';
+import { transformRelOptions } from './reloptions.ts';
+import { resolveRole } from './schemacmds.ts';
+import { addCheckConstraint, addForeignKey, isNullConstant, storeColumnExtras, validateCheck } from './tablecmds.ts';
+
+export async function alterTable(context: CommandContext, stmt: RawNode): Promise<void> {
+  const rel = await openForAlter(context, stmt);
+  if (rel === null) return;
+  for (const command of stmt.cmds as RawNode[]) await alterOnce(context, await context.w.relation(rel.oid), command);
+}
+
+async function openForAlter(context: CommandContext, stmt: RawNode): Promise<RelationDesc | null> {
+  const rel = await context.tryOpenRelation(stmt.relation, ACCESS_EXCLUSIVE_LOCK);
+  if (rel === null) {
+    const { relname } = rangeVarName(stmt.relation);
+    if (!stmt.missing_ok) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${relname}" does not exist`);
+    context.notice(`relation "${relname}" does not exist, skipping`);
+    return null;
+  }
+  context.checkOwner(rel);
+  return rel;
+}
+
+function behaviorOf(command: RawNode): DropBehavior {
+  return command.behavior === 'DROP_CASCADE' ? 'cascade' : 'restrict';
+}
+
+function requireTable(rel: RelationDesc, what: string): void {
+  if (rel.rel.relkind === 'r') return;
+  throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `ALTER action ${what} cannot be performed on relation "${rel.name}"`, {
+    detail: `This operation is not supported for ${relkindWords(rel.rel.relkind).replace(/^an? /, '')}s.`,
+  });
+}
+
+function alterOnce(context: CommandContext, rel: RelationDesc, command: RawNode): Promise<unknown> {
+  switch (command.subtype) {
+    case 'AT_AddColumn':
+      requireTable(rel, 'ADD COLUMN');
+      return addColumn(context, rel, command);
+    case 'AT_DropColumn':
+      requireTable(rel, 'DROP COLUMN');
+      return dropColumn(context, rel, command);
+    case 'AT_AddConstraint':
+      requireTable(rel, 'ADD CONSTRAINT');
+      return addConstraint(context, rel, command.def);
+    case 'AT_DropConstraint':
+      requireTable(rel, 'DROP CONSTRAINT');
+      return dropConstraint(context, rel, command);
+    case 'AT_SetNotNull':
+      column(rel, command.name);
+      return setNotNull(context, rel, [command.name]);
+    case 'AT_DropNotNull':
+      return dropNotNull(context, rel, command.name);
+    case 'AT_ColumnDefault':
+      return setDefault(context, rel, command);
+    case 'AT_SetStatistics':
+      return setAttribute(context, rel, command.name, { attstattarget: command.def.ival ?? 0 });
+    case 'AT_SetStorage':
+      return setAttribute(context, rel, command.name, {
+        attstorage: storageCode(command.def.sval),
+      });
+    case 'AT_SetRelOptions':
+    case 'AT_ResetRelOptions':
+      return setRelOptions(context, rel, command);
+    case 'AT_ChangeOwner':
+      return changeOwner(context, rel, command.newowner);
+    default:
+      throw notSupported(`ALTER TABLE ${String(command.subtype).replace('AT_', '')}`);
+  }
+}
+
+/** The live column of this name. */
+function column(rel: RelationDesc, name: string): RelationDesc['attributes'][number] {
+  const found = rel.attributes.find(a => a.attname === name && !a.attisdropped);
+  if (found !== undefined) return found;
+  if (isSystemColumnName(name)) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cannot alter system column "${name}"`);
+  throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${name}" of relation "${rel.name}" does not exist`);
+}
+
+async function addColumn(context: CommandContext, rel: RelationDesc, command: RawNode): Promise<void> {
+  const { w } = context;
+  const name: string = command.def.colname;
+  if (rel.attributes.some(a => a.attname === name && !a.attisdropped)) {
+    const message = `column "${name}" of relation "${rel.name}" already exists`;
+    if (!command.missing_ok) throw ereport(ERRCODE.DUPLICATE_COLUMN, message);
+    context.notice(`${message}, skipping`, ERRCODE.DUPLICATE_COLUMN);
+    return;
+  }
+  if (isSystemColumnName(name))
+    throw ereport(ERRCODE.DUPLICATE_COLUMN, `column name "${name}" conflicts with a system column name`);
+  const { plan, others } = await transformColumnDefinition(context, rel.name, command.def);
+  await refuseRewrite(context, rel, plan);
+  const attnum = rel.attributes.length + 1;
+  await insertAttribute(w, rel.oid, attnum, plan.column, (await w.search(TYPEOID, plan.column.typid))!);
+  await w.update(pgClass, rel.rel, { relnatts: attnum });
+  w.commandCounterIncrement();
+  await storeColumnExtras(context, rel.oid, attnum, plan, true);
+  await createToastTable(w, await w.relation(rel.oid));
+  for (const constraint of others) await addConstraint(context, await w.relation(rel.oid), constraint);
+}
+
+/** A new column of a table with rows must have the same value in all of them. */
+async function refuseRewrite(context: CommandContext, rel: RelationDesc, plan: ColumnPlan): Promise<void> {
+  if (await context.w.store.isEmpty(rel)) return;
+  const { name } = plan.column;
+  if (plan.generatedExpr !== undefined || plan.sequence !== undefined)
+    throw notSupported('adding a generated or serial column to a table that has rows');
+  if (plan.defaultExpr !== undefined) {
+    const { expr } = await cookDefault(context, plan.defaultExpr, plan.column);
+    if (await isVolatile(context, expr))
+      throw notSupported('adding a column with a volatile default to a table that has rows');
+  } else if (plan.column.notNull) {
+    throw ereport(ERRCODE.NOT_NULL_VIOLATION, `column "${name}" of relation "${rel.name}" contains null values`, {
+      table: rel.name,
+      column: name,
+    });
+  }
+}
+
+async function dropColumn(context: CommandContext, rel: RelationDesc, command: RawNode): Promise<void> {
+  const attribute = rel.attributes.find(a => a.attname === command.name && !a.attisdropped);
+  if (attribute === undefined) {
+    if (isSystemColumnName(command.name))
+      throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cannot drop system column "${command.name}"`);
+    const message = `column "${command.name}" of relation "${rel.name}" does not exist`;
+    if (!command.missing_ok) throw ereport(ERRCODE.UNDEFINED_COLUMN, message);
+    context.notice(`${message}, skipping`);
+    return;
+  }
+  await performDeletion(context.w, objectAddress(RelationRelationId, rel.oid, attribute.attnum), behaviorOf(command));
+}
+
+async function addConstraint(context: CommandContext, rel: RelationDesc, constraint: RawNode): Promise<void> {
+  switch (constraint.contype) {
+    case 'CONSTR_PRIMARY':
+    case 'CONSTR_UNIQUE':
+      await addIndexConstraint(context, rel, constraint);
+      return;
+    case 'CONSTR_CHECK':
+      await addValidCheck(context, rel, constraint);
+      return;
+    case 'CONSTR_FOREIGN':
+      await addForeignKey(context, rel, constraint);
+      return;
+    default:
+      throw notSupported(`ALTER TABLE ADD constraint ${constraint.contype}`);
+  }
+}
+
+async function addValidCheck(context: CommandContext, rel: RelationDesc, constraint: RawNode): Promise<void> {
+  const { w } = context;
+  const oid = await addCheckConstraint(context, rel, constraint);
+  if (constraint.skip_validation) return;
+  const { conname } = (await w.search(CONSTROID, oid))!;
+  await validateCheck(context, await w.relation(rel.oid), conname, constraint.raw_expr);
+}
+
+async function dropConstraint(context: CommandContext, rel: RelationDesc, command: RawNode): Promise<void> {
+  const found = (await context.w.searchList(CONRELID, rel.oid)).find(c => c.conname === command.name);
+  if (found === undefined) {
+    const message = `constraint "${command.name}" of relation "${rel.name}" does not exist`;
+    if (!command.missing_ok) throw ereport(ERRCODE.UNDEFINED_OBJECT, message);
+    context.notice(`${message}, skipping`);
+    return;
+  }
+  await performDeletion(context.w, objectAddress(ConstraintRelationId, found.oid), behaviorOf(command));
+}
+
+async function dropNotNull(context: CommandContext, rel: RelationDesc, name: string): Promise<void> {
+  const attribute = column(rel, name);
+  const primary = (await context.w.read(() => rel.primaryKey))?.index.indkey.includes(attribute.attnum) ?? false;
+  if (primary) throw ereport(ERRCODE.INVALID_TABLE_DEFINITION, `column "${name}" is in a primary key`);
+  if (attribute.attidentity !== '')
+    throw ereport(ERRCODE.SYNTAX_ERROR, `column "${name}" of relation "${rel.name}" is an identity column`);
+  await setAttribute(context, rel, name, { attnotnull: false });
+}
+
+async function setAttribute(
+  context: CommandContext,
+  rel: RelationDesc,
+  name: string,
+  changes: Partial<RelationDesc['attributes'][number]>,
+): Promise<void> {
+  await context.w.update(pgAttribute, column(rel, name), changes);
+  context.w.commandCounterIncrement();
+}
+
+async function setDefault(context: CommandContext, rel: RelationDesc, command: RawNode): Promise<void> {
+  const { w } = context;
+  const attribute = column(rel, command.name);
+  if (attribute.attidentity !== '')
+    throw ereport(ERRCODE.SYNTAX_ERROR, `column "${command.name}" of relation "${rel.name}" is an identity column`);
+  if (attribute.attgenerated !== '')
+    throw ereport(ERRCODE.SYNTAX_ERROR, `column "${command.name}" of relation "${rel.name}" is a generated column`);
+  const cooked =
+    command.def &&
+    (await cookDefault(context, command.def, {
+      name: command.name,
+      typid: attribute.atttypid,
+      typmod: attribute.atttypmod,
+    }));
+  const [old] = await w.searchList(ATTRDEFNUM, rel.oid, attribute.attnum);
+  if (old !== undefined) await performDeletion(w, objectAddress(AttrDefaultRelationId, old.oid), 'restrict');
+  if (cooked && !isNullConstant(cooked.expr))
+    await storeAttrDefault(w, rel.oid, attribute.attnum, cooked.tree, cooked.references);
+}
+
+async function setRelOptions(context: CommandContext, rel: RelationDesc, command: RawNode): Promise<void> {
+  const { w } = context;
+  const reset = command.subtype === 'AT_ResetRelOptions';
+  const kind = rel.rel.relkind === 'i' ? 'btree' : rel.rel.relkind === 'v' ? 'view' : 'heap';
+  const options = transformRelOptions(rel.rel.reloptions, command.def.items, kind, '', reset);
+  await w.update(pgClass, rel.rel, { reloptions: options });
+  if (rel.rel.reltoastrelid !== 0) {
+    const toast = (await w.search(RELOID, rel.rel.reltoastrelid))!;
+    await w.update(pgClass, toast, {
+      reloptions: transformRelOptions(toast.reloptions, command.def.items, 'toast', 'toast', reset),
+    });
+  }
+  w.commandCounterIncrement();
+}
+
+async function changeOwner(context: CommandContext, rel: RelationDesc, role: RawNode): Promise<void> {
+  const { oid } = await resolveRole(context, role);
+  if (oid !== rel.rel.relowner) throw notSupported('changing the owner of a relation');
+}
+
+/** RENAME of relations, columns and constraints. */
+export async function renameObject(context: CommandContext, stmt: RawNode): Promise<void> {
+  const rel = await openForAlter(context, stmt);
+  if (rel === null) return;
+  switch (stmt.renameType) {
+    case 'OBJECT_COLUMN':
+      return renameColumn(context, rel, stmt.subname, stmt.newname);
+    case 'OBJECT_TABCONSTRAINT':
+      return renameConstraint(context, rel, stmt.subname, stmt.newname);
+    case 'OBJECT_TABLE':
+    case 'OBJECT_INDEX':
+    case 'OBJECT_VIEW':
+    case 'OBJECT_SEQUENCE':
+      return renameRelation(context, rel, stmt.newname);
+    default:
+      throw notSupported(`ALTER ... RENAME of ${String(stmt.renameType).replace('OBJECT_', '').toLowerCase()}`);
+  }
+}
+
+async function renameColumn(context: CommandContext, rel: RelationDesc, from: string, to: string): Promise<void> {
+  const { w } = context;
+  const attribute = rel.attributes.find(a => a.attname === from && !a.attisdropped);
+  if (attribute === undefined) throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${from}" does not exist`);
+  if (isSystemColumnName(to))
+    throw ereport(ERRCODE.DUPLICATE_COLUMN, `column name "${to}" conflicts with a system column name`);
+  if (rel.attributes.some(a => a.attname === to && !a.attisdropped)) {
+    throw ereport(ERRCODE.DUPLICATE_COLUMN, `column "${to}" of relation "${rel.name}" already exists`);
+  }
+  await w.update(pgAttribute, attribute, { attname: to });
+  w.commandCounterIncrement();
+}
+
+async function renameConstraint(context: CommandContext, rel: RelationDesc, from: string, to: string): Promise<void> {
+  const { w } = context;
+  const all = await w.searchList(CONRELID, rel.oid);
+  const constraint = all.find(c => c.conname === from);
+  if (constraint === undefined)
+    throw ereport(ERRCODE.UNDEFINED_OBJECT, `constraint "${from}" for table "${rel.name}" does not exist`);
+  if (all.some(c => c.conname === to))
+    throw ereport(ERRCODE.DUPLICATE_OBJECT, `constraint "${to}" for relation "${rel.name}" already exists`);
+  // An index constraint and its index have one name.
+  if (constraint.conindid !== 0 && 'pux'.includes(constraint.contype))
+    return renameRelation(context, await w.relation(constraint.conindid), to);
+  await w.update(pgConstraint, constraint, { conname: to });
+  w.commandCounterIncrement();
+}
+
+async function renameRelation(context: CommandContext, rel: RelationDesc, to: string): Promise<void> {
+  const { w } = context;
+  const { relnamespace, reltype, relkind } = rel.rel;
+  if ((await w.search(RELNAMENSP, to, relnamespace)) !== null)
+    throw ereport(ERRCODE.DUPLICATE_TABLE, `relation "${to}" already exists`);
+  await w.update(pgClass, rel.rel, { relname: to });
+  if (reltype !== 0) {
+    const type = (await w.search(TYPEOID, reltype))!;
+    await w.update(pgType, type, { typname: to });
+    const array = await w.search(TYPEOID, type.typarray);
+    w.commandCounterIncrement();
+    if (array !== null) await w.update(pgType, array, { typname: await makeArrayTypeName(w, to, relnamespace) });
+  }
+  if (relkind === 'i') {
+    const index = await w.read(catalog => catalog.index(rel.oid));
+    const constraints = index === null ? [] : await w.searchList(CONRELID, index.index.indrelid);
+    const own = constraints.find(c => c.conindid === rel.oid && 'pux'.includes(c.contype));
+    if (own !== undefined) await w.update(pgConstraint, own, { conname: to });
+  }
+  w.commandCounterIncrement();
+}

@@ -1,0 +1,182 @@
+/**
+ * What a utility command works with: the catalogs of its transaction, the session's names and rights,
+ * and the steps every command begins with (finding, locking and checking a relation).
+ *
+ * Commands are asynchronous: pure work over the catalogs runs in `w.read`, changes are awaited one by
+ * one. A command that fails leaves its transaction to be rolled back.
+ */
+import { ACL_CREATE } from '@pgtroupe/catalog/acl';
+import type { CatalogStore } from '@pgtroupe/catalog/catalogwriter';
+import { CatalogWriter } from '@pgtroupe/catalog/catalogwriter';
+import { creationNamespace, rangeVarGetRelid, rangeVarText, type SearchPath } from '@pgtroupe/catalog/namespace';
+import { FIRST_UNPINNED_OBJECT_ID, PG_CATALOG_NAMESPACE, PG_TOAST_NAMESPACE } from '@pgtroupe/catalog/pinned';
+import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import type { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
+import type { Datum } from '@pgtroupe/common/datum';
+import type { Oid } from '@pgtroupe/common/ids';
+import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
+import { makeParseState } from '@pgtroupe/parser/analyze';
+import type { ParseState } from '@pgtroupe/parser/parse_node';
+import type { FunctionCall } from '@pgtroupe/adt/fmgr';
+import type { SequenceIo } from './sequence-io.ts';
+import { checkSchema } from './permissions.ts';
+import { getObjectDescription } from './objectdescription.ts';
+
+/** The session, as a command sees it. */
+export interface CommandSession {
+  readonly databaseName: string;
+  readonly userId: Oid;
+  readonly userName: string;
+  readonly superuser: boolean;
+  readonly searchPath: SearchPath;
+  readonly tempNamespace: Oid;
+  /** Cryptographically strong; without it passwords are refused. */
+  readonly saltBytes?: (n: number) => Uint8Array;
+  /** Runs a raw SELECT in this transaction and gives all its rows. */
+  readonly select?: (raw: RawNode) => Promise<readonly (readonly Datum[])[]>;
+  /** Pages of sequences; without it commands that need one are refused. */
+  readonly sequences?: SequenceIo;
+  /** For calling input functions and typmod functions. */
+  readonly fc: FunctionCall;
+}
+
+/** Words for relation kinds in "x" is not a ... messages. */
+const KIND_WORDS: Readonly<Record<string, string>> = {
+  r: 'a table',
+  p: 'a table',
+  i: 'an index',
+  S: 'a sequence',
+  v: 'a view',
+  m: 'a materialized view',
+  c: 'a composite type',
+  f: 'a foreign table',
+  t: 'a TOAST table',
+};
+
+export function relkindWords(relkind: string): string {
+  return KIND_WORDS[relkind] ?? 'a relation';
+}
+
+export class CommandContext {
+  readonly session: CommandSession;
+  readonly w: CatalogWriter;
+  /** The query text, for error positions. */
+  readonly sourceText: string;
+  readonly lookup: CatalogLookup;
+
+  constructor(session: CommandSession, catalog: SystemCatalog, store: CatalogStore, sourceText: string) {
+    this.session = session;
+    this.sourceText = sourceText;
+    this.lookup = new CatalogLookup(
+      catalog,
+      session.searchPath.path,
+      { databaseName: session.databaseName, userId: session.userId },
+      session.tempNamespace,
+    );
+    this.w = new CatalogWriter(catalog, store, (w, object) => getObjectDescription(w, this.lookup, object));
+  }
+
+  /** For analyzing expressions and type names of the command. */
+  parseState(): ParseState {
+    return makeParseState({
+      catalog: this.lookup,
+      fc: this.session.fc,
+      sourceText: this.sourceText,
+    });
+  }
+
+  /** Schema that a new object goes to; the user must be allowed to create there. Errors point at
+   *  `location` unless that is negative. */
+  creationNamespace(rangeVar: RawNode, location = -1): Promise<Oid> {
+    const { searchPath, userId } = this.session;
+    return this.w.read(catalog =>
+      this.parseState().withPosition(location, () => {
+        const namespace = creationNamespace(catalog, searchPath, rangeVarName(rangeVar));
+        checkSchema(catalog, this.w.databaseOid, userId, namespace, ACL_CREATE);
+        return namespace;
+      }),
+    );
+  }
+
+  /** OID of a relation, 0 when there is none. */
+  relid(rangeVar: RawNode): Promise<Oid> {
+    const { searchPath, databaseName } = this.session;
+    return this.w.read(catalog => rangeVarGetRelid(catalog, searchPath, rangeVarName(rangeVar), databaseName));
+  }
+
+  /** The relation, locked; names are looked up again after waiting for the lock. */
+  async openRelation(rangeVar: RawNode, lockMode: number): Promise<RelationDesc> {
+    const rel = await this.tryOpenRelation(rangeVar, lockMode);
+    if (rel !== null) return rel;
+    throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVarText(rangeVarName(rangeVar))}" does not exist`);
+  }
+
+  async tryOpenRelation(rangeVar: RawNode, lockMode: number): Promise<RelationDesc | null> {
+    for (;;) {
+      const relid = await this.relid(rangeVar);
+      if (relid === 0) return null;
+      await this.w.store.lockRelation(relid, lockMode);
+      if ((await this.relid(rangeVar)) === relid) return this.w.relation(relid);
+    }
+  }
+
+  /** An error with the position of the node in the query text. */
+  error(sqlstate: Parameters<typeof ereport>[0], message: string, node: RawNode): Error {
+    return this.parseState().error(sqlstate, message, node.location ?? -1);
+  }
+
+  notice(message: string, sqlstate?: Parameters<typeof ereport>[0]): void {
+    this.w.store.notice(message, sqlstate === undefined ? {} : { sqlstate });
+  }
+
+  /** Only the owner (or a superuser) may change a relation; nobody changes the catalogs. */
+  checkOwner(rel: RelationDesc): void {
+    const { userId, superuser } = this.session;
+    if (!superuser && rel.rel.relowner !== userId) {
+      const kind =
+        { i: 'index', S: 'sequence', v: 'view', m: 'materialized view', f: 'foreign table' }[rel.rel.relkind] ??
+        'table';
+      throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be owner of ${kind} ${rel.name}`);
+    }
+    this.checkNotCatalog(rel);
+  }
+
+  checkNotCatalog(rel: RelationDesc): void {
+    const { relnamespace } = rel.rel;
+    if (
+      rel.oid < FIRST_UNPINNED_OBJECT_ID &&
+      (relnamespace === PG_CATALOG_NAMESPACE || relnamespace === PG_TOAST_NAMESPACE)
+    ) {
+      throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied: "${rel.name}" is a system catalog`);
+    }
+  }
+}
+
+export function rangeVarName(rangeVar: RawNode): {
+  readonly catalogname: string;
+  readonly schemaname: string;
+  readonly relname: string;
+} {
+  return {
+    catalogname: rangeVar.catalogname ?? '',
+    schemaname: rangeVar.schemaname ?? '',
+    relname: rangeVar.relname,
+  };
+}
+
+/** A RangeVar from a dotted name, as DROP and COMMENT give it. */
+export function rangeVarOfNames(names: readonly string[]): RawNode {
+  if (names.length > 3)
+    throw ereport(ERRCODE.SYNTAX_ERROR, `improper relation name (too many dotted names): ${names.join('.')}`);
+  const [relname, schemaname, catalogname] = [...names].reverse();
+  return {
+    type: 'RangeVar',
+    relname,
+    schemaname: schemaname ?? '',
+    catalogname: catalogname ?? '',
+    location: -1,
+  };
+}

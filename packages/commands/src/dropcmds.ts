@@ -1,0 +1,154 @@
+/**
+ * DROP TABLE, INDEX, VIEW, SEQUENCE, SCHEMA, TYPE, DOMAIN.
+ */
+import { NamespaceRelationId } from '@pgtroupe/catalog/catalogs/pg_namespace';
+import { RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
+import { TypeRelationId, TYPTYPE_DOMAIN } from '@pgtroupe/catalog/catalogs/pg_type';
+import { performDeletions } from '@pgtroupe/catalog/dependency';
+import { objectAddress, type ObjectAddress } from '@pgtroupe/catalog/objectaddress';
+import { isPinnedObject } from '@pgtroupe/catalog/pinned';
+import { INDEXRELID, NAMESPACENAME } from '@pgtroupe/catalog/syscache';
+import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
+import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { rawStrings } from '@pgtroupe/parser/parse_node';
+import { deconstructQualifiedName, lookupTypeName } from '@pgtroupe/parser/parse_type';
+import { type CommandContext, rangeVarOfNames, relkindWords } from './command-context.ts';
+
+interface DropKind {
+  readonly relkinds: string;
+  readonly word: string;
+  readonly article: string;
+}
+
+const RELATION_KINDS: Readonly<Record<string, DropKind>> = {
+  OBJECT_TABLE: { relkinds: 'rp', word: 'table', article: 'a table' },
+  OBJECT_INDEX: { relkinds: 'iI', word: 'index', article: 'an index' },
+  OBJECT_SEQUENCE: { relkinds: 'S', word: 'sequence', article: 'a sequence' },
+  OBJECT_VIEW: { relkinds: 'v', word: 'view', article: 'a view' },
+  OBJECT_MATVIEW: { relkinds: 'm', word: 'materialized view', article: 'a materialized view' },
+  OBJECT_FOREIGN_TABLE: { relkinds: 'f', word: 'foreign table', article: 'a foreign table' },
+};
+
+/** What to drop instead, by the relation's actual kind. */
+const HINT_WORDS: Readonly<Record<string, string>> = {
+  r: 'TABLE',
+  p: 'TABLE',
+  i: 'INDEX',
+  I: 'INDEX',
+  S: 'SEQUENCE',
+  v: 'VIEW',
+  m: 'MATERIALIZED VIEW',
+  f: 'FOREIGN TABLE',
+  c: 'TYPE',
+};
+
+export async function executeDrop(context: CommandContext, stmt: RawNode): Promise<void> {
+  const behavior = stmt.behavior === 'DROP_CASCADE' ? 'cascade' : 'restrict';
+  const kind = RELATION_KINDS[stmt.removeType];
+  if (stmt.concurrent) throw notSupported('DROP INDEX CONCURRENTLY');
+  let objects: ObjectAddress[];
+  if (kind !== undefined) objects = await relationsToDrop(context, stmt, kind);
+  else if (stmt.removeType === 'OBJECT_SCHEMA') objects = await schemasToDrop(context, stmt);
+  else if (stmt.removeType === 'OBJECT_TYPE' || stmt.removeType === 'OBJECT_DOMAIN')
+    objects = await typesToDrop(context, stmt);
+  else throw notSupported(`DROP ${String(stmt.removeType).replace('OBJECT_', '').replaceAll('_', ' ')}`);
+  await performDeletions(context.w, objects, behavior);
+}
+
+async function relationsToDrop(context: CommandContext, stmt: RawNode, kind: DropKind): Promise<ObjectAddress[]> {
+  const objects: ObjectAddress[] = [];
+  for (const list of stmt.objects as RawNode[]) {
+    const names = rawStrings(list.items);
+    const rangeVar = rangeVarOfNames(names);
+    if (!(await schemaExists(context, rangeVar.schemaname, stmt.missing_ok ?? false))) continue;
+    const rel = await openForDrop(context, rangeVar);
+    if (rel === null) {
+      missing(
+        context,
+        kind.word === 'index' ? ERRCODE.UNDEFINED_OBJECT : ERRCODE.UNDEFINED_TABLE,
+        `${kind.word} "${names.at(-1)!}" does not exist`,
+        stmt.missing_ok ?? false,
+      );
+      continue;
+    }
+    if (!kind.relkinds.includes(rel.rel.relkind)) {
+      throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not ${kind.article}`, {
+        hint: `Use DROP ${HINT_WORDS[rel.rel.relkind] ?? 'TABLE'} to remove ${relkindWords(rel.rel.relkind)}.`,
+      });
+    }
+    context.checkOwner(rel);
+    objects.push(objectAddress(RelationRelationId, rel.oid));
+  }
+  return objects;
+}
+
+/** An index is locked after its table, as queries lock them. */
+async function openForDrop(context: CommandContext, rangeVar: RawNode): ReturnType<CommandContext['tryOpenRelation']> {
+  const relid = await context.relid(rangeVar);
+  const index = relid === 0 ? null : await context.w.search(INDEXRELID, relid);
+  if (index !== null) await context.w.store.lockRelation(index.indrelid, ACCESS_EXCLUSIVE_LOCK);
+  return context.tryOpenRelation(rangeVar, ACCESS_EXCLUSIVE_LOCK);
+}
+
+async function schemaExists(context: CommandContext, name: string, missingOk: boolean): Promise<boolean> {
+  if (name === '' || (await context.w.search(NAMESPACENAME, name)) !== null) return true;
+  missing(context, ERRCODE.UNDEFINED_SCHEMA, `schema "${name}" does not exist`, missingOk);
+  return false;
+}
+
+function missing(context: CommandContext, sqlstate: Sqlstate, message: string, missingOk: boolean): void {
+  if (!missingOk) throw ereport(sqlstate, message);
+  context.notice(`${message}, skipping`);
+}
+
+async function schemasToDrop(context: CommandContext, stmt: RawNode): Promise<ObjectAddress[]> {
+  const objects: ObjectAddress[] = [];
+  for (const item of stmt.objects as RawNode[]) {
+    const name: string = item.sval ?? rawStrings(item.items).at(-1)!;
+    const row = await context.w.search(NAMESPACENAME, name);
+    if (row === null) {
+      missing(context, ERRCODE.UNDEFINED_SCHEMA, `schema "${name}" does not exist`, stmt.missing_ok ?? false);
+      continue;
+    }
+    const { superuser, userId } = context.session;
+    if (!superuser && row.nspowner !== userId)
+      throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be owner of schema ${name}`);
+    if (isPinnedObject(NamespaceRelationId, row.oid)) {
+      throw ereport(
+        ERRCODE.DEPENDENT_OBJECTS_STILL_EXIST,
+        `cannot drop schema ${name} because it is required by the database system`,
+      );
+    }
+    objects.push(objectAddress(NamespaceRelationId, row.oid));
+  }
+  return objects;
+}
+
+async function typesToDrop(context: CommandContext, stmt: RawNode): Promise<ObjectAddress[]> {
+  const objects: ObjectAddress[] = [];
+  for (const typeName of stmt.objects as RawNode[]) {
+    const { schema, name } = deconstructQualifiedName(context.parseState(), rawStrings(typeName.names));
+    if (!(await schemaExists(context, schema ?? '', stmt.missing_ok ?? false))) continue;
+    const found = await context.w.read(() => lookupTypeName(context.parseState(), typeName));
+    if (found === null) {
+      missing(
+        context,
+        ERRCODE.UNDEFINED_OBJECT,
+        `type "${schema === null ? name : `${schema}.${name}`}" does not exist`,
+        stmt.missing_ok ?? false,
+      );
+      continue;
+    }
+    const { type } = found;
+    if (stmt.removeType === 'OBJECT_DOMAIN' && type.typtype !== TYPTYPE_DOMAIN) {
+      throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${name}" is not a domain`);
+    }
+    const { superuser, userId } = context.session;
+    if (!superuser && type.typowner !== userId)
+      throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be owner of type ${type.typname}`);
+    objects.push(objectAddress(TypeRelationId, type.oid));
+  }
+  return objects;
+}

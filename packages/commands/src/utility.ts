@@ -1,0 +1,74 @@
+/**
+ * Data definition commands by their parse tree.
+ */
+import { notSupported } from '@pgtroupe/common/ereport';
+import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { alterTable, renameObject } from './altertable.ts';
+import type { CommandContext } from './command-context.ts';
+import { commentObject } from './comment.ts';
+import { executeDrop } from './dropcmds.ts';
+import { grantObjects } from './grant.ts';
+import { defineIndex } from './indexcmds.ts';
+import { alterSequence, defineSequence } from './sequence.ts';
+import { createSchema } from './schemacmds.ts';
+import { alterEnum, defineCompositeType, defineDomain, defineEnum } from './typecmds.ts';
+import { alterRole, createRole, dropRole, grantRole } from './user.ts';
+import { defineView } from './view.ts';
+import { defineRelation, executeTruncate } from './tablecmds.ts';
+
+type Command = (context: CommandContext, stmt: RawNode) => Promise<unknown>;
+
+const COMMANDS: Readonly<Record<string, readonly [tag: string | ((stmt: RawNode) => string), run: Command]>> = {
+  CreateStmt: ['CREATE TABLE', defineRelation],
+  IndexStmt: ['CREATE INDEX', defineIndex],
+  CreateSchemaStmt: ['CREATE SCHEMA', createSchema],
+  ViewStmt: ['CREATE VIEW', defineView],
+  TruncateStmt: ['TRUNCATE TABLE', executeTruncate],
+  AlterTableStmt: [stmt => `ALTER ${objectWords(stmt.objtype)}`, alterTable],
+  RenameStmt: [stmt => `ALTER ${renamed(stmt)}`, renameObject],
+  CreateSeqStmt: ['CREATE SEQUENCE', defineSequence],
+  AlterSeqStmt: ['ALTER SEQUENCE', alterSequence],
+  CreateEnumStmt: ['CREATE TYPE', defineEnum],
+  AlterEnumStmt: ['ALTER TYPE', alterEnum],
+  CompositeTypeStmt: ['CREATE TYPE', defineCompositeType],
+  CreateDomainStmt: ['CREATE DOMAIN', defineDomain],
+  CommentStmt: ['COMMENT', commentObject],
+  CreateRoleStmt: ['CREATE ROLE', createRole],
+  AlterRoleStmt: ['ALTER ROLE', alterRole],
+  DropRoleStmt: ['DROP ROLE', dropRole],
+  GrantRoleStmt: [stmt => (stmt.is_grant ? 'GRANT ROLE' : 'REVOKE ROLE'), grantRole],
+  GrantStmt: [stmt => (stmt.is_grant ? 'GRANT' : 'REVOKE'), grantObjects],
+  DropStmt: [stmt => `DROP ${objectWords(stmt.removeType)}`, executeDrop],
+};
+
+/** `OBJECT_MATVIEW` in the words of command tags. */
+function objectWords(object: string): string {
+  if (object === 'OBJECT_MATVIEW') return 'MATERIALIZED VIEW';
+  return object.replace('OBJECT_', '').replaceAll('_', ' ');
+}
+
+/** Renaming a part is altering the whole. */
+function renamed(stmt: RawNode): string {
+  if (stmt.renameType === 'OBJECT_COLUMN' || stmt.renameType === 'OBJECT_ATTRIBUTE')
+    return objectWords(stmt.relationType);
+  return stmt.renameType === 'OBJECT_TABCONSTRAINT' ? 'TABLE' : objectWords(stmt.renameType);
+}
+
+export function isDefinitionCommand(stmt: RawNode): boolean {
+  return stmt.type in COMMANDS;
+}
+
+/** The command's tag, as CommandComplete carries it. */
+export function definitionCommandTag(stmt: RawNode): string {
+  const tag = COMMANDS[stmt.type]?.[0];
+  if (tag === undefined) throw notSupported(stmt.type);
+  return typeof tag === 'string' ? tag : tag(stmt);
+}
+
+/** Runs the command; afterwards `context.w.invals` is what others must forget at commit. */
+export async function runDefinitionCommand(context: CommandContext, stmt: RawNode): Promise<void> {
+  const command = COMMANDS[stmt.type];
+  if (command === undefined) throw notSupported(stmt.type);
+  await command[1](context, stmt);
+  context.w.commandCounterIncrement();
+}

@@ -1,0 +1,277 @@
+/**
+ * One aggregate of an Agg node: its input expressions, transition and final function, and the states of all
+ * groups. The commonest transitions are done here without a call; all others through pg_aggregate.
+ */
+import { AGGFNOID, TYPEOID } from '@pgtroupe/catalog/syscache';
+import type { Oid } from '@pgtroupe/common/ids';
+import type { Datum } from '@pgtroupe/common/datum';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { exprCollation } from '@pgtroupe/nodes/nodefuncs';
+import type { Aggref } from '@pgtroupe/nodes/primnodes';
+import type { FunctionCall, PGFunction } from '@pgtroupe/adt/fmgr';
+import { lookupBuiltin } from '@pgtroupe/adt/fmgr';
+import { typeFactsOf } from './arrays.ts';
+import { detach, type RowReader } from './batch.ts';
+import type { EState } from './estate.ts';
+import { compileExpr, type ExprScope, makeCall, procFunction, procRow } from './execExpr.ts';
+import { compareUnder, type Equal, equalityOf, notDistinct, sortKey, type SortKey } from './keys.ts';
+
+type Fast = 'count' | 'countAny' | 'sumInt' | 'minNumber' | 'maxNumber' | null;
+
+const FAST: Readonly<Record<string, Fast>> = {
+  int8inc: 'count',
+  int8inc_any: 'countAny',
+  int4_sum: 'sumInt',
+  int2_sum: 'sumInt',
+  int4smaller: 'minNumber',
+  int4larger: 'maxNumber',
+  int2smaller: 'minNumber',
+  int2larger: 'maxNumber',
+  int8smaller: 'minNumber',
+  int8larger: 'maxNumber',
+  date_smaller: 'minNumber',
+  date_larger: 'maxNumber',
+  timestamp_smaller: 'minNumber',
+  timestamp_larger: 'maxNumber',
+  timestamptz_smaller: 'minNumber',
+  timestamptz_larger: 'maxNumber',
+  oidsmaller: 'minNumber',
+  oidlarger: 'maxNumber',
+};
+
+export class AggTrans {
+  readonly aggref: Aggref;
+  readonly #est: EState;
+  readonly #fast: Fast;
+  readonly #fn: PGFunction | undefined;
+  readonly #fc: FunctionCall;
+  readonly #strict: boolean;
+  readonly #final: PGFunction | undefined;
+  readonly #finalCall: FunctionCall;
+  readonly #finalStrict: boolean;
+  readonly #finalExtra: number;
+  readonly #direct: readonly RowReader[];
+  readonly #init: () => Datum;
+  readonly #inputs: readonly RowReader[];
+  readonly #filter: RowReader | null;
+  readonly #sorted: boolean;
+  readonly #sortKeys: readonly { readonly column: number; readonly key: SortKey }[];
+  readonly #distinct: readonly { readonly column: number; readonly equal: Equal }[];
+  readonly #transInputs: number;
+  /** Input values of the row being added; valid when `#wanted`. */
+  readonly #args: Datum[];
+  #wanted = false;
+  states: Datum[] = [];
+  #collected: Datum[][][] = [];
+
+  constructor(est: EState, aggref: Aggref, scope: ExprScope) {
+    this.#est = est;
+    this.aggref = aggref;
+    const facts = est.env.rows.search(AGGFNOID, aggref.aggfnoid);
+    if (facts === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for aggregate ${aggref.aggfnoid}`);
+    if (facts.aggkind !== 'n' && aggref.aggkind === 'h') throw notSupported('hypothetical-set aggregates');
+    const proc = procRow(est, facts.aggtransfn);
+    const inputTypes = aggref.aggargtypes.slice(aggref.aggdirectargs.length);
+    this.#transInputs = aggref.aggkind === 'o' ? aggref.args.length : inputTypes.length;
+    this.#sorted = aggref.aggorder.length > 0 || aggref.aggdistinct.length > 0;
+    this.#fast = this.#sorted ? null : (FAST[proc.prosrc] ?? null);
+    this.#fn = this.#fast === null ? procFunction(proc) : undefined;
+    this.#strict = proc.proisstrict;
+    const transtype = transitionType(est, facts.aggtranstype, aggref);
+    this.#fc = makeCall(est, [transtype, ...inputTypes], transtype, aggref.inputcollid, aggref.aggvariadic);
+    this.#inputs = aggref.args.map(tle => compileExpr(tle.expr, scope));
+    this.#args = new Array<Datum>(this.#inputs.length).fill(null);
+    this.#filter = aggref.aggfilter === null ? null : compileExpr(aggref.aggfilter, scope);
+    this.#direct = aggref.aggdirectargs.map(e => compileExpr(e, scope));
+    const finalProc = (facts.aggfinalfn as number) === 0 ? undefined : procRow(est, facts.aggfinalfn);
+    this.#final = finalProc === undefined ? undefined : procFunction(finalProc);
+    this.#finalStrict = finalProc?.proisstrict ?? false;
+    this.#finalExtra = facts.aggfinalextra ? inputTypes.length : 0;
+    this.#finalCall = makeCall(est, [transtype, ...aggref.aggargtypes], aggref.aggtype, aggref.inputcollid);
+    this.#init = initialValue(est, facts.agginitval, transtype);
+    this.#sortKeys = this.#compileOrder(aggref);
+    this.#distinct = aggref.aggdistinct.map(c => {
+      const column = aggref.args.findIndex(t => t.ressortgroupref === c.tleSortGroupRef);
+      return { column, equal: notDistinct(equalityOf(est, c.eqop, exprCollation(aggref.args[column]!.expr))) };
+    });
+  }
+
+  /** DISTINCT sorts by its columns; ORDER BY by its own, which begin with them. */
+  #compileOrder(aggref: Aggref): { column: number; key: SortKey }[] {
+    const clauses = aggref.aggorder.length >= aggref.aggdistinct.length ? aggref.aggorder : aggref.aggdistinct;
+    return clauses.map(c => {
+      const column = aggref.args.findIndex(t => t.ressortgroupref === c.tleSortGroupRef);
+      return { column, key: sortKey(this.#est, c.sortop, exprCollation(aggref.args[column]!.expr), c.nulls_first) };
+    });
+  }
+
+  /** A new group. */
+  start(group: number): void {
+    const fast = this.#fast;
+    this.states[group] = fast === 'count' || fast === 'countAny' ? 0 : fast !== null ? null : this.#init();
+    if (this.#sorted) this.#collected[group] = [];
+  }
+
+  clear(): void {
+    this.states = [];
+    this.#collected = [];
+  }
+
+  /** Evaluates the inputs for a row: may throw SUSPEND, has changed nothing then. */
+  evaluate(row: number): void {
+    this.#wanted = this.#filter === null || this.#filter(row) === true;
+    if (!this.#wanted) return;
+    for (let i = 0; i < this.#inputs.length; i++) this.#args[i] = this.#inputs[i]!(row);
+  }
+
+  /** Adds the evaluated row to a group. */
+  advance(group: number): void {
+    if (!this.#wanted) return;
+    const states = this.states;
+    const value = this.#args[0]!;
+    switch (this.#fast) {
+      case 'count':
+        states[group] = (states[group] as number) + 1;
+        return;
+      case 'countAny':
+        if (value !== null) states[group] = (states[group] as number) + 1;
+        return;
+      case 'sumInt':
+        if (value !== null) states[group] = addInts(states[group]!, value as number);
+        return;
+      case 'minNumber':
+        if (value !== null && (states[group] === null || (value as number) < (states[group] as number)))
+          states[group] = value;
+        return;
+      case 'maxNumber':
+        if (value !== null && (states[group] === null || (value as number) > (states[group] as number)))
+          states[group] = value;
+        return;
+      case null:
+        break;
+    }
+    if (this.#sorted) {
+      if (this.#strict && this.#hasNull()) return;
+      this.#collected[group]!.push(this.#args.map(detach));
+      return;
+    }
+    this.#transition(group, this.#args);
+  }
+
+  #hasNull(): boolean {
+    for (let i = 0; i < this.#transInputs; i++) if (this.#args[i] === null) return true;
+    return false;
+  }
+
+  #transition(group: number, args: readonly Datum[]): void {
+    const state = this.states[group]!;
+    if (this.#strict) {
+      for (let i = 0; i < this.#transInputs; i++) if (args[i] === null) return;
+      if (state === null) {
+        // Without an initial value the first input is the state; a state that became null stays so.
+        if (!this.#seeded.has(group)) {
+          this.#seeded.add(group);
+          this.states[group] = detach(args[0] ?? null);
+        }
+        return;
+      }
+    }
+    const fn = this.#fn!;
+    let next: Datum;
+    switch (this.#transInputs) {
+      case 0:
+        next = fn(this.#fc, state);
+        break;
+      case 1:
+        next = fn(this.#fc, state, args[0]!);
+        break;
+      case 2:
+        next = fn(this.#fc, state, args[0]!, args[1]!);
+        break;
+      default:
+        next = fn(this.#fc, state, ...args.slice(0, this.#transInputs));
+    }
+    if (next !== state) this.states[group] = detach(next);
+    if (next === null) this.#seeded.add(group);
+  }
+
+  readonly #seeded = new Set<number>();
+
+  /** The result for a group. `row` is where direct arguments are read. */
+  finish(group: number, row: number): Datum {
+    if (this.#sorted) this.#feedSorted(group);
+    const state = this.states[group]!;
+    if (this.#final === undefined) return state;
+    const args: Datum[] = [state, ...this.#direct.map(read => read(row))];
+    for (let i = 0; i < this.#finalExtra; i++) args.push(null);
+    if (this.#finalStrict && args.slice(0, 1 + this.#direct.length).includes(null)) return null;
+    return this.#final(this.#finalCall, ...args);
+  }
+
+  #feedSorted(group: number): void {
+    const rows = this.#collected[group]!;
+    const keys = this.#sortKeys;
+    rows.sort((a, b) => {
+      for (let i = 0; i < keys.length; i++) {
+        const { column, key } = keys[i]!;
+        const c = compareUnder(key, a[column]!, b[column]!);
+        if (c !== 0) return c;
+      }
+      return 0;
+    });
+    let last: Datum[] | undefined;
+    for (const args of rows) {
+      const before = last;
+      if (
+        before !== undefined &&
+        this.#distinct.length > 0 &&
+        this.#distinct.every(d => d.equal(before[d.column]!, args[d.column]!))
+      )
+        continue;
+      last = args;
+      this.#transition(group, args);
+    }
+    this.#collected[group] = [];
+  }
+
+  /** Forgets one group (a sorted Agg reuses number 0). */
+  restart(group: number): void {
+    this.#seeded.delete(group);
+    this.start(group);
+  }
+}
+
+function addInts(state: Datum, value: number): Datum {
+  if (state === null) return value;
+  if (typeof state === 'number') {
+    const sum = state + value;
+    if (Number.isSafeInteger(sum)) return sum;
+  }
+  const wide = BigInt(state as number | bigint) + BigInt(value);
+  if (wide !== BigInt.asIntN(64, wide)) throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'bigint out of range');
+  return wide >= BigInt(Number.MIN_SAFE_INTEGER) && wide <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(wide) : wide;
+}
+
+const ANYARRAYOID = 2277;
+const ANYELEMENTOID = 2283;
+
+/** Type of the state: a polymorphic one follows the first argument (resolve_aggregate_transtype). */
+function transitionType(est: EState, declared: number, aggref: Aggref): number {
+  const [first] = aggref.aggargtypes;
+  if (first === undefined) return declared;
+  if (declared === ANYELEMENTOID) return first;
+  if (declared !== ANYARRAYOID) return declared;
+  const facts = est.env.lookup.type(first as Oid);
+  return facts === undefined || facts.isArray ? first : facts.typarray;
+}
+
+function initialValue(est: EState, text: string | null, type: number): () => Datum {
+  if (text === null) return () => null;
+  const facts = typeFactsOf(est, type);
+  const input = lookupBuiltin(facts.typinput);
+  if (input === undefined) throw notSupported(`type ${est.env.rows.search(TYPEOID, type)?.typname}`);
+  const fc = makeCall(est, [2275, 26, 23], type, 0);
+  // Each group gets a state of its own: transition functions may modify theirs.
+  return () => input(fc, Buffer.from(text), facts.typelem !== 0 ? facts.typelem : facts.oid, -1);
+}

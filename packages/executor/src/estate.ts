@@ -1,0 +1,178 @@
+/**
+ * What one running plan knows: its session's surroundings, parameters, snapshot; and the base of all
+ * plan node states.
+ *
+ * An EState with its tree of PlanStates is built once from an immutable plan and run many times: `start`
+ * sets parameters and snapshot, `rescan` forgets the last run. Nothing is rebuilt between runs.
+ */
+import type { HeapContext } from '@pgtroupe/access/heap/heapam-context';
+import type { CatCache } from '@pgtroupe/catalog/catcache';
+import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import type { Datum } from '@pgtroupe/common/datum';
+import type { Oid } from '@pgtroupe/common/ids';
+import type { Arena } from '@pgtroupe/storage/arena';
+import type { Memory, PageAccess } from '@pgtroupe/storage/buffer/pages';
+import type { Snapshot } from '@pgtroupe/transam/xactview';
+import type { Plan } from '@pgtroupe/optimizer/plannodes';
+import type { CatalogLookup } from '@pgtroupe/adt/cache/lookup';
+import type { SessionSettings } from '@pgtroupe/adt/fmgr';
+import { Batch } from './batch.ts';
+import type { RowStore } from './rowstore.ts';
+
+/** What the session lends to its executors. */
+export interface ExecEnv {
+  readonly mem: Memory;
+  readonly arena: Arena;
+  readonly pages: PageAccess;
+  /** The session's; its `xact` is the current transaction. */
+  readonly heap: HeapContext;
+  /** One live object per session: its values may change between runs, the object not. */
+  readonly settings: SessionSettings;
+  readonly lookup: CatalogLookup;
+  readonly rows: CatCache;
+  relation(oid: Oid): RelationDesc;
+  /** Is the time slice used up, or a cancel pending? Asked once per batch; must be cheap. */
+  shouldYield(): boolean;
+  /** An OID for a TOAST value; MISS (want says what for). Without it large values cannot be stored. */
+  newOid?(): number;
+  /** Isolation level of the transaction is REPEATABLE READ or SERIALIZABLE. */
+  readonly usesTransactionSnapshot: boolean;
+}
+
+export interface ParamSetter {
+  /** Computes the parameter; throws SUSPEND when it cannot yet. */
+  setParam(): void;
+}
+
+export class EState {
+  readonly env: ExecEnv;
+  snapshot!: Snapshot;
+  /** Values of $1, $2, ... */
+  params: readonly Datum[] = [];
+  readonly execParams: Datum[];
+  /** InitPlans that compute a parameter when it is first asked for. */
+  readonly execPlans: (ParamSetter | null)[];
+  /** The plans behind SubPlans, InitPlans and CTEs. */
+  readonly subplans: PlanState[] = [];
+  /** Counts runs: what expressions kept from an earlier one is void. */
+  generation = 0;
+  /** Stores that belong to expressions. */
+  readonly stores: RowStore[] = [];
+  /** What a node that threw SUSPEND was waiting for: MISS or YIELD. */
+  suspended = -1;
+  /** Rows changed by the ModifyTable that sets the command tag. */
+  processed = 0;
+  /** Set while a row's newer version is checked again (EvalPlanQual). */
+  epq: EpqSubstitution | null = null;
+
+  constructor(env: ExecEnv, paramCount: number) {
+    this.env = env;
+    this.execParams = new Array<Datum>(paramCount).fill(null);
+    this.execPlans = new Array<ParamSetter | null>(paramCount).fill(null);
+  }
+}
+
+/** Tuples that scans answer instead of scanning, by range table index; 0 means no row (null). */
+export interface EpqSubstitution {
+  readonly tuples: ReadonlyMap<number, { readonly ptr: number; readonly tid: number }>;
+}
+
+/** Ids of changed PARAM_EXEC parameters; null for all of them. */
+export type ChangedParams = ReadonlySet<number> | null;
+
+export interface InitPlanState {
+  readonly setParams: readonly number[];
+  /** Forgets the value if it depends on what changed; answers whether it does. */
+  reset(changed: ChangedParams): boolean;
+}
+
+/** Until the node is asked for its next rows. */
+export const ROWS_STAY_UNTIL_NEXT = 0;
+/** Until it begins anew. */
+export const ROWS_STAY_UNTIL_RESCAN = 1;
+/** Until the end of the stretch. */
+export const ROWS_STAY = 2;
+export type RowsStay = 0 | 1 | 2;
+
+/** Base of plan node states. */
+export abstract class PlanState {
+  readonly est: EState;
+  readonly plan: Plan;
+  readonly out = new Batch();
+  readonly children: PlanState[] = [];
+  /** For EXPLAIN ANALYZE. */
+  rows = 0;
+  loops = 0;
+
+  constructor(est: EState, plan: Plan) {
+    this.est = est;
+    this.plan = plan;
+  }
+
+  /** Fills `out` with 1 to `max` (<= BATCH_ROWS) rows, or says why not; see status.ts. */
+  abstract next(max: number): number;
+
+  /** InitPlans attached here: their parameters are computed when first asked for. */
+  readonly initPlans: InitPlanState[] = [];
+
+  /**
+   * Starts from the beginning. `changed` are the parameters that differ from the last time; null: a new
+   * run, everything differs.
+   */
+  rescan(changed: ChangedParams): void {
+    let all = changed;
+    // One InitPlan may read another's result.
+    const kept = new Set(this.initPlans);
+    for (let again = kept.size > 0; again; ) {
+      again = false;
+      for (const init of kept) {
+        if (!init.reset(all)) continue;
+        kept.delete(init);
+        again = true;
+        if (all !== null) all = new Set([...all, ...init.setParams]);
+      }
+    }
+    this.reset(all);
+  }
+
+  /** What a node does on rescan; by default only its children begin anew. */
+  protected reset(changed: ChangedParams): void {
+    for (const child of this.children) child.rescan(changed);
+  }
+
+  /** Would the node's result differ after this change? */
+  dependsOn(changed: ChangedParams): boolean {
+    if (changed === null) return true;
+    for (const id of changed) if (this.plan.allParam.has(id)) return true;
+    return false;
+  }
+
+  /** How long rows that the node handed out can be read, if nothing suspends. */
+  get rowsStay(): RowsStay {
+    let least: RowsStay = ROWS_STAY;
+    for (const child of this.children) if (child.rowsStay < least) least = child.rowsStay;
+    return least;
+  }
+
+  /** Pointers into pages are about to become invalid: hold what is still needed. */
+  suspend(): void {
+    for (const child of this.children) child.suspend();
+  }
+
+  /** Gives back arena memory; the node can still be rescanned. */
+  release(): void {
+    this.out.release();
+    for (const child of this.children) child.release();
+  }
+}
+
+/** State that the expressions of one node share. */
+export class ExprContext {
+  /** Counts the batches the node began; with the row it names one evaluation, see volatile calls. */
+  serial = 0;
+}
+
+/** Name of one evaluation: unique per node, batch and row. */
+export function evaluationKey(ec: ExprContext, row: number): number {
+  return ec.serial * 512 + row;
+}

@@ -1,0 +1,189 @@
+/**
+ * ARRAY[...], subscripts, op ANY/ALL (array), element-wise casts.
+ */
+import type { Datum } from '@pgtroupe/common/datum';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
+import { exprType } from '@pgtroupe/nodes/nodefuncs';
+import type { ArrayCoerceExpr, ArrayExpr, Expr, ScalarArrayOpExpr, SubscriptingRef } from '@pgtroupe/nodes/primnodes';
+import { getOperator } from '@pgtroupe/optimizer/lsyscache';
+import {
+  arrayGetElement,
+  arrayGetSlice,
+  arraySetElement,
+  arraySetSlice,
+  fixedArrayGetElement,
+  fixedArraySetElement,
+} from '@pgtroupe/adt/arraysubs';
+import { arrayHeader, buildArray, constructArray, deconstructArray, emptyArray } from '@pgtroupe/adt/arrayutils';
+import { baseTypeFacts, typeFactsOf } from './arrays.ts';
+import type { RowReader } from './batch.ts';
+import { compileExpr, type ExprScope, innerScope, makeCall, procFunction, procRow } from './execExpr.ts';
+
+export function compileArrayExpr(expr: ArrayExpr, scope: ExprScope): RowReader {
+  const elem = typeFactsOf(scope.est, expr.element_typeid);
+  const elements = expr.elements.map(e => compileExpr(e, scope));
+  if (!expr.multidims)
+    return row =>
+      buildArray(
+        elements.map(e => e(row)),
+        elem,
+      );
+  return row => {
+    // Nested arrays must all have the same shape; nulls and empties among them count for nothing.
+    const values: Datum[] = [];
+    let dims: readonly number[] | undefined;
+    let lbounds: readonly number[] = [];
+    let count = 0;
+    let sawEmpty = false;
+    for (const read of elements) {
+      const part = read(row) as Uint8Array | null;
+      const header = part === null ? undefined : arrayHeader(part);
+      if (header === undefined || header.ndim === 0) {
+        sawEmpty = true;
+        continue;
+      }
+      if (dims === undefined) ({ dims, lbounds } = header);
+      else if (
+        dims.length !== header.dims.length ||
+        dims.some((d, i) => d !== header.dims[i] || lbounds[i] !== header.lbounds[i])
+      )
+        throw mismatch();
+      values.push(...deconstructArray(part!, elem, header));
+      count++;
+    }
+    if (dims === undefined) return emptyArray(elem.oid);
+    if (sawEmpty) throw mismatch();
+    return constructArray(values, elem, [count, ...dims], [1, ...lbounds]);
+  };
+}
+
+function mismatch(): Error {
+  return ereport(
+    ERRCODE.ARRAY_SUBSCRIPT_ERROR,
+    'multidimensional arrays must have array expressions with matching dimensions',
+  );
+}
+
+export function compileScalarArrayOp(expr: ScalarArrayOpExpr, scope: ExprScope): RowReader {
+  const { est } = scope;
+  const op = getOperator(est.env.rows, expr.opno);
+  const proc = procRow(est, expr.opfuncid || op.oprcode);
+  const fn = procFunction(proc);
+  const [leftExpr, rightExpr] = expr.args as [Expr, Expr];
+  const arrayType = baseTypeFacts(est, exprType(rightExpr));
+  const elem = typeFactsOf(est, arrayType.typelem);
+  const fc = makeCall(est, [exprType(leftExpr), elem.oid], 16, expr.inputcollid);
+  const left = compileExpr(leftExpr, scope);
+  const right = compileExpr(rightExpr, scope);
+  const constant =
+    rightExpr.type === 'Const' && !rightExpr.constisnull
+      ? deconstructArray(rightExpr.constvalue as Uint8Array, elem)
+      : undefined;
+  const strict = proc.proisstrict;
+  const { useOr } = expr;
+  return row => {
+    let elements = constant;
+    if (elements === undefined) {
+      const array = right(row);
+      if (array === null) return null;
+      elements = deconstructArray(array as Uint8Array, elem);
+    }
+    // No elements: false for ANY, true for ALL, whatever the left side is.
+    if (elements.length === 0) return !useOr;
+    const value = left(row);
+    if (value === null && strict) return null;
+    let unknown = false;
+    for (let i = 0; i < elements.length; i++) {
+      const element = elements[i]!;
+      const result = element === null && strict ? null : fn(fc, value, element);
+      if (result === null) unknown = true;
+      else if (result === useOr) return useOr;
+    }
+    return unknown ? null : !useOr;
+  };
+}
+
+export function compileArrayCoerce(expr: ArrayCoerceExpr, scope: ExprScope): RowReader {
+  const { est } = scope;
+  const arg = compileExpr(expr.arg, scope);
+  const from = typeFactsOf(est, baseTypeFacts(est, exprType(expr.arg)).typelem);
+  const to = typeFactsOf(est, baseTypeFacts(est, expr.resulttype).typelem);
+  const cell: { value: Datum } = { value: null };
+  const convert = compileExpr(expr.elemexpr, innerScope(scope, { caseTest: cell }));
+  return row => {
+    const array = arg(row) as Uint8Array | null;
+    if (array === null) return null;
+    const header = arrayHeader(array);
+    if (header.ndim === 0) return emptyArray(to.oid);
+    const values = deconstructArray(array, from, header).map(value => {
+      cell.value = value;
+      return convert(row);
+    });
+    return constructArray(values, to, header.dims, header.lbounds);
+  };
+}
+
+export function compileSubscriptingRef(expr: SubscriptingRef, scope: ExprScope): RowReader {
+  const { est } = scope;
+  const container = baseTypeFacts(est, expr.refcontainertype);
+  if (!container.isArray && container.typelem === 0) {
+    throw ereport(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      `subscripting of type ${container.typname} is not supported by pgtroupe yet`,
+    );
+  }
+  const elem = typeFactsOf(est, expr.refelemtype || container.typelem);
+  const fixed = container.typlen > 0;
+  if (fixed && expr.reflowerindexpr.length > 0)
+    throw ereport(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      expr.refassgnexpr === null
+        ? 'slices of fixed-length arrays not implemented'
+        : 'updates on slices of fixed-length arrays not implemented',
+    );
+  const getElement = fixed
+    ? (value: Uint8Array, subscripts: number[]) => fixedArrayGetElement(value, container.typlen, elem, subscripts)
+    : (value: Uint8Array, subscripts: number[]) => arrayGetElement(value, elem, subscripts);
+  const array = compileExpr(expr.refexpr, scope);
+  const upper = expr.refupperindexpr.map(e => (e === null ? undefined : compileExpr(e, scope)));
+  const slice = expr.reflowerindexpr.length > 0;
+  const lower = expr.reflowerindexpr.map(e => (e === null ? undefined : compileExpr(e, scope)));
+  // Assigning to a part of an element: the expression takes the old element as a CaseTestExpr.
+  const old: { value: Datum } = { value: null };
+  const assignment =
+    expr.refassgnexpr === null ? undefined : compileExpr(expr.refassgnexpr, innerScope(scope, { caseTest: old }));
+  /** Subscripts, or null when one of them is. */
+  const evaluate = (readers: readonly (RowReader | undefined)[], row: number): (number | undefined)[] | null => {
+    const result: (number | undefined)[] = [];
+    for (const read of readers) {
+      const value = read === undefined ? undefined : read(row);
+      if (value === null) return null;
+      result.push(value as number | undefined);
+    }
+    return result;
+  };
+  return row => {
+    const value = array(row) as Uint8Array | null;
+    if (value === null && assignment === undefined) return null;
+    const ups = evaluate(upper, row);
+    const lows = slice ? evaluate(lower, row) : [];
+    if (ups === null || lows === null) {
+      if (assignment === undefined) return null;
+      throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'array subscript in assignment must not be null');
+    }
+    if (assignment === undefined) {
+      return slice ? arrayGetSlice(value!, elem, { lower: lows, upper: ups }) : getElement(value!, ups as number[]);
+    }
+    if (value === null) old.value = null;
+    else
+      old.value = slice ? arrayGetSlice(value, elem, { lower: lows, upper: ups }) : getElement(value, ups as number[]);
+    const assigned = assignment(row);
+    // Nothing can be put into a fixed-length array that is not there, and no null into one.
+    if (fixed && (value === null || assigned === null)) return value;
+    if (fixed) return fixedArraySetElement(value!, container.typlen, elem, ups as number[], assigned);
+    if (!slice) return arraySetElement(value, elem, ups as number[], assigned);
+    if (assigned === null) return value;
+    return arraySetSlice(value, elem, { lower: lows, upper: ups }, assigned as Uint8Array);
+  };
+}

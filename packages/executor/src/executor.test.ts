@@ -1,0 +1,25 @@
+/**
+ * The whole SQL path over memory: results of statements, each checked twice, on an easy page store and on
+ * one where everything misses.
+ */
+import { beforeAll, describe, expect, test } from 'vitest';
+import { HeadlessDatabase } from '@pgtroupe/testkit/sql/headless';
+
+describe.each([{ misses: false }, { misses: true }])('statements, misses: $misses', ({ misses }) => {
+  let db: HeadlessDatabase;
+
+  beforeAll(async () => {
+    db = await HeadlessDatabase.create({ misses });
+    await db.run(`create table t (id int primary key, name text, score int);
+      insert into t select g, 'name ' || g, g % 7 from generate_series(1, 300) g`);
+  });
+
+  const rows = async (sql: string): Promise<string[]> =>
+    (await db.run(sql)).rows.map(row => row.map(v => v ?? 'NULL').join('|'));
+
+  test('select', async () => {
+    expect(await rows('select 1 + 2, $$a$$')).toEqual(['3|a']);
+    expect(await rows('select id, name from t where id = 42')).toEqual(['42|name 42']);
+    expect(await rows('select count(*), sum(id), min(score), max(score) from t')).toEqual(['300|45150|0|6']);
+  });
+});

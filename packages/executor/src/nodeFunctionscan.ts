@@ -1,0 +1,164 @@
+/**
+ * Functions in FROM, several side by side (ROWS FROM), numbered with ORDINALITY.
+ */
+import type { Datum } from '@pgtroupe/common/datum';
+import { exprType } from '@pgtroupe/nodes/nodefuncs';
+import type { RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
+import type { Expr, FuncExpr } from '@pgtroupe/nodes/primnodes';
+import type { FunctionScan } from '@pgtroupe/optimizer/plannodes';
+import { lookupSetFunction } from '@pgtroupe/adt/fmgr';
+import { baseTypeFacts } from './arrays.ts';
+import { type Column, type ColumnType, type RowReader, ValueLane } from './batch.ts';
+import type { ChangedParams, EState } from './estate.ts';
+import { compileExpr, procRow } from './execExpr.ts';
+import { deformRecord, recordDesc } from './execExprRow.ts';
+import { ScanState } from './execScan.ts';
+import type { SubPlanFactory } from './scope.ts';
+import { isSetCall, SetFunctionCall } from './srf.ts';
+import { BATCH_ROWS, END, ROW } from './status.ts';
+
+interface Source {
+  readonly call: SetFunctionCall | null;
+  readonly scalar: RowReader | null;
+  readonly width: number;
+  /** The value is a row, to be spread over the columns. */
+  readonly composite: boolean;
+  scalarDone: boolean;
+}
+
+const BIGINT: ColumnType = { typid: 20, typmod: -1, collation: 0 };
+
+export class FunctionScanState extends ScanState {
+  readonly #sources: readonly Source[];
+  readonly #columns: { readonly type: ColumnType; readonly lane: ValueLane }[] = [];
+  readonly #names: readonly string[];
+  readonly #ordinality: boolean;
+  #started = false;
+  #count = 0;
+  readonly #row: Datum[];
+
+  constructor(est: EState, plan: FunctionScan, factory: SubPlanFactory, rte: RangeTblEntry) {
+    super(est, plan, factory);
+    this.#names = rte.eref.colnames;
+    this.#ordinality = plan.funcordinality;
+    for (const f of plan.functions) {
+      for (let i = 0; i < f.funccolcount; i++) {
+        const type =
+          f.funccoltypes.length > 0
+            ? { typid: f.funccoltypes[i]!, typmod: f.funccoltypmods[i]!, collation: f.funccolcollations[i]! }
+            : columnOfResult(est, f.funcexpr, i);
+        this.#columns.push({ type, lane: this.input.addValueLane(new ValueLane()) });
+      }
+    }
+    if (this.#ordinality) this.#columns.push({ type: BIGINT, lane: this.input.addValueLane(new ValueLane()) });
+    this.#sources = plan.functions.map(f => this.#source(f.funcexpr, f.funccolcount));
+    this.#row = new Array<Datum>(this.#columns.length).fill(null);
+    this.compile();
+  }
+
+  #source(expr: Expr, width: number): Source {
+    const composite = isComposite(this.est, exprType(expr)) || width > 1;
+    const registeredApart =
+      expr.type === 'FuncExpr' && lookupSetFunction(procRow(this.est, expr.funcid).prosrc) !== undefined;
+    if (isSetCall(expr) || registeredApart) {
+      return {
+        call: new SetFunctionCall(expr as FuncExpr, this.scope),
+        scalar: null,
+        width,
+        composite,
+        scalarDone: false,
+      };
+    }
+    return { call: null, scalar: compileExpr(expr, this.scope), width, composite, scalarDone: false };
+  }
+
+  protected override scanColumn(attnum: number): Column {
+    if (attnum > 0) return { kind: 'value', ...this.#columns[attnum - 1]! };
+    return this.wholeRow(
+      this.#columns.map((c, i) => ({ column: { kind: 'value', ...c }, name: this.#names[i] ?? '' })),
+    );
+  }
+
+  protected override fill(max: number): number {
+    if (!this.#started) {
+      for (const source of this.#sources) {
+        source.call?.start(0);
+        source.scalarDone = false;
+      }
+      this.#started = true;
+    }
+    const limit = Math.min(max, BATCH_ROWS);
+    let n = 0;
+    while (n < limit && this.#nextRow()) {
+      for (let c = 0; c < this.#row.length; c++) this.#columns[c]!.lane.values[n] = this.#row[c]!;
+      n++;
+    }
+    this.input.n = n;
+    return n > 0 ? ROW : END;
+  }
+
+  /** One more row, as long as any function has one; the others are null then. */
+  #nextRow(): boolean {
+    let at = 0;
+    let any = false;
+    for (const source of this.#sources) {
+      let value: Datum | Datum[] = null;
+      let has = false;
+      if (source.call !== null) {
+        has = source.call.next();
+        value = has ? source.call.value : null;
+      } else if (!source.scalarDone) {
+        value = source.scalar!(0);
+        source.scalarDone = true;
+        has = true;
+      }
+      if (has) any = true;
+      this.#spread(source, value, at);
+      at += source.width;
+    }
+    if (!any) return false;
+    if (this.#ordinality) this.#row[at] = ++this.#count;
+    return true;
+  }
+
+  #spread(source: Source, value: Datum | Datum[], at: number): void {
+    let fields: readonly Datum[] | undefined;
+    if (Array.isArray(value)) fields = value;
+    else if (source.composite && value instanceof Uint8Array && source.width > 0) {
+      const desc = recordDesc(this.est, value);
+      fields = deformRecord(desc, value).filter((_, i) => !desc.attrs[i]!.dropped);
+    }
+    for (let i = 0; i < source.width; i++)
+      this.#row[at + i] =
+        fields === undefined ? (i === 0 && !source.composite ? (value as Datum) : null) : (fields[i] ?? null);
+  }
+
+  protected override reset(changed: ChangedParams): void {
+    super.reset(changed);
+    this.#started = false;
+    this.#count = 0;
+  }
+}
+
+function isComposite(est: EState, typid: number): boolean {
+  const { typtype } = baseTypeFacts(est, typid);
+  return typtype === 'c' || typid === 2249;
+}
+
+/** Column types of a function whose result type says them. */
+function columnOfResult(est: EState, expr: Expr, i: number): ColumnType {
+  const typid = exprType(expr);
+  const { typrelid } = baseTypeFacts(est, typid);
+  if (typrelid === 0) {
+    const all = expr.type === 'FuncExpr' ? outTypes(est, expr) : [];
+    return { typid: all[i] ?? typid, typmod: -1, collation: 0 };
+  }
+  const att = est.env.relation(typrelid).att.attrs.filter(a => !a.dropped)[i]!;
+  return { typid: att.typid, typmod: att.typmod, collation: att.collation };
+}
+
+function outTypes(est: EState, expr: FuncExpr): readonly number[] {
+  const proc = procRow(est, expr.funcid);
+  if (proc.proallargtypes === null || proc.proargmodes === null) return [];
+  return proc.proallargtypes.filter((_, n) => 'obt'.includes(proc.proargmodes![n]!));
+}

@@ -1,0 +1,457 @@
+/**
+ * WindowAgg: gathers a partition, computes its window functions row by row, puts the rows out. The input comes
+ * sorted by partition and order.
+ */
+import type { Datum } from '@pgtroupe/common/datum';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import * as N from '@pgtroupe/nodes/nodes';
+import { exprType } from '@pgtroupe/nodes/nodefuncs';
+import type { Aggref, WindowFunc } from '@pgtroupe/nodes/primnodes';
+import { AGGFNOID } from '@pgtroupe/catalog/syscache';
+import type { WindowAgg } from '@pgtroupe/optimizer/plannodes';
+import { AggTrans } from './aggtrans.ts';
+import { Batch, detach, type RowReader, type TupleLane, ValueLane } from './batch.ts';
+import { type ChangedParams, type EState, PlanState, ROWS_STAY_UNTIL_NEXT, type RowsStay } from './estate.ts';
+import { compileExpr, type ExprScope, makeCall, procFunction, procRow, readColumn } from './execExpr.ts';
+import { type Equal, equalityOf, notDistinct } from './keys.ts';
+import { addStoredColumns, RowStore, RowWriter } from './rowstore.ts';
+import { makeScope, Projection, type SubPlanFactory } from './scope.ts';
+import { BATCH_ROWS, END, ROW, YIELD } from './status.ts';
+import { type Partition, type RangeTest, WindowFrame } from './windowframe.ts';
+
+interface WindowCall {
+  readonly values: Datum[];
+  /** Value for a row of the partition. */
+  compute(row: number): Datum;
+  /** A new partition begins. */
+  begin(): void;
+}
+
+export class WindowAggState extends PlanState implements Partition {
+  readonly #child: PlanState;
+  readonly #store: RowStore;
+  readonly #writer: RowWriter;
+  readonly #rows = new Batch();
+  readonly #outLane: TupleLane;
+  /** Lane through which expressions read any row of the partition: put its tuple at 0. */
+  readonly #workLane: TupleLane;
+  readonly #workScope: ExprScope;
+  readonly #partKeys: readonly RowReader[];
+  readonly #partEqual: readonly Equal[];
+  readonly #ordKeys: readonly RowReader[];
+  readonly #ordEqual: readonly Equal[];
+  readonly #calls: WindowCall[] = [];
+  readonly #frame: WindowFrame;
+  readonly #startOffset: RowReader | null;
+  readonly #endOffset: RowReader | null;
+  readonly #projection: Projection;
+  readonly #resultScope: ExprScope;
+  #ptrs = new Int32Array(256);
+  /** First row of each row's peer group, and behind it. */
+  #peerStarts = new Int32Array(256);
+  #peerEnds = new Int32Array(256);
+  count = 0;
+  #current: Datum[] | null = null;
+  #inputRow = 0;
+  #inputEnded = false;
+  #emitting = false;
+  #next = 0;
+  #offsetsKnown = false;
+  #k = 0;
+  #projecting = false;
+
+  constructor(est: EState, plan: WindowAgg, factory: SubPlanFactory, child: PlanState) {
+    super(est, plan);
+    this.#child = child;
+    this.children.push(child);
+    const input = makeScope(est, factory, { outer: child.out.columns });
+    this.#store = new RowStore(est.env.arena);
+    this.#writer = new RowWriter(est, child.out.columns, column => readColumn(input, column));
+    this.#outLane = addStoredColumns(this.#rows, this.#writer);
+    this.#workLane = this.#writer.newLane();
+    const work = this.#writer.columns(this.#workLane);
+    this.#workScope = makeScope(est, factory, { outer: work });
+    this.#partKeys = plan.partColIdx.map(c => readColumn(input, child.out.columns[c - 1]!));
+    this.#partEqual = plan.partOperators.map((op, i) => notDistinct(equalityOf(est, op, plan.partCollations[i]!)));
+    this.#ordKeys = plan.ordColIdx.map(c => readColumn(this.#workScope, work[c - 1]!));
+    this.#ordEqual = plan.ordOperators.map((op, i) => notDistinct(equalityOf(est, op, plan.ordCollations[i]!)));
+    const orderType = plan.ordColIdx.length > 0 ? work[plan.ordColIdx[0]! - 1]!.type.typid : 0;
+    this.#frame = new WindowFrame(
+      plan.frameOptions,
+      rangeTest(est, plan, orderType),
+      plan.inRangeAsc,
+      plan.inRangeNullsFirst,
+    );
+    this.#startOffset = plan.startOffset === null ? null : compileExpr(plan.startOffset, this.#workScope);
+    this.#endOffset = plan.endOffset === null ? null : compileExpr(plan.endOffset, this.#workScope);
+    this.#resultScope = makeScope(est, factory, { outer: this.#rows.columns });
+    this.#resultScope.windowFunc = node => {
+      const lane = this.#rows.addValueLane(new ValueLane());
+      this.#calls.push(this.#compileCall(node, lane.values));
+      return row => lane.values[row]!;
+    };
+    this.#projection = new Projection(plan.targetlist, this.#resultScope, this.out);
+  }
+
+  // ---- Partition ---------------------------------------------------------------------------------------
+
+  peerStart(row: number): number {
+    return this.#peerStarts[row]!;
+  }
+
+  peerEnd(row: number): number {
+    return this.#peerEnds[row]!;
+  }
+
+  orderValue(row: number): Datum {
+    this.#workLane.ptrs[0] = this.#ptrs[row]!;
+    return this.#ordKeys[0]!(0);
+  }
+
+  // ----
+
+  next(max: number): number {
+    for (;;) {
+      if (this.#projecting) {
+        this.#projection.project(0, this.#k);
+        this.#projecting = false;
+        this.out.n = this.#k;
+        this.#resultScope.ec.serial++;
+        return ROW;
+      }
+      if (!this.#emitting) {
+        const status = this.#gather();
+        if (status !== ROW) return status;
+        this.#beginPartition();
+      }
+      const n = Math.min(max, this.count - this.#next);
+      if (n === 0) {
+        this.#emitting = false;
+        continue;
+      }
+      for (let i = 0; i < n; i++) {
+        const row = this.#next + i;
+        this.#outLane.ptrs[i] = this.#ptrs[row]!;
+        for (let c = 0; c < this.#calls.length; c++) {
+          const call = this.#calls[c]!;
+          call.values[i] = call.compute(row);
+        }
+      }
+      this.#next += n;
+      this.#k = n;
+      this.#projecting = true;
+    }
+  }
+
+  /** Reads one partition: ROW when there is one. */
+  #gather(): number {
+    const child = this.#child;
+    if (this.#current === null) {
+      this.#store.clear();
+      this.count = 0;
+    }
+    for (;;) {
+      while (this.#inputRow < child.out.n) {
+        const row = this.#inputRow;
+        if (this.#current === null) this.#current = this.#partKeys.map(read => detach(read(row)));
+        else if (!this.#samePartition(row)) {
+          this.#current = null;
+          return ROW;
+        }
+        this.#append(this.#writer.write(this.#store, row));
+        this.#inputRow++;
+      }
+      if (this.#inputEnded) return END;
+      const status = child.next(BATCH_ROWS);
+      this.#inputRow = 0;
+      if (status !== ROW) {
+        child.out.n = 0;
+        if (status !== END) return status;
+        this.#inputEnded = true;
+        if (this.#current === null) return END;
+        this.#current = null;
+        return ROW;
+      }
+      if (this.est.env.shouldYield()) return YIELD;
+    }
+  }
+
+  #samePartition(row: number): boolean {
+    for (let i = 0; i < this.#partKeys.length; i++)
+      if (!this.#partEqual[i]!(this.#partKeys[i]!(row), this.#current![i]!)) return false;
+    return true;
+  }
+
+  #append(ptr: number): void {
+    if (this.count === this.#ptrs.length) {
+      this.#ptrs = grown(this.#ptrs);
+      this.#peerStarts = grown(this.#peerStarts);
+      this.#peerEnds = grown(this.#peerEnds);
+    }
+    this.#ptrs[this.count++] = ptr;
+  }
+
+  #beginPartition(): void {
+    this.#findPeers();
+    if (!this.#offsetsKnown) {
+      this.#frame.startOffset = this.#startOffset === null ? null : detach(this.#startOffset(0));
+      this.#frame.endOffset = this.#endOffset === null ? null : detach(this.#endOffset(0));
+      this.#frame.checkOffsets();
+      this.#offsetsKnown = true;
+    }
+    for (const call of this.#calls) call.begin();
+    this.#next = 0;
+    this.#emitting = true;
+  }
+
+  #findPeers(): void {
+    let start = 0;
+    let last: Datum[] = [];
+    for (let row = 0; row <= this.count; row++) {
+      let same = row > 0 && row < this.count;
+      if (row < this.count) {
+        this.#workLane.ptrs[0] = this.#ptrs[row]!;
+        const keys = this.#ordKeys.map(read => read(0));
+        if (same) for (let i = 0; i < keys.length && same; i++) same = this.#ordEqual[i]!(last[i]!, keys[i]!);
+        last = keys;
+      }
+      if (same || row === 0) continue;
+      for (let r = start; r < row; r++) {
+        this.#peerStarts[r] = start;
+        this.#peerEnds[r] = row;
+      }
+      start = row;
+    }
+  }
+
+  // ---- functions -----------------------------------------------------------------------------------------
+
+  #compileCall(node: WindowFunc, values: Datum[]): WindowCall {
+    if (node.winagg) return this.#compileAggregate(node, values);
+    const args = node.args.map(arg => compileExpr(arg, this.#workScope));
+    const filterless = (compute: (row: number) => Datum, begin: () => void = () => {}): WindowCall => ({
+      values,
+      compute,
+      begin,
+    });
+    const at = (row: number, arg: number): Datum => {
+      this.#workLane.ptrs[0] = this.#ptrs[row]!;
+      return args[arg]!(0);
+    };
+    const { prosrc, proname } = procRow(this.est, node.winfnoid);
+    switch (prosrc) {
+      case 'window_row_number':
+        return filterless(row => row + 1);
+      case 'window_rank':
+        return filterless(row => this.peerStart(row) + 1);
+      case 'window_dense_rank': {
+        let rank = 0;
+        return filterless(
+          row => (this.peerStart(row) === row ? ++rank : rank),
+          () => (rank = 0),
+        );
+      }
+      case 'window_percent_rank':
+        return filterless(row => (this.count > 1 ? this.peerStart(row) / (this.count - 1) : 0));
+      case 'window_cume_dist':
+        return filterless(row => this.peerEnd(row) / this.count);
+      case 'window_ntile':
+        return filterless(row => ntile(row, this.count, at(row, 0)));
+      case 'window_lag':
+      case 'window_lag_with_offset':
+      case 'window_lag_with_offset_and_default':
+        return filterless(row => this.#shifted(row, -1, args, at));
+      case 'window_lead':
+      case 'window_lead_with_offset':
+      case 'window_lead_with_offset_and_default':
+        return filterless(row => this.#shifted(row, 1, args, at));
+      case 'window_first_value':
+        return filterless(row => this.#inFrame(row, 1, false, r => at(r, 0)));
+      case 'window_last_value':
+        return filterless(row => this.#inFrame(row, 1, true, r => at(r, 0)));
+      case 'window_nth_value':
+        return filterless(row => {
+          const n = at(row, 1);
+          if (n === null) return null;
+          if ((n as number) <= 0)
+            throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_NTH_VALUE, 'argument of nth_value must be greater than zero');
+          return this.#inFrame(row, n as number, false, r => at(r, 0));
+        });
+      default:
+        throw notSupported(`window function ${proname}`);
+    }
+  }
+
+  #shifted(row: number, direction: number, args: readonly RowReader[], at: (row: number, arg: number) => Datum): Datum {
+    const offset = args.length > 1 ? at(row, 1) : 1;
+    if (offset === null) return null;
+    const target = row + direction * (offset as number);
+    if (target >= 0 && target < this.count) return detach(at(target, 0));
+    return args.length > 2 ? detach(at(row, 2)) : null;
+  }
+
+  /** The n-th row of the frame from its beginning or end. */
+  #inFrame(row: number, n: number, fromEnd: boolean, read: (row: number) => Datum): Datum {
+    const frame = this.#frame;
+    frame.locate(this, row);
+    let left = n;
+    for (let i = 0; i < frame.end - frame.start; i++) {
+      const r = fromEnd ? frame.end - 1 - i : frame.start + i;
+      if (frame.excludes && frame.excluded(this, r, row)) continue;
+      if (--left === 0) return detach(read(r));
+    }
+    return null;
+  }
+
+  #compileAggregate(node: WindowFunc, values: Datum[]): WindowCall {
+    const facts = this.est.env.rows.search(AGGFNOID, node.winfnoid);
+    if (facts === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for aggregate ${node.winfnoid}`);
+    const aggref = aggrefOf(node, facts.aggtranstype, this.est);
+    const agg = new AggTrans(this.est, aggref, this.#workScope);
+    const frame = this.#frame;
+    let from = 0;
+    let to = 0;
+    let result: Datum = null;
+    let known = false;
+    const add = (row: number): void => {
+      this.#workLane.ptrs[0] = this.#ptrs[row]!;
+      agg.evaluate(0);
+      agg.advance(0);
+    };
+    const restart = (): void => {
+      agg.restart(0);
+      known = false;
+    };
+    return {
+      values,
+      begin: () => {
+        restart();
+        from = 0;
+        to = 0;
+      },
+      compute: row => {
+        frame.locate(this, row);
+        if (known && !frame.excludes && frame.start === from && frame.end === to) return result;
+        if (frame.startsAtBeginning && frame.end >= to && from === 0) {
+          // The frame only grows: go on from the last state.
+          for (; to < frame.end; to++) add(to);
+        } else {
+          restart();
+          for (let r = frame.start; r < frame.end; r++) if (!frame.excludes || !frame.excluded(this, r, row)) add(r);
+          from = frame.start;
+          to = frame.end;
+        }
+        result = detach(agg.finish(0, 0));
+        known = true;
+        return result;
+      },
+    };
+  }
+
+  // ----
+
+  override get rowsStay(): RowsStay {
+    return ROWS_STAY_UNTIL_NEXT;
+  }
+
+  protected override reset(changed: ChangedParams): void {
+    this.#child.out.n = 0;
+    this.#inputRow = 0;
+    this.#inputEnded = false;
+    this.#emitting = false;
+    this.#current = null;
+    this.#offsetsKnown = false;
+    this.#projecting = false;
+    this.count = 0;
+    this.#next = 0;
+    super.reset(changed);
+  }
+
+  override suspend(): void {
+    this.#child.out.hold(Math.min(this.#inputRow, this.#child.out.n), this.est.env.arena);
+    super.suspend();
+  }
+
+  override release(): void {
+    this.#store.free();
+    super.release();
+  }
+}
+
+function grown(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(array.length * 2);
+  larger.set(array);
+  return larger;
+}
+
+function ntile(row: number, count: number, buckets: Datum): Datum {
+  if (buckets === null) return null;
+  const n = buckets as number;
+  if (n <= 0) throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_NTILE, 'argument of ntile must be greater than zero');
+  const small = Math.floor(count / n);
+  const larger = count % n;
+  // The first `larger` buckets have one row more.
+  const inLarger = larger * (small + 1);
+  if (row < inLarger) return Math.floor(row / (small + 1)) + 1;
+  return larger + Math.floor((row - inLarger) / Math.max(1, small)) + 1;
+}
+
+/** The aggregate as an Agg node would call it. */
+function aggrefOf(node: WindowFunc, transtype: number, est: EState): Aggref {
+  const types = node.args.map(exprType);
+  return {
+    type: 'Aggref',
+    aggfnoid: node.winfnoid,
+    aggtype: node.wintype,
+    aggcollid: node.wincollid,
+    inputcollid: node.inputcollid,
+    aggtranstype: resolveTranstype(est, transtype, types),
+    aggargtypes: types,
+    aggdirectargs: [],
+    args: node.args.map((expr, i) => ({
+      type: 'TargetEntry',
+      expr,
+      resno: i + 1,
+      resname: null,
+      ressortgroupref: 0,
+      resorigtbl: 0,
+      resorigcol: 0,
+      resjunk: false,
+    })),
+    aggorder: [],
+    aggdistinct: [],
+    aggfilter: node.aggfilter,
+    aggstar: node.winstar,
+    aggvariadic: false,
+    aggkind: 'n',
+    agglevelsup: 0,
+    aggsplit: 0,
+    aggno: -1,
+    aggtransno: -1,
+    location: -1,
+  };
+}
+
+/** A polymorphic state type takes the type of the arguments. */
+function resolveTranstype(est: EState, transtype: number, types: readonly number[]): number {
+  if (transtype === ANYARRAY)
+    return est.env.lookup.type(types[0] as never)?.isArray
+      ? types[0]!
+      : (est.env.lookup.type(types[0] as never)?.typarray ?? transtype);
+  return POLYMORPHIC.has(transtype) ? types[0]! : transtype;
+}
+
+const ANYARRAY = 2277;
+const POLYMORPHIC: ReadonlySet<number> = new Set([2283, 2776, 3500, 3831, 4537, 5077, 5079]);
+
+function rangeTest(est: EState, plan: WindowAgg, orderType: number): RangeTest | null {
+  if ((plan.frameOptions & N.FRAMEOPTION_RANGE) === 0) return null;
+  const make = (proc: number, offset: WindowAgg['startOffset']): RangeTest['start'] => {
+    if (proc === 0 || offset === null) return () => false;
+    const fn = procFunction(procRow(est, proc));
+    const fc = makeCall(est, [orderType, orderType, exprType(offset), 16, 16], 16, plan.inRangeColl);
+    return (value, base, off, sub, less) => fn(fc, value, base, off, sub, less) === true;
+  };
+  return { start: make(plan.startInRangeFunc, plan.startOffset), end: make(plan.endInRangeFunc, plan.endOffset) };
+}

@@ -1,0 +1,162 @@
+/**
+ * What names in a node's expressions mean: OUTER_VAR and INNER_VAR are columns of its inputs, a range
+ * table index is the relation a scan reads.
+ */
+import { assert } from '@pgtroupe/common/assert';
+import type { Expr, SubPlan, TargetEntry, Var } from '@pgtroupe/nodes/primnodes';
+import { exprCollation, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
+import { MULTIEXPR_SUBLINK } from '@pgtroupe/nodes/nodes';
+import { INNER_VAR, OUTER_VAR } from '@pgtroupe/optimizer/plannodes';
+import { Batch, type Column, type ColumnType, detach, type RowReader, ValueLane } from './batch.ts';
+import { type EState, ExprContext } from './estate.ts';
+import { compileExpr, type ExprScope, readColumn } from './execExpr.ts';
+
+export interface Inputs {
+  readonly outer?: readonly Column[];
+  readonly inner?: readonly Column[];
+  /** Columns of the scanned relation by attribute number. */
+  readonly scan?: (attnum: number, v: Var) => Column;
+}
+
+/** How SubPlans inside expressions are set up; given by execProcnode, which knows all nodes. */
+export interface SubPlanFactory {
+  subplan(node: SubPlan, scope: ExprScope): RowReader;
+}
+
+export function makeScope(est: EState, factory: SubPlanFactory, inputs: Inputs): ExprScope {
+  const scope: ExprScope = {
+    est,
+    ec: new ExprContext(),
+    column: v => {
+      if (v.varno === OUTER_VAR) return columnAt(inputs.outer, v);
+      if (v.varno === INNER_VAR) return columnAt(inputs.inner, v);
+      assert(inputs.scan !== undefined, `Var ${v.varno}.${v.varattno} has no relation`);
+      return inputs.scan(v.varattno, v);
+    },
+    subplan: node => factory.subplan(node, scope),
+  };
+  return scope;
+}
+
+function columnAt(columns: readonly Column[] | undefined, v: Var): Column {
+  const column = columns?.[v.varattno - 1];
+  assert(column !== undefined, `no input column ${v.varattno}`);
+  return column;
+}
+
+export function typeOf(expr: Expr): ColumnType {
+  return { typid: exprType(expr), typmod: exprTypmod(expr), collation: exprCollation(expr) };
+}
+
+interface Computed {
+  readonly values: ValueLane['values'];
+  readonly read: RowReader;
+}
+
+/**
+ * A target list over input batches. Plain columns are passed on as they are; only expressions are
+ * computed, into value lanes of `out`.
+ */
+export class Projection {
+  readonly out: Batch;
+  readonly #computed: Computed[] = [];
+  readonly #rowByRow: boolean;
+  /** Where to go on in the batch with this serial. */
+  #row = 0;
+  #column = 0;
+  #serial = -1;
+  readonly #scope: ExprScope;
+
+  constructor(targetlist: readonly TargetEntry[], scope: ExprScope, out: Batch) {
+    this.out = out;
+    this.#scope = scope;
+    let volatile = false;
+    for (const { expr } of targetlist) {
+      if (expr.type === 'Var') {
+        out.addColumn(scope.column(expr));
+        continue;
+      }
+      const type = typeOf(expr);
+      if (expr.type === 'Const') {
+        const { constvalue } = expr;
+        out.addColumn({ kind: 'const', type, value: () => constvalue });
+        continue;
+      }
+      const inner = Object.assign(Object.create(scope) as ExprScope, { volatile: false });
+      const read = compileExpr(expr, inner);
+      if (inner.volatile) volatile = true;
+      const lane = new ValueLane(out.capacity);
+      // A subquery that sets parameters for other columns goes first.
+      if (expr.type === 'SubPlan' && expr.subLinkType === MULTIEXPR_SUBLINK)
+        this.#computed.unshift({ values: lane.values, read });
+      else this.#computed.push({ values: lane.values, read });
+      out.addColumn({ kind: 'value', type, lane });
+    }
+    this.#rowByRow = volatile;
+  }
+
+  get trivial(): boolean {
+    return this.#computed.length === 0;
+  }
+
+  /**
+   * Computes rows [from, to). When a value must be waited for this throws; called again with the same
+   * rows it goes on where it stood.
+   */
+  project(from: number, to: number): void {
+    const computed = this.#computed;
+    if (computed.length === 0) return;
+    const { serial } = this.#scope.ec;
+    if (this.#serial !== serial) {
+      this.#serial = serial;
+      this.#row = from;
+      this.#column = 0;
+    }
+    try {
+      if (this.#rowByRow) this.#projectRows(to);
+      else this.#projectColumns(from, to);
+    } catch (interrupted) {
+      this.#keep(from, to);
+      throw interrupted;
+    }
+    this.#serial = -1;
+  }
+
+  #projectColumns(from: number, to: number): void {
+    const computed = this.#computed;
+    for (; this.#column < computed.length; this.#column++) {
+      const { values, read } = computed[this.#column]!;
+      // The row is noted when something throws, not at every step.
+      let row = this.#row;
+      try {
+        for (; row < to; row++) values[row] = read(row);
+      } finally {
+        this.#row = row;
+      }
+      this.#row = from;
+    }
+  }
+
+  /** Side effects happen in the order a reader expects: row after row. */
+  #projectRows(to: number): void {
+    const computed = this.#computed;
+    for (; this.#row < to; this.#row++) {
+      for (let c = 0; c < computed.length; c++) computed[c]!.values[this.#row] = computed[c]!.read(this.#row);
+    }
+  }
+
+  /** What was computed must not depend on pages while others run. */
+  #keep(from: number, to: number): void {
+    for (const { values } of this.#computed) for (let row = from; row < to; row++) values[row] = detach(values[row]!);
+  }
+
+  /** A new batch begins: earlier evaluations are not to be remembered. */
+  begin(): void {
+    this.#scope.ec.serial++;
+  }
+}
+
+/** Readers of columns, for stores and keys. */
+export function columnReaders(scope: ExprScope, columns: readonly Column[]): RowReader[] {
+  return columns.map(column => readColumn(scope, column));
+}

@@ -1,0 +1,211 @@
+/**
+ * The kernel of an instance: its attachment to shared state and what hangs on it. Executors and
+ * commands are synchronous and leave a `Want`; `satisfy` is the one place that awaits it.
+ */
+import type { Env, Timer } from '@pgtroupe/actor/env';
+import { assert, unreachable } from '@pgtroupe/common/assert';
+import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
+import { ereport, PgError } from '@pgtroupe/common/ereport';
+import { type ForkNumber, type FullTransactionId, type Oid, type RelFileNode, xidFromFull } from '@pgtroupe/common/ids';
+import { Attachment, type Welcome } from './attachment.ts';
+import type { DownOp, UpOp } from '@pgtroupe/rpc/attach/ops';
+import { PageCache } from './bufmgr.ts';
+import { type Memory, MISS, type Want } from '@pgtroupe/storage/buffer/pages';
+import { type RelationFiles, type RelationFork } from './relation-files.ts';
+import { InstanceLocks, type LockOwner } from './instance-locks.ts';
+import { SHARE_LOCK, transactionTag } from '@pgtroupe/storage/lmgr/locktag';
+import { InstanceTransactions } from './instance-transactions.ts';
+import { WalCredit } from './wal-credit.ts';
+import type { XactContext } from './xact.ts';
+import { XLogRecordBuilder } from './xlogrecord-builder.ts';
+
+const XACTS_PER_CLOG_PAGE = 32768;
+const CLOSE_PATIENCE_MS = 5000;
+
+export interface KernelOptions {
+  readonly endpoint: string;
+  /** `backend-3`. */
+  readonly name: string;
+  readonly osPid: number;
+  readonly mem: Memory;
+  /** Pages of the cache, at the front of `mem`. */
+  readonly cachePages: number;
+  readonly deadlockTimeoutMs: number;
+}
+
+/** What every session is told when shared memory is gone under it. */
+export function sharedMemoryLost(): PgError {
+  return ereport(
+    ERRCODE.T_R_SERIALIZATION_FAILURE,
+    'could not complete the transaction because the buffer manager restarted',
+    {
+      hint: 'The transaction was rolled back. Retry it.',
+    },
+  );
+}
+
+export class InstanceKernel implements XactContext {
+  readonly env: Env;
+  readonly attachment: Attachment;
+  readonly pages: PageCache;
+  readonly shared: InstanceTransactions;
+  readonly locks: InstanceLocks;
+  readonly wal: XLogRecordBuilder;
+  readonly walCredit: WalCredit;
+  readonly #deadlockTimeoutMs: number;
+  /** Grows with every life of the buffer-manager: a transaction of an earlier one has failed. */
+  life = 0;
+  onAttach: (welcome: Welcome) => void = () => {};
+  onDetach: (why: string) => void = () => {};
+
+  constructor(env: Env, options: KernelOptions) {
+    this.env = env;
+    this.#deadlockTimeoutMs = options.deadlockTimeoutMs;
+    this.attachment = new Attachment(env, options, sharedMemoryLost);
+    this.pages = new PageCache(env, this.attachment, options.mem, options.cachePages);
+    this.shared = new InstanceTransactions(env, this.attachment, this.pages);
+    this.locks = new InstanceLocks(this.attachment);
+    this.wal = new XLogRecordBuilder(this.pages, this.attachment);
+    this.walCredit = new WalCredit(this.attachment);
+    this.attachment.onAttach = welcome => {
+      this.pages.attach(welcome);
+      this.shared.attach(welcome);
+      this.onAttach(welcome);
+    };
+    this.attachment.onDetach = why => {
+      this.life++;
+      this.pages.reset(sharedMemoryLost);
+      this.locks.reset();
+      this.wal.reset();
+      this.walCredit.reset(sharedMemoryLost);
+      this.shared.reset(sharedMemoryLost);
+      this.onDetach(why);
+    };
+  }
+
+  /** Repeats a synchronous attempt until it lacks nothing. `enter` runs before each try: it makes the
+   *  session whose turn it is the current one. */
+  async attempt(work: () => number, owner: LockOwner, enter: () => void = () => {}): Promise<number> {
+    for (;;) {
+      enter();
+      const result = work();
+      if (result !== MISS) return result;
+      await this.satisfy(this.pages.want, owner);
+    }
+  }
+
+  /** Obtains what a synchronous attempt lacked; then it is tried again. */
+  satisfy(want: Want, owner: LockOwner): Promise<void> {
+    switch (want.kind) {
+      case 'page':
+        return this.pages.readBuffer(forkOf(want.rel as RelationFiles, want.fork), want.blk, want.exclusive);
+      case 'nblocks':
+        return this.pages.fetchNblocks(forkOf(want.rel as RelationFiles, want.fork));
+      case 'extend':
+        return this.pages.extendRelation(forkOf(want.rel as RelationFiles, want.fork));
+      case 'freePage':
+        return this.pages.fetchFreePage(want.rel as RelationFiles, want.need);
+      case 'xids':
+        return this.shared.awaitXids();
+      case 'clog':
+        return this.shared.fetchClogPage(want.page);
+      case 'xactWait':
+        return this.waitForXact(want.fxid as FullTransactionId, owner);
+      case 'await':
+        return want.run();
+      case 'none':
+        throw new PgError(ERRCODE.INTERNAL_ERROR, 'a miss that wants nothing');
+      default:
+        return unreachable(want);
+    }
+  }
+
+  /** Resolves when the transaction is over. Throws 40P01 when waiting for it can never end. */
+  async waitForXact(fxid: FullTransactionId, owner: LockOwner): Promise<void> {
+    if (this.shared.runsHere(fxid)) return this.#waitLocally(fxid, owner);
+    await this.#waitRemotely(fxid, owner);
+    await this.shared.fetchClogPage(Math.floor(xidFromFull(fxid) / XACTS_PER_CLOG_PAGE));
+  }
+
+  /** The holder is a session of this instance: no message, unless the wait grows suspiciously long;
+   *  then the buffer-manager's deadlock detector must know of it. */
+  async #waitLocally(fxid: FullTransactionId, owner: LockOwner): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      let settled = false;
+      const settle = (finish: () => void): void => {
+        if (settled) return;
+        settled = true;
+        timer.cancel();
+        stop();
+        if (owner.waiting === waiting) owner.waiting = undefined;
+        finish();
+      };
+      const stop = this.shared.onEnd(fxid, () => settle(resolve));
+      const waiting = { reqId: 0, cancel: (error: PgError) => settle(() => reject(error)) };
+      owner.waiting = waiting;
+      const timer = this.env.timers.after(this.#deadlockTimeoutMs, () => {
+        stop();
+        owner.waiting = undefined;
+        settled = true;
+        this.#waitRemotely(fxid, owner).then(resolve, reject);
+      });
+    });
+  }
+
+  async #waitRemotely(fxid: FullTransactionId, owner: LockOwner): Promise<void> {
+    const tag = transactionTag(fxid);
+    await this.locks.acquire(owner, tag, SHARE_LOCK);
+    this.locks.release(owner, tag, SHARE_LOCK);
+  }
+
+  // ---- plain calls -------------------------------------------------------------------------------
+
+  async call(make: (reqId: number) => UpOp): Promise<DownOp> {
+    const op = await this.attachment.request(make);
+    if (op.op === 'reply' && op.sqlstate !== '') throw new PgError(op.sqlstate as Sqlstate, op.message);
+    return op;
+  }
+
+  /** Creates a fork's file; it goes away again unless `fxid` commits. */
+  async smgrCreate(fxid: FullTransactionId, rel: RelFileNode, fork: ForkNumber, logged: boolean): Promise<void> {
+    await this.call(reqId => ({ op: 'smgrCreate', reqId, fxid, rel, fork, logged }));
+  }
+
+  async smgrTruncate(rel: RelFileNode, fork: ForkNumber, blocks: number): Promise<void> {
+    await this.call(reqId => ({ op: 'smgrTruncate', reqId, rel, fork, blocks }));
+  }
+
+  /** An orderly end, when no session is left: what only this instance has goes to the buffer-manager, and
+   *  its answer says that it has come. A buffer-manager that is gone rebuilds it from WAL. */
+  async close(): Promise<void> {
+    const { env, attachment } = this;
+    let timer: Timer | undefined;
+    const patience = new Promise<void>(resolve => {
+      timer = env.timers.after(CLOSE_PATIENCE_MS, resolve);
+    });
+    const home = this.pages.giveBack().then(() => this.xlogFlush());
+    await Promise.race([home.catch(() => {}), patience]);
+    timer?.cancel();
+    attachment.close();
+  }
+
+  /** Everything logged so far is durable when this resolves. */
+  async xlogFlush(): Promise<void> {
+    await this.call(reqId => ({ op: 'xlogFlush', reqId }));
+  }
+
+  #oids: { next: number; end: number } = { next: 0, end: 0 };
+
+  async newOid(): Promise<Oid> {
+    while (this.#oids.next === this.#oids.end) {
+      const op = await this.call(reqId => ({ op: 'allocOids', reqId, count: 32 }));
+      assert(op.op === 'oids', `answer ${op.op} to allocOids`);
+      this.#oids = { next: op.first, end: op.first + op.count };
+    }
+    return this.#oids.next++ as Oid;
+  }
+}
+
+function forkOf(files: RelationFiles, fork: ForkNumber): RelationFork {
+  return files.forks[fork]!;
+}

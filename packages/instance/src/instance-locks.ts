@@ -1,0 +1,166 @@
+/**
+ * The lock manager as an instance sees it. Weak relation locks are granted here while the
+ * instance holds the relation's token (PostgreSQL's fast path); everything else is the
+ * buffer-manager's lock table, which also detects deadlocks.
+ *
+ * A recall of a token hands the local holders over; from then on their locks are the
+ * buffer-manager's, so a strong locker waits for exactly those who were there before it.
+ */
+import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
+import { PgError } from '@pgtroupe/common/ereport';
+import type { Oid } from '@pgtroupe/common/ids';
+import type { Attachment } from './attachment.ts';
+import type { DownOp } from '@pgtroupe/rpc/attach/ops';
+import { isWeakMode, type LockTag, relationTag } from '@pgtroupe/storage/lmgr/locktag';
+
+/** One relation's fast path in this instance. */
+interface RelationEntry {
+  readonly db: Oid;
+  readonly rel: Oid;
+  token: 'none' | 'asked' | 'held';
+  /** Owner to bit mask of 1 << mode, granted here. */
+  readonly holders: Map<LockOwner, number>;
+}
+
+/** What a session holds; kept by the session, filled by InstanceLocks. */
+export class LockOwner {
+  /** Session PID: the name the buffer-manager knows this owner by. */
+  readonly pid: number;
+  /** Entries with a mask of this owner. */
+  readonly local = new Set<RelationEntry>();
+  /** Locks of this transaction that the buffer-manager holds for it, by tag and mode. */
+  readonly remote = new Set<string>();
+  /** The wait under way, so that a cancel can end it. */
+  waiting: { readonly reqId: number; cancel(error: PgError): void } | undefined;
+
+  constructor(pid: number) {
+    this.pid = pid;
+  }
+}
+
+export class InstanceLocks {
+  readonly #attachment: Attachment;
+  readonly #relations = new Map<Oid, Map<Oid, RelationEntry>>();
+
+  constructor(attachment: Attachment) {
+    this.#attachment = attachment;
+    attachment.on('relLockToken', op => {
+      this.#entry(op.db as Oid, op.rel as Oid).token = 'held';
+    });
+    attachment.on('recallRelLock', op => this.#recalled(op));
+  }
+
+  /** All tokens are void, and so is every lock: their transactions have failed. */
+  reset(): void {
+    this.#relations.clear();
+  }
+
+  /** Locks a relation for the transaction. True: granted here and now. Otherwise await `acquire`. */
+  tryRelation(owner: LockOwner, db: Oid, rel: Oid, mode: number): boolean {
+    if (!isWeakMode(mode)) return owner.remote.has(lockKey(relationTag(db, rel), mode));
+    const entry = this.#entry(db, rel);
+    const held = entry.holders.get(owner) ?? 0;
+    const bit = 1 << mode;
+    if ((held & bit) !== 0) return true;
+    if (entry.token === 'held') {
+      entry.holders.set(owner, held | bit);
+      owner.local.add(entry);
+      return true;
+    }
+    return owner.remote.has(lockKey(relationTag(db, rel), mode));
+  }
+
+  /** Awaits a relation lock, and asks for the token so that the next time is free. */
+  async relation(owner: LockOwner, db: Oid, rel: Oid, mode: number, nowait = false): Promise<void> {
+    if (this.tryRelation(owner, db, rel, mode)) return;
+    await this.acquire(owner, relationTag(db, rel), mode, { nowait });
+    const entry = this.#entry(db, rel);
+    if (isWeakMode(mode) && entry.token === 'none') {
+      entry.token = 'asked';
+      this.#attachment.put({ op: 'relLockToken', db, rel });
+    }
+  }
+
+  /** Any lock of the buffer-manager's table. Held until the transaction ends, or `session` long. */
+  async acquire(
+    owner: LockOwner,
+    tag: LockTag,
+    mode: number,
+    options: { readonly nowait?: boolean; readonly session?: boolean } = {},
+  ): Promise<void> {
+    const session = options.session ?? false;
+    const key = lockKey(tag, mode);
+    if (!session && owner.remote.has(key)) return;
+    let reqId = 0;
+    const answer = this.#attachment.request(id => {
+      reqId = id;
+      return { op: 'lockAcquire', reqId: id, owner: owner.pid, ...tag, mode, nowait: options.nowait ?? false, session };
+    });
+    const op = await new Promise<DownOp>((resolve, reject) => {
+      owner.waiting = {
+        reqId,
+        cancel: error => {
+          this.#attachment.put({ op: 'lockCancel', reqId, owner: owner.pid });
+          reject(error);
+        },
+      };
+      answer.then(resolve, reject);
+    }).finally(() => {
+      owner.waiting = undefined;
+    });
+    if (op.op === 'lockGranted') {
+      if (!session) owner.remote.add(key);
+      return;
+    }
+    if (op.op === 'lockFailed') {
+      throw new PgError(op.sqlstate as Sqlstate, op.message, {
+        detail: op.detail || undefined,
+        hint: op.hint || undefined,
+      });
+    }
+    throw new PgError(ERRCODE.INTERNAL_ERROR, `answer ${op.op} to lockAcquire`);
+  }
+
+  /** Gives back one lock before the end of the transaction. */
+  release(owner: LockOwner, tag: LockTag, mode: number, session = false): void {
+    owner.remote.delete(lockKey(tag, mode));
+    this.#attachment.put({ op: 'lockRelease', owner: owner.pid, ...tag, mode, session });
+  }
+
+  /** End of transaction. `remoteDone`: the commit or abort message already released the others. */
+  releaseAll(owner: LockOwner, remoteDone: boolean): void {
+    for (const entry of owner.local) entry.holders.delete(owner);
+    owner.local.clear();
+    if (owner.remote.size > 0) {
+      owner.remote.clear();
+      if (!remoteDone) this.#attachment.put({ op: 'lockReleaseAll', owner: owner.pid, session: false });
+    }
+  }
+
+  #recalled(op: Extract<DownOp, { op: 'recallRelLock' }>): void {
+    const entry = this.#entry(op.db as Oid, op.rel as Oid);
+    entry.token = 'none';
+    const holders: number[] = [];
+    for (const [owner, mask] of entry.holders) {
+      holders.push(owner.pid, mask);
+      owner.local.delete(entry);
+      for (let mode = 1; mode <= 8; mode++) {
+        if ((mask & (1 << mode)) !== 0) owner.remote.add(lockKey(relationTag(entry.db, entry.rel), mode));
+      }
+    }
+    entry.holders.clear();
+    this.#attachment.putUnawaited({ op: 'localHolders', db: op.db, rel: op.rel, holders });
+  }
+
+  #entry(db: Oid, rel: Oid): RelationEntry {
+    let database = this.#relations.get(db);
+    if (database === undefined) this.#relations.set(db, (database = new Map()));
+    let entry = database.get(rel);
+    if (entry === undefined) database.set(rel, (entry = { db, rel, token: 'none', holders: new Map() }));
+    return entry;
+  }
+}
+
+function lockKey(tag: LockTag, mode: number): string {
+  return `${tag.locktype}/${tag.f1}/${tag.f2}/${tag.f3}/${tag.f4}/${mode}`;
+}

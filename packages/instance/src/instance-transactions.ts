@@ -1,0 +1,410 @@
+/**
+ * Transactions as one instance knows them: its reserve of transaction ids, the remembered snapshot,
+ * outcomes (pg_xact) and who waits for whom locally. One per backend process, shared by its sessions.
+ *
+ * RULES
+ * 1. Reserved ids count as running everywhere until they end; unused ones are returned when idle,
+ *    because they hold back the pruning horizon (research H23).
+ * 2. The remembered snapshot may serve new statements while it is *held*: granted, not recalled, and
+ *    the heartbeat lease is valid (H5, H26).
+ * 3. An outcome, once known, never changes while the buffer-manager lives, and is cached as long. "In progress" may be stale; it is
+ *    only used where being late is harmless (H27).
+ * 4. The oldest live snapshot is reported with every batch when it moved (H24).
+ */
+import type { Env } from '@pgtroupe/actor/env';
+import { assert } from '@pgtroupe/common/assert';
+import type { Sqlstate } from '@pgtroupe/common/errcodes';
+import { PgError } from '@pgtroupe/common/ereport';
+import {
+  type CommandId,
+  FIRST_NORMAL_TRANSACTION_ID,
+  type FullTransactionId,
+  fullFromXid,
+  type TransactionId,
+  xidFromFull,
+} from '@pgtroupe/common/ids';
+import type { Attachment } from './attachment.ts';
+import type { DownOp } from '@pgtroupe/rpc/attach/ops';
+import { MISS, type PageAccess } from '@pgtroupe/storage/buffer/pages';
+import {
+  type Snapshot,
+  XACT_ABORTED,
+  XACT_COMMITTED,
+  XACT_IN_PROGRESS,
+  type XactStatus,
+} from '@pgtroupe/transam/xactview';
+
+const RESERVE_TARGET = 16;
+const RESERVE_LOW = 8;
+const RETURN_IDLE_MS = 50;
+const OUTCOME_POLL_MS = 20;
+const XACTS_PER_CLOG_PAGE = 32768;
+/** Reported when no snapshot is in use: pins nothing. */
+const NO_HORIZON = Number.MAX_SAFE_INTEGER;
+
+/** A page of pg_xact as known here: zero bits are unknown unless fetched behind the xid's end. */
+interface ClogPage {
+  readonly bits: Uint8Array;
+  /** csn of the latest snapshot when the page was last fetched; -1 never. */
+  fetchedCsn: number;
+  /** Fetched in this turn of the event loop: whoever asked for it has not looked yet. */
+  fresh: boolean;
+}
+
+/** A snapshot in use, in the order of being taken: the head of the list is the oldest. */
+export interface LiveSnapshot {
+  readonly snapshot: Snapshot;
+  previous: LiveSnapshot | undefined;
+  next: LiveSnapshot | undefined;
+}
+
+export class InstanceTransactions {
+  readonly #env: Env;
+  readonly #attachment: Attachment;
+  readonly #pages: PageAccess;
+
+  // Reserve: ranges [next, end) of ids, oldest first.
+  #ranges: { next: number; end: number }[] = [];
+  #reserved = 0;
+  #reserveAsked = false;
+  #lastAssignMs = 0;
+  #returnTimer = false;
+  #xidWaiters: { resolve(): void; reject(error: Error): void }[] = [];
+
+  // Snapshot.
+  #latest: { csn: number; xmin: number; xmax: number; xip: readonly number[] } = { csn: -1, xmin: 0, xmax: 0, xip: [] };
+  #held = false;
+  #asked = false;
+  #snapshotWaiters: { resolve(): void; reject(error: Error): void }[] = [];
+  /** Came after the request in flight was sent; need another one unless the answer is held. */
+  #lateWaiters: { resolve(): void; reject(error: Error): void }[] = [];
+  oldestXmin = 0 as FullTransactionId;
+  #oldestLive: LiveSnapshot | undefined;
+  #newestLive: LiveSnapshot | undefined;
+  #reportedXmin = -1;
+
+  // Outcomes.
+  /** Life of the buffer-manager. */
+  epoch = 0;
+  readonly #clog = new Map<number, ClogPage>();
+  readonly #running = new Set<number>();
+  readonly #endWaiters = new Map<number, (() => void)[]>();
+
+  /** Called with invalidations before the snapshot they came with is used. */
+  onInvalidations: (invals: Uint8Array) => void = () => {};
+
+  constructor(env: Env, attachment: Attachment, pages: PageAccess) {
+    this.#env = env;
+    this.#attachment = attachment;
+    this.#pages = pages;
+    attachment.on('xidsReserved', op => this.#xidsReserved(op.first, op.count));
+    attachment.on('reserveFailed', op => this.#reserveFailed(op));
+    attachment.on('snapshot', op => this.#snapshotArrived(op));
+    attachment.on('recallSnapshot', () => {
+      this.#held = false;
+      attachment.putUnawaited({ op: 'snapshotAck' });
+    });
+    attachment.beforeFlush = () => this.#reportHorizon();
+  }
+
+  /** A new life of the buffer-manager: nothing reserved, nothing remembered. Not even outcomes: an
+   *  asynchronous commit may not have survived. */
+  reset(error: () => Error): void {
+    this.#ranges = [];
+    this.#reserved = 0;
+    this.#reserveAsked = false;
+    this.#held = false;
+    this.#asked = false;
+    this.#reportedXmin = -1;
+    this.#oldestLive = undefined;
+    this.#newestLive = undefined;
+    this.#clog.clear();
+    const ended = [...this.#endWaiters.values()].flat();
+    this.#endWaiters.clear();
+    this.#running.clear();
+    for (const wake of ended) wake();
+    const waiters = [...this.#xidWaiters, ...this.#snapshotWaiters, ...this.#lateWaiters];
+    this.#xidWaiters = [];
+    this.#snapshotWaiters = [];
+    this.#lateWaiters = [];
+    for (const waiter of waiters) waiter.reject(error());
+    this.#latest = { csn: -1, xmin: 0, xmax: 0, xip: [] };
+  }
+
+  /** Welcome: what was asked for while there was nobody to ask is asked now. */
+  attach(welcome: { readonly clusterEpoch: number }): void {
+    this.epoch = welcome.clusterEpoch;
+    this.#reserveAsked = false;
+    this.#asked = false;
+    if (this.#xidWaiters.length > 0) this.#askXids();
+    if (this.#snapshotWaiters.length + this.#lateWaiters.length > 0) this.#askSnapshot();
+  }
+
+  // ---- transaction ids -----------------------------------------------------------------------
+
+  /** The next reserved id, or MISS (want: xids). */
+  takeXid(): FullTransactionId | -1 {
+    if (this.#reserved <= RESERVE_LOW) this.#askXids();
+    const range = this.#ranges[0];
+    if (range === undefined) {
+      this.#pages.want = { kind: 'xids' };
+      return MISS;
+    }
+    const fxid = range.next++;
+    this.#reserved--;
+    if (range.next === range.end) this.#ranges.shift();
+    this.#lastAssignMs = this.#env.clock.nowMs();
+    this.#running.add(fxid);
+    this.#planReturn();
+    return fxid as FullTransactionId;
+  }
+
+  /** Resolves when the reserve has an id. */
+  awaitXids(): Promise<void> {
+    if (this.#reserved > 0) return Promise.resolve();
+    this.#askXids();
+    return new Promise((resolve, reject) => this.#xidWaiters.push({ resolve, reject }));
+  }
+
+  #askXids(): void {
+    if (this.#reserveAsked) return;
+    this.#reserveAsked = true;
+    const op = { op: 'reserveXids', count: RESERVE_TARGET - this.#reserved } as const;
+    if (this.#reserved > 0) this.#attachment.putUnawaited(op);
+    else this.#attachment.put(op);
+  }
+
+  #xidsReserved(first: number, count: number): void {
+    this.#reserveAsked = false;
+    this.#ranges.push({ next: first, end: first + count });
+    this.#reserved += count;
+    this.#lastAssignMs = this.#env.clock.nowMs();
+    this.#planReturn();
+    const waiters = this.#xidWaiters;
+    this.#xidWaiters = [];
+    for (const waiter of waiters) waiter.resolve();
+  }
+
+  /** No ids can be had now; whoever asks next asks again. */
+  #reserveFailed(op: Extract<DownOp, { op: 'reserveFailed' }>): void {
+    this.#reserveAsked = false;
+    const waiters = this.#xidWaiters;
+    this.#xidWaiters = [];
+    for (const waiter of waiters)
+      waiter.reject(new PgError(op.sqlstate as Sqlstate, op.message, { hint: op.hint || undefined }));
+  }
+
+  #planReturn(): void {
+    if (this.#returnTimer) return;
+    this.#returnTimer = true;
+    this.#env.timers.after(
+      RETURN_IDLE_MS,
+      () => {
+        this.#returnTimer = false;
+        if (this.#reserved === 0) return;
+        if (this.#env.clock.nowMs() - this.#lastAssignMs < RETURN_IDLE_MS) return this.#planReturn();
+        for (const range of this.#ranges) {
+          this.#attachment.put({ op: 'returnXids', first: range.next, count: range.end - range.next });
+        }
+        this.#ranges = [];
+        this.#reserved = 0;
+      },
+      { background: true },
+    );
+  }
+
+  // ---- snapshots -------------------------------------------------------------------------------
+
+  /** A snapshot for a new statement, or undefined when one must be awaited first. */
+  tryTakeSnapshot(curcid: CommandId): LiveSnapshot | undefined {
+    if (!this.#held || !this.#attachment.leaseValid) return undefined;
+    return this.#live(curcid);
+  }
+
+  async takeSnapshot(curcid: CommandId): Promise<LiveSnapshot> {
+    const ready = this.tryTakeSnapshot(curcid);
+    if (ready !== undefined) return ready;
+    await new Promise<void>((resolve, reject) => {
+      if (this.#asked) this.#lateWaiters.push({ resolve, reject });
+      else {
+        this.#snapshotWaiters.push({ resolve, reject });
+        this.#askSnapshot();
+      }
+    });
+    return this.#live(curcid);
+  }
+
+  /** Learns the pruning horizon of now: what this instance remembers must not hold it back. */
+  async renewHorizon(): Promise<void> {
+    this.#held = false;
+    this.releaseSnapshot(await this.takeSnapshot(0 as CommandId));
+  }
+
+  releaseSnapshot(live: LiveSnapshot): void {
+    if (live.previous !== undefined) live.previous.next = live.next;
+    else if (this.#oldestLive === live) this.#oldestLive = live.next;
+    if (live.next !== undefined) live.next.previous = live.previous;
+    else if (this.#newestLive === live) this.#newestLive = live.previous;
+    live.previous = undefined;
+    live.next = undefined;
+  }
+
+  #live(curcid: CommandId): LiveSnapshot {
+    const { csn, xmin, xmax, xip } = this.#latest;
+    const snapshot: Snapshot = { csn, xmin: xmin as FullTransactionId, xmax: xmax as FullTransactionId, xip, curcid };
+    const live: LiveSnapshot = { snapshot, previous: this.#newestLive, next: undefined };
+    if (this.#newestLive !== undefined) this.#newestLive.next = live;
+    else this.#oldestLive = live;
+    this.#newestLive = live;
+    return live;
+  }
+
+  #askSnapshot(): void {
+    this.#asked = true;
+    this.#attachment.put({ op: 'getSnapshot' });
+  }
+
+  #snapshotArrived(op: Extract<DownOp, { op: 'snapshot' }>): void {
+    if (op.invals.length > 0) this.onInvalidations(op.invals);
+    this.#latest = { csn: op.csn, xmin: op.xmin, xmax: op.xmax, xip: op.xip };
+    this.oldestXmin = op.oldestXmin as FullTransactionId;
+    this.#held = true;
+    if (!this.#asked) return;
+    // The answer to our request, or a later snapshot that came with a commit: both serve everyone
+    // who waits, since it is held from here until it is recalled.
+    this.#asked = false;
+    const waiters = [...this.#snapshotWaiters, ...this.#lateWaiters];
+    this.#snapshotWaiters = [];
+    this.#lateWaiters = [];
+    for (const waiter of waiters) waiter.resolve();
+  }
+
+  #reportHorizon(): void {
+    const oldest = this.#oldestLive?.snapshot.xmin ?? (this.#held ? this.#latest.xmin : NO_HORIZON);
+    if (oldest === this.#reportedXmin || this.#latest.csn < 0) return;
+    this.#reportedXmin = oldest;
+    this.#attachment.putUnawaited({ op: 'horizon', csn: this.#latest.csn, xmin: oldest });
+  }
+
+  // ---- outcomes ----------------------------------------------------------------------------------
+
+  /** A tuple's 32-bit id, widened. */
+  full(xid: TransactionId): FullTransactionId {
+    return fullFromXid(xid, this.#latest.xmax as FullTransactionId);
+  }
+
+  status(xid: TransactionId): XactStatus | -1 {
+    if (xid < FIRST_NORMAL_TRANSACTION_ID) return xid === 0 ? XACT_ABORTED : XACT_COMMITTED;
+    const fxid = this.full(xid);
+    const pageNumber = Math.floor(xid / XACTS_PER_CLOG_PAGE);
+    const page = this.#clog.get(pageNumber);
+    if (page !== undefined) {
+      const bits = (page.bits[(xid % XACTS_PER_CLOG_PAGE) >> 2]! >> ((xid & 3) * 2)) & 3;
+      if (bits === XACT_COMMITTED || bits === XACT_ABORTED) return bits;
+    }
+    if (this.#running.has(fxid)) return XACT_IN_PROGRESS;
+    const { csn, xmax, xip } = this.#latest;
+    if (fxid >= xmax || includes(xip, fxid)) return XACT_IN_PROGRESS;
+    if (page !== undefined && page.fetchedCsn >= csn) {
+      // Over before that snapshot, and still no outcome: its server crashed.
+      this.#setBits(xid, XACT_ABORTED);
+      return XACT_ABORTED;
+    }
+    if (page?.fresh === true) return XACT_IN_PROGRESS;
+    this.#pages.want = { kind: 'clog', page: pageNumber };
+    return MISS;
+  }
+
+  async fetchClogPage(pageNumber: number): Promise<void> {
+    const csn = this.#latest.csn;
+    const op = await this.#attachment.request(reqId => ({ op: 'clogPage', reqId, page: pageNumber }));
+    assert(op.op === 'clogPage', `answer ${op.op} to clogPage`);
+    const page = this.#clogPage(pageNumber);
+    // Both sides only ever know final outcomes; their union loses nothing.
+    for (let i = 0; i < op.image.length; i++) page.bits[i] = page.bits[i]! | op.image[i]!;
+    page.fetchedCsn = csn;
+    page.fresh = true;
+    this.#env.timers.soon(() => {
+      page.fresh = false;
+    });
+  }
+
+  /** What became of a transaction that was committing in an earlier attachment, under this epoch: pg_xact
+   *  knows, however many lives later, because no life gives out the ids of another. */
+  async lookUpOutcome(fxid: FullTransactionId, epoch: number): Promise<boolean> {
+    // The same life: what was sequenced before the stream broke may still be on its way.
+    while (this.epoch === epoch) {
+      const live = await this.takeSnapshot(0 as CommandId);
+      const running = inSnapshot(fxid, live.snapshot);
+      this.releaseSnapshot(live);
+      if (!running) break;
+      this.#held = false;
+      await new Promise<void>(resolve => this.#env.timers.after(OUTCOME_POLL_MS, resolve));
+    }
+    const xid = xidFromFull(fxid);
+    await this.fetchClogPage(Math.floor(xid / XACTS_PER_CLOG_PAGE));
+    const byte = this.#clogPage(Math.floor(xid / XACTS_PER_CLOG_PAGE)).bits[(xid % XACTS_PER_CLOG_PAGE) >> 2]!;
+    return ((byte >> ((xid & 3) * 2)) & 3) === XACT_COMMITTED;
+  }
+
+  #clogPage(pageNumber: number): ClogPage {
+    let page = this.#clog.get(pageNumber);
+    if (page === undefined) {
+      page = { bits: new Uint8Array(8192), fetchedCsn: -1, fresh: false };
+      this.#clog.set(pageNumber, page);
+    }
+    return page;
+  }
+
+  #setBits(xid: TransactionId, bits: number): void {
+    const page = this.#clogPage(Math.floor(xid / XACTS_PER_CLOG_PAGE));
+    page.bits[(xid % XACTS_PER_CLOG_PAGE) >> 2]! |= bits << ((xid & 3) * 2);
+  }
+
+  /** Transactions of this instance are over; whoever waited for them looks again. */
+  ended(fxids: readonly FullTransactionId[], outcome: typeof XACT_COMMITTED | typeof XACT_ABORTED): void {
+    for (const fxid of fxids) {
+      this.#running.delete(fxid);
+      this.#setBits(xidFromFull(fxid), outcome);
+      const waiters = this.#endWaiters.get(fxid);
+      if (waiters === undefined) continue;
+      this.#endWaiters.delete(fxid);
+      // Waking takes a waiter off its list; the copy keeps the others from being skipped.
+      for (const wake of [...waiters]) wake();
+    }
+  }
+
+  runsHere(fxid: FullTransactionId): boolean {
+    return this.#running.has(fxid);
+  }
+
+  /** Calls `wake` when a transaction of this instance ends. Returns the way to stop waiting. */
+  onEnd(fxid: FullTransactionId, wake: () => void): () => void {
+    let waiters = this.#endWaiters.get(fxid);
+    if (waiters === undefined) this.#endWaiters.set(fxid, (waiters = []));
+    waiters.push(wake);
+    return () => {
+      const at = waiters.indexOf(wake);
+      if (at >= 0) waiters.splice(at, 1);
+    };
+  }
+}
+
+/** Membership in a sorted list. */
+function includes(sorted: readonly number[], value: number): boolean {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return sorted[low] === value;
+}
+
+/** XidInMVCCSnapshot over widened ids. */
+export function inSnapshot(fxid: FullTransactionId, snapshot: Snapshot): boolean {
+  if (fxid < snapshot.xmin) return false;
+  if (fxid >= snapshot.xmax) return true;
+  return includes(snapshot.xip, fxid);
+}

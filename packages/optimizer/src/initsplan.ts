@@ -1,0 +1,289 @@
+/**
+ * From the join tree to relations, conditions at the place where they can first be evaluated, and
+ * the restrictions that outer joins put on the join order (initsplan.c).
+ */
+import { notSupported } from '@pgtroupe/common/ereport';
+import * as N from '@pgtroupe/nodes/nodes';
+import type { Expr, JoinTreeNode } from '@pgtroupe/nodes/primnodes';
+import { containVolatileFunctions, findNonnullableRels, makeAndsImplicit } from './clauses.ts';
+import { generateBaseImpliedEqualities, processEquivalence } from './equivclass.ts';
+import {
+  isSubset,
+  MAX_JOIN_RELATIONS,
+  type PlannerInfo,
+  type RelOptInfo,
+  type Relids,
+  type RestrictInfo,
+  type SpecialJoinInfo,
+} from './pathnodes.ts';
+import { makeRestrictInfo } from './restrictinfo.ts';
+import { pullVars, relidOf, relidsOf } from './var.ts';
+
+/** What is joined: a base relation, or a list that must be joined by itself first. */
+export type JoinListItem = number | readonly JoinListItem[];
+
+export function makeRelOptInfo(relids: Relids, rtindex: number, rte: RelOptInfo['rte']): RelOptInfo {
+  return {
+    relids,
+    rtindex,
+    rte,
+    rows: 0,
+    width: 0,
+    tuples: 0,
+    pages: 0,
+    relation: null,
+    indexes: [],
+    baserestrictinfo: [],
+    joininfo: [],
+    needed: new Map(),
+    lateralRelids: 0,
+    paths: [],
+    subroot: null,
+    subplan: null,
+    subplanParams: [],
+    subqueryPathkeys: [],
+  };
+}
+
+/** Gives every relation of the join tree its bit. */
+export function addBaseRels(root: PlannerInfo, node: JoinTreeNode): void {
+  if (node.type === 'RangeTblRef') {
+    const bit = root.rels.filter(r => r !== undefined).length;
+    if (bit >= MAX_JOIN_RELATIONS) throw notSupported(`joining more than ${MAX_JOIN_RELATIONS} relations`);
+    root.bitOf[node.rtindex] = bit;
+    root.rels[node.rtindex] = makeRelOptInfo(1 << bit, node.rtindex, root.rtable[node.rtindex - 1]!);
+    root.allRelids |= 1 << bit;
+  } else if (node.type === 'FromExpr') for (const item of node.fromlist) addBaseRels(root, item);
+  else {
+    addBaseRels(root, node.larg);
+    addBaseRels(root, node.rarg);
+  }
+}
+
+/** Notes which columns of base relations the expressions need. */
+export function addVarsToTargetlist(root: PlannerInfo, exprs: readonly Expr[]): void {
+  for (const expr of exprs) {
+    for (const v of pullVars(expr)) root.rels[v.varno]?.needed.set(`${v.varattno}`, v);
+  }
+}
+
+interface Scope {
+  readonly qualscope: Relids;
+  readonly innerJoinRels: Relids;
+  readonly joinlist: JoinListItem[];
+}
+
+export function deconstructJointree(root: PlannerInfo, tree: JoinTreeNode): JoinListItem[] {
+  const { joinlist } = recurse(root, tree, false);
+  generateBaseImpliedEqualities(root, rinfo => distributeRestrictInfo(root, rinfo));
+  return joinlist;
+}
+
+function recurse(root: PlannerInfo, node: JoinTreeNode, belowOuterJoin: boolean): Scope {
+  if (node.type === 'RangeTblRef') {
+    return { qualscope: relidOf(root, node.rtindex), innerJoinRels: 0, joinlist: [node.rtindex] };
+  }
+  if (node.type === 'FromExpr') {
+    let qualscope = 0;
+    let innerJoinRels = 0;
+    const joinlist: JoinListItem[] = [];
+    for (const item of node.fromlist) {
+      const sub = recurse(root, item, belowOuterJoin);
+      qualscope |= sub.qualscope;
+      innerJoinRels = node.fromlist.length > 1 ? qualscope : sub.innerJoinRels;
+      joinlist.push(...sub.joinlist);
+    }
+    for (const qual of makeAndsImplicit(node.quals)) distributeQual(root, qual, belowOuterJoin, qualscope, 0, 0);
+    return { qualscope, innerJoinRels, joinlist };
+  }
+  const outerJoin = node.jointype !== N.JOIN_INNER && node.jointype !== N.JOIN_SEMI;
+  const left = recurse(root, node.larg, belowOuterJoin || node.jointype === N.JOIN_FULL);
+  const right = recurse(root, node.rarg, belowOuterJoin || outerJoin);
+  const qualscope = left.qualscope | right.qualscope;
+  const quals = makeAndsImplicit(node.quals);
+  let innerJoinRels: Relids;
+  let nonnullable = 0;
+  let nullable = 0;
+  switch (node.jointype) {
+    case N.JOIN_INNER:
+      innerJoinRels = qualscope;
+      break;
+    case N.JOIN_SEMI:
+      innerJoinRels = left.innerJoinRels | right.innerJoinRels;
+      break;
+    case N.JOIN_LEFT:
+    case N.JOIN_ANTI:
+      innerJoinRels = left.innerJoinRels | right.innerJoinRels;
+      nonnullable = left.qualscope;
+      nullable = right.qualscope;
+      break;
+    case N.JOIN_FULL:
+      innerJoinRels = left.innerJoinRels | right.innerJoinRels;
+      nonnullable = qualscope;
+      nullable = qualscope;
+      break;
+    default:
+      throw notSupported(`join type ${node.jointype}`);
+  }
+  root.nullableRelids |= nullable;
+  let ojscope = 0;
+  if (node.jointype !== N.JOIN_INNER) {
+    const info = makeOuterJoinInfo(
+      root,
+      left.qualscope,
+      right.qualscope,
+      left.innerJoinRels | right.innerJoinRels,
+      node.jointype,
+      quals,
+    );
+    ojscope = node.jointype === N.JOIN_SEMI ? 0 : info.minLefthand | info.minRighthand;
+    for (const qual of quals) distributeQual(root, qual, belowOuterJoin, qualscope, ojscope, nonnullable);
+    root.joinInfoList.push(info);
+  } else for (const qual of quals) distributeQual(root, qual, belowOuterJoin, qualscope, 0, 0);
+  const joinlist: JoinListItem[] =
+    node.jointype === N.JOIN_FULL
+      ? [[sublist(left.joinlist), sublist(right.joinlist)]]
+      : [...left.joinlist, ...right.joinlist];
+  return { qualscope, innerJoinRels, joinlist };
+}
+
+function sublist(items: JoinListItem[]): JoinListItem {
+  return items.length === 1 ? items[0]! : items;
+}
+
+/** What an outer join (or semijoin) needs on each side before it can be made. */
+function makeOuterJoinInfo(
+  root: PlannerInfo,
+  leftRels: Relids,
+  rightRels: Relids,
+  innerJoinRels: Relids,
+  jointype: N.JoinType,
+  clause: readonly Expr[],
+): SpecialJoinInfo {
+  const base = { synLefthand: leftRels, synRighthand: rightRels, jointype, delayUpperJoins: false };
+  if (jointype === N.JOIN_FULL) return { ...base, minLefthand: leftRels, minRighthand: rightRels, lhsStrict: false };
+  const clauseRelids = relidsOf(root, clause);
+  let strictRelids = 0;
+  for (const varno of findNonnullableRels(root.env, clause)) strictRelids |= relidOf(root, varno);
+  let minLefthand = clauseRelids & leftRels;
+  let minRighthand = (clauseRelids | innerJoinRels) & rightRels;
+  const semi = (t: N.JoinType): boolean => t === N.JOIN_SEMI || t === N.JOIN_ANTI;
+  for (const other of root.joinInfoList) {
+    const whole = other.synLefthand | other.synRighthand;
+    if (other.jointype === N.JOIN_FULL) {
+      if ((leftRels & whole) !== 0) minLefthand |= whole;
+      if ((rightRels & whole) !== 0) minRighthand |= whole;
+      continue;
+    }
+    if (
+      (leftRels & other.synRighthand) !== 0 &&
+      (clauseRelids & other.synRighthand) !== 0 &&
+      (semi(jointype) || (strictRelids & other.minRighthand) === 0)
+    ) {
+      minLefthand |= whole;
+    }
+    if ((rightRels & other.synRighthand) !== 0) {
+      if (
+        (clauseRelids & other.synRighthand) !== 0 ||
+        (clauseRelids & other.minLefthand) === 0 ||
+        semi(jointype) ||
+        semi(other.jointype) ||
+        !other.lhsStrict ||
+        other.delayUpperJoins
+      )
+        minRighthand |= whole;
+    }
+  }
+  if (minLefthand === 0) minLefthand = leftRels;
+  if (minRighthand === 0) minRighthand = rightRels;
+  // Rows of the left side must not be assembled from relations that this join nulls.
+  return {
+    ...base,
+    minLefthand: minLefthand & leftRels,
+    minRighthand: minRighthand & rightRels,
+    lhsStrict: (strictRelids & leftRels) !== 0,
+  };
+}
+
+/** Widens relids so that a condition is not evaluated below an outer join that may null its input. */
+function checkOuterjoinDelay(
+  root: PlannerInfo,
+  relids: Relids,
+  isPushedDown: boolean,
+): { relids: Relids; nullable: Relids } {
+  let current = relids;
+  let nullable = 0;
+  for (let again = true; again; ) {
+    again = false;
+    for (const info of root.joinInfoList) {
+      if (info.jointype === N.JOIN_SEMI) continue;
+      const nulled = info.jointype === N.JOIN_FULL ? info.minLefthand | info.minRighthand : info.minRighthand;
+      if ((current & nulled) === 0) continue;
+      const need = info.minLefthand | info.minRighthand;
+      if (!isSubset(need, current)) {
+        current |= need;
+        again = true;
+      }
+      nullable |= nulled;
+      if (isPushedDown && info.jointype !== N.JOIN_FULL && (current & info.minLefthand) !== 0)
+        info.delayUpperJoins = true;
+    }
+  }
+  return { relids: current, nullable: nullable & current };
+}
+
+function distributeQual(
+  root: PlannerInfo,
+  clause: Expr,
+  belowOuterJoin: boolean,
+  qualscope: Relids,
+  ojscope: Relids,
+  nonnullable: Relids,
+): void {
+  let relids = relidsOf(root, clause);
+  let pseudoconstant = false;
+  if (relids === 0) {
+    if (ojscope !== 0) relids = ojscope;
+    else if (containVolatileFunctions(root.env, clause) || belowOuterJoin) relids = qualscope;
+    else {
+      relids = qualscope;
+      pseudoconstant = true;
+    }
+  }
+  let isPushedDown = true;
+  let maybeEquivalence = !belowOuterJoin;
+  let outerRelids = 0;
+  let nullableRelids: Relids;
+  if ((relids & nonnullable) !== 0 && !(pseudoconstant && ojscope === 0)) {
+    isPushedDown = false;
+    maybeEquivalence = false;
+    outerRelids = nonnullable;
+    ({ relids, nullable: nullableRelids } = checkOuterjoinDelay(root, ojscope, false));
+  } else {
+    const delay = checkOuterjoinDelay(root, relids, true);
+    relids = delay.relids;
+    nullableRelids = delay.nullable;
+    if (nullableRelids !== 0) maybeEquivalence = false;
+  }
+  addVarsToTargetlist(root, [clause]);
+  const rinfo = makeRestrictInfo(root, clause, {
+    requiredRelids: relids,
+    isPushedDown,
+    outerRelids,
+    nullableRelids,
+    pseudoconstant,
+  });
+  if (maybeEquivalence && rinfo.mergeFamilies.length > 0 && processEquivalence(root, rinfo)) return;
+  distributeRestrictInfo(root, rinfo);
+}
+
+/** To its relation if it needs but one, else to the join clauses of all it needs. */
+export function distributeRestrictInfo(root: PlannerInfo, rinfo: RestrictInfo): void {
+  const { requiredRelids } = rinfo;
+  const single = (requiredRelids & (requiredRelids - 1)) === 0;
+  for (const rel of root.rels) {
+    if (rel === undefined || (rel.relids & requiredRelids) === 0) continue;
+    if (single) rel.baserestrictinfo.push(rinfo);
+    else rel.joininfo.push(rinfo);
+  }
+}

@@ -1,0 +1,388 @@
+/**
+ * The join search (joinrels.c, joinpath.c): dynamic programming over sets of relations while there are
+ * few of them, then greedily the cheapest pair. Outer joins limit which sets may be joined.
+ */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
+import * as N from '@pgtroupe/nodes/nodes';
+import { clampRows, costQuals, CPU_OPERATOR_COST, CPU_TUPLE_COST, joinClauseSelectivity } from './costsize.ts';
+import { generateJoinImpliedEqualities, haveRelevantEclassJoinclause } from './equivclass.ts';
+import { relationHasUniqueIndexFor } from './indxpath.ts';
+import { type JoinListItem, makeRelOptInfo } from './initsplan.ts';
+import { addPath, cheapestPath } from './pathkeys.ts';
+import {
+  isSubset,
+  type Path,
+  type PlannerInfo,
+  type RelOptInfo,
+  type Relids,
+  type RestrictInfo,
+  type SpecialJoinInfo,
+} from './pathnodes.ts';
+
+const DP_LIMIT = 8;
+
+/** Joins all items; answers the relation that is everything. */
+export function makeRelFromJoinlist(root: PlannerInfo, items: readonly JoinListItem[]): RelOptInfo {
+  const rels = items.map(item => (typeof item === 'number' ? root.rels[item]! : makeRelFromJoinlist(root, item)));
+  if (rels.length === 1) return rels[0]!;
+  for (const rel of rels) root.joinRels.set(rel.relids, rel);
+  return rels.length <= DP_LIMIT ? standardJoinSearch(root, rels) : greedyJoinSearch(root, rels);
+}
+
+function standardJoinSearch(root: PlannerInfo, initial: readonly RelOptInfo[]): RelOptInfo {
+  const levels: RelOptInfo[][] = [[], [...initial]];
+  for (let level = 2; level <= initial.length; level++) {
+    const made = new Set<RelOptInfo>();
+    const tryJoin = (a: RelOptInfo, b: RelOptInfo): void => {
+      const joined = makeJoinRel(root, a, b);
+      if (joined !== undefined) made.add(joined);
+    };
+    for (let k = level - 1; k * 2 >= level; k--) {
+      for (const a of levels[k]!) {
+        for (const b of levels[level - k]!) {
+          if ((a.relids & b.relids) !== 0 || (k * 2 === level && a.relids > b.relids)) continue;
+          if (relevantJoin(root, a, b)) tryJoin(a, b);
+        }
+      }
+    }
+    if (made.size === 0) {
+      // No clause connects anything: cross products.
+      for (const a of levels[level - 1]!) for (const b of initial) if ((a.relids & b.relids) === 0) tryJoin(a, b);
+    }
+    levels.push([...made]);
+  }
+  const last = levels[initial.length]!;
+  if (last.length === 0) return greedyJoinSearch(root, initial);
+  return last[0]!;
+}
+
+/** Joins the pair that gives the cheapest result, again and again. */
+function greedyJoinSearch(root: PlannerInfo, initial: readonly RelOptInfo[]): RelOptInfo {
+  let rest = [...initial];
+  while (rest.length > 1) {
+    let best: { joined: RelOptInfo; a: RelOptInfo; b: RelOptInfo; cost: number } | undefined;
+    for (const connected of [true, false]) {
+      for (let i = 0; i < rest.length; i++) {
+        for (let j = i + 1; j < rest.length; j++) {
+          const a = rest[i]!;
+          const b = rest[j]!;
+          if (connected && !relevantJoin(root, a, b)) continue;
+          const joined = makeJoinRel(root, a, b);
+          const path = joined && (cheapestPath(joined.paths) ?? joined.paths[0]);
+          if (joined === undefined || path === undefined) continue;
+          if (best === undefined || path.total < best.cost) best = { joined, a, b, cost: path.total };
+        }
+      }
+      if (best !== undefined) break;
+    }
+    if (best === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, 'failed to build any multi-way joins');
+    const { a, b, joined } = best;
+    rest = [...rest.filter(r => r !== a && r !== b), joined];
+  }
+  return rest[0]!;
+}
+
+function relevantJoin(root: PlannerInfo, a: RelOptInfo, b: RelOptInfo): boolean {
+  if (a.joininfo.some(r => (r.requiredRelids & b.relids) !== 0)) return true;
+  if (haveRelevantEclassJoinclause(root, a.relids, b.relids)) return true;
+  if ((a.lateralRelids & b.relids) !== 0 || (b.lateralRelids & a.relids) !== 0) return true;
+  for (const info of root.joinInfoList) {
+    if (isSubset(info.minLefthand, a.relids) && isSubset(info.minRighthand, b.relids)) return true;
+    if (isSubset(info.minLefthand, b.relids) && isSubset(info.minRighthand, a.relids)) return true;
+  }
+  return false;
+}
+
+interface LegalJoin {
+  readonly info: SpecialJoinInfo | null;
+  readonly reversed: boolean;
+}
+
+function joinIsLegal(root: PlannerInfo, r1: Relids, r2: Relids): LegalJoin | undefined {
+  const both = r1 | r2;
+  let match: SpecialJoinInfo | null = null;
+  let reversed = false;
+  let mustBeLeftJoin = false;
+  for (const info of root.joinInfoList) {
+    if ((info.minRighthand & both) === 0 || isSubset(both, info.minRighthand)) continue;
+    if (isSubset(info.minLefthand, r1) && isSubset(info.minRighthand, r1)) continue;
+    if (isSubset(info.minLefthand, r2) && isSubset(info.minRighthand, r2)) continue;
+    if (isSubset(info.minLefthand, r1) && isSubset(info.minRighthand, r2)) {
+      if (match !== null) return undefined;
+      match = info;
+      reversed = false;
+    } else if (isSubset(info.minLefthand, r2) && isSubset(info.minRighthand, r1)) {
+      if (match !== null) return undefined;
+      match = info;
+      reversed = true;
+    } else {
+      if ((r1 & info.minRighthand) !== 0 && (r2 & info.minRighthand) !== 0) continue;
+      if (info.jointype !== N.JOIN_LEFT || (both & info.minLefthand) !== 0) return undefined;
+      mustBeLeftJoin = true;
+    }
+  }
+  if (mustBeLeftJoin && (match === null || match.jointype !== N.JOIN_LEFT || !match.lhsStrict)) return undefined;
+  return { info: match, reversed };
+}
+
+/** The relation of a and b joined, with its paths by this pair added; undefined when not allowed. */
+function makeJoinRel(root: PlannerInfo, a: RelOptInfo, b: RelOptInfo): RelOptInfo | undefined {
+  const legal = joinIsLegal(root, a.relids, b.relids);
+  if (legal === undefined) return undefined;
+  const [left, right] = legal.reversed ? [b, a] : [a, b];
+  const jointype = legal.info?.jointype ?? N.JOIN_INNER;
+  // LATERAL: what refers must be on the inside, and not on the side that is kept whole.
+  const leftNeedsRight = (left.lateralRelids & right.relids) !== 0;
+  const rightNeedsLeft = (right.lateralRelids & left.relids) !== 0;
+  if (leftNeedsRight && (rightNeedsLeft || jointype !== N.JOIN_INNER)) return undefined;
+  if (rightNeedsLeft && jointype === N.JOIN_FULL) return undefined;
+  const relids = a.relids | b.relids;
+  const clauses = joinRestrictlist(root, left, right);
+  let rel = root.joinRels.get(relids);
+  if (rel === undefined) {
+    rel = makeRelOptInfo(relids, 0, null);
+    rel.width = left.width + right.width;
+    rel.rows = joinSize(root, left, right, jointype, clauses);
+    rel.lateralRelids = (left.lateralRelids | right.lateralRelids) & ~relids;
+    for (const r of [...left.joininfo, ...right.joininfo]) {
+      if (!isSubset(r.requiredRelids, relids) && !rel.joininfo.includes(r)) rel.joininfo.push(r);
+    }
+    root.joinRels.set(relids, rel);
+  }
+  switch (jointype) {
+    case N.JOIN_INNER:
+      if (!leftNeedsRight) addJoinPaths(root, rel, left, right, N.JOIN_INNER, clauses);
+      if (!rightNeedsLeft) addJoinPaths(root, rel, right, left, N.JOIN_INNER, clauses);
+      break;
+    case N.JOIN_LEFT:
+      addJoinPaths(root, rel, left, right, N.JOIN_LEFT, clauses);
+      if (!rightNeedsLeft) addJoinPaths(root, rel, right, left, N.JOIN_RIGHT, clauses);
+      break;
+    case N.JOIN_FULL:
+      addJoinPaths(root, rel, left, right, N.JOIN_FULL, clauses);
+      addJoinPaths(root, rel, right, left, N.JOIN_FULL, clauses);
+      if (rel.paths.length === 0) {
+        throw ereport(
+          ERRCODE.FEATURE_NOT_SUPPORTED,
+          'FULL JOIN is only supported with merge-joinable or hash-joinable join conditions',
+        );
+      }
+      break;
+    default:
+      addJoinPaths(root, rel, left, right, jointype, clauses);
+  }
+  return rel;
+}
+
+/** Conditions that can be evaluated at this join and at neither side alone. */
+function joinRestrictlist(root: PlannerInfo, left: RelOptInfo, right: RelOptInfo): RestrictInfo[] {
+  const relids = left.relids | right.relids;
+  const result: RestrictInfo[] = [];
+  for (const r of [...left.joininfo, ...right.joininfo]) {
+    if (
+      !isSubset(r.requiredRelids, relids) ||
+      isSubset(r.requiredRelids, left.relids) ||
+      isSubset(r.requiredRelids, right.relids)
+    )
+      continue;
+    if (!result.includes(r)) result.push(r);
+  }
+  result.push(...generateJoinImpliedEqualities(root, relids, left.relids, right.relids));
+  return result;
+}
+
+function joinSize(
+  root: PlannerInfo,
+  left: RelOptInfo,
+  right: RelOptInfo,
+  jointype: N.JoinType,
+  clauses: readonly RestrictInfo[],
+): number {
+  let joinSel = 1;
+  let filterSel = 1;
+  for (const r of clauses) {
+    if (r.isPushedDown && jointype !== N.JOIN_INNER && jointype !== N.JOIN_SEMI)
+      filterSel *= joinClauseSelectivity(root, r);
+    else joinSel *= joinClauseSelectivity(root, r);
+  }
+  const cross = left.rows * right.rows * joinSel;
+  switch (jointype) {
+    case N.JOIN_LEFT:
+      return clampRows(Math.max(cross, left.rows) * filterSel);
+    case N.JOIN_FULL:
+      return clampRows(Math.max(cross, left.rows, right.rows) * filterSel);
+    case N.JOIN_SEMI:
+      return clampRows(left.rows * Math.min(1, Math.max(joinSel * right.rows, clauses.length === 0 ? 1 : 0)));
+    case N.JOIN_ANTI:
+      return clampRows(left.rows * Math.max(0, 1 - Math.min(1, joinSel * right.rows)) * filterSel);
+    default:
+      return clampRows(cross);
+  }
+}
+
+function addJoinPaths(
+  root: PlannerInfo,
+  rel: RelOptInfo,
+  outerRel: RelOptInfo,
+  innerRel: RelOptInfo,
+  jointype: N.JoinType,
+  clauses: readonly RestrictInfo[],
+): void {
+  const joinClauses = clauses.filter(r => jointype === N.JOIN_INNER || jointype === N.JOIN_SEMI || !r.isPushedDown);
+  const innerUnique =
+    jointype === N.JOIN_SEMI ||
+    jointype === N.JOIN_ANTI ||
+    (innerRel.rtindex > 0 && innerRel.relation !== null && relationHasUniqueIndexFor(innerRel, joinClauses));
+  if (jointype !== N.JOIN_RIGHT && jointype !== N.JOIN_FULL) {
+    const outers = outerRel.paths.filter(p => (p.requiredOuter & innerRel.relids) === 0);
+    for (const inner of innerRel.paths) {
+      for (const outer of candidates(outers)) {
+        const fromOuter = inner.requiredOuter & outer.rel.relids;
+        const requiredOuter = (inner.requiredOuter & ~outer.rel.relids) | outer.requiredOuter;
+        if ((requiredOuter & rel.relids) !== 0) continue;
+        const used = new Set(indexClauses(inner));
+        const kept = clauses.filter(r => !used.has(r) && !redundant(r, used, rel.relids));
+        addPath(rel, nestloop(root, rel, outer, inner, jointype, kept, requiredOuter, innerUnique, fromOuter !== 0));
+      }
+    }
+  }
+  const hashclauses = joinClauses.filter(
+    r =>
+      r.hashable &&
+      ((isSubset(r.leftRelids, outerRel.relids) &&
+        isSubset(r.rightRelids, innerRel.relids) &&
+        r.leftRelids !== 0 &&
+        r.rightRelids !== 0) ||
+        (isSubset(r.leftRelids, innerRel.relids) &&
+          isSubset(r.rightRelids, outerRel.relids) &&
+          r.leftRelids !== 0 &&
+          r.rightRelids !== 0)),
+  );
+  // A full join of everything with everything is one bucket.
+  if (hashclauses.length === 0 && !(jointype === N.JOIN_FULL && joinClauses.every(r => r.clauseRelids === 0))) return;
+  const outer = cheapestPath(outerRel.paths);
+  const inner = cheapestPath(innerRel.paths);
+  if (outer !== undefined && inner !== undefined)
+    addPath(rel, hashjoin(root, rel, outer, inner, jointype, clauses, hashclauses, innerUnique));
+}
+
+function candidates(paths: readonly Path[]): Path[] {
+  const result = new Set<Path>();
+  const total = cheapestPath(paths);
+  if (total !== undefined) result.add(total);
+  const startup = cheapestPath(paths, 0, 'startup');
+  if (startup !== undefined) result.add(startup);
+  for (const p of paths) if (p.requiredOuter !== 0 || p.pathkeys.length > 0) result.add(p);
+  return [...result];
+}
+
+/** Clauses that an inner path already enforces with values from the outer side. */
+function indexClauses(path: Path): readonly RestrictInfo[] {
+  return path.kind === 'index' ? path.clauses : path.kind === 'material' ? indexClauses(path.subpath) : [];
+}
+
+/** Does a clause that is enforced already, between relations of this join, say the same? */
+function redundant(r: RestrictInfo, used: ReadonlySet<RestrictInfo>, relids: Relids): boolean {
+  if (r.parentEc === null) return false;
+  for (const u of used) if (u.parentEc === r.parentEc && isSubset(u.clauseRelids, relids)) return true;
+  return false;
+}
+
+function nestloop(
+  root: PlannerInfo,
+  rel: RelOptInfo,
+  outer: Path,
+  inner: Path,
+  jointype: N.JoinType,
+  clauses: readonly RestrictInfo[],
+  requiredOuter: Relids,
+  innerUnique: boolean,
+  parameterised: boolean,
+): Path {
+  const qual = costQuals(
+    root,
+    clauses.map(r => r.clause),
+  );
+  const outerRows = Math.max(1, outer.rows);
+  // An inside that is the same every time is read once and kept.
+  const keep = !parameterised && inner.kind !== 'material' && outerRows > 1 && !(inner.kind === 'result');
+  const rescan = keep
+    ? inner.rows * CPU_OPERATOR_COST
+    : inner.kind === 'material'
+      ? inner.rows * CPU_OPERATOR_COST
+      : inner.total;
+  const innerPath: Path = keep
+    ? {
+        kind: 'material',
+        rel: inner.rel,
+        rows: inner.rows,
+        startup: inner.startup,
+        total: inner.total + 2 * CPU_OPERATOR_COST * inner.rows,
+        pathkeys: [],
+        requiredOuter: inner.requiredOuter,
+        subpath: inner,
+      }
+    : inner;
+  const oneMatch = innerUnique && jointype !== N.JOIN_LEFT ? 0.5 : 1;
+  const compared = outerRows * inner.rows * (parameterised ? 1 : oneMatch);
+  const total =
+    outer.total +
+    innerPath.total +
+    (outerRows - 1) * rescan * (parameterised ? 1 : oneMatch) +
+    qual.startup +
+    compared * (CPU_TUPLE_COST + qual.perTuple);
+  let rows = rel.rows;
+  if (requiredOuter !== 0) rows = clampRows(Math.min(rel.rows, outer.rows * inner.rows));
+  return {
+    kind: 'nestloop',
+    rel,
+    rows,
+    startup: outer.startup + inner.startup + qual.startup,
+    total,
+    pathkeys: outer.pathkeys,
+    requiredOuter,
+    jointype,
+    outer,
+    inner: innerPath,
+    clauses,
+    innerUnique,
+  };
+}
+
+function hashjoin(
+  root: PlannerInfo,
+  rel: RelOptInfo,
+  outer: Path,
+  inner: Path,
+  jointype: N.JoinType,
+  clauses: readonly RestrictInfo[],
+  hashclauses: readonly RestrictInfo[],
+  innerUnique: boolean,
+): Path {
+  const others = clauses.filter(r => !hashclauses.includes(r));
+  const qual = costQuals(
+    root,
+    others.map(r => r.clause),
+  );
+  const build = (CPU_OPERATOR_COST * hashclauses.length + CPU_TUPLE_COST) * inner.rows;
+  const probe = CPU_OPERATOR_COST * hashclauses.length * outer.rows;
+  const matched = rel.rows;
+  const startup = inner.total + build + outer.startup + qual.startup;
+  const total = startup + (outer.total - outer.startup) + probe + matched * (CPU_TUPLE_COST + qual.perTuple);
+  return {
+    kind: 'hashjoin',
+    rel,
+    rows: rel.rows,
+    startup,
+    total,
+    pathkeys: [],
+    requiredOuter: outer.requiredOuter | inner.requiredOuter,
+    jointype,
+    outer,
+    inner,
+    clauses: others,
+    hashclauses,
+    innerUnique,
+  };
+}

@@ -1,0 +1,257 @@
+/**
+ * What the planner works with while it plans one query level (pathnodes.h, reduced).
+ *
+ * Relids are bit masks: each relation of the level's join tree has a bit (PlannerInfo.bitOf), so at most
+ * 30 relations are joined in one level.
+ */
+import type { CatCache } from '@pgtroupe/catalog/catcache';
+import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
+import type { Datum } from '@pgtroupe/common/datum';
+import type { JoinType } from '@pgtroupe/nodes/nodes';
+import type { Query, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
+import type { Expr, SubPlan, TargetEntry, Var } from '@pgtroupe/nodes/primnodes';
+import type { IndexQual, Plan, PlannedSubquery } from './plannodes.ts';
+
+export type Relids = number;
+export const MAX_JOIN_RELATIONS = 30;
+
+/** Positions in the grouping columns that a grouping set keeps. */
+export type GroupingSetKeys = readonly number[];
+
+/** What the planner may ask; every method may throw CatalogMiss. */
+export interface PlannerEnv {
+  readonly rows: CatCache;
+  relation(oid: number): RelationDesc;
+  /** Current length in blocks; may throw a CatalogMiss that obtains it. */
+  relationBlocks(rel: RelationDesc): number;
+  /** The value of an expression without Vars, or undefined when it cannot be computed at plan time. */
+  evaluate(expr: Expr): { readonly value: Datum } | undefined;
+  /** The body of an SQL-language function as an analyzed query with PARAM_EXTERN arguments; null: unknown. */
+  sqlFunctionBody?(oid: number, argTypes: readonly number[]): Query | null;
+  /** Text forms in the catalogs (index expressions and predicates, checks) as trees. */
+  stringToExpr(text: string): Expr | readonly Expr[];
+}
+
+/** Shared by all levels of one statement. */
+export interface PlannerGlobal {
+  readonly env: PlannerEnv;
+  readonly subplans: PlannedSubquery[];
+  paramExecCount: number;
+  readonly relationOids: Set<number>;
+  /** The statement's flat range table, for varnos in the finished plan. */
+  readonly finalrtable: RangeTblEntry[];
+  nextNodeId: number;
+}
+
+export interface PlannerParamItem {
+  readonly item: Expr;
+  readonly paramId: number;
+}
+
+export interface PlannerInfo {
+  readonly glob: PlannerGlobal;
+  readonly env: PlannerEnv;
+  parse: Query;
+  readonly queryLevel: number;
+  readonly parent: PlannerInfo | null;
+  rtable: RangeTblEntry[];
+  /** Bit of a range table index in relids, by rtindex; -1 none. */
+  bitOf: number[];
+  /** Base relation by rtindex. */
+  readonly rels: (RelOptInfo | undefined)[];
+  allRelids: Relids;
+  /** Relations on the nullable side of some outer join. */
+  nullableRelids: Relids;
+  readonly joinInfoList: SpecialJoinInfo[];
+  readonly eqClasses: EquivalenceClass[];
+  readonly joinRels: Map<Relids, RelOptInfo>;
+  /** Values of this level that subqueries below read: filled while one is being planned. */
+  planParams: PlannerParamItem[];
+  /** NestLoop parameters in use while plans are created. */
+  curOuterParams: PlannerParamItem[];
+  initPlans: SubPlan[];
+  /** UPDATE ... SET (a, b) = (SELECT ...): parameters of the subquery's columns, by its subLinkId. */
+  readonly multiexprParams: Map<number, readonly number[]>;
+  /** By position in parse.cteList: subplan id, -1 inlined. */
+  ctePlanIds: number[];
+  cteInitPlans: SubPlan[];
+  /** In a recursive query's level: its working table. */
+  wtParamId: number;
+  nonRecursiveRows: number;
+  queryPathkeys: PathKey[];
+  groupPathkeys: PathKey[];
+  windowPathkeys: PathKey[];
+  distinctPathkeys: PathKey[];
+  sortPathkeys: PathKey[];
+  processedTlist: TargetEntry[];
+  tupleFraction: number;
+  limitTuples: number;
+  hasHavingQual: boolean;
+  /** Every expression whose Vars must come out of the join tree. */
+  neededByTop: Expr[];
+}
+
+export interface RestrictInfo {
+  readonly clause: Expr;
+  /** Relations that must be joined before the clause can be evaluated. */
+  readonly requiredRelids: Relids;
+  /** Relations mentioned. */
+  readonly clauseRelids: Relids;
+  /** WHERE-like, rather than the ON clause of the outer join it is evaluated at. */
+  readonly isPushedDown: boolean;
+  readonly leftRelids: Relids;
+  readonly rightRelids: Relids;
+  /** Of an outer join's own clause: the side that keeps its rows. */
+  readonly outerRelids: Relids;
+  /** Relations that may have been nulled below the place where the clause belongs. */
+  readonly nullableRelids: Relids;
+  /** btree families where the clause is `left = right`. */
+  readonly mergeFamilies: readonly number[];
+  readonly hashable: boolean;
+  readonly pseudoconstant: boolean;
+  /** Made from this class; redundant beside another of the same class. */
+  readonly parentEc: EquivalenceClass | null;
+  selectivity: number;
+}
+
+export interface EquivalenceMember {
+  readonly expr: Expr;
+  readonly relids: Relids;
+  readonly isConst: boolean;
+  readonly type: number;
+}
+
+export interface EquivalenceClass {
+  opfamilies: readonly number[];
+  collation: number;
+  readonly members: EquivalenceMember[];
+  readonly sources: RestrictInfo[];
+  hasConst: boolean;
+  hasVolatile: boolean;
+  relids: Relids;
+  sortref: number;
+  merged: EquivalenceClass | null;
+}
+
+export interface PathKey {
+  readonly ec: EquivalenceClass;
+  readonly opfamily: number;
+  readonly desc: boolean;
+  readonly nullsFirst: boolean;
+}
+
+export interface SpecialJoinInfo {
+  minLefthand: Relids;
+  minRighthand: Relids;
+  readonly synLefthand: Relids;
+  readonly synRighthand: Relids;
+  readonly jointype: JoinType;
+  /** The join's condition can only be true when the left side is not null. */
+  readonly lhsStrict: boolean;
+  delayUpperJoins: boolean;
+}
+
+export interface IndexOptInfo {
+  readonly desc: IndexDesc;
+  readonly oid: number;
+  readonly unique: boolean;
+  readonly immediate: boolean;
+  readonly pages: number;
+  /** Key expression per column: a Var, or the indexed expression. */
+  readonly keyExprs: readonly Expr[];
+  readonly predicate: readonly Expr[];
+  /** The predicate follows from the query's clauses. */
+  predOk: boolean;
+}
+
+export interface RelOptInfo {
+  readonly relids: Relids;
+  /** Of a base relation; 0 for a join. */
+  readonly rtindex: number;
+  rows: number;
+  width: number;
+  tuples: number;
+  pages: number;
+  readonly rte: RangeTblEntry | null;
+  relation: RelationDesc | null;
+  indexes: IndexOptInfo[];
+  baserestrictinfo: RestrictInfo[];
+  joininfo: RestrictInfo[];
+  /** Columns needed above, as Vars. */
+  needed: Map<string, Var>;
+  lateralRelids: Relids;
+  paths: Path[];
+  /** A subquery's finished plan and its level. */
+  subroot: PlannerInfo | null;
+  subplan: Plan | null;
+  subplanParams: PlannerParamItem[];
+  subqueryPathkeys: PathKey[];
+}
+
+interface PathFields {
+  readonly rel: RelOptInfo;
+  readonly rows: number;
+  readonly startup: number;
+  readonly total: number;
+  readonly pathkeys: readonly PathKey[];
+  /** Relations that must supply parameters from an outer nested loop. */
+  readonly requiredOuter: Relids;
+}
+
+export interface ScanPath extends PathFields {
+  /** SeqScan and every other kind of base relation that has but one way to be read. */
+  readonly kind: 'scan';
+}
+
+export interface IndexPath extends PathFields {
+  readonly kind: 'index';
+  readonly index: IndexOptInfo;
+  readonly quals: readonly IndexQual[];
+  readonly clauses: readonly RestrictInfo[];
+  readonly direction: 1 | -1;
+}
+
+export interface TidPath extends PathFields {
+  readonly kind: 'tid';
+  readonly tidquals: readonly Expr[];
+}
+
+export interface ResultPath extends PathFields {
+  readonly kind: 'result';
+}
+
+export interface MaterialPath extends PathFields {
+  readonly kind: 'material';
+  readonly subpath: Path;
+}
+
+export interface NestPath extends PathFields {
+  readonly kind: 'nestloop';
+  readonly jointype: JoinType;
+  readonly outer: Path;
+  readonly inner: Path;
+  readonly clauses: readonly RestrictInfo[];
+  readonly innerUnique: boolean;
+}
+
+export interface HashPath extends PathFields {
+  readonly kind: 'hashjoin';
+  readonly jointype: JoinType;
+  readonly outer: Path;
+  readonly inner: Path;
+  readonly clauses: readonly RestrictInfo[];
+  readonly hashclauses: readonly RestrictInfo[];
+  readonly innerUnique: boolean;
+}
+
+export type Path = ScanPath | IndexPath | TidPath | ResultPath | MaterialPath | NestPath | HashPath;
+
+export function bitCount(relids: Relids): number {
+  let n = 0;
+  for (let rest = relids; rest !== 0; rest &= rest - 1) n++;
+  return n;
+}
+
+export function isSubset(a: Relids, b: Relids): boolean {
+  return (a & ~b) === 0;
+}

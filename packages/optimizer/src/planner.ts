@@ -1,0 +1,251 @@
+/**
+ * The planner's entry points: `planner` for a statement, `subqueryPlanner` for each query level
+ * (optimizer/plan/planner.c). Pure: the same query and catalogs give the same plan; a catalog entry that
+ * is not loaded throws CatalogMiss and the whole planning is done again.
+ */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
+import * as N from '@pgtroupe/nodes/nodes';
+import { queryColumns } from '@pgtroupe/nodes/nodefuncs';
+import type { Node, Query, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
+import type { Expr, FromExpr, JoinTreeNode, TargetEntry } from '@pgtroupe/nodes/primnodes';
+import {
+  canonicalizeQual,
+  containAggs,
+  containSubplans,
+  containVolatileFunctions,
+  evalConstExpressions,
+  makeAndsExplicit,
+  makeAndsImplicit,
+} from './clauses.ts';
+import { finalizeParams } from './finalize.ts';
+import { groupingPlanner } from './grouping.ts';
+import type { PlannerEnv, PlannerGlobal, PlannerInfo } from './pathnodes.ts';
+import type { Plan, PlannedStmt } from './plannodes.ts';
+import { JoinTreePreparation, pullUpSubqueries, reduceOuterJoins } from './prepjointree.ts';
+import { setPlanReferences } from './setrefs.ts';
+import { processCtes, processSublinks, replaceCorrelationVars, replaceMultiexprParams } from './subselect.ts';
+import { expandGroupingSets } from './groupingsets.ts';
+import { flattenJoinAliasVars } from './var.ts';
+
+export function planner(env: PlannerEnv, query: Query): PlannedStmt {
+  const glob: PlannerGlobal = {
+    env,
+    subplans: [],
+    paramExecCount: 0,
+    relationOids: new Set(),
+    finalrtable: [],
+    nextNodeId: 0,
+  };
+  const { plan } = subqueryPlanner(glob, query, null, false, 0);
+  finalizeParams(plan, glob.subplans);
+  for (const rte of glob.finalrtable) if (rte.rtekind === N.RTE_RELATION) glob.relationOids.add(rte.relid);
+  return {
+    type: 'PlannedStmt',
+    commandType: query.commandType,
+    hasReturning: query.returningList.length > 0,
+    hasModifyingCTE: query.hasModifyingCTE,
+    canSetTag: query.canSetTag,
+    planTree: plan,
+    rtable: glob.finalrtable,
+    subplans: glob.subplans,
+    paramExecCount: glob.paramExecCount,
+    relationOids: [...glob.relationOids],
+    resultColumns: query.commandType === N.CMD_SELECT || query.returningList.length > 0 ? queryColumns(query) : [],
+  };
+}
+
+function makeRoot(glob: PlannerGlobal, parse: Query, parent: PlannerInfo | null): PlannerInfo {
+  return {
+    glob,
+    env: glob.env,
+    parse,
+    queryLevel: parent === null ? 1 : parent.queryLevel + 1,
+    parent,
+    rtable: [...parse.rtable],
+    bitOf: [],
+    rels: [],
+    allRelids: 0,
+    nullableRelids: 0,
+    joinInfoList: [],
+    eqClasses: [],
+    joinRels: new Map(),
+    planParams: [],
+    curOuterParams: [],
+    initPlans: [],
+    multiexprParams: new Map(),
+    ctePlanIds: [],
+    cteInitPlans: [],
+    wtParamId: -1,
+    nonRecursiveRows: 0,
+    queryPathkeys: [],
+    groupPathkeys: [],
+    windowPathkeys: [],
+    distinctPathkeys: [],
+    sortPathkeys: [],
+    processedTlist: [],
+    tupleFraction: 0,
+    limitTuples: -1,
+    hasHavingQual: false,
+    neededByTop: [],
+  };
+}
+
+/** Plans one level; the plan's references are final, its parameters not yet. */
+export function subqueryPlanner(
+  glob: PlannerGlobal,
+  query: Query,
+  parent: PlannerInfo | null,
+  hasRecursion: boolean,
+  tupleFraction: number,
+): { plan: Plan; root: PlannerInfo } {
+  const root = makeRoot(glob, query, parent);
+  root.tupleFraction = tupleFraction;
+  if (hasRecursion) root.wtParamId = glob.paramExecCount++;
+  if (query.commandType === N.CMD_MERGE)
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'MERGE is not supported by pgtroupe yet');
+  if (root.parse.cteList.length > 0) processCtes(root);
+  prepareJointree(root);
+  preprocessExpressions(root);
+  moveHavingToWhere(root);
+  const plan = groupingPlanner(root);
+  plan.initPlan = [...plan.initPlan, ...root.initPlans];
+  setPlanReferences(root, plan);
+  return { plan, root };
+}
+
+function prepareJointree(root: PlannerInfo): void {
+  let { parse } = root;
+  if (parse.jointree === null) parse = { ...parse, jointree: { type: 'FromExpr', fromlist: [], quals: null } };
+  if (parse.hasSubLinks) {
+    const prep = new JoinTreePreparation(root.env, parse.rtable, true);
+    const jointree = prep.pullUpSublinks(parse.jointree!);
+    parse = { ...parse, jointree, rtable: prep.rtable };
+  }
+  parse = pullUpSubqueries(root.env, parse);
+  root.parse = parse;
+  root.rtable = [...parse.rtable];
+}
+
+/** Everything that is computed gets its final form: join aliases resolved, constants folded, subqueries planned. */
+function preprocessExpressions(root: PlannerInfo): void {
+  const { env } = root;
+  const hasJoins = root.parse.rtable.some(rte => rte.rtekind === N.RTE_JOIN);
+  const original = root.parse;
+  const prepare = (expr: Expr, isQual: boolean): Expr => {
+    let e: Expr = hasJoins ? (flattenJoinAliasVars(original, expr as Node) as Expr) : expr;
+    e = evalConstExpressions(env, e);
+    if (isQual) e = canonicalizeQual(env, e);
+    if (original.hasSubLinks || containSubplans(e)) e = processSublinks(root, e, isQual);
+    return root.parent === null ? e : replaceCorrelationVars(root, e);
+  };
+  const optional = (expr: Expr | null, isQual = false): Expr | null => (expr === null ? null : prepare(expr, isQual));
+  const tlist = (list: readonly TargetEntry[]): TargetEntry[] =>
+    list
+      .map(tle => ({ ...tle, expr: prepare(tle.expr, false) }))
+      .map(tle => ({ ...tle, expr: replaceMultiexprParams(root, tle.expr) }));
+  const tree = (node: JoinTreeNode): JoinTreeNode => {
+    if (node.type === 'RangeTblRef') return node;
+    if (node.type === 'FromExpr') {
+      const fromlist = node.fromlist.map(tree);
+      return { ...node, fromlist, quals: optional(node.quals, true) };
+    }
+    return { ...node, larg: tree(node.larg), rarg: tree(node.rarg), quals: optional(node.quals, true) };
+  };
+  const jointree = tree(original.jointree!) as FromExpr;
+  const used = usedRtes(jointree);
+  const rtable = original.rtable.map((rte, i) =>
+    used.has(i + 1) ? preprocessRte(rte, prepare, hasJoins ? original : null) : rte,
+  );
+  root.rtable = rtable;
+  root.parse = {
+    ...original,
+    rtable,
+    jointree: reduceOuterJoins(env, jointree),
+    targetList: tlist(original.targetList),
+    returningList: tlist(original.returningList),
+    havingQual: optional(original.havingQual, true),
+    limitCount: optional(original.limitCount),
+    limitOffset: optional(original.limitOffset),
+    windowClause: original.windowClause.map(w => ({
+      ...w,
+      startOffset: optional(w.startOffset),
+      endOffset: optional(w.endOffset),
+    })),
+    withCheckOptions: original.withCheckOptions.map(w => ({ ...w, qual: optional(w.qual, true) })),
+    onConflict:
+      original.onConflict === null
+        ? null
+        : {
+            ...original.onConflict,
+            arbiterElems: original.onConflict.arbiterElems.map(e => ({
+              ...e,
+              expr: evalConstExpressions(env, e.expr),
+            })),
+            arbiterWhere:
+              original.onConflict.arbiterWhere === null
+                ? null
+                : evalConstExpressions(env, original.onConflict.arbiterWhere),
+            onConflictSet: tlist(original.onConflict.onConflictSet),
+            onConflictWhere: optional(original.onConflict.onConflictWhere, true),
+            exclRelTlist: original.onConflict.exclRelTlist,
+          },
+  };
+  if (root.parse.groupingSets.length > 0) root.parse = expandGroupingSets(root.parse);
+}
+
+function usedRtes(jointree: FromExpr): Set<number> {
+  const used = new Set<number>();
+  const visit = (node: JoinTreeNode): void => {
+    if (node.type === 'RangeTblRef') used.add(node.rtindex);
+    else if (node.type === 'FromExpr') node.fromlist.forEach(visit);
+    else {
+      visit(node.larg);
+      visit(node.rarg);
+    }
+  };
+  visit(jointree);
+  return used;
+}
+
+function preprocessRte(
+  rte: RangeTblEntry,
+  prepare: (e: Expr, isQual: boolean) => Expr,
+  joins: Query | null,
+): RangeTblEntry {
+  switch (rte.rtekind) {
+    case N.RTE_FUNCTION:
+      return { ...rte, functions: rte.functions.map(f => ({ ...f, funcexpr: prepare(f.funcexpr, false) })) };
+    case N.RTE_VALUES:
+      return { ...rte, values_lists: rte.values_lists.map(row => row.map(e => prepare(e, false))) };
+    case N.RTE_SUBQUERY:
+      // References to this level's joins inside a LATERAL subquery.
+      if (joins === null || !rte.lateral || rte.subquery === null) return rte;
+      return { ...rte, subquery: flattenJoinAliasVars(joins, rte.subquery) };
+    default:
+      return rte;
+  }
+}
+
+/** Conditions of HAVING that mention no aggregate filter rows before grouping. */
+function moveHavingToWhere(root: PlannerInfo): void {
+  const { parse } = root;
+  root.hasHavingQual = parse.havingQual !== null;
+  if (parse.havingQual === null) return;
+  const having: Expr[] = [];
+  const where: Expr[] = [];
+  for (const clause of makeAndsImplicit(parse.havingQual)) {
+    const stays =
+      containAggs(clause) ||
+      containVolatileFunctions(root.env, clause) ||
+      containSubplans(clause) ||
+      parse.groupingSets.length > 0 ||
+      parse.groupClause.length === 0;
+    (stays ? having : where).push(clause);
+  }
+  root.parse = {
+    ...parse,
+    havingQual: makeAndsExplicit(having),
+    jointree: { ...parse.jointree!, quals: makeAndsExplicit([...makeAndsImplicit(parse.jointree!.quals), ...where]) },
+  };
+}

@@ -1,0 +1,49 @@
+/**
+ * Making RestrictInfos: a condition with what planning needs to know about it.
+ */
+import { exprType } from '@pgtroupe/nodes/nodefuncs';
+import type { Expr } from '@pgtroupe/nodes/primnodes';
+import { containVolatileFunctions } from './clauses.ts';
+import { mergejoinOpfamilies, opHashjoinable } from './lsyscache.ts';
+import type { EquivalenceClass, PlannerInfo, Relids, RestrictInfo } from './pathnodes.ts';
+import { relidsOf } from './var.ts';
+
+interface Place {
+  readonly requiredRelids?: Relids;
+  readonly isPushedDown?: boolean;
+  readonly outerRelids?: Relids;
+  readonly nullableRelids?: Relids;
+  readonly pseudoconstant?: boolean;
+  readonly parentEc?: EquivalenceClass | null;
+}
+
+export function makeRestrictInfo(root: PlannerInfo, clause: Expr, place: Place = {}): RestrictInfo {
+  const clauseRelids = relidsOf(root, clause);
+  let leftRelids = 0;
+  let rightRelids = 0;
+  let mergeFamilies: readonly number[] = [];
+  let hashable = false;
+  if (clause.type === 'OpExpr' && clause.args.length === 2) {
+    leftRelids = relidsOf(root, clause.args[0]!);
+    rightRelids = relidsOf(root, clause.args[1]!);
+    if (!containVolatileFunctions(root.env, clause)) {
+      mergeFamilies = mergejoinOpfamilies(root.env.rows, clause.opno);
+      hashable = opHashjoinable(root.env.rows, clause.opno) && exprType(clause.args[0]!) !== 0;
+    }
+  }
+  return {
+    clause,
+    clauseRelids,
+    leftRelids,
+    rightRelids,
+    mergeFamilies,
+    hashable,
+    requiredRelids: place.requiredRelids ?? clauseRelids,
+    isPushedDown: place.isPushedDown ?? true,
+    outerRelids: place.outerRelids ?? 0,
+    nullableRelids: place.nullableRelids ?? 0,
+    pseudoconstant: place.pseudoconstant ?? false,
+    parentEc: place.parentEc ?? null,
+    selectivity: -1,
+  };
+}

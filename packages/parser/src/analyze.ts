@@ -1,0 +1,796 @@
+/**
+ * Parse analysis: a raw statement becomes a Query. Names are looked up through CatalogLookup, which may
+ * throw CatalogMiss; analysis changes nothing outside itself and is then simply run again.
+ *
+ * Entry point: analyze(). Optimizable statements are transformed here; utility statements are passed on as
+ * CMD_UTILITY with their raw tree, except that the query inside EXPLAIN, DECLARE CURSOR and
+ * CREATE TABLE AS is analyzed and put back in its place.
+ */
+import { assert } from '@pgtroupe/common/assert';
+import { notSupported } from '@pgtroupe/common/ereport';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import type { RawNode, RawStmt } from '@pgtroupe/nodes/rawnodes';
+import { makeConst, makeQuery, makeTargetEntry, makeVar } from '@pgtroupe/nodes/makefuncs';
+import { exprCollation, exprLocation, exprType, exprTypmod, walkChildren } from '@pgtroupe/nodes/nodefuncs';
+import {
+  ACL_DELETE,
+  ACL_INSERT,
+  ACL_UPDATE,
+  CMD_DELETE,
+  CMD_INSERT,
+  CMD_SELECT,
+  CMD_UPDATE,
+  CMD_UTILITY,
+  FIRST_LOW_INVALID_HEAP_ATTRIBUTE_NUMBER,
+  LIMIT_OPTION_COUNT,
+  LIMIT_OPTION_WITH_TIES,
+  ONCONFLICT_NOTHING,
+  ONCONFLICT_UPDATE,
+  OVERRIDING_NOT_SET,
+  OVERRIDING_SYSTEM_VALUE,
+  OVERRIDING_USER_VALUE,
+  RTE_SUBQUERY,
+  type OverridingKind,
+} from '@pgtroupe/nodes/nodes';
+import type { Const, Expr, FromExpr, OnConflictExpr, TargetEntry } from '@pgtroupe/nodes/primnodes';
+import type { CommonTableExpr, Node, Query } from '@pgtroupe/nodes/parsenodes';
+import { INT4OID, RECORDOID, UNKNOWNOID } from '@pgtroupe/nodes/typeoids';
+import { containVarsOfLevel } from '@pgtroupe/nodes/vars';
+import type { FunctionCall } from '@pgtroupe/adt/fmgr';
+import { analyzeSetOperation } from './analyze_setop.ts';
+import { bmsAddMember } from './bitmapset.ts';
+import type { CatalogLookup } from './catalog-lookup.ts';
+import { transformLockingClause } from './locking.ts';
+import { parseCheckAggregates } from './parse_agg.ts';
+import {
+  setTargetTable,
+  transformDistinctClause,
+  transformDistinctOnClause,
+  transformFromClause,
+  transformLimitClause,
+  transformOnConflictArbiter,
+  transformSortClause,
+  transformWhereClause,
+  transformWindowDefinitions,
+} from './parse_clause.ts';
+import { coerceToCommonType, selectCommonType, selectCommonTypmod } from './parse_coerce.ts';
+import { assignListCollations, assignQueryCollations, selectCommonCollation } from './parse_collate.ts';
+import { transformWithClause } from './parse_cte.ts';
+import { transformExpr } from './parse_expr.ts';
+import { transformGroupClause, transformPartitionClause } from './parse_groupby.ts';
+import {
+  ParseState,
+  type LiteralParam,
+  type ParamMode,
+  type ParseContext,
+  type ParseNamespaceItem,
+} from './parse_node.ts';
+import { checkVariableParameters } from './parse_param.ts';
+import {
+  addNSItemToQuery,
+  addRangeTableEntryForRelation,
+  addRangeTableEntryForSubquery,
+  addRangeTableEntryForValues,
+  attnameAttNum,
+  expandNSItemAttrs,
+  expandNSItemVars,
+  getRTEByRangeTablePosn,
+  ROW_EXCLUSIVE_LOCK,
+} from './parse_relation.ts';
+import {
+  checkInsertTargets,
+  markTargetListOrigins,
+  resolveTargetListUnknowns,
+  transformAssignedExpr,
+  transformExpressionList,
+  transformTargetList,
+  updateTargetListEntry,
+  type InsertColumn,
+} from './parse_target.ts';
+import { rawLocation } from './rawlocation.ts';
+
+export interface AnalyzeInput {
+  readonly catalog: CatalogLookup;
+  /** Settings and catalog access for the input functions that literals go through. */
+  readonly fc: FunctionCall;
+  /** The whole query string; error positions count in it. */
+  readonly sourceText: string;
+  readonly stmt: RawStmt;
+  /**
+   * `none`: $n is an error. `fixed`: types of $1… are given. `variable`: given types may be 0 (unknown), and
+   * more parameters may appear; the result tells what they turned out to be.
+   */
+  readonly params?:
+    | { readonly kind: 'none' }
+    | { readonly kind: 'fixed'; readonly types: readonly number[] }
+    | { readonly kind: 'variable'; readonly types: readonly number[] };
+  /** First paramid that may stand for a literal; only matters if the raw tree marks any (statement.ts). */
+  readonly literalBase?: number;
+}
+
+export interface AnalyzeResult {
+  readonly query: Query;
+  /** Types of $1…; 'variable' ones resolved (705 unknown if nothing decided). */
+  readonly paramTypes: readonly number[];
+  /** Literals of the text that became parameters. */
+  readonly literals: readonly LiteralParam[];
+  /** Literals that had to stay constants although the raw tree offered them. */
+  readonly pinnedLiterals: readonly number[];
+  /** NOTICEs for the client. */
+  readonly notices: readonly string[];
+}
+
+/** Analyzes one statement. */
+export function analyze(input: AnalyzeInput): AnalyzeResult {
+  const given = input.params ?? { kind: 'none' };
+  const params: ParamMode = given.kind === 'variable' ? { kind: 'variable', types: given.types.slice() } : given;
+  const context: ParseContext = {
+    catalog: input.catalog,
+    fc: input.fc,
+    sourceText: input.sourceText,
+    params,
+    literals: [],
+    literalBase: input.literalBase ?? 1 << 16,
+    notices: [],
+  };
+  const pstate = new ParseState(null, context);
+  const query = transformOptionalSelectInto(pstate, input.stmt.stmt);
+  query.stmt_location = input.stmt.stmt_location;
+  query.stmt_len = input.stmt.stmt_len;
+  checkVariableParameters(pstate, query);
+  return {
+    query,
+    paramTypes: params.kind === 'none' ? [] : params.types,
+    literals: context.literals,
+    pinnedLiterals: input.literalBase === undefined ? [] : literalsLeft(query),
+    notices: context.notices,
+  };
+}
+
+/** A pstate for analyzing a lone expression (a default, a check); the caller adds what it may refer to. */
+export function makeParseState(input: Omit<AnalyzeInput, 'stmt' | 'params' | 'literalBase'>): ParseState {
+  return new ParseState(null, { ...input, params: { kind: 'none' }, literals: [], literalBase: 1 << 16, notices: [] });
+}
+
+function literalsLeft(query: Query): number[] {
+  const left = new Set<number>();
+  const visit = (node: Node): boolean => {
+    if (node.type === 'Const' && (node as Const).literal) left.add((node as Const).literal!.index);
+    return walkChildren(node, visit);
+  };
+  visit(query);
+  return [...left];
+}
+
+export function parseSubAnalyze(
+  parent: ParseState,
+  raw: RawNode,
+  parentCTE: CommonTableExpr | null,
+  lockedFromParent: boolean,
+  resolveUnknowns: boolean,
+): Query {
+  const pstate = new ParseState(parent, parent.context);
+  pstate.parent_cte = parentCTE;
+  pstate.locked_from_parent = lockedFromParent;
+  pstate.resolve_unknowns = resolveUnknowns;
+  return transformStmt(pstate, raw);
+}
+
+/** SELECT ... INTO is CREATE TABLE AS. */
+function transformOptionalSelectInto(pstate: ParseState, raw: RawNode): Query {
+  if (raw.type === 'SelectStmt') {
+    let leftmost = raw;
+    while (leftmost.larg) leftmost = leftmost.larg;
+    if (leftmost.intoClause) {
+      const query = withoutInto(raw);
+      return transformStmt(pstate, {
+        type: 'CreateTableAsStmt',
+        query,
+        into: leftmost.intoClause,
+        objtype: 'OBJECT_TABLE',
+        is_select_into: true,
+      });
+    }
+  }
+  return transformStmt(pstate, raw);
+}
+
+function withoutInto(raw: RawNode): RawNode {
+  if (raw.larg) return { ...raw, larg: withoutInto(raw.larg) };
+  const { intoClause: _, ...rest } = raw;
+  return rest as RawNode;
+}
+
+/** Does the statement need analysis (and a snapshot), or is it passed on as it is? */
+export function stmtRequiresParseAnalysis(stmt: RawNode): boolean {
+  return ANALYZED.has(stmt.type);
+}
+
+const ANALYZED: ReadonlySet<string> = new Set([
+  'InsertStmt',
+  'DeleteStmt',
+  'UpdateStmt',
+  'MergeStmt',
+  'SelectStmt',
+  'ReturnStmt',
+  'DeclareCursorStmt',
+  'ExplainStmt',
+  'CreateTableAsStmt',
+  'CallStmt',
+]);
+
+export function transformStmt(pstate: ParseState, raw: RawNode): Query {
+  switch (raw.type) {
+    case 'InsertStmt':
+      return transformInsertStmt(pstate, raw);
+    case 'DeleteStmt':
+      return transformDeleteStmt(pstate, raw);
+    case 'UpdateStmt':
+      return transformUpdateStmt(pstate, raw);
+    case 'SelectStmt':
+      if (raw.valuesLists) return transformValuesClause(pstate, raw);
+      return raw.op === 'SETOP_NONE' ? transformSelectStmt(pstate, raw) : analyzeSetOperation(pstate, raw);
+    case 'ReturnStmt':
+      return transformReturnStmt(pstate, raw);
+    case 'DeclareCursorStmt':
+      return transformDeclareCursorStmt(pstate, raw);
+    case 'ExplainStmt':
+      return utility({ ...raw, query: transformOptionalSelectInto(pstate, raw.query) });
+    case 'CreateTableAsStmt':
+      return utility({ ...raw, query: transformStmt(pstate, raw.query) });
+    case 'MergeStmt':
+      throw notSupported('MERGE');
+    case 'CallStmt':
+      throw notSupported('CALL');
+    default:
+      return utility(raw);
+  }
+}
+
+function utility(raw: RawNode): Query {
+  const query = makeQuery(CMD_UTILITY);
+  query.utilityStmt = raw;
+  return query;
+}
+
+// ---- pieces shared by the statements -------------------------------------------------------------
+
+export function transformWith(pstate: ParseState, query: Query, raw: RawNode): void {
+  if (!raw.withClause) return;
+  query.hasRecursive = raw.withClause.recursive ?? false;
+  query.cteList = transformWithClause(pstate, raw.withClause);
+  query.hasModifyingCTE = pstate.hasModifyingCTE;
+}
+
+export function makeFromExpr(pstate: ParseState, quals: Expr | null): FromExpr {
+  return { type: 'FromExpr', fromlist: pstate.joinlist, quals };
+}
+
+export function limitOption(raw: RawNode): 0 | 1 {
+  return raw.limitOption === 'LIMIT_OPTION_WITH_TIES' ? LIMIT_OPTION_WITH_TIES : LIMIT_OPTION_COUNT;
+}
+
+function where(pstate: ParseState, raw: RawNode | undefined): Expr | null {
+  return raw ? transformWhereClause(pstate, raw, 'WHERE', 'WHERE') : null;
+}
+
+function finishFlags(pstate: ParseState, query: Query): void {
+  query.rtable = pstate.rtable;
+  query.hasSubLinks = pstate.hasSubLinks;
+  query.hasWindowFuncs = pstate.hasWindowFuncs;
+  query.hasTargetSRFs = pstate.hasTargetSRFs;
+  query.hasAggs = pstate.hasAggs;
+}
+
+// ---- SELECT --------------------------------------------------------------------------------------
+
+function transformSelectStmt(pstate: ParseState, raw: RawNode): Query {
+  const query = makeQuery(CMD_SELECT);
+  transformWith(pstate, query, raw);
+  if (raw.intoClause) {
+    throw pstate.error(ERRCODE.SYNTAX_ERROR, 'SELECT ... INTO is not allowed here', raw.intoClause.rel?.location ?? -1);
+  }
+  pstate.locking_clause = raw.lockingClause ?? [];
+  pstate.windowdefs = [...((raw.windowClause as RawNode[] | undefined) ?? [])];
+  transformFromClause(pstate, raw.fromClause ?? []);
+  const tlist = transformTargetList(pstate, raw.targetList ?? [], 'SELECT_TARGET');
+  query.targetList = tlist;
+  markTargetListOrigins(pstate, tlist);
+  const qual = where(pstate, raw.whereClause);
+  if (raw.havingClause) query.havingQual = transformWhereClause(pstate, raw.havingClause, 'HAVING', 'HAVING');
+  // ORDER BY before GROUP BY and DISTINCT, which take over its operators.
+  query.sortClause = transformSortClause(pstate, raw.sortClause ?? [], tlist, 'ORDER_BY', false);
+  const group = transformGroupClause(pstate, raw.groupClause ?? [], tlist, query.sortClause, 'GROUP_BY', false);
+  query.groupClause = group.groupClause;
+  query.groupingSets = group.groupingSets;
+  query.groupDistinct = raw.groupDistinct ?? false;
+  const distinct: readonly (RawNode | null)[] | undefined = raw.distinctClause;
+  if (distinct) {
+    // SELECT DISTINCT without ON arrives as a list of one absent node.
+    query.hasDistinctOn = distinct[0] !== null;
+    query.distinctClause = query.hasDistinctOn
+      ? transformDistinctOnClause(pstate, distinct as RawNode[], tlist, query.sortClause)
+      : transformDistinctClause(pstate, tlist, query.sortClause, false);
+  }
+  query.limitOption = limitOption(raw);
+  const withTies = query.limitOption === LIMIT_OPTION_WITH_TIES;
+  query.limitOffset = transformLimitClause(pstate, raw.limitOffset, 'OFFSET', withTies);
+  query.limitCount = transformLimitClause(pstate, raw.limitCount, 'LIMIT', withTies);
+  query.windowClause = transformWindowDefinitions(pstate, pstate.windowdefs, tlist, transformPartitionClause);
+  if (pstate.resolve_unknowns) resolveTargetListUnknowns(pstate, tlist);
+  query.jointree = makeFromExpr(pstate, qual);
+  finishFlags(pstate, query);
+  for (const locking of pstate.locking_clause) transformLockingClause(pstate, query, locking, false);
+  assignQueryCollations(pstate, query);
+  if (pstate.hasAggs || query.groupClause.length > 0 || query.groupingSets.length > 0 || query.havingQual) {
+    parseCheckAggregates(pstate, query);
+  }
+  return query;
+}
+
+/** VALUES (...), (...) as a statement or subquery. */
+function transformValuesClause(pstate: ParseState, raw: RawNode): Query {
+  const query = makeQuery(CMD_SELECT);
+  transformWith(pstate, query, raw);
+  const rows = valuesRows(pstate, raw.valuesLists, row => transformExpressionList(pstate, row, 'VALUES', false));
+  const ncolumns = (rows[0] as Expr[]).length;
+  const types: number[] = [];
+  const typmods: number[] = [];
+  const collations: number[] = [];
+  for (let c = 0; c < ncolumns; c++) {
+    const type = selectCommonType(
+      pstate,
+      rows.map(row => row[c] as Expr),
+      'VALUES',
+    ).type;
+    for (const row of rows) row[c] = coerceToCommonType(pstate, row[c] as Expr, type, 'VALUES');
+    const column = rows.map(row => row[c] as Expr);
+    types.push(type);
+    typmods.push(selectCommonTypmod(column, type));
+    collations.push(selectCommonCollation(pstate, column, true));
+  }
+  const lateral = pstate.rtable.length > 0 && containVarsOfLevel(rows.flat(), 0);
+  const nsitem = addRangeTableEntryForValues(pstate, rows, types, typmods, collations, null, lateral, true);
+  addNSItemToQuery(pstate, nsitem, true, true, true);
+  const tlist = expandNSItemAttrs(pstate, nsitem, 0, true, -1);
+  query.targetList = tlist;
+  query.sortClause = transformSortClause(pstate, raw.sortClause ?? [], tlist, 'ORDER_BY', false);
+  query.limitOption = limitOption(raw);
+  const withTies = query.limitOption === LIMIT_OPTION_WITH_TIES;
+  query.limitOffset = transformLimitClause(pstate, raw.limitOffset, 'OFFSET', withTies);
+  query.limitCount = transformLimitClause(pstate, raw.limitCount, 'LIMIT', withTies);
+  if (raw.lockingClause) {
+    throw pstate.error(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      `${lockStrengthName(raw.lockingClause[0])} cannot be applied to VALUES`,
+    );
+  }
+  query.rtable = pstate.rtable;
+  query.jointree = makeFromExpr(pstate, null);
+  query.hasSubLinks = pstate.hasSubLinks;
+  assignQueryCollations(pstate, query);
+  return query;
+}
+
+export function lockStrengthName(locking: RawNode): string {
+  return LOCK_NAMES[locking.strength as string] ?? 'FOR some';
+}
+
+const LOCK_NAMES: Readonly<Record<string, string>> = {
+  LCS_FORKEYSHARE: 'FOR KEY SHARE',
+  LCS_FORSHARE: 'FOR SHARE',
+  LCS_FORNOKEYUPDATE: 'FOR NO KEY UPDATE',
+  LCS_FORUPDATE: 'FOR UPDATE',
+};
+
+/** Analyzes the rows of VALUES; all must be of one length. */
+function valuesRows(
+  pstate: ParseState,
+  lists: readonly RawNode[],
+  transform: (row: readonly RawNode[]) => Expr[],
+): Expr[][] {
+  const rows: Expr[][] = [];
+  for (const list of lists) {
+    const row = transform(list.items ?? []);
+    if (rows.length > 0 && row.length !== (rows[0] as Expr[]).length) {
+      throw pstate.error(ERRCODE.SYNTAX_ERROR, 'VALUES lists must all be the same length', exprLocation(row));
+    }
+    rows.push(row);
+  }
+  return rows;
+}
+
+function transformReturnStmt(pstate: ParseState, raw: RawNode): Query {
+  const query = makeQuery(CMD_SELECT);
+  query.isReturn = true;
+  query.targetList = [makeTargetEntry(transformExpr(pstate, raw.returnval, 'SELECT_TARGET'), 1, null, false)];
+  if (pstate.resolve_unknowns) resolveTargetListUnknowns(pstate, query.targetList);
+  query.jointree = makeFromExpr(pstate, null);
+  finishFlags(pstate, query);
+  assignQueryCollations(pstate, query);
+  return query;
+}
+
+// ---- DELETE, UPDATE ------------------------------------------------------------------------------
+
+function transformReturningList(pstate: ParseState, raw: RawNode): TargetEntry[] {
+  const clause: RawNode | undefined = raw.returningClause;
+  const list: readonly RawNode[] = clause?.exprs ?? raw.returningList ?? [];
+  if (clause?.options) throw notSupported('RETURNING WITH');
+  if (list.length === 0) return [];
+  const saved = pstate.next_resno;
+  pstate.next_resno = 1;
+  const result = transformTargetList(pstate, list, 'RETURNING');
+  if (result.length === 0) {
+    throw pstate.error(
+      ERRCODE.SYNTAX_ERROR,
+      'RETURNING must have at least one column',
+      rawLocation(list[0] as RawNode),
+    );
+  }
+  markTargetListOrigins(pstate, result);
+  if (pstate.resolve_unknowns) resolveTargetListUnknowns(pstate, result);
+  pstate.next_resno = saved;
+  return result;
+}
+
+/** The target table is visible in FROM/USING only to say that LATERAL may not refer to it. */
+function transformFromBesideTarget(pstate: ParseState, fromClause: readonly RawNode[]): void {
+  const nsitem = pstate.target_nsitem as ParseNamespaceItem;
+  nsitem.lateral_only = true;
+  nsitem.lateral_ok = false;
+  transformFromClause(pstate, fromClause);
+  nsitem.lateral_only = false;
+  nsitem.lateral_ok = true;
+}
+
+function transformDeleteStmt(pstate: ParseState, raw: RawNode): Query {
+  const query = makeQuery(CMD_DELETE);
+  transformWith(pstate, query, raw);
+  query.resultRelation = setTargetTable(pstate, raw.relation, raw.relation.inh ?? false, true, ACL_DELETE);
+  transformFromBesideTarget(pstate, raw.usingClause ?? []);
+  const qual = where(pstate, raw.whereClause);
+  query.returningList = transformReturningList(pstate, raw);
+  query.jointree = makeFromExpr(pstate, qual);
+  finishFlags(pstate, query);
+  assignQueryCollations(pstate, query);
+  if (pstate.hasAggs) parseCheckAggregates(pstate, query);
+  return query;
+}
+
+function transformUpdateStmt(pstate: ParseState, raw: RawNode): Query {
+  const query = makeQuery(CMD_UPDATE);
+  transformWith(pstate, query, raw);
+  query.resultRelation = setTargetTable(pstate, raw.relation, raw.relation.inh ?? false, true, ACL_UPDATE);
+  transformFromBesideTarget(pstate, raw.fromClause ?? []);
+  const qual = where(pstate, raw.whereClause);
+  query.returningList = transformReturningList(pstate, raw);
+  query.targetList = transformUpdateTargetList(pstate, raw.targetList);
+  query.rtable = pstate.rtable;
+  query.jointree = makeFromExpr(pstate, qual);
+  query.hasTargetSRFs = pstate.hasTargetSRFs;
+  query.hasSubLinks = pstate.hasSubLinks;
+  assignQueryCollations(pstate, query);
+  return query;
+}
+
+/** SET column = value, ...: entries numbered by the columns they fill. */
+function transformUpdateTargetList(pstate: ParseState, targets: readonly RawNode[]): TargetEntry[] {
+  const tlist = transformTargetList(pstate, targets, 'UPDATE_SOURCE');
+  const relation = pstate.target_relation!;
+  // Junk entries get numbers behind all columns.
+  pstate.next_resno = Math.max(pstate.next_resno, relation.attrs.length + 1);
+  const { rte } = pstate.target_nsitem!;
+  let next = 0;
+  for (const tle of tlist) {
+    if (tle.resjunk) {
+      tle.resno = pstate.next_resno++;
+      tle.resname = null;
+      continue;
+    }
+    const target = targets[next++] as RawNode;
+    const attrno = attnameAttNum(relation, target.name, true);
+    const location: number = target.location ?? 0;
+    if (attrno === 0) {
+      throw pstate.error(
+        ERRCODE.UNDEFINED_COLUMN,
+        `column "${target.name}" of relation "${relation.rel.relname}" does not exist`,
+        location,
+      );
+    }
+    updateTargetListEntry(pstate, tle, target.name, attrno, target.indirection ?? [], location);
+    rte.updatedCols = bmsAddMember(rte.updatedCols, attrno - FIRST_LOW_INVALID_HEAP_ATTRIBUTE_NUMBER);
+  }
+  return tlist;
+}
+
+// ---- INSERT --------------------------------------------------------------------------------------
+
+const OVERRIDES: Readonly<Record<string, OverridingKind>> = {
+  OVERRIDING_NOT_SET,
+  OVERRIDING_USER_VALUE,
+  OVERRIDING_SYSTEM_VALUE,
+};
+
+function transformInsertStmt(pstate: ParseState, raw: RawNode): Query {
+  const query = makeQuery(CMD_INSERT);
+  pstate.is_insert = true;
+  transformWith(pstate, query, raw);
+  query.override = OVERRIDES[raw.override as string] ?? OVERRIDING_NOT_SET;
+  const select: RawNode | undefined = raw.selectStmt;
+  const isUpdate = raw.onConflictClause?.action === 'ONCONFLICT_UPDATE';
+  const isGeneralSelect =
+    select !== undefined &&
+    (!select.valuesLists ||
+      select.sortClause ||
+      select.limitOffset ||
+      select.limitCount ||
+      select.lockingClause ||
+      select.withClause);
+  // A sub-SELECT cannot see the target table: its state is set up before that is opened.
+  const outer = isGeneralSelect ? { rtable: pstate.rtable, namespace: pstate.namespace } : null;
+  if (outer) {
+    pstate.rtable = [];
+    pstate.namespace = [];
+  }
+  query.resultRelation = setTargetTable(pstate, raw.relation, false, false, ACL_INSERT | (isUpdate ? ACL_UPDATE : 0));
+  const listed: readonly RawNode[] = raw.cols ?? [];
+  const columns = checkInsertTargets(pstate, listed);
+  const row = (exprs: readonly Expr[], strip: boolean) =>
+    transformInsertRow(pstate, exprs, listed.length > 0, columns, strip);
+  let exprs: Expr[];
+  if (select === undefined) exprs = [];
+  else if (outer) exprs = row(insertSelect(pstate, select, outer), false);
+  else if (select.valuesLists.length > 1) exprs = row(insertValuesLists(pstate, select, row), false);
+  else exprs = row(transformExpressionList(pstate, select.valuesLists[0].items ?? [], 'VALUES_SINGLE', true), false);
+
+  const { rte } = pstate.target_nsitem!;
+  query.targetList = exprs.map((expr, i) => {
+    const column = columns[i] as InsertColumn;
+    rte.insertedCols = bmsAddMember(rte.insertedCols, column.attrno - FIRST_LOW_INVALID_HEAP_ATTRIBUTE_NUMBER);
+    return makeTargetEntry(expr, column.attrno, column.name, false);
+  });
+  if (raw.onConflictClause || raw.returningClause || raw.returningList) {
+    pstate.namespace = [];
+    addNSItemToQuery(pstate, pstate.target_nsitem!, false, true, true);
+  }
+  if (raw.onConflictClause) query.onConflict = transformOnConflictClause(pstate, raw.onConflictClause);
+  query.returningList = transformReturningList(pstate, raw);
+  query.rtable = pstate.rtable;
+  query.jointree = makeFromExpr(pstate, null);
+  query.hasTargetSRFs = pstate.hasTargetSRFs;
+  query.hasSubLinks = pstate.hasSubLinks;
+  assignQueryCollations(pstate, query);
+  return query;
+}
+
+/** INSERT ... SELECT: the subquery's columns; unknown literals are taken out so that the target decides. */
+function insertSelect(
+  pstate: ParseState,
+  select: RawNode,
+  outer: { readonly rtable: ParseState['rtable']; readonly namespace: ParseNamespaceItem[] },
+): Expr[] {
+  const sub = new ParseState(pstate, pstate.context);
+  sub.rtable = outer.rtable;
+  sub.namespace = outer.namespace;
+  sub.resolve_unknowns = false;
+  const query = transformStmt(sub, select);
+  assert(query.commandType === CMD_SELECT, 'INSERT ... SELECT selects');
+  const nsitem = addRangeTableEntryForSubquery(
+    pstate,
+    query,
+    { type: 'Alias', aliasname: '*SELECT*', colnames: [] },
+    false,
+    false,
+  );
+  addNSItemToQuery(pstate, nsitem, true, false, false);
+  return query.targetList
+    .filter(tle => !tle.resjunk)
+    .map(tle => {
+      const { expr } = tle;
+      if ((expr.type === 'Const' || expr.type === 'Param') && exprType(expr) === UNKNOWNOID) return expr;
+      return makeVar(
+        nsitem.rtindex,
+        tle.resno,
+        exprType(expr),
+        exprTypmod(expr),
+        exprCollation(expr),
+        0,
+        exprLocation(expr),
+      );
+    });
+}
+
+/** INSERT with several VALUES rows: a VALUES range table entry, each row already of the columns' types. */
+function insertValuesLists(
+  pstate: ParseState,
+  select: RawNode,
+  insertRow: (exprs: readonly Expr[], strip: boolean) => Expr[],
+): Expr[] {
+  let width = -1;
+  const rows = (select.valuesLists as RawNode[]).map(list => {
+    const row = transformExpressionList(pstate, list.items ?? [], 'VALUES', true);
+    if (width < 0) width = row.length;
+    else if (width !== row.length) {
+      throw pstate.error(ERRCODE.SYNTAX_ERROR, 'VALUES lists must all be the same length', exprLocation(row));
+    }
+    const converted = insertRow(row, true);
+    assignListCollations(pstate, converted);
+    return converted;
+  });
+  const first = rows[0] as Expr[];
+  const lateral = pstate.rtable.length !== 1 && containVarsOfLevel(rows.flat(), 0);
+  const nsitem = addRangeTableEntryForValues(
+    pstate,
+    rows,
+    first.map(expr => exprType(expr)),
+    first.map(expr => exprTypmod(expr)),
+    first.map(() => 0),
+    null,
+    lateral,
+    true,
+  );
+  addNSItemToQuery(pstate, nsitem, true, false, false);
+  return expandNSItemVars(pstate, nsitem, 0, -1).vars;
+}
+
+/** Converts one row of values to the target columns. */
+function transformInsertRow(
+  pstate: ParseState,
+  exprs: readonly Expr[],
+  columnsListed: boolean,
+  columns: readonly InsertColumn[],
+  stripIndirection: boolean,
+): Expr[] {
+  if (exprs.length > columns.length) {
+    throw pstate.error(
+      ERRCODE.SYNTAX_ERROR,
+      'INSERT has more expressions than target columns',
+      exprLocation(exprs[columns.length] as Expr),
+    );
+  }
+  if (columnsListed && exprs.length < columns.length) {
+    const isRow = exprs.length === 1 && countRowExprColumns(pstate, exprs[0] as Expr) === columns.length;
+    throw pstate.error(
+      ERRCODE.SYNTAX_ERROR,
+      'INSERT has more target columns than expressions',
+      (columns[exprs.length] as InsertColumn).location,
+      isRow
+        ? {
+            hint: 'The insertion source is a row expression containing the same number of columns expected by the INSERT. Did you accidentally use extra parentheses?',
+          }
+        : {},
+    );
+  }
+  return exprs.map((expr, i) => {
+    const { name, attrno, indirection, location } = columns[i] as InsertColumn;
+    const result = transformAssignedExpr(pstate, expr, 'INSERT_TARGET', name, attrno, indirection, location);
+    return stripIndirection ? stripAssignments(result) : result;
+  });
+}
+
+/** The bare value under FieldStores and subscript assignments: the outer row puts them on again. */
+function stripAssignments(expr: Expr): Expr {
+  let inner = expr;
+  while (inner.type === 'CoerceToDomain') inner = inner.arg;
+  if (inner.type === 'FieldStore') return stripAssignments(inner.newvals[0] as Expr);
+  if (inner.type === 'SubscriptingRef' && inner.refassgnexpr) return stripAssignments(inner.refassgnexpr);
+  return expr;
+}
+
+function countRowExprColumns(pstate: ParseState, expr: Expr): number {
+  if (expr.type === 'RowExpr') return expr.args.length;
+  if (expr.type === 'Var' && expr.varattno > 0 && expr.vartype === RECORDOID) {
+    const rte = getRTEByRangeTablePosn(pstate, expr.varno, expr.varlevelsup);
+    if (rte.rtekind === RTE_SUBQUERY) {
+      const source = rte.subquery?.targetList.find(tle => tle.resno === expr.varattno)?.expr;
+      if (source?.type === 'RowExpr') return source.args.length;
+    }
+  }
+  return -1;
+}
+
+function transformOnConflictClause(pstate: ParseState, clause: RawNode): OnConflictExpr {
+  const isUpdate = clause.action === 'ONCONFLICT_UPDATE';
+  const target = pstate.target_relation!;
+  let excluded: ParseNamespaceItem | null = null;
+  let exclRelTlist: TargetEntry[] = [];
+  if (isUpdate) {
+    const alias = { type: 'Alias', aliasname: 'excluded', colnames: [] } as const;
+    excluded = addRangeTableEntryForRelation(
+      pstate,
+      target,
+      ROW_EXCLUSIVE_LOCK,
+      { ...alias, colnames: [] },
+      false,
+      false,
+    );
+    // Not a table to scan: only a name for the row proposed for insertion.
+    excluded.rte.relkind = 'c';
+    excluded.rte.requiredPerms = 0;
+    exclRelTlist = excludedTargetList(pstate, excluded.rtindex);
+  }
+  const arbiter = transformOnConflictArbiter(pstate, clause);
+  let onConflictSet: TargetEntry[] = [];
+  let onConflictWhere: Expr | null = null;
+  if (excluded) {
+    pstate.is_insert = false;
+    addNSItemToQuery(pstate, excluded, false, true, true);
+    onConflictSet = transformUpdateTargetList(pstate, clause.targetList);
+    onConflictWhere = where(pstate, clause.whereClause);
+    pstate.namespace.pop();
+  }
+  return {
+    type: 'OnConflictExpr',
+    action: isUpdate ? ONCONFLICT_UPDATE : ONCONFLICT_NOTHING,
+    arbiterElems: arbiter.elems,
+    arbiterWhere: arbiter.where,
+    constraint: arbiter.constraint,
+    onConflictSet,
+    onConflictWhere,
+    exclRelIndex: excluded?.rtindex ?? 0,
+    exclRelTlist,
+  };
+}
+
+function excludedTargetList(pstate: ParseState, rtindex: number): TargetEntry[] {
+  const { rel, attrs } = pstate.target_relation!;
+  const result = attrs.map(attr =>
+    attr.attisdropped
+      ? makeTargetEntry(makeConst(INT4OID, -1, 0, 4, true, null), attr.attnum, null, false)
+      : makeTargetEntry(
+          makeVar(rtindex, attr.attnum, attr.atttypid, attr.atttypmod, attr.attcollation),
+          attr.attnum,
+          attr.attname,
+          false,
+        ),
+  );
+  result.push(makeTargetEntry(makeVar(rtindex, 0, rel.reltype, -1, 0), 0, null, true));
+  return result;
+}
+
+// ---- utility statements with a query inside ------------------------------------------------------
+
+const CURSOR_OPT_SCROLL = 2;
+const CURSOR_OPT_NO_SCROLL = 4;
+const CURSOR_OPT_INSENSITIVE = 8;
+const CURSOR_OPT_ASENSITIVE = 16;
+const CURSOR_OPT_HOLD = 32;
+const STRENGTH_NAMES = ['', 'FOR KEY SHARE', 'FOR SHARE', 'FOR NO KEY UPDATE', 'FOR UPDATE'];
+
+function transformDeclareCursorStmt(pstate: ParseState, raw: RawNode): Query {
+  const options: number = raw.options ?? 0;
+  const both = (a: number, b: number, names: string) => {
+    if (options & a && options & b)
+      throw pstate.error(ERRCODE.INVALID_CURSOR_DEFINITION, `cannot specify both ${names}`);
+  };
+  both(CURSOR_OPT_SCROLL, CURSOR_OPT_NO_SCROLL, 'SCROLL and NO SCROLL');
+  both(CURSOR_OPT_ASENSITIVE, CURSOR_OPT_INSENSITIVE, 'ASENSITIVE and INSENSITIVE');
+  const query = transformStmt(pstate, raw.query);
+  if (query.hasModifyingCTE) {
+    throw pstate.error(
+      ERRCODE.FEATURE_NOT_SUPPORTED,
+      'DECLARE CURSOR must not contain data-modifying statements in WITH',
+    );
+  }
+  const [mark] = query.rowMarks;
+  if (mark) {
+    const lock = STRENGTH_NAMES[mark.strength];
+    if (options & CURSOR_OPT_HOLD) {
+      throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, `DECLARE CURSOR WITH HOLD ... ${lock} is not supported`, -1, {
+        detail: 'Holdable cursors must be READ ONLY.',
+      });
+    }
+    if (options & CURSOR_OPT_SCROLL) {
+      throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, `DECLARE SCROLL CURSOR ... ${lock} is not supported`, -1, {
+        detail: 'Scrollable cursors must be READ ONLY.',
+      });
+    }
+    if (options & CURSOR_OPT_INSENSITIVE) {
+      throw pstate.error(ERRCODE.INVALID_CURSOR_DEFINITION, `DECLARE INSENSITIVE CURSOR ... ${lock} is not valid`, -1, {
+        detail: 'Insensitive cursors must be READ ONLY.',
+      });
+    }
+  }
+  return utility({ ...raw, query });
+}

@@ -1,0 +1,684 @@
+/**
+ * Type coercion: which conversions exist between two types in a given context, and the nodes that
+ * perform them.
+ */
+import { assert } from '@pgtroupe/common/assert';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import {
+  COERCE_EXPLICIT_CALL,
+  COERCE_IMPLICIT_CAST,
+  COERCION_ASSIGNMENT,
+  COERCION_EXPLICIT,
+  COERCION_IMPLICIT,
+  COERCION_PLPGSQL,
+  PARAM_EXTERN,
+  type CoercionContext,
+  type CoercionForm,
+} from '@pgtroupe/nodes/nodes';
+import { makeBoolConst, makeConst, makeFuncExpr, makeRelabelType } from '@pgtroupe/nodes/makefuncs';
+import { exprCollation, exprLocation, exprType, exprTypmod, expressionReturnsSet } from '@pgtroupe/nodes/nodefuncs';
+import type { CaseTestExpr, Const, Expr, Param } from '@pgtroupe/nodes/primnodes';
+import {
+  ANYARRAYOID,
+  ANYCOMPATIBLEARRAYOID,
+  ANYCOMPATIBLEMULTIRANGEOID,
+  ANYCOMPATIBLENONARRAYOID,
+  ANYCOMPATIBLEOID,
+  ANYCOMPATIBLERANGEOID,
+  ANYELEMENTOID,
+  ANYENUMOID,
+  ANYMULTIRANGEOID,
+  ANYNONARRAYOID,
+  ANYOID,
+  ANYRANGEOID,
+  BOOLOID,
+  INT2VECTOROID,
+  INT4OID,
+  INTERVALOID,
+  OIDVECTOROID,
+  RECORDARRAYOID,
+  RECORDOID,
+  TEXTOID,
+  UNKNOWNOID,
+} from '@pgtroupe/nodes/typeoids';
+import { isPolymorphicType, type CatalogLookup } from './catalog-lookup.ts';
+import { checkGenericTypeConsistency } from './parse_coerce_generic.ts';
+import type { ParseState } from './parse_node.ts';
+import { variableCoerceParam } from './parse_param.ts';
+import { expandNSItemVars, getNSItemByRangeTablePosn } from './parse_relation.ts';
+import { stringTypeDatum } from './parse_type.ts';
+
+export type CoercionPath =
+  | { readonly kind: 'none' | 'relabel' | 'arraycoerce' | 'viaio' }
+  | { readonly kind: 'func'; readonly funcid: number };
+
+const NO_PATH: CoercionPath = { kind: 'none' };
+
+const CONTEXT_OF_CODE: Readonly<Record<string, CoercionContext>> = {
+  i: COERCION_IMPLICIT,
+  a: COERCION_ASSIGNMENT,
+  e: COERCION_EXPLICIT,
+};
+
+/** How to get from one type to another in a context. */
+export function findCoercionPathway(
+  catalog: CatalogLookup,
+  target: number,
+  source: number,
+  context: CoercionContext,
+): CoercionPath {
+  if (source !== 0) source = catalog.baseType(source);
+  if (target !== 0) target = catalog.baseType(target);
+  if (source === target) return { kind: 'relabel' };
+  let path = NO_PATH;
+  const cast = catalog.cast(source, target);
+  if (cast !== null) {
+    if (context >= (CONTEXT_OF_CODE[cast.castcontext] as CoercionContext)) {
+      if (cast.castmethod === 'f') path = { kind: 'func', funcid: cast.castfunc };
+      else path = { kind: cast.castmethod === 'i' ? 'viaio' : 'relabel' };
+    }
+  } else {
+    // The vectors must stay one-dimensional and 0-based: no automatic array casts to them.
+    if (target !== OIDVECTOROID && target !== INT2VECTOROID) {
+      const targetElem = catalog.elementType(target);
+      const sourceElem = targetElem === 0 ? 0 : catalog.elementType(source);
+      if (sourceElem !== 0 && findCoercionPathway(catalog, targetElem, sourceElem, context).kind !== 'none') {
+        path = { kind: 'arraycoerce' };
+      }
+    }
+    if (path.kind === 'none') {
+      if (context >= COERCION_ASSIGNMENT && typeCategory(catalog, target) === 'S') path = { kind: 'viaio' };
+      else if (context >= COERCION_EXPLICIT && typeCategory(catalog, source) === 'S') path = { kind: 'viaio' };
+    }
+  }
+  if (path.kind === 'none' && context === COERCION_PLPGSQL) path = { kind: 'viaio' };
+  return path;
+}
+
+export function typeCategory(catalog: CatalogLookup, type: number): string {
+  return catalog.type(type).typcategory;
+}
+
+export function isPreferredType(catalog: CatalogLookup, category: string, type: number): boolean {
+  const row = catalog.type(type);
+  return (category === row.typcategory || category === '') && row.typispreferred;
+}
+
+/** Can these inputs be converted to these targets? Unknown literals always can. */
+export function canCoerceType(
+  catalog: CatalogLookup,
+  inputs: readonly number[],
+  targets: readonly number[],
+  context: CoercionContext,
+): boolean {
+  let generics = false;
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i] as number;
+    const target = targets[i] as number;
+    if (input === target || target === ANYOID) continue;
+    if (isPolymorphicType(target)) {
+      generics = true;
+      continue;
+    }
+    if (input === UNKNOWNOID) continue;
+    if (findCoercionPathway(catalog, target, input, context).kind !== 'none') continue;
+    if (input === RECORDOID && catalog.isComplex(target)) continue;
+    if (target === RECORDOID && catalog.isComplex(input)) continue;
+    if (target === RECORDARRAYOID && catalog.isComplexArray(input)) continue;
+    if (typeInheritsFrom(catalog, input, target) || typeIsOfTypedTable(catalog, input, target)) continue;
+    return false;
+  }
+  return !generics || checkGenericTypeConsistency(catalog, inputs, targets);
+}
+
+export function canCoerce(catalog: CatalogLookup, input: number, target: number, context: CoercionContext): boolean {
+  return canCoerceType(catalog, [input], [target], context);
+}
+
+function typeInheritsFrom(catalog: CatalogLookup, sub: number, base: number): boolean {
+  const subRel = catalog.typeOrDomainRelid(sub);
+  if (subRel === 0) return false;
+  const baseRel = catalog.type(base).typrelid;
+  if (baseRel === 0) return false;
+  const seen = new Set<number>([subRel]);
+  const queue = [subRel];
+  for (let rel = queue.shift(); rel !== undefined; rel = queue.shift()) {
+    for (const parent of catalog.inheritsFrom(rel)) {
+      if (parent === baseRel) return true;
+      if (!seen.has(parent)) {
+        seen.add(parent);
+        queue.push(parent);
+      }
+    }
+  }
+  return false;
+}
+
+function typeIsOfTypedTable(catalog: CatalogLookup, type: number, ofType: number): boolean {
+  const relid = catalog.typeOrDomainRelid(type);
+  return relid !== 0 && catalog.relation(relid).reloftype === ofType;
+}
+
+/** Converts to a type and typmod; null if there is no way in this context. */
+export function coerceToTargetType(
+  pstate: ParseState,
+  expr: Expr,
+  exprtype: number,
+  targettype: number,
+  targettypmod: number,
+  context: CoercionContext,
+  form: CoercionForm,
+  location: number,
+): Expr | null {
+  if (!canCoerce(pstate.catalog, exprtype, targettype, context)) return null;
+  // A COLLATE on top stays on top of the cast.
+  let inner = expr;
+  while (inner.type === 'CollateExpr') inner = inner.arg;
+  let result = coerceType(pstate, inner, exprtype, targettype, targettypmod, context, form, location);
+  result = coerceTypeTypmod(
+    pstate,
+    result,
+    targettype,
+    targettypmod,
+    context,
+    form,
+    location,
+    result !== inner && result.type !== 'Const' && !isLiteralParam(pstate, result),
+  );
+  if (inner !== expr && pstate.catalog.typeIsCollatable(targettype)) {
+    const collate = expr as Extract<Expr, { type: 'CollateExpr' }>;
+    result = { type: 'CollateExpr', arg: result, collOid: collate.collOid, location: collate.location };
+  }
+  return result;
+}
+
+/** A Param that stands for a literal is what would have been a Const. */
+function isLiteralParam(pstate: ParseState, expr: Expr): boolean {
+  return expr.type === 'Param' && expr.paramkind === PARAM_EXTERN && expr.paramid >= pstate.context.literalBase;
+}
+
+const NOTHING_TO_DO: ReadonlySet<number> = new Set([
+  ANYOID,
+  ANYELEMENTOID,
+  ANYNONARRAYOID,
+  ANYCOMPATIBLEOID,
+  ANYCOMPATIBLENONARRAYOID,
+]);
+const POLYMORPHIC_CONTAINERS: ReadonlySet<number> = new Set([
+  ANYARRAYOID,
+  ANYENUMOID,
+  ANYRANGEOID,
+  ANYMULTIRANGEOID,
+  ANYCOMPATIBLEARRAYOID,
+  ANYCOMPATIBLERANGEOID,
+  ANYCOMPATIBLEMULTIRANGEOID,
+]);
+
+/** Converts to a type (not its typmod); the caller knows that it is possible. */
+export function coerceType(
+  pstate: ParseState,
+  node: Expr,
+  input: number,
+  target: number,
+  targetTypmod: number,
+  context: CoercionContext,
+  form: CoercionForm,
+  location: number,
+): Expr {
+  const { catalog } = pstate;
+  if (target === input || NOTHING_TO_DO.has(target)) return node;
+  if (POLYMORPHIC_CONTAINERS.has(target) && input !== UNKNOWNOID) {
+    // The function sees the array (enum, range) itself, not a domain over it.
+    const base = catalog.baseType(input);
+    return base === input ? node : { ...makeRelabelType(node, base, -1, 0, form), location };
+  }
+  if (input === UNKNOWNOID && node.type === 'Const') {
+    return coerceUnknownLiteral(pstate, node, target, targetTypmod, context, form, location);
+  }
+  if (node.type === 'Param') {
+    const resolved = variableCoerceParam(pstate, node, target, location);
+    if (resolved) return resolved;
+  }
+  if (node.type === 'CollateExpr') {
+    const arg = coerceType(pstate, node.arg, input, target, targetTypmod, context, form, location);
+    if (!catalog.typeIsCollatable(target)) return arg;
+    return { type: 'CollateExpr', arg, collOid: node.collOid, location: node.location };
+  }
+  const path = findCoercionPathway(catalog, target, input, context);
+  if (path.kind === 'relabel') {
+    const result = coerceToDomain(pstate, node, 0, -1, target, context, form, location, false);
+    return result === node ? { ...makeRelabelType(node, target, -1, 0, form), location } : result;
+  }
+  if (path.kind !== 'none') {
+    const base = catalog.baseTypeAndTypmod(target, targetTypmod);
+    const result = buildCoercionExpression(pstate, node, path, base.type, base.typmod, context, form, location);
+    if (target === base.type) return result;
+    return coerceToDomain(pstate, result, base.type, base.typmod, target, context, form, location, true);
+  }
+  if (input === RECORDOID && catalog.isComplex(target)) {
+    return coerceRecordToComplex(pstate, node, target, context, form, location);
+  }
+  if (target === RECORDOID && catalog.isComplex(input)) return node;
+  if (target === RECORDARRAYOID && catalog.isComplexArray(input)) return node;
+  if (typeInheritsFrom(catalog, input, target) || typeIsOfTypedTable(catalog, input, target)) {
+    const base = catalog.baseType(input);
+    const arg = base === input ? node : { ...makeRelabelType(node, base, -1, 0, COERCE_IMPLICIT_CAST), location };
+    return { type: 'ConvertRowtypeExpr', arg, resulttype: target, convertformat: form, location };
+  }
+  throw pstate.error(
+    ERRCODE.INTERNAL_ERROR,
+    `failed to find conversion function from ${pstate.typeName(input)} to ${pstate.typeName(target)}`,
+  );
+}
+
+/** 'literal' of yet unknown type: its text goes to the target type's input function. */
+function coerceUnknownLiteral(
+  pstate: ParseState,
+  con: Const,
+  target: number,
+  targetTypmod: number,
+  context: CoercionContext,
+  form: CoercionForm,
+  location: number,
+): Expr {
+  const base = pstate.catalog.baseTypeAndTypmod(target, targetTypmod);
+  // Only interval's input function needs its typmod early; elsewhere a length coercion follows.
+  const inputTypmod = base.type === INTERVALOID ? base.typmod : -1;
+  const row = pstate.catalog.type(base.type);
+  let result: Expr;
+  // Converted even when it becomes a parameter: an invalid literal is an error now.
+  const text = con.constisnull ? null : new TextDecoder().decode(con.constvalue as Uint8Array);
+  const value = pstate.withPosition(con.location, () => stringTypeDatum(pstate, row, text, inputTypmod));
+  if (con.literal) {
+    result = makeLiteralParam(pstate, con.literal, base.type, inputTypmod, row.typcollation, con.location);
+  } else {
+    result = makeConst(base.type, inputTypmod, row.typcollation, row.typlen, row.typbyval, value, con.location);
+  }
+  if (base.type === target) return result;
+  return coerceToDomain(pstate, result, base.type, base.typmod, target, context, form, location, false);
+}
+
+/** The Param for one use of a literal; equal uses share it. */
+export function makeLiteralParam(
+  pstate: ParseState,
+  literal: { readonly index: number; readonly negated: boolean },
+  type: number,
+  typmod: number,
+  collation: number,
+  location: number,
+): Param {
+  const { literals, literalBase } = pstate.context;
+  let known = literals.find(
+    l => l.index === literal.index && l.type === type && l.typmod === typmod && l.negated === literal.negated,
+  );
+  if (!known) {
+    known = { paramid: literalBase + literals.length, index: literal.index, negated: literal.negated, type, typmod };
+    literals.push(known);
+  }
+  return {
+    type: 'Param',
+    paramkind: PARAM_EXTERN,
+    paramid: known.paramid,
+    paramtype: type,
+    paramtypmod: typmod,
+    paramcollid: collation,
+    location,
+  };
+}
+
+export function coerceToDomain(
+  pstate: ParseState,
+  arg: Expr,
+  baseType: number,
+  baseTypmod: number,
+  type: number,
+  context: CoercionContext,
+  form: CoercionForm,
+  location: number,
+  hideInputCoercion: boolean,
+): Expr {
+  if (baseType === 0) ({ type: baseType, typmod: baseTypmod } = pstate.catalog.baseTypeAndTypmod(type, baseTypmod));
+  if (baseType === type) return arg;
+  if (hideInputCoercion) hideCoercionNode(arg);
+  const inner = coerceTypeTypmod(pstate, arg, baseType, baseTypmod, context, COERCE_IMPLICIT_CAST, location, false);
+  return {
+    type: 'CoerceToDomain',
+    arg: inner,
+    resulttype: type,
+    resulttypmod: -1,
+    resultcollid: 0,
+    coercionformat: form,
+    location,
+  };
+}
+
+function coerceTypeTypmod(
+  pstate: ParseState,
+  node: Expr,
+  target: number,
+  targetTypmod: number,
+  context: CoercionContext,
+  form: CoercionForm,
+  location: number,
+  hideInputCoercion: boolean,
+): Expr {
+  if (targetTypmod === exprTypmod(node)) return node;
+  if (hideInputCoercion) hideCoercionNode(node);
+  const path = targetTypmod < 0 ? NO_PATH : findTypmodCoercionFunction(pstate.catalog, target);
+  if (path.kind !== 'none')
+    return buildCoercionExpression(pstate, node, path, target, targetTypmod, context, form, location);
+  return applyRelabelType(node, target, targetTypmod, exprCollation(node), form, location);
+}
+
+/** A RelabelType, merged with one below, or folded into a constant. */
+function applyRelabelType(
+  arg: Expr,
+  type: number,
+  typmod: number,
+  collation: number,
+  form: CoercionForm,
+  location: number,
+): Expr {
+  let inner = arg;
+  while (inner.type === 'RelabelType') inner = inner.arg;
+  if (inner.type === 'Const') {
+    return { ...inner, consttype: type, consttypmod: typmod, constcollid: collation };
+  }
+  if (exprType(inner) === type && exprTypmod(inner) === typmod && exprCollation(inner) === collation) return inner;
+  return { ...makeRelabelType(inner, type, typmod, collation, form), location };
+}
+
+/** How a length coercion (varchar(n), numeric(p,s)...) of the type is done. */
+export function findTypmodCoercionFunction(catalog: CatalogLookup, type: number): CoercionPath {
+  const row = catalog.type(type);
+  const isArray = catalog.isTrueArray(row);
+  const elem = isArray ? row.typelem : type;
+  const cast = catalog.cast(elem, elem);
+  if (cast === null || cast.castfunc === 0) return NO_PATH;
+  return isArray ? { kind: 'arraycoerce' } : { kind: 'func', funcid: cast.castfunc };
+}
+
+/** A cast that only serves the one above it does not show when deparsed. */
+function hideCoercionNode(node: Expr): void {
+  switch (node.type) {
+    case 'FuncExpr':
+      node.funcformat = COERCE_IMPLICIT_CAST;
+      break;
+    case 'RelabelType':
+      node.relabelformat = COERCE_IMPLICIT_CAST;
+      break;
+    case 'CoerceViaIO':
+    case 'ArrayCoerceExpr':
+      node.coerceformat = COERCE_IMPLICIT_CAST;
+      break;
+    case 'ConvertRowtypeExpr':
+      node.convertformat = COERCE_IMPLICIT_CAST;
+      break;
+    case 'RowExpr':
+      node.row_format = COERCE_IMPLICIT_CAST;
+      break;
+    case 'CoerceToDomain':
+      node.coercionformat = COERCE_IMPLICIT_CAST;
+      break;
+    case 'Param':
+      break;
+    default:
+      assert(false, `a coercion made a ${node.type}`);
+  }
+}
+
+function buildCoercionExpression(
+  pstate: ParseState,
+  node: Expr,
+  path: CoercionPath,
+  target: number,
+  targetTypmod: number,
+  context: CoercionContext,
+  form: CoercionForm,
+  location: number,
+): Expr {
+  switch (path.kind) {
+    case 'func': {
+      const nargs = pstate.catalog.proc(path.funcid).pronargs;
+      const args: Expr[] = [node];
+      if (nargs >= 2) args.push(makeConst(INT4OID, -1, 0, 4, true, targetTypmod));
+      if (nargs === 3) args.push(makeBoolConst(context === COERCION_EXPLICIT));
+      return { ...makeFuncExpr(path.funcid, target, args, 0, 0, form), location };
+    }
+    case 'arraycoerce': {
+      const source = pstate.catalog.baseTypeAndTypmod(exprType(node), exprTypmod(node));
+      const test: CaseTestExpr = {
+        type: 'CaseTestExpr',
+        typeId: pstate.catalog.elementType(source.type),
+        typeMod: source.typmod,
+        collation: 0,
+      };
+      const elem = pstate.catalog.elementType(target);
+      const elemexpr = coerceToTargetType(pstate, test, test.typeId, elem, targetTypmod, context, form, location);
+      assert(elemexpr !== null, 'array elements can be coerced when their arrays can');
+      return {
+        type: 'ArrayCoerceExpr',
+        arg: node,
+        elemexpr,
+        resulttype: target,
+        resulttypmod: exprTypmod(elemexpr),
+        resultcollid: 0,
+        coerceformat: form,
+        location,
+      };
+    }
+    case 'viaio':
+      return { type: 'CoerceViaIO', arg: node, resulttype: target, resultcollid: 0, coerceformat: form, location };
+    default:
+      throw pstate.error(ERRCODE.INTERNAL_ERROR, `unsupported pathtype ${path.kind} in build_coercion_expression`);
+  }
+}
+
+/** ROW(...) or a whole-row reference as a value of a named composite type. */
+function coerceRecordToComplex(
+  pstate: ParseState,
+  node: Expr,
+  target: number,
+  context: CoercionContext,
+  form: CoercionForm,
+  location: number,
+): Expr {
+  const { catalog } = pstate;
+  const cannot = (detail: string | undefined, where: Expr) =>
+    pstate.error(
+      ERRCODE.CANNOT_COERCE,
+      `cannot cast type ${pstate.typeName(RECORDOID)} to ${pstate.typeName(target)}`,
+      location >= 0 ? location : exprLocation(where),
+      { detail },
+    );
+  let args: readonly Expr[];
+  if (node.type === 'RowExpr') args = node.args;
+  else if (node.type === 'Var' && node.varattno === 0) {
+    const nsitem = getNSItemByRangeTablePosn(pstate, node.varno, node.varlevelsup);
+    args = expandNSItemVars(pstate, nsitem, node.varlevelsup, node.location).vars;
+  } else throw cannot(undefined, node);
+  const base = catalog.baseTypeAndTypmod(target, -1);
+  const newargs: Expr[] = [];
+  let next = 0;
+  let ucolno = 1;
+  for (const attr of catalog.attributes(catalog.type(base.type).typrelid)) {
+    if (attr.attisdropped) {
+      newargs.push(makeConst(INT4OID, -1, 0, 4, true, null));
+      continue;
+    }
+    const expr = args[next++];
+    if (expr === undefined) throw cannot('Input has too few columns.', node);
+    const type = exprType(expr);
+    const coerced = coerceToTargetType(
+      pstate,
+      expr,
+      type,
+      attr.atttypid,
+      attr.atttypmod,
+      context,
+      COERCE_IMPLICIT_CAST,
+      -1,
+    );
+    if (coerced === null) {
+      throw cannot(
+        `Cannot cast type ${pstate.typeName(type)} to ${pstate.typeName(attr.atttypid)} in column ${ucolno}.`,
+        expr,
+      );
+    }
+    newargs.push(coerced);
+    ucolno++;
+  }
+  if (next < args.length) throw cannot('Input has too many columns.', node);
+  const row: Expr = {
+    type: 'RowExpr',
+    args: newargs,
+    row_typeid: base.type,
+    row_format: base.type === target ? form : COERCE_IMPLICIT_CAST,
+    colnames: [],
+    location,
+  };
+  if (base.type === target) return row;
+  return coerceToDomain(pstate, row, base.type, base.typmod, target, context, form, location, false);
+}
+
+export function coerceToBoolean(pstate: ParseState, node: Expr, construct: string): Expr {
+  return coerceToSpecificType(pstate, node, BOOLOID, construct);
+}
+
+/** Converts as in an assignment; the construct's name is for the error. */
+export function coerceToSpecificType(
+  pstate: ParseState,
+  node: Expr,
+  target: number,
+  construct: string,
+  typmod = -1,
+): Expr {
+  const input = exprType(node);
+  let result = node;
+  if (input !== target) {
+    const coerced = coerceToTargetType(
+      pstate,
+      node,
+      input,
+      target,
+      typmod,
+      COERCION_ASSIGNMENT,
+      COERCE_IMPLICIT_CAST,
+      -1,
+    );
+    if (coerced === null) {
+      throw pstate.error(
+        ERRCODE.DATATYPE_MISMATCH,
+        `argument of ${construct} must be type ${pstate.typeName(target)}, not type ${pstate.typeName(input)}`,
+        exprLocation(node),
+      );
+    }
+    result = coerced;
+  }
+  if (expressionReturnsSet(result)) {
+    throw pstate.error(
+      ERRCODE.DATATYPE_MISMATCH,
+      `argument of ${construct} must not return a set`,
+      exprLocation(result),
+    );
+  }
+  return result;
+}
+
+/**
+ * The type all the expressions can be brought to. With a context an impossible mix is an error naming
+ * it; with null the answer is 0.
+ */
+export function selectCommonType(
+  pstate: ParseState,
+  exprs: readonly Expr[],
+  context: string | null,
+): { readonly type: number; readonly which: Expr } {
+  const { catalog } = pstate;
+  let pexpr = exprs[0] as Expr;
+  let ptype = exprType(pexpr);
+  let i = 1;
+  if (ptype !== UNKNOWNOID) {
+    while (i < exprs.length && exprType(exprs[i] as Expr) === ptype) i++;
+    if (i === exprs.length) return { type: ptype, which: pexpr };
+  }
+  ptype = catalog.baseType(ptype);
+  let prow = catalog.type(ptype);
+  for (; i < exprs.length; i++) {
+    const nexpr = exprs[i] as Expr;
+    const ntype = catalog.baseType(exprType(nexpr));
+    if (ntype === UNKNOWNOID || ntype === ptype) continue;
+    const nrow = catalog.type(ntype);
+    if (ptype !== UNKNOWNOID) {
+      if (nrow.typcategory !== prow.typcategory) {
+        if (context === null) return { type: 0, which: pexpr };
+        throw pstate.error(
+          ERRCODE.DATATYPE_MISMATCH,
+          `${context} types ${pstate.typeName(ptype)} and ${pstate.typeName(ntype)} cannot be matched`,
+          exprLocation(nexpr),
+        );
+      }
+      if (
+        prow.typispreferred ||
+        !canCoerce(catalog, ptype, ntype, COERCION_IMPLICIT) ||
+        canCoerce(catalog, ntype, ptype, COERCION_IMPLICIT)
+      ) {
+        continue;
+      }
+    }
+    pexpr = nexpr;
+    ptype = ntype;
+    prow = nrow;
+  }
+  return { type: ptype === UNKNOWNOID ? TEXTOID : ptype, which: pexpr };
+}
+
+export function coerceToCommonType(pstate: ParseState, node: Expr, target: number, context: string): Expr {
+  const input = exprType(node);
+  if (input === target) return node;
+  if (canCoerce(pstate.catalog, input, target, COERCION_IMPLICIT)) {
+    return coerceType(pstate, node, input, target, -1, COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
+  }
+  throw pstate.error(
+    ERRCODE.CANNOT_COERCE,
+    `${context} could not convert type ${pstate.typeName(input)} to ${pstate.typeName(target)}`,
+    exprLocation(node),
+  );
+}
+
+export function verifyCommonType(pstate: ParseState, common: number, exprs: readonly Expr[]): boolean {
+  return exprs.every(expr => canCoerce(pstate.catalog, exprType(expr), common, COERCION_IMPLICIT));
+}
+
+export function selectCommonTypmod(exprs: readonly Expr[], common: number): number {
+  let result = -1;
+  let first = true;
+  for (const expr of exprs) {
+    if (exprType(expr) !== common) return -1;
+    if (first) result = exprTypmod(expr);
+    else if (result !== exprTypmod(expr)) return -1;
+    first = false;
+  }
+  return result;
+}
+
+/** NULL of a type, wrapped for a domain so that its constraints are checked. */
+export function coerceNullToDomain(pstate: ParseState, type: number, typmod: number, collation: number): Expr {
+  const base = pstate.catalog.baseTypeAndTypmod(type, typmod);
+  const row = pstate.catalog.type(type);
+  const result = makeConst(base.type, base.typmod, collation, row.typlen, row.typbyval, null);
+  if (type === base.type) return result;
+  return coerceToDomain(
+    pstate,
+    result,
+    base.type,
+    base.typmod,
+    type,
+    COERCION_IMPLICIT,
+    COERCE_IMPLICIT_CAST,
+    -1,
+    false,
+  );
+}
+
+export { COERCE_EXPLICIT_CALL };

@@ -1,0 +1,400 @@
+/**
+ * Polymorphic types: anyelement and its kin must agree among a call's arguments (family 1), or be
+ * convertible to one common type (family 2, anycompatible); then the result type follows.
+ */
+import { ereport } from '@pgtroupe/common/ereport';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { COERCION_IMPLICIT } from '@pgtroupe/nodes/nodes';
+import {
+  ANYARRAYOID,
+  ANYCOMPATIBLEARRAYOID,
+  ANYCOMPATIBLEMULTIRANGEOID,
+  ANYCOMPATIBLENONARRAYOID,
+  ANYCOMPATIBLEOID,
+  ANYCOMPATIBLERANGEOID,
+  ANYELEMENTOID,
+  ANYENUMOID,
+  ANYMULTIRANGEOID,
+  ANYNONARRAYOID,
+  ANYRANGEOID,
+  TEXTOID,
+  UNKNOWNOID,
+} from '@pgtroupe/nodes/typeoids';
+import { isPolymorphicTypeFamily1, type CatalogLookup } from './catalog-lookup.ts';
+import { canCoerce } from './parse_coerce.ts';
+import { formatTypeBe } from './format_type.ts';
+import type { ParseState } from './parse_node.ts';
+
+const TEXTARRAYOID = 1009;
+
+/** Mismatches are reported by throwing one of these; the checking caller just answers false. */
+class Mismatch extends Error {
+  readonly sqlstate: typeof ERRCODE.DATATYPE_MISMATCH | typeof ERRCODE.UNDEFINED_OBJECT;
+  readonly detail: string | undefined;
+
+  constructor(message: string, detail?: string, sqlstate: Mismatch['sqlstate'] = ERRCODE.DATATYPE_MISMATCH) {
+    super(message);
+    this.detail = detail;
+    this.sqlstate = sqlstate;
+  }
+}
+
+interface Resolved {
+  elem: number;
+  array: number;
+  range: number;
+  multirange: number;
+  compatible: number;
+  compatibleArray: number;
+  compatibleRange: number;
+  compatibleMultirange: number;
+}
+
+const isElementLike = (type: number) => type === ANYELEMENTOID || type === ANYNONARRAYOID || type === ANYENUMOID;
+const isCompatibleLike = (type: number) => type === ANYCOMPATIBLEOID || type === ANYCOMPATIBLENONARRAYOID;
+
+/** Could these arguments be passed for these declared types, as far as polymorphism goes? */
+export function checkGenericTypeConsistency(
+  catalog: CatalogLookup,
+  actual: readonly number[],
+  declared: readonly number[],
+): boolean {
+  try {
+    unify(catalog, actual, declared, 0, 'check');
+    return true;
+  } catch (error) {
+    if (error instanceof Mismatch) return false;
+    throw error;
+  }
+}
+
+/**
+ * Replaces polymorphic types in `declared` by what the arguments make them (in place) and returns the
+ * result type. With allowPoly, arguments may themselves be polymorphic (inside CREATE AGGREGATE).
+ */
+export function enforceGenericTypeConsistency(
+  pstate: ParseState,
+  actual: readonly number[],
+  declared: number[],
+  rettype: number,
+  allowPoly: boolean,
+): number {
+  try {
+    return enforce(pstate.catalog, actual, declared, rettype, allowPoly);
+  } catch (error) {
+    if (error instanceof Mismatch) throw ereport(error.sqlstate, error.message, { detail: error.detail });
+    throw error;
+  }
+}
+
+function enforce(
+  catalog: CatalogLookup,
+  actual: readonly number[],
+  declared: number[],
+  rettype: number,
+  allowPoly: boolean,
+): number {
+  const used = unify(catalog, actual, declared, rettype, allowPoly ? 'allow-poly' : 'enforce');
+  if (used === null) return rettype;
+  const { resolved, unknowns } = used;
+  for (let j = 0; j < declared.length; j++) {
+    const type = declared[j] as number;
+    if (isCompatibleLike(type)) declared[j] = resolved.compatible;
+    else if (type === ANYCOMPATIBLEARRAYOID) declared[j] = resolved.compatibleArray;
+    else if (type === ANYCOMPATIBLERANGEOID) declared[j] = resolved.compatibleRange;
+    else if (type === ANYCOMPATIBLEMULTIRANGEOID) declared[j] = resolved.compatibleMultirange;
+    else if (unknowns && actual[j] === UNKNOWNOID) {
+      if (isElementLike(type)) declared[j] = resolved.elem;
+      else if (type === ANYARRAYOID) declared[j] = arrayFor(catalog, resolved);
+      else if (type === ANYRANGEOID) declared[j] = need(resolved.range, 'anyrange');
+      else if (type === ANYMULTIRANGEOID) declared[j] = need(resolved.multirange, 'anymultirange');
+    }
+  }
+  if (isElementLike(rettype)) return resolved.elem;
+  if (rettype === ANYARRAYOID) return arrayFor(catalog, resolved);
+  if (rettype === ANYRANGEOID) return need(resolved.range, 'anyrange');
+  if (rettype === ANYMULTIRANGEOID) return need(resolved.multirange, 'anymultirange');
+  if (isCompatibleLike(rettype)) {
+    if (resolved.compatible === 0) throw new Mismatch('could not identify anycompatible type');
+    return resolved.compatible;
+  }
+  if (rettype === ANYCOMPATIBLEARRAYOID) {
+    if (resolved.compatibleArray === 0) throw new Mismatch('could not identify anycompatiblearray type');
+    return resolved.compatibleArray;
+  }
+  if (rettype === ANYCOMPATIBLERANGEOID) {
+    if (resolved.compatibleRange === 0) throw new Mismatch('could not identify anycompatiblerange type');
+    return resolved.compatibleRange;
+  }
+  if (rettype === ANYCOMPATIBLEMULTIRANGEOID) {
+    if (resolved.compatibleMultirange === 0) throw new Mismatch('could not identify anycompatiblemultirange type');
+    return resolved.compatibleMultirange;
+  }
+  return rettype;
+}
+
+function need(type: number, name: string): number {
+  if (type === 0) throw new Mismatch(`could not determine polymorphic type ${name} because input has type unknown`);
+  return type;
+}
+
+function arrayFor(catalog: CatalogLookup, resolved: Resolved): number {
+  if (resolved.array === 0) resolved.array = arrayTypeOf(catalog, resolved.elem);
+  return resolved.array;
+}
+
+function arrayTypeOf(catalog: CatalogLookup, elem: number): number {
+  const array = catalog.arrayType(elem);
+  if (array === 0) {
+    throw new Mismatch(
+      `could not find array type for data type ${formatTypeBe(catalog, elem)}`,
+      undefined,
+      ERRCODE.UNDEFINED_OBJECT,
+    );
+  }
+  return array;
+}
+
+type Mode = 'check' | 'enforce' | 'allow-poly';
+
+/** Works out what each polymorphic type stands for; null if none is declared. */
+function unify(
+  catalog: CatalogLookup,
+  actualTypes: readonly number[],
+  declaredTypes: readonly number[],
+  rettype: number,
+  mode: Mode,
+): { readonly resolved: Resolved; readonly unknowns: boolean } | null {
+  const name = (type: number) => formatTypeBe(catalog, type);
+  const r: Resolved = {
+    elem: 0,
+    array: 0,
+    range: 0,
+    multirange: 0,
+    compatible: 0,
+    compatibleArray: 0,
+    compatibleRange: 0,
+    compatibleMultirange: 0,
+  };
+  let nonArray = rettype === ANYNONARRAYOID;
+  let isEnum = rettype === ANYENUMOID;
+  let wantMultirange = rettype === ANYMULTIRANGEOID;
+  let compatibleNonArray = rettype === ANYCOMPATIBLENONARRAYOID;
+  let compatibleArray = rettype === ANYCOMPATIBLEARRAYOID;
+  let compatibleRange = rettype === ANYCOMPATIBLERANGEOID;
+  let compatibleMultirange = rettype === ANYCOMPATIBLEMULTIRANGEOID;
+  let compatibleRangeElem = 0;
+  let npoly = 0;
+  let hasCompatible = false;
+  let unknowns = false;
+  const compatibleTypes: number[] = [];
+  const same = (known: number, actual: number, what: string) => {
+    if (known !== 0 && actual !== known) {
+      throw new Mismatch(`arguments declared "${what}" are not all alike`, `${name(known)} versus ${name(actual)}`);
+    }
+    return actual;
+  };
+
+  for (let j = 0; j < actualTypes.length; j++) {
+    const declared = declaredTypes[j] as number;
+    let actual = actualTypes[j] as number;
+    const family1 = isPolymorphicTypeFamily1(declared);
+    const skip = actual === UNKNOWNOID || (mode === 'allow-poly' && declared === actual);
+    if (family1) {
+      npoly++;
+      if (declared === ANYNONARRAYOID) nonArray = true;
+      else if (declared === ANYENUMOID) isEnum = true;
+      else if (declared === ANYMULTIRANGEOID) wantMultirange = true;
+      if (actual === UNKNOWNOID) unknowns = true;
+      if (skip) continue;
+      if (isElementLike(declared)) {
+        r.elem = same(r.elem, actual, 'anyelement');
+        continue;
+      }
+      actual = catalog.baseType(actual);
+      if (declared === ANYARRAYOID) r.array = same(r.array, actual, 'anyarray');
+      else if (declared === ANYRANGEOID) r.range = same(r.range, actual, 'anyrange');
+      else r.multirange = same(r.multirange, actual, 'anymultirange');
+    } else if (isCompatibleLike(declared)) {
+      hasCompatible = true;
+      if (declared === ANYCOMPATIBLENONARRAYOID) compatibleNonArray = true;
+      if (!skip) compatibleTypes.push(actual);
+    } else if (declared === ANYCOMPATIBLEARRAYOID) {
+      hasCompatible = true;
+      compatibleArray = true;
+      if (skip) continue;
+      actual = catalog.baseType(actual);
+      const elem = catalog.elementType(actual);
+      if (elem === 0)
+        throw new Mismatch(`argument declared anycompatiblearray is not an array but type ${name(actual)}`);
+      compatibleTypes.push(elem);
+    } else if (declared === ANYCOMPATIBLERANGEOID) {
+      hasCompatible = true;
+      compatibleRange = true;
+      if (skip) continue;
+      actual = catalog.baseType(actual);
+      if (r.compatibleRange !== 0) same(r.compatibleRange, actual, 'anycompatiblerange');
+      else {
+        r.compatibleRange = actual;
+        compatibleRangeElem = catalog.rangeSubtype(actual);
+        if (compatibleRangeElem === 0)
+          throw new Mismatch(`argument declared anycompatiblerange is not a range type but type ${name(actual)}`);
+        compatibleTypes.push(compatibleRangeElem);
+      }
+    } else if (declared === ANYCOMPATIBLEMULTIRANGEOID) {
+      hasCompatible = true;
+      compatibleMultirange = true;
+      if (skip) continue;
+      actual = catalog.baseType(actual);
+      if (r.compatibleMultirange !== 0) same(r.compatibleMultirange, actual, 'anycompatiblemultirange');
+      else {
+        r.compatibleMultirange = actual;
+        if (catalog.multirangeRange(actual) === 0) {
+          throw new Mismatch(
+            `argument declared anycompatiblemultirange is not a multirange type but type ${name(actual)}`,
+          );
+        }
+      }
+    }
+  }
+  if (npoly === 0 && !hasCompatible) return null;
+
+  if (npoly > 0) {
+    const inconsistent = (a: string, b: string, x: number, y: number) =>
+      new Mismatch(
+        `argument declared ${a} is not consistent with argument declared ${b}`,
+        `${name(x)} versus ${name(y)}`,
+      );
+    if (r.array !== 0) {
+      let elem: number;
+      if (r.array === ANYARRAYOID) {
+        // The pg_statistic columns: an array whose element type is not known.
+        if (mode !== 'check' && (npoly !== 1 || (rettype !== ANYARRAYOID && isPolymorphicTypeFamily1(rettype)))) {
+          throw new Mismatch('cannot determine element type of "anyarray" argument');
+        }
+        elem = mode === 'check' ? r.elem : ANYELEMENTOID;
+      } else {
+        elem = catalog.elementType(r.array);
+        if (elem === 0) throw new Mismatch(`argument declared anyarray is not an array but type ${name(r.array)}`);
+      }
+      if (r.elem === 0) r.elem = elem;
+      else if (elem !== r.elem) throw inconsistent('anyarray', 'anyelement', r.array, r.elem);
+    }
+    if (r.multirange !== 0) {
+      const range = catalog.multirangeRange(r.multirange);
+      if (range === 0)
+        throw new Mismatch(`argument declared anymultirange is not a multirange type but type ${name(r.multirange)}`);
+      if (r.range === 0) r.range = range;
+      else if (range !== r.range) throw inconsistent('anymultirange', 'anyrange', r.multirange, r.range);
+    } else if (wantMultirange && r.range !== 0) r.multirange = catalog.rangeMultirange(r.range);
+    if (r.range !== 0) {
+      const elem = catalog.rangeSubtype(r.range);
+      if (elem === 0) throw new Mismatch(`argument declared anyrange is not a range type but type ${name(r.range)}`);
+      if (r.elem === 0) r.elem = elem;
+      else if (elem !== r.elem) throw inconsistent('anyrange', 'anyelement', r.range, r.elem);
+    }
+    if (r.elem === 0) {
+      if (mode === 'allow-poly') {
+        r.elem = ANYELEMENTOID;
+        r.array = ANYARRAYOID;
+        r.range = ANYRANGEOID;
+        r.multirange = ANYMULTIRANGEOID;
+      } else if (mode === 'enforce') {
+        throw new Mismatch('could not determine polymorphic type because input has type unknown');
+      }
+    }
+    if (nonArray && r.elem !== ANYELEMENTOID && catalog.typeIsArrayDomain(r.elem)) {
+      throw new Mismatch(`type matched to anynonarray is an array type: ${name(r.elem)}`);
+    }
+    if (isEnum && r.elem !== ANYELEMENTOID && !catalog.typeIsEnum(r.elem)) {
+      throw new Mismatch(`type matched to anyenum is not an enum type: ${r.elem === 0 ? '-' : name(r.elem)}`);
+    }
+  }
+
+  if (hasCompatible) {
+    if (r.compatibleMultirange !== 0) {
+      const range = catalog.multirangeRange(r.compatibleMultirange);
+      if (r.compatibleRange !== 0) {
+        if (range !== r.compatibleRange) {
+          throw new Mismatch(
+            'argument declared anycompatiblemultirange is not consistent with argument declared anycompatiblerange',
+            `${name(r.compatibleMultirange)} versus ${name(r.compatibleRange)}`,
+          );
+        }
+      } else {
+        r.compatibleRange = range;
+        compatibleRangeElem = catalog.rangeSubtype(range);
+        compatibleRange = true;
+        compatibleTypes.push(compatibleRangeElem);
+      }
+    } else if (compatibleMultirange && r.compatibleRange !== 0) {
+      r.compatibleMultirange = catalog.rangeMultirange(r.compatibleRange);
+    }
+    if (compatibleTypes.length > 0) {
+      r.compatible = selectCommonTypeFromOids(catalog, compatibleTypes);
+      if (!compatibleTypes.every(type => canCoerce(catalog, type, r.compatible, COERCION_IMPLICIT))) {
+        throw new Mismatch('arguments of anycompatible family cannot be cast to a common type');
+      }
+      if (compatibleArray) r.compatibleArray = arrayTypeOf(catalog, r.compatible);
+      if (compatibleRange && mode !== 'check') {
+        need(r.compatibleRange, 'anycompatiblerange');
+      }
+      if (r.compatibleRange !== 0 && compatibleRangeElem !== r.compatible) {
+        throw new Mismatch(
+          `anycompatiblerange type ${name(r.compatibleRange)} does not match anycompatible type ${name(r.compatible)}`,
+        );
+      }
+      if (compatibleMultirange && mode !== 'check') need(r.compatibleMultirange, 'anycompatiblemultirange');
+      if (compatibleNonArray && catalog.typeIsArrayDomain(r.compatible)) {
+        throw new Mismatch(`type matched to anycompatiblenonarray is an array type: ${name(r.compatible)}`);
+      }
+    } else if (mode === 'allow-poly') {
+      r.compatible = ANYCOMPATIBLEOID;
+      r.compatibleArray = ANYCOMPATIBLEARRAYOID;
+      r.compatibleRange = ANYCOMPATIBLERANGEOID;
+      r.compatibleMultirange = ANYCOMPATIBLEMULTIRANGEOID;
+    } else {
+      // Only unknown literals: text, as everywhere.
+      r.compatible = TEXTOID;
+      r.compatibleArray = TEXTARRAYOID;
+      if (mode === 'enforce') {
+        if (compatibleRange) need(0, 'anycompatiblerange');
+        if (compatibleMultirange) need(0, 'anycompatiblemultirange');
+      }
+    }
+  }
+  return { resolved: r, unknowns };
+}
+
+function selectCommonTypeFromOids(catalog: CatalogLookup, types: readonly number[]): number {
+  let ptype = types[0] as number;
+  let i = 1;
+  if (ptype !== UNKNOWNOID) {
+    while (i < types.length && types[i] === ptype) i++;
+    if (i === types.length) return ptype;
+  }
+  ptype = catalog.baseType(ptype);
+  let prow = catalog.type(ptype);
+  for (; i < types.length; i++) {
+    const ntype = catalog.baseType(types[i] as number);
+    if (ntype === UNKNOWNOID || ntype === ptype) continue;
+    const nrow = catalog.type(ntype);
+    if (ptype !== UNKNOWNOID) {
+      if (nrow.typcategory !== prow.typcategory) {
+        throw new Mismatch(
+          `argument types ${formatTypeBe(catalog, ptype)} and ${formatTypeBe(catalog, ntype)} cannot be matched`,
+        );
+      }
+      if (
+        prow.typispreferred ||
+        !canCoerce(catalog, ptype, ntype, COERCION_IMPLICIT) ||
+        canCoerce(catalog, ntype, ptype, COERCION_IMPLICIT)
+      ) {
+        continue;
+      }
+    }
+    ptype = ntype;
+    prow = nrow;
+  }
+  return ptype === UNKNOWNOID ? TEXTOID : ptype;
+}

@@ -1,0 +1,150 @@
+/**
+ * Raw parsing: PostgreSQL's own grammar (libpg-query, WebAssembly) turns a query string into raw parse
+ * trees. loadParser() must have resolved once per process; parsing itself is synchronous.
+ *
+ * The library's grammar is PostgreSQL 18's. What that accepts and 15 does not ends as an error in
+ * analysis, not here.
+ */
+import { loadModule, parseSync, SqlError } from 'libpg-query';
+import { ereport, type PgError } from '@pgtroupe/common/ereport';
+import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
+import type { RawNode, RawStmt } from '@pgtroupe/nodes/rawnodes';
+
+/** Loads the grammar; call once at start. */
+export function loadParser(): Promise<void> {
+  return loadModule();
+}
+
+/** The statements of a query string; none for a string of blanks, comments and semicolons. */
+export function rawParse(text: string): RawStmt[] {
+  // The library refuses an empty string, PostgreSQL answers EmptyQueryResponse.
+  if (text === '') return [];
+  let tree: { stmts?: readonly unknown[] };
+  try {
+    tree = parseSync(text) as typeof tree;
+  } catch (error) {
+    if (error instanceof SqlError) throw syntaxError(error);
+    throw error;
+  }
+  return (tree.stmts ?? []).map(wrapped => {
+    const raw = wrapped as { stmt: unknown; stmt_location?: number; stmt_len?: number };
+    return {
+      type: 'RawStmt',
+      stmt: unwrap(raw.stmt) as RawNode,
+      stmt_location: raw.stmt_location ?? 0,
+      stmt_len: raw.stmt_len ?? 0,
+    };
+  });
+}
+
+/**
+ * Fields whose value is always of one node type come without a `{ Type: … }` wrapper; these are the
+ * ones the analyzer reads by type.
+ */
+const TYPE_OF_FIELD: Readonly<Record<string, string>> = {
+  alias: 'Alias',
+  argType: 'TypeName',
+  collClause: 'CollateClause',
+  cycle_clause: 'CTECycleClause',
+  infer: 'InferClause',
+  into: 'IntoClause',
+  intoClause: 'IntoClause',
+  join_using_alias: 'Alias',
+  larg: 'SelectStmt',
+  onConflictClause: 'OnConflictClause',
+  ofTypename: 'TypeName',
+  over: 'WindowDef',
+  owner: 'RoleSpec',
+  partbound: 'PartitionBoundSpec',
+  partspec: 'PartitionSpec',
+  pktable: 'RangeVar',
+  rarg: 'SelectStmt',
+  rel: 'RangeVar',
+  relation: 'RangeVar',
+  returnType: 'TypeName',
+  returningClause: 'ReturningClause',
+  search_clause: 'CTESearchClause',
+  sequence: 'RangeVar',
+  setstmt: 'VariableSetStmt',
+  typeName: 'TypeName',
+  typevar: 'RangeVar',
+  view: 'RangeVar',
+  viewQuery: 'Query',
+  withClause: 'WithClause',
+};
+
+/** Turns `{ Type: { … } }` into `{ type: 'Type', … }`, in place, through the whole tree. */
+function unwrap(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) value[i] = unwrap(value[i]);
+    return value;
+  }
+  if (typeof value !== 'object' || value === null) return value;
+  const fields = value as Record<string, unknown>;
+  let inner = fields;
+  let type: string | undefined;
+  let count = 0;
+  for (const key in fields) {
+    type = key;
+    if (++count > 1) break;
+  }
+  // An absent list element (a NULL pointer) arrives as {}.
+  if (count === 0) return null;
+  if (count === 1) {
+    const c = (type as string).charCodeAt(0);
+    if (c >= 65 && c <= 90) {
+      inner = fields[type as string] as Record<string, unknown>;
+      unwrapFields(inner);
+      inner['type'] = type;
+      return inner;
+    }
+  }
+  unwrapFields(inner);
+  return inner;
+}
+
+function unwrapFields(fields: Record<string, unknown>): void {
+  for (const key in fields) {
+    const value = fields[key];
+    if (typeof value !== 'object' || value === null) continue;
+    const child = unwrap(value);
+    if (child === null) {
+      fields[key] = unwrapEmpty(key);
+      continue;
+    }
+    if (!Array.isArray(child) && (child as Record<string, unknown>)['type'] === undefined) {
+      (child as Record<string, unknown>)['type'] = TYPE_OF_FIELD[key] ?? '';
+    }
+    fields[key] = child;
+  }
+}
+
+/** A node all of whose fields are zero: `"ival": {}` is the integer 0, `"over": {}` is OVER (). */
+function unwrapEmpty(key: string): Record<string, unknown> {
+  return { type: TYPE_OF_FIELD[key] ?? '' };
+}
+
+/** Messages of the grammar that are not syntax errors proper, with the SQLSTATE PostgreSQL gives them. */
+const OTHER_CODES: readonly (readonly [RegExp, Sqlstate])[] = [
+  [/^invalid Unicode escape|^unsafe use of string constant/, ERRCODE.INVALID_ESCAPE_SEQUENCE],
+  [
+    /^conflicting or redundant|^multiple .* clauses not allowed|^improper (qualified|relation) name/,
+    ERRCODE.SYNTAX_ERROR,
+  ],
+  [/^invalid value for encoding|^invalid byte sequence/, ERRCODE.CHARACTER_NOT_IN_REPERTOIRE],
+  [/not (yet )?(supported|implemented)|cannot be marked/, ERRCODE.FEATURE_NOT_SUPPORTED],
+  [
+    /^interval precision|^precision for type float|^value of .* must|^unrecognized .* option/,
+    ERRCODE.INVALID_PARAMETER_VALUE,
+  ],
+  [/frame (start|starting|end|ending)/, ERRCODE.WINDOWING_ERROR],
+  [/^UNENCRYPTED PASSWORD/, ERRCODE.FEATURE_NOT_SUPPORTED],
+];
+
+function syntaxError(error: SqlError): PgError {
+  const message = error.message;
+  const details = error.sqlDetails;
+  const code = OTHER_CODES.find(([pattern]) => pattern.test(message))?.[1] ?? ERRCODE.SYNTAX_ERROR;
+  // The library reports 0 both for "unknown" and for the first character; an unknown position is rare.
+  return ereport(code, message, { position: details ? details.cursorPosition + 1 : undefined });
+}

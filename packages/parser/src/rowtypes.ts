@@ -1,0 +1,228 @@
+/**
+ * What an expression in FROM or before a dot yields: a scalar, a row with known columns, or a record
+ * whose columns only a column definition list can tell.
+ */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
+import { exprCollation, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
+import type { Expr, Var } from '@pgtroupe/nodes/primnodes';
+import type { RangeTblFunction } from '@pgtroupe/nodes/parsenodes';
+import { RTE_CTE, RTE_FUNCTION, RTE_JOIN, RTE_SUBQUERY, RTE_VALUES } from '@pgtroupe/nodes/nodes';
+import { CSTRINGOID, RECORDOID, VOIDOID } from '@pgtroupe/nodes/typeoids';
+import { isPolymorphicType, type CatalogLookup } from './catalog-lookup.ts';
+import { enforceGenericTypeConsistency } from './parse_coerce_generic.ts';
+import { ParseState } from './parse_node.ts';
+import { expandRTE, getCTEForRTE, getRTEByRangeTablePosn } from './parse_relation.ts';
+
+export interface ResultColumn {
+  readonly name: string;
+  readonly typid: number;
+  readonly typmod: number;
+  readonly collation: number;
+  readonly dropped: boolean;
+}
+
+export type ResultType =
+  | { readonly kind: 'scalar'; readonly type: number }
+  | {
+      readonly kind: 'composite' | 'composite-domain';
+      readonly type: number;
+      readonly columns: readonly ResultColumn[];
+    }
+  | { readonly kind: 'record' | 'other'; readonly type: number };
+
+/** The columns of a named composite type's relation. */
+export function relationColumns(catalog: CatalogLookup, relid: number): ResultColumn[] {
+  return catalog.attributes(relid).map(a => ({
+    name: a.attname,
+    typid: a.atttypid,
+    typmod: a.atttypmod,
+    collation: a.attcollation,
+    dropped: a.attisdropped,
+  }));
+}
+
+function typeResult(catalog: CatalogLookup, type: number): ResultType {
+  const row = catalog.type(type);
+  switch (row.typtype) {
+    case 'c':
+      return { kind: 'composite', type, columns: relationColumns(catalog, row.typrelid) };
+    case 'd': {
+      const base = catalog.type(catalog.baseType(type));
+      if (base.typtype === 'c')
+        return { kind: 'composite-domain', type, columns: relationColumns(catalog, base.typrelid) };
+      return { kind: 'scalar', type };
+    }
+    case 'p':
+      if (type === RECORDOID) return { kind: 'record', type };
+      // void and cstring are let through; they are harmless.
+      return { kind: type === VOIDOID || type === CSTRINGOID ? 'scalar' : 'other', type };
+    default:
+      return { kind: 'scalar', type };
+  }
+}
+
+export function exprResultType(catalog: CatalogLookup, expr: Expr): ResultType {
+  if (expr.type === 'FuncExpr' || expr.type === 'OpExpr') {
+    return functionResultType(catalog, expr.type === 'FuncExpr' ? expr.funcid : expr.opfuncid, expr);
+  }
+  if (expr.type === 'RowExpr' && expr.row_typeid === RECORDOID) {
+    return {
+      kind: 'composite',
+      type: RECORDOID,
+      columns: expr.args.map((arg, i) => ({
+        name: expr.colnames[i] ?? `f${i + 1}`,
+        typid: exprType(arg),
+        typmod: exprTypmod(arg),
+        collation: exprCollation(arg),
+        dropped: false,
+      })),
+    };
+  }
+  return typeResult(catalog, exprType(expr));
+}
+
+function functionResultType(
+  catalog: CatalogLookup,
+  funcid: number,
+  call: Extract<Expr, { type: 'FuncExpr' | 'OpExpr' }>,
+): ResultType {
+  const proc = catalog.proc(funcid);
+  const out = outColumns(catalog, proc, call);
+  if (out !== null) return { kind: 'composite', type: RECORDOID, columns: out };
+  return typeResult(catalog, isPolymorphicType(proc.prorettype) ? exprType(call) : proc.prorettype);
+}
+
+/** The row a function with two or more OUT (or TABLE) parameters returns; null for other functions. */
+function outColumns(
+  catalog: CatalogLookup,
+  proc: Form_pg_proc,
+  call: { readonly args: readonly Expr[] },
+): ResultColumn[] | null {
+  if (proc.prorettype !== RECORDOID || proc.proallargtypes === null || proc.proargmodes === null) return null;
+  const modes = proc.proargmodes;
+  const all = proc.proallargtypes;
+  const outs = all.flatMap((type, i) => {
+    const mode = modes[i];
+    if (mode === 'i' || mode === 'v') return [];
+    return [{ type: type as number, name: proc.proargnames?.[i] || '' }];
+  });
+  if (outs.length === 0) return null;
+  const actual = call.args.map(arg => exprType(arg));
+  return outs.map((column, i) => {
+    let type = column.type;
+    if (isPolymorphicType(type)) {
+      const declared = proc.proargtypes.slice(0, actual.length);
+      type = resolvePolymorphic(catalog, actual, declared, type);
+    }
+    return {
+      name: column.name === '' ? `column${i + 1}` : column.name,
+      typid: type,
+      typmod: -1,
+      collation: catalog.typeCollation(type),
+      dropped: false,
+    };
+  });
+}
+
+function resolvePolymorphic(
+  catalog: CatalogLookup,
+  actual: readonly number[],
+  declared: readonly number[],
+  type: number,
+): number {
+  const pstate = { catalog } as ParseState;
+  return enforceGenericTypeConsistency(pstate, actual, declared.slice(), type, false);
+}
+
+/** The columns of a row-valued expression; null if it is none or they are unknown. */
+export function exprResultColumns(catalog: CatalogLookup, expr: Expr): readonly ResultColumn[] | null {
+  const result = exprResultType(catalog, expr);
+  return result.kind === 'composite' || result.kind === 'composite-domain' ? result.columns : null;
+}
+
+/** Name of a function's single result if an OUT parameter gives it one. */
+export function funcResultName(catalog: CatalogLookup, funcid: number): string | null {
+  const proc = catalog.proc(funcid);
+  if (proc.proargmodes === null || proc.proargnames === null) return null;
+  const outs = proc.proargmodes.flatMap((mode, i) =>
+    mode === 'i' || mode === 'v' ? [] : [proc.proargnames?.[i] ?? ''],
+  );
+  if (outs.length !== 1 || outs[0] === '') return null;
+  return outs[0] as string;
+}
+
+/** The columns of a record-typed Var, found by looking at what it refers to. */
+export function recordVariableColumns(pstate: ParseState, variable: Var, levelsup: number): readonly ResultColumn[] {
+  const netlevelsup = variable.varlevelsup + levelsup;
+  const rte = getRTEByRangeTablePosn(pstate, variable.varno, netlevelsup);
+  const attnum = variable.varattno;
+  if (attnum === 0) {
+    const { names, vars } = expandRTE(pstate, rte, variable.varno, 0, variable.location, false);
+    return vars.map((v, i) => ({
+      name: names[i] as string,
+      typid: exprType(v),
+      typmod: exprTypmod(v),
+      collation: exprCollation(v),
+      dropped: false,
+    }));
+  }
+  let expr: Expr = variable;
+  switch (rte.rtekind) {
+    case RTE_SUBQUERY: {
+      const tle = rte.subquery?.targetList.find(t => t.resno === attnum && !t.resjunk);
+      if (!tle) throw missingAttribute(pstate, rte.eref.aliasname, attnum);
+      expr = tle.expr;
+      if (expr.type === 'Var') {
+        const sub = new ParseState(ancestor(pstate, netlevelsup), pstate.context);
+        sub.rtable = [...(rte.subquery?.rtable ?? [])];
+        return recordVariableColumns(sub, expr, 0);
+      }
+      break;
+    }
+    case RTE_JOIN: {
+      const alias = rte.joinaliasvars[attnum - 1];
+      if (!alias) throw missingAttribute(pstate, rte.eref.aliasname, attnum);
+      if (alias.type === 'Var') return recordVariableColumns(pstate, alias, netlevelsup);
+      expr = alias;
+      break;
+    }
+    case RTE_CTE:
+      if (!rte.self_reference) {
+        const cte = getCTEForRTE(pstate, rte, netlevelsup);
+        const query = cte.ctequery;
+        const list = query.commandType === 1 ? query.targetList : query.returningList;
+        const tle = list.find(t => t.resno === attnum && !t.resjunk);
+        if (!tle) throw missingAttribute(pstate, rte.eref.aliasname, attnum);
+        expr = tle.expr;
+        if (expr.type === 'Var') {
+          const sub = new ParseState(ancestor(pstate, rte.ctelevelsup + netlevelsup), pstate.context);
+          sub.rtable = [...query.rtable];
+          return recordVariableColumns(sub, expr, 0);
+        }
+      }
+      break;
+    case RTE_FUNCTION:
+    case RTE_VALUES:
+    default:
+      break;
+  }
+  const result = exprResultType(pstate.catalog, expr);
+  if (result.kind === 'composite' || result.kind === 'composite-domain') return result.columns;
+  if (exprType(expr) === RECORDOID) {
+    throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'record type has not been registered');
+  }
+  throw pstate.error(ERRCODE.WRONG_OBJECT_TYPE, `type ${pstate.typeName(exprType(expr))} is not composite`);
+}
+
+function missingAttribute(pstate: ParseState, alias: string, attnum: number): Error {
+  return pstate.error(ERRCODE.INTERNAL_ERROR, `subquery ${alias} does not have attribute ${attnum}`);
+}
+
+function ancestor(pstate: ParseState, levels: number): ParseState {
+  let state = pstate;
+  for (let i = 0; i < levels; i++) state = state.parent ?? state;
+  return state;
+}
+
+export type { RangeTblFunction };

@@ -1,0 +1,207 @@
+/**
+ * A role's side of `/pgtroupe.Postmaster/Attend`: reports, heartbeats, orders; opened again for ever
+ * while the postmaster is away. See proto/postmaster.proto for the rules.
+ */
+import type { Clock, Timers } from '@pgtroupe/actor/env';
+import type { RoleStart, RoleState, ShutdownMode } from '@pgtroupe/actor/lifecycle';
+import { type Rpc, type RpcStream } from '@pgtroupe/actor/rpc';
+import type { Traffic } from '@pgtroupe/actor/traffic';
+import { type PostmasterOrder, PostmasterDefinition, type RoleReport } from '@pgtroupe/rpc/generated/postmaster';
+import { streamMethod } from '@pgtroupe/rpc/method';
+
+export const ATTEND = streamMethod(PostmasterDefinition, 'attend');
+
+const REOPEN_MS = 100;
+const HEARTBEAT_MS = 500;
+const ORPHAN_MS = 30_000;
+/** Changes within this time are told together. */
+const SESSIONS_REPORT_MS = 3;
+
+export interface AttendanceHandlers {
+  stop(mode: ShutdownMode): void;
+  reload(settings: Readonly<Record<string, string>>): void;
+  cancel(pid: number, secret: number): void;
+  /** The postmaster does not want this process. */
+  refused(why: string): void;
+  /** No postmaster for ORPHAN_MS. */
+  orphaned(): void;
+}
+
+export class Attendance {
+  readonly #rpc: Rpc;
+  readonly #traffic: Traffic;
+  readonly #clock: Clock;
+  readonly #timers: Timers;
+  readonly #start: RoleStart;
+  readonly #endpoint: string;
+  readonly #handlers: AttendanceHandlers;
+  readonly #turned: () => void;
+  #stream: RpcStream<RoleReport, PostmasterOrder> | undefined;
+  #state: RoleState = 'starting';
+  #message = '';
+  #configVersion = 0;
+  #turns = 0;
+  #lastSeenMs: number;
+  readonly #leases: { first: number; count: number }[] = [];
+  #received = 0;
+  #open = 0;
+  #authenticated = 0;
+  #grant = 0;
+  #sessionsDirty = false;
+
+  constructor(options: {
+    readonly rpc: Rpc;
+    readonly traffic: Traffic;
+    readonly clock: Clock;
+    readonly timers: Timers;
+    readonly start: RoleStart;
+    readonly endpoint: string;
+    readonly handlers: AttendanceHandlers;
+    /** Called with every heartbeat. */
+    readonly turned: () => void;
+  }) {
+    this.#rpc = options.rpc;
+    this.#traffic = options.traffic;
+    this.#clock = options.clock;
+    this.#timers = options.timers;
+    this.#start = options.start;
+    this.#endpoint = options.endpoint;
+    this.#handlers = options.handlers;
+    this.#turned = options.turned;
+    this.#lastSeenMs = options.clock.nowMs();
+    this.#connect();
+    this.#beat();
+  }
+
+  report(state: RoleState, message = ''): void {
+    this.#state = state;
+    this.#message = message;
+    this.#send({ $case: 'state', value: { state, message } });
+  }
+
+  leased(first: number, count: number): void {
+    this.#leases.push({ first, count });
+    this.#send({ $case: 'leased', value: { first, count } });
+  }
+
+  /** The postmaster sent a client. */
+  received(): void {
+    this.#received++;
+    this.#sessionsChanged();
+  }
+
+  /** A session begins. */
+  arrived(): void {
+    this.#open++;
+    this.#sessionsChanged();
+  }
+
+  authenticated(): void {
+    this.#authenticated++;
+    this.#sessionsChanged();
+  }
+
+  /** `wasAuthenticated`: the session had got past authentication. */
+  ended(wasAuthenticated: boolean): void {
+    this.#open--;
+    if (wasAuthenticated) this.#authenticated--;
+    this.#sessionsChanged();
+  }
+
+  get open(): number {
+    return this.#open;
+  }
+
+  hasLeased(pid: number): boolean {
+    return this.#leases.some(({ first, count }) => pid >= first && pid < first + count);
+  }
+
+  /** What the postmaster granted under this number is in force. */
+  obeyed(grant: number): void {
+    this.#grant = grant;
+    this.#sessionsChanged();
+  }
+
+  #send(report: NonNullable<RoleReport['report']>): void {
+    this.#stream?.send({ report });
+  }
+
+  #sessionsChanged(): void {
+    if (this.#sessionsDirty) return;
+    this.#sessionsDirty = true;
+    this.#timers.after(SESSIONS_REPORT_MS, () => {
+      this.#sessionsDirty = false;
+      this.#send(this.#sessionsReport());
+    });
+  }
+
+  #sessionsReport(): NonNullable<RoleReport['report']> {
+    const value = {
+      received: this.#received,
+      open: this.#open,
+      authenticated: this.#authenticated,
+      grant: this.#grant,
+    };
+    return { $case: 'sessions', value };
+  }
+
+  #connect(): void {
+    const { name, epoch, incarnation } = this.#start;
+    const stream = this.#rpc.open(this.#endpoint, ATTEND);
+    this.#stream = stream;
+    stream.onMessage = message => {
+      this.#lastSeenMs = this.#clock.nowMs();
+      this.#obey(message);
+    };
+    stream.onEnd = () => {
+      this.#stream = undefined;
+      this.#timers.after(REOPEN_MS, () => this.#connect(), { background: true });
+    };
+    const hello = {
+      name,
+      epoch,
+      incarnation,
+      osPid: process.pid,
+      state: this.#state,
+      configVersion: this.#configVersion,
+    };
+    this.#send({ $case: 'hello', value: hello });
+    if (this.#message !== '') {
+      this.#send({ $case: 'state', value: { state: this.#state, message: this.#message } });
+    }
+    for (const lease of this.#leases) this.#send({ $case: 'leased', value: lease });
+    if (this.#start.role === 'backend') this.#send(this.#sessionsReport());
+  }
+
+  #beat(): void {
+    this.#turns++;
+    this.#turned();
+    const { unawaitedMessages, bus, operations, pageImages } = this.#traffic;
+    const rpc = [...this.#traffic.rpc].map(([method, tally]) => ({ method, ...tally }));
+    const traffic = { rpc, unawaitedMessages, bus, operations, pageImages };
+    this.#send({ $case: 'heartbeat', value: { counter: this.#turns, rssBytes: process.memoryUsage.rss(), traffic } });
+    if (this.#stream === undefined && this.#clock.nowMs() - this.#lastSeenMs > ORPHAN_MS) {
+      this.#handlers.orphaned();
+    } else if (this.#stream !== undefined) {
+      this.#lastSeenMs = this.#clock.nowMs();
+    }
+    this.#timers.after(HEARTBEAT_MS, () => this.#beat());
+  }
+
+  #obey({ order }: PostmasterOrder): void {
+    switch (order?.$case) {
+      case 'stop':
+        return this.#handlers.stop(order.value.mode as ShutdownMode);
+      case 'reload':
+        this.#configVersion = order.value.version;
+        this.#handlers.reload(order.value.settings);
+        return this.#send({ $case: 'configAck', value: { version: order.value.version } });
+      case 'cancel':
+        return this.#handlers.cancel(order.value.pid, order.value.secret);
+      case 'refused':
+        return this.#handlers.refused(order.value.why);
+      case undefined:
+        return;
+    }
+  }
+}
