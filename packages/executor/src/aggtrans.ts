@@ -62,10 +62,13 @@ export class AggTrans {
   /** Input values of the row being added; valid when `#wanted`. */
   readonly #args: Datum[];
   #wanted = false;
+  /** Its inputs differ each time they are evaluated. */
+  readonly volatile: boolean;
   states: Datum[] = [];
   #collected: Datum[][][] = [];
 
-  constructor(est: EState, aggref: Aggref, scope: ExprScope) {
+  constructor(est: EState, aggref: Aggref, outside: ExprScope) {
+    const scope = Object.assign(Object.create(outside) as ExprScope, { volatile: false });
     this.#est = est;
     this.aggref = aggref;
     const facts = est.env.rows.search(AGGFNOID, aggref.aggfnoid);
@@ -84,6 +87,7 @@ export class AggTrans {
     this.#args = new Array<Datum>(this.#inputs.length).fill(null);
     this.#filter = aggref.aggfilter === null ? null : compileExpr(aggref.aggfilter, scope);
     this.#direct = aggref.aggdirectargs.map(e => compileExpr(e, scope));
+    this.volatile = scope.volatile;
     const finalProc = (facts.aggfinalfn as number) === 0 ? undefined : procRow(est, facts.aggfinalfn);
     this.#final = finalProc === undefined ? undefined : procFunction(finalProc);
     this.#finalStrict = finalProc?.proisstrict ?? false;

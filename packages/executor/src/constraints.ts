@@ -10,6 +10,7 @@ import type { Oid } from '@pgtroupe/common/ids';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import { makeAndsImplicit } from '@pgtroupe/optimizer/clauses';
+import type { ModifyTable } from '@pgtroupe/optimizer/plannodes';
 import { lookupBuiltin } from '@pgtroupe/adt/fmgr';
 import type { RowReader } from './batch.ts';
 import type { EState } from './estate.ts';
@@ -118,6 +119,30 @@ export class TableConstraints {
           },
         );
       }
+    }
+  }
+}
+
+/** WITH CHECK OPTION of the views a row is written through. */
+export class CheckOptions {
+  readonly #est: EState;
+  readonly #relation: RelationDesc;
+  readonly #options: readonly { readonly relname: string | null; readonly passes: RowReader }[];
+
+  /** `scope` reads the new row. */
+  constructor(est: EState, relation: RelationDesc, options: ModifyTable['withCheckOptions'], scope: ExprScope) {
+    this.#est = est;
+    this.#relation = relation;
+    this.#options = options.map(w => ({ relname: w.relname, passes: compileExpr(w.qual, scope) }));
+  }
+
+  /** The row the scope reads as row 0. */
+  check(values: readonly Datum[]): void {
+    for (const { relname, passes } of this.#options) {
+      if (passes(0) === true) continue;
+      throw ereport(ERRCODE.WITH_CHECK_OPTION_VIOLATION, `new row violates check option for view "${relname}"`, {
+        detail: `Failing row contains ${describeRow(this.#est, this.#relation, values)}.`,
+      });
     }
   }
 }

@@ -112,6 +112,9 @@ export abstract class PlanState {
   /** Fills `out` with 1 to `max` (<= BATCH_ROWS) rows, or says why not; see status.ts. */
   abstract next(max: number): number;
 
+  /** Contexts of the node's expressions: what they remember for a row is void when the node begins anew. */
+  readonly contexts: ExprContext[] = [];
+
   /** InitPlans attached here: their parameters are computed when first asked for. */
   readonly initPlans: InitPlanState[] = [];
 
@@ -120,6 +123,7 @@ export abstract class PlanState {
    * run, everything differs.
    */
   rescan(changed: ChangedParams): void {
+    for (const ec of this.contexts) ec.serial++;
     let all = changed;
     // One InitPlan may read another's result.
     const kept = new Set(this.initPlans);
@@ -166,9 +170,12 @@ export abstract class PlanState {
   }
 }
 
-/** State that the expressions of one node share. */
+/**
+ * State that the expressions of one node share. A value that is remembered while its row is repeated (after a
+ * suspension) belongs to (serial, row): whoever puts another row in the place of an evaluated one advances the
+ * serial, be it by a new batch or by a new row in the same slot.
+ */
 export class ExprContext {
-  /** Counts the batches the node began; with the row it names one evaluation, see volatile calls. */
   serial = 0;
 }
 

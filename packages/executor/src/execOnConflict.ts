@@ -1,9 +1,11 @@
 /**
  * ON CONFLICT DO UPDATE: SET and WHERE over the existing row and the proposed one (EXCLUDED).
  */
+import type { SubPlan } from '@pgtroupe/nodes/primnodes';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import type { Datum } from '@pgtroupe/common/datum';
 import { INNER_VAR, type ModifyTable, OUTER_VAR } from '@pgtroupe/optimizer/plannodes';
-import { type RowReader, TupleLane } from './batch.ts';
+import { detach, type RowReader, TupleLane } from './batch.ts';
 import type { EState, PlanState } from './estate.ts';
 import { compileExpr, compileQual, type ExprScope } from './execExpr.ts';
 import { columnOf } from './resultrel.ts';
@@ -11,7 +13,10 @@ import { makeScope, type SubPlanFactory } from './scope.ts';
 
 export class OnConflictUpdate {
   readonly where: ((row: number) => boolean) | null;
-  readonly values: readonly RowReader[];
+  /** Subqueries that set parameters for several columns: they go first. */
+  readonly #multiple: readonly RowReader[];
+  readonly #values: readonly RowReader[];
+  readonly #base: ExprScope;
   readonly columns: readonly number[];
   readonly #existing: TupleLane;
   readonly #excluded: TupleLane;
@@ -30,10 +35,14 @@ export class OnConflictUpdate {
           : v.varno === OUTER_VAR
             ? child.out.columns[v.varattno - 1]!
             : columnOf(relation, this.#existing, v.varattno),
+      subplan: (node: SubPlan) => factory.subplan(node, scope),
     });
+    this.#base = base;
     this.where = plan.onConflictWhere === null ? null : compileQual([plan.onConflictWhere], scope);
-    const set = plan.onConflictSet.filter(t => !t.resjunk);
-    this.values = set.map(t => compileExpr(t.expr, scope));
+    const readers = (junk: boolean): RowReader[] =>
+      plan.onConflictSet.filter(t => t.resjunk === junk).map(t => compileExpr(t.expr, scope));
+    this.#multiple = readers(true);
+    this.#values = readers(false);
     this.columns = plan.onConflictCols;
   }
 
@@ -41,5 +50,16 @@ export class OnConflictUpdate {
     this.#existing.ptrs[0] = existing;
     this.#existing.tids[0] = tid;
     this.#excluded.ptrs[0] = excluded;
+  }
+
+  /** What SET assigns; may throw SUSPEND and is asked again then. */
+  assign(): Datum[] {
+    for (const read of this.#multiple) read(0);
+    return this.#values.map(read => detach(read(0)));
+  }
+
+  /** Another pair of rows: what was remembered for the last one is void. */
+  begin(): void {
+    this.#base.ec.serial++;
   }
 }

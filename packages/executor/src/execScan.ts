@@ -28,7 +28,7 @@ export abstract class ScanState extends PlanState {
 
   constructor(est: EState, plan: Plan, factory: SubPlanFactory) {
     super(est, plan);
-    this.scope = makeScope(est, factory, { scan: attnum => this.scanColumn(attnum) });
+    this.scope = makeScope(this, factory, { scan: attnum => this.scanColumn(attnum) });
   }
 
   /** Column of the scanned relation; may register a lane in `input`. */
@@ -76,6 +76,7 @@ export abstract class ScanState extends PlanState {
         const status = this.fill(max);
         if (status !== ROW) return status;
         this.pos = 0;
+        this.scope.ec.serial++;
       }
       const qual = this.#qual;
       let kept = this.#kept;

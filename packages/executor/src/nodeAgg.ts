@@ -44,6 +44,7 @@ export class AggState extends PlanState {
   readonly #equal: readonly Equal[];
   readonly #storedKeys: readonly RowReader[];
   readonly #inputReaders: readonly RowReader[];
+  readonly #inputScope: ExprScope;
   readonly #keyColumns: readonly number[];
   /** One table per grouping set; without sets, one. */
   readonly #tables: { readonly hash: RowHash; readonly keep: readonly number[] }[] = [];
@@ -69,7 +70,8 @@ export class AggState extends PlanState {
     this.#child = child;
     this.children.push(child);
     this.#strategy = plan.aggstrategy;
-    const input = makeScope(est, factory, { outer: child.out.columns });
+    const input = makeScope(this, factory, { outer: child.out.columns });
+    this.#inputScope = input;
     this.#store = new RowStore(est.env.arena);
     this.#sets = plan.groupingSets !== null;
     this.#inputReaders = columnReaders(input, child.out.columns);
@@ -80,7 +82,7 @@ export class AggState extends PlanState {
     );
     this.#lane = this.#rows.addTupleLane(this.#writer.newLane());
     const stored = this.#writer.columns(this.#lane);
-    const result = makeScope(est, factory, { outer: stored });
+    const result = makeScope(this, factory, { outer: stored });
     result.aggref = node => this.#aggregate(node, input);
     result.grouping = node => this.#groupingFunc(node, plan);
     this.#resultScope = result;
@@ -103,9 +105,9 @@ export class AggState extends PlanState {
     if (plan.aggstrategy !== 'hashed') this.#startGroup();
   }
 
-  /** The lane of an aggregate's results; equal calls share one. */
+  /** The lane of an aggregate's results; equal calls share one, unless their inputs are new each time. */
   #aggregate(node: Aggref, input: ExprScope): RowReader {
-    let index = this.#aggs.findIndex(a => equalNodes(a.aggref, node));
+    let index = this.#aggs.findIndex(a => !a.volatile && equalNodes(a.aggref, node));
     if (index < 0) {
       index = this.#aggs.length;
       this.#aggs.push(new AggTrans(this.est, node, input));
@@ -185,6 +187,7 @@ export class AggState extends PlanState {
     for (; this.#inputRow < n; this.#inputRow++) {
       for (let a = 0; a < aggs.length; a++) aggs[a]!.evaluate(this.#inputRow);
       for (let a = 0; a < aggs.length; a++) aggs[a]!.advance(0);
+      this.#inputScope.ec.serial++;
     }
   }
 
@@ -198,6 +201,7 @@ export class AggState extends PlanState {
         const group = this.#lookup(t, row);
         for (let a = 0; a < aggs.length; a++) aggs[a]!.advance(group);
       }
+      this.#inputScope.ec.serial++;
     }
   }
 
@@ -332,6 +336,7 @@ export class AggState extends PlanState {
         }
         for (let a = 0; a < aggs.length; a++) aggs[a]!.evaluate(row);
         for (let a = 0; a < aggs.length; a++) aggs[a]!.advance(0);
+        this.#inputScope.ec.serial++;
         this.#inputRow++;
       }
       if (this.est.env.shouldYield()) return this.#k > 0 ? ROW : YIELD;

@@ -19,7 +19,7 @@ export class AppendState extends PlanState {
   constructor(est: EState, plan: Append, factory: SubPlanFactory, children: readonly PlanState[]) {
     super(est, plan);
     this.children.push(...children);
-    const scope = makeScope(est, factory, {});
+    const scope = makeScope(this, factory, {});
     const width = plan.targetlist.length;
     this.#readers = children.map(child => columnReaders(scope, child.out.columns.slice(0, width)));
     this.#lanes = plan.targetlist.map(tle => {

@@ -35,6 +35,8 @@ export class FunctionScanState extends ScanState {
   readonly #ordinality: boolean;
   #started = false;
   #count = 0;
+  /** Rows of the batch being filled: a function that must wait between two rows loses none. */
+  #filled = 0;
   readonly #row: Datum[];
 
   constructor(est: EState, plan: FunctionScan, factory: SubPlanFactory, rte: RangeTblEntry) {
@@ -88,12 +90,13 @@ export class FunctionScanState extends ScanState {
       this.#started = true;
     }
     const limit = Math.min(max, BATCH_ROWS);
-    let n = 0;
-    while (n < limit && this.#nextRow()) {
-      for (let c = 0; c < this.#row.length; c++) this.#columns[c]!.lane.values[n] = this.#row[c]!;
-      n++;
+    while (this.#filled < limit && this.#nextRow()) {
+      for (let c = 0; c < this.#row.length; c++) this.#columns[c]!.lane.values[this.#filled] = this.#row[c]!;
+      this.#filled++;
     }
+    const n = this.#filled;
     this.input.n = n;
+    this.#filled = 0;
     return n > 0 ? ROW : END;
   }
 
@@ -137,6 +140,7 @@ export class FunctionScanState extends ScanState {
     super.reset(changed);
     this.#started = false;
     this.#count = 0;
+    this.#filled = 0;
   }
 }
 

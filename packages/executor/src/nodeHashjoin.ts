@@ -33,6 +33,8 @@ export class HashJoinState extends PlanState {
   readonly #fromOuter: LaneCopy;
   readonly #innerLane: TupleLane;
   readonly #scope: ExprScope;
+  readonly #outerScope: ExprScope;
+  readonly #innerScope: ExprScope;
   readonly #outerKeys: readonly RowReader[];
   readonly #outerHash: readonly Hash[];
   readonly #innerKeys: readonly RowReader[];
@@ -69,13 +71,15 @@ export class HashJoinState extends PlanState {
     this.children.push(outer, inner);
     this.#store = new RowStore(est.env.arena);
     this.#hash = new RowHash(this.#store);
-    const outerScope = makeScope(est, factory, { outer: outer.out.columns });
-    const innerScope = makeScope(est, factory, { inner: inner.out.columns });
+    const outerScope = makeScope(this, factory, { outer: outer.out.columns });
+    const innerScope = makeScope(this, factory, { inner: inner.out.columns });
+    this.#outerScope = outerScope;
+    this.#innerScope = innerScope;
     this.#writer = new RowWriter(est, inner.out.columns, column => readColumn(innerScope, column));
     this.#fromOuter = new LaneCopy(outer.out.columns, this.#combined);
     this.#innerLane = this.#combined.addTupleLane(this.#writer.newLane());
     const innerColumns: readonly Column[] = this.#writer.columns(this.#innerLane);
-    this.#scope = makeScope(est, factory, { outer: this.#fromOuter.columns, inner: innerColumns });
+    this.#scope = makeScope(this, factory, { outer: this.#fromOuter.columns, inner: innerColumns });
     this.#outerKeys = plan.hashkeys.map(e => compileExpr(e, outerScope));
     this.#innerKeys = plan.innerhashkeys.map(e => compileExpr(e, innerScope));
     this.#storedKeys = plan.innerhashkeys.map(e => compileExpr(e, this.#scope));
@@ -150,6 +154,7 @@ export class HashJoinState extends PlanState {
           }
           hash = (Math.imul(hash, 31) + this.#innerHash[i]!(value)) | 0;
         }
+        this.#innerScope.ec.serial++;
         // A null key joins nothing; only joins that keep inner rows must know the row.
         if (isNull && !this.#keepInner) continue;
         const ptr = this.#writer.write(this.#store, row);
@@ -179,6 +184,7 @@ export class HashJoinState extends PlanState {
       while (this.#outerRow < outer.out.n) {
         if (!this.#joinRow(max)) return ROW;
         this.#outerRow++;
+        this.#outerScope.ec.serial++;
         this.#candidate = -1;
       }
     }
@@ -212,12 +218,14 @@ export class HashJoinState extends PlanState {
       const k = this.#k;
       if (hash.hashAt(ptr) === this.#probeHash) {
         ptrs[k] = ptr;
-        if (this.#keysEqual(k)) {
+        const equal = this.#keysEqual(k);
+        // The next candidate may stand in the same place: it is another evaluation.
+        if (!equal) this.#scope.ec.serial++;
+        else {
           this.#fromOuter.copy(this.#outerRow, k);
           this.#combined.n = k + 1;
           const joins = this.#joinqual === null || this.#joinqual(k);
           const passes = joins && this.#jointype !== N.JOIN_ANTI && (this.#otherqual === null || this.#otherqual(k));
-          // The next candidate may stand in the same place: it is another evaluation.
           this.#scope.ec.serial++;
           if (joins) {
             this.#matched = true;

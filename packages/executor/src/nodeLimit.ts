@@ -29,7 +29,7 @@ export class LimitState extends PlanState {
     super(est, plan);
     this.#child = child;
     this.children.push(child);
-    const scope = makeScope(est, factory, { outer: child.out.columns });
+    const scope = makeScope(this, factory, { outer: child.out.columns });
     this.#offsetExpr = plan.limitOffset === null ? null : compileExpr(plan.limitOffset, scope);
     this.#countExpr = plan.limitCount === null ? null : compileExpr(plan.limitCount, scope);
     this.#tieReaders = plan.uniqColIdx.map(c => readColumn(scope, child.out.columns[c - 1]!));

@@ -70,7 +70,7 @@ export class LockRowsState extends PlanState {
     super(est, plan);
     this.#child = child;
     this.children.push(child);
-    const scope = makeScope(est, factory, { outer: child.out.columns });
+    const scope = makeScope(this, factory, { outer: child.out.columns });
     const tlist = plan.lefttree!.targetlist;
     this.#marks = plan.rowMarks.map(mark => {
       const tle = mark.ctidName === null ? undefined : tlist.find(t => t.resname === mark.ctidName);

@@ -48,10 +48,10 @@ import * as N from '@pgtroupe/nodes/nodes';
 import type { ModifyTable } from '@pgtroupe/optimizer/plannodes';
 import { detach, type RowReader, TID_BLOCK, TupleLane } from './batch.ts';
 import { TableToaster } from './toast.ts';
-import { describeRow, TableConstraints } from './constraints.ts';
+import { CheckOptions, TableConstraints } from './constraints.ts';
 import { EpqState } from './epq.ts';
 import { type ChangedParams, type EState, PlanState } from './estate.ts';
-import { compileExpr, compileQual, type ExprScope } from './execExpr.ts';
+import { compileExpr, type ExprScope } from './execExpr.ts';
 import { indexColumns, TableIndexes } from './execIndexing.ts';
 import type { ExecRange } from './range.ts';
 import { heapOf, updateAttributesOf } from './relations.ts';
@@ -75,6 +75,7 @@ const PHASE_INDEX = 3;
 const PHASE_CONFLICT_UPDATE = 4;
 const PHASE_TOAST = 5;
 const PHASE_UNTOAST = 6;
+const PHASE_RESULT = 7;
 /** What a phase answers beside MISS: */
 const NEXT_PHASE = 1;
 const ROW_DONE = 2;
@@ -110,7 +111,7 @@ export class ModifyTableState extends PlanState {
   readonly #epq: EpqState;
   readonly #plan: ModifyTable;
   readonly #onConflict: OnConflictUpdate | null;
-  readonly #checkOptions: readonly { readonly relname: string | null; readonly qual: (row: number) => boolean }[];
+  readonly #checkOptions: CheckOptions;
   readonly #toaster: TableToaster;
   #scratch = 0;
   #scratchSize = 0;
@@ -146,7 +147,7 @@ export class ModifyTableState extends PlanState {
     this.#layout = tupleLayout(this.#relation.att);
     this.#newLane = new TupleLane(this.#relation.att, this.#relation.oid);
     this.#resultLane = new TupleLane(this.#relation.att, this.#relation.oid);
-    this.#newScope = makeScope(est, factory, { scan: attnum => columnOf(this.#relation, this.#newLane, attnum) });
+    this.#newScope = makeScope(this, factory, { scan: attnum => columnOf(this.#relation, this.#newLane, attnum) });
     this.#indexes = new TableIndexes(est, this.#relation, this.#heap, this.#newScope);
     this.#constraints = new TableConstraints(est, this.#relation, this.#newScope);
     this.#atts = updateAttributesOf(this.#relation, indexColumns);
@@ -159,16 +160,13 @@ export class ModifyTableState extends PlanState {
       att,
       read: compileExpr(expr, this.#newScope),
     }));
-    const resultScope = makeScope(est, factory, {
+    const resultScope = makeScope(this, factory, {
       outer: child.out.columns,
       scan: attnum => columnOf(this.#relation, this.#resultLane, attnum),
     });
     this.#returning =
       plan.returningList.length === 0 ? null : new Projection(plan.returningList, resultScope, this.out);
-    this.#checkOptions = plan.withCheckOptions.map(w => ({
-      relname: w.relname,
-      qual: compileQual([w.qual], this.#newScope) ?? (() => true),
-    }));
+    this.#checkOptions = new CheckOptions(est, this.#relation, plan.withCheckOptions, this.#newScope);
     this.#epq = new EpqState(est, plan.lefttree!, tools.range, (epqEst, node) => {
       const state = tools.build(epqEst, node);
       this.#epqSources = sourcesOf(epqEst, plan, state, factory);
@@ -199,11 +197,13 @@ export class ModifyTableState extends PlanState {
         const answer = this.#step();
         if (answer < 0) return this.#k > 0 ? this.#deliver() : answer;
         if (answer === ROW_DONE) {
-          if (this.#setsTag) this.est.processed++;
           this.#keepResult();
+          if (this.#setsTag) this.est.processed++;
         }
         this.#phase = PHASE_FORM;
         this.#source = this.#columns;
+        this.#newScope.ec.serial++;
+        this.#onConflict?.begin();
         this.#row++;
       }
       if (this.est.env.shouldYield()) return this.#k > 0 ? this.#deliver() : YIELD;
@@ -248,6 +248,9 @@ export class ModifyTableState extends PlanState {
           break;
         case PHASE_TOAST:
           answer = this.#toast();
+          break;
+        case PHASE_RESULT:
+          answer = this.#finishRow();
           break;
         case PHASE_UNTOAST:
           answer = this.#toaster.run() === MISS ? MISS : this.#finishRow();
@@ -325,12 +328,7 @@ export class ModifyTableState extends PlanState {
     this.#constraints.notNull(values);
     this.#writeScratch(values);
     if (this.#constraints.hasChecks) this.#constraints.check(values);
-    for (const option of this.#checkOptions) {
-      if (option.qual(0)) continue;
-      throw ereport(ERRCODE.WITH_CHECK_OPTION_VIOLATION, `new row violates check option for view "${option.relname}"`, {
-        detail: `Failing row contains ${describeRow(this.est, this.#relation, values)}.`,
-      });
-    }
+    this.#checkOptions.check(values);
   }
 
   #writeScratch(values: readonly Datum[]): void {
@@ -360,6 +358,7 @@ export class ModifyTableState extends PlanState {
       if (conflict === BT_DUPLICATE) {
         this.#tid = heap.blk * TID_BLOCK + heap.offnum;
         if (action === N.ONCONFLICT_NOTHING) return this.#conflictNothing();
+        this.#newScope.ec.serial++;
         this.#phase = PHASE_CONFLICT_UPDATE;
         return NEXT_PHASE;
       }
@@ -425,6 +424,8 @@ export class ModifyTableState extends PlanState {
   /** RETURNING reads the row where it is now: there may have been pauses since it was stored. */
   #finishRow(): number {
     if (this.#returning === null) return ROW_DONE;
+    // What RETURNING computes may have to wait: nothing before this is done again then.
+    this.#phase = PHASE_RESULT;
     const deleted = this.#operation === N.CMD_DELETE;
     const blk = deleted ? this.#blk() : this.#newBlk;
     const offnum = deleted ? this.#offnum() : this.#newOffnum;
@@ -514,7 +515,6 @@ export class ModifyTableState extends PlanState {
     const tid = heap.blk * TID_BLOCK + heap.offnum;
     const epq = this.#epq;
     epq.setTuple(this.#plan.resultRelation, heap.tuple, tid);
-    const state = epq.state;
     for (const mark of this.#plan.rowMarks) {
       if (mark.ctidName === null) continue;
       const other = this.#columns.marks.get(mark.rti)!(this.#row);
@@ -523,7 +523,6 @@ export class ModifyTableState extends PlanState {
     const status = epq.run();
     if (status < 0) return status;
     if (status === END) return ROW_SKIPPED;
-    void state;
     this.#tid = tid;
     this.#source = this.#epqSources!;
     this.#phase = PHASE_FORM;
@@ -570,6 +569,7 @@ export class ModifyTableState extends PlanState {
       default:
         if (env.usesTransactionSnapshot) throw serializationFailure('update');
         // Changed again: look for the conflict anew.
+        this.#onConflict!.begin();
         this.#phase = PHASE_CHANGE;
         return NEXT_PHASE;
     }
@@ -579,11 +579,12 @@ export class ModifyTableState extends PlanState {
     const update = this.#onConflict!;
     update.setRows(existing, this.#tid, this.#scratch);
     if (update.where !== null && !update.where(0)) return ROW_SKIPPED;
+    const assigned = update.assign();
     const proposed = [...this.#values];
     heapDeformTuple(this.#layout, env.mem, existing, this.#values.length, this.#values);
-    const assigned = update.values.map(read => detach(read(0)));
     for (let i = 0; i < this.#values.length; i++) this.#values[i] = detach(this.#values[i]!);
     update.columns.forEach((column, i) => (this.#values[column - 1] = assigned[i]!));
+    let again = true;
     const keep = this.#scratch;
     const keepSize = this.#scratchSize;
     // The proposed row stays readable until the update is done; the new version is formed elsewhere.
@@ -602,12 +603,12 @@ export class ModifyTableState extends PlanState {
         this.#cid,
         this.#atts,
       );
-      if (changed === MISS || changed === TM_BEING_MODIFIED) {
-        for (let i = 0; i < proposed.length; i++) this.#values[i] = proposed[i]!;
-        return changed === MISS ? MISS : heap.wantXactWait();
-      }
+      if (changed === MISS) return MISS;
+      if (changed === TM_BEING_MODIFIED) return heap.wantXactWait();
       if (changed !== TM_OK) throw serializationFailure('update');
+      again = false;
     } finally {
+      if (again) for (let i = 0; i < proposed.length; i++) this.#values[i] = proposed[i]!;
       if (this.#scratch !== 0) env.arena.free(this.#scratch, this.#scratchSize);
       this.#scratch = keep;
       this.#scratchSize = keepSize;

@@ -49,11 +49,11 @@ export class NestLoopState extends PlanState {
     this.children.push(outer, inner);
     this.#fromOuter = new LaneCopy(outer.out.columns, this.#combined);
     this.#fromInner = new LaneCopy(inner.out.columns, this.#combined);
-    this.#scope = makeScope(est, factory, { outer: this.#fromOuter.columns, inner: this.#fromInner.columns });
+    this.#scope = makeScope(this, factory, { outer: this.#fromOuter.columns, inner: this.#fromInner.columns });
     this.#joinqual = compileQual(plan.joinqual, this.#scope);
     this.#otherqual = compileQual(plan.qual, this.#scope);
     this.#projection = new Projection(plan.targetlist, this.#scope, this.out);
-    const outerScope = makeScope(est, factory, { outer: outer.out.columns });
+    const outerScope = makeScope(this, factory, { outer: outer.out.columns });
     this.#params = plan.nestParams.map(p => ({ id: p.paramno, read: compileExpr(p.paramval, outerScope) }));
     this.#changed = new Set(plan.nestParams.map(p => p.paramno));
     const stay = inner.rowsStay;

@@ -34,7 +34,7 @@ export class ProjectSetState extends PlanState {
     super(est, plan);
     this.#child = child;
     this.children.push(child);
-    this.#scope = makeScope(est, factory, { outer: child.out.columns });
+    this.#scope = makeScope(this, factory, { outer: child.out.columns });
     for (const { expr } of plan.targetlist) {
       const lane = new ValueLane();
       const read = this.#compile(expr);
@@ -102,6 +102,7 @@ export class ProjectSetState extends PlanState {
           if (this.#k >= max) return this.#deliver();
         }
         this.#row++;
+        this.#scope.ec.serial++;
         this.#open = false;
       }
       if (this.est.env.shouldYield() && this.#k === 0) return YIELD;

@@ -46,7 +46,7 @@ export class RecursiveUnionState extends PlanState {
     const types = initial.out.columns
       .slice(0, plan.targetlist.length)
       .map(c => ({ kind: 'const' as const, type: c.type, value: () => null }));
-    const scope = makeScope(est, factory, {});
+    const scope = makeScope(this, factory, {});
     const shape = new RowWriter(est, types, column => readColumn(scope, column));
     this.table = { store: null, writer: shape };
     this.#lane = addStoredColumns(this.out, shape);
@@ -71,7 +71,7 @@ export class RecursiveUnionState extends PlanState {
   }
 
   #addSource(state: PlanState): void {
-    const scope = makeScope(this.est, this.#factory, { outer: state.out.columns });
+    const scope = makeScope(this, this.#factory, { outer: state.out.columns });
     this.#sources.push({
       state,
       writer: this.table.writer,

@@ -22,7 +22,7 @@ export class ResultState extends PlanState {
   constructor(est: EState, plan: Result, factory: SubPlanFactory, child: PlanState | null) {
     super(est, plan);
     if (child !== null) this.children.push(child);
-    this.#scope = makeScope(est, factory, { outer: child?.out.columns ?? [] });
+    this.#scope = makeScope(this, factory, { outer: child?.out.columns ?? [] });
     this.#gate = compileQual(plan.resconstantqual, this.#scope);
     this.#qual = compileQual(plan.qual, this.#scope);
     this.#projection = new Projection(plan.targetlist, this.#scope, this.out);
@@ -59,6 +59,7 @@ export class ResultState extends PlanState {
           return status;
         }
         this.#pos = 0;
+        this.#scope.ec.serial++;
       }
       if (this.#qual === null) {
         this.#kept = child.out.n;

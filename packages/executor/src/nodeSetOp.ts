@@ -36,7 +36,7 @@ export class SetOpState extends PlanState {
   constructor(est: EState, plan: SetOp, factory: SubPlanFactory, child: PlanState) {
     super(est, plan);
     this.children.push(child);
-    const scope = makeScope(est, factory, { outer: child.out.columns });
+    const scope = makeScope(this, factory, { outer: child.out.columns });
     const columns = child.out.columns.slice(0, plan.dupColIdx.length);
     this.#cmd = plan.cmd;
     this.#store = new RowStore(est.env.arena);

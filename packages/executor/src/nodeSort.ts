@@ -34,7 +34,7 @@ export class SortState extends PlanState {
   constructor(est: EState, plan: Sort, factory: SubPlanFactory, child: PlanState) {
     super(est, plan);
     this.children.push(child);
-    const scope = makeScope(est, factory, { outer: child.out.columns });
+    const scope = makeScope(this, factory, { outer: child.out.columns });
     this.#store = new RowStore(est.env.arena);
     this.#writer = new RowWriter(est, child.out.columns, column => readColumn(scope, column));
     this.#lane = addStoredColumns(this.out, this.#writer);

@@ -15,7 +15,14 @@ import { makeAndsImplicit } from '@pgtroupe/optimizer/clauses';
 import { buildArray, arrayHeader, constructArray, deconstructArray } from '@pgtroupe/adt/arrayutils';
 import { typeFactsOf } from './arrays.ts';
 import { detach, type RowReader } from './batch.ts';
-import type { ChangedParams, EState, InitPlanState, ParamSetter, PlanState } from './estate.ts';
+import {
+  type ChangedParams,
+  type EState,
+  evaluationKey,
+  type InitPlanState,
+  type ParamSetter,
+  type PlanState,
+} from './estate.ts';
 import { compileExpr, type ExprScope, readColumn } from './execExpr.ts';
 import { type Equal, equalityOf, type Hash, hashesOf } from './keys.ts';
 import { RowHash } from './rowhash.ts';
@@ -182,6 +189,8 @@ export function compileSubPlan(est: EState, node: SubPlan, state: PlanState, sco
   let unknown = false;
   let first: Datum = null;
   let generation = -1;
+  /** The evaluation that is interrupted: another one does not go on with it. */
+  let evaluation = -1;
   const begin = (row: number): void => {
     for (let i = 0; i < args.length; i++) execParams[node.parParam[i]!] = detach(args[i]!(row));
     const others = watch.changed();
@@ -193,6 +202,7 @@ export function compileSubPlan(est: EState, node: SubPlan, state: PlanState, sco
     first = null;
     array?.clear();
     generation = est.generation;
+    evaluation = evaluationKey(scope.ec, row);
     running = true;
   };
   const body = (): Datum => {
@@ -250,7 +260,7 @@ export function compileSubPlan(est: EState, node: SubPlan, state: PlanState, sco
   };
   return row => {
     current = row;
-    if (!running || generation !== est.generation) begin(row);
+    if (!running || generation !== est.generation || evaluation !== evaluationKey(scope.ec, row)) begin(row);
     const value = body();
     running = false;
     return value;

@@ -20,7 +20,7 @@ export class UniqueState extends PlanState {
   constructor(est: EState, plan: Unique, factory: SubPlanFactory, child: PlanState) {
     super(est, plan);
     this.children.push(child);
-    const scope = makeScope(est, factory, { outer: child.out.columns });
+    const scope = makeScope(this, factory, { outer: child.out.columns });
     this.#readers = plan.uniqColIdx.map(c => readColumn(scope, child.out.columns[c - 1]!));
     this.#equal = plan.uniqOperators.map((op, i) => notDistinct(equalityOf(est, op, plan.uniqCollations[i]!)));
     for (const column of child.out.columns) this.out.addColumn(column);

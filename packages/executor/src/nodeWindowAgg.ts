@@ -60,18 +60,23 @@ export class WindowAggState extends PlanState implements Partition {
   #offsetsKnown = false;
   #k = 0;
   #projecting = false;
+  /** A partition is complete and its frame offsets are being computed. */
+  #gathered = false;
+  /** Row of the batch and call that are computed next: what is done is not done again after a suspension. */
+  #computed = 0;
+  #call = 0;
 
   constructor(est: EState, plan: WindowAgg, factory: SubPlanFactory, child: PlanState) {
     super(est, plan);
     this.#child = child;
     this.children.push(child);
-    const input = makeScope(est, factory, { outer: child.out.columns });
+    const input = makeScope(this, factory, { outer: child.out.columns });
     this.#store = new RowStore(est.env.arena);
     this.#writer = new RowWriter(est, child.out.columns, column => readColumn(input, column));
     this.#outLane = addStoredColumns(this.#rows, this.#writer);
     this.#workLane = this.#writer.newLane();
     const work = this.#writer.columns(this.#workLane);
-    this.#workScope = makeScope(est, factory, { outer: work });
+    this.#workScope = makeScope(this, factory, { outer: work });
     this.#partKeys = plan.partColIdx.map(c => readColumn(input, child.out.columns[c - 1]!));
     this.#partEqual = plan.partOperators.map((op, i) => notDistinct(equalityOf(est, op, plan.partCollations[i]!)));
     this.#ordKeys = plan.ordColIdx.map(c => readColumn(this.#workScope, work[c - 1]!));
@@ -85,7 +90,7 @@ export class WindowAggState extends PlanState implements Partition {
     );
     this.#startOffset = plan.startOffset === null ? null : compileExpr(plan.startOffset, this.#workScope);
     this.#endOffset = plan.endOffset === null ? null : compileExpr(plan.endOffset, this.#workScope);
-    this.#resultScope = makeScope(est, factory, { outer: this.#rows.columns });
+    this.#resultScope = makeScope(this, factory, { outer: this.#rows.columns });
     this.#resultScope.windowFunc = node => {
       const lane = this.#rows.addValueLane(new ValueLane());
       this.#calls.push(this.#compileCall(node, lane.values));
@@ -121,23 +126,30 @@ export class WindowAggState extends PlanState implements Partition {
         return ROW;
       }
       if (!this.#emitting) {
-        const status = this.#gather();
-        if (status !== ROW) return status;
+        if (!this.#gathered) {
+          const status = this.#gather();
+          if (status !== ROW) return status;
+          this.#gathered = true;
+        }
         this.#beginPartition();
+        this.#gathered = false;
       }
       const n = Math.min(max, this.count - this.#next);
       if (n === 0) {
         this.#emitting = false;
         continue;
       }
-      for (let i = 0; i < n; i++) {
-        const row = this.#next + i;
-        this.#outLane.ptrs[i] = this.#ptrs[row]!;
-        for (let c = 0; c < this.#calls.length; c++) {
-          const call = this.#calls[c]!;
-          call.values[i] = call.compute(row);
+      for (; this.#computed < n; this.#computed++) {
+        const row = this.#next + this.#computed;
+        this.#outLane.ptrs[this.#computed] = this.#ptrs[row]!;
+        for (; this.#call < this.#calls.length; this.#call++) {
+          const call = this.#calls[this.#call]!;
+          call.values[this.#computed] = call.compute(row);
+          this.#workScope.ec.serial++;
         }
+        this.#call = 0;
       }
+      this.#computed = 0;
       this.#next += n;
       this.#k = n;
       this.#projecting = true;
@@ -199,6 +211,7 @@ export class WindowAggState extends PlanState implements Partition {
       this.#frame.endOffset = this.#endOffset === null ? null : detach(this.#endOffset(0));
       this.#frame.checkOffsets();
       this.#offsetsKnown = true;
+      this.#workScope.ec.serial++;
     }
     for (const call of this.#calls) call.begin();
     this.#next = 0;
@@ -314,10 +327,13 @@ export class WindowAggState extends PlanState implements Partition {
     let to = 0;
     let result: Datum = null;
     let known = false;
+    /** The row whose frame is being added up anew, -1 none. */
+    let adding = -1;
     const add = (row: number): void => {
       this.#workLane.ptrs[0] = this.#ptrs[row]!;
       agg.evaluate(0);
       agg.advance(0);
+      this.#workScope.ec.serial++;
     };
     const restart = (): void => {
       agg.restart(0);
@@ -329,6 +345,7 @@ export class WindowAggState extends PlanState implements Partition {
         restart();
         from = 0;
         to = 0;
+        adding = -1;
       },
       compute: row => {
         frame.locate(this, row);
@@ -337,10 +354,14 @@ export class WindowAggState extends PlanState implements Partition {
           // The frame only grows: go on from the last state.
           for (; to < frame.end; to++) add(to);
         } else {
-          restart();
-          for (let r = frame.start; r < frame.end; r++) if (!frame.excludes || !frame.excluded(this, r, row)) add(r);
-          from = frame.start;
-          to = frame.end;
+          if (adding !== row) {
+            restart();
+            adding = row;
+            from = frame.start;
+            to = frame.start;
+          }
+          for (; to < frame.end; to++) if (!frame.excludes || !frame.excluded(this, to, row)) add(to);
+          adding = -1;
         }
         result = detach(agg.finish(0, 0));
         known = true;
@@ -360,6 +381,9 @@ export class WindowAggState extends PlanState implements Partition {
     this.#inputRow = 0;
     this.#inputEnded = false;
     this.#emitting = false;
+    this.#gathered = false;
+    this.#computed = 0;
+    this.#call = 0;
     this.#current = null;
     this.#offsetsKnown = false;
     this.#projecting = false;

@@ -8,7 +8,7 @@ import { exprCollation, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
 import { MULTIEXPR_SUBLINK } from '@pgtroupe/nodes/nodes';
 import { INNER_VAR, OUTER_VAR } from '@pgtroupe/optimizer/plannodes';
 import { Batch, type Column, type ColumnType, detach, type RowReader, ValueLane } from './batch.ts';
-import { type EState, ExprContext } from './estate.ts';
+import { type EState, ExprContext, PlanState } from './estate.ts';
 import { compileExpr, type ExprScope, readColumn } from './execExpr.ts';
 
 export interface Inputs {
@@ -23,7 +23,9 @@ export interface SubPlanFactory {
   subplan(node: SubPlan, scope: ExprScope): RowReader;
 }
 
-export function makeScope(est: EState, factory: SubPlanFactory, inputs: Inputs): ExprScope {
+/** Of a node: its expressions forget what they remember when it begins anew. Without one, they run once. */
+export function makeScope(owner: PlanState | EState, factory: SubPlanFactory, inputs: Inputs): ExprScope {
+  const est = owner instanceof PlanState ? owner.est : owner;
   const scope: ExprScope = {
     est,
     ec: new ExprContext(),
@@ -35,6 +37,7 @@ export function makeScope(est: EState, factory: SubPlanFactory, inputs: Inputs):
     },
     subplan: node => factory.subplan(node, scope),
   };
+  if (owner instanceof PlanState) owner.contexts.push(scope.ec);
   return scope;
 }
 

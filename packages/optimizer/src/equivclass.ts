@@ -230,12 +230,12 @@ export function generateJoinImpliedEqualities(
       }
       if (best !== undefined) result.push(best);
     }
-    const anchor = outer[0] ?? inner[0];
-    if (anchor !== undefined) {
-      for (const m of fresh) {
-        const rinfo = makeEquality(root, ec, anchor, m);
-        if (rinfo !== undefined) result.push(rinfo);
-      }
+    // Members that need both sides become known here: each must equal one known before, or the one before it.
+    let known = outer[0] ?? inner[0];
+    for (const m of fresh) {
+      const rinfo = known && makeEquality(root, ec, known, m);
+      if (rinfo !== undefined) result.push(rinfo);
+      known = m;
     }
   }
   return result;

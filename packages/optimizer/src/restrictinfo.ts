@@ -26,7 +26,8 @@ export function makeRestrictInfo(root: PlannerInfo, clause: Expr, place: Place =
   if (clause.type === 'OpExpr' && clause.args.length === 2) {
     leftRelids = relidsOf(root, clause.args[0]!);
     rightRelids = relidsOf(root, clause.args[1]!);
-    if (!containVolatileFunctions(root.env, clause)) {
+    // A condition without columns is asked once, by itself: it makes nothing equal to anything.
+    if (place.pseudoconstant !== true && !containVolatileFunctions(root.env, clause)) {
       mergeFamilies = mergejoinOpfamilies(root.env.rows, clause.opno);
       hashable = opHashjoinable(root.env.rows, clause.opno) && exprType(clause.args[0]!) !== 0;
     }

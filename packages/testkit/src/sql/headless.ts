@@ -307,7 +307,12 @@ class HeadlessEnv implements ExecEnv {
   readonly arena: Arena;
   readonly pages: SoloPages;
   readonly heap: HeapContext;
-  readonly settings = { ...DEFAULT_SETTINGS };
+  #chance = 1;
+  /** Chance that is the same each time, and new at each call. */
+  readonly settings = {
+    ...DEFAULT_SETTINGS,
+    random: () => (this.#chance = (this.#chance * 48271) % 0x7fffffff) / 0x7fffffff,
+  };
   readonly lookup: SysLookup;
   usesTransactionSnapshot = false;
   readonly #impatient: boolean;
