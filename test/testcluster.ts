@@ -25,6 +25,7 @@ export interface Role {
   readonly configVersion: number;
   readonly sessions: number;
   readonly traffic?: Traffic;
+  readonly held: readonly { readonly what: string; readonly count: number }[];
 }
 export interface Tally {
   readonly sent: number;
@@ -170,7 +171,37 @@ export class TestCluster {
     return this.keeper!.exitCode ?? -1;
   }
 
+  /** What is left of transactions where none is open; undefined when that cannot be asked: the cast is not up, or
+   *  somebody is in a transaction. */
+  async leaks(): Promise<string[] | undefined> {
+    const status = await this.status().catch(() => undefined);
+    if (status?.pmState !== 'PM_RUN' || status.roles.some(role => role.state !== 'ready')) return undefined;
+    const held = status.roles.flatMap(({ name, held }) => held.map(each => ({ name, ...each })));
+    if (held.some(({ what, count }) => what === 'transactions' && count > 0)) return undefined;
+    return held.filter(({ count }) => count > 0).map(({ name, what, count }) => `${name}: ${count} ${what}`);
+  }
+
+  /** Every lock, pin, snapshot and id was given back. Counts come with heartbeats, ids after a moment of rest. */
+  async expectNoLeaks(): Promise<void> {
+    let leaks: string[] | undefined;
+    for (let tries = 0; tries < 20; tries++) {
+      leaks = await this.leaks();
+      if (leaks === undefined || leaks.length === 0) return;
+      await sleep(250);
+    }
+    throw new Error(`left behind where nobody is in a transaction: ${leaks!.join(', ')}`);
+  }
+
+  /** Ends the cluster, which must have leaked nothing. */
   async destroy(): Promise<void> {
+    try {
+      if (!this.exited()) await this.expectNoLeaks();
+    } finally {
+      await this.#remove();
+    }
+  }
+
+  async #remove(): Promise<void> {
     await this.run('stop', '-D', this.data, '-m', 'immediate');
     if (!this.exited()) this.keeper!.kill('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });

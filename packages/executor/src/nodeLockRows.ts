@@ -164,11 +164,7 @@ export class LockRowsState extends PlanState {
       case TM_OK:
         return PASS;
       case TM_BEING_MODIFIED:
-        if (mark.waitPolicy === N.LOCK_WAIT_SKIP) return SKIP;
-        if (mark.waitPolicy === N.LOCK_WAIT_ERROR) {
-          throw ereport(ERRCODE.LOCK_NOT_AVAILABLE, `could not obtain lock on row in relation "${relation!.name}"`);
-        }
-        return heap.wantXactWait();
+        return this.#beingModified({ mark, relation });
       case TM_UPDATED:
         if (env.usesTransactionSnapshot)
           throw ereport(ERRCODE.T_R_SERIALIZATION_FAILURE, 'could not serialize access due to concurrent update');
@@ -185,6 +181,15 @@ export class LockRowsState extends PlanState {
       default:
         throw ereport(ERRCODE.INTERNAL_ERROR, `unrecognized row lock result ${result}`);
     }
+  }
+
+  /** Somebody else has the row: wait, skip it, or fail. */
+  #beingModified({ mark, relation }: Pick<Mark, 'mark' | 'relation'>): number {
+    const { heap } = this.est.env;
+    if (mark.waitPolicy === N.LOCK_WAIT_BLOCK) return heap.wantXactWait();
+    if (heap.xact.confirmRunning(heap.waitFxid) === MISS) return MISS;
+    if (mark.waitPolicy === N.LOCK_WAIT_SKIP) return SKIP;
+    throw ereport(ERRCODE.LOCK_NOT_AVAILABLE, `could not obtain lock on row in relation "${relation!.name}"`);
   }
 
   /** Asks the plan about the newest versions. */
@@ -212,7 +217,7 @@ export class LockRowsState extends PlanState {
         MODES[mark.strength]!,
       );
       if (result === MISS) return MISS;
-      if (result === TM_BEING_MODIFIED) return heap.wantXactWait();
+      if (result === TM_BEING_MODIFIED) return this.#beingModified({ mark, relation });
       if (result !== TM_OK) return SKIP;
       epq.setTuple(mark.rti, heap.tuple, heap.blk * TID_BLOCK + heap.offnum);
     }

@@ -130,6 +130,7 @@ export class InstanceKernel implements XactContext {
   /** The holder is a session of this instance: no message, unless the wait grows suspiciously long;
    *  then the buffer-manager's deadlock detector must know of it. */
   async #waitLocally(fxid: FullTransactionId, owner: LockOwner): Promise<void> {
+    if (owner.interrupt !== undefined) throw owner.interrupt;
     await new Promise<void>((resolve, reject) => {
       let settled = false;
       const settle = (finish: () => void): void => {
@@ -141,7 +142,7 @@ export class InstanceKernel implements XactContext {
         finish();
       };
       const stop = this.shared.onEnd(fxid, () => settle(resolve));
-      const waiting = { reqId: 0, cancel: (error: PgError) => settle(() => reject(error)) };
+      const waiting = { cancel: (error: PgError) => settle(() => reject(error)) };
       owner.waiting = waiting;
       const timer = this.env.timers.after(this.#deadlockTimeoutMs, () => {
         stop();
@@ -156,6 +157,11 @@ export class InstanceKernel implements XactContext {
     const tag = transactionTag(fxid);
     await this.locks.acquire(owner, tag, SHARE_LOCK);
     this.locks.release(owner, tag, SHARE_LOCK);
+  }
+
+  /** What transactions of this instance hold here. */
+  held(): Record<string, number> {
+    return { 'local locks': this.locks.localCount, ...this.shared.held() };
   }
 
   // ---- plain calls -------------------------------------------------------------------------------

@@ -31,7 +31,11 @@ export class LockOwner {
   /** Locks of this transaction that the buffer-manager holds for it, by tag and mode. */
   readonly remote = new Set<string>();
   /** The wait under way, so that a cancel can end it. */
-  waiting: { readonly reqId: number; cancel(error: PgError): void } | undefined;
+  waiting: { cancel(error: PgError): void } | undefined;
+  /** Why its statement shall stop. Whoever is about to wait looks at it first: a cancel comes once. */
+  interrupt: PgError | undefined;
+  /** A recall of a token gave locks of it to the buffer-manager, behind the end of the transaction if that was sent. */
+  handedOver = false;
 
   constructor(pid: number) {
     this.pid = pid;
@@ -53,6 +57,13 @@ export class InstanceLocks {
   /** All tokens are void, and so is every lock: their transactions have failed. */
   reset(): void {
     this.#relations.clear();
+  }
+
+  /** Locks granted here, by owner and relation. */
+  get localCount(): number {
+    let count = 0;
+    for (const database of this.#relations.values()) for (const { holders } of database.values()) count += holders.size;
+    return count;
   }
 
   /** Locks a relation for the transaction. True: granted here and now. Otherwise await `acquire`. */
@@ -91,27 +102,30 @@ export class InstanceLocks {
     const session = options.session ?? false;
     const key = lockKey(tag, mode);
     if (!session && owner.remote.has(key)) return;
-    let reqId = 0;
-    const answer = this.#attachment.request(id => {
-      reqId = id;
-      return { op: 'lockAcquire', reqId: id, owner: owner.pid, ...tag, mode, nowait: options.nowait ?? false, session };
-    });
-    const op = await new Promise<DownOp>((resolve, reject) => {
+    if (owner.interrupt !== undefined) throw owner.interrupt;
+    let cancelled: PgError | undefined;
+    const answer = this.#attachment.request(reqId => {
       owner.waiting = {
-        reqId,
         cancel: error => {
-          this.#attachment.put({ op: 'lockCancel', reqId, owner: owner.pid });
-          reject(error);
+          if (cancelled === undefined) this.#attachment.put({ op: 'lockCancel', reqId, owner: owner.pid });
+          cancelled = error;
         },
       };
-      answer.then(resolve, reject);
-    }).finally(() => {
+      return { op: 'lockAcquire', reqId, owner: owner.pid, ...tag, mode, nowait: options.nowait ?? false, session };
+    });
+    // Cancelled or not, there is one answer, and only it tells whether the lock is there to be given back.
+    const op = await answer.finally(() => {
       owner.waiting = undefined;
     });
     if (op.op === 'lockGranted') {
+      if (cancelled !== undefined) {
+        this.release(owner, tag, mode, session);
+        throw cancelled;
+      }
       if (!session) owner.remote.add(key);
       return;
     }
+    if (cancelled !== undefined) throw cancelled;
     if (op.op === 'lockFailed') {
       throw new PgError(op.sqlstate as Sqlstate, op.message, {
         detail: op.detail || undefined,
@@ -127,14 +141,22 @@ export class InstanceLocks {
     this.#attachment.put({ op: 'lockRelease', owner: owner.pid, ...tag, mode, session });
   }
 
-  /** End of transaction. `remoteDone`: the commit or abort message already released the others. */
+  /** The commit or abort message, which releases what the buffer-manager holds for the owner, was put. */
+  endSent(owner: LockOwner): void {
+    owner.handedOver = false;
+  }
+
+  /** End of transaction. `remoteDone`: the commit or abort message released the others, except those
+   *  that were handed over behind it. */
   releaseAll(owner: LockOwner, remoteDone: boolean): void {
     for (const entry of owner.local) entry.holders.delete(owner);
     owner.local.clear();
     if (owner.remote.size > 0) {
       owner.remote.clear();
-      if (!remoteDone) this.#attachment.put({ op: 'lockReleaseAll', owner: owner.pid, session: false });
+      if (!remoteDone || owner.handedOver)
+        this.#attachment.putUnawaited({ op: 'lockReleaseAll', owner: owner.pid, session: false });
     }
+    owner.handedOver = false;
   }
 
   #recalled(op: Extract<DownOp, { op: 'recallRelLock' }>): void {
@@ -144,6 +166,7 @@ export class InstanceLocks {
     for (const [owner, mask] of entry.holders) {
       holders.push(owner.pid, mask);
       owner.local.delete(entry);
+      owner.handedOver = true;
       for (let mode = 1; mode <= 8; mode++) {
         if ((mask & (1 << mode)) !== 0) owner.remote.add(lockKey(relationTag(entry.db, entry.rel), mode));
       }

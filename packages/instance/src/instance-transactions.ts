@@ -8,7 +8,7 @@
  * 2. The remembered snapshot may serve new statements while it is *held*: granted, not recalled, and
  *    the heartbeat lease is valid (H5, H26).
  * 3. An outcome, once known, never changes while the buffer-manager lives, and is cached as long. "In progress" may be stale; it is
- *    only used where being late is harmless (H27).
+ *    only used where being late is harmless (H27); who acts on it asks first (`confirmRunning`).
  * 4. The oldest live snapshot is reported with every batch when it moved (H24).
  */
 import type { Env } from '@pgtroupe/actor/env';
@@ -51,6 +51,12 @@ interface ClogPage {
   fresh: boolean;
 }
 
+interface SnapshotWaiter {
+  readonly curcid: CommandId;
+  resolve(live: LiveSnapshot): void;
+  reject(error: Error): void;
+}
+
 /** A snapshot in use, in the order of being taken: the head of the list is the oldest. */
 export interface LiveSnapshot {
   readonly snapshot: Snapshot;
@@ -75,9 +81,11 @@ export class InstanceTransactions {
   #latest: { csn: number; xmin: number; xmax: number; xip: readonly number[] } = { csn: -1, xmin: 0, xmax: 0, xip: [] };
   #held = false;
   #asked = false;
-  #snapshotWaiters: { resolve(): void; reject(error: Error): void }[] = [];
+  #snapshotWaiters: SnapshotWaiter[] = [];
   /** Came after the request in flight was sent; need another one unless the answer is held. */
-  #lateWaiters: { resolve(): void; reject(error: Error): void }[] = [];
+  #lateWaiters: SnapshotWaiter[] = [];
+  /** The last snapshot came in this turn of the event loop: whoever asked for it has not looked yet. */
+  #snapshotFresh = false;
   oldestXmin = 0 as FullTransactionId;
   #oldestLive: LiveSnapshot | undefined;
   #newestLive: LiveSnapshot | undefined;
@@ -221,17 +229,16 @@ export class InstanceTransactions {
     return this.#live(curcid);
   }
 
-  async takeSnapshot(curcid: CommandId): Promise<LiveSnapshot> {
+  takeSnapshot(curcid: CommandId): Promise<LiveSnapshot> {
     const ready = this.tryTakeSnapshot(curcid);
-    if (ready !== undefined) return ready;
-    await new Promise<void>((resolve, reject) => {
-      if (this.#asked) this.#lateWaiters.push({ resolve, reject });
+    if (ready !== undefined) return Promise.resolve(ready);
+    return new Promise((resolve, reject) => {
+      if (this.#asked) this.#lateWaiters.push({ curcid, resolve, reject });
       else {
-        this.#snapshotWaiters.push({ resolve, reject });
+        this.#snapshotWaiters.push({ curcid, resolve, reject });
         this.#askSnapshot();
       }
     });
-    return this.#live(curcid);
   }
 
   /** Learns the pruning horizon of now: what this instance remembers must not hold it back. */
@@ -269,6 +276,10 @@ export class InstanceTransactions {
     this.#latest = { csn: op.csn, xmin: op.xmin, xmax: op.xmax, xip: op.xip };
     this.oldestXmin = op.oldestXmin as FullTransactionId;
     this.#held = true;
+    this.#snapshotFresh = true;
+    this.#env.timers.soon(() => {
+      this.#snapshotFresh = false;
+    });
     if (!this.#asked) return;
     // The answer to our request, or a later snapshot that came with a commit: both serve everyone
     // who waits, since it is held from here until it is recalled.
@@ -276,7 +287,8 @@ export class InstanceTransactions {
     const waiters = [...this.#snapshotWaiters, ...this.#lateWaiters];
     this.#snapshotWaiters = [];
     this.#lateWaiters = [];
-    for (const waiter of waiters) waiter.resolve();
+    // In use from this moment: what is reported before the waiters get to run must cover them.
+    for (const waiter of waiters) waiter.resolve(this.#live(waiter.curcid));
   }
 
   #reportHorizon(): void {
@@ -374,8 +386,27 @@ export class InstanceTransactions {
     }
   }
 
+  /** For those who will not wait for a transaction that `status` says is in progress: what is remembered may be
+   *  older than its end. True: it runs at this moment. MISS: ask, then look again. */
+  confirmRunning(fxid: FullTransactionId): true | -1 {
+    if (this.#running.has(fxid)) return true;
+    if (this.#snapshotFresh) {
+      const { xmax, xip } = this.#latest;
+      if (fxid >= xmax || includes(xip, fxid)) return true;
+      this.#pages.want = { kind: 'clog', page: Math.floor(xidFromFull(fxid) / XACTS_PER_CLOG_PAGE) };
+    } else this.#pages.want = { kind: 'await', run: () => this.renewHorizon() };
+    return MISS;
+  }
+
   runsHere(fxid: FullTransactionId): boolean {
     return this.#running.has(fxid);
+  }
+
+  /** Counts of what ends with transactions. */
+  held(): Record<string, number> {
+    let snapshots = 0;
+    for (let live = this.#oldestLive; live !== undefined; live = live.next) snapshots++;
+    return { snapshots, 'transaction ids': this.#running.size, 'waits for transactions': this.#endWaiters.size };
   }
 
   /** Calls `wake` when a transaction of this instance ends. Returns the way to stop waiting. */
@@ -386,6 +417,7 @@ export class InstanceTransactions {
     return () => {
       const at = waiters.indexOf(wake);
       if (at >= 0) waiters.splice(at, 1);
+      if (waiters.length === 0 && this.#endWaiters.get(fxid) === waiters) this.#endWaiters.delete(fxid);
     };
   }
 }

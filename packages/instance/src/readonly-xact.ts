@@ -36,6 +36,10 @@ export class ReadonlyXact implements XactView {
     return this.#shared.status(xid);
   }
 
+  confirmRunning(): true {
+    assert(false, 'a reader of catalogs locks no rows');
+  }
+
   inSnapshot(xid: TransactionId, snapshot: Snapshot): boolean {
     if (xid < FIRST_NORMAL_TRANSACTION_ID) return false;
     return inSnapshot(this.#shared.full(xid), snapshot);

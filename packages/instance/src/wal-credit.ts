@@ -63,6 +63,7 @@ export class WalCredit {
   }
 
   wait(owner: LockOwner): Promise<void> {
+    if (owner.interrupt !== undefined) return Promise.reject(owner.interrupt);
     return new Promise<void>((resolve, reject) => {
       const over = (finish: () => void): void => {
         this.#waiters.delete(waiter);
@@ -70,7 +71,7 @@ export class WalCredit {
         finish();
       };
       const waiter: Waiter = { resolve: () => over(resolve), reject: error => over(() => reject(error)) };
-      const waiting = { reqId: 0, cancel: (error: PgError) => waiter.reject(error) };
+      const waiting = { cancel: (error: PgError) => waiter.reject(error) };
       owner.waiting = waiting;
       this.#waiters.add(waiter);
     });

@@ -76,6 +76,8 @@ export class Transaction implements XactView {
   readonly drops: RelFileNode[] = [];
   /** Files this transaction made. */
   readonly created: RelFileNode[] = [];
+  /** COMMIT was sent: what becomes of the transaction is the sequencer's to say. */
+  #committing = false;
   /** Messages for other instances' catalog caches, sent with the commit. */
   invals: Uint8Array = EMPTY;
 
@@ -157,6 +159,10 @@ export class Transaction implements XactView {
 
   status(xid: TransactionId): XactStatus | -1 {
     return this.#context.shared.status(xid);
+  }
+
+  confirmRunning(fxid: FullTransactionId): true | -1 {
+    return this.#context.shared.confirmRunning(fxid);
   }
 
   inSnapshot(xid: TransactionId, snapshot: Snapshot): boolean {
@@ -266,8 +272,9 @@ export class Transaction implements XactView {
     });
     const { seq, record } = wal.form(RM_XACT_ID, info);
     const { epoch } = shared;
+    this.#committing = true;
     try {
-      await attachment.request(reqId => ({
+      const answer = attachment.request(reqId => ({
         op: 'commit',
         reqId,
         owner: this.#owner.pid,
@@ -279,6 +286,8 @@ export class Transaction implements XactView {
         drop: this.drops,
         invals: this.invals,
       }));
+      locks.endSent(this.#owner);
+      await answer;
     } catch (lost) {
       if (!(await this.#committedAfterAll(fxid, epoch))) throw lost;
     }
@@ -323,6 +332,7 @@ export class Transaction implements XactView {
       this.#context.locks.releaseAll(this.#owner, true);
       return;
     }
+    assert(!this.#committing, 'an abort does not overtake a commit');
     while (this.#levels.length > 1) {
       const level = this.#pop();
       if (level.fxid !== 0) this.#endAborted(level, false);
@@ -331,6 +341,7 @@ export class Transaction implements XactView {
     if (top.fxid === 0) this.#context.locks.releaseAll(this.#owner, false);
     else {
       this.#endAborted(top, true);
+      this.#context.locks.endSent(this.#owner);
       this.#context.locks.releaseAll(this.#owner, true);
     }
   }

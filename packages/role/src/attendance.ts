@@ -8,6 +8,7 @@ import { type Rpc, type RpcStream } from '@pgtroupe/actor/rpc';
 import type { Traffic } from '@pgtroupe/actor/traffic';
 import { type PostmasterOrder, PostmasterDefinition, type RoleReport } from '@pgtroupe/rpc/generated/postmaster';
 import { streamMethod } from '@pgtroupe/rpc/method';
+import type { Held } from './context.ts';
 
 export const ATTEND = streamMethod(PostmasterDefinition, 'attend');
 
@@ -25,6 +26,8 @@ export interface AttendanceHandlers {
   refused(why: string): void;
   /** No postmaster for ORPHAN_MS. */
   orphaned(): void;
+  /** For every heartbeat. */
+  held(): Held;
 }
 
 export class Attendance {
@@ -179,7 +182,9 @@ export class Attendance {
     const { unawaitedMessages, bus, operations, pageImages } = this.#traffic;
     const rpc = [...this.#traffic.rpc].map(([method, tally]) => ({ method, ...tally }));
     const traffic = { rpc, unawaitedMessages, bus, operations, pageImages };
-    this.#send({ $case: 'heartbeat', value: { counter: this.#turns, rssBytes: process.memoryUsage.rss(), traffic } });
+    const held = Object.entries(this.#handlers.held()).map(([what, count]) => ({ what, count }));
+    const rssBytes = process.memoryUsage.rss();
+    this.#send({ $case: 'heartbeat', value: { counter: this.#turns, rssBytes, traffic, held } });
     if (this.#stream === undefined && this.#clock.nowMs() - this.#lastSeenMs > ORPHAN_MS) {
       this.#handlers.orphaned();
     } else if (this.#stream !== undefined) {

@@ -26,7 +26,12 @@ export interface RoleContext extends Omit<RoleStart, 'settings'> {
   recovering(message: string): void;
 }
 
+/** What transactions and sessions hold in a role, by name. Where nobody is in a transaction, every count
+ *  comes down to 0: what does not has leaked. */
+export type Held = Readonly<Record<string, number>>;
+
 export interface RunningRole {
+  held?(): Held;
   /**
    * Smart and fast: finish what the role owes, then resolve; the process exits with 0. May be called
    * again with a sterner mode. Immediate never gets here: the process just ends.

@@ -118,6 +118,7 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
         env.exit(EXIT_STOPPED);
       },
       orphaned: () => stop('fast'),
+      held: () => running?.held?.() ?? {},
     },
   });
   intake.attend(attendance, message => env.log.write('LOG', message));

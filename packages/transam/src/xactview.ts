@@ -30,6 +30,9 @@ export interface XactView {
   /** Running anywhere, other than in this session (which counts as in progress too)? Outcome of `xid`, a 32-bit
    *  id from a tuple; MISS when it must be asked for. Own and other running ids are IN_PROGRESS. */
   status(xid: TransactionId): XactStatus | -1;
+  /** `status` said that it is in progress, and the caller will not wait for it: true if that holds at this
+   *  moment; MISS: ask first, then look at the tuple again. */
+  confirmRunning(fxid: FullTransactionId): true | -1;
   /** Is `xid` running or not yet begun according to the snapshot? (XidInMVCCSnapshot) */
   inSnapshot(xid: TransactionId, snapshot: Snapshot): boolean;
   /** Below this every transaction is over for everyone: dead tuples older than it may be pruned. */

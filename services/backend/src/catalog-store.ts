@@ -52,7 +52,10 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
       xact: tx,
       owner: session.owner,
       takeSnapshot: () => kernel.shared.takeSnapshot(tx.curcid),
-      enter: () => tx.enter(),
+      enter: () => {
+        session.checkForInterrupts();
+        tx.enter();
+      },
     };
     super(kernel, session.instance.toast, database.source.relations, reader);
     this.#session = session;

@@ -257,7 +257,7 @@ class CopyTarget {
     const session = this.#session;
     const { kernel } = session.instance;
     const { tx } = session.block;
-    if (session.interrupt !== undefined) throw session.interrupt;
+    session.checkForInterrupts();
     for (let from = 0; from < this.#count; ) {
       const at = from;
       const done = await kernel.attempt(
@@ -300,7 +300,7 @@ class CopyTarget {
         for (; n < count; n++) {
           this.#storing = n;
           if (producer.mustWait) {
-            if (session.interrupt !== undefined) throw session.interrupt;
+            session.checkForInterrupts();
             kernel.pages.want = { kind: 'await', run: () => producer.wait() };
             return MISS;
           }

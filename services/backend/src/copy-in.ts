@@ -105,7 +105,7 @@ export class CopyInStream {
         if (this.#queuedBytes < QUEUE_BYTES / 2) this.#session.resumeInput();
         return chunk;
       }
-      if (this.#session.interrupt !== undefined) throw this.#session.interrupt;
+      this.#session.checkForInterrupts();
       if (this.#end === 'done') return undefined;
       if (this.#end !== 'open') throw this.#end;
       await new Promise<void>(resolve => {

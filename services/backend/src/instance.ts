@@ -32,6 +32,7 @@ import { retryCatalog } from './catalog-retry.ts';
 import { DatabaseContext } from './database-context.ts';
 import { Session } from './session.ts';
 import { InstanceToast } from './toast-fetcher.ts';
+import type { TransactionBlock } from './transaction-block.ts';
 
 /** Offsets into an instance's memory are 31 bits. */
 const MAX_MEMORY_BYTES = 2 ** 31 - BLCKSZ;
@@ -267,6 +268,18 @@ export class BackendInstance {
       this.#databases.set(oid, opening);
     }
     return opening;
+  }
+
+  /** For the status: what sessions hold here. */
+  held(): Record<string, number> {
+    let transactions = 0;
+    let remote = 0;
+    for (const { block, owner } of this.#sessions.values()) {
+      remote += owner.remote.size;
+      // Not there while the session starts.
+      if ((block as TransactionBlock | undefined)?.open === true) transactions++;
+    }
+    return { transactions, 'remote locks': remote, ...this.kernel.held() };
   }
 
   // ---- shutdown --------------------------------------------------------------------------------------

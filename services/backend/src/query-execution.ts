@@ -273,7 +273,7 @@ export class RunningPortal {
     let sent = already;
     env.beginSlice();
     for (;;) {
-      if (session.interrupt !== undefined) throw session.interrupt;
+      session.checkForInterrupts();
       if (session.block.producer.mustWait) {
         state.suspend();
         return session.block.producer.wait().then(() => this.#loop(maxRows, sent));

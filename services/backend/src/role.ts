@@ -20,6 +20,6 @@ export const backendRole: RoleProgram = {
     });
     role.settings.onChange(() => void instance.reload());
     await instance.start();
-    return { stop: mode => instance.stop(mode) };
+    return { stop: mode => instance.stop(mode), held: () => instance.held() };
   },
 };

@@ -43,7 +43,7 @@ export function sessionServer(session: Session): ServerFacts {
     sleep: async ms => {
       const untilMs = env.clock.nowMs() + ms;
       for (let left = ms; left > 0; left = untilMs - env.clock.nowMs()) {
-        if (session.interrupt !== undefined) throw session.interrupt;
+        session.checkForInterrupts();
         await new Promise<void>(resolve => env.timers.after(Math.min(left, SLEEP_SLICE_MS), resolve));
       }
     },

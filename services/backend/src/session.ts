@@ -10,6 +10,10 @@
  *   Whatever transaction was open is rolled back.
  * Its death means nothing to other sessions.
  *
+ * A session ends where its statement ends. What is under way when the client goes away is told to stop and
+ * unwinds as after any error, only then is the transaction undone: nobody rolls back behind the back of
+ * code that still works on it, and a COMMIT that is on its way is answered first.
+ *
  * The loop takes one message at a time. Messages behind it wait, so pipelining holds until Sync by
  * itself. After an error in the extended protocol everything up to Sync is skipped.
  */
@@ -37,6 +41,8 @@ type State =
   | { readonly kind: 'idle' }
   /** A message is being worked on. */
   | { readonly kind: 'busy' }
+  /** The client is gone; what was being worked on unwinds. */
+  | { readonly kind: 'closing' }
   | { readonly kind: 'closed' };
 
 export class Session {
@@ -54,9 +60,6 @@ export class Session {
   superuser = false;
   block!: TransactionBlock;
   runner!: StatementRunner;
-  /** Set by a cancel or terminate; looked at wherever a statement can stop. */
-  interrupt: PgError | undefined;
-
   readonly #connection: Connection;
   readonly #initial: Uint8Array;
   readonly #reserved: boolean;
@@ -102,8 +105,23 @@ export class Session {
     this.#pump();
   }
 
+  /** Nothing is sent to the client or taken from it any more. */
   get #closed(): boolean {
-    return this.#state.kind === 'closed';
+    return this.#state.kind === 'closed' || this.#state.kind === 'closing';
+  }
+
+  /** Set by a cancel or terminate; looked at wherever a statement can stop. */
+  get interrupt(): PgError | undefined {
+    return this.owner.interrupt;
+  }
+
+  set interrupt(error: PgError | undefined) {
+    this.owner.interrupt = error;
+  }
+
+  /** CHECK_FOR_INTERRUPTS */
+  checkForInterrupts(): void {
+    if (this.owner.interrupt !== undefined) throw this.owner.interrupt;
   }
 
   // ---- start-up ------------------------------------------------------------------------------------
@@ -135,6 +153,7 @@ export class Session {
     this.#authenticate(user, databaseName);
     await this.instance.whenAttached();
     const login = await this.instance.logIn(user, databaseName, this.owner);
+    if (this.#closed) return;
     if (this.#reserved && !login.superuser) {
       throw ereport(
         ERRCODE.TOO_MANY_CONNECTIONS,
@@ -221,8 +240,8 @@ export class Session {
         if (work === undefined) continue;
         this.#state = { kind: 'busy' };
         work.then(
-          () => this.#resume(),
-          (error: unknown) => this.fatal(error),
+          () => this.#settled(undefined),
+          (error: unknown) => this.#settled(error),
         );
         return;
       }
@@ -231,10 +250,12 @@ export class Session {
     }
   }
 
-  #resume(): void {
-    if (this.#closed) return;
-    if (this.interrupt?.severity === 'FATAL') return this.fatal(this.interrupt);
+  /** The message under way is done with; `fatal` is what ends the session. busy -> idle, closing -> closed */
+  #settled(fatal: unknown): void {
+    if (this.#state.kind === 'closing') return this.#end();
     this.#state = { kind: 'idle' };
+    const error = fatal ?? (this.interrupt?.severity === 'FATAL' ? this.interrupt : undefined);
+    if (error !== undefined) return this.fatal(error);
     this.#connection.resume();
     this.#pump();
   }
@@ -397,10 +418,12 @@ export class Session {
 
   async #untilDrained(): Promise<void> {
     if (!this.#mustDrain || this.#closed) return;
-    await new Promise<void>(resolve => {
-      this.#drained = resolve;
-    });
-    if (this.#closed) throw ereport(ERRCODE.CONNECTION_FAILURE, 'connection to client lost', { severity: 'FATAL' });
+    if (this.interrupt?.severity !== 'FATAL') {
+      await new Promise<void>(resolve => {
+        this.#drained = resolve;
+      });
+    }
+    if (this.interrupt?.severity === 'FATAL') throw this.interrupt;
   }
 
   // ---- COPY FROM STDIN -------------------------------------------------------------------------------------
@@ -453,10 +476,13 @@ export class Session {
     this.interrupt = error;
     this.owner.waiting?.cancel(error);
     this.runner.interrupted();
+    // A client that does not read must not keep its session from ending.
+    if (error.severity === 'FATAL') this.#drained?.();
   }
 
   /** Makes this session's transaction the current one, before each synchronous stretch. */
   enter(): void {
+    this.checkForInterrupts();
     this.instance.toast.source = this.runner.source;
     this.instance.kernel.wal.producer = this.block.producer;
     this.block.tx.enter();
@@ -465,7 +491,7 @@ export class Session {
   /** Between steps of a long command: lets others run, the walwriter too, and stops when it was cancelled. */
   async breathe(): Promise<void> {
     await new Promise<void>(resolve => this.instance.env.timers.soon(resolve));
-    if (this.interrupt !== undefined) throw this.interrupt;
+    this.checkForInterrupts();
     while (this.block.producer.mustWait) await this.block.producer.wait();
   }
 
@@ -483,23 +509,26 @@ export class Session {
     this.close();
   }
 
+  /** idle, starting -> closed, busy -> closing */
   close(saidGoodbye = false): void {
     if (this.#closed) return;
     const { kind } = this.#state;
-    const started = kind !== 'starting';
-    this.#state = { kind: 'closed' };
-    // An idle session has nothing to interrupt, and an error costs a stack trace.
-    if (kind !== 'idle') {
-      this.interrupt = ereport(ERRCODE.CONNECTION_FAILURE, 'connection to client lost', { severity: 'FATAL' });
-      this.owner.waiting?.cancel(this.interrupt);
-    }
-    if (started) {
-      this.runner.interrupted();
-      this.runner.end();
-    }
-    this.#drained?.();
     if (saidGoodbye) this.#connection.leave();
     else this.#connection.end();
+    if (kind === 'busy') {
+      this.#state = { kind: 'closing' };
+      this.#interrupt(ereport(ERRCODE.CONNECTION_FAILURE, 'connection to client lost', { severity: 'FATAL' }));
+    } else if (kind === 'starting') {
+      // It holds nothing yet, and waits for nothing that is its own.
+      this.#state = { kind: 'closed' };
+      this.instance.ended(this);
+    } else this.#end();
+  }
+
+  /** Nothing is under way. idle, closing -> closed */
+  #end(): void {
+    this.#state = { kind: 'closed' };
+    this.runner.end();
     this.instance.ended(this);
   }
 }

@@ -71,6 +71,7 @@ export class StatementRunner {
       return;
     }
     for (let n = 0; n < stmts.length; n++) {
+      session.checkForInterrupts();
       this.#mayRun(stmts[n]!.stmt);
       session.block.startCommand(endsBlock(stmts[n]!.stmt));
       if (stmts.length > 1) session.block.accompany('query string');

@@ -102,6 +102,11 @@ export class TransactionBlock {
     return this.#state.kind === 'implicit' || this.#state.kind === 'block';
   }
 
+  /** Is there a transaction, failed or not? */
+  get open(): boolean {
+    return this.#state.kind !== 'idle';
+  }
+
   /** The running transaction. */
   get tx(): Transaction {
     return this.#running().tx;
@@ -327,7 +332,7 @@ export class TransactionBlock {
     }
   }
 
-  /** The session ends, whatever was going on. */
+  /** The session ends; nothing of it is under way. */
   abandon(): void {
     const state = this.#state;
     if (state.kind !== 'idle' && state.run !== undefined) this.#abort(state.run);

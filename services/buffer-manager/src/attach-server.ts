@@ -281,7 +281,7 @@ export class AttachServer {
       case 'lockAcquire':
         return this.#lock(instance, op);
       case 'lockCancel':
-        return shared.locks.cancel(shared.locks.owner(op.owner, instance), op.reqId);
+        return this.#cancelLock(instance, op);
       case 'lockRelease':
         return shared.locks.release(shared.locks.owner(op.owner, instance), op, op.mode, op.session);
       case 'lockReleaseAll':
@@ -329,6 +329,13 @@ export class AttachServer {
     }
   }
 
+  /** Whoever asked for a lock hears once what came of it. */
+  #cancelLock(instance: Instance, op: Extract<UpOp, { op: 'lockCancel' }>): void {
+    const { locks } = this.#shared;
+    if (!locks.cancel(locks.owner(op.owner, instance), op.reqId)) return;
+    instance.put({ op: 'lockFailed', reqId: op.reqId, ...CANCELED });
+  }
+
   /** deadlock_timeout after a wait began somebody looks whether it can end. */
   #watchWait(waiter: Waiter<Instance>): void {
     this.#env.timers.after(
@@ -353,6 +360,13 @@ export class AttachServer {
     );
   }
 }
+
+const CANCELED = {
+  sqlstate: ERRCODE.QUERY_CANCELED,
+  message: 'canceling statement due to user request',
+  detail: '',
+  hint: '',
+};
 
 function relationTag(op: { readonly db: number; readonly rel: number }): LockTag {
   return { locktype: 0, f1: op.db, f2: op.rel, f3: 0, f4: 0 };

@@ -67,6 +67,14 @@ export class BufferPool {
   unpin(slot: number): void {
     assert(this.#pins[slot]! > 0, 'unpin of a slot that is not pinned');
     this.#pins[slot]!--;
+    if (this.#pins[slot] === 0 && this.#pages[slot] === undefined) this.#free.push(slot);
+  }
+
+  /** Slots that somebody works on. */
+  get pinned(): number {
+    let pinned = 0;
+    for (let slot = 0; slot < this.#fresh; slot++) if (this.#pins[slot]! > 0) pinned++;
+    return pinned;
   }
 
   /** Gives the page a slot, evicting a clean page when the pool is full. */
@@ -83,10 +91,11 @@ export class BufferPool {
     return slot;
   }
 
+  /** The page has no slot any more; who has pinned the slot has it to himself until he is done. */
   release(page: PageEntry): void {
     if (page.slot < 0) return;
     this.#pages[page.slot] = undefined;
-    this.#free.push(page.slot);
+    if (this.#pins[page.slot] === 0) this.#free.push(page.slot);
     this.#used--;
     page.slot = -1;
   }

@@ -91,6 +91,10 @@ export class CommitQueue<I extends SnapshotHolder, C extends PendingCommit<I>> {
     return holder.snapshot.granted && this.#pending.some(commit => commit.instance !== holder);
   }
 
+  some(test: (commit: C) => boolean): boolean {
+    return this.#pending.some(test);
+  }
+
   /** Nobody of this instance will hear the answer; its commits stand all the same. */
   orphan(instance: I, each: (commit: C) => void): void {
     for (const commit of this.#pending) {

@@ -59,6 +59,16 @@ export class Instance implements TokenHolder, SnapshotHolder {
     this.#shortXids.add(fxid >>> 0);
   }
 
+  /** Its outcome is sequenced: nothing more is logged under it. */
+  sealXid(fxid: number): void {
+    this.#shortXids.delete(fxid >>> 0);
+  }
+
+  /** Does it run, without an outcome? */
+  undecided(fxid: number): boolean {
+    return this.xids.has(fxid) && this.#shortXids.has(fxid >>> 0);
+  }
+
   removeXid(fxid: number): void {
     this.xids.delete(fxid);
     this.#shortXids.delete(fxid >>> 0);

@@ -21,6 +21,7 @@ export interface LockTag {
 
 const LOCKTAG_TRANSACTION = 5;
 const EXCLUSIVE_LOCK = 7;
+const NOBODY: ReadonlySet<number> = new Set();
 
 /** A session (or whoever else can hold locks), by its PID. */
 export interface LockOwner<I> {
@@ -109,6 +110,17 @@ export class LockTable<I> {
     return this.#locks.values();
   }
 
+  /** Counts of what ends with transactions and sessions, and of tokens that nobody can give back. */
+  held(isDead: (instance: I) => boolean): Record<string, number> {
+    const counts = { locks: 0, 'lock waits': 0, 'relation tokens of the dead': 0, 'lock owners': this.#owners.size };
+    for (const { holdings, queue, tokens } of this.#locks.values()) {
+      counts.locks += holdings.size;
+      counts['lock waits'] += queue.length;
+      for (const instance of tokens) if (isDead(instance)) counts['relation tokens of the dead']++;
+    }
+    return counts;
+  }
+
   acquire(
     owner: LockOwner<I>,
     tag: LockTag,
@@ -131,11 +143,13 @@ export class LockTable<I> {
     return this.#join(owner, lock, mode, request);
   }
 
-  /** The waiter gives up. */
-  cancel(owner: LockOwner<I>, reqId: number): void {
+  /** The waiter gives up. False: it had its answer before. */
+  cancel(owner: LockOwner<I>, reqId: number): boolean {
     const waiter = owner.waiting;
-    if (waiter === undefined || waiter.reqId !== reqId) return;
-    this.#leaveQueue(waiter);
+    const waits = waiter !== undefined && waiter.reqId === reqId;
+    if (waits) this.#leaveQueue(waiter);
+    this.#tidyOwner(owner);
+    return waits;
   }
 
   /** The waiter must not get it (deadlock): as cancel. */
@@ -146,10 +160,11 @@ export class LockTable<I> {
   release(owner: LockOwner<I>, tag: LockTag, mode: number, session: boolean): void {
     const lock = this.#locks.get(lockKey(tag));
     const holding = lock?.holdings.get(owner);
-    if (lock === undefined || holding === undefined) return;
+    if (lock === undefined || holding === undefined) return this.#tidyOwner(owner);
     if (!session) holding.transaction &= ~(1 << mode);
     else if (holding.session[mode]! > 0) holding.session[mode]!--;
     this.#settle(lock, owner, holding);
+    this.#tidyOwner(owner);
   }
 
   /** Ends the owner's transaction locks, or all of them. */
@@ -160,19 +175,25 @@ export class LockTable<I> {
       if (session) holding.session.fill(0);
       this.#settle(lock, owner, holding);
     }
-    if (owner.holds.size === 0 && owner.waiting === undefined) this.#owners.delete(owner.pid);
+    this.#tidyOwner(owner);
   }
 
-  /** Everything of an instance that died. */
-  instanceDied(instance: I): void {
+  #tidyOwner(owner: LockOwner<I>): void {
+    if (owner.holds.size === 0 && owner.waiting === undefined && this.#owners.get(owner.pid) === owner)
+      this.#owners.delete(owner.pid);
+  }
+
+  /** Everything of an instance that died goes, but for the locks of owners to be spared. While there are any, its
+   *  tokens stay too. Called again with nobody to spare. */
+  instanceDied(instance: I, spared: ReadonlySet<number> = NOBODY): void {
     for (const owner of [...this.#owners.values()]) {
-      if (owner.instance !== instance) continue;
+      if (owner.instance !== instance || spared.has(owner.pid)) continue;
       if (owner.waiting !== undefined) this.#leaveQueue(owner.waiting);
       this.releaseAll(owner, true);
     }
     for (const lock of [...this.#locks.values()]) {
       lock.tokenWishes.delete(instance);
-      if (lock.tokens.delete(instance)) {
+      if (spared.size === 0 && lock.tokens.delete(instance)) {
         lock.recalled.delete(instance);
         this.wake(lock);
       }
@@ -188,6 +209,7 @@ export class LockTable<I> {
       if (maskOf(holding) === 0) {
         lock.holdings.delete(owner);
         owner.holds.delete(lock);
+        this.#tidyOwner(owner);
       }
     }
     this.wake(lock);

@@ -101,8 +101,13 @@ export class PageIO {
 
   /** Reads the page's image on disk into a slot of its own. */
   async #readInto(page: PageEntry): Promise<void> {
-    const { rnode, fork, blocks } = page.fork;
-    if (blocks < 0) page.fork.blocks = await this.#smgr.nblocks(rnode, fork);
+    const { rnode, fork } = page.fork;
+    if (page.fork.blocks < 0) {
+      const blocks = await this.#smgr.nblocks(rnode, fork);
+      // Whoever learned it meanwhile may have changed it since.
+      if (page.fork.blocks < 0) page.fork.blocks = blocks;
+    }
+    if (page.dropped) throw droppedMeanwhile();
     if (page.blk >= page.fork.blocks) {
       throw new PageReadError(
         ERRCODE.DATA_CORRUPTED,
@@ -112,7 +117,7 @@ export class PageIO {
     const image = this.#stagingBuffer();
     const got = await this.#smgr.read(rnode, fork, page.blk, image);
     if (got < BLCKSZ) image.fill(0, got);
-    if (page.dropped) throw new PageReadError(ERRCODE.DATA_CORRUPTED, 'the relation was dropped');
+    if (page.dropped) throw droppedMeanwhile();
     const slot = this.slotFor(page);
     const at = this.#pool.offset(slot);
     this.#pool.mem.u8.set(image, at);
@@ -145,10 +150,12 @@ export class PageIO {
     return this.#pool.allocate(page, evicted => this.#relations.tidy(evicted));
   }
 
-  /** Puts base + chain into the pool (research H13, H14). */
+  /** Puts base + chain into the pool (research H13, H14). The page may be dropped at every wait: its slot is gone
+   *  then, and the relation's file may be too. */
   async rebuild(page: PageEntry): Promise<void> {
     const chain = page.chain.slice();
     await this.#wal.flush(page.lastLSN);
+    if (page.dropped) throw droppedMeanwhile();
     if (page.slot < 0) {
       if (page.chainStandsAlone) this.#pool.image(this.slotFor(page)).fill(0);
       else {
@@ -157,13 +164,17 @@ export class PageIO {
         page.lastLSN = lastLSN;
       }
     }
-    this.#pool.pin(page.slot);
+    const { slot } = page;
+    this.#pool.pin(slot);
     try {
-      for (const lsn of chain) this.applier!.applyTo(page, await this.#wal.readRecord(this.#stream, lsn as XLogRecPtr));
+      for (const lsn of chain) {
+        const record = await this.#wal.readRecord(this.#stream, lsn as XLogRecPtr);
+        if (page.dropped) throw droppedMeanwhile();
+        this.applier!.applyTo(page, record);
+      }
     } finally {
-      if (page.slot >= 0) this.#pool.unpin(page.slot);
+      this.#pool.unpin(slot);
     }
-    if (page.dropped) return;
     page.flushBefore = page.lastLSN;
     page.imageDirty = true;
     this.#directory.rebuilt(page);
@@ -175,6 +186,8 @@ export class PageIO {
     page.loading = true;
     try {
       await this.rebuild(page);
+    } catch (error) {
+      if (!page.dropped) throw error;
     } finally {
       this.#directory.loaded(page);
       this.imageSettled(page);
@@ -327,6 +340,10 @@ export class PageIO {
   lsnOf(page: PageEntry): XLogRecPtr {
     return pageGetLSN(this.#pool.mem, this.#pool.offset(page.slot));
   }
+}
+
+function droppedMeanwhile(): PageReadError {
+  return new PageReadError(ERRCODE.DATA_CORRUPTED, 'the relation was dropped');
 }
 
 function setChecksum(image: Uint8Array, blk: number): void {

@@ -116,6 +116,10 @@ export class ProcArray {
     return pin;
   }
 
+  get pinCount(): number {
+    return this.#pins.size;
+  }
+
   unpin(pin: HorizonPin): void {
     this.#pins.delete(pin);
   }

@@ -221,9 +221,13 @@ export class RelationFileService implements FileFate {
       await this.#smgr.create(op.rel, op.fork as ForkNumber);
       await this.#failpoint('create-before-record');
       fork.blocks = 0;
-      if (instance.dead) {
+      // Its transaction may have ended meanwhile: from here on, in one step, it is known whose file it is.
+      if (instance.dead || (op.fxid !== 0 && !instance.undecided(op.fxid))) {
         await this.#smgr.unlink(op.rel, op.fork as ForkNumber, false);
-        return;
+        throw new RequestError(
+          ERRCODE.IN_FAILED_SQL_TRANSACTION,
+          `file "${relationPath(op.rel, op.fork as ForkNumber)}" was created by a transaction that is over`,
+        );
       }
       if (op.fork === 0 && op.fxid !== 0) {
         const list = this.#created.get(op.fxid);
@@ -346,6 +350,10 @@ export class RelationFileService implements FileFate {
   }
 
   // ---- what becomes of files at the end of a transaction -------------------------------------------
+
+  get createdCount(): number {
+    return this.#created.size;
+  }
 
   keepCreated(fxid: number): void {
     this.#created.delete(fxid);

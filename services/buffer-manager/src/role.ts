@@ -30,6 +30,6 @@ export const bufferManagerRole: RoleProgram = {
     });
     await bufferManager.open();
     await role.serve(bufferManager.handlers());
-    return { stop: () => bufferManager.stop() };
+    return { stop: () => bufferManager.stop(), held: () => bufferManager.shared.held() };
   },
 };

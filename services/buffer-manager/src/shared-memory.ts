@@ -224,6 +224,19 @@ export class SharedMemory {
     };
   }
 
+  /** For the status: what transactions hold here. */
+  held(): Record<string, number> {
+    const { commits, procs } = this.transactions;
+    return {
+      ...this.locks.held(instance => instance.dead),
+      'running transactions': procs.runningCount,
+      'pending commits': commits.length,
+      'horizon pins of the dead': procs.pinCount - this.instances.size,
+      'buffer pins': this.pool.pinned,
+      'files of running transactions': this.files.createdCount,
+    };
+  }
+
   // ---- turns ---------------------------------------------------------------------------------------
 
   /** What one message set off leaves: WAL to the walwriter, one message to each instance. */

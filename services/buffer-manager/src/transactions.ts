@@ -26,12 +26,14 @@ import type { Instance } from './instance.ts';
 import { type LockOwner, LockTable } from './lock-table.ts';
 import type { ProcArray } from './proc-array.ts';
 import type { WalClient } from './wal-client.ts';
-import type { WalInsert } from './wal-insert.ts';
+import { ProtocolViolation, type WalInsert } from './wal-insert.ts';
 import { XidReservation } from './xid-reservation.ts';
 
 type Up<K extends UpOp['op']> = Extract<UpOp, { op: K }>;
 
 interface Commit extends PendingCommit<Instance> {
+  /** Who sent it, dead or alive. */
+  readonly home: Instance;
   readonly drop: readonly RelFileNode[];
   readonly invals: Uint8Array;
 }
@@ -39,7 +41,7 @@ interface Commit extends PendingCommit<Instance> {
 /** A running transaction that was assigned to a session. */
 interface Assigned {
   readonly instance: Instance;
-  readonly owner: LockOwner<Instance>;
+  readonly pid: number;
 }
 
 /** Files of a transaction that goes away or stays. */
@@ -179,12 +181,13 @@ export class Transactions {
 
   assigned(instance: Instance, op: Up<'xidAssigned'>): void {
     if (instance.xids.has(op.fxid)) {
-      this.#assigned.set(op.fxid, { instance, owner: this.locks.owner(op.owner, instance) });
+      this.#assigned.set(op.fxid, { instance, pid: op.owner });
     }
   }
 
   ownerOf(fxid: number): LockOwner<Instance> | undefined {
-    return this.#assigned.get(fxid)?.owner;
+    const assigned = this.#assigned.get(fxid);
+    return assigned === undefined ? undefined : this.locks.owner(assigned.pid, assigned.instance);
   }
 
   #over(instance: Instance | undefined, xid: number): void {
@@ -227,9 +230,13 @@ export class Transactions {
   // ---- commit --------------------------------------------------------------------------------------
 
   commit(instance: Instance, op: Up<'commit'>): void {
+    const ids = [op.fxid, ...op.children];
+    mustBeUndecided(instance, ids);
     const lsn = this.#insert.fromInstance(instance, op.seq, op.record);
+    for (const id of ids) instance.sealXid(id);
     this.commits.add({
       instance,
+      home: instance,
       reqId: op.reqId,
       owner: op.owner,
       fxid: op.fxid,
@@ -277,7 +284,7 @@ export class Transactions {
   }
 
   #makeVisible(commit: Commit): void {
-    const { instance, fxid, children, lsn } = commit;
+    const { instance, home, fxid, children, lsn } = commit;
     // One step: what happens here may end the process, not hold it up.
     void this.#failpoint('commit-before-visible');
     // Only what is not durable yet holds back writing the page of pg_xact.
@@ -292,8 +299,11 @@ export class Transactions {
     this.procs.committed();
     this.#invals.add(this.procs.csn, instance, commit.invals);
     if (commit.drop.length > 0) this.#files.drop(commit.drop);
-    if (instance === undefined) return;
-    this.locks.releaseAll(this.locks.owner(commit.owner, instance), false);
+    this.locks.releaseAll(this.locks.owner(commit.owner, home), instance === undefined);
+    if (instance === undefined) {
+      if (!this.commits.some(other => other.home === home)) this.locks.instanceDied(home);
+      return;
+    }
     if (instance.snapshot.granted) instance.snapshotDue = true;
     this.#answers.push({ instance, reqId: commit.reqId, lsn });
   }
@@ -314,6 +324,7 @@ export class Transactions {
   // ---- abort ---------------------------------------------------------------------------------------
 
   abort(instance: Instance, op: Up<'abort'>): void {
+    mustBeUndecided(instance, [op.fxid, ...op.children]);
     if (op.record.length > 0) this.#insert.fromInstance(instance, op.seq, op.record);
     for (const child of op.children) this.#abortOne(instance, child);
     this.#abortOne(instance, op.fxid);
@@ -321,15 +332,18 @@ export class Transactions {
   }
 
   #abortOne(instance: Instance, fxid: number): void {
-    if (!this.procs.isRunning(fxid)) return;
     this.#clog.setStatus(xidFromFull(fxid as FullTransactionId), TRANSACTION_STATUS_ABORTED, 0);
     this.#finish(instance, fxid, false);
   }
 
-  /** What the dead instance's sequenced commits decided stands; the rest is aborted (research H1). */
+  /** What the dead instance's sequenced commits decided stands; the rest is aborted (research H1). Whoever
+   *  gets a lock must see what its last holder did, so those of commits that are not visible yet stay until
+   *  they are; and so do the instance's relation tokens, of which only it knew who used them. */
   instanceDied(instance: Instance): void {
     const decided = new Set<number>();
+    const committing = new Set<number>();
     this.commits.orphan(instance, commit => {
+      committing.add(commit.owner);
       decided.add(commit.fxid);
       for (const child of commit.children) decided.add(child);
     });
@@ -339,7 +353,7 @@ export class Transactions {
       this.#clog.setStatus(xidFromFull(fxid as FullTransactionId), TRANSACTION_STATUS_ABORTED, 0);
       this.#finish(instance, fxid, false);
     }
-    this.locks.instanceDied(instance);
+    this.locks.instanceDied(instance, committing);
     this.procs.unpin(instance.pin);
   }
 
@@ -352,4 +366,10 @@ export class Transactions {
       xactEndBody(fields),
     );
   }
+}
+
+/** The sequencer alone decides, and once: no end may follow a commit that was sequenced. */
+function mustBeUndecided(instance: Instance, ids: readonly number[]): void {
+  for (const id of ids)
+    if (!instance.undecided(id)) throw new ProtocolViolation(`end of transaction ${id}, which it does not run`);
 }

@@ -8,7 +8,7 @@ import { BKPIMAGE_APPLY, BKPBLOCK_WILL_INIT, BlockRefs, SIZE_OF_XLOG_RECORD } fr
 import type { XLogBuffers } from '@pgtroupe/transam/xlogbuffers';
 import { formRecord } from '@pgtroupe/transam/xlogform';
 import type { Instance } from './instance.ts';
-import type { PageDirectory } from './page-directory.ts';
+import type { PageDirectory, PageEntry } from './page-directory.ts';
 import type { RelationDirectory } from './relation-directory.ts';
 
 export class ProtocolViolation extends Error {
@@ -20,6 +20,8 @@ export class WalInsert {
   readonly #relations: RelationDirectory;
   readonly #directory: PageDirectory;
   readonly #refs = new BlockRefs();
+  /** Pages of the record at hand. */
+  readonly #pages: PageEntry[] = [];
 
   constructor(buffers: XLogBuffers, relations: RelationDirectory, directory: PageDirectory) {
     this.buffers = buffers;
@@ -27,7 +29,8 @@ export class WalInsert {
     this.#directory = directory;
   }
 
-  /** An instance's record. It must hold every page the record names exclusively (invariant 13). */
+  /** An instance's record. It must hold every page the record names exclusively (invariant 13); one that does
+   *  not leaves nothing in WAL. */
   fromInstance(instance: Instance, seq: number, record: Uint8Array): XLogRecPtr {
     if (seq !== instance.lastSeq + 1) throw new ProtocolViolation(`record ${seq} follows ${instance.lastSeq}`);
     const length = record.length;
@@ -36,11 +39,9 @@ export class WalInsert {
     const xid = xidOf(record);
     if (xid >= FIRST_NORMAL_TRANSACTION_ID && !instance.runs(xid))
       throw new ProtocolViolation(`record of transaction ${xid}, which it does not run`);
-    instance.lastSeq = seq;
     const refs = this.#refs;
     refs.read(record, 0, length);
-    const end = this.buffers.insert(record, 0, length);
-    const start = this.buffers.lastStart;
+    const pages = this.#pages;
     for (let n = 0; n < refs.count; n++) {
       const fork = this.#relations.fork(refs.spcNode[n]!, refs.dbNode[n]!, refs.relNode[n]!, refs.fork[n]!);
       const page = fork.pages.get(refs.blkno[n]! as never);
@@ -49,8 +50,14 @@ export class WalInsert {
           `record changes block ${refs.blkno[n]} of ${refs.relNode[n]} without its exclusive token`,
         );
       }
+      pages[n] = page;
+    }
+    instance.lastSeq = seq;
+    const end = this.buffers.insert(record, 0, length);
+    const start = this.buffers.lastStart;
+    for (let n = 0; n < refs.count; n++) {
       const standsAlone = (refs.bimgInfo[n]! & BKPIMAGE_APPLY) !== 0 || (refs.flags[n]! & BKPBLOCK_WILL_INIT) !== 0;
-      this.#directory.recordSequenced(page, start, end, standsAlone);
+      this.#directory.recordSequenced(pages[n]!, start, end, standsAlone);
     }
     return end;
   }

@@ -48,6 +48,7 @@ function roleStatus({ name, role, instance, attends, life, launches }: Member, f
     configVersion: facts.acknowledged(name),
     sessions: facts.sessions(name),
     traffic: heartbeat?.traffic,
+    held: heartbeat?.held ?? [],
   };
 }
 

@@ -29,7 +29,15 @@ export class ConnectionLost extends Error {
 
 type Wait = { readonly resolve: (answers: Answer[]) => void; readonly reject: (error: Error) => void };
 
+/** Where a CancelRequest goes, and what it must know. */
+export interface CancelKey {
+  readonly pid: number;
+  readonly secret: number;
+}
+
 export class SimClient {
+  /** Of this connection, once the server has told. */
+  key: CancelKey | undefined;
   readonly #connect: (startup: Uint8Array) => SimConnection;
   readonly #parameters: Readonly<Record<string, string>>;
   #connection: SimConnection | undefined;
@@ -59,7 +67,14 @@ export class SimClient {
     this.#connection?.end();
   }
 
+  /** The client's process is gone, in the middle of whatever it was. */
+  vanish(): void {
+    this.#connection?.end();
+    this.#lost();
+  }
+
   async #open(): Promise<void> {
+    this.key = undefined;
     const body = Buffer.from(`${Object.entries(this.#parameters).flat().join('\0')}\0\0`);
     const packet = Buffer.alloc(8 + body.length);
     packet.writeUInt32BE(packet.length, 0);
@@ -69,7 +84,9 @@ export class SimClient {
     this.#connection = connection;
     this.#buffer = Buffer.alloc(0);
     connection.onData = chunk => this.#received(chunk);
-    connection.onEnd = () => this.#lost();
+    connection.onEnd = () => {
+      if (this.#connection === connection) this.#lost();
+    };
     await this.#ask(undefined, undefined);
   }
 
@@ -110,6 +127,9 @@ export class SimClient {
       case 'C':
         this.#answers.push({ rows: this.#rows, tag: body.toString('utf8', 0, body.length - 1) });
         this.#rows = [];
+        return;
+      case 'K':
+        this.key = { pid: body.readInt32BE(0), secret: body.readInt32BE(4) };
         return;
       case 'E':
         this.#error = new ServerError(readFields(body));

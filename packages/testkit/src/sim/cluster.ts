@@ -37,6 +37,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   deadlock_timeout: '100',
 };
 
+const LEAK_PATIENCE_MS = 10_000;
+
 let template: Promise<MemoryDisk> | undefined;
 
 /** A fresh data directory; initdb runs once. */
@@ -121,8 +123,19 @@ export class SimCluster {
     await this.runUntil(() => this.#postmaster.ready, { ms: 60_000, what: 'the cluster to be ready' });
   }
 
+  /** Where nobody is in a transaction, everything that transactions held comes to be given back. */
+  async expectNoLeaks(): Promise<void> {
+    const { postmaster } = this;
+    try {
+      await this.runUntil(() => postmaster.held.length === 0, { ms: LEAK_PATIENCE_MS, what: 'locks to be given back' });
+    } catch (error) {
+      throw new Error(`left behind: ${postmaster.held.join(', ')}\n${(error as Error).message}`);
+    }
+  }
+
   /** A clean stop. */
   async stop(): Promise<void> {
+    await this.expectNoLeaks();
     this.#postmaster.shutdown('fast');
     await this.runUntil(() => this.#postmaster.exitCode !== undefined, { ms: 60_000, what: 'a fast shutdown' });
   }

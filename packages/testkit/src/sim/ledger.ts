@@ -35,6 +35,12 @@ export interface Book {
   balance(client: SimClient): Promise<void>;
 }
 
+/** What a client may do in the middle of a statement. */
+export type Whim = 'vanish' | 'cancel';
+/** Share of numbers at which it does. */
+const WHIMSICAL = 0.3;
+const QUERY_CANCELED = '57014';
+
 export class Account {
   readonly c: number;
   readonly client: SimClient;
@@ -44,11 +50,15 @@ export class Account {
   unexpected: Error | undefined;
   stopped = false;
   idle = true;
+  readonly #cluster: SimCluster;
+  readonly #whims: readonly Whim[];
   /** Called with a number as soon as it is acknowledged. */
   onAcknowledged: (number: number) => void = () => {};
 
-  constructor(cluster: SimCluster, c: number) {
+  constructor(cluster: SimCluster, c: number, whims: readonly Whim[] = []) {
     this.c = c;
+    this.#cluster = cluster;
+    this.#whims = whims;
     const { client, process } = cluster.client();
     this.client = client;
     this.process = process;
@@ -62,6 +72,7 @@ export class Account {
       this.fates.push('unknown');
       try {
         if (number % 4 === 3) for (const other of all) await this.#look(book, other);
+        this.#haveWhim();
         await book.write(this.client, this.c, number);
         this.fates[number] = 'acknowledged';
         this.acknowledged++;
@@ -75,6 +86,19 @@ export class Account {
     this.idle = true;
   }
 
+  /** At one of the many waits of what it does next, chosen by the seed. */
+  #haveWhim(): void {
+    const { world, postmaster } = this.#cluster;
+    if (this.#whims.length === 0 || world.random.uniform() >= WHIMSICAL) return;
+    const whim = this.#whims[Math.floor(world.random.uniform() * this.#whims.length)]!;
+    // Most waits are short, some are long.
+    this.process.env.timers.after(0.05 * 1000 ** world.random.uniform(), () => {
+      world.note(`client ${this.c}: ${whim}`);
+      if (whim === 'vanish') this.client.vanish();
+      else if (this.client.key !== undefined) postmaster.cancel(this.client.key);
+    });
+  }
+
   /** What somebody else was told is committed must be seen from here, in whatever instance this is. */
   async #look(book: Book, other: Account): Promise<void> {
     const last = other.fates.lastIndexOf('acknowledged');
@@ -85,7 +109,7 @@ export class Account {
   #failed(cluster: SimCluster, number: number, error: unknown): void {
     if (error instanceof ServerError) {
       if (!error.fatal) this.fates[number] = 'refused';
-      if (!EXCUSED.test(error.sqlstate))
+      if (!EXCUSED.test(error.sqlstate) && !(error.sqlstate === QUERY_CANCELED && this.#whims.includes('cancel')))
         this.unexpected ??= new Error(`client ${this.c}: ${error.sqlstate} ${error.message}`);
       cluster.world.note(`client ${this.c}: ${number} ${error.sqlstate} ${error.message}`);
     } else if (error instanceof RolledBack) this.fates[number] = 'refused';
@@ -133,8 +157,20 @@ export const tablesBook: Book = {
   balance: async () => {},
 };
 
+/** Even a ROLLBACK may be cancelled. */
+async function rollBack(client: SimClient): Promise<void> {
+  while (client.connected) {
+    try {
+      await client.query('ROLLBACK');
+      return;
+    } catch (error) {
+      if (!(error instanceof ServerError) || error.sqlstate !== QUERY_CANCELED) throw error;
+    }
+  }
+}
+
 /** A transaction around `work`; every tenth is rolled back in the end. */
-async function inTransaction(client: SimClient, number: number, work: () => Promise<void>): Promise<void> {
+export async function inTransaction(client: SimClient, number: number, work: () => Promise<void>): Promise<void> {
   await client.query('BEGIN');
   try {
     await work();
@@ -142,7 +178,7 @@ async function inTransaction(client: SimClient, number: number, work: () => Prom
     const [commit] = await client.query('COMMIT');
     if (commit!.tag !== 'COMMIT') throw new RolledBack();
   } catch (error) {
-    if (client.connected) await client.query('ROLLBACK');
+    await rollBack(client);
     throw error;
   }
 }
@@ -276,5 +312,3 @@ export const churnBook: Book = {
     for (const [key, count] of counts) if (count !== ITEMS) throw new Error(`${count} rows of ${key}`);
   },
 };
-
-export const BOOKS: Readonly<Record<string, Book>> = { rows: rowsBook, tables: tablesBook, churn: churnBook };

@@ -20,6 +20,9 @@ export const FAULTS = [
   'tear-power',
   /** Power fails while a checkpoint writes pages. */
   'tear-checkpoint',
+  /** Clients go away, or change their minds, in the middle of statements (Account). */
+  'vanish',
+  'cancel',
   /** No fault, but what makes the others bite. */
   'checkpoint',
   'vacuum',
@@ -92,6 +95,9 @@ export class Nemesis {
       case 'clog-and-kill':
         network.clog('buffer-manager', world.between(50, 600), 600);
         world.schedule(world.between(0, 300), () => postmaster.process('buffer-manager')?.kill('nemesis'));
+        return;
+      case 'vanish':
+      case 'cancel':
         return;
       case 'tear-checkpoint':
         this.#maintain('CHECKPOINT');

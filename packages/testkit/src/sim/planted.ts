@@ -11,6 +11,7 @@ import { REGBUF_FORCE_IMAGE, REGBUF_NO_IMAGE } from '@pgtroupe/transam/xloginser
 import { XLogRecordBuilder } from '@pgtroupe/instance/xlogrecord-builder';
 import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
 import { WalWriter } from '@pgtroupe/walwriter/walwriter';
+import type { Book } from './ledger.ts';
 import type { Fault } from './nemesis.ts';
 
 export interface PlantedBug {
@@ -18,6 +19,8 @@ export interface PlantedBug {
   /** What brings it to light. */
   readonly faults: readonly Fault[];
   readonly settings?: Readonly<Record<string, string>>;
+  /** What clients do; rows, if nothing is said. */
+  readonly book?: Book;
   /** A role's disk may be made to lie. */
   readonly disk?: (role: RoleName, disk: Disk) => Disk;
   /** Changes a class; returns what undoes it. */
@@ -25,7 +28,7 @@ export interface PlantedBug {
 }
 
 /** Puts another method in a class's place; returns what undoes it. */
-function replace<C, K extends keyof C>(prototype: C, name: K, make: (real: C[K]) => C[K]): () => void {
+export function replace<C, K extends keyof C>(prototype: C, name: K, make: (real: C[K]) => C[K]): () => void {
   const real = prototype[name];
   prototype[name] = make(real);
   return () => {

@@ -26,6 +26,7 @@ import { Settings } from '@pgtroupe/common/settings';
 import { type Effect, type Event, newSupervision, step, type Supervision } from '@pgtroupe/postmaster/supervision';
 import type { RoleProgram, RunningRole } from '@pgtroupe/role/context';
 import { walwriterRole } from '@pgtroupe/walwriter/role';
+import type { CancelKey } from './client.ts';
 import { SimConnection } from './connection.ts';
 import { folderOf } from './folder-disk.ts';
 import { MemoryDisk } from './memory-disk.ts';
@@ -139,6 +140,22 @@ export class SimPostmaster {
     const [end, connection] = SimConnection.pair(this.#o.network, client, instance.process);
     instance.process.deliver(0, () => instance.intake.onArrival({ connection, initial, reserved: false }));
     return end;
+  }
+
+  /** A CancelRequest. */
+  cancel({ pid, secret }: CancelKey): void {
+    for (const { role, process, intake } of this.#running.values()) {
+      if (role === 'backend') process.deliver(this.#o.world.between(0, 0.5), () => intake.onCancel(pid, secret));
+    }
+  }
+
+  /** What transactions and sessions hold, in every role that is up: `backend-1: 2 snapshots`. */
+  get held(): string[] {
+    return [...this.#running].flatMap(([name, { running }]) =>
+      Object.entries(running?.held?.() ?? {})
+        .filter(([, count]) => count > 0)
+        .map(([what, count]) => `${name}: ${count} ${what}`),
+    );
   }
 
   #tick(): void {

@@ -54,7 +54,8 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
   const setUp = cluster.client().client;
   await cluster.wait(book.setUp(setUp), 'set-up');
   setUp.close();
-  const accounts = Array.from({ length: options.clients }, (_, c) => new Account(cluster, c));
+  const whims = nemesis.faults.filter(fault => fault === 'vanish' || fault === 'cancel');
+  const accounts = Array.from({ length: options.clients }, (_, c) => new Account(cluster, c, whims));
   const witnesses = summon(cluster, book, accounts, options.instances);
   for (const account of accounts) void account.run(cluster, book, accounts);
   for (let round = 0; round < options.rounds; round++) {
@@ -73,6 +74,7 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
   // What was set off and has not struck yet.
   await world.pass(2000);
   await cluster.untilReady();
+  await cluster.expectNoLeaks();
   await cluster.wait(audit(book, cluster.client().client, accounts), 'the audit', 600_000);
   return { cluster, accounts, nemesis };
 }

@@ -3,14 +3,15 @@
  */
 import { writeFileSync } from 'node:fs';
 import { SimCluster } from './cluster.ts';
-import { BOOKS } from './ledger.ts';
+import { BOOKS } from './books.ts';
 import { PLANTED_BUGS } from './planted.ts';
+import { PLANTED_ENDS } from './planted-ends.ts';
 import { run } from './run.ts';
 
 const [first = '1', last = first, book = 'rows', bugName] = process.argv.slice(2);
-const bug = PLANTED_BUGS.find(b => b.name === bugName);
+const bug = [...PLANTED_BUGS, ...PLANTED_ENDS].find(b => b.name === bugName);
 if (bugName !== undefined && bug === undefined)
-  throw new Error(`no bug of this name; there are: ${PLANTED_BUGS.map(b => b.name).join(', ')}`);
+  throw new Error(`no bug of this name; there are: ${[...PLANTED_BUGS, ...PLANTED_ENDS].map(b => b.name).join(', ')}`);
 const traceFile = process.env['SIM_TRACE'];
 function number(variable: string, usual: number): number {
   return Number(process.env[variable] ?? usual);

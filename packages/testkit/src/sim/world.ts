@@ -55,7 +55,7 @@ export class World {
       if (this.running === undefined) throw error;
       this.running.crash(error);
     };
-    // As in a process of its own (rpc/role/runrole.ts), and not as the test runner would have it.
+    // As in a process of its own (role/src/runrole.ts), and not as the test runner would have it.
     const others = process.listeners('unhandledRejection');
     process.removeAllListeners('unhandledRejection');
     process.on('unhandledRejection', crash);

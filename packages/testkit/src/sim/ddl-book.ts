@@ -1,0 +1,83 @@
+/**
+ * Data definition in the ledger. Every transaction enters its number in `ledger` and in `hot`; between them,
+ * `hot` is emptied and filled again, altered and locked in every mode, so that a lock that was given away too
+ * early, or never given back, shows: both tables must have the same rows. Beside them tables come and go.
+ */
+import { type Book, inTransaction } from './ledger.ts';
+
+const KINDS = 6;
+/** A table is dropped this many numbers after it was made. */
+const LIFE = 2 * KINDS;
+const ROWS = 40;
+const MAKES_TABLE = 3;
+
+const lists = (rows: readonly (readonly (string | null)[])[] | undefined): string =>
+  (rows ?? []).map(row => row.join('/')).join();
+
+export const ddlBook: Book = {
+  setUp: async client => {
+    await client.query('CREATE TABLE ledger (client int, seq int, PRIMARY KEY (client, seq))');
+    await client.query('CREATE TABLE hot (client int, seq int)');
+  },
+  write: async (client, c, number) => {
+    const query = (sql: string): Promise<unknown> => client.query(sql);
+    await inTransaction(client, number, async () => {
+      switch (number % KINDS) {
+        case 1: {
+          // In place: nobody may see it empty, and no row may be written to the file that goes.
+          const keep = `keep_${c}_${number}`;
+          await query(`CREATE TABLE ${keep} (client int, seq int)`);
+          await query('LOCK TABLE hot IN ACCESS EXCLUSIVE MODE');
+          await query(`INSERT INTO ${keep} SELECT client, seq FROM hot`);
+          await query('TRUNCATE hot');
+          await query(`INSERT INTO hot SELECT client, seq FROM ${keep}`);
+          await query(`DROP TABLE ${keep}`);
+          break;
+        }
+        case 2:
+          await query(`ALTER TABLE hot ADD COLUMN extra_${c} int`);
+          await query(`ALTER TABLE hot DROP COLUMN extra_${c}`);
+          break;
+        case MAKES_TABLE:
+          await query(`CREATE TABLE l_${c}_${number} (id int PRIMARY KEY)`);
+          await query(`INSERT INTO l_${c}_${number} SELECT generate_series(1, ${ROWS})`);
+          if (number >= LIFE) await query(`DROP TABLE IF EXISTS l_${c}_${number - LIFE}`);
+          break;
+        case 4:
+          await query('LOCK TABLE hot IN SHARE ROW EXCLUSIVE MODE');
+          break;
+      }
+      await query(`INSERT INTO hot VALUES (${c}, ${number})`);
+      await query(`INSERT INTO ledger VALUES (${c}, ${number})`);
+    });
+  },
+  has: async (client, c, number) => {
+    const [found] = await client.query(`SELECT seq FROM ledger WHERE client = ${c} AND seq = ${number}`);
+    return found!.rows.length === 1;
+  },
+  read: async (client, c) => {
+    const [found] = await client.query(`SELECT seq FROM ledger WHERE client = ${c} ORDER BY seq`);
+    const there = new Set(found!.rows.map(row => Number(row[0])));
+    const made = [...there].filter(n => n % KINDS === MAKES_TABLE);
+    const [tables] = await client.query("SELECT relname FROM pg_class WHERE relkind = 'r'");
+    const names = new Set(tables!.rows.map(row => row[0]!).filter(name => name.startsWith(`l_${c}_`)));
+    for (const number of made) {
+      const name = `l_${c}_${number}`;
+      // The one that drops it is there, so it is not.
+      if (there.has(number + LIFE) === names.delete(name)) throw new Error(`${name} is in the wrong place`);
+      if (there.has(number + LIFE)) continue;
+      const [rows] = await client.query(`SELECT count(*) FROM ${name}`);
+      if (rows!.rows[0]![0] !== String(ROWS)) throw new Error(`${rows!.rows[0]![0]} rows in ${name}`);
+    }
+    if (names.size > 0) throw new Error(`nobody made ${[...names].join()}`);
+    return there;
+  },
+  balance: async client => {
+    const [ledger] = await client.query('SELECT client, seq FROM ledger ORDER BY client, seq');
+    const [hot] = await client.query('SELECT client, seq FROM hot ORDER BY client, seq');
+    if (lists(ledger?.rows) !== lists(hot?.rows))
+      throw new Error(`hot has ${lists(hot?.rows)} and not ${lists(ledger?.rows)}`);
+    const [kept] = await client.query("SELECT relname FROM pg_class WHERE relname LIKE 'keep%'");
+    if (kept!.rows.length > 0) throw new Error(`${lists(kept?.rows)} should be gone`);
+  },
+};

@@ -1,0 +1,167 @@
+/**
+ * Sessions and instances that end at the worst moment: each case makes two messages cross by pausing whoever
+ * would have read one of them first.
+ */
+import { describe, expect, it } from 'vitest';
+import { ConnectionLost, type SimClient } from '@pgtroupe/testkit/sim/client';
+import { SimCluster } from '@pgtroupe/testkit/sim/cluster';
+
+const PATIENCE_MS = 5000;
+
+class Stage {
+  readonly cluster: SimCluster;
+  constructor(cluster: SimCluster) {
+    this.cluster = cluster;
+  }
+
+  static async of(instances: number, seed = 1): Promise<Stage> {
+    const cluster = await SimCluster.create(seed, { instances });
+    await cluster.untilReady();
+    await cluster.runUntil(() => cluster.postmaster.names.includes(`backend-${instances}`), {
+      ms: PATIENCE_MS,
+      what: 'instances',
+    });
+    await cluster.world.pass(2000);
+    return new Stage(cluster);
+  }
+
+  /** Clients go to the instance that has the fewest. */
+  async clients(count: number): Promise<SimClient[]> {
+    const clients = Array.from({ length: count }, () => this.cluster.client().client);
+    for (const client of clients) await this.run(client, 'SELECT 1');
+    return clients;
+  }
+
+  async run(client: SimClient, ...statements: string[]): Promise<(string | null)[][]> {
+    let rows: (string | null)[][] = [];
+    for (const sql of statements) {
+      const answers = await this.cluster.wait(client.query(sql), sql, PATIENCE_MS);
+      rows = (answers.at(-1)?.rows ?? []).map(row => [...row]);
+    }
+    return rows;
+  }
+
+  pass(ms: number): Promise<void> {
+    return this.cluster.world.pass(ms);
+  }
+}
+
+/** What becomes of a statement that is not awaited. */
+function fate(work: Promise<unknown>): { outcome: unknown } {
+  const seen: { outcome: unknown } = { outcome: undefined };
+  work.then(
+    () => (seen.outcome = 'done'),
+    (error: unknown) => (seen.outcome = error),
+  );
+  return seen;
+}
+
+describe('a client that vanishes', () => {
+  it.each([0.3, 3, 30])('%f ms into COMMIT: the transaction stands, whole', async ms => {
+    const stage = await Stage.of(1);
+    const [a, b] = (await stage.clients(2)) as [SimClient, SimClient];
+    await stage.run(a, 'BEGIN', 'CREATE TABLE made (id int)', 'INSERT INTO made SELECT generate_series(1, 500)');
+    await stage.run(b, 'CHECKPOINT');
+    const walwriter = stage.cluster.process('walwriter');
+    walwriter.pause();
+    const commit = fate(a.query('COMMIT'));
+    await stage.pass(10);
+    a.vanish();
+    await stage.pass(ms);
+    walwriter.resume();
+    await stage.pass(2000);
+    expect(commit.outcome).toBeInstanceOf(ConnectionLost);
+    expect(await stage.run(b, 'SELECT count(*) FROM made')).toEqual([['500']]);
+    await stage.cluster.expectNoLeaks();
+  });
+
+  it.each(['vanish', 'cancel'])('or cancels (%s) while its lock is granted leaves no lock behind', async how => {
+    const stage = await Stage.of(2);
+    const [a, b] = (await stage.clients(2)) as [SimClient, SimClient];
+    await stage.run(a, 'CREATE TABLE l (id int)');
+    await stage.run(b, 'SELECT * FROM l');
+    await stage.run(a, 'BEGIN', 'LOCK TABLE l IN ACCESS EXCLUSIVE MODE');
+    const truncate = fate(b.query('TRUNCATE l'));
+    await stage.pass(50);
+    const backend = stage.cluster.process('backend-2');
+    backend.pause();
+    if (how === 'vanish') b.vanish();
+    else stage.cluster.postmaster.cancel(b.key!);
+    await stage.pass(5);
+    await stage.run(a, 'COMMIT');
+    await stage.pass(5);
+    backend.resume();
+    await stage.pass(200);
+    expect(truncate.outcome).toBeInstanceOf(Error);
+    await stage.run(a, 'SELECT * FROM l');
+    await stage.cluster.expectNoLeaks();
+  });
+});
+
+describe('a recall of a relation token', () => {
+  it('that crosses COMMIT leaves no lock behind', async () => {
+    const stage = await Stage.of(2);
+    const [a, b] = (await stage.clients(2)) as [SimClient, SimClient];
+    await stage.run(a, 'CREATE TABLE l (id int)');
+    for (let n = 0; n < 3; n++) await stage.run(b, `INSERT INTO l VALUES (${n})`);
+    await stage.pass(100);
+    await stage.run(b, 'BEGIN', 'INSERT INTO l VALUES (100)');
+    const walwriter = stage.cluster.process('walwriter');
+    const backend = stage.cluster.process('backend-2');
+    walwriter.pause();
+    const commit = fate(b.query('COMMIT'));
+    await stage.pass(10);
+    backend.pause();
+    await stage.run(a, 'BEGIN');
+    const lock = fate(a.query('LOCK TABLE l IN ACCESS EXCLUSIVE MODE'));
+    await stage.pass(10);
+    walwriter.resume();
+    await stage.pass(50);
+    backend.resume();
+    await stage.pass(500);
+    expect([commit.outcome, lock.outcome]).toEqual(['done', 'done']);
+    await stage.run(a, 'COMMIT');
+    await stage.cluster.expectNoLeaks();
+  });
+});
+
+describe('an instance that dies', () => {
+  it('keeps its locks until its commits are visible', async () => {
+    const stage = await Stage.of(2);
+    const [a, b] = (await stage.clients(2)) as [SimClient, SimClient];
+    await stage.run(a, 'CREATE TABLE t (id int)', 'INSERT INTO t VALUES (1)', 'BEGIN', 'TRUNCATE t');
+    const walwriter = stage.cluster.process('walwriter');
+    walwriter.pause();
+    fate(a.query('COMMIT'));
+    await stage.pass(10);
+    const insert = fate(b.query('INSERT INTO t VALUES (2)'));
+    await stage.pass(10);
+    stage.cluster.process('backend-1').kill('the test');
+    await stage.pass(50);
+    walwriter.resume();
+    await stage.pass(1000);
+    expect(insert.outcome).toBe('done');
+    expect(await stage.run(b, 'SELECT id FROM t')).toEqual([['2']]);
+    await stage.cluster.expectNoLeaks();
+  });
+});
+
+describe('a row that another instance gave back', () => {
+  it('is neither skipped nor refused', async () => {
+    const stage = await Stage.of(2);
+    const [a, b] = (await stage.clients(2)) as [SimClient, SimClient];
+    await stage.run(a, 'CREATE TABLE job (id int PRIMARY KEY)', 'INSERT INTO job VALUES (1)');
+    for (const end of ['ROLLBACK', 'COMMIT']) {
+      await stage.run(a, 'BEGIN', 'SELECT id FROM job FOR UPDATE');
+      expect(await stage.run(b, 'SELECT id FROM job FOR UPDATE SKIP LOCKED')).toEqual([]);
+      await expect(stage.run(b, 'SELECT id FROM job FOR UPDATE NOWAIT')).rejects.toThrow(
+        'could not obtain lock on row',
+      );
+      await stage.run(a, end);
+      await stage.pass(10);
+      expect(await stage.run(b, 'SELECT id FROM job FOR UPDATE SKIP LOCKED')).toEqual([['1']]);
+      expect(await stage.run(b, 'SELECT id FROM job FOR UPDATE NOWAIT')).toEqual([['1']]);
+    }
+    await stage.cluster.expectNoLeaks();
+  });
+});
