@@ -32,6 +32,17 @@ const LAYERS = [
   'tools',
   'testkit',
 ];
+interface Manifest {
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+}
+interface Project {
+  readonly references?: readonly { readonly path: string }[];
+}
+const { dependencies, devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest;
+const EXTERNAL = { ...dependencies, ...devDependencies };
+/** Tests are run from the root, by what the root declares. */
+const TEST_RUNNERS = ['vitest', 'fast-check'];
 const MAX_LINES = 500;
 /** Data, a line a fact: no length to speak of. */
 const DATA_FILES = ['packages/common/src/guc_tables.ts', 'packages/common/src/errcodes.ts'];
@@ -67,11 +78,11 @@ const BANNED: readonly Ban[] = [
 /** main.ts may do what only a process can do to itself. */
 const isMain = (file: string): boolean => /^services\/[\w-]+\/src\/main\.ts$/.test(file);
 
-function* sourcesBelow(folder: string): Generator<string> {
+function* sourcesBelow(folder: string, leaveOut = ['generated']): Generator<string> {
   for (const entry of readdirSync(join(ROOT, folder), { withFileTypes: true })) {
-    if (['dist', 'node_modules', 'generated'].includes(entry.name)) continue;
+    if (['dist', 'node_modules', ...leaveOut].includes(entry.name)) continue;
     const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory()) yield* sourcesBelow(path);
+    if (entry.isDirectory()) yield* sourcesBelow(path, leaveOut);
     else if (path.endsWith('.ts') && !path.endsWith('.d.ts')) yield path;
   }
 }
@@ -203,6 +214,54 @@ describe('tidy', () => {
       if (/^\s*(?:export )?(?:const )?enum /m.test(source)) wrong.push(`${file}: enum`);
       if (/^\s*export default /m.test(source)) wrong.push(`${file}: default export`);
       if (/^\s*\/\/\s*(?:import|const|let|return|if) .*[;{]$/m.test(source)) wrong.push(`${file}: commented-out code`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('OIDs are declared in one place', () => {
+    const known = new Set(
+      [...text.get('packages/common/src/oids.ts')!.matchAll(/^export const (\w+) =/gm)].map(match => match[1]!),
+    );
+    const wrong: string[] = [];
+    for (const file of all) {
+      if (file === 'packages/common/src/oids.ts') continue;
+      for (const [, name] of text.get(file)!.matchAll(/^\s*(?:export )?const (\w+) = -?\d/gm))
+        if (known.has(name!)) wrong.push(`${file}: ${name} (import it from @pgtroupe/common/oids)`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('package.json and tsconfig.json name what a package imports, and nothing else', () => {
+    const wrong: string[] = [];
+    const homes = ['packages', 'services'].flatMap(kind =>
+      readdirSync(join(ROOT, kind)).map(name => `${kind}/${name}`),
+    );
+    for (const home of homes) {
+      const name = home.split('/')[1]!;
+      const manifest = JSON.parse(readFileSync(join(ROOT, home, 'package.json'), 'utf8')) as Manifest;
+      const used = { dependencies: new Set<string>(), devDependencies: new Set<string>() };
+      for (const file of sourcesBelow(`${home}/src`, [])) {
+        const source = text.get(file) ?? readFileSync(join(ROOT, file), 'utf8');
+        for (const [, target] of source.matchAll(
+          /(?:\bfrom|\bimport\(?)\s*'(@[\w-]+\/[\w.-]+|[a-z][\w.-]*)(?:\/[^']*)?'/g,
+        )) {
+          if (target === `@pgtroupe/${name}` || !(target! in EXTERNAL || target!.startsWith('@pgtroupe/'))) continue;
+          (file.endsWith('.test.ts') ? used.devDependencies : used.dependencies).add(target!);
+        }
+      }
+      for (const target of [...used.dependencies, ...TEST_RUNNERS]) used.devDependencies.delete(target);
+      for (const kind of ['dependencies', 'devDependencies'] as const) {
+        const declared = Object.keys(manifest[kind] ?? {}).sort();
+        const needed = [...used[kind]].sort();
+        if (declared.join() !== needed.join()) wrong.push(`${home}: ${kind} should be ${needed.join(', ')}`);
+      }
+      const { references = [] } = JSON.parse(readFileSync(join(ROOT, home, 'tsconfig.json'), 'utf8')) as Project;
+      const referred = references.map(({ path }) => path.split('/').at(-1)!).sort();
+      const needed = [...used.dependencies]
+        .filter(t => t.startsWith('@pgtroupe/'))
+        .map(t => t.slice(10))
+        .sort();
+      if (referred.join() !== needed.join()) wrong.push(`${home}: tsconfig.json should refer to ${needed.join(', ')}`);
     }
     expect(wrong).toEqual([]);
   });

@@ -1,6 +1,7 @@
 /**
  * Functions that build arrays: append, concatenate, fill, remove, replace, search, array_agg.
  */
+import { INT4OID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { type Datum, Internal } from '@pgtroupe/common/datum';
@@ -12,7 +13,6 @@ import { arrayMeta, elementEquality } from './arrayfuncs.ts';
 import { arrayElemType, arrayHeader, buildArray, constructArray, deconstructArray, emptyArray } from './arrayutils.ts';
 import { formatType } from './format_type.ts';
 
-const INT4OID = 23;
 type Bytes = Uint8Array;
 
 const subscriptError = (message: string, detail?: string): PgError =>

@@ -1,6 +1,7 @@
 /**
  * Type json, and to_json() & co: making JSON of SQL values. json keeps its text as it was given.
  */
+import { JSONBOID, JSONOID, RECORDOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { type Datum, Internal } from '@pgtroupe/common/datum';
@@ -18,10 +19,6 @@ import { formatTimestamp, formatTimestampTz } from './timestamp.ts';
 import { recvText } from './varlena.ts';
 
 type Bytes = Uint8Array;
-
-const JSONOID = 114;
-const JSONBOID = 3802;
-const RECORDOID = 2249;
 
 /** JSON text of a SQL value; composites and arrays nest. */
 export function datumToJson(fc: FunctionCall, value: Datum, typeOid: Oid, pretty = false): string {

@@ -2,6 +2,7 @@
  * Search-path rules for names: what an unqualified name finds, and whether an object is the one
  * its unqualified name finds (visible).
  */
+import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
 import type { SysCacheReader } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported, type PgError } from '@pgtroupe/common/ereport';
@@ -9,8 +10,6 @@ import type { Oid } from '@pgtroupe/common/ids';
 import { builtinTypes } from './cache/builtin_types.ts';
 import type { CatalogLookup, OperatorFacts, ProcFacts } from './cache/lookup.ts';
 import type { FunctionCall } from './fmgr.ts';
-
-const PG_CATALOG = 11 as Oid;
 
 export function catalogOf(fc: FunctionCall): CatalogLookup {
   if (!fc.catalog) throw notSupported('a catalog lookup in this context');
@@ -43,7 +42,7 @@ export function findInPath(fc: FunctionCall, kind: NamedKind, name: string): Oid
 }
 
 export function isVisible(fc: FunctionCall, kind: NamedKind, name: string, namespace: Oid, oid: Oid): boolean {
-  if (kind === 'type' && namespace === PG_CATALOG && builtinTypes().has(oid) && !fc.catalog) return true;
+  if (kind === 'type' && namespace === PG_CATALOG_NAMESPACE && builtinTypes().has(oid) && !fc.catalog) return true;
   return findInPath(fc, kind, name) === oid;
 }
 

@@ -2,6 +2,7 @@
  * oid, oidvector, and the identifiers of the storage layer: xid, xid8, cid, tid.
  * An oidvector is an array payload whose lower bound is 0 and that holds no nulls.
  */
+import { INT2OID, OIDOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
@@ -20,8 +21,6 @@ import {
   scalarSmaller,
 } from './scalarcompare.ts';
 
-const OIDOID = 26;
-const INT2OID = 21;
 /** ndim, flags, elemtype, dim1, lbound1. */
 const VECTOR_HEADER = 20;
 

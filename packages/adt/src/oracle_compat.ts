@@ -2,14 +2,13 @@
  * String functions of Oracle's making: case, padding, trimming, translate, chr. Characters, not
  * bytes, are what they count; the ASCII case stays in bytes.
  */
+import { C_COLLATION_OID, POSIX_COLLATION_OID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { isAlnumChar, lowerChar, lowerString, upperChar, upperString } from './mb/casefold.ts';
 import { EMPTY_BYTES, mbCharOffset, mblen, mbStrlen, stringToText, textToString } from './mb/mbutils.ts';
 
-const C_COLLATION_OID = 950;
-const POSIX_COLLATION_OID = 951;
 const MAX_TEXT = 0x3fffffff;
 
 export const isCCollation = (collation: number): boolean =>

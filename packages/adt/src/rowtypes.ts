@@ -5,6 +5,7 @@
  * 14 uint16 infomask2: number of attributes   16 uint16 infomask: bit 0 nulls   18 uint8 hoff
  * 19 null bitmap; the columns begin at hoff, counted from the varlena's start.
  */
+import { RECORDOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -28,7 +29,6 @@ import { joinBytes } from './textfuncs.ts';
 
 type Bytes = Uint8Array;
 
-const RECORDOID = 2249;
 const VARHDRSZ = 4;
 const HEADER = 19;
 const HEAP_HASNULL = 1;

@@ -5,6 +5,7 @@
  * What must be awaited (a file's length, time) is obtained as everywhere in expressions: CatalogMiss
  * with the work inside, and the row is evaluated again.
  */
+import { FIRST_NORMAL_OBJECT_ID } from '@pgtroupe/common/ids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import {
   RELKIND_PARTITIONED_INDEX,
@@ -34,7 +35,6 @@ export interface ServerFacts {
 
 const FORKS = ['main', 'fsm', 'vm', 'init'];
 /** The first OID that is not a system catalog's. */
-const FIRST_NORMAL_OID = 16384;
 const DEFAULT_TABLESPACE = 1663;
 const GLOBAL_TABLESPACE = 1664;
 
@@ -165,7 +165,7 @@ export const serverFunctions: FunctionTable = {
     if (rel === undefined) return null;
     return (
       (rel.relkind === RELKIND_RELATION || rel.relkind === RELKIND_PARTITIONED_TABLE) &&
-      oid >= FIRST_NORMAL_OID &&
+      oid >= FIRST_NORMAL_OBJECT_ID &&
       rel.relpersistence === 'p'
     );
   },

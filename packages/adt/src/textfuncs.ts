@@ -2,6 +2,7 @@
  * The string functions of varlena.c beyond the basics: splitting and joining, replace, left/right,
  * concat, format(), string_agg.
  */
+import { INT2OID, INT4OID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { type Datum, Internal } from '@pgtroupe/common/datum';
@@ -13,9 +14,6 @@ import { arrayElemType, buildTextArray, deconstructArray } from './arrayutils.ts
 import { parseInteger, outOfRange } from './numutils.ts';
 import { quoteIdentifier, quoteLiteral } from './quote.ts';
 import { indexOfBytes } from './varlena.ts';
-
-const INT2OID = 21;
-const INT4OID = 23;
 
 /** Grows as bytes are appended. */
 class ByteBuilder {

@@ -1,14 +1,13 @@
 /**
  * Type modifiers as *typmodin functions get them: a cstring array of integers.
  */
+import { CSTRINGOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { builtinTypes } from './cache/builtin_types.ts';
 import { arrayHeader, deconstructArray } from './arrayutils.ts';
 import { outOfRange, parseInteger } from './numutils.ts';
-
-const CSTRINGOID = 2275;
 
 export function parseTypmods(array: Uint8Array): number[] {
   const header = arrayHeader(array);

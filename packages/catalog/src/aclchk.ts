@@ -4,6 +4,15 @@
  * A null list means the default for that kind of object. The owner can always grant; superusers are
  * never asked. Everything is synchronous over the caches and may throw CatalogMiss.
  */
+import {
+  BOOTSTRAP_SUPERUSERID,
+  F_ARRAY_SUBSCRIPT_HANDLER,
+  PG_CATALOG_NAMESPACE,
+  PG_TOAST_NAMESPACE,
+  ROLE_PG_DATABASE_OWNER,
+  ROLE_PG_READ_ALL_DATA,
+  ROLE_PG_WRITE_ALL_DATA,
+} from '@pgtroupe/common/oids';
 import type { Oid } from '@pgtroupe/common/ids';
 import {
   ACL_ALTER_SYSTEM,
@@ -25,7 +34,7 @@ import type { AclItem, CatalogRow } from './catalog.ts';
 import type { Form_pg_class } from './catalogs/pg_class.ts';
 import type { KeyPart } from './inval.ts';
 import type { Form_pg_type } from './catalogs/pg_type.ts';
-import { FIRST_UNPINNED_OBJECT_ID, PG_CATALOG_NAMESPACE, PG_TOAST_NAMESPACE } from './pinned.ts';
+import { FIRST_UNPINNED_OBJECT_ID } from './pinned.ts';
 import {
   ATTNUM,
   AUTHMEMMEMROLE,
@@ -55,14 +64,9 @@ export const ACL_ALL_RIGHTS_TABLESPACE = ACL_CREATE;
 export const ACL_ALL_RIGHTS_TYPE = ACL_USAGE;
 const ACL_ALL_RIGHTS_PARAMETER_ACL = ACL_SET | ACL_ALTER_SYSTEM;
 const ACL_ALL_RIGHTS_LARGEOBJECT = ACL_SELECT | ACL_UPDATE;
-const BOOTSTRAP_SUPERUSERID = 10 as Oid;
 /** pg_proc OID of array_subscript_handler: marks true arrays. */
-const F_ARRAY_SUBSCRIPT_HANDLER = 6179;
 
 export const ACL_ID_PUBLIC = 0 as Oid;
-const ROLE_PG_DATABASE_OWNER = 6171 as Oid;
-const ROLE_PG_READ_ALL_DATA = 6181 as Oid;
-const ROLE_PG_WRITE_ALL_DATA = 6182 as Oid;
 
 export type AclObject =
   | 'relation'

@@ -10,6 +10,7 @@
  *   _aclitem                                   AclItem[]       timestamptz pg_lsn   number
  *   bytea anyarray and statistics types        bytes (what a Datum holds)
  */
+import { C_COLLATION_OID } from '@pgtroupe/common/oids';
 import type { Oid, TransactionId } from '@pgtroupe/common/ids';
 import type { Attribute, TupleDesc } from '@pgtroupe/access/common/tupdesc';
 
@@ -64,7 +65,6 @@ const COLUMN_TYPES = {
 } as const;
 export type ColumnType = keyof typeof COLUMN_TYPES;
 
-export const C_COLLATION_OID = 950 as Oid;
 const COLLATABLE: ReadonlySet<ColumnType> = new Set<ColumnType>([
   'name',
   'text',

@@ -4,6 +4,7 @@
  * The facts belong to the program, like its code: they are read from beside the module, not through
  * Env, which is the world of one cluster.
  */
+import { BOOTSTRAP_SUPERUSERID } from '@pgtroupe/common/oids';
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { assert } from '@pgtroupe/common/assert';
@@ -16,7 +17,6 @@ import { decodeRow } from './rowcodec.ts';
 
 /** Stored compressed, being large. */
 const COMPRESSED: ReadonlySet<string> = new Set(['pg_rewrite']);
-const BOOTSTRAP_SUPERUSERID = 10 as Oid;
 
 export interface FactTable {
   readonly columns: readonly string[];

@@ -2,6 +2,7 @@
  * Creating a relation's catalog entries: pg_class, pg_attribute, its row type, its file, and what it
  * depends on. Commands decide what to create; this makes it so.
  */
+import { DEFAULT_COLLATION_OID, HEAP_TABLE_AM_OID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid, RelFileNode, TransactionId } from '@pgtroupe/common/ids';
@@ -38,7 +39,6 @@ import {
   recordDependencyOnOwner,
 } from './pg_depend.ts';
 import { createRowType } from './pg_type.ts';
-import { DEFAULT_COLLATION_OID, HEAP_TABLE_AM_OID } from './pinned.ts';
 import { ATTNUM, ATTRDEFOID, RELNAMENSP, RELOID, TYPEOID } from './syscache.ts';
 
 const MAX_HEAP_ATTRIBUTES = 1600;

@@ -2,6 +2,7 @@
  * Creating an index: its entries in pg_class, pg_attribute, pg_index, the constraint it belongs to,
  * its dependencies, its file and content.
  */
+import { BTREE_AM_OID, DEFAULT_COLLATION_OID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { assert } from '@pgtroupe/common/assert';
@@ -26,7 +27,6 @@ import {
   recordDependencyOn,
   recordDependenciesOn,
 } from './pg_depend.ts';
-import { BTREE_AM_OID, DEFAULT_COLLATION_OID } from './pinned.ts';
 import type { RelationDesc } from './relcache.ts';
 import { CLAOID, RELNAMENSP, RELOID, TYPEOID } from './syscache.ts';
 

@@ -1,10 +1,10 @@
 /**
  * Names and schemas: which schemas an unqualified name is looked up in, and what it finds.
  */
+import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
-import { PG_CATALOG_NAMESPACE } from './pinned.ts';
 import { NAMESPACENAME, RELNAMENSP } from './syscache.ts';
 import type { SysCache } from './syscache.ts';
 import type { CatalogRow } from './catalog.ts';

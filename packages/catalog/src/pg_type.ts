@@ -2,6 +2,19 @@
  * Creating types. Each comes with an array type over it; each table and view has a composite type of
  * its own.
  */
+import {
+  DEFAULT_COLLATION_OID,
+  F_ARRAY_IN,
+  F_ARRAY_OUT,
+  F_ARRAY_RECV,
+  F_ARRAY_SEND,
+  F_ARRAY_SUBSCRIPT_HANDLER,
+  F_ARRAY_TYPANALYZE,
+  F_RECORD_IN,
+  F_RECORD_OUT,
+  F_RECORD_RECV,
+  F_RECORD_SEND,
+} from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
@@ -23,20 +36,9 @@ import type { CatalogWriter } from './catalogwriter.ts';
 import { truncateIdentifier } from './names.ts';
 import { objectAddress } from './objectaddress.ts';
 import { DEPENDENCY_INTERNAL, DEPENDENCY_NORMAL, recordDependencyOn, recordDependencyOnOwner } from './pg_depend.ts';
-import { DEFAULT_COLLATION_OID } from './pinned.ts';
 import { TYPENAMENSP, TYPEOID } from './syscache.ts';
 
 /** pg_proc oids of the functions all composite and all array types share. */
-const F_RECORD_IN = 2290 as Oid;
-const F_RECORD_OUT = 2291 as Oid;
-const F_RECORD_RECV = 2402 as Oid;
-const F_RECORD_SEND = 2403 as Oid;
-const F_ARRAY_IN = 750 as Oid;
-const F_ARRAY_OUT = 751 as Oid;
-const F_ARRAY_RECV = 2400 as Oid;
-const F_ARRAY_SEND = 2401 as Oid;
-const F_ARRAY_TYPANALYZE = 3816 as Oid;
-const F_ARRAY_SUBSCRIPT_HANDLER = 6179 as Oid;
 const NONE = 0 as Oid;
 
 /** Values that most new types have. */

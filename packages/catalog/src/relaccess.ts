@@ -2,6 +2,7 @@
  * Relations as the access methods see them: one HeapRelation and one BTIndex per descriptor, so that
  * what an access method remembers (target blocks, the root) is shared by everybody in the instance.
  */
+import { BTREE_AM_OID } from '@pgtroupe/common/oids';
 import { type HeapRelation, heapRelation } from '@pgtroupe/access/heap/heapam-context';
 import { BTIndex } from '@pgtroupe/access/nbtree/btindex';
 import { btSupportProc, type Compare } from '@pgtroupe/access/nbtree/nbtcompare';
@@ -10,7 +11,6 @@ import type { CatCache } from './catcache.ts';
 import type { IndexDesc, IndexKey, RelationDesc } from './relcache.ts';
 import { PROCOID } from './syscache.ts';
 
-const BTREE_AM_OID = 403;
 const heaps = new WeakMap<RelationDesc, HeapRelation>();
 const indexes = new WeakMap<IndexDesc, BTIndex>();
 

@@ -7,6 +7,7 @@
  * asks anew. What is rarely needed (defaults, constraints, rules, triggers) is looked up on access
  * and, like every lookup, may throw CatalogMiss.
  */
+import { BTREE_AM_OID, GLOBALTABLESPACE_OID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import type { Oid, RelFileNode } from '@pgtroupe/common/ids';
 import type { Attribute, TupleDesc } from '@pgtroupe/access/common/tupdesc';
@@ -29,7 +30,7 @@ import { TriggerRelidNameIndexId } from './catalogs/pg_trigger.ts';
 import type { Form_pg_trigger } from './catalogs/pg_trigger.ts';
 import { TYPTYPE_DOMAIN } from './catalogs/pg_type.ts';
 import { decodeMissing } from './missingval.ts';
-import { BTREE_AM_OID, FIRST_UNPINNED_OBJECT_ID, GLOBALTABLESPACE_OID } from './pinned.ts';
+import { FIRST_UNPINNED_OBJECT_ID } from './pinned.ts';
 import { KEY_SEPARATOR } from './inval.ts';
 import type { InvalMessage } from './inval.ts';
 import {

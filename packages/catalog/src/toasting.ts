@@ -1,6 +1,17 @@
 /**
  * The TOAST table of a table whose rows may become too long for a page.
  */
+import {
+  BITOID,
+  BPCHAROID,
+  BYTEAOID,
+  INT4OID,
+  NUMERICOID,
+  OIDOID,
+  PG_TOAST_NAMESPACE,
+  VARBITOID,
+  VARCHAROID,
+} from '@pgtroupe/common/oids';
 import type { Oid } from '@pgtroupe/common/ids';
 import { maxAlign } from '@pgtroupe/common/ids';
 import type { Form_pg_attribute } from './catalogs/pg_attribute.ts';
@@ -17,19 +28,8 @@ import type { NewColumn } from './heap.ts';
 import { indexCreate } from './index.ts';
 import { objectAddress } from './objectaddress.ts';
 import { DEPENDENCY_INTERNAL, recordDependencyOn } from './pg_depend.ts';
-import { PG_TOAST_NAMESPACE } from './pinned.ts';
 import type { RelationDesc } from './relcache.ts';
 import { RELOID } from './syscache.ts';
-import {
-  BITOID,
-  BPCHAROID,
-  BYTEAOID,
-  INT4OID,
-  NUMERICOID,
-  OIDOID,
-  VARBITOID,
-  VARCHAROID,
-} from './catalogs/pg_type_d.ts';
 
 const TOAST_TUPLE_THRESHOLD = 2032;
 const SIZEOF_HEAP_TUPLE_HEADER = 23;

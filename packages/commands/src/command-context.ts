@@ -5,11 +5,12 @@
  * Commands are asynchronous: pure work over the catalogs runs in `w.read`, changes are awaited one by
  * one. A command that fails leaves its transaction to be rolled back.
  */
+import { PG_CATALOG_NAMESPACE, PG_TOAST_NAMESPACE } from '@pgtroupe/common/oids';
 import { ACL_CREATE } from '@pgtroupe/catalog/acl';
 import type { CatalogStore } from '@pgtroupe/catalog/catalogwriter';
 import { CatalogWriter } from '@pgtroupe/catalog/catalogwriter';
 import { creationNamespace, rangeVarGetRelid, rangeVarText, type SearchPath } from '@pgtroupe/catalog/namespace';
-import { FIRST_UNPINNED_OBJECT_ID, PG_CATALOG_NAMESPACE, PG_TOAST_NAMESPACE } from '@pgtroupe/catalog/pinned';
+import { FIRST_UNPINNED_OBJECT_ID } from '@pgtroupe/catalog/pinned';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import { ERRCODE } from '@pgtroupe/common/errcodes';

@@ -3,8 +3,8 @@
  * is analyzed, coerced, given its collations, and written as pg_node_tree, with the list of objects it
  * refers to.
  */
+import { F_NEXTVAL, INT8OID, REGCLASSOID } from '@pgtroupe/common/oids';
 import { RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
-import { INT8OID, REGCLASSOID } from '@pgtroupe/catalog/catalogs/pg_type_d';
 import type { ObjectAddress } from '@pgtroupe/catalog/objectaddress';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { assert } from '@pgtroupe/common/assert';
@@ -26,7 +26,6 @@ import type { CommandContext } from './command-context.ts';
 import { findExprReferences } from './exprreferences.ts';
 
 /** pg_proc oid of nextval(regclass). */
-const F_NEXTVAL = 1574;
 
 export interface CookedExpr {
   readonly expr: Expr;

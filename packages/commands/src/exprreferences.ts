@@ -2,6 +2,7 @@
  * Objects that an analyzed expression or query refers to, for pg_depend (find_expr_references_walker).
  * Built-in ones are included; whoever records dependencies skips them.
  */
+import { DEFAULT_COLLATION_OID, REGCLASSOID, REGPROCEDUREOID, REGPROCOID, REGTYPEOID } from '@pgtroupe/common/oids';
 import { CollationRelationId } from '@pgtroupe/catalog/catalogs/pg_collation';
 import { RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
 import { ConstraintRelationId } from '@pgtroupe/catalog/catalogs/pg_constraint';
@@ -9,9 +10,7 @@ import { OperatorFamilyRelationId } from '@pgtroupe/catalog/catalogs/pg_opfamily
 import { OperatorRelationId } from '@pgtroupe/catalog/catalogs/pg_operator';
 import { ProcedureRelationId } from '@pgtroupe/catalog/catalogs/pg_proc';
 import { TypeRelationId } from '@pgtroupe/catalog/catalogs/pg_type';
-import { REGCLASSOID, REGPROCEDUREOID, REGPROCOID, REGTYPEOID } from '@pgtroupe/catalog/catalogs/pg_type_d';
 import { objectAddress, type ObjectAddress } from '@pgtroupe/catalog/objectaddress';
-import { DEFAULT_COLLATION_OID } from '@pgtroupe/catalog/pinned';
 import type { Oid } from '@pgtroupe/common/ids';
 import { exprType, walkChildren } from '@pgtroupe/nodes/nodefuncs';
 import { RTE_JOIN, RTE_RELATION } from '@pgtroupe/nodes/nodes';

@@ -1,6 +1,7 @@
 /**
  * CREATE INDEX, and the indexes that PRIMARY KEY and UNIQUE constraints need.
  */
+import { BTREE_AM_OID } from '@pgtroupe/common/oids';
 import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
 import { INDOPTION_DESC, INDOPTION_NULLS_FIRST } from '@pgtroupe/catalog/catalogs/pg_index';
 import { CONSTRAINT_PRIMARY, CONSTRAINT_UNIQUE } from '@pgtroupe/catalog/catalogs/pg_constraint';
@@ -13,7 +14,6 @@ import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { SHARE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
-import { BTREE_AM_OID } from '@pgtroupe/parser/catalog-lookup';
 import { rawStrings } from '@pgtroupe/parser/parse_node';
 import { deconstructQualifiedName, lookupCollation } from '@pgtroupe/parser/parse_type';
 import { cookIndexExpressions } from './cookexpr.ts';

@@ -1,8 +1,8 @@
 /**
  * Options of CREATE and ALTER SEQUENCE, and of serial and identity columns (init_params).
  */
+import { INT2OID, INT4OID, INT8OID } from '@pgtroupe/common/oids';
 import type { Form_pg_sequence } from '@pgtroupe/catalog/catalogs/pg_sequence';
-import { INT2OID, INT4OID, INT8OID } from '@pgtroupe/catalog/catalogs/pg_type_d';
 import type { SequenceRow } from '@pgtroupe/access/sequence/sequence';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';

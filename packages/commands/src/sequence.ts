@@ -1,6 +1,7 @@
 /**
  * CREATE SEQUENCE, ALTER SEQUENCE, and the sequences behind serial and identity columns.
  */
+import { BOOLOID, INT8OID } from '@pgtroupe/common/oids';
 import { DependReferenceIndexId, pgDepend } from '@pgtroupe/catalog/catalogs/pg_depend';
 import { DependDependerIndexId } from '@pgtroupe/catalog/catalogs/pg_depend';
 import {
@@ -10,7 +11,6 @@ import {
   RELPERSISTENCE_PERMANENT,
 } from '@pgtroupe/catalog/catalogs/pg_class';
 import { pgSequence } from '@pgtroupe/catalog/catalogs/pg_sequence';
-import { BOOLOID, INT8OID } from '@pgtroupe/catalog/catalogs/pg_type_d';
 import { heapCreateWithCatalog, type NewColumn, newRelFileNode } from '@pgtroupe/catalog/heap';
 import { objectAddress } from '@pgtroupe/catalog/objectaddress';
 import { chooseRelationName } from '@pgtroupe/catalog/pg_constraint';

@@ -1,13 +1,13 @@
 /**
  * CREATE TABLE, TRUNCATE, and the constraints and defaults that CREATE and ALTER TABLE share.
  */
+import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
 import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
 import { pgClass, RELKIND_RELATION, RELPERSISTENCE_PERMANENT } from '@pgtroupe/catalog/catalogs/pg_class';
 import { CONSTRAINT_CHECK, CONSTRAINT_FOREIGN } from '@pgtroupe/catalog/catalogs/pg_constraint';
 import { heapCreateWithCatalog, newRelFileNode, storeAttrDefault } from '@pgtroupe/catalog/heap';
 import { encodeMissing } from '@pgtroupe/catalog/missingval';
 import { chooseConstraintName, createConstraintEntry } from '@pgtroupe/catalog/pg_constraint';
-import { PG_CATALOG_NAMESPACE } from '@pgtroupe/catalog/pinned';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { ATTNUM, CONRELID, CONSTROID, NAMESPACEOID, RELNAMENSP, RELOID } from '@pgtroupe/catalog/syscache';
 import { createToastTable } from '@pgtroupe/catalog/toasting';

@@ -1,6 +1,7 @@
 /**
  * CREATE TYPE (enum, composite), CREATE DOMAIN, ALTER TYPE ... ADD VALUE.
  */
+import { F_DOMAIN_IN, F_DOMAIN_RECV, F_ENUM_IN, F_ENUM_OUT, F_ENUM_RECV, F_ENUM_SEND } from '@pgtroupe/common/oids';
 import { RELKIND_COMPOSITE_TYPE, RELPERSISTENCE_PERMANENT } from '@pgtroupe/catalog/catalogs/pg_class';
 import { CONSTRAINT_CHECK, ConstraintTypidIndexId, pgConstraint } from '@pgtroupe/catalog/catalogs/pg_constraint';
 import { EnumTypIdLabelIndexId, type Form_pg_enum, pgEnum } from '@pgtroupe/catalog/catalogs/pg_enum';
@@ -28,12 +29,6 @@ import { cookDomainCheck } from './cookexpr.ts';
 import { type CommandContext, rangeVarOfNames } from './command-context.ts';
 import { transformColumnDefinition } from './parse_utilcmd.ts';
 
-const F_ENUM_IN = 3506 as Oid;
-const F_ENUM_OUT = 3507 as Oid;
-const F_ENUM_RECV = 3532 as Oid;
-const F_ENUM_SEND = 3533 as Oid;
-const F_DOMAIN_IN = 2597 as Oid;
-const F_DOMAIN_RECV = 2598 as Oid;
 const NONE = 0 as Oid;
 const NAME_BYTES = 63;
 

@@ -1,6 +1,7 @@
 /**
  * CREATE, ALTER and DROP ROLE; GRANT and REVOKE of membership.
  */
+import { BOOTSTRAP_SUPERUSERID, ROLE_PG_DATABASE_OWNER, TIMESTAMPTZOID } from '@pgtroupe/common/oids';
 import { AclCheck } from '@pgtroupe/catalog/aclchk';
 import { AuthIdRelationId, type Form_pg_authid, pgAuthid } from '@pgtroupe/catalog/catalogs/pg_authid';
 import {
@@ -10,9 +11,8 @@ import {
 } from '@pgtroupe/catalog/catalogs/pg_auth_members';
 import { pgShdepend, SharedDependReferenceIndexId } from '@pgtroupe/catalog/catalogs/pg_shdepend';
 import { pgShdescription, SharedDescriptionObjIndexId } from '@pgtroupe/catalog/catalogs/pg_shdescription';
-import { TIMESTAMPTZOID } from '@pgtroupe/catalog/catalogs/pg_type_d';
 import { objectAddress } from '@pgtroupe/catalog/objectaddress';
-import { BOOTSTRAP_SUPERUSERID, isPinnedObject } from '@pgtroupe/catalog/pinned';
+import { isPinnedObject } from '@pgtroupe/catalog/pinned';
 import { AUTHMEMROLEMEM, AUTHNAME, AUTHOID, DATABASEOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
@@ -27,7 +27,6 @@ import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { stringTypeDatum } from '@pgtroupe/parser/parse_type';
 import type { CommandContext } from './command-context.ts';
 
-const ROLE_PG_DATABASE_OWNER = 6171;
 /** Option names of the grammar, and the columns they set. */
 const FLAGS: Readonly<Record<string, keyof Form_pg_authid>> = {
   superuser: 'rolsuper',

@@ -28,6 +28,8 @@ export const BLCKSZ = 8192;
 /** Blocks in one 1 GB segment file of a fork. */
 export const RELSEG_SIZE = 131072;
 export const INVALID_OID = 0 as Oid;
+/** Objects that users make have OIDs from here on. */
+export const FIRST_NORMAL_OBJECT_ID = 16384 as Oid;
 export const INVALID_BLOCK_NUMBER = 0xffffffff as BlockNumber;
 export const INVALID_XLOG_REC_PTR = 0 as XLogRecPtr;
 export const INVALID_TRANSACTION_ID = 0 as TransactionId;

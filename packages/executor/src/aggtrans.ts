@@ -2,6 +2,7 @@
  * One aggregate of an Agg node: its input expressions, transition and final function, and the states of all
  * groups. The commonest transitions are done here without a call; all others through pg_aggregate.
  */
+import { ANYARRAYOID, ANYELEMENTOID } from '@pgtroupe/common/oids';
 import { AGGFNOID, TYPEOID } from '@pgtroupe/catalog/syscache';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -256,9 +257,6 @@ function addInts(state: Datum, value: number): Datum {
   if (wide !== BigInt.asIntN(64, wide)) throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'bigint out of range');
   return wide >= BigInt(Number.MIN_SAFE_INTEGER) && wide <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(wide) : wide;
 }
-
-const ANYARRAYOID = 2277;
-const ANYELEMENTOID = 2283;
 
 /** Type of the state: a polymorphic one follows the first argument (resolve_aggregate_transtype). */
 function transitionType(est: EState, declared: number, aggref: Aggref): number {

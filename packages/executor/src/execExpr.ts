@@ -7,6 +7,7 @@
  * A value that cannot be had yet throws SUSPEND, and the operator repeats the row; calls that must not
  * be repeated (volatile ones, subplans) remember their value for that row.
  */
+import { ClanguageId, INTERNALlanguageId, VOIDOID } from '@pgtroupe/common/oids';
 import { PROCOID } from '@pgtroupe/catalog/syscache';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -15,7 +16,6 @@ import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { exprCollation, exprType } from '@pgtroupe/nodes/nodefuncs';
 import * as N from '@pgtroupe/nodes/nodes';
-import { VOIDOID } from '@pgtroupe/nodes/typeoids';
 import type { Aggref, Expr, FuncExpr, GroupingFunc, OpExpr, SubPlan, Var, WindowFunc } from '@pgtroupe/nodes/primnodes';
 import { type FunctionCall, lookupBuiltin, type PGFunction } from '@pgtroupe/adt/fmgr';
 import { type Column, columnReader, detach, type RowReader } from './batch.ts';
@@ -225,13 +225,10 @@ export function procRow(est: EState, oid: number): Form_pg_proc {
   return proc;
 }
 
-const INTERNAL_LANGUAGE = 12;
-const C_LANGUAGE = 13;
-
 /** The implementation of a pg_proc row. One that does not exist yet says so when it is called, not before. */
 export function procFunction(proc: Form_pg_proc): PGFunction {
   const language = proc.prolang as number;
-  const fn = language === INTERNAL_LANGUAGE || language === C_LANGUAGE ? lookupBuiltin(proc.prosrc) : undefined;
+  const fn = language === INTERNALlanguageId || language === ClanguageId ? lookupBuiltin(proc.prosrc) : undefined;
   // void is not null: a function of that type that has run answers the empty value.
   if (fn !== undefined) return (proc.prorettype as number) === VOIDOID ? (fc, ...args) => fn(fc, ...args) ?? 0 : fn;
   return () => {

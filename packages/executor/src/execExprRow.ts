@@ -8,6 +8,7 @@
  *
  * Offsets in the tuple count from the missing word, so the value is read and formed in a scratch tuple.
  */
+import { RECORDOID } from '@pgtroupe/common/oids';
 import { heapComputeTupleSize, heapFormTuple, heapDeformTuple, tupleLayout } from '@pgtroupe/access/common/heaptuple';
 import { tupleMemory } from '@pgtroupe/access/common/htup';
 import type { TupleDesc } from '@pgtroupe/access/common/tupdesc';
@@ -26,7 +27,6 @@ import { attributeFor } from './rowstore.ts';
 import { typeOf } from './scope.ts';
 import { AMPROCNUM, AMOPOPID } from '@pgtroupe/catalog/syscache';
 
-const RECORDOID = 2249;
 const WORD = 4;
 
 /** Forms a composite value. */

@@ -1,6 +1,7 @@
 /**
  * CURRENT_DATE, CURRENT_TIMESTAMP, CURRENT_USER and their like: constants of the transaction or session.
  */
+import { TIMESTAMPTZOID } from '@pgtroupe/common/oids';
 import type { Datum } from '@pgtroupe/common/datum';
 import { notSupported } from '@pgtroupe/common/ereport';
 import * as N from '@pgtroupe/nodes/nodes';
@@ -8,8 +9,6 @@ import type { SQLValueFunction } from '@pgtroupe/nodes/primnodes';
 import { lookupBuiltin } from '@pgtroupe/adt/fmgr';
 import type { RowReader } from './batch.ts';
 import { type ExprScope, makeCall } from './execExpr.ts';
-
-const TIMESTAMPTZOID = 1184;
 
 export function compileSqlValueFunction(expr: SQLValueFunction, scope: ExprScope): RowReader {
   const { est } = scope;

@@ -1,6 +1,7 @@
 /**
  * Index entries of new rows: keys from columns or expressions, partial indexes, unique violations.
  */
+import { BTREE_AM_OID } from '@pgtroupe/common/oids';
 import type { HeapRelation } from '@pgtroupe/access/heap/heapam-context';
 import type { BTIndex } from '@pgtroupe/access/nbtree/btindex';
 import {
@@ -23,8 +24,6 @@ import type { EState } from './estate.ts';
 import { compileExpr, compileQual, type ExprScope } from './execExpr.ts';
 import { btreeOf } from './relations.ts';
 import { MISS } from './status.ts';
-
-const BTREE_AM_OID = 403;
 
 function expressionsOf(index: IndexDesc): readonly Expr[] {
   return index.index.indexprs === null ? [] : ([stringToNode(index.index.indexprs)].flat() as Expr[]);

@@ -4,6 +4,7 @@
  *
  * `max` is obeyed exactly: no condition and no expression is evaluated for a row that nobody asked for.
  */
+import { RECORDOID } from '@pgtroupe/common/oids';
 import type { Plan } from '@pgtroupe/optimizer/plannodes';
 import { Batch, type Column, type RowReader } from './batch.ts';
 import { type ChangedParams, type EState, PlanState } from './estate.ts';
@@ -13,8 +14,6 @@ import { formRecord } from './execExprRow.ts';
 import { attributeFor } from './rowstore.ts';
 import { makeScope, Projection, type SubPlanFactory } from './scope.ts';
 import { ROW, YIELD } from './status.ts';
-
-const RECORDOID = 2249;
 
 export abstract class ScanState extends PlanState {
   /** What was read; rows [pos, input.n) are still to be looked at. */

@@ -2,11 +2,12 @@
  * Comparing, ordering and hashing values by the operators a plan names. Numbers and plain bytes are
  * treated here, everything else by the type's functions.
  */
+import { HASH_AM_OID } from '@pgtroupe/common/oids';
 import { AMOPOPID, AMPROCNUM } from '@pgtroupe/catalog/syscache';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import { getOperator, getProc, HASH_AM_OID, orderingOpProperties } from '@pgtroupe/optimizer/lsyscache';
+import { getOperator, getProc, orderingOpProperties } from '@pgtroupe/optimizer/lsyscache';
 import type { EState } from './estate.ts';
 import { binaryFunction, makeCall, procFunction } from './execExpr.ts';
 import { sameBytes } from './execExprInline.ts';

@@ -1,6 +1,7 @@
 /**
  * TID scan: rows by ctid.
  */
+import { TIDOID } from '@pgtroupe/common/oids';
 import { heapFetch, NOT_FOUND } from '@pgtroupe/access/heap/heapam-scan';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import type { TidScan } from '@pgtroupe/optimizer/plannodes';
@@ -13,8 +14,6 @@ import type { SubPlanFactory } from './scope.ts';
 import { BATCH_ROWS, END, MISS, ROW } from './status.ts';
 import { tidNumber } from './systemcolumns.ts';
 import { TableScanState } from './tablescan.ts';
-
-const TIDOID = 27;
 
 export class TidScanState extends TableScanState {
   readonly #sources: readonly { readonly read: RowReader; readonly isArray: boolean }[];

@@ -2,6 +2,7 @@
  * Calling set-returning functions: one value (or row) at a time, and again from where it stood when a call
  * had to wait for something.
  */
+import { RECORDOID } from '@pgtroupe/common/oids';
 import type { Datum } from '@pgtroupe/common/datum';
 import { notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
@@ -16,8 +17,6 @@ import type { EState } from './estate.ts';
 import { compileExpr, type ExprScope, makeCall, procRow } from './execExpr.ts';
 import { compositeDesc, formRecord } from './execExprRow.ts';
 import { attributeFor } from './rowstore.ts';
-
-const RECORDOID = 2249;
 
 export type SetCall = FuncExpr | OpExpr;
 

@@ -4,9 +4,19 @@
  * varlenas with a four-byte header (length << 2). This converts both ways between those bytes and our
  * Datum representation, which depends on the type's width and, for by-value types, its kind.
  */
+import {
+  BOOLOID,
+  CIDOID,
+  CSTRINGOID,
+  FLOAT4OID,
+  FLOAT8OID,
+  NAMEOID,
+  OIDOID,
+  REGPROCOID,
+  XIDOID,
+} from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
-import { BOOLOID, CIDOID, CSTRINGOID, FLOAT4OID, FLOAT8OID, NAMEOID, OIDOID, REGPROCOID, XIDOID } from './typeoids.ts';
 
 const VARHDRSZ = 4;
 const NAMEDATALEN = 64;

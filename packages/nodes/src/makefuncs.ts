@@ -2,8 +2,8 @@
  * Constructors for nodes that are made in many places: they fill in every field, so that objects of
  * one type have one shape.
  */
+import { BOOLOID } from '@pgtroupe/common/oids';
 import type { Datum } from '@pgtroupe/common/datum';
-import { BOOLOID } from './typeoids.ts';
 import { LIMIT_OPTION_COUNT, type CmdType, type CoercionForm } from './nodes.ts';
 import type { BoolExpr, Const, Expr, FuncExpr, RelabelType, TargetEntry, Var } from './primnodes.ts';
 import type { Query, RangeTblEntry } from './parsenodes.ts';

@@ -3,13 +3,13 @@
  * and comparing trees. Traversal is driven by layout.ts, so a new node needs no code here beyond its
  * type rule.
  */
+import { BOOLOID, INT4OID, NAMEOID, RECORDOID, TEXTOID, XMLOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
 import { EXPR_SUBLINK, ARRAY_SUBLINK, MULTIEXPR_SUBLINK } from './nodes.ts';
 import { LAYOUT_BY_TYPE, RTE_HEAD_FIELDS, RTE_KIND_FIELDS, RTE_TAIL_FIELDS, type FieldLayout } from './layout.ts';
 import type { Expr, SubLink, TargetEntry } from './primnodes.ts';
 import type { Node, Query, RangeTblEntry } from './parsenodes.ts';
-import { BOOLOID, INT4OID, NAMEOID, RECORDOID, TEXTOID, XMLOID } from './typeoids.ts';
 
 function firstColumn(sublink: SubLink): TargetEntry {
   const tle = (sublink.subselect.targetList as readonly TargetEntry[])[0];

@@ -2,10 +2,10 @@
  * Questions about variables, aggregates and window functions in a tree, minding query levels: a Var
  * with varlevelsup n inside n nested queries belongs to the level asked about.
  */
+import { RECORDOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { copyNode, exprType, mutateChildren, walkChildren } from './nodefuncs.ts';
 import { COERCE_IMPLICIT_CAST, RTE_JOIN } from './nodes.ts';
-import { RECORDOID } from './typeoids.ts';
 import type { Expr, Var } from './primnodes.ts';
 import type { Node, Query, RangeTblEntry } from './parsenodes.ts';
 

@@ -2,6 +2,7 @@
  * Properties and simplification of expressions (optimizer/util/clauses.c): constant folding, AND
  * lists, volatility, strictness.
  */
+import { RECORDOID, SQLlanguageId } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -343,8 +344,6 @@ function foldStrictCall(env: PlannerEnv, expr: OpExpr | FuncExpr, funcid: number
   return evaluated(env, expr);
 }
 
-const RECORDOID = 2249;
-
 function foldFuncExpr(env: PlannerEnv, node: FuncExpr, fold: (n: Node) => Node): Node {
   const complete = expandFunctionArguments(env, node);
   const expr = mutateChildren(complete, fold);
@@ -378,13 +377,11 @@ export function expandFunctionArguments(env: PlannerEnv, expr: FuncExpr): FuncEx
   return { ...expr, args: args as Expr[] };
 }
 
-const SQL_LANGUAGE = 14;
-
 /** A scalar SQL function that is one simple SELECT becomes its expression (inline_function). */
 function inlineFunction(env: PlannerEnv, funcid: number, args: readonly Expr[], resultType: number): Expr | undefined {
   const proc = getProc(env.rows, funcid);
   if (
-    (proc.prolang as number) !== SQL_LANGUAGE ||
+    (proc.prolang as number) !== SQLlanguageId ||
     proc.prokind !== 'f' ||
     proc.proretset ||
     proc.prosecdef ||

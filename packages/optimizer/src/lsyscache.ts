@@ -1,6 +1,7 @@
 /**
  * Questions to the catalogs that planning asks about operators, functions and types (lsyscache.c).
  */
+import { BTREE_AM_OID } from '@pgtroupe/common/oids';
 import { AMOPOPID, AMOPSTRATEGY, OPEROID, PROCOID, TYPEOID } from '@pgtroupe/catalog/syscache';
 import type { CatCache } from '@pgtroupe/catalog/catcache';
 import type { Form_pg_operator } from '@pgtroupe/catalog/catalogs/pg_operator';
@@ -11,9 +12,6 @@ import { ereport } from '@pgtroupe/common/ereport';
 
 /** What is asked: the session's catalog cache, or anything that answers like it. */
 export type CatalogRows = Pick<CatCache, 'search' | 'searchList'>;
-
-export const BTREE_AM_OID = 403;
-export const HASH_AM_OID = 405;
 
 export function getOperator(rows: CatalogRows, opno: number): Form_pg_operator {
   const op = rows.search(OPEROID, opno);

@@ -1,11 +1,12 @@
 /**
  * Facts about a relation that planning needs: size and indexes (plancat.c).
  */
+import { BTREE_AM_OID } from '@pgtroupe/common/oids';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
 import { BLCKSZ } from '@pgtroupe/common/ids';
 import { makeVar } from '@pgtroupe/nodes/makefuncs';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
-import { BTREE_AM_OID, typeAvgWidth } from './lsyscache.ts';
+import { typeAvgWidth } from './lsyscache.ts';
 import { makeAndsImplicit } from './clauses.ts';
 import type { IndexOptInfo, PlannerEnv, PlannerInfo, RelOptInfo } from './pathnodes.ts';
 import { mutateExpr } from './var.ts';

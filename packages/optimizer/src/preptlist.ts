@@ -2,17 +2,16 @@
  * Target lists as ModifyTable and LockRows need them (preptlist.c): all columns of an inserted row, junk
  * columns that say where the rows came from.
  */
+import { RECORDOID, TIDOID } from '@pgtroupe/common/oids';
 import { makeConst, makeTargetEntry, makeVar } from '@pgtroupe/nodes/makefuncs';
 import * as N from '@pgtroupe/nodes/nodes';
 import type { TargetEntry } from '@pgtroupe/nodes/primnodes';
-import { TIDOID } from '@pgtroupe/nodes/typeoids';
 import { equalNodes } from '@pgtroupe/nodes/nodefuncs';
 import type { PlannerInfo } from './pathnodes.ts';
 import type { PlanRowMark } from './plannodes.ts';
 import { pullVars } from './var.ts';
 
 const SELF_ITEM_POINTER = -1;
-const RECORDOID = 2249;
 
 export interface PreparedTlist {
   readonly tlist: TargetEntry[];

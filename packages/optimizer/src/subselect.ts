@@ -4,6 +4,7 @@
  * A value that a subquery needs from a level above it becomes a PARAM_EXEC parameter: the level that
  * owns the value notes it in `planParams` while the subquery is planned, and hands it over at run time.
  */
+import { RECORDOID, VOIDOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { copyNode, equalNodes, exprCollation, exprType, exprTypmod, mutateChildren } from '@pgtroupe/nodes/nodefuncs';
@@ -19,9 +20,6 @@ import type { Material, Plan } from './plannodes.ts';
 import { subqueryPlanner } from './planner.ts';
 import { simplifyExistsQuery } from './prepjointree.ts';
 import { incrementVarSublevelsUp, mutateExpr } from './var.ts';
-
-const VOIDOID = 2278;
-const RECORDOID = 2249;
 
 export function newExecParam(root: PlannerInfo): number {
   return root.glob.paramExecCount++;

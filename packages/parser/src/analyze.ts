@@ -6,6 +6,7 @@
  * CMD_UTILITY with their raw tree, except that the query inside EXPLAIN, DECLARE CURSOR and
  * CREATE TABLE AS is analyzed and put back in its place.
  */
+import { INT4OID, RECORDOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -34,7 +35,6 @@ import {
 } from '@pgtroupe/nodes/nodes';
 import type { Const, Expr, FromExpr, OnConflictExpr, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import type { CommonTableExpr, Node, Query } from '@pgtroupe/nodes/parsenodes';
-import { INT4OID, RECORDOID, UNKNOWNOID } from '@pgtroupe/nodes/typeoids';
 import { containVarsOfLevel } from '@pgtroupe/nodes/vars';
 import type { FunctionCall } from '@pgtroupe/adt/fmgr';
 import { analyzeSetOperation } from './analyze_setop.ts';

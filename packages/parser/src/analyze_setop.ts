@@ -2,6 +2,7 @@
  * UNION, INTERSECT, EXCEPT: each branch is a subquery of its own; the columns of both sides are brought
  * to common types, which is what the operation's output columns have.
  */
+import { RECORDARRAYOID, RECORDOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
@@ -24,7 +25,6 @@ import type {
   SetOperationStmt,
   SortGroupClause,
 } from '@pgtroupe/nodes/parsenodes';
-import { RECORDARRAYOID, RECORDOID, UNKNOWNOID } from '@pgtroupe/nodes/typeoids';
 import { containVarsOfLevel, locateVarOfLevel } from '@pgtroupe/nodes/vars';
 import { limitOption, lockStrengthName, makeFromExpr, parseSubAnalyze, transformWith } from './analyze.ts';
 import { parseCheckAggregates } from './parse_agg.ts';

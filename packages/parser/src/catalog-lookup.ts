@@ -4,6 +4,27 @@
  * analysis is pure and is simply run again. One object per statement: it holds the effective search
  * path and nothing else.
  */
+import { RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
+import {
+  ANYARRAYOID,
+  ANYCOMPATIBLEARRAYOID,
+  ANYCOMPATIBLEMULTIRANGEOID,
+  ANYCOMPATIBLENONARRAYOID,
+  ANYCOMPATIBLEOID,
+  ANYCOMPATIBLERANGEOID,
+  ANYELEMENTOID,
+  ANYENUMOID,
+  ANYMULTIRANGEOID,
+  ANYNONARRAYOID,
+  ANYRANGEOID,
+  BTREE_AM_OID,
+  F_ARRAY_SUBSCRIPT_HANDLER,
+  F_JSONB_SUBSCRIPT_HANDLER,
+  F_RAW_ARRAY_SUBSCRIPT_HANDLER,
+  HASH_AM_OID,
+  PG_CATALOG_NAMESPACE,
+  RECORDOID,
+} from '@pgtroupe/common/oids';
 import type { Form_pg_aggregate } from '@pgtroupe/catalog/catalogs/pg_aggregate';
 import type { Form_pg_amop } from '@pgtroupe/catalog/catalogs/pg_amop';
 import type { Form_pg_amproc } from '@pgtroupe/catalog/catalogs/pg_amproc';
@@ -54,20 +75,6 @@ import {
 } from '@pgtroupe/catalog/syscache';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import {
-  ANYARRAYOID,
-  ANYCOMPATIBLEARRAYOID,
-  ANYCOMPATIBLEMULTIRANGEOID,
-  ANYCOMPATIBLENONARRAYOID,
-  ANYCOMPATIBLEOID,
-  ANYCOMPATIBLERANGEOID,
-  ANYELEMENTOID,
-  ANYENUMOID,
-  ANYMULTIRANGEOID,
-  ANYNONARRAYOID,
-  ANYRANGEOID,
-  RECORDOID,
-} from '@pgtroupe/nodes/typeoids';
 
 export interface SessionNames {
   readonly databaseName: string;
@@ -75,15 +82,8 @@ export interface SessionNames {
   readonly userId: number;
 }
 
-export const BTREE_AM_OID = 403;
-export const HASH_AM_OID = 405;
-const PG_CATALOG_NAMESPACE = 11;
 const UTF8_ENCODING = 6;
-const RELATION_RELATION_ID = 1259;
 /** pg_proc OID of array_subscript_handler: marks true arrays. */
-const F_ARRAY_SUBSCRIPT_HANDLER = 6179;
-const F_RAW_ARRAY_SUBSCRIPT_HANDLER = 6180;
-const F_JSONB_SUBSCRIPT_HANDLER = 6098;
 
 export function isPolymorphicType(type: number): boolean {
   return isPolymorphicTypeFamily1(type) || isPolymorphicTypeFamily2(type);
@@ -337,8 +337,8 @@ export class CatalogLookup {
 
   /** The sequence behind an identity column, 0 if it has none. */
   identitySequence(relid: number, attnum: number): number {
-    const rows = this.#cache.searchList(DEPENDREFERENCE, RELATION_RELATION_ID, relid, attnum);
-    const owned = rows.filter(row => row.classid === RELATION_RELATION_ID && row.deptype === 'i');
+    const rows = this.#cache.searchList(DEPENDREFERENCE, RelationRelationId, relid, attnum);
+    const owned = rows.filter(row => row.classid === RelationRelationId && row.deptype === 'i');
     return owned.find(row => this.relationOrNull(row.objid)?.relkind === 'S')?.objid ?? 0;
   }
 

@@ -3,7 +3,7 @@
  * the varlena header: ndim int4 = 1, dataoffset int4 = 0, elemtype int4, dim int4, lower bound int4 = 1,
  * then the elements, each terminated by zero (cstring aligns to one byte).
  */
-import { CSTRINGOID } from '@pgtroupe/nodes/typeoids';
+import { CSTRINGOID } from '@pgtroupe/common/oids';
 
 const HEADER = 20;
 

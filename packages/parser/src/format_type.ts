@@ -19,7 +19,7 @@ import {
   TIMETZOID,
   VARBITOID,
   VARCHAROID,
-} from '@pgtroupe/nodes/typeoids';
+} from '@pgtroupe/common/oids';
 import type { CatalogLookup } from './catalog-lookup.ts';
 import { quoteIdentifier, quoteQualifiedIdentifier } from './keywords.ts';
 

@@ -2,6 +2,17 @@
  * The clauses of a query: FROM with its joins, WHERE, LIMIT, GROUP BY, ORDER BY, DISTINCT, WINDOW,
  * ON CONFLICT's arbiter.
  */
+import { FIRST_NORMAL_OBJECT_ID } from '@pgtroupe/common/ids';
+import {
+  BTREE_AM_OID,
+  FLOAT4OID,
+  FLOAT8OID,
+  INT8OID,
+  INTERNALOID,
+  TEXTOID,
+  TSM_HANDLEROID,
+  UNKNOWNOID,
+} from '@pgtroupe/common/oids';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
@@ -27,7 +38,6 @@ import {
 } from '@pgtroupe/nodes/nodes';
 import type { Expr, InferenceElem, JoinTreeNode, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import type { SortGroupClause, TableSampleClause, WindowClause } from '@pgtroupe/nodes/parsenodes';
-import { FLOAT4OID, FLOAT8OID, INT8OID, INTERNALOID, TEXTOID, UNKNOWNOID } from '@pgtroupe/nodes/typeoids';
 import {
   containAggsOfLevel,
   containVarsOfLevel,
@@ -39,7 +49,6 @@ import {
 } from '@pgtroupe/nodes/vars';
 import { parseSubAnalyze } from './analyze.ts';
 import { bmsAddMember } from './bitmapset.ts';
-import { BTREE_AM_OID } from './catalog-lookup.ts';
 import { parseExprKindName } from './exprkinds.ts';
 import { figureColname } from './figurecolname.ts';
 import { assignExprCollations, assignListCollations } from './parse_collate.ts';
@@ -305,7 +314,6 @@ function isMultiArgUnnest(call: RawNode): boolean {
   );
 }
 
-const TSM_HANDLEROID = 3310;
 /** The built-in sampling methods take one float4 percentage. */
 const BUILTIN_METHODS: ReadonlySet<string> = new Set(['system', 'bernoulli']);
 
@@ -831,8 +839,6 @@ export interface OnConflictArbiter {
   readonly where: Expr | null;
   readonly constraint: number;
 }
-
-const FIRST_NORMAL_OBJECT_ID = 16384;
 
 export function transformOnConflictArbiter(pstate: ParseState, clause: RawNode): OnConflictArbiter {
   const infer: RawNode | undefined = clause.infer;

@@ -2,22 +2,6 @@
  * Type coercion: which conversions exist between two types in a given context, and the nodes that
  * perform them.
  */
-import { assert } from '@pgtroupe/common/assert';
-import { ERRCODE } from '@pgtroupe/common/errcodes';
-import {
-  COERCE_EXPLICIT_CALL,
-  COERCE_IMPLICIT_CAST,
-  COERCION_ASSIGNMENT,
-  COERCION_EXPLICIT,
-  COERCION_IMPLICIT,
-  COERCION_PLPGSQL,
-  PARAM_EXTERN,
-  type CoercionContext,
-  type CoercionForm,
-} from '@pgtroupe/nodes/nodes';
-import { makeBoolConst, makeConst, makeFuncExpr, makeRelabelType } from '@pgtroupe/nodes/makefuncs';
-import { exprCollation, exprLocation, exprType, exprTypmod, expressionReturnsSet } from '@pgtroupe/nodes/nodefuncs';
-import type { CaseTestExpr, Const, Expr, Param } from '@pgtroupe/nodes/primnodes';
 import {
   ANYARRAYOID,
   ANYCOMPATIBLEARRAYOID,
@@ -40,7 +24,23 @@ import {
   RECORDOID,
   TEXTOID,
   UNKNOWNOID,
-} from '@pgtroupe/nodes/typeoids';
+} from '@pgtroupe/common/oids';
+import { assert } from '@pgtroupe/common/assert';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import {
+  COERCE_EXPLICIT_CALL,
+  COERCE_IMPLICIT_CAST,
+  COERCION_ASSIGNMENT,
+  COERCION_EXPLICIT,
+  COERCION_IMPLICIT,
+  COERCION_PLPGSQL,
+  PARAM_EXTERN,
+  type CoercionContext,
+  type CoercionForm,
+} from '@pgtroupe/nodes/nodes';
+import { makeBoolConst, makeConst, makeFuncExpr, makeRelabelType } from '@pgtroupe/nodes/makefuncs';
+import { exprCollation, exprLocation, exprType, exprTypmod, expressionReturnsSet } from '@pgtroupe/nodes/nodefuncs';
+import type { CaseTestExpr, Const, Expr, Param } from '@pgtroupe/nodes/primnodes';
 import { isPolymorphicType, type CatalogLookup } from './catalog-lookup.ts';
 import { checkGenericTypeConsistency } from './parse_coerce_generic.ts';
 import type { ParseState } from './parse_node.ts';

@@ -2,9 +2,6 @@
  * Polymorphic types: anyelement and its kin must agree among a call's arguments (family 1), or be
  * convertible to one common type (family 2, anycompatible); then the result type follows.
  */
-import { ereport } from '@pgtroupe/common/ereport';
-import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { COERCION_IMPLICIT } from '@pgtroupe/nodes/nodes';
 import {
   ANYARRAYOID,
   ANYCOMPATIBLEARRAYOID,
@@ -17,15 +14,17 @@ import {
   ANYMULTIRANGEOID,
   ANYNONARRAYOID,
   ANYRANGEOID,
+  TEXTARRAYOID,
   TEXTOID,
   UNKNOWNOID,
-} from '@pgtroupe/nodes/typeoids';
+} from '@pgtroupe/common/oids';
+import { ereport } from '@pgtroupe/common/ereport';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { COERCION_IMPLICIT } from '@pgtroupe/nodes/nodes';
 import { isPolymorphicTypeFamily1, type CatalogLookup } from './catalog-lookup.ts';
 import { canCoerce } from './parse_coerce.ts';
 import { formatTypeBe } from './format_type.ts';
 import type { ParseState } from './parse_node.ts';
-
-const TEXTARRAYOID = 1009;
 
 /** Mismatches are reported by throwing one of these; the checking caller just answers false. */
 class Mismatch extends Error {

@@ -3,13 +3,13 @@
  * columns' implicit collations, which win over the default; two different implicit ones conflict, which
  * is an error only where a collation is needed.
  */
+import { DEFAULT_COLLATION_OID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { makeRelabelType } from '@pgtroupe/nodes/makefuncs';
 import { exprCollation, exprLocation, exprType, exprTypmod, walkChildren } from '@pgtroupe/nodes/nodefuncs';
 import { COERCE_IMPLICIT_CAST } from '@pgtroupe/nodes/nodes';
 import type { Aggref, Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import type { Node, Query } from '@pgtroupe/nodes/parsenodes';
-import { DEFAULT_COLLATION_OID } from '@pgtroupe/nodes/typeoids';
 import type { ParseState } from './parse_node.ts';
 
 const NONE = 0;

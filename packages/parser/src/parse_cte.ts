@@ -2,6 +2,7 @@
  * WITH: the order CTEs are analyzed in, which of them are recursive and whether they are well-formed,
  * and the columns each offers.
  */
+import { DEFAULT_COLLATION_OID, TEXTOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
@@ -21,7 +22,6 @@ import type {
   Query,
   SetOperationStmt,
 } from '@pgtroupe/nodes/parsenodes';
-import { DEFAULT_COLLATION_OID, TEXTOID, UNKNOWNOID } from '@pgtroupe/nodes/typeoids';
 import { parseSubAnalyze } from './analyze.ts';
 import { formatType } from './format_type.ts';
 import { coerceToCommonType, selectCommonType, selectCommonTypmod } from './parse_coerce.ts';

@@ -2,6 +2,25 @@
  * Expressions: from raw parse nodes to typed ones. Raw trees are never changed: they are analyzed again
  * when a catalog entry was missing or has changed.
  */
+import {
+  BITOID,
+  BOOLOID,
+  BTREE_AM_OID,
+  DATEOID,
+  INT2VECTOROID,
+  INT4OID,
+  INT8OID,
+  NAMEOID,
+  NUMERICOID,
+  OIDVECTOROID,
+  RECORDOID,
+  TEXTOID,
+  TIMEOID,
+  TIMESTAMPOID,
+  TIMESTAMPTZOID,
+  TIMETZOID,
+  UNKNOWNOID,
+} from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -68,27 +87,8 @@ import type {
   SubLink,
   TargetEntry,
 } from '@pgtroupe/nodes/primnodes';
-import {
-  BITOID,
-  BOOLOID,
-  DATEOID,
-  INT2VECTOROID,
-  INT4OID,
-  INT8OID,
-  NAMEOID,
-  NUMERICOID,
-  OIDVECTOROID,
-  RECORDOID,
-  TEXTOID,
-  TIMEOID,
-  TIMESTAMPOID,
-  TIMESTAMPTZOID,
-  TIMETZOID,
-  UNKNOWNOID,
-} from '@pgtroupe/nodes/typeoids';
 import { containVarsOfLevel } from '@pgtroupe/nodes/vars';
 import { parseSubAnalyze } from './analyze.ts';
-import { BTREE_AM_OID } from './catalog-lookup.ts';
 import { columnRefForbiddenPlace, subqueryForbiddenPlace } from './exprkinds.ts';
 import { transformGroupingFunc } from './parse_agg.ts';
 import {

@@ -2,6 +2,7 @@
  * Function calls: finding the function meant by a name and arguments (overloads, defaults, named and
  * VARIADIC arguments, casts written as calls), and building the call, aggregate or window function.
  */
+import { ANYOID, RECORDOID, UNKNOWNOID, VOIDOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
@@ -18,7 +19,6 @@ import {
 } from '@pgtroupe/nodes/nodes';
 import { exprLocation, exprType } from '@pgtroupe/nodes/nodefuncs';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
-import { ANYOID, RECORDOID, UNKNOWNOID, VOIDOID } from '@pgtroupe/nodes/typeoids';
 import { srfPlacement } from './exprkinds.ts';
 import { transformAggregateCall, transformWindowFuncCall } from './parse_agg.ts';
 import { transformWhereClause } from './parse_clause.ts';

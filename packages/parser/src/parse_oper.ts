@@ -1,11 +1,11 @@
 /**
  * Operators: finding the one meant by a name and operand types, and building the call.
  */
+import { BOOLOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Form_pg_operator } from '@pgtroupe/catalog/catalogs/pg_operator';
 import type { Expr, OpExpr, ScalarArrayOpExpr } from '@pgtroupe/nodes/primnodes';
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
-import { BOOLOID, UNKNOWNOID } from '@pgtroupe/nodes/typeoids';
 import { isPolymorphicType } from './catalog-lookup.ts';
 import { enforceGenericTypeConsistency } from './parse_coerce_generic.ts';
 import {
@@ -252,7 +252,7 @@ export function makeScalarArrayOp(
   const { catalog } = pstate;
   const left = exprType(ltree);
   const arrayType = exprType(rtree);
-  let right = UNKNOWNOID;
+  let right: number = UNKNOWNOID;
   if (arrayType !== UNKNOWNOID) {
     right = catalog.baseElementType(arrayType);
     if (right === 0) {

@@ -1,13 +1,13 @@
 /**
  * Parameters $n: of given types, or of types found from how they are used.
  */
+import { UNKNOWNOID, VOIDOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { walkChildren } from '@pgtroupe/nodes/nodefuncs';
 import { PARAM_EXTERN } from '@pgtroupe/nodes/nodes';
 import type { Expr, Param } from '@pgtroupe/nodes/primnodes';
 import type { Node, Query } from '@pgtroupe/nodes/parsenodes';
-import { UNKNOWNOID, VOIDOID } from '@pgtroupe/nodes/typeoids';
 import type { ParseState } from './parse_node.ts';
 
 /** As many as fit the protocol's 16-bit counts. */

@@ -2,6 +2,7 @@
  * The range table and the names that reach it: looking up tables, columns and whole rows, adding
  * entries, and saying helpfully what is missing.
  */
+import { CIDOID, INT4OID, INT8OID, OIDOID, RECORDARRAYOID, RECORDOID, TIDOID, XIDOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Form_pg_attribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
@@ -25,7 +26,6 @@ import {
 } from '@pgtroupe/nodes/nodes';
 import type { Alias, Expr, JoinTreeNode, TargetEntry, Var } from '@pgtroupe/nodes/primnodes';
 import type { CommonTableExpr, Query, RangeTblEntry, RangeTblFunction } from '@pgtroupe/nodes/parsenodes';
-import { CIDOID, INT4OID, INT8OID, OIDOID, RECORDARRAYOID, RECORDOID, TIDOID, XIDOID } from '@pgtroupe/nodes/typeoids';
 import { bmsAddMember } from './bitmapset.ts';
 import { levenshteinLessEqual } from './levenshtein.ts';
 import {

@@ -1,6 +1,7 @@
 /**
  * Target lists: SELECT's output columns with * expanded and named, INSERT's and UPDATE's assignments.
  */
+import { RECORDOID, TEXTOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { makeConst, makeTargetEntry, makeVar } from '@pgtroupe/nodes/makefuncs';
@@ -18,7 +19,6 @@ import {
 } from '@pgtroupe/nodes/nodes';
 import type { Expr, FieldSelect, SetToDefault, SubscriptingRef, TargetEntry, Var } from '@pgtroupe/nodes/primnodes';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
-import { RECORDOID, TEXTOID, UNKNOWNOID } from '@pgtroupe/nodes/typeoids';
 import { coerceToDomain, coerceToTargetType, coerceType } from './parse_coerce.ts';
 import { transformExpr } from './parse_expr.ts';
 import { figureColname } from './figurecolname.ts';

@@ -2,13 +2,13 @@
  * Type names in the query: finding the type, evaluating its modifiers; collation names; calling a
  * type's input function on a literal.
  */
+import { CSTRINGOID, INT4OID } from '@pgtroupe/common/oids';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Form_pg_type } from '@pgtroupe/catalog/catalogs/pg_type';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
-import { CSTRINGOID, INT4OID } from '@pgtroupe/nodes/typeoids';
 import { inputFunction } from '@pgtroupe/adt/cache/typcache';
 import { lookupBuiltin } from '@pgtroupe/adt/fmgr';
 import { encodeCStringArray } from './cstring_array.ts';

@@ -2,13 +2,13 @@
  * What an expression in FROM or before a dot yields: a scalar, a row with known columns, or a record
  * whose columns only a column definition list can tell.
  */
+import { CSTRINGOID, RECORDOID, VOIDOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
 import { exprCollation, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
 import type { Expr, Var } from '@pgtroupe/nodes/primnodes';
 import type { RangeTblFunction } from '@pgtroupe/nodes/parsenodes';
 import { RTE_CTE, RTE_FUNCTION, RTE_JOIN, RTE_SUBQUERY, RTE_VALUES } from '@pgtroupe/nodes/nodes';
-import { CSTRINGOID, RECORDOID, VOIDOID } from '@pgtroupe/nodes/typeoids';
 import { isPolymorphicType, type CatalogLookup } from './catalog-lookup.ts';
 import { enforceGenericTypeConsistency } from './parse_coerce_generic.ts';
 import { ParseState } from './parse_node.ts';

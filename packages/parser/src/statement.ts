@@ -14,11 +14,11 @@
  * Bounded by generations: when the young one is full it becomes the old one and the old one is forgotten;
  * what is used again moves back to the young one.
  */
+import { INT4OID, INT8OID, NUMERICOID, TEXTOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { PgError, ereport } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { RawNode, RawStmt } from '@pgtroupe/nodes/rawnodes';
-import { INT4OID, INT8OID, NUMERICOID, TEXTOID, UNKNOWNOID } from '@pgtroupe/nodes/typeoids';
 import { inputFunction } from '@pgtroupe/adt/cache/typcache';
 import type { FunctionCall } from '@pgtroupe/adt/fmgr';
 import { EDGE_LITERAL, INT4_LITERAL, LiteralScan, STRING_LITERAL } from './literal_scan.ts';

@@ -1,21 +1,27 @@
 /**
  * container[subscripts] for arrays and jsonb, read or assigned.
  */
+import {
+  INT2ARRAYOID,
+  INT2VECTOROID,
+  INT4OID,
+  JSONBOID,
+  OIDARRAYOID,
+  OIDVECTOROID,
+  TEXTOID,
+  UNKNOWNOID,
+} from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { makeConst } from '@pgtroupe/nodes/makefuncs';
 import { exprLocation, exprType } from '@pgtroupe/nodes/nodefuncs';
 import { COERCE_IMPLICIT_CAST, COERCION_ASSIGNMENT, COERCION_IMPLICIT } from '@pgtroupe/nodes/nodes';
 import type { Expr, SubscriptingRef } from '@pgtroupe/nodes/primnodes';
-import { INT2VECTOROID, INT4OID, OIDVECTOROID, TEXTOID, UNKNOWNOID } from '@pgtroupe/nodes/typeoids';
 import { canCoerce, coerceToTargetType, coerceType } from './parse_coerce.ts';
 import { transformExpr } from './parse_expr.ts';
 import type { ParseState } from './parse_node.ts';
 import { rawLocation } from './rawlocation.ts';
 
-const INT2ARRAYOID = 1005;
-const OIDARRAYOID = 1028;
-const JSONBOID = 3802;
 const MAXDIM = 6;
 
 /** The type subscripting works on: domains looked through, the vectors as plain arrays. */
@@ -129,7 +135,7 @@ function transformJsonb(
     }
     const expr = transformExpr(pstate, indices.uidx, pstate.expr_kind);
     const type = exprType(expr);
-    let target = TEXTOID;
+    let target: number = TEXTOID;
     if (type !== UNKNOWNOID) {
       const targets = [INT4OID, TEXTOID].filter(t => canCoerce(pstate.catalog, type, t, COERCION_IMPLICIT));
       if (targets.length !== 1) {
@@ -145,7 +151,7 @@ function transformJsonb(
           },
         );
       }
-      target = targets[0] as number;
+      target = targets[0]!;
     }
     return coerceType(pstate, expr, type, target, -1, COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
   });

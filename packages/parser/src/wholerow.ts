@@ -2,12 +2,12 @@
  * The type of a reference to a whole row of a range table entry. A function that yields scalars has no
  * row: with allowScalar its one column stands for it.
  */
+import { RECORDOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { exprCollation, exprType } from '@pgtroupe/nodes/nodefuncs';
 import { RTE_FUNCTION, RTE_RELATION } from '@pgtroupe/nodes/nodes';
 import type { RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
 import type { Var } from '@pgtroupe/nodes/primnodes';
-import { RECORDOID } from '@pgtroupe/nodes/typeoids';
 import type { ParseState } from './parse_node.ts';
 
 export function wholeRowType(

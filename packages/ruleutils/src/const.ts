@@ -1,7 +1,7 @@
 /** Constants as literals that read back as the same value of the same type. */
+import { BOOLOID, INT4OID, NUMERICOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { Const } from '@pgtroupe/nodes/primnodes';
-import { BOOLOID, INT4OID, NUMERICOID, UNKNOWNOID } from '@pgtroupe/nodes/typeoids';
 import { outputFunction } from '@pgtroupe/adt/cache/typcache';
 import { textToString } from '@pgtroupe/adt/mb/mbutils';
 import type { DeparseContext, DeparseEnvironment } from './context.ts';

@@ -2,6 +2,7 @@
  * Expressions as SQL text. `showimplicit`: write casts that were added silently? They are where the
  * type would otherwise be lost, and left out where the parser would add them again.
  */
+import { RECORDOID } from '@pgtroupe/common/oids';
 import { notSupported } from '@pgtroupe/common/ereport';
 import {
   COERCE_EXPLICIT_CALL,
@@ -26,7 +27,6 @@ import type {
   SQLValueFunction,
   SubscriptingRef,
 } from '@pgtroupe/nodes/primnodes';
-import { RECORDOID } from '@pgtroupe/nodes/typeoids';
 import { stripImplicitCoercions } from '@pgtroupe/nodes/vars';
 import { quoteIdentifier } from '@pgtroupe/parser/keywords';
 import { appendAggregate, appendFunction, appendOperator, appendWindowFunction } from './calls.ts';

@@ -1,4 +1,5 @@
 /** FROM and USING: the join tree. */
+import { INTERNALOID } from '@pgtroupe/common/oids';
 import { notSupported } from '@pgtroupe/common/ereport';
 import {
   JOIN_FULL,
@@ -12,7 +13,6 @@ import {
 } from '@pgtroupe/nodes/nodes';
 import type { Query, RangeTblEntry, RangeTblFunction, TableSampleClause } from '@pgtroupe/nodes/parsenodes';
 import type { FuncExpr, JoinExpr, JoinTreeNode } from '@pgtroupe/nodes/primnodes';
-import { INTERNALOID } from '@pgtroupe/nodes/typeoids';
 import { quoteIdentifier } from '@pgtroupe/parser/keywords';
 import { appendFunctionInFrom } from './calls.ts';
 import { PRETTYINDENT_JOIN, type DeparseContext } from './context.ts';

@@ -1,11 +1,11 @@
 /** Functions: their argument lists, results and whole definitions. */
+import { ClanguageId, INTERNALOID, INTERNALlanguageId, SQLlanguageId } from '@pgtroupe/common/oids';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
 import { LANGOID } from '@pgtroupe/catalog/syscache';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
-import { INTERNALOID } from '@pgtroupe/nodes/typeoids';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import { formatTypeBe } from '@pgtroupe/parser/format_type';
 import { quoteIdentifier, quoteQualifiedIdentifier } from '@pgtroupe/parser/keywords';
@@ -15,10 +15,6 @@ import { PLAIN, prettyFlags, type DeparseEnvironment } from './context.ts';
 import { deparseExpr, deparseQuery } from './deparse.ts';
 import { functionName, lookupFailed, NO_ARGUMENTS, schemaName, simpleQuoteLiteral } from './names.ts';
 import { DeparseNamespace } from './namespace.ts';
-
-const INTERNAL_LANGUAGE = 12;
-const C_LANGUAGE = 13;
-const SQL_LANGUAGE = 14;
 
 interface Argument {
   readonly type: number;
@@ -110,7 +106,7 @@ const LIST_QUOTE: ReadonlySet<string> = new Set([
 ]);
 
 function attributesOf(env: DeparseEnvironment, proc: Form_pg_proc): string {
-  const compiled = proc.prolang === INTERNAL_LANGUAGE || proc.prolang === C_LANGUAGE;
+  const compiled = proc.prolang === INTERNALlanguageId || proc.prolang === ClanguageId;
   let text =
     (proc.prokind === 'w' ? ' WINDOW' : '') + (VOLATILITY[proc.provolatile] ?? '') + (PARALLEL[proc.proparallel] ?? '');
   if (proc.proisstrict) text += ' STRICT';
@@ -144,7 +140,7 @@ function settingOf(env: DeparseEnvironment, item: string): string {
 }
 
 function sourceOf(env: DeparseEnvironment, proc: Form_pg_proc): string {
-  const sqlBody = proc.prolang === SQL_LANGUAGE ? functionSqlBody(env, proc) : null;
+  const sqlBody = proc.prolang === SQLlanguageId ? functionSqlBody(env, proc) : null;
   if (sqlBody !== null) return sqlBody;
   const library = proc.probin === null ? '' : `${simpleQuoteLiteral(env, proc.probin)}, `;
   let tag = proc.prokind === 'p' ? '$procedure' : '$function';

@@ -1,4 +1,5 @@
 /** CREATE INDEX as text, and the key lists of partitioned tables and statistics, which look alike. */
+import { BTREE_AM_OID } from '@pgtroupe/common/oids';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { PARTRELID, STATEXTOID } from '@pgtroupe/catalog/syscache';
@@ -24,7 +25,6 @@ import type { DeparseNamespace } from './namespace.ts';
 
 const INDOPTION_DESC = 1;
 const INDOPTION_NULLS_FIRST = 2;
-const BTREE_AM_OID = 403;
 
 interface Key {
   readonly text: string;

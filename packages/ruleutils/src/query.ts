@@ -1,4 +1,5 @@
 /** Whole queries. */
+import { BOOLOID } from '@pgtroupe/common/oids';
 import { notSupported } from '@pgtroupe/common/ereport';
 import {
   CMD_DELETE,
@@ -11,7 +12,6 @@ import {
 } from '@pgtroupe/nodes/nodes';
 import type { CommonTableExpr, CTECycleClause, Query } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
-import { BOOLOID } from '@pgtroupe/nodes/typeoids';
 import { quoteIdentifier } from '@pgtroupe/parser/keywords';
 import {
   DeparseContext,

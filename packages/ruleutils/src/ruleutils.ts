@@ -1,4 +1,5 @@
 /** The SQL functions that print catalog contents as SQL: pg_get_viewdef() and its kin. */
+import { RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
@@ -28,8 +29,6 @@ import { ruleDefinition, viewDefinition } from './ruledef.ts';
 import { triggerDefinition } from './triggerdef.ts';
 
 type Text = Uint8Array;
-
-const RELATION_RELATION_ID = 1259;
 
 const asText = (text: string | null): Text | null => (text === null ? null : stringToText(text));
 
@@ -94,10 +93,10 @@ function serialSequence(fc: FunctionCall, table: Text, column: Text): Text | nul
     );
   }
   const owned = catalog.caches
-    .searchList(DEPENDREFERENCE, RELATION_RELATION_ID, relid, attr.attnum)
+    .searchList(DEPENDREFERENCE, RelationRelationId, relid, attr.attnum)
     .find(
       dep =>
-        dep.classid === RELATION_RELATION_ID &&
+        dep.classid === RelationRelationId &&
         dep.objsubid === 0 &&
         'ai'.includes(dep.deptype) &&
         catalog.relationOrNull(dep.objid)?.relkind === 'S',

@@ -1,12 +1,12 @@
 /**
  * References: columns by the names their scope gave them, fields of rows, parameters.
  */
+import { RECORDOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { CMD_SELECT, PARAM_EXTERN, RTE_CTE, RTE_JOIN, RTE_SUBQUERY } from '@pgtroupe/nodes/nodes';
 import type { Query, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, Param, Var } from '@pgtroupe/nodes/primnodes';
-import { RECORDOID } from '@pgtroupe/nodes/typeoids';
 import { quoteIdentifier } from '@pgtroupe/parser/keywords';
 import { systemColumnName } from '@pgtroupe/parser/parse_relation';
 import { exprResultColumns } from '@pgtroupe/parser/rowtypes';

@@ -5,6 +5,7 @@
  * Before catalogs are looked at the instance's snapshot is current: invalidations come with snapshots,
  * so what the caches say is at least as new as every commit this session could know of.
  */
+import { VOIDOID } from '@pgtroupe/common/oids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { CatalogWriter } from '@pgtroupe/catalog/catalogwriter';
 import { computeSearchPath, type SearchPath } from '@pgtroupe/catalog/namespace';
@@ -33,8 +34,6 @@ import type { Analyzed, ColumnInfo, PreparedStatement, SharedAnalysis } from './
 import type { Session } from './session.ts';
 import type { SessionFunctions } from './session-functions.ts';
 import { utilityColumns } from './utility/utility.ts';
-
-const VOIDOID = 2278 as Oid;
 
 const NO_LITERALS: readonly Datum[] = [];
 

@@ -5,6 +5,7 @@
  *
  * A mapped catalog's file is in the relation map; another's in its row of pg_class, which is mapped.
  */
+import { CSTRINGOID, GLOBALTABLESPACE_OID } from '@pgtroupe/common/oids';
 import { BTIndex } from '@pgtroupe/access/nbtree/btindex';
 import { type HeapRelation, heapRelation } from '@pgtroupe/access/heap/heapam-context';
 import type { Attribute } from '@pgtroupe/access/common/tupdesc';
@@ -13,9 +14,6 @@ import type { RelationStorage } from '@pgtroupe/catalog/relcache';
 import { assert } from '@pgtroupe/common/assert';
 import type { Oid, RelFileNode } from '@pgtroupe/common/ids';
 import type { SmgrRelation } from '@pgtroupe/storage/buffer/pages';
-
-const GLOBALTABLESPACE_OID = 1664 as Oid;
-const CSTRINGOID = 2275 as Oid;
 
 /** Comparison function of the default B-tree operator class of each type that catalogs index. */
 const ORDER_PROC: Readonly<Record<string, string>> = {

@@ -2,11 +2,11 @@
  * Tables whose rows COPY FROM cannot take as they come: columns with defaults that are left out, CHECK constraints.
  * All others have no rules, and pay for none.
  */
+import { VOIDOID } from '@pgtroupe/common/oids';
 import { DETOAST_MISS } from '@pgtroupe/access/common/detoast';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { Datum } from '@pgtroupe/common/datum';
-import type { Oid } from '@pgtroupe/common/ids';
 import { type OmittedColumn, RowRules } from '@pgtroupe/executor/rowrules';
 import { evalConstExpressions } from '@pgtroupe/optimizer/clauses';
 import { makeParseState } from '@pgtroupe/parser/analyze';
@@ -15,8 +15,6 @@ import type { LiveSnapshot } from '@pgtroupe/instance/instance-transactions';
 import { retryCatalog } from './catalog-retry.ts';
 import { plannerEnv } from './planner-env.ts';
 import type { StatementRunner } from './statement-runner.ts';
-
-const VOIDOID = 2278 as Oid;
 
 export class CopyRules {
   readonly #runner: StatementRunner;

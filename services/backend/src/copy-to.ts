@@ -1,6 +1,7 @@
 /**
  * COPY TO STDOUT: a query's rows as lines of CopyData.
  */
+import { CSTRINGOID } from '@pgtroupe/common/oids';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
@@ -14,8 +15,6 @@ import { unanalyzed, withoutLiterals } from './prepared-statement.ts';
 import type { RowSink } from './query-execution.ts';
 import type { Session } from './session.ts';
 import type { StatementRunner } from './statement-runner.ts';
-
-const CSTRINGOID = 2275 as Oid;
 
 export async function copyTo(
   runner: StatementRunner,

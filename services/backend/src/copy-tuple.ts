@@ -6,6 +6,7 @@
  * null where none may be, a string that is too long) makes it say NOT_PLAIN without an error: the row
  * then goes the long way, which knows what to do or what to complain about.
  */
+import { BPCHAROID, INT4OID, TEXTOID, VARCHAROID } from '@pgtroupe/common/oids';
 import type { TupleDesc } from '@pgtroupe/access/common/tupdesc';
 import { initHeapTuple, tupleLayout, type TupleLayout } from '@pgtroupe/access/common/heaptuple';
 import {
@@ -20,10 +21,6 @@ import type { CopyFromParser } from '@pgtroupe/commands/copyfromparse';
 
 export const NOT_PLAIN = -1;
 
-const INT4OID = 23;
-const TEXTOID = 25;
-const BPCHAROID = 1042;
-const VARCHAROID = 1043;
 const VARHDRSZ = 4;
 const BLANK = 0x20;
 

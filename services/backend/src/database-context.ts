@@ -2,6 +2,7 @@
  * One database as an instance knows it: relation maps and the shared, committed view of its catalogs.
  * Made at the first login, kept for the instance's life: a new session costs no message.
  */
+import { DEFAULTTABLESPACE_OID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
@@ -16,7 +17,6 @@ import { KernelCatalogSource } from './catalog-source.ts';
 import type { InstanceToast } from './toast-fetcher.ts';
 
 /** pg_default, where CREATE DATABASE puts a database unless told otherwise. */
-export const DEFAULTTABLESPACE_OID = 1663 as Oid;
 
 export class DatabaseContext {
   readonly oid: Oid;

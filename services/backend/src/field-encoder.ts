@@ -4,6 +4,17 @@
  * The types that fill most results are written straight into the output buffer; every other type
  * goes through its own output or send function.
  */
+import {
+  BOOLOID,
+  BPCHAROID,
+  INT2OID,
+  INT4OID,
+  INT8OID,
+  NAMEOID,
+  OIDOID,
+  TEXTOID,
+  VARCHAROID,
+} from '@pgtroupe/common/oids';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { OutBuffer } from '@pgtroupe/libpq/pqformat';
 
@@ -12,16 +23,6 @@ export type FieldEncoder = (out: OutBuffer, value: Datum) => void;
 
 export const TEXT_FORMAT = 0;
 export const BINARY_FORMAT = 1;
-
-const BOOLOID = 16;
-const NAMEOID = 19;
-const INT8OID = 20;
-const INT2OID = 21;
-const INT4OID = 23;
-const TEXTOID = 25;
-const OIDOID = 26;
-const BPCHAROID = 1042;
-const VARCHAROID = 1043;
 
 /** Output or send function of a type, already bound to its surroundings. */
 export type OutputFunction = (value: Datum) => Uint8Array;

@@ -1,17 +1,13 @@
 /**
  * A value from text, through its type's input function.
  */
+import { CSTRINGOID, INT4OID, INTERNALOID, OIDOID } from '@pgtroupe/common/oids';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { lookupBuiltin, type FunctionCall, type PGFunction } from '@pgtroupe/adt/fmgr';
 import type { SessionFunctions } from './session-functions.ts';
-
-const CSTRINGOID = 2275 as Oid;
-const OIDOID = 26 as Oid;
-const INT4OID = 23 as Oid;
-const INTERNALOID = 2281 as Oid;
 
 export interface InputFunction {
   readonly fn: PGFunction;

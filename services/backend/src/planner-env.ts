@@ -1,6 +1,7 @@
 /**
  * What the planner asks of a session.
  */
+import { VOIDOID } from '@pgtroupe/common/oids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
@@ -11,8 +12,6 @@ import type { PlannerEnv } from '@pgtroupe/optimizer/pathnodes';
 import { sqlFunctionBody } from '@pgtroupe/optimizer/sqlfunctions';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { QueryExecution } from './query-execution.ts';
-
-const VOIDOID = 2278 as Oid;
 
 export function plannerEnv(execution: QueryExecution): PlannerEnv {
   const { env, session, analysis, functions } = execution;

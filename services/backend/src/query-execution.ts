@@ -6,6 +6,7 @@
  * rows leave from here; a client that does not read stops the execution. Everything that is at
  * hand happens without a promise: a cached point select never leaves the synchronous path.
  */
+import { CSTRINGOID } from '@pgtroupe/common/oids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { heapPruneQueued } from '@pgtroupe/access/heap/pruneheap';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -37,7 +38,6 @@ const COMMAND_NAMES: Readonly<Record<number, string>> = {
   [CMD_DELETE]: 'DELETE',
 };
 const MAX_BATCH = 256;
-const CSTRINGOID = 2275 as Oid;
 
 export type Outcome = 'done' | 'suspended';
 type AnalyzedQuery = Extract<Analyzed, { kind: 'query' }>;

@@ -1,9 +1,9 @@
 /** The OID counter: logged 8192 at a time, so that a crash skips some and repeats none. Pure. */
+import { FIRST_NORMAL_OBJECT_ID } from '@pgtroupe/common/ids';
 import type { Oid } from '@pgtroupe/common/ids';
 import { VAR_OID_PREFETCH } from '@pgtroupe/transam/xlogrmgr';
 
 /** OIDs below are for initdb; after 2^32 the counter goes on here. */
-const FIRST_NORMAL_OBJECT_ID = 16384;
 
 export class OidAllocator {
   next: number;

@@ -2,6 +2,7 @@
  * The shared memory segment, put together: everything instances share, and what happens at the end of
  * every turn. Built when recovery is done; lives until the process ends.
  */
+import { DEFAULTTABLESPACE_OID } from '@pgtroupe/common/oids';
 import { type Clock, type Disk, DiskError, isMissing, type Log, type Timers } from '@pgtroupe/actor/env';
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import { crc32c } from '@pgtroupe/common/crc32c';
@@ -36,7 +37,7 @@ import { ProcArray } from './proc-array.ts';
 import { RedoApplier, type RmgrTable } from './redo-applier.ts';
 import type { RelationDirectory } from './relation-directory.ts';
 import { RelationFileService } from './relation-files.ts';
-import { databasePath, DEFAULTTABLESPACE_OID, type StorageManager } from './smgr.ts';
+import { databasePath, type StorageManager } from './smgr.ts';
 import { Transactions } from './transactions.ts';
 import type { WalClient } from './wal-client.ts';
 import { ProtocolViolation, WalInsert } from './wal-insert.ts';

@@ -7,11 +7,10 @@
  * - A failed fsync ends the process (actor/sync-or-end.ts).
  * - A handle is closed when nobody uses it any more.
  */
+import { DEFAULTTABLESPACE_OID, GLOBALTABLESPACE_OID } from '@pgtroupe/common/oids';
 import { type Disk, type DiskFile, isMissing, isOutOfHandles } from '@pgtroupe/actor/env';
 import { BLCKSZ, type ForkNumber, type RelFileNode, RELSEG_SIZE } from '@pgtroupe/common/ids';
 
-const GLOBALTABLESPACE_OID = 1664;
-export const DEFAULTTABLESPACE_OID = 1663;
 const TABLESPACE_VERSION_DIRECTORY = 'PG_15_202209061';
 const FORK_SUFFIX = ['', '_fsm', '_vm', '_init'] as const;
 const MAX_OPEN_FILES = 400;

@@ -10,6 +10,7 @@
  *     xxxxxxx1  1-byte header, length << 1 (header included), up to 127 bytes, unaligned
  *     00000000  where a short header would be: alignment padding
  */
+import { BOOLOID, FLOAT4OID, FLOAT8OID, NAMEOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
 import { Internal } from '@pgtroupe/common/datum';
@@ -33,10 +34,6 @@ export const ATT_VARLENA = 11;
 export const ATT_CSTRING = 12;
 export type AttKind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12;
 
-const BOOLOID = 16;
-const NAMEOID = 19;
-const FLOAT4OID = 700;
-const FLOAT8OID = 701;
 /** pg_lsn, xid8. */
 const UNSIGNED8 = new Set([3220, 5069]);
 /** oid, xid, cid, regproc, regprocedure, regoper, regoperator, regclass, regtype, regconfig,

@@ -4,11 +4,11 @@
  *
  * oid name len byval align typtype category delim elem array in out recv send typmodout collation isArray cmp eq hash
  */
+import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { TypeFacts } from './lookup.ts';
 
-const PG_CATALOG = 11 as Oid;
 const BOOTSTRAP_SUPERUSER = 10 as Oid;
 
 const LINES = [
@@ -133,7 +133,7 @@ function parseLine(line: string): TypeFacts {
   return {
     oid: Number(f[0]) as Oid,
     typname: f[1],
-    typnamespace: PG_CATALOG,
+    typnamespace: PG_CATALOG_NAMESPACE,
     typlen: Number(f[2]),
     typbyval: f[3] === 't',
     typalign: align(f[4]),

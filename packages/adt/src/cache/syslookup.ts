@@ -2,6 +2,7 @@
  * CatalogLookup over a SystemCatalog: what built-in functions may ask, answered from the caches. May throw
  * CatalogMiss like every lookup there.
  */
+import { BTREE_AM_OID, HASH_AM_OID } from '@pgtroupe/common/oids';
 import { encodeAcl } from '@pgtroupe/catalog/acl';
 import { recordTypeColumns } from './recordtypes.ts';
 import type { AclItem, CatalogRow } from '@pgtroupe/catalog/catalog';
@@ -55,8 +56,6 @@ import type {
   TypeFacts,
 } from './lookup.ts';
 
-const BTREE_AM_OID = 403;
-const HASH_AM_OID = 405;
 const BT_EQUAL = 3;
 const ARRAY_SUBSCRIPT_HANDLER = 6179;
 

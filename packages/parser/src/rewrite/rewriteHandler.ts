@@ -5,6 +5,7 @@
  *
  * Entry point: rewriteQuery().
  */
+import { BOOTSTRAP_SUPERUSERID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -33,7 +34,6 @@ import { rewriteTargetListIU, rewriteValuesRte } from './rewriteTargetList.ts';
 
 export type RewriteInput = Pick<AnalyzeInput, 'catalog' | 'fc'>;
 
-const BOOTSTRAP_SUPERUSERID = 10;
 /** pg_rewrite.ev_type of ON SELECT rules. */
 const EV_SELECT = '1';
 

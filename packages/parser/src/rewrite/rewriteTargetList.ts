@@ -1,6 +1,7 @@
 /**
  * The target lists of INSERT and UPDATE, put into column order with column defaults filled in.
  */
+import { F_NEXTVAL, INT8OID, REGCLASSOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -21,7 +22,6 @@ import {
 import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import type { Query, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
-import { INT8OID, REGCLASSOID } from '@pgtroupe/nodes/typeoids';
 import { coerceNullToDomain, coerceToTargetType } from '../parse_coerce.ts';
 import type { ParseState } from '../parse_node.ts';
 
@@ -64,8 +64,6 @@ export function buildColumnDefault(pstate: ParseState, attr: Form_pg_attribute):
   }
   return coerced;
 }
-
-const F_NEXTVAL = 1574;
 
 /**
  * The next value of an identity column's sequence: a plain call of nextval. PostgreSQL has a node of its

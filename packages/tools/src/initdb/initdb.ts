@@ -8,7 +8,7 @@
 import type { Clock, Disk, Random } from '@pgtroupe/actor/env';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import { BLCKSZ } from '@pgtroupe/common/ids';
+import { BLCKSZ, FIRST_NORMAL_OBJECT_ID } from '@pgtroupe/common/ids';
 import type { FullTransactionId, Oid } from '@pgtroupe/common/ids';
 import { encodeRelationMap, RELMAPPER_FILENAME } from '@pgtroupe/catalog/relmapper';
 import { initialFiles, makeSystemIdentifier } from '@pgtroupe/transam/initialwal';
@@ -38,7 +38,6 @@ export interface InitdbOptions {
 /** base/1, base/4, base/5. */
 const TEMPLATE1 = 1 as Oid;
 const DATABASES = [TEMPLATE1, 4, 5] as const;
-const FIRST_NORMAL_OID = 16384 as Oid;
 const FIRST_XID = 3 as FullTransactionId;
 const PG_VERSION = '15\n';
 const FOLDERS = [
@@ -146,7 +145,7 @@ function contents(
     systemIdentifier,
     time: Math.floor(micros / 1_000_000),
     nextXid: FIRST_XID,
-    nextOid: FIRST_NORMAL_OID,
+    nextOid: FIRST_NORMAL_OBJECT_ID,
     oldestXidDB: TEMPLATE1,
     nonce: env.random.bytes(32),
   });

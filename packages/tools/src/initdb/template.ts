@@ -5,6 +5,7 @@
  * pg_class describes the sizes of all relations, itself included. No index covers those columns, so
  * pg_class is built with unknown sizes first, to have its own and its indexes' sizes, and once more.
  */
+import { BOOTSTRAP_SUPERUSERID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
@@ -29,7 +30,6 @@ import type { IndexEntry } from './indexfile.ts';
 
 /** First oid behind those that the facts use; TOAST values get them, as in PostgreSQL's own initdb. */
 const FIRST_FREE_OID = 14000;
-const BOOTSTRAP_SUPERUSERID = 10;
 
 export interface TemplateFiles {
   /** Content by file number (= relation oid in a fresh cluster). */

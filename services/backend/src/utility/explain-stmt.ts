@@ -1,18 +1,16 @@
 /**
  * EXPLAIN: the plan of a statement as text; with ANALYZE it is run, its rows are counted and thrown away.
  */
+import { VOIDOID } from '@pgtroupe/common/oids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
-import type { Oid } from '@pgtroupe/common/ids';
 import { explainPlan, instrument } from '@pgtroupe/executor/explain';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { type ColumnInfo, unanalyzed, withoutLiterals } from '../prepared-statement.ts';
 import type { RowSink } from '../query-execution.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 import { sendTextRows, textColumns } from './text-rows.ts';
-
-const VOIDOID = 2278 as Oid;
 
 interface Options {
   analyze: boolean;

@@ -1,11 +1,10 @@
 /**
  * Results that a command makes up itself: rows of text.
  */
+import { TEXTOID } from '@pgtroupe/common/oids';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
 import type { ColumnInfo } from '../prepared-statement.ts';
 import type { Session } from '../session.ts';
-
-const TEXTOID = 25;
 
 export function textColumns(names: readonly string[]): readonly ColumnInfo[] {
   return names.map(name => ({ name, tableOid: 0, attnum: 0, typid: TEXTOID, typlen: -1, typmod: -1 }));
