@@ -4,7 +4,7 @@
  * up-to-date tree costs a few milliseconds. `--force` builds anyway.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -49,6 +49,21 @@ function run(command, args) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
+/** What was built of a source that is gone must go too, or an import of it would still be found. */
+function prune() {
+  for (const kind of ['packages', 'services']) {
+    for (const name of readdirSync(join(root, kind))) {
+      const dist = join(root, kind, name, 'dist');
+      if (!existsSync(dist)) continue;
+      for (const entry of readdirSync(dist, { recursive: true })) {
+        const stem = /^(.*?)\.(?:js|d\.ts)$/.exec(String(entry))?.[1];
+        if (stem === undefined || existsSync(join(root, kind, name, 'src', `${stem}.ts`))) continue;
+        for (const suffix of ['.js', '.js.map', '.d.ts']) rmSync(join(dist, stem + suffix), { force: true });
+      }
+    }
+  }
+}
+
 export function build({ force = false } = {}) {
   mkdirSync(cache, { recursive: true });
   const proto = fingerprint(['proto'], ['buf.yaml', 'buf.gen.yaml', 'package-lock.json']);
@@ -69,6 +84,7 @@ export function build({ force = false } = {}) {
     fingerprint(['packages', 'services'], ['tsconfig.json', 'tsconfig.base.json', 'package-lock.json']) + proto;
   if (force || remembered('sources') !== sources || !has(join(root, 'packages/tools/dist'))) {
     console.error('pgtroupe: building');
+    prune();
     run('tsc', ['-b', ...(force ? ['--force'] : [])]);
     writeFileSync(join(cache, 'sources'), sources);
   }

@@ -17,7 +17,7 @@ import type { ObjectAddress } from '@pgtroupe/catalog/objectaddress';
 import { ATTNUM, NAMESPACEOID } from '@pgtroupe/catalog/syscache';
 import type { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
 import { formatType } from '@pgtroupe/parser/format_type';
-import { quoteQualifiedIdentifier } from '@pgtroupe/parser/keywords';
+import { quoteQualifiedIdentifier } from '@pgtroupe/adt/quote';
 
 const RELATION_WORDS: Readonly<Record<string, string>> = {
   r: 'table',

@@ -23,6 +23,9 @@ export type StartupPacket =
       readonly unknownOptions: readonly string[];
     };
 
+/** What PostgreSQL logs, and does not tell, about a packet of a length that cannot be. */
+export const INVALID_LENGTH = 'invalid length of startup packet';
+
 const protocolViolation = (message: string): PgError =>
   ereport(ERRCODE.PROTOCOL_VIOLATION, message, { severity: 'FATAL' });
 
@@ -36,7 +39,7 @@ export function parseStartupPacket(
   if (received.length < 4) return undefined;
   const length = received.readInt32BE(0);
   if (length < 8 || length > MAX_STARTUP_PACKET_BYTES) {
-    throw protocolViolation('invalid length of startup packet');
+    throw protocolViolation(INVALID_LENGTH);
   }
   if (received.length < length) return undefined;
   const code = received.readInt32BE(4);
@@ -51,7 +54,7 @@ function parse(code: number, body: Buffer): StartupPacket {
     case GSSENC_REQUEST_CODE:
       return { kind: 'gssenc' };
     case CANCEL_REQUEST_CODE:
-      if (body.length !== 8) throw protocolViolation('invalid length of startup packet');
+      if (body.length !== 8) throw protocolViolation(INVALID_LENGTH);
       return { kind: 'cancel', pid: body.readInt32BE(0), key: body.readInt32BE(4) };
   }
   const major = code >>> 16;

@@ -23,7 +23,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { COERCION_IMPLICIT } from '@pgtroupe/nodes/nodes';
 import { isPolymorphicTypeFamily1, type CatalogLookup } from './catalog-lookup.ts';
 import { canCoerce } from './parse_coerce.ts';
-import { formatTypeBe } from './format_type.ts';
+import { formatType } from './format_type.ts';
 import type { ParseState } from './parse_node.ts';
 
 /** Mismatches are reported by throwing one of these; the checking caller just answers false. */
@@ -146,7 +146,7 @@ function arrayTypeOf(catalog: CatalogLookup, elem: number): number {
   const array = catalog.arrayType(elem);
   if (array === 0) {
     throw new Mismatch(
-      `could not find array type for data type ${formatTypeBe(catalog, elem)}`,
+      `could not find array type for data type ${formatType(catalog, elem)}`,
       undefined,
       ERRCODE.UNDEFINED_OBJECT,
     );
@@ -164,7 +164,7 @@ function unify(
   rettype: number,
   mode: Mode,
 ): { readonly resolved: Resolved; readonly unknowns: boolean } | null {
-  const name = (type: number) => formatTypeBe(catalog, type);
+  const name = (type: number) => formatType(catalog, type);
   const r: Resolved = {
     elem: 0,
     array: 0,
@@ -381,7 +381,7 @@ function selectCommonTypeFromOids(catalog: CatalogLookup, types: readonly number
     if (ptype !== UNKNOWNOID) {
       if (nrow.typcategory !== prow.typcategory) {
         throw new Mismatch(
-          `argument types ${formatTypeBe(catalog, ptype)} and ${formatTypeBe(catalog, ntype)} cannot be matched`,
+          `argument types ${formatType(catalog, ptype)} and ${formatType(catalog, ntype)} cannot be matched`,
         );
       }
       if (

@@ -11,7 +11,7 @@ import type { Alias, Expr, JoinTreeNode, JoinExpr, TargetEntry } from '@pgtroupe
 import type { CommonTableExpr, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
 import type { FunctionCall } from '@pgtroupe/adt/fmgr';
 import type { CatalogLookup } from './catalog-lookup.ts';
-import { formatTypeBe } from './format_type.ts';
+import { formatType } from './format_type.ts';
 import { errorPosition } from './position.ts';
 
 /** Which clause an expression belongs to; decides what may appear in it and how errors name it. */
@@ -189,7 +189,7 @@ export class ParseState {
   }
 
   typeName(oid: number): string {
-    return formatTypeBe(this.catalog, oid);
+    return formatType(this.catalog, oid);
   }
 }
 

@@ -77,8 +77,8 @@ export class Greeter {
           case 'reject':
             done();
             this.#handlers.log(found.log);
-            if (found.message === undefined) socket.destroy();
-            else reject(socket, ERRCODE.FEATURE_NOT_SUPPORTED, found.message);
+            if (found.error === undefined) socket.destroy();
+            else reject(socket, found.error.sqlstate, found.error.message);
             return;
           case 'startup':
             done();

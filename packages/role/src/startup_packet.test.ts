@@ -7,7 +7,7 @@ const words = (...n: number[]): Buffer => {
   n.forEach((x, i) => b.writeUInt32BE(x, 4 * i));
   return b;
 };
-const startup = Buffer.concat([words(8 + 12, 196608), Buffer.from('user\0joe\0\0\0\0')]);
+const startup = Buffer.concat([words(8 + 10, 196608), Buffer.from('user\0joe\0\0')]);
 const read = (...chunks: Buffer[]) => {
   const greeting = newGreeting();
   const seen: string[] = [];
@@ -60,7 +60,7 @@ describe('start-up packet', () => {
     const greeting = newGreeting();
     greeting.bytes = words(8, 2 << 16);
     expect(readGreeting(greeting)).toMatchObject({
-      message: 'unsupported frontend protocol 2.0: server supports 3.0 to 3.0',
+      error: { sqlstate: '0A000', message: 'unsupported frontend protocol 2.0: server supports 3.0 to 3.0' },
     });
   });
 

@@ -10,7 +10,7 @@ import {
 } from '@pgtroupe/nodes/nodes';
 import { exprIsLengthCoercion, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
 import type { Aggref, Const, Expr, FuncExpr, NamedArgExpr, OpExpr, WindowFunc } from '@pgtroupe/nodes/primnodes';
-import { quoteIdentifier } from '@pgtroupe/parser/keywords';
+import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { textToString } from '@pgtroupe/adt/mb/mbutils';
 import type { DeparseContext } from './context.ts';
 import { appendCoercion, appendExpr, appendExprList, appendParen, enclosed } from './expr.ts';

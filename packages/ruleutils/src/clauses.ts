@@ -24,7 +24,7 @@ import {
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
 import type { GroupingSet, SortGroupClause, WindowClause } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
-import { quoteIdentifier } from '@pgtroupe/parser/keywords';
+import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { appendConst } from './const.ts';
 import type { DeparseContext } from './context.ts';
 import { appendExpr } from './expr.ts';

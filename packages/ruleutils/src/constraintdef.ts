@@ -5,7 +5,7 @@ import { CONSTROID } from '@pgtroupe/catalog/syscache';
 import type { Form_pg_constraint } from '@pgtroupe/catalog/catalogs/pg_constraint';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
-import { quoteIdentifier } from '@pgtroupe/parser/keywords';
+import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import type { DeparseEnvironment, PrettyFlags } from './context.ts';
 import { deparseExpr, relationScope } from './deparse.ts';
 import { indexDefinition } from './indexdef.ts';

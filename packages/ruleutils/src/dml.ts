@@ -15,7 +15,7 @@ import { stripImplicitCoercions } from '@pgtroupe/nodes/vars';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { CONSTROID } from '@pgtroupe/catalog/syscache';
-import { quoteIdentifier } from '@pgtroupe/parser/keywords';
+import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { PRETTYINDENT_STD, type DeparseContext } from './context.ts';
 import { appendExpr, appendExprList, appendIndirection, appendToplevel } from './expr.ts';
 import { appendAlias, appendFromClause, only } from './from.ts';

@@ -28,7 +28,7 @@ import type {
   SubscriptingRef,
 } from '@pgtroupe/nodes/primnodes';
 import { stripImplicitCoercions } from '@pgtroupe/nodes/vars';
-import { quoteIdentifier } from '@pgtroupe/parser/keywords';
+import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { appendAggregate, appendFunction, appendOperator, appendWindowFunction } from './calls.ts';
 import { appendConst } from './const.ts';
 import { PRETTYINDENT_VAR, type DeparseContext } from './context.ts';

@@ -13,7 +13,7 @@ import {
 } from '@pgtroupe/nodes/nodes';
 import type { Query, RangeTblEntry, RangeTblFunction, TableSampleClause } from '@pgtroupe/nodes/parsenodes';
 import type { FuncExpr, JoinExpr, JoinTreeNode } from '@pgtroupe/nodes/primnodes';
-import { quoteIdentifier } from '@pgtroupe/parser/keywords';
+import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { appendFunctionInFrom } from './calls.ts';
 import { PRETTYINDENT_JOIN, type DeparseContext } from './context.ts';
 import { appendExpr, appendExprList, appendToplevel, enclosed } from './expr.ts';

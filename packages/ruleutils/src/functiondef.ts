@@ -7,8 +7,8 @@ import { LANGOID } from '@pgtroupe/catalog/syscache';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
-import { formatTypeBe } from '@pgtroupe/parser/format_type';
-import { quoteIdentifier, quoteQualifiedIdentifier } from '@pgtroupe/parser/keywords';
+import { formatType } from '@pgtroupe/parser/format_type';
+import { quoteIdentifier, quoteQualifiedIdentifier } from '@pgtroupe/adt/quote';
 import { completeTree } from '@pgtroupe/parser/rewrite/rewriteHandler';
 import { formatFloat4 } from '@pgtroupe/adt/float';
 import { PLAIN, prettyFlags, type DeparseEnvironment } from './context.ts';
@@ -37,7 +37,7 @@ const MODES: Readonly<Record<string, string>> = { b: 'INOUT ', o: 'OUT ', v: 'VA
 
 function printArgument(env: DeparseEnvironment, proc: Form_pg_proc, arg: Argument): string {
   const mode = arg.mode === 'i' && proc.prokind === 'p' ? 'IN ' : (MODES[arg.mode] ?? '');
-  return `${mode}${arg.name === '' ? '' : `${quoteIdentifier(arg.name)} `}${formatTypeBe(env.catalog, arg.type)}`;
+  return `${mode}${arg.name === '' ? '' : `${quoteIdentifier(arg.name)} `}${formatType(env.catalog, arg.type)}`;
 }
 
 /** The parenthesized list; of ordered-set aggregates with ORDER BY before the aggregated ones. */
@@ -63,9 +63,9 @@ export function functionArguments(env: DeparseEnvironment, proc: Form_pg_proc, w
 /** Null for procedures. */
 export function functionResult(env: DeparseEnvironment, proc: Form_pg_proc): string | null {
   if (proc.prokind === 'p') return null;
-  if (!proc.proretset) return formatTypeBe(env.catalog, proc.prorettype);
+  if (!proc.proretset) return formatType(env.catalog, proc.prorettype);
   const columns = argumentsOf(proc).filter(arg => arg.mode === 't');
-  if (columns.length === 0) return `SETOF ${formatTypeBe(env.catalog, proc.prorettype)}`;
+  if (columns.length === 0) return `SETOF ${formatType(env.catalog, proc.prorettype)}`;
   return `TABLE(${columns.map(arg => printArgument(env, proc, arg)).join(', ')})`;
 }
 
@@ -154,7 +154,7 @@ export function functionDefinition(env: DeparseEnvironment, proc: Form_pg_proc):
   const language = env.catalog.caches.search(LANGOID, proc.prolang);
   if (language === null) throw lookupFailed('language', proc.prolang);
   const result = functionResult(env, proc);
-  const transforms = (proc.protrftypes ?? []).map(type => `FOR TYPE ${formatTypeBe(env.catalog, type)}`).join(', ');
+  const transforms = (proc.protrftypes ?? []).map(type => `FOR TYPE ${formatType(env.catalog, type)}`).join(', ');
   return (
     `CREATE OR REPLACE ${result === null ? 'PROCEDURE' : 'FUNCTION'} ` +
     `${quoteQualifiedIdentifier(schemaName(env, proc.pronamespace), proc.proname)}(${functionArguments(env, proc, true)})\n` +

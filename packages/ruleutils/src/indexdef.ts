@@ -6,7 +6,7 @@ import { PARTRELID, STATEXTOID } from '@pgtroupe/catalog/syscache';
 import { exprCollation, exprType } from '@pgtroupe/nodes/nodefuncs';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
-import { quoteIdentifier, quoteQualifiedIdentifier } from '@pgtroupe/parser/keywords';
+import { quoteIdentifier, quoteQualifiedIdentifier } from '@pgtroupe/adt/quote';
 import { looksLikeFunction } from './calls.ts';
 import { PAREN_ONLY, type DeparseEnvironment, type PrettyFlags } from './context.ts';
 import { deparseExpr, relationScope } from './deparse.ts';

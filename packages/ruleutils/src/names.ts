@@ -6,7 +6,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { AMOID } from '@pgtroupe/catalog/syscache';
 import { formatType } from '@pgtroupe/parser/format_type';
-import { quoteIdentifier, quoteQualifiedIdentifier } from '@pgtroupe/parser/keywords';
+import { quoteIdentifier, quoteQualifiedIdentifier } from '@pgtroupe/adt/quote';
 import { funcGetDetail } from '@pgtroupe/parser/parse_func';
 import { leftOperOrNull, operOrNull } from '@pgtroupe/parser/parse_oper';
 import type { DeparseEnvironment } from './context.ts';

@@ -12,7 +12,7 @@ import {
 } from '@pgtroupe/nodes/nodes';
 import type { CommonTableExpr, CTECycleClause, Query } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
-import { quoteIdentifier } from '@pgtroupe/parser/keywords';
+import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import {
   DeparseContext,
   PRETTYINDENT_STD,

@@ -6,7 +6,7 @@ import { CMD_SELECT } from '@pgtroupe/nodes/nodes';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
-import { quoteIdentifier } from '@pgtroupe/parser/keywords';
+import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { readRuleActions } from '@pgtroupe/parser/rewrite/rewriteHandler';
 import { PRETTYINDENT_STD, type DeparseEnvironment, type PrettyFlags } from './context.ts';
 import { deparseExpr, deparseQuery } from './deparse.ts';

@@ -14,7 +14,7 @@ import {
 } from '@pgtroupe/nodes/nodes';
 import type { Query, RangeTblEntry, SetOperationNode, SetOperationStmt } from '@pgtroupe/nodes/parsenodes';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
-import { quoteIdentifier } from '@pgtroupe/parser/keywords';
+import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { appendGroupingSet, appendOrderBy, appendSortGroupColumn, appendWindowSpec } from './clauses.ts';
 import { PRETTYINDENT_STD, type DeparseContext, type ResultNames } from './context.ts';
 import { appendExpr, appendToplevel } from './expr.ts';

@@ -3,7 +3,7 @@ import { TRIGGEROID } from '@pgtroupe/catalog/syscache';
 import type { Form_pg_trigger } from '@pgtroupe/catalog/catalogs/pg_trigger';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
-import { quoteIdentifier } from '@pgtroupe/parser/keywords';
+import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { textToString } from '@pgtroupe/adt/mb/mbutils';
 import { PRETTYINDENT_STD, type DeparseEnvironment, type PrettyFlags } from './context.ts';
 import { deparseExpr, relationEntry } from './deparse.ts';

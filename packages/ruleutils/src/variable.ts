@@ -7,7 +7,7 @@ import { ereport } from '@pgtroupe/common/ereport';
 import { CMD_SELECT, PARAM_EXTERN, RTE_CTE, RTE_JOIN, RTE_SUBQUERY } from '@pgtroupe/nodes/nodes';
 import type { Query, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, Param, Var } from '@pgtroupe/nodes/primnodes';
-import { quoteIdentifier } from '@pgtroupe/parser/keywords';
+import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { systemColumnName } from '@pgtroupe/parser/parse_relation';
 import { exprResultColumns } from '@pgtroupe/parser/rowtypes';
 import type { DeparseContext } from './context.ts';
