@@ -1,6 +1,6 @@
 /** Pages of a dead instance are put together again while their relation goes away. */
 import { expect, it } from 'vitest';
-import { LockOwner } from '@pgtroupe/storage/lmgr/instance-locks';
+import { LockOwner } from '@pgtroupe/instance/instance-locks';
 import { REL, SimCluster, SimInstance } from '../recovery/sim-cluster.ts';
 
 it.each([

@@ -28,7 +28,7 @@ describe('pulse', () => {
 
     // Turns every 100 ms; on a line of input it computes for 4 s.
     const script = `
-      const { startPulse } = await import(${JSON.stringify(new URL('../../dist/role/pulse.js', import.meta.url).href)});
+      const { startPulse } = await import(${JSON.stringify(new URL('../dist/pulse.js', import.meta.url).href)});
       const pulse = startPulse({ cluster: '1', name: 'backend-1', epoch: 7, endpoints: [${JSON.stringify(endpoint)}] });
       setInterval(() => pulse.turn(), 100);
       process.stdin.on('data', () => { for (const t = Date.now(); Date.now() - t < 4000; ); console.log('done'); });

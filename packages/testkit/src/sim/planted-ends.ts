@@ -4,7 +4,7 @@
 import { LockTable } from '@pgtroupe/buffer-manager/lock-table';
 import { PageDirectory } from '@pgtroupe/buffer-manager/page-directory';
 import { Session } from '@pgtroupe/backend/session';
-import { InstanceLocks } from '@pgtroupe/storage/lmgr/instance-locks';
+import { InstanceLocks } from '@pgtroupe/instance/instance-locks';
 import { ddlBook } from './ddl-book.ts';
 import { type PlantedBug, replace } from './planted.ts';
 
