@@ -4,12 +4,18 @@
 import type { SubPlan } from '@pgtroupe/nodes/primnodes';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { Datum } from '@pgtroupe/common/datum';
+import { getXmin } from '@pgtroupe/access/common/htup';
+import type { HeapRelation } from '@pgtroupe/access/heap/heapam-context';
+import { heapFetch, heapTupleAt, NOT_FOUND } from '@pgtroupe/access/heap/heapam-scan';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
 import { INNER_VAR, type ModifyTable, OUTER_VAR } from '@pgtroupe/optimizer/plannodes';
 import { detach, type RowReader, TupleLane } from './batch.ts';
 import type { EState, PlanState } from './estate.ts';
 import { compileExpr, compileQual, type ExprScope } from './execExpr.ts';
 import { columnOf } from './resultrel.ts';
 import { makeScope, type SubPlanFactory } from './scope.ts';
+import { MISS } from './status.ts';
 
 export class OnConflictUpdate {
   readonly where: ((row: number) => boolean) | null;
@@ -62,4 +68,20 @@ export class OnConflictUpdate {
   begin(): void {
     this.#base.ec.serial++;
   }
+}
+
+/**
+ * From REPEATABLE READ on, the row in conflict must be one that the snapshot sees, or that this transaction made
+ * itself (ExecCheckTIDVisible). Returns 0, or MISS.
+ */
+export function checkConflictVisible(est: EState, rel: HeapRelation, blk: number, offnum: number): number {
+  const { heap, mem, usesTransactionSnapshot } = est.env;
+  if (!usesTransactionSnapshot) return 0;
+  const seen = heapFetch(heap, rel, blk, offnum, est.snapshot);
+  if (seen === MISS) return MISS;
+  if (seen !== NOT_FOUND) return 0;
+  const row = heapTupleAt(heap, rel, blk, offnum);
+  if (row === MISS) return MISS;
+  if (row !== NOT_FOUND && heap.xact.isCurrent(getXmin(mem, row))) return 0;
+  throw ereport(ERRCODE.T_R_SERIALIZATION_FAILURE, 'could not serialize access due to concurrent update');
 }

@@ -148,7 +148,15 @@ export class LockRowsState extends PlanState {
     const known = this.#changed.get(mark.rti);
     const result =
       known === undefined
-        ? heapLockTuple(heap, rel, Math.floor(tid / TID_BLOCK), tid % TID_BLOCK, heap.xact.curcid, mode)
+        ? heapLockTuple(
+            heap,
+            rel,
+            Math.floor(tid / TID_BLOCK),
+            tid % TID_BLOCK,
+            heap.xact.curcid,
+            mode,
+            !env.usesTransactionSnapshot,
+          )
         : heapLockLatest(
             heap,
             rel,

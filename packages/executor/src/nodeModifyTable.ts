@@ -24,7 +24,7 @@ import { MAX_HEAP_TUPLE_SIZE } from '@pgtroupe/access/common/htup';
 import {
   type HeapRelation,
   LOCK_TUPLE_EXCLUSIVE,
-  LOCK_TUPLE_NO_KEY_EXCLUSIVE,
+  type LockTupleMode,
   TM_BEING_MODIFIED,
   TM_DELETED,
   TM_INVISIBLE,
@@ -35,7 +35,7 @@ import {
 import { heapDelete } from '@pgtroupe/access/heap/heapam-delete';
 import { heapInsert } from '@pgtroupe/access/heap/heapam-insert';
 import { heapLockLatest, heapLockTuple } from '@pgtroupe/access/heap/heapam-lock';
-import { heapFetch, heapTupleAt, NOT_FOUND } from '@pgtroupe/access/heap/heapam-scan';
+import { heapTupleAt, NOT_FOUND } from '@pgtroupe/access/heap/heapam-scan';
 import { heapUpdate, type UpdateAttributes } from '@pgtroupe/access/heap/heapam-update';
 import { BT_DUPLICATE } from '@pgtroupe/access/nbtree/nbtinsert';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
@@ -54,8 +54,8 @@ import { type ChangedParams, type EState, PlanState } from './estate.ts';
 import { compileExpr, type ExprScope } from './execExpr.ts';
 import { indexColumns, TableIndexes } from './execIndexing.ts';
 import type { ExecRange } from './range.ts';
-import { heapOf, updateAttributesOf } from './relations.ts';
-import { OnConflictUpdate } from './execOnConflict.ts';
+import { execUpdateLockMode, heapOf, updateAttributesOf } from './relations.ts';
+import { checkConflictVisible, OnConflictUpdate } from './execOnConflict.ts';
 import {
   checkRelation,
   columnOf,
@@ -107,6 +107,7 @@ export class ModifyTableState extends PlanState {
   readonly #columns: Sources;
   readonly #generated: readonly { readonly att: number; readonly read: RowReader }[];
   readonly #updateColnos: readonly number[];
+  readonly #updateLockMode: LockTupleMode;
   readonly #values: Datum[];
   readonly #epq: EpqState;
   readonly #plan: ModifyTable;
@@ -176,6 +177,8 @@ export class ModifyTableState extends PlanState {
       plan.onConflictAction === N.ONCONFLICT_UPDATE
         ? new OnConflictUpdate(est, plan, factory, this.#relation, child)
         : null;
+    const set = this.#onConflict?.columns ?? this.#updateColnos;
+    this.#updateLockMode = execUpdateLockMode(this.#atts, [...set.map(c => c - 1), ...this.#generated.map(g => g.att)]);
   }
 
   next(max: number): number {
@@ -487,7 +490,7 @@ export class ModifyTableState extends PlanState {
   /** Locks the newest version and asks the plan about it. */
   #recheck(): number {
     const { heap } = this.est.env;
-    const mode = this.#operation === N.CMD_DELETE ? LOCK_TUPLE_EXCLUSIVE : LOCK_TUPLE_NO_KEY_EXCLUSIVE;
+    const mode = this.#operation === N.CMD_DELETE ? LOCK_TUPLE_EXCLUSIVE : this.#updateLockMode;
     const result = heapLockLatest(
       heap,
       this.#heap,
@@ -532,28 +535,17 @@ export class ModifyTableState extends PlanState {
   // ---- ON CONFLICT --------------------------------------------------------------------------------------------
 
   #conflictNothing(): number {
-    if (!this.est.env.usesTransactionSnapshot) return ROW_SKIPPED;
-    const visible = this.#conflictVisible();
-    return visible < 0 ? MISS : ROW_SKIPPED;
+    return this.#conflictVisible() === MISS ? MISS : ROW_SKIPPED;
   }
 
-  /** At REPEATABLE READ the conflicting row must be one that the snapshot sees. */
   #conflictVisible(): number {
-    const { env, snapshot } = this.est;
-    const seen = heapFetch(env.heap, this.#heap, this.#blk(), this.#offnum(), snapshot);
-    if (seen === MISS) return MISS;
-    if (seen === NOT_FOUND) {
-      const self = heapTupleAt(env.heap, this.#heap, this.#blk(), this.#offnum());
-      if (self === MISS) return MISS;
-      throw serializationFailure('update');
-    }
-    return 0;
+    return checkConflictVisible(this.est, this.#heap, this.#blk(), this.#offnum());
   }
 
   #conflictUpdate(): number {
     const { env } = this.est;
     const { heap } = env;
-    const result = heapLockTuple(heap, this.#heap, this.#blk(), this.#offnum(), this.#cid, LOCK_TUPLE_NO_KEY_EXCLUSIVE);
+    const result = heapLockTuple(heap, this.#heap, this.#blk(), this.#offnum(), this.#cid, this.#updateLockMode);
     switch (result) {
       case MISS:
         return MISS;
@@ -573,7 +565,7 @@ export class ModifyTableState extends PlanState {
         this.#phase = PHASE_CHANGE;
         return NEXT_PHASE;
     }
-    if (env.usesTransactionSnapshot && this.#conflictVisible() < 0) return MISS;
+    if (this.#conflictVisible() === MISS) return MISS;
     const existing = heapTupleAt(heap, this.#heap, this.#blk(), this.#offnum());
     if (existing === MISS) return MISS;
     const update = this.#onConflict!;

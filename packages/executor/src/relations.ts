@@ -2,6 +2,11 @@
  * Access method objects of relations, made once per relcache entry.
  */
 import type { BTIndex } from '@pgtroupe/access/nbtree/btindex';
+import {
+  LOCK_TUPLE_EXCLUSIVE,
+  LOCK_TUPLE_NO_KEY_EXCLUSIVE,
+  type LockTupleMode,
+} from '@pgtroupe/access/heap/heapam-context';
 import type { UpdateAttributes } from '@pgtroupe/access/heap/heapam-update';
 import { tupleLayout } from '@pgtroupe/access/common/heaptuple';
 import { btIndexOf } from '@pgtroupe/catalog/relaccess';
@@ -42,4 +47,10 @@ export function updateAttributesOf(
     attributes.set(relation, atts);
   }
   return atts;
+}
+
+/** The mode in which an UPDATE that sets these columns (0-based) needs the row (ExecUpdateLockMode). */
+export function execUpdateLockMode({ key }: UpdateAttributes, columns: readonly number[]): LockTupleMode {
+  const keys = Array.from(key);
+  return columns.some(column => keys.includes(column)) ? LOCK_TUPLE_EXCLUSIVE : LOCK_TUPLE_NO_KEY_EXCLUSIVE;
 }

@@ -14,6 +14,7 @@ import { type Memory, MISS, type Want } from '@pgtroupe/storage/buffer/pages';
 import { type RelationFiles, type RelationFork } from './relation-files.ts';
 import { InstanceLocks, type LockOwner } from './instance-locks.ts';
 import { SHARE_LOCK, transactionTag } from '@pgtroupe/storage/lmgr/locktag';
+import { InstanceMultiXacts } from './instance-multixacts.ts';
 import { InstanceTransactions } from './instance-transactions.ts';
 import { WalCredit } from './wal-credit.ts';
 import type { XactContext } from './xact.ts';
@@ -49,6 +50,7 @@ export class InstanceKernel implements XactContext {
   readonly attachment: Attachment;
   readonly pages: PageCache;
   readonly shared: InstanceTransactions;
+  readonly multixacts: InstanceMultiXacts;
   readonly locks: InstanceLocks;
   readonly wal: XLogRecordBuilder;
   readonly walCredit: WalCredit;
@@ -64,6 +66,7 @@ export class InstanceKernel implements XactContext {
     this.attachment = new Attachment(env, options, sharedMemoryLost);
     this.pages = new PageCache(env, this.attachment, options.mem, options.cachePages);
     this.shared = new InstanceTransactions(env, this.attachment, this.pages);
+    this.multixacts = new InstanceMultiXacts(this.attachment, this.pages);
     this.locks = new InstanceLocks(this.attachment);
     this.wal = new XLogRecordBuilder(this.pages, this.attachment);
     this.walCredit = new WalCredit(this.attachment);
@@ -79,6 +82,7 @@ export class InstanceKernel implements XactContext {
       this.wal.reset();
       this.walCredit.reset(sharedMemoryLost);
       this.shared.reset(sharedMemoryLost);
+      this.multixacts.reset();
       this.onDetach(why);
     };
   }

@@ -9,15 +9,19 @@ import {
   type FullTransactionId,
   type TransactionId,
 } from '@pgtroupe/common/ids';
+import type { InstanceMultiXacts } from './instance-multixacts.ts';
 import { inSnapshot, type InstanceTransactions } from './instance-transactions.ts';
+import type { MultiXactId, MultiXactMember } from '@pgtroupe/transam/multixact';
 import type { Snapshot, XactStatus, XactView } from '@pgtroupe/transam/xactview';
 
 export class ReadonlyXact implements XactView {
   readonly #shared: InstanceTransactions;
+  readonly #multixacts: InstanceMultiXacts;
   readonly curcid = 0 as CommandId;
 
-  constructor(shared: InstanceTransactions) {
-    this.#shared = shared;
+  constructor(kernel: { readonly shared: InstanceTransactions; readonly multixacts: InstanceMultiXacts }) {
+    this.#shared = kernel.shared;
+    this.#multixacts = kernel.multixacts;
   }
 
   get oldestXmin(): FullTransactionId {
@@ -43,6 +47,14 @@ export class ReadonlyXact implements XactView {
   inSnapshot(xid: TransactionId, snapshot: Snapshot): boolean {
     if (xid < FIRST_NORMAL_TRANSACTION_ID) return false;
     return inSnapshot(this.#shared.full(xid), snapshot);
+  }
+
+  multiXactMembers(multi: MultiXactId): readonly MultiXactMember[] | -1 {
+    return this.#multixacts.membersOf(multi);
+  }
+
+  multiXactOf(): number {
+    assert(false, 'a reader of catalogs locks no rows');
   }
 
   comboCid(): CommandId {

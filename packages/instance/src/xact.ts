@@ -24,7 +24,9 @@ import type { Attachment } from './attachment.ts';
 import type { InstanceLocks, LockOwner } from './instance-locks.ts';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { sharedMemoryLost } from './instance-kernel.ts';
+import type { InstanceMultiXacts } from './instance-multixacts.ts';
 import { inSnapshot, type InstanceTransactions } from './instance-transactions.ts';
+import type { MultiXactId, MultiXactMember } from '@pgtroupe/transam/multixact';
 import { encodeXactAbort, encodeXactCommit } from '@pgtroupe/transam/xactrecord';
 import { RM_XACT_ID } from '@pgtroupe/transam/rmgr';
 import type { XLogRecordBuilder } from './xlogrecord-builder.ts';
@@ -41,6 +43,7 @@ export interface XactContext {
   readonly env: Env;
   readonly attachment: Attachment;
   readonly shared: InstanceTransactions;
+  readonly multixacts: InstanceMultiXacts;
   readonly locks: InstanceLocks;
   readonly wal: XLogRecordBuilder;
   /** Grows when shared memory was lost: whatever began before has failed. */
@@ -168,6 +171,14 @@ export class Transaction implements XactView {
   inSnapshot(xid: TransactionId, snapshot: Snapshot): boolean {
     if (xid < FIRST_NORMAL_TRANSACTION_ID) return false;
     return inSnapshot(this.#context.shared.full(xid), snapshot);
+  }
+
+  multiXactMembers(multi: MultiXactId): readonly MultiXactMember[] | -1 {
+    return this.#context.multixacts.membersOf(multi);
+  }
+
+  multiXactOf(members: readonly MultiXactMember[]): number {
+    return this.#context.multixacts.idOf(members);
   }
 
   comboCid(cmin: CommandId, cmax: CommandId): CommandId {

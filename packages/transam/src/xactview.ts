@@ -3,6 +3,7 @@
  * Synchronous; MISS (-1) leaves the reason in PageAccess.want.
  */
 import type { CommandId, FullTransactionId, TransactionId } from '@pgtroupe/common/ids';
+import type { MultiXactId, MultiXactMember } from './multixact.ts';
 
 export const XACT_IN_PROGRESS = 0;
 export const XACT_COMMITTED = 1;
@@ -37,6 +38,11 @@ export interface XactView {
   inSnapshot(xid: TransactionId, snapshot: Snapshot): boolean;
   /** Below this every transaction is over for everyone: dead tuples older than it may be pruned. */
   readonly oldestXmin: FullTransactionId;
+  /** Who holds the tuple; MISS when it must be asked for. */
+  multiXactMembers(multi: MultiXactId): readonly MultiXactMember[] | -1;
+  /** The multixact of exactly these members, the current transaction among them; MISS when it must be made.
+   *  Call it before the change stretch. */
+  multiXactOf(members: readonly MultiXactMember[]): number;
   /** cmin and cmax of this transaction's combo command ids. */
   comboCid(cmin: CommandId, cmax: CommandId): CommandId;
   cminOf(combo: CommandId): CommandId;

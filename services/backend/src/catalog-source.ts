@@ -85,7 +85,7 @@ export class KernelCatalogSource implements CatalogSource {
     storage: RelationStorage,
     mapped: CatalogFiles['mapped'],
   ): KernelCatalogSource {
-    const xact = new ReadonlyXact(kernel.shared);
+    const xact = new ReadonlyXact(kernel);
     const owner = new LockOwner(0);
     const reader: CatalogReader = {
       xact,

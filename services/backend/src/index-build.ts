@@ -97,15 +97,15 @@ async function collect(
       rows += await store.attempt(() => {
         const count = heapGetPage(context, heap, blk, live.snapshot, batch);
         if (count === MISS) return MISS;
-        let rooted = false;
         for (let i = 0; i < count; i++) {
           const tuple = batch.tuples[i]!;
-          let offnum = batch.offnums[i]!;
-          if (isHeapOnly(mem, tuple)) {
-            if (!rooted) heapGetRootTuples(mem, tuple - (tuple % BLCKSZ), roots);
-            rooted = true;
-            offnum = roots[offnum]!;
-          }
+          if (!isHeapOnly(mem, tuple)) continue;
+          if (heapGetRootTuples(context, tuple - (tuple % BLCKSZ), roots) === MISS) return MISS;
+          break;
+        }
+        for (let i = 0; i < count; i++) {
+          const tuple = batch.tuples[i]!;
+          const offnum = isHeapOnly(mem, tuple) ? roots[batch.offnums[i]!]! : batch.offnums[i]!;
           if (keys.single) keys.addOne(heapGetAttr(layout, mem, tuple, attributes[0]!), blk, offnum);
           else
             keys.add(

@@ -47,7 +47,7 @@ export class SessionExecEnv implements ExecEnv {
     this.arena = arena;
     this.pages = kernel.pages;
     this.wal = kernel.wal;
-    this.heap = new HeapContext(kernel.pages, kernel.wal, new ReadonlyXact(kernel.shared));
+    this.heap = new HeapContext(kernel.pages, kernel.wal, new ReadonlyXact(kernel));
     this.settings = functions;
     this.lookup = functions.lookup;
   }

@@ -302,6 +302,14 @@ export class AttachServer {
         return;
       case 'checkpoint':
         return shared.requestCheckpoint(instance, op);
+      case 'createMultiXact':
+        return shared.multixacts.create(instance, op);
+      case 'getMultiXactMembers':
+        return shared.multixacts.getMembers(instance, op);
+      case 'getMultiXactHorizon':
+        return shared.multixacts.getHorizon(instance, op);
+      case 'truncateMultiXact':
+        return shared.multixacts.truncate(instance, op);
       case 'hello':
         throw new ProtocolViolation('a second hello');
     }

@@ -4,7 +4,7 @@
  *   begin   force-FPI window; redo point; the counters that go into the record; the list of pages
  *           with changes before redo
  *   write   the next pages of the list
- *   finish  pg_xact, free space maps, sync of all files written, RUNNING_XACTS, the checkpoint record,
+ *   finish  pg_xact, pg_multixact, free space maps, sync of all files written, RUNNING_XACTS, the checkpoint record,
  *           its flush, pg_control, unlinks, WAL recycling
  *
  * Everything that WAL before redo describes is durable in the files before the record is written
@@ -158,6 +158,7 @@ export class Checkpoints {
       // Replay from here will not meet the record that named the ids being given out.
       nextXid: Math.max(procs.nextXid, shutdown ? 0 : reservation.until) as FullTransactionId,
       nextOid: (shutdown ? this.#shared.oids.next : this.#shared.oids.loggedUntil) as Oid,
+      ...this.#shared.multixacts.state.counters,
       time: Math.floor(this.#clock.wallMicros() / 1_000_000),
       oldestActiveXid: (shutdown ? 0 : xidFromFull(procs.oldestRunning as FullTransactionId)) as TransactionId,
     };
@@ -196,6 +197,7 @@ export class Checkpoints {
     // A commit sequenced before redo must be in pg_xact: redo will not see its record.
     await transactions.settledBefore(running.redo);
     await clog.write(this.#disk, lsn => wal.flush(lsn));
+    await this.#shared.multixacts.state.write();
     await running.truncated;
     await this.#shared.writeFreeSpaceMaps();
     await this.#failpoint('checkpoint-before-sync');

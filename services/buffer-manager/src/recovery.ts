@@ -27,7 +27,15 @@ import { pageGetChecksum } from '@pgtroupe/storage/page/bufpage';
 import { type CheckPoint, decodeCheckPoint } from '@pgtroupe/transam/checkpoint';
 import { transactionIdToPage, TRANSACTION_STATUS_ABORTED, TRANSACTION_STATUS_COMMITTED } from '@pgtroupe/transam/clog';
 import { type ControlFile, ControlFileError, decodeControlFile, PG_CONTROL_FILE } from '@pgtroupe/transam/pg_control';
-import { RM_CLOG_ID, RM_SMGR_ID, RM_STANDBY_ID, RM_XACT_ID, RM_XLOG_ID, rmgrName } from '@pgtroupe/transam/rmgr';
+import {
+  RM_CLOG_ID,
+  RM_MULTIXACT_ID,
+  RM_SMGR_ID,
+  RM_STANDBY_ID,
+  RM_XACT_ID,
+  RM_XLOG_ID,
+  rmgrName,
+} from '@pgtroupe/transam/rmgr';
 import {
   decodeXactEnd,
   XLOG_XACT_ABORT,
@@ -59,6 +67,7 @@ import {
 } from '@pgtroupe/transam/xlogrmgr';
 import { BufferPool } from './buffer-pool.ts';
 import { ClogBuffers } from './clog-buffers.ts';
+import { MultiXacts } from './multixacts.ts';
 import type { ForkEntry, PageEntry } from './page-directory.ts';
 import { RedoApplier, type RmgrTable } from './redo-applier.ts';
 import { RelationDirectory } from './relation-directory.ts';
@@ -77,6 +86,7 @@ export interface Recovered {
   readonly nextXid: FullTransactionId;
   readonly nextOid: number;
   readonly clog: ClogBuffers;
+  readonly multixacts: MultiXacts;
   readonly pool: BufferPool;
   readonly relations: RelationDirectory;
   /** WAL was replayed. */
@@ -114,6 +124,7 @@ export class Recovery {
   readonly #pool: BufferPool;
   readonly #relations = new RelationDirectory();
   readonly #clog = new ClogBuffers();
+  readonly #multixacts: MultiXacts;
   readonly #applier: RedoApplier;
   readonly #dirty = new Set<PageEntry>();
   /** Blocks that WAL changed but that do not exist: they must turn out to be dropped later. */
@@ -125,6 +136,7 @@ export class Recovery {
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
+    this.#multixacts = new MultiXacts(parts.disk);
     this.#pool = new BufferPool(parts.sharedBuffers);
     this.#applier = new RedoApplier(
       this.#pool,
@@ -151,6 +163,7 @@ export class Recovery {
     this.#nextXid = record.nextXid;
     this.#nextOid = record.nextOid;
     await this.#loadClog(record);
+    this.#multixacts.begin(record);
     const clean = control.state === 'shut down' && (checkpoint.info & XLR_RMGR_INFO_MASK) === XLOG_CHECKPOINT_SHUTDOWN;
     let end = checkpoint.endLsn;
     let prev = checkpoint.lsn;
@@ -163,6 +176,7 @@ export class Recovery {
       prev = reader.prev as XLogRecPtr;
       if (end < checkpoint.endLsn) throw this.#panic('WAL ends before the checkpoint it should recover');
     }
+    await this.#multixacts.trim();
     await wal.endOfLog(end);
     const buffers = new XLogBuffers(stream, end, prev);
     wal.use(buffers);
@@ -173,6 +187,7 @@ export class Recovery {
       nextXid: this.#nextXid as FullTransactionId,
       nextOid: this.#nextOid,
       clog: this.#clog,
+      multixacts: this.#multixacts,
       pool: this.#pool,
       relations: this.#relations,
       replayed: !clean,
@@ -254,6 +269,8 @@ export class Recovery {
       case RM_CLOG_ID:
         if (info === CLOG_ZEROPAGE) this.#clog.zero(record.view.getUint32(record.mainAt, true));
         return undefined;
+      case RM_MULTIXACT_ID:
+        return this.#multixacts.redo(record);
       case RM_STANDBY_ID:
         return undefined;
       default:
@@ -272,6 +289,7 @@ export class Recovery {
     else if (info === XLOG_CHECKPOINT_ONLINE || info === XLOG_CHECKPOINT_SHUTDOWN) {
       const checkpoint = decodeCheckPoint(record.bytes, record.mainAt);
       this.#nextXid = Math.max(this.#nextXid, checkpoint.nextXid);
+      this.#multixacts.advanceTo(checkpoint);
       if (info === XLOG_CHECKPOINT_SHUTDOWN) this.#nextOid = checkpoint.nextOid;
     } else if (record.blocks.length > 0) this.#applier.apply(record);
   }

@@ -30,6 +30,8 @@ import { FreeSpaceMap } from './free-space-map.ts';
 import { readFsmFork } from './fsm-fork.ts';
 import type { Instance } from './instance.ts';
 import { type LockEffects, LockTable } from './lock-table.ts';
+import { MultiXactServer } from './multixact-server.ts';
+import type { MultiXacts } from './multixacts.ts';
 import { OidAllocator } from './oid-allocator.ts';
 import { type DirectoryEffects, PageDirectory, type PageEntry, type TokenHolder } from './page-directory.ts';
 import { PageIO } from './page-io.ts';
@@ -72,6 +74,7 @@ export interface SharedMemoryParts {
   readonly relations: RelationDirectory;
   readonly smgr: StorageManager;
   readonly clog: ClogBuffers;
+  readonly multixacts: MultiXacts;
   readonly rmgrs: RmgrTable;
   readonly control: ControlFile;
   readonly nextXid: FullTransactionId;
@@ -90,6 +93,7 @@ export class SharedMemory {
   readonly wal: WalClient;
   readonly insert: WalInsert;
   readonly clog: ClogBuffers;
+  readonly multixacts: MultiXactServer;
   readonly locks: LockTable<Instance>;
   readonly transactions: Transactions;
   readonly files: RelationFileService;
@@ -167,6 +171,7 @@ export class SharedMemory {
         this.io.asyncCommitLSN = lsn;
       },
     });
+    this.multixacts = new MultiXactServer(parts.multixacts, this);
     this.oids = new OidAllocator(parts.nextOid, nextOid => {
       this.insert.own(RM_XLOG_ID, XLOG_NEXTOID, 0 as TransactionId, encodeNextOid(nextOid));
     });

@@ -186,6 +186,14 @@ export function xmaxIsLockedOnly(infomask: number): boolean {
   );
 }
 
+/** A multixact of before 9.3, which pg_upgrade brought: lockers that are long gone. */
+export function xmaxIsLockedUpgraded(infomask: number): boolean {
+  return (
+    (infomask & (HEAP_XMAX_IS_MULTI | HEAP_XMAX_LOCK_ONLY | HEAP_LOCK_MASK)) ===
+    (HEAP_XMAX_IS_MULTI | HEAP_XMAX_LOCK_ONLY)
+  );
+}
+
 /** Bytes of header and null bitmap for `natts` attributes, before aligning. */
 export function heapTupleHeaderSize(natts: number, hasNulls: boolean): number {
   return maxAlign(SIZEOF_HEAP_TUPLE_HEADER + (hasNulls ? (natts + 7) >>> 3 : 0));

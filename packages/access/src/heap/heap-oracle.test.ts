@@ -142,7 +142,8 @@ class Mirror {
     this.ctx.xact = this.xacts.begin();
     const vacuum = new LazyVacuum(this.ctx, this.rel, [index], {
       oldestXmin: horizon,
-      freezeLimit: freeze ? horizon : (3 as never),
+      oldestMulti: 1,
+      freezeLimits: { xid: freeze ? horizon : (3 as never), multi: 1 },
       aggressive: freeze,
     });
     while (vacuum.step() !== VACUUM_DONE);

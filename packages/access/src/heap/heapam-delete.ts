@@ -6,6 +6,7 @@ import {
   type CommandId,
   type FullTransactionId,
   MAIN_FORKNUM,
+  type TransactionId,
   xidFromFull,
 } from '@pgtroupe/common/ids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -32,14 +33,18 @@ import {
   type HeapContext,
   type HeapRelation,
   LOCK_TUPLE_EXCLUSIVE,
+  type LockTupleMode,
   TM_BEING_MODIFIED,
   TM_DELETED,
   TM_INVISIBLE,
   TM_OK,
+  TM_UPDATED,
   type TmResult,
 } from './heapam-context.ts';
-import { adjustCmax, lockInfomask2, needsComboCid } from './heapam-lockmode.ts';
-import { heapTupleSatisfiesUpdate, reportFailure } from './heapam-visibility.ts';
+import { adjustCmax, needsComboCid } from './heapam-combocid.ts';
+import { computeNewXmax, LOCK_FREE, LOCK_WAIT, newXmax, tupleLockConflict } from './heapam-multixact.ts';
+import { hasNewerVersion } from './heapam-scan.ts';
+import { getUpdateXid, heapTupleSatisfiesUpdate, reportFailure } from './heapam-visibility.ts';
 import {
   computeInfobits,
   put16,
@@ -59,9 +64,15 @@ export function pruned(ctx: HeapContext, blk: number, offnum: number): typeof TM
   return TM_DELETED;
 }
 
+/** What a conflict comes to for whoever wanted the tuple. */
+export function conflictResult(ctx: HeapContext, conflict: number, tup: number, blk: number, offnum: number): TmResult {
+  if (conflict === LOCK_WAIT) return TM_BEING_MODIFIED;
+  return hasNewerVersion(ctx, tup, blk, offnum) ? TM_UPDATED : TM_DELETED;
+}
+
 /**
- * May the tuple be changed by this command? TM_OK also when all that stands in xmax is a lock of
- * one's own. Fills the failure fields otherwise.
+ * May the tuple be changed by this command, which needs it in this mode? TM_OK also when those who hold it do
+ * not mind. Fills the failure fields otherwise.
  */
 export function mayModify(
   ctx: HeapContext,
@@ -69,6 +80,7 @@ export function mayModify(
   blk: number,
   offnum: number,
   cid: CommandId,
+  mode: LockTupleMode,
   verb: string,
 ): TmResult | -1 {
   const { mem } = ctx.pages;
@@ -76,8 +88,14 @@ export function mayModify(
   if (result === MISS || result === TM_OK) return result;
   if (result === TM_INVISIBLE)
     throw ereport(ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE, `attempted to ${verb} invisible tuple`);
+  if (result === TM_BEING_MODIFIED) {
+    const conflict = tupleLockConflict(ctx, tup, mode);
+    if (conflict === MISS) return MISS;
+    if (conflict === LOCK_FREE) return TM_OK;
+    result = conflictResult(ctx, conflict, tup, blk, offnum);
+  }
+  if (getUpdateXid(ctx.xact, mem, tup) === MISS) return MISS;
   reportFailure(ctx, result, tup);
-  if (result === TM_BEING_MODIFIED && ctx.xact.isCurrent(ctx.xmax)) result = TM_OK;
   return result;
 }
 
@@ -98,27 +116,24 @@ export function heapDelete(
   if (offnum > pageGetMaxOffsetNumber(mem, page) || !itemIdIsNormal(pageGetItemId(mem, page, offnum)))
     return pruned(ctx, blk, offnum);
   const tup = pageGetItem(mem, page, offnum);
-  const result = mayModify(ctx, tup, blk, offnum, cid, 'delete');
+  const result = mayModify(ctx, tup, blk, offnum, cid, LOCK_TUPLE_EXCLUSIVE, 'delete');
   if (result !== TM_OK) return result;
-  const vm = vmPageToClear(ctx, rel, blk, page);
-  if (vm === MISS) return MISS;
-
   const xid = xidFromFull(fxid as FullTransactionId);
+  const vm = vmPageToClear(ctx, rel, blk, page);
+  if (vm === MISS || computeNewXmax(ctx.xact, mem, tup, xid, LOCK_TUPLE_EXCLUSIVE, true) === MISS) return MISS;
+
+  const { xmax, infomask, infomask2 } = newXmax;
   const combo = needsComboCid(ctx.xact, mem, tup);
   const cmax = adjustCmax(ctx.xact, mem, tup, cid, combo);
   pageSetPrunable(mem, page, xid);
   const cleared = clearAllVisible(ctx, page, blk, vm);
-  setInfomask(mem, tup, getInfomask(mem, tup) & ~(HEAP_XMAX_BITS | HEAP_MOVED));
-  setInfomask2(
-    mem,
-    tup,
-    (getInfomask2(mem, tup) & ~(HEAP_KEYS_UPDATED | HEAP_HOT_UPDATED)) | lockInfomask2(LOCK_TUPLE_EXCLUSIVE),
-  );
-  setXmax(mem, tup, xid);
+  setInfomask(mem, tup, (getInfomask(mem, tup) & ~(HEAP_XMAX_BITS | HEAP_MOVED)) | infomask);
+  setInfomask2(mem, tup, (getInfomask2(mem, tup) & ~(HEAP_KEYS_UPDATED | HEAP_HOT_UPDATED)) | infomask2);
+  setXmax(mem, tup, xmax as TransactionId);
   setCmax(mem, tup, cmax, combo);
   setCtid(mem, tup, blk, offnum);
 
-  put32(0, xid);
+  put32(0, xmax);
   put16(4, offnum);
   xlogScratch[6] = computeInfobits(getInfomask(mem, tup), getInfomask2(mem, tup));
   xlogScratch[7] = cleared ? XLH_DELETE_ALL_VISIBLE_CLEARED : 0;

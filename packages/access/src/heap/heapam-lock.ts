@@ -13,7 +13,8 @@ import {
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, pageIsAllVisible } from '@pgtroupe/storage/page/bufpage';
 import { itemIdIsNormal } from '@pgtroupe/storage/page/itemid';
-import { RM_HEAP_ID } from '@pgtroupe/transam/rmgr';
+import { RM_HEAP2_ID, RM_HEAP_ID } from '@pgtroupe/transam/rmgr';
+import { XACT_ABORTED, XACT_IN_PROGRESS } from '@pgtroupe/transam/xactview';
 import { REGBUF_STANDARD } from '@pgtroupe/transam/xloginsert';
 import {
   getInfomask,
@@ -27,6 +28,7 @@ import {
   setInfomask,
   setInfomask2,
   setXmax,
+  xmaxIsLockedOnly,
 } from '../common/htup.ts';
 import {
   type HeapContext,
@@ -40,8 +42,15 @@ import {
   TM_UPDATED,
   type TmResult,
 } from './heapam-context.ts';
-import { pruned } from './heapam-delete.ts';
-import { heldLockMode, lockInfomask, lockInfomask2 } from './heapam-lockmode.ts';
+import { conflictResult, pruned } from './heapam-delete.ts';
+import {
+  computeNewXmax,
+  LOCK_FREE,
+  newXmax,
+  ownsAnyTupleLock,
+  ownsTupleLock,
+  tupleLockConflict,
+} from './heapam-multixact.ts';
 import { hasNewerVersion, heapTupleAt, NOT_FOUND } from './heapam-scan.ts';
 import {
   getCmin,
@@ -58,6 +67,7 @@ import {
   SIZE_OF_HEAP_LOCK,
   VM_BLOCK_ID,
   XLH_LOCK_ALL_FROZEN_CLEARED,
+  XLOG_HEAP2_LOCK_UPDATED,
   XLOG_HEAP_LOCK,
   xlogScratch,
 } from './heapam-xlog.ts';
@@ -66,8 +76,11 @@ import { vmClearBits, VISIBILITYMAP_ALL_FROZEN } from './visibilitymap.ts';
 
 /**
  * Locks the tuple at (blk, offnum). TmResult, or MISS. TM_OK: ctx.tuple is the tuple. TM_INVISIBLE:
- * this command or a later one of this transaction made it. Any lock of another transaction is
- * TM_BEING_MODIFIED (see heapam-lockmode.ts): wait, skip (SKIP LOCKED) or fail (NOWAIT).
+ * this command or a later one of this transaction made it. TM_BEING_MODIFIED: ctx.waitFxid holds it in a mode
+ * that conflicts: wait, skip (SKIP LOCKED) or fail (NOWAIT).
+ *
+ * A version with an update that does not conflict (FOR KEY SHARE beside an update that leaves the key alone) can
+ * be locked; with `followUpdates` its successors are locked first, so that none of them loses the key.
  */
 export function heapLockTuple(
   ctx: HeapContext,
@@ -76,6 +89,7 @@ export function heapLockTuple(
   offnum: number,
   cid: CommandId,
   mode: LockTupleMode,
+  followUpdates = false,
 ): TmResult | -1 {
   const fxid = ctx.xact.currentXid();
   if (fxid === MISS) return MISS;
@@ -91,35 +105,137 @@ export function heapLockTuple(
   ctx.blk = blk;
   ctx.offnum = offnum;
   ctx.tuple = tup;
-  if (result === TM_BEING_MODIFIED && ctx.xact.isCurrent(getRawXmax(mem, tup))) {
-    // Mine. Strong enough already?
-    if (heldLockMode(mem, tup) >= mode) return TM_OK;
-  } else if (result !== TM_OK) {
+  if (result === TM_INVISIBLE || result === TM_SELF_MODIFIED) {
+    if (getUpdateXid(ctx.xact, mem, tup) === MISS) return MISS;
     reportFailure(ctx, result, tup);
     return result;
   }
-  const vm = vmPageToClear(ctx, rel, blk, page);
-  if (vm === MISS) return MISS;
-
   const xid = xidFromFull(fxid as FullTransactionId);
-  setInfomask(mem, tup, (getInfomask(mem, tup) & ~HEAP_XMAX_BITS) | lockInfomask(mode));
-  setInfomask2(mem, tup, (getInfomask2(mem, tup) & ~(HEAP_KEYS_UPDATED | HEAP_HOT_UPDATED)) | lockInfomask2(mode));
-  setXmax(mem, tup, xid);
-  setCtid(mem, tup, blk, offnum);
-  // The page stays all-visible: a lock changes nobody's view. But it is not frozen any more.
-  const thawed = vm >= 0 && pageIsAllVisible(mem, page) && vmClearBits(mem, vm, blk, VISIBILITYMAP_ALL_FROZEN);
+  if (result !== TM_OK) {
+    const owned = ownsTupleLock(ctx.xact, mem, tup, mode);
+    if (owned !== 0) return owned === MISS ? MISS : TM_OK;
+    const conflict = tupleLockConflict(ctx, tup, mode);
+    if (conflict === MISS) return MISS;
+    if (conflict !== LOCK_FREE) {
+      const failure = conflictResult(ctx, conflict, tup, blk, offnum);
+      reportFailure(ctx, failure, tup);
+      return failure;
+    }
+    if (followUpdates) {
+      const updater = getUpdateXid(ctx.xact, mem, tup);
+      if (updater === MISS) return MISS;
+      if (updater !== 0 && hasNewerVersion(ctx, tup, blk, offnum)) {
+        const chain = heapLockUpdatedTuple(ctx, rel, ctx.ctidBlk, ctx.ctidOffnum, updater, xid, mode);
+        if (chain === MISS) return MISS;
+        if (chain !== TM_OK) {
+          reportFailure(ctx, chain, tup);
+          return chain;
+        }
+        ctx.blk = blk;
+        ctx.offnum = offnum;
+        ctx.tuple = tup;
+      }
+    }
+  }
+  const vm = vmPageToClear(ctx, rel, blk, page);
+  if (vm === MISS || computeNewXmax(ctx.xact, mem, tup, xid, mode, false) === MISS) return MISS;
 
+  const { xmax, infomask, infomask2 } = newXmax;
+  const lockOnly = xmaxIsLockedOnly(infomask);
+  setInfomask(mem, tup, (getInfomask(mem, tup) & ~HEAP_XMAX_BITS) | infomask);
+  setInfomask2(
+    mem,
+    tup,
+    (getInfomask2(mem, tup) & ~(HEAP_KEYS_UPDATED | (lockOnly ? HEAP_HOT_UPDATED : 0))) | infomask2,
+  );
+  setXmax(mem, tup, xmax as TransactionId);
+  // With an update among the holders the way to its successor stays.
+  if (lockOnly) setCtid(mem, tup, blk, offnum);
+  const thawed = thaw(ctx, page, blk, vm);
+  logLock(ctx, RM_HEAP_ID, XLOG_HEAP_LOCK, page, tup, offnum, thawed ? vm : -1);
+  return TM_OK;
+}
+
+/** The page stays all-visible: a lock changes nobody's view. But it is not frozen any more. */
+function thaw(ctx: HeapContext, page: number, blk: number, vm: number): boolean {
+  const { mem } = ctx.pages;
+  return vm >= 0 && pageIsAllVisible(mem, page) && vmClearBits(mem, vm, blk, VISIBILITYMAP_ALL_FROZEN);
+}
+
+/** XLOG_HEAP_LOCK and XLOG_HEAP2_LOCK_UPDATED look alike. */
+function logLock(
+  ctx: HeapContext,
+  rmid: number,
+  info: number,
+  page: number,
+  tup: number,
+  offnum: number,
+  thawedVm: number,
+): void {
   const { wal } = ctx;
-  put32(0, xid);
+  const { mem } = ctx.pages;
+  put32(0, getRawXmax(mem, tup));
   put16(4, offnum);
   xlogScratch[6] = computeInfobits(getInfomask(mem, tup), getInfomask2(mem, tup));
-  xlogScratch[7] = thawed ? XLH_LOCK_ALL_FROZEN_CLEARED : 0;
+  xlogScratch[7] = thawedVm >= 0 ? XLH_LOCK_ALL_FROZEN_CLEARED : 0;
   wal.begin();
   wal.registerBuffer(0, page, REGBUF_STANDARD);
   wal.data(xlogScratch, 0, SIZE_OF_HEAP_LOCK);
-  if (thawed) wal.registerBuffer(VM_BLOCK_ID, vm, 0);
-  wal.insert(RM_HEAP_ID, XLOG_HEAP_LOCK);
-  return TM_OK;
+  if (thawedVm >= 0) wal.registerBuffer(VM_BLOCK_ID, thawedVm, 0);
+  wal.insert(rmid, info);
+}
+
+/**
+ * Locks the versions from (firstBlk, firstOffnum) on, the first one inserted by `priorXmax`
+ * (heap_lock_updated_tuple_rec). Each version is a step of its own: after a MISS those that have the lock are
+ * passed over. TM_OK, a conflict, or MISS.
+ */
+function heapLockUpdatedTuple(
+  ctx: HeapContext,
+  rel: HeapRelation,
+  firstBlk: number,
+  firstOffnum: number,
+  priorXmax: TransactionId,
+  xid: TransactionId,
+  mode: LockTupleMode,
+): TmResult | -1 {
+  const { pages } = ctx;
+  const { mem } = pages;
+  const x = ctx.xact;
+  let blk = firstBlk;
+  let offnum = firstOffnum;
+  let prior = priorXmax;
+  for (;;) {
+    const page = pages.exclusive(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
+    if (page === MISS) return MISS;
+    // Gone, or another row's place by now: its creator was rolled back, and the chain ends before it.
+    if (offnum > pageGetMaxOffsetNumber(mem, page) || !itemIdIsNormal(pageGetItemId(mem, page, offnum))) return TM_OK;
+    const tup = pageGetItem(mem, page, offnum);
+    if (getXmin(mem, tup) !== prior) return TM_OK;
+    const inserter = x.isCurrent(prior) ? XACT_IN_PROGRESS : x.status(prior);
+    if (inserter === MISS) return MISS;
+    if (inserter === XACT_ABORTED) return TM_OK;
+    const owned = ownsAnyTupleLock(x, mem, tup);
+    if (owned === MISS) return MISS;
+    if (owned === 0) {
+      const conflict = tupleLockConflict(ctx, tup, mode);
+      if (conflict === MISS) return MISS;
+      if (conflict !== LOCK_FREE) return conflictResult(ctx, conflict, tup, blk, offnum);
+      const vm = vmPageToClear(ctx, rel, blk, page);
+      if (vm === MISS || computeNewXmax(x, mem, tup, xid, mode, false) === MISS) return MISS;
+      setXmax(mem, tup, newXmax.xmax as TransactionId);
+      setInfomask(mem, tup, (getInfomask(mem, tup) & ~HEAP_XMAX_BITS) | newXmax.infomask);
+      setInfomask2(mem, tup, (getInfomask2(mem, tup) & ~HEAP_KEYS_UPDATED) | newXmax.infomask2);
+      const thawed = thaw(ctx, page, blk, vm);
+      logLock(ctx, RM_HEAP2_ID, XLOG_HEAP2_LOCK_UPDATED, page, tup, offnum, thawed ? vm : -1);
+    }
+    const updater = getUpdateXid(x, mem, tup);
+    if (updater === MISS) return MISS;
+    if (updater === 0 || !hasNewerVersion(ctx, tup, blk, offnum)) return TM_OK;
+    prior = updater;
+    blk = ctx.ctidBlk;
+    offnum = ctx.ctidOffnum;
+  }
 }
 
 /**
@@ -160,7 +276,8 @@ export function heapLockLatest(
       if (result !== TM_UPDATED) return result === TM_INVISIBLE ? TM_SELF_MODIFIED : result;
     }
     // Updated or deleted, or its insertion failed.
-    const xmax = getUpdateXid(mem, tup);
+    const xmax = getUpdateXid(ctx.xact, mem, tup);
+    if (xmax === MISS) return MISS;
     if (xmax === 0 || !hasNewerVersion(ctx, tup, blk, offnum)) return TM_DELETED;
     if (ctx.xact.isCurrent(xmax)) {
       reportFailure(ctx, TM_SELF_MODIFIED, tup);

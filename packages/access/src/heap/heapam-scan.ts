@@ -186,7 +186,8 @@ export function heapHotSearch(
     if (!isHotUpdated(mem, tup)) break;
     at = getCtidOffset(mem, tup);
     atStart = false;
-    priorXmax = getUpdateXid(mem, tup);
+    priorXmax = getUpdateXid(ctx.xact, mem, tup);
+    if (priorXmax === MISS) return MISS;
   }
   queueIfPrunable(ctx, rel, blk, page);
   return NOT_FOUND;

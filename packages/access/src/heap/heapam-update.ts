@@ -32,7 +32,6 @@ import {
   getHoff,
   getInfomask,
   getInfomask2,
-  getRawXmax,
   HEAP2_XACT_MASK,
   HEAP_HOT_UPDATED,
   HEAP_KEYS_UPDATED,
@@ -41,7 +40,6 @@ import {
   HEAP_UPDATED,
   HEAP_XACT_MASK,
   HEAP_XMAX_BITS,
-  HEAP_XMAX_INVALID,
   setCmax,
   setCmin,
   setCtid,
@@ -57,20 +55,13 @@ import {
   type HeapContext,
   type HeapRelation,
   LOCK_TUPLE_EXCLUSIVE,
-  LOCK_TUPLE_KEY_SHARE,
   LOCK_TUPLE_NO_KEY_EXCLUSIVE,
   TM_OK,
   type TmResult,
 } from './heapam-context.ts';
 import { mayModify, pruned } from './heapam-delete.ts';
-import {
-  adjustCmax,
-  heldLockMode,
-  lockInfomask,
-  lockInfomask2,
-  needsComboCid,
-  strongestOwnMode,
-} from './heapam-lockmode.ts';
+import { adjustCmax, needsComboCid } from './heapam-combocid.ts';
+import { computeNewXmax, computeSuccessorXmax, type NewXmax, newXmax } from './heapam-multixact.ts';
 import {
   computeInfobits,
   put16,
@@ -101,6 +92,7 @@ import {
 import { queueIfPrunable } from './pruneheap.ts';
 
 const target = targetPage();
+const successorXmax: NewXmax = { xmax: 0, infomask: 0, infomask2: 0 };
 /** Saving fewer bytes than this is not worth the two that say so. */
 const MIN_SHARED = 3;
 
@@ -160,7 +152,10 @@ export function heapUpdate(
   if (offnum > pageGetMaxOffsetNumber(mem, page) || !itemIdIsNormal(pageGetItemId(mem, page, offnum)))
     return pruned(ctx, blk, offnum);
   const oldTup = pageGetItem(mem, page, offnum);
-  const result = mayModify(ctx, oldTup, blk, offnum, cid, 'update');
+  // Others may go on referring to a row whose key stays.
+  const keyChanged = heapModified(atts.layout, mem, oldTup, newTup, atts.key);
+  const mode = keyChanged ? LOCK_TUPLE_EXCLUSIVE : LOCK_TUPLE_NO_KEY_EXCLUSIVE;
+  const result = mayModify(ctx, oldTup, blk, offnum, cid, mode, 'update');
   if (result !== TM_OK) return result;
 
   const samePage = maxAlign(newLen) <= pageGetHeapFreeSpace(mem, page);
@@ -173,23 +168,11 @@ export function heapUpdate(
     target.vm = vmOld;
     target.fresh = false;
   }
-  const keyChanged = heapModified(atts.layout, mem, oldTup, newTup, atts.key);
+  const xid = xidFromFull(fxid as FullTransactionId);
+  if (computeNewXmax(ctx.xact, mem, oldTup, xid, mode, true) === MISS) return MISS;
+  if (computeSuccessorXmax(ctx.xact, mem, oldTup, successorXmax) === MISS) return MISS;
   const hot = samePage && !heapModified(atts.layout, mem, oldTup, newTup, atts.indexed);
-  changeAndLog(
-    ctx,
-    rel,
-    blk,
-    offnum,
-    page,
-    oldTup,
-    newTup,
-    newLen,
-    xidFromFull(fxid as FullTransactionId),
-    cid,
-    keyChanged,
-    hot,
-    vmOld,
-  );
+  changeAndLog(ctx, rel, blk, offnum, page, oldTup, newTup, newLen, xid, cid, hot, vmOld);
   if (!samePage) queueIfPrunable(ctx, rel, blk, page);
   return TM_OK;
 }
@@ -205,26 +188,22 @@ function changeAndLog(
   newLen: number,
   xid: TransactionId,
   cid: CommandId,
-  keyChanged: boolean,
   hot: boolean,
   vmOld: number,
 ): void {
   const { mem } = ctx.pages;
   const samePage = target.page === page;
-  const mode = strongestOwnMode(ctx.xact, mem, oldTup, keyChanged ? LOCK_TUPLE_EXCLUSIVE : LOCK_TUPLE_NO_KEY_EXCLUSIVE);
   const combo = needsComboCid(ctx.xact, mem, oldTup);
   const cmax = adjustCmax(ctx.xact, mem, oldTup, cid, combo);
 
-  // The new version.
-  // A lock of one's own on the old version goes on as the weakest on the new one.
-  const keepsLock = heldLockMode(mem, oldTup) >= 0 && ctx.xact.isCurrent(getRawXmax(mem, oldTup));
-  const newXmaxBits = keepsLock ? lockInfomask(LOCK_TUPLE_KEY_SHARE) : HEAP_XMAX_INVALID;
-  const newXmax = keepsLock ? getRawXmax(mem, oldTup) : (0 as TransactionId);
-  setInfomask(mem, newTup, (getInfomask(mem, newTup) & ~HEAP_XACT_MASK) | HEAP_UPDATED | newXmaxBits);
-  setInfomask2(mem, newTup, (getInfomask2(mem, newTup) & ~HEAP2_XACT_MASK) | (hot ? HEAP_ONLY_TUPLE : 0));
+  // The new version. Whoever holds the old one holds it too.
+  const onBits = successorXmax.infomask;
+  const onBits2 = successorXmax.infomask2 | (hot ? HEAP_ONLY_TUPLE : 0);
+  setInfomask(mem, newTup, (getInfomask(mem, newTup) & ~HEAP_XACT_MASK) | HEAP_UPDATED | onBits);
+  setInfomask2(mem, newTup, (getInfomask2(mem, newTup) & ~HEAP2_XACT_MASK) | onBits2);
   setXmin(mem, newTup, xid);
   setCmin(mem, newTup, cid);
-  setXmax(mem, newTup, newXmax);
+  setXmax(mem, newTup, successorXmax.xmax as TransactionId);
   if (!samePage) pageSetFull(mem, page);
   pageSetPrunable(mem, page, xid);
   if (!samePage) prepareTarget(ctx, rel, target);
@@ -233,13 +212,10 @@ function changeAndLog(
 
   // The old one.
   const hotBit = hot ? HEAP_HOT_UPDATED : 0;
-  setInfomask(mem, oldTup, getInfomask(mem, oldTup) & ~(HEAP_XMAX_BITS | HEAP_MOVED));
-  setInfomask2(
-    mem,
-    oldTup,
-    (getInfomask2(mem, oldTup) & ~(HEAP_KEYS_UPDATED | HEAP_HOT_UPDATED)) | lockInfomask2(mode) | hotBit,
-  );
-  setXmax(mem, oldTup, xid);
+  const { xmax, infomask, infomask2 } = newXmax;
+  setInfomask(mem, oldTup, (getInfomask(mem, oldTup) & ~(HEAP_XMAX_BITS | HEAP_MOVED)) | infomask);
+  setInfomask2(mem, oldTup, (getInfomask2(mem, oldTup) & ~(HEAP_KEYS_UPDATED | HEAP_HOT_UPDATED)) | infomask2 | hotBit);
+  setXmax(mem, oldTup, xmax as TransactionId);
   setCmax(mem, oldTup, cmax, combo);
   setCtid(mem, oldTup, target.blk, newOffnum);
 

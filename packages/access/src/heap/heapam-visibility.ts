@@ -7,10 +7,10 @@
  *
  * Answers: 1 visible, 0 not, MISS when the outcome of a transaction must be asked for first.
  *
- * Multixacts. This server creates none, so those in a data directory that PostgreSQL wrote belong to
- * transactions that ended before we started: a locking one locks nothing any more; one that holds an
- * updater needs pg_multixact to be understood, which raises 0A000.
+ * Where xmax is a multixact, the member that updates or deletes decides; its outcome is never hinted, because
+ * lockers beside it may outlive it.
  */
+import { assert } from '@pgtroupe/common/assert';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { type CommandId, type TransactionId, transactionIdPrecedes } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
@@ -40,6 +40,7 @@ import {
   INVALID_COMMAND_ID,
   type TupleMemory,
   xmaxIsLockedOnly,
+  xmaxIsLockedUpgraded,
 } from '../common/htup.ts';
 import {
   type HeapContext,
@@ -51,6 +52,7 @@ import {
   TM_UPDATED,
   type TmResult,
 } from './heapam-context.ts';
+import { multiXactGetUpdateXid, multiXactIsRunning } from './heapam-multixact.ts';
 
 /** Snapshots that are a rule rather than a moment. */
 export interface SpecialSnapshot {
@@ -87,16 +89,24 @@ export function getCmax(x: XactView, mem: TupleMemory, tup: number): CommandId {
   return (getInfomask(mem, tup) & HEAP_COMBOCID) !== 0 ? x.cmaxOf(cid) : cid;
 }
 
-/** The transaction that updated or deleted the tuple; 0 when it was only locked. */
-export function getUpdateXid(mem: TupleMemory, tup: number): TransactionId {
+/** The transaction that updated or deleted the tuple; 0 when it was only locked. MISS: the multixact is not known. */
+export function getUpdateXid(x: XactView, mem: TupleMemory, tup: number): TransactionId | -1 {
   const mask = getInfomask(mem, tup);
   if ((mask & HEAP_XMAX_INVALID) !== 0 || xmaxIsLockedOnly(mask)) return 0 as TransactionId;
-  if ((mask & HEAP_XMAX_IS_MULTI) !== 0) throw multixactUpdater();
-  return getRawXmax(mem, tup);
+  return updaterOf(x, mem, tup, mask);
 }
 
-function multixactUpdater(): Error {
-  return notSupported('reading a row whose updater is recorded in a multixact');
+/** The same where xmax is known to hold an update. */
+function updaterOf(x: XactView, mem: TupleMemory, tup: number, mask: number): TransactionId | -1 {
+  const xmax = getRawXmax(mem, tup);
+  return (mask & HEAP_XMAX_IS_MULTI) !== 0 ? multiXactGetUpdateXid(x, xmax) : xmax;
+}
+
+/** `getUpdateXid` of a tuple whose multixact was asked for before, in the same attempt. */
+export function knownUpdateXid(x: XactView, mem: TupleMemory, tup: number): TransactionId {
+  const xid = getUpdateXid(x, mem, tup);
+  assert(xid !== MISS, 'the members are known');
+  return xid;
 }
 
 /** Nobody deletes or updates it now: xmax is absent or (was) only a locker. */
@@ -119,9 +129,10 @@ function resolveXmin(x: XactView, mem: TupleMemory, tup: number): XactStatus | -
   return status;
 }
 
-/** The same for an updating or deleting xmax. */
-function resolveXmax(x: XactView, mem: TupleMemory, tup: number): XactStatus | -1 {
-  const status = x.status(getRawXmax(mem, tup));
+/** The same for an updating or deleting xmax, or member of it. */
+function resolveXmax(x: XactView, mem: TupleMemory, tup: number, mask: number, xmax: TransactionId): XactStatus | -1 {
+  const status = x.status(xmax);
+  if ((mask & HEAP_XMAX_IS_MULTI) !== 0) return status;
   if (status === XACT_COMMITTED) setHint(mem, tup, HEAP_XMAX_COMMITTED);
   else if (status === XACT_ABORTED) setHint(mem, tup, HEAP_XMAX_INVALID);
   return status;
@@ -154,10 +165,10 @@ function unhintedXminVisible(x: XactView, snapshot: Snapshot, mem: TupleMemory, 
   if (x.isCurrent(xmin)) {
     if (getCmin(x, mem, tup) >= snapshot.curcid) return 0;
     if (xmaxIsHarmless(mask)) return 1;
-    if ((mask & HEAP_XMAX_IS_MULTI) !== 0) throw multixactUpdater();
-    if (!x.isCurrent(getRawXmax(mem, tup))) {
-      // Deleted by a subtransaction of mine that was rolled back.
-      setHint(mem, tup, HEAP_XMAX_INVALID);
+    const xmax = updaterOf(x, mem, tup, mask);
+    if (xmax === MISS) return MISS;
+    if (!x.isCurrent(xmax)) {
+      undoneByMe(mem, tup, mask);
       return 1;
     }
     return getCmax(x, mem, tup) >= snapshot.curcid ? 1 : 0;
@@ -168,14 +179,19 @@ function unhintedXminVisible(x: XactView, snapshot: Snapshot, mem: TupleMemory, 
   return status === MISS ? MISS : 0;
 }
 
+/** Deleted by a subtransaction of mine that was rolled back. */
+function undoneByMe(mem: TupleMemory, tup: number, mask: number): void {
+  if ((mask & HEAP_XMAX_IS_MULTI) === 0) setHint(mem, tup, HEAP_XMAX_INVALID);
+}
+
 function committedXminVisible(x: XactView, snapshot: Snapshot, mem: TupleMemory, tup: number, mask: number): number {
   if (xmaxIsLockedOnly(mask)) return 1;
-  if ((mask & HEAP_XMAX_IS_MULTI) !== 0) throw multixactUpdater();
-  const xmax = getRawXmax(mem, tup);
+  const xmax = updaterOf(x, mem, tup, mask);
+  if (xmax === MISS) return MISS;
   if ((mask & HEAP_XMAX_COMMITTED) !== 0) return x.inSnapshot(xmax, snapshot) ? 1 : 0;
   if (x.isCurrent(xmax)) return getCmax(x, mem, tup) >= snapshot.curcid ? 1 : 0;
   if (x.inSnapshot(xmax, snapshot)) return 1;
-  const status = resolveXmax(x, mem, tup);
+  const status = resolveXmax(x, mem, tup, mask, xmax);
   if (status === XACT_COMMITTED) return 0;
   return status === MISS ? MISS : 1;
 }
@@ -200,9 +216,10 @@ function satisfiesNow(ctx: HeapContext, tup: number, dirty: boolean): number {
     refuseOldForms(mask);
     if (x.isCurrent(getRawXmin(mem, tup))) {
       if (xmaxIsHarmless(mask)) return 1;
-      if ((mask & HEAP_XMAX_IS_MULTI) !== 0) throw multixactUpdater();
-      if (x.isCurrent(getRawXmax(mem, tup))) return 0;
-      setHint(mem, tup, HEAP_XMAX_INVALID);
+      const xmax = updaterOf(x, mem, tup, mask);
+      if (xmax === MISS) return MISS;
+      if (x.isCurrent(xmax)) return 0;
+      undoneByMe(mem, tup, mask);
       return 1;
     }
     const status = resolveXmin(x, mem, tup);
@@ -218,12 +235,13 @@ function satisfiesNow(ctx: HeapContext, tup: number, dirty: boolean): number {
   if ((mask & HEAP_XMAX_INVALID) !== 0) return 1;
   if ((mask & HEAP_XMAX_COMMITTED) !== 0) return xmaxIsLockedOnly(mask) ? 1 : 0;
   if (xmaxIsLockedOnly(mask)) return 1;
-  if ((mask & HEAP_XMAX_IS_MULTI) !== 0) throw multixactUpdater();
-  if (x.isCurrent(getRawXmax(mem, tup))) return 0;
-  const status = resolveXmax(x, mem, tup);
+  const xmax = updaterOf(x, mem, tup, mask);
+  if (xmax === MISS) return MISS;
+  if (x.isCurrent(xmax)) return 0;
+  const status = resolveXmax(x, mem, tup, mask, xmax);
   if (status === MISS) return MISS;
   if (status === XACT_IN_PROGRESS && dirty) {
-    ctx.dirtyXmax = getRawXmax(mem, tup);
+    ctx.dirtyXmax = xmax;
     ctx.waitFxid = ctx.full(ctx.dirtyXmax);
   }
   return status === XACT_COMMITTED ? 0 : 1;
@@ -255,11 +273,7 @@ export function heapTupleSatisfiesUpdate(
     if (lockedOnly) return TM_OK;
     return hasSuccessor(mem, tup, blk, offnum) ? TM_UPDATED : TM_DELETED;
   }
-  if ((mask & HEAP_XMAX_IS_MULTI) !== 0) {
-    if (!lockedOnly) throw multixactUpdater();
-    setHint(mem, tup, HEAP_XMAX_INVALID);
-    return TM_OK;
-  }
+  if ((mask & HEAP_XMAX_IS_MULTI) !== 0) return updateOfMulti(x, curcid, mem, tup, blk, offnum, lockedOnly);
   const xmax = getRawXmax(mem, tup);
   if (x.isCurrent(xmax)) {
     if (lockedOnly) return TM_BEING_MODIFIED;
@@ -276,21 +290,51 @@ export function heapTupleSatisfiesUpdate(
   return hasSuccessor(mem, tup, blk, offnum) ? TM_UPDATED : TM_DELETED;
 }
 
+/** Its insertion is committed; xmax is a multixact. */
+function updateOfMulti(
+  x: XactView,
+  curcid: CommandId,
+  mem: TupleMemory,
+  tup: number,
+  blk: number,
+  offnum: number,
+  lockedOnly: boolean,
+): TmResult | -1 {
+  const multi = getRawXmax(mem, tup);
+  const updater = lockedOnly ? 0 : multiXactGetUpdateXid(x, multi);
+  if (updater === MISS) return MISS;
+  if (updater !== 0 && x.isCurrent(updater as TransactionId))
+    return getCmax(x, mem, tup) >= curcid ? TM_SELF_MODIFIED : TM_INVISIBLE;
+  const running = xmaxIsLockedUpgraded(getInfomask(mem, tup)) ? 0 : multiXactIsRunning(x, multi);
+  if (running !== 0) return running === MISS ? MISS : TM_BEING_MODIFIED;
+  if (updater !== 0 && x.status(updater as TransactionId) === XACT_COMMITTED)
+    return hasSuccessor(mem, tup, blk, offnum) ? TM_UPDATED : TM_DELETED;
+  setHint(mem, tup, HEAP_XMAX_INVALID);
+  return TM_OK;
+}
+
 function updateOfMine(x: XactView, curcid: CommandId, mem: TupleMemory, tup: number, mask: number): TmResult | -1 {
   if (getCmin(x, mem, tup) >= curcid) return TM_INVISIBLE;
   if ((mask & HEAP_XMAX_INVALID) !== 0) return TM_OK;
-  if ((mask & HEAP_XMAX_IS_MULTI) !== 0) throw multixactUpdater();
-  const xmax = getRawXmax(mem, tup);
+  const multi = (mask & HEAP_XMAX_IS_MULTI) !== 0;
+  const raw = getRawXmax(mem, tup);
   if (xmaxIsLockedOnly(mask)) {
-    // Somebody may hold a lock on a row of a subtransaction of mine; or I do.
-    if (x.isCurrent(xmax)) return TM_BEING_MODIFIED;
-    const status = x.status(xmax);
+    // Others may have locked the version that this one replaced; or I do.
+    if (multi) {
+      const running = multiXactIsRunning(x, raw);
+      return running === MISS ? MISS : running === 1 ? TM_BEING_MODIFIED : TM_OK;
+    }
+    if (x.isCurrent(raw)) return TM_BEING_MODIFIED;
+    const status = x.status(raw);
     if (status === MISS) return MISS;
     return status === XACT_IN_PROGRESS ? TM_BEING_MODIFIED : TM_OK;
   }
+  const xmax = updaterOf(x, mem, tup, mask);
+  if (xmax === MISS) return MISS;
   if (!x.isCurrent(xmax)) {
-    setHint(mem, tup, HEAP_XMAX_INVALID);
-    return TM_OK;
+    undoneByMe(mem, tup, mask);
+    const running = multi ? multiXactIsRunning(x, raw) : 0;
+    return running === MISS ? MISS : running === 1 ? TM_BEING_MODIFIED : TM_OK;
   }
   return getCmax(x, mem, tup) >= curcid ? TM_SELF_MODIFIED : TM_INVISIBLE;
 }
@@ -323,31 +367,40 @@ export function heapTupleSatisfiesVacuum(
   }
   if ((mask & HEAP_XMAX_INVALID) !== 0) return HEAPTUPLE_LIVE;
   if (xmaxIsLockedOnly(mask)) return clearFinishedLocker(x, mem, tup, mask);
-  if ((mask & HEAP_XMAX_IS_MULTI) !== 0) throw multixactUpdater();
-  const xmax = getRawXmax(mem, tup);
+  const xmax = updaterOf(x, mem, tup, mask);
+  if (xmax === MISS) return MISS;
   if ((mask & HEAP_XMAX_COMMITTED) === 0) {
     if (x.isCurrent(xmax)) return HEAPTUPLE_DELETE_IN_PROGRESS;
-    const status = resolveXmax(x, mem, tup);
+    const status = resolveXmax(x, mem, tup, mask, xmax);
     if (status === MISS) return MISS;
     if (status === XACT_IN_PROGRESS) return HEAPTUPLE_DELETE_IN_PROGRESS;
-    if (status === XACT_ABORTED) return HEAPTUPLE_LIVE;
+    if (status === XACT_ABORTED) {
+      if ((mask & HEAP_XMAX_IS_MULTI) === 0) return HEAPTUPLE_LIVE;
+      return clearFinishedLocker(x, mem, tup, mask);
+    }
   }
   return transactionIdPrecedes(xmax, oldestXmin) ? HEAPTUPLE_DEAD : HEAPTUPLE_RECENTLY_DEAD;
 }
 
 function vacuumOfMine(x: XactView, mem: TupleMemory, tup: number, mask: number): number {
   if (xmaxIsHarmless(mask)) return HEAPTUPLE_INSERT_IN_PROGRESS;
-  if ((mask & HEAP_XMAX_IS_MULTI) !== 0) throw multixactUpdater();
-  return x.isCurrent(getRawXmax(mem, tup)) ? HEAPTUPLE_DELETE_IN_PROGRESS : HEAPTUPLE_INSERT_IN_PROGRESS;
+  const xmax = updaterOf(x, mem, tup, mask);
+  if (xmax === MISS) return MISS;
+  return x.isCurrent(xmax) ? HEAPTUPLE_DELETE_IN_PROGRESS : HEAPTUPLE_INSERT_IN_PROGRESS;
 }
 
+/** Nobody updates it: is anybody left who locks it? */
 function clearFinishedLocker(x: XactView, mem: TupleMemory, tup: number, mask: number): number {
   if ((mask & HEAP_XMAX_COMMITTED) !== 0) return HEAPTUPLE_LIVE;
+  const xmax = getRawXmax(mem, tup);
   if ((mask & HEAP_XMAX_IS_MULTI) === 0) {
-    const xmax = getRawXmax(mem, tup);
     const status = x.isCurrent(xmax) ? XACT_IN_PROGRESS : x.status(xmax);
     if (status === MISS) return MISS;
     if (status === XACT_IN_PROGRESS) return HEAPTUPLE_LIVE;
+  } else if (!xmaxIsLockedUpgraded(mask)) {
+    const running = multiXactIsRunning(x, xmax);
+    if (running === MISS) return MISS;
+    if (running === 1) return HEAPTUPLE_LIVE;
   }
   setHint(mem, tup, HEAP_XMAX_INVALID);
   return HEAPTUPLE_LIVE;
@@ -362,12 +415,11 @@ export function heapTupleIsSurelyDead(mem: TupleMemory, tup: number, oldestXmin:
   return transactionIdPrecedes(getRawXmax(mem, tup), oldestXmin);
 }
 
-/** Fills the failure fields of `ctx` from a tuple that could not be changed. */
+/** Fills the failure fields of `ctx` from a tuple that could not be changed; its multixact was looked at. */
 export function reportFailure(ctx: HeapContext, result: TmResult, tup: number): void {
   const { mem } = ctx.pages;
   ctx.ctidBlk = getCtidBlock(mem, tup);
   ctx.ctidOffnum = getCtidOffset(mem, tup);
-  ctx.xmax = getRawXmax(mem, tup);
+  ctx.xmax = knownUpdateXid(ctx.xact, mem, tup);
   ctx.cmax = result === TM_SELF_MODIFIED ? getCmax(ctx.xact, mem, tup) : INVALID_COMMAND_ID;
-  ctx.waitFxid = ctx.full(ctx.xmax);
 }

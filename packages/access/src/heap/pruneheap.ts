@@ -42,16 +42,21 @@ import {
   makeItemId,
 } from '@pgtroupe/storage/page/itemid';
 import { RM_HEAP2_ID } from '@pgtroupe/transam/rmgr';
+import type { XactView } from '@pgtroupe/transam/xactview';
 import { REGBUF_STANDARD } from '@pgtroupe/transam/xloginsert';
 import {
   getCtidOffset,
   getInfomask,
+  getRawXmax,
   getXmin,
+  HEAP_XMAX_INVALID,
+  HEAP_XMAX_IS_MULTI,
   HEAP_XMIN_FROZEN,
   HEAP_XMIN_INVALID,
   isHeapOnly,
   isHotUpdated,
   type TupleMemory,
+  xmaxIsLockedUpgraded,
 } from '../common/htup.ts';
 import type { HeapContext, HeapRelation } from './heapam-context.ts';
 import {
@@ -60,6 +65,7 @@ import {
   HEAPTUPLE_DELETE_IN_PROGRESS,
   HEAPTUPLE_RECENTLY_DEAD,
   heapTupleSatisfiesVacuum,
+  knownUpdateXid,
 } from './heapam-visibility.ts';
 import { put16, put32, SIZE_OF_HEAP_PRUNE, XLOG_HEAP2_PRUNE, xlogScratch } from './heapam-xlog.ts';
 
@@ -125,15 +131,16 @@ export function heapPagePrune(ctx: HeapContext, page: number, oldestXmin: Transa
     marked[off] = 0;
     htsv[off] = NO_TUPLE;
     if (!itemIdIsNormal(pageGetItemId(mem, page, off))) continue;
-    const state = heapTupleSatisfiesVacuum(ctx.xact, oldestXmin, mem, pageGetItem(mem, page, off));
-    if (state === MISS) return MISS;
+    const tup = pageGetItem(mem, page, off);
+    const state = heapTupleSatisfiesVacuum(ctx.xact, oldestXmin, mem, tup);
+    if (state === MISS || !membersKnown(ctx.xact, mem, tup)) return MISS;
     htsv[off] = state;
   }
   let removed = 0;
   for (let off = 1; off <= lines; off++) {
     if (marked[off] === 1) continue;
     const id = pageGetItemId(mem, page, off);
-    if (itemIdIsUsed(id) && !itemIdIsDead(id)) removed += pruneChain(mem, page, off, lines);
+    if (itemIdIsUsed(id) && !itemIdIsDead(id)) removed += pruneChain(ctx.xact, mem, page, off, lines);
   }
   if (nRedirected + nDead + nUnused === 0) {
     // Only hints: unlogged, like hint bits.
@@ -158,8 +165,16 @@ export function heapPagePrune(ctx: HeapContext, page: number, oldestXmin: Transa
   return removed;
 }
 
+/** Whoever goes on with the page, following chains or freezing, does not miss. */
+function membersKnown(x: XactView, mem: TupleMemory, tup: number): boolean {
+  const mask = getInfomask(mem, tup);
+  if ((mask & (HEAP_XMAX_IS_MULTI | HEAP_XMAX_INVALID)) !== HEAP_XMAX_IS_MULTI || xmaxIsLockedUpgraded(mask))
+    return true;
+  return x.multiXactMembers(getRawXmax(mem, tup)) !== MISS;
+}
+
 /** Plans what becomes of one HOT chain (or single tuple, or redirect). Returns the tuples removed. */
-function pruneChain(mem: TupleMemory, page: number, root: number, lines: number): number {
+function pruneChain(x: XactView, mem: TupleMemory, page: number, root: number, lines: number): number {
   const rootId = pageGetItemId(mem, page, root);
   if (itemIdIsNormal(rootId)) {
     const tup = pageGetItem(mem, page, root);
@@ -167,7 +182,7 @@ function pruneChain(mem: TupleMemory, page: number, root: number, lines: number)
       // A member of some chain, unless its update failed: then no root leads here.
       if (htsv[root] === HEAPTUPLE_DEAD && !isHotUpdated(mem, tup)) {
         recordUnused(root);
-        advanceLatestRemovedXid(mem, tup);
+        advanceLatestRemovedXid(x, mem, tup);
         return 1;
       }
       return 0;
@@ -194,15 +209,15 @@ function pruneChain(mem: TupleMemory, page: number, root: number, lines: number)
     const state = htsv[at];
     if (state === HEAPTUPLE_DEAD) {
       latestDead = at;
-      advanceLatestRemovedXid(mem, tup);
+      advanceLatestRemovedXid(x, mem, tup);
     } else if (state === HEAPTUPLE_RECENTLY_DEAD || state === HEAPTUPLE_DELETE_IN_PROGRESS) {
-      recordPrunable(getUpdateXid(mem, tup));
+      recordPrunable(knownUpdateXid(x, mem, tup));
       // A dead tuple may stand behind a recently dead one, but not behind anything else.
       if (state === HEAPTUPLE_DELETE_IN_PROGRESS) break;
     } else break;
     if (!isHotUpdated(mem, tup)) break;
     at = getCtidOffset(mem, tup);
-    priorXmax = getUpdateXid(mem, tup);
+    priorXmax = knownUpdateXid(x, mem, tup);
   }
   let removed = 0;
   if (latestDead !== 0) {
@@ -244,10 +259,10 @@ function recordUnused(off: number): void {
 }
 
 /** Keeps the newest xid whose tuples are removed: readers on standbys with older snapshots conflict. */
-function advanceLatestRemovedXid(mem: TupleMemory, tup: number): void {
+function advanceLatestRemovedXid(x: XactView, mem: TupleMemory, tup: number): void {
   // Never committed, or deleted by the transaction that inserted it: nobody else ever saw it.
   if ((getInfomask(mem, tup) & HEAP_XMIN_FROZEN) === HEAP_XMIN_INVALID) return;
-  const xmax = getUpdateXid(mem, tup);
+  const xmax = knownUpdateXid(x, mem, tup);
   if (xmax === 0 || xmax === getXmin(mem, tup)) return;
   if (latestRemovedXid === 0 || transactionIdPrecedes(latestRemovedXid, xmax)) latestRemovedXid = xmax;
 }
@@ -287,9 +302,10 @@ export function heapPagePruneExecute(
 
 /**
  * For every heap-only tuple of a page, the line pointer its index entries use: roots[offnum] (0: none).
- * For building indexes.
+ * For building indexes. Returns 0, or MISS.
  */
-export function heapGetRootTuples(mem: TupleMemory, page: number, roots: Uint16Array): void {
+export function heapGetRootTuples(ctx: HeapContext, page: number, roots: Uint16Array): number {
+  const { mem } = ctx.pages;
   const lines = pageGetMaxOffsetNumber(mem, page);
   roots.fill(0);
   for (let off = 1; off <= lines; off++) {
@@ -302,7 +318,8 @@ export function heapGetRootTuples(mem: TupleMemory, page: number, roots: Uint16A
       roots[off] = off;
       if (!isHotUpdated(mem, tup)) continue;
       next = getCtidOffset(mem, tup);
-      priorXmax = getUpdateXid(mem, tup);
+      priorXmax = getUpdateXid(ctx.xact, mem, tup);
+      if (priorXmax === MISS) return MISS;
     } else if (itemIdIsRedirected(id)) {
       next = itemIdGetRedirect(id);
     } else continue;
@@ -312,8 +329,10 @@ export function heapGetRootTuples(mem: TupleMemory, page: number, roots: Uint16A
       if (priorXmax !== 0 && getXmin(mem, tup) !== priorXmax) break;
       roots[next] = off;
       if (!isHotUpdated(mem, tup)) break;
-      priorXmax = getUpdateXid(mem, tup);
+      priorXmax = getUpdateXid(ctx.xact, mem, tup);
+      if (priorXmax === MISS) return MISS;
       next = getCtidOffset(mem, tup);
     }
   }
+  return 0;
 }

@@ -84,7 +84,11 @@ function vacuum(
   const horizon = xacts.oldestXmin as number as TransactionId;
   const run = new LazyVacuum(ctx, rel, indexes, {
     oldestXmin: horizon,
-    freezeLimit: options.freeze === true ? horizon : (3 as TransactionId),
+    oldestMulti: xacts.multixacts.length + 1,
+    freezeLimits: {
+      xid: options.freeze === true ? horizon : (3 as TransactionId),
+      multi: options.freeze === true ? xacts.multixacts.length + 1 : 1,
+    },
     aggressive: options.freeze === true,
     ...(options.maxDeadTids === undefined ? {} : { maxDeadTids: options.maxDeadTids }),
   });

@@ -31,13 +31,20 @@ import {
 } from '@pgtroupe/storage/page/bufpage';
 import { pageTruncateLinePointerArray } from '@pgtroupe/storage/page/bufpage-compact';
 import { itemIdIsDead, itemIdIsNormal, itemIdIsUsed } from '@pgtroupe/storage/page/itemid';
+import type { MultiXactId } from '@pgtroupe/transam/multixact';
 import { RM_HEAP2_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_STANDARD } from '@pgtroupe/transam/xloginsert';
 import { getXmin, HEAP_XMIN_COMMITTED, getInfomask, type TupleMemory } from '../common/htup.ts';
 import { type IndexVacuumScan, type VacuumableIndex, VACUUM_DONE, VACUUM_MORE } from '../common/indexvacuum.ts';
 import { DeadTidList } from './dead-tids.ts';
 import type { HeapContext, HeapRelation } from './heapam-context.ts';
-import { FreezePlan, heapFreezeExecute, heapPrepareFreezeTuple, heapTupleIsFrozen } from './heapam-freeze.ts';
+import {
+  type FreezeLimits,
+  FreezePlan,
+  heapFreezeExecute,
+  heapPrepareFreezeTuple,
+  heapTupleIsFrozen,
+} from './heapam-freeze.ts';
 import {
   HEAPTUPLE_DEAD,
   HEAPTUPLE_DELETE_IN_PROGRESS,
@@ -63,8 +70,11 @@ const MAX_DEAD_TIDS = 4_000_000;
 export interface VacuumOptions {
   /** Horizon: what was deleted before it is dead to everyone. */
   readonly oldestXmin: TransactionId;
-  /** Freeze xids older than this (oldestXmin - vacuum_freeze_min_age; VACUUM FREEZE: oldestXmin). */
-  readonly freezeLimit: TransactionId;
+  /** No multixact before this one has running members. */
+  readonly oldestMulti: MultiXactId;
+  /** Freeze what is older than these (the horizons less vacuum_freeze_min_age and
+   *  vacuum_multixact_freeze_min_age; VACUUM FREEZE: the horizons). */
+  readonly freezeLimits: FreezeLimits;
   /** Visit all-visible pages too, so that relfrozenxid can advance. */
   readonly aggressive: boolean;
   readonly maxDeadTids?: number;
@@ -81,6 +91,8 @@ export interface VacuumResult {
   allVisiblePages: number;
   /** relfrozenxid may become this; 0 when pages were skipped and it must stay. */
   newRelFrozenXid: TransactionId;
+  /** The same of relminmxid. */
+  newRelMinMxid: MultiXactId;
   /** Blocks from here on hold no rows: the file could end here. */
   nonEmptyPages: number;
   indexScans: number;
@@ -107,6 +119,7 @@ export class LazyVacuum {
     recentlyDeadTuples: 0,
     allVisiblePages: 0,
     newRelFrozenXid: 0 as TransactionId,
+    newRelMinMxid: 0,
     nonEmptyPages: 0,
     indexScans: 0,
   };
@@ -121,6 +134,7 @@ export class LazyVacuum {
     this.#indexes = indexes;
     this.#options = options;
     this.#plan.oldestXidLeft = options.oldestXmin;
+    this.#plan.oldestMultiLeft = options.oldestMulti;
   }
 
   /** MISS, VACUUM_MORE or VACUUM_DONE. */
@@ -162,7 +176,10 @@ export class LazyVacuum {
     // The free space map has news for whoever inserts here.
     this.#rel.extend = 0;
     this.#rel.extendRun = 0;
-    if (!this.#skippedAllVisible) result.newRelFrozenXid = this.#plan.oldestXidLeft;
+    if (!this.#skippedAllVisible) {
+      result.newRelFrozenXid = this.#plan.oldestXidLeft;
+      result.newRelMinMxid = this.#plan.oldestMultiLeft;
+    }
     this.#phase = { kind: 'done' };
     return VACUUM_DONE;
   }
@@ -199,36 +216,39 @@ export class LazyVacuum {
     if (map === MISS) return MISS;
     const removed = heapPagePrune(this.#ctx, page, this.#options.oldestXmin);
     if (removed === MISS) return MISS;
-    this.#judgePage(blk, page, map, removed);
-    return 0;
+    result.tuplesDeleted += removed;
+    return this.#judgePage(blk, page, map);
   }
 
-  /** After pruning: counts, freezes, collects what is dead, marks the page all-visible. */
-  #judgePage(blk: number, page: number, map: number, removed: number): void {
+  /** After pruning: counts, freezes, collects what is dead, marks the page all-visible. MISS: a multixact must
+   *  be replaced; what was pruned stays so. */
+  #judgePage(blk: number, page: number, map: number): number {
     const { mem } = this.#ctx.pages;
     const { result } = this;
-    const { oldestXmin, freezeLimit } = this.#options;
+    const { oldestXmin, freezeLimits } = this.#options;
+    const { xact } = this.#ctx;
     const plan = this.#plan;
     plan.count = 0;
     const state = judgeTuples(this.#ctx, page, oldestXmin, (tup, offnum) =>
-      heapPrepareFreezeTuple(plan, mem, tup, offnum, freezeLimit),
+      heapPrepareFreezeTuple(plan, xact, mem, tup, offnum, freezeLimits),
     );
+    if (state === MISS) return MISS;
     result.scannedPages++;
-    result.tuplesDeleted += removed;
     result.liveTuples += state.live;
     result.recentlyDeadTuples += state.recentlyDead;
     if (state.used > 0) result.nonEmptyPages = blk + 1;
-    if (plan.count > 0) heapFreezeExecute(this.#ctx, page, plan, freezeLimit);
+    if (plan.count > 0) heapFreezeExecute(this.#ctx, page, plan, freezeLimits.xid);
     if (state.dead > 0) {
       for (let off = 1; off <= pageGetMaxOffsetNumber(mem, page); off++) {
         if (itemIdIsDead(pageGetItemId(mem, page, off))) this.#dead.add(blk, off);
       }
-      if (this.#indexes.length > 0) return;
+      if (this.#indexes.length > 0) return 0;
       this.#reapPage(blk, page, map, this.#dead.count - state.dead);
       this.#dead.clear();
-      return;
+      return 0;
     }
     this.#afterVisit(blk, page, map, state);
+    return 0;
   }
 
   #afterVisit(blk: number, page: number, map: number, state: PageState): void {
@@ -296,8 +316,8 @@ export class LazyVacuum {
     wal.bufData(0, reaped, 0, bytes);
     wal.insert(RM_HEAP2_ID, XLOG_HEAP2_VACUUM);
     // An unknown outcome only means that the page is not marked all-visible this time.
-    const state = judgeTuples(this.#ctx, page, this.#options.oldestXmin, tup => heapTupleIsFrozen(mem, tup));
-    this.#afterVisit(blk, page, map, state);
+    const state = judgeTuples(this.#ctx, page, this.#options.oldestXmin, tup => (heapTupleIsFrozen(mem, tup) ? 1 : 0));
+    if (state !== MISS) this.#afterVisit(blk, page, map, state);
     return i;
   }
 }
@@ -322,8 +342,8 @@ function judgeTuples(
   ctx: HeapContext,
   page: number,
   oldestXmin: TransactionId,
-  freeze: (tup: number, offnum: number) => boolean,
-): PageState {
+  freeze: (tup: number, offnum: number) => number,
+): PageState | -1 {
   const { mem } = ctx.pages;
   const state: PageState = {
     live: 0,
@@ -346,7 +366,9 @@ function judgeTuples(
     if (!itemIdIsNormal(id)) continue;
     const tup = pageGetItem(mem, page, off);
     countTuple(state, heapTupleSatisfiesVacuum(ctx.xact, oldestXmin, mem, tup), mem, tup, oldestXmin);
-    if (!freeze(tup, off)) state.allFrozen = false;
+    const frozen = freeze(tup, off);
+    if (frozen === MISS) return MISS;
+    if (frozen === 0) state.allFrozen = false;
   }
   if (!state.allVisible) state.allFrozen = false;
   return state;

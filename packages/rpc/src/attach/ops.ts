@@ -146,6 +146,17 @@ export const UP = {
   /** Bytes of batches read on this stream. Once per MB of them, so that the buffer-manager knows who
    *  does not read. */
   received: { bytes: 'u64' },
+
+  // ---- multixacts ------------------------------------------------------------------------------------
+  /** A new multixact of these members: pairs (xid, MultiXactStatus). Answered by `multiXactCreated`, or
+   *  `reply` when there are none to be had (54000). */
+  createMultiXact: { reqId: 'u32', members: 'u32s' },
+  /** Asks for a multixact's members, which never change. Answered by `multiXactMembers`, or `reply`. */
+  getMultiXactMembers: { reqId: 'u32', multi: 'u32' },
+  /** Asks which multixacts may still have running members. */
+  getMultiXactHorizon: { reqId: 'u32' },
+  /** No table of the cluster has multixacts before `oldest` any more; `db` has the oldest one. */
+  truncateMultiXact: { reqId: 'u32', oldest: 'u32', db: 'u32' },
 } as const satisfies OpTable;
 
 /** Buffer-manager to instance. */
@@ -229,6 +240,13 @@ export const DOWN = {
   /** Producers of bulk WAL may go on until the instance has sent `until` bytes of batches on this
    *  stream; then they wait for the next credit. Nothing else ever does. */
   credit: { until: 'u64' },
+
+  // ---- multixacts ------------------------------------------------------------------------------------
+  multiXactCreated: { reqId: 'u32', multi: 'u32' },
+  /** Pairs (xid, MultiXactStatus). */
+  multiXactMembers: { reqId: 'u32', members: 'u32s' },
+  /** `next` will be given out next; members of those before `oldest` are all over. */
+  multiXactHorizon: { reqId: 'u32', next: 'u32', oldest: 'u32' },
 } as const satisfies OpTable;
 
 import type { RelFileNode } from '@pgtroupe/common/ids';

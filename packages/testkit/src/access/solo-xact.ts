@@ -4,6 +4,7 @@
  */
 import { assert } from '@pgtroupe/common/assert';
 import type { CommandId, FullTransactionId, TransactionId } from '@pgtroupe/common/ids';
+import type { MultiXactId, MultiXactMember } from '@pgtroupe/transam/multixact';
 import {
   type Snapshot,
   XACT_ABORTED,
@@ -17,6 +18,7 @@ import type { SoloPages } from './solo-pages.ts';
 export class SoloTransactions {
   next = 700;
   readonly outcome = new Map<number, XactStatus>();
+  readonly multixacts: (readonly MultiXactMember[])[] = [];
   readonly #solo: SoloPages;
   /** Snapshots somebody still uses hold the horizon back. */
   readonly pinned = new Set<Snapshot>();
@@ -103,6 +105,16 @@ export class SoloXact implements XactView {
 
   get oldestXmin(): FullTransactionId {
     return this.#all.oldestXmin;
+  }
+
+  multiXactMembers(multi: MultiXactId): readonly MultiXactMember[] {
+    const members = this.#all.multixacts[multi - 1];
+    assert(members !== undefined, `multixact ${multi} was never made`);
+    return members;
+  }
+
+  multiXactOf(members: readonly MultiXactMember[]): MultiXactId {
+    return this.#all.multixacts.push(members);
   }
 
   comboCid(cmin: CommandId, cmax: CommandId): CommandId {

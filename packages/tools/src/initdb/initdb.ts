@@ -160,6 +160,7 @@ function contents(
     text(`base/${database}/PG_VERSION`, PG_VERSION);
   }
   files.set('pg_xact/0000', zeroPage);
+  files.set('pg_multixact/members/0000', zeroPage);
   files.set('pg_multixact/offsets/0000', zeroPage);
   files.set('pg_subtrans/0000', zeroPage);
   files.set(`pg_wal/${wal.segmentName}`, wal.segment);

@@ -121,6 +121,7 @@ async function vacuumRelation(runner: StatementRunner, oid: Oid, options: Vacuum
       reltuples,
       relallvisible: result.allVisiblePages,
       relfrozenxid: result.newRelFrozenXid === 0 ? rel.rel.relfrozenxid : result.newRelFrozenXid,
+      relminmxid: result.newRelMinMxid === 0 ? rel.rel.relminmxid : (result.newRelMinMxid as TransactionId),
     });
     if (rel.rel.reltoastrelid !== 0) await vacuumRelation(runner, rel.rel.reltoastrelid, options);
   } else {
@@ -147,13 +148,19 @@ async function runVacuum(
   const trees = await retryCatalog(() => rel.indexes.map(index => btIndexOf(analysis.catalog, index, rel)));
   const oldestXmin = kernel.shared.oldestXmin;
   const minAge = options.freeze ? 0 : session.settings.number('vacuum_freeze_min_age');
+  const { oldest: oldestMulti } = await kernel.multixacts.horizon();
+  const minMultiAge = options.freeze ? 0 : session.settings.number('vacuum_multixact_freeze_min_age');
   const vacuum = new LazyVacuum(
     context,
     heapOf(rel),
     trees.map(tree => vacuumableBTree(tree, kernel.pages, kernel.wal)),
     {
       oldestXmin: narrow(oldestXmin),
-      freezeLimit: narrow(Math.max(3, oldestXmin - minAge)),
+      oldestMulti,
+      freezeLimits: {
+        xid: narrow(Math.max(3, oldestXmin - minAge)),
+        multi: oldestMulti > minMultiAge ? oldestMulti - minMultiAge : 1,
+      },
       aggressive: options.aggressive,
     },
   );
