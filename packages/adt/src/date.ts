@@ -70,7 +70,7 @@ import {
   timePart,
   wholePart,
 } from './timestamp_parts.ts';
-import { parseTypmods } from './typmod.ts';
+import { parseTypmods, timePrecision } from './typmod.ts';
 
 type Bytes = Uint8Array;
 
@@ -211,15 +211,10 @@ function tmOfTime(time: number): Tm {
   return tm;
 }
 
-function typmodIn(array: Bytes, withZone: boolean): number {
+function typmodIn(fc: FunctionCall, array: Bytes, withZone: boolean): number {
   const mods = parseTypmods(array);
   if (mods.length !== 1) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'invalid type modifier');
-  if (mods[0] < 0)
-    throw ereport(
-      ERRCODE.INVALID_PARAMETER_VALUE,
-      `TIME(${mods[0]})${withZone ? ' WITH TIME ZONE' : ''} precision must not be negative`,
-    );
-  return Math.min(mods[0], 6);
+  return timePrecision(fc, mods[0], withZone ? 'TIME(%d) WITH TIME ZONE' : 'TIME(%d)');
 }
 
 function extractDate(name: string, d: number): Part | null {
@@ -396,7 +391,7 @@ export const dateFunctions: FunctionTable = {
   },
   time_send: (_fc: FunctionCall, time: number) => sendInt64(time),
   time_scale: (_fc: FunctionCall, time: number, typmod: number) => adjustTime(time, typmod),
-  timetypmodin: (_fc: FunctionCall, array: Bytes) => typmodIn(array, false),
+  timetypmodin: (fc: FunctionCall, array: Bytes) => typmodIn(fc, array, false),
   timetypmodout: (_fc: FunctionCall, typmod: number) =>
     stringToText(`${typmod >= 0 ? `(${typmod})` : ''} without time zone`),
   time_eq: scalarEq,
@@ -479,7 +474,7 @@ export const dateFunctions: FunctionTable = {
     const v = readTimeTz(value);
     return makeTimeTz(adjustTime(v.time, typmod), v.zone);
   },
-  timetztypmodin: (_fc: FunctionCall, array: Bytes) => typmodIn(array, true),
+  timetztypmodin: (fc: FunctionCall, array: Bytes) => typmodIn(fc, array, true),
   timetztypmodout: (_fc: FunctionCall, typmod: number) =>
     stringToText(`${typmod >= 0 ? `(${typmod})` : ''} with time zone`),
   timetz_eq: (_fc: FunctionCall, a: Bytes, b: Bytes) => compareTimeTz(a, b) === 0,

@@ -12,6 +12,7 @@
  *   is a subclass of Internal and is modified in place.
  */
 import type { Datum } from '@pgtroupe/common/datum';
+import type { Sqlstate } from '@pgtroupe/common/errcodes';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { SequenceFunctions } from './sequencefuncs.ts';
 import type { ServerFacts } from './serverfuncs.ts';
@@ -78,6 +79,8 @@ export interface FunctionCall {
   readonly variadic?: boolean | undefined;
   /** Set by the executor of aggregates: the first argument is the caller's own state, to be changed in place. */
   readonly inAggregate?: boolean | undefined;
+  /** Tells the client of something that is no error. */
+  readonly warn?: ((sqlstate: Sqlstate, message: string) => void) | undefined;
   /** Private to the called function, kept as long as the call site lives. */
   extra?: unknown;
 }

@@ -34,7 +34,7 @@ import { deltaUnit, type Unit, extractUnit, unitName, unitNotRecognized, unitNot
 import { rint } from './float.ts';
 import { finite, packNumeric } from './numericvar.ts';
 import { viewOf, wireView } from './pqwire.ts';
-import { parseTypmods } from './typmod.ts';
+import { parseTypmods, timePrecision } from './typmod.ts';
 
 export interface Interval {
   readonly months: number;
@@ -743,14 +743,12 @@ function truncateTo(name: string, bytes: Uint8Array): Uint8Array {
   }
 }
 
-function typmodIn(array: Uint8Array): number {
+function typmodIn(fc: FunctionCall, array: Uint8Array): number {
   const mods = parseTypmods(array);
   if (mods.length < 1 || mods.length > 2 || !KNOWN_RANGES.includes(mods[0]))
     throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'invalid INTERVAL type modifier');
   if (mods.length === 1) return mods[0] === FULL_RANGE ? -1 : (mods[0] << 16) | FULL_PRECISION;
-  if (mods[1] < 0)
-    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `INTERVAL(${mods[1]}) precision must not be negative`);
-  return (mods[0] << 16) | Math.min(mods[1], 6);
+  return (mods[0] << 16) | timePrecision(fc, mods[1], 'INTERVAL(%d)');
 }
 
 const RANGE_NAMES = new Map<number, string>([
@@ -836,7 +834,7 @@ export const intervalFunctions: FunctionTable = {
     return out;
   },
   interval_scale: (_fc: FunctionCall, v: Bytes, typmod: number) => adjustForTypmod(v, typmod),
-  intervaltypmodin: (_fc: FunctionCall, array: Bytes) => typmodIn(array),
+  intervaltypmodin: (fc: FunctionCall, array: Bytes) => typmodIn(fc, array),
   intervaltypmodout: (_fc: FunctionCall, typmod: number) => stringToText(typmodOut(typmod)),
 
   interval_eq: (_fc: FunctionCall, a: Bytes, b: Bytes) => compare(a, b) === 0,

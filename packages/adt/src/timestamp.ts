@@ -68,7 +68,7 @@ import {
   truncateTm,
   wholePart,
 } from './timestamp_parts.ts';
-import { parseTypmods } from './typmod.ts';
+import { parseTypmods, timePrecision } from './typmod.ts';
 import { ZONE_NAMES } from './tznames.ts';
 import { zoneAbbreviations } from './tzabbrevs.ts';
 
@@ -147,15 +147,10 @@ export function formatTimestampTz(settings: SessionSettings, t: Timestamp, style
   return encodeDateTime(tm, style, settings.dateOrder, tz, style === 'ISO' ? undefined : zone.abbrevAt(unix));
 }
 
-function typmodIn(array: Bytes, name: string): number {
+function typmodIn(fc: FunctionCall, array: Bytes, name: string): number {
   const mods = parseTypmods(array);
   if (mods.length !== 1) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'invalid type modifier');
-  if (mods[0] < 0)
-    throw ereport(
-      ERRCODE.INVALID_PARAMETER_VALUE,
-      `${name.replace('%d', String(mods[0]))} precision must not be negative`,
-    );
-  return Math.min(mods[0], 6);
+  return timePrecision(fc, mods[0], name);
 }
 
 /** The instant a local timestamp means in a zone. */
@@ -546,7 +541,7 @@ export const timestampFunctions: FunctionTable = {
   timestamp_recv: (_fc: FunctionCall, bytes: Bytes, _elem: Datum, typmod: number) => receive(bytes, typmod),
   timestamp_send: (_fc: FunctionCall, t: Timestamp) => sendInt64(t),
   timestamp_scale: (_fc: FunctionCall, t: Timestamp, typmod: number) => adjustTimestampForTypmod(t, typmod),
-  timestamptypmodin: (_fc: FunctionCall, array: Bytes) => typmodIn(array, 'TIMESTAMP(%d)'),
+  timestamptypmodin: (fc: FunctionCall, array: Bytes) => typmodIn(fc, array, 'TIMESTAMP(%d)'),
   timestamptypmodout: (_fc: FunctionCall, typmod: number) =>
     stringToText(`${typmod >= 0 ? `(${typmod})` : ''} without time zone`),
   timestamptz_in: (fc: FunctionCall, text: Bytes, _elem: Datum, typmod: number) =>
@@ -555,7 +550,7 @@ export const timestampFunctions: FunctionTable = {
   timestamptz_recv: (_fc: FunctionCall, bytes: Bytes, _elem: Datum, typmod: number) => receive(bytes, typmod),
   timestamptz_send: (_fc: FunctionCall, t: Timestamp) => sendInt64(t),
   timestamptz_scale: (_fc: FunctionCall, t: Timestamp, typmod: number) => adjustTimestampForTypmod(t, typmod),
-  timestamptztypmodin: (_fc: FunctionCall, array: Bytes) => typmodIn(array, 'TIMESTAMP(%d) WITH TIME ZONE'),
+  timestamptztypmodin: (fc: FunctionCall, array: Bytes) => typmodIn(fc, array, 'TIMESTAMP(%d) WITH TIME ZONE'),
   timestamptztypmodout: (_fc: FunctionCall, typmod: number) =>
     stringToText(`${typmod >= 0 ? `(${typmod})` : ''} with time zone`),
 

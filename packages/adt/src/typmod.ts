@@ -5,6 +5,7 @@ import { CSTRINGOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
+import type { FunctionCall } from './fmgr.ts';
 import { builtinTypes } from './cache/builtin_types.ts';
 import { arrayHeader, deconstructArray } from './arrayutils.ts';
 import { outOfRange, parseInteger } from './numutils.ts';
@@ -22,4 +23,15 @@ export function parseTypmods(array: Uint8Array): number[] {
     if (value > 0x7fffffff || value < -0x80000000) throw outOfRange('integer', text);
     return Number(value);
   });
+}
+
+export const MAX_TIME_PRECISION = 6;
+
+/** A precision of fractional seconds; one that is too high is told and lowered. `name` has %d where it goes. */
+export function timePrecision(fc: FunctionCall, precision: number, name: string): number {
+  const named = name.replace('%d', String(precision));
+  if (precision < 0) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `${named} precision must not be negative`);
+  if (precision <= MAX_TIME_PRECISION) return precision;
+  fc.warn?.(ERRCODE.INVALID_PARAMETER_VALUE, `${named} precision reduced to maximum allowed, ${MAX_TIME_PRECISION}`);
+  return MAX_TIME_PRECISION;
 }

@@ -64,6 +64,7 @@ import {
   type ParamMode,
   type ParseContext,
   type ParseNamespaceItem,
+  type ParserNotice,
 } from './parse_node.ts';
 import { checkVariableParameters } from './parse_param.ts';
 import {
@@ -117,7 +118,7 @@ export interface AnalyzeResult {
   /** Literals that had to stay constants although the raw tree offered them. */
   readonly pinnedLiterals: readonly number[];
   /** NOTICEs for the client. */
-  readonly notices: readonly string[];
+  readonly notices: readonly ParserNotice[];
 }
 
 /** Analyzes one statement. */

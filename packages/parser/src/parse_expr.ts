@@ -897,7 +897,11 @@ function transformSQLValueFunction(pstate: ParseState, raw: RawNode): Expr {
     const name = `${type === TIMETZOID || type === TIMEOID ? 'TIME' : 'TIMESTAMP'}(${typmod})${type === TIMETZOID || type === TIMESTAMPTZOID ? ' WITH TIME ZONE' : ''}`;
     if (typmod < 0) throw pstate.error(ERRCODE.INVALID_PARAMETER_VALUE, `${name} precision must not be negative`);
     if (typmod > MAX_TIME_PRECISION) {
-      pstate.context.notices.push(`${name} precision reduced to maximum allowed, ${MAX_TIME_PRECISION}`);
+      pstate.notice(
+        'WARNING',
+        ERRCODE.INVALID_PARAMETER_VALUE,
+        `${name} precision reduced to maximum allowed, ${MAX_TIME_PRECISION}`,
+      );
       typmod = MAX_TIME_PRECISION;
     }
   }

@@ -62,6 +62,14 @@ export type ParseExprKind =
   | 'CYCLE_MARK';
 
 /** What a column of a namespace item is, ready for making a Var. */
+/** What analysis has to tell besides its result. */
+export interface ParserNotice {
+  readonly severity: 'NOTICE' | 'WARNING';
+  readonly sqlstate: Sqlstate;
+  readonly message: string;
+  readonly position: number | undefined;
+}
+
 export interface ParseNamespaceColumn {
   /** 0 in a dropped column. */
   readonly varno: number;
@@ -124,7 +132,7 @@ export interface ParseContext {
   /** First paramid free for literals. */
   readonly literalBase: number;
   /** WARNINGs and NOTICEs analysis has for the client. */
-  readonly notices: string[];
+  readonly notices: ParserNotice[];
 }
 
 export class ParseState {
@@ -171,6 +179,12 @@ export class ParseState {
   error(sqlstate: Sqlstate, message: string, location = -1, fields: ErrorFields = {}): PgError {
     const position = errorPosition(this.context.sourceText, location);
     return ereport(sqlstate, message, position === undefined ? fields : { ...fields, position });
+  }
+
+  /** A message to the client that is no error. */
+  notice(severity: 'NOTICE' | 'WARNING', sqlstate: Sqlstate, message: string, location = -1): void {
+    const position = errorPosition(this.context.sourceText, location);
+    this.context.notices.push({ severity, sqlstate, message, position });
   }
 
   /** Runs what may throw an error without a position, and gives it one. */

@@ -10,7 +10,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import type { Form_pg_type } from '@pgtroupe/catalog/catalogs/pg_type';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { inputFunction } from '@pgtroupe/adt/cache/typcache';
-import { lookupBuiltin } from '@pgtroupe/adt/fmgr';
+import { type FunctionCall, lookupBuiltin } from '@pgtroupe/adt/fmgr';
 import { encodeCStringArray } from './cstring_array.ts';
 import { nameListToString, rawStrings, type ParseState } from './parse_node.ts';
 
@@ -98,7 +98,9 @@ function columnType(pstate: ParseState, typeName: RawNode, names: readonly strin
   if (!attribute) {
     throw pstate.error(ERRCODE.UNDEFINED_COLUMN, `column "${field}" of relation "${name}" does not exist`, location);
   }
-  pstate.context.notices.push(
+  pstate.notice(
+    'NOTICE',
+    ERRCODE.SUCCESSFUL_COMPLETION,
     `type reference ${typeNameToString(typeName)} converted to ${pstate.typeName(attribute.atttypid)}`,
   );
   return attribute.atttypid;
@@ -145,14 +147,20 @@ function typenameTypeMod(pstate: ParseState, typeName: RawNode, type: Form_pg_ty
     }
     return word;
   });
-  return pstate.withPosition(location, () => callTypmodin(pstate, type, words));
+  return pstate.withPosition(location, () => callTypmodin(pstate, type, words, location));
 }
 
-function callTypmodin(pstate: ParseState, type: Form_pg_type, words: readonly string[]): number {
+function callTypmodin(pstate: ParseState, type: Form_pg_type, words: readonly string[], location: number): number {
   const proc = pstate.catalog.proc(type.typmodin);
   const fn = lookupBuiltin(proc.prosrc);
   if (!fn) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `function ${proc.proname} is not supported by pgtroupe yet`);
-  const fc = { ...pstate.context.fc, argTypes: [1263 as Oid], resultType: INT4OID as Oid, extra: undefined };
+  const fc: FunctionCall = {
+    ...pstate.context.fc,
+    argTypes: [1263 as Oid],
+    resultType: INT4OID as Oid,
+    warn: (sqlstate, message) => pstate.notice('WARNING', sqlstate, message, location),
+    extra: undefined,
+  };
   return fn(fc, encodeCStringArray(words)) as number;
 }
 

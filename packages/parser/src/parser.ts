@@ -2,10 +2,11 @@
  * Raw parsing: PostgreSQL's own grammar (libpg-query, WebAssembly) turns a query string into raw parse
  * trees. loadParser() must have resolved once per process; parsing itself is synchronous.
  *
- * The library's grammar is PostgreSQL 18's. What that accepts and 15 does not ends as an error in
- * analysis, not here.
+ * The library's grammar is PostgreSQL 18's. What that accepts and 15 does not is a syntax error here: pg15grammar.ts, pg15check.ts.
  */
 import { loadModule, parseSync, SqlError } from 'libpg-query';
+import { checkGrammar } from './pg15check.ts';
+import { hideLaterSyntax, shownIdentifier, shownMessage } from './pg15grammar.ts';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import type { RawNode, RawStmt } from '@pgtroupe/nodes/rawnodes';
@@ -20,12 +21,15 @@ export function rawParse(text: string): RawStmt[] {
   // The library refuses an empty string, PostgreSQL answers EmptyQueryResponse.
   if (text === '') return [];
   let tree: { stmts?: readonly unknown[] };
+  const asked = hideLaterSyntax(text);
   try {
-    tree = parseSync(text) as typeof tree;
+    tree = parseSync(asked) as typeof tree;
   } catch (error) {
-    if (error instanceof SqlError) throw syntaxError(error);
+    if (error instanceof SqlError) throw syntaxError(error, text);
     throw error;
   }
+  checkGrammar(text, tree);
+  if (asked !== text) showIdentifiers(tree);
   return (tree.stmts ?? []).map(wrapped => {
     const raw = wrapped as { stmt: unknown; stmt_location?: number; stmt_len?: number };
     return {
@@ -35,6 +39,17 @@ export function rawParse(text: string): RawStmt[] {
       stmt_len: raw.stmt_len ?? 0,
     };
   });
+}
+
+/** Gives hidden words back, in place. */
+function showIdentifiers(node: unknown): void {
+  if (typeof node !== 'object' || node === null) return;
+  const fields = node as Record<string, unknown>;
+  for (const key in fields) {
+    const value = fields[key];
+    if (typeof value === 'string') fields[key] = shownIdentifier(value);
+    else showIdentifiers(value);
+  }
 }
 
 /**
@@ -126,25 +141,43 @@ function unwrapEmpty(key: string): Record<string, unknown> {
 
 /** Messages of the grammar that are not syntax errors proper, with the SQLSTATE PostgreSQL gives them. */
 const OTHER_CODES: readonly (readonly [RegExp, Sqlstate])[] = [
-  [/^invalid Unicode escape|^unsafe use of string constant/, ERRCODE.INVALID_ESCAPE_SEQUENCE],
-  [
-    /^conflicting or redundant|^multiple .* clauses not allowed|^improper (qualified|relation) name/,
-    ERRCODE.SYNTAX_ERROR,
-  ],
+  [/^unsafe use of \\'/, ERRCODE.NONSTANDARD_USE_OF_ESCAPE_CHARACTER],
   [/^invalid value for encoding|^invalid byte sequence/, ERRCODE.CHARACTER_NOT_IN_REPERTOIRE],
-  [/not (yet )?(supported|implemented)|cannot be marked/, ERRCODE.FEATURE_NOT_SUPPORTED],
-  [
-    /^interval precision|^precision for type float|^value of .* must|^unrecognized .* option/,
-    ERRCODE.INVALID_PARAMETER_VALUE,
-  ],
+  [/not (yet )?(supported|implemented)|cannot be marked|^UNENCRYPTED PASSWORD/, ERRCODE.FEATURE_NOT_SUPPORTED],
+  [/^unsafe use of string constant/, ERRCODE.FEATURE_NOT_SUPPORTED],
+  [/^precision for type float|^value of .* must/, ERRCODE.INVALID_PARAMETER_VALUE],
+  [/^role name .* is reserved/, ERRCODE.RESERVED_NAME],
   [/frame (start|starting|end|ending)/, ERRCODE.WINDOWING_ERROR],
-  [/^UNENCRYPTED PASSWORD/, ERRCODE.FEATURE_NOT_SUPPORTED],
 ];
 
-function syntaxError(error: SqlError): PgError {
-  const message = error.message;
+function syntaxError(error: SqlError, text: string): PgError {
   const details = error.sqlDetails;
-  const code = OTHER_CODES.find(([pattern]) => pattern.test(message))?.[1] ?? ERRCODE.SYNTAX_ERROR;
   // The library reports 0 both for "unknown" and for the first character; an unknown position is rare.
-  return ereport(code, message, { position: details ? details.cursorPosition + 1 : undefined });
+  const { message, at } = shownMessage(error.message, details?.cursorPosition ?? 0, text);
+  const position = details ? at + 1 : undefined;
+  if (message === 'invalid Unicode escape') return unicodeEscape(text, at);
+  const code = OTHER_CODES.find(([pattern]) => pattern.test(message))?.[1] ?? ERRCODE.SYNTAX_ERROR;
+  // What is wrong with bytes of an E'' string is found when it has been read: nothing to point at.
+  if (code === ERRCODE.CHARACTER_NOT_IN_REPERTOIRE) return ereport(code, message);
+  const hint = HINTS.find(([pattern]) => pattern.test(message))?.[1];
+  return ereport(code, message, { position, hint });
+}
+
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /^unsafe use of \\' in a string literal/,
+    "Use '' to write quotes in strings. \\' is insecure in client-only encodings.",
+  ],
+  [
+    /^unsafe use of string constant with Unicode escapes/,
+    'String constants with Unicode escapes cannot be used when standard_conforming_strings is off.',
+  ],
+];
+
+/** E'' strings and U&'' ones differ in SQLSTATE and hint. */
+function unicodeEscape(text: string, at: number): PgError {
+  const opening = /(U&|E)["'](?:[^"']|''|"")*$/i.exec(text.slice(0, at))?.[1] ?? 'E';
+  const escapes = opening.length === 2 ? '\\XXXX or \\+XXXXXX' : '\\uXXXX or \\UXXXXXXXX';
+  const code = opening.length === 2 ? ERRCODE.SYNTAX_ERROR : ERRCODE.INVALID_ESCAPE_SEQUENCE;
+  return ereport(code, 'invalid Unicode escape', { position: at + 1, hint: `Unicode escapes must be ${escapes}.` });
 }

@@ -24,6 +24,7 @@ import type { FunctionCall } from '@pgtroupe/adt/fmgr';
 import { EDGE_LITERAL, INT4_LITERAL, LiteralScan, STRING_LITERAL } from './literal_scan.ts';
 import { markStatement } from './literal_mark.ts';
 import { rawParse } from './parser.ts';
+import { truncationNotices } from './pg15grammar.ts';
 import type { LiteralParam } from './parse_node.ts';
 import { errorPosition } from './position.ts';
 
@@ -31,6 +32,8 @@ export interface Statement {
   /** As first seen. Error positions of a later text with other literals are not in it. */
   readonly text: string;
   readonly stmts: readonly RawStmt[];
+  /** What the lexer had to say of names that are too long. */
+  readonly notices: readonly string[];
   /** First paramid for literals: behind the highest $n of the text. */
   readonly literalBase: number;
   /** False if the text was not scanned: nothing of it can be shared with another text. */
@@ -121,7 +124,8 @@ export class StatementCache {
       statement = this.#oldExact.get(text);
       if (!statement) {
         this.parses++;
-        statement = { text, stmts: rawParse(text), literalBase: 1 << 16, shared: false, cached: undefined };
+        const notices = truncationNotices(text);
+        statement = { text, stmts: rawParse(text), notices, literalBase: 1 << 16, shared: false, cached: undefined };
       }
       if (text.length <= MAX_EXACT_LENGTH) {
         if (this.#youngExact.size >= MAX_SHAPES) {
@@ -150,7 +154,15 @@ export class StatementCache {
       const pinned = new Set(target.pinned);
       unmarkAll(stmts, pinned);
     }
-    const statement: Statement = { text, stmts, literalBase: maxParam(stmts) + 1, shared: true, cached: undefined };
+    const notices = truncationNotices(text);
+    const statement: Statement = {
+      text,
+      stmts,
+      notices,
+      literalBase: maxParam(stmts) + 1,
+      shared: true,
+      cached: undefined,
+    };
     if (target.variants.size >= MAX_VARIANTS) target.variants.clear();
     target.variants.set(variantKey(target.pinned, literals), statement);
     this.#shapeOf.set(statement, { shape: target, literals });

@@ -170,6 +170,8 @@ export class Analysis {
         ? NO_LITERALS
         : bindLiterals(this.#call(), shared.literals, statement.parsed.literals, () => statement.text);
     statement.analyzed = shared.analyzed;
+    for (const { severity, sqlstate, message, position } of shared.notices)
+      this.#session.notice(severity, sqlstate, message, { position });
     statement.paramTypes = shared.paramTypes;
     statement.validity = validity;
   }
@@ -225,8 +227,9 @@ export class Analysis {
       columns: this.#columns(query, input.catalog),
       plan: undefined,
     };
-    for (const notice of notices) this.#session.notice('NOTICE', ERRCODE.SUCCESSFUL_COMPLETION, notice);
-    return { analyzed, paramTypes, literals };
+    // What has a place to point at is this text's alone.
+    if (notices.length > 0) this.#database.statements.forget(parsed);
+    return { analyzed, paramTypes, literals, notices };
   }
 
   #columns(query: Query, catalog: CatalogLookup): readonly ColumnInfo[] | undefined {

@@ -20,6 +20,7 @@ import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { CopyFromParser } from '@pgtroupe/commands/copyfromparse';
 import { invalidByteSequence } from '@pgtroupe/adt/varlena';
 import type { CopyOptions } from '@pgtroupe/commands/copyoptions';
+import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { retryCatalog } from './catalog-retry.ts';
 import { type CopyPlace, copyContext } from './copy-context.ts';
 import { CopyInStream } from './copy-in.ts';
@@ -150,9 +151,13 @@ class CopyTarget {
           if (options.header === 'match') this.#matchHeader(parser);
           continue;
         }
-        const ruled = this.#rules === undefined ? undefined : this.#readRow(parser);
+        const ruled = this.#rules === undefined ? undefined : await retryCatalog(() => this.#readRow(parser));
         if (ruled !== undefined) await this.#rules!.apply(ruled);
-        this.#addRow(parser, ruled);
+        const miss = this.#tryAddRow(parser, ruled);
+        if (miss !== undefined) {
+          await miss.load();
+          await retryCatalog(() => this.#addRow(parser, ruled));
+        }
         rows++;
         if (this.#count === BATCH_ROWS || this.#workspaceUsed >= BATCH_BYTES) await this.#store();
       }
@@ -200,6 +205,17 @@ class CopyTarget {
     return values;
   }
 
+  /** The catalog entry an input function lacked (an enum's labels, a row type), or undefined if the row was added. */
+  #tryAddRow(parser: CopyFromParser, ruled: Datum[] | undefined): CatalogMiss | undefined {
+    try {
+      this.#addRow(parser, ruled);
+      return undefined;
+    } catch (error) {
+      if (error instanceof CatalogMiss) return error;
+      throw error;
+    }
+  }
+
   /** `ruled`: the row's values, when the table has rules for them. */
   #addRow(parser: CopyFromParser, ruled: Datum[] | undefined): void {
     const { mem } = this.#session.instance.kernel.pages;
@@ -232,7 +248,7 @@ class CopyTarget {
     const att = this.#table.att.attrs[this.#columns[field]!]!;
     const { fn, call, ioparam } = this.#inputs[field]!;
     const bytes = data.subarray(from, to);
-    if (!isUtf8(bytes)) throw invalidByteSequence(bytes);
+    if (!isUtf8(bytes) || bytes.includes(0)) throw invalidByteSequence(bytes);
     return fn(call, bytes, ioparam, att.typmod);
   }
 

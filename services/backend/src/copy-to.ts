@@ -9,7 +9,8 @@ import type { CopyOptions } from '@pgtroupe/commands/copyoptions';
 import { copyLine } from '@pgtroupe/commands/copytoformat';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { type OutputFunction, outputFunction } from '@pgtroupe/adt/cache/typcache';
-import { notSupported } from '@pgtroupe/common/ereport';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
 import { retryCatalog } from './catalog-retry.ts';
 import { unanalyzed, withoutLiterals } from './prepared-statement.ts';
 import type { RowSink } from './query-execution.ts';
@@ -27,7 +28,7 @@ export async function copyTo(
   await analysis.analyze(statement);
   const { analyzed } = statement;
   if (analyzed.kind !== 'query' || analyzed.columns === undefined)
-    throw notSupported('COPY of a statement that returns no rows');
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'COPY query must have a RETURNING clause');
   const { columns } = analyzed;
   const outputs = await retryCatalog(() =>
     columns.map(({ typid }) => outputFunction(functions.call([typid as Oid], CSTRINGOID), typid as Oid)),
@@ -40,7 +41,7 @@ export async function copyTo(
   for (let n = 0; n < columns.length; n++) out.int16(0);
   out.end();
   const lines = new CopyLines(session, options, outputs, forceQuote);
-  if (options.header !== false) lines.line(columns.map(({ name }) => Buffer.from(name)));
+  if (options.header !== false) lines.header(columns.map(({ name }) => Buffer.from(name)));
   const run = execution.startInto(statement, lines);
   try {
     await run.run(0);
@@ -69,6 +70,14 @@ class CopyLines implements RowSink {
     this.#options = options;
     this.#outputs = outputs;
     this.#forceQuote = forceQuote;
+  }
+
+  /** Names are quoted only where they must be. */
+  header(names: readonly Uint8Array[]): void {
+    const { out } = this.#session;
+    out.begin(BACKEND.CopyData);
+    copyLine(out, this.#options, names, []);
+    out.end();
   }
 
   line(values: readonly (Uint8Array | null)[]): void {

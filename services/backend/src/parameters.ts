@@ -59,7 +59,7 @@ export function decodeParameters(
 
 function decodeOne({ bytes, binary }: RawParameter, typid: Oid, functions: SessionFunctions): Datum {
   if (bytes === null) return null;
-  if (!binary && !isUtf8(bytes)) throw invalidByteSequence(bytes);
+  if (!binary && (!isUtf8(bytes) || bytes.includes(0))) throw invalidByteSequence(bytes);
   const { fn, call, ioparam } = inputFunction(functions, typid, binary);
   // The message's memory is the connection's; the value outlives it.
   return fn(call, Buffer.from(bytes), ioparam, -1);

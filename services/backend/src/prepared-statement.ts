@@ -3,7 +3,7 @@
  */
 import type { Datum } from '@pgtroupe/common/datum';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
-import type { LiteralParam } from '@pgtroupe/parser/parse_node';
+import type { LiteralParam, ParserNotice } from '@pgtroupe/parser/parse_node';
 import type { LookedUp } from '@pgtroupe/parser/statement';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
 import type { CachedPlan, RunningPortal } from './query-execution.ts';
@@ -35,6 +35,8 @@ export interface SharedAnalysis {
   readonly paramTypes: readonly number[];
   /** Literals of the text that became parameters behind the client's own. */
   readonly literals: readonly LiteralParam[];
+  /** What analysis tells the client, again each time it would have been done. */
+  readonly notices: readonly ParserNotice[];
 }
 
 export interface PreparedStatement {
@@ -106,6 +108,7 @@ export function withoutLiterals(raw: RawNode, text: string): LookedUp {
     statement: {
       text,
       stmts: [{ type: 'RawStmt', stmt: raw, stmt_location: 0, stmt_len: 0 }],
+      notices: [],
       literalBase: 1 << 16,
       shared: false,
       cached: undefined,

@@ -86,7 +86,9 @@ export class StatementRunner {
   /** The text's statements, parsed unless something of its shape was before. */
   lookUp(bytes: Uint8Array): LookedUp {
     if (!isUtf8(bytes)) throw invalidByteSequence(bytes);
-    return this.#texts.lookup(bytes, 0, bytes.length, this.session.settings.bool('standard_conforming_strings'));
+    const found = this.#texts.lookup(bytes, 0, bytes.length, this.session.settings.bool('standard_conforming_strings'));
+    for (const notice of found.statement.notices) this.session.notice('NOTICE', ERRCODE.NAME_TOO_LONG, notice);
+    return found;
   }
 
   /** Runs one statement of a simple query; commits before its tag is known to the client. */

@@ -18,7 +18,7 @@ export async function copyStmt(runner: StatementRunner, raw: RawNode, text: stri
   if (raw['filename'] !== undefined || raw['is_program'] === true) {
     throw notSupported(raw['is_program'] === true ? 'COPY with a program' : 'COPY with a file on the server');
   }
-  const options = copyOptions((raw['options'] as RawNode[] | undefined) ?? []);
+  const options = copyOptions((raw['options'] as RawNode[] | undefined) ?? [], raw['is_from'] === true, text);
   if (raw['is_from'] !== true) return copyTo(runner, await copySource(runner, raw), options, text);
   if (raw['whereClause'] !== undefined) throw notSupported('COPY FROM with WHERE');
   const table = await openTable(runner, raw['relation'] as RawNode, ROW_EXCLUSIVE_LOCK);

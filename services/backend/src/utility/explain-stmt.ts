@@ -6,6 +6,7 @@ import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { explainPlan, instrument } from '@pgtroupe/executor/explain';
+import { errorPosition } from '@pgtroupe/parser/position';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { type ColumnInfo, unanalyzed, withoutLiterals } from '../prepared-statement.ts';
 import type { RowSink } from '../query-execution.ts';
@@ -31,7 +32,7 @@ export async function explainStmt(
   describe: (columns: readonly ColumnInfo[]) => void,
 ): Promise<string> {
   const { session, analysis, functions, execution } = runner;
-  const options = readOptions((raw['options'] as RawNode[] | undefined) ?? []);
+  const options = readOptions((raw['options'] as RawNode[] | undefined) ?? [], text);
   const inner = raw['query'] as RawNode;
   const statement = unanalyzed(withoutLiterals(inner, text), 0, text, { allowParams: false, raw: inner });
   const { clock } = session.instance.env;
@@ -74,8 +75,10 @@ export async function explainStmt(
 
 const nowhere: RowSink = { rows: () => {}, taken: 0, ready: () => true, wait: () => Promise.resolve() };
 
-function readOptions(list: readonly RawNode[]): Options {
+function readOptions(list: readonly RawNode[], text: string): Options {
   const given = new Map(list.map(option => [option['defname'] as string, option['arg'] as RawNode | undefined]));
+  const at = (name: string): number | undefined =>
+    errorPosition(text, Number(list.find(option => option['defname'] === name)?.['location'] ?? -1));
   const flag = (name: string, otherwise: boolean): boolean => {
     if (!given.has(name)) return otherwise;
     const arg = given.get(name);
@@ -87,11 +90,14 @@ function readOptions(list: readonly RawNode[]): Options {
   for (const name of given.keys()) {
     if (['analyze', 'verbose', 'costs', 'timing', 'summary', 'buffers', 'wal', 'settings', 'format'].includes(name))
       continue;
-    throw ereport(ERRCODE.SYNTAX_ERROR, `unrecognized EXPLAIN option "${name}"`);
+    throw ereport(ERRCODE.SYNTAX_ERROR, `unrecognized EXPLAIN option "${name}"`, { position: at(name) });
   }
-  const format = given.get('format');
-  if (format !== undefined && String(format['sval']).toLowerCase() !== 'text')
-    throw notSupported(`EXPLAIN (FORMAT ${String(format['sval'])})`);
+  const format = given.has('format') ? String(given.get('format')?.['sval'] ?? '') : 'text';
+  if (!['text', 'xml', 'json', 'yaml'].includes(format))
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unrecognized value for EXPLAIN option "format": "${format}"`, {
+      position: at('format'),
+    });
+  if (format !== 'text') throw notSupported(`EXPLAIN (FORMAT ${format})`);
   const analyze = flag('analyze', false);
   if (!analyze && given.has('timing') && flag('timing', false))
     throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'EXPLAIN option TIMING requires ANALYZE');
