@@ -41,7 +41,10 @@ export type StorageForm =
   | 'varlena'
   | 'cstring';
 
-export function storageForm(type: TypeFacts): StorageForm {
+/** What decides how a value is stored. */
+export type TypeLayout = Pick<TypeFacts, 'typlen' | 'typbyval' | 'typalign' | 'typoutput'>;
+
+export function storageForm(type: TypeLayout): StorageForm {
   if (type.typlen === -1) return 'varlena';
   if (type.typlen === -2) return 'cstring';
   if (!type.typbyval) return type.typlen === 64 && type.typoutput === 'nameout' ? 'name' : 'fixed';
@@ -250,7 +253,7 @@ export function readAligned(
   bytes: Uint8Array,
   view: DataView,
   at: number,
-  type: TypeFacts,
+  type: TypeLayout,
   form: StorageForm,
 ): { value: Datum; end: number } {
   // A short varlena is not aligned; a padding byte is never its header.

@@ -21,7 +21,7 @@ import {
 } from './cache/typcache.ts';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
-import { readAligned, storageForm, writeAligned } from './arrayutils.ts';
+import { readAligned, storageForm, type TypeLayout, writeAligned } from './arrayutils.ts';
 import { formatType } from './format_type.ts';
 import { catalogOf } from './namespace.ts';
 import { viewOf } from './pqwire.ts';
@@ -39,6 +39,8 @@ export interface RecordColumn {
   readonly type: Oid;
   readonly typmod: number;
   readonly dropped: boolean;
+  /** How a value is stored. */
+  readonly layout: TypeLayout;
 }
 
 export interface RecordField extends RecordColumn {
@@ -52,7 +54,13 @@ export function recordColumns(fc: FunctionCall, type: Oid, typmod: number): read
   const attributes =
     rel === undefined ? catalog.recordColumns?.(typmod) : catalog.attributes(rel)?.filter(a => a.attnum > 0);
   if (!attributes) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, 'record type has not been registered');
-  return attributes.map(a => ({ name: a.attname, type: a.atttypid, typmod: a.atttypmod, dropped: a.attisdropped }));
+  return attributes.map(a => ({
+    name: a.attname,
+    type: a.atttypid,
+    typmod: a.atttypmod,
+    dropped: a.attisdropped,
+    layout: { typlen: a.attlen, typbyval: a.attbyval, typalign: a.attalign, typoutput: '' },
+  }));
 }
 
 /** A record's columns with their values, dropped ones left out. Bytes are views. */
@@ -66,7 +74,8 @@ export function recordFields(fc: FunctionCall, record: Bytes): RecordField[] {
   columns.forEach((column, i) => {
     let value: Datum = null;
     if (i < stored && !(hasNulls && (record[HEADER + (i >> 3)] & (1 << (i & 7))) === 0)) {
-      const type = typeFacts(fc, column.type);
+      // A dropped column's value is passed over.
+      const type = column.dropped ? column.layout : typeFacts(fc, column.type);
       const read = readAligned(record, view, at, type, storageForm(type));
       value = read.value;
       at = read.end;

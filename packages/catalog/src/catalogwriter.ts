@@ -58,7 +58,12 @@ export interface CatalogStore extends CatalogSource {
   checkNotNull(table: RelationDesc, attnums: readonly number[]): Promise<void>;
   notice(
     message: string,
-    fields?: { readonly sqlstate?: Sqlstate; readonly detail?: string; readonly hint?: string },
+    fields?: {
+      readonly severity?: 'NOTICE' | 'WARNING';
+      readonly sqlstate?: Sqlstate;
+      readonly detail?: string;
+      readonly hint?: string;
+    },
   ): void;
 }
 

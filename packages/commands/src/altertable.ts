@@ -3,15 +3,14 @@
  */
 import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
 import { pgClass, RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
-import { ConstraintRelationId, pgConstraint } from '@pgtroupe/catalog/catalogs/pg_constraint';
+import { ConstraintRelationId } from '@pgtroupe/catalog/catalogs/pg_constraint';
 import { AttrDefaultRelationId } from '@pgtroupe/catalog/catalogs/pg_attrdef';
-import { pgType } from '@pgtroupe/catalog/catalogs/pg_type';
 import { type DropBehavior, performDeletion } from '@pgtroupe/catalog/dependency';
 import { insertAttribute, isSystemColumnName, storeAttrDefault } from '@pgtroupe/catalog/heap';
 import { objectAddress } from '@pgtroupe/catalog/objectaddress';
-import { makeArrayTypeName } from '@pgtroupe/catalog/pg_type';
+import { rangeVarText } from '@pgtroupe/catalog/namespace';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
-import { ATTRDEFNUM, CONRELID, CONSTROID, RELNAMENSP, RELOID, TYPEOID } from '@pgtroupe/catalog/syscache';
+import { ATTRDEFNUM, CONRELID, CONSTROID, RELOID, TYPEOID } from '@pgtroupe/catalog/syscache';
 import { createToastTable } from '@pgtroupe/catalog/toasting';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
@@ -31,15 +30,37 @@ export async function alterTable(context: CommandContext, stmt: RawNode): Promis
   for (const command of stmt.cmds as RawNode[]) await alterOnce(context, await context.w.relation(rel.oid), command);
 }
 
-async function openForAlter(context: CommandContext, stmt: RawNode): Promise<RelationDesc | null> {
+/** Commands that name a kind of relation, and their word for it. */
+const KIND_OF_COMMAND: Readonly<Record<string, readonly [relkinds: string, article: string]>> = {
+  OBJECT_SEQUENCE: ['S', 'a sequence'],
+  OBJECT_VIEW: ['v', 'a view'],
+  OBJECT_MATVIEW: ['m', 'a materialized view'],
+  OBJECT_FOREIGN_TABLE: ['f', 'a foreign table'],
+  OBJECT_TYPE: ['c', 'a composite type'],
+};
+
+export async function openForAlter(context: CommandContext, stmt: RawNode): Promise<RelationDesc | null> {
   const rel = await context.tryOpenRelation(stmt.relation, ACCESS_EXCLUSIVE_LOCK);
   if (rel === null) {
     const { relname } = rangeVarName(stmt.relation);
-    if (!stmt.missing_ok) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${relname}" does not exist`);
+    if (!stmt.missing_ok) await context.checkSchemaExists(stmt.relation);
+    if (!stmt.missing_ok)
+      throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVarText(rangeVarName(stmt.relation))}" does not exist`);
     context.notice(`relation "${relname}" does not exist, skipping`);
     return null;
   }
   context.checkOwner(rel);
+  const renamesPart = stmt.type === 'RenameStmt' && /COLUMN|ATTRIBUTE/.test(stmt.renameType);
+  const object: string =
+    stmt.type === 'RenameStmt' && !renamesPart ? stmt.renameType : (stmt.objtype ?? stmt.relationType);
+  const { relkind } = rel.rel;
+  const wanted = KIND_OF_COMMAND[object];
+  if (wanted !== undefined && !renamesPart && !wanted[0].includes(relkind))
+    throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not ${wanted[1]}`);
+  if (object === 'OBJECT_INDEX' && stmt.type !== 'RenameStmt' && relkind !== 'i' && relkind !== 'I')
+    throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not an index`);
+  if (object !== 'OBJECT_TYPE' && relkind === 'c')
+    throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is a composite type`, { hint: 'Use ALTER TYPE instead.' });
   return rel;
 }
 
@@ -47,8 +68,9 @@ function behaviorOf(command: RawNode): DropBehavior {
   return command.behavior === 'DROP_CASCADE' ? 'cascade' : 'restrict';
 }
 
-function requireTable(rel: RelationDesc, what: string): void {
-  if (rel.rel.relkind === 'r') return;
+/** `orType`: composite types, which are relations without rows, have it too. */
+function requireTable(rel: RelationDesc, what: string, orType = false): void {
+  if (rel.rel.relkind === 'r' || (orType && rel.rel.relkind === 'c')) return;
   throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `ALTER action ${what} cannot be performed on relation "${rel.name}"`, {
     detail: `This operation is not supported for ${relkindWords(rel.rel.relkind).replace(/^an? /, '')}s.`,
   });
@@ -57,10 +79,10 @@ function requireTable(rel: RelationDesc, what: string): void {
 function alterOnce(context: CommandContext, rel: RelationDesc, command: RawNode): Promise<unknown> {
   switch (command.subtype) {
     case 'AT_AddColumn':
-      requireTable(rel, 'ADD COLUMN');
+      requireTable(rel, 'ADD COLUMN', true);
       return addColumn(context, rel, command);
     case 'AT_DropColumn':
-      requireTable(rel, 'DROP COLUMN');
+      requireTable(rel, 'DROP COLUMN', true);
       return dropColumn(context, rel, command);
     case 'AT_AddConstraint':
       requireTable(rel, 'ADD CONSTRAINT');
@@ -117,18 +139,19 @@ async function addColumn(context: CommandContext, rel: RelationDesc, command: Ra
   await w.update(pgClass, rel.rel, { relnatts: attnum });
   w.commandCounterIncrement();
   await storeColumnExtras(context, rel.oid, attnum, plan, true);
-  await createToastTable(w, await w.relation(rel.oid));
+  if (rel.rel.relkind !== 'c') await createToastTable(w, await w.relation(rel.oid));
   for (const constraint of others) await addConstraint(context, await w.relation(rel.oid), constraint);
 }
 
 /** A new column of a table with rows must have the same value in all of them. */
 async function refuseRewrite(context: CommandContext, rel: RelationDesc, plan: ColumnPlan): Promise<void> {
+  if (rel.rel.relkind === 'c') return;
   if (await context.w.store.isEmpty(rel)) return;
   const { name } = plan.column;
   if (plan.generatedExpr !== undefined || plan.sequence !== undefined)
     throw notSupported('adding a generated or serial column to a table that has rows');
   if (plan.defaultExpr !== undefined) {
-    const { expr } = await cookDefault(context, plan.defaultExpr, plan.column);
+    const { expr } = await cookDefault(context.withoutPlaces(), plan.defaultExpr, plan.column);
     if (await isVolatile(context, expr))
       throw notSupported('adding a column with a volatile default to a table that has rows');
   } else if (plan.column.notNull) {
@@ -155,8 +178,12 @@ async function dropColumn(context: CommandContext, rel: RelationDesc, command: R
 async function addConstraint(context: CommandContext, rel: RelationDesc, constraint: RawNode): Promise<void> {
   switch (constraint.contype) {
     case 'CONSTR_PRIMARY':
+      // Its columns become NOT NULL first.
+      for (const { sval } of (constraint.keys ?? []) as RawNode[]) column(rel, sval);
+      await addIndexConstraint(context.withoutPlaces(), rel, constraint);
+      return;
     case 'CONSTR_UNIQUE':
-      await addIndexConstraint(context, rel, constraint);
+      await addIndexConstraint(context.withoutPlaces(), rel, constraint);
       return;
     case 'CONSTR_CHECK':
       await addValidCheck(context, rel, constraint);
@@ -171,10 +198,10 @@ async function addConstraint(context: CommandContext, rel: RelationDesc, constra
 
 async function addValidCheck(context: CommandContext, rel: RelationDesc, constraint: RawNode): Promise<void> {
   const { w } = context;
-  const oid = await addCheckConstraint(context, rel, constraint);
+  const oid = await addCheckConstraint(context.withoutPlaces(), rel, constraint);
   if (constraint.skip_validation) return;
   const { conname } = (await w.search(CONSTROID, oid))!;
-  await validateCheck(context, await w.relation(rel.oid), conname, constraint.raw_expr);
+  await validateCheck(context.withoutPlaces(), await w.relation(rel.oid), conname, constraint.raw_expr);
 }
 
 async function dropConstraint(context: CommandContext, rel: RelationDesc, command: RawNode): Promise<void> {
@@ -216,7 +243,7 @@ async function setDefault(context: CommandContext, rel: RelationDesc, command: R
     throw ereport(ERRCODE.SYNTAX_ERROR, `column "${command.name}" of relation "${rel.name}" is a generated column`);
   const cooked =
     command.def &&
-    (await cookDefault(context, command.def, {
+    (await cookDefault(context.withoutPlaces(), command.def, {
       name: command.name,
       typid: attribute.atttypid,
       typmod: attribute.atttypmod,
@@ -245,73 +272,4 @@ async function setRelOptions(context: CommandContext, rel: RelationDesc, command
 async function changeOwner(context: CommandContext, rel: RelationDesc, role: RawNode): Promise<void> {
   const { oid } = await resolveRole(context, role);
   if (oid !== rel.rel.relowner) throw notSupported('changing the owner of a relation');
-}
-
-/** RENAME of relations, columns and constraints. */
-export async function renameObject(context: CommandContext, stmt: RawNode): Promise<void> {
-  const rel = await openForAlter(context, stmt);
-  if (rel === null) return;
-  switch (stmt.renameType) {
-    case 'OBJECT_COLUMN':
-      return renameColumn(context, rel, stmt.subname, stmt.newname);
-    case 'OBJECT_TABCONSTRAINT':
-      return renameConstraint(context, rel, stmt.subname, stmt.newname);
-    case 'OBJECT_TABLE':
-    case 'OBJECT_INDEX':
-    case 'OBJECT_VIEW':
-    case 'OBJECT_SEQUENCE':
-      return renameRelation(context, rel, stmt.newname);
-    default:
-      throw notSupported(`ALTER ... RENAME of ${String(stmt.renameType).replace('OBJECT_', '').toLowerCase()}`);
-  }
-}
-
-async function renameColumn(context: CommandContext, rel: RelationDesc, from: string, to: string): Promise<void> {
-  const { w } = context;
-  const attribute = rel.attributes.find(a => a.attname === from && !a.attisdropped);
-  if (attribute === undefined) throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${from}" does not exist`);
-  if (isSystemColumnName(to))
-    throw ereport(ERRCODE.DUPLICATE_COLUMN, `column name "${to}" conflicts with a system column name`);
-  if (rel.attributes.some(a => a.attname === to && !a.attisdropped)) {
-    throw ereport(ERRCODE.DUPLICATE_COLUMN, `column "${to}" of relation "${rel.name}" already exists`);
-  }
-  await w.update(pgAttribute, attribute, { attname: to });
-  w.commandCounterIncrement();
-}
-
-async function renameConstraint(context: CommandContext, rel: RelationDesc, from: string, to: string): Promise<void> {
-  const { w } = context;
-  const all = await w.searchList(CONRELID, rel.oid);
-  const constraint = all.find(c => c.conname === from);
-  if (constraint === undefined)
-    throw ereport(ERRCODE.UNDEFINED_OBJECT, `constraint "${from}" for table "${rel.name}" does not exist`);
-  if (all.some(c => c.conname === to))
-    throw ereport(ERRCODE.DUPLICATE_OBJECT, `constraint "${to}" for relation "${rel.name}" already exists`);
-  // An index constraint and its index have one name.
-  if (constraint.conindid !== 0 && 'pux'.includes(constraint.contype))
-    return renameRelation(context, await w.relation(constraint.conindid), to);
-  await w.update(pgConstraint, constraint, { conname: to });
-  w.commandCounterIncrement();
-}
-
-async function renameRelation(context: CommandContext, rel: RelationDesc, to: string): Promise<void> {
-  const { w } = context;
-  const { relnamespace, reltype, relkind } = rel.rel;
-  if ((await w.search(RELNAMENSP, to, relnamespace)) !== null)
-    throw ereport(ERRCODE.DUPLICATE_TABLE, `relation "${to}" already exists`);
-  await w.update(pgClass, rel.rel, { relname: to });
-  if (reltype !== 0) {
-    const type = (await w.search(TYPEOID, reltype))!;
-    await w.update(pgType, type, { typname: to });
-    const array = await w.search(TYPEOID, type.typarray);
-    w.commandCounterIncrement();
-    if (array !== null) await w.update(pgType, array, { typname: await makeArrayTypeName(w, to, relnamespace) });
-  }
-  if (relkind === 'i') {
-    const index = await w.read(catalog => catalog.index(rel.oid));
-    const constraints = index === null ? [] : await w.searchList(CONRELID, index.index.indrelid);
-    const own = constraints.find(c => c.conindid === rel.oid && 'pux'.includes(c.contype));
-    if (own !== undefined) await w.update(pgConstraint, own, { conname: to });
-  }
-  w.commandCounterIncrement();
 }

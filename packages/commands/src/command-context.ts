@@ -13,10 +13,12 @@ import { creationNamespace, rangeVarGetRelid, rangeVarText, type SearchPath } fr
 import { FIRST_UNPINNED_OBJECT_ID } from '@pgtroupe/catalog/pinned';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
+import { NAMESPACENAME } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
+import type { Expr } from '@pgtroupe/nodes/primnodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
 import { makeParseState } from '@pgtroupe/parser/analyze';
@@ -38,6 +40,8 @@ export interface CommandSession {
   readonly saltBytes?: (n: number) => Uint8Array;
   /** Runs a raw SELECT in this transaction and gives all its rows. */
   readonly select?: (raw: RawNode) => Promise<readonly (readonly Datum[])[]>;
+  /** An expression as the planner leaves it: constants folded, SQL functions written out. May throw a CatalogMiss. */
+  readonly simplify?: (expr: Expr) => Expr;
   /** Pages of sequences; without it commands that need one are refused. */
   readonly sequences?: SequenceIo;
   /** For calling input functions and typmod functions. */
@@ -112,7 +116,15 @@ export class CommandContext {
   async openRelation(rangeVar: RawNode, lockMode: number): Promise<RelationDesc> {
     const rel = await this.tryOpenRelation(rangeVar, lockMode);
     if (rel !== null) return rel;
+    await this.checkSchemaExists(rangeVar);
     throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVarText(rangeVarName(rangeVar))}" does not exist`);
+  }
+
+  /** Of a relation that is not there: its schema may not be there either. */
+  async checkSchemaExists(rangeVar: RawNode): Promise<void> {
+    const { schemaname } = rangeVarName(rangeVar);
+    if (schemaname !== '' && (await this.w.search(NAMESPACENAME, schemaname)) === null)
+      throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${schemaname}" does not exist`);
   }
 
   async tryOpenRelation(rangeVar: RawNode, lockMode: number): Promise<RelationDesc | null> {
@@ -127,6 +139,11 @@ export class CommandContext {
   /** An error with the position of the node in the query text. */
   error(sqlstate: Parameters<typeof ereport>[0], message: string, node: RawNode): Error {
     return this.parseState().error(sqlstate, message, node.location ?? -1);
+  }
+
+  /** The same for what PostgreSQL analyzes without knowing the text: errors have no place in it. */
+  withoutPlaces(): CommandContext {
+    return Object.create(this, { sourceText: { value: '' } }) as CommandContext;
   }
 
   notice(message: string, sqlstate?: Parameters<typeof ereport>[0]): void {

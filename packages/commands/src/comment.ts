@@ -12,8 +12,9 @@ import { TypeRelationId } from '@pgtroupe/catalog/catalogs/pg_type';
 import { objectAddress, type ObjectAddress } from '@pgtroupe/catalog/objectaddress';
 import { AUTHNAME, CONRELID, DATABASENAME, NAMESPACENAME } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { ereport } from '@pgtroupe/common/ereport';
 import { SHARE_UPDATE_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
+import { refuseObject } from './missingobject.ts';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { rawStrings } from '@pgtroupe/parser/parse_node';
 import { typenameType } from '@pgtroupe/parser/parse_type';
@@ -39,6 +40,7 @@ const ARTICLES: Readonly<Record<string, string>> = {
 
 export async function commentObject(context: CommandContext, stmt: RawNode): Promise<void> {
   const object = await resolve(context, stmt);
+  if (object === undefined) return;
   const { w } = context;
   const text: string | undefined = stmt.comment || undefined;
   const { classId, objectId, objectSubId } = object;
@@ -63,7 +65,7 @@ export async function commentObject(context: CommandContext, stmt: RawNode): Pro
     });
 }
 
-async function resolve(context: CommandContext, stmt: RawNode): Promise<ObjectAddress> {
+async function resolve(context: CommandContext, stmt: RawNode): Promise<ObjectAddress | undefined> {
   const { w } = context;
   const names = rawStrings(stmt.object.items);
   const single: string = stmt.object.sval ?? names.at(-1);
@@ -110,7 +112,14 @@ async function resolve(context: CommandContext, stmt: RawNode): Promise<ObjectAd
     }
     case 'OBJECT_DATABASE': {
       const row = await w.search(DATABASENAME, single);
-      if (row === null) throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${single}" does not exist`);
+      // Only a warning, so that a dump can be restored into a database of another name.
+      if (row === null) {
+        w.store.notice(`database "${single}" does not exist`, {
+          severity: 'WARNING',
+          sqlstate: ERRCODE.UNDEFINED_DATABASE,
+        });
+        return undefined;
+      }
       return objectAddress(DatabaseRelationId, row.oid);
     }
     case 'OBJECT_ROLE': {
@@ -119,6 +128,11 @@ async function resolve(context: CommandContext, stmt: RawNode): Promise<ObjectAd
       return objectAddress(AuthIdRelationId, row.oid);
     }
     default:
-      throw notSupported(`COMMENT ON ${String(stmt.objtype).replace('OBJECT_', '').replaceAll('_', ' ')}`);
+      return refuseObject(
+        context,
+        stmt.objtype,
+        stmt.object,
+        `COMMENT ON ${String(stmt.objtype).replace('OBJECT_', '').replaceAll('_', ' ')}`,
+      );
   }
 }

@@ -74,6 +74,7 @@ export function cookDefault(
   return context.w.read(() => {
     const pstate = generatedOver === undefined ? context.parseState() : stateOver(context, generatedOver);
     const expr = transformExpr(pstate, raw, generatedOver === undefined ? 'COLUMN_DEFAULT' : 'GENERATED_COLUMN');
+    if (generatedOver !== undefined) checkNestedGenerated(pstate, generatedOver, expr);
     const type = exprType(expr);
     const coerced = coerceToTargetType(
       pstate,
@@ -94,8 +95,35 @@ export function cookDefault(
       );
     }
     assignExprCollations(pstate, coerced);
+    // Its value is stored: it must be the same whenever it is computed.
+    if (generatedOver !== undefined && calls(context, simplified(context, coerced), 'sv'))
+      throw pstate.error(ERRCODE.INVALID_OBJECT_DEFINITION, 'generation expression is not immutable');
     return cooked(context, coerced, generatedOver?.oid ?? (0 as Oid));
   });
+}
+
+/** A generated column may use no other one, nor the row that it is part of. */
+function checkNestedGenerated(pstate: ParseState, rel: RelationDesc, expr: Expr): void {
+  const visit = (node: Node): boolean => {
+    if (node.type !== 'Var') return walkChildren(node, visit);
+    if (node.varattno === 0)
+      throw pstate.error(
+        ERRCODE.INVALID_OBJECT_DEFINITION,
+        'cannot use whole-row variable in column generation expression',
+        node.location,
+        { detail: 'This would cause the generated column to depend on its own value.' },
+      );
+    const attribute = rel.attributes.find(a => a.attnum === node.varattno);
+    if (attribute !== undefined && attribute.attgenerated !== '')
+      throw pstate.error(
+        ERRCODE.INVALID_OBJECT_DEFINITION,
+        `cannot use generated column "${attribute.attname}" in column generation expression`,
+        node.location,
+        { detail: 'A generated column cannot reference another generated column.' },
+      );
+    return false;
+  };
+  visit(expr);
 }
 
 /** The default of a serial column: nextval of its sequence. */
@@ -206,9 +234,17 @@ export async function cookIndexExpressions(
   });
 }
 
+/** What SQL functions are made of counts, not what they are marked as. */
+function simplified(context: CommandContext, expr: Expr): Expr {
+  return context.session.simplify?.(expr) ?? expr;
+}
+
 /** Does the expression call a function of one of these volatilities? */
 function calls(context: CommandContext, expr: Node, volatilities: string): boolean {
   const visit = (node: Node): boolean =>
+    // current_date and its kin differ from statement to statement, nextval from call to call.
+    (node.type === 'SQLValueFunction' && volatilities.includes('s')) ||
+    (node.type === 'NextValueExpr' && volatilities.includes('v')) ||
     functionsOf(context, node).some(id => volatilities.includes(context.lookup.proc(id).provolatile)) ||
     walkChildren(node, visit);
   return visit(expr);
@@ -216,12 +252,12 @@ function calls(context: CommandContext, expr: Node, volatilities: string): boole
 
 /** Would evaluating it for each row give different values? */
 export function isVolatile(context: CommandContext, expr: Expr): Promise<boolean> {
-  return context.w.read(() => calls(context, expr, 'v'));
+  return context.w.read(() => calls(context, simplified(context, expr), 'v'));
 }
 
 /** An index must find again tomorrow what it stored today. */
 function checkImmutable(context: CommandContext, expr: Expr, isKey: boolean): void {
-  if (!calls(context, expr, 'sv')) return;
+  if (!calls(context, simplified(context, expr), 'sv')) return;
   const pstate = context.parseState();
   throw pstate.error(
     ERRCODE.INVALID_OBJECT_DEFINITION,
@@ -238,6 +274,8 @@ function functionsOf(context: CommandContext, node: Node): number[] {
     case 'NullIfExpr':
     case 'ScalarArrayOpExpr':
       return [context.lookup.oper(node.opno).oprcode];
+    case 'CoerceViaIO':
+      return [context.lookup.type(exprType(node.arg)).typoutput, context.lookup.type(node.resulttype).typinput];
     default:
       return [];
   }

@@ -14,6 +14,7 @@ import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { rawStrings } from '@pgtroupe/parser/parse_node';
 import { deconstructQualifiedName, lookupTypeName } from '@pgtroupe/parser/parse_type';
+import { missingObject } from './missingobject.ts';
 import { type CommandContext, rangeVarOfNames, relkindWords } from './command-context.ts';
 
 interface DropKind {
@@ -53,7 +54,7 @@ export async function executeDrop(context: CommandContext, stmt: RawNode): Promi
   else if (stmt.removeType === 'OBJECT_SCHEMA') objects = await schemasToDrop(context, stmt);
   else if (stmt.removeType === 'OBJECT_TYPE' || stmt.removeType === 'OBJECT_DOMAIN')
     objects = await typesToDrop(context, stmt);
-  else throw notSupported(`DROP ${String(stmt.removeType).replace('OBJECT_', '').replaceAll('_', ' ')}`);
+  else objects = await othersToDrop(context, stmt);
   await performDeletions(context.w, objects, behavior);
 }
 
@@ -151,4 +152,16 @@ async function typesToDrop(context: CommandContext, stmt: RawNode): Promise<Obje
     objects.push(objectAddress(TypeRelationId, type.oid));
   }
   return objects;
+}
+
+/** Kinds that cannot be dropped yet: what is not there is told, or skipped. */
+async function othersToDrop(context: CommandContext, stmt: RawNode): Promise<ObjectAddress[]> {
+  const what = `DROP ${String(stmt.removeType).replace('OBJECT_', '').replaceAll('_', ' ')}`;
+  for (const object of stmt.objects as RawNode[]) {
+    const missing = await missingObject(context, stmt.removeType, object);
+    if (missing === undefined) throw notSupported(what);
+    if (!stmt.missing_ok) throw ereport(missing.sqlstate, missing.message);
+    context.notice(missing.skipping ?? `${missing.message}, skipping`);
+  }
+  return [];
 }

@@ -23,6 +23,7 @@ import type { Oid } from '@pgtroupe/common/ids';
 import { ACCESS_SHARE_LOCK, SHARE_ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { type CommandContext, rangeVarOfNames } from './command-context.ts';
+import { rawStrings } from '@pgtroupe/parser/parse_node';
 import { planSequence, type SequencePlan } from './sequence-options.ts';
 import type { SequenceIo } from './sequence-io.ts';
 
@@ -92,10 +93,22 @@ export async function createColumnSequence(
 ): Promise<Oid> {
   const { w } = context;
   const { attname, atttypid } = table.attributes[attnum - 1]!;
-  const { relnamespace } = table.rel;
-  const name = await chooseRelationName(w, table.name, attname, 'seq', relnamespace);
-  const plan = await w.read(() => planSequence(context, options, undefined, atttypid));
-  const oid = await createSequence(context, name, relnamespace, plan);
+  // Only here may the options say what the sequence is called.
+  const named = options.filter(option => option.defname === 'sequence_name');
+  if (named.length > 1) throw context.error(ERRCODE.SYNTAX_ERROR, 'conflicting or redundant options', named[1]!);
+  const others = options.filter(option => option.defname !== 'sequence_name');
+  let namespace = table.rel.relnamespace;
+  let name: string;
+  if (named.length === 0) name = await chooseRelationName(w, table.name, attname, 'seq', namespace);
+  else {
+    const rangeVar = rangeVarOfNames(rawStrings(named[0]!.arg.items));
+    name = rangeVar.relname;
+    if (rangeVar.schemaname !== '') namespace = await context.creationNamespace(rangeVar);
+    if ((await w.search(RELNAMENSP, name, namespace)) !== null)
+      throw ereport(ERRCODE.DUPLICATE_TABLE, `relation "${name}" already exists`);
+  }
+  const plan = await w.read(() => planSequence(context, others, undefined, atttypid));
+  const oid = await createSequence(context, name, namespace, plan);
   await ownSequence(context, oid, table.oid, attnum, kind);
   return oid;
 }

@@ -91,14 +91,19 @@ export async function storeColumnExtras(
     }
   }
   if (plan.defaultExpr !== undefined) {
-    const cooked = await cookDefault(context, plan.defaultExpr, plan.column);
+    const cooked = await cookDefault(existing ? context.withoutPlaces() : context, plan.defaultExpr, plan.column);
     // DEFAULT NULL says nothing.
     if (isNullConstant(cooked.expr)) return;
     await storeAttrDefault(w, relid, attnum, cooked.tree, cooked.references);
     if (existing) await storeMissing(context, relid, attnum, cooked.expr);
   }
   if (plan.generatedExpr !== undefined) {
-    const cooked = await cookDefault(context, plan.generatedExpr, plan.column, await w.relation(relid));
+    const cooked = await cookDefault(
+      existing ? context.withoutPlaces() : context,
+      plan.generatedExpr,
+      plan.column,
+      await w.relation(relid),
+    );
     await storeAttrDefault(w, relid, attnum, cooked.tree, cooked.references, true);
   }
 }

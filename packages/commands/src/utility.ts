@@ -3,13 +3,14 @@
  */
 import { notSupported } from '@pgtroupe/common/ereport';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
-import { alterTable, renameObject } from './altertable.ts';
+import { alterTable } from './altertable.ts';
 import type { CommandContext } from './command-context.ts';
 import { commentObject } from './comment.ts';
 import { executeDrop } from './dropcmds.ts';
 import { grantObjects } from './grant.ts';
 import { defineIndex } from './indexcmds.ts';
 import { alterSequence, defineSequence } from './sequence.ts';
+import { renameObject } from './renamecmds.ts';
 import { createSchema } from './schemacmds.ts';
 import { alterEnum, defineCompositeType, defineDomain, defineEnum } from './typecmds.ts';
 import { alterRole, createRole, dropRole, grantRole } from './user.ts';
@@ -41,16 +42,29 @@ const COMMANDS: Readonly<Record<string, readonly [tag: string | ((stmt: RawNode)
   DropStmt: [stmt => `DROP ${objectWords(stmt.removeType)}`, executeDrop],
 };
 
+const OBJECT_WORDS: Readonly<Record<string, string>> = {
+  OBJECT_FDW: 'FOREIGN DATA WRAPPER',
+  OBJECT_FOREIGN_SERVER: 'SERVER',
+  OBJECT_MATVIEW: 'MATERIALIZED VIEW',
+  OBJECT_OPCLASS: 'OPERATOR CLASS',
+  OBJECT_OPFAMILY: 'OPERATOR FAMILY',
+  OBJECT_STATISTIC_EXT: 'STATISTICS',
+  OBJECT_TSCONFIGURATION: 'TEXT SEARCH CONFIGURATION',
+  OBJECT_TSDICTIONARY: 'TEXT SEARCH DICTIONARY',
+  OBJECT_TSPARSER: 'TEXT SEARCH PARSER',
+  OBJECT_TSTEMPLATE: 'TEXT SEARCH TEMPLATE',
+};
+
 /** `OBJECT_MATVIEW` in the words of command tags. */
 function objectWords(object: string): string {
-  if (object === 'OBJECT_MATVIEW') return 'MATERIALIZED VIEW';
-  return object.replace('OBJECT_', '').replaceAll('_', ' ');
+  return OBJECT_WORDS[object] ?? object.replace('OBJECT_', '').replaceAll('_', ' ');
 }
 
 /** Renaming a part is altering the whole. */
 function renamed(stmt: RawNode): string {
   if (stmt.renameType === 'OBJECT_COLUMN' || stmt.renameType === 'OBJECT_ATTRIBUTE')
     return objectWords(stmt.relationType);
+  if (stmt.renameType === 'OBJECT_DOMCONSTRAINT') return 'DOMAIN';
   return stmt.renameType === 'OBJECT_TABCONSTRAINT' ? 'TABLE' : objectWords(stmt.renameType);
 }
 

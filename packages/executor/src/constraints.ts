@@ -7,13 +7,11 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
-import type { Expr } from '@pgtroupe/nodes/primnodes';
-import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import { makeAndsImplicit } from '@pgtroupe/optimizer/clauses';
 import type { ModifyTable } from '@pgtroupe/optimizer/plannodes';
 import { lookupBuiltin } from '@pgtroupe/adt/fmgr';
 import type { RowReader } from './batch.ts';
-import type { EState } from './estate.ts';
+import { type EState, storedExpr } from './estate.ts';
 import { compileExpr, type ExprScope, makeCall } from './execExpr.ts';
 
 const MAX_FIELD = 64;
@@ -71,7 +69,7 @@ export class TableConstraints {
     this.#checks = checks
       .map(c => ({
         name: c.conname,
-        clauses: makeAndsImplicit(stringToNode(c.conbin!) as Expr).map(e => compileExpr(e, scope)),
+        clauses: makeAndsImplicit(storedExpr(est.env, c.conbin!)).map(e => compileExpr(e, scope)),
       }))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }

@@ -5,6 +5,8 @@
  * An EState with its tree of PlanStates is built once from an immutable plan and run many times: `start`
  * sets parameters and snapshot, `rescan` forgets the last run. Nothing is rebuilt between runs.
  */
+import type { Expr } from '@pgtroupe/nodes/primnodes';
+import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import type { HeapContext } from '@pgtroupe/access/heap/heapam-context';
 import type { CatCache } from '@pgtroupe/catalog/catcache';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
@@ -35,6 +37,8 @@ export interface ExecEnv {
   shouldYield(): boolean;
   /** An OID for a TOAST value; MISS (want says what for). Without it large values cannot be stored. */
   newOid?(): number;
+  /** A stored expression as the planner would leave it: SQL functions written out. */
+  simplify?(expr: Expr): Expr;
   /** Isolation level of the transaction is REPEATABLE READ or SERIALIZABLE. */
   readonly usesTransactionSnapshot: boolean;
 }
@@ -42,6 +46,12 @@ export interface ExecEnv {
 export interface ParamSetter {
   /** Computes the parameter; throws SUSPEND when it cannot yet. */
   setParam(): void;
+}
+
+/** An expression from the catalogs, ready to be compiled. */
+export function storedExpr(env: ExecEnv, text: string): Expr {
+  const expr = stringToNode(text) as Expr;
+  return env.simplify?.(expr) ?? expr;
 }
 
 export class EState {

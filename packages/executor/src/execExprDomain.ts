@@ -5,8 +5,8 @@ import { CONRELID, TYPEOID } from '@pgtroupe/catalog/syscache';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import type { CoerceToDomain, Expr } from '@pgtroupe/nodes/primnodes';
-import { stringToNode } from '@pgtroupe/nodes/readfuncs';
+import type { CoerceToDomain } from '@pgtroupe/nodes/primnodes';
+import { storedExpr } from './estate.ts';
 import type { RowReader } from './batch.ts';
 import { compileExpr, type ExprScope, innerScope } from './execExpr.ts';
 
@@ -27,7 +27,7 @@ export function compileDomainCoercion(expr: CoerceToDomain, scope: ExprScope): R
     const own: DomainCheck[] = [];
     for (const constraint of rows.searchList(CONRELID, 0, type.oid)) {
       if (constraint.contype !== 'c' || constraint.conbin === null) continue;
-      const check = stringToNode(constraint.conbin) as Expr;
+      const check = storedExpr(scope.est.env, constraint.conbin);
       own.push({ name: constraint.conname, read: compileExpr(check, innerScope(scope, { domainValue: cell })) });
     }
     // Constraints of inner domains come first, each domain's own in name order.

@@ -157,7 +157,7 @@ export class ModifyTableState extends PlanState {
     this.#updateColnos = plan.updateColnos;
     this.#columns = sourcesOf(est, plan, child, factory);
     this.#source = this.#columns;
-    this.#generated = generatedColumns(this.#relation).map(({ att, expr }) => ({
+    this.#generated = generatedColumns(est.env, this.#relation).map(({ att, expr }) => ({
       att,
       read: compileExpr(expr, this.#newScope),
     }));

@@ -7,10 +7,9 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import * as N from '@pgtroupe/nodes/nodes';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
-import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import type { ModifyTable } from '@pgtroupe/optimizer/plannodes';
 import type { Column, RowReader, TupleLane } from './batch.ts';
-import type { EState, PlanState } from './estate.ts';
+import { type EState, type ExecEnv, type PlanState, storedExpr } from './estate.ts';
 import { readColumn } from './execExpr.ts';
 import { makeScope, type SubPlanFactory } from './scope.ts';
 import { tidReader } from './systemcolumns.ts';
@@ -55,12 +54,12 @@ export function columnOf(relation: RelationDesc, lane: TupleLane, attnum: number
 }
 
 /** Columns that are computed from others, and how. */
-export function generatedColumns(relation: RelationDesc): { att: number; expr: Expr }[] {
+export function generatedColumns(env: ExecEnv, relation: RelationDesc): { att: number; expr: Expr }[] {
   const result: { att: number; expr: Expr }[] = [];
   relation.attributes.forEach((a, att) => {
     if (a.attgenerated !== 's') return;
     const def = relation.defaults.find(d => d.adnum === a.attnum);
-    if (def?.adbin) result.push({ att, expr: stringToNode(def.adbin) as Expr });
+    if (def?.adbin) result.push({ att, expr: storedExpr(env, def.adbin) });
   });
   return result;
 }

@@ -5,7 +5,7 @@
 
 /** 1-based character index for a byte offset; undefined when the offset is unknown (negative). */
 export function errorPosition(text: string, byteOffset: number): number | undefined {
-  if (byteOffset < 0) return undefined;
+  if (byteOffset < 0 || text === '') return undefined;
   let bytes = 0;
   let chars = 0;
   for (let i = 0; i < text.length && bytes < byteOffset; chars++) {

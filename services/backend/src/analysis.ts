@@ -24,12 +24,14 @@ import { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
 import { bindLiterals } from '@pgtroupe/parser/statement';
 import { typenameType } from '@pgtroupe/parser/parse_type';
 import { rewriteQuery } from '@pgtroupe/parser/rewrite/rewriteHandler';
+import { evalConstExpressions } from '@pgtroupe/optimizer/clauses';
 import { retryCatalog } from './catalog-retry.ts';
 import { selectAll } from './select-all.ts';
 import { TransactionCatalogStore } from './catalog-store.ts';
 import type { DatabaseContext } from './database-context.ts';
 import type { Login } from './instance.ts';
 import { inputText } from './input-text.ts';
+import { plannerEnv } from './planner-env.ts';
 import type { Analyzed, ColumnInfo, PreparedStatement, SharedAnalysis } from './prepared-statement.ts';
 import type { Session } from './session.ts';
 import type { SessionFunctions } from './session-functions.ts';
@@ -332,6 +334,7 @@ export class Analysis {
       sequences: this.#functions.sequenceIo,
       saltBytes: n => session.instance.env.random.bytes(n),
       select: raw => selectAll(session.runner, raw, text),
+      simplify: expr => evalConstExpressions(plannerEnv(session.runner.execution), expr),
       fc: this.#call(),
     };
     const context = new CommandContext(command, catalog, store, text);

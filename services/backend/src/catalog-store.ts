@@ -15,7 +15,7 @@ import type { Catalog, ItemPointer } from '@pgtroupe/catalog/catalog';
 import type { CatalogStore, IndexBuildResult } from '@pgtroupe/catalog/catalogwriter';
 import { decodeField } from '@pgtroupe/catalog/rowcodec';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
-import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import {
@@ -263,9 +263,9 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
 
   notice(
     message: string,
-    fields: { readonly sqlstate?: Sqlstate; readonly detail?: string; readonly hint?: string } = {},
+    { severity = 'NOTICE', sqlstate, ...fields }: NonNullable<Parameters<CatalogStore['notice']>[1]> = {},
   ): void {
-    this.#session.notice('NOTICE', fields.sqlstate ?? ERRCODE.SUCCESSFUL_COMPLETION, message, fields);
+    this.#session.notice(severity, sqlstate ?? ERRCODE.SUCCESSFUL_COMPLETION, message, fields);
   }
 }
 

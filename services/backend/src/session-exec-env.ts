@@ -15,7 +15,10 @@ import { type Memory, MISS, type PageAccess } from '@pgtroupe/storage/buffer/pag
 import { ReadonlyXact } from '@pgtroupe/instance/readonly-xact';
 import type { Transaction } from '@pgtroupe/instance/xact';
 import type { XLogInserter } from '@pgtroupe/transam/xloginsert';
+import type { Expr } from '@pgtroupe/nodes/primnodes';
+import { evalConstExpressions } from '@pgtroupe/optimizer/clauses';
 import type { Analysis } from './analysis.ts';
+import { plannerEnv } from './planner-env.ts';
 import type { Session } from './session.ts';
 import type { SessionFunctions } from './session-functions.ts';
 import type { IsolationLevel } from './transaction-block.ts';
@@ -55,6 +58,10 @@ export class SessionExecEnv implements ExecEnv {
   beginTransaction(tx: Transaction, isolation: IsolationLevel): void {
     this.heap.xact = tx;
     this.usesTransactionSnapshot = isolation === 'repeatable read' || isolation === 'serializable';
+  }
+
+  simplify(expr: Expr): Expr {
+    return evalConstExpressions(plannerEnv(this.#session.runner.execution), expr);
   }
 
   get rows(): CatCache {

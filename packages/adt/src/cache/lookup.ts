@@ -54,6 +54,10 @@ export interface AttributeFacts {
   readonly atttypid: Oid;
   readonly atttypmod: number;
   readonly attisdropped: boolean;
+  /** How a value is stored; of a dropped column it is all that is still known. */
+  readonly attlen: number;
+  readonly attbyval: boolean;
+  readonly attalign: TypeFacts['typalign'];
   readonly attacl: Uint8Array | null;
 }
 

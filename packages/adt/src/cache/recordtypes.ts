@@ -32,6 +32,9 @@ export function recordTypeColumns(typmod: number): readonly AttributeFacts[] | u
     atttypid: a.typid,
     atttypmod: a.typmod,
     attisdropped: a.dropped,
+    attlen: a.len,
+    attbyval: a.byval,
+    attalign: a.align,
     attacl: null,
   }));
 }

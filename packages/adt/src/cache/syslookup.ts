@@ -180,7 +180,9 @@ export class SysLookup implements CatalogLookup {
   attributes(relation: Oid): readonly AttributeFacts[] | undefined {
     const rows = this.#catalog().searchList(ATTNUM, relation);
     if (rows.length === 0) return undefined;
-    return rows.map(row => ({ ...row, attacl: acl(row.attacl) })).sort((a, b) => a.attnum - b.attnum);
+    return rows
+      .map(row => ({ ...row, attalign: row.attalign as AttributeFacts['attalign'], attacl: acl(row.attacl) }))
+      .sort((a, b) => a.attnum - b.attnum);
   }
 
   namespace(oid: Oid): NamespaceFacts | undefined {

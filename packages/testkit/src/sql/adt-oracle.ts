@@ -148,8 +148,11 @@ export class Oracle {
       atttypid: number;
       atttypmod: number;
       attisdropped: boolean;
+      attlen: number;
+      attbyval: boolean;
+      attalign: 'c' | 'd' | 'i' | 's';
     }>(
-      `SELECT attrelid::int8::float8 AS rel, attname, attnum, atttypid::int8::float8 AS atttypid, atttypmod, attisdropped FROM pg_attribute ORDER BY attrelid, attnum`,
+      `SELECT attrelid::int8::float8 AS rel, attname, attnum, atttypid::int8::float8 AS atttypid, atttypmod, attisdropped, attlen, attbyval, attalign FROM pg_attribute ORDER BY attrelid, attnum`,
     );
     const colls = await q<{ oid: number; name: string; namespace: number }>(
       `SELECT oid::int8::float8 AS oid, collname AS name, collnamespace::int8::float8 AS namespace FROM pg_collation`,
