@@ -21,6 +21,7 @@ import {
   TYPENAMENSP,
   TYPEOID,
 } from '@pgtroupe/catalog/syscache';
+import { F_ARRAY_SUBSCRIPT_HANDLER } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
@@ -166,8 +167,6 @@ async function renameType(context: CommandContext, stmt: RawNode): Promise<void>
   await renameTypeRows(context, type, stmt.newname);
   w.commandCounterIncrement();
 }
-
-const F_ARRAY_SUBSCRIPT_HANDLER = 6179;
 
 async function renameDomainConstraint(context: CommandContext, stmt: RawNode): Promise<void> {
   const { w } = context;

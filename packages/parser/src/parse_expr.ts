@@ -2,6 +2,7 @@
  * Expressions: from raw parse nodes to typed ones. Raw trees are never changed: they are analyzed again
  * when a catalog entry was missing or has changed.
  */
+import { timePrecision } from '@pgtroupe/adt/typmod';
 import {
   BITOID,
   BOOLOID,
@@ -888,22 +889,14 @@ const VALUE_FUNCTIONS: Readonly<Record<string, readonly [op: SQLValueFunctionOp,
   SVFOP_CURRENT_CATALOG: [SVFOP_CURRENT_CATALOG, NAMEOID],
   SVFOP_CURRENT_SCHEMA: [SVFOP_CURRENT_SCHEMA, NAMEOID],
 };
-const MAX_TIME_PRECISION = 6;
 
 function transformSQLValueFunction(pstate: ParseState, raw: RawNode): Expr {
   const [op, type] = VALUE_FUNCTIONS[raw.op as string] as readonly [SQLValueFunctionOp, number];
   let typmod: number = raw.typmod ?? 0;
   if ((raw.op as string).endsWith('_N')) {
-    const name = `${type === TIMETZOID || type === TIMEOID ? 'TIME' : 'TIMESTAMP'}(${typmod})${type === TIMETZOID || type === TIMESTAMPTZOID ? ' WITH TIME ZONE' : ''}`;
-    if (typmod < 0) throw pstate.error(ERRCODE.INVALID_PARAMETER_VALUE, `${name} precision must not be negative`);
-    if (typmod > MAX_TIME_PRECISION) {
-      pstate.notice(
-        'WARNING',
-        ERRCODE.INVALID_PARAMETER_VALUE,
-        `${name} precision reduced to maximum allowed, ${MAX_TIME_PRECISION}`,
-      );
-      typmod = MAX_TIME_PRECISION;
-    }
+    const name = type === TIMETZOID || type === TIMEOID ? 'TIME(%d)' : 'TIMESTAMP(%d)';
+    const zone = type === TIMETZOID || type === TIMESTAMPTZOID ? ' WITH TIME ZONE' : '';
+    typmod = timePrecision(pstate.warningCall(), typmod, name + zone);
   }
   return { type: 'SQLValueFunction', op, type_: type, typmod, location: raw.location ?? 0 };
 }

@@ -187,6 +187,12 @@ export class ParseState {
     this.context.notices.push({ severity, sqlstate, message, position });
   }
 
+  /** A call whose warnings reach the client. */
+  warningCall(location = -1): FunctionCall {
+    const warn: FunctionCall['warn'] = (sqlstate, message) => this.notice('WARNING', sqlstate, message, location);
+    return { ...this.context.fc, warn, extra: undefined };
+  }
+
   /** Runs what may throw an error without a position, and gives it one. */
   withPosition<T>(location: number, run: () => T): T {
     try {

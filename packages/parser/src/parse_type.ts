@@ -10,7 +10,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import type { Form_pg_type } from '@pgtroupe/catalog/catalogs/pg_type';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { inputFunction } from '@pgtroupe/adt/cache/typcache';
-import { type FunctionCall, lookupBuiltin } from '@pgtroupe/adt/fmgr';
+import { lookupBuiltin } from '@pgtroupe/adt/fmgr';
 import { encodeCStringArray } from './cstring_array.ts';
 import { nameListToString, rawStrings, type ParseState } from './parse_node.ts';
 
@@ -154,13 +154,7 @@ function callTypmodin(pstate: ParseState, type: Form_pg_type, words: readonly st
   const proc = pstate.catalog.proc(type.typmodin);
   const fn = lookupBuiltin(proc.prosrc);
   if (!fn) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `function ${proc.proname} is not supported by pgtroupe yet`);
-  const fc: FunctionCall = {
-    ...pstate.context.fc,
-    argTypes: [1263 as Oid],
-    resultType: INT4OID as Oid,
-    warn: (sqlstate, message) => pstate.notice('WARNING', sqlstate, message, location),
-    extra: undefined,
-  };
+  const fc = { ...pstate.warningCall(location), argTypes: [1263 as Oid], resultType: INT4OID as Oid };
   return fn(fc, encodeCStringArray(words)) as number;
 }
 
