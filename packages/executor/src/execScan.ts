@@ -5,6 +5,7 @@
  * `max` is obeyed exactly: no condition and no expression is evaluated for a row that nobody asked for.
  */
 import { RECORDOID } from '@pgtroupe/common/oids';
+import type { Expr } from '@pgtroupe/nodes/primnodes';
 import type { Plan } from '@pgtroupe/optimizer/plannodes';
 import { Batch, type Column, type RowReader } from './batch.ts';
 import { type ChangedParams, type EState, PlanState } from './estate.ts';
@@ -35,11 +36,16 @@ export abstract class ScanState extends PlanState {
 
   /** Called by the subclass when its lanes exist. */
   protected compile(): void {
-    this.#qual = compileQual(this.plan.qual, this.scope);
+    this.#qual = compileQual([...this.recheckQual(), ...this.plan.qual], this.scope);
     this.#projection = new Projection(this.plan.targetlist, this.scope, this.out);
     // Lanes the qualification needs move along with the others.
     for (const lane of this.input.tuples) this.out.addTupleLane(lane);
     for (const lane of this.input.values) this.out.addValueLane(lane);
+  }
+
+  /** Conditions that the way of reading fulfils, but not a row that is put in its place (EvalPlanQual). */
+  protected recheckQual(): readonly Expr[] {
+    return [];
   }
 
   /** The row as one composite value, made when it is read. */

@@ -9,6 +9,7 @@ import { heapHotSearch, NOT_FOUND } from '@pgtroupe/access/heap/heapam-scan';
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
 import { AMPROCNUM } from '@pgtroupe/catalog/syscache';
+import type { Expr } from '@pgtroupe/nodes/primnodes';
 import type { IndexScan } from '@pgtroupe/optimizer/plannodes';
 import { detach, type RowReader, TID_BLOCK } from './batch.ts';
 import { arrayElements } from './arrays.ts';
@@ -74,6 +75,10 @@ export class IndexScanState extends TableScanState {
       this.#compare = (a, b) => sign * (compare(a, b) as number);
     }
     this.compile();
+  }
+
+  protected override recheckQual(): readonly Expr[] {
+    return this.est.epq === null ? [] : (this.plan as IndexScan).indexqualorig;
   }
 
   protected override read(max: number): number {

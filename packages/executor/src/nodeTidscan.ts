@@ -31,6 +31,11 @@ export class TidScanState extends TableScanState {
     this.compile();
   }
 
+  protected override recheckTid(tid: number): boolean {
+    this.#tids ??= this.#collect();
+    return this.#tids.includes(tid);
+  }
+
   protected override read(max: number): number {
     this.#tids ??= this.#collect();
     const { env, snapshot } = this.est;

@@ -50,12 +50,17 @@ export abstract class TableScanState extends ScanState {
     if (epq === null) return this.read(max);
     const tuple = epq.tuples.get(this.#scanrelid);
     if (tuple === undefined) return this.read(max);
-    if (this.#substituted || tuple.ptr === 0) return END;
+    if (this.#substituted || tuple.ptr === 0 || !this.recheckTid(tuple.tid)) return END;
     this.#substituted = true;
     this.lane.ptrs[0] = tuple.ptr;
     this.lane.tids[0] = tuple.tid;
     this.input.n = 1;
     return ROW;
+  }
+
+  /** May the row stand where it does? */
+  protected recheckTid(_tid: number): boolean {
+    return true;
   }
 
   /** Reads the next tuples into the lane. */
