@@ -147,6 +147,22 @@ describe('an instance that dies', () => {
 });
 
 describe('a row that another instance gave back', () => {
+  it('may be changed: a catalog row, by who waited for the table', async () => {
+    const stage = await Stage.of(2);
+    const [a, b] = (await stage.clients(2)) as [SimClient, SimClient];
+    await stage.run(a, 'CREATE TABLE t (id int)');
+    await stage.run(b, 'SELECT * FROM t');
+    for (const statement of ['ALTER TABLE t ADD COLUMN x int', 'DROP TABLE t']) {
+      await stage.run(a, 'BEGIN', 'ALTER TABLE t ADD COLUMN y int');
+      const waits = fate(b.query(statement));
+      await stage.pass(50);
+      await stage.run(a, 'ROLLBACK');
+      await stage.pass(200);
+      expect(waits.outcome).toBe('done');
+    }
+    await stage.cluster.expectNoLeaks();
+  });
+
   it('is neither skipped nor refused', async () => {
     const stage = await Stage.of(2);
     const [a, b] = (await stage.clients(2)) as [SimClient, SimClient];

@@ -3,7 +3,13 @@
  * heap first and then of each index, until all are through.
  */
 import { heapComputeTupleSize, heapFormTuple, type TupleLayout, tupleLayout } from '@pgtroupe/access/common/heaptuple';
-import { HeapContext, type HeapRelation, heapRelation, TM_OK } from '@pgtroupe/access/heap/heapam-context';
+import {
+  HeapContext,
+  type HeapRelation,
+  heapRelation,
+  TM_BEING_MODIFIED,
+  TM_OK,
+} from '@pgtroupe/access/heap/heapam-context';
 import { HeapToaster, heapTupleHasExternal, TOAST_DONE, TOAST_TUPLE_THRESHOLD } from '@pgtroupe/access/heap/heaptoast';
 import { heapDelete } from '@pgtroupe/access/heap/heapam-delete';
 import { heapInsert } from '@pgtroupe/access/heap/heapam-insert';
@@ -89,7 +95,9 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
     const stored = await this.#toasted(catalog, layout, values);
     const result = await this.attempt(() => {
       const length = this.#form(layout, stored);
-      return heapUpdate(this.#context, heap, ctid.blk, ctid.off, this.#workspace, length, this.#tx.curcid, attributes);
+      return this.#orWait(
+        heapUpdate(this.#context, heap, ctid.blk, ctid.off, this.#workspace, length, this.#tx.curcid, attributes),
+      );
     });
     if (result !== TM_OK) throw changedConcurrently('updated');
     const tid = { blk: this.#context.blk, off: this.#context.offnum };
@@ -99,9 +107,16 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
     return tid;
   }
 
+  /** Whoever had the row may have been rolled back, which a snapshot that is still good does not know. */
+  #orWait(result: number): number {
+    return result === TM_BEING_MODIFIED ? this.#context.wantXactWait() : result;
+  }
+
   async deleteRow(catalog: Catalog, ctid: ItemPointer): Promise<void> {
     const heap = await this.relations.heap(catalog);
-    const result = await this.attempt(() => heapDelete(this.#context, heap, ctid.blk, ctid.off, this.#tx.curcid));
+    const result = await this.attempt(() =>
+      this.#orWait(heapDelete(this.#context, heap, ctid.blk, ctid.off, this.#tx.curcid)),
+    );
     if (result !== TM_OK) throw changedConcurrently('deleted');
     await this.#removeToasted(catalog, heap, ctid);
   }
