@@ -47,7 +47,7 @@ const MAX_LINES = 500;
 /** Data, a line a fact: no length to speak of. */
 const DATA_FILES = ['packages/common/src/guc_tables.ts', 'packages/common/src/errcodes.ts'];
 
-/** Where the world comes in (design: `Env`). Everything else is handed it. */
+/** Where the world comes in (`Env`). Everything else is handed it. */
 const WORLD = [
   'packages/actor/src/node/',
   // Reads the program's own fact files, as an import would.
@@ -86,6 +86,20 @@ function* sourcesBelow(folder: string, leaveOut = ['generated']): Generator<stri
     else if (path.endsWith('.ts') && !path.endsWith('.d.ts')) yield path;
   }
 }
+
+/** Documents that speak of the code as it is; decisions speak of their day. */
+const DOCUMENTS = [
+  ...['README.md', 'ARCHITECTURE.md', 'STYLE.md', 'CONTRIBUTING.md', 'docs/roadmap.md', 'docs/invariants.md'],
+  ...readdirSync(join(ROOT, 'services')).map(name => `services/${name}/README.md`),
+];
+function filesBelow(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap(entry => {
+    if (['dist', 'node_modules'].includes(entry.name)) return [];
+    return entry.isDirectory() ? filesBelow(`${folder}/${entry.name}`) : [`${folder}/${entry.name}`];
+  });
+}
+/** All files of ours, for whoever names one. */
+const FILES = ['packages', 'services', 'test', 'scripts', 'docs', 'proto', '.ci'].flatMap(folder => filesBelow(folder));
 
 const all = ['packages', 'services'].flatMap(folder => [...sourcesBelow(folder)]).sort();
 /** Helpers of tests live in folders named `testing`. */
@@ -262,6 +276,58 @@ describe('tidy', () => {
         .map(t => t.slice(10))
         .sort();
       if (referred.join() !== needed.join()) wrong.push(`${home}: tsconfig.json should refer to ${needed.join(', ')}`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('files named in comments and documents exist', () => {
+    const known = [...FILES];
+    const exists = (name: string, from: string): boolean =>
+      existsSync(join(ROOT, name)) ||
+      existsSync(join(ROOT, dirname(from), name)) ||
+      // adt/format_type.ts: within a package.
+      existsSync(join(ROOT, 'packages', name.replace('/', '/src/'))) ||
+      known.some(path => path === name || path.endsWith(`/${name}`));
+    const wrong: string[] = [];
+    for (const file of [...all, ...DOCUMENTS]) {
+      const source = readFileSync(join(ROOT, file), 'utf8');
+      const prose = file.endsWith('.md')
+        ? source
+        : [...source.matchAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm)].join('\n');
+      for (const [, name] of prose.matchAll(/(?<![\w./<{*-])((?:[\w-]+\/)*[\w-]+\.(?:ts|md|mjs|proto))\b(?![\w(/*])/g))
+        if (!exists(name!, file)) wrong.push(`${file}: ${name}`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('invariants are cited by numbers that docs/invariants.md has, other documents by their names', () => {
+    const numbers = new Set(
+      [...readFileSync(join(ROOT, 'docs/invariants.md'), 'utf8').matchAll(/^(\d+)\. /gm)].map(match => match[1]!),
+    );
+    const wrong: string[] = [];
+    for (const file of all) {
+      const source = text.get(file)!;
+      for (const [what, list] of source.matchAll(/\(invariants? ([\d, and]+)\)/g))
+        if (list!.match(/\d+/g)!.some(n => !numbers.has(n))) wrong.push(`${file}: ${what}`);
+      for (const [what] of source.matchAll(/\b(?:research|design|audit)(?:\.md)? ?(?:§|H\d)[\w.]*/g))
+        wrong.push(`${file}: ${what}`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('names in ARCHITECTURE.md exist', () => {
+    const wrong: string[] = [];
+    const sources = code.map(file => text.get(file)!);
+    const words = new Set(sources.flatMap(source => source.match(/[A-Za-z_$][\w$]*/g) ?? []));
+    for (const [, name] of readFileSync(join(ROOT, 'ARCHITECTURE.md'), 'utf8').matchAll(/`([^`\n]+)`/g)) {
+      const method = /^([A-Z]\w+)\.(#?\w+)$/.exec(name!);
+      if (method) {
+        const [, owner, member] = method as unknown as [string, string, string];
+        const home = sources.find(source => new RegExp(`\\b(?:class|interface) ${owner}\\b`).test(source));
+        if (!home || !new RegExp(`(?:^|\\s)(?:\\w+ )*${member}\\??\\(`, 'm').test(home)) wrong.push(name!);
+      } else if (/^[\w.-]+\/[\w./-]*$/.test(name!)) {
+        if (!existsSync(join(ROOT, name!))) wrong.push(name!);
+      } else if (/^[A-Za-z_]\w*$/.test(name!) && !words.has(name!)) wrong.push(name!);
     }
     expect(wrong).toEqual([]);
   });

@@ -4,7 +4,7 @@
  * The register form lets a CRC be continued by somebody else: an instance runs it over a record's
  * body, the buffer-manager over the header. Start with CRC32C_INIT, finish with `crc32cFinish`.
  * Short runs go through slicing-by-8 in JavaScript, long ones through native code (faster from
- * about 350 bytes on, research/executor.md §1).
+ * about 350 bytes on, measured).
  */
 import { crc32c as native } from '@node-rs/crc32';
 

@@ -8,9 +8,9 @@
  * depends on the delay: order is kept, and every page goes out behind the records that changed it.
  *
  * When the stream ends, everything the instance knew of shared state is void: listeners are told, then the
- * instance attaches anew until it is welcome again. There is no resume (design §3).
+ * instance attaches anew until it is welcome again. There is no resume (invariant 22).
  *
- * Zombie rule (research H5): the right to take new snapshots lapses SNAPSHOT_LEASE_MS after the last
+ * Zombie rule (invariant 17): the right to take new snapshots lapses SNAPSHOT_LEASE_MS after the last
  * acknowledged heartbeat was *sent*, before the buffer-manager may fence this instance.
  */
 import type { Env } from '@pgtroupe/actor/env';

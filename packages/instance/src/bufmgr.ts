@@ -1,5 +1,5 @@
 /**
- * The page cache of one instance: pages held under tokens of the buffer-manager (design §3).
+ * The page cache of one instance: pages held under tokens of the buffer-manager.
  *
  * A token is kept until it is recalled or its slot is needed. Recalls are honoured between turns of
  * the event loop, never inside a synchronous stretch; a page granted in this very turn is given one

@@ -4,12 +4,12 @@
  *
  * RULES
  * 1. Reserved ids count as running everywhere until they end; unused ones are returned when idle,
- *    because they hold back the pruning horizon (research H23).
+ *    because they hold back the pruning horizon (invariant 16).
  * 2. The remembered snapshot may serve new statements while it is *held*: granted, not recalled, and
- *    the heartbeat lease is valid (H5, H26).
+ *    the heartbeat lease is valid (invariant 17).
  * 3. An outcome, once known, never changes while the buffer-manager lives, and is cached as long. "In progress" may be stale; it is
- *    only used where being late is harmless (H27); who acts on it asks first (`confirmRunning`).
- * 4. The oldest live snapshot is reported with every batch when it moved (H24).
+ *    only used where being late is harmless (invariant 19); who acts on it asks first (`confirmRunning`).
+ * 4. The oldest live snapshot is reported with every batch when it moved (invariant 18).
  */
 import type { Env } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';

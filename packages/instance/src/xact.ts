@@ -2,10 +2,10 @@
  * One transaction of one session: its ids (with subtransactions), command counter, combo command
  * ids, what it will drop or invalidate, and its end.
  *
- * COMMIT is one message (design §3): the record, the children, the files to drop and the
+ * COMMIT is one message: the record, the children, the files to drop and the
  * invalidations travel together; the answer means durable and visible. A COMMIT whose answer was
  * lost with the buffer-manager is looked up in pg_xact of the next life, so the client is told
- * exactly what happened (research §3.7).
+ * exactly what happened.
  */
 import type { Env } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';

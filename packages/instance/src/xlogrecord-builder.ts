@@ -1,6 +1,6 @@
 /**
  * XLogInserter of an instance: assembles a record in one reused buffer and queues it for the
- * buffer-manager, which gives it its place (research H2, H3; layout in xlogrecord.ts).
+ * buffer-manager, which gives it its place (invariants 2 and 9; layout in xlogrecord.ts).
  *
  * Full-page images. A page needs one when it has none behind the redo point of the current
  * checkpoint. While a force-FPI window is open (a checkpoint is choosing its redo point) every

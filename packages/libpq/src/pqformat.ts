@@ -1,6 +1,6 @@
 /**
  * Reading and writing message bodies. Writing gathers everything a session owes its client in one
- * buffer, so that one turn costs one write (research/executor.md §1).
+ * buffer, so that one turn costs one write.
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';

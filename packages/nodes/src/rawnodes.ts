@@ -1,6 +1,6 @@
 /**
  * Raw parse trees: what the grammar makes of a statement, before any name is looked up. They come
- * from libpg-query as `{ "SelectStmt": { ... } }`; rawparse.ts turns each wrapper into one object
+ * from libpg-query as `{ "SelectStmt": { ... } }`; parser.ts turns each wrapper into one object
  * with a `type`, so that raw and analyzed trees are walked alike. Fields keep PostgreSQL's names;
  * what has its zero value (0, "", false, NULL, NIL) is absent. Only the nodes the analyzer handles get
  * an interface of their own where it helps; the rest are RawNode, read field by field.

@@ -11,7 +11,7 @@
  *   it, aborts what it had not committed and frees its locks.
  *
  * When the buffer-manager dies the instance lives on: open transactions fail, idle sessions stay,
- * and everything is fetched anew from the next life (design §3).
+ * and everything is fetched anew from the next life (invariant 22).
  */
 import type { Env } from '@pgtroupe/actor/env';
 import type { Arrival, SessionIntake } from '@pgtroupe/actor/net';

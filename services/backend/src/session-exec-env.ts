@@ -83,7 +83,7 @@ export class SessionExecEnv implements ExecEnv {
     return MISS;
   }
 
-  /** Short slices while other sessions have work, long ones alone (research/executor.md §2.10). */
+  /** Short slices while other sessions have work, long ones alone. */
   beginSlice(): void {
     const { instance } = this.#session;
     const lone = instance.messages === this.#messagesSeen;

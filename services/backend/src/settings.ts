@@ -39,7 +39,7 @@ const REPORTED = [
 ] as const;
 const REPORTED_SET: ReadonlySet<string> = new Set(REPORTED);
 
-/** Durability is not for sale: accepted from test tools, and stays on (design, law 5). */
+/** Durability is not for sale: accepted from test tools, and stays on. */
 const ALWAYS_ON: ReadonlySet<string> = new Set(['fsync', 'full_page_writes']);
 
 const SEVERITY_RANK: Readonly<Record<string, number>> = {

@@ -3,7 +3,7 @@
  *
  * An instance is dead when its stream ends, when it breaks the protocol, or when nothing was heard
  * for FENCE_MS, neither from it nor from the thread that speaks for it while it is busy. Fencing is one synchronous step: after it nothing the instance ever sent or sends has
- * an effect (invariant 19), what it committed stands, the rest is undone.
+ * an effect (invariant 22), what it committed stands, the rest is undone.
  */
 import type { Env } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';

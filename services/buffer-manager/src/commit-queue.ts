@@ -3,7 +3,7 @@
  *
  * A commit becomes visible when (1) its record is durable, unless it is asynchronous, (2) no other
  * instance may still use a snapshot that lacks it, (3) every commit sequenced before it is visible:
- * visibility order is commit-LSN order (research §3.3, invariant 7).
+ * visibility order is commit-LSN order (invariant 14).
  */
 import { assert } from '@pgtroupe/common/assert';
 

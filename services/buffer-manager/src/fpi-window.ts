@@ -1,5 +1,5 @@
 /**
- * How a checkpoint gets its redo point (research H9, invariant 12). Pure.
+ * How a checkpoint gets its redo point (invariant 11). Pure.
  *
  *   closed --begin--> open: every instance is told to put full-page images into every record
  *   open --last ack, or death of who did not answer--> closed: redo = insert position, broadcast

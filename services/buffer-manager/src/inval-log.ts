@@ -1,6 +1,6 @@
 /**
  * Invalidation messages of committed transactions, kept until every other instance was told. They
- * travel inside snapshots and so arrive before anything that depends on them (research H28). Pure.
+ * travel inside snapshots and so arrive before anything that depends on them (invariant 20). Pure.
  */
 interface Entry<I> {
   readonly csn: number;

@@ -7,7 +7,7 @@
  *   appears in the table when somebody waits, and goes when the transaction ends.
  * - Weak relation locks may be granted by instances that hold the relation's token (the fast path).
  *   A strong request recalls all tokens; until the last instance has said who holds what, strong
- *   requests wait, whatever the table says (research H29).
+ *   requests wait, whatever the table says (invariant 21).
  */
 import { conflictMask, isStrongMode, MAX_LOCK_MODE } from './lock-modes.ts';
 

@@ -5,7 +5,7 @@
  * One X or many S per page. Requests queue FIFO per page; the head's conflicting holders are recalled
  * once and answer by releasing. Per page the directory knows the *base image* (pool or disk), the
  * records sequenced since (`chain`: their start LSNs), and so can rebuild what a dead holder had:
- * base + chain (research §3.4, H13, H14).
+ * base + chain (invariant 5).
  *
  *   home      no X token out: base + nothing is the page
  *   X out     the holder's copy is base + chain + what is on its way

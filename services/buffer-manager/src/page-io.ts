@@ -3,7 +3,7 @@
  * instances, writing dirty ones. Asynchronous; the token directory decides what is wanted.
  *
  * Rules: an image is written only when WAL is durable up to its pd_lsn and to every asynchronous
- * commit its hint bits may show (invariants 4 and 18); its checksum is set on the copy that is
+ * commit its hint bits may show (invariants 4 and 8); its checksum is set on the copy that is
  * written; a page read must have a valid checksum.
  */
 import { DiskError } from '@pgtroupe/actor/env';
@@ -150,7 +150,7 @@ export class PageIO {
     return this.#pool.allocate(page, evicted => this.#relations.tidy(evicted));
   }
 
-  /** Puts base + chain into the pool (research H13, H14). The page may be dropped at every wait: its slot is gone
+  /** Puts base + chain into the pool (invariant 5). The page may be dropped at every wait: its slot is gone
    *  then, and the relation's file may be too. */
   async rebuild(page: PageEntry): Promise<void> {
     const chain = page.chain.slice();

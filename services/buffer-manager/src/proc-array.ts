@@ -2,9 +2,9 @@
  * Which transactions run, what a snapshot is, and how far back anybody looks. Pure.
  *
  * - Ids are reserved to instances in small batches; a reserved id counts as running until it ends or is
- *   returned (research H23). Returned ids are burned: aborted, never issued again.
+ *   returned (invariant 16). Returned ids are burned: aborted, never issued again.
  * - csn counts visible commits. A snapshot is (csn, xmin, xmax, running ids).
- * - Horizon (H24): what an instance may still look at is bounded by what it reported and by every
+ * - Horizon (invariant 18): what an instance may still look at is bounded by what it reported and by every
  *   snapshot sent to it since that report.
  */
 import { assert } from '@pgtroupe/common/assert';

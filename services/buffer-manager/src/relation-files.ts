@@ -3,7 +3,7 @@
  * fork is done in order of arrival; on different forks it overlaps.
  *
  * - A fork's length may be remembered by instances; it is taken back from all others before the
- *   fork grows or shrinks (research H22, invariant 17).
+ *   fork grows or shrinks (invariant 6).
  * - A file that a transaction creates goes away unless it commits; a file it drops goes away when its
  *   commit is visible. A dropped file's name stays until the next checkpoint, empty, so that its
  *   number cannot be given out while old WAL still speaks of it.

@@ -1,7 +1,7 @@
 /**
  * Transactions: ids, snapshots, commit, abort. Everything here is one synchronous step per message.
  *
- * Commit (research §3.3): (a) the record is sequenced and the other instances' snapshots are recalled;
+ * Commit: (a) the record is sequenced and the other instances' snapshots are recalled;
  * (b) when it is durable and they have answered, in one step: pg_xact, ProcArray, csn, invalidations,
  * file drops, locks, then the answers: the new snapshot first, then `committed`.
  */
@@ -336,7 +336,7 @@ export class Transactions {
     this.#finish(instance, fxid, false);
   }
 
-  /** What the dead instance's sequenced commits decided stands; the rest is aborted (research H1). Whoever
+  /** What the dead instance's sequenced commits decided stands; the rest is aborted (invariant 13). Whoever
    *  gets a lock must see what its last holder did, so those of commits that are not visible yet stay until
    *  they are; and so do the instance's relation tokens, of which only it knew who used them. */
   instanceDied(instance: Instance): void {

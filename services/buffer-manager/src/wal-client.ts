@@ -1,7 +1,7 @@
 /**
  * The buffer-manager's end of the walwriter stream: sends what was sequenced, hears what is durable,
  * reads WAL back. Keeps every byte until it is durable; when the walwriter dies, sends what was not
- * reported to its successor (research H2).
+ * reported to its successor (invariant 10).
  */
 import type { Env, Timer } from '@pgtroupe/actor/env';
 import type { RpcStream } from '@pgtroupe/actor/rpc';

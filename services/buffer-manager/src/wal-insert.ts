@@ -1,6 +1,6 @@
 /**
  * The sequencer: gives records their place in WAL and keeps the exact dirty-page table from their
- * block references (research H8, H10). Synchronous.
+ * block references (invariants 9 and 14). Synchronous.
  */
 import { assert } from '@pgtroupe/common/assert';
 import { FIRST_NORMAL_TRANSACTION_ID, type TransactionId, type XLogRecPtr } from '@pgtroupe/common/ids';
@@ -29,7 +29,7 @@ export class WalInsert {
     this.#directory = directory;
   }
 
-  /** An instance's record. It must hold every page the record names exclusively (invariant 13); one that does
+  /** An instance's record. It must hold every page the record names exclusively (invariant 7); one that does
    *  not leaves nothing in WAL. */
   fromInstance(instance: Instance, seq: number, record: Uint8Array): XLogRecPtr {
     if (seq !== instance.lastSeq + 1) throw new ProtocolViolation(`record ${seq} follows ${instance.lastSeq}`);

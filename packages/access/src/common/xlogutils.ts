@@ -3,7 +3,7 @@
  * has read every page beforehand (`record.blocks`, and `extraBlocks` of the resource manager).
  *
  * The same functions serve crash recovery, where every block is wanted, and the rebuilding of one
- * page of a dead instance (research H14), where all others answer BLK_SKIP. So a redo function
+ * page of a dead instance (invariant 5), where all others answer BLK_SKIP. So a redo function
  * treats each block by itself, never reads one to change another unless both belong to the record,
  * and calls:
  *

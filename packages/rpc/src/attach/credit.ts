@@ -6,7 +6,7 @@
  *
  *   up     The buffer-manager keeps what an instance sends until it is *settled*: processed, and all WAL
  *          sequenced by then durable. It lets each instance have a window of unsettled bytes and says how
- *          far that reaches (`credit`). Only producers of bulk WAL heed it (transam/wal-credit.ts): they
+ *          far that reaches (`credit`). Only producers of bulk WAL heed it (instance/wal-credit.ts): they
  *          wait between steps, where they hold no page that could not be recalled. Everything else
  *          (commits, aborts, releases, answers to recalls, heartbeats) is sent whatever the credit
  *          says, and is counted all the same.
