@@ -244,15 +244,21 @@ const TABLE_PRIVILEGES = {
   RULE: 0,
 };
 
+const notASequence = (name: string): PgError => ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${name}" is not a sequence`);
+
 const FAMILIES: readonly PrivilegeFamily[] = [
   { name: 'table', privileges: TABLE_PRIVILEGES, byName: regclassOid, mask: relationMask },
   {
     name: 'sequence',
     privileges: rights('USAGE', 'SELECT', 'UPDATE'),
-    byName: regclassOid,
+    byName: (fc, name) => {
+      const oid = regclassOid(fc, name);
+      if (catalogOf(fc).relation(oid)?.relkind !== 'S') throw notASequence(name);
+      return oid;
+    },
     mask: (fc, oid, role, wanted) => {
       const rel = catalogOf(fc).relation(oid);
-      if (rel && rel.relkind !== 'S') throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.relname}" is not a sequence`);
+      if (rel && rel.relkind !== 'S') throw notASequence(rel.relname);
       return relationMask(fc, oid, role, wanted);
     },
   },

@@ -3,6 +3,9 @@
  * its unqualified name finds (visible).
  */
 import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
+import { ACL_USAGE } from '@pgtroupe/catalog/acl';
+import { AclCheck } from '@pgtroupe/catalog/aclchk';
+import { schemaDenied } from '@pgtroupe/catalog/namespace';
 import type { SysCacheReader } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported, type PgError } from '@pgtroupe/common/ereport';
@@ -51,7 +54,7 @@ export function visibleProcs(fc: FunctionCall, schema: string | undefined, name:
   const catalog = catalogOf(fc);
   const all = catalog.procsByName(name);
   if (schema !== undefined) {
-    const namespace = lookupNamespace(fc, schema);
+    const namespace = lookupExplicitNamespace(fc, schema);
     return all.filter(p => p.pronamespace === namespace);
   }
   return firstInPath(
@@ -66,7 +69,7 @@ export function visibleOperators(fc: FunctionCall, schema: string | undefined, n
   const catalog = catalogOf(fc);
   const all = catalog.operatorsByName(name);
   if (schema !== undefined) {
-    const namespace = lookupNamespace(fc, schema);
+    const namespace = lookupExplicitNamespace(fc, schema);
     return all.filter(o => o.oprnamespace === namespace);
   }
   return firstInPath(
@@ -95,6 +98,16 @@ function firstInPath<T>(
 
 export const schemaMissing = (name: string): PgError =>
   ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${name}" does not exist`);
+
+/** LookupExplicitNamespace: of a name's schema, which the user must be allowed to look into. */
+export function lookupExplicitNamespace(fc: FunctionCall, name: string): Oid {
+  const oid = lookupNamespace(fc, name);
+  const caches = catalogOf(fc).caches?.();
+  if (caches === undefined) return oid;
+  const { databaseId, currentUserId } = fc.settings;
+  if (!new AclCheck(caches, databaseId).objectCheck('schema', oid, currentUserId, ACL_USAGE)) throw schemaDenied(name);
+  return oid;
+}
 
 export function lookupNamespace(fc: FunctionCall, name: string): Oid {
   const oid = catalogOf(fc).namespaceByName(name);

@@ -14,6 +14,7 @@ import {
   catalogOf,
   findInPath,
   isVisible,
+  lookupExplicitNamespace,
   lookupNamespace,
   schemaMissing,
   visibleOperators,
@@ -97,7 +98,7 @@ export function regclassOid(fc: FunctionCall, text: string): Oid {
   const { schema, name } = deconstruct(fc, splitQualifiedName(text), true);
   const catalog = catalogOf(fc);
   if (schema !== undefined) {
-    const oid = catalog.relationByName(name, lookupNamespace(fc, schema));
+    const oid = catalog.relationByName(name, lookupExplicitNamespace(fc, schema));
     if (oid === undefined) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${schema}.${name}" does not exist`);
     return oid;
   }
@@ -329,7 +330,7 @@ function namedOid(catalogName: string, describe: (name: string) => string): (fc:
     const oid =
       schema === undefined
         ? findInPath(fc, { catalog: catalogName }, name)
-        : catalogOf(fc).namedByName(catalogName, name, lookupNamespace(fc, schema));
+        : catalogOf(fc).namedByName(catalogName, name, lookupExplicitNamespace(fc, schema));
     if (oid === undefined)
       throw ereport(ERRCODE.UNDEFINED_OBJECT, describe(schema === undefined ? name : `${schema}.${name}`));
     return oid;

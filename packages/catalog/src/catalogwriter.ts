@@ -56,15 +56,15 @@ export interface CatalogStore extends CatalogSource {
   isEmpty(table: RelationDesc): Promise<boolean>;
   /** Fails with 23502 if a row has a null in one of the columns. */
   checkNotNull(table: RelationDesc, attnums: readonly number[]): Promise<void>;
-  notice(
-    message: string,
-    fields?: {
-      readonly severity?: 'NOTICE' | 'WARNING';
-      readonly sqlstate?: Sqlstate;
-      readonly detail?: string;
-      readonly hint?: string;
-    },
-  ): void;
+  notice(message: string, fields?: NoticeFields): void;
+}
+
+export interface NoticeFields {
+  /** NOTICE unless said otherwise. */
+  readonly severity?: 'WARNING';
+  readonly sqlstate?: Sqlstate;
+  readonly detail?: string;
+  readonly hint?: string;
 }
 
 export class CatalogWriter {

@@ -20,6 +20,8 @@ export interface SearchPath {
   readonly path: readonly Oid[];
   /** Where new objects go; 0 when the setting names no schema that exists. */
   readonly creation: Oid;
+  /** May the user look into this schema? */
+  readonly mayUse?: ((namespace: Oid) => boolean) | undefined;
 }
 
 export interface SearchPathInput {
@@ -29,6 +31,8 @@ export interface SearchPathInput {
   readonly userName: string;
   /** The session's pg_temp schema, 0 before it has one. */
   readonly tempNamespace: Oid;
+  /** Schemas that the user may not use are passed over. */
+  readonly mayUse?: (namespace: Oid) => boolean;
 }
 
 /**
@@ -54,14 +58,18 @@ export function computeSearchPath(catalog: CatalogReader, input: SearchPathInput
     let oid: Oid;
     if (name === 'pg_temp') oid = input.tempNamespace;
     else oid = catalog.search(NAMESPACENAME, name === '$user' ? input.userName : name)?.oid ?? (0 as Oid);
-    if (oid === 0 || path.includes(oid)) continue;
+    if (oid === 0 || path.includes(oid) || input.mayUse?.(oid) === false) continue;
     path.push(oid);
     if (creation === 0) creation = oid;
   }
   // What is not named is searched first: pg_temp, then pg_catalog.
   if (!path.includes(PG_CATALOG_NAMESPACE)) path.unshift(PG_CATALOG_NAMESPACE);
   if (input.tempNamespace !== 0 && !path.includes(input.tempNamespace)) path.unshift(input.tempNamespace);
-  return { path, creation };
+  return { path, creation, mayUse: input.mayUse };
+}
+
+export function schemaDenied(name: string): Error {
+  return ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied for schema ${name}`);
 }
 
 export function getNamespaceOid(catalog: CatalogReader, name: string): Oid {
@@ -96,9 +104,9 @@ export function rangeVarGetRelid(
   }
   if (name.schemaname) {
     const namespace = catalog.search(NAMESPACENAME, name.schemaname);
-    return namespace === null
-      ? (0 as Oid)
-      : (catalog.search(RELNAMENSP, name.relname, namespace.oid)?.oid ?? (0 as Oid));
+    if (namespace === null) return 0 as Oid;
+    if (search.mayUse?.(namespace.oid) === false) throw schemaDenied(name.schemaname);
+    return catalog.search(RELNAMENSP, name.relname, namespace.oid)?.oid ?? (0 as Oid);
   }
   return relnameGetRelid(catalog, search, name.relname);
 }

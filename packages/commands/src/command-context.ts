@@ -6,11 +6,13 @@
  * one. A command that fails leaves its transaction to be rolled back.
  */
 import { PG_CATALOG_NAMESPACE, PG_TOAST_NAMESPACE } from '@pgtroupe/common/oids';
-import { ACL_CREATE } from '@pgtroupe/catalog/acl';
+import { ACL_CREATE, ACL_USAGE } from '@pgtroupe/catalog/acl';
+import { AclCheck, type OwnedObject } from '@pgtroupe/catalog/aclchk';
 import type { CatalogStore } from '@pgtroupe/catalog/catalogwriter';
 import { CatalogWriter } from '@pgtroupe/catalog/catalogwriter';
 import { creationNamespace, rangeVarGetRelid, rangeVarText, type SearchPath } from '@pgtroupe/catalog/namespace';
 import { FIRST_UNPINNED_OBJECT_ID } from '@pgtroupe/catalog/pinned';
+import type { Form_pg_type } from '@pgtroupe/catalog/catalogs/pg_type';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import { NAMESPACENAME } from '@pgtroupe/catalog/syscache';
@@ -22,6 +24,7 @@ import type { Expr } from '@pgtroupe/nodes/primnodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
 import { makeParseState } from '@pgtroupe/parser/analyze';
+import { formatType } from '@pgtroupe/parser/format_type';
 import type { ParseState } from '@pgtroupe/parser/parse_node';
 import type { FunctionCall } from '@pgtroupe/adt/fmgr';
 import type { SequenceIo } from './sequence-io.ts';
@@ -65,6 +68,13 @@ export function relkindWords(relkind: string): string {
   return KIND_WORDS[relkind] ?? 'a relation';
 }
 
+/** "must be owner of ..." */
+function relkindWord(relkind: string): string {
+  return (
+    { i: 'index', I: 'index', S: 'sequence', v: 'view', m: 'materialized view', f: 'foreign table' }[relkind] ?? 'table'
+  );
+}
+
 export class CommandContext {
   readonly session: CommandSession;
   readonly w: CatalogWriter;
@@ -78,7 +88,7 @@ export class CommandContext {
     this.lookup = new CatalogLookup(
       catalog,
       session.searchPath.path,
-      { databaseName: session.databaseName, userId: session.userId },
+      { databaseName: session.databaseName, userId: session.userId, mayUse: session.searchPath.mayUse },
       session.tempNamespace,
     );
     this.w = new CatalogWriter(catalog, store, (w, object) => getObjectDescription(w, this.lookup, object));
@@ -150,15 +160,42 @@ export class CommandContext {
     this.w.store.notice(message, sqlstate === undefined ? {} : { sqlstate });
   }
 
-  /** Only the owner (or a superuser) may change a relation; nobody changes the catalogs. */
-  checkOwner(rel: RelationDesc): void {
-    const { userId, superuser } = this.session;
-    if (!superuser && rel.rel.relowner !== userId) {
-      const kind =
-        { i: 'index', S: 'sequence', v: 'view', m: 'materialized view', f: 'foreign table' }[rel.rel.relkind] ??
-        'table';
-      throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be owner of ${kind} ${rel.name}`);
-    }
+  /** Asks the judge of rights. */
+  judge<T>(question: (acl: AclCheck, userId: Oid) => T): Promise<T> {
+    return this.w.read(catalog => question(new AclCheck(catalog, this.w.databaseOid), this.session.userId));
+  }
+
+  /** Fails unless the user has the right on the object. */
+  async checkRight(kind: OwnedObject, oid: Oid, right: number, name: string): Promise<void> {
+    if (await this.judge((acl, userId) => acl.objectCheck(kind, oid, userId, right))) return;
+    throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied for ${kind} ${name}`);
+  }
+
+  /** Fails unless the user may use the type in what is made. */
+  async checkTypeUsage(type: Oid): Promise<void> {
+    const name = await this.judge((acl, userId) =>
+      acl.objectCheck('type', type, userId, ACL_USAGE)
+        ? undefined
+        : formatType(this.lookup, acl.permissionType(type)?.oid ?? type),
+    );
+    if (name !== undefined) throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied for type ${name}`);
+  }
+
+  /** Only who has the owner's rights may change an object. */
+  async checkOwnership(owner: Oid, what: string): Promise<void> {
+    if (await this.judge((acl, userId) => acl.hasPrivsOfRole(userId, owner))) return;
+    throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be owner of ${what}`);
+  }
+
+  /** ... a type. */
+  async checkTypeOwner(type: Form_pg_type): Promise<void> {
+    const name = await this.w.read(() => formatType(this.lookup, type.oid));
+    await this.checkOwnership(type.typowner, `type ${name}`);
+  }
+
+  /** ... a relation; and nobody changes the catalogs. */
+  async checkOwner(rel: RelationDesc, word = relkindWord(rel.rel.relkind)): Promise<void> {
+    await this.checkOwnership(rel.rel.relowner, `${word} ${rel.name}`);
     this.checkNotCatalog(rel);
   }
 

@@ -6,11 +6,11 @@ import { ConstraintRelationId } from '@pgtroupe/catalog/catalogs/pg_constraint';
 import { DatabaseRelationId } from '@pgtroupe/catalog/catalogs/pg_database';
 import { DescriptionObjIndexId, pgDescription } from '@pgtroupe/catalog/catalogs/pg_description';
 import { NamespaceRelationId } from '@pgtroupe/catalog/catalogs/pg_namespace';
-import { AuthIdRelationId } from '@pgtroupe/catalog/catalogs/pg_authid';
+import { AuthIdRelationId, type Form_pg_authid } from '@pgtroupe/catalog/catalogs/pg_authid';
 import { pgShdescription, SharedDescriptionObjIndexId } from '@pgtroupe/catalog/catalogs/pg_shdescription';
 import { TypeRelationId } from '@pgtroupe/catalog/catalogs/pg_type';
 import { objectAddress, type ObjectAddress } from '@pgtroupe/catalog/objectaddress';
-import { AUTHNAME, CONRELID, DATABASENAME, NAMESPACENAME } from '@pgtroupe/catalog/syscache';
+import { AUTHNAME, AUTHOID, CONRELID, DATABASENAME, NAMESPACENAME } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { SHARE_UPDATE_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
@@ -74,7 +74,7 @@ async function resolve(context: CommandContext, stmt: RawNode): Promise<ObjectAd
     const rel = await context.openRelation(rangeVarOfNames(names), SHARE_UPDATE_EXCLUSIVE_LOCK);
     if (!relkinds.includes(rel.rel.relkind))
       throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not ${ARTICLES[stmt.objtype]!}`);
-    context.checkOwner(rel);
+    await context.checkOwner(rel);
     return objectAddress(RelationRelationId, rel.oid);
   }
   switch (stmt.objtype) {
@@ -84,7 +84,7 @@ async function resolve(context: CommandContext, stmt: RawNode): Promise<ObjectAd
       const column = rel.attributes.find(a => a.attname === single && !a.attisdropped);
       if (column === undefined)
         throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${single}" of relation "${rel.name}" does not exist`);
-      context.checkOwner(rel);
+      await context.checkOwner(rel, 'relation');
       if (!'rvmcfp'.includes(rel.rel.relkind)) {
         throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `cannot set comment on relation "${rel.name}"`, {
           detail: `This operation is not supported for ${relkindWords(rel.rel.relkind).replace(/^an? /, '').replace(/x$/, 'xe')}s.`,
@@ -97,17 +97,19 @@ async function resolve(context: CommandContext, stmt: RawNode): Promise<ObjectAd
       const constraint = (await w.searchList(CONRELID, rel.oid)).find(c => c.conname === single);
       if (constraint === undefined)
         throw ereport(ERRCODE.UNDEFINED_OBJECT, `constraint "${single}" for table "${rel.name}" does not exist`);
-      context.checkOwner(rel);
+      await context.checkOwner(rel, 'relation');
       return objectAddress(ConstraintRelationId, constraint.oid);
     }
     case 'OBJECT_SCHEMA': {
       const row = await w.search(NAMESPACENAME, single);
       if (row === null) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${single}" does not exist`);
+      await context.checkOwnership(row.nspowner, `schema ${single}`);
       return objectAddress(NamespaceRelationId, row.oid);
     }
     case 'OBJECT_TYPE':
     case 'OBJECT_DOMAIN': {
       const { type } = await w.read(() => typenameType(context.parseState(), stmt.object));
+      await context.checkTypeOwner(type);
       return objectAddress(TypeRelationId, type.oid);
     }
     case 'OBJECT_DATABASE': {
@@ -120,11 +122,13 @@ async function resolve(context: CommandContext, stmt: RawNode): Promise<ObjectAd
         });
         return undefined;
       }
+      await context.checkOwnership(row.datdba, `database ${single}`);
       return objectAddress(DatabaseRelationId, row.oid);
     }
     case 'OBJECT_ROLE': {
       const row = await w.search(AUTHNAME, single);
       if (row === null) throw ereport(ERRCODE.UNDEFINED_OBJECT, `role "${single}" does not exist`);
+      await checkMayCommentOnRole(context, row);
       return objectAddress(AuthIdRelationId, row.oid);
     }
     default:
@@ -135,4 +139,11 @@ async function resolve(context: CommandContext, stmt: RawNode): Promise<ObjectAd
         `COMMENT ON ${String(stmt.objtype).replace('OBJECT_', '').replaceAll('_', ' ')}`,
       );
   }
+}
+
+async function checkMayCommentOnRole(context: CommandContext, role: Form_pg_authid): Promise<void> {
+  const me = await context.w.search(AUTHOID, context.session.userId);
+  if (me?.rolsuper === true) return;
+  if (role.rolsuper) throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, 'must be superuser');
+  if (me?.rolcreaterole !== true) throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, 'must have CREATEROLE privilege');
 }

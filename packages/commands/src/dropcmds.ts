@@ -7,9 +7,10 @@ import { TypeRelationId, TYPTYPE_DOMAIN } from '@pgtroupe/catalog/catalogs/pg_ty
 import { performDeletions } from '@pgtroupe/catalog/dependency';
 import { objectAddress, type ObjectAddress } from '@pgtroupe/catalog/objectaddress';
 import { isPinnedObject } from '@pgtroupe/catalog/pinned';
-import { INDEXRELID, NAMESPACENAME } from '@pgtroupe/catalog/syscache';
+import { INDEXRELID, NAMESPACENAME, NAMESPACEOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import type { Oid } from '@pgtroupe/common/ids';
 import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { rawStrings } from '@pgtroupe/parser/parse_node';
@@ -79,7 +80,8 @@ async function relationsToDrop(context: CommandContext, stmt: RawNode, kind: Dro
         hint: `Use DROP ${HINT_WORDS[rel.rel.relkind] ?? 'TABLE'} to remove ${relkindWords(rel.rel.relkind)}.`,
       });
     }
-    context.checkOwner(rel);
+    await checkMayDrop(context, rel.rel.relnamespace, () => context.checkOwner(rel));
+    context.checkNotCatalog(rel);
     objects.push(objectAddress(RelationRelationId, rel.oid));
   }
   return objects;
@@ -113,9 +115,7 @@ async function schemasToDrop(context: CommandContext, stmt: RawNode): Promise<Ob
       missing(context, ERRCODE.UNDEFINED_SCHEMA, `schema "${name}" does not exist`, stmt.missing_ok ?? false);
       continue;
     }
-    const { superuser, userId } = context.session;
-    if (!superuser && row.nspowner !== userId)
-      throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be owner of schema ${name}`);
+    await context.checkOwnership(row.nspowner, `schema ${name}`);
     if (isPinnedObject(NamespaceRelationId, row.oid)) {
       throw ereport(
         ERRCODE.DEPENDENT_OBJECTS_STILL_EXIST,
@@ -146,9 +146,7 @@ async function typesToDrop(context: CommandContext, stmt: RawNode): Promise<Obje
     if (stmt.removeType === 'OBJECT_DOMAIN' && type.typtype !== TYPTYPE_DOMAIN) {
       throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${name}" is not a domain`);
     }
-    const { superuser, userId } = context.session;
-    if (!superuser && type.typowner !== userId)
-      throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be owner of type ${type.typname}`);
+    await checkMayDrop(context, type.typnamespace, () => context.checkTypeOwner(type));
     objects.push(objectAddress(TypeRelationId, type.oid));
   }
   return objects;
@@ -164,4 +162,11 @@ async function othersToDrop(context: CommandContext, stmt: RawNode): Promise<Obj
     context.notice(missing.skipping ?? `${missing.message}, skipping`);
   }
   return [];
+}
+
+/** An object goes by the will of its owner, or of its schema's. */
+async function checkMayDrop(context: CommandContext, namespace: Oid, checkOwner: () => Promise<void>): Promise<void> {
+  const schema = await context.w.search(NAMESPACEOID, namespace);
+  if (schema !== null && (await context.judge((acl, userId) => acl.hasPrivsOfRole(userId, schema.nspowner)))) return;
+  await checkOwner();
 }

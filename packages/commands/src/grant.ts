@@ -67,6 +67,8 @@ interface Target {
   readonly kind: AclObject;
   readonly word: string;
   readonly name: string;
+  /** As warnings name it. */
+  readonly quoted: string;
   readonly classId: Oid;
   readonly oid: Oid;
   readonly subId: number;
@@ -241,6 +243,7 @@ function rowTarget<Row extends CatalogRow>(
     kind,
     word: kind,
     name,
+    quoted: `"${name}"`,
     classId,
     oid,
     subId: 0,
@@ -288,6 +291,7 @@ function columnTarget(context: CommandContext, rel: RelationDesc, name: string):
       'attacl',
     ),
     subId: attribute.attnum,
+    quoted: `column "${name}" of relation "${rel.name}"`,
   };
 }
 
@@ -319,11 +323,10 @@ async function changeTarget(
     };
   });
   if (options === 0) {
-    const held = await w.read(catalog =>
-      new AclCheck(catalog, w.databaseOid).aclMask(old, target.owner, session.userId, all),
-    );
-    if (held === 0)
+    const any = (all | (all << 16)) >>> 0;
+    if (!(await context.judge((acl, userId) => heldMask(acl, target, userId, any) !== 0))) {
       throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied for ${target.word} ${target.name}`);
+    }
   }
   warnUnlessAll(context, stmt, target, wanted, options, privileges === -1);
   const change: AclChange = {
@@ -341,6 +344,22 @@ async function changeTarget(
   w.commandCounterIncrement();
 }
 
+/** Having any right on an object is enough to be warned only. */
+function heldMask(acl: AclCheck, target: Target, role: Oid, mask: number): number {
+  switch (target.kind) {
+    case 'relation':
+    case 'sequence':
+      return acl.relationMask(target.oid, role, mask) ?? 0;
+    case 'column':
+      return (acl.relationMask(target.oid, role, mask) ?? 0) | acl.aclMask(target.acl ?? [], target.owner, role, mask);
+    case 'large object':
+    case 'parameter':
+      return acl.aclMask(target.acl ?? [], target.owner, role, mask);
+    default:
+      return acl.objectMask(target.kind, target.oid, role, mask) ?? 0;
+  }
+}
+
 function warnUnlessAll(
   context: CommandContext,
   stmt: RawNode,
@@ -353,14 +372,16 @@ function warnUnlessAll(
   const verb = stmt.is_grant ? 'granted' : 'could be revoked';
   if (options === 0) {
     const message = stmt.is_grant
-      ? `no privileges were granted for "${target.name}"`
-      : `no privileges could be revoked for "${target.name}"`;
+      ? `no privileges were granted for ${target.quoted}`
+      : `no privileges could be revoked for ${target.quoted}`;
     context.w.store.notice(message, {
+      severity: 'WARNING',
       sqlstate: stmt.is_grant ? ERRCODE.WARNING_PRIVILEGE_NOT_GRANTED : ERRCODE.WARNING_PRIVILEGE_NOT_REVOKED,
     });
   } else if (!isAll) {
-    const message = `not all privileges ${stmt.is_grant ? 'were ' : ''}${verb} for "${target.name}"`;
+    const message = `not all privileges ${stmt.is_grant ? 'were ' : ''}${verb} for ${target.quoted}`;
     context.w.store.notice(message, {
+      severity: 'WARNING',
       sqlstate: stmt.is_grant ? ERRCODE.WARNING_PRIVILEGE_NOT_GRANTED : ERRCODE.WARNING_PRIVILEGE_NOT_REVOKED,
     });
   }

@@ -30,7 +30,7 @@ export async function defineIndex(context: CommandContext, stmt: RawNode): Promi
       detail: `This operation is not supported for ${relkindWords(table.rel.relkind).replace(/^an? /, '')}s.`,
     });
   }
-  context.checkOwner(table);
+  await context.checkOwner(table);
   if (
     stmt.if_not_exists &&
     stmt.idxname &&

@@ -1,8 +1,10 @@
 /**
  * Permission checks of statements, with PostgreSQL's messages.
  */
+import { ACL_EXECUTE } from '@pgtroupe/catalog/acl';
 import { AclCheck, type RoleReader } from '@pgtroupe/catalog/aclchk';
-import { NAMESPACEOID, RELOID } from '@pgtroupe/catalog/syscache';
+import type { Form_pg_class } from '@pgtroupe/catalog/catalogs/pg_class';
+import { NAMESPACEOID, PROCOID, RELOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
@@ -26,12 +28,11 @@ export function permissionDenied(relkind: string, name: string): Error {
 
 /** ExecCheckRTPerms: fails at the first relation that the user may not use as the query does. */
 export function checkRangeTablePermissions(
+  acl: AclCheck,
   catalog: RoleReader,
-  databaseOid: Oid,
   userId: Oid,
   rtable: readonly RangeTblEntry[],
 ): void {
-  const acl = new AclCheck(catalog, databaseOid);
   const attnums = (columns: readonly number[]): number[] =>
     columns.map(n => n + FIRST_LOW_INVALID_HEAP_ATTRIBUTE_NUMBER);
   for (const rte of rtable) {
@@ -47,6 +48,25 @@ export function checkRangeTablePermissions(
     };
     if (!acl.relationUse(rel, role, use)) throw permissionDenied(rel.relkind, rel.relname);
   }
+}
+
+/** Fails at the first function that the user may not call. */
+export function checkFunctionPermissions(
+  acl: AclCheck,
+  catalog: RoleReader,
+  userId: Oid,
+  functions: readonly Oid[],
+): void {
+  for (const oid of functions) {
+    if (acl.objectCheck('function', oid, userId, ACL_EXECUTE)) continue;
+    const name = catalog.search(PROCOID, oid)?.proname ?? oid;
+    throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied for function ${name}`);
+  }
+}
+
+/** Fails unless the role has the right on the relation. */
+export function checkRelation(acl: AclCheck, rel: Form_pg_class, userId: Oid, right: number): void {
+  if (acl.classMask(rel, userId, right) === 0) throw permissionDenied(rel.relkind, rel.relname);
 }
 
 /** Fails unless the role may use, or create in, the schema. */

@@ -2,6 +2,7 @@
  * ALTER ... RENAME: relations with their columns and constraints, types and domains, schemas. Of what cannot be renamed yet
  * it says at least when it is not there.
  */
+import { ACL_CREATE } from '@pgtroupe/catalog/acl';
 import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
 import { pgClass } from '@pgtroupe/catalog/catalogs/pg_class';
 import { pgConstraint } from '@pgtroupe/catalog/catalogs/pg_constraint';
@@ -15,7 +16,7 @@ import {
   AUTHNAME,
   CONRELID,
   DATABASENAME,
-  NAMESPACENAME,
+  NAMESPACENAME, NAMESPACEOID,
   RELNAMENSP,
   RELOID,
   TYPENAMENSP,
@@ -119,6 +120,8 @@ async function renameConstraint(context: CommandContext, rel: RelationDesc, from
 async function renameRelation(context: CommandContext, rel: RelationDesc, to: string): Promise<void> {
   const { w } = context;
   const { relnamespace, reltype, relkind } = rel.rel;
+  const schema = await w.search(NAMESPACEOID, relnamespace);
+  await context.checkRight('schema', relnamespace, ACL_CREATE, schema?.nspname ?? '');
   if ((await w.search(RELNAMENSP, to, relnamespace)) !== null)
     throw ereport(ERRCODE.DUPLICATE_TABLE, `relation "${to}" already exists`);
   await w.update(pgClass, rel.rel, { relname: to });
@@ -144,12 +147,11 @@ async function renameTypeRows(context: CommandContext, type: Form_pg_type, to: s
 }
 
 async function renameType(context: CommandContext, stmt: RawNode): Promise<void> {
-  const { w, session } = context;
+  const { w } = context;
   const typeName: RawNode = { type: 'TypeName', names: stmt.object.items, typemod: -1, location: -1 };
   const { type } = await w.read(() => typenameType(context.parseState(), typeName));
   const shown = await w.read(() => context.parseState().typeName(type.oid));
-  if (!session.superuser && type.typowner !== session.userId)
-    throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be owner of type ${shown}`);
+  await context.checkTypeOwner(type);
   if (stmt.renameType === 'OBJECT_DOMAIN' && type.typtype !== 'd')
     throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `${shown} is not a domain`);
   if (type.typtype === 'c') {
@@ -185,13 +187,13 @@ async function renameDomainConstraint(context: CommandContext, stmt: RawNode): P
 }
 
 async function renameSchema(context: CommandContext, from: string, to: string): Promise<void> {
-  const { w, session } = context;
+  const { w } = context;
   const row = await w.search(NAMESPACENAME, from);
   if (row === null) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${from}" does not exist`);
   if ((await w.search(NAMESPACENAME, to)) !== null)
     throw ereport(ERRCODE.DUPLICATE_SCHEMA, `schema "${to}" already exists`);
-  if (!session.superuser && row.nspowner !== session.userId)
-    throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be owner of schema ${from}`);
+  await context.checkOwnership(row.nspowner, `schema ${from}`);
+  await context.checkRight('database', w.databaseOid, ACL_CREATE, context.session.databaseName);
   if (/^pg_/.test(to))
     throw ereport(ERRCODE.RESERVED_NAME, `unacceptable schema name "${to}"`, {
       detail: 'The prefix "pg_" is reserved for system schemas.',

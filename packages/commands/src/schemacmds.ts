@@ -1,6 +1,7 @@
 /**
  * CREATE SCHEMA.
  */
+import { ACL_CREATE } from '@pgtroupe/catalog/acl';
 import { NamespaceRelationId, pgNamespace } from '@pgtroupe/catalog/catalogs/pg_namespace';
 import { recordDependencyOnOwner } from '@pgtroupe/catalog/pg_depend';
 import { AUTHNAME, NAMESPACENAME, NAMESPACEOID } from '@pgtroupe/catalog/syscache';
@@ -32,6 +33,10 @@ export async function createSchema(context: CommandContext, stmt: RawNode): Prom
     ? await resolveRole(context, stmt.authrole)
     : { oid: session.userId, name: session.userName };
   const name: string = stmt.schemaname ?? owner.name;
+  await context.checkRight('database', w.databaseOid, ACL_CREATE, session.databaseName);
+  if (!(await context.judge((acl, userId) => acl.isMemberOfRole(userId, owner.oid)))) {
+    throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be member of role "${owner.name}"`);
+  }
   if (/^pg_/.test(name)) {
     throw ereport(ERRCODE.RESERVED_NAME, `unacceptable schema name "${name}"`, {
       detail: 'The prefix "pg_" is reserved for system schemas.',

@@ -7,6 +7,7 @@
  * sequence may.
  */
 import type { SequenceRules } from '@pgtroupe/access/sequence/sequence';
+import { ACL_SELECT, ACL_UPDATE, ACL_USAGE } from '@pgtroupe/catalog/acl';
 import { CatalogMiss, withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { RELKIND_SEQUENCE } from '@pgtroupe/catalog/catalogs/pg_class';
@@ -31,22 +32,29 @@ interface Known {
 export class SequenceState implements SequenceFunctions {
   readonly #catalog: () => SystemCatalog;
   readonly #io: () => SequenceIo;
+  readonly #checkRight: (rel: RelationDesc, right: number) => void;
   readonly #known = new Map<Oid, Known>();
   #lastUsed: Oid | undefined;
   /** A setval that was carried out and whose row is about to be evaluated again. */
   #setDone: string | undefined;
 
-  /** `io` and `catalog` of the session's current transaction. */
-  constructor(catalog: () => SystemCatalog, io: () => SequenceIo) {
+  /** `io` and `catalog` of the session's current transaction; `checkRight` throws when its user may not. */
+  constructor(
+    catalog: () => SystemCatalog,
+    io: () => SequenceIo,
+    checkRight: (rel: RelationDesc, right: number) => void,
+  ) {
     this.#catalog = catalog;
     this.#io = io;
+    this.#checkRight = checkRight;
   }
 
-  #open(oid: Oid): RelationDesc {
+  #open(oid: Oid, right: number): RelationDesc {
     const rel = this.#catalog().relation(oid);
     if (rel === null) throw ereport(ERRCODE.UNDEFINED_TABLE, `could not open relation with OID ${oid}`);
     if (rel.rel.relkind !== RELKIND_SEQUENCE)
       throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a sequence`);
+    this.#checkRight(rel, right);
     return rel;
   }
 
@@ -72,7 +80,7 @@ export class SequenceState implements SequenceFunctions {
   }
 
   nextval(oid: Oid): number | bigint {
-    const rel = this.#open(oid);
+    const rel = this.#open(oid, ACL_USAGE | ACL_UPDATE);
     const known = this.#entry(rel);
     if (known.ahead === undefined) throw new CatalogMiss(() => this.#draw(oid));
     const { next, last, increment } = known.ahead;
@@ -85,7 +93,7 @@ export class SequenceState implements SequenceFunctions {
 
   async #draw(oid: Oid): Promise<void> {
     const { rel, rules } = await withCatalog(() => {
-      const opened = this.#open(oid);
+      const opened = this.#open(oid, ACL_USAGE | ACL_UPDATE);
       return { rel: opened, rules: this.#rules(opened) };
     });
     const { first, last } = await this.#io().draw(rel, rules);
@@ -93,7 +101,7 @@ export class SequenceState implements SequenceFunctions {
   }
 
   currval(oid: Oid): number | bigint {
-    const rel = this.#open(oid);
+    const rel = this.#open(oid, ACL_SELECT | ACL_USAGE);
     const last = this.#known.get(oid)?.last;
     if (last !== undefined) return int8Datum(last);
     throw ereport(
@@ -104,7 +112,10 @@ export class SequenceState implements SequenceFunctions {
 
   lastval(): number | bigint {
     const last = this.#lastUsed === undefined ? undefined : this.#known.get(this.#lastUsed)?.last;
-    if (last !== undefined) return int8Datum(last);
+    if (last !== undefined) {
+      this.#open(this.#lastUsed!, ACL_SELECT | ACL_USAGE);
+      return int8Datum(last);
+    }
     throw ereport(ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE, 'lastval is not yet defined in this session');
   }
 
@@ -114,7 +125,7 @@ export class SequenceState implements SequenceFunctions {
       this.#setDone = undefined;
       return;
     }
-    const rel = this.#open(oid);
+    const rel = this.#open(oid, ACL_UPDATE);
     const { min, max } = this.#rules(rel);
     if (value < min || value > max) {
       throw ereport(

@@ -179,7 +179,7 @@ export async function alterSequence(context: CommandContext, stmt: RawNode): Pro
     return;
   }
   if (rel.rel.relkind !== RELKIND_SEQUENCE) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a sequence`);
-  context.checkOwner(rel);
+  await context.checkOwner(rel);
   const form = (await w.search(SEQRELID, rel.oid))!;
   const row = await io(context).read(rel);
   const plan = await w.read(() => planSequence(context, stmt.options ?? [], { form, row }));

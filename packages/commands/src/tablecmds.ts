@@ -2,6 +2,7 @@
  * CREATE TABLE, TRUNCATE, and the constraints and defaults that CREATE and ALTER TABLE share.
  */
 import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
+import { ACL_TRUNCATE } from '@pgtroupe/catalog/acl';
 import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
 import { pgClass, RELKIND_RELATION, RELPERSISTENCE_PERMANENT } from '@pgtroupe/catalog/catalogs/pg_class';
 import { CONSTRAINT_CHECK, CONSTRAINT_FOREIGN } from '@pgtroupe/catalog/catalogs/pg_constraint';
@@ -19,6 +20,7 @@ import type { Expr } from '@pgtroupe/nodes/primnodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { cookCheck, cookDefault, cookNextval, isVolatile } from './cookexpr.ts';
 import { type CommandContext } from './command-context.ts';
+import { checkRelation } from './permissions.ts';
 import { addIndexConstraint } from './indexcmds.ts';
 import { type ColumnPlan, transformTableElements } from './parse_utilcmd.ts';
 import { transformRelOptions } from './reloptions.ts';
@@ -53,6 +55,7 @@ export async function defineRelation(context: CommandContext, stmt: RawNode): Pr
     return 0 as Oid;
   }
   const plan = await transformTableElements(context, name, stmt.tableElts ?? []);
+  for (const { column } of plan.columns) await context.checkTypeUsage(column.typid);
   const relid = await heapCreateWithCatalog(w, {
     name,
     namespace,
@@ -231,7 +234,8 @@ export async function executeTruncate(context: CommandContext, stmt: RawNode): P
   for (const rangeVar of stmt.relations as RawNode[]) {
     const rel = await context.openRelation(rangeVar, ACCESS_EXCLUSIVE_LOCK);
     if (rel.rel.relkind !== RELKIND_RELATION) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a table`);
-    context.checkOwner(rel);
+    await context.judge((acl, userId) => checkRelation(acl, rel.rel, userId, ACL_TRUNCATE));
+    context.checkNotCatalog(rel);
     if (!tables.some(t => t.oid === rel.oid)) tables.push(rel);
   }
   for (const table of tables) await refuseIfReferenced(context, table, tables);

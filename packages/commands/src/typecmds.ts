@@ -108,7 +108,7 @@ export async function alterEnum(context: CommandContext, stmt: RawNode): Promise
   );
   if (type.typtype !== TYPTYPE_ENUM)
     throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `${formatType(context.lookup, type.oid)} is not an enum`);
-  checkTypeOwner(context, type);
+  await context.checkTypeOwner(type);
   const labels = (await w.scan(pgEnum, EnumTypIdLabelIndexId, type.oid)).sort(
     (a, b) => a.enumsortorder - b.enumsortorder,
   );
@@ -164,12 +164,6 @@ function placeOf(orders: readonly number[], neighbor: number | undefined, after:
   const middle = Math.fround((left + right) / 2);
   if (middle === left || middle === right) throw notSupported('an enum with so many labels in between');
   return middle;
-}
-
-function checkTypeOwner(context: CommandContext, type: Form_pg_type): void {
-  const { superuser, userId } = context.session;
-  if (!superuser && type.typowner !== userId)
-    throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be owner of type ${type.typname}`);
 }
 
 /** CREATE TYPE ... AS (...): a relation without storage, of which only the row type counts. */

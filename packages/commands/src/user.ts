@@ -300,6 +300,7 @@ async function removeMember(context: CommandContext, role: Role, member: Role, o
   const old = await w.search(AUTHMEMROLEMEM, role.oid, member.oid);
   if (old === null) {
     w.store.notice(`role "${member.name}" is not a member of role "${role.name}"`, {
+      severity: 'WARNING',
       sqlstate: ERRCODE.WARNING,
     });
     return;

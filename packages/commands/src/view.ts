@@ -139,7 +139,7 @@ async function replaceView(
 ): Promise<void> {
   const { w } = context;
   if (view.rel.relkind !== RELKIND_VIEW) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${view.name}" is not a view`);
-  context.checkOwner(view);
+  await context.checkOwner(view);
   const invalid = (message: string, hint?: string): Error =>
     ereport(ERRCODE.INVALID_TABLE_DEFINITION, message, { hint });
   if (columns.length < view.attributes.length) throw invalid('cannot drop columns from view');

@@ -40,6 +40,7 @@ import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
 import type { Form_pg_range } from '@pgtroupe/catalog/catalogs/pg_range';
 import type { Form_pg_rewrite } from '@pgtroupe/catalog/catalogs/pg_rewrite';
 import type { Form_pg_type } from '@pgtroupe/catalog/catalogs/pg_type';
+import { schemaDenied } from '@pgtroupe/catalog/namespace';
 import {
   AGGFNOID,
   AMOPOPID,
@@ -74,12 +75,15 @@ import {
   type SysCacheReader,
 } from '@pgtroupe/catalog/syscache';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import type { Oid } from '@pgtroupe/common/ids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 
 export interface SessionNames {
   readonly databaseName: string;
   /** OID of the role whose privileges apply. */
   readonly userId: number;
+  /** May it look into this schema? */
+  readonly mayUse?: ((namespace: Oid) => boolean) | undefined;
 }
 
 const UTF8_ENCODING = 6;
@@ -283,7 +287,9 @@ export class CatalogLookup {
   /** OID of a schema by name, 0 if it does not exist. `pg_temp` is the session's own. */
   namespaceOidOrZero(name: string): number {
     if (name === 'pg_temp') return this.tempNamespace;
-    return this.#cache.search(NAMESPACENAME, name)?.oid ?? 0;
+    const oid = this.#cache.search(NAMESPACENAME, name)?.oid;
+    if (oid !== undefined && this.session.mayUse?.(oid) === false) throw schemaDenied(name);
+    return oid ?? 0;
   }
 
   lookupExplicitNamespace(name: string): number {

@@ -6,10 +6,12 @@
  * so what the caches say is at least as new as every commit this session could know of.
  */
 import { VOIDOID } from '@pgtroupe/common/oids';
+import { ACL_USAGE } from '@pgtroupe/catalog/acl';
+import { AclCheck } from '@pgtroupe/catalog/aclchk';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { CatalogWriter } from '@pgtroupe/catalog/catalogwriter';
 import { computeSearchPath, type SearchPath } from '@pgtroupe/catalog/namespace';
-import { NAMESPACEOID } from '@pgtroupe/catalog/syscache';
+import { AUTHNAME, NAMESPACEOID } from '@pgtroupe/catalog/syscache';
 import type { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -56,8 +58,15 @@ export class Analysis {
   readonly #session: Session;
   readonly #database: DatabaseContext;
   readonly #functions: SessionFunctions;
-  readonly #login: Login;
   #change: CatalogChange | undefined;
+  #superuser:
+    | {
+        readonly catalog: SystemCatalog;
+        readonly version: number;
+        readonly oid: Oid;
+        readonly superuser: boolean;
+      }
+    | undefined;
   #path:
     | {
         readonly catalog: SystemCatalog;
@@ -70,8 +79,37 @@ export class Analysis {
   constructor(session: Session, login: Login, functions: SessionFunctions) {
     this.#session = session;
     this.#database = login.context;
-    this.#login = login;
     this.#functions = functions;
+    session.settings.user.catalog = {
+      roleByName: name => {
+        const row = this.catalog.search(AUTHNAME, name);
+        return row === null ? undefined : { oid: row.oid, name: row.rolname, superuser: row.rolsuper };
+      },
+      acl: () => this.acl(),
+    };
+  }
+
+  /** The judge of rights. */
+  acl(): AclCheck {
+    return new AclCheck(this.catalog, this.#session.database.oid as Oid);
+  }
+
+  /** Is the current user a superuser, as catalogs say now? May throw CatalogMiss. */
+  isSuperuser(): boolean {
+    const { catalog } = this;
+    const { oid } = this.#session.settings.user.current;
+    const known = this.#superuser;
+    if (known !== undefined && known.catalog === catalog && known.version === catalog.version && known.oid === oid) {
+      return known.superuser;
+    }
+    const superuser = this.acl().isSuperuser(oid);
+    this.#superuser = { catalog, version: catalog.version, oid, superuser };
+    return superuser;
+  }
+
+  /** Roles that the start-up packet asked for. */
+  async lateStartup(): Promise<void> {
+    await retryCatalog(() => this.#session.settings.lateStartup());
   }
 
   /** The catalogs as this session's transaction sees them. */
@@ -83,7 +121,7 @@ export class Analysis {
 
   searchPathInfo(): SearchPath {
     const { catalog } = this;
-    const { settings, user } = this.#session;
+    const { settings } = this.#session;
     const known = this.#path;
     if (
       known !== undefined &&
@@ -95,8 +133,9 @@ export class Analysis {
     }
     const path = computeSearchPath(catalog, {
       setting: settings.string('search_path'),
-      userName: user,
+      userName: settings.user.current.name,
       tempNamespace: 0 as Oid,
+      mayUse: oid => this.acl().objectCheck('schema', oid, settings.user.current.oid, ACL_USAGE),
     });
     this.#path = { catalog, version: catalog.version, settings: settings.version, path };
     return path;
@@ -117,6 +156,7 @@ export class Analysis {
     return new CatalogLookup(this.catalog, this.searchPath(), {
       databaseName: this.#session.database.name,
       userId: this.#functions.currentUserId,
+      mayUse: this.searchPathInfo().mayUse,
     });
   }
 
@@ -327,8 +367,8 @@ export class Analysis {
     const command: CommandSession = {
       databaseName: session.database.name,
       userId: this.#functions.currentUserId,
-      userName: session.user,
-      superuser: this.#login.superuser,
+      userName: this.#functions.currentUser,
+      superuser: await retryCatalog(() => this.isSuperuser()),
       searchPath,
       tempNamespace: 0 as Oid,
       sequences: this.#functions.sequenceIo,

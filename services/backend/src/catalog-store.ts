@@ -18,7 +18,7 @@ import { heapUpdate, type UpdateAttributes } from '@pgtroupe/access/heap/heapam-
 import { heapAttIsNull } from '@pgtroupe/access/common/heaptuple';
 import { BT_DUPLICATE, btInsert, uniqueViolation } from '@pgtroupe/access/nbtree/nbtinsert';
 import type { Catalog, ItemPointer } from '@pgtroupe/catalog/catalog';
-import type { CatalogStore, IndexBuildResult } from '@pgtroupe/catalog/catalogwriter';
+import type { CatalogStore, IndexBuildResult, NoticeFields } from '@pgtroupe/catalog/catalogwriter';
 import { decodeField } from '@pgtroupe/catalog/rowcodec';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -276,11 +276,9 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
     }
   }
 
-  notice(
-    message: string,
-    { severity = 'NOTICE', sqlstate, ...fields }: NonNullable<Parameters<CatalogStore['notice']>[1]> = {},
-  ): void {
-    this.#session.notice(severity, sqlstate ?? ERRCODE.SUCCESSFUL_COMPLETION, message, fields);
+  notice(message: string, fields: NoticeFields = {}): void {
+    const { severity = 'NOTICE', sqlstate = ERRCODE.SUCCESSFUL_COMPLETION, detail, hint } = fields;
+    this.#session.notice(severity, sqlstate, message, { detail, hint });
   }
 }
 

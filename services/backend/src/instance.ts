@@ -13,6 +13,8 @@
  * When the buffer-manager dies the instance lives on: open transactions fail, idle sessions stay,
  * and everything is fetched anew from the next life (invariant 22).
  */
+import { ACL_CONNECT } from '@pgtroupe/catalog/acl';
+import { AclCheck } from '@pgtroupe/catalog/aclchk';
 import type { Env } from '@pgtroupe/actor/env';
 import type { Arrival, SessionIntake } from '@pgtroupe/actor/net';
 import { DATABASENAME, AUTHNAME } from '@pgtroupe/catalog/syscache';
@@ -246,6 +248,15 @@ export class BackendInstance {
         `database "${databaseName}" is not currently accepting connections`,
         { severity: 'FATAL' },
       );
+    }
+    const mayConnect = await retryCatalog(() =>
+      new AclCheck(shared.catalog, database.oid).objectCheck('database', database.oid, role.oid, ACL_CONNECT),
+    );
+    if (!mayConnect) {
+      throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied for database "${databaseName}"`, {
+        detail: 'User does not have CONNECT privilege.',
+        severity: 'FATAL',
+      });
     }
     const context = await this.#database(database.oid);
     return {

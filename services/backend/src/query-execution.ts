@@ -24,8 +24,9 @@ import { outputFunction, sendFunction } from '@pgtroupe/adt/cache/typcache';
 import type { LiveSnapshot } from '@pgtroupe/instance/instance-transactions';
 import type { Analysis } from './analysis.ts';
 import { BINARY_FORMAT, type FieldEncoder, fieldEncoder } from './field-encoder.ts';
-import { checkRangeTablePermissions } from '@pgtroupe/commands/permissions';
+import { checkFunctionPermissions, checkRangeTablePermissions } from '@pgtroupe/commands/permissions';
 import { neededLocks, type NeededLock } from './needed-locks.ts';
+import { guardedFunctions } from './needed-rights.ts';
 import { plannerEnv } from './planner-env.ts';
 import { type Analyzed, formatOf, type PreparedStatement } from './prepared-statement.ts';
 import type { Session } from './session.ts';
@@ -57,6 +58,9 @@ export interface RowSink {
 export interface CachedPlan {
   readonly plan: PlannedStmt;
   readonly locks: readonly NeededLock[];
+  /** Views in it are read with their owners' rights: superusers are judged too. */
+  readonly asOwner: boolean;
+  readonly guardedFunctions: readonly Oid[];
 }
 
 export class QueryExecution {
@@ -207,10 +211,15 @@ export class RunningPortal {
   /** The statement's plan, made now if there is none. May throw CatalogMiss. */
   #plan(): CachedPlan {
     const query = this.#statement.analyzed as AnalyzedQuery;
-    query.plan ??= {
-      plan: planner(plannerEnv(this.#execution), query.query),
-      locks: neededLocks(query.query),
-    };
+    if (query.plan === undefined) {
+      const plan = planner(plannerEnv(this.#execution), query.query);
+      query.plan = {
+        plan,
+        locks: neededLocks(query.query),
+        asOwner: plan.rtable.some(rte => rte.checkAsUser !== 0 && rte.requiredPerms !== 0),
+        guardedFunctions: guardedFunctions(this.#execution.analysis.catalog, query.query),
+      };
+    }
     return query.plan;
   }
 
@@ -239,8 +248,9 @@ export class RunningPortal {
   #open(cached: CachedPlan): void {
     const execution = this.#execution;
     const { session, env, analysis, functions } = execution;
-    if (!session.superuser) {
-      checkRangeTablePermissions(analysis.catalog, functions.databaseId, functions.currentUserId, cached.plan.rtable);
+    if (cached.asOwner || !analysis.isSuperuser()) {
+      checkRangeTablePermissions(analysis.acl(), analysis.catalog, functions.currentUserId, cached.plan.rtable);
+      checkFunctionPermissions(analysis.acl(), analysis.catalog, functions.currentUserId, cached.guardedFunctions);
     }
     const { tx } = session.block;
     if (session.block.readOnly) refuseWrites(cached.plan, (this.#statement.analyzed as AnalyzedQuery).query);

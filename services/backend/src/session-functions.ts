@@ -3,11 +3,11 @@
  */
 import type { Oid } from '@pgtroupe/common/ids';
 import { seededRandom } from '@pgtroupe/common/prng';
+import { checkRelation } from '@pgtroupe/commands/permissions';
 import { type SequenceIo, sequenceIo } from '@pgtroupe/commands/sequence-io';
 import { SequenceState } from '@pgtroupe/commands/sequence-state';
 import { SysLookup } from '@pgtroupe/adt/cache/syslookup';
 import type { DateOrder, DateStyle, FunctionCall, IntervalStyle, SessionSettings } from '@pgtroupe/adt/fmgr';
-import type { Login } from './instance.ts';
 import type { Session } from './session.ts';
 import { sessionServer } from './session-server.ts';
 import type { ServerFacts } from '@pgtroupe/adt/serverfuncs';
@@ -18,10 +18,6 @@ const POSTGRES_EPOCH_MICROS = 946_684_800_000_000;
 export class SessionFunctions implements SessionSettings {
   readonly #session: Session;
   readonly lookup: SysLookup;
-  readonly currentUserId: Oid;
-  readonly sessionUserId: Oid;
-  readonly currentUser: string;
-  readonly sessionUser: string;
   readonly databaseId: Oid;
   readonly databaseName: string;
   readonly backendPid: number;
@@ -40,16 +36,12 @@ export class SessionFunctions implements SessionSettings {
   #timeZone = 'UTC';
   #extraFloatDigits = 1;
 
-  constructor(session: Session, login: Login) {
+  constructor(session: Session) {
     this.#session = session;
     this.lookup = new SysLookup(
       () => session.runner.analysis.catalog,
       () => session.runner.analysis.searchPath(),
     );
-    this.currentUserId = login.userOid;
-    this.sessionUserId = login.userOid;
-    this.currentUser = session.user;
-    this.sessionUser = session.user;
     this.databaseId = session.database.oid as Oid;
     this.databaseName = session.database.name;
     this.backendPid = session.pid;
@@ -63,6 +55,7 @@ export class SessionFunctions implements SessionSettings {
     this.sequences = new SequenceState(
       () => session.runner.analysis.catalog,
       () => this.sequenceIo,
+      (rel, right) => checkRelation(session.runner.analysis.acl(), rel.rel, this.currentUserId, right),
     );
     this.#random = { uniform: () => session.instance.env.random.uniform() };
   }
@@ -86,6 +79,22 @@ export class SessionFunctions implements SessionSettings {
     this.#intervalStyle = settings.string('IntervalStyle') as IntervalStyle;
     this.#timeZone = settings.string('TimeZone');
     this.#extraFloatDigits = settings.number('extra_float_digits');
+  }
+
+  get currentUserId(): Oid {
+    return this.#session.settings.user.current.oid;
+  }
+
+  get sessionUserId(): Oid {
+    return this.#session.settings.user.session.oid;
+  }
+
+  get currentUser(): string {
+    return this.#session.settings.user.current.name;
+  }
+
+  get sessionUser(): string {
+    return this.#session.settings.user.session.name;
   }
 
   get dateStyle(): DateStyle {

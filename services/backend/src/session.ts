@@ -28,6 +28,7 @@ import { BACKEND, FRONTEND } from '@pgtroupe/libpq/protocol';
 import { parseStartupPacket } from '@pgtroupe/libpq/startup';
 import { LockOwner } from '@pgtroupe/instance/instance-locks';
 import type { BackendInstance } from './instance.ts';
+import { SessionUser } from './session-user.ts';
 import { SessionSettings } from './settings.ts';
 import { StatementRunner } from './statement-runner.ts';
 import { TransactionBlock } from './transaction-block.ts';
@@ -57,13 +58,15 @@ export class Session {
   /** The postmaster was told that this client is who it says. */
   authenticated = false;
   database = { oid: 0, name: '' };
-  superuser = false;
   block!: TransactionBlock;
   runner!: StatementRunner;
   readonly #connection: Connection;
   readonly #initial: Uint8Array;
   readonly #reserved: boolean;
   readonly #reader = new FrameReader();
+  /** Reported parameters: those set since the last ReadyForQuery, and what the client believes. */
+  readonly #changedParameters = new Set<string>();
+  readonly #toldParameters = new Map<string, string>();
   #state: State = { kind: 'starting' };
   /** An extended-protocol error: messages are skipped until Sync. */
   #skipUntilSync = false;
@@ -162,9 +165,9 @@ export class Session {
       );
     }
     this.user = user;
-    this.superuser = login.superuser;
     this.database = { oid: login.database, name: databaseName };
-    this.settings.authenticated({ user, superuser: login.superuser, encoding: login.encoding });
+    const { userOid: oid, superuser } = login;
+    this.settings.authenticated(new SessionUser({ oid, name: user, superuser }), login.encoding);
     this.settings.fromStartup(parameters);
     this.instance.admitted(this);
     this.block = new TransactionBlock(this.instance.kernel, this.owner, login.database, {
@@ -172,6 +175,7 @@ export class Session {
       readOnly: () => this.settings.bool('default_transaction_read_only'),
     });
     this.runner = new StatementRunner(this, login);
+    await this.runner.analysis.lateStartup();
 
     if (minor > 0 || unknownOptions.length > 0) {
       this.out.begin(BACKEND.NegotiateProtocolVersion);
@@ -184,7 +188,7 @@ export class Session {
     this.out.int32(0);
     this.out.end();
     for (const name of this.settings.reportedNames()) this.parameterStatus(name);
-    this.settings.onReported = name => this.parameterStatus(name);
+    this.settings.onReported = name => this.#changedParameters.add(name);
     this.out.begin(BACKEND.BackendKeyData);
     this.out.int32(this.pid);
     this.out.int32(this.secret);
@@ -381,15 +385,28 @@ export class Session {
   }
 
   parameterStatus(name: string): void {
+    const value = this.settings.show(name);
+    if (this.#toldParameters.get(name) === value) return;
+    this.#toldParameters.set(name, value);
     this.out.begin(BACKEND.ParameterStatus);
     this.out.cstring(name);
-    this.out.cstring(this.settings.show(name));
+    this.out.cstring(value);
     this.out.end();
+  }
+
+  /** Once before ReadyForQuery: what changed and changed back is not told. */
+  #reportChangedParameters(): void {
+    if (this.#changedParameters.size === 0) return;
+    for (const name of this.settings.reportedNames()) {
+      if (this.#changedParameters.has(name)) this.parameterStatus(name);
+    }
+    this.#changedParameters.clear();
   }
 
   #readyForQuery(): void {
     if (this.#closed) return;
     this.interrupt = this.interrupt?.severity === 'FATAL' ? this.interrupt : undefined;
+    this.#reportChangedParameters();
     this.out.begin(BACKEND.ReadyForQuery);
     this.out.byte(this.block.indicator.charCodeAt(0));
     this.out.end();

@@ -3,8 +3,10 @@
  * over the instance's configuration. Changes belong to the transaction: rolled back with it,
  * and those of SET LOCAL end with it either way.
  */
+import { ACL_SET } from '@pgtroupe/catalog/acl';
+import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, type Severity } from '@pgtroupe/common/ereport';
+import { ereport, PgError, type Severity } from '@pgtroupe/common/ereport';
 import {
   allGucs,
   findGuc,
@@ -18,6 +20,7 @@ import {
   unrecognizedGuc,
 } from '@pgtroupe/common/guc';
 import type { Settings } from '@pgtroupe/common/settings';
+import { NO_ROLE, SessionUser } from './session-user.ts';
 import { checkDateStyle, checkHook } from './settings-hooks.ts';
 import type { IsolationLevel } from './transaction-block.ts';
 
@@ -60,6 +63,7 @@ const SEVERITY_RANK: Readonly<Record<string, number>> = {
 const ANALYSIS_SETTINGS = [
   'search_path',
   'session_authorization',
+  'role',
   'DateStyle',
   'IntervalStyle',
   'TimeZone',
@@ -84,7 +88,9 @@ export class SessionSettings {
   #undo: Undo[] = [];
   /** SET LOCAL in this transaction: the value to return to at its end. */
   readonly #locals = new Map<string, GucValue | undefined>();
-  #superuser = false;
+  #user: SessionUser | undefined;
+  /** Parameters of the start-up packet that cannot be judged before there are catalogs to look at. */
+  #late: (readonly [name: string, text: string])[] = [];
   /** A parameter the client is kept informed of has changed. */
   onReported: (name: string) => void = () => {};
   /** Counts changes, so that what was derived from settings can be kept until the next one. */
@@ -94,13 +100,21 @@ export class SessionSettings {
     this.#base = base;
   }
 
-  authenticated(who: { readonly user: string; readonly superuser: boolean; readonly encoding: string }): void {
-    this.#superuser = who.superuser;
-    this.#put('server_encoding', who.encoding);
-    this.#put('client_encoding', who.encoding);
-    this.#defaults.set('client_encoding', who.encoding);
-    this.#put('session_authorization', who.user);
-    this.#put('is_superuser', who.superuser);
+  authenticated(user: SessionUser, encoding: string): void {
+    this.#user = user;
+    const { name, superuser } = user.authenticated;
+    this.#put('server_encoding', encoding);
+    this.#put('client_encoding', encoding);
+    this.#defaults.set('client_encoding', encoding);
+    this.#put('session_authorization', name);
+    this.#defaults.set('session_authorization', name);
+    this.#put('is_superuser', superuser);
+  }
+
+  /** Whose rights the session has. */
+  get user(): SessionUser {
+    assert(this.#user !== undefined, 'the client is authenticated');
+    return this.#user;
   }
 
   /** Parameters of the start-up packet, `options` among them. */
@@ -113,18 +127,29 @@ export class SessionSettings {
     }
   }
 
+  /** What start-up had to leave until now. May throw CatalogMiss, and is called again then. */
+  lateStartup(): void {
+    const late = this.#late;
+    while (late.length > 0) {
+      const [name, text] = late[0]!;
+      this.#startupValue(name, text);
+      late.shift();
+    }
+  }
+
   #startupValue(name: string, text: string): void {
     try {
       const facts = this.#find(name);
+      if (facts !== undefined && isIdentity(facts.name) && this.user.catalog === undefined) {
+        this.#late.push([facts.name, text]);
+        return;
+      }
       const value = this.#check(facts, text, 'backend');
       this.#put(facts?.name ?? name, value);
       this.#defaults.set(facts?.name ?? name, value);
     } catch (error) {
-      throw ereport(
-        (error as { sqlstate?: never }).sqlstate ?? ERRCODE.INVALID_PARAMETER_VALUE,
-        (error as Error).message,
-        { severity: 'FATAL' },
-      );
+      if (!(error instanceof PgError)) throw error;
+      throw ereport(error.sqlstate, error.message, { ...error.fields, severity: 'FATAL' });
     }
   }
 
@@ -240,6 +265,8 @@ export class SessionSettings {
       return `parameter "${canonical}" stays on: pgtroupe never gives up durability`;
     }
     this.#change(canonical, value, how);
+    // Another session user has set no role yet.
+    if (canonical === 'session_authorization') this.#change('role', NO_ROLE, how);
     return undefined;
   }
 
@@ -248,13 +275,13 @@ export class SessionSettings {
     const canonical = facts?.name ?? name;
     this.#check(facts, undefined, 'set');
     this.#change(canonical, this.#defaults.get(canonical), { local: false, depth });
+    if (canonical === 'session_authorization') this.#change('role', NO_ROLE, { local: false, depth });
   }
 
   resetAll(depth: number): void {
     for (const name of [...this.#values.keys()]) {
       const facts = findGuc(name);
       if (facts !== undefined && (facts.context === 'internal' || facts.flags?.includes('NO_RESET_ALL'))) continue;
-      if (name === 'session_authorization') continue;
       this.#change(name, this.#defaults.get(name), { local: false, depth });
     }
   }
@@ -274,6 +301,10 @@ export class SessionSettings {
     if (value === undefined) this.#values.delete(name);
     else this.#values.set(name, value);
     this.version++;
+    if (isIdentity(name)) {
+      this.user.follow(this.string('session_authorization'), this.string('role'));
+      this.#put('is_superuser', this.user.current.superuser);
+    }
     if (REPORTED_SET.has(name)) this.onReported(name);
   }
 
@@ -299,16 +330,29 @@ export class SessionSettings {
         throw ereport(ERRCODE.CANT_CHANGE_RUNTIME_PARAM, `parameter "${name}" cannot be changed now`);
       case 'backend':
       case 'superuser-backend':
-        if (where === 'backend') break;
+        if (where === 'backend') {
+          if (facts.context === 'backend' || this.#maySet(name)) break;
+          throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied to set parameter "${name}"`);
+        }
         throw ereport(ERRCODE.CANT_CHANGE_RUNTIME_PARAM, `parameter "${name}" cannot be set after connection start`);
       case 'superuser':
-        if (this.#superuser) break;
+        if (this.#maySet(name)) break;
         throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied to set parameter "${name}"`);
       case 'user':
         break;
     }
     if (text === undefined) return '';
+    if (name === 'session_authorization') this.user.checkSessionAuthorization(text);
+    else if (name === 'role') this.user.checkRole(text);
     return checkHook(facts, parseGuc(facts, text), this.string('DateStyle'));
+  }
+
+  /** Superusers may, and who was granted it. May throw CatalogMiss. */
+  #maySet(name: string): boolean {
+    const { catalog, current } = this.user;
+    return (
+      current.superuser || (catalog !== undefined && catalog.acl().parameterMask(name, current.oid, ACL_SET) !== 0)
+    );
   }
 
   // ---- transactions --------------------------------------------------------------------------------------
@@ -338,6 +382,10 @@ export class SessionSettings {
       this.#put(name, previous);
     }
   }
+}
+
+function isIdentity(name: string): boolean {
+  return name === 'role' || name === 'session_authorization';
 }
 
 let dateStyleText = '';

@@ -49,7 +49,7 @@ export class StatementRunner {
     this.session = session;
     this.source = login.context.source;
     this.#texts = login.context.statements;
-    this.functions = new SessionFunctions(session, login);
+    this.functions = new SessionFunctions(session);
     this.analysis = new Analysis(session, login, this.functions);
     this.execution = new QueryExecution(session, this.analysis, this.functions);
     session.block.onEnd = (committed, invals) => this.#transactionEnded(committed, invals);

@@ -5,7 +5,7 @@
  *
  * Entry point: rewriteQuery().
  */
-import { BOOTSTRAP_SUPERUSERID } from '@pgtroupe/common/oids';
+import { AUTHOID } from '@pgtroupe/catalog/syscache';
 import { assert } from '@pgtroupe/common/assert';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -340,6 +340,8 @@ function checkRowSecurity(catalog: CatalogLookup, rte: RangeTblEntry): void {
   const rel = catalog.relation(rte.relid);
   if (!rel.relrowsecurity) return;
   const user = rte.checkAsUser || catalog.session.userId;
-  if (user === BOOTSTRAP_SUPERUSERID || (user === rel.relowner && !rel.relforcerowsecurity)) return;
+  const role = catalog.caches.search(AUTHOID, user);
+  if (role?.rolsuper === true || role?.rolbypassrls === true) return;
+  if (user === rel.relowner && !rel.relforcerowsecurity) return;
   throw notSupported('row-level security');
 }

@@ -3,12 +3,22 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
+import type { Oid } from '@pgtroupe/common/ids';
+import { retryCatalog } from '../catalog-retry.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 
 const CHECKPOINT_SUBJECT = 'checkpointer.checkpoint';
+const ROLE_PG_CHECKPOINT = 4544 as Oid;
 const PATIENCE_MS = 600_000;
 
 export async function checkpointStmt(runner: StatementRunner): Promise<string> {
+  const { analysis, functions } = runner;
+  if (!(await retryCatalog(() => analysis.acl().hasPrivsOfRole(functions.currentUserId, ROLE_PG_CHECKPOINT)))) {
+    throw ereport(
+      ERRCODE.INSUFFICIENT_PRIVILEGE,
+      'must be superuser or have privileges of pg_checkpoint to do CHECKPOINT',
+    );
+  }
   const { env } = runner.session.instance;
   const answer = await env.bus.request(CHECKPOINT_SUBJECT, new Uint8Array(0), PATIENCE_MS);
   if (answer === undefined) {

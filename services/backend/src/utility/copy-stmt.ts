@@ -1,11 +1,13 @@
 /**
  * COPY between a table (or a query) and the client.
  */
+import { ACL_INSERT } from '@pgtroupe/catalog/acl';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { rangeVarGetRelid } from '@pgtroupe/catalog/namespace';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import { permissionDenied } from '@pgtroupe/commands/permissions';
 import { copyOptions } from '@pgtroupe/commands/copyoptions';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { ACCESS_SHARE_LOCK, ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
@@ -16,6 +18,7 @@ import type { StatementRunner } from '../statement-runner.ts';
 
 export async function copyStmt(runner: StatementRunner, raw: RawNode, text: string): Promise<string> {
   if (raw['filename'] !== undefined || raw['is_program'] === true) {
+    await checkMayUseFiles(runner, raw);
     throw notSupported(raw['is_program'] === true ? 'COPY with a program' : 'COPY with a file on the server');
   }
   const options = copyOptions((raw['options'] as RawNode[] | undefined) ?? [], raw['is_from'] === true, text);
@@ -25,10 +28,37 @@ export async function copyStmt(runner: StatementRunner, raw: RawNode, text: stri
   if (table.rel.relkind !== 'r') {
     throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `cannot copy to ${relationKind(table)} "${table.name}"`);
   }
+  const columns = columnNumbers(table, raw['attlist'] as RawNode[] | undefined);
+  await checkMayInsert(runner, table, columns);
   if (runner.session.block.readOnly) {
     throw ereport(ERRCODE.READ_ONLY_SQL_TRANSACTION, 'cannot execute COPY FROM in a read-only transaction');
   }
-  return copyFrom(runner, table, columnNumbers(table, raw['attlist'] as RawNode[] | undefined), options);
+  return copyFrom(runner, table, columns, options);
+}
+
+async function checkMayInsert(
+  { analysis, functions }: StatementRunner,
+  table: RelationDesc,
+  columns: readonly number[],
+): Promise<void> {
+  const use = { requiredPerms: ACL_INSERT, selected: [], inserted: columns.map(n => n + 1), updated: [] };
+  if (await retryCatalog(() => analysis.acl().relationUse(table.rel, functions.currentUserId, use))) return;
+  throw permissionDenied(table.rel.relkind, table.name);
+}
+
+/** Files and programs of the server are for those who were given them. */
+async function checkMayUseFiles({ analysis, functions }: StatementRunner, raw: RawNode): Promise<void> {
+  const from = raw['is_from'] === true;
+  const [role, name, what] =
+    raw['is_program'] === true
+      ? [4571, 'pg_execute_server_program', 'COPY to or from an external program']
+      : from
+        ? [4569, 'pg_read_server_files', 'COPY from a file']
+        : [4570, 'pg_write_server_files', 'COPY to a file'];
+  if (await retryCatalog(() => analysis.acl().hasPrivsOfRole(functions.currentUserId, role as Oid))) return;
+  throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be superuser or have privileges of the ${name} role to ${what}`, {
+    hint: "Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone.",
+  });
 }
 
 /** What COPY TO sends: a SELECT, written out if only a table was named. */

@@ -1,11 +1,15 @@
 /**
  * LOCK TABLE.
  */
+import { ACL_DELETE, ACL_INSERT, ACL_SELECT, ACL_TRUNCATE, ACL_UPDATE } from '@pgtroupe/catalog/acl';
+import { RELOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { rangeVarGetRelid } from '@pgtroupe/catalog/namespace';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { checkRelation } from '@pgtroupe/commands/permissions';
+import { ACCESS_SHARE_LOCK, ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import { retryCatalog } from '../catalog-retry.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 
@@ -17,6 +21,7 @@ export async function lockStmt(runner: StatementRunner, raw: RawNode): Promise<s
       rangeVarGetRelid(analysis.catalog, analysis.searchPathInfo(), rangeVar as never, session.database.name),
     );
     if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVar['relname']}" does not exist`);
+    await checkMayLock(runner, oid, raw['mode']);
     await session.instance.kernel.locks.relation(
       session.owner,
       session.database.oid as Oid,
@@ -26,4 +31,14 @@ export async function lockStmt(runner: StatementRunner, raw: RawNode): Promise<s
     );
   }
   return 'LOCK TABLE';
+}
+
+/** Any right that a statement would take such a lock with. */
+async function checkMayLock({ analysis, functions }: StatementRunner, oid: Oid, mode: number): Promise<void> {
+  const writes = ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE;
+  const right = mode === ACCESS_SHARE_LOCK ? ACL_SELECT : mode === ROW_EXCLUSIVE_LOCK ? ACL_INSERT | writes : writes;
+  await retryCatalog(() => {
+    const rel = analysis.catalog.search(RELOID, oid);
+    if (rel !== null) checkRelation(analysis.acl(), rel, functions.currentUserId, right);
+  });
 }

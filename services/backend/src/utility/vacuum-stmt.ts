@@ -12,12 +12,13 @@ import { LazyVacuum, type VacuumResult } from '@pgtroupe/access/heap/vacuumlazy'
 import { vacuumableBTree } from '@pgtroupe/access/nbtree/nbtvacuum';
 import type { Catalog } from '@pgtroupe/catalog/catalog';
 import { type Form_pg_class, pgClass } from '@pgtroupe/catalog/catalogs/pg_class';
+import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
 import { rowMessages, encodeInvals } from '@pgtroupe/catalog/inval';
 import { rangeVarGetRelid } from '@pgtroupe/catalog/namespace';
 import { btIndexOf, heapOf } from '@pgtroupe/catalog/relaccess';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { encodeRow } from '@pgtroupe/catalog/rowcodec';
-import { RELOID } from '@pgtroupe/catalog/syscache';
+import { DATABASEOID, RELOID } from '@pgtroupe/catalog/syscache';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
@@ -109,6 +110,10 @@ async function vacuumRelation(runner: StatementRunner, oid: Oid, options: Vacuum
     );
     return;
   }
+  if (!(await retryCatalog(() => mayVacuum(runner, rel.rel)))) {
+    session.notice('WARNING', ERRCODE.WARNING, skippedForRights(rel, options.vacuum ? 'vacuum' : 'analyze'));
+    return;
+  }
   const context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
   if (options.vacuum) {
     const result = await runVacuum(runner, context, rel, options);
@@ -128,6 +133,23 @@ async function vacuumRelation(runner: StatementRunner, oid: Oid, options: Vacuum
     const counted = await count(runner, context, rel);
     await updateStatistics(runner, context, rel, counted);
   }
+}
+
+/** Its owner, or the database's if the table is no shared one. */
+function mayVacuum({ analysis, functions }: StatementRunner, rel: Form_pg_class): boolean {
+  const acl = analysis.acl();
+  const me = functions.currentUserId;
+  const database = rel.relisshared ? null : analysis.catalog.search(DATABASEOID, functions.databaseId);
+  return acl.hasPrivsOfRole(me, rel.relowner) || (database !== null && acl.hasPrivsOfRole(me, database.datdba));
+}
+
+function skippedForRights({ name, rel }: RelationDesc, what: string): string {
+  const who = rel.relisshared
+    ? 'superuser'
+    : rel.relnamespace === PG_CATALOG_NAMESPACE
+      ? 'superuser or database owner'
+      : 'table or database owner';
+  return `skipping "${name}" --- only ${who} can ${what} it`;
 }
 
 /** Rows of pages that were skipped are as dense as they were. */

@@ -4,22 +4,23 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { retryCatalog } from '../catalog-retry.ts';
 import type { Session } from '../session.ts';
 import { transactionOption } from './transaction-stmt.ts';
 
 /** Returns the command tag. */
-export function variableSetStmt(session: Session, raw: RawNode): string {
+export async function variableSetStmt(session: Session, raw: RawNode): Promise<string> {
   const { settings, block } = session;
   const { depth } = block.tx;
   switch (raw['kind']) {
     case 'VAR_SET_VALUE': {
       const name = raw['name'] as string;
-      if (name === 'session_authorization' || name === 'role') return setRole(session, raw);
       if (name === 'transaction_isolation' || name === 'transaction_read_only') {
         transactionOption(session, { type: 'DefElem', defname: name, arg: raw['args'][0] });
         return 'SET';
       }
-      const warning = settings.set(name, argumentText(name, raw['args']), { local: raw['is_local'] === true, depth });
+      const text = argumentText(name, raw['args']);
+      const warning = await retryCatalog(() => settings.set(name, text, { local: raw['is_local'] === true, depth }));
       if (warning !== undefined) session.notice('WARNING', ERRCODE.WARNING, warning);
       if (raw['is_local'] === true && !block.lasts) {
         session.notice(
@@ -32,7 +33,7 @@ export function variableSetStmt(session: Session, raw: RawNode): string {
     }
     case 'VAR_SET_DEFAULT':
     case 'VAR_RESET':
-      settings.reset(raw['name'], depth);
+      await retryCatalog(() => settings.reset(raw['name'], depth));
       return raw['kind'] === 'VAR_RESET' ? 'RESET' : 'SET';
     case 'VAR_RESET_ALL':
       settings.resetAll(depth);
@@ -72,12 +73,6 @@ function setMulti(session: Session, raw: RawNode): string {
     return 'SET';
   }
   throw notSupported(`SET ${raw['name']}`);
-}
-
-function setRole(session: Session, raw: RawNode): string {
-  const wanted = argumentText(raw['name'], raw['args'] ?? []);
-  if (wanted === session.user || wanted === 'none' || wanted === 'default') return 'SET';
-  throw notSupported(`SET ${raw['name'] === 'role' ? 'ROLE' : 'SESSION AUTHORIZATION'} to another role`);
 }
 
 /** The value list of SET as one text: items of list parameters are quoted where they must be. */
@@ -135,12 +130,14 @@ function showName(name: string): string {
   }
 }
 
-export function discardStmt(session: Session, raw: RawNode): string {
+export async function discardStmt(session: Session, raw: RawNode): Promise<string> {
   switch (raw['target']) {
     case 'DISCARD_ALL':
       session.block.prevent('DISCARD ALL');
       session.runner.discardAll();
+      await retryCatalog(() => session.settings.reset('session_authorization', session.block.tx.depth));
       session.settings.resetAll(session.block.tx.depth);
+      session.runner.functions.sequences.discard();
       return 'DISCARD ALL';
     case 'DISCARD_PLANS':
       session.runner.discardPlans();
