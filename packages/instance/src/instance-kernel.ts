@@ -126,8 +126,13 @@ export class InstanceKernel implements XactContext {
 
   /** Resolves when the transaction is over. Throws 40P01 when waiting for it can never end. */
   async waitForXact(fxid: FullTransactionId, owner: LockOwner): Promise<void> {
-    if (this.shared.runsHere(fxid)) return this.#waitLocally(fxid, owner);
-    await this.#waitRemotely(fxid, owner);
+    owner.onLockWait?.(true);
+    try {
+      if (this.shared.runsHere(fxid)) return await this.#waitLocally(fxid, owner);
+      await this.#waitRemotely(fxid, owner);
+    } finally {
+      owner.onLockWait?.(false);
+    }
     await this.shared.fetchClogPage(Math.floor(xidFromFull(fxid) / XACTS_PER_CLOG_PAGE));
   }
 

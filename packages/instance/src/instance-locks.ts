@@ -32,6 +32,8 @@ export class LockOwner {
   readonly remote = new Set<string>();
   /** The wait under way, so that a cancel can end it. */
   waiting: { cancel(error: PgError): void } | undefined;
+  /** Told when a wait for a lock, of a relation or of a transaction's end, begins and ends. */
+  onLockWait: ((begins: boolean) => void) | undefined;
   /** Why its statement shall stop. Whoever is about to wait looks at it first: a cancel comes once. */
   interrupt: PgError | undefined;
   /** A recall of a token gave locks of it to the buffer-manager, behind the end of the transaction if that was sent. */
@@ -114,8 +116,10 @@ export class InstanceLocks {
       return { op: 'lockAcquire', reqId, owner: owner.pid, ...tag, mode, nowait: options.nowait ?? false, session };
     });
     // Cancelled or not, there is one answer, and only it tells whether the lock is there to be given back.
+    owner.onLockWait?.(true);
     const op = await answer.finally(() => {
       owner.waiting = undefined;
+      owner.onLockWait?.(false);
     });
     if (op.op === 'lockGranted') {
       if (cancelled !== undefined) {

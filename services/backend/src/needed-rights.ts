@@ -11,17 +11,9 @@ import type { Node, Query } from '@pgtroupe/nodes/parsenodes';
 export function guardedFunctions(catalog: RoleReader, query: Query): readonly Oid[] {
   const called = new Set<number>();
   const visit = (node: Node): boolean => {
-    switch (node.type) {
-      case 'FuncExpr':
-        called.add(node.funcid);
-        break;
-      case 'Aggref':
-        called.add(node.aggfnoid);
-        break;
-      case 'WindowFunc':
-        called.add(node.winfnoid);
-        break;
-    }
+    if (node.type === 'FuncExpr') called.add(node.funcid);
+    else if (node.type === 'Aggref') called.add(node.aggfnoid);
+    else if (node.type === 'WindowFunc') called.add(node.winfnoid);
     return walkChildren(node, visit);
   };
   visit(query);

@@ -31,6 +31,7 @@ import type { BackendInstance } from './instance.ts';
 import { SessionUser } from './session-user.ts';
 import { SessionSettings } from './settings.ts';
 import { StatementRunner } from './statement-runner.ts';
+import { SessionTimeouts } from './timeouts.ts';
 import { TransactionBlock } from './transaction-block.ts';
 
 /** Output gathered beyond this is written in the middle of a result. */
@@ -54,6 +55,7 @@ export class Session {
   readonly owner: LockOwner;
   readonly out = new OutBuffer();
   readonly settings: SessionSettings;
+  readonly timeouts: SessionTimeouts;
   user = '';
   /** The postmaster was told that this client is who it says. */
   authenticated = false;
@@ -81,6 +83,13 @@ export class Session {
     this.secret = secret;
     this.owner = new LockOwner(pid);
     this.settings = new SessionSettings(instance.settings);
+    this.timeouts = new SessionTimeouts(instance.env.timers, this.settings, {
+      interrupt: error => {
+        if (this.#state.kind === 'busy') this.#interrupt(error);
+      },
+      fatal: error => this.fatal(error),
+    });
+    this.owner.onLockWait = begins => this.timeouts.lockWait(begins);
     this.#connection = arrival.connection;
     this.#initial = arrival.initial;
     this.#reserved = arrival.reserved;
@@ -240,6 +249,7 @@ export class Session {
     try {
       while (this.#state.kind === 'idle' && this.#reader.next()) {
         this.instance.messages++;
+        this.timeouts.busy();
         const work = this.#handle(this.#reader.type, this.#reader.body);
         if (work === undefined) continue;
         this.#state = { kind: 'busy' };
@@ -325,6 +335,7 @@ export class Session {
 
   #extended(type: number, body: Buffer): Promise<void> | undefined {
     const reader = new BodyReader(body);
+    this.timeouts.statementStarted();
     switch (type) {
       case FRONTEND.Parse:
         return this.runner.parse(reader);
@@ -411,6 +422,8 @@ export class Session {
     this.out.byte(this.block.indicator.charCodeAt(0));
     this.out.end();
     this.write();
+    this.timeouts.statementEnded();
+    this.timeouts.idle(this.block.inBlock);
   }
 
   /** Hands everything gathered to the connection. */
@@ -530,6 +543,7 @@ export class Session {
   close(saidGoodbye = false): void {
     if (this.#closed) return;
     const { kind } = this.#state;
+    this.timeouts.clear();
     if (saidGoodbye) this.#connection.leave();
     else this.#connection.end();
     if (kind === 'busy') {

@@ -73,12 +73,14 @@ export class StatementRunner {
     for (let n = 0; n < stmts.length; n++) {
       session.checkForInterrupts();
       this.#mayRun(stmts[n]!.stmt);
+      session.timeouts.statementStarted();
       session.block.startCommand(endsBlock(stmts[n]!.stmt));
       if (stmts.length > 1) session.block.accompany('query string');
       const statement = unanalyzed(parsed, n, text, { allowParams: false });
       if (!this.analysis.tryAnalyze(statement)) await this.analysis.analyze(statement);
       const tag = await this.#runToEnd(statement, n === stmts.length - 1);
       await session.untilDrained();
+      session.timeouts.statementEnded();
       this.#commandComplete(tag);
     }
   }
@@ -278,6 +280,7 @@ export class StatementRunner {
       }
       portal.state = { kind: 'done' };
       run.close();
+      this.session.timeouts.statementEnded();
       this.#commandComplete(run.tag);
       this.session.block.tx.commandCounterIncrement();
       this.session.block.accompany('pipeline');
@@ -308,6 +311,7 @@ export class StatementRunner {
     this.session.block.startCommand(endsBlock(raw));
     const tag = await processUtility(this, raw, portal.statement.text, () => {});
     await this.#utilityEnded(raw, false);
+    this.session.timeouts.statementEnded();
     this.session.block.accompany('pipeline');
     this.#commandComplete(tag);
   }
