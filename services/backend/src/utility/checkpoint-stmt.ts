@@ -3,12 +3,11 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import type { Oid } from '@pgtroupe/common/ids';
+import { ROLE_PG_CHECKPOINT } from '@pgtroupe/common/oids';
 import { retryCatalog } from '../catalog-retry.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 
 const CHECKPOINT_SUBJECT = 'checkpointer.checkpoint';
-const ROLE_PG_CHECKPOINT = 4544 as Oid;
 const PATIENCE_MS = 600_000;
 
 export async function checkpointStmt(runner: StatementRunner): Promise<string> {

@@ -2,6 +2,11 @@
  * COPY between a table (or a query) and the client.
  */
 import { ACL_INSERT } from '@pgtroupe/catalog/acl';
+import {
+  ROLE_PG_EXECUTE_SERVER_PROGRAM,
+  ROLE_PG_READ_SERVER_FILES,
+  ROLE_PG_WRITE_SERVER_FILES,
+} from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
@@ -51,11 +56,11 @@ async function checkMayUseFiles({ analysis, functions }: StatementRunner, raw: R
   const from = raw['is_from'] === true;
   const [role, name, what] =
     raw['is_program'] === true
-      ? [4571, 'pg_execute_server_program', 'COPY to or from an external program']
+      ? [ROLE_PG_EXECUTE_SERVER_PROGRAM, 'pg_execute_server_program', 'COPY to or from an external program']
       : from
-        ? [4569, 'pg_read_server_files', 'COPY from a file']
-        : [4570, 'pg_write_server_files', 'COPY to a file'];
-  if (await retryCatalog(() => analysis.acl().hasPrivsOfRole(functions.currentUserId, role as Oid))) return;
+        ? [ROLE_PG_READ_SERVER_FILES, 'pg_read_server_files', 'COPY from a file']
+        : [ROLE_PG_WRITE_SERVER_FILES, 'pg_write_server_files', 'COPY to a file'];
+  if (await retryCatalog(() => analysis.acl().hasPrivsOfRole(functions.currentUserId, role))) return;
   throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be superuser or have privileges of the ${name} role to ${what}`, {
     hint: "Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone.",
   });
