@@ -17,6 +17,8 @@ export interface Env {
   readonly rpc: Rpc;
   /** What went over `bus` and `rpc`, counted. */
   readonly traffic: Traffic;
+  /** Absent where all computation happens in one thread: in the simulator. */
+  readonly threads?: Threads | undefined;
   /** Ends this process. A simulated role stops receiving events instead. */
   exit(code: number): never;
 }
@@ -37,6 +39,21 @@ export interface Timers {
   after(ms: number, fn: () => void, options?: { readonly background?: boolean }): Timer;
   /** Runs `fn` in a later turn of the event loop, after pending I/O had its chance. */
   soon(fn: () => void): void;
+}
+
+/** Computation beside the main loop, in memory of its own. */
+export interface Threads {
+  start(program: URL): Thread;
+}
+
+export interface Thread {
+  /** What is posted is copied, but for the buffers that `moved` gives away. */
+  post(message: unknown, moved?: readonly ArrayBuffer[]): void;
+  onMessage: (message: unknown) => void;
+  /** Once, however it ended. */
+  onEnd: (why: string) => void;
+  /** At once, in the middle of whatever it does. */
+  end(): void;
 }
 
 export interface Random {

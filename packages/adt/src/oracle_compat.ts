@@ -6,29 +6,36 @@ import { C_COLLATION_OID, POSIX_COLLATION_OID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
-import { isAlnumChar, lowerChar, lowerString, upperChar, upperString } from './mb/casefold.ts';
-import { EMPTY_BYTES, mbCharOffset, mblen, mbStrlen, stringToText, textToString } from './mb/mbutils.ts';
+import { isAlnumCode, lowerCode, mapCharacters, upperCode } from './mb/casefold.ts';
+import { ByteBuilder } from './mb/bytebuilder.ts';
+import {
+  allocBytes,
+  codePointAt,
+  EMPTY_BYTES,
+  fillByDoubling,
+  isAscii,
+  mbCharOffset,
+  mblen,
+  mbStrlen,
+  stringToText,
+  textToString,
+} from './mb/mbutils.ts';
 
 const MAX_TEXT = 0x3fffffff;
 
 export const isCCollation = (collation: number): boolean =>
   collation === C_COLLATION_OID || collation === POSIX_COLLATION_OID;
 
-function isAscii(text: Uint8Array): boolean {
-  for (let i = 0; i < text.length; i++) if (text[i] > 127) return false;
-  return true;
-}
-
 export function lowerText(text: Uint8Array, collation: number): Uint8Array {
-  if (!isCCollation(collation) && !isAscii(text)) return stringToText(lowerString(textToString(text)));
-  const out = new Uint8Array(text.length);
+  if (!isCCollation(collation) && !isAscii(text)) return mapCharacters(text, lowerCode);
+  const out = allocBytes(text.length);
   for (let i = 0; i < text.length; i++) out[i] = text[i] >= 65 && text[i] <= 90 ? text[i] + 32 : text[i];
   return out;
 }
 
 export function upperText(text: Uint8Array, collation: number): Uint8Array {
-  if (!isCCollation(collation) && !isAscii(text)) return stringToText(upperString(textToString(text)));
-  const out = new Uint8Array(text.length);
+  if (!isCCollation(collation) && !isAscii(text)) return mapCharacters(text, upperCode);
+  const out = allocBytes(text.length);
   for (let i = 0; i < text.length; i++) out[i] = text[i] >= 97 && text[i] <= 122 ? text[i] - 32 : text[i];
   return out;
 }
@@ -36,13 +43,12 @@ export function upperText(text: Uint8Array, collation: number): Uint8Array {
 function initcap(text: Uint8Array, collation: number): Uint8Array {
   const ascii = isCCollation(collation);
   let inWord = false;
-  let out = '';
-  for (const ch of textToString(text)) {
-    const high = ascii && ch > '\x7f';
-    out += high ? ch : inWord ? lowerChar(ch) : upperChar(ch);
-    inWord = !high && isAlnumChar(ch);
-  }
-  return stringToText(out);
+  return mapCharacters(text, code => {
+    const isHigh = ascii && code > 0x7f;
+    const changed = isHigh ? code : inWord ? lowerCode(code) : upperCode(code);
+    inWord = !isHigh && isAlnumCode(code);
+    return changed;
+  });
 }
 
 const tooLong = (): PgError => ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, 'requested length too large');
@@ -53,9 +59,9 @@ function padding(fill: Uint8Array, fillChars: number, count: number): Uint8Array
   const rest = mbCharOffset(fill, count - whole * fillChars);
   const total = whole * fill.length + rest;
   if (total > MAX_TEXT) throw tooLong();
-  const out = new Uint8Array(total);
-  for (let i = 0; i < whole; i++) out.set(fill, i * fill.length);
-  out.set(fill.subarray(0, rest), whole * fill.length);
+  const out = allocBytes(total);
+  out.set(fill.subarray(0, Math.min(fill.length, total)));
+  fillByDoubling(out, 0, fill.length, total);
   return out;
 }
 
@@ -66,7 +72,7 @@ function pad(text: Uint8Array, length: number, fill: Uint8Array, left: boolean):
   if (have >= want || fillChars === 0) return have <= want ? text : text.subarray(0, mbCharOffset(text, want));
   if (want > MAX_TEXT) throw tooLong();
   const extra = padding(fill, fillChars, want - have);
-  const out = new Uint8Array(text.length + extra.length);
+  const out = allocBytes(text.length + extra.length);
   out.set(text, left ? extra.length : 0);
   out.set(extra, left ? 0 : text.length);
   return out;
@@ -108,13 +114,28 @@ function trimBytes(bytes: Uint8Array, set: Uint8Array, left: boolean, right: boo
 
 function translate(text: Uint8Array, from: Uint8Array, to: Uint8Array): Uint8Array {
   const source = [...textToString(from)];
-  const target = [...textToString(to)];
-  let out = '';
-  for (const ch of textToString(text)) {
-    const i = source.indexOf(ch);
-    out += i < 0 ? ch : (target[i] ?? '');
+  const target = [...textToString(to)].map(stringToText);
+  // By character; the first of several counts.
+  const changes = new Map<number, Uint8Array>();
+  source.forEach((ch, i) => {
+    const code = ch.codePointAt(0)!;
+    if (!changes.has(code)) changes.set(code, target[i] ?? EMPTY_BYTES);
+  });
+  const out = new ByteBuilder(text.length);
+  let kept = 0;
+  for (let at = 0; at < text.length; ) {
+    const length = mblen(text[at]);
+    const change = changes.get(codePointAt(text, at, length));
+    if (change !== undefined) {
+      out.append(text.subarray(kept, at));
+      out.append(change);
+      kept = at + length;
+    }
+    at += length;
   }
-  return stringToText(out);
+  if (kept === 0) return text;
+  out.append(text.subarray(kept));
+  return out.toBytes();
 }
 
 function chr(code: number): Uint8Array {
@@ -132,8 +153,9 @@ function repeat(text: Uint8Array, count: number): Uint8Array {
   if (count <= 0 || text.length === 0) return EMPTY_BYTES;
   const total = text.length * count;
   if (total > MAX_TEXT) throw tooLong();
-  const out = new Uint8Array(total);
-  for (let i = 0; i < count; i++) out.set(text, i * text.length);
+  const out = allocBytes(total);
+  out.set(text);
+  fillByDoubling(out, 0, text.length, total);
   return out;
 }
 

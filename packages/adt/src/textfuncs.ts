@@ -9,37 +9,27 @@ import { type Datum, Internal } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import { outputFunction, typeFacts } from './cache/typcache.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
-import { EMPTY_BYTES, equalBytes, mbCharOffset, mblen, mbStrlen, stringToText, textToString } from './mb/mbutils.ts';
+import { ByteBuilder } from './mb/bytebuilder.ts';
+import {
+  allocBytes,
+  EMPTY_BYTES,
+  equalBytes,
+  isAscii,
+  mbCharOffset,
+  mblen,
+  mbStrlen,
+  stringToText,
+  textToString,
+} from './mb/mbutils.ts';
 import { arrayElemType, buildTextArray, deconstructArray } from './arrayutils.ts';
 import { parseInteger, outOfRange } from './numutils.ts';
 import { quoteIdentifier, quoteLiteral } from './quote.ts';
 import { indexOfBytes } from './varlena.ts';
 
-/** Grows as bytes are appended. */
-class ByteBuilder {
-  private bytes = new Uint8Array(64);
-  length = 0;
-
-  append(part: Uint8Array): void {
-    const need = this.length + part.length;
-    if (need > this.bytes.length) {
-      const grown = new Uint8Array(Math.max(need, this.bytes.length * 2));
-      grown.set(this.bytes.subarray(0, this.length));
-      this.bytes = grown;
-    }
-    this.bytes.set(part, this.length);
-    this.length = need;
-  }
-
-  toBytes(): Uint8Array {
-    return this.bytes.slice(0, this.length);
-  }
-}
-
 export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
   let n = 0;
   for (const part of parts) n += part.length;
-  const out = new Uint8Array(n);
+  const out = allocBytes(n);
   let at = 0;
   for (const part of parts) {
     out.set(part, at);
@@ -50,15 +40,17 @@ export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
 
 function replace(text: Uint8Array, from: Uint8Array, to: Uint8Array): Uint8Array {
   if (text.length === 0 || from.length === 0) return text;
-  const parts: Uint8Array[] = [];
+  let hit = indexOfBytes(text, from);
+  if (hit < 0) return text;
+  const out = new ByteBuilder(text.length);
   let at = 0;
-  for (let hit = indexOfBytes(text, from); hit >= 0; hit = indexOfBytes(text, from, at)) {
-    parts.push(text.subarray(at, hit), to);
+  for (; hit >= 0; hit = indexOfBytes(text, from, at)) {
+    out.append(text.subarray(at, hit));
+    out.append(to);
     at = hit + from.length;
   }
-  if (parts.length === 0) return text;
-  parts.push(text.subarray(at));
-  return joinBytes(parts);
+  out.append(text.subarray(at));
+  return out.toBytes();
 }
 
 /** The pieces between separators; an empty separator separates nothing. */
@@ -101,12 +93,16 @@ function right(text: Uint8Array, n: number): Uint8Array {
 }
 
 function reverse(text: Uint8Array): Uint8Array {
-  const out = new Uint8Array(text.length);
+  const out = allocBytes(text.length);
+  if (isAscii(text)) {
+    out.set(text);
+    return out.reverse();
+  }
   let to = text.length;
   for (let i = 0; i < text.length; ) {
     const len = mblen(text[i]);
     to -= len;
-    out.set(text.subarray(i, i + len), to);
+    for (let j = 0; j < len; j++) out[to + j] = text[i + j];
     i += len;
   }
   return out;
@@ -244,7 +240,7 @@ function textFormat(fc: FunctionCall, ...args: Datum[]): Uint8Array | null {
       shown =
         type === 's' ? raw : type === 'I' ? quoteIdentifier(raw, fc.settings.quoteAllIdentifiers) : quoteLiteral(raw);
     }
-    const blanks = ' '.repeat(Math.max(0, width - [...shown].length));
+    const blanks = width === 0 ? '' : ' '.repeat(Math.max(0, width - [...shown].length));
     out += toLeft ? shown + blanks : blanks + shown;
   }
   return stringToText(out);

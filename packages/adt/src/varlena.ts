@@ -2,6 +2,7 @@
  * Types text and bytea (comparison, concatenation, substrings, positions), the text half of
  * PostgreSQL's varlena.c. Lengths and positions in text count characters.
  */
+import { Buffer } from 'node:buffer';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
@@ -70,13 +71,15 @@ export function byteaSubstr(bytes: Uint8Array, start: number, length?: number): 
   return bytes.subarray(from - 1, end - 1);
 }
 
+const indexOfNative = Buffer.prototype.indexOf as (this: Uint8Array, needle: Uint8Array, from: number) => number;
+
 /** First occurrence of `needle` at or after `from`, -1 when absent. Valid UTF-8 never matches mid-character. */
 export function indexOfBytes(haystack: Uint8Array, needle: Uint8Array, from = 0): number {
   if (needle.length === 0) return from;
-  const first = needle[0];
+  if (haystack.length - from > 64) return indexOfNative.call(haystack, needle, from);
   const last = haystack.length - needle.length;
-  for (let i = haystack.indexOf(first, from); i >= 0 && i <= last; i = haystack.indexOf(first, i + 1)) {
-    let j = 1;
+  for (let i = from; i <= last; i++) {
+    let j = 0;
     while (j < needle.length && haystack[i + j] === needle[j]) j++;
     if (j === needle.length) return i;
   }

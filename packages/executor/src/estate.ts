@@ -17,8 +17,9 @@ import type { Memory, PageAccess } from '@pgtroupe/storage/buffer/pages';
 import type { Snapshot } from '@pgtroupe/transam/xactview';
 import type { Plan } from '@pgtroupe/optimizer/plannodes';
 import type { CatalogLookup } from '@pgtroupe/adt/cache/lookup';
-import type { SessionSettings } from '@pgtroupe/adt/fmgr';
+import type { FunctionCall, SessionSettings } from '@pgtroupe/adt/fmgr';
 import { Batch } from './batch.ts';
+import type { HeavyCall } from './execOffLoop.ts';
 import type { RowStore } from './rowstore.ts';
 
 /** What the session lends to its executors. */
@@ -39,6 +40,10 @@ export interface ExecEnv {
   newOid?(): number;
   /** A stored expression as the planner would leave it: SQL functions written out. */
   simplify?(expr: Expr): Expr;
+  /** Begins a call beside the main loop; absent where there is no other thread. */
+  startHeavyCall?(prosrc: string, fc: FunctionCall, args: readonly Datum[]): HeavyCall;
+  /** Resolves when it is done; rejects, and gives it up, when the session is interrupted. */
+  awaitHeavyCall?(call: HeavyCall): Promise<void>;
   /** Isolation level of the transaction is REPEATABLE READ or SERIALIZABLE. */
   readonly usesTransactionSnapshot: boolean;
 }
@@ -70,6 +75,8 @@ export class EState {
   readonly stores: RowStore[] = [];
   /** What a node that threw SUSPEND was waiting for: MISS or YIELD. */
   suspended = -1;
+  /** Counts the times that an expression began to wait for a call beside the main loop. */
+  heavySuspensions = 0;
   /** Rows changed by the ModifyTable that sets the command tag. */
   processed = 0;
   /** Set while a row's newer version is checked again (EvalPlanQual). */

@@ -23,6 +23,7 @@ import { type EState, evaluationKey, ExprContext } from './estate.ts';
 import { compileArrayExpr, compileArrayCoerce, compileScalarArrayOp, compileSubscriptingRef } from './execExprArray.ts';
 import { compileDomainCoercion } from './execExprDomain.ts';
 import { compileInlined } from './execExprInline.ts';
+import { heavinessOf } from './heavy.ts';
 import {
   compileFieldSelect,
   compileFieldStore,
@@ -30,6 +31,7 @@ import {
   compileRowCompare,
   compileRowNullTest,
 } from './execExprRow.ts';
+import { type HeavyCalls, heavyCall } from './execOffLoop.ts';
 import { compileSqlValueFunction } from './execExprSqlValue.ts';
 import { compileRowFunction } from './srf.ts';
 import { systemColumnReader } from './systemcolumns.ts';
@@ -47,6 +49,8 @@ export interface ExprScope {
   caseTest?: { value: Datum };
   /** The value a CoerceToDomainValue stands for. */
   domainValue?: { value: Datum };
+  /** What becomes of calls that take long; see execOffLoop.ts. */
+  readonly heavyCalls?: HeavyCalls | undefined;
   /** Set when the expression has calls that differ from row to row without input. */
   volatile?: boolean;
 }
@@ -296,8 +300,23 @@ function compileCall(expr: FuncExpr | OpExpr, scope: ExprScope): RowReader {
   if (rowFunction !== undefined) return proc.provolatile === 'v' ? once(scope, rowFunction) : rowFunction;
   const fn = procFunction(proc);
   const fc = callSite(expr, est);
-  const read = applyFunction(fn, fc, args, proc.proisstrict);
+  const read = heavyOrNot(proc.prosrc, fn, fc, args, scope, proc.proisstrict);
   return proc.provolatile === 'v' ? once(scope, read) : read;
+}
+
+/** fn over compiled arguments, beside the main loop where that may be necessary. */
+function heavyOrNot(
+  prosrc: string,
+  fn: PGFunction,
+  fc: FunctionCall,
+  args: readonly RowReader[],
+  scope: ExprScope,
+  strict = true,
+): RowReader {
+  const isHeavy = scope.heavyCalls === undefined ? undefined : heavinessOf(prosrc);
+  return isHeavy === undefined
+    ? applyFunction(fn, fc, args, strict)
+    : heavyCall(prosrc, isHeavy, fn, fc, args, strict, scope);
 }
 
 /** fn over compiled arguments, by number of arguments and strictness. */
@@ -466,10 +485,8 @@ function compileCoerceViaIO(expr: Extract<Expr, { type: 'CoerceViaIO' }>, scope:
   const inCall = makeCall(est, [2275, 26, 23], expr.resulttype, expr.resultcollid);
   const ioParam = to.typelem !== 0 ? to.typelem : to.oid;
   const arg = compileExpr(expr.arg, scope);
-  return row => {
-    const value = arg(row);
-    return value === null ? null : input(inCall, output(outCall, value), ioParam, -1);
-  };
+  const text = heavyOrNot(from.typoutput, output, outCall, [arg], scope);
+  return heavyOrNot(to.typinput, input, inCall, [text, () => ioParam, () => -1], scope);
 }
 
 function compileNextValue(sequence: number, type: number, scope: ExprScope): RowReader {

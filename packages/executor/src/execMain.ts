@@ -212,17 +212,23 @@ class ToastedColumn {
 
 const NO_SNAPSHOT = { csn: 0, xmin: 0, xmax: 0, xip: [], curcid: 0 } as unknown as Snapshot;
 
+const MAX_FOLDED_BYTES = 1 << 16;
+
 /** The value of an expression without Vars; undefined when something in it is not supported (the statement will say so). */
 export function evaluateConstant(env: ExecEnv, expr: Expr): { readonly value: Datum } | undefined {
   const est = new EState(env, 0);
   est.snapshot = NO_SNAPSHOT;
-  const noSubplans = {
+  const noWaiting = {
     subplan: (): never => {
       throw SUSPEND;
     },
+    heavyCalls: 'refuse' as const,
   };
   try {
-    return { value: detach(compileExpr(expr, makeScope(est, noSubplans, {}))(0)) };
+    const value = compileExpr(expr, makeScope(est, noWaiting, {}))(0);
+    // Plans are kept: a large value is computed again rather than remembered.
+    if (value instanceof Uint8Array && value.length > MAX_FOLDED_BYTES) return undefined;
+    return { value: detach(value) };
   } catch (error) {
     if (error === SUSPEND || (error instanceof PgError && error.sqlstate === ERRCODE.FEATURE_NOT_SUPPORTED))
       return undefined;

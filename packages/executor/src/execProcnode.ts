@@ -8,6 +8,7 @@ import type { Plan, PlannedStmt } from '@pgtroupe/optimizer/plannodes';
 import type { RowReader } from './batch.ts';
 import type { ChangedParams, EState, InitPlanState, PlanState } from './estate.ts';
 import type { ExprScope } from './execExpr.ts';
+import type { HeavyCalls } from './execOffLoop.ts';
 import { AggState } from './nodeAgg.ts';
 import { AppendState } from './nodeAppend.ts';
 import { CteScanState, CteStore, type WorkTable, WorkTableScanState } from './nodeCtescan.ts';
@@ -34,6 +35,8 @@ import { WindowAggState } from './nodeWindowAgg.ts';
 import { makeScope, type SubPlanFactory } from './scope.ts';
 
 export class PlanBuilder implements SubPlanFactory {
+  /** Plan nodes repeat the row whose evaluation was suspended. */
+  readonly heavyCalls: HeavyCalls | undefined;
   readonly #est: EState;
   readonly #stmt: PlannedStmt;
   /** CTEs by plan id; made by whichever comes first, their scan or their WITH. */
@@ -43,6 +46,7 @@ export class PlanBuilder implements SubPlanFactory {
   constructor(est: EState, stmt: PlannedStmt) {
     this.#est = est;
     this.#stmt = stmt;
+    this.heavyCalls = est.env.startHeavyCall === undefined ? undefined : 'wait';
   }
 
   /** CTEs that change data: they run to their end even if nobody reads them. */

@@ -65,7 +65,7 @@ import {
   type Sources,
   sourcesOf,
 } from './resultrel.ts';
-import { makeScope, Projection, type SubPlanFactory } from './scope.ts';
+import { atOnce, makeScope, Projection, type SubPlanFactory } from './scope.ts';
 import { BATCH_ROWS, END, MISS, ROW, YIELD } from './status.ts';
 
 const PHASE_FORM = 0;
@@ -148,7 +148,7 @@ export class ModifyTableState extends PlanState {
     this.#layout = tupleLayout(this.#relation.att);
     this.#newLane = new TupleLane(this.#relation.att, this.#relation.oid);
     this.#resultLane = new TupleLane(this.#relation.att, this.#relation.oid);
-    this.#newScope = makeScope(this, factory, { scan: attnum => columnOf(this.#relation, this.#newLane, attnum) });
+    this.#newScope = makeScope(this, atOnce(factory), { scan: n => columnOf(this.#relation, this.#newLane, n) });
     this.#indexes = new TableIndexes(est, this.#relation, this.#heap, this.#newScope);
     this.#constraints = new TableConstraints(est, this.#relation, this.#newScope);
     this.#atts = updateAttributesOf(this.#relation, indexColumns);

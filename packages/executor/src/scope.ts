@@ -9,6 +9,7 @@ import { MULTIEXPR_SUBLINK } from '@pgtroupe/nodes/nodes';
 import { INNER_VAR, OUTER_VAR } from '@pgtroupe/optimizer/plannodes';
 import { Batch, type Column, type ColumnType, detach, type RowReader, ValueLane } from './batch.ts';
 import { type EState, ExprContext, PlanState } from './estate.ts';
+import type { HeavyCalls } from './execOffLoop.ts';
 import { compileExpr, type ExprScope, readColumn } from './execExpr.ts';
 
 export interface Inputs {
@@ -21,6 +22,12 @@ export interface Inputs {
 /** How SubPlans inside expressions are set up; given by execProcnode, which knows all nodes. */
 export interface SubPlanFactory {
   subplan(node: SubPlan, scope: ExprScope): RowReader;
+  readonly heavyCalls?: HeavyCalls | undefined;
+}
+
+/** For what is evaluated between changes (index expressions, generated columns, checks): nothing may suspend there. */
+export function atOnce(factory: SubPlanFactory): SubPlanFactory {
+  return { subplan: (node, scope) => factory.subplan(node, scope) };
 }
 
 /** Of a node: its expressions forget what they remember when it begins anew. Without one, they run once. */
@@ -28,6 +35,7 @@ export function makeScope(owner: PlanState | EState, factory: SubPlanFactory, in
   const est = owner instanceof PlanState ? owner.est : owner;
   const scope: ExprScope = {
     est,
+    heavyCalls: factory.heavyCalls,
     ec: new ExprContext(),
     column: v => {
       if (v.varno === OUTER_VAR) return columnAt(inputs.outer, v);

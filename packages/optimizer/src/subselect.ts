@@ -257,20 +257,18 @@ function subplanIsHashable(root: PlannerInfo, node: SubPlan): boolean {
 
 /** Plans the CTEs of a level, or puts them where they are used (SS_process_ctes). */
 export function processCtes(root: PlannerInfo): void {
-  for (let i = 0; i < root.parse.cteList.length; i++) {
-    // Read anew each time: inlining one CTE changes those behind it.
-    const cte = root.parse.cteList[i]!;
-    const query = cte.ctequery;
-    if (query.commandType === N.CMD_SELECT && cte.cterefcount === 0) {
+  const inlined = new Map<string, CommonTableExpr>();
+  for (const cte of root.parse.cteList) {
+    if (cte.ctequery.commandType === N.CMD_SELECT && cte.cterefcount === 0) {
       root.ctePlanIds.push(-1);
       continue;
     }
     if (shouldInline(root, cte)) {
-      root.parse = inlineCte(root.parse, cte);
-      root.rtable = [...root.parse.rtable];
+      inlined.set(cte.ctename, cte);
       root.ctePlanIds.push(-1);
       continue;
     }
+    const query = inlineCtes(cte.ctequery, inlined, 1);
     const saved = root.planParams;
     root.planParams = [];
     const { plan, root: subroot } = subqueryPlanner(root.glob, query, root, cte.cterecursive, 0);
@@ -301,6 +299,10 @@ export function processCtes(root: PlannerInfo): void {
     root.initPlans.push(node);
     root.cteInitPlans.push(node);
   }
+  // The list stays as it is: planned CTEs are found in it by name.
+  const { cteList } = root.parse;
+  root.parse = { ...inlineCtes({ ...root.parse, cteList: [] }, inlined, 0), cteList };
+  root.rtable = [...root.parse.rtable];
 }
 
 function shouldInline(root: PlannerInfo, cte: CommonTableExpr): boolean {
@@ -321,20 +323,23 @@ function queryHasOuterSelfReference(query: Query): boolean {
   return query.rtable.some(rte => rte.rtekind === N.RTE_CTE && rte.self_reference);
 }
 
-function inlineCte(parse: Query, cte: CommonTableExpr): Query {
-  const change = (n: Node, level: number): Node => {
+/**
+ * Puts CTEs in the place of references to them. `level`: how far `query` is below the one that has the WITH. What is
+ * put in place may refer to earlier ones itself: each is visited where it ends up, once.
+ */
+function inlineCtes(query: Query, inlined: ReadonlyMap<string, CommonTableExpr>, level: number): Query {
+  if (inlined.size === 0) return query;
+  const change = (n: Node, at: number): Node => {
     if (n.type === 'RangeTblEntry') {
-      if (n.rtekind === N.RTE_CTE && n.ctename === cte.ctename && n.ctelevelsup === level) {
-        const subquery = copyNode(incrementVarSublevelsUp(cte.ctequery as Node, level, 1) as Query);
-        return subqueryEntry(n, subquery);
+      const cte = n.rtekind === N.RTE_CTE && n.ctelevelsup === at ? inlined.get(n.ctename!) : undefined;
+      if (cte !== undefined) {
+        const subquery = copyNode(incrementVarSublevelsUp(cte.ctequery as Node, at, 1) as Query);
+        return subqueryEntry(n, change(subquery, at) as Query);
       }
-      return mutateChildren(n, child => change(child, level));
     }
-    if (n.type === 'Query') return mutateChildren(n, child => change(child, level + 1));
-    return mutateChildren(n, child => change(child, level));
+    return mutateChildren(n, child => change(child, n.type === 'Query' && n !== query ? at + 1 : at));
   };
-  const inlined = mutateChildren(parse, child => change(child, 0));
-  return inlined;
+  return change(query, level) as Query;
 }
 
 function subqueryEntry(rte: RangeTblEntry, subquery: Query): RangeTblEntry {

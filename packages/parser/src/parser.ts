@@ -19,17 +19,37 @@ export function loadParser(): Promise<void> {
 /** The statements of a query string; none for a string of blanks, comments and semicolons. */
 export function rawParse(text: string): RawStmt[] {
   // The library refuses an empty string, PostgreSQL answers EmptyQueryResponse.
-  if (text === '') return [];
-  let tree: { stmts?: readonly unknown[] };
+  return text === '' ? [] : statementsOf(parse(text));
+}
+
+/** For another thread: the tree as `statementsOfJson` reads it. */
+export function parseToJson(text: string): string {
+  return JSON.stringify(parse(text));
+}
+
+export function statementsOfJson(json: string): RawStmt[] {
+  return statementsOf(JSON.parse(json) as RawTree);
+}
+
+interface RawTree {
+  readonly stmts?: readonly unknown[];
+}
+
+function parse(text: string): RawTree {
+  let tree: RawTree;
   const asked = hideLaterSyntax(text);
   try {
-    tree = parseSync(asked) as typeof tree;
+    tree = parseSync(asked) as RawTree;
   } catch (error) {
     if (error instanceof SqlError) throw syntaxError(error, text);
     throw error;
   }
   checkGrammar(text, tree);
   if (asked !== text) showIdentifiers(tree);
+  return tree;
+}
+
+function statementsOf(tree: RawTree): RawStmt[] {
   return (tree.stmts ?? []).map(wrapped => {
     const raw = wrapped as { stmt: unknown; stmt_location?: number; stmt_len?: number };
     return {

@@ -23,7 +23,7 @@ import { inputFunction } from '@pgtroupe/adt/cache/typcache';
 import type { FunctionCall } from '@pgtroupe/adt/fmgr';
 import { EDGE_LITERAL, INT4_LITERAL, LiteralScan, STRING_LITERAL } from './literal_scan.ts';
 import { markStatement } from './literal_mark.ts';
-import { rawParse } from './parser.ts';
+import { rawParse, statementsOfJson } from './parser.ts';
 import { truncationNotices } from './pg15grammar.ts';
 import type { LiteralParam } from './parse_node.ts';
 import { errorPosition } from './position.ts';
@@ -64,6 +64,10 @@ interface Shape {
   next: Shape | null;
 }
 
+const NOT_KNOWN = new Error('the text is not known yet');
+const refuseToParse = (): never => {
+  throw NOT_KNOWN;
+};
 const NO_LITERALS: LiteralValues = { values: [], offsets: [] };
 const MAX_SHAPES = 2048;
 const MAX_VARIANTS = 256;
@@ -78,8 +82,33 @@ export class StatementCache {
   #youngExact = new Map<string, Statement>();
   #oldExact = new Map<string, Statement>();
   readonly #shapeOf = new WeakMap<Statement, { readonly shape: Shape; readonly literals: LiteralValues }>();
+  #rawParse = rawParse;
   /** For tests and statistics: texts that had to be parsed. */
   parses = 0;
+
+  /** What takes the grammar long is parsed by `elsewhere`, which answers the tree as JSON. */
+  async lookupLarge(
+    bytes: Uint8Array,
+    standardConformingStrings: boolean,
+    elsewhere: (text: string) => Promise<string>,
+  ): Promise<LookedUp> {
+    const lookup = (): LookedUp => this.lookup(bytes, 0, bytes.length, standardConformingStrings);
+    try {
+      this.#rawParse = refuseToParse;
+      return lookup();
+    } catch (error) {
+      if (error !== NOT_KNOWN) throw error;
+    } finally {
+      this.#rawParse = rawParse;
+    }
+    const json = await elsewhere(decoder.decode(bytes));
+    try {
+      this.#rawParse = () => statementsOfJson(json);
+      return lookup();
+    } finally {
+      this.#rawParse = rawParse;
+    }
+  }
 
   /** Looks up (and if need be parses) a query string given as bytes. Syntax errors are thrown. */
   lookup(bytes: Uint8Array, from = 0, to = bytes.length, standardConformingStrings = true): LookedUp {
@@ -123,9 +152,10 @@ export class StatementCache {
     if (!statement) {
       statement = this.#oldExact.get(text);
       if (!statement) {
+        const stmts = this.#rawParse(text);
         this.parses++;
         const notices = truncationNotices(text);
-        statement = { text, stmts: rawParse(text), notices, literalBase: 1 << 16, shared: false, cached: undefined };
+        statement = { text, stmts, notices, literalBase: 1 << 16, shared: false, cached: undefined };
       }
       if (text.length <= MAX_EXACT_LENGTH) {
         if (this.#youngExact.size >= MAX_SHAPES) {
@@ -141,8 +171,8 @@ export class StatementCache {
   #parse(text: string, shape: Shape | null, literals: LiteralValues): LookedUp {
     const scan = this.#scan;
     // Parsing does not scan, so the key stays valid until it is copied.
+    const stmts = this.#rawParse(text);
     this.parses++;
-    const stmts = rawParse(text);
     const marked = markLiterals(stmts, scan, literals, text);
     let target = shape;
     if (target === null) {

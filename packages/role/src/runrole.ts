@@ -42,6 +42,7 @@ import { nodeClock, nodeRandom, nodeTimers } from '@pgtroupe/actor/node/clock';
 import { nodeDisk } from '@pgtroupe/actor/node/disk';
 import { nodeLog } from '@pgtroupe/actor/node/log';
 import { ownProcess } from '@pgtroupe/actor/node/process';
+import { nodeThreads } from '@pgtroupe/actor/node/threads';
 import { claimLaunch } from '@pgtroupe/actor/node/rundir';
 import { Traffic } from '@pgtroupe/actor/traffic';
 import { PgError } from '@pgtroupe/common/ereport';
@@ -181,6 +182,7 @@ function buildEnv(given: RoleStart, options: RoleOptions, settings: Settings): E
     bus,
     rpc: grpcRpc({ cluster, name, epoch }, traffic),
     traffic,
+    threads: nodeThreads,
     log: nodeLog({
       clock: nodeClock,
       bus,

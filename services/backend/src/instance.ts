@@ -26,6 +26,7 @@ import type { ShutdownMode } from '@pgtroupe/actor/lifecycle';
 import { type HbaFile, parseHba } from '@pgtroupe/libpq/hba';
 import type { Welcome } from '@pgtroupe/instance/attachment';
 import { encodingToChar } from '@pgtroupe/adt/misc';
+import { OffLoop } from './offloop/offloop.ts';
 import { Arena } from '@pgtroupe/storage/arena';
 import type { LockOwner } from '@pgtroupe/instance/instance-locks';
 import { createMemory } from '@pgtroupe/storage/memory';
@@ -67,6 +68,8 @@ export class BackendInstance {
   readonly kernel: InstanceKernel;
   readonly arena: Arena;
   readonly toast: InstanceToast;
+  /** Long computations run in it; absent where there is one thread only. */
+  readonly offLoop: OffLoop | undefined;
   hba: HbaFile = { lines: [], problems: [] };
   readonly #options: InstanceOptions;
   readonly #sessions = new Map<number, Session>();
@@ -82,6 +85,7 @@ export class BackendInstance {
     this.env = env;
     this.settings = options.settings;
     this.#options = options;
+    this.offLoop = env.threads === undefined ? undefined : new OffLoop(env.threads, env.timers);
     const arenaBytes = options.settings.number('instance_work_area') * 1024 * 1024;
     const cachePages = Math.min(options.settings.number('instance_buffers'), (MAX_MEMORY_BYTES - arenaBytes) / BLCKSZ);
     const cacheBytes = cachePages * BLCKSZ;

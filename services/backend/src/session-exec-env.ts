@@ -7,9 +7,13 @@ import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
+import type { Timer } from '@pgtroupe/actor/env';
+import type { Datum } from '@pgtroupe/common/datum';
 import type { ExecEnv } from '@pgtroupe/executor/estate';
 import type { CatalogLookup } from '@pgtroupe/adt/cache/lookup';
-import type { SessionSettings } from '@pgtroupe/adt/fmgr';
+import type { HeavyCall } from '@pgtroupe/executor/execOffLoop';
+import type { FunctionCall, SessionSettings } from '@pgtroupe/adt/fmgr';
+import type { Job, OffLoop } from './offloop/offloop.ts';
 import type { Arena } from '@pgtroupe/storage/arena';
 import { type Memory, MISS, type PageAccess } from '@pgtroupe/storage/buffer/pages';
 import { ReadonlyXact } from '@pgtroupe/instance/readonly-xact';
@@ -25,6 +29,7 @@ import type { IsolationLevel } from './transaction-block.ts';
 
 const LONE_SLICE_MS = 5;
 const SHARED_SLICE_MS = 0.3;
+const INTERRUPT_POLL_MS = 20;
 
 export class SessionExecEnv implements ExecEnv {
   readonly #session: Session;
@@ -53,6 +58,8 @@ export class SessionExecEnv implements ExecEnv {
     this.heap = new HeapContext(kernel.pages, kernel.wal, new ReadonlyXact(kernel));
     this.settings = functions;
     this.lookup = functions.lookup;
+    const { offLoop } = session.instance;
+    if (offLoop !== undefined) this.startHeavyCall = (prosrc, fc, args) => startCall(offLoop, prosrc, fc, args);
   }
 
   beginTransaction(tx: Transaction, isolation: IsolationLevel): void {
@@ -72,6 +79,24 @@ export class SessionExecEnv implements ExecEnv {
     const relation = this.#analysis.catalog.relation(oid);
     if (relation === null) throw ereport(ERRCODE.UNDEFINED_TABLE, `could not open relation with OID ${oid}`);
     return relation;
+  }
+
+  startHeavyCall?: (prosrc: string, fc: FunctionCall, args: readonly Datum[]) => HeavyCall;
+
+  /** Polls for an interrupt: whatever it is, it need not know of calls. */
+  async awaitHeavyCall(call: HeavyCall): Promise<void> {
+    const { env } = this.#session.instance;
+    const { settled } = call as Job;
+    while (!call.done) {
+      let timer: Timer | undefined;
+      const soon = new Promise<void>(resolve => (timer = env.timers.after(INTERRUPT_POLL_MS, resolve)));
+      await Promise.race([settled, soon]);
+      timer?.cancel();
+      if (this.#session.interrupt !== undefined) {
+        call.abandon();
+        throw this.#session.interrupt;
+      }
+    }
   }
 
   /** For a TOAST value. */
@@ -99,4 +124,18 @@ export class SessionExecEnv implements ExecEnv {
       session.instance.env.clock.nowMs() >= this.#sliceEndMs
     );
   }
+}
+
+function startCall(offLoop: OffLoop, prosrc: string, fc: FunctionCall, args: readonly Datum[]): HeavyCall {
+  const { byteaOutput, extraFloatDigits } = fc.settings;
+  return offLoop.start({
+    task: 'call',
+    prosrc,
+    collation: fc.collation,
+    argTypes: fc.argTypes,
+    resultType: fc.resultType,
+    settings: { byteaOutput, extraFloatDigits },
+    // Views would take all the memory they look into along.
+    args: args.map(arg => (arg instanceof Uint8Array ? new Uint8Array(arg) : arg)),
+  });
 }

@@ -32,6 +32,8 @@ import { endsBlock, endsFailedBlock } from './utility/transaction-stmt.ts';
 import { processUtility, utilityEndsTransaction } from './utility/utility.ts';
 
 const TEXT_ONLY: readonly number[] = [];
+/** A longer text is parsed beside the main loop. */
+const LONG_TEXT_BYTES = 8192;
 
 export class StatementRunner {
   readonly session: Session;
@@ -60,7 +62,8 @@ export class StatementRunner {
   async simpleQuery(bytes: Uint8Array): Promise<void> {
     const { session } = this;
     this.statements.delete('');
-    const parsed = this.lookUp(bytes);
+    const found = this.#lookUp(bytes);
+    const parsed = found instanceof Promise ? await found : found;
     const { stmts } = parsed.statement;
     const text =
       stmts.length === 1 && parsed.literals.values.length === 0 ? parsed.statement.text : Buffer.from(bytes).toString();
@@ -86,9 +89,24 @@ export class StatementRunner {
   }
 
   /** The text's statements, parsed unless something of its shape was before. */
-  lookUp(bytes: Uint8Array): LookedUp {
+  #lookUp(bytes: Uint8Array): LookedUp | Promise<LookedUp> {
     if (!isUtf8(bytes)) throw invalidByteSequence(bytes);
-    const found = this.#texts.lookup(bytes, 0, bytes.length, this.session.settings.bool('standard_conforming_strings'));
+    const { session } = this;
+    const conforming = session.settings.bool('standard_conforming_strings');
+    const { offLoop } = session.instance;
+    if (bytes.length < LONG_TEXT_BYTES || offLoop === undefined) {
+      return this.#noticed(this.#texts.lookup(bytes, 0, bytes.length, conforming));
+    }
+    const found = this.#texts.lookupLarge(bytes, conforming, async text => {
+      const job = offLoop.start({ task: 'parse', text });
+      await this.execution.env.awaitHeavyCall(job);
+      return job.json();
+    });
+    return found.then(parsed => this.#noticed(parsed));
+  }
+
+  /** What the lexer has to say, each time. */
+  #noticed(found: LookedUp): LookedUp {
     for (const notice of found.statement.notices) this.session.notice('NOTICE', ERRCODE.NAME_TOO_LONG, notice);
     return found;
   }
@@ -144,8 +162,13 @@ export class StatementRunner {
     else if (this.statements.has(name)) {
       throw ereport(ERRCODE.DUPLICATE_PSTATEMENT, `prepared statement "${name}" already exists`);
     }
+    const found = this.#lookUp(bytes);
+    if (found instanceof Promise) return found.then(parsed => this.#parsed(name, bytes, givenTypes, parsed));
+    return this.#parsed(name, bytes, givenTypes, found);
+  }
+
+  #parsed(name: string, bytes: Uint8Array, givenTypes: readonly number[], parsed: LookedUp): Promise<void> | undefined {
     const { session } = this;
-    const parsed = this.lookUp(bytes);
     if (parsed.statement.stmts.length > 1) {
       throw ereport(ERRCODE.SYNTAX_ERROR, 'cannot insert multiple commands into a prepared statement');
     }

@@ -88,7 +88,7 @@ export class Postmaster {
       },
       attended: (name, state, version) => this.#attended(name, state, version),
       report: (name, report) => this.#reported(name, report),
-      busy: name => this.#event({ kind: 'heartbeat', name }),
+      busy: name => this.#event({ kind: 'busy', name }),
       left: name => this.#event({ kind: 'left', name }),
       status: () => this.status(),
     });

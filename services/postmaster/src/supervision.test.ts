@@ -141,6 +141,23 @@ describe('supervision', () => {
     expect(stage.take()).toEqual(['launch walwriter']);
   });
 
+  it('lets a busy one be, but not one that shall end at once', () => {
+    const stage = new Stage().running();
+    const others = ROLES.filter(name => name !== 'backend-1');
+    const pass = (ms: number): void => {
+      for (let i = 0; i < ms; i += 100) {
+        for (const name of others) stage.send({ kind: 'heartbeat', name });
+        stage.send({ kind: 'busy', name: 'backend-1' });
+        stage.tick(100);
+      }
+    };
+    pass(20_000);
+    expect(stage.take()).toEqual([]);
+    stage.send({ kind: 'shutdown', mode: 'immediate' });
+    pass(10_000);
+    expect(stage.take()).toContain('kill backend-1');
+  });
+
   it('does not take its own standstill for that of others', () => {
     const stage = new Stage().running();
     stage.tick(60_000);

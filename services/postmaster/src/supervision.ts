@@ -100,6 +100,8 @@ export type Event =
   | { readonly kind: 'attended'; readonly name: string; readonly state: RoleState }
   | { readonly kind: 'reported'; readonly name: string; readonly state: RoleState; readonly message: string }
   | { readonly kind: 'heartbeat'; readonly name: string }
+  /** Its main loop is held up, another thread of it says. */
+  | { readonly kind: 'busy'; readonly name: string }
   | { readonly kind: 'left'; readonly name: string }
   /** The process is gone for good. `launched` tells it from a launch that failed. */
   | {
@@ -206,6 +208,10 @@ export function step(s: Supervision, event: Event, nowMs: number): Effect[] {
       member.life.state = event.state;
       member.life.message = event.kind === 'reported' ? event.message : '';
       member.life.lastSeenMs = nowMs;
+      break;
+    case 'busy':
+      // Work is no excuse once it shall end at once.
+      if (member?.life.life === 'launched' && member.life.stopSent !== 'immediate') member.life.lastSeenMs = nowMs;
       break;
     case 'heartbeat':
       if (member?.life.life === 'launched') member.life.lastSeenMs = nowMs;

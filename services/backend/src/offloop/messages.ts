@@ -1,0 +1,35 @@
+/**
+ * What the main thread and the thread beside it say to each other. Everything is copied on its way, but for large
+ * values that are nobody else's.
+ */
+import type { Datum } from '@pgtroupe/common/datum';
+import type { ErrorFields } from '@pgtroupe/common/ereport';
+import type { Sqlstate } from '@pgtroupe/common/errcodes';
+import type { SessionSettings } from '@pgtroupe/adt/fmgr';
+
+export type Task =
+  /** A built-in by pg_proc.prosrc, with as much of its surroundings as it may know of. */
+  | {
+      readonly task: 'call';
+      readonly prosrc: string;
+      readonly collation: number;
+      readonly argTypes: readonly number[];
+      readonly resultType: number;
+      readonly settings: Pick<SessionSettings, 'byteaOutput' | 'extraFloatDigits'>;
+      readonly args: readonly Datum[];
+    }
+  /** Raw parsing; the answer is the tree as JSON, which the main thread reads faster than a copied tree. */
+  | { readonly task: 'parse'; readonly text: string };
+
+export type Answer =
+  | { readonly answer: 'value'; readonly value: Datum }
+  | { readonly answer: 'json'; readonly json: string }
+  | { readonly answer: 'error'; readonly sqlstate: Sqlstate; readonly message: string; readonly fields: ErrorFields }
+  /** A bug in what was called. */
+  | { readonly answer: 'failed'; readonly stack: string };
+
+/** The memory of a value that has it to itself. */
+export function buffersOf(value: Datum): ArrayBuffer[] {
+  if (!(value instanceof Uint8Array) || !(value.buffer instanceof ArrayBuffer)) return [];
+  return value.length > 4096 && value.buffer.byteLength === value.length ? [value.buffer] : [];
+}
