@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { oracleMissing, psql } from '@pgtroupe/testkit/oracle';
 import type { TestCluster } from '../testcluster.ts';
+import { ORACLE_HOST, ORACLE_PORT } from '@pgtroupe/testkit/oracle-address';
 
 export interface Server {
   readonly host: string;
@@ -24,8 +25,8 @@ export const missingOracle = oracleMissing();
 export function oracleDatabase(name: string): Server {
   psql(`drop database if exists ${name};\ncreate database ${name}`);
   return {
-    host: process.env['PGTROUPE_ORACLE_HOST'] ?? '127.0.0.1',
-    port: Number(process.env['PGTROUPE_ORACLE_PORT'] ?? '5555'),
+    host: ORACLE_HOST,
+    port: ORACLE_PORT,
     database: name,
   };
 }

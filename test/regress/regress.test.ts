@@ -6,11 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasProgram, missingOracle } from '../clients/clients.ts';
 import { isBuilt, TestCluster } from '../testcluster.ts';
 import { answers, expectedOf, record, regressFiles } from './replay.ts';
+import { ORACLE_HOST, ORACLE_PORT } from '@pgtroupe/testkit/oracle-address';
 
-const oracle = {
-  host: process.env['PGTROUPE_ORACLE_HOST'] ?? '127.0.0.1',
-  port: Number(process.env['PGTROUPE_ORACLE_PORT'] ?? '5555'),
-};
+const oracle = { host: ORACLE_HOST, port: ORACLE_PORT };
 
 describe.skipIf(missingOracle !== undefined)(
   `the recording is what PostgreSQL 15 says (${missingOracle ?? 'asked'})`,

@@ -332,6 +332,13 @@ describe('tidy', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('the address of the PostgreSQL that tests compare with is read in one place', () => {
+    const asks = (file: string): boolean =>
+      /\b(?:PGTROUPE_ORACLE|PG15_PORT)/.test(readFileSync(join(ROOT, file), 'utf8'));
+    const judges = FILES.filter(file => file.endsWith('.ts') && file !== 'test/tidy/tidy.test.ts' && asks(file));
+    expect(judges).toEqual(['packages/testkit/src/oracle-address.ts']);
+  });
+
   it('no test is left focused or skipped without a reason', () => {
     const wrong = all.filter(
       file => file.endsWith('.test.ts') && /\b(?:it|describe|test)\.(?:only|skip|todo)\(/.test(text.get(file)!),

@@ -33,8 +33,8 @@ import { loadParser, rawParse } from '@pgtroupe/parser/parser';
 import { CommandContext } from './command-context.ts';
 import type { SequenceIo } from './sequence-io.ts';
 import { definitionCommandTag, runDefinitionCommand } from './utility.ts';
+import { ORACLE_HOST, ORACLE_PORT } from '@pgtroupe/testkit/oracle-address';
 
-const PORT = Number(process.env['PG15_PORT'] ?? 5555);
 const DATABASE = `pgtroupe_commands_${process.pid}`;
 const COMPARED: readonly Catalog[] = [
   pgNamespace,
@@ -136,8 +136,8 @@ class Here {
 
 class There {
   readonly client = new Client({
-    host: '127.0.0.1',
-    port: PORT,
+    host: ORACLE_HOST,
+    port: ORACLE_PORT,
     user: 'postgres',
     database: DATABASE,
   });
@@ -256,8 +256,8 @@ function pgText(type: string, value: unknown, roleName: (oid: number) => string)
 
 async function reachable(): Promise<boolean> {
   const client = new Client({
-    host: '127.0.0.1',
-    port: PORT,
+    host: ORACLE_HOST,
+    port: ORACLE_PORT,
     user: 'postgres',
     database: 'postgres',
     connectionTimeoutMillis: 2000,
@@ -274,10 +274,10 @@ async function reachable(): Promise<boolean> {
 
 const up = await reachable();
 
-describe.skipIf(!up)(`definition commands as PostgreSQL 15 (skipped: none at 127.0.0.1:${PORT})`, () => {
+describe.skipIf(!up)(`definition commands as PostgreSQL 15 (skipped: none at ${ORACLE_HOST}:${ORACLE_PORT})`, () => {
   const admin = new Client({
-    host: '127.0.0.1',
-    port: PORT,
+    host: ORACLE_HOST,
+    port: ORACLE_PORT,
     user: 'postgres',
     database: 'postgres',
   });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { allGucs, findGuc, gucSetting, isCustomGucName, parseBool, parseGuc, showGuc } from './guc.ts';
 import { PgError } from './ereport.ts';
 import { Settings } from './settings.ts';
+import { ORACLE_HOST, ORACLE_PORT } from '@pgtroupe/testkit/oracle-address';
 
 const read = (name: string, text: string): unknown => {
   try {
@@ -86,9 +87,7 @@ const oracle = ((): string | undefined => {
   try {
     const rows =
       "select string_agg(name||'='||current_setting(name)||'|'||setting, E'\\n') from pg_settings where setting is not null";
-    const host = process.env['PGTROUPE_ORACLE_HOST'] ?? '127.0.0.1';
-    const port = process.env['PGTROUPE_ORACLE_PORT'] ?? '5555';
-    return execFileSync('psql', ['-h', host, '-p', port, '-U', 'postgres', '-Atc', rows], {
+    return execFileSync('psql', ['-h', ORACLE_HOST, '-p', String(ORACLE_PORT), '-U', 'postgres', '-Atc', rows], {
       encoding: 'utf8',
       timeout: 5000,
       stdio: ['ignore', 'pipe', 'ignore'],

@@ -1,13 +1,13 @@
 /**
  * The same statements here, over memory, and in a real PostgreSQL 15: rows must be equal. Queries without
- * ORDER BY are compared as sets. Skipped when no server answers at PG15_PORT (5555).
+ * ORDER BY are compared as sets. Skipped when no server answers there.
  */
 import { readFileSync } from 'node:fs';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HeadlessDatabase } from '@pgtroupe/testkit/sql/headless';
+import { ORACLE_HOST, ORACLE_PORT } from '@pgtroupe/testkit/oracle-address';
 
-const PORT = Number(process.env['PG15_PORT'] ?? 5555);
 const SCHEMA = `pgtroupe_exec_${process.pid}`;
 
 /** Statements separated by blank lines; those before `-- queries` set up. */
@@ -24,8 +24,8 @@ function readCases(): { setup: string[]; queries: string[] } {
 
 async function connect(): Promise<Client | undefined> {
   const client = new Client({
-    host: '127.0.0.1',
-    port: PORT,
+    host: ORACLE_HOST,
+    port: ORACLE_PORT,
     user: 'postgres',
     database: 'postgres',
     types: { getTypeParser: () => (v: string) => v },

@@ -2,16 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { nodeToString } from './outfuncs.ts';
 import { stringToNode } from './readfuncs.ts';
+import { ORACLE_HOST, ORACLE_PORT } from '@pgtroupe/testkit/oracle-address';
 
-const ORACLE = [
-  '-h',
-  process.env['PGTROUPE_ORACLE_HOST'] ?? '127.0.0.1',
-  '-p',
-  process.env['PGTROUPE_ORACLE_PORT'] ?? '5555',
-  '-U',
-  'postgres',
-  '-XAt',
-];
+const ORACLE = ['-h', ORACLE_HOST, '-p', String(ORACLE_PORT), '-U', 'postgres', '-XAt'];
 
 function oracle(sql: string): string | null {
   try {

@@ -13,14 +13,8 @@ import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import { rewriteQuery } from './rewrite/rewriteHandler.ts';
 import { analyze } from './analyze.ts';
 import { loadParser, rawParse } from './parser.ts';
-import {
-  isMissingFunction,
-  ORACLE_HOST,
-  ORACLE_PORT,
-  oracleCatalog,
-  psql,
-  type TestCatalog,
-} from '@pgtroupe/testkit/sql/analysis-oracle';
+import { isMissingFunction, oracleCatalog, psql, type TestCatalog } from '@pgtroupe/testkit/sql/analysis-oracle';
+import { ORACLE_HOST, ORACLE_PORT } from '@pgtroupe/testkit/oracle-address';
 
 const CORPUS = new URL('../../../test/corpus/', import.meta.url);
 const corpus = (name: string) => readFileSync(new URL(name, CORPUS), 'utf8');

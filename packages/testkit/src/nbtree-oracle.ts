@@ -9,6 +9,7 @@ import { pageMemory, pageSetChecksum } from '@pgtroupe/storage/page/bufpage';
 import type { Attribute } from '@pgtroupe/access/common/tupdesc';
 import { BTIndex, type BTKeyColumn } from '@pgtroupe/access/nbtree/btindex';
 import { dataDirectory, psql } from './oracle.ts';
+import { ORACLE_HOST, ORACLE_PORT } from './oracle-address.ts';
 
 /** `name`d index of the oracle's database, as we would describe it. */
 export function oracleIndex(
@@ -96,7 +97,7 @@ export function amcheck(database: string, index: string): string {
 export function holdWal(slot: string): () => void {
   const session = spawn(
     'psql',
-    ['-h', '127.0.0.1', '-p', process.env['PGTROUPE_ORACLE_PORT'] ?? '5555', '-U', 'postgres', '-X', '-q', '-f', '-'],
+    ['-h', ORACLE_HOST, '-p', String(ORACLE_PORT), '-U', 'postgres', '-X', '-q', '-f', '-'],
     {
       stdio: ['pipe', 'ignore', 'ignore'],
     },

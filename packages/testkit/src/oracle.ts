@@ -1,5 +1,5 @@
 /**
- * A real PostgreSQL 15 to compare with, at PGTROUPE_ORACLE_HOST:PGTROUPE_ORACLE_PORT (127.0.0.1:5555), whose data
+ * A real PostgreSQL 15 to compare with, (oracle-address.ts), whose data
  * directory this process may read. Tests skip themselves where there is none.
  */
 import { execFileSync } from 'node:child_process';
@@ -9,10 +9,9 @@ import type { TimeLineID, XLogRecPtr } from '@pgtroupe/common/ids';
 import { XLOG_SEG_SIZE } from '@pgtroupe/transam/xlogpage';
 import { WalEnd, XLogReader } from '@pgtroupe/transam/xlogreader';
 import type { XLogRecord } from '@pgtroupe/transam/xlogrecord';
+import { ORACLE_HOST, ORACLE_PORT } from './oracle-address.ts';
 
-const PORT = process.env['PGTROUPE_ORACLE_PORT'] ?? '5555';
-const HOST = process.env['PGTROUPE_ORACLE_HOST'] ?? '127.0.0.1';
-const CLIENT = ['-h', HOST, '-p', PORT, '-U', 'postgres'];
+const CLIENT = ['-h', ORACLE_HOST, '-p', String(ORACLE_PORT), '-U', 'postgres'];
 
 /** Runs a psql script (each statement its own transaction); returns the unaligned output. */
 export function psql(script: string, database = 'postgres'): string {
@@ -35,7 +34,7 @@ export function oracleMissing(): string | undefined {
     closeSync(openSync(join(directory!, 'global/pg_control'), 'r'));
     return undefined;
   } catch (error) {
-    return `no readable PostgreSQL 15 at ${HOST}:${PORT} (${(error as Error).message.split('\n')[0]})`;
+    return `no readable PostgreSQL 15 at ${ORACLE_HOST}:${ORACLE_PORT} (${(error as Error).message.split('\n')[0]})`;
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Differential testing of built-in functions: the same call is made here and on a real PostgreSQL
  * 15, and the results are compared in their text form, errors as SQLSTATE and message.
- * PGTROUPE_ORACLE names the server (default 127.0.0.1:5555, user postgres); tests skip without one.
+ * Tests skip without one.
  */
 import pg from 'pg';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -18,8 +18,7 @@ import {
   type SessionSettings,
 } from '@pgtroupe/adt/fmgr';
 import { stringToText, textToString } from '@pgtroupe/adt/mb/mbutils';
-
-const ORACLE = process.env['PGTROUPE_ORACLE'] ?? 'postgres://postgres@127.0.0.1:5555/postgres';
+import { ORACLE_HOST, ORACLE_PORT } from '../oracle-address.ts';
 
 interface ProcRow {
   oid: number;
@@ -78,11 +77,17 @@ export class Oracle {
 
   /** undefined, with the reason on stderr once, when there is no server to compare with. */
   static async connect(): Promise<Oracle | undefined> {
-    const client = new pg.Client({ connectionString: ORACLE, connectionTimeoutMillis: 2000 });
+    const client = new pg.Client({
+      host: ORACLE_HOST,
+      port: ORACLE_PORT,
+      user: 'postgres',
+      database: 'postgres',
+      connectionTimeoutMillis: 2000,
+    });
     try {
       await client.connect();
     } catch (e) {
-      process.stderr.write(`no PostgreSQL to compare with at ${ORACLE}: ${String(e)}\n`);
+      process.stderr.write(`no PostgreSQL to compare with at ${ORACLE_HOST}:${ORACLE_PORT}: ${String(e)}\n`);
       return undefined;
     }
     const oracle = new Oracle(client);

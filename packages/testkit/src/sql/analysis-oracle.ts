@@ -1,6 +1,6 @@
 /**
  * For tests: the catalogs of a database of a real PostgreSQL as a CatalogSource, and a way to ask that
- * server. Where it listens: PGTROUPE_ORACLE_HOST, PGTROUPE_ORACLE_PORT. Tests skip themselves without it.
+ * server. Tests skip themselves without it.
  */
 import { execFileSync } from 'node:child_process';
 import type { Catalog, CatalogIndex } from '@pgtroupe/catalog/catalog';
@@ -14,9 +14,7 @@ import { SysLookup } from '@pgtroupe/adt/cache/syslookup';
 import { DEFAULT_SETTINGS, type FunctionCall } from '@pgtroupe/adt/fmgr';
 import { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
-
-export const ORACLE_HOST = process.env['PGTROUPE_ORACLE_HOST'] ?? '127.0.0.1';
-export const ORACLE_PORT = Number(process.env['PGTROUPE_ORACLE_PORT'] ?? '5555');
+import { ORACLE_HOST, ORACLE_PORT } from '../oracle-address.ts';
 
 /** Says the message only that a built-in is not written yet? Then a comparison has nothing to say. */
 export function isMissingFunction(message: string): boolean {
