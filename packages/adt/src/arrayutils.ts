@@ -266,7 +266,7 @@ export function readAligned(
 export function writeAligned(
   out: Uint8Array | undefined,
   at: number,
-  type: TypeFacts,
+  type: TypeLayout,
   form: StorageForm,
   value: Datum,
 ): number {

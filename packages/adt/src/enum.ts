@@ -28,7 +28,18 @@ function readEnum(fc: FunctionCall, text: Bytes, type: Oid): number {
       ERRCODE.INVALID_TEXT_REPRESENTATION,
       `invalid input value for enum ${formatType(fc, type)}: "${name}"`,
     );
-  return found.oid;
+  return safeToUse(fc, type, found);
+}
+
+/** A label may outlive a rollback in an index: it is not handed out before it is committed. */
+function safeToUse(fc: FunctionCall, type: Oid, label: EnumLabel): number {
+  if (fc.settings.uncommittedEnums?.has(label.oid))
+    throw ereport(
+      ERRCODE.UNSAFE_NEW_ENUM_VALUE_USAGE,
+      `unsafe use of new value "${label.label}" of enum type ${formatType(fc, type)}`,
+      { hint: 'New enum values must be committed before they can be used.' },
+    );
+  return label.oid;
 }
 
 function printEnum(fc: FunctionCall, value: number): Bytes {
@@ -57,7 +68,7 @@ function endpoint(fc: FunctionCall, last: boolean): number {
   const found = last ? all[all.length - 1] : all[0];
   if (!found)
     throw ereport(ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE, `enum ${formatType(fc, enumType(fc))} contains no values`);
-  return found.oid;
+  return safeToUse(fc, enumType(fc), found);
 }
 
 function range(fc: FunctionCall, from: number | null, to: number | null): Bytes {

@@ -63,6 +63,8 @@ export interface SessionSettings {
   setConfigOption(name: string, value: string | null, isLocal: boolean): string;
   /** nextval and its kin; absent where there is no session. They throw CatalogMiss to be called again. */
   readonly sequences?: SequenceFunctions | undefined;
+  /** Enum labels (their OIDs) that this transaction has added to types: not to be used before they are committed. */
+  readonly uncommittedEnums?: Set<number> | undefined;
   /** The server around the session; absent where there is none. */
   readonly server?: ServerFacts | undefined;
 }

@@ -95,7 +95,7 @@ export function formRecord(
 ): Bytes {
   const hasNulls = values.includes(null);
   const hoff = maxAlign(HEADER + VARHDRSZ + (hasNulls ? (values.length + 7) >> 3 : 0));
-  const types = columns.map(c => typeFacts(fc, c.type));
+  const types = columns.map(c => (c.dropped ? c.layout : typeFacts(fc, c.type)));
   let end = hoff - VARHDRSZ;
   values.forEach((value, i) => {
     if (value !== null) end = writeAligned(undefined, end, types[i], storageForm(types[i]), value);

@@ -137,8 +137,10 @@ export async function alterEnum(context: CommandContext, stmt: RawNode): Promise
     neighbor,
     stmt.newValIsAfter ?? false,
   );
+  const oid = await newLabelOid(context, labels, order);
+  context.session.fc.settings.uncommittedEnums?.add(oid);
   await w.insert(pgEnum, {
-    oid: await newLabelOid(context, labels, order),
+    oid,
     enumtypid: type.oid,
     enumsortorder: order,
     enumlabel: stmt.newVal,

@@ -24,6 +24,7 @@ export class SessionFunctions implements SessionSettings {
   readonly versionString: string;
   readonly sequenceIo: SequenceIo;
   readonly sequences: SequenceState;
+  readonly uncommittedEnums = new Set<number>();
   readonly server: ServerFacts;
   queryString: string | undefined;
   #statementMicros = 0;

@@ -438,6 +438,7 @@ export class StatementRunner {
 
   #transactionEnded(committed: boolean, invals: Uint8Array): void {
     for (const portal of [...this.portals.values()]) this.dropPortal(portal);
+    this.functions.uncommittedEnums.clear();
     this.session.settings.transactionEnded(committed);
     this.analysis.transactionEnded(committed, invals);
   }

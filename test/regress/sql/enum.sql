@@ -1,0 +1,16 @@
+create type e as enum ('a', 'c');
+begin;
+alter type e add value 'b' before 'c';
+select 'a'::e, 'c'::e;
+select 'b'::e;
+rollback;
+begin;
+alter type e add value 'z';
+select enum_last(null::e);
+rollback;
+alter type e add value 'b' before 'c';
+select 'b'::e, enum_first(null::e), enum_last(null::e), enum_range(null::e);
+create type ct as (a int, b text);
+alter type ct add attribute c int;
+alter type ct drop attribute b;
+select '(1,2)'::ct, row(3, 4)::ct;
