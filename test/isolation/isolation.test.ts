@@ -1,0 +1,50 @@
+/**
+ * This project's own isolation specs: `specs/NAME.spec` in the format of PostgreSQL's, `expected/NAME.out` what
+ * PostgreSQL 15 gave. Where there is a PostgreSQL 15 to ask, the recording is verified too; PGTROUPE_RECORD=1 makes it
+ * anew. PostgreSQL's own specs: postgres-specs.test.ts.
+ */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { dropOracleDatabase, missingOracle, oracleDatabase, ours } from '../clients/clients.ts';
+import { isBuilt, TestCluster } from '../testcluster.ts';
+import { parseSpec, type Spec } from './spec.ts';
+import { runSpec } from './tester.ts';
+
+const FOLDER = fileURLToPath(new URL('./', import.meta.url));
+const NAMES = readdirSync(`${FOLDER}specs`)
+  .filter(name => name.endsWith('.spec'))
+  .map(name => name.slice(0, -5));
+const specOf = (name: string): Spec => parseSpec(readFileSync(`${FOLDER}specs/${name}.spec`, 'utf8'));
+const expectedOf = (name: string): string => readFileSync(`${FOLDER}expected/${name}.out`, 'utf8');
+
+describe.skipIf(missingOracle !== undefined)(`the recording is PostgreSQL 15's (${missingOracle ?? 'asked'})`, () => {
+  const database = `pgtroupe_isolation_${process.pid}`;
+  afterAll(() => dropOracleDatabase(database));
+
+  it.each(NAMES)('%s', async name => {
+    const output = await runSpec(specOf(name), { ...oracleDatabase(database), user: 'postgres' });
+    if (process.env['PGTROUPE_RECORD'] === '1') writeFileSync(`${FOLDER}expected/${name}.out`, output);
+    expect(output).toBe(expectedOf(name));
+  });
+});
+
+describe.skipIf(!isBuilt).each([
+  ['one instance', '50'],
+  ['an instance for each session', '1'],
+])('%s (needs a build)', (_, perInstance) => {
+  const cluster = new TestCluster();
+  beforeAll(async () => {
+    await cluster.create();
+    await cluster.start('-c', `sessions_per_instance=${perInstance}`);
+  }, 180_000);
+  afterAll(() => cluster.destroy());
+
+  it.each(NAMES)(
+    '%s',
+    async name => {
+      expect(await runSpec(specOf(name), { ...ours(cluster), user: 'postgres' })).toBe(expectedOf(name));
+    },
+    180_000,
+  );
+});
