@@ -489,7 +489,8 @@ export class Session {
 
   /** CancelRequest, pg_cancel_backend: the statement under way ends with 57014. */
   cancel(): void {
-    if (this.#state.kind !== 'busy') return;
+    // Who is to be terminated is not merely cancelled.
+    if (this.#state.kind !== 'busy' || this.interrupt?.severity === 'FATAL') return;
     this.#interrupt(ereport(ERRCODE.QUERY_CANCELED, 'canceling statement due to user request'));
   }
 
