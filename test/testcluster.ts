@@ -4,7 +4,7 @@
  * supervision, admission and the command line.
  */
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -98,14 +98,19 @@ export class TestCluster {
   log = '';
   readonly environment: Record<string, string | undefined>;
 
-  constructor(options: { readonly stubs?: boolean } = {}) {
+  readonly #as: { readonly uid?: number; readonly gid?: number };
+
+  /** `uid`: whose processes they are, where the test runs as root. */
+  constructor(options: { readonly stubs?: boolean; readonly uid?: number } = {}) {
+    this.#as = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid };
+    if (options.uid !== undefined) chownSync(this.folder, options.uid, options.uid);
     const services = options.stubs === true ? { PGTROUPE_PROGRAMS: join(ROOT, 'test/supervision/stubs') } : {};
     this.environment = { ...process.env, PGTROUPE_BROKER: 'bundled', ...services };
   }
 
   async create(): Promise<this> {
     this.port = await freePort();
-    execFileSync(process.execPath, [BIN, 'initdb', '-D', this.data, '--no-sync']);
+    execFileSync(process.execPath, [BIN, 'initdb', '-D', this.data, '--no-sync'], this.#as);
     return this;
   }
 
@@ -136,7 +141,11 @@ export class TestCluster {
       ...socketOption,
       ...options,
     ];
-    const keeper = spawn(process.execPath, args, { env: this.environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    const keeper = spawn(process.execPath, args, {
+      env: this.environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...this.#as,
+    });
     keeper.stdout.on('data', chunk => (this.console += chunk));
     keeper.stderr.on('data', chunk => (this.log += chunk));
     this.keeper = keeper;
@@ -145,7 +154,10 @@ export class TestCluster {
 
   async run(...args: string[]): Promise<Run> {
     try {
-      const { stdout, stderr } = await promisify(execFile)(process.execPath, [BIN, ...args], { env: this.environment });
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, [BIN, ...args], {
+        env: this.environment,
+        ...this.#as,
+      });
       return { code: 0, out: stdout, err: stderr };
     } catch (error) {
       const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };

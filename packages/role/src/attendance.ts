@@ -14,7 +14,8 @@ export const ATTEND = streamMethod(PostmasterDefinition, 'attend');
 
 const REOPEN_MS = 100;
 const HEARTBEAT_MS = 500;
-const ORPHAN_MS = 30_000;
+/** How often who has no postmaster is told so. */
+const ALONE_MS = 100;
 /** Changes within this time are told together. */
 const SESSIONS_REPORT_MS = 3;
 
@@ -24,10 +25,10 @@ export interface AttendanceHandlers {
   cancel(pid: number, secret: number): void;
   /** The postmaster does not want this process. */
   refused(why: string): void;
-  /** No postmaster for ORPHAN_MS. */
-  orphaned(): void;
   /** For every heartbeat. */
   held(): Held;
+  /** There is no postmaster, for so long already; told again and again. */
+  alone(aloneMs: number): void;
 }
 
 export class Attendance {
@@ -40,6 +41,9 @@ export class Attendance {
   readonly #handlers: AttendanceHandlers;
   readonly #turned: () => void;
   #stream: RpcStream<RoleReport, PostmasterOrder> | undefined;
+  /** The postmaster has answered on this stream. One that is merely opened proves nothing. */
+  #attended = false;
+  #aloneCheck = false;
   #state: RoleState = 'starting';
   #message = '';
   #configVersion = 0;
@@ -74,6 +78,7 @@ export class Attendance {
     this.#lastSeenMs = options.clock.nowMs();
     this.#connect();
     this.#beat();
+    this.#alone();
   }
 
   report(state: RoleState, message = ''): void {
@@ -153,11 +158,14 @@ export class Attendance {
     const stream = this.#rpc.open(this.#endpoint, ATTEND);
     this.#stream = stream;
     stream.onMessage = message => {
-      this.#lastSeenMs = this.#clock.nowMs();
+      this.#attended = true;
       this.#obey(message);
     };
     stream.onEnd = () => {
       this.#stream = undefined;
+      if (this.#attended) this.#lastSeenMs = this.#clock.nowMs();
+      this.#attended = false;
+      this.#alone();
       this.#timers.after(REOPEN_MS, () => this.#connect(), { background: true });
     };
     const hello = {
@@ -185,12 +193,17 @@ export class Attendance {
     const held = Object.entries(this.#handlers.held()).map(([what, count]) => ({ what, count }));
     const rssBytes = process.memoryUsage.rss();
     this.#send({ $case: 'heartbeat', value: { counter: this.#turns, rssBytes, traffic, held } });
-    if (this.#stream === undefined && this.#clock.nowMs() - this.#lastSeenMs > ORPHAN_MS) {
-      this.#handlers.orphaned();
-    } else if (this.#stream !== undefined) {
-      this.#lastSeenMs = this.#clock.nowMs();
-    }
     this.#timers.after(HEARTBEAT_MS, () => this.#beat());
+  }
+
+  #alone(): void {
+    if (this.#attended || this.#aloneCheck) return;
+    this.#aloneCheck = true;
+    this.#handlers.alone(this.#clock.nowMs() - this.#lastSeenMs);
+    this.#timers.after(ALONE_MS, () => {
+      this.#aloneCheck = false;
+      this.#alone();
+    });
   }
 
   #obey({ order }: PostmasterOrder): void {

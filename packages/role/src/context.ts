@@ -37,6 +37,8 @@ export interface RunningRole {
    * again with a sterner mode. Immediate never gets here: the process just ends.
    */
   stop(mode: Exclude<ShutdownMode, 'immediate'>): Promise<void>;
+  /** Others depend on it: without a postmaster, who would order them, it leaves after them. */
+  needed?(): boolean;
 }
 
 export interface RoleOptions {
@@ -45,6 +47,8 @@ export interface RoleOptions {
   readonly disk?: string;
   /** Its main loop may be held up by one statement for a while: a second thread says so in its place. */
   readonly mayBeBusy?: boolean;
+  /** Without a postmaster it leaves after the others that write into the data directory. */
+  readonly leavesLast?: boolean;
 }
 
 /** One role's wiring: which disk it needs and how its parts are put together. */

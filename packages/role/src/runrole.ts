@@ -19,6 +19,9 @@
  * `start` is FATAL (exit 1; PANIC 2; hopeless 78), anything uncaught later is PANIC: the process
  * ends, because its state can no longer be trusted, and the postmaster launches another.
  *
+ * Without a postmaster, and none comes back: sessions end first, then who serves them (`needed`), within half a minute
+ * all are gone; meanwhile who writes into the data directory keeps others out of it.
+ *
  * Signals: SIGTERM stops this role as a fast shutdown would (and the postmaster launches it again
  * unless the cluster is stopping); SIGINT and SIGHUP of a terminal are not for us.
  */
@@ -39,6 +42,7 @@ import {
 } from '@pgtroupe/actor/lifecycle';
 import { NatsBus } from '@pgtroupe/actor/nats/bus';
 import { nodeClock, nodeRandom, nodeTimers } from '@pgtroupe/actor/node/clock';
+import { DirectoryGuard } from '@pgtroupe/actor/node/directory-guard';
 import { nodeDisk } from '@pgtroupe/actor/node/disk';
 import { nodeLog } from '@pgtroupe/actor/node/log';
 import { ownProcess } from '@pgtroupe/actor/node/process';
@@ -55,6 +59,11 @@ import { ProcessIntake } from './intake.ts';
 import { startPulse } from './pulse.ts';
 
 const EXIT_USAGE = 64;
+/** Without a postmaster for so long a role stops; who is needed by others of the cast, when they have, or by then; who
+ *  has not stopped by then just ends. */
+const ORPHAN_MS = 20_000;
+const ORPHAN_LAST_MS = 26_000;
+const ORPHAN_GONE_MS = 28_000;
 
 export async function runRole(role: RoleName, program: RoleProgram): Promise<void> {
   const text = process.env[ROLE_START_VARIABLE];
@@ -83,6 +92,22 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
   process.stderr.on('error', () => {});
   process.on('uncaughtException', crash);
   process.on('unhandledRejection', crash);
+
+  const { dataDirectory, runDirectory } = given;
+  const guard = program.disk === undefined ? undefined : new DirectoryGuard({ dataDirectory, runDirectory, role });
+  let guarding = false;
+  const alone = (aloneMs: number): void => {
+    if (guarding && guard?.holds() === false) {
+      env.log.write('FATAL', 'data directory lock file is invalid: another server has the directory');
+      env.exit(EXIT_FATAL);
+    }
+    if (aloneMs > ORPHAN_GONE_MS) env.exit(EXIT_STOPPED);
+    const needed = (): boolean =>
+      running?.needed?.() === true || (program.leavesLast === true && guard?.isShared() === true);
+    if (aloneMs < ORPHAN_MS || (aloneMs < ORPHAN_LAST_MS && needed())) return;
+    if (stopping === undefined) env.log.write('LOG', `${given.name} ends: there is no postmaster any more`);
+    stop('fast');
+  };
 
   let running: RunningRole | undefined;
   let stopping: ShutdownMode | undefined;
@@ -118,7 +143,7 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
         env.log.write('LOG', `${given.name} ends: ${why}`);
         env.exit(EXIT_STOPPED);
       },
-      orphaned: () => stop('fast'),
+      alone: aloneMs => alone(aloneMs),
       held: () => running?.held?.() ?? {},
     },
   });
@@ -129,6 +154,11 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
 
   try {
     if (role === 'backend') await intake.listen(join(given.runDirectory, `${given.name}.sessions.sock`));
+    if (guard !== undefined) {
+      await guard.enter();
+      process.on('exit', () => guard.leave());
+      guarding = true;
+    }
     running = await program.start({
       ...given,
       env,

@@ -30,6 +30,10 @@ export const bufferManagerRole: RoleProgram = {
     });
     await bufferManager.open();
     await role.serve(bufferManager.handlers());
-    return { stop: () => bufferManager.stop(), held: () => bufferManager.shared.held() };
+    return {
+      stop: () => bufferManager.stop(),
+      held: () => bufferManager.shared.held(),
+      needed: () => bufferManager.shared.instances.size > 0,
+    };
   },
 };

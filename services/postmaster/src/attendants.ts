@@ -20,7 +20,7 @@ const ATTEND = streamMethod(PostmasterDefinition, 'attend');
 export interface AttendantHandlers {
   /** The launch this name has now; undefined when none. */
   epochOf(name: string): number | undefined;
-  attended(name: string, state: RoleState, configVersion: number): void;
+  attended(name: string, state: RoleState): void;
   report(name: string, report: NonNullable<RoleReport['report']>): void;
   /** Its main loop is held up by work. */
   busy(name: string): void;
@@ -81,7 +81,7 @@ export class Attendants {
         name = hello.name;
         this.#streams.get(name)?.abort('attends again');
         this.#streams.set(name, stream);
-        this.#handlers.attended(name, hello.state as RoleState, hello.configVersion);
+        this.#handlers.attended(name, hello.state as RoleState);
       } else if (name !== undefined && report !== undefined) {
         this.#handlers.report(name, report);
       }

@@ -86,7 +86,7 @@ export class Postmaster {
         const life = this.#supervision.members.get(name)?.life;
         return life?.life === 'launched' ? life.epoch : undefined;
       },
-      attended: (name, state, version) => this.#attended(name, state, version),
+      attended: (name, state) => this.#attended(name, state),
       report: (name, report) => this.#reported(name, report),
       busy: name => this.#event({ kind: 'busy', name }),
       left: name => this.#event({ kind: 'left', name }),
@@ -348,12 +348,10 @@ export class Postmaster {
     this.#changed();
   }
 
-  #attended(name: string, state: RoleState, configVersion: number): void {
+  #attended(name: string, state: RoleState): void {
     const life = this.#supervision.members.get(name)?.life;
-    if (life?.life === 'launched' && life.adopted && configVersion !== this.#configVersion) {
-      // An earlier postmaster's count of versions means nothing here.
-      this.#sendConfiguration(name);
-    }
+    // Also if it has it already: that we answer is how it knows that it has a postmaster.
+    this.#sendConfiguration(name);
     if (life?.life === 'launched' && life.stopSent !== undefined) {
       this.#attendants.order(name, { $case: 'stop', value: { mode: life.stopSent } });
     }

@@ -9,7 +9,8 @@
  *    two writers. Whoever is hung is killed first.
  * 2. A death concerns its own: nobody else is touched. The others find out by the end of their
  *    streams and attach to the successor.
- * 3. A role that died is launched again at once; if it dies young again, after a growing pause.
+ * 3. A role that died is launched again at once, however often: who was ready can be ready again. Who dies before he
+ *    is ready, again and again, after a growing pause.
  * 4. A role says itself when starting again cannot help (EXIT_HOPELESS): then everything stops. So it
  *    does when a role fails STARTUP_FAILURES_MAX times before the cluster ever ran.
  * 5. Shutdown goes outside in: sessions, instances, bgwriter and checkpointer (shutdown checkpoint),
@@ -279,10 +280,8 @@ function bury(
   const stopping = isStopping(s.pm) || (life.life === 'launched' && life.stopSent !== undefined);
   const lifeMs = life.life === 'launched' ? nowMs - life.sinceMs : HEALTHY_MS;
   const wasReady = life.life === 'launched' && life.state === 'ready';
-  member.failures = lifeMs >= HEALTHY_MS || (wasReady && member.failures === 0) ? 0 : member.failures + 1;
+  member.failures = wasReady || lifeMs >= HEALTHY_MS ? 0 : member.failures + 1;
   const pauseMs = member.failures === 0 ? 0 : Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (member.failures - 1));
-  // Dying ready for the first time in a while is followed at once, and counts from then on.
-  if (wasReady && member.failures === 0 && lifeMs < HEALTHY_MS) member.failures = 1;
   member.life = { life: 'absent', notBeforeMs: nowMs + pauseMs };
   if (stopping) {
     if (event.code !== 0) {

@@ -4,6 +4,7 @@ import { WalWriter } from './walwriter.ts';
 
 export const walwriterRole: RoleProgram = {
   disk: 'pg_wal',
+  leavesLast: true,
   start: async role => {
     const walwriter = new WalWriter(role.env, {
       flushDelayMs: () => role.settings.number('wal_writer_delay'),

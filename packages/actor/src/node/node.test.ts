@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { DiskError } from '../env.ts';
 import { SocketConnection } from './connection.ts';
 import { nodeDisk } from './disk.ts';
+import { DirectoryGuard } from './directory-guard.ts';
 import { lockDataDirectory, readPidFile, writePidFile } from './pidfile.ts';
 import { isAlive, ownProcess, processAt, signalProcess } from './process.ts';
 import { claimLaunch, forgetLaunch, prepareRunDirectory, readLaunches, runDirectoryOf, writeLaunch } from './rundir.ts';
@@ -129,6 +130,34 @@ describe('lock of a data directory', () => {
     for (const child of children) child.kill('SIGKILL');
     expect(answers.filter(a => a === '1')).toHaveLength(1);
   }, 30_000);
+
+  it('is kept by a role that has no postmaster, until another server has made postmaster.pid its own', async () => {
+    const data = fresh();
+    const runDirectory = '/run/ours';
+    const gone = spawnSync(process.execPath, ['-e', '']).pid;
+    const file = {
+      pid: gone,
+      dataDirectory: data,
+      startSeconds: 0,
+      port: 5432,
+      socketDirectory: '',
+      listenAddress: '',
+      status: 'ready',
+      runDirectory,
+    } as const;
+    writePidFile(file);
+    const guard = new DirectoryGuard({ dataDirectory: data, runDirectory, role: 'buffer-manager' });
+    await guard.enter();
+    expect(guard.holds()).toBe(true);
+    expect(readPidFile(data)).toEqual({ ...file, pid: process.pid });
+    rmSync(join(data, 'postmaster.pid'));
+    expect(guard.holds()).toBe(true);
+    expect(readPidFile(data)!.pid).toBe(process.pid);
+    // PostgreSQL's file ends before the line with our run directory.
+    writeFileSync(join(data, 'postmaster.pid'), `${gone}\n${data}\n0\n5432\n\n\n`);
+    expect(guard.holds()).toBe(false);
+    guard.leave();
+  });
 
   it('writes postmaster.pid as PostgreSQL does', () => {
     const data = fresh();

@@ -2,13 +2,16 @@
  * Who runs on a data directory.
  *
  * The lock proper: files `postmaster.lock.<pid>` in the data directory, each naming a process by pid
- * and start time. Whoever wants the directory makes his own first and then looks at the others; if
- * one of them is of a living process he takes his own away again and has lost. Of two who come at
+ * and start time, and the run directory of its cast. The postmaster holds one, and so does every role that writes
+ * files there, because such a role may outlive its postmaster. Whoever wants the directory makes his own first and
+ * then looks at the others; if one of them is of a living process of another cast, or of another postmaster,
+ * he takes his own away again and has lost. Of two who come at
  * once at least one sees the other (both may lose and try again), so there is no moment at which two
  * hold it, and nothing to clean up after kill -9: a dead process's file is no obstacle.
  *
  * postmaster.pid is written as PostgreSQL writes it, for pg_ctl, for PostgreSQL itself (which refuses
- * to start while its first line names a living process) and for people:
+ * to start while its first line names a living process) and for people. When the postmaster is gone a role that
+ * is left puts itself into the first line (directory-guard.ts), so that this goes on being true.
  *
  *   1 pid   2 data directory   3 start time   4 port   5 socket folder   6 listen address
  *   7 shared memory key (ours: empty)   8 status   9 run directory (ours alone)
@@ -18,7 +21,7 @@ import { join } from 'node:path';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { isAlive, ownProcess, processAt, type ProcessId } from './process.ts';
-import { writeAtomically } from './rundir.ts';
+import { runDirectoryOf, writeAtomically } from './rundir.ts';
 
 const LOCK_PREFIX = 'postmaster.lock.';
 const ATTEMPTS = 20;
@@ -34,15 +37,32 @@ export interface PidFile {
   readonly runDirectory: string;
 }
 
+/** Content of a lock file. */
+interface Holder extends ProcessId {
+  readonly runDirectory: string;
+  /** undefined: a postmaster. */
+  readonly role?: string;
+}
+
 export interface DataDirectoryLock {
   /** false: the directory or our file in it is gone. */
   isHeld(): boolean;
+  /** Others of the cast hold it too. */
+  isShared(): boolean;
   release(): void;
 }
 
 /** Throws PostgreSQL's error when another process holds the directory. */
-export async function lockDataDirectory(dataDirectory: string): Promise<DataDirectoryLock> {
-  const own = ownProcess();
+export function lockDataDirectory(dataDirectory: string): Promise<DataDirectoryLock> {
+  return lockAs(dataDirectory, { ...ownProcess(), runDirectory: runDirectoryOf(dataDirectory) });
+}
+
+/** A role's own lock, beside those of its cast. Throws when somebody else is there. */
+export function lockForRole(dataDirectory: string, runDirectory: string, role: string): Promise<DataDirectoryLock> {
+  return lockAs(dataDirectory, { ...ownProcess(), runDirectory, role });
+}
+
+async function lockAs(dataDirectory: string, own: Holder): Promise<DataDirectoryLock> {
   const path = join(dataDirectory, `${LOCK_PREFIX}${own.pid}`);
   for (let attempt = 0; ; attempt++) {
     writeAtomically(path, JSON.stringify(own));
@@ -52,10 +72,14 @@ export async function lockDataDirectory(dataDirectory: string): Promise<DataDire
     if (attempt === ATTEMPTS || other.kind === 'postgres') throw inUse(dataDirectory, other.pid);
     await new Promise(resolve => setTimeout(resolve, 10 + Math.random() * 40));
   }
+  const isShared = (): boolean => holders(dataDirectory).some(h => h.pid !== own.pid && isAlive(h));
   return {
     isHeld: () => existsSync(path),
+    isShared,
     release: () => {
-      removeIfThere(join(dataDirectory, 'postmaster.pid'));
+      // Not while others of the cast go on: it tells of them, and one of them will put itself into it.
+      if (!isShared() && readPidFile(dataDirectory)?.pid === own.pid)
+        removeIfThere(join(dataDirectory, 'postmaster.pid'));
       removeIfThere(path);
     },
   };
@@ -69,29 +93,39 @@ function inUse(dataDirectory: string, pid: number): Error {
 
 function otherHolder(
   dataDirectory: string,
-  own: ProcessId,
+  own: Holder,
 ): { readonly kind: 'pgtroupe' | 'postgres'; readonly pid: number } | undefined {
-  const locks = readdirSync(dataDirectory).filter(name => name.startsWith(LOCK_PREFIX));
-  const dead: string[] = [];
-  for (const name of locks) {
-    const path = join(dataDirectory, name);
-    const holder = readJson(path);
-    if (holder === undefined || holder.pid === own.pid) continue;
-    if (isAlive(holder)) return { kind: 'pgtroupe', pid: holder.pid };
-    dead.push(path);
+  const dead = new Set<number>();
+  const known = new Set<number>([own.pid]);
+  for (const holder of holders(dataDirectory)) {
+    if (holder.pid === own.pid) continue;
+    if (!isAlive(holder)) {
+      dead.add(holder.pid);
+      continue;
+    }
+    known.add(holder.pid);
+    const ourCast = holder.runDirectory === own.runDirectory;
+    // A postmaster takes over the roles of the one before, and roles live beside theirs; two postmasters do not.
+    if (!ourCast || (holder.role === undefined && own.role === undefined)) return { kind: 'pgtroupe', pid: holder.pid };
   }
-  const deadPids = new Set(dead.map(path => Number(path.slice(path.lastIndexOf('.') + 1))));
   const file = readPidFile(dataDirectory);
-  if (file !== undefined && file.pid !== own.pid && !deadPids.has(file.pid) && processAt(file.pid)) {
+  if (file !== undefined && !known.has(file.pid) && !dead.has(file.pid) && processAt(file.pid)) {
     return { kind: 'postgres', pid: file.pid };
   }
-  for (const path of dead) removeIfThere(path);
+  for (const pid of dead) removeIfThere(join(dataDirectory, `${LOCK_PREFIX}${pid}`));
   return undefined;
 }
 
-function readJson(path: string): ProcessId | undefined {
+function holders(dataDirectory: string): Holder[] {
+  return readdirSync(dataDirectory)
+    .filter(name => name.startsWith(LOCK_PREFIX))
+    .map(name => readJson(join(dataDirectory, name)))
+    .filter(holder => holder !== undefined);
+}
+
+function readJson(path: string): Holder | undefined {
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as ProcessId;
+    return JSON.parse(readFileSync(path, 'utf8')) as Holder;
   } catch {
     // Being taken away right now, or a leftover of a full disk.
     return undefined;
@@ -146,7 +180,8 @@ export function runningPostmaster(dataDirectory: string): (PidFile & { readonly 
   const file = readPidFile(dataDirectory);
   if (file === undefined) return undefined;
   const holder = readJson(join(dataDirectory, `${LOCK_PREFIX}${file.pid}`));
-  return holder !== undefined && isAlive(holder) ? { ...file, process: holder } : undefined;
+  if (holder === undefined || holder.role !== undefined || !isAlive(holder)) return undefined;
+  return { ...file, process: holder };
 }
 
 /** PostgreSQL's lock beside a Unix socket, so that neither takes the other's. */
