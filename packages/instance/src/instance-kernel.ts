@@ -6,7 +6,14 @@ import type { Env, Timer } from '@pgtroupe/actor/env';
 import { assert, unreachable } from '@pgtroupe/common/assert';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import { ereport, PgError } from '@pgtroupe/common/ereport';
-import { type ForkNumber, type FullTransactionId, type Oid, type RelFileNode, xidFromFull } from '@pgtroupe/common/ids';
+import {
+  type TransactionId,
+  type ForkNumber,
+  type FullTransactionId,
+  type Oid,
+  type RelFileNode,
+  xidFromFull,
+} from '@pgtroupe/common/ids';
 import { Attachment, type Welcome } from './attachment.ts';
 import type { DownOp, UpOp } from '@pgtroupe/rpc/attach/ops';
 import { PageCache } from './bufmgr.ts';
@@ -188,6 +195,11 @@ export class InstanceKernel implements XactContext {
 
   async smgrTruncate(rel: RelFileNode, fork: ForkNumber, blocks: number): Promise<void> {
     await this.call(reqId => ({ op: 'smgrTruncate', reqId, rel, fork, blocks }));
+  }
+
+  /** No table of any database holds an id before this one. */
+  async oldestXid(oldestXid: TransactionId, db: Oid): Promise<void> {
+    await this.call(reqId => ({ op: 'oldestXid', reqId, oldestXid, db }));
   }
 
   /** An orderly end, when no session is left: what only this instance has goes to the buffer-manager, and

@@ -72,6 +72,8 @@ export class InstanceTransactions {
   // Reserve: ranges [next, end) of ids, oldest first.
   #ranges: { next: number; end: number }[] = [];
   #reserved = 0;
+  /** How many to have in reserve: one for who writes now and then, more for who has just asked. */
+  #target = 1;
   #reserveAsked = false;
   #lastAssignMs = 0;
   #returnTimer = false;
@@ -152,12 +154,15 @@ export class InstanceTransactions {
 
   /** The next reserved id, or MISS (want: xids). */
   takeXid(): FullTransactionId | -1 {
-    if (this.#reserved <= RESERVE_LOW) this.#askXids();
     const range = this.#ranges[0];
     if (range === undefined) {
+      const busy = this.#env.clock.nowMs() - this.#lastAssignMs < RETURN_IDLE_MS;
+      this.#target = busy ? Math.min(2 * this.#target, RESERVE_TARGET) : 1;
       this.#pages.want = { kind: 'xids' };
+      this.#askXids();
       return MISS;
     }
+    if (this.#reserved <= RESERVE_LOW) this.#askXids();
     const fxid = range.next++;
     this.#reserved--;
     if (range.next === range.end) this.#ranges.shift();
@@ -175,9 +180,10 @@ export class InstanceTransactions {
   }
 
   #askXids(): void {
-    if (this.#reserveAsked) return;
+    const count = this.#target - this.#reserved;
+    if (this.#reserveAsked || count <= 0) return;
     this.#reserveAsked = true;
-    const op = { op: 'reserveXids', count: RESERVE_TARGET - this.#reserved } as const;
+    const op = { op: 'reserveXids', count } as const;
     if (this.#reserved > 0) this.#attachment.putUnawaited(op);
     else this.#attachment.put(op);
   }
@@ -239,6 +245,11 @@ export class InstanceTransactions {
         this.#askSnapshot();
       }
     });
+  }
+
+  /** The next id to be given out, as of the latest snapshot. */
+  get nextXid(): FullTransactionId {
+    return this.#latest.xmax as FullTransactionId;
   }
 
   /** Learns the pruning horizon of now: what this instance remembers must not hold it back. */

@@ -60,10 +60,11 @@ import { startPulse } from './pulse.ts';
 
 const EXIT_USAGE = 64;
 /** Without a postmaster for so long a role stops; who is needed by others of the cast, when they have, or by then; who
- *  has not stopped by then just ends. */
-const ORPHAN_MS = 20_000;
-const ORPHAN_LAST_MS = 26_000;
-const ORPHAN_GONE_MS = 28_000;
+ *  has not stopped by then just ends, and who leaves last after that. */
+const ORPHAN_MS = 15_000;
+const ORPHAN_NEEDED_MS = 22_000;
+const ORPHAN_GONE_MS = 27_000;
+const ORPHAN_LAST_MS = 28_000;
 
 export async function runRole(role: RoleName, program: RoleProgram): Promise<void> {
   const text = process.env[ROLE_START_VARIABLE];
@@ -101,10 +102,9 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
       env.log.write('FATAL', 'data directory lock file is invalid: another server has the directory');
       env.exit(EXIT_FATAL);
     }
-    if (aloneMs > ORPHAN_GONE_MS) env.exit(EXIT_STOPPED);
-    const needed = (): boolean =>
-      running?.needed?.() === true || (program.leavesLast === true && guard?.isShared() === true);
-    if (aloneMs < ORPHAN_MS || (aloneMs < ORPHAN_LAST_MS && needed())) return;
+    if (aloneMs > (program.leavesLast === true ? ORPHAN_LAST_MS : ORPHAN_GONE_MS)) env.exit(EXIT_STOPPED);
+    if (aloneMs < ORPHAN_MS || (program.leavesLast === true && guard?.isShared() === true)) return;
+    if (aloneMs < ORPHAN_NEEDED_MS && running?.needed?.() === true) return;
     if (stopping === undefined) env.log.write('LOG', `${given.name} ends: there is no postmaster any more`);
     stop('fast');
   };

@@ -68,6 +68,21 @@ export function encodeClogZeroPage(pageno: number): Uint8Array {
   return u32s(pageno);
 }
 
+/** `i32 pageno, u32 oldestXact, u32 oldestXactDb`: no table holds an id before oldestXact. */
+export function encodeClogTruncate(pageno: number, oldestXact: TransactionId, oldestXactDb: Oid): Uint8Array {
+  return u32s(pageno, oldestXact, oldestXactDb);
+}
+
+export function decodeClogTruncate(
+  view: DataView,
+  at: number,
+): { readonly oldestXact: TransactionId; readonly oldestXactDb: Oid } {
+  return {
+    oldestXact: view.getUint32(at + 4, true) as TransactionId,
+    oldestXactDb: view.getUint32(at + 8, true) as Oid,
+  };
+}
+
 // ---- Standby ---------------------------------------------------------------------------------------
 export const XLOG_STANDBY_LOCK = 0x00;
 export const XLOG_RUNNING_XACTS = 0x10;

@@ -7,6 +7,7 @@
  */
 import type { Env } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
+import type { Oid, TransactionId } from '@pgtroupe/common/ids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ATTACH_PROTOCOL } from '@pgtroupe/instance/attachment';
 import { MAX_UNREAD_BYTES } from '@pgtroupe/rpc/attach/credit';
@@ -245,6 +246,12 @@ export class AttachServer {
         return shared.transactions.reserve(instance, op.count);
       case 'returnXids':
         return shared.transactions.returned(instance, op.first, op.count);
+      case 'oldestXid':
+        void shared.transactions.advanceOldestXid(op.oldestXid as TransactionId, op.db as Oid).then(() => {
+          instance.reply(op.reqId);
+          shared.planTurn();
+        });
+        return;
       case 'getSnapshot':
         return shared.transactions.sendSnapshot(instance);
       case 'snapshotAck':

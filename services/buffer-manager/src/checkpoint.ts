@@ -149,12 +149,14 @@ export class Checkpoints {
   }
 
   #record(redo: XLogRecPtr, shutdown: boolean): CheckPoint {
-    const { procs, reservation } = this.#shared.transactions;
+    const { procs, reservation, oldestXid, oldestXidDB } = this.#shared.transactions;
     const previous = this.control.checkPointCopy;
     return {
       ...previous,
       redo,
       fullPageWrites: true,
+      oldestXid: xidFromFull(oldestXid as FullTransactionId),
+      oldestXidDB,
       // Replay from here will not meet the record that named the ids being given out.
       nextXid: Math.max(procs.nextXid, shutdown ? 0 : reservation.until) as FullTransactionId,
       nextOid: (shutdown ? this.#shared.oids.next : this.#shared.oids.loggedUntil) as Oid,

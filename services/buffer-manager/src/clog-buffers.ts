@@ -3,10 +3,11 @@
  * setting and reading an outcome is synchronous. Pages are written at checkpoints, after the WAL of
  * every commit on them is durable; those that could not be written are dirty still.
  */
-import { type Disk, DiskError, type DiskFile } from '@pgtroupe/actor/env';
+import type { Disk, DiskFile } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
 import type { TransactionId } from '@pgtroupe/common/ids';
 import {
+  CLOG_XACTS_PER_PAGE,
   getStatusBits,
   setStatusBits,
   slruFile,
@@ -16,6 +17,8 @@ import {
 
 const PAGE_BYTES = 8192;
 const FOLDER = 'pg_xact';
+/** In the circle of 2^32 ids. */
+const SEGMENTS = 2 ** 32 / CLOG_XACTS_PER_PAGE / SLRU_PAGES_PER_SEGMENT;
 const NO_PAGE = new Uint8Array(PAGE_BYTES);
 
 export class ClogBuffers {
@@ -25,6 +28,7 @@ export class ClogBuffers {
   #flushBefore = 0;
   /** All names are durable. Not known at first: a predecessor may have died before it synced. */
   #folderSynced = false;
+  #work: Promise<void> = Promise.resolve();
 
   /** Reads the pages [first, last] as far as there are any. */
   async load(disk: Disk, first: number, last: number): Promise<void> {
@@ -70,7 +74,11 @@ export class ClogBuffers {
   }
 
   /** Writes and syncs the dirty pages. `flushed` makes the WAL before an LSN durable. */
-  async write(disk: Disk, flush: (lsn: number) => Promise<void>): Promise<void> {
+  write(disk: Disk, flush: (lsn: number) => Promise<void>): Promise<void> {
+    return this.#exclusively(() => this.#write(disk, flush));
+  }
+
+  async #write(disk: Disk, flush: (lsn: number) => Promise<void>): Promise<void> {
     if (this.#dirty.size === 0 && this.#folderSynced) return;
     const pages = [...this.#dirty]
       .sort((a, b) => a - b)
@@ -111,22 +119,34 @@ export class ClogBuffers {
     }
   }
 
-  /** Forgets and removes segments that lie wholly before `page`. */
-  async truncate(disk: Disk, page: number): Promise<void> {
-    const segment = Math.floor(page / SLRU_PAGES_PER_SEGMENT);
-    for (const number of [...this.#pages.keys()]) {
-      if (number < segment * SLRU_PAGES_PER_SEGMENT) {
-        this.#pages.delete(number);
-        this.#dirty.delete(number);
-      }
+  /** Forgets and removes the segments that hold no page of [first, last]; in the circle of ids `last` may be below. */
+  async truncate(disk: Disk, first: number, last: number): Promise<void> {
+    const from = segmentOf(first);
+    const kept = (segmentOf(last) - from + SEGMENTS) % SEGMENTS;
+    const isKept = (segment: number): boolean => (segment - from + SEGMENTS) % SEGMENTS <= kept;
+    for (const page of [...this.#pages.keys()]) {
+      if (isKept(segmentOf(page))) continue;
+      this.#pages.delete(page);
+      this.#dirty.delete(page);
     }
-    for (let n = segment - 1; n >= 0; n--) {
-      try {
-        await disk.unlink(slruFile(FOLDER, n * SLRU_PAGES_PER_SEGMENT).path);
-      } catch (error) {
-        if (error instanceof DiskError && error.code === 'ENOENT') return;
-        throw error;
+    // Not while a checkpoint has its files open.
+    await this.#exclusively(async () => {
+      for (const name of await disk.readdir(FOLDER)) {
+        if (!/^[0-9A-F]{4}$/.test(name) || isKept(Number.parseInt(name, 16))) continue;
+        this.#folderSynced = false;
+        await disk.unlink(`${FOLDER}/${name}`);
       }
-    }
+    });
   }
+
+  /** One after the other. */
+  #exclusively(run: () => Promise<void>): Promise<void> {
+    const work = this.#work.then(run);
+    this.#work = work.catch(() => {});
+    return work;
+  }
+}
+
+function segmentOf(page: number): number {
+  return Math.floor(page / SLRU_PAGES_PER_SEGMENT);
 }

@@ -16,8 +16,10 @@ import {
   FSM_FORKNUM,
   type FullTransactionId,
   fullFromXid,
+  type Oid,
   type RelFileNode,
   type TransactionId,
+  transactionIdPrecedes,
   VISIBILITYMAP_FORKNUM,
   type XLogRecPtr,
   xidFromFull,
@@ -54,7 +56,9 @@ import {
   XLR_RMGR_INFO_MASK,
 } from '@pgtroupe/transam/xlogrecord';
 import {
+  CLOG_TRUNCATE,
   CLOG_ZEROPAGE,
+  decodeClogTruncate,
   decodeSmgrCreate,
   decodeSmgrTruncate,
   SMGR_TRUNCATE_FSM,
@@ -125,6 +129,8 @@ export class Recovery {
   readonly #relations = new RelationDirectory();
   readonly #clog = new ClogBuffers();
   readonly #multixacts: MultiXacts;
+  /** Of the checkpoint, or what WAL behind it says. */
+  #oldest: { readonly oldestXid: TransactionId; readonly oldestXidDB: Oid } | undefined;
   readonly #applier: RedoApplier;
   readonly #dirty = new Set<PageEntry>();
   /** Blocks that WAL changed but that do not exist: they must turn out to be dropped later. */
@@ -162,6 +168,7 @@ export class Recovery {
     const record = decodeCheckPoint(checkpoint.bytes, checkpoint.mainAt);
     this.#nextXid = record.nextXid;
     this.#nextOid = record.nextOid;
+    this.#oldest = { oldestXid: record.oldestXid, oldestXidDB: record.oldestXidDB };
     await this.#loadClog(record);
     this.#multixacts.begin(record);
     const clean = control.state === 'shut down' && (checkpoint.info & XLR_RMGR_INFO_MASK) === XLOG_CHECKPOINT_SHUTDOWN;
@@ -181,7 +188,7 @@ export class Recovery {
     const buffers = new XLogBuffers(stream, end, prev);
     wal.use(buffers);
     return {
-      control,
+      control: { ...control, checkPointCopy: { ...control.checkPointCopy, ...this.#oldest } },
       stream,
       buffers,
       nextXid: this.#nextXid as FullTransactionId,
@@ -268,7 +275,7 @@ export class Recovery {
         return this.#smgr(record, info);
       case RM_CLOG_ID:
         if (info === CLOG_ZEROPAGE) this.#clog.zero(record.view.getUint32(record.mainAt, true));
-        return undefined;
+        return info === CLOG_TRUNCATE ? this.#truncateClog(record) : undefined;
       case RM_MULTIXACT_ID:
         return this.#multixacts.redo(record);
       case RM_STANDBY_ID:
@@ -290,8 +297,21 @@ export class Recovery {
       const checkpoint = decodeCheckPoint(record.bytes, record.mainAt);
       this.#nextXid = Math.max(this.#nextXid, checkpoint.nextXid);
       this.#multixacts.advanceTo(checkpoint);
+      this.#advanceOldest(checkpoint.oldestXid, checkpoint.oldestXidDB);
       if (info === XLOG_CHECKPOINT_SHUTDOWN) this.#nextOid = checkpoint.nextOid;
     } else if (record.blocks.length > 0) this.#applier.apply(record);
+  }
+
+  async #truncateClog(record: XLogRecord): Promise<void> {
+    const { oldestXact, oldestXactDb } = decodeClogTruncate(record.view, record.mainAt);
+    this.#advanceOldest(oldestXact, oldestXactDb);
+    const last = transactionIdToPage(xidFromFull(this.#nextXid as FullTransactionId));
+    await this.#clog.truncate(this.#parts.disk, transactionIdToPage(oldestXact), last);
+  }
+
+  #advanceOldest(oldestXid: TransactionId, oldestXidDB: Oid): void {
+    if (this.#oldest !== undefined && !transactionIdPrecedes(this.#oldest.oldestXid, oldestXid)) return;
+    this.#oldest = { oldestXid, oldestXidDB };
   }
 
   #xact(record: XLogRecord): Promise<void> | undefined {

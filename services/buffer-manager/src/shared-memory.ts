@@ -167,6 +167,7 @@ export class SharedMemory {
       instances: this.instances,
       locks: this.locks,
       oldestXid: fullFromXid(parts.control.checkPointCopy.oldestXid, parts.nextXid),
+      oldestXidDB: parts.control.checkPointCopy.oldestXidDB,
       onAsyncCommit: lsn => {
         this.io.asyncCommitLSN = lsn;
       },

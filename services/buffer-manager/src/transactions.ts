@@ -5,20 +5,34 @@
  * (b) when it is durable and they have answered, in one step: pg_xact, ProcArray, csn, invalidations,
  * file drops, locks, then the answers: the new snapshot first, then `committed`.
  */
-import type { Clock } from '@pgtroupe/actor/env';
+import { type Clock, type Disk, DiskError, type Log } from '@pgtroupe/actor/env';
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { type RelFileNode, type TransactionId, xidFromFull, type FullTransactionId } from '@pgtroupe/common/ids';
+import {
+  type FullTransactionId,
+  fullFromXid,
+  type Oid,
+  type RelFileNode,
+  type TransactionId,
+  xidFromFull,
+} from '@pgtroupe/common/ids';
 import type { UpOp } from '@pgtroupe/rpc/attach/ops';
 import {
   CLOG_XACTS_PER_PAGE,
   TRANSACTION_STATUS_ABORTED,
   TRANSACTION_STATUS_COMMITTED,
   transactionIdToPage,
+  SLRU_PAGES_PER_SEGMENT,
 } from '@pgtroupe/transam/clog';
 import { RM_CLOG_ID, RM_XACT_ID, RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
 import { xactEndBody, xactEndInfo, XLOG_XACT_ABORT } from '@pgtroupe/transam/xactrecord';
-import { CLOG_ZEROPAGE, encodeClogZeroPage, XLOG_NOOP } from '@pgtroupe/transam/xlogrmgr';
+import {
+  CLOG_TRUNCATE,
+  CLOG_ZEROPAGE,
+  encodeClogTruncate,
+  encodeClogZeroPage,
+  XLOG_NOOP,
+} from '@pgtroupe/transam/xlogrmgr';
 import type { ClogBuffers } from './clog-buffers.ts';
 import { CommitQueue, type PendingCommit } from './commit-queue.ts';
 import { InvalLog } from './inval-log.ts';
@@ -58,7 +72,16 @@ const MAX_RESERVE = 256;
 /** With a full disk, new writers are turned away while the others can still finish. */
 const LOW_ROOM_BYTES = 24 * 1024 * 1024;
 /** No id may be as far as 2^31 from the oldest one in a table (SetTransactionIdLimit). */
-const XID_STOP_DISTANCE = 2 ** 31 - 1 - 3_000_000;
+const XID_WRAP_DISTANCE = 2 ** 31 - 1;
+const XID_STOP_DISTANCE = XID_WRAP_DISTANCE - 3_000_000;
+const XID_WARN_DISTANCE = XID_WRAP_DISTANCE - 40_000_000;
+const XID_WARN_EVERY = 1_000_000;
+const OR_WHAT_HOLDS_IT_BACK =
+  'You might also need to commit or roll back old prepared transactions, or drop stale replication slots.';
+
+function clogSegment(xid: TransactionId): number {
+  return Math.floor(transactionIdToPage(xid) / SLRU_PAGES_PER_SEGMENT);
+}
 
 export class Transactions {
   readonly procs: ProcArray;
@@ -77,7 +100,13 @@ export class Transactions {
   /** Wait until ids may be given out. */
   #starving: { readonly instance: Instance; readonly count: number }[] = [];
   readonly #onAsyncCommit: (lsn: number) => void;
-  readonly #xidStopLimit: number;
+  readonly #disk: Disk;
+  readonly #log: Log;
+  /** No table holds an id before this one (full), and the database that holds it. */
+  oldestXid: number;
+  oldestXidDB: Oid;
+  /** Ids from here on are worth a line in the log. */
+  #warnAt: number;
 
   constructor(parts: {
     readonly procs: ProcArray;
@@ -89,8 +118,11 @@ export class Transactions {
     readonly failpoint: Failpoint;
     readonly instances: ReadonlySet<Instance>;
     readonly onAsyncCommit: (lsn: number) => void;
-    /** Oldest id that any table may hold. */
+    /** Oldest id that any table may hold, and the database of that table. */
     readonly oldestXid: number;
+    readonly oldestXidDB: Oid;
+    readonly disk: Disk;
+    readonly log: Log;
     readonly locks: LockTable<Instance>;
   }) {
     this.procs = parts.procs;
@@ -104,7 +136,11 @@ export class Transactions {
     this.#failpoint = parts.failpoint;
     this.#instances = parts.instances;
     this.#onAsyncCommit = parts.onAsyncCommit;
-    this.#xidStopLimit = parts.oldestXid + XID_STOP_DISTANCE;
+    this.#disk = parts.disk;
+    this.#log = parts.log;
+    this.oldestXid = parts.oldestXid;
+    this.oldestXidDB = parts.oldestXidDB;
+    this.#warnAt = parts.oldestXid + XID_WARN_DISTANCE;
   }
 
   // ---- ids -----------------------------------------------------------------------------------------
@@ -150,14 +186,45 @@ export class Transactions {
         hint: 'Check free disk space.',
       };
     }
-    if (this.procs.nextXid > this.#xidStopLimit) {
+    const { nextXid } = this.procs;
+    if (nextXid >= this.oldestXid + XID_STOP_DISTANCE) {
       return {
         sqlstate: ERRCODE.PROGRAM_LIMIT_EXCEEDED,
-        message: 'database is not accepting commands to avoid wraparound data loss',
-        hint: 'Vacuum the database whose transaction ids are the oldest.',
+        message: `database is not accepting commands to avoid wraparound data loss in database with OID ${this.oldestXidDB}`,
+        hint: `Stop the postmaster and vacuum that database in single-user mode.\n${OR_WHAT_HOLDS_IT_BACK}`,
       };
     }
+    if (nextXid >= this.#warnAt) {
+      this.#warnAt = nextXid + XID_WARN_EVERY;
+      const left = this.oldestXid + XID_WRAP_DISTANCE - nextXid;
+      this.#log.write('WARNING', `database with OID ${this.oldestXidDB} must be vacuumed within ${left} transactions`, {
+        hint: `To avoid a database shutdown, execute a database-wide VACUUM in that database.\n${OR_WHAT_HOLDS_IT_BACK}`,
+      });
+    }
     return undefined;
+  }
+
+  /** All databases were vacuumed so far (vac_truncate_clog): outcomes of older ids are asked for by nobody. */
+  async advanceOldestXid(xid: TransactionId, db: Oid): Promise<void> {
+    const oldest = fullFromXid(xid, this.procs.nextXid as FullTransactionId);
+    if (oldest <= this.oldestXid || oldest > this.procs.oldestRunning) return;
+    const before = clogSegment(xidFromFull(this.oldestXid as FullTransactionId));
+    this.oldestXid = oldest;
+    this.oldestXidDB = db;
+    this.#warnAt = Math.max(oldest + XID_WARN_DISTANCE, this.procs.nextXid);
+    if (clogSegment(xid) === before) return;
+    // Durable before a file goes: replay must not look for what is gone.
+    const page = transactionIdToPage(xid);
+    const truncated = encodeClogTruncate(page, xid, db);
+    await this.#wal.flush(this.#insert.own(RM_CLOG_ID, CLOG_TRUNCATE, 0 as TransactionId, truncated));
+    const last = transactionIdToPage(xidFromFull(this.reservation.until as FullTransactionId));
+    try {
+      await this.#clog.truncate(this.#disk, page, last);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      // The next time takes it along.
+      this.#log.write('WARNING', `could not remove file "${error.path}": ${error.message}`);
+    }
   }
 
   /** Names the batch's last id in WAL, behind its page of pg_xact (ExtendCLOG). */

@@ -67,6 +67,8 @@ export const UP = {
   reserveXids: { count: 'u32' },
   /** Unused reserved xids; they are burned (marked aborted), never issued again. */
   returnXids: { first: 'u64', count: 'u32' },
+  /** No database has a table with an id before `oldestXid`; `db` is the one that holds it. Answered by `reply`. */
+  oldestXid: { reqId: 'u32', oldestXid: 'u32', db: 'u32' },
   /** `owner` (a session PID) now runs `fxid`, a child of `top` (equal to fxid when it is top).
    *  Lets the deadlock detector name who holds a transaction's lock. */
   xidAssigned: { fxid: 'u64', top: 'u64', owner: 'u32' },

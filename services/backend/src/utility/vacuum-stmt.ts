@@ -3,34 +3,29 @@
  *
  * ANALYZE counts: relpages and reltuples are kept, statistics of columns (pg_statistic) are not made yet.
  */
-import { heapComputeTupleSize, heapFormTuple, tupleLayout } from '@pgtroupe/access/common/heaptuple';
 import { VACUUM_DONE } from '@pgtroupe/access/common/indexvacuum';
 import { HeapContext } from '@pgtroupe/access/heap/heapam-context';
-import { heapInplaceUpdate } from '@pgtroupe/access/heap/heapam-inplace';
 import { heapGetPage, HeapPageBatch } from '@pgtroupe/access/heap/heapam-scan';
 import { LazyVacuum, type VacuumResult } from '@pgtroupe/access/heap/vacuumlazy';
 import { vacuumableBTree } from '@pgtroupe/access/nbtree/nbtvacuum';
 import type { Catalog } from '@pgtroupe/catalog/catalog';
 import { type Form_pg_class, pgClass } from '@pgtroupe/catalog/catalogs/pg_class';
 import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
-import { rowMessages, encodeInvals } from '@pgtroupe/catalog/inval';
 import { rangeVarGetRelid } from '@pgtroupe/catalog/namespace';
 import { btIndexOf, heapOf } from '@pgtroupe/catalog/relaccess';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
-import { encodeRow } from '@pgtroupe/catalog/rowcodec';
 import { DATABASEOID, RELOID } from '@pgtroupe/catalog/syscache';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
-import { MAIN_FORKNUM, type Oid, type TransactionId } from '@pgtroupe/common/ids';
+import { MAIN_FORKNUM, type Oid, type TransactionId, transactionIdPrecedes } from '@pgtroupe/common/ids';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
-import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { ACCESS_SHARE_LOCK, SHARE_UPDATE_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import { retryCatalog } from '../catalog-retry.ts';
-import type { Session } from '../session.ts';
 import type { StatementRunner } from '../statement-runner.ts';
+import { attempt, overwriteCatalogRow } from './vacuum-inplace.ts';
+import { updateDatFrozenXid, vacuumXidLimits } from './vacuum-xids.ts';
 
-const WORKSPACE_BYTES = 8192;
 const SLICE = 32;
 
 interface VacuumOptions {
@@ -52,6 +47,11 @@ export async function vacuumStmt(runner: StatementRunner, raw: RawNode): Promise
       await session.block.finishCommand();
       session.block.startCommand();
     }
+  }
+  if (options.vacuum) {
+    const { kernel } = session.instance;
+    await analysis.refresh();
+    await updateDatFrozenXid(runner, new HeapContext(kernel.pages, kernel.wal, session.block.tx));
   }
   return command;
 }
@@ -76,7 +76,7 @@ async function targets(runner: StatementRunner, raw: RawNode): Promise<readonly 
   const named = raw['rels'] as RawNode[] | undefined;
   if (named === undefined) {
     const rows = await retryCatalog(() => analysis.catalog.searchList(RELOID));
-    return rows.filter(row => row.relkind === 'r' || row.relkind === 'm' || row.relkind === 't').map(row => row.oid);
+    return rows.filter(row => row.relkind === 'r' || row.relkind === 'm').map(row => row.oid);
   }
   const oids: Oid[] = [];
   for (const { relation } of named as unknown as { readonly relation: RawNode }[]) {
@@ -125,7 +125,7 @@ async function vacuumRelation(runner: StatementRunner, oid: Oid, options: Vacuum
       relpages: result.relPages,
       reltuples,
       relallvisible: result.allVisiblePages,
-      relfrozenxid: result.newRelFrozenXid === 0 ? rel.rel.relfrozenxid : result.newRelFrozenXid,
+      relfrozenxid: laterXid(rel.rel.relfrozenxid, result.newRelFrozenXid),
       relminmxid: result.newRelMinMxid === 0 ? rel.rel.relminmxid : (result.newRelMinMxid as TransactionId),
     });
     if (rel.rel.reltoastrelid !== 0) await vacuumRelation(runner, rel.rel.reltoastrelid, options);
@@ -152,6 +152,11 @@ function skippedForRights({ name, rel }: RelationDesc, what: string): string {
   return `skipping "${name}" --- only ${who} can ${what} it`;
 }
 
+/** 0: pages were skipped, nothing is known. It never goes back. */
+function laterXid(before: TransactionId, after: TransactionId): TransactionId {
+  return after !== 0 && transactionIdPrecedes(before, after) ? after : before;
+}
+
 /** Rows of pages that were skipped are as dense as they were. */
 function estimateTuples(before: Form_pg_class, result: VacuumResult): number {
   if (before.reltuples < 0 || before.relpages === 0) return result.liveTuples;
@@ -168,8 +173,14 @@ async function runVacuum(
   const { session, analysis } = runner;
   const { kernel } = session.instance;
   const trees = await retryCatalog(() => rel.indexes.map(index => btIndexOf(analysis.catalog, index, rel)));
-  const oldestXmin = kernel.shared.oldestXmin;
-  const minAge = options.freeze ? 0 : session.settings.number('vacuum_freeze_min_age');
+  const { oldestXmin, nextXid } = kernel.shared;
+  const ids = { oldestXmin, nextXid, relfrozenxid: rel.rel.relfrozenxid };
+  const limits = vacuumXidLimits(session.settings, ids, options.freeze);
+  if (limits.tooOld) {
+    session.notice('WARNING', ERRCODE.WARNING, 'oldest xmin is far in the past', {
+      hint: 'Close open transactions soon to avoid wraparound problems.\nYou might also need to commit or roll back old prepared transactions, or drop stale replication slots.',
+    });
+  }
   const { oldest: oldestMulti } = await kernel.multixacts.horizon();
   const minMultiAge = options.freeze ? 0 : session.settings.number('vacuum_multixact_freeze_min_age');
   const vacuum = new LazyVacuum(
@@ -177,13 +188,13 @@ async function runVacuum(
     heapOf(rel),
     trees.map(tree => vacuumableBTree(tree, kernel.pages, kernel.wal)),
     {
-      oldestXmin: narrow(oldestXmin),
+      oldestXmin: limits.oldestXmin,
       oldestMulti,
       freezeLimits: {
-        xid: narrow(Math.max(3, oldestXmin - minAge)),
+        xid: limits.freezeLimit,
         multi: oldestMulti > minMultiAge ? oldestMulti - minMultiAge : 1,
       },
-      aggressive: options.aggressive,
+      aggressive: options.aggressive || limits.aggressive,
     },
   );
   for (let steps = 1; ; steps++) {
@@ -191,10 +202,6 @@ async function runVacuum(
     if (status === VACUUM_DONE) return vacuum.result;
     if (steps % SLICE === 0) await session.breathe();
   }
-}
-
-function narrow(fxid: number): TransactionId {
-  return (fxid % 0x100000000) as TransactionId;
 }
 
 /** Counts the rows that a snapshot of now sees. */
@@ -221,10 +228,6 @@ async function count(
   }
 }
 
-function attempt(session: Session, work: () => number): Promise<number> {
-  return session.instance.kernel.attempt(work, session.owner, () => session.enter());
-}
-
 /** Overwrites the counters in pg_class in place: not transactional, as PostgreSQL does it. */
 async function updateStatistics(
   runner: StatementRunner,
@@ -232,29 +235,7 @@ async function updateStatistics(
   rel: RelationDesc,
   changes: Partial<Form_pg_class>,
 ): Promise<void> {
-  const { session, analysis } = runner;
-  const { instance } = session;
-  const { kernel } = instance;
-  const row = await retryCatalog(() => analysis.catalog.search(RELOID, rel.oid));
-  assert(row?.ctid !== undefined, 'pg_class has the relation');
-  const after: Form_pg_class = { ...row, ...changes };
-  const layout = tupleLayout(pgClass.tupdesc);
-  const heap = await runner.source.relations.heap(pgClass as Catalog);
-  const values = encodeRow(pgClass, after);
-  const { blk, off } = row.ctid;
-  const workspace = instance.arena.alloc(WORKSPACE_BYTES);
-  try {
-    await attempt(session, () => {
-      const length = heapComputeTupleSize(layout, values);
-      heapFormTuple(layout, values, kernel.pages.mem, workspace);
-      return heapInplaceUpdate(context, heap, blk, off, workspace, length) === MISS ? MISS : 0;
-    });
-  } finally {
-    instance.arena.free(workspace, WORKSPACE_BYTES);
-  }
-  // Other instances hear of it with this transaction's commit, if it has anything to commit; they only
-  // plan with these numbers.
-  const messages = rowMessages(session.database.oid as Oid, pgClass, row, after);
-  session.block.tx.invals = Buffer.concat([session.block.tx.invals, encodeInvals(messages)]);
-  instance.applyInvalidations(encodeInvals(messages));
+  const row = await retryCatalog(() => runner.analysis.catalog.search(RELOID, rel.oid));
+  assert(row !== null, 'pg_class has the relation');
+  await overwriteCatalogRow(runner, context, pgClass as Catalog, row, { ...row, ...changes });
 }

@@ -1,0 +1,70 @@
+/**
+ * How old the ids in tables may be (vacuum_set_xid_limits, vac_update_datfrozenxid and vac_truncate_clog in vacuum.c):
+ * which ids a vacuum freezes, whether it has to visit every page, and what follows from it for the database and for
+ * pg_xact.
+ */
+import type { HeapContext } from '@pgtroupe/access/heap/heapam-context';
+import type { Catalog } from '@pgtroupe/catalog/catalog';
+import { type Form_pg_database, pgDatabase } from '@pgtroupe/catalog/catalogs/pg_database';
+import { DATABASEOID, RELOID } from '@pgtroupe/catalog/syscache';
+import {
+  FIRST_NORMAL_TRANSACTION_ID,
+  type FullTransactionId,
+  type Oid,
+  type TransactionId,
+  transactionIdPrecedes,
+  xidFromFull,
+} from '@pgtroupe/common/ids';
+import { retryCatalog } from '../catalog-retry.ts';
+import type { StatementRunner } from '../statement-runner.ts';
+import { overwriteCatalogRow } from './vacuum-inplace.ts';
+
+export interface XidLimits {
+  readonly oldestXmin: TransactionId;
+  readonly freezeLimit: TransactionId;
+  readonly aggressive: boolean;
+  /** Somebody holds the horizon back: nothing young enough can be frozen. */
+  readonly tooOld: boolean;
+}
+
+export function vacuumXidLimits(
+  settings: { number(name: string): number },
+  ids: { readonly oldestXmin: number; readonly nextXid: number; readonly relfrozenxid: TransactionId },
+  freeze: boolean,
+): XidLimits {
+  const maxAge = settings.number('autovacuum_freeze_max_age');
+  const minAge = freeze ? 0 : Math.min(settings.number('vacuum_freeze_min_age'), Math.floor(maxAge / 2));
+  const tableAge = freeze ? 0 : Math.min(settings.number('vacuum_freeze_table_age'), Math.floor(maxAge * 0.95));
+  const ago = (fxid: number, age: number): number => Math.max(FIRST_NORMAL_TRANSACTION_ID, fxid - age);
+  const tooOld = ago(ids.oldestXmin, minAge) < ago(ids.nextXid, maxAge);
+  const fullScanLimit = narrow(ago(ids.nextXid, tableAge));
+  return {
+    oldestXmin: narrow(ids.oldestXmin),
+    freezeLimit: narrow(tooOld ? ids.oldestXmin : ago(ids.oldestXmin, minAge)),
+    aggressive: freeze || !transactionIdPrecedes(fullScanLimit, ids.relfrozenxid),
+    tooOld,
+  };
+}
+
+function narrow(fxid: number): TransactionId {
+  return xidFromFull(fxid as FullTransactionId);
+}
+
+/** After a VACUUM: the database is as old as the oldest of its tables, and pg_xact as the oldest database. */
+export async function updateDatFrozenXid(runner: StatementRunner, context: HeapContext): Promise<void> {
+  const { session, analysis } = runner;
+  const { kernel } = session.instance;
+  let oldest = narrow(kernel.shared.oldestXmin);
+  for (const { relkind, relfrozenxid } of await retryCatalog(() => analysis.catalog.searchList(RELOID))) {
+    if (!'rmt'.includes(relkind) || relfrozenxid < FIRST_NORMAL_TRANSACTION_ID) continue;
+    if (transactionIdPrecedes(relfrozenxid, oldest)) oldest = relfrozenxid;
+  }
+  const own = await retryCatalog(() => analysis.catalog.search(DATABASEOID, session.database.oid as Oid));
+  if (own === null || !transactionIdPrecedes(own.datfrozenxid, oldest)) return;
+  let holder: Form_pg_database = { ...own, datfrozenxid: oldest };
+  await overwriteCatalogRow(runner, context, pgDatabase as Catalog, own, holder);
+  for (const row of await retryCatalog(() => analysis.catalog.searchList(DATABASEOID))) {
+    if (row.oid !== own.oid && transactionIdPrecedes(row.datfrozenxid, holder.datfrozenxid)) holder = row;
+  }
+  await kernel.oldestXid(holder.datfrozenxid, holder.oid);
+}
