@@ -1,0 +1,53 @@
+/** VACUUM FREEZE makes tables, databases and at last the whole cluster younger, as pg_controldata sees it too. */
+import { execFileSync } from 'node:child_process';
+import { Client } from 'pg';
+import { afterEach, describe, expect, it } from 'vitest';
+import { hasPostgres } from '../postgres-judge.ts';
+import { isBuilt, sleep, TestCluster } from '../testcluster.ts';
+
+const PG_BIN = process.env['PG_BIN'] ?? '/usr/lib/postgresql/15/bin';
+
+let cluster: TestCluster | undefined;
+afterEach(() => cluster?.destroy());
+
+async function connect(database: string): Promise<Client> {
+  const client = new Client({ host: '127.0.0.1', port: cluster!.port, user: 'postgres', database });
+  await client.connect();
+  return client;
+}
+
+describe.runIf(isBuilt)('the age of ids', () => {
+  it('goes down with VACUUM FREEZE, and who writes now and then uses one id', { timeout: 240_000 }, async () => {
+    cluster = await new TestCluster().create();
+    await cluster.start();
+    const client = await connect('postgres');
+    const xid = async (sql: string): Promise<number> => {
+      const { rows } = await client.query<Record<string, string>>(sql);
+      return Number(Object.values(rows[0]!)[0]);
+    };
+    await client.query('CREATE TABLE t (id int PRIMARY KEY)');
+    const xids: number[] = [];
+    for (let n = 0; n < 6; n++) {
+      await client.query('INSERT INTO t VALUES ($1)', [n]);
+      xids.push(await xid(`SELECT xmin FROM t WHERE id = ${n}`));
+      await sleep(120);
+    }
+    expect(xids.at(-1)! - xids[0]!).toBe(xids.length - 1);
+    expect(await xid("SELECT relfrozenxid FROM pg_class WHERE relname = 't'")).toBeLessThanOrEqual(xids[0]!);
+
+    await client.query("UPDATE pg_database SET datallowconn = true WHERE datname = 'template0'");
+    for (const database of ['template0', 'template1', 'postgres']) {
+      const other = await connect(database);
+      await other.query('VACUUM FREEZE');
+      await other.end();
+    }
+    expect(await xid("SELECT relfrozenxid FROM pg_class WHERE relname = 't'")).toBeGreaterThan(xids.at(-1)!);
+    const oldest = await xid('SELECT datfrozenxid FROM pg_database ORDER BY datfrozenxid::text::bigint LIMIT 1');
+    expect(oldest).toBeGreaterThan(xids.at(-1)!);
+    await client.query('CHECKPOINT');
+    await client.end();
+    if (!hasPostgres) return;
+    const control = execFileSync(`${PG_BIN}/pg_controldata`, [cluster.data], { encoding: 'utf8' });
+    expect(control).toMatch(new RegExp(`oldestXID: +${oldest}\n`));
+  });
+});
