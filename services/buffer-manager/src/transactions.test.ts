@@ -1,5 +1,6 @@
 /** Ends of transactions that should never come: the sequencer decides once. */
 import { noFailpoint } from '@pgtroupe/actor/failpoint';
+import type { Oid } from '@pgtroupe/common/ids';
 import { expect, it } from 'vitest';
 import { Instance } from './instance.ts';
 import { LockTable } from './lock-table.ts';
@@ -34,6 +35,9 @@ function setUp() {
     instances,
     onAsyncCommit: () => {},
     oldestXid: 3,
+    oldestXidDB: 1 as Oid,
+    disk: {} as never,
+    log: { write: () => {} },
     locks,
   });
   const instance = (id: number): Instance => {
