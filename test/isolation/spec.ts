@@ -41,8 +41,8 @@ function tokens(text: string): Token[] {
     if (match === null) throw new Error(`spec: unexpected ${JSON.stringify(text.slice(at, at + 20))}`);
     const [, quoted, sql, word, sign] = match;
     if (quoted !== undefined) found.push({ kind: 'quoted', text: quoted });
-    // Blanks around the statements are not shown.
-    else if (sql !== undefined) found.push({ kind: 'sql', text: sql.replace(/^\s+|\s+$/g, '') });
+    // Blanks around the statements are not shown, line breaks are.
+    else if (sql !== undefined) found.push({ kind: 'sql', text: sql.replace(/^[ \t\r\f]+|[ \t\r\f]+$/g, '') });
     else if (word !== undefined) found.push({ kind: 'word', text: word });
     else if (sign !== undefined) found.push({ kind: 'sign', text: sign });
   }
