@@ -65,6 +65,8 @@ export const H: Message = message('H');
 export const X = (sql: string): readonly Message[] => [P('', sql), B('', ''), D('P'), E(), S];
 
 const FIELDS = 'CMDHPWstcdn';
+/** Only where pgtroupe tells it: PostgreSQL names a routine in every error. */
+const ROUTINES: ReadonlySet<string> = new Set(['RevalidateCachedQuery']);
 
 /** One backend message as a line. `routine`: with the name of PostgreSQL's function that raised it. */
 export function tell(type: string, body: Buffer): string {
@@ -78,7 +80,9 @@ export function tell(type: string, body: Buffer): string {
     case 'E':
     case 'N': {
       const fields = new Map(texts.filter(text => text !== '').map(text => [text[0]!, text.slice(1)]));
-      const shown = [...FIELDS].filter(letter => fields.has(letter));
+      const shown = [...FIELDS, ...(ROUTINES.has(fields.get('R') ?? '') ? 'R' : '')].filter(letter =>
+        fields.has(letter),
+      );
       return `${type} ${fields.get('S')} ${shown.map(letter => (letter === 'C' || letter === 'M' ? fields.get(letter) : `${letter}:${fields.get(letter)}`)).join(' ')}`;
     }
     case 'T': {

@@ -18,6 +18,8 @@ export interface ErrorFields {
   readonly column?: string | undefined;
   readonly dataType?: string | undefined;
   readonly constraint?: string | undefined;
+  /** PostgreSQL's function that raises it, where clients look at that. */
+  readonly routine?: string | undefined;
   /** ERROR ends the transaction, FATAL the session, PANIC the process. */
   readonly severity?: 'ERROR' | 'FATAL' | 'PANIC' | undefined;
   readonly cause?: unknown;

@@ -36,6 +36,7 @@ export function putReport(out: OutBuffer, report: Report): void {
   field('c', fields?.column);
   field('d', fields?.dataType);
   field('n', fields?.constraint);
+  field('R', fields?.routine);
   out.byte(0);
   out.end();
 }

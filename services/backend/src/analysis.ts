@@ -325,7 +325,10 @@ export class Analysis {
     await this.analyze(statement);
     const after = statement.analyzed.kind === 'query' ? statement.analyzed.columns : undefined;
     if (!sameColumns(before, after)) {
-      throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'cached plan must not change result type');
+      throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'cached plan must not change result type', {
+        // pgjdbc and asyncpg know by this name that preparing anew will help.
+        routine: 'RevalidateCachedQuery',
+      });
     }
   }
 

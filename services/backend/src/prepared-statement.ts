@@ -99,7 +99,8 @@ export interface Portal {
     | { readonly kind: 'ready' }
     /** Row limit reached; goes on with the next Execute. */
     | { readonly kind: 'suspended'; readonly run: RunningPortal }
-    | { readonly kind: 'done' };
+    /** `tag`: what a utility statement that answered rows says again. */
+    | { readonly kind: 'done'; readonly tag?: string };
 }
 
 /** A tree that is not a text of its own, as the statement cache would give it: nothing of it is shared. */

@@ -16,7 +16,7 @@ import type { Oid } from '@pgtroupe/common/ids';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
 import { initPlan, type QueryState } from '@pgtroupe/executor/execMain';
 import { END, MISS, ROW, YIELD } from '@pgtroupe/executor/status';
-import { CMD_DELETE, CMD_INSERT, CMD_UPDATE } from '@pgtroupe/nodes/nodes';
+import { CMD_DELETE, CMD_INSERT, CMD_SELECT, CMD_UPDATE } from '@pgtroupe/nodes/nodes';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
 import { planner } from '@pgtroupe/optimizer/planner';
 import type { PlannedStmt } from '@pgtroupe/optimizer/plannodes';
@@ -137,13 +137,19 @@ export class RunningPortal {
     return this.#state;
   }
 
-  /** Number of rows sent. */
+  get changesRows(): boolean {
+    const plan = this.#cached?.plan;
+    return plan !== undefined && (plan.commandType !== CMD_SELECT || plan.hasModifyingCTE);
+  }
+
+  /** Number of rows that this Execute sent. */
   get rows(): number {
     return this.#rows;
   }
 
   /** Produces up to `maxRows` rows (0: all). */
   run(maxRows: number): Outcome | Promise<Outcome> {
+    this.#rows = 0;
     if (this.#state === undefined) {
       const prepared = this.#tryPrepare();
       if (!prepared) return this.#prepare(true).then(() => this.#loop(maxRows, 0));
@@ -268,6 +274,9 @@ export class RunningPortal {
     if (columns === undefined || plan.resultColumns.length === 0) return [];
     return columns.map(({ typid }, n) => {
       const format = formatOf(this.#formats, n);
+      if (format !== 0 && format !== BINARY_FORMAT) {
+        throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unsupported format code: ${format}`);
+      }
       const make = format === BINARY_FORMAT ? sendFunction : outputFunction;
       return fieldEncoder(typid, format, () => make(functions.call([typid as Oid], CSTRINGOID), typid as Oid));
     });
@@ -361,7 +370,8 @@ export class RunningPortal {
   #finish(): Outcome {
     const { plan } = this.#cached!;
     const state = this.#state!;
-    const processed = plan.commandType === 1 ? this.#rows : state.processed;
+    // A row count is that of the last Execute; of what answers no rows, that of the statement.
+    const processed = plan.resultColumns.length > 0 ? this.#rows : state.processed;
     switch (plan.commandType) {
       case CMD_INSERT:
         this.#tag = `INSERT 0 ${processed}`;

@@ -34,6 +34,8 @@ import { StatementRunner } from './statement-runner.ts';
 import { SessionTimeouts } from './timeouts.ts';
 import { TransactionBlock } from './transaction-block.ts';
 
+/** PostgreSQL 15 names the whole version here, not the minor part alone. */
+const PROTOCOL_3_0 = 3 << 16;
 /** Output gathered beyond this is written in the middle of a result. */
 const WRITE_BYTES = 64 * 1024;
 
@@ -188,7 +190,7 @@ export class Session {
 
     if (minor > 0 || unknownOptions.length > 0) {
       this.out.begin(BACKEND.NegotiateProtocolVersion);
-      this.out.int32(0);
+      this.out.int32(PROTOCOL_3_0);
       this.out.int32(unknownOptions.length);
       for (const option of unknownOptions) this.out.cstring(option);
       this.out.end();

@@ -7,7 +7,9 @@
 import { isUtf8 } from 'node:buffer';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport } from '@pgtroupe/common/ereport';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { UNKNOWNOID } from '@pgtroupe/common/oids';
+import { CMD_DELETE, CMD_INSERT, CMD_UPDATE } from '@pgtroupe/nodes/nodes';
 import type { BodyReader } from '@pgtroupe/libpq/pqformat';
 import { invalidByteSequence } from '@pgtroupe/adt/varlena';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
@@ -184,6 +186,7 @@ export class StatementRunner {
   }
 
   #prepared(statement: PreparedStatement): void {
+    refuseUndetermined(statement);
     this.statements.set(statement.name, statement);
     this.#simpleMessage(BACKEND.ParseComplete);
   }
@@ -192,6 +195,7 @@ export class StatementRunner {
   async prepare(name: string, text: string, raw: RawNode, givenTypes: readonly number[]): Promise<PreparedStatement> {
     const statement = unanalyzed(withoutLiterals(raw, text), 0, text, { name, givenTypes, allowParams: true, raw });
     await this.analysis.analyze(statement);
+    refuseUndetermined(statement);
     this.statements.set(name, statement);
     return statement;
   }
@@ -279,7 +283,8 @@ export class StatementRunner {
     if (analyzed.kind === 'utility') return this.#executeUtility(portal, analyzed.raw);
     switch (portal.state.kind) {
       case 'done':
-        this.#commandComplete('SELECT 0');
+        if (analyzed.columns === undefined) throw cannotRun(portal);
+        this.#commandComplete(emptyTag(analyzed.query.commandType));
         return undefined;
       case 'ready': {
         session.block.startCommand();
@@ -296,6 +301,8 @@ export class StatementRunner {
   #advance(portal: Portal, run: RunningPortal, maxRows: number): Promise<void> | undefined {
     const settle = (outcome: 'done' | 'suspended'): void => {
       if (outcome === 'suspended') {
+        // All its changes belong to this Execute; the rest of its rows would have to be kept.
+        if (run.changesRows) throw notSupported('a row limit on a statement that changes rows');
         portal.state = { kind: 'suspended', run };
         this.session.block.accompany('pipeline');
         this.#simpleMessage(BACKEND.PortalSuspended);
@@ -319,7 +326,7 @@ export class StatementRunner {
         settle(outcome);
         return undefined;
       }
-      return outcome.then(settle, fail);
+      return outcome.then(settle).catch(fail);
     } catch (error) {
       return fail(error);
     }
@@ -327,13 +334,18 @@ export class StatementRunner {
 
   async #executeUtility(portal: Portal, raw: RawNode): Promise<void> {
     if (portal.state.kind === 'done') {
-      this.#commandComplete('');
+      const { analyzed } = portal.statement;
+      if (analyzed.kind !== 'utility' || analyzed.columns === undefined || portal.state.tag === undefined) {
+        throw cannotRun(portal);
+      }
+      this.#commandComplete(portal.state.tag);
       return;
     }
     portal.state = { kind: 'done' };
     this.session.block.startCommand(endsBlock(raw));
     const tag = await processUtility(this, raw, portal.statement.text, () => {});
     await this.#utilityEnded(raw, false);
+    portal.state = { kind: 'done', tag };
     this.session.timeouts.statementEnded();
     this.session.block.accompany('pipeline');
     this.#commandComplete(tag);
@@ -455,5 +467,32 @@ export class StatementRunner {
   end(): void {
     for (const portal of [...this.portals.values()]) this.dropPortal(portal);
     this.session.block.abandon();
+  }
+}
+
+/** Its rows, if it had any, are all sent; it does nothing twice. */
+function cannotRun({ name }: Portal): Error {
+  return ereport(ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE, `portal "${name}" cannot be run`);
+}
+
+/** Tag of a portal that has no rows left. */
+function emptyTag(commandType: number): string {
+  switch (commandType) {
+    case CMD_INSERT:
+      return 'INSERT 0 0';
+    case CMD_UPDATE:
+      return 'UPDATE 0';
+    case CMD_DELETE:
+      return 'DELETE 0';
+    default:
+      return 'SELECT 0';
+  }
+}
+
+/** Every parameter must have got a type, from the client or from its use. */
+function refuseUndetermined({ paramTypes }: PreparedStatement): void {
+  const n = paramTypes.findIndex(type => type === 0 || type === UNKNOWNOID);
+  if (n >= 0) {
+    throw ereport(ERRCODE.INDETERMINATE_DATATYPE, `could not determine data type of parameter $${n + 1}`);
   }
 }

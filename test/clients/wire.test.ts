@@ -1,0 +1,110 @@
+/**
+ * Sequences of protocol messages that no driver sends, and what PostgreSQL 15 answers, message by message.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isBuilt, TestCluster } from '../testcluster.ts';
+import { dropOracleDatabase, oracleDatabase, ours, type Server } from './clients.ts';
+import { type Answers, expected } from './expected.ts';
+import { B, C, D, E, type Message, P, Q, S, Wire } from './wire.ts';
+
+const SETUP = `set client_min_messages = error; drop table if exists pt;
+create table pt(a int primary key, b text); insert into pt select g, g::text from generate_series(1, 5) g`;
+const rows = [P('', 'select a from pt order by a'), B('', '')];
+
+const SCENARIOS: Readonly<Record<string, readonly Message[]>> = {
+  'a suspended portal goes on, and its tag counts the last Execute': [
+    ...rows,
+    E('', 2),
+    E('', 2),
+    E('', 2),
+    E('', 2),
+    S,
+  ],
+  'a portal suspended behind its last row': [...rows, E('', 5), E('', 1), S],
+  'a finished SELECT has no more rows': [...rows, E(), E(), S],
+  'a finished INSERT cannot be run': [P('', 'insert into pt values (50)'), B('', ''), E(), E(), S],
+  'a finished SET cannot be run': [P('', 'set work_mem = 100'), B('', ''), E(), E(), S],
+  'a finished SHOW has no more rows': [P('', 'show work_mem'), B('', ''), D('P'), E(), E(), S],
+  'a parameter that is not used': [P('', 'select $2::int'), B('', '', ['1', '2']), E(), S],
+  'a parameter whose type nothing tells': [P('', 'select $1 is null'), D('S'), S],
+  'a parameter of a gap': [P('', 'select $3::int', [0, 25]), D('S'), S],
+  'parameters that become text': [P('', 'select $1 = $2'), D('S'), S],
+  'a result format that is none': [P('', 'select 1'), B('', '', [], { results: [2] }), D('P'), E(), S],
+  'too many result formats': [P('', 'select 1'), B('', '', [], { results: [0, 0] }), E(), S],
+  'too many parameter formats': [P('', 'select $1::int'), B('', '', ['1'], { formats: [0, 0] }), E(), S],
+  'too few parameters': [P('', 'select $1::int, $2::int'), B('', '', ['1']), E(), S],
+  'binary both ways': [
+    P('', 'select $1::int + 1, $2::text'),
+    B('', '', [Buffer.from([0, 0, 0, 5]), 'x'], { formats: [1], results: [1, 0] }),
+    D('P'),
+    E(),
+    S,
+  ],
+  'names that are unknown': [B('', 'nosuch'), S, D('S', 'nosuch'), S, E('nosuch'), S, C('S', 'nosuch'), C('P', 'x'), S],
+  'names that are taken': [P('d', 'select 1'), P('d', 'select 2'), S, B('p', 'd'), B('p', 'd'), S],
+  'subtypes that are none': [D('X', 'a'), S, C('X', 'a'), S],
+  'several commands in one statement': [P('', 'select 1; select 2'), S],
+};
+
+async function walk(server: Server): Promise<Answers> {
+  const answers = new Map<string, string>();
+  const wire = await Wire.open(server);
+  for (const [name, messages] of Object.entries(SCENARIOS)) {
+    await wire.send(Q(SETUP));
+    answers.set(name, (await wire.send(messages)).join('; '));
+  }
+  wire.close();
+  for (const [version, parameters] of [
+    [196_610, {}],
+    [196_608, { '_pq_.foo': '1' }],
+  ] as const) {
+    const newer = await Wire.open(server, parameters, version);
+    answers.set(`protocol ${version & 0xffff}`, newer.greeting.filter(line => !line.startsWith('S ')).join('; '));
+    newer.close();
+  }
+  return answers;
+}
+
+describe.skipIf(!isBuilt)('the protocol', () => {
+  const cluster = new TestCluster();
+  const recorded = expected(new URL('expected/wire.out', import.meta.url), async () => {
+    const oracle = oracleDatabase('wire_protocol');
+    try {
+      return await walk(oracle);
+    } finally {
+      dropOracleDatabase('wire_protocol');
+    }
+  });
+
+  beforeAll(async () => {
+    await cluster.create();
+    await cluster.start();
+  }, 90_000);
+
+  afterAll(() => cluster.destroy(), 30_000);
+
+  it('answers as PostgreSQL does', async () => {
+    expect(Object.fromEntries(await walk(ours(cluster)))).toEqual(Object.fromEntries(recorded()));
+  }, 60_000);
+
+  it('names the routine that drivers look for when a plan is stale', async () => {
+    const wire = await Wire.open(ours(cluster));
+    await wire.send(Q(SETUP));
+    await wire.send([P('r', 'select * from pt'), S]);
+    await wire.send(Q('alter table pt add column c int'));
+    const said = await wire.send([B('', 'r'), E(), S]);
+    expect(said[0]).toBe('E ERROR 0A000 cached plan must not change result type R:RevalidateCachedQuery');
+    wire.close();
+  });
+
+  it('does not do half of a statement that changes rows', async () => {
+    const wire = await Wire.open(ours(cluster));
+    await wire.send(Q(SETUP));
+    const insert = P('', 'insert into pt select g from generate_series(60, 64) g returning a');
+    const said = await wire.send([insert, B('', ''), E('', 2), S]);
+    expect(said.some(line => line.startsWith('E ERROR 0A000'))).toBe(true);
+    expect(await wire.send(Q('select count(*) from pt'))).toContain('D 5');
+    expect(await wire.send([insert, B('', ''), E('', 6), S])).toContain('C INSERT 0 5');
+    wire.close();
+  });
+});
