@@ -1,7 +1,7 @@
 /**
  * System columns (ctid, xmin, cmin, xmax, cmax, tableoid) and whole-row references of tuple lanes.
  */
-import { getCtidBlock, getCtidOffset, getRawXmax, getXmin } from '@pgtroupe/access/common/htup';
+import { getRawXmax, getXmin } from '@pgtroupe/access/common/htup';
 import { heapDeformTuple, tupleLayout } from '@pgtroupe/access/common/heaptuple';
 import type { Datum } from '@pgtroupe/common/datum';
 import { notSupported } from '@pgtroupe/common/ereport';
@@ -73,11 +73,6 @@ function wholeRow(est: EState, column: AttrColumn): RowReader {
     for (let i = 0; i < values.length; i++) if (desc.attrs[i]!.dropped) values[i] = null;
     return formRecord(desc, values, column.type.typid, -1);
   };
-}
-
-/** Where the tuple's next version is, as one number. */
-export function ctidOf(est: EState, ptr: number): number {
-  return getCtidBlock(est.env.mem, ptr) * TID_BLOCK + getCtidOffset(est.env.mem, ptr);
 }
 
 /** A ctid column as numbers, without a value per row; -1 for null. */

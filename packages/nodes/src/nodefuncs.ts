@@ -234,11 +234,6 @@ export function exprCollation(expr: Expr | null): number {
   }
 }
 
-/** The collation a function or operator was told to use, 0 if none. */
-export function exprInputCollation(expr: Expr): number {
-  return 'inputcollid' in expr ? expr.inputcollid : 0;
-}
-
 /** Where the expression's leftmost token stands, byte offset; -1 unknown. */
 export function exprLocation(expr: Node | readonly Node[] | null): number {
   if (expr === null) return -1;

@@ -2,9 +2,8 @@
  * Questions about variables, aggregates and window functions in a tree, minding query levels: a Var
  * with varlevelsup n inside n nested queries belongs to the level asked about.
  */
-import { RECORDOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
-import { copyNode, exprType, mutateChildren, walkChildren } from './nodefuncs.ts';
+import { copyNode, mutateChildren, walkChildren } from './nodefuncs.ts';
 import { COERCE_IMPLICIT_CAST, RTE_JOIN } from './nodes.ts';
 import type { Expr, Var } from './primnodes.ts';
 import type { Node, Query, RangeTblEntry } from './parsenodes.ts';
@@ -175,9 +174,4 @@ export function stripImplicitCoercions(expr: Expr): Expr {
     default:
       return expr;
   }
-}
-
-/** Is the value's type the anonymous record? */
-export function isRecord(expr: Expr): boolean {
-  return exprType(expr) === RECORDOID;
 }

@@ -3,7 +3,6 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import { exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
 import * as N from '@pgtroupe/nodes/nodes';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import {
@@ -187,11 +186,4 @@ function cteRows(root: PlannerInfo, rel: RelOptInfo): number {
   const i = owner.parse.cteList.findIndex(c => c.ctename === rte.ctename);
   const id = owner.ctePlanIds[i];
   return id === undefined || id < 0 ? 1000 : owner.glob.subplans[id - 1]!.plan.plan_rows;
-}
-
-export function exprWidth(root: PlannerInfo, exprs: readonly Expr[]): number {
-  return targetWidth(
-    root,
-    exprs.map(e => ({ typid: exprType(e), typmod: exprTypmod(e) })),
-  );
 }

@@ -103,17 +103,6 @@ export function equalityOpForOrderingOp(rows: CatalogRows, opno: number): number
   return opfamilyMember(rows, order.opfamily, order.opcintype, order.opcintype, 3);
 }
 
-/** All ordering families and directions under which an equality operator is equality. */
-export function orderingOpForEqualityOp(rows: CatalogRows, opno: number): number {
-  for (const i of opBtreeInterpretation(rows, opno)) {
-    if (i.strategy === 3) {
-      const lt = opfamilyMember(rows, i.opfamily, i.lefttype, i.lefttype, 1);
-      if (lt !== 0) return lt;
-    }
-  }
-  return 0;
-}
-
 export function opStrict(rows: CatalogRows, opno: number): boolean {
   return getProc(rows, getOperator(rows, opno).oprcode).proisstrict;
 }

@@ -14,11 +14,6 @@ export function figureColname(raw: RawNode): string {
   return figure(raw)?.name ?? '?column?';
 }
 
-/** As figureColname, but null if there is no good name; for index columns. */
-export function figureIndexColname(raw: RawNode): string | null {
-  return figure(raw)?.name ?? null;
-}
-
 const WORDS: Readonly<Record<string, string>> = {
   GroupingFunc: 'grouping',
   A_ArrayExpr: 'array',

@@ -99,11 +99,6 @@ export function typeCategory(catalog: CatalogLookup, type: number): string {
   return catalog.type(type).typcategory;
 }
 
-export function isPreferredType(catalog: CatalogLookup, category: string, type: number): boolean {
-  const row = catalog.type(type);
-  return (category === row.typcategory || category === '') && row.typispreferred;
-}
-
 /** Can these inputs be converted to these targets? Unknown literals always can. */
 export function canCoerceType(
   catalog: CatalogLookup,

@@ -15,15 +15,3 @@ export function errorPosition(text: string, byteOffset: number): number | undefi
   }
   return chars + 1;
 }
-
-/** Index into the JavaScript string for a byte offset. */
-export function stringIndex(text: string, byteOffset: number): number {
-  let bytes = 0;
-  let i = 0;
-  while (i < text.length && bytes < byteOffset) {
-    const code = text.codePointAt(i) as number;
-    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    i += code > 0xffff ? 2 : 1;
-  }
-  return i;
-}

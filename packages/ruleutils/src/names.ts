@@ -42,11 +42,6 @@ export function qualifiedRelationName(env: DeparseEnvironment, relid: number): s
   return quoteQualifiedIdentifier(schemaName(env, rel.relnamespace), rel.relname);
 }
 
-export function qualifiedTypeName(env: DeparseEnvironment, oid: number): string {
-  const type = env.catalog.type(oid);
-  return quoteQualifiedIdentifier(schemaName(env, type.typnamespace), type.typname);
-}
-
 export function attributeName(env: DeparseEnvironment, relid: number, attnum: number): string {
   const attr = env.catalog.attribute(relid, attnum);
   if (attr === null)

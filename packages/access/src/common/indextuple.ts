@@ -30,16 +30,8 @@ export const INDEX_NULL_MASK = 0x8000;
 /** Where data begins when there is a bitmap: MAXALIGN(8 + 32 / 8). */
 const DATA_AFTER_BITMAP = 16;
 
-export function indexTupleInfo(mem: TupleMemory, tup: number): number {
-  return mem.u16[(tup + 6) >>> 1]!;
-}
-
 export function indexTupleSize(mem: TupleMemory, tup: number): number {
   return mem.u16[(tup + 6) >>> 1]! & INDEX_SIZE_MASK;
-}
-
-export function indexTupleHasNulls(mem: TupleMemory, tup: number): boolean {
-  return (mem.u16[(tup + 6) >>> 1]! & INDEX_NULL_MASK) !== 0;
 }
 
 /** Offset of the data from the tuple's beginning. */
@@ -153,15 +145,4 @@ export function indexAttOffset(layout: TupleLayout, mem: TupleMemory, tup: numbe
 export function indexGetAttr(layout: TupleLayout, mem: TupleMemory, tup: number, att: number): Datum {
   const at = indexAttOffset(layout, mem, tup, att);
   return at === ATT_NULL ? null : fetchAtt(mem, at, layout.kind[att]!, layout.len[att]!);
-}
-
-/** The first `count` attributes into `values`. */
-export function indexDeformTuple(
-  layout: TupleLayout,
-  mem: TupleMemory,
-  tup: number,
-  count: number,
-  values: Datum[],
-): void {
-  for (let i = 0; i < count; i++) values[i] = indexGetAttr(layout, mem, tup, i);
 }

@@ -273,12 +273,6 @@ export function compareTupleKeys(index: BTIndex, memA: TupleMemory, a: number, m
   return 0;
 }
 
-/** Is any key column null? */
-export function hasNullKey(index: BTIndex, mem: TupleMemory, tup: number): boolean {
-  for (let i = 0; i < index.nkeyatts; i++) if (indexAttOffset(index.layout, mem, tup, i) === ATT_NULL) return true;
-  return false;
-}
-
 // ---- suffix truncation -----------------------------------------------------------------------------------
 
 /** Leading key columns needed to tell two tuples apart; `natts` + 1 when all of these are equal. */

@@ -32,7 +32,6 @@ import {
   itemIdGetOffset,
   itemIdHasStorage,
   itemIdIsUsed,
-  LP_UNUSED,
   makeItemId,
   SIZEOF_ITEM_ID,
 } from './itemid.ts';
@@ -185,23 +184,6 @@ export function pageIndexMultiDelete(
   }
   pageSetLower(mem, page, SIZE_OF_PAGE_HEADER + kept * SIZEOF_ITEM_ID);
   compactify(mem, page);
-}
-
-/** Frees the item's line pointer without moving others' (the last one is dropped). */
-export function pageIndexTupleDeleteNoCompact(mem: PageMemory, page: number, offnum: number): void {
-  checkPagePointers(mem, page);
-  const lines = pageGetMaxOffsetNumber(mem, page);
-  assert(offnum > 0 && offnum <= lines, `invalid index offnum: ${offnum}`);
-  const id = pageGetItemId(mem, page, offnum);
-  checkItem(mem, page, id);
-  const offset = itemIdGetOffset(id);
-  const size = maxAlign(itemIdGetLength(id));
-  const upper = pageGetUpper(mem, page);
-  if (offnum < lines) pageSetItemId(mem, page, offnum, makeItemId(0, LP_UNUSED, 0));
-  else pageSetLower(mem, page, pageGetLower(mem, page) - SIZEOF_ITEM_ID);
-  if (offset > upper) mem.u8.copyWithin(page + upper + size, page + upper, page + offset);
-  pageSetUpper(mem, page, upper + size);
-  shiftOffsets(mem, page, offset, size);
 }
 
 /** Replaces an index tuple in place, keeping its line pointer's flags; false when it does not fit. */

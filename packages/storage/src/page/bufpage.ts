@@ -109,10 +109,6 @@ export function pageSetSpecial(mem: PageMemory, page: number, special: number): 
   mem.u16[(page + 16) >>> 1] = special;
 }
 
-export function pageGetPageSizeVersion(mem: PageMemory, page: number): number {
-  return mem.u16[(page + 18) >>> 1]!;
-}
-
 export function pageGetPruneXid(mem: PageMemory, page: number): TransactionId {
   return mem.u32[(page + 20) >>> 2] as TransactionId;
 }
@@ -124,10 +120,6 @@ export function pageSetPruneXid(mem: PageMemory, page: number, xid: TransactionI
 /** Never initialised (all zero header). */
 export function pageIsNew(mem: PageMemory, page: number): boolean {
   return pageGetUpper(mem, page) === 0;
-}
-
-export function pageIsEmpty(mem: PageMemory, page: number): boolean {
-  return pageGetLower(mem, page) <= SIZE_OF_PAGE_HEADER;
 }
 
 export function pageIsAllVisible(mem: PageMemory, page: number): boolean {
