@@ -57,6 +57,20 @@ describe('hash functions', () => {
     ...combine('hashint4extended', ['int4', 'int8'], ['0', '-5', '7'], ['0', '1', '-1', '9223372036854775807']),
     ...combine('hashint8extended', ['int8', 'int8'], ['-5', '9007199254740993'], ['0', '42']),
   ]);
+  check('documents', () =>
+    each(['jsonb_hash'], 'jsonb', [
+      'null',
+      '1',
+      '1.50',
+      '"a"',
+      'true',
+      'false',
+      '[]',
+      '{}',
+      '[1, [2, "x"], null]',
+      '{"b": {"c": [1]}, "a": false}',
+    ]),
+  );
   check('text and bytes', () => [
     ...each(['hashtext'], 'text', ['', 'a', 'hello', 'hello world!', 'hello world!!', 'a'.repeat(100), 'é日本']),
     ...each(['hashname'], 'name', ['', 'pg_class']),

@@ -22,6 +22,8 @@ import {
   prettyJsonb,
   unpackJsonb,
 } from './jsonb_util.ts';
+import { hashBytes } from './hash/hashfn.ts';
+import { hashFunctions } from './hashfunc.ts';
 import { recvText } from './varlena.ts';
 
 type Bytes = Uint8Array;
@@ -197,6 +199,36 @@ class JsonbAggState extends Internal {
   readonly members: { key: string; value: Jsonb }[] = [];
 }
 
+const hashNumeric = hashFunctions['hash_numeric'] as (fc: FunctionCall, payload: Bytes) => number;
+
+/** A string of a document, or a name in it. */
+const hashString = (text: string): number => hashBytes(stringToText(text));
+
+/** Folds a document into a hash in the order its parts are stored (JsonbHashScalarValue, jsonb_hash). */
+function hashJsonb(fc: FunctionCall, v: Jsonb, before: number): number {
+  const mix = (hash: number, part: number): number => ((hash << 1) | (hash >>> 31)) ^ part;
+  switch (v.type) {
+    case 'null':
+      return mix(before, 1);
+    case 'boolean':
+      return mix(before, v.value ? 2 : 4);
+    case 'number':
+      return mix(before, hashNumeric(fc, v.value));
+    case 'string':
+      return mix(before, hashString(v.value));
+    case 'array':
+      return v.items.reduce((hash, item) => hashJsonb(fc, item, hash), before ^ JB_FARRAY);
+    case 'object':
+      return v.members.reduce(
+        (hash, member) => hashJsonb(fc, member.value, mix(hash, hashString(member.key))),
+        before ^ JB_FOBJECT,
+      );
+  }
+}
+
+const JB_FOBJECT = 1 << 29;
+const JB_FARRAY = 1 << 30;
+
 const cmp =
   (test: (order: number) => boolean) =>
   (_fc: FunctionCall, a: Bytes, b: Bytes): boolean =>
@@ -229,6 +261,12 @@ export const jsonbFunctions: FunctionTable = {
   jsonb_gt: cmp(o => o > 0),
   jsonb_ge: cmp(o => o >= 0),
   jsonb_cmp: (_fc: FunctionCall, a: Bytes, b: Bytes) => compareJsonb(unpackJsonb(a), unpackJsonb(b)),
+  jsonb_hash: (fc: FunctionCall, json: Bytes) => {
+    const v = unpackJsonb(json);
+    if ((v.type === 'array' && v.items.length === 0) || (v.type === 'object' && v.members.length === 0)) return 0;
+    // A scalar at the top is stored in an array of one.
+    return v.type === 'array' || v.type === 'object' ? hashJsonb(fc, v, 0) : hashJsonb(fc, v, JB_FARRAY);
+  },
   jsonb_contains: (_fc: FunctionCall, a: Bytes, b: Bytes) => jsonbContains(unpackJsonb(a), unpackJsonb(b)),
   jsonb_contained: (_fc: FunctionCall, a: Bytes, b: Bytes) => jsonbContains(unpackJsonb(b), unpackJsonb(a)),
   jsonb_exists: (_fc: FunctionCall, json: Bytes, key: Bytes) => exists(unpackJsonb(json), textToString(key)),

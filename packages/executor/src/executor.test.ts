@@ -22,4 +22,11 @@ describe.each([{ misses: false }, { misses: true }])('statements, misses: $misse
     expect(await rows('select id, name from t where id = 42')).toEqual(['42|name 42']);
     expect(await rows('select count(*), sum(id), min(score), max(score) from t')).toEqual(['300|45150|0|6']);
   });
+
+  test('greatest and least of types whose operator class is another type’s', async () => {
+    expect(
+      await rows(`select greatest('{1,2}'::int[], '{1,3}'), least(array['b'], '{a}'), greatest('a'::varchar, 'b')`),
+    ).toEqual(['{1,3}|{a}|b']);
+    expect(await rows('select greatest(row(1, 2), row(1, 3))')).toEqual(['(1,3)']);
+  });
 });

@@ -9,11 +9,19 @@ import type { AclItem, CatalogRow } from '@pgtroupe/catalog/catalog';
 import type { Form_pg_operator } from '@pgtroupe/catalog/catalogs/pg_operator';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
 import {
+  ANYARRAYOID,
+  ANYENUMOID,
+  ANYMULTIRANGEOID,
+  ANYRANGEOID,
+  RECORDOID,
+} from '@pgtroupe/common/oids';
+import {
   AMOPSTRATEGY,
   AMPROCNUM,
   ATTNUM,
   AUTHNAME,
   AUTHOID,
+  CASTSOURCETARGET,
   CLAAMNAMENSP,
   CLAOID,
   COLLOID,
@@ -57,6 +65,13 @@ import type {
 } from './lookup.ts';
 
 const BT_EQUAL = 3;
+/** What the default operator classes of all types of a kind (typtype) are declared for. */
+const CLASS_OF_KIND: Readonly<Record<string, Oid>> = {
+  e: ANYENUMOID,
+  r: ANYRANGEOID,
+  m: ANYMULTIRANGEOID,
+  c: RECORDOID,
+};
 const ARRAY_SUBSCRIPT_HANDLER = 6179;
 
 /** Catalogs of named objects in schemas: their cache and how their name columns begin. */
@@ -121,16 +136,16 @@ export class SysLookup implements CatalogLookup {
       typowner: row.typowner,
       typacl: acl(row.typacl),
       isArray: row.typelem !== 0 && row.typsubscript === ARRAY_SUBSCRIPT_HANDLER,
-      ...this.#ordering(row.oid, row.typtype === 'd' ? row.typbasetype : row.oid),
+      ...this.#ordering(row.oid),
     };
     this.#types.set(oid, { version: catalog.version, facts });
     return facts;
   }
 
-  /** Comparison, equality and hash of a type's default operator classes. */
-  #ordering(oid: Oid, base: Oid): { readonly cmp: string; readonly eq: string; readonly hash: string } {
-    const btree = this.#defaultOpclass(BTREE_AM_OID, base);
-    const hash = this.#defaultOpclass(HASH_AM_OID, base);
+  /** Comparison, equality and hash of a type's default operator classes (lookup_type_cache). */
+  #ordering(oid: Oid): { readonly cmp: string; readonly eq: string; readonly hash: string } {
+    const btree = this.#defaultOpclass(BTREE_AM_OID, oid);
+    const hash = this.#defaultOpclass(HASH_AM_OID, oid);
     const catalog = this.#catalog();
     let eq = '';
     if (btree !== undefined) {
@@ -145,9 +160,24 @@ export class SysLookup implements CatalogLookup {
     };
   }
 
+  /** The class for the type itself, else for what it is a kind of, or is stored like (GetDefaultOpClass). */
   #defaultOpclass(method: number, type: Oid): { readonly family: Oid; readonly type: Oid } | undefined {
-    const classes = this.#catalog().searchList(CLAAMNAMENSP, method);
-    const found = classes.find(c => c.opcdefault && c.opcintype === type);
+    const catalog = this.#catalog();
+    let row = catalog.search(TYPEOID, type);
+    while (row !== null && row.typtype === 'd') row = catalog.search(TYPEOID, row.typbasetype);
+    if (row === null) return undefined;
+    const base = row.oid;
+    const isArray = row.typelem !== 0 && row.typsubscript === ARRAY_SUBSCRIPT_HANDLER;
+    const kind = isArray ? ANYARRAYOID : (CLASS_OF_KIND[row.typtype] ?? 0);
+    const classes = catalog.searchList(CLAAMNAMENSP, method).filter(c => c.opcdefault);
+    const stored = (c: { readonly opcintype: Oid }): boolean => {
+      const cast = catalog.search(CASTSOURCETARGET, base, c.opcintype);
+      return cast !== null && cast.castmethod === 'b' && cast.castcontext === 'i';
+    };
+    const found =
+      classes.find(c => c.opcintype === base) ??
+      classes.find(c => c.opcintype === kind) ??
+      classes.find(c => stored(c) && catalog.search(TYPEOID, c.opcintype)?.typispreferred === true);
     return found === undefined ? undefined : { family: found.opcfamily, type: found.opcintype };
   }
 
