@@ -158,9 +158,9 @@ class Hold {
     }
     const old = this.#at;
     const oldSize = this.#size;
+    if (need > 0) this.#at = arena.alloc(need);
     this.#size = need;
     if (need > 0) {
-      this.#at = arena.alloc(need);
       let at = this.#at;
       for (const lane of batch.tuples) {
         for (let row = from; row < batch.n; row++) {

@@ -313,12 +313,13 @@ export class HashJoinState extends PlanState {
 
   override suspend(): void {
     const { arena } = this.est.env;
-    this.#outer.out.hold(Math.min(this.#outerRow, this.#outer.out.n), arena);
-    this.#inner.out.hold(Math.min(this.#innerRow, this.#inner.out.n), arena);
+    // Before the inputs: what is collected may stand where they give back their space.
     if (this.#k > 0) {
       this.#combined.n = this.#k;
       this.#combined.hold(0, arena);
     }
+    this.#outer.out.hold(Math.min(this.#outerRow, this.#outer.out.n), arena);
+    this.#inner.out.hold(Math.min(this.#innerRow, this.#inner.out.n), arena);
     super.suspend();
   }
 

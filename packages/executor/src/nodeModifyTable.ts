@@ -623,8 +623,9 @@ export class ModifyTableState extends PlanState {
 
   override suspend(): void {
     const { arena } = this.est.env;
-    this.#child.out.hold(Math.min(this.#row, this.#child.out.n), arena);
+    // Before the input: the values may stand where it gives back its space.
     for (let i = 0; i < this.#values.length; i++) this.#values[i] = detach(this.#values[i]!);
+    this.#child.out.hold(Math.min(this.#row, this.#child.out.n), arena);
     this.#epq.suspend();
     super.suspend();
   }

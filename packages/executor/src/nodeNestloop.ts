@@ -197,13 +197,14 @@ export class NestLoopState extends PlanState {
 
   override suspend(): void {
     const { arena } = this.est.env;
-    if (!this.#needOuter) this.#outer.out.hold(this.#outerRow, arena);
-    else this.#outer.out.hold(Math.min(this.#outerRow, this.#outer.out.n), arena);
-    this.#inner.out.hold(Math.min(this.#innerRow, this.#inner.out.n), arena);
+    // Before the inputs: what is collected may stand where they give back their space.
     if (this.#k > 0) {
       this.#combined.n = this.#k;
       this.#combined.hold(0, arena);
     }
+    if (!this.#needOuter) this.#outer.out.hold(this.#outerRow, arena);
+    else this.#outer.out.hold(Math.min(this.#outerRow, this.#outer.out.n), arena);
+    this.#inner.out.hold(Math.min(this.#innerRow, this.#inner.out.n), arena);
     super.suspend();
   }
 

@@ -141,11 +141,11 @@ export class ProjectSetState extends PlanState {
 
   override suspend(): void {
     const { arena } = this.est.env;
-    this.#child.out.hold(Math.min(this.#row, this.#child.out.n), arena);
     if (this.#k > 0) {
       this.out.n = this.#k;
       this.out.hold(0, arena);
     }
+    this.#child.out.hold(Math.min(this.#row, this.#child.out.n), arena);
     super.suspend();
   }
 }

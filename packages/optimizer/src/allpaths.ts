@@ -14,6 +14,7 @@ import {
   RANDOM_PAGE_COST,
   SEQ_PAGE_COST,
   targetWidth,
+  methodCost,
 } from './costsize.ts';
 import { createIndexPaths } from './indxpath.ts';
 import { getProc } from './lsyscache.ts';
@@ -118,13 +119,14 @@ function setRelPathlist(root: PlannerInfo, rel: RelOptInfo): void {
   }
   rel.rows = clampRows(rel.tuples * clauselistSelectivity(root, quals));
   const qual = costQuals(root, quals);
-  const startup = qual.startup + (rte.rtekind === N.RTE_SUBQUERY ? rel.subplan!.startup_cost : 0);
+  const disabled = rte.rtekind === N.RTE_RELATION ? methodCost(root, 'seqscan') : 0;
+  const startup = disabled + qual.startup + (rte.rtekind === N.RTE_SUBQUERY ? rel.subplan!.startup_cost : 0);
   addPath(rel, {
     kind: rte.rtekind === N.RTE_RESULT ? 'result' : 'scan',
     rel,
     rows: rel.rows,
     startup,
-    total: baseCost + qual.startup + rel.tuples * (perTuple + qual.perTuple),
+    total: disabled + baseCost + qual.startup + rel.tuples * (perTuple + qual.perTuple),
     pathkeys: rel.subqueryPathkeys,
     requiredOuter: rel.lateralRelids,
   });
@@ -150,8 +152,8 @@ function createTidPath(root: PlannerInfo, rel: RelOptInfo, quals: readonly Expr[
     kind: 'tid',
     rel,
     rows: 1,
-    startup: 0,
-    total: RANDOM_PAGE_COST + CPU_TUPLE_COST + perTuple,
+    startup: methodCost(root, 'tidscan'),
+    total: methodCost(root, 'tidscan') + RANDOM_PAGE_COST + CPU_TUPLE_COST + perTuple,
     pathkeys: [],
     requiredOuter: 0,
     tidquals: [tidquals[0]!],

@@ -6,13 +6,20 @@ import * as N from '@pgtroupe/nodes/nodes';
 import type { Expr, OpExpr } from '@pgtroupe/nodes/primnodes';
 import { equalNodes } from '@pgtroupe/nodes/nodefuncs';
 import { getOperator, getProc, typeAvgWidth } from './lsyscache.ts';
-import type { PlannerInfo, RelOptInfo, RestrictInfo } from './pathnodes.ts';
+import type { PlannerInfo, PlannerMethod, RelOptInfo, RestrictInfo } from './pathnodes.ts';
 
 export const SEQ_PAGE_COST = 1;
 export const RANDOM_PAGE_COST = 4;
 export const CPU_TUPLE_COST = 0.01;
 export const CPU_INDEX_TUPLE_COST = 0.005;
 export const CPU_OPERATOR_COST = 0.0025;
+
+/** A method that is switched off is used only where there is no other (disable_cost). */
+const DISABLE_COST = 1e10;
+
+export function methodCost(root: PlannerInfo, method: PlannerMethod): number {
+  return root.env.enabled(method) ? 0 : DISABLE_COST;
+}
 
 const DEFAULT_EQ_SEL = 0.005;
 const DEFAULT_INEQ_SEL = 1 / 3;

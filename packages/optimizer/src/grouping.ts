@@ -363,8 +363,7 @@ function planGrouping(root: PlannerInfo, input: Ordered, output: readonly Target
     strategy = 'hashed';
   } else if (clauses.length > 0) {
     const presorted = root.groupPathkeys.length > 0 && pathkeysContainedIn(root.groupPathkeys, input.pathkeys);
-    const wantSorted = presorted || !hashable;
-    strategy = wantSorted && sortable ? 'sorted' : hashable ? 'hashed' : 'sorted';
+    strategy = hashable && (!sortable || (!presorted && root.env.enabled('hashagg'))) ? 'hashed' : 'sorted';
     if (strategy === 'sorted' && !sortable)
       throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'could not implement GROUP BY', {
         detail: 'Some of the datatypes only support hashing, while others only support sorting.',
@@ -661,8 +660,9 @@ function planDistinct(root: PlannerInfo, input: Ordered): Ordered {
   );
   const presorted =
     sortable && root.distinctPathkeys.length > 0 && pathkeysContainedIn(root.distinctPathkeys, input.pathkeys);
-  if (!presorted && hashable && !parse.hasDistinctOn && (parse.sortClause.length === 0 || !sortable)) {
-    const plan = input.plan;
+  const ordered = sortable && (parse.sortClause.length > 0 || !root.env.enabled('hashagg'));
+  if (!presorted && hashable && !parse.hasDistinctOn && !ordered) {
+    const { plan } = input;
     const agg: Agg = {
       ...planFields(root, plan.targetlist, {
         startup: plan.total_cost,

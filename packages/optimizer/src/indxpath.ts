@@ -16,6 +16,7 @@ import {
   estimateArrayLength,
   RANDOM_PAGE_COST,
   SEQ_PAGE_COST,
+  methodCost,
 } from './costsize.ts';
 import { generateImpliedEqualitiesForColumn } from './equivclass.ts';
 import { getOperator, opfamilyStrategy } from './lsyscache.ts';
@@ -299,8 +300,8 @@ function costIndex(
     kind: 'index',
     rel,
     rows,
-    startup: descent + qual.startup,
-    total: indexCost + heapCost + qual.startup,
+    startup: methodCost(root, 'indexscan') + descent + qual.startup,
+    total: methodCost(root, 'indexscan') + indexCost + heapCost + qual.startup,
     pathkeys,
     requiredOuter,
     index,

@@ -258,7 +258,9 @@ function distributeQual(
     isPushedDown = false;
     maybeEquivalence = false;
     outerRelids = nonnullable;
-    ({ relids, nullable: nullableRelids } = checkOuterjoinDelay(root, ojscope, false));
+    nullableRelids = checkOuterjoinDelay(root, relids, false).nullable;
+    // Exactly at its join: below it would lose rows that the join keeps, above it keep none of its sense.
+    relids = ojscope;
   } else {
     const delay = checkOuterjoinDelay(root, relids, true);
     relids = delay.relids;

@@ -5,7 +5,14 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import * as N from '@pgtroupe/nodes/nodes';
-import { clampRows, costQuals, CPU_OPERATOR_COST, CPU_TUPLE_COST, joinClauseSelectivity } from './costsize.ts';
+import {
+  clampRows,
+  costQuals,
+  CPU_OPERATOR_COST,
+  CPU_TUPLE_COST,
+  joinClauseSelectivity,
+  methodCost,
+} from './costsize.ts';
 import { generateJoinImpliedEqualities, haveRelevantEclassJoinclause } from './equivclass.ts';
 import { relationHasUniqueIndexFor } from './indxpath.ts';
 import { type JoinListItem, makeRelOptInfo } from './initsplan.ts';
@@ -242,7 +249,7 @@ function addJoinPaths(
         const requiredOuter = (inner.requiredOuter & ~outer.rel.relids) | outer.requiredOuter;
         if ((requiredOuter & rel.relids) !== 0) continue;
         const used = new Set(indexClauses(inner));
-        const kept = clauses.filter(r => !used.has(r) && !redundant(r, used, rel.relids));
+        const kept = clauses.filter(r => !used.has(r) && !redundant(r, used, outer.rel.relids, inner.rel.relids));
         addPath(rel, nestloop(root, rel, outer, inner, jointype, kept, requiredOuter, innerUnique, fromOuter !== 0));
       }
     }
@@ -282,10 +289,15 @@ function indexClauses(path: Path): readonly RestrictInfo[] {
   return path.kind === 'index' ? path.clauses : path.kind === 'material' ? indexClauses(path.subpath) : [];
 }
 
-/** Does a clause that is enforced already, between relations of this join, say the same? */
-function redundant(r: RestrictInfo, used: ReadonlySet<RestrictInfo>, relids: Relids): boolean {
+/**
+ * Does a clause that is enforced already, between relations of this join, say the same? Members of a class that
+ * one side knows are equal there; one that needs both sides is not known before.
+ */
+function redundant(r: RestrictInfo, used: ReadonlySet<RestrictInfo>, outer: Relids, inner: Relids): boolean {
   if (r.parentEc === null) return false;
-  for (const u of used) if (u.parentEc === r.parentEc && isSubset(u.clauseRelids, relids)) return true;
+  const across = (a: Relids, b: Relids): boolean => isSubset(a, outer) && isSubset(b, inner);
+  if (!across(r.leftRelids, r.rightRelids) && !across(r.rightRelids, r.leftRelids)) return false;
+  for (const u of used) if (u.parentEc === r.parentEc && isSubset(u.clauseRelids, outer | inner)) return true;
   return false;
 }
 
@@ -306,7 +318,12 @@ function nestloop(
   );
   const outerRows = Math.max(1, outer.rows);
   // An inside that is the same every time is read once and kept.
-  const keep = !parameterised && inner.kind !== 'material' && outerRows > 1 && !(inner.kind === 'result');
+  const keep =
+    root.env.enabled('material') &&
+    !parameterised &&
+    inner.kind !== 'material' &&
+    outerRows > 1 &&
+    !(inner.kind === 'result');
   const rescan = keep
     ? inner.rows * CPU_OPERATOR_COST
     : inner.kind === 'material'
@@ -326,7 +343,9 @@ function nestloop(
     : inner;
   const oneMatch = innerUnique && jointype !== N.JOIN_LEFT ? 0.5 : 1;
   const compared = outerRows * inner.rows * (parameterised ? 1 : oneMatch);
+  const disabled = methodCost(root, 'nestloop');
   const total =
+    disabled +
     outer.total +
     innerPath.total +
     (outerRows - 1) * rescan * (parameterised ? 1 : oneMatch) +
@@ -338,7 +357,7 @@ function nestloop(
     kind: 'nestloop',
     rel,
     rows,
-    startup: outer.startup + inner.startup + qual.startup,
+    startup: disabled + outer.startup + inner.startup + qual.startup,
     total,
     pathkeys: outer.pathkeys,
     requiredOuter,
@@ -368,7 +387,7 @@ function hashjoin(
   const build = (CPU_OPERATOR_COST * hashclauses.length + CPU_TUPLE_COST) * inner.rows;
   const probe = CPU_OPERATOR_COST * hashclauses.length * outer.rows;
   const matched = rel.rows;
-  const startup = inner.total + build + outer.startup + qual.startup;
+  const startup = methodCost(root, 'hashjoin') + inner.total + build + outer.startup + qual.startup;
   const total = startup + (outer.total - outer.startup) + probe + matched * (CPU_TUPLE_COST + qual.perTuple);
   return {
     kind: 'hashjoin',

@@ -61,3 +61,26 @@ describe('equalities of two relations', () => {
     expect(await rows(sql)).toBe(expected);
   });
 });
+
+test('the condition of an outer join over the inner side of another stays at its join', async () => {
+  const from = `from a left join (select 2 as k from b) l on true left join (select 2 as k from b where id > 5) r on l.k = r.k`;
+  expect(await rows(`select count(*) ${from}`)).toBe('9');
+  const grouped = `from a left join lateral (select 2 as k from b) l on true
+    left join (select 2 as k from b group by y having false) r on l.k = r.k`;
+  expect(await rows(`select count(*) ${grouped}`)).toBe('9');
+});
+
+test('methods that are switched off are not used where there is another, and answers stay', async () => {
+  const sql = 'select a.id, b.y from a join b on a.id = b.id order by 1';
+  const answer = await rows(sql);
+  expect((await db.explain(sql)).join()).toContain('Hash Join');
+  db.disabled = new Set(['hashjoin']);
+  expect((await db.explain(sql)).join()).toContain('Nested Loop');
+  expect(await rows(sql)).toBe(answer);
+  db.disabled = new Set(['nestloop', 'seqscan']);
+  const plan = (await db.explain(sql)).join();
+  expect(plan).toContain('Hash Join');
+  expect(plan).toContain('Index Scan');
+  expect(await rows(sql)).toBe(answer);
+  db.disabled = new Set();
+});

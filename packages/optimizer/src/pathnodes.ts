@@ -19,7 +19,12 @@ export const MAX_JOIN_RELATIONS = 30;
 export type GroupingSetKeys = readonly number[];
 
 /** What the planner may ask; every method may throw CatalogMiss. */
+/** Ways to carry out a plan that enable_… may discourage. */
+export type PlannerMethod = 'hashagg' | 'hashjoin' | 'indexscan' | 'material' | 'nestloop' | 'seqscan' | 'tidscan';
+
 export interface PlannerEnv {
+  /** enable_… */
+  enabled(method: PlannerMethod): boolean;
   readonly rows: CatCache;
   relation(oid: number): RelationDesc;
   /** Current length in blocks; may throw a CatalogMiss that obtains it. */

@@ -17,6 +17,7 @@ export function plannerEnv(execution: QueryExecution): PlannerEnv {
   const { env, session, analysis, functions } = execution;
   const { kernel } = session.instance;
   return {
+    enabled: method => session.settings.bool(`enable_${method}`),
     rows: env.rows,
     relation: oid => env.relation(oid as Oid),
     relationBlocks: (rel: RelationDesc) => {

@@ -71,6 +71,13 @@ const ANALYSIS_SETTINGS = [
   'array_nulls',
   'transform_null_equals',
   'xmloption',
+  'enable_hashagg',
+  'enable_hashjoin',
+  'enable_indexscan',
+  'enable_material',
+  'enable_nestloop',
+  'enable_seqscan',
+  'enable_tidscan',
 ] as const;
 
 interface Undo {

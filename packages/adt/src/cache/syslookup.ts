@@ -8,13 +8,7 @@ import { recordTypeColumns } from './recordtypes.ts';
 import type { AclItem, CatalogRow } from '@pgtroupe/catalog/catalog';
 import type { Form_pg_operator } from '@pgtroupe/catalog/catalogs/pg_operator';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
-import {
-  ANYARRAYOID,
-  ANYENUMOID,
-  ANYMULTIRANGEOID,
-  ANYRANGEOID,
-  RECORDOID,
-} from '@pgtroupe/common/oids';
+import { ANYARRAYOID, ANYENUMOID, ANYMULTIRANGEOID, ANYRANGEOID, RECORDOID } from '@pgtroupe/common/oids';
 import {
   AMOPSTRATEGY,
   AMPROCNUM,

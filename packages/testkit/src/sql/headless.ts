@@ -42,7 +42,7 @@ import type { Expr } from '@pgtroupe/nodes/primnodes';
 import type { RawStmt } from '@pgtroupe/nodes/rawnodes';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
-import type { PlannerEnv } from '@pgtroupe/optimizer/pathnodes';
+import type { PlannerEnv, PlannerMethod } from '@pgtroupe/optimizer/pathnodes';
 import { planner } from '@pgtroupe/optimizer/planner';
 import { sqlFunctionBody } from '@pgtroupe/optimizer/sqlfunctions';
 import type { PlannedStmt } from '@pgtroupe/optimizer/plannodes';
@@ -103,6 +103,8 @@ export class HeadlessDatabase {
   #xact: SoloXact;
   /** Statements commit by themselves unless this is off. */
   autocommit = true;
+  /** What the planner shall avoid: enable_… is off. */
+  disabled: ReadonlySet<PlannerMethod> = new Set();
 
   private constructor(options: HeadlessOptions) {
     this.solo = new SoloPages({ pages: options.pages ?? 4096, arena: ARENA_BYTES, misses: options.misses === true });
@@ -230,6 +232,7 @@ export class HeadlessDatabase {
 
   plannerEnv(): PlannerEnv {
     return {
+      enabled: method => !this.disabled.has(method),
       rows: this.env.rows,
       relation: oid => this.env.relation(oid as Oid),
       relationBlocks: rel => (rel.smgr as RelationFiles).forks[MAIN_FORKNUM]!.blocks,
