@@ -1,0 +1,10 @@
+/**
+ * Types of statements.mjs, for tests.
+ */
+export interface Statement {
+  readonly kind: string;
+  readonly tree: unknown;
+  readonly table?: string;
+}
+export function statement(seed: number, n: number): Statement;
+export function scriptOf(made: Statement): string[];
