@@ -38,6 +38,9 @@ export class LockOwner {
   interrupt: PgError | undefined;
   /** A recall of a token gave locks of it to the buffer-manager, behind the end of the transaction if that was sent. */
   handedOver = false;
+  /** Until the buffer-manager knows of locks and transactions that were given up without asking. Before a client hears
+   *  of the end: what it does next through another instance must not be refused for their sake. */
+  releasing: Promise<void> | undefined;
 
   constructor(pid: number) {
     this.pid = pid;
@@ -157,10 +160,22 @@ export class InstanceLocks {
     owner.local.clear();
     if (owner.remote.size > 0) {
       owner.remote.clear();
-      if (!remoteDone || owner.handedOver)
+      if (!remoteDone || owner.handedOver) {
         this.#attachment.putUnawaited({ op: 'lockReleaseAll', owner: owner.pid, session: false });
+        this.released(owner);
+      }
     }
     owner.handedOver = false;
+  }
+
+  /** Locks or a transaction of the owner were given up by what was just put. */
+  released(owner: LockOwner): void {
+    const known = (): void => {
+      if (owner.releasing === releasing) owner.releasing = undefined;
+    };
+    // Lost with shared memory, they are free as well.
+    const releasing = this.#attachment.request(reqId => ({ op: 'processed', reqId })).then(known, known);
+    owner.releasing = releasing;
   }
 
   #recalled(op: Extract<DownOp, { op: 'recallRelLock' }>): void {

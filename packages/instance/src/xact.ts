@@ -337,7 +337,7 @@ export class Transaction implements XactView {
     return true;
   }
 
-  /** Undoes everything. Synchronous: nobody waits for an abort. */
+  /** Undoes everything. Synchronous; `LockOwner.releasing` tells when others know. */
   abort(): void {
     if (this.lost) {
       this.#context.locks.releaseAll(this.#owner, true);
@@ -358,7 +358,7 @@ export class Transaction implements XactView {
   }
 
   #endAborted(level: Level, top: boolean): void {
-    const { attachment, env, shared, wal } = this.#context;
+    const { attachment, env, locks, shared, wal } = this.#context;
     const fxid = level.fxid as FullTransactionId;
     wal.xid = xidFromFull(fxid);
     const info = encodeXactAbort(wal, {
@@ -368,6 +368,7 @@ export class Transaction implements XactView {
     const { seq, record } = wal.form(RM_XACT_ID, info);
     attachment.put({ op: 'abort', owner: this.#owner.pid, fxid, children: level.children, top, seq, record });
     shared.ended([fxid, ...level.children], XACT_ABORTED);
+    locks.released(this.#owner);
   }
 
   #top(): Level {

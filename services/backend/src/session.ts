@@ -321,6 +321,7 @@ export class Session {
       this.#failed(error);
     }
     await this.#untilDrained();
+    if (this.owner.releasing !== undefined) await this.owner.releasing;
     this.#readyForQuery();
   }
 
@@ -349,6 +350,7 @@ export class Session {
         return this.runner.execute(reader);
       case FRONTEND.Flush:
         reader.done();
+        if (this.owner.releasing !== undefined) return this.owner.releasing.then(() => this.write());
         this.write();
         return undefined;
       default:
@@ -365,11 +367,21 @@ export class Session {
 
   #sync(body: Buffer): Promise<void> | undefined {
     const work = body.length > 0 ? Promise.reject(invalidMessageFormat()) : this.runner.sync();
-    if (work === undefined) {
+    if (work === undefined && this.owner.releasing === undefined) {
       this.#readyForQuery();
       return undefined;
     }
-    return work.catch((error: unknown) => this.#failed(error)).then(() => this.#readyForQuery());
+    return this.#finishSync(work);
+  }
+
+  async #finishSync(work: Promise<void> | undefined): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      this.#failed(error);
+    }
+    if (this.owner.releasing !== undefined) await this.owner.releasing;
+    this.#readyForQuery();
   }
 
   /** A statement failed: the client is told, the transaction is undone or waits for ROLLBACK. */

@@ -17,7 +17,7 @@ import { WalFormatError } from '@pgtroupe/transam/xlogrecord';
 import { checkDeadlock } from './deadlock.ts';
 import { type AttachStream, Instance } from './instance.ts';
 import type { LockTag, Waiter } from './lock-table.ts';
-import type { SharedMemory } from './shared-memory.ts';
+import { lockNotAvailable, type SharedMemory } from './shared-memory.ts';
 import { ProtocolViolation } from './wal-insert.ts';
 
 const CHECK_MS = 500;
@@ -317,6 +317,8 @@ export class AttachServer {
         return shared.multixacts.getHorizon(instance, op);
       case 'truncateMultiXact':
         return shared.multixacts.truncate(instance, op);
+      case 'processed':
+        return instance.reply(op.reqId);
       case 'hello':
         throw new ProtocolViolation('a second hello');
     }
@@ -332,16 +334,7 @@ export class AttachServer {
     const result = locks.acquire(owner, tag, op.mode, op);
     if (result === 'granted') instance.put({ op: 'lockGranted', reqId: op.reqId });
     else if (result === 'waiting') this.#watchWait(owner.waiting!);
-    else {
-      instance.put({
-        op: 'lockFailed',
-        reqId: op.reqId,
-        sqlstate: ERRCODE.LOCK_NOT_AVAILABLE,
-        message: 'could not obtain lock',
-        detail: '',
-        hint: '',
-      });
-    }
+    else instance.put(lockNotAvailable(op.reqId));
   }
 
   /** Whoever asked for a lock hears once what came of it. */

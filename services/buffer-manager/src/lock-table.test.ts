@@ -16,6 +16,7 @@ function setUp() {
   const table: LockTable<string> = new LockTable<string>(
     {
       granted: waiter => log.push(`granted ${waiter.owner.pid}`),
+      notAvailable: waiter => log.push(`not available ${waiter.owner.pid}`),
       tokenGranted: (instance, lock) => log.push(`token ${instance} ${lock.tag.f2}`),
       recallToken: (instance, lock) => log.push(`recall ${instance} ${lock.tag.f2}`),
     },
@@ -113,6 +114,30 @@ describe('lock table', () => {
     expect(lock(1, SHARE)).toBe('waiting');
     table.instanceDied('c');
     expect(log.splice(0)).toEqual(['recall c 16384', 'granted 1']);
+  });
+
+  it('NOWAIT waits for tokens to come back, and for nobody who holds the lock', () => {
+    const { lock, table, log, end } = setUp();
+    const nowait = { nowait: true };
+    table.tokenRequested('b', T);
+    table.tokenRequested('c', T);
+    expect(lock(1, ACCESS_EXCLUSIVE, T, nowait)).toBe('waiting');
+    table.holdersTransferred('b', T, []);
+    table.holdersTransferred('c', T, []);
+    expect(log.splice(0).slice(4)).toEqual(['granted 1']);
+    end(1);
+    table.tokenRequested('b', T);
+    expect(lock(1, SHARE, T, nowait)).toBe('waiting');
+    expect(lock(2, ROW_EXCLUSIVE)).toBe('waiting');
+    table.holdersTransferred('b', T, [20, 1 << ROW_EXCLUSIVE]);
+    expect(log.splice(0).slice(2)).toEqual(['not available 1', 'granted 2']);
+    expect(lock(1, SHARE, T, nowait)).toBe('not-available');
+    end(2);
+    table.releaseAll(table.owner(20, 'b'), false);
+    table.tokenRequested('b', T);
+    expect(lock(3, EXCLUSIVE, U)).toBe('granted');
+    expect(lock(3, ACCESS_EXCLUSIVE, T)).toBe('waiting');
+    expect(lock(1, ACCESS_EXCLUSIVE, T, nowait)).toBe('not-available');
   });
 
   it('frees what a dead instance held and waited for', () => {

@@ -45,6 +45,8 @@ export interface Waiter<I> {
   readonly mode: number;
   readonly reqId: number;
   readonly session: boolean;
+  /** NOWAIT: it waits for instances to say who holds what, and for nobody who does. */
+  readonly nowait: boolean;
 }
 
 export interface Lock<I> {
@@ -61,6 +63,8 @@ export interface Lock<I> {
 
 export interface LockEffects<I> {
   granted(waiter: Waiter<I>): void;
+  /** A NOWAIT request that somebody is in the way of. */
+  notAvailable(waiter: Waiter<I>): void;
   tokenGranted(instance: I, lock: Lock<I>): void;
   recallToken(instance: I, lock: Lock<I>): void;
 }
@@ -287,8 +291,9 @@ export class LockTable<I> {
         ahead |= 1 << waiter.mode;
       }
     }
-    if (request.nowait) return 'not-available';
-    const waiter: Waiter<I> = { owner, lock, mode, reqId: request.reqId, session: request.session };
+    const { reqId, session, nowait } = request;
+    if (nowait && !this.#onlyTokensBlock(owner, lock, mode, at)) return 'not-available';
+    const waiter: Waiter<I> = { owner, lock, mode, reqId, session, nowait };
     lock.queue.splice(at, 0, waiter);
     owner.waiting = waiter;
     return 'waiting';
@@ -307,8 +312,14 @@ export class LockTable<I> {
     for (let n = 0; n < lock.queue.length; ) {
       const waiter = lock.queue[n]!;
       if ((conflictMask(waiter.mode) & ahead) !== 0 || this.#conflicts(lock, waiter.owner, waiter.mode)) {
-        ahead |= 1 << waiter.mode;
-        n++;
+        if (!waiter.nowait || this.#blockedByTokens(lock, waiter.mode)) {
+          ahead |= 1 << waiter.mode;
+          n++;
+          continue;
+        }
+        lock.queue.splice(n, 1);
+        waiter.owner.waiting = undefined;
+        this.#effects.notAvailable(waiter);
         continue;
       }
       lock.queue.splice(n, 1);
@@ -321,7 +332,16 @@ export class LockTable<I> {
   }
 
   #conflicts(lock: Lock<I>, owner: LockOwner<I>, mode: number): boolean {
-    if (this.#blockedByTokens(lock, mode)) return true;
+    return this.#blockedByTokens(lock, mode) || this.#heldByOthers(lock, owner, mode);
+  }
+
+  /** Nobody who is known, at place `at` of the queue, is in the way of who asks. */
+  #onlyTokensBlock(owner: LockOwner<I>, lock: Lock<I>, mode: number, at: number): boolean {
+    if (!this.#blockedByTokens(lock, mode) || this.#heldByOthers(lock, owner, mode)) return false;
+    return lock.queue.every((waiter, n) => n >= at || (conflictMask(mode) & (1 << waiter.mode)) === 0);
+  }
+
+  #heldByOthers(lock: Lock<I>, owner: LockOwner<I>, mode: number): boolean {
     const conflicting = conflictMask(mode);
     for (const [holder, holding] of lock.holdings) {
       if (holder !== owner && (maskOf(holding) & conflicting) !== 0) return true;

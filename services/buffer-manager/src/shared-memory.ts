@@ -16,7 +16,7 @@ import {
   type XLogRecPtr,
 } from '@pgtroupe/common/ids';
 import { windowOf } from '@pgtroupe/rpc/attach/credit';
-import { TOKEN_SHARED, type UpOp } from '@pgtroupe/rpc/attach/ops';
+import { type DownOp, TOKEN_SHARED, type UpOp } from '@pgtroupe/rpc/attach/ops';
 import type { ControlFile } from '@pgtroupe/transam/pg_control';
 import { RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
 import type { XLogBuffers } from '@pgtroupe/transam/xlogbuffers';
@@ -225,7 +225,8 @@ export class SharedMemory {
 
   #lockEffects(): LockEffects<Instance> {
     return {
-      granted: waiter => waiter.owner.instance.put({ op: 'lockGranted', reqId: waiter.reqId }),
+      granted: ({ owner, reqId }) => owner.instance.put({ op: 'lockGranted', reqId }),
+      notAvailable: ({ owner, reqId }) => owner.instance.put(lockNotAvailable(reqId)),
       tokenGranted: (instance, lock) => instance.put({ op: 'relLockToken', db: lock.tag.f1, rel: lock.tag.f2 }),
       recallToken: (instance, lock) => instance.put({ op: 'recallRelLock', db: lock.tag.f1, rel: lock.tag.f2 }),
     };
@@ -418,4 +419,10 @@ export class SharedMemory {
     });
     this.onCheckpointWanted('immediate force wait');
   }
+}
+
+/** Who asked with NOWAIT knows what for. */
+export function lockNotAvailable(reqId: number): Extract<DownOp, { op: 'lockFailed' }> {
+  const sqlstate = ERRCODE.LOCK_NOT_AVAILABLE;
+  return { op: 'lockFailed', reqId, sqlstate, message: 'could not obtain lock', detail: '', hint: '' };
 }

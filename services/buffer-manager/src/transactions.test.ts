@@ -14,7 +14,12 @@ function setUp() {
   const procs = new ProcArray(100);
   const instances = new Set<Instance>();
   const locks: LockTable<Instance> = new LockTable<Instance>(
-    { granted: waiter => log.push(`granted ${waiter.owner.pid}`), tokenGranted: () => {}, recallToken: () => {} },
+    {
+      granted: waiter => log.push(`granted ${waiter.owner.pid}`),
+      notAvailable: () => {},
+      tokenGranted: () => {},
+      recallToken: () => {},
+    },
     { runs: fxid => procs.isRunning(fxid), owner: fxid => transactions.ownerOf(fxid) },
   );
   let lsn = 1000;

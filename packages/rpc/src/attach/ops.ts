@@ -159,6 +159,11 @@ export const UP = {
   getMultiXactHorizon: { reqId: 'u32' },
   /** No table of the cluster has multixacts before `oldest` any more; `db` has the oldest one. */
   truncateMultiXact: { reqId: 'u32', oldest: 'u32', db: 'u32' },
+
+  // ---- ends ------------------------------------------------------------------------------------------
+  /** Asks for a `reply` as soon as everything before it was taken: what an abort ended and what lockReleaseAll gave
+   *  back is free for others from then on. */
+  processed: { reqId: 'u32' },
 } as const satisfies OpTable;
 
 /** Buffer-manager to instance. */

@@ -4,7 +4,7 @@
 import { ACL_DELETE, ACL_INSERT, ACL_SELECT, ACL_TRUNCATE, ACL_UPDATE } from '@pgtroupe/catalog/acl';
 import { RELOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport } from '@pgtroupe/common/ereport';
+import { ereport, PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { rangeVarGetRelid } from '@pgtroupe/catalog/namespace';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
@@ -22,15 +22,22 @@ export async function lockStmt(runner: StatementRunner, raw: RawNode): Promise<s
     );
     if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVar['relname']}" does not exist`);
     await checkMayLock(runner, oid, raw['mode']);
-    await session.instance.kernel.locks.relation(
-      session.owner,
-      session.database.oid as Oid,
-      oid,
-      raw['mode'],
-      raw['nowait'] === true,
-    );
+    const nowait = raw['nowait'] === true;
+    const { locks } = session.instance.kernel;
+    try {
+      await locks.relation(session.owner, session.database.oid as Oid, oid, raw['mode'], nowait);
+    } catch (error) {
+      // A lock_timeout has the same SQLSTATE.
+      const refused = nowait && error !== session.interrupt && error instanceof PgError;
+      throw refused && error.sqlstate === ERRCODE.LOCK_NOT_AVAILABLE ? notAvailable(rangeVar) : error;
+    }
   }
   return 'LOCK TABLE';
+}
+
+function notAvailable({ schemaname, relname }: RawNode): Error {
+  const name = schemaname === undefined ? relname : `${schemaname}.${relname}`;
+  return ereport(ERRCODE.LOCK_NOT_AVAILABLE, `could not obtain lock on relation "${name}"`);
 }
 
 /** Any right that a statement would take such a lock with. */
