@@ -35,6 +35,13 @@ describe.runIf(isBuilt)('the age of ids', () => {
     expect(xids.at(-1)! - xids[0]!).toBe(xids.length - 1);
     expect(await xid("SELECT relfrozenxid FROM pg_class WHERE relname = 't'")).toBeLessThanOrEqual(xids[0]!);
 
+    // Two hold one row: a multixact.
+    const sharer = await connect('postgres');
+    await sharer.query('BEGIN; SELECT FROM t WHERE id = 0 FOR SHARE');
+    await client.query('BEGIN; SELECT FROM t WHERE id = 0 FOR SHARE; COMMIT');
+    await sharer.query('COMMIT');
+    await sharer.end();
+
     await client.query("UPDATE pg_database SET datallowconn = true WHERE datname = 'template0'");
     for (const database of ['template0', 'template1', 'postgres']) {
       const other = await connect(database);
@@ -44,10 +51,23 @@ describe.runIf(isBuilt)('the age of ids', () => {
     expect(await xid("SELECT relfrozenxid FROM pg_class WHERE relname = 't'")).toBeGreaterThan(xids.at(-1)!);
     const oldest = await xid('SELECT datfrozenxid FROM pg_database ORDER BY datfrozenxid::text::bigint LIMIT 1');
     expect(oldest).toBeGreaterThan(xids.at(-1)!);
+    const oldestMulti = await xid('SELECT min(datminmxid::text::bigint) FROM pg_database');
+    expect(oldestMulti).toBeGreaterThan(1);
+    // Who shares a row now makes the next one, which the tables and databases allow for.
+    await client.query('CREATE TABLE later (id int)');
+    expect(await xid("SELECT relminmxid FROM pg_class WHERE relname = 'later'")).toBe(
+      await xid("SELECT datminmxid FROM pg_database WHERE datname = 'postgres'"),
+    );
+    expect(await xid("SELECT mxid_age(datminmxid) FROM pg_database WHERE datname = 'postgres'")).toBe(0);
+    expect(await xid("SELECT age(datfrozenxid) FROM pg_database WHERE datname = 'postgres'")).toBeLessThan(50);
+    expect(await xid("SELECT age(xmin) FROM pg_class WHERE relname = 'later'")).toBeGreaterThan(0);
+    expect(await xid("SELECT age('2'::xid)")).toBe(2 ** 31 - 1);
+    expect(await xid("SELECT mxid_age('0'::xid)")).toBe(2 ** 31 - 1);
     await client.query('CHECKPOINT');
     await client.end();
     if (!hasPostgres) return;
     const control = execFileSync(`${PG_BIN}/pg_controldata`, [cluster.data], { encoding: 'utf8' });
     expect(control).toMatch(new RegExp(`oldestXID: +${oldest}\n`));
+    expect(control).toMatch(new RegExp(`oldestMultiXid: +${oldestMulti}\n`));
   });
 });

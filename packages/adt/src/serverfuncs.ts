@@ -5,7 +5,12 @@
  * What must be awaited (a file's length, time) is obtained as everywhere in expressions: CatalogMiss
  * with the work inside, and the row is evaluated again.
  */
-import { FIRST_NORMAL_OBJECT_ID } from '@pgtroupe/common/ids';
+import {
+  FIRST_NORMAL_OBJECT_ID,
+  FIRST_NORMAL_TRANSACTION_ID,
+  type Oid,
+  type TransactionId,
+} from '@pgtroupe/common/ids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import {
   RELKIND_PARTITIONED_INDEX,
@@ -16,7 +21,6 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { allGucs, type GucFacts } from '@pgtroupe/common/guc';
-import type { Oid } from '@pgtroupe/common/ids';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
 import { buildTextArray } from './arrayutils.ts';
@@ -28,6 +32,9 @@ export interface ServerFacts {
   /** A table's TOAST relation and indexes, those of its TOAST relation not included. */
   companions(oid: Oid): { readonly toast: Oid; readonly indexes: readonly Oid[] } | undefined;
   databaseSize(oid: Oid): number;
+  /** The transaction's id, or the next to be given out when it began to ask; and the next multixact's. */
+  latestXid(): TransactionId;
+  nextMulti(): number;
   sleep(ms: number): Promise<void>;
   /** pg_settings.setting, and what RESET would make of it. */
   setting(facts: GucFacts): { readonly now: string; readonly reset: string; readonly source: string };
@@ -37,6 +44,7 @@ const FORKS = ['main', 'fsm', 'vm', 'init'];
 /** The first OID that is not a system catalog's. */
 const DEFAULT_TABLESPACE = 1663;
 const GLOBAL_TABLESPACE = 1664;
+const INT_MAX = 0x7fffffff;
 
 function server(fc: FunctionCall): ServerFacts {
   const found = fc.settings.server;
@@ -178,6 +186,10 @@ export const serverFunctions: FunctionTable = {
   pg_is_other_temp_schema: () => false,
   pg_my_temp_schema: () => 0,
   pg_sleep: pgSleep,
+  // Permanent ids are infinitely old.
+  xid_age: (fc: FunctionCall, xid: TransactionId) =>
+    xid < FIRST_NORMAL_TRANSACTION_ID ? INT_MAX : (server(fc).latestXid() - xid) | 0,
+  mxid_age: (fc: FunctionCall, multi: number) => (multi === 0 ? INT_MAX : (server(fc).nextMulti() - multi) | 0),
 };
 
 export const serverSetFunctions: SetFunctionTable = {

@@ -39,7 +39,7 @@ import {
   recordDependencyOnOwner,
 } from './pg_depend.ts';
 import { createRowType } from './pg_type.ts';
-import { ATTNUM, ATTRDEFOID, RELNAMENSP, RELOID, TYPEOID } from './syscache.ts';
+import { ATTNUM, ATTRDEFOID, DATABASEOID, RELNAMENSP, RELOID, TYPEOID } from './syscache.ts';
 
 const MAX_HEAP_ATTRIBUTES = 1600;
 const ACCESS_EXCLUSIVE_LOCK = 8;
@@ -182,6 +182,12 @@ async function columnTypes(w: CatalogWriter, columns: readonly NewColumn[]): Pro
   return types;
 }
 
+/** A new table holds no multixact older than its database does. */
+export async function newRelMinMxid(w: CatalogWriter): Promise<TransactionId> {
+  const database = await w.search(DATABASEOID, w.databaseOid);
+  return database === null ? (1 as TransactionId) : database.datminmxid;
+}
+
 /** The pg_class row and, where there is one, the file. */
 export async function insertClassRow(
   w: CatalogWriter,
@@ -224,7 +230,7 @@ export async function insertClassRow(
     relispartition: false,
     relrewrite: NONE,
     relfrozenxid: (frozen ? w.store.frozenXid() : 0) as TransactionId,
-    relminmxid: (frozen ? 1 : 0) as TransactionId,
+    relminmxid: frozen ? await newRelMinMxid(w) : (0 as TransactionId),
     relacl: null,
     reloptions: rel.reloptions,
     relpartbound: null,

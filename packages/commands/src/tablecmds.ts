@@ -6,7 +6,7 @@ import { ACL_TRUNCATE } from '@pgtroupe/catalog/acl';
 import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
 import { pgClass, RELKIND_RELATION, RELPERSISTENCE_PERMANENT } from '@pgtroupe/catalog/catalogs/pg_class';
 import { CONSTRAINT_CHECK, CONSTRAINT_FOREIGN } from '@pgtroupe/catalog/catalogs/pg_constraint';
-import { heapCreateWithCatalog, newRelFileNode, storeAttrDefault } from '@pgtroupe/catalog/heap';
+import { heapCreateWithCatalog, newRelFileNode, newRelMinMxid, storeAttrDefault } from '@pgtroupe/catalog/heap';
 import { encodeMissing } from '@pgtroupe/catalog/missingval';
 import { chooseConstraintName, createConstraintEntry } from '@pgtroupe/catalog/pg_constraint';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
@@ -14,7 +14,7 @@ import { ATTNUM, CONRELID, CONSTROID, NAMESPACEOID, RELNAMENSP, RELOID } from '@
 import { createToastTable } from '@pgtroupe/catalog/toasting';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
-import type { Oid, TransactionId } from '@pgtroupe/common/ids';
+import type { Oid } from '@pgtroupe/common/ids';
 import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
@@ -289,6 +289,6 @@ async function replaceFile(context: CommandContext, rel: RelationDesc): Promise<
     relpages: 0,
     reltuples: -1,
     relallvisible: 0,
-    ...(isTable ? { relfrozenxid: w.store.frozenXid(), relminmxid: 1 as TransactionId } : {}),
+    ...(isTable ? { relfrozenxid: w.store.frozenXid(), relminmxid: await newRelMinMxid(w) } : {}),
   });
 }

@@ -5,7 +5,8 @@ import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { notSupported } from '@pgtroupe/common/ereport';
 import type { GucFacts } from '@pgtroupe/common/guc';
-import { BLCKSZ, type ForkNumber, type Oid } from '@pgtroupe/common/ids';
+import { BLCKSZ, type ForkNumber, type Oid, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
+import type { Transaction } from '@pgtroupe/instance/xact';
 import type { ServerFacts } from '@pgtroupe/adt/serverfuncs';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { Session } from './session.ts';
@@ -19,6 +20,8 @@ export function sessionServer(session: Session): ServerFacts {
   const find = (oid: Oid): RelationDesc | undefined => {
     return session.runner.analysis.catalog.relation(oid) ?? undefined;
   };
+  let stableXid: { readonly tx: Transaction; readonly xid: TransactionId } | undefined;
+  let stableMulti: { readonly statement: number; readonly next: number } | undefined;
   return {
     relationSize: (oid, fork) => {
       const rel = find(oid);
@@ -39,6 +42,19 @@ export function sessionServer(session: Session): ServerFacts {
     },
     databaseSize: () => {
       throw notSupported('pg_database_size');
+    },
+    latestXid: () => {
+      const { tx } = session.block;
+      if (tx.topXid !== 0) return xidFromFull(tx.topXid);
+      if (stableXid?.tx !== tx) stableXid = { tx, xid: xidFromFull(kernel.shared.nextXid) };
+      return stableXid.xid;
+    },
+    nextMulti: () => {
+      const statement = session.runner.functions.statementTimestamp;
+      if (stableMulti?.statement === statement) return stableMulti.next;
+      throw new CatalogMiss(async () => {
+        stableMulti = { statement, next: (await kernel.multixacts.horizon()).next };
+      });
     },
     sleep: async ms => {
       const untilMs = env.clock.nowMs() + ms;

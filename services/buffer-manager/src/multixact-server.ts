@@ -7,6 +7,7 @@ import { FIRST_NORMAL_TRANSACTION_ID, type Oid, type TransactionId } from '@pgtr
 import type { UpOp } from '@pgtroupe/rpc/attach/ops';
 import {
   isUpdateStatus,
+  multiXactIdPrecedes,
   type MultiXactMember,
   type MultiXactStatus,
   MULTI_XACT_STATUS_UPDATE,
@@ -59,11 +60,14 @@ export class MultiXactServer {
   }
 
   truncate(instance: Instance, { reqId, oldest, db }: Up<'truncateMultiXact'>): void {
-    const { wal } = this.#shared;
+    const { transactions, wal } = this.#shared;
+    const running = this.state.oldestRunning(transactions.procs.oldestRunning);
+    if (multiXactIdPrecedes(running, oldest)) return instance.reply(reqId);
+    const truncated = this.state.truncate(oldest, db as Oid, this.#log, lsn => wal.flush(lsn));
     this.#answer(
       instance,
       reqId,
-      this.state.truncate(oldest, db as Oid, this.#log, lsn => wal.flush(lsn)).then(() => instance.reply(reqId)),
+      truncated.then(() => instance.reply(reqId)),
     );
   }
 

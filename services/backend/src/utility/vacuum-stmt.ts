@@ -21,6 +21,7 @@ import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { MAIN_FORKNUM, type Oid, type TransactionId, transactionIdPrecedes } from '@pgtroupe/common/ids';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { ACCESS_SHARE_LOCK, SHARE_UPDATE_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
+import { multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
 import { retryCatalog } from '../catalog-retry.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 import { attempt, overwriteCatalogRow } from './vacuum-inplace.ts';
@@ -126,7 +127,7 @@ async function vacuumRelation(runner: StatementRunner, oid: Oid, options: Vacuum
       reltuples,
       relallvisible: result.allVisiblePages,
       relfrozenxid: laterXid(rel.rel.relfrozenxid, result.newRelFrozenXid),
-      relminmxid: result.newRelMinMxid === 0 ? rel.rel.relminmxid : (result.newRelMinMxid as TransactionId),
+      relminmxid: laterMulti(rel.rel.relminmxid, result.newRelMinMxid as TransactionId),
     });
     if (rel.rel.reltoastrelid !== 0) await vacuumRelation(runner, rel.rel.reltoastrelid, options);
   } else {
@@ -155,6 +156,10 @@ function skippedForRights({ name, rel }: RelationDesc, what: string): string {
 /** 0: pages were skipped, nothing is known. It never goes back. */
 function laterXid(before: TransactionId, after: TransactionId): TransactionId {
   return after !== 0 && transactionIdPrecedes(before, after) ? after : before;
+}
+
+function laterMulti(before: TransactionId, after: TransactionId): TransactionId {
+  return after !== 0 && multiXactIdPrecedes(before, after) ? after : before;
 }
 
 /** Rows of pages that were skipped are as dense as they were. */

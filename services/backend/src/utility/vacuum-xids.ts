@@ -15,6 +15,7 @@ import {
   transactionIdPrecedes,
   xidFromFull,
 } from '@pgtroupe/common/ids';
+import { INVALID_MULTI_XACT_ID, multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
 import { retryCatalog } from '../catalog-retry.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 import { overwriteCatalogRow } from './vacuum-inplace.ts';
@@ -50,21 +51,40 @@ function narrow(fxid: number): TransactionId {
   return xidFromFull(fxid as FullTransactionId);
 }
 
-/** After a VACUUM: the database is as old as the oldest of its tables, and pg_xact as the oldest database. */
+/** After a VACUUM: the database is as old as the oldest of its tables, and pg_xact and pg_multixact as the oldest
+ *  database. */
 export async function updateDatFrozenXid(runner: StatementRunner, context: HeapContext): Promise<void> {
   const { session, analysis } = runner;
   const { kernel } = session.instance;
+  // Tables that are not visible yet are no older than this moment.
   let oldest = narrow(kernel.shared.oldestXmin);
-  for (const { relkind, relfrozenxid } of await retryCatalog(() => analysis.catalog.searchList(RELOID))) {
-    if (!'rmt'.includes(relkind) || relfrozenxid < FIRST_NORMAL_TRANSACTION_ID) continue;
-    if (transactionIdPrecedes(relfrozenxid, oldest)) oldest = relfrozenxid;
+  let { oldest: oldestMulti } = await kernel.multixacts.horizon();
+  for (const { relkind, relfrozenxid, relminmxid } of await retryCatalog(() => analysis.catalog.searchList(RELOID))) {
+    if (!'rmt'.includes(relkind)) continue;
+    if (relfrozenxid >= FIRST_NORMAL_TRANSACTION_ID && transactionIdPrecedes(relfrozenxid, oldest))
+      oldest = relfrozenxid;
+    if (relminmxid !== INVALID_MULTI_XACT_ID && multiXactIdPrecedes(relminmxid, oldestMulti)) oldestMulti = relminmxid;
   }
   const own = await retryCatalog(() => analysis.catalog.search(DATABASEOID, session.database.oid as Oid));
-  if (own === null || !transactionIdPrecedes(own.datfrozenxid, oldest)) return;
-  let holder: Form_pg_database = { ...own, datfrozenxid: oldest };
-  await overwriteCatalogRow(runner, context, pgDatabase as Catalog, own, holder);
+  if (own === null) return;
+  const datfrozenxid = transactionIdPrecedes(own.datfrozenxid, oldest) ? oldest : own.datfrozenxid;
+  const datminmxid = multiXactIdPrecedes(own.datminmxid, oldestMulti) ? (oldestMulti as TransactionId) : own.datminmxid;
+  if (datfrozenxid === own.datfrozenxid && datminmxid === own.datminmxid) return;
+  const after: Form_pg_database = { ...own, datfrozenxid, datminmxid };
+  await overwriteCatalogRow(runner, context, pgDatabase as Catalog, own, after);
+  await truncate(runner, after);
+}
+
+/** vac_truncate_clog: the outcomes and members that no database asks for any more go. */
+async function truncate({ session, analysis }: StatementRunner, own: Form_pg_database): Promise<void> {
+  let byXid = own;
+  let byMulti = own;
   for (const row of await retryCatalog(() => analysis.catalog.searchList(DATABASEOID))) {
-    if (row.oid !== own.oid && transactionIdPrecedes(row.datfrozenxid, holder.datfrozenxid)) holder = row;
+    if (row.oid === own.oid) continue;
+    if (transactionIdPrecedes(row.datfrozenxid, byXid.datfrozenxid)) byXid = row;
+    if (multiXactIdPrecedes(row.datminmxid, byMulti.datminmxid)) byMulti = row;
   }
-  await kernel.oldestXid(holder.datfrozenxid, holder.oid);
+  const { kernel } = session.instance;
+  await kernel.oldestXid(byXid.datfrozenxid, byXid.oid);
+  await kernel.multixacts.truncate(byMulti.datminmxid, byMulti.oid);
 }
