@@ -68,6 +68,13 @@ describe('postgresql.conf', () => {
     expect(message(() => parseConfigFile(files({ a: "include 'a'" }), 'a'))).toMatch(/maximum nesting depth exceeded/);
   });
 
+  it('refuses values that would not be kept', () => {
+    const entry = { name: 'default_transaction_isolation', value: 'serializable', file: 'f', line: 3 };
+    expect(message(() => applyConfig([entry]))).toBe(
+      'isolation level SERIALIZABLE is not supported by pgtroupe yet in file "f" line 3',
+    );
+  });
+
   it('keeps durability on and says so', () => {
     const settings = applyConfig([{ name: 'fsync', value: 'off', file: '', line: 0 }]);
     expect(keepDurable(settings)).toEqual(['"fsync" stays on: pgtroupe never gives up durability']);

@@ -11,6 +11,7 @@
 import { ereport } from './ereport.ts';
 import { ERRCODE } from './errcodes.ts';
 import { findGuc, gucSetting, isCustomGucName, parseGuc, unrecognizedGuc } from './guc.ts';
+import { unsupportedValue } from './guc_unsupported.ts';
 
 export interface ConfigFiles {
   /** undefined: there is no such file. */
@@ -116,7 +117,10 @@ export function applyConfig(entries: readonly ConfigEntry[]): Record<string, str
     if (facts.context === 'internal' || facts.flags?.includes('DISALLOW_IN_FILE') === true) {
       throw ereport(ERRCODE.CANT_CHANGE_RUNTIME_PARAM, `parameter "${facts.name}" cannot be changed`);
     }
-    settings[facts.name] = gucSetting(facts, parseGuc(facts, value));
+    const parsed = parseGuc(facts, value);
+    const unsupported = unsupportedValue(facts, parsed);
+    if (unsupported !== undefined) throw ereport(unsupported.sqlstate, `${unsupported.message}${where}`);
+    settings[facts.name] = gucSetting(facts, parsed);
   }
   return settings;
 }

@@ -10,6 +10,7 @@ import { SysLookup } from '@pgtroupe/adt/cache/syslookup';
 import type { DateOrder, DateStyle, FunctionCall, IntervalStyle, SessionSettings } from '@pgtroupe/adt/fmgr';
 import type { Session } from './session.ts';
 import { sessionServer } from './session-server.ts';
+import { setOfTransaction, shownOfTransaction } from './utility/transaction-stmt.ts';
 import type { ServerFacts } from '@pgtroupe/adt/serverfuncs';
 
 /** 2000-01-01 in microseconds since 1970-01-01. */
@@ -156,11 +157,12 @@ export class SessionFunctions implements SessionSettings {
   }
 
   getConfigOption(name: string): string | undefined {
-    return this.#session.settings.showOrUndefined(name);
+    return shownOfTransaction(this.#session, name) ?? this.#session.settings.showOrUndefined(name);
   }
 
   setConfigOption(name: string, value: string | null, isLocal: boolean): string {
     const { settings, block } = this.#session;
+    if (value !== null && setOfTransaction(this.#session, name, value)) return this.getConfigOption(name)!;
     if (value === null) settings.reset(name, block.tx.depth);
     else settings.set(name, value, { local: isLocal, depth: block.tx.depth });
     return settings.show(name);

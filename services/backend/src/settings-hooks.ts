@@ -4,9 +4,12 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { GucFacts, GucValue } from '@pgtroupe/common/guc';
+import { unsupportedValue } from '@pgtroupe/common/guc_unsupported';
 
 /** Throws PostgreSQL's error, or returns the value in its canonical form. */
 export function checkHook(facts: GucFacts, value: GucValue, dateStyle: string): GucValue {
+  const unsupported = unsupportedValue(facts, value);
+  if (unsupported !== undefined) throw unsupported;
   switch (facts.name) {
     case 'client_encoding':
       return checkClientEncoding(String(value));

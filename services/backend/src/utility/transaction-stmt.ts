@@ -3,6 +3,8 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { findGuc, parseGuc } from '@pgtroupe/common/guc';
+import { unsupportedValue } from '@pgtroupe/common/guc_unsupported';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { Session } from '../session.ts';
 import type { IsolationLevel } from '../transaction-block.ts';
@@ -109,5 +111,32 @@ export function transactionOption(session: Session, option: RawNode): void {
     default:
       // DEFERRABLE means something only together with SERIALIZABLE.
       return;
+  }
+}
+
+/**
+ * SET and set_config of what belongs to the running transaction, not to the session's settings.
+ * false: it is no such parameter.
+ */
+export function setOfTransaction(session: Session, name: string, text: string): boolean {
+  const facts = findGuc(name);
+  if (facts?.name !== 'transaction_isolation' && facts?.name !== 'transaction_read_only') return false;
+  const value = parseGuc(facts, text);
+  const unsupported = unsupportedValue(facts, value);
+  if (unsupported !== undefined) throw unsupported;
+  if (typeof value === 'boolean') session.block.setReadOnly(value);
+  else session.block.setIsolation(value as IsolationLevel);
+  return true;
+}
+
+/** What SHOW and current_setting answer for these; undefined: it is no such parameter. */
+export function shownOfTransaction({ block }: Session, name: string): string | undefined {
+  switch (name.toLowerCase()) {
+    case 'transaction_isolation':
+      return block.isolation;
+    case 'transaction_read_only':
+      return block.readOnly ? 'on' : 'off';
+    default:
+      return undefined;
   }
 }

@@ -6,7 +6,7 @@ import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { retryCatalog } from '../catalog-retry.ts';
 import type { Session } from '../session.ts';
-import { transactionOption } from './transaction-stmt.ts';
+import { setOfTransaction, shownOfTransaction, transactionOption } from './transaction-stmt.ts';
 
 /** Returns the command tag. */
 export async function variableSetStmt(session: Session, raw: RawNode): Promise<string> {
@@ -15,11 +15,8 @@ export async function variableSetStmt(session: Session, raw: RawNode): Promise<s
   switch (raw['kind']) {
     case 'VAR_SET_VALUE': {
       const name = raw['name'] as string;
-      if (name === 'transaction_isolation' || name === 'transaction_read_only') {
-        transactionOption(session, { type: 'DefElem', defname: name, arg: raw['args'][0] });
-        return 'SET';
-      }
       const text = argumentText(name, raw['args']);
+      if (setOfTransaction(session, name, text)) return 'SET';
       const warning = await retryCatalog(() => settings.set(name, text, { local: raw['is_local'] === true, depth }));
       if (warning !== undefined) session.notice('WARNING', ERRCODE.WARNING, warning);
       if (raw['is_local'] === true && !block.lasts) {
@@ -106,14 +103,7 @@ export function showColumns(raw: RawNode): readonly string[] {
 
 export function showRows(session: Session, raw: RawNode): (readonly string[])[] {
   if (raw['name'] === 'all') return [...session.settings.showAll()].map(row => [...row]);
-  switch (raw['name']) {
-    case 'transaction_isolation':
-      return [[session.block.isolation]];
-    case 'transaction_read_only':
-      return [[session.block.readOnly ? 'on' : 'off']];
-    default:
-      return [[session.settings.show(raw['name'])]];
-  }
+  return [[shownOfTransaction(session, raw['name']) ?? session.settings.show(raw['name'])]];
 }
 
 /** Spelled as PostgreSQL spells the parameter. */

@@ -1,0 +1,62 @@
+/** Parameters are kept or refused, never taken and forgotten: by SET, set_config, start-up packet and file. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isBuilt, TestCluster } from '../testcluster.ts';
+import { connect, ours } from './clients.ts';
+import { Q, Wire } from './wire.ts';
+
+const REFUSED = /^E (ERROR|FATAL) 0A000 /;
+
+describe.skipIf(!isBuilt)('settings', () => {
+  const cluster = new TestCluster();
+  let wire: Wire;
+
+  beforeAll(async () => {
+    await cluster.create();
+    await cluster.start();
+    wire = await Wire.open(ours(cluster));
+  }, 90_000);
+
+  afterAll(async () => {
+    wire.close();
+    await cluster.destroy();
+  }, 30_000);
+
+  const failure = (lines: readonly string[]): string => lines.find(line => line.startsWith('E ')) ?? 'no error';
+  const rows = (lines: readonly string[]): readonly string[] => lines.filter(line => line.startsWith('D '));
+
+  it.each([
+    "set default_transaction_isolation = 'serializable'",
+    "set local default_transaction_isolation = 'Serializable'",
+    'set session characteristics as transaction isolation level serializable',
+    "select set_config('default_transaction_isolation', 'serializable', false)",
+    "select set_config('transaction_isolation', 'serializable', true)",
+    "set transaction_isolation = 'SERIALIZABLE'",
+    'set standard_conforming_strings = off',
+    'set array_nulls = off',
+    'set transform_null_equals = on',
+    'set backslash_quote = off',
+  ])('%s is refused', async sql => {
+    expect(failure(await wire.send(Q(sql)))).toMatch(REFUSED);
+    expect(rows(await wire.send(Q('show default_transaction_isolation')))).toEqual(['D read committed']);
+    expect(rows(await wire.send(Q('show standard_conforming_strings')))).toEqual(['D on']);
+  });
+
+  it('the start-up packet is refused what SET is', async () => {
+    const client = connect({
+      ...ours(cluster),
+      options: '-c default_transaction_isolation=serializable',
+    } as ReturnType<typeof ours>);
+    await expect(client).rejects.toMatchObject({ code: '0A000' });
+  });
+
+  it('what belongs to the transaction is set and shown there', async () => {
+    await wire.send(Q('begin'));
+    await wire.send(Q("set transaction_isolation = 'Repeatable Read'"));
+    expect(rows(await wire.send(Q("select current_setting('transaction_isolation')")))).toEqual(['D repeatable read']);
+    await wire.send(Q('rollback; begin; set transaction_read_only = on'));
+    expect(rows(await wire.send(Q('show transaction_read_only')))).toEqual(['D on']);
+    expect(failure(await wire.send(Q('create table t()')))).toMatch(/^E ERROR 25006 /);
+    await wire.send(Q('rollback'));
+    expect(failure(await wire.send(Q("set transaction_isolation = 'junk'")))).toMatch(/^E ERROR 22023 /);
+  });
+});
