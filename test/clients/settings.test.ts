@@ -59,4 +59,39 @@ describe.skipIf(!isBuilt)('settings', () => {
     await wire.send(Q('rollback'));
     expect(failure(await wire.send(Q("set transaction_isolation = 'junk'")))).toMatch(/^E ERROR 22023 /);
   });
+
+  it.each([
+    ['set time zone -5', '<-05>+05'],
+    ['set time zone 5.5', '<+05:30>-05:30'],
+    ["set timezone = '5.25'", '<+05:15>-05:15'],
+    ['set time zone 0', '<+00>-00'],
+    ["set time zone interval '-08:00' hour to minute", '<-08>+08'],
+    ["set time zone interval '+02:30' hour to minute", '<+02:30>-02:30'],
+    ["set time zone interval '3' hour", '<+03>-03'],
+    ["set timezone = 'interval ''26 hours'''", '<+26>-26'],
+    ["set timezone = 'utc'", 'UTC'],
+    ["set timezone = 'america/new_york'", 'America/New_York'],
+    ["set timezone = '+03:00'", '+03:00'],
+  ])('%s shows %s', async (sql, shown) => {
+    expect(failure(await wire.send(Q(sql)))).toBe('no error');
+    expect(rows(await wire.send(Q('show timezone')))).toEqual([`D ${shown}`]);
+  });
+
+  it('an offset of SET TIME ZONE INTERVAL is used', async () => {
+    await wire.send(Q("set time zone interval '-08:00' hour to minute"));
+    const said = await wire.send(Q("select '2020-01-01 00:00:00+00'::timestamptz"));
+    expect(rows(said)).toEqual(['D 2019-12-31 16:00:00-08']);
+  });
+
+  it.each([
+    ["set time zone interval '1 month'", 'invalid value for parameter "TimeZone": "INTERVAL \'1 mon\'"'],
+    ["set time zone interval '1 day'", 'invalid value for parameter "TimeZone": "INTERVAL \'1 day\'"'],
+    ['set time zone 168', 'invalid value for parameter "TimeZone": "168"'],
+    ["set timezone = 'foo/bar'", 'invalid value for parameter "TimeZone": "foo/bar"'],
+    ["set IntervalStyle = 'x'", 'invalid value for parameter "intervalstyle": "x"'],
+    ["set my.var to 'a', 'b'", 'SET my.var takes only one argument'],
+    ['set work_mem to 1, 2', 'SET work_mem takes only one argument'],
+  ])('%s is refused as PostgreSQL refuses it', async (sql, message) => {
+    expect(failure(await wire.send(Q(sql)))).toContain(`E ERROR 22023 ${message}`);
+  });
 });

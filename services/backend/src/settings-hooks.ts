@@ -5,6 +5,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { GucFacts, GucValue } from '@pgtroupe/common/guc';
 import { unsupportedValue } from '@pgtroupe/common/guc_unsupported';
+import { checkTimeZone } from './settings-timezone.ts';
 
 /** Throws PostgreSQL's error, or returns the value in its canonical form. */
 export function checkHook(facts: GucFacts, value: GucValue, dateStyle: string): GucValue {
@@ -65,19 +66,4 @@ export function checkDateStyle(value: string, present: string): string {
     else throw invalid('DateStyle', value, `Unrecognized key word: "${word}".`);
   }
   return `${style}, ${order}`;
-}
-
-function checkTimeZone(value: string): string {
-  if (/^[+-]?\d{1,2}(\.\d+)?$/.test(value)) {
-    const hours = Number(value);
-    if (Math.abs(hours) > 15) throw invalid('TimeZone', value);
-    return hours === 0 ? 'UTC' : `<${hours < 0 ? '-' : '+'}${String(Math.abs(hours)).padStart(2, '0')}>${-hours}`;
-  }
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: value });
-    return value;
-  } catch {
-    if (/^<?[A-Za-z+-]\w*>?[+-]?\d/.test(value)) return value;
-    throw invalid('TimeZone', value);
-  }
 }

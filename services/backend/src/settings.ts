@@ -266,7 +266,7 @@ export class SessionSettings {
   /** SET and SET LOCAL. Returns a warning to show, if there is one. */
   set(name: string, text: string, how: { readonly local: boolean; readonly depth: number }): string | undefined {
     const facts = this.#find(name);
-    const value = this.#check(facts, text, 'set');
+    const value = this.#check(facts, text, 'set', name);
     const canonical = facts?.name ?? name;
     if (ALWAYS_ON.has(canonical) && value === false) {
       return `parameter "${canonical}" stays on: pgtroupe never gives up durability`;
@@ -322,7 +322,12 @@ export class SessionSettings {
   }
 
   /** Is this user allowed to, and is the value one? */
-  #check(facts: GucFacts | undefined, text: string | undefined, where: 'backend' | 'set'): GucValue {
+  #check(
+    facts: GucFacts | undefined,
+    text: string | undefined,
+    where: 'backend' | 'set',
+    asked = facts?.name,
+  ): GucValue {
     if (facts === undefined) return text ?? '';
     const { name } = facts;
     switch (facts.context) {
@@ -351,7 +356,9 @@ export class SessionSettings {
     if (text === undefined) return '';
     if (name === 'session_authorization') this.user.checkSessionAuthorization(text);
     else if (name === 'role') this.user.checkRole(text);
-    return checkHook(facts, parseGuc(facts, text), this.string('DateStyle'));
+    // Refusals name the parameter as it was asked for.
+    const value = parseGuc(asked === undefined || asked === name ? facts : { ...facts, name: asked }, text);
+    return checkHook(facts, value, this.string('DateStyle'));
   }
 
   /** Superusers may, and who was granted it. May throw CatalogMiss. */

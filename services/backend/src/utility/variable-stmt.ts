@@ -3,9 +3,11 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { findGuc } from '@pgtroupe/common/guc';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { retryCatalog } from '../catalog-retry.ts';
 import type { Session } from '../session.ts';
+import { timeZoneInterval } from '../settings-timezone.ts';
 import { setOfTransaction, shownOfTransaction, transactionOption } from './transaction-stmt.ts';
 
 /** Returns the command tag. */
@@ -74,10 +76,11 @@ function setMulti(session: Session, raw: RawNode): string {
 
 /** The value list of SET as one text: items of list parameters are quoted where they must be. */
 function argumentText(name: string, args: readonly RawNode[]): string {
+  if (args.length > 1 && findGuc(name)?.flags?.includes('LIST_INPUT') !== true) {
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `SET ${name} takes only one argument`);
+  }
   const texts = args.map(arg => {
-    if (arg.type === 'TypeCast' && name === 'timezone') {
-      throw notSupported('SET TIME ZONE INTERVAL');
-    }
+    if (arg.type === 'TypeCast' && name === 'timezone') return { text: timeZoneInterval(arg), quoted: false };
     if (arg.type !== 'A_Const') throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid value for parameter "${name}"`);
     if (arg['sval'] !== undefined) return { text: (arg['sval'].sval ?? '') as string, quoted: true };
     if (arg['fval'] !== undefined) return { text: arg['fval'].fval as string, quoted: false };
