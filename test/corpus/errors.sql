@@ -238,3 +238,4 @@ select greatest(1, 'a');
 select name || 1 || nope from t;
 select (select id from t where x.id = 1) from u;
 select current_date();
+select (select array[t.name] from u where t.id = u.id), max(1) from t;

@@ -3,17 +3,17 @@
  * message must be equal.
  *
  *   node test/differential/differential.mjs [--statements 2000] [--seed 1] [--from 0] [--target host:port]
- *        [--oracle host:port] [--golden FILE] [--record FILE] [--reduce 5] [--one N]
+ *        [--oracle host:port] [--golden FILE] [--record FILE] [--reduce 5] [--one N] [--slow 400]
  *
  * Without --target a cluster of its own is started. Every block of statements runs with another way of planning and
- * executing (modes.mjs). With --golden the recorded answers judge instead of a server; --record writes them.
+ * executing (modes.mjs). With --golden the recorded answers judge instead of a server; --record
+ * asks PostgreSQL alone and writes them. --slow: milliseconds after which PostgreSQL's answer is not waited for.
  * Prints each difference with its smallest case and a count by kind; exits 1 if any is unexplained.
  */
-import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { startPgtroupe } from '../bench/servers.mjs';
-import { explained } from './explained.mjs';
+import { digest, explained, marks } from './explained.mjs';
 import { MODES } from './modes.mjs';
 import { reduce } from './reduce.mjs';
 import { SETUP } from './schema.mjs';
@@ -30,6 +30,7 @@ const { values: options } = parseArgs({
     oracle: { type: 'string', default: `127.0.0.1:${process.env['PGTROUPE_ORACLE_PORT'] ?? 5555}` },
     golden: { type: 'string' },
     record: { type: 'string' },
+    slow: { type: 'string', default: '400' },
     reduce: { type: 'string', default: '5' },
     one: { type: 'string' },
   },
@@ -39,15 +40,30 @@ const FROM = Number(options.one ?? options.from);
 const TO = options.one === undefined ? FROM + Number(options.statements) : FROM + 1;
 const BLOCK = 25;
 
-/** What is recorded of an answer: enough to notice any other. */
-const digest = answer => createHash('sha256').update(JSON.stringify(answer)).digest('base64').slice(0, 8);
+/** Of which statements the answers are: a golden file is good for no others. */
+const statements = digest([
+  SETUP,
+  BLOCK,
+  Array.from({ length: TO - FROM }, (_, i) => scriptOf(statement(SEED, FROM + i))),
+]);
+const header = `seed ${SEED} from ${FROM} statements ${TO - FROM} digest ${statements}`;
 
-const judge = options.golden === undefined ? await Server.connect(options.oracle, { slow: 400 }) : null;
+const judge =
+  options.golden === undefined ? await Server.connect(options.oracle, { slow: Number(options.slow) }) : null;
 const recorded = options.golden === undefined ? null : readFileSync(options.golden, 'utf8').trim().split('\n');
+if (recorded !== null && recorded.shift() !== header) {
+  console.error(`${options.golden} has the answers to other statements than "${header}": record it again`);
+  process.exit(2);
+}
 if (judge === null) console.log(`no PostgreSQL asked: answers recorded in ${options.golden} judge`);
 
-const own = options.target === undefined ? await startPgtroupe() : null;
-const target = await Server.connect(options.target ?? `127.0.0.1:${own.port}`, { slow: 10_000 });
+const begun = performance.now();
+const own = options.target === undefined && options.record === undefined ? await startPgtroupe() : null;
+const target =
+  options.record === undefined
+    ? await Server.connect(options.target ?? `127.0.0.1:${own.port}`, { slow: 10_000 })
+    : null;
+console.log(`started after ${Math.round(performance.now() - begun)} ms`);
 const counts = { statements: 0, equal: 0, slow: 0 };
 const spent = { judge: 0, target: 0 };
 const reasons = new Map();
@@ -59,35 +75,34 @@ try {
   for (const server of [judge, target]) await server?.prepare(SETUP);
   for (let n = FROM; n < TO; n++) {
     const mode = MODES[Math.floor(n / BLOCK) % MODES.length];
-    if (n === FROM || n % BLOCK === 0) await target.use(mode);
+    if (n === FROM || n % BLOCK === 0) await target?.use(mode);
     const made = statement(SEED, n);
     const script = scriptOf(made);
     if (options.one !== undefined) console.log(script.join(';\n'), `\n-- ${mode.name}`);
-    const begun = performance.now();
+    const asking = performance.now();
     const expected = judge === null ? null : await judge.answer(script);
     const asked = performance.now();
-    spent.judge += asked - begun;
+    spent.judge += asked - asking;
     counts.statements++;
     if (counts.statements % 500 === 0)
       console.log(
         `… ${counts.statements} statements; ms: PostgreSQL ${Math.round(spent.judge)}, pgtroupe ${Math.round(spent.target)}`,
       );
-    if (expected?.slow || recorded?.[n - FROM] === 'slow') {
+    const wanted = recorded === null ? marks(expected) : recorded[n - FROM];
+    written.push(wanted);
+    if (wanted === 'slow') {
       counts.slow++;
-      written.push('slow');
       continue;
     }
-    written.push(expected === null ? '' : digest(expected));
+    if (target === null) continue;
     const got = await target.answer(script, mode);
     spent.target += performance.now() - asked;
     if (options.one !== undefined) console.log(JSON.stringify({ expected, got }, null, 1));
-    const same =
-      recorded === null ? JSON.stringify(got) === JSON.stringify(expected) : digest(got) === recorded[n - FROM];
-    if (same) {
+    if (marks(got) === wanted) {
       counts.equal++;
       continue;
     }
-    const why = explained(got, expected, print(made.tree));
+    const why = explained(got, wanted, print(made.tree));
     if (why !== undefined) {
       reasons.set(why, (reasons.get(why) ?? 0) + 1);
       continue;
@@ -104,7 +119,7 @@ try {
       const want = await judge.answer(cut);
       if (want.slow) return undefined;
       const have = await target.answer(cut, mode);
-      if (JSON.stringify(have) === JSON.stringify(want) || explained(have, want, print(tree)) !== undefined)
+      if (JSON.stringify(have) === JSON.stringify(want) || explained(have, marks(want), print(tree)) !== undefined)
         return undefined;
       return kindOf(have, want);
     });
@@ -115,11 +130,11 @@ try {
   }
 } finally {
   await judge?.end();
-  await target.end();
+  await target?.end();
   await own?.stop();
 }
 
-if (options.record !== undefined) writeFileSync(options.record, `${written.join('\n')}\n`);
+if (options.record !== undefined) writeFileSync(options.record, `${header}\n${written.join('\n')}\n`);
 const unexplained = [...found.values()].reduce((sum, all) => sum + all.length, 0);
 console.log(
   `\nseed ${SEED}: ${counts.statements} statements, ${counts.equal} equal, ${counts.slow} too slow to compare, ${[...reasons.values()].reduce((a, b) => a + b, 0)} explained, ${unexplained} unexplained; seconds: PostgreSQL ${Math.round(spent.judge / 1000)}, pgtroupe ${Math.round(spent.target / 1000)}`,

@@ -16,8 +16,16 @@ export class Server {
     const server = new Server();
     server.#where = where;
     server.#options = options;
-    await server.#open();
-    return server;
+    for (let tries = 0; ; tries++) {
+      try {
+        await server.#open();
+        return server;
+      } catch (error) {
+        // cannot_connect_now: it is starting.
+        if (error.code !== '57P03' || tries > 300) throw error;
+        await new Promise(resolve => setTimeout(resolve, 500));
+      }
+    }
   }
 
   async #open() {
@@ -112,7 +120,11 @@ export class Server {
 
   async #fewRows(sql, rows) {
     try {
-      return await this.#client.query({ text: sql, rowMode: 'array', rows });
+      const result = await this.#client.query({ text: sql, rowMode: 'array', rows });
+      // A SELECT's tag counts what the last Execute sent.
+      if (result.command === 'SELECT' && result.rowCount === result.rows.length % rows)
+        result.rowCount = result.rows.length;
+      return result;
     } catch (error) {
       // node-postgres leaves the Sync to whoever reads a portal in parts.
       this.#client.connection.sync();

@@ -316,6 +316,33 @@ export function walkChildren(node: Node, visit: (child: Node) => boolean): boole
   return false;
 }
 
+/** The order of query_tree_walker: of two errors in a query the one found first is told. */
+const QUERY_TREE_WALKER = [
+  'targetList',
+  'withCheckOptions',
+  'onConflict',
+  'mergeActionList',
+  'returningList',
+  'jointree',
+  'setOperations',
+  'havingQual',
+  'limitOffset',
+  'limitCount',
+  'groupClause',
+  'groupingSets',
+  'windowClause',
+  'sortClause',
+  'distinctClause',
+  'rowMarks',
+  'cteList',
+  'rtable',
+] as const;
+
+/** walkChildren of a query, in PostgreSQL's order. */
+export function walkQuery(query: Query, visit: (child: Node) => boolean): boolean {
+  return QUERY_TREE_WALKER.some(prop => walkValue(query[prop], visit));
+}
+
 function walkValue(value: unknown, visit: (child: Node) => boolean): boolean {
   if (Array.isArray(value)) {
     for (const item of value) if (walkValue(item, visit)) return true;

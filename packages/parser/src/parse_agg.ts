@@ -6,7 +6,7 @@ import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { makeTargetEntry } from '@pgtroupe/nodes/makefuncs';
-import { equalNodes, exprLocation, exprType, walkChildren } from '@pgtroupe/nodes/nodefuncs';
+import { equalNodes, exprLocation, exprType, walkChildren, walkQuery } from '@pgtroupe/nodes/nodefuncs';
 import {
   GROUPING_SET_CUBE,
   GROUPING_SET_EMPTY,
@@ -361,10 +361,12 @@ function checkUngroupedColumns(check: UngroupedCheck, node: Node, sublevels: num
     );
   }
   const inner = node.type === 'Query' ? sublevels + 1 : sublevels;
-  walkChildren(node, child => {
+  const visit = (child: Node) => {
     checkUngroupedColumns(check, child, inner);
     return false;
-  });
+  };
+  if (node.type === 'Query') walkQuery(node, visit);
+  else walkChildren(node, visit);
 }
 
 /** The not-deferrable primary key whose columns are all grouped by, 0 if there is none. */
