@@ -1,4 +1,5 @@
 /** The walwriter or the buffer-manager is killed, comes back, is killed again…: the next commit is never far. */
+import { cpus, loadavg } from 'node:os';
 import { Client } from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isBuilt, sleep, TestCluster, until } from '../testcluster.ts';
@@ -6,6 +7,11 @@ import { isBuilt, sleep, TestCluster, until } from '../testcluster.ts';
 const TIMES = 5;
 /** What a commit may take after a kill. */
 const COMMIT_MS = 2_000;
+
+/** More where others keep more than twice the machine's processors busy: a new process shares them. */
+function patienceMs(): number {
+  return COMMIT_MS * Math.max(1, loadavg()[0]! / (2 * cpus().length));
+}
 
 let cluster: TestCluster | undefined;
 afterEach(() => cluster?.destroy());
@@ -47,8 +53,7 @@ describe.runIf(isBuilt)('killed again and again', () => {
       }
       console.log(`${name}: next commit after ${took.join(', ')} ms`);
       await client.end();
-      // On a machine that is slow already the first time: not slower from time to time.
-      expect(Math.max(...took)).toBeLessThan(Math.max(COMMIT_MS, 2 * took[0]!));
+      expect(Math.max(...took)).toBeLessThan(patienceMs());
     },
   );
 });
