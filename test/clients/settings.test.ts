@@ -94,4 +94,13 @@ describe.skipIf(!isBuilt)('settings', () => {
   ])('%s is refused as PostgreSQL refuses it', async (sql, message) => {
     expect(failure(await wire.send(Q(sql)))).toContain(`E ERROR 22023 ${message}`);
   });
+
+  it('unknown parameters of the class pgtroupe are refused, its own are shown under both names', async () => {
+    expect(failure(await wire.send(Q('set pgtroupe.nope = 1')))).toMatch(/^E ERROR 42602 /);
+    expect(failure(await wire.send(Q('show pgtroupe.pg_hba_conf')))).toMatch(/^E ERROR 42602 /);
+    expect(rows(await wire.send(Q('show pgtroupe.sessions_per_instance; show sessions_per_instance')))).toEqual([
+      'D 1000',
+      'D 1000',
+    ]);
+  });
 });

@@ -61,10 +61,27 @@ export function allGucs(): Iterable<GucFacts> {
   return BY_NAME.values();
 }
 
+/**
+ * pgtroupe's own parameters in files that PostgreSQL reads too: it takes names of that form without knowing them.
+ * Without the prefix they are understood as well.
+ */
+const OWN_PREFIX = 'pgtroupe.';
+
+export function isOwnGuc(facts: GucFacts): boolean {
+  return facts.extra?.endsWith('pgtroupe only.') === true;
+}
+
+/** How a configuration file names it. */
+export function fileGucName(facts: GucFacts): string {
+  return isOwnGuc(facts) ? OWN_PREFIX + facts.name : facts.name;
+}
+
 /** Names are matched without regard to case. */
 export function findGuc(name: string): GucFacts | undefined {
   const lower = name.toLowerCase();
-  return BY_NAME.get(OLD_NAMES[lower] ?? lower);
+  if (!lower.startsWith(OWN_PREFIX)) return BY_NAME.get(OLD_NAMES[lower] ?? lower);
+  const facts = BY_NAME.get(lower.slice(OWN_PREFIX.length));
+  return facts !== undefined && isOwnGuc(facts) ? facts : undefined;
 }
 
 /** `extension.parameter`: accepted without a definition, as PostgreSQL's placeholders are. */
@@ -72,8 +89,18 @@ export function isCustomGucName(name: string): boolean {
   return /^[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*(\.[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)+$/.test(name);
 }
 
-export function unrecognizedGuc(name: string): PgError {
-  return ereport(ERRCODE.UNDEFINED_OBJECT, `unrecognized configuration parameter "${name}"`);
+/** The error for a name without a definition; undefined: it is a custom one, and anything may be stored under it. */
+export function unknownGuc(name: string, where = ''): PgError | undefined {
+  if (name.toLowerCase().startsWith(OWN_PREFIX)) {
+    return ereport(ERRCODE.INVALID_NAME, `invalid configuration parameter name "${name}"${where}`, {
+      detail: '"pgtroupe" is a reserved prefix.',
+    });
+  }
+  return isCustomGucName(name) ? undefined : unrecognizedGuc(name, where);
+}
+
+export function unrecognizedGuc(name: string, where = ''): PgError {
+  return ereport(ERRCODE.UNDEFINED_OBJECT, `unrecognized configuration parameter "${name}"${where}`);
 }
 
 const MEMORY_HINT = 'Valid units for this parameter are "B", "kB", "MB", "GB", and "TB".';

@@ -75,6 +75,16 @@ describe('postgresql.conf', () => {
     );
   });
 
+  it('knows its own parameters by the names PostgreSQL lets pass, and refuses the rest of their class', () => {
+    const entry = (name: string) => applyConfig([{ name, value: '3', file: '', line: 0 }]);
+    expect(entry('pgtroupe.sessions_per_instance')).toEqual({ sessions_per_instance: '3' });
+    expect(entry('sessions_per_instance')).toEqual({ sessions_per_instance: '3' });
+    expect(entry('other.sessions_per_instance')).toEqual({ 'other.sessions_per_instance': '3' });
+    for (const name of ['pgtroupe.nope', 'PgTroupe.work_mem', 'pgtroupe.pg_hba_conf']) {
+      expect(message(() => entry(name))).toBe(`invalid configuration parameter name "${name}"`);
+    }
+  });
+
   it('keeps durability on and says so', () => {
     const settings = applyConfig([{ name: 'fsync', value: 'off', file: '', line: 0 }]);
     expect(keepDurable(settings)).toEqual(['"fsync" stays on: pgtroupe never gives up durability']);

@@ -10,7 +10,7 @@
  */
 import { ereport } from './ereport.ts';
 import { ERRCODE } from './errcodes.ts';
-import { findGuc, gucSetting, isCustomGucName, parseGuc, unrecognizedGuc } from './guc.ts';
+import { findGuc, gucSetting, parseGuc, unknownGuc } from './guc.ts';
 import { unsupportedValue } from './guc_unsupported.ts';
 
 export interface ConfigFiles {
@@ -106,13 +106,10 @@ export function applyConfig(entries: readonly ConfigEntry[]): Record<string, str
     const where = file === '' ? '' : ` in file "${file}" line ${line}`;
     const facts = findGuc(name);
     if (facts === undefined) {
-      if (isCustomGucName(name)) {
-        settings[name] = value;
-        continue;
-      }
-      throw where === ''
-        ? unrecognizedGuc(name)
-        : ereport(ERRCODE.UNDEFINED_OBJECT, `unrecognized configuration parameter "${name}"${where}`);
+      const unknown = unknownGuc(name, where);
+      if (unknown !== undefined) throw unknown;
+      settings[name] = value;
+      continue;
     }
     if (facts.context === 'internal' || facts.flags?.includes('DISALLOW_IN_FILE') === true) {
       throw ereport(ERRCODE.CANT_CHANGE_RUNTIME_PARAM, `parameter "${facts.name}" cannot be changed`);

@@ -14,9 +14,9 @@ import {
   type GucName,
   type GucValue,
   gucSetting,
-  isCustomGucName,
   parseGuc,
   showGuc,
+  unknownGuc,
   unrecognizedGuc,
 } from '@pgtroupe/common/guc';
 import type { Settings } from '@pgtroupe/common/settings';
@@ -317,7 +317,8 @@ export class SessionSettings {
 
   #find(name: string): GucFacts | undefined {
     const facts = findGuc(name);
-    if (facts === undefined && !isCustomGucName(name)) throw unrecognizedGuc(name);
+    const unknown = facts === undefined ? unknownGuc(name) : undefined;
+    if (unknown !== undefined) throw unknown;
     return facts;
   }
 

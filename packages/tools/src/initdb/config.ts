@@ -2,7 +2,7 @@
  * The configuration files of a fresh data directory. postgresql.conf names every parameter, with its
  * default commented out, in PostgreSQL's categories; PostgreSQL itself can start with these files.
  */
-import { allGucs, showGuc, parseGuc } from '@pgtroupe/common/guc';
+import { allGucs, fileGucName, showGuc, parseGuc } from '@pgtroupe/common/guc';
 import type { GucFacts } from '@pgtroupe/common/guc';
 
 /** What initdb sets, as PostgreSQL's does. */
@@ -26,7 +26,7 @@ function line(guc: GucFacts): string {
   const set = SET[guc.name];
   const value = set ?? quoted(guc);
   return (
-    `${set === undefined ? '#' : ''}${guc.name} = ${value}`.padEnd(40) +
+    `${set === undefined ? '#' : ''}${fileGucName(guc)} = ${value}`.padEnd(40) +
     `# ${guc.short}${guc.context === 'postmaster' ? ' (change requires restart)' : ''}\n`
   );
 }
