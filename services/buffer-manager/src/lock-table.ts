@@ -292,7 +292,10 @@ export class LockTable<I> {
       }
     }
     const { reqId, session, nowait } = request;
-    if (nowait && !this.#onlyTokensBlock(owner, lock, mode, at)) return 'not-available';
+    if (nowait && !this.#onlyTokensBlock(owner, lock, mode, at)) {
+      this.#tidyOwner(owner);
+      return 'not-available';
+    }
     const waiter: Waiter<I> = { owner, lock, mode, reqId, session, nowait };
     lock.queue.splice(at, 0, waiter);
     owner.waiting = waiter;
@@ -320,6 +323,7 @@ export class LockTable<I> {
         lock.queue.splice(n, 1);
         waiter.owner.waiting = undefined;
         this.#effects.notAvailable(waiter);
+        this.#tidyOwner(waiter.owner);
         continue;
       }
       lock.queue.splice(n, 1);
