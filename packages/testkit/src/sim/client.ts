@@ -129,7 +129,7 @@ export class SimClient {
         this.#rows = [];
         return;
       case 'K':
-        this.key = { pid: body.readInt32BE(0), secret: body.readInt32BE(4) };
+        this.key = { pid: body.readInt32BE(0), secret: body.readUInt32BE(4) };
         return;
       case 'E':
         this.#error = new ServerError(readFields(body));
