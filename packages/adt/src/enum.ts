@@ -76,7 +76,7 @@ function range(fc: FunctionCall, from: number | null, to: number | null): Bytes 
   const all = labels(fc, type);
   const start = from === null ? 0 : all.findIndex(l => l.oid === from);
   const end = to === null ? all.length - 1 : all.findIndex(l => l.oid === to);
-  return buildArray(start < 0 ? [] : all.slice(start, end + 1).map(l => l.oid), typeFacts(fc, type));
+  return buildArray(start < 0 ? [] : all.slice(start, end + 1).map(l => safeToUse(fc, type, l)), typeFacts(fc, type));
 }
 
 export const enumFunctions: FunctionTable = {

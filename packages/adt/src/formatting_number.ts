@@ -9,6 +9,7 @@ import { EMPTY_BYTES, stringToText, textToString } from './mb/mbutils.ts';
 import { exponentialEven, rint } from './float.ts';
 import { type FormatNode, ordinal, parseFormat } from './format_node.ts';
 import { type Int8 } from './int8.ts';
+import { NumberReader } from './number_reader.ts';
 import {
   finite,
   formatNumericVar,
@@ -24,7 +25,7 @@ import {
 type Bytes = Uint8Array;
 
 /** NUMDesc: what a picture asks for. */
-interface Picture {
+export interface Picture {
   readonly nodes: readonly FormatNode[];
   pre: number;
   post: number;
@@ -436,70 +437,12 @@ function toNumber(text: string, format: string): Bytes | null {
   const p = describe(format);
   if (p.scientific) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, '"EEEE" not supported for input');
   if (p.roman) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, '"RN" not supported for input');
-  let at = 0;
-  let negative = false;
-  let whole = '';
-  let fraction = '';
-  let afterPoint = false;
-  const sign = (): void => {
-    while (text[at] === ' ') at++;
-    if (text[at] === '-' || text[at] === '+' || (text[at] === '<' && p.bracket)) {
-      if (text[at] !== '+') negative = true;
-      at++;
-    }
-  };
-  for (const node of p.nodes) {
-    if (at >= text.length) break;
-    if (node.key === '') {
-      at++;
-      continue;
-    }
-    switch (node.key.toUpperCase()) {
-      case '9':
-      case '0':
-        if (whole === '' && fraction === '') sign();
-        if (/\d/.test(text[at] ?? '')) {
-          if (afterPoint) fraction += text[at];
-          else whole += text[at];
-          at++;
-        } else if (text[at] === '.' && p.decimal && !afterPoint) {
-          afterPoint = true;
-          at++;
-          if (/\d/.test(text[at] ?? '')) fraction += text[at++];
-        } else at++;
-        break;
-      case '.':
-      case 'D':
-        if (text[at] === '.' && !afterPoint) {
-          afterPoint = true;
-          at++;
-        }
-        break;
-      case ',':
-      case 'G':
-        if (text[at] === ',') at++;
-        break;
-      case 'S':
-      case 'MI':
-      case 'PL':
-      case 'SG':
-        sign();
-        break;
-      case 'PR':
-      case 'L':
-      case 'TH':
-        if (!/[\d.,+-]/.test(text[at] ?? '')) at++;
-        break;
-      default:
-    }
-  }
-  if (p.hasLsign && /[-]\s*$/.test(text.slice(at))) negative = true;
+  const reader = new NumberReader(text, p);
+  reader.read();
+  const { sign, whole, fraction } = reader;
   if (whole === '' && fraction === '')
-    throw ereport(
-      ERRCODE.INVALID_TEXT_REPRESENTATION,
-      `invalid input syntax for type numeric: "${negative ? '-' : ' '}"`,
-    );
-  const digits = `${negative ? '-' : ''}${whole || '0'}${fraction === '' ? '' : `.${fraction}`}`;
+    throw ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, `invalid input syntax for type numeric: "${sign || ' '}"`);
+  const digits = `${sign}${whole || '0'}${fraction === '' ? '' : `.${fraction}`}`;
   const v = parseNumericText(
     digits,
     makeNumericTypmod(Math.max(p.pre + p.multi + fraction.length, 1), fraction.length),

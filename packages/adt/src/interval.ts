@@ -285,8 +285,8 @@ function decodeInterval(fields: readonly Field[], range: number, style: Interval
         if (!m) throw new DecodeError('format');
         const negative = m[1] === '-';
         let value = BigInt(m[2] || '0');
-        if (value > INT64_MAX) throw new DecodeError('overflow');
         if (negative) value = -value;
+        if (!fits64(value)) throw new DecodeError('overflow');
         let fraction = 0;
         if (m[3][0] === '-') {
           const months = leadingInt(m[3].slice(1));

@@ -382,7 +382,7 @@ function checkWellFormedRecursion(pstate: ParseState, { cte, raw }: CteItem): vo
       throw pstate.error(
         ERRCODE.FEATURE_NOT_SUPPORTED,
         `${what} in a recursive query is not implemented`,
-        rawLocation(where),
+        Array.isArray(where) && where[0]?.type === 'LockingClause' ? -1 : rawLocation(where),
       );
   };
   notImplemented('ORDER BY', stmt.sortClause);

@@ -14,7 +14,7 @@
  * Bounded by generations: when the young one is full it becomes the old one and the old one is forgotten;
  * what is used again moves back to the young one.
  */
-import { INT4OID, INT8OID, NUMERICOID, TEXTOID, UNKNOWNOID } from '@pgtroupe/common/oids';
+import { INT4OID, INT8OID, TEXTOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { PgError, ereport } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
@@ -366,7 +366,7 @@ export function bindLiterals(
       if (wide !== null) return param.negated ? -wide : wide;
     }
     try {
-      const bytes = param.negated && param.type === NUMERICOID ? encoder.encode(`-${decoder.decode(value)}`) : value;
+      const bytes = param.negated ? encoder.encode(`-${decoder.decode(value)}`) : value;
       return inputFunction(fc, param.type as Oid)(bytes, param.typmod);
     } catch (error) {
       if (!(error instanceof PgError) || error.fields.position !== undefined) throw error;

@@ -28,7 +28,8 @@ export class SessionFunctions implements SessionSettings {
   readonly uncommittedEnums = new Set<number>();
   readonly server: ServerFacts;
   queryString: string | undefined;
-  #statementMicros = 0;
+  /** Wall clock when the client's message came: a statement's time, and that of the transaction it starts. */
+  messageMicros: number;
   #random: { uniform(): number };
   /** Derived from settings; computed again when they change. */
   #derivedAt = -1;
@@ -40,6 +41,7 @@ export class SessionFunctions implements SessionSettings {
 
   constructor(session: Session) {
     this.#session = session;
+    this.messageMicros = session.instance.env.clock.wallMicros();
     this.lookup = new SysLookup(
       () => session.runner.analysis.catalog,
       () => session.runner.analysis.searchPath(),
@@ -62,10 +64,15 @@ export class SessionFunctions implements SessionSettings {
     this.#random = { uniform: () => session.instance.env.random.uniform() };
   }
 
+  /** A message about a statement came from the client. */
+  messageArrived(): void {
+    this.messageMicros = this.#session.instance.env.clock.wallMicros();
+  }
+
   /** A new statement came from the client. */
   beginStatement(text: string): void {
     this.queryString = text;
-    this.#statementMicros = this.#session.instance.env.clock.wallMicros() - POSTGRES_EPOCH_MICROS;
+    this.messageArrived();
   }
 
   /** A call of a function outside of a plan. */
@@ -137,7 +144,7 @@ export class SessionFunctions implements SessionSettings {
   }
 
   get statementTimestamp(): number {
-    return this.#statementMicros;
+    return this.messageMicros - POSTGRES_EPOCH_MICROS;
   }
 
   clockTimestamp(): number {

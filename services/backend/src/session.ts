@@ -184,6 +184,7 @@ export class Session {
     this.block = new TransactionBlock(this.instance.kernel, this.owner, login.database, {
       isolation: () => this.settings.isolation('default_transaction_isolation'),
       readOnly: () => this.settings.bool('default_transaction_read_only'),
+      messageMicros: () => this.runner.functions.messageMicros,
     });
     this.runner = new StatementRunner(this, login);
     await this.runner.analysis.lateStartup();

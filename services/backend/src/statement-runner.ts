@@ -156,6 +156,7 @@ export class StatementRunner {
   // ---- extended protocol -------------------------------------------------------------------------
 
   parse(reader: BodyReader): Promise<void> | undefined {
+    this.functions.messageArrived();
     const name = reader.cstring();
     const bytes = reader.cstringBytes();
     const givenTypes = Array.from({ length: reader.uint16() }, () => reader.uint32());
@@ -201,6 +202,7 @@ export class StatementRunner {
   }
 
   bind(reader: BodyReader): Promise<void> | undefined {
+    this.functions.messageArrived();
     const portalName = reader.cstring();
     const statement = this.statement(reader.cstring());
     const { session } = this;

@@ -39,7 +39,7 @@ interface Running {
   queried: boolean;
   /** The one snapshot of REPEATABLE READ, from the first statement that needs one. */
   snapshot: LiveSnapshot | undefined;
-  /** Wall clock at the start: now(). */
+  /** now(): when the message came that started it. */
   readonly startMicros: number;
   /** Other statements that belong to it without a block: of the same query string, or before in the pipeline. */
   company: 'none' | 'query string' | 'pipeline';
@@ -54,6 +54,8 @@ type State =
 export interface TransactionDefaults {
   isolation(): IsolationLevel;
   readOnly(): boolean;
+  /** When the client's message came: now() of the transaction that it starts. */
+  messageMicros(): number;
 }
 
 export class TransactionBlock {
@@ -146,7 +148,7 @@ export class TransactionBlock {
       readOnly,
       snapshot: undefined,
       queried: false,
-      startMicros: this.#kernel.env.clock.wallMicros(),
+      startMicros: this.#defaults.messageMicros(),
       company: 'none',
     };
   }

@@ -14,3 +14,15 @@ create type ct as (a int, b text);
 alter type ct add attribute c int;
 alter type ct drop attribute b;
 select '(1,2)'::ct, row(3, 4)::ct;
+-- enum_range hands out no label that is not committed yet.
+create type et_range as enum ('good');
+begin;
+alter type et_range add value 'new';
+select enum_first(null::et_range);
+select enum_range(null::et_range);
+rollback;
+begin;
+alter type et_range add value 'new';
+select enum_range('good'::et_range, null);
+rollback;
+drop type et_range;

@@ -14,6 +14,9 @@ import { setOfTransaction, shownOfTransaction, transactionOption } from './trans
 export async function variableSetStmt(session: Session, raw: RawNode): Promise<string> {
   const { settings, block } = session;
   const { depth } = block.tx;
+  if (raw['is_local'] === true && !block.lasts) {
+    session.notice('WARNING', ERRCODE.NO_ACTIVE_SQL_TRANSACTION, 'SET LOCAL can only be used in transaction blocks');
+  }
   switch (raw['kind']) {
     case 'VAR_SET_VALUE': {
       const name = raw['name'] as string;
@@ -21,13 +24,6 @@ export async function variableSetStmt(session: Session, raw: RawNode): Promise<s
       if (setOfTransaction(session, name, text)) return 'SET';
       const warning = await retryCatalog(() => settings.set(name, text, { local: raw['is_local'] === true, depth }));
       if (warning !== undefined) session.notice('WARNING', ERRCODE.WARNING, warning);
-      if (raw['is_local'] === true && !block.lasts) {
-        session.notice(
-          'WARNING',
-          ERRCODE.NO_ACTIVE_SQL_TRANSACTION,
-          'SET LOCAL can only be used in transaction blocks',
-        );
-      }
       return 'SET';
     }
     case 'VAR_SET_DEFAULT':
