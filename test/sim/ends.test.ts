@@ -98,6 +98,33 @@ describe('a client that vanishes', () => {
   });
 });
 
+describe('CHECKPOINT', () => {
+  it('is asked for again when the checkpointer dies with the question', async () => {
+    const stage = await Stage.of(1);
+    const [a] = (await stage.clients(1)) as [SimClient];
+    const checkpointer = stage.cluster.process('checkpointer');
+    checkpointer.pause();
+    const checkpoint = fate(a.query('CHECKPOINT'));
+    await stage.pass(100);
+    checkpointer.kill('the test');
+    await stage.pass(10_000);
+    expect(checkpoint.outcome).toBe('done');
+  });
+
+  it.each(['vanish', 'cancel'])('ends with its client (%s)', async how => {
+    const stage = await Stage.of(1);
+    const [a] = (await stage.clients(1)) as [SimClient];
+    stage.cluster.process('checkpointer').pause();
+    const checkpoint = fate(a.query('CHECKPOINT'));
+    await stage.pass(100);
+    if (how === 'vanish') a.vanish();
+    else stage.cluster.postmaster.cancel(a.key!);
+    await stage.pass(100);
+    expect(checkpoint.outcome).toBeInstanceOf(Error);
+    await stage.cluster.expectNoLeaks();
+  });
+});
+
 describe('a recall of a relation token', () => {
   it('that crosses COMMIT leaves no lock behind', async () => {
     const stage = await Stage.of(2);

@@ -40,6 +40,7 @@ export class SimClient {
   key: CancelKey | undefined;
   readonly #connect: (startup: Uint8Array) => SimConnection;
   readonly #parameters: Readonly<Record<string, string>>;
+  readonly #hears: (sql: string) => void;
   #connection: SimConnection | undefined;
   #buffer = Buffer.alloc(0);
   #wait: Wait | undefined;
@@ -47,9 +48,14 @@ export class SimClient {
   #rows: (string | null)[][] = [];
   #error: Error | undefined;
 
-  /** `connect` hands a start-up packet in; it throws when nobody is there to take it. */
-  constructor(connect: (startup: Uint8Array) => SimConnection, parameters: Readonly<Record<string, string>> = {}) {
+  /** `connect` hands a start-up packet in; it throws when nobody is there to take it. `hears` is told what is asked. */
+  constructor(
+    connect: (startup: Uint8Array) => SimConnection,
+    parameters: Readonly<Record<string, string>> = {},
+    hears: (sql: string) => void = () => {},
+  ) {
     this.#connect = connect;
+    this.#hears = hears;
     this.#parameters = { user: 'postgres', database: 'postgres', ...parameters };
   }
 
@@ -59,6 +65,7 @@ export class SimClient {
 
   async query(sql: string): Promise<Answer[]> {
     if (this.#connection === undefined) await this.#open();
+    this.#hears(sql);
     return this.#ask('Q', Buffer.from(`${sql}\0`));
   }
 

@@ -110,11 +110,17 @@ export class SimCluster {
 
   client(parameters?: Readonly<Record<string, string>>): { readonly process: SimProcess; readonly client: SimClient } {
     const process = new SimProcess(this.world, this.network, `client-${++this.#clients}`, new MemoryDisk());
-    const client = new SimClient(startup => {
-      const connection = this.#postmaster.connect(process, startup);
-      if (connection === undefined) throw new ConnectionLost('nobody is there');
-      return connection;
-    }, parameters);
+    const client = new SimClient(
+      startup => {
+        const connection = this.#postmaster.connect(process, startup);
+        if (connection === undefined) throw new ConnectionLost('nobody is there');
+        return connection;
+      },
+      parameters,
+      sql => {
+        if (this.world.verbose) this.world.note(`${process.name}: ${sql.slice(0, 200)}`);
+      },
+    );
     return { process, client };
   }
 

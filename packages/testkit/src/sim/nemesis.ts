@@ -36,6 +36,7 @@ export class Nemesis {
   readonly faults: readonly Fault[];
   readonly #cluster: () => SimCluster;
   #armed = false;
+  readonly #maintenance = new Set<SimProcess>();
   /** By kind, how often. */
   readonly done = new Map<Fault, number>();
 
@@ -117,15 +118,21 @@ export class Nemesis {
   #maintain(command: string): void {
     const cluster = this.#cluster();
     const { client, process } = cluster.client();
+    this.#maintenance.add(process);
     client
       .query(command)
       // Other faults may end it.
       .catch((error: unknown) => cluster.world.note(`${command}: ${(error as Error).message}`))
-      .finally(() => process.kill('done'));
+      .finally(() => {
+        this.#maintenance.delete(process);
+        process.kill('done');
+      });
   }
 
   /** No more surprises. */
   rest(): void {
     this.#armed = false;
+    // One whose message got lost asks again after seconds.
+    for (const process of this.#maintenance) process.kill('not waited for');
   }
 }
