@@ -23,6 +23,8 @@ class Node {
   durable: string | undefined;
   /** Content that differs from the disk below: page number to page. */
   readonly pending = new Map<number, Uint8Array>();
+  /** What a failed sync has dropped: it is read from memory, no sync will write it. */
+  readonly dropped = new Map<number, Uint8Array>();
   /** Synced content of a file that has no durable name yet. */
   readonly aside = new Map<number, Uint8Array>();
   sizeBytes: number;
@@ -83,7 +85,7 @@ export class FaultDisk implements Disk {
   }
 
   async #page(node: Node, number: number): Promise<Uint8Array> {
-    const held = node.pending.get(number) ?? node.aside.get(number);
+    const held = node.pending.get(number) ?? node.dropped.get(number) ?? node.aside.get(number);
     if (held !== undefined) return held;
     const page = new Uint8Array(PAGE_BYTES);
     if (node.durable !== undefined && number * PAGE_BYTES < node.syncedSizeBytes) {
@@ -125,6 +127,7 @@ export class FaultDisk implements Disk {
       const page = node.pending.get(number) ?? new Uint8Array(old);
       page.set(data.subarray(done, done + chunk), inPage);
       node.pending.set(number, page);
+      node.dropped.delete(number);
       done += chunk;
     }
     node.sizeBytes = Math.max(node.sizeBytes, position + data.length);
@@ -225,6 +228,14 @@ export class FaultDisk implements Disk {
 
   // ---- what a power failure does -------------------------------------------------------------------
 
+  /** A sync of the file failed: as Linux does, the pages stay readable and count as clean. */
+  failSync(path: string): void {
+    const node = this.#names.get(path);
+    if (node === undefined || node === null) return;
+    for (const [number, page] of node.pending) node.dropped.set(number, page);
+    node.pending.clear();
+  }
+
   /** Nothing that was pending survives. */
   loseAll(): void {
     this.#names.clear();
@@ -250,7 +261,7 @@ export class FaultDisk implements Disk {
 }
 
 function truncate(node: Node, sizeBytes: number): void {
-  for (const pages of [node.pending, node.aside]) {
+  for (const pages of [node.pending, node.dropped, node.aside]) {
     for (const number of pages.keys()) if (number * PAGE_BYTES >= sizeBytes) pages.delete(number);
     pages.get(Math.floor(sizeBytes / PAGE_BYTES))?.fill(0, sizeBytes % PAGE_BYTES);
   }

@@ -11,6 +11,7 @@ import { HBA_SETTING } from '@pgtroupe/libpq/hba';
 import { loadParser } from '@pgtroupe/parser/parser';
 import { initdb } from '@pgtroupe/tools/initdb/initdb';
 import { ConnectionLost, SimClient } from './client.ts';
+import type { DiskTrouble } from './disk-trouble.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { Network, type NetworkOptions } from './network.ts';
 import { SimPostmaster } from './postmaster.ts';
@@ -24,6 +25,8 @@ export interface SimClusterOptions {
   /** Over those that make a simulated cluster small and busy. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly failpoint?: (process: SimProcess) => Failpoint;
+  /** What the machine's disk goes through. */
+  readonly trouble?: DiskTrouble;
   readonly roleDisk?: (role: RoleName, disk: Disk) => Disk;
 }
 
@@ -85,7 +88,8 @@ export class SimCluster {
     return new SimPostmaster({
       world: this.world,
       network: this.network,
-      disk: () => this.#machine.disk,
+      disk: process => this.#options.trouble?.disk(this.#machine.disk, process) ?? this.#machine.disk,
+      excuses: process => this.#options.trouble?.excuses(process) ?? false,
       instances: this.#options.instances ?? 1,
       settings: { ...SETTINGS, ...this.#options.settings },
       failpoint: this.#options.failpoint ?? (() => noFailpoint),
@@ -99,7 +103,7 @@ export class SimCluster {
 
   /** Deaths that nobody ordered: failed assertions, uncaught exceptions, PANIC. */
   get violations(): readonly string[] {
-    return [...this.#violations, ...this.#postmaster.violations];
+    return [...this.#violations, ...this.#postmaster.violations, ...(this.#options.trouble?.violations ?? [])];
   }
 
   process(name: string): SimProcess {

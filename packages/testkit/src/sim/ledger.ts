@@ -17,9 +17,10 @@ class RolledBack extends Error {
 /** Errors that a fault may cause: serialization, deadlock, operator intervention, connection. */
 const EXCUSED = /^(40001|40P01|57P0\d|08\d\d\d)$/;
 
-/** Is this what a fault may do to a client? */
-export function excused(error: unknown): boolean {
-  return error instanceof ConnectionLost || (error instanceof ServerError && EXCUSED.test(error.sqlstate));
+/** Is this what a fault may do to a client? `more`: SQLSTATEs that this seed's faults cause. */
+export function excused(error: unknown, more?: RegExp): boolean {
+  if (error instanceof ConnectionLost) return true;
+  return error instanceof ServerError && (EXCUSED.test(error.sqlstate) || more?.test(error.sqlstate) === true);
 }
 
 /** What is written and how the audit finds it again. */
@@ -49,16 +50,21 @@ export class Account {
   acknowledged = 0;
   unexpected: Error | undefined;
   stopped = false;
+  /** Begins nothing. */
+  resting = false;
   idle = true;
   readonly #cluster: SimCluster;
   readonly #whims: readonly Whim[];
+  /** SQLSTATEs that this seed's faults cause. */
+  readonly #excused: RegExp | undefined;
   /** Called with a number as soon as it is acknowledged. */
   onAcknowledged: (number: number) => void = () => {};
 
-  constructor(cluster: SimCluster, c: number, whims: readonly Whim[] = []) {
+  constructor(cluster: SimCluster, c: number, whims: readonly Whim[] = [], excused?: RegExp) {
     this.c = c;
     this.#cluster = cluster;
     this.#whims = whims;
+    this.#excused = excused;
     const { client, process } = cluster.client();
     this.client = client;
     this.process = process;
@@ -68,6 +74,10 @@ export class Account {
   async run(cluster: SimCluster, book: Book, all: readonly Account[]): Promise<void> {
     this.idle = false;
     while (!this.stopped) {
+      if (this.resting) {
+        await this.#pause(5);
+        continue;
+      }
       const number = this.fates.length;
       this.fates.push('unknown');
       try {
@@ -80,10 +90,14 @@ export class Account {
         this.onAcknowledged(number);
       } catch (error) {
         this.#failed(cluster, number, error);
-        await new Promise<void>(resolve => this.process.env.timers.after(20, resolve));
+        await this.#pause(20);
       }
     }
     this.idle = true;
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise(resolve => this.process.env.timers.after(ms, resolve));
   }
 
   /** At one of the many waits of what it does next, chosen by the seed. */
@@ -109,7 +123,8 @@ export class Account {
   #failed(cluster: SimCluster, number: number, error: unknown): void {
     if (error instanceof ServerError) {
       if (!error.fatal) this.fates[number] = 'refused';
-      if (!EXCUSED.test(error.sqlstate) && !(error.sqlstate === QUERY_CANCELED && this.#whims.includes('cancel')))
+      const cancelled = error.sqlstate === QUERY_CANCELED && this.#whims.includes('cancel');
+      if (!excused(error, this.#excused) && !cancelled)
         this.unexpected ??= new Error(`client ${this.c}: ${error.sqlstate} ${error.message}`);
       cluster.world.note(`client ${this.c}: ${number} ${error.sqlstate} ${error.message}`);
     } else if (error instanceof RolledBack) this.fates[number] = 'refused';

@@ -3,6 +3,7 @@
  * are not drowned in common ones.
  */
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
+import { DiskTrouble } from './disk-trouble.ts';
 import type { SimCluster } from './cluster.ts';
 import type { SimProcess } from './process.ts';
 
@@ -23,6 +24,8 @@ export const FAULTS = [
   /** Clients go away, or change their minds, in the middle of statements (Account). */
   'vanish',
   'cancel',
+  /** Calls of the disk fail for a while; often power fails then (DiskTrouble). */
+  'disk-trouble',
   /** No fault, but what makes the others bite. */
   'checkpoint',
   'vacuum',
@@ -34,6 +37,9 @@ const FAILPOINT_DEATH = 0.1;
 
 export class Nemesis {
   readonly faults: readonly Fault[];
+  /** Clients stop after the transaction they are at, or go on. */
+  lull: (begins: boolean) => void = () => {};
+  readonly trouble = new DiskTrouble();
   readonly #cluster: () => SimCluster;
   #armed = false;
   readonly #maintenance = new Set<SimProcess>();
@@ -100,6 +106,8 @@ export class Nemesis {
       case 'vanish':
       case 'cancel':
         return;
+      case 'disk-trouble':
+        return this.#diskTrouble();
       case 'tear-checkpoint':
         this.#maintain('CHECKPOINT');
         await world.pass(world.between(1, 60));
@@ -113,6 +121,30 @@ export class Nemesis {
       case 'tear-power':
         return cluster.powerFailure('tear');
     }
+  }
+
+  /**
+   * What a checkpoint forgot in the trouble is missed after one that succeeds and a power failure; unless somebody
+   * has touched the same page between them, so that there is often nobody at work.
+   */
+  async #diskTrouble(): Promise<void> {
+    const cluster = this.#cluster();
+    const { world } = cluster;
+    const quiet = world.random.uniform() < 0.5;
+    if (quiet) {
+      this.lull(true);
+      await world.pass(world.between(20, 100));
+    }
+    const ms = world.between(5, 400);
+    world.note(`disk trouble for ${Math.round(ms)} ms: ${this.trouble.begin(world, ms)}`);
+    this.#maintain('CHECKPOINT');
+    await world.pass(ms + world.between(0, 200));
+    if (quiet || world.random.uniform() < 0.5) {
+      this.#maintain('CHECKPOINT');
+      await world.pass(world.between(1, 100));
+    }
+    if (world.random.uniform() < 0.8) await cluster.powerFailure('lose');
+    this.lull(false);
   }
 
   #maintain(command: string): void {
@@ -132,6 +164,7 @@ export class Nemesis {
   /** No more surprises. */
   rest(): void {
     this.#armed = false;
+    this.trouble.end();
     // One whose message got lost asks again after seconds.
     for (const process of this.#maintenance) process.kill('not waited for');
   }

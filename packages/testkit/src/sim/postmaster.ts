@@ -71,8 +71,10 @@ interface Running {
 export interface SimPostmasterOptions {
   readonly world: World;
   readonly network: Network;
-  /** The data directory; asked at every launch, so that a power failure may replace it. */
-  readonly disk: () => Disk;
+  /** The data directory as a process finds it; asked at every launch, so that a power failure may replace it. */
+  readonly disk: (process: () => SimProcess) => Disk;
+  /** Deaths that are no bug. */
+  readonly excuses: (process: SimProcess) => boolean;
   readonly instances: number;
   readonly settings: Readonly<Record<string, string>>;
   readonly failpoint: (process: SimProcess) => Failpoint;
@@ -190,8 +192,14 @@ export class SimPostmaster {
     const { world, network } = this.#o;
     const name = roleName(role, instance);
     const program = PROGRAMS.get(role)!;
-    const disk = program.disk === undefined ? new MemoryDisk() : folderOf(this.#o.disk(), program.disk);
-    const process = new SimProcess(world, network, name, this.#o.roleDisk(role, disk));
+    const disk =
+      program.disk === undefined
+        ? new MemoryDisk()
+        : folderOf(
+            this.#o.disk(() => process),
+            program.disk,
+          );
+    const process: SimProcess = new SimProcess(world, network, name, this.#o.roleDisk(role, disk));
     const running: Running = { role, epoch, process, intake: new SimIntake(), running: undefined, ready: false };
     this.#running.set(name, running);
     world.note(`${name} is launched, epoch ${epoch}`);
@@ -266,7 +274,8 @@ export class SimPostmaster {
 
   #died(name: string, running: Running, why: string): void {
     const { exitCode } = running.process;
-    if (exitCode !== undefined && exitCode !== EXIT_STOPPED) this.violations.push(`${name}: ${why}`);
+    if (exitCode !== undefined && exitCode !== EXIT_STOPPED && !this.#o.excuses(running.process))
+      this.violations.push(`${name}: ${why}`);
     if (this.#running.get(name) === running) this.#running.delete(name);
     this.#o.world.schedule(this.#o.world.between(0, 5), () =>
       this.#event({ kind: 'exited', name, epoch: running.epoch, how: why, code: exitCode }),

@@ -23,6 +23,8 @@ export class SimProcess implements Host {
   /** Events that came while it was paused. */
   #held: (() => void)[] | undefined;
   exitCode: number | undefined;
+  /** What it logged last that was worse than an error. */
+  lastWords = '';
   onDeath: (why: string) => void = () => {};
 
   constructor(world: World, network: Network, name: string, disk: Disk) {
@@ -117,6 +119,7 @@ export class SimProcess implements Host {
   }
 
   #log(level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void {
+    if (level === 'PANIC' || level === 'FATAL') this.lastWords = message;
     this.#world.note(`${this.name} ${level} ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}`);
   }
 

@@ -1,4 +1,5 @@
 /** One simulated run: a load, faults, recovery, audit. */
+import { DISK_SQLSTATE } from './disk-trouble.ts';
 import { Nemesis, type Fault } from './nemesis.ts';
 import { SimCluster } from './cluster.ts';
 import { seededRandom } from '@pgtroupe/common/prng';
@@ -46,6 +47,7 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
       ...options.bug?.settings,
     },
     network: { busLoss: chance.uniform() < 0.5 ? 0.3 : 0 },
+    trouble: nemesis.trouble,
     failpoint: process => nemesis.failpoint(process),
     ...(options.bug?.disk === undefined ? {} : { roleDisk: options.bug.disk }),
   });
@@ -55,8 +57,12 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
   await cluster.wait(book.setUp(setUp), 'set-up');
   setUp.close();
   const whims = nemesis.faults.filter(fault => fault === 'vanish' || fault === 'cancel');
-  const accounts = Array.from({ length: options.clients }, (_, c) => new Account(cluster, c, whims));
-  const witnesses = summon(cluster, book, accounts, options.instances);
+  const excused = nemesis.faults.includes('disk-trouble') ? DISK_SQLSTATE : undefined;
+  const accounts = Array.from({ length: options.clients }, (_, c) => new Account(cluster, c, whims, excused));
+  nemesis.lull = begins => {
+    for (const account of accounts) account.resting = begins;
+  };
+  const witnesses = summon(cluster, book, accounts, options.instances, excused);
   for (const account of accounts) void account.run(cluster, book, accounts);
   for (let round = 0; round < options.rounds; round++) {
     await world.pass(world.between(5, 400));
@@ -80,11 +86,17 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
 }
 
 /** One witness per instance, where there are several. */
-function summon(cluster: SimCluster, book: Book, accounts: readonly Account[], instances: number): Witness[] {
+function summon(
+  cluster: SimCluster,
+  book: Book,
+  accounts: readonly Account[],
+  instances: number,
+  excused: RegExp | undefined,
+): Witness[] {
   const seen = new Set<string>();
   const witnesses = Array.from(
     { length: instances > 1 ? instances : 0 },
-    () => new Witness(cluster, book, accounts, seen),
+    () => new Witness(cluster, book, accounts, seen, excused),
   );
   for (const account of accounts) {
     account.onAcknowledged = number => {

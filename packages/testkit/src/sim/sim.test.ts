@@ -132,6 +132,24 @@ describe('FaultDisk', () => {
     );
   });
 
+  it('keeps readable what a failed sync dropped, until power fails or it is written again', async () => {
+    const below = new MemoryDisk();
+    await below.mkdir('d');
+    const disk = new FaultDisk(below);
+    const opened = await disk.open('d/f', 'create');
+    await opened.write(new Uint8Array(8192).fill(1), 0);
+    await opened.datasync();
+    await disk.syncDir('d');
+    await opened.write(new Uint8Array(8192).fill(2), 0);
+    disk.failSync('d/f');
+    expect(new Set(await disk.readFile('d/f'))).toEqual(new Set([2]));
+    await opened.write(new Uint8Array(1).fill(3), 0);
+    await opened.datasync();
+    disk.loseAll();
+    const bytes = await disk.readFile('d/f');
+    expect([bytes[0], bytes[1], bytes[4096]]).toEqual([3, 2, 1]);
+  });
+
   it('tears at most what was pending', async () => {
     const below = new MemoryDisk();
     await below.mkdir('d');

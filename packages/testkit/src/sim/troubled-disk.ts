@@ -35,12 +35,17 @@ export const TROUBLES: Readonly<Record<DiskCall, readonly string[]>> = {
 };
 
 /** `meet` is asked at every call: the error's code, or undefined for none. */
-export function troubledDisk(disk: Disk, meet: (call: DiskCall, path: string) => string | undefined): Disk {
+export function troubledDisk(
+  disk: Disk,
+  meet: (call: DiskCall, path: string) => string | undefined,
+  /** Of a disk that several share, what was dropped is the disk's affair. */
+  drop?: (path: string) => void,
+): Disk {
   const dropped = new Set<string>();
   const met = (call: DiskCall, path: string): void => {
     const code = meet(call, path);
     if (code === undefined) return;
-    if (call === 'sync') dropped.add(path);
+    if (call === 'sync') (drop ?? (p => dropped.add(p)))(path);
     throw new DiskError(code, path, `${code}: ${call} of ${path}`);
   };
   const file = (below: DiskFile, path: string): DiskFile => {

@@ -21,13 +21,22 @@ export class Witness {
   readonly #accounts: readonly Account[];
   /** `client/number` that some witness saw. */
   readonly #seen: Set<string>;
+  /** SQLSTATEs that this seed's faults cause. */
+  readonly #excused: RegExp | undefined;
   readonly #client: SimClient;
   readonly #process: SimProcess;
   #told: { readonly account: Account; readonly number: number } | undefined;
   #wake: () => void = () => {};
   #rounds = 0;
 
-  constructor(cluster: SimCluster, book: Book, accounts: readonly Account[], seen: Set<string>) {
+  constructor(
+    cluster: SimCluster,
+    book: Book,
+    accounts: readonly Account[],
+    seen: Set<string>,
+    excused: RegExp | undefined,
+  ) {
+    this.#excused = excused;
     this.#book = book;
     this.#accounts = accounts;
     this.#seen = seen;
@@ -50,7 +59,7 @@ export class Witness {
       try {
         await this.#look(account, number);
       } catch (error) {
-        if (!excused(error)) this.unexpected ??= error as Error;
+        if (!excused(error, this.#excused)) this.unexpected ??= error as Error;
       }
       if (this.#told === undefined) await this.#rest();
     }

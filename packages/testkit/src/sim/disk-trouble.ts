@@ -1,0 +1,111 @@
+/**
+ * Spells of a machine's disk, by seed: it is full, there are no handles, it cannot read or write, it cannot sync.
+ * For a while some calls of some roles fail, and then they do not any more. A role may die of what it met, with the
+ * error on its lips; one that was told that a sync failed must.
+ */
+import type { FaultDisk } from '@pgtroupe/actor/fault-disk';
+import type { Disk } from '@pgtroupe/actor/env';
+import type { SimProcess } from './process.ts';
+import { type DiskCall, TROUBLES, troubledDisk } from './troubled-disk.ts';
+import type { World } from './world.ts';
+
+const CALLS = Object.keys(TROUBLES) as DiskCall[];
+/** What comes together. */
+const SPELLS: Readonly<Record<string, { readonly codes: readonly string[]; readonly calls: readonly DiskCall[] }>> = {
+  full: { codes: ['ENOSPC'], calls: CALLS },
+  'no handles': { codes: ['EMFILE', 'ENFILE'], calls: CALLS },
+  'bad sectors': { codes: ['EIO'], calls: CALLS },
+  'no sync': { codes: ['EIO'], calls: ['sync'] },
+};
+/** WAL often has a disk of its own. */
+const PLACES: Readonly<Record<string, RegExp>> = {
+  everywhere: /^/,
+  'in pg_wal': /^pg_wal/,
+  'but in pg_wal': /^(?!pg_wal)/,
+};
+/** Share of calls that fail in a spell. */
+const SHARES = [0.02, 0.2, 1];
+/** From a failed sync to the end of its process: nothing but a disk call's latency is between them. */
+const LAST_BREATH_MS = 5;
+/** Of the error that a role dies of. */
+const DISK_ERROR = /\b(ENOSPC|EMFILE|ENFILE|EIO): |No space left on device/;
+/** SQLSTATEs of statements that met it: disk_full, io_error, insufficient_resources. */
+export const DISK_SQLSTATE = /^(53100|58030|53000)$/;
+
+export class DiskTrouble {
+  /** Roles that lived on after a failed sync. */
+  readonly violations: string[] = [];
+  /** Errors met, by call. */
+  readonly met = new Map<DiskCall, number>();
+  #world: World | undefined;
+  #spell:
+    | {
+        readonly codes: readonly string[];
+        readonly calls: ReadonlySet<DiskCall>;
+        readonly share: number;
+        readonly place: RegExp;
+      }
+    | undefined;
+  #spells = 0;
+
+  /** Some calls fail from now on, for `ms`. Returns what for. */
+  begin(world: World, ms: number): string {
+    this.#world = world;
+    const pick = <T>(from: readonly T[]): T => from[Math.floor(world.random.uniform() * from.length)]!;
+    const name = pick(Object.keys(SPELLS));
+    const { codes, calls: some } = SPELLS[name]!;
+    const able = some.filter(call => TROUBLES[call].some(code => codes.includes(code)));
+    const calls = world.random.uniform() < 0.5 ? [pick(able)] : able;
+    const share = pick(SHARES);
+    const place = pick(Object.keys(PLACES));
+    this.#spell = { codes, calls: new Set(calls), share, place: PLACES[place]! };
+    const spell = ++this.#spells;
+    world.schedule(ms, () => {
+      if (this.#spells === spell) this.end();
+    });
+    return `${name}: ${Math.round(share * 100)} % of ${calls.join(', ')} ${place}`;
+  }
+
+  end(): void {
+    this.#spell = undefined;
+  }
+
+  /** The machine's disk as this process meets it. */
+  disk(machine: FaultDisk, process: () => SimProcess): Disk {
+    return troubledDisk(
+      machine,
+      (call, path) => this.#meet(call, path, process()),
+      path => machine.failSync(path),
+    );
+  }
+
+  #meet(call: DiskCall, path: string, process: SimProcess): string | undefined {
+    const spell = this.#spell;
+    const world = this.#world;
+    if (
+      spell === undefined ||
+      world === undefined ||
+      !process.alive ||
+      !spell.calls.has(call) ||
+      !spell.place.test(path)
+    )
+      return undefined;
+    const codes = TROUBLES[call].filter(code => spell.codes.includes(code));
+    if (codes.length === 0 || world.random.uniform() >= spell.share) return undefined;
+    const code = codes[Math.floor(world.random.uniform() * codes.length)]!;
+    this.met.set(call, (this.met.get(call) ?? 0) + 1);
+    world.note(`${process.name} meets ${code}: ${call} of ${path}`);
+    if (call === 'sync') {
+      world.schedule(LAST_BREATH_MS, () => {
+        if (process.alive && !process.paused)
+          this.violations.push(`${process.name} lives on after a failed sync of ${path}`);
+      });
+    }
+    return code;
+  }
+
+  /** Did it die of what its disk did? */
+  excuses(process: SimProcess): boolean {
+    return this.#spells > 0 && DISK_ERROR.test(process.lastWords);
+  }
+}

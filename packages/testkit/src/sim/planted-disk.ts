@@ -1,0 +1,86 @@
+/** Planted bugs of disks that fail for a while: an error that is not remembered, or not believed. */
+import { ClogBuffers } from '@pgtroupe/buffer-manager/clog-buffers';
+import type { Disk, DiskFile } from '@pgtroupe/actor/env';
+import { type PlantedBug, replace } from './planted.ts';
+
+const NO_FILE: DiskFile = {
+  read: async () => 0,
+  write: async () => {},
+  datasync: async () => {},
+  truncate: async () => {},
+  sizeBytes: async () => 0,
+  close: async () => {},
+};
+
+/** A disk on which everything works out; `failed` is told what did not. */
+function hopeful(disk: Disk, failed: (error: unknown) => void): Disk {
+  const attempt = <T>(work: Promise<T>, instead: T): Promise<T> =>
+    work.catch((error: unknown) => {
+      failed(error);
+      return instead;
+    });
+  return {
+    ...methodsOf(disk),
+    open: async (path, mode) => {
+      const file = await attempt(disk.open(path, mode), NO_FILE);
+      return {
+        ...file,
+        write: (data, position) => attempt(file.write(data, position), undefined),
+        datasync: () => attempt(file.datasync(), undefined),
+      };
+    },
+    syncDir: path => attempt(disk.syncDir(path), undefined),
+  };
+}
+
+/** A class's methods do not come along when an object is spread. */
+function methodsOf(disk: Disk): Disk {
+  return {
+    open: (path, mode) => disk.open(path, mode),
+    readFile: path => disk.readFile(path),
+    writeFile: (path, data, options) => disk.writeFile(path, data, options),
+    rename: (from, to) => disk.rename(from, to),
+    unlink: path => disk.unlink(path),
+    mkdir: path => disk.mkdir(path),
+    rmdir: path => disk.rmdir(path),
+    readdir: path => disk.readdir(path),
+    stat: path => disk.stat(path),
+    syncDir: path => disk.syncDir(path),
+  };
+}
+
+/** A checkpoint that meets an error counts as written what it did not write; the next one succeeds. */
+const forgetDirty: PlantedBug = {
+  name: 'checkpoint forgets what it could not write',
+  faults: ['disk-trouble', 'checkpoint'],
+  plant: () =>
+    replace(
+      ClogBuffers.prototype,
+      'write',
+      real =>
+        async function (this: ClogBuffers, disk, flush) {
+          const failures: unknown[] = [];
+          await real.call(
+            this,
+            hopeful(disk, error => failures.push(error)),
+            flush,
+          );
+          if (failures.length > 0) throw failures[0];
+        },
+    ),
+};
+
+/** A sync that failed is tried once more, and succeeds: there is nothing left to write. */
+const syncAgain: PlantedBug = {
+  name: 'failed fsync is tried again',
+  faults: ['disk-trouble'],
+  disk: (_role, disk) => ({
+    ...methodsOf(disk),
+    open: async (path, mode) => {
+      const file = await disk.open(path, mode);
+      return { ...file, datasync: () => file.datasync().catch(() => file.datasync()) };
+    },
+  }),
+};
+
+export const PLANTED_DISK: readonly PlantedBug[] = [forgetDirty, syncAgain];
