@@ -277,6 +277,23 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
       expect(existsSync(status.runDirectory)).toBe(false);
     });
 
+    it('a stop that meets a postmaster on its way back ends everything', async () => {
+      cluster = await new TestCluster({ stubs: true }).create();
+      await cluster.start();
+      const { postmasterPid, roles } = await until('all ready', async () => {
+        const status = await cluster.status();
+        return status.roles.every(r => r.state === 'ready') && status;
+      });
+      process.kill(postmasterPid, 'SIGKILL');
+      await until('its restart', () => cluster.log.includes('starting it again'));
+      // By now the next one is about to be started, or loads its program and would not survive a signal.
+      await sleep(100);
+      cluster.keeper!.kill('SIGINT');
+      expect(await cluster.ended(), cluster.log).toBe(0);
+      for (const { osPid } of roles) await until(`process ${osPid} to be gone`, () => !isProcessAlive(osPid), 3_000);
+      expect(readdirSync(cluster.data).filter(f => f.startsWith('postmaster'))).toEqual([]);
+    });
+
     it('detached: start returns when it is ready; the killed keeper is replaced; stop ends everything', async () => {
       cluster = await new TestCluster({ stubs: true }).create();
       const options = [

@@ -10,7 +10,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { ROLE_START_VARIABLE, type RoleName, type RoleStart } from '@pgtroupe/actor/lifecycle';
-import { isAlive, type ProcessId, processAt, signalProcess } from '@pgtroupe/actor/node/process';
+import { isAlive, type ProcessId, processAt, processorTicks, signalProcess } from '@pgtroupe/actor/node/process';
 import { claimLaunch, forgetLaunch, type Launch, writeLaunch } from '@pgtroupe/actor/node/rundir';
 import type { ListeningHandle, ToInstance, ToPostmaster } from '@pgtroupe/role/door-messages';
 
@@ -28,6 +28,8 @@ export interface Launcher {
   adopt(launch: Launch, process: ProcessId): void;
   kill(name: string, epoch: number): void;
   pid(name: string): number;
+  /** It has used the processor since it was last asked about. */
+  isWorking(name: string): boolean;
   /**
    * Gives an accepted socket to the process. 'adopted': it cannot take any; 'gone': it is dead. If it
    * dies before it took the socket, `lost` gets the socket back (undefined when it was closed with it).
@@ -59,6 +61,8 @@ interface Running {
   /** Sockets on their way to the process, and some that have arrived. */
   passing: Passing[];
   over: boolean;
+  /** Processor time when `isWorking` was asked last. */
+  ticks: number;
 }
 
 /** Room for what lives only as long as a message: with less, messages under way are promoted and collected
@@ -112,7 +116,7 @@ export class ProcessLauncher implements Launcher {
   }
 
   adopt(launch: Launch, process: ProcessId): void {
-    this.#running.set(launch.name, { launch, child: undefined, process, passing: [], over: false });
+    this.#running.set(launch.name, { launch, child: undefined, process, passing: [], over: false, ticks: 0 });
     this.#poll ??= setInterval(() => this.#lookAtAdopted(), ADOPTED_POLL_MS);
   }
 
@@ -126,6 +130,14 @@ export class ProcessLauncher implements Launcher {
   pid(name: string): number {
     const running = this.#running.get(name);
     return running?.child?.pid ?? running?.process?.pid ?? 0;
+  }
+
+  isWorking(name: string): boolean {
+    const running = this.#running.get(name);
+    const ticks = running === undefined ? undefined : processorTicks(this.pid(name));
+    if (running === undefined || ticks === undefined || ticks <= running.ticks) return false;
+    running.ticks = ticks;
+    return true;
   }
 
   passSocket(name: string, message: ToInstance, socket: Socket, lost: (socket: Socket | undefined) => void): Passed {
@@ -173,7 +185,7 @@ export class ProcessLauncher implements Launcher {
       env: { ...process.env, [ROLE_START_VARIABLE]: JSON.stringify(start) },
       stdio: ['ignore', 'ignore', 'inherit', ...(ipc ? (['ipc'] as const) : [])],
     });
-    const running: Running = { launch, child, process: undefined, passing: [], over: false };
+    const running: Running = { launch, child, process: undefined, passing: [], over: false, ticks: 0 };
     this.#running.set(start.name, running);
     if (ipc) child.on('message', (message, handle) => this.onMessage(message as unknown as ToPostmaster, handle));
     child.on('error', error => this.#over(running, `could not be launched: ${error.message}`, 1));

@@ -41,12 +41,16 @@ process.on('disconnect', () => {
 
 const [folder = 'pgdata', ...commandLine] = process.argv.slice(2);
 const dataDirectory = resolve(folder);
-// A signal that comes before there is anything to stop.
-let stopWith = (_mode: ShutdownMode): void => process.exit(0);
+// A signal that comes before there is who obeys it.
+let stopWanted: ShutdownMode | undefined;
+let stopWith = (mode: ShutdownMode): void => {
+  stopWanted = mode;
+};
 process.on('SIGTERM', () => stopWith('smart'));
 process.on('SIGINT', () => stopWith('fast'));
 process.on('SIGQUIT', () => stopWith('immediate'));
 process.on('SIGHUP', () => {});
+tell({ kind: 'listening' });
 
 try {
   const cluster = inspectDataDirectory(dataDirectory);
@@ -87,6 +91,7 @@ try {
     },
   });
   stopWith = mode => postmaster.shutdown(mode);
+  if (stopWanted !== undefined) stopWith(stopWanted);
   process.on('SIGHUP', () => postmaster.reload());
   await postmaster.start();
 } catch (error) {

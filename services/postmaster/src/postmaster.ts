@@ -26,7 +26,7 @@ import { castStatus } from './cast_status.ts';
 import { Clients } from './clients.ts';
 import { loadConfiguration } from './configuration.ts';
 import type { Launcher } from './launcher.ts';
-import { adopt, type Effect, type Event, newSupervision, step, type Supervision } from './supervision.ts';
+import { adopt, type Effect, type Event, isLoading, newSupervision, step, type Supervision } from './supervision.ts';
 
 const TICK_MS = 100;
 const CHECK_DIRECTORY_MS = 5_000;
@@ -69,6 +69,7 @@ export class Postmaster {
   #finished = false;
   #adopted = false;
   #supervising = false;
+  #stopWanted: ShutdownMode | undefined;
   #bindUntilMs: number | undefined;
   #pidFile: PidFile | undefined;
 
@@ -139,6 +140,7 @@ export class Postmaster {
     writePidFile(this.#pidFile);
     await this.#adoptCast();
     await this.#supervise();
+    if (this.#stopWanted !== undefined) this.shutdown(this.#stopWanted);
     // It may be ready already.
     this.#stateChanged();
   }
@@ -168,7 +170,9 @@ export class Postmaster {
   }
 
   shutdown(mode: ShutdownMode): void {
-    this.#event({ kind: 'shutdown', mode });
+    // Who has not met the cast yet would take it for gone, and leave it behind.
+    if (this.#adopted) this.#event({ kind: 'shutdown', mode });
+    else this.#stopWanted = mode;
   }
 
   /** Re-reads the configuration and tells everybody. A mistake in it changes nothing. */
@@ -261,6 +265,11 @@ export class Postmaster {
 
   #tick(): void {
     if (this.#finished) return;
+    for (const member of this.#supervision.members.values()) {
+      if (isLoading(member) && this.#o.launcher.isWorking(member.name)) {
+        this.#event({ kind: 'working', name: member.name });
+      }
+    }
     this.#event({ kind: 'tick' });
     this.#checkDirectory();
     const retired = this.#clients.retirable();

@@ -139,6 +139,34 @@ describe('supervision', () => {
     }
   });
 
+  it('gives time to who is still loading and works at it, and not to who hangs or never gets there', () => {
+    const stage = new Stage();
+    stage.tick();
+    stage.take();
+    // On a machine that others keep busy: no word in a minute, but the processor was used.
+    while (stage.nowMs < 60_000) {
+      stage.send({ kind: 'working', name: 'backend-1' });
+      stage.tick();
+    }
+    expect(stage.trace).toContain('kill walwriter');
+    expect(stage.trace).not.toContain('kill backend-1');
+    while (stage.nowMs < 140_000) {
+      stage.send({ kind: 'working', name: 'backend-1' });
+      stage.tick();
+    }
+    expect(stage.trace).toContain('kill backend-1');
+  });
+
+  it('work on the processor is no sign of life of who has reported already', () => {
+    const stage = new Stage().running();
+    for (let n = 0; n < 200; n++) {
+      stage.send({ kind: 'working', name: 'checkpointer' });
+      for (const name of ROLES) if (name !== 'checkpointer') stage.send({ kind: 'heartbeat', name });
+      stage.tick();
+    }
+    expect(stage.take().filter(t => t.startsWith('kill'))).toEqual(['kill checkpointer']);
+  });
+
   it('kills who gives no sign of life, and launches the next only when that one is seen dead', () => {
     const stage = new Stage().running();
     for (let i = 0; i < 101; i++) {

@@ -38,8 +38,10 @@ const BACKOFF_MAX_MS = 5_000;
 /** A life this long forgives earlier failures. */
 const HEALTHY_MS = 10_000;
 const STARTUP_FAILURES_MAX = 5;
-/** A launched process must report within this time. */
+/** A launched process must report within this time, or be seen at work on it. */
 const ATTEND_MS = 15_000;
+/** Work on what comes before the first report ends some time: beyond, it turns in circles. */
+const LOADING_MAX_MS = 120_000;
 /** After this, whoever did not obey `immediate` is killed. */
 const IMMEDIATE_MS = 1_000;
 /** A tick that comes this late means that we stood still, not they. */
@@ -103,6 +105,8 @@ export type Event =
   | { readonly kind: 'heartbeat'; readonly name: string }
   /** Its main loop is held up, another thread of it says. */
   | { readonly kind: 'busy'; readonly name: string }
+  /** Its process uses the processor. That says something of one that has not reported yet: it loads its program. */
+  | { readonly kind: 'working'; readonly name: string }
   | { readonly kind: 'left'; readonly name: string }
   /** The process is gone for good. `launched` tells it from a launch that failed. */
   | {
@@ -214,6 +218,9 @@ export function step(s: Supervision, event: Event, nowMs: number): Effect[] {
       // Work is no excuse once it shall end at once.
       if (member?.life.life === 'launched' && member.life.stopSent !== 'immediate') member.life.lastSeenMs = nowMs;
       break;
+    case 'working':
+      if (isLoading(member) && nowMs - member.life.sinceMs <= LOADING_MAX_MS) member.life.lastSeenMs = nowMs;
+      break;
     case 'heartbeat':
       if (member?.life.life === 'launched') member.life.lastSeenMs = nowMs;
       break;
@@ -241,6 +248,20 @@ export function step(s: Supervision, event: Event, nowMs: number): Effect[] {
   }
   advance(s, nowMs, effects);
   return effects;
+}
+
+/** Launched by us, and nothing heard of it yet. */
+export function isLoading(
+  member: Member | undefined,
+): member is Member & { readonly life: Extract<Life, { readonly life: 'launched' }> } {
+  const life = member?.life;
+  return (
+    member?.attends === true &&
+    life?.life === 'launched' &&
+    !life.adopted &&
+    !life.attending &&
+    life.stopSent !== 'immediate'
+  );
 }
 
 /** Kills whoever gives no sign of life. */

@@ -8,7 +8,7 @@
  */
 import { linkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type DataDirectoryLock, lockForRole, readPidFile, writePidFile } from './pidfile.ts';
+import { type DataDirectoryLock, lockForRole, readPidFile, replaceDeadPid } from './pidfile.ts';
 import { processAt } from './process.ts';
 
 export class DirectoryGuard {
@@ -42,7 +42,7 @@ export class DirectoryGuard {
     const file = readPidFile(this.#dataDirectory);
     if (file === undefined) return this.#create();
     if (file.runDirectory !== this.#runDirectory) return false;
-    if (processAt(file.pid) === undefined) writePidFile({ ...file, pid: process.pid });
+    if (processAt(file.pid) === undefined) replaceDeadPid(this.#dataDirectory, file.pid);
     return true;
   }
 

@@ -159,6 +159,54 @@ describe('lock of a data directory', () => {
     guard.leave();
   });
 
+  it('a role without a postmaster never undoes the file of the next one', async () => {
+    const data = fresh();
+    const gone = spawnSync(process.execPath, ['-e', '']).pid;
+    // The next postmaster, again and again: it finds a dead one's file, puts its own there, and looks whether it stays.
+    const script = `
+      import { readPidFile, writePidFile } from ${JSON.stringify(new URL('../../dist/node/pidfile.js', import.meta.url).href)};
+      const file = { dataDirectory: ${JSON.stringify(data)}, startSeconds: 0, port: 1, socketDirectory: '', listenAddress: '', status: 'ready', runDirectory: '/run/ours' };
+      const wait = us => { const end = performance.now() + us / 1000; while (performance.now() < end); };
+      let undone = 0;
+      for (let n = 0; n < 1500; n++) {
+        writePidFile({ ...file, pid: ${gone} });
+        wait(n % 200);
+        writePidFile({ ...file, pid: process.pid });
+        wait(200);
+        if (readPidFile(file.dataDirectory).pid !== process.pid) undone++;
+      }
+      console.log('undone ' + undone);`;
+    const next = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['pipe', 'pipe', 'inherit'] });
+    let said = '';
+    next.stdout.on('data', chunk => (said += chunk));
+    const guard = new DirectoryGuard({ dataDirectory: data, runDirectory: '/run/ours', role: 'logger' });
+    let looks = 0;
+    while (said === '') {
+      const until = performance.now() + 20;
+      while (performance.now() < until) {
+        if (readPidFile(data) !== undefined && guard.holds()) looks++;
+      }
+      await new Promise(resolve => setImmediate(resolve));
+    }
+    expect(looks).toBeGreaterThan(1000);
+    expect(said).toBe('undone 0\n');
+  }, 30_000);
+
+  it('a starting role leaves the sign of a killed postmaster for the keeper', async () => {
+    const data = fresh();
+    const gone = spawnSync(process.execPath, ['-e', '']).pid;
+    writeFileSync(
+      join(data, `postmaster.lock.${gone}`),
+      JSON.stringify({ pid: gone, started: 'then', runDirectory: '/run/ours' }),
+    );
+    const guard = new DirectoryGuard({ dataDirectory: data, runDirectory: '/run/ours', role: 'logger' });
+    await guard.enter();
+    expect(readdirSync(data).sort()).toEqual([`postmaster.lock.${gone}`, `postmaster.lock.${process.pid}`].sort());
+    guard.leave();
+    (await lockDataDirectory(data)).release();
+    expect(readdirSync(data)).toEqual([]);
+  });
+
   it('writes postmaster.pid as PostgreSQL does', () => {
     const data = fresh();
     const file = {

@@ -11,12 +11,25 @@
  *
  * postmaster.pid is written as PostgreSQL writes it, for pg_ctl, for PostgreSQL itself (which refuses
  * to start while its first line names a living process) and for people. When the postmaster is gone a role that
- * is left puts itself into the first line (directory-guard.ts), so that this goes on being true.
+ * is left puts itself into the first line (directory-guard.ts), so that this goes on being true. A postmaster puts a
+ * new file in the old one's place; a role writes into the very file it has read, so that it cannot undo a file that a
+ * new postmaster made meanwhile: it writes into one that nobody sees any more.
  *
  *   1 pid   2 data directory   3 start time   4 port   5 socket folder   6 listen address
  *   7 shared memory key (ours: empty)   8 status   9 run directory (ours alone)
  */
-import { existsSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -78,8 +91,7 @@ async function lockAs(dataDirectory: string, own: Holder): Promise<DataDirectory
     isShared,
     release: () => {
       // Not while others of the cast go on: it tells of them, and one of them will put itself into it.
-      if (!isShared() && readPidFile(dataDirectory)?.pid === own.pid)
-        removeIfThere(join(dataDirectory, 'postmaster.pid'));
+      if (!isShared() && readPidFile(dataDirectory)?.pid === own.pid) removeOwnPidFile(dataDirectory);
       removeIfThere(path);
     },
   };
@@ -96,11 +108,14 @@ function otherHolder(
   own: Holder,
 ): { readonly kind: 'pgtroupe' | 'postgres'; readonly pid: number } | undefined {
   const dead = new Set<number>();
+  /** Of those the keeper sees whether a postmaster was killed: only its successor takes them away. */
+  const deadPostmasters = new Set<number>();
   const known = new Set<number>([own.pid]);
   for (const holder of holders(dataDirectory)) {
     if (holder.pid === own.pid) continue;
     if (!isAlive(holder)) {
       dead.add(holder.pid);
+      if (holder.role === undefined) deadPostmasters.add(holder.pid);
       continue;
     }
     known.add(holder.pid);
@@ -112,7 +127,10 @@ function otherHolder(
   if (file !== undefined && !known.has(file.pid) && !dead.has(file.pid) && processAt(file.pid)) {
     return { kind: 'postgres', pid: file.pid };
   }
-  for (const pid of dead) removeIfThere(join(dataDirectory, `${LOCK_PREFIX}${pid}`));
+  for (const pid of dead) {
+    if (own.role !== undefined && deadPostmasters.has(pid)) continue;
+    removeIfThere(join(dataDirectory, `${LOCK_PREFIX}${pid}`));
+  }
   return undefined;
 }
 
@@ -153,6 +171,41 @@ export function writePidFile(file: PidFile): void {
     file.runDirectory,
   ];
   writeAtomically(join(file.dataDirectory, 'postmaster.pid'), `${lines.join('\n')}\n`);
+}
+
+/** Puts this process into the first line of the file that has `dead` there; whoever made another is left alone. */
+export function replaceDeadPid(dataDirectory: string, dead: number): void {
+  let file: number;
+  try {
+    file = openSync(join(dataDirectory, 'postmaster.pid'), 'r+');
+  } catch (error) {
+    // It is looked at again.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  try {
+    const [first = '', ...rest] = readFileSync(file, 'utf8').split('\n');
+    if (Math.abs(Number(first)) !== dead) return;
+    // Never shorter than it was: one write, which needs no truncation after it. Readers take the blanks.
+    writeSync(file, [String(process.pid).padEnd(first.length), ...rest].join('\n'), 0);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Takes the file away, unless it is another's by the time it is in our hands. */
+function removeOwnPidFile(dataDirectory: string): void {
+  const path = join(dataDirectory, 'postmaster.pid');
+  const taken = `${path}.${process.pid}`;
+  renameSync(path, taken);
+  try {
+    const pid = Math.abs(Number(readFileSync(taken, 'utf8').split('\n')[0]));
+    if (pid !== process.pid) linkSync(taken, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    unlinkSync(taken);
+  }
 }
 
 export function readPidFile(dataDirectory: string): PidFile | undefined {

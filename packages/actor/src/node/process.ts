@@ -26,6 +26,12 @@ export function isAlive(id: ProcessId): boolean {
   return processAt(id.pid)?.started === id.started;
 }
 
+/** Processor time it has used, in the kernel's ticks; undefined where nobody tells. */
+export function processorTicks(pid: number): number | undefined {
+  const fields = process.platform === 'linux' ? linuxFields(pid) : undefined;
+  return fields === undefined ? undefined : Number(fields[11]) + Number(fields[12]);
+}
+
 /** Sends the signal only to the very process meant. false: it is gone. */
 export function signalProcess(id: ProcessId, signal: NodeJS.Signals): boolean {
   if (!isAlive(id)) return false;
@@ -41,13 +47,23 @@ export function signalProcess(id: ProcessId, signal: NodeJS.Signals): boolean {
 let bootId: string | undefined;
 
 function linuxStart(pid: number): string | undefined {
+  const fields = linuxFields(pid);
+  if (fields === undefined) return undefined;
+  try {
+    bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().slice(0, 8);
+    return `${bootId}:${fields[19]}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the kernel says of a process that lives, from its state on. */
+function linuxFields(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command name may hold spaces and parentheses: fields are counted behind the last one.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
-    bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().slice(0, 8);
-    return `${bootId}:${fields[19]}`;
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields;
   } catch {
     return undefined;
   }

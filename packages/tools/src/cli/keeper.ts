@@ -36,6 +36,9 @@ export class Keeper {
   #everRan = false;
   #failures = 0;
   #stopping = false;
+  /** What the postmaster shall be told when it can hear: a signal before that would just kill it. */
+  #pending: NodeJS.Signals | undefined;
+  #hears = false;
 
   constructor(dataDirectory: string, settings: readonly string[], events: KeeperEvents) {
     this.#dataDirectory = dataDirectory;
@@ -74,6 +77,10 @@ export class Keeper {
 
   signal(signal: NodeJS.Signals): void {
     this.#stopping = true;
+    if (!this.#hears) {
+      this.#pending = signal;
+      return;
+    }
     const found = this.#child?.pid === undefined ? undefined : processAt(this.#child.pid);
     if (found) signalProcess(found, signal);
   }
@@ -88,7 +95,12 @@ export class Keeper {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       });
       this.#child = child;
+      this.#hears = false;
       child.on('message', (message: { kind: string; status?: CastStatus } & Trouble) => {
+        if (message.kind === 'listening') {
+          this.#hears = true;
+          if (this.#pending !== undefined) this.signal(this.#pending);
+        }
         if (message.kind === 'failed') trouble = message;
         if (message.kind !== 'state') return;
         if (message.status!.pmState === 'PM_RUN') this.#everRan = true;
@@ -98,6 +110,7 @@ export class Keeper {
         resolve({ code: EXIT_FAILED, how: error.message, trouble: { message: error.message } }),
       );
       child.on('exit', (code, signal) => {
+        this.#hears = false;
         const how = signal === null ? `exited with exit code ${code}` : `was terminated by signal ${signal}`;
         resolve({ code: code ?? undefined, how, trouble });
       });
