@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SHARED_BUFFERS = '256MB';
 
-function freePort() {
+export function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.on('error', reject);
@@ -26,7 +26,7 @@ function freePort() {
 }
 
 /** PostgreSQL refuses to run as root; then its owner does. */
-function asOwner(command, args) {
+export function asOwner(command, args) {
   if (process.getuid() !== 0) return [command, args];
   return ['su', ['postgres', '-s', '/bin/sh', '-c', [command, ...args].map(a => `'${a}'`).join(' ')]];
 }
@@ -61,12 +61,18 @@ export async function startPostgres() {
   };
 }
 
+/** A data directory in a folder of its own. */
+export async function createDirectory(folder = mkdtempSync(join(tmpdir(), 'pgtroupe-bench-'))) {
+  await run(process.execPath, [join(ROOT, 'bin/pgtroupe.js'), 'initdb', '-D', join(folder, 'data')]);
+  return folder;
+}
+
 /** @param settings more `name=value` settings */
-export async function startPgtroupe(settings = [], folder = mkdtempSync(join(tmpdir(), 'pgtroupe-bench-'))) {
+export async function startPgtroupe(settings = [], made) {
+  const folder = made ?? (await createDirectory());
   const data = join(folder, 'data');
   const port = await freePort();
   const cli = join(ROOT, 'bin/pgtroupe.js');
-  if (!existsSync(data)) await run(process.execPath, [cli, 'initdb', '-D', data]);
   const wanted = [`shared_buffers=${SHARED_BUFFERS}`, `instance_buffers=${SHARED_BUFFERS}`, ...settings];
   const begun = performance.now();
   const child = spawn(

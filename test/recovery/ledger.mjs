@@ -45,9 +45,29 @@ export async function connectPatiently(server, patienceMs = 15_000) {
   }
 }
 
-/** One client; `start` and let it run, `stop`, then look at `sent` and `acknowledged`. */
+/** Its machine is gone: at once, in the middle of what it just sent, or a few milliseconds later. */
+export function vanish(client, random) {
+  const { stream } = client.connection;
+  const reset = random() < 0.5;
+  const go = () => (reset ? stream.resetAndDestroy() : stream.destroy());
+  const dice = random();
+  if (dice < 0.3) go();
+  else if (dice < 0.5) setImmediate(go);
+  else setTimeout(go, 8 * random());
+}
+
+/** Counts an error by its SQLSTATE, or by its text where it has none. */
+export function note(errors, error) {
+  const key = error.code ?? error.message;
+  errors.set(key, (errors.get(key) ?? 0) + 1);
+}
+
+/** One client; `start` and let it run, `stop`, then look at `sent` and `acknowledged`. `vanishing`: in how many of
+ *  its transactions it goes away without a word, somewhere between BEGIN and the answer to COMMIT. */
 export class LedgerClient {
-  constructor(server, number, random) {
+  constructor(server, number, random, { vanishing = 0 } = {}) {
+    this.vanishing = vanishing;
+    this.vanished = 0;
     this.server = server;
     this.number = number;
     this.random = random;
@@ -76,7 +96,7 @@ export class LedgerClient {
       try {
         client ??= await connect(this.server);
       } catch (error) {
-        this.#note(error);
+        note(this.errors, error);
         await pause(RETRY_MS);
         continue;
       }
@@ -86,7 +106,7 @@ export class LedgerClient {
         this.acknowledged.add(seq);
         this.lastAckMs = performance.now();
       } catch (error) {
-        this.#note(error);
+        note(this.errors, error);
         try {
           await client.query('rollback');
         } catch {
@@ -103,17 +123,23 @@ export class LedgerClient {
     const from = 1 + Math.floor(this.random() * ACCOUNTS);
     const to = 1 + Math.floor(this.random() * ACCOUNTS);
     const [first, second] = from < to ? [from, to] : [to, from];
-    await client.query('begin');
-    await client.query('update account set balance = balance - 1 where id = $1', [first]);
-    if (second !== first) await client.query('update account set balance = balance + 1 where id = $1', [second]);
-    else await client.query('update account set balance = balance + 1 where id = $1', [first]);
-    await client.query('insert into ledger values ($1, $2)', [this.number, seq]);
-    await client.query('commit');
-  }
-
-  #note(error) {
-    const key = error.code ?? error.message;
-    this.errors.set(key, (this.errors.get(key) ?? 0) + 1);
+    // 5: while COMMIT is under way, where it hurts most.
+    const leaves = this.random() < this.vanishing ? Math.min(5, 1 + Math.floor(8 * this.random())) : 0;
+    let number = 0;
+    const query = (...statement) => {
+      const answer = client.query(...statement);
+      if (++number === leaves) {
+        this.vanished++;
+        vanish(client, this.random);
+      }
+      return answer;
+    };
+    await query('begin');
+    await query('update account set balance = balance - 1 where id = $1', [first]);
+    if (second !== first) await query('update account set balance = balance + 1 where id = $1', [second]);
+    else await query('update account set balance = balance + 1 where id = $1', [first]);
+    await query('insert into ledger values ($1, $2)', [this.number, seq]);
+    await query('commit');
   }
 }
 
