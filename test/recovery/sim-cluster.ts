@@ -119,7 +119,6 @@ export class SimInstance {
       osPid: 1,
       mem,
       cachePages: 80,
-      deadlockTimeoutMs: 1000,
     });
     this.kernel.attachment.start();
   }
@@ -263,7 +262,6 @@ export class SimCluster {
       sharedBuffers: 16,
       walBuffersBytes: 64 * 1024,
       rmgrs: rmid => (rmid === RM_GENERIC_ID ? generic : undefined),
-      deadlockTimeoutMs: () => 1000,
       walWriterDelayMs: () => 200,
       minWalBytes: () => 80 * 1024 * 1024,
       failpoint: this.failpoint(process),

@@ -20,10 +20,12 @@ import {
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { INT4OID } from '@pgtroupe/common/oids';
 import { allGucs, type GucFacts } from '@pgtroupe/common/guc';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
-import { buildTextArray } from './arrayutils.ts';
+import { builtinTypes } from './cache/builtin_types.ts';
+import { buildTextArray, deconstructArray } from './arrayutils.ts';
 
 /** What a session tells about its surroundings (SessionSettings.server). May throw CatalogMiss. */
 export interface ServerFacts {
@@ -35,6 +37,8 @@ export interface ServerFacts {
   /** The transaction's id, or the next to be given out when it began to ask; and the next multixact's. */
   latestXid(): TransactionId;
   nextMulti(): number;
+  /** Sessions that keep the session with this pid waiting. */
+  blockingPids(pid: number): Promise<readonly number[]>;
   sleep(ms: number): Promise<void>;
   /** pg_settings.setting, and what RESET would make of it. */
   setting(facts: GucFacts): { readonly now: string; readonly reset: string; readonly source: string };
@@ -104,6 +108,25 @@ function pgSleep(fc: FunctionCall, seconds: number): Datum {
   }
   const { sleep } = server(fc);
   throw new CatalogMiss(() => sleep(((fc.extra as number) - now) / 1000));
+}
+
+/** Whom a session waits for, asked anew by each call. */
+function blockingPids(fc: FunctionCall, pid: number): readonly number[] {
+  const pids = fc.extra as readonly number[] | undefined;
+  if (pids !== undefined) {
+    fc.extra = undefined;
+    return pids;
+  }
+  const found = server(fc);
+  throw new CatalogMiss(async () => {
+    fc.extra = await found.blockingPids(pid);
+  });
+}
+
+/** Does it wait for one of these sessions? (Safe snapshots are SERIALIZABLE's, which there is not.) */
+function isBlockedBy(fc: FunctionCall, pid: number, others: Uint8Array): boolean {
+  const interesting = new Set(deconstructArray(others, builtinTypes().get(INT4OID)!));
+  return blockingPids(fc, pid).some(blocker => interesting.has(blocker));
 }
 
 const text = (value: string | null | undefined): Uint8Array | null =>
@@ -186,6 +209,8 @@ export const serverFunctions: FunctionTable = {
   pg_is_other_temp_schema: () => false,
   pg_my_temp_schema: () => 0,
   pg_sleep: pgSleep,
+  pg_blocking_pids: (fc: FunctionCall, pid: number) => buildTextArray(blockingPids(fc, pid), INT4OID),
+  pg_isolation_test_session_is_blocked: isBlockedBy,
   // Permanent ids are infinitely old.
   xid_age: (fc: FunctionCall, xid: TransactionId) =>
     xid < FIRST_NORMAL_TRANSACTION_ID ? INT_MAX : (server(fc).latestXid() - xid) | 0,

@@ -29,9 +29,17 @@ interface Known {
   ahead: { next: bigint; readonly last: bigint; readonly increment: bigint } | undefined;
 }
 
+/** Locks for the session's current transaction. */
+export interface SequenceLocks {
+  /** False: `lock` must be awaited. */
+  tryLock(oid: Oid): boolean;
+  lock(oid: Oid): Promise<void>;
+}
+
 export class SequenceState implements SequenceFunctions {
   readonly #catalog: () => SystemCatalog;
   readonly #io: () => SequenceIo;
+  readonly #locks: SequenceLocks;
   readonly #checkRight: (rel: RelationDesc, right: number) => void;
   readonly #known = new Map<Oid, Known>();
   #lastUsed: Oid | undefined;
@@ -42,10 +50,12 @@ export class SequenceState implements SequenceFunctions {
   constructor(
     catalog: () => SystemCatalog,
     io: () => SequenceIo,
+    locks: SequenceLocks,
     checkRight: (rel: RelationDesc, right: number) => void,
   ) {
     this.#catalog = catalog;
     this.#io = io;
+    this.#locks = locks;
     this.#checkRight = checkRight;
   }
 
@@ -54,6 +64,8 @@ export class SequenceState implements SequenceFunctions {
     if (rel === null) throw ereport(ERRCODE.UNDEFINED_TABLE, `could not open relation with OID ${oid}`);
     if (rel.rel.relkind !== RELKIND_SEQUENCE)
       throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a sequence`);
+    // RowExclusiveLock to the transaction's end, which ALTER SEQUENCE waits for. What it says is read behind the lock.
+    if (!this.#locks.tryLock(oid)) throw new CatalogMiss(() => this.#locks.lock(oid));
     this.#checkRight(rel, right);
     return rel;
   }

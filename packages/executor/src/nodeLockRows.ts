@@ -148,15 +148,7 @@ export class LockRowsState extends PlanState {
     const known = this.#changed.get(mark.rti);
     const result =
       known === undefined
-        ? heapLockTuple(
-            heap,
-            rel,
-            Math.floor(tid / TID_BLOCK),
-            tid % TID_BLOCK,
-            heap.xact.curcid,
-            mode,
-            !env.usesTransactionSnapshot,
-          )
+        ? heapLockTuple(heap, rel, Math.floor(tid / TID_BLOCK), tid % TID_BLOCK, heap.xact.curcid, mode, true)
         : heapLockLatest(
             heap,
             rel,

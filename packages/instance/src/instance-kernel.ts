@@ -38,7 +38,6 @@ export interface KernelOptions {
   readonly mem: Memory;
   /** Pages of the cache, at the front of `mem`. */
   readonly cachePages: number;
-  readonly deadlockTimeoutMs: number;
 }
 
 /** What every session is told when shared memory is gone under it. */
@@ -61,7 +60,8 @@ export class InstanceKernel implements XactContext {
   readonly locks: InstanceLocks;
   readonly wal: XLogRecordBuilder;
   readonly walCredit: WalCredit;
-  readonly #deadlockTimeoutMs: number;
+  /** Waits for transactions of this instance that the buffer-manager does not know of: what brings them to it. */
+  readonly #localWaits = new Set<() => void>();
   /** Grows with every life of the buffer-manager: a transaction of an earlier one has failed. */
   life = 0;
   onAttach: (welcome: Welcome) => void = () => {};
@@ -69,7 +69,6 @@ export class InstanceKernel implements XactContext {
 
   constructor(env: Env, options: KernelOptions) {
     this.env = env;
-    this.#deadlockTimeoutMs = options.deadlockTimeoutMs;
     this.attachment = new Attachment(env, options, sharedMemoryLost);
     this.pages = new PageCache(env, this.attachment, options.mem, options.cachePages);
     this.shared = new InstanceTransactions(env, this.attachment, this.pages);
@@ -77,6 +76,10 @@ export class InstanceKernel implements XactContext {
     this.locks = new InstanceLocks(this.attachment);
     this.wal = new XLogRecordBuilder(this.pages, this.attachment);
     this.walCredit = new WalCredit(this.attachment);
+    this.attachment.on('showWaits', ({ question }) => {
+      for (const show of [...this.#localWaits]) show();
+      this.attachment.putUnawaited({ op: 'waitsShown', question });
+    });
     this.attachment.onAttach = welcome => {
       this.pages.attach(welcome);
       this.shared.attach(welcome);
@@ -144,7 +147,7 @@ export class InstanceKernel implements XactContext {
   }
 
   /** The holder is a session of this instance: no message, unless the wait grows suspiciously long;
-   *  then the buffer-manager's deadlock detector must know of it. */
+   *  then the buffer-manager's deadlock detector must know of it. So must who asks who waits for whom. */
   async #waitLocally(fxid: FullTransactionId, owner: LockOwner): Promise<void> {
     if (owner.interrupt !== undefined) throw owner.interrupt;
     await new Promise<void>((resolve, reject) => {
@@ -152,20 +155,26 @@ export class InstanceKernel implements XactContext {
       const settle = (finish: () => void): void => {
         if (settled) return;
         settled = true;
-        timer.cancel();
-        stop();
+        forget();
         if (owner.waiting === waiting) owner.waiting = undefined;
         finish();
       };
       const stop = this.shared.onEnd(fxid, () => settle(resolve));
       const waiting = { cancel: (error: PgError) => settle(() => reject(error)) };
       owner.waiting = waiting;
-      const timer = this.env.timers.after(this.#deadlockTimeoutMs, () => {
-        stop();
+      const show = (): void => {
+        forget();
         owner.waiting = undefined;
         settled = true;
         this.#waitRemotely(fxid, owner).then(resolve, reject);
-      });
+      };
+      const timer = this.env.timers.after(owner.deadlockMs(), show);
+      const forget = (): void => {
+        timer.cancel();
+        stop();
+        this.#localWaits.delete(show);
+      };
+      this.#localWaits.add(show);
     });
   }
 
@@ -173,6 +182,13 @@ export class InstanceKernel implements XactContext {
     const tag = transactionTag(fxid);
     await this.locks.acquire(owner, tag, SHARE_LOCK);
     this.locks.release(owner, tag, SHARE_LOCK);
+  }
+
+  /** Whom a session of the cluster waits for: as it is now, whatever its instance. */
+  async blockingPids(pid: number): Promise<readonly number[]> {
+    const op = await this.call(reqId => ({ op: 'getBlockers', reqId, pid }));
+    assert(op.op === 'blockers', `answer ${op.op} to getBlockers`);
+    return op.pids;
   }
 
   /** What transactions of this instance hold here. */

@@ -13,6 +13,9 @@ import type { Attachment } from './attachment.ts';
 import type { DownOp } from '@pgtroupe/rpc/attach/ops';
 import { isWeakMode, type LockTag, relationTag } from '@pgtroupe/storage/lmgr/locktag';
 
+/** deadlock_timeout of who has no session. */
+const DEADLOCK_MS = 1000;
+
 /** One relation's fast path in this instance. */
 interface RelationEntry {
   readonly db: Oid;
@@ -34,6 +37,8 @@ export class LockOwner {
   waiting: { cancel(error: PgError): void } | undefined;
   /** Told when a wait for a lock, of a relation or of a transaction's end, begins and ends. */
   onLockWait: ((begins: boolean) => void) | undefined;
+  /** After so long a wait somebody looks whether it can end (deadlock_timeout). */
+  deadlockMs: () => number = () => DEADLOCK_MS;
   /** Why its statement shall stop. Whoever is about to wait looks at it first: a cancel comes once. */
   interrupt: PgError | undefined;
   /** A recall of a token gave locks of it to the buffer-manager, behind the end of the transaction if that was sent. */
@@ -116,7 +121,9 @@ export class InstanceLocks {
           cancelled = error;
         },
       };
-      return { op: 'lockAcquire', reqId, owner: owner.pid, ...tag, mode, nowait: options.nowait ?? false, session };
+      const nowait = options.nowait ?? false;
+      const deadlockMs = owner.deadlockMs();
+      return { op: 'lockAcquire', reqId, owner: owner.pid, ...tag, mode, nowait, session, deadlockMs };
     });
     // Cancelled or not, there is one answer, and only it tells whether the lock is there to be given back.
     owner.onLockWait?.(true);

@@ -97,7 +97,6 @@ export class BackendInstance {
       osPid: options.osPid,
       mem,
       cachePages,
-      deadlockTimeoutMs: options.settings.number('deadlock_timeout'),
     });
     this.toast = new InstanceToast(mem, this.kernel.pages);
     this.kernel.onAttach = welcome => this.#attached(welcome);

@@ -5,7 +5,8 @@ import type { Oid } from '@pgtroupe/common/ids';
 import { seededRandom } from '@pgtroupe/common/prng';
 import { checkRelation } from '@pgtroupe/commands/permissions';
 import { type SequenceIo, sequenceIo } from '@pgtroupe/commands/sequence-io';
-import { SequenceState } from '@pgtroupe/commands/sequence-state';
+import { type SequenceLocks, SequenceState } from '@pgtroupe/commands/sequence-state';
+import { ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import { SysLookup } from '@pgtroupe/adt/cache/syslookup';
 import type { DateOrder, DateStyle, FunctionCall, IntervalStyle, SessionSettings } from '@pgtroupe/adt/fmgr';
 import type { Session } from './session.ts';
@@ -59,6 +60,7 @@ export class SessionFunctions implements SessionSettings {
     this.sequences = new SequenceState(
       () => session.runner.analysis.catalog,
       () => this.sequenceIo,
+      sequenceLocks(session),
       (rel, right) => checkRelation(session.runner.analysis.acl(), rel.rel, this.currentUserId, right),
     );
     this.#random = { uniform: () => session.instance.env.random.uniform() };
@@ -174,4 +176,17 @@ export class SessionFunctions implements SessionSettings {
     else settings.set(name, value, { local: isLocal, depth: block.tx.depth });
     return settings.show(name);
   }
+}
+
+function sequenceLocks(session: Session): SequenceLocks {
+  const { locks, shared } = session.instance.kernel;
+  const database = session.database.oid as Oid;
+  return {
+    tryLock: oid => locks.tryRelation(session.owner, database, oid, ROW_EXCLUSIVE_LOCK),
+    lock: async oid => {
+      await locks.relation(session.owner, database, oid, ROW_EXCLUSIVE_LOCK);
+      // What the one who had the lock changed comes with a snapshot.
+      shared.releaseSnapshot(await shared.takeSnapshot(session.block.tx.curcid));
+    },
+  };
 }

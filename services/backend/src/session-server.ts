@@ -56,6 +56,7 @@ export function sessionServer(session: Session): ServerFacts {
         stableMulti = { statement, next: (await kernel.multixacts.horizon()).next };
       });
     },
+    blockingPids: pid => kernel.blockingPids(pid >>> 0),
     sleep: async ms => {
       const untilMs = env.clock.nowMs() + ms;
       for (let left = ms; left > 0; left = untilMs - env.clock.nowMs()) {

@@ -91,6 +91,7 @@ export class Session {
       },
       fatal: error => this.fatal(error),
     });
+    this.owner.deadlockMs = () => this.settings.number('deadlock_timeout');
     this.owner.onLockWait = begins => this.timeouts.lockWait(begins);
     this.#connection = arrival.connection;
     this.#initial = arrival.initial;

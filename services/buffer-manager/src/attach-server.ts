@@ -32,7 +32,6 @@ export class AttachServer {
   readonly #shared: SharedMemory;
   readonly #epoch: number;
   readonly #reader: OpReader<UpOp>;
-  readonly #deadlockTimeoutMs: () => number;
   #lastId = 0;
   #nextPid: number;
   #lastCheckMs: number;
@@ -41,16 +40,11 @@ export class AttachServer {
    *  needs no credit. */
   readonly #held: { readonly instance: Instance; readonly batch: Uint8Array }[] = [];
 
-  constructor(
-    env: Env,
-    shared: SharedMemory,
-    options: { readonly epoch: number; readonly deadlockTimeoutMs: () => number },
-  ) {
+  constructor(env: Env, shared: SharedMemory, options: { readonly epoch: number }) {
     this.#env = env;
     this.#reader = upReader(env.traffic);
     this.#shared = shared;
     this.#epoch = options.epoch;
-    this.#deadlockTimeoutMs = options.deadlockTimeoutMs;
     this.#nextPid = 1 + (options.epoch % PID_LIVES) * PIDS_PER_LIFE;
     this.#lastCheckMs = env.clock.nowMs();
     shared.wal.onRoom = () => this.#resume();
@@ -319,6 +313,10 @@ export class AttachServer {
         return shared.multixacts.truncate(instance, op);
       case 'processed':
         return instance.reply(op.reqId);
+      case 'getBlockers':
+        return shared.lockQuestions.ask(instance, op);
+      case 'waitsShown':
+        return shared.lockQuestions.shown(instance, op);
       case 'hello':
         throw new ProtocolViolation('a second hello');
     }
@@ -333,7 +331,7 @@ export class AttachServer {
     const tag: LockTag = { locktype: op.locktype, f1: op.f1, f2: op.f2, f3: op.f3, f4: op.f4 };
     const result = locks.acquire(owner, tag, op.mode, op);
     if (result === 'granted') instance.put({ op: 'lockGranted', reqId: op.reqId });
-    else if (result === 'waiting') this.#watchWait(owner.waiting!);
+    else if (result === 'waiting') this.#watchWait(owner.waiting!, op.deadlockMs);
     else instance.put(lockNotAvailable(op.reqId));
   }
 
@@ -344,28 +342,31 @@ export class AttachServer {
     instance.put({ op: 'lockFailed', reqId: op.reqId, ...CANCELED });
   }
 
-  /** deadlock_timeout after a wait began somebody looks whether it can end. */
-  #watchWait(waiter: Waiter<Instance>): void {
+  /** deadlock_timeout after a wait began somebody looks whether it can end; at once where it is plain that it cannot. */
+  #watchWait(waiter: Waiter<Instance>, deadlockMs: number): void {
+    if (waiter.crossed) return this.#checkWait(waiter);
     this.#env.timers.after(
-      this.#deadlockTimeoutMs(),
+      deadlockMs,
       () => {
-        if (waiter.owner.waiting !== waiter) return;
-        const { locks } = this.#shared;
-        const deadlock = checkDeadlock(waiter, lock => locks.wake(lock));
-        if (deadlock !== undefined) {
-          assert(!waiter.owner.instance.dead, 'dead instances do not wait');
-          waiter.owner.instance.put({
-            op: 'lockFailed',
-            reqId: waiter.reqId,
-            sqlstate: ERRCODE.T_R_DEADLOCK_DETECTED,
-            ...deadlock,
-          });
-          locks.removeWaiter(waiter);
-        }
+        if (waiter.owner.waiting === waiter) this.#checkWait(waiter);
         this.#shared.endOfTurn();
       },
       { background: true },
     );
+  }
+
+  #checkWait(waiter: Waiter<Instance>): void {
+    const { locks } = this.#shared;
+    const deadlock = checkDeadlock(waiter, lock => locks.wake(lock));
+    if (deadlock === undefined) return;
+    assert(!waiter.owner.instance.dead, 'dead instances do not wait');
+    waiter.owner.instance.put({
+      op: 'lockFailed',
+      reqId: waiter.reqId,
+      sqlstate: ERRCODE.T_R_DEADLOCK_DETECTED,
+      ...deadlock,
+    });
+    locks.removeWaiter(waiter);
   }
 }
 

@@ -40,7 +40,6 @@ export interface BufferManagerOptions {
   readonly walBuffersBytes: number;
   /** How to replay records of the resource managers that change pages. */
   readonly rmgrs: RmgrTable;
-  readonly deadlockTimeoutMs: () => number;
   readonly walWriterDelayMs: () => number;
   /** WAL to keep allocated ahead after a checkpoint that nobody paced. */
   readonly minWalBytes: () => number;

@@ -8,7 +8,7 @@
 import { conflictMask, lockModeName } from './lock-modes.ts';
 import { holdingMask, type Lock, type LockOwner, type LockTag, type Waiter } from './lock-table.ts';
 
-interface Edge<I> {
+export interface Edge<I> {
   readonly waiter: Waiter<I>;
   readonly blocker: LockOwner<I>;
   readonly soft: boolean;
@@ -27,12 +27,16 @@ export interface Deadlock {
 export function checkDeadlock<I>(start: Waiter<I>, rearranged: (lock: Lock<I>) => void): Deadlock | undefined {
   const cycle = findCycle(start.owner, start.owner, new Set(), []);
   if (cycle === undefined) return undefined;
-  for (const edge of cycle) {
+  // The edge farthest from who looks first, as PostgreSQL tries them.
+  for (const edge of cycle.toReversed()) {
+    const { queue } = edge.waiter.lock;
+    const before = [...queue];
     if (!edge.soft || !moveAhead(edge)) continue;
     if (findCycle(start.owner, start.owner, new Set(), []) === undefined) {
       rearranged(edge.waiter.lock);
       return undefined;
     }
+    queue.splice(0, queue.length, ...before);
   }
   return {
     message: 'deadlock detected',
@@ -66,7 +70,8 @@ function findCycle<I>(
   return undefined;
 }
 
-function* blockers<I>(waiter: Waiter<I>): IterableIterator<Edge<I>> {
+/** Whom it waits for: who holds the lock, and who asked before it. */
+export function* blockers<I>(waiter: Waiter<I>): IterableIterator<Edge<I>> {
   const conflicting = conflictMask(waiter.mode);
   for (const holder of waiter.lock.holdings.keys()) {
     if (holder !== waiter.owner && (holdingMask(waiter.lock, holder) & conflicting) !== 0) {

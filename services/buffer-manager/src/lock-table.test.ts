@@ -168,6 +168,20 @@ describe('deadlocks', () => {
     });
   });
 
+  it('is plain at once where two want to strengthen the lock that both hold', () => {
+    const { lock, table } = setUp();
+    lock(1, ACCESS_SHARE, T);
+    lock(2, ACCESS_SHARE, T);
+    lock(1, ACCESS_EXCLUSIVE, T);
+    expect(table.waiting(1)!.crossed).toBe(false);
+    lock(2, ACCESS_EXCLUSIVE, T);
+    expect(table.waiting(2)!.crossed).toBe(true);
+    expect(checkDeadlock(table.waiting(2)!, () => {})?.message).toBe('deadlock detected');
+    table.removeWaiter(table.waiting(2)!);
+    table.releaseAll(table.owner(2, 'a'), false);
+    expect(table.waiting(1)).toBeUndefined();
+  });
+
   it('three sessions, two relations', () => {
     const { lock, table } = setUp();
     lock(1, EXCLUSIVE, T);

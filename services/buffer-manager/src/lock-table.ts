@@ -47,6 +47,8 @@ export interface Waiter<I> {
   readonly session: boolean;
   /** NOWAIT: it waits for instances to say who holds what, and for nobody who does. */
   readonly nowait: boolean;
+  /** Somebody in front waits for what the owner holds, and holds what the owner waits for: a deadlock at first sight. */
+  readonly crossed: boolean;
 }
 
 export interface Lock<I> {
@@ -108,6 +110,11 @@ export class LockTable<I> {
       this.#owners.set(pid, owner);
     }
     return owner;
+  }
+
+  /** What the session waits for. */
+  waiting(pid: number): Waiter<I> | undefined {
+    return this.#owners.get(pid)?.waiting;
   }
 
   locks(): Iterable<Lock<I>> {
@@ -274,14 +281,16 @@ export class LockTable<I> {
     request: { readonly reqId: number; readonly nowait: boolean; readonly session: boolean },
   ): AcquireResult {
     let at = lock.queue.length;
+    let crossed = false;
     const held = lock.holdings.get(owner);
     if (held !== undefined && maskOf(held) !== 0) {
       let ahead = 0;
       for (let n = 0; n < lock.queue.length; n++) {
         const waiter = lock.queue[n]!;
         if ((conflictMask(waiter.mode) & maskOf(held)) !== 0) {
-          // It waits for us; behind it we would wait for each other.
-          if ((conflictMask(mode) & ahead) === 0 && !this.#conflicts(lock, owner, mode)) {
+          // It waits for us; behind it we would wait for each other. And before it, if it has what we want.
+          crossed = (conflictMask(mode) & holdingMask(lock, waiter.owner)) !== 0;
+          if (!crossed && (conflictMask(mode) & ahead) === 0 && !this.#conflicts(lock, owner, mode)) {
             this.#hold(lock, owner, mode, request.session);
             return 'granted';
           }
@@ -296,7 +305,7 @@ export class LockTable<I> {
       this.#tidyOwner(owner);
       return 'not-available';
     }
-    const waiter: Waiter<I> = { owner, lock, mode, reqId, session, nowait };
+    const waiter: Waiter<I> = { owner, lock, mode, reqId, session, nowait, crossed };
     lock.queue.splice(at, 0, waiter);
     owner.waiting = waiter;
     return 'waiting';

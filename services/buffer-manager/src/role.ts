@@ -22,7 +22,6 @@ export const bufferManagerRole: RoleProgram = {
       sharedBuffers: settings.number('shared_buffers'),
       walBuffersBytes: walBuffersBytes(settings.number('wal_buffers'), settings.number('shared_buffers')),
       rmgrs: rmid => rmgrTable[rmid],
-      deadlockTimeoutMs: () => settings.number('deadlock_timeout'),
       walWriterDelayMs: () => settings.number('wal_writer_delay'),
       minWalBytes: () => settings.number('min_wal_size') * MB,
       progress: message => role.recovering(message),

@@ -29,6 +29,7 @@ import { FpiWindow } from './fpi-window.ts';
 import { FreeSpaceMap } from './free-space-map.ts';
 import { readFsmFork } from './fsm-fork.ts';
 import type { Instance } from './instance.ts';
+import { LockQuestions } from './lock-questions.ts';
 import { type LockEffects, LockTable } from './lock-table.ts';
 import { MultiXactServer } from './multixact-server.ts';
 import type { MultiXacts } from './multixacts.ts';
@@ -95,6 +96,7 @@ export class SharedMemory {
   readonly clog: ClogBuffers;
   readonly multixacts: MultiXactServer;
   readonly locks: LockTable<Instance>;
+  readonly lockQuestions: LockQuestions<Instance>;
   readonly transactions: Transactions;
   readonly files: RelationFileService;
   readonly fsm = new FreeSpaceMap();
@@ -159,6 +161,7 @@ export class SharedMemory {
       runs: fxid => this.transactions.procs.isRunning(fxid),
       owner: fxid => this.transactions.ownerOf(fxid),
     });
+    this.lockQuestions = new LockQuestions(this.locks, this.instances);
     this.transactions = new Transactions({
       ...parts,
       procs: new ProcArray(parts.nextXid),
@@ -303,6 +306,7 @@ export class SharedMemory {
     this.transactions.instanceDied(instance);
     this.files.instanceDied(instance);
     this.fpi.died(instance);
+    this.lockQuestions.died(instance);
     this.io.wakeAll();
     this.transactions.settleCommits();
   }

@@ -101,7 +101,8 @@ export const UP = {
 
   // ---- locks -------------------------------------------------------------------------------------
   /** Heavyweight lock. Tag fields as LOCKTAG (field1..4), `locktype` as LockTagType. Waiting for a
-   *  transaction is ShareLock on its transaction tag (field1 = low 32 bits, field2 = epoch).
+   *  transaction is ShareLock on its transaction tag (field1 = low 32 bits, field2 = epoch). `deadlockMs`: after so
+   *  long a wait somebody looks whether it can end.
    *  Answered by `lockGranted` or `lockFailed`. */
   lockAcquire: {
     reqId: 'u32',
@@ -114,6 +115,7 @@ export const UP = {
     mode: 'u8',
     nowait: 'bool',
     session: 'bool',
+    deadlockMs: 'u32',
   },
   /** The waiter gives up (cancel, timeout). */
   lockCancel: { reqId: 'u32', owner: 'u32' },
@@ -164,6 +166,12 @@ export const UP = {
   /** Asks for a `reply` as soon as everything before it was taken: what an abort ended and what lockReleaseAll gave
    *  back is free for others from then on. */
   processed: { reqId: 'u32' },
+
+  // ---- who waits for whom ----------------------------------------------------------------------------
+  /** Asks which sessions keep session `pid` waiting. Answered by `blockers`. */
+  getBlockers: { reqId: 'u32', pid: 'u32' },
+  /** Answers `showWaits`: every row wait of this instance's sessions was asked for with `lockAcquire`. */
+  waitsShown: { question: 'u32' },
 } as const satisfies OpTable;
 
 /** Buffer-manager to instance. */
@@ -254,6 +262,12 @@ export const DOWN = {
   multiXactMembers: { reqId: 'u32', members: 'u32s' },
   /** `next` will be given out next; members of those before `oldest` are all over. */
   multiXactHorizon: { reqId: 'u32', next: 'u32', oldest: 'u32' },
+
+  // ---- who waits for whom ----------------------------------------------------------------------------
+  blockers: { reqId: 'u32', pids: 'u32s' },
+  /** Waits for rows that a session of the same instance holds are to be brought before the lock table now, not only
+   *  after deadlock_timeout: somebody asks who waits for whom. Answered by `waitsShown`. */
+  showWaits: { question: 'u32' },
 } as const satisfies OpTable;
 
 import type { RelFileNode } from '@pgtroupe/common/ids';

@@ -17,22 +17,33 @@ export async function lockStmt(runner: StatementRunner, raw: RawNode): Promise<s
   const { session, analysis } = runner;
   session.block.require('LOCK TABLE');
   for (const rangeVar of raw['relations'] as RawNode[]) {
-    const oid = await retryCatalog(() =>
-      rangeVarGetRelid(analysis.catalog, analysis.searchPathInfo(), rangeVar as never, session.database.name),
-    );
-    if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVar['relname']}" does not exist`);
-    await checkMayLock(runner, oid, raw['mode']);
-    const nowait = raw['nowait'] === true;
-    const { locks } = session.instance.kernel;
-    try {
-      await locks.relation(session.owner, session.database.oid as Oid, oid, raw['mode'], nowait);
-    } catch (error) {
-      // A lock_timeout has the same SQLSTATE.
-      const refused = nowait && error !== session.interrupt && error instanceof PgError;
-      throw refused && error.sqlstate === ERRCODE.LOCK_NOT_AVAILABLE ? notAvailable(rangeVar) : error;
+    // What the name means now, and still means when the lock is there: whoever had it may have dropped the relation.
+    let locked = 0 as Oid;
+    for (;;) {
+      await analysis.refresh();
+      const oid = await retryCatalog(() =>
+        rangeVarGetRelid(analysis.catalog, analysis.searchPathInfo(), rangeVar as never, session.database.name),
+      );
+      if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVar['relname']}" does not exist`);
+      if (oid === locked) break;
+      await checkMayLock(runner, oid, raw['mode']);
+      await lockRelation(runner, oid, rangeVar, raw);
+      locked = oid;
     }
   }
   return 'LOCK TABLE';
+}
+
+async function lockRelation({ session }: StatementRunner, oid: Oid, rangeVar: RawNode, raw: RawNode): Promise<void> {
+  const nowait = raw['nowait'] === true;
+  try {
+    const { locks } = session.instance.kernel;
+    await locks.relation(session.owner, session.database.oid as Oid, oid, raw['mode'], nowait);
+  } catch (error) {
+    // A lock_timeout has the same SQLSTATE.
+    const refused = nowait && error !== session.interrupt && error instanceof PgError;
+    throw refused && error.sqlstate === ERRCODE.LOCK_NOT_AVAILABLE ? notAvailable(rangeVar) : error;
+  }
 }
 
 function notAvailable({ schemaname, relname }: RawNode): Error {
