@@ -76,7 +76,8 @@ type Bytes = Uint8Array;
 
 const dateRange = (): PgError => ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, 'date out of range');
 const dateNotFinite = (d: number): boolean => d === DATEVAL_NOBEGIN || d === DATEVAL_NOEND;
-const validDate = (d: number): boolean => d >= -POSTGRES_EPOCH_JDATE && d < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE;
+export const isValidDate = (d: number): boolean =>
+  d >= -POSTGRES_EPOCH_JDATE && d < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE;
 
 function tmOfDate(d: number): Tm {
   const tm = newTm();
@@ -101,7 +102,7 @@ function parseDate(settings: SessionSettings, text: Bytes): number {
         if (!isValidJulian(d.tm.year, d.tm.mon))
           throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `date out of range: ${quoted()}`);
         const date = date2j(d.tm.year, d.tm.mon, d.tm.mday) - POSTGRES_EPOCH_JDATE;
-        if (!validDate(date)) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `date out of range: ${quoted()}`);
+        if (!isValidDate(date)) throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `date out of range: ${quoted()}`);
         return date;
       }
     }
@@ -161,7 +162,7 @@ export function timestampToDate(t: Timestamp): number {
 function addDays(d: number, days: number): number {
   if (dateNotFinite(d)) return d;
   const r = d + days;
-  if (!validDate(r)) throw dateRange();
+  if (!isValidDate(r)) throw dateRange();
   return r;
 }
 
@@ -289,7 +290,7 @@ export const dateFunctions: FunctionTable = {
   date_out: (fc: FunctionCall, d: number) => stringToText(formatDate(fc.settings, d)),
   date_recv: (_fc: FunctionCall, bytes: Bytes) => {
     const d = recvInt32(bytes);
-    if (!dateNotFinite(d) && !validDate(d)) throw dateRange();
+    if (!dateNotFinite(d) && !isValidDate(d)) throw dateRange();
     return d;
   },
   date_send: (_fc: FunctionCall, d: number) => sendInt32(d),
@@ -323,7 +324,7 @@ export const dateFunctions: FunctionTable = {
       throw ereport(ERRCODE.DATETIME_FIELD_OVERFLOW, `date field value out of range: ${text}`);
     }
     const d = date2j(internal, mon, mday) - POSTGRES_EPOCH_JDATE;
-    if (!isValidJulian(internal, mon) || !validDate(d))
+    if (!isValidJulian(internal, mon) || !isValidDate(d))
       throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `date out of range: ${text}`);
     return d;
   },

@@ -2,17 +2,15 @@
  * to_char() of dates, times and intervals, and to_date()/to_timestamp().
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, notSupported, type PgError } from '@pgtroupe/common/ereport';
+import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
 import {
   date2isoweek,
   date2isoyear,
   date2j,
-  daysInMonth,
   isoweek2j,
   isValidJulian,
-  j2date,
   j2day,
   newTm,
   POSTGRES_EPOCH_JDATE,
@@ -20,30 +18,16 @@ import {
   type Timestamp,
   type Tm,
 } from './calendar.ts';
+import { isValidDate } from './date.ts';
 import { sessionZone } from './datetime.ts';
-import { DAYS, MONTHS } from './datetime_out.ts';
-import { type FormatNode, ordinal, parseFormat } from './format_node.ts';
+import { DAYS, MONTHS, MONTHS_FULL } from './datetime_out.ts';
+import { doToTimestamp } from './do_to_timestamp.ts';
+import { type FormatNode, ordinal, parseFormat, ROMAN_MONTHS } from './format_node.ts';
 import { readInterval } from './interval.ts';
 import { determineTimeZoneOffset } from './pgtz.ts';
 import { adjustTimestampForTypmod, fromTm, localTm, tmOf } from './timestamp.ts';
 
 type Bytes = Uint8Array;
-
-const MONTHS_FULL = [
-  'January',
-  'February',
-  'March',
-  'April',
-  'May',
-  'June',
-  'July',
-  'August',
-  'September',
-  'October',
-  'November',
-  'December',
-];
-const ROMAN_MONTHS = ['XII', 'XI', 'X', 'IX', 'VIII', 'VII', 'VI', 'V', 'IV', 'III', 'II', 'I'];
 
 /** What to_char prints from: a time, its zone if any; intervals have hours and days without bound. */
 interface Source {
@@ -248,354 +232,6 @@ function intervalToChar(span: Bytes, picture: Bytes): Bytes | null {
   );
 }
 
-/** What was read; undefined where the text said nothing. */
-interface Fields {
-  hour?: number;
-  twelve?: boolean;
-  pm?: boolean;
-  min?: number;
-  sec?: number;
-  secondOfDay?: number;
-  fsec?: number;
-  fsecDigits?: number;
-  year?: number;
-  yearDigits?: number;
-  bc?: boolean;
-  century?: number;
-  mon?: number;
-  mday?: number;
-  yday?: number;
-  weekday?: number;
-  week?: number;
-  weekOfMonth?: number;
-  julian?: number;
-  isoYear?: number;
-  isoWeek?: number;
-  isoDay?: number;
-  isoYday?: number;
-  tz?: number;
-}
-
-const badValue = (text: string, key: string): PgError =>
-  ereport(ERRCODE.INVALID_DATETIME_FORMAT, `invalid value "${text}" for "${key}"`, {
-    detail: 'Value must be an integer.',
-  });
-
-/** Reads text by a picture. Separators match separators and blanks loosely; letters stand for one character. */
-class DateReader {
-  readonly text: string;
-  at = 0;
-  readonly f: Fields = {};
-
-  constructor(text: string) {
-    this.text = text;
-  }
-
-  skipBlanks(): void {
-    while (/[\s]/.test(this.text[this.at] ?? '')) this.at++;
-  }
-
-  /** At most `width` digits; without limit when the next item is no number. */
-  integer(width: number, key: string, delimited: boolean): { value: number; digits: number } {
-    this.skipBlanks();
-    const rest = this.text.slice(this.at);
-    const piece = rest.slice(0, width);
-    if (!delimited && piece.length < width) {
-      throw ereport(ERRCODE.INVALID_DATETIME_FORMAT, `source string too short for "${key}" formatting field`, {
-        detail: `Field requires ${width} characters, but only ${piece.length} remain.`,
-      });
-    }
-    const cut = /^\s*[+-]?\d+/.exec(delimited ? rest : piece)?.[0] ?? '';
-    if (cut === '' || (!delimited && cut.length < width)) throw badValue(piece, key);
-    this.at += cut.length;
-    const value = Number(cut);
-    if (Math.abs(value) > 0x7fffffff) {
-      throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `value for "${key}" in source string is out of range`, {
-        detail: 'Value must be in the range -2147483648 to 2147483647.',
-      });
-    }
-    return { value: value + 0, digits: cut.length };
-  }
-
-  /** One of the words, any case; answers its index. */
-  word(words: readonly string[], key: string): number {
-    this.skipBlanks();
-    const rest = this.text.slice(this.at).toLowerCase();
-    const i = words.findIndex(w => rest.startsWith(w.toLowerCase()));
-    if (i < 0) {
-      if (rest === '') return -1;
-      throw ereport(
-        ERRCODE.INVALID_DATETIME_FORMAT,
-        `invalid value "${/^\S*/.exec(this.text.slice(this.at))![0]}" for "${key}"`,
-        {
-          detail: 'The given value did not match any of the allowed values for this field.',
-        },
-      );
-    }
-    this.at += words[i].length;
-    return i;
-  }
-
-  skipOrdinal(node: FormatNode): void {
-    if (node.th !== '') this.at += 2;
-  }
-}
-
-const isNumeric = (node: FormatNode | undefined): boolean =>
-  node !== undefined &&
-  (node.key === '' ? /^\d$/.test(node.text) : !/^(?:A\.?[DM]|P\.?M|B\.?C|MON|DAY|DY|RM|TZ$|OF|FX|TZH)/i.test(node.key));
-
-function readNode(r: DateReader, node: FormatNode, next: FormatNode | undefined): void {
-  const { f } = r;
-  const key = node.key.toUpperCase();
-  const delimited = node.fill || !isNumeric(next);
-  const int = (width: number, set: (v: number, digits: number) => void): void => {
-    const { value, digits } = r.integer(width, node.key, delimited);
-    if (digits > 0) set(value, digits);
-    r.skipOrdinal(node);
-  };
-  switch (key) {
-    case 'FX':
-      return;
-    case 'A.M.':
-    case 'P.M.':
-    case 'AM':
-    case 'PM': {
-      const i = r.word(['a.m.', 'p.m.', 'am', 'pm'], node.key);
-      if (i >= 0) f.pm = i % 2 === 1;
-      f.twelve = true;
-      return;
-    }
-    case 'HH':
-    case 'HH12':
-      f.twelve = true;
-      return int(2, v => (f.hour = v));
-    case 'HH24':
-      return int(2, v => (f.hour = v));
-    case 'MI':
-      return int(2, v => (f.min = v));
-    case 'SS':
-      return int(2, v => (f.sec = v));
-    case 'SSSS':
-    case 'SSSSS':
-      return int(5, v => (f.secondOfDay = v));
-    case 'MS':
-      return int(3, (v, digits) => (f.fsec = v * 1000 * (digits === 1 ? 100 : digits === 2 ? 10 : 1)));
-    case 'FF1':
-    case 'FF2':
-    case 'FF3':
-    case 'FF4':
-    case 'FF5':
-    case 'FF6':
-    case 'US': {
-      const n = key === 'US' ? 6 : Number(key[2]);
-      return int(n, (v, digits) => {
-        f.fsec = v * 10 ** (6 - digits);
-        f.fsecDigits = n;
-      });
-    }
-    case 'TZH': {
-      r.skipBlanks();
-      const sign = r.text[r.at] === '-' ? -1 : 1;
-      if (r.text[r.at] === '+' || r.text[r.at] === '-' || r.text[r.at] === ' ') r.at++;
-      return int(2, v => (f.tz = sign * v * 3600));
-    }
-    case 'TZM':
-      return int(2, v => (f.tz = (f.tz ?? 0) + ((f.tz ?? 0) < 0 ? -1 : 1) * v * 60));
-    case 'TZ':
-    case 'OF':
-      throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `formatting field "${node.key}" is only supported in to_char`);
-    case 'A.D.':
-    case 'B.C.':
-    case 'AD':
-    case 'BC': {
-      const i = r.word(['a.d.', 'b.c.', 'ad', 'bc'], node.key);
-      if (i >= 0) f.bc = i % 2 === 1;
-      return;
-    }
-    case 'MONTH': {
-      // A full name, or what abbreviates one.
-      const i = r.word(MONTHS_FULL, node.key);
-      if (i >= 0) f.mon = i + 1;
-      return;
-    }
-    case 'MON': {
-      const i = r.word(MONTHS, node.key);
-      if (i >= 0) f.mon = i + 1;
-      return;
-    }
-    case 'MM':
-      return int(2, v => (f.mon = v));
-    case 'DAY': {
-      const i = r.word(DAYS, node.key);
-      if (i >= 0) f.weekday = i;
-      return;
-    }
-    case 'DY': {
-      const i = r.word(
-        DAYS.map(d => d.slice(0, 3)),
-        node.key,
-      );
-      if (i >= 0) f.weekday = i;
-      return;
-    }
-    case 'DDD':
-      return int(3, v => (f.yday = v));
-    case 'IDDD':
-      return int(3, v => (f.isoYday = v));
-    case 'DD':
-      return int(2, v => (f.mday = v));
-    case 'D':
-      return int(1, v => (f.weekday = v - 1));
-    case 'ID':
-      return int(1, v => (f.isoDay = v));
-    case 'WW':
-      return int(2, v => (f.week = v));
-    case 'IW':
-      return int(2, v => (f.isoWeek = v));
-    case 'Q':
-      return int(1, () => {});
-    case 'CC':
-      return int(2, v => (f.century = v));
-    case 'Y,YYY': {
-      r.skipBlanks();
-      const m = /^(\d+),(\d{3})/.exec(r.text.slice(r.at));
-      if (!m) throw ereport(ERRCODE.INVALID_DATETIME_FORMAT, 'invalid input string for "Y,YYY"');
-      f.year = Number(m[1]) * 1000 + Number(m[2]);
-      f.yearDigits = 4;
-      r.at += m[0].length;
-      return r.skipOrdinal(node);
-    }
-    case 'YYYY':
-    case 'YYY':
-    case 'YY':
-    case 'Y':
-      return int(key.length, (v, digits) => {
-        f.year = digits < 4 && key !== 'YYYY' ? fullYear(v, digits) : v;
-        f.yearDigits = key.length;
-      });
-    case 'IYYY':
-    case 'IYY':
-    case 'IY':
-    case 'I':
-      return int(key.length, (v, digits) => (f.isoYear = digits < 4 && key !== 'IYYY' ? fullYear(v, digits) : v));
-    case 'RM': {
-      const sorted = [...ROMAN_MONTHS].sort((x, y) => y.length - x.length);
-      const i = r.word(sorted, node.key);
-      if (i >= 0) f.mon = 12 - ROMAN_MONTHS.indexOf(sorted[i]);
-      return;
-    }
-    case 'W':
-      return int(1, v => (f.weekOfMonth = v));
-    case 'J':
-      return int(1, v => (f.julian = v));
-    default:
-      throw notSupported(`formatting field "${node.key}" in to_timestamp`);
-  }
-}
-
-/** Years of fewer than four digits are taken to be near 2020. */
-function fullYear(value: number, digits: number): number {
-  if (value < 70) return value + 2000;
-  if (value < 100) return value + 1900;
-  if (value < 520) return value + 2000;
-  return digits < 4 && value < 1000 ? value + 1000 : value;
-}
-
-const isSeparator = (c: string): boolean => /[!-/:-@[-`{-~]/.test(c) || c === ' ';
-
-function readFields(text: string, picture: string): Fields {
-  const nodes = parseFormat(picture, 'date');
-  const r = new DateReader(text);
-  const fixed = nodes.some(n => n.key.toUpperCase() === 'FX');
-  nodes.forEach((node, i) => {
-    if (r.at >= text.length) return;
-    if (node.key !== '') {
-      if (!fixed && (i === 0 || nodes[i - 1].key === '')) r.skipBlanks();
-      readNode(r, node, nodes[i + 1]);
-      return;
-    }
-    const separator = !node.quoted && (isSeparator(node.text) || /\s/.test(node.text));
-    if (!separator) {
-      // Letters and quoted text stand for one character each, whatever it is.
-      r.at++;
-      return;
-    }
-    if (/\s/.test(r.text[r.at] ?? '') && !/\s/.test(node.text)) r.skipBlanks();
-    if (isSeparator(r.text[r.at] ?? '') || /\s/.test(r.text[r.at] ?? '')) {
-      const next = nodes[i + 1];
-      // A sign before a number belongs to the zone, not to the separator.
-      if (
-        !(
-          (r.text[r.at] === '+' || r.text[r.at] === '-') &&
-          next?.key.toUpperCase() === 'TZH' &&
-          node.text !== r.text[r.at]
-        )
-      )
-        r.at++;
-    }
-  });
-  return r.f;
-}
-
-/** Fields to a time; `tz` seconds east when the text had a zone. */
-function assemble(f: Fields, text: string): { tm: Tm; tz: number | undefined } {
-  const tm = newTm();
-  const outOfRange = (): PgError =>
-    ereport(ERRCODE.DATETIME_FIELD_OVERFLOW, `date/time field value out of range: "${text}"`);
-  tm.year = 0;
-  tm.mon = tm.mday = 1;
-  if (f.secondOfDay !== undefined) {
-    tm.hour = Math.trunc(f.secondOfDay / 3600);
-    tm.min = Math.trunc((f.secondOfDay % 3600) / 60);
-    tm.sec = f.secondOfDay % 60;
-  }
-  if (f.sec !== undefined) tm.sec = f.sec;
-  if (f.min !== undefined) tm.min = f.min;
-  if (f.hour !== undefined) tm.hour = f.hour;
-  if (f.twelve) {
-    if (tm.hour < 1 || tm.hour > 12) {
-      throw ereport(ERRCODE.INVALID_DATETIME_FORMAT, `hour "${tm.hour}" is invalid for the 12-hour clock`, {
-        hint: 'Use the 24-hour clock, or give an hour between 1 and 12.',
-      });
-    }
-    if (f.pm && tm.hour < 12) tm.hour += 12;
-    else if (!f.pm && tm.hour === 12) tm.hour = 0;
-  }
-  if (f.year !== undefined) {
-    if (f.century !== undefined && (f.yearDigits ?? 4) <= 2) {
-      const base = f.year % 100;
-      tm.year = base !== 0 ? base + (f.century - 1) * 100 : f.century * 100;
-    } else tm.year = f.year;
-    if (f.bc && tm.year > 0) tm.year = 1 - tm.year;
-    else if (tm.year < 0) tm.year++;
-  } else if (f.century !== undefined) tm.year = (f.century - 1) * 100 + 1;
-  // A zero says nothing.
-  if (f.mon) tm.mon = f.mon;
-  if (f.mday) tm.mday = f.mday;
-  if (f.julian !== undefined) j2date(f.julian, tm);
-  if (f.isoYear !== undefined || f.isoWeek !== undefined || f.isoYday !== undefined) {
-    const year = f.isoYear ?? 1;
-    if (f.isoYday !== undefined) j2date(isoweek2j(year, 1) + f.isoYday - 1, tm);
-    else j2date(isoweek2j(year, f.isoWeek ?? 1) + ((f.isoDay ?? 1) - 1), tm);
-  }
-  if (f.week !== undefined) f.yday ??= (f.week - 1) * 7 + 1;
-  if (f.weekOfMonth !== undefined && f.mday === undefined) tm.mday = (f.weekOfMonth - 1) * 7 + 1;
-  if (f.yday && (tm.mon <= 1 || tm.mday <= 1)) {
-    if (!tm.year && !f.bc)
-      throw ereport(ERRCODE.INVALID_DATETIME_FORMAT, 'cannot calculate day of year without year information');
-    if (f.yday < 1 || f.yday > 366) throw outOfRange();
-    j2date(date2j(tm.year, 1, 1) + f.yday - 1, tm);
-  }
-  if (tm.mon < 1 || tm.mon > 12 || tm.mday < 1 || tm.mday > daysInMonth(tm.year, tm.mon)) throw outOfRange();
-  if (Math.abs(f.tz ?? 0) >= 16 * 3600)
-    throw ereport(ERRCODE.INVALID_TIME_ZONE_DISPLACEMENT_VALUE, `time zone displacement out of range: "${text}"`);
-  tm.fsec = f.fsec ?? 0;
-  if (tm.fsec >= 1000000) throw outOfRange();
-  if (tm.hour < 0 || tm.hour >= 24 || tm.min < 0 || tm.min >= 60 || tm.sec < 0 || tm.sec >= 60) throw outOfRange();
-  return { tm, tz: f.tz };
-}
-
 export const formattingDateFunctions: FunctionTable = {
   timestamp_to_char: (_fc: FunctionCall, t: Timestamp, picture: Bytes) =>
     picture.length === 0 || timestampNotFinite(t) ? null : format(calendarSource(tmOf(t)), picture),
@@ -607,15 +243,15 @@ export const formattingDateFunctions: FunctionTable = {
   },
   interval_to_char: (_fc: FunctionCall, span: Bytes, picture: Bytes) => intervalToChar(span, picture),
   to_timestamp: (fc: FunctionCall, text: Bytes, picture: Bytes) => {
-    const f = readFields(textToString(text), textToString(picture));
-    const { tm, tz } = assemble(f, textToString(text));
+    const { tm, tz, precision } = doToTimestamp(text, picture);
     const t = fromTm(tm, tz === undefined ? determineTimeZoneOffset(tm, sessionZone(fc.settings)) : 0 - tz);
-    return f.fsecDigits === undefined ? t : adjustTimestampForTypmod(t, f.fsecDigits);
+    return precision === undefined ? t : adjustTimestampForTypmod(t, precision);
   },
   to_date: (_fc: FunctionCall, text: Bytes, picture: Bytes) => {
-    const { tm } = assemble(readFields(textToString(text), textToString(picture)), textToString(text));
-    if (!isValidJulian(tm.year, tm.mon))
+    const { tm } = doToTimestamp(text, picture);
+    const days = date2j(tm.year, tm.mon, tm.mday) - POSTGRES_EPOCH_JDATE;
+    if (!isValidJulian(tm.year, tm.mon) || !isValidDate(days))
       throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, `date out of range: "${textToString(text)}"`);
-    return date2j(tm.year, tm.mon, tm.mday) - POSTGRES_EPOCH_JDATE;
+    return days;
   },
 };

@@ -1,0 +1,25 @@
+-- to_date and to_timestamp: separators, signs, what contradicts, what is out of range.
+select i, to_timestamp('2018-11-02 12:34:56.123456789', 'YYYY-MM-DD HH24:MI:SS.FF' || i) from generate_series(1, 6) i;
+select i, to_timestamp('2018-11-02 12:34:56.1234', 'YYYY-MM-DD HH24:MI:SS.FF' || i) from generate_series(1, 6) i;
+select to_date('-44-02-01 BC', 'YYYY-MM-DD BC'), to_date('44-02-01 BC', 'YYYY-MM-DD BC'), to_date('-44-02-01', 'YYYY-MM-DD');
+select to_timestamp('2000 + JUN', 'YYYY MON'), to_timestamp('2000 ++ JUN', 'YYYY  MON'), to_timestamp('2000 + + JUN', 'YYYY   MON');
+select to_timestamp('2000 ++ JUN', 'YYYY MON');
+select to_timestamp('2000 -10', 'YYYY TZH'), to_timestamp('2000 -10', 'YYYY  TZH'), to_timestamp('2000 +10', 'YYYY TZH');
+select to_timestamp('2011-12-18 11:38 -05:20', 'YYYY-MM-DD HH12:MI TZH:TZM'), to_timestamp('2011-12-18 11:38 20', 'YYYY-MM-DD HH12:MI TZM');
+select to_timestamp('2011-12-18 11:38 +16', 'YYYY-MM-DD HH12:MI TZH');
+select to_timestamp('2005527', 'YYYYIWID');
+select to_timestamp('19971', 'YYYYMMDD');
+select to_timestamp('19971)24', 'YYYYMMDD');
+select to_timestamp('1997-11-Jan-16', 'YYYY-MM-Mon-DD');
+select to_timestamp('1997-11-11 12', 'YYYY-MM-DD DD');
+select to_date('2015 366', 'YYYY DDD'), to_date('2016 366', 'YYYY DDD');
+select to_date('2016 366', 'YYYY DDD'), to_date('2015 365', 'YYYY DDD'), to_date('2016 367', 'YYYY DDD');
+select to_date('2005 001', 'IYYY IDDD'), to_date('2005 53 7', 'IYYY IW ID'), to_date('2005 52', 'IYYY IW');
+select to_date('19 85', 'CC YY'), to_date('19 00', 'CC YY'), to_date('6 01 BC', 'CC YY BC'), to_date('20', 'CC');
+select to_date('2,024-03-05', 'Y,YYY-MM-DD'), to_date('5 4 2024', 'FMDD FMMM YYYY'), to_date('3th 2024', 'DDth YYYY');
+select to_timestamp('2024 x 05', 'YYYY "a" MM'), to_timestamp('2024  05', 'FXYYYY  MM'), to_timestamp('15 "text between" 2024', 'DD "xxxx xxxxxxx" YYYY');
+select to_date('2024-02-30', 'YYYY-MM-DD');
+select to_date('2024 XXI', 'YYYY RM');
+select to_date('', 'YYYY'), to_date('2024', ''), to_date('2024 ', 'YYYY MON'), to_date('viii 2024', 'RM YYYY');
+select to_date('99999999999', 'YYYY');
+select to_date('100000001', 'YYYY-MM');
