@@ -97,8 +97,32 @@ function relevantJoin(root: PlannerInfo, a: RelOptInfo, b: RelOptInfo): boolean 
   for (const info of root.joinInfoList) {
     if (isSubset(info.minLefthand, a.relids) && isSubset(info.minRighthand, b.relids)) return true;
     if (isSubset(info.minLefthand, b.relids) && isSubset(info.minRighthand, a.relids)) return true;
+    // Each has a part of what must be whole before the outer join can be made.
+    if (info.jointype === N.JOIN_FULL) continue;
+    for (const side of [info.minLefthand, info.minRighthand])
+      if ((side & a.relids) !== 0 && (side & b.relids) !== 0) return true;
   }
   return false;
+}
+
+/**
+ * Would this join need values (LATERAL) of a relation that has to be joined on the inside of an outer join with it
+ * later? Then no plan of the whole query begins with it.
+ */
+function lateralWouldBeInside(root: PlannerInfo, a: RelOptInfo, b: RelOptInfo): boolean {
+  let inside = a.relids | b.relids;
+  const needed = (a.lateralRelids | b.lateralRelids) & ~inside;
+  if (needed === 0) return false;
+  for (let more = true; more; ) {
+    more = false;
+    for (const info of root.joinInfoList) {
+      if (info.jointype === N.JOIN_FULL || (info.minLefthand & inside) === 0) continue;
+      if (isSubset(info.minRighthand, inside)) continue;
+      inside |= info.minRighthand;
+      more = true;
+    }
+  }
+  return (inside & needed) !== 0;
 }
 
 interface LegalJoin {
@@ -136,7 +160,7 @@ function joinIsLegal(root: PlannerInfo, r1: Relids, r2: Relids): LegalJoin | und
 /** The relation of a and b joined, with its paths by this pair added; undefined when not allowed. */
 function makeJoinRel(root: PlannerInfo, a: RelOptInfo, b: RelOptInfo): RelOptInfo | undefined {
   const legal = joinIsLegal(root, a.relids, b.relids);
-  if (legal === undefined) return undefined;
+  if (legal === undefined || lateralWouldBeInside(root, a, b)) return undefined;
   const [left, right] = legal.reversed ? [b, a] : [a, b];
   const jointype = legal.info?.jointype ?? N.JOIN_INNER;
   // LATERAL: what refers must be on the inside, and not on the side that is kept whole.
