@@ -17,6 +17,12 @@ const badFormat = (message: string, hint?: string): PgError => ereport(ERRCODE.B
 
 type LineEnd = 'unknown' | 'nl' | 'cr' | 'crnl';
 
+/** CSV's FORCE_NOT_NULL and FORCE_NULL, by field. */
+export interface ForcedNulls {
+  readonly notNull: readonly boolean[];
+  readonly null: readonly boolean[];
+}
+
 export class CopyFromParser {
   data: Buffer = Buffer.alloc(0);
   /** Fields of the current row. */
@@ -268,6 +274,15 @@ export class CopyFromParser {
       this.isNull = nulls;
     }
     return n;
+  }
+
+  /** Takes the current row's null for the text that it is written as, or that text, though quoted, for null. */
+  forceNulls(forced: ForcedNulls): void {
+    for (let n = 0; n < this.fieldCount; n++) {
+      if (this.isNull[n] === 1) {
+        if (forced.notNull[n] === true) this.isNull[n] = 0;
+      } else if (forced.null[n] === true && this.#isNullText(this.start[n]!, this.end[n]!)) this.isNull[n] = 1;
+    }
   }
 
   #isNullText(from: number, to: number): boolean {

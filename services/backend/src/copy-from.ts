@@ -17,7 +17,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported, PgError } from '@pgtroupe/common/ereport';
 import { maxAlign, type Oid } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
-import { CopyFromParser } from '@pgtroupe/commands/copyfromparse';
+import { CopyFromParser, type ForcedNulls } from '@pgtroupe/commands/copyfromparse';
 import { invalidByteSequence } from '@pgtroupe/adt/varlena';
 import type { CopyOptions } from '@pgtroupe/commands/copyoptions';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
@@ -47,7 +47,7 @@ export async function copyFrom(
   runner: StatementRunner,
   table: RelationDesc,
   columns: readonly number[],
-  options: CopyOptions,
+  { options, forced }: { readonly options: CopyOptions; readonly forced: ForcedNulls },
 ): Promise<string> {
   await retryCatalog(() => refuseUnsupported(table));
   if (options.freeze) checkFreeze(runner, table);
@@ -62,7 +62,7 @@ export async function copyFrom(
   const stream = new CopyInStream(session, columns.length);
   runner.interruptible = () => stream.interrupt();
   try {
-    const rows = await target.load(stream, options);
+    const rows = await target.load(stream, options, forced);
     return `COPY ${rows}`;
   } catch (error) {
     stream.abandon();
@@ -136,7 +136,7 @@ class CopyTarget {
   }
 
   /** Stores everything the client sends; returns the number of rows. */
-  async load(stream: CopyInStream, options: CopyOptions): Promise<number> {
+  async load(stream: CopyInStream, options: CopyOptions, forced: ForcedNulls): Promise<number> {
     const parser = new CopyFromParser(options);
     this.#parser = parser;
     let header = options.header !== false;
@@ -148,9 +148,10 @@ class CopyTarget {
       while (parser.nextRow()) {
         if (header) {
           header = false;
-          if (options.header === 'match') this.#matchHeader(parser);
+          if (options.header === 'match') this.#matchHeader(parser, options.nullText);
           continue;
         }
+        parser.forceNulls(forced);
         const ruled = this.#rules === undefined ? undefined : await retryCatalog(() => this.#readRow(parser));
         if (ruled !== undefined) await this.#rules!.apply(ruled);
         const miss = this.#tryAddRow(parser, ruled);
@@ -167,7 +168,7 @@ class CopyTarget {
     return rows;
   }
 
-  #matchHeader(parser: CopyFromParser): void {
+  #matchHeader(parser: CopyFromParser, nullText: Buffer): void {
     const names = this.#columns.map(n => this.#table.att.attrs[n]!.name);
     if (parser.fieldCount !== names.length) {
       throw ereport(
@@ -177,10 +178,12 @@ class CopyTarget {
     }
     names.forEach((name, i) => {
       const found = parser.data.toString('utf8', parser.start[i], parser.end[i]);
-      if (found !== name) {
+      const isNull = parser.isNull[i] === 1;
+      if (isNull || found !== name) {
+        const got = isNull ? `null value ("${nullText.toString('utf8')}")` : `"${found}"`;
         throw ereport(
           ERRCODE.BAD_COPY_FILE_FORMAT,
-          `column name mismatch in header line field ${i + 1}: got "${found}", expected "${name}"`,
+          `column name mismatch in header line field ${i + 1}: got ${got}, expected "${name}"`,
         );
       }
     });

@@ -33,6 +33,7 @@ export async function copyTo(
   const outputs = await retryCatalog(() =>
     columns.map(({ typid }) => outputFunction(functions.call([typid as Oid], CSTRINGOID), typid as Oid)),
   );
+  if (options.forceQuote !== 'all') checkForceQuote(options.forceQuote, columns);
   const forceQuote = columns.map(({ name }) => options.forceQuote === 'all' || options.forceQuote.includes(name));
   const { out } = session;
   out.begin(BACKEND.CopyOutResponse);
@@ -51,6 +52,14 @@ export async function copyTo(
   out.begin(BACKEND.CopyDone);
   out.end();
   return `COPY ${run.rows}`;
+}
+
+function checkForceQuote(names: readonly string[], columns: readonly { readonly name: string }[]): void {
+  names.forEach((name, i) => {
+    if (!columns.some(column => column.name === name))
+      throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${name}" does not exist`);
+    if (names.indexOf(name) !== i) throw ereport(ERRCODE.DUPLICATE_COLUMN, `column "${name}" specified more than once`);
+  });
 }
 
 class CopyLines implements RowSink {

@@ -76,3 +76,33 @@ copy cq to stdout;
 explain (nosuch) select 1;
 explain (analyze nonsense) select 1;
 explain (format nonsense) select 1;
+-- What is forced to be null, or not to be; and the header's null.
+create table forced (a int not null, b text not null, c text, d text);
+copy forced (a, b, c) from stdin with (format csv, force_not_null (b), force_null (c));
+1,,""
+2,"",
+\.
+copy forced (a, b, c, d) from stdin with (format csv, header, null 'nil', force_not_null (c, d), force_null (c, d));
+a,b,nil,"nil"
+3,x,nil,"nil"
+4,"nil","x",y
+\.
+select a, b, b = '', c, c is null, d from forced order by a;
+copy forced (a, b, c) from stdin with (format csv, force_null (b));
+5,"",x
+\.
+copy forced (c, d) from stdin with (format csv, force_not_null (b));
+copy forced (c, d) from stdin with (format csv, force_null (b));
+copy forced (c, d) from stdin with (format csv, force_null (c, c));
+copy forced (c, d) from stdin with (format csv, force_null (nope));
+copy forced (c, d) to stdout with (format csv, force_quote (b));
+copy forced (a, c) to stdout with (format csv, force_quote (c));
+copy (select a, c from forced) to stdout with (format csv, force_quote (d));
+copy (select a, c from forced) to stdout with (format csv, force_quote (c, c));
+copy forced (a, b, c) from stdin with (header match);
+a	b	\N
+\.
+copy forced (a, b, c) from stdin with (header match, null 'nil');
+a	nil	c
+\.
+drop table forced;

@@ -13,7 +13,7 @@ import type { Oid } from '@pgtroupe/common/ids';
 import { rangeVarGetRelid } from '@pgtroupe/catalog/namespace';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { permissionDenied } from '@pgtroupe/commands/permissions';
-import { copyOptions } from '@pgtroupe/commands/copyoptions';
+import { type CopyOptions, copyOptions } from '@pgtroupe/commands/copyoptions';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { ACCESS_SHARE_LOCK, ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import { retryCatalog } from '../catalog-retry.ts';
@@ -27,18 +27,22 @@ export async function copyStmt(runner: StatementRunner, raw: RawNode, text: stri
     throw notSupported(raw['is_program'] === true ? 'COPY with a program' : 'COPY with a file on the server');
   }
   const options = copyOptions((raw['options'] as RawNode[] | undefined) ?? [], raw['is_from'] === true, text);
-  if (raw['is_from'] !== true) return copyTo(runner, await copySource(runner, raw), options, text);
+  if (raw['is_from'] !== true) return copyTo(runner, await copySource(runner, raw, options), options, text);
   if (raw['whereClause'] !== undefined) throw notSupported('COPY FROM with WHERE');
   const table = await openTable(runner, raw['relation'] as RawNode, ROW_EXCLUSIVE_LOCK);
   if (table.rel.relkind !== 'r') {
     throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `cannot copy to ${relationKind(table)} "${table.name}"`);
   }
-  const columns = columnNumbers(table, raw['attlist'] as RawNode[] | undefined);
+  const columns = columnNumbers(table, attributeNames(raw));
+  const forced = {
+    notNull: forcedColumns(table, columns, options.forceNotNull, 'FORCE_NOT_NULL'),
+    null: forcedColumns(table, columns, options.forceNull, 'FORCE_NULL'),
+  };
   await checkMayInsert(runner, table, columns);
   if (runner.session.block.readOnly) {
     throw ereport(ERRCODE.READ_ONLY_SQL_TRANSACTION, 'cannot execute COPY FROM in a read-only transaction');
   }
-  return copyFrom(runner, table, columns, options);
+  return copyFrom(runner, table, columns, { options, forced });
 }
 
 async function checkMayInsert(
@@ -67,7 +71,7 @@ async function checkMayUseFiles({ analysis, functions }: StatementRunner, raw: R
 }
 
 /** What COPY TO sends: a SELECT, written out if only a table was named. */
-async function copySource(runner: StatementRunner, raw: RawNode): Promise<RawNode> {
+async function copySource(runner: StatementRunner, raw: RawNode, options: CopyOptions): Promise<RawNode> {
   const query = raw['query'] as RawNode | undefined;
   if (query !== undefined) return query;
   const relation = raw['relation'] as RawNode;
@@ -77,7 +81,9 @@ async function copySource(runner: StatementRunner, raw: RawNode): Promise<RawNod
       hint: table.rel.relkind === 'v' ? 'Try the COPY (SELECT ...) TO variant.' : undefined,
     });
   }
-  const columns = columnNumbers(table, raw['attlist'] as RawNode[] | undefined).map(n => table.att.attrs[n]!.name);
+  const numbers = columnNumbers(table, attributeNames(raw));
+  if (options.forceQuote !== 'all') forcedColumns(table, numbers, options.forceQuote, 'FORCE_QUOTE');
+  const columns = numbers.map(n => table.att.attrs[n]!.name);
   const column = (name: string): RawNode => ({
     type: 'ColumnRef',
     fields: [{ type: 'String', sval: name }],
@@ -110,18 +116,39 @@ async function openTable(runner: StatementRunner, rangeVar: RawNode, lockMode: n
   }
 }
 
+const attributeNames = (raw: RawNode): readonly string[] | undefined =>
+  (raw['attlist'] as { readonly sval: string }[] | undefined)?.map(({ sval }) => sval);
+
 /** 0-based attribute numbers of the named columns, or of all. */
-function columnNumbers(table: RelationDesc, names: readonly RawNode[] | undefined): readonly number[] {
+function columnNumbers(table: RelationDesc, names: readonly string[] | undefined): readonly number[] {
   const { attrs } = table.att;
   if (names === undefined) return attrs.flatMap((att, n) => (att.dropped ? [] : [n]));
   const numbers: number[] = [];
-  for (const { sval } of names as unknown as { readonly sval: string }[]) {
-    const n = attrs.findIndex(att => !att.dropped && att.name === sval);
-    if (n < 0) throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${sval}" of relation "${table.name}" does not exist`);
-    if (numbers.includes(n)) throw ereport(ERRCODE.DUPLICATE_COLUMN, `column "${sval}" specified more than once`);
+  for (const name of names) {
+    const n = attrs.findIndex(att => !att.dropped && att.name === name);
+    if (n < 0) throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${name}" of relation "${table.name}" does not exist`);
+    if (numbers.includes(n)) throw ereport(ERRCODE.DUPLICATE_COLUMN, `column "${name}" specified more than once`);
     numbers.push(n);
   }
   return numbers;
+}
+
+/** For each column that is copied whether an option names it; the option may name no others. */
+function forcedColumns(
+  table: RelationDesc,
+  columns: readonly number[],
+  names: readonly string[],
+  option: string,
+): readonly boolean[] {
+  const forced = columnNumbers(table, names);
+  const other = forced.find(n => !columns.includes(n));
+  if (other !== undefined) {
+    throw ereport(
+      ERRCODE.INVALID_COLUMN_REFERENCE,
+      `${option} column "${table.att.attrs[other]!.name}" not referenced by COPY`,
+    );
+  }
+  return columns.map(n => forced.includes(n));
 }
 
 function relationKind(table: RelationDesc): string {
