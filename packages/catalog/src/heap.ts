@@ -129,7 +129,7 @@ export function checkAttributeNames(columns: readonly NewColumn[], relkind: stri
   }
 }
 
-function checkAttributeType(column: NewColumn, type: Form_pg_type): void {
+export function checkAttributeType(column: NewColumn, type: Form_pg_type): void {
   if (type.typtype === TYPTYPE_PSEUDO) {
     throw ereport(ERRCODE.INVALID_TABLE_DEFINITION, `column "${column.name}" has pseudo-type ${type.typname}`);
   }

@@ -16,6 +16,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { checkAddedAttribute } from './attributetype.ts';
 import { cookDefault, isVolatile } from './cookexpr.ts';
 import { type CommandContext, rangeVarName, relkindWords } from './command-context.ts';
 import { addIndexConstraint, setNotNull } from './indexcmds.ts';
@@ -91,9 +92,11 @@ function alterOnce(context: CommandContext, rel: RelationDesc, command: RawNode)
       requireTable(rel, 'DROP CONSTRAINT');
       return dropConstraint(context, rel, command);
     case 'AT_SetNotNull':
+      requireTable(rel, 'ALTER COLUMN ... SET NOT NULL');
       column(rel, command.name);
       return setNotNull(context, rel, [command.name]);
     case 'AT_DropNotNull':
+      requireTable(rel, 'ALTER COLUMN ... DROP NOT NULL');
       return dropNotNull(context, rel, command.name);
     case 'AT_ColumnDefault':
       return setDefault(context, rel, command);
@@ -133,6 +136,7 @@ async function addColumn(context: CommandContext, rel: RelationDesc, command: Ra
   if (isSystemColumnName(name))
     throw ereport(ERRCODE.DUPLICATE_COLUMN, `column name "${name}" conflicts with a system column name`);
   const { plan, others } = await transformColumnDefinition(context, rel.name, command.def);
+  await checkAddedAttribute(context, rel, plan.column);
   await refuseRewrite(context, rel, plan);
   const attnum = rel.attributes.length + 1;
   await insertAttribute(w, rel.oid, attnum, plan.column, (await w.search(TYPEOID, plan.column.typid))!);

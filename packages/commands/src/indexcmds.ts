@@ -8,7 +8,7 @@ import { CONSTRAINT_PRIMARY, CONSTRAINT_UNIQUE } from '@pgtroupe/catalog/catalog
 import { indexCreate, type NewIndexColumn } from '@pgtroupe/catalog/index';
 import { chooseRelationName } from '@pgtroupe/catalog/pg_constraint';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
-import { ATTNAME, CONRELID, RELNAMENSP } from '@pgtroupe/catalog/syscache';
+import { ATTNAME, CONRELID, RELNAMENSP, TYPEOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
@@ -131,6 +131,10 @@ async function indexColumn(
     collation = await context.w.read(
       () => lookupCollation(context.parseState(), element.collation, element.location ?? -1) as Oid,
     );
+  if (collation !== 0 && (await context.w.search(TYPEOID, typid))!.typcollation === 0) {
+    const type = await context.w.read(() => context.parseState().typeName(typid));
+    throw ereport(ERRCODE.DATATYPE_MISMATCH, `collations are not supported by type ${type}`);
+  }
   const opclass = await context.w.read(() => resolveOpclass(context, element.opclass, typid));
   return { attnum, name, opclass, collation, option: indexOption(element), ...typed };
 }

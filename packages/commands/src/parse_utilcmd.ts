@@ -174,6 +174,10 @@ export async function transformColumnDefinition(
   if (serial !== undefined && defaultExpr !== undefined) {
     throw ereport(ERRCODE.SYNTAX_ERROR, `multiple default values specified for column "${name}" of table "${table}"`);
   }
+  if (serial !== undefined && (identity !== undefined || generatedExpr !== undefined)) {
+    const other = identity !== undefined ? 'identity' : 'generation expression';
+    throw ereport(ERRCODE.SYNTAX_ERROR, `both default and ${other} specified for column "${name}" of table "${table}"`);
+  }
   const typed = await columnType(context, typeName, def);
   const column: NewColumn = {
     name,
