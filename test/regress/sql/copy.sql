@@ -106,3 +106,14 @@ copy forced (a, b, c) from stdin with (header match, null 'nil');
 a	nil	c
 \.
 drop table forced;
+-- Generated columns are not copied.
+create table gen (a int, b int generated always as (a * 2) stored, c text);
+insert into gen (a, c) values (1, 'x'), (2, 'y');
+copy gen to stdout;
+copy gen to stdout with (format csv, header, force_quote *);
+copy gen (a, b) to stdout;
+copy gen to stdout with (format csv, force_quote (b));
+copy (select a, b from gen) to stdout;
+copy gen (a, b) from stdin;
+\.
+drop table gen;

@@ -116,17 +116,24 @@ async function openTable(runner: StatementRunner, rangeVar: RawNode, lockMode: n
   }
 }
 
+const isGenerated = (table: RelationDesc, n: number): boolean => table.attributes[n]!.attgenerated !== '';
+
 const attributeNames = (raw: RawNode): readonly string[] | undefined =>
   (raw['attlist'] as { readonly sval: string }[] | undefined)?.map(({ sval }) => sval);
 
-/** 0-based attribute numbers of the named columns, or of all. */
+/** 0-based attribute numbers of the named columns, or of all that are not generated. */
 function columnNumbers(table: RelationDesc, names: readonly string[] | undefined): readonly number[] {
   const { attrs } = table.att;
-  if (names === undefined) return attrs.flatMap((att, n) => (att.dropped ? [] : [n]));
+  if (names === undefined) return attrs.flatMap((att, n) => (att.dropped || isGenerated(table, n) ? [] : [n]));
   const numbers: number[] = [];
   for (const name of names) {
     const n = attrs.findIndex(att => !att.dropped && att.name === name);
     if (n < 0) throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${name}" of relation "${table.name}" does not exist`);
+    if (isGenerated(table, n)) {
+      throw ereport(ERRCODE.INVALID_COLUMN_REFERENCE, `column "${name}" is a generated column`, {
+        detail: 'Generated columns cannot be used in COPY.',
+      });
+    }
     if (numbers.includes(n)) throw ereport(ERRCODE.DUPLICATE_COLUMN, `column "${name}" specified more than once`);
     numbers.push(n);
   }
