@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { dropOracleDatabase, missingOracle, oracleDatabase, ours, type Server } from '../clients/clients.ts';
+import { connect, dropOracleDatabase, missingOracle, oracleDatabase, ours, type Server } from '../clients/clients.ts';
 import { isBuilt, TestCluster } from '../testcluster.ts';
 import { parseSpec } from './spec.ts';
 import { runSpec } from './tester.ts';
@@ -52,4 +52,16 @@ describe.skipIf(!isBuilt).each([
     },
     180_000,
   );
+
+  it('a foreign key is refused before anybody waits for the lock', async () => {
+    const [holder, other] = [await connect(ours(cluster)), await connect(ours(cluster))];
+    await holder.query('CREATE TABLE held (a int)');
+    await holder.query('BEGIN; LOCK TABLE held IN ACCESS SHARE MODE');
+    await other.query("SET lock_timeout = '5s'");
+    const adding = other.query('ALTER TABLE held ADD FOREIGN KEY (a) REFERENCES held (a)');
+    await expect(adding).rejects.toMatchObject({ code: '0A000' });
+    await holder.query('ROLLBACK');
+    await holder.query('DROP TABLE held');
+    await Promise.all([holder.end(), other.end()]);
+  }, 60_000);
 });

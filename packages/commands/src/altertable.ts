@@ -25,6 +25,13 @@ import { transformRelOptions } from './reloptions.ts';
 import { resolveRole } from './schemacmds.ts';
 import { addCheckConstraint, addForeignKey, isNullConstant, storeColumnExtras, validateCheck } from './tablecmds.ts';
 
+/** Whom it does not belong to, and what is refused of any table, is refused before the lock is waited for. */
+async function mayAlter(context: CommandContext, stmt: RawNode, rel: RelationDesc): Promise<void> {
+  await context.checkOwner(rel);
+  for (const { def } of (stmt.cmds ?? []) as RawNode[])
+    if (def?.type === 'Constraint' && def.contype === 'CONSTR_FOREIGN') await addForeignKey(context, rel, def);
+}
+
 export async function alterTable(context: CommandContext, stmt: RawNode): Promise<void> {
   const rel = await openForAlter(context, stmt);
   if (rel === null) return;
@@ -41,7 +48,9 @@ const KIND_OF_COMMAND: Readonly<Record<string, readonly [relkinds: string, artic
 };
 
 export async function openForAlter(context: CommandContext, stmt: RawNode): Promise<RelationDesc | null> {
-  const rel = await context.tryOpenRelation(stmt.relation, ACCESS_EXCLUSIVE_LOCK);
+  const rel = await context.tryOpenRelation(stmt.relation, ACCESS_EXCLUSIVE_LOCK, each =>
+    mayAlter(context, stmt, each),
+  );
   if (rel === null) {
     const { relname } = rangeVarName(stmt.relation);
     if (!stmt.missing_ok) await context.checkSchemaExists(stmt.relation);

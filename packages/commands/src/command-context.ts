@@ -75,6 +75,9 @@ function relkindWord(relkind: string): string {
   );
 }
 
+/** Throws when the user must not even wait for a lock of the relation: who has no rights keeps nobody waiting. */
+export type MayLock = (rel: RelationDesc) => Promise<void>;
+
 export class CommandContext {
   readonly session: CommandSession;
   readonly w: CatalogWriter;
@@ -123,8 +126,8 @@ export class CommandContext {
   }
 
   /** The relation, locked; names are looked up again after waiting for the lock. */
-  async openRelation(rangeVar: RawNode, lockMode: number): Promise<RelationDesc> {
-    const rel = await this.tryOpenRelation(rangeVar, lockMode);
+  async openRelation(rangeVar: RawNode, lockMode: number, mayLock?: MayLock): Promise<RelationDesc> {
+    const rel = await this.tryOpenRelation(rangeVar, lockMode, mayLock);
     if (rel !== null) return rel;
     await this.checkSchemaExists(rangeVar);
     throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVarText(rangeVarName(rangeVar))}" does not exist`);
@@ -137,10 +140,11 @@ export class CommandContext {
       throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${schemaname}" does not exist`);
   }
 
-  async tryOpenRelation(rangeVar: RawNode, lockMode: number): Promise<RelationDesc | null> {
+  async tryOpenRelation(rangeVar: RawNode, lockMode: number, mayLock?: MayLock): Promise<RelationDesc | null> {
     for (;;) {
       const relid = await this.relid(rangeVar);
       if (relid === 0) return null;
+      if (mayLock !== undefined) await mayLock(await this.w.relation(relid));
       await this.w.store.lockRelation(relid, lockMode);
       if ((await this.relid(rangeVar)) === relid) return this.w.relation(relid);
     }

@@ -227,15 +227,19 @@ export function addForeignKey(_context: CommandContext, _rel: RelationDesc, _con
   throw notSupported('FOREIGN KEY constraints');
 }
 
+async function mayTruncate(context: CommandContext, rel: RelationDesc): Promise<void> {
+  if (rel.rel.relkind !== RELKIND_RELATION) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a table`);
+  await context.judge((acl, userId) => checkRelation(acl, rel.rel, userId, ACL_TRUNCATE));
+  context.checkNotCatalog(rel);
+}
+
 /** TRUNCATE: every relation gets a new, empty file; the old one goes when the transaction commits. */
 export async function executeTruncate(context: CommandContext, stmt: RawNode): Promise<void> {
   const { w } = context;
   const tables: RelationDesc[] = [];
   for (const rangeVar of stmt.relations as RawNode[]) {
-    const rel = await context.openRelation(rangeVar, ACCESS_EXCLUSIVE_LOCK);
-    if (rel.rel.relkind !== RELKIND_RELATION) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a table`);
-    await context.judge((acl, userId) => checkRelation(acl, rel.rel, userId, ACL_TRUNCATE));
-    context.checkNotCatalog(rel);
+    const rel = await context.openRelation(rangeVar, ACCESS_EXCLUSIVE_LOCK, each => mayTruncate(context, each));
+    await mayTruncate(context, rel);
     if (!tables.some(t => t.oid === rel.oid)) tables.push(rel);
   }
   for (const table of tables) await refuseIfReferenced(context, table, tables);

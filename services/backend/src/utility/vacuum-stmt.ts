@@ -80,14 +80,23 @@ async function targets(runner: StatementRunner, raw: RawNode): Promise<readonly 
     return rows.filter(row => row.relkind === 'r' || row.relkind === 'm').map(row => row.oid);
   }
   const oids: Oid[] = [];
+  const vacuum = raw['is_vacuumcmd'] === true;
   for (const { relation } of named as unknown as { readonly relation: RawNode }[]) {
     const oid = await retryCatalog(() =>
       rangeVarGetRelid(analysis.catalog, analysis.searchPathInfo(), relation as never, session.database.name),
     );
     if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${relation['relname']}" does not exist`);
-    oids.push(oid);
+    // Who may not keeps nobody waiting.
+    const rel = await retryCatalog(() => analysis.catalog.relation(oid));
+    if (rel === null || (await mayVacuumOrNotice(runner, rel, vacuum))) oids.push(oid);
   }
   return oids;
+}
+
+async function mayVacuumOrNotice(runner: StatementRunner, rel: RelationDesc, vacuum: boolean): Promise<boolean> {
+  if (await retryCatalog(() => mayVacuum(runner, rel.rel))) return true;
+  runner.session.notice('WARNING', ERRCODE.WARNING, skippedForRights(rel, vacuum ? 'vacuum' : 'analyze'));
+  return false;
 }
 
 async function vacuumRelation(runner: StatementRunner, oid: Oid, options: VacuumOptions): Promise<void> {
@@ -111,10 +120,7 @@ async function vacuumRelation(runner: StatementRunner, oid: Oid, options: Vacuum
     );
     return;
   }
-  if (!(await retryCatalog(() => mayVacuum(runner, rel.rel)))) {
-    session.notice('WARNING', ERRCODE.WARNING, skippedForRights(rel, options.vacuum ? 'vacuum' : 'analyze'));
-    return;
-  }
+  if (!(await mayVacuumOrNotice(runner, rel, options.vacuum))) return;
   const context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
   if (options.vacuum) {
     const result = await runVacuum(runner, context, rel, options);

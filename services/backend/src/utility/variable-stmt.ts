@@ -22,6 +22,8 @@ export async function variableSetStmt(session: Session, raw: RawNode): Promise<s
       const name = raw['name'] as string;
       const text = argumentText(name, raw['args']);
       if (setOfTransaction(session, name, text)) return 'SET';
+      // Roles are looked up: those of now, not of this session's last statement.
+      if (name === 'role' || name === 'session_authorization') await session.runner.analysis.refresh();
       const warning = await retryCatalog(() => settings.set(name, text, { local: raw['is_local'] === true, depth }));
       if (warning !== undefined) session.notice('WARNING', ERRCODE.WARNING, warning);
       return 'SET';
