@@ -95,6 +95,11 @@ describe.skipIf(!isBuilt)('settings', () => {
     expect(failure(await wire.send(Q(sql)))).toContain(`E ERROR 22023 ${message}`);
   });
 
+  it('a rule for daylight saving time is not taken for UTC', async () => {
+    for (const zone of ['CST7CDT,M4.1.0,M10.5.0', '<-03>3<-02>,M3.2.0,M11.1.0'])
+      expect(failure(await wire.send(Q(`set timezone = '${zone}'`)))).toMatch(/^E ERROR 0A000 .*daylight saving/);
+  });
+
   it('unknown parameters of the class pgtroupe are refused, its own are shown under both names', async () => {
     expect(failure(await wire.send(Q('set pgtroupe.nope = 1')))).toMatch(/^E ERROR 42602 /);
     expect(failure(await wire.send(Q('show pgtroupe.pg_hba_conf')))).toMatch(/^E ERROR 42602 /);

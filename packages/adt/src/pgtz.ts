@@ -1,7 +1,7 @@
 /**
  * Time zones. Rules come from the JavaScript engine's copy of the IANA database (Intl), asked once
  * per zone and week and remembered; UTC and fixed offsets never ask. POSIX specifications without
- * daylight saving rules ("EST5", "<+03>-3") are understood too.
+ * daylight saving rules ("EST5", "<+03>-3", "04:30") are understood too.
  *
  * Times here are seconds of the Unix epoch, offsets are seconds east of UTC.
  */
@@ -198,7 +198,7 @@ const GMT_NAMES = new Set(['gmt', 'etc/gmt', 'gmt0', 'etc/gmt0', 'gmt+0', 'gmt-0
 const zones = new Map<string, Zone | null>();
 
 function posixZone(name: string): Zone | undefined {
-  const m = /^(?:<([^>]+)>|([A-Za-z]{3,})|(?=[+-]))([+-]?)(\d{1,3})(?::(\d{2}))?(?::(\d{2}))?$/.exec(name);
+  const m = /^(?:<([^>]+)>|([A-Za-z]{3,})|(?=[+\-\d]))([+-]?)(\d{1,3})(?::([0-5]?\d)(?::([0-5]?\d|60))?)?$/.exec(name);
   if (!m || Number(m[4]) > 167) return undefined;
   const west = (Number(m[4]) * 60 + Number(m[5] ?? 0)) * 60 + Number(m[6] ?? 0);
   return new FixedZone(name, m[3] === '-' ? west : -west + 0, m[1] ?? (m[2] ?? '').toUpperCase());

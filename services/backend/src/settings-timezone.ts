@@ -5,13 +5,16 @@
 import { stringToText } from '@pgtroupe/adt/mb/mbutils';
 import { DEFAULT_SETTINGS } from '@pgtroupe/adt/fmgr';
 import { formatInterval, parseInterval, readInterval } from '@pgtroupe/adt/interval';
+import { findZone } from '@pgtroupe/adt/pgtz';
 import { ZONE_NAMES } from '@pgtroupe/adt/tznames';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport } from '@pgtroupe/common/ereport';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 
 const NUMBER = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 const INTERVAL = /^interval\s*'([^']*)'$/i;
+/** POSIX: a name, its offset, and the name that summer has. */
+const DAYLIGHT_RULE = /^(?:<[^>]*>|[^\d,+-]*)[+-]?\d{1,3}(?::\d{1,2}){0,2}(?:<|[A-Za-z])/;
 /** A POSIX rule's offset stays below a week. */
 const OFFSET_LIMIT_SECONDS = 168 * 3600;
 const ANY_TYPMOD_PRECISION = 0xffff;
@@ -31,13 +34,10 @@ export function checkTimeZone(value: string): string {
   spellings ??= new Map(ZONE_NAMES.map(name => [name.toLowerCase(), name]));
   const name = spellings.get(value.toLowerCase());
   if (name !== undefined) return name;
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: value });
-    return value;
-  } catch {
-    if (/^<?[A-Za-z+-]\w*>?[+-]?\d/.test(value)) return value;
-    throw invalid(value);
-  }
+  const zone = findZone(value);
+  if (zone !== undefined) return zone.fixed ? value.toUpperCase() : value;
+  if (DAYLIGHT_RULE.test(value)) throw notSupported('a time zone with a rule for daylight saving time');
+  throw invalid(value);
 }
 
 /** The value of SET TIME ZONE INTERVAL: text that `checkTimeZone` reads. */
