@@ -5,7 +5,7 @@
  * A client has its tables to itself, so that its own book says what must be there. Each transaction leaves a mark in
  * ddl_mark. Of one whose COMMIT got no answer the mark tells whether it happened, and then everything of it must have.
  */
-import { connectPatiently, note, pause, vanish } from './ledger.mjs';
+import { connectPatiently, note, pause, rolledBack, TransactionClient, vanish } from './ledger.mjs';
 
 const TABLES = 3;
 const ROWS = 40;
@@ -17,96 +17,55 @@ export async function createDdlLedger(server) {
   await client.end();
 }
 
-/** One client with tables of its own: `start` and let it run, `stop`, then `auditDdl`. */
-export class DdlClient {
-  constructor(server, number, random, { vanishing = 0 } = {}) {
-    this.server = server;
-    this.number = number;
-    this.random = random;
-    this.vanishing = vanishing;
-    /** Name of a table → { columns, rows: Map of id → the column of the update, indexes }. */
-    this.book = new Map();
-    this.acknowledged = new Set();
-    this.seq = 0;
-    this.counts = new Map();
-    this.errors = new Map();
-    this.problems = [];
-    this.vanished = 0;
-    this.lastAckMs = 0;
-    this.running = false;
-  }
-
-  start() {
-    this.running = true;
-    this.done = this.#run();
-  }
-
-  async stop() {
-    this.running = false;
-    await this.done;
-  }
-
-  async #run() {
-    let client;
-    while (this.running) {
-      try {
-        client ??= await this.#connect();
-      } catch (error) {
-        note(this.errors, error);
-        await pause(RETRY_MS);
-        continue;
-      }
-      const seq = ++this.seq;
-      const after = new Map([...this.book].map(([name, table]) => [name, copyOf(table)]));
-      const kinds = [];
-      let asked = false;
-      try {
-        await client.query('begin');
-        const steps = 1 + Math.floor(this.random() * 3);
-        for (let n = 0; n < steps; n++) kinds.push(await this.#step(client, after));
-        await client.query('insert into ddl_mark values ($1, $2)', [this.number, seq]);
-        if (this.random() < 0.1) {
-          await client.query('rollback');
-          continue;
-        }
-        asked = true;
-        const commit = client.query('commit');
-        if (this.random() < this.vanishing) {
-          this.vanished++;
-          vanish(client, this.random);
-        }
-        await commit;
-        this.#keep(seq, after, kinds);
-        this.acknowledged.add(seq);
-        this.lastAckMs = performance.now();
-      } catch (error) {
-        note(this.errors, error);
-        const answered = error.code !== undefined && error.severity !== undefined;
-        if (
-          !answered ||
-          !(await client.query('rollback').then(
-            () => true,
-            () => false,
-          ))
-        ) {
-          client.end().catch(() => {});
-          client = undefined;
-        }
-        if (asked && (await this.#happened(seq))) this.#keep(seq, after, kinds);
-        await pause(RETRY_MS);
-      }
-    }
-    await client?.end().catch(() => {});
-  }
+/** One client with tables of its own: `stop` it, then `auditDdl`. */
+export class DdlClient extends TransactionClient {
+  /** Name of a table → { columns, rows: Set of ids, indexes, next: the id of the next row }. */
+  book = new Map();
+  /** What was done, by kind, how often. */
+  counts = new Map();
 
   /** Whose statement hangs for a minute says so. */
-  async #connect() {
+  async connect() {
     const client = await connectPatiently(this.server, 1_000);
     await client.query("set statement_timeout = '60s'");
     return client;
   }
 
-  #keep(seq, after, kinds) {
+  async transaction(client, seq) {
+    const after = new Map([...this.book].map(([name, table]) => [name, copyOf(table)]));
+    const kinds = [];
+    let asked = false;
+    try {
+      await client.query('begin');
+      const steps = 1 + Math.floor(this.random() * 3);
+      for (let n = 0; n < steps; n++) kinds.push(await this.#step(client, after));
+      await client.query('insert into ddl_mark values ($1, $2)', [this.number, seq]);
+      if (this.random() < 0.1) {
+        await client.query('rollback');
+        return true;
+      }
+      asked = true;
+      const commit = client.query('commit');
+      if (this.random() < this.vanishing) {
+        this.vanished++;
+        vanish(client, this.random);
+      }
+      await commit;
+      this.#keep(after, kinds);
+      this.acknowledge(seq);
+      return true;
+    } catch (error) {
+      note(this.errors, error);
+      const answered = error.code !== undefined && error.severity !== undefined;
+      if (!answered) client.end().catch(() => {});
+      const usable = answered && (await rolledBack(client));
+      if (asked && (await this.#happened(seq))) this.#keep(after, kinds);
+      await pause(RETRY_MS);
+      return usable;
+    }
+  }
+
+  #keep(after, kinds) {
     this.book = after;
     for (const kind of kinds) this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
   }

@@ -62,20 +62,20 @@ export function note(errors, error) {
   errors.set(key, (errors.get(key) ?? 0) + 1);
 }
 
-/** One client; `start` and let it run, `stop`, then look at `sent` and `acknowledged`. `vanishing`: in how many of
- *  its transactions it goes away without a word, somewhere between BEGIN and the answer to COMMIT. */
-export class LedgerClient {
+/** A client that does one transaction after the other: `start` and let it run, `stop`, then look at `sent` and
+ *  `acknowledged`. Its kind says how to `connect`, and what a `transaction` is: false when the connection is gone. */
+export class TransactionClient {
   constructor(server, number, random, { vanishing = 0 } = {}) {
-    this.vanishing = vanishing;
-    this.vanished = 0;
     this.server = server;
     this.number = number;
     this.random = random;
+    /** In how many of its transactions it goes away without a word. */
+    this.vanishing = vanishing;
+    this.vanished = 0;
     this.sent = 0;
     this.acknowledged = new Set();
-    /** Times of acknowledgements, for measuring outages. */
+    /** Time of the last acknowledgement, for measuring outages. */
     this.lastAckMs = 0;
-    this.lostConnections = 0;
     this.errors = new Map();
     this.running = false;
   }
@@ -94,32 +94,52 @@ export class LedgerClient {
     let client;
     while (this.running) {
       try {
-        client ??= await connect(this.server);
+        client ??= await this.connect();
       } catch (error) {
         note(this.errors, error);
         await pause(RETRY_MS);
         continue;
       }
-      const seq = ++this.sent;
-      try {
-        await this.#transaction(client, seq);
-        this.acknowledged.add(seq);
-        this.lastAckMs = performance.now();
-      } catch (error) {
-        note(this.errors, error);
-        try {
-          await client.query('rollback');
-        } catch {
-          this.lostConnections++;
-          client.end().catch(() => {});
-          client = undefined;
-        }
-      }
+      if (!(await this.transaction(client, ++this.sent))) client = undefined;
     }
     await client?.end().catch(() => {});
   }
 
-  async #transaction(client, seq) {
+  acknowledge(seq) {
+    this.acknowledged.add(seq);
+    this.lastAckMs = performance.now();
+  }
+}
+
+/** Whether the connection can go on. */
+export async function rolledBack(client) {
+  try {
+    await client.query('rollback');
+    return true;
+  } catch {
+    client.end().catch(() => {});
+    return false;
+  }
+}
+
+/** It vanishes somewhere between BEGIN and the answer to COMMIT. */
+export class LedgerClient extends TransactionClient {
+  connect() {
+    return connect(this.server);
+  }
+
+  async transaction(client, seq) {
+    try {
+      await this.#transfer(client, seq);
+      this.acknowledge(seq);
+      return true;
+    } catch (error) {
+      note(this.errors, error);
+      return rolledBack(client);
+    }
+  }
+
+  async #transfer(client, seq) {
     const from = 1 + Math.floor(this.random() * ACCOUNTS);
     const to = 1 + Math.floor(this.random() * ACCOUNTS);
     const [first, second] = from < to ? [from, to] : [to, from];

@@ -212,7 +212,7 @@ function tell(ledgers, ddl) {
     `rows: ${sum(ledgers, c => c.acknowledged.size)} transactions acknowledged of ${sum(ledgers, c => c.sent)}`,
   );
   console.log(
-    `definitions: ${sum(ddl, c => c.acknowledged.size)} transactions acknowledged of ${sum(ddl, c => c.seq)}: ${listed(done)}`,
+    `definitions: ${sum(ddl, c => c.acknowledged.size)} transactions acknowledged of ${sum(ddl, c => c.sent)}: ${listed(done)}`,
   );
   console.log(`clients vanished: ${sum([...ledgers, ...ddl], c => c.vanished)}`);
   console.log(`clients were told: ${listed(errors)}`);
