@@ -87,6 +87,22 @@ export interface Disk {
   syncDir(path: string): Promise<void>;
 }
 
+/** A disk to be made another of by spreading: a class's methods do not come along then. */
+export function methodsOf(disk: Disk): Disk {
+  return {
+    open: (path, mode) => disk.open(path, mode),
+    readFile: path => disk.readFile(path),
+    writeFile: (path, data, options) => disk.writeFile(path, data, options),
+    rename: (from, to) => disk.rename(from, to),
+    unlink: path => disk.unlink(path),
+    mkdir: path => disk.mkdir(path),
+    rmdir: path => disk.rmdir(path),
+    readdir: path => disk.readdir(path),
+    stat: path => disk.stat(path),
+    syncDir: path => disk.syncDir(path),
+  };
+}
+
 export interface DiskFile {
   /** Returns bytes read: short only at end of file. */
   read(into: Uint8Array, positionBytes: number): Promise<number>;

@@ -5,7 +5,7 @@
  * says so once. So it is never tried again; the process ends, and WAL that is known to be durable is replayed.
  * What fails before anything was tried (no handle could be had, the folder is gone) is an error like any other.
  */
-import { type Disk, type DiskFile, isMissing, isOutOfHandles, type OpenMode } from './env.ts';
+import { type Disk, type DiskFile, isMissing, isOutOfHandles, methodsOf, type OpenMode } from './env.ts';
 
 export function syncOrEnd(disk: Disk, end: (path: string, error: Error) => never): Disk {
   const syncing = async (path: string, work: Promise<void>): Promise<void> => {
@@ -17,15 +17,8 @@ export function syncOrEnd(disk: Disk, end: (path: string, error: Error) => never
     }
   };
   return {
+    ...methodsOf(disk),
     open: async (path, mode) => guarded(await disk.open(path, mode), path, mode, syncing),
-    readFile: path => disk.readFile(path),
-    writeFile: (path, data, options) => disk.writeFile(path, data, options),
-    rename: (from, to) => disk.rename(from, to),
-    unlink: path => disk.unlink(path),
-    mkdir: path => disk.mkdir(path),
-    rmdir: path => disk.rmdir(path),
-    readdir: path => disk.readdir(path),
-    stat: path => disk.stat(path),
     syncDir: path => syncing(path, disk.syncDir(path)),
   };
 }

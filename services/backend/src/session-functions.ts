@@ -179,14 +179,14 @@ export class SessionFunctions implements SessionSettings {
 }
 
 function sequenceLocks(session: Session): SequenceLocks {
-  const { locks, shared } = session.instance.kernel;
+  const { locks } = session.instance.kernel;
   const database = session.database.oid as Oid;
   return {
     tryLock: oid => locks.tryRelation(session.owner, database, oid, ROW_EXCLUSIVE_LOCK),
     lock: async oid => {
       await locks.relation(session.owner, database, oid, ROW_EXCLUSIVE_LOCK);
-      // What the one who had the lock changed comes with a snapshot.
-      shared.releaseSnapshot(await shared.takeSnapshot(session.block.tx.curcid));
+      // What the one who had the lock changed.
+      await session.runner.analysis.refresh();
     },
   };
 }

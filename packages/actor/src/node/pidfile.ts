@@ -184,8 +184,9 @@ export function replaceDeadPid(dataDirectory: string, dead: number): void {
     throw error;
   }
   try {
-    const [first = '', ...rest] = readFileSync(file, 'utf8').split('\n');
-    if (Math.abs(Number(first)) !== dead) return;
+    const text = readFileSync(file, 'utf8');
+    if (pidOf(text) !== dead) return;
+    const [first = '', ...rest] = text.split('\n');
     // Never shorter than it was: one write, which needs no truncation after it. Readers take the blanks.
     writeSync(file, [String(process.pid).padEnd(first.length), ...rest].join('\n'), 0);
   } finally {
@@ -199,13 +200,17 @@ function removeOwnPidFile(dataDirectory: string): void {
   const taken = `${path}.${process.pid}`;
   renameSync(path, taken);
   try {
-    const pid = Math.abs(Number(readFileSync(taken, 'utf8').split('\n')[0]));
-    if (pid !== process.pid) linkSync(taken, path);
+    if (pidOf(readFileSync(taken, 'utf8')) !== process.pid) linkSync(taken, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   } finally {
     unlinkSync(taken);
   }
+}
+
+/** The first line of the file's text. A single-user server of PostgreSQL writes its pid negative. */
+function pidOf(text: string): number {
+  return Math.abs(Number(text.split('\n', 1)[0]));
 }
 
 export function readPidFile(dataDirectory: string): PidFile | undefined {
@@ -217,7 +222,7 @@ export function readPidFile(dataDirectory: string): PidFile | undefined {
   }
   const lines = text.split('\n');
   return {
-    pid: Math.abs(Number(lines[0])),
+    pid: pidOf(text),
     dataDirectory,
     startSeconds: Number(lines[2] ?? 0),
     port: Number(lines[3] ?? 0),

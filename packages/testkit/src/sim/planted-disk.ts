@@ -1,6 +1,6 @@
 /** Planted bugs of disks that fail for a while: an error that is not remembered, or not believed. */
 import { ClogBuffers } from '@pgtroupe/buffer-manager/clog-buffers';
-import type { Disk, DiskFile } from '@pgtroupe/actor/env';
+import { type Disk, type DiskFile, methodsOf } from '@pgtroupe/actor/env';
 import { type PlantedBug, replace } from './planted.ts';
 
 const NO_FILE: DiskFile = {
@@ -30,22 +30,6 @@ function hopeful(disk: Disk, failed: (error: unknown) => void): Disk {
       };
     },
     syncDir: path => attempt(disk.syncDir(path), undefined),
-  };
-}
-
-/** A class's methods do not come along when an object is spread. */
-function methodsOf(disk: Disk): Disk {
-  return {
-    open: (path, mode) => disk.open(path, mode),
-    readFile: path => disk.readFile(path),
-    writeFile: (path, data, options) => disk.writeFile(path, data, options),
-    rename: (from, to) => disk.rename(from, to),
-    unlink: path => disk.unlink(path),
-    mkdir: path => disk.mkdir(path),
-    rmdir: path => disk.rmdir(path),
-    readdir: path => disk.readdir(path),
-    stat: path => disk.stat(path),
-    syncDir: path => disk.syncDir(path),
   };
 }
 

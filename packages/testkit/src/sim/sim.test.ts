@@ -105,6 +105,18 @@ async function content(disk: FaultDisk | MemoryDisk): Promise<Record<string, str
   return found;
 }
 
+/** Synced, on a disk that can lose what comes after. */
+async function twoPagesOfOnes() {
+  const below = new MemoryDisk();
+  await below.mkdir('d');
+  const disk = new FaultDisk(below);
+  const opened = await disk.open('d/f', 'create');
+  await opened.write(new Uint8Array(8192).fill(1), 0);
+  await opened.datasync();
+  await disk.syncDir('d');
+  return { disk, opened };
+}
+
 describe('FaultDisk', () => {
   it('looks like the disk it wraps, and after a power loss holds what was synced', async () => {
     await fc.assert(
@@ -133,13 +145,7 @@ describe('FaultDisk', () => {
   });
 
   it('keeps readable what a failed sync dropped, until power fails or it is written again', async () => {
-    const below = new MemoryDisk();
-    await below.mkdir('d');
-    const disk = new FaultDisk(below);
-    const opened = await disk.open('d/f', 'create');
-    await opened.write(new Uint8Array(8192).fill(1), 0);
-    await opened.datasync();
-    await disk.syncDir('d');
+    const { disk, opened } = await twoPagesOfOnes();
     await opened.write(new Uint8Array(8192).fill(2), 0);
     disk.failSync('d/f');
     expect(new Set(await disk.readFile('d/f'))).toEqual(new Set([2]));
@@ -151,13 +157,7 @@ describe('FaultDisk', () => {
   });
 
   it('tears at most what was pending', async () => {
-    const below = new MemoryDisk();
-    await below.mkdir('d');
-    const disk = new FaultDisk(below);
-    const opened = await disk.open('d/f', 'create');
-    await opened.write(new Uint8Array(8192).fill(1), 0);
-    await opened.datasync();
-    await disk.syncDir('d');
+    const { disk, opened } = await twoPagesOfOnes();
     await opened.write(new Uint8Array(4096).fill(2), 4096);
     await disk.tear(seededRandom(3));
     const bytes = await disk.readFile('d/f');
