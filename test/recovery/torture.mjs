@@ -72,6 +72,13 @@ let failed = false;
 let server;
 /** Where everything lies. */
 let folder;
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, async () => {
+    await server?.stop({ keep: true });
+    disk?.remove();
+    process.exit(1);
+  });
+}
 try {
   folder = await createDirectory(FULL_DISK === 'data' ? disk.path : undefined);
   if (FULL_DISK === 'wal') disk.takeWal(join(folder, 'data'));
