@@ -109,9 +109,11 @@ export async function startPgtroupe(settings = [], made) {
       return JSON.parse(stdout);
     },
     async stop({ keep = false } = {}) {
-      const gone = new Promise(resolve => child.on('exit', resolve));
-      child.kill('SIGINT');
-      await gone;
+      if (child.exitCode === null && child.signalCode === null) {
+        const gone = new Promise(resolve => child.on('exit', resolve));
+        child.kill('SIGINT');
+        await gone;
+      }
       if (!keep) rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -73,10 +73,11 @@ let server;
 /** Where everything lies. */
 let folder;
 for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.on(signal, async () => {
-    await server?.stop({ keep: true });
-    disk?.remove();
-    process.exit(1);
+  process.on(signal, () => {
+    void (server?.stop({ keep: true }) ?? Promise.resolve()).finally(() => {
+      disk?.remove();
+      process.exit(1);
+    });
   });
 }
 try {
@@ -252,9 +253,9 @@ async function judgement(ledgers, ddl) {
     );
     wrong('PostgreSQL', problems);
   };
-  const cast = await running('all');
-  kill(server.child.pid);
-  for (const { pid } of cast) kill(pid);
+  const pids = [server.child.pid, ...(await running('all')).map(({ pid }) => pid)];
+  // All stand still first: who is left sees the others die, and launches them again.
+  for (const signal of ['SIGSTOP', 'SIGKILL']) for (const pid of pids) kill(pid, signal);
   await pause(500);
   await judge(false);
   server = await startPgtroupe(settings, folder);
@@ -286,9 +287,9 @@ async function running(role) {
   }
 }
 
-function kill(pid) {
+function kill(pid, signal = 'SIGKILL') {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
   } catch {
     // Just replaced.
   }
