@@ -13,7 +13,7 @@ import type { Aggref, Const, Expr, FuncExpr, NamedArgExpr, OpExpr, WindowFunc } 
 import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { textToString } from '@pgtroupe/adt/mb/mbutils';
 import type { DeparseContext } from './context.ts';
-import { appendCoercion, appendExpr, appendExprList, appendParen, enclosed } from './expr.ts';
+import { appendCoercion, appendExpr, appendExprList, appendParen, enclosed } from './operands.ts';
 import { functionName, operatorName, typeName, type Call } from './names.ts';
 import { appendOrderBy, appendWindowSpec } from './clauses.ts';
 

@@ -27,7 +27,7 @@ import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { appendConst } from './const.ts';
 import type { DeparseContext } from './context.ts';
-import { appendExpr } from './expr.ts';
+import { appendExpr } from './operands.ts';
 import { operatorName } from './names.ts';
 
 /** One column of a clause: by number where names would mean something else. Returns its expression. */

@@ -2,7 +2,7 @@
  * What deparsing carries along: the text so far, how it is laid out, and the names in scope.
  */
 import type { Query, WindowClause } from '@pgtroupe/nodes/parsenodes';
-import type { TargetEntry } from '@pgtroupe/nodes/primnodes';
+import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import type { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
 import type { ParseState } from '@pgtroupe/parser/parse_node';
 import type { FunctionCall } from '@pgtroupe/adt/fmgr';
@@ -35,6 +35,20 @@ export interface DeparseEnvironment {
   readonly fc: FunctionCall;
   /** For the parser's own look-ups: would this name, written here, be found? */
   readonly pstate: ParseState;
+  readonly writers: Writers;
+}
+
+/** What knows every kind of expression and of query; operands.ts calls it for those within others. */
+export interface Writers {
+  expr(expr: Expr, context: DeparseContext, showimplicit: boolean): void;
+  query(query: Query, buffer: TextBuffer, scope: QueryScope, names: ResultNames, colNamesVisible: boolean): void;
+}
+
+/** Where a query stands: what is around it and how it is laid out. */
+export interface QueryScope {
+  readonly env: DeparseEnvironment;
+  readonly namespaces: readonly DeparseNamespace[];
+  readonly layout: Layout;
 }
 
 export interface Layout {
@@ -173,5 +187,3 @@ export class DeparseContext {
 
 /** Columns of the relation a rule belongs to: their names win over those in the tree. */
 export type ResultNames = readonly string[] | null;
-
-export type QueryWriter = (query: Query, context: DeparseContext) => void;

@@ -15,16 +15,18 @@ import {
   type PrettyFlags,
   type ResultNames,
 } from './context.ts';
-import { appendExpr } from './expr.ts';
+import { writeExpr } from './expr.ts';
 import { simpleNamespace, type DeparseNamespace } from './namespace.ts';
-import { appendQuery } from './query.ts';
+import { appendExpr, appendQuery } from './operands.ts';
+import { writeQuery } from './querydef.ts';
 
 export function deparseEnvironment(fc: FunctionCall): DeparseEnvironment {
   const caches = fc.catalog?.caches?.();
   if (fc.catalog === undefined || caches === undefined) throw notSupported('a catalog lookup in this context');
   const { databaseName, currentUserId } = fc.settings;
   const catalog = new CatalogLookup(caches, fc.catalog.searchPath(), { databaseName, userId: currentUserId });
-  return { catalog, fc, pstate: makeParseState({ catalog, fc, sourceText: '' }) };
+  const writers = { expr: writeExpr, query: writeQuery };
+  return { catalog, fc, pstate: makeParseState({ catalog, fc, sourceText: '' }), writers };
 }
 
 export function relationEntry(env: DeparseEnvironment, relid: number, aliasname: string): RangeTblEntry {

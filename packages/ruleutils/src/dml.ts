@@ -17,10 +17,10 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { CONSTROID } from '@pgtroupe/catalog/syscache';
 import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { PRETTYINDENT_STD, type DeparseContext } from './context.ts';
-import { appendExpr, appendExprList, appendIndirection, appendToplevel } from './expr.ts';
+import { appendExpr, appendExprList, appendIndirection, appendQuery, appendToplevel } from './operands.ts';
 import { appendAlias, appendFromClause, only } from './from.ts';
 import { attributeName, lookupFailed, relationName } from './names.ts';
-import { appendQuery, appendTargetList, appendValues, appendWithClause } from './query.ts';
+import { appendTargetList, appendValues, appendWithClause } from './query.ts';
 import { appendWhere } from './select.ts';
 
 function targetOf(query: Query): RangeTblEntry {

@@ -13,12 +13,10 @@ import {
   IS_NULL,
 } from '@pgtroupe/nodes/nodes';
 import { exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
-import type { Node } from '@pgtroupe/nodes/parsenodes';
 import type {
   BoolExpr,
   CaseExpr,
   Expr,
-  FieldStore,
   InferenceElem,
   NullTest,
   RowCompareExpr,
@@ -32,21 +30,22 @@ import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { appendAggregate, appendFunction, appendOperator, appendWindowFunction } from './calls.ts';
 import { appendConst } from './const.ts';
 import { PRETTYINDENT_VAR, type DeparseContext } from './context.ts';
-import {
-  attributeName,
-  collateSuffix,
-  opclassSuffix,
-  operatorName,
-  relationName,
-  simpleQuoteLiteral,
-  typeName,
-} from './names.ts';
-import { isSimpleNode } from './simplenode.ts';
+import { collateSuffix, opclassSuffix, operatorName, relationName, simpleQuoteLiteral, typeName } from './names.ts';
 import { appendSubLink } from './sublink.ts';
 import { appendParameter, appendVariable, nameOfField } from './variable.ts';
+import {
+  appendCoercion,
+  appendExpr,
+  appendExprList,
+  appendIndirection,
+  appendParen,
+  appendSubscripts,
+  appendToplevel,
+  enclosed,
+  rowCompareOperator,
+} from './operands.ts';
 
-export function appendExpr(expr: Expr | null, context: DeparseContext, showimplicit: boolean): void {
-  if (expr === null) return;
+export function writeExpr(expr: Expr, context: DeparseContext, showimplicit: boolean): void {
   switch (expr.type) {
     case 'Var':
       appendVariable(expr, 0, false, context);
@@ -197,27 +196,6 @@ export function appendExpr(expr: Expr | null, context: DeparseContext, showimpli
   }
 }
 
-export function appendExprList(list: readonly (Expr | null)[], context: DeparseContext, showimplicit: boolean): void {
-  context.list(list, expr => appendExpr(expr, context, showimplicit));
-}
-
-/** As an output column or a field of ROW(): there a whole row must not read as `*`. */
-export function appendToplevel(expr: Expr, context: DeparseContext, showimplicit: boolean): void {
-  if (expr.type === 'Var') appendVariable(expr, 0, true, context);
-  else appendExpr(expr, context, showimplicit);
-}
-
-/** An operand, in parentheses if only needed ones are written and it needs them. */
-export function appendParen(expr: Expr, context: DeparseContext, showimplicit: boolean, parent: Node): void {
-  const needed = context.pretty.paren && !isSimpleNode(expr, parent, context);
-  context.parenthesized(needed, () => appendExpr(expr, context, showimplicit));
-}
-
-/** In the layout with all parentheses, around the whole expression. */
-export function enclosed(context: DeparseContext, write: () => void): void {
-  context.parenthesized(!context.pretty.paren, write);
-}
-
 function appendCall(name: string, args: readonly Expr[], context: DeparseContext): void {
   context.append(`${name}(`);
   appendExprList(args, context, true);
@@ -229,13 +207,6 @@ type Cast = Extract<Expr, { type: 'RelabelType' | 'CoerceViaIO' | 'ArrayCoerceEx
 function appendCast(expr: Cast, format: number, typmod: number, context: DeparseContext, showimplicit: boolean): void {
   if (format === COERCE_IMPLICIT_CAST && !showimplicit) appendParen(expr.arg, context, false, expr);
   else appendCoercion(expr.arg, context, expr.resulttype, typmod, expr);
-}
-
-/** arg::type; a literal of that very type is written with one label only. */
-export function appendCoercion(arg: Expr, context: DeparseContext, type: number, typmod: number, parent: Node): void {
-  if (arg.type === 'Const' && arg.consttype === type && arg.consttypmod === -1) appendConst(arg, context, 'never');
-  else enclosed(context, () => appendParen(arg, context, false, parent));
-  context.append(`::${typeName(context.env, type, typmod)}`);
 }
 
 function appendSubscripting(expr: SubscriptingRef, context: DeparseContext, showimplicit: boolean): void {
@@ -253,44 +224,6 @@ function appendSubscripting(expr: SubscriptingRef, context: DeparseContext, show
   const assigned = appendIndirection(expr, context);
   context.append(' := ');
   appendExpr(assigned, context, showimplicit);
-}
-
-function appendSubscripts(expr: SubscriptingRef, context: DeparseContext): void {
-  expr.refupperindexpr.forEach((upper, i) => {
-    context.append('[');
-    if (i < expr.reflowerindexpr.length) {
-      appendExpr(expr.reflowerindexpr[i] ?? null, context, false);
-      context.append(':');
-    }
-    appendExpr(upper, context, false);
-    context.append(']');
-  });
-}
-
-/** Writes the .field and [subscript] of an assignment's target; returns what is assigned. */
-export function appendIndirection(expr: Expr, context: DeparseContext): Expr {
-  let domain: Extract<Expr, { type: 'CoerceToDomain' }> | null = null;
-  let node = expr;
-  for (;;) {
-    if (node.type === 'FieldStore') {
-      context.append(`.${quoteIdentifier(fieldStoreName(node, context))}`);
-      node = node.newvals[0] as Expr;
-    } else if (node.type === 'SubscriptingRef' && node.refassgnexpr !== null) {
-      appendSubscripts(node, context);
-      node = node.refassgnexpr;
-    } else if (node.type === 'CoerceToDomain' && node.coercionformat === COERCE_IMPLICIT_CAST) {
-      domain = node;
-      node = node.arg;
-    } else {
-      break;
-    }
-  }
-  // A cast to a domain directly above the value belongs to the value.
-  return domain !== null && domain.arg === node ? domain : node;
-}
-
-function fieldStoreName(expr: FieldStore, context: DeparseContext): string {
-  return attributeName(context.env, context.catalog.typeOrDomainRelid(expr.resulttype), expr.fieldnums[0] as number);
 }
 
 function appendScalarArrayOp(expr: ScalarArrayOpExpr, context: DeparseContext): void {
@@ -369,15 +302,6 @@ function appendRowCompare(expr: RowCompareExpr, context: DeparseContext): void {
   context.append(`) ${rowCompareOperator(expr, context)} ROW(`);
   context.list(expr.rargs, arg => appendToplevel(arg, context, true));
   context.append('))');
-}
-
-export function rowCompareOperator(expr: RowCompareExpr, context: DeparseContext): string {
-  return operatorName(
-    context.env,
-    expr.opnos[0] as number,
-    exprType(expr.largs[0] as Expr),
-    exprType(expr.rargs[0] as Expr),
-  );
 }
 
 const VALUE_FUNCTIONS = [

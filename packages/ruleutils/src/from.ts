@@ -16,10 +16,10 @@ import type { FuncExpr, JoinExpr, JoinTreeNode } from '@pgtroupe/nodes/primnodes
 import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { appendFunctionInFrom } from './calls.ts';
 import { PRETTYINDENT_JOIN, type DeparseContext } from './context.ts';
-import { appendExpr, appendExprList, appendToplevel, enclosed } from './expr.ts';
+import { appendExpr, appendExprList, appendQuery, appendToplevel, enclosed } from './operands.ts';
 import { collateSuffix, functionName, NO_ARGUMENTS, relationName, typeName } from './names.ts';
 import type { DeparseColumns } from './namespace.ts';
-import { appendQuery, appendValues } from './query.ts';
+import { appendValues } from './query.ts';
 
 /** unnest(anyarray). */
 const F_UNNEST_ANYARRAY = 2331;

@@ -1,70 +1,12 @@
 /** Whole queries. */
 import { BOOLOID } from '@pgtroupe/common/oids';
-import { notSupported } from '@pgtroupe/common/ereport';
-import {
-  CMD_DELETE,
-  CMD_INSERT,
-  CMD_NOTHING,
-  CMD_SELECT,
-  CMD_UPDATE,
-  CTE_MATERIALIZE_ALWAYS,
-  CTE_MATERIALIZE_DEFAULT,
-} from '@pgtroupe/nodes/nodes';
+import { CTE_MATERIALIZE_ALWAYS, CTE_MATERIALIZE_DEFAULT } from '@pgtroupe/nodes/nodes';
 import type { CommonTableExpr, CTECycleClause, Query } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import { quoteIdentifier } from '@pgtroupe/adt/quote';
-import {
-  DeparseContext,
-  PRETTYINDENT_STD,
-  type DeparseEnvironment,
-  type Layout,
-  type ResultNames,
-  type TextBuffer,
-} from './context.ts';
-import { appendDelete, appendInsert, appendUpdate } from './dml.ts';
-import { appendExpr } from './expr.ts';
-import { queryNamespace, type DeparseNamespace } from './namespace.ts';
-import { appendSelect } from './select.ts';
+import { DeparseContext, PRETTYINDENT_STD, type ResultNames } from './context.ts';
+import { appendExpr, appendQuery } from './operands.ts';
 import { appendVariable } from './variable.ts';
-
-interface Scope {
-  readonly env: DeparseEnvironment;
-  readonly namespaces: readonly DeparseNamespace[];
-  readonly layout: Layout;
-}
-
-/** `colNamesVisible`: does anyone see the names of the output columns? Otherwise they are not written. */
-export function appendQuery(
-  query: Query,
-  buffer: TextBuffer,
-  scope: Scope,
-  names: ResultNames,
-  colNamesVisible: boolean,
-): void {
-  const { env, namespaces: parents } = scope;
-  const dpns = queryNamespace(env, query, parents);
-  const varprefix = parents.length > 0 || query.rtable.length !== 1;
-  const context = new DeparseContext(env, [dpns, ...parents], varprefix, scope.layout, buffer);
-  switch (query.commandType) {
-    case CMD_SELECT:
-      appendSelect(query, context, names, colNamesVisible);
-      break;
-    case CMD_UPDATE:
-      appendUpdate(query, context, colNamesVisible);
-      break;
-    case CMD_INSERT:
-      appendInsert(query, context, colNamesVisible);
-      break;
-    case CMD_DELETE:
-      appendDelete(query, context, colNamesVisible);
-      break;
-    case CMD_NOTHING:
-      context.append('NOTHING');
-      break;
-    default:
-      throw notSupported('deparsing of this kind of statement');
-  }
-}
 
 export function appendWithClause(query: Query, context: DeparseContext): void {
   if (query.cteList.length === 0) return;

@@ -17,9 +17,9 @@ import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { appendGroupingSet, appendOrderBy, appendSortGroupColumn, appendWindowSpec } from './clauses.ts';
 import { PRETTYINDENT_STD, type DeparseContext, type ResultNames } from './context.ts';
-import { appendExpr, appendToplevel } from './expr.ts';
+import { appendExpr, appendQuery, appendToplevel } from './operands.ts';
 import { appendFromClause } from './from.ts';
-import { appendQuery, appendTargetList, appendValues, appendWithClause } from './query.ts';
+import { appendTargetList, appendValues, appendWithClause } from './query.ts';
 
 export function appendSelect(
   query: Query,

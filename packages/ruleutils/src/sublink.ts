@@ -4,9 +4,8 @@ import { ALL_SUBLINK, ANY_SUBLINK, ARRAY_SUBLINK, EXISTS_SUBLINK, ROWCOMPARE_SUB
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
 import type { Expr, OpExpr, SubLink } from '@pgtroupe/nodes/primnodes';
 import type { DeparseContext } from './context.ts';
-import { appendExpr, appendExprList, rowCompareOperator } from './expr.ts';
+import { appendExpr, appendExprList, appendQuery, rowCompareOperator } from './operands.ts';
 import { operatorName } from './names.ts';
-import { appendQuery } from './query.ts';
 
 function nameOfOperator(expr: OpExpr, context: DeparseContext): string {
   return operatorName(context.env, expr.opno, exprType(expr.args[0] as Expr), exprType(expr.args[1] as Expr));
