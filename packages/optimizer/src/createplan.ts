@@ -7,7 +7,7 @@ import * as N from '@pgtroupe/nodes/nodes';
 import type { Expr, OpExpr, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import { equalNodes } from '@pgtroupe/nodes/nodefuncs';
+import { equalNodes, exprCollation } from '@pgtroupe/nodes/nodefuncs';
 import { commuted } from './clauses.ts';
 import {
   isSubset,
@@ -19,11 +19,12 @@ import {
   type RelOptInfo,
   type RestrictInfo,
 } from './pathnodes.ts';
-import type { NestLoopParam, Plan, Result } from './plannodes.ts';
+import type { NestLoopParam, Plan, Result, Sort } from './plannodes.ts';
 import { makeExecParam, newExecParam } from './subselect.ts';
 import { mutateExpr, relidOf } from './var.ts';
 import type { Node } from '@pgtroupe/nodes/parsenodes';
 import type { Var } from '@pgtroupe/nodes/primnodes';
+import { costSort } from './costsize.ts';
 
 const NO_PARAMS: ReadonlySet<number> = new Set();
 
@@ -314,5 +315,24 @@ function createHashJoin(root: PlannerInfo, path: HashPath): Plan {
     hashcollations: hashclauses.map(c => c.inputcollid),
     hashkeys: hashclauses.map(c => c.args[0]!),
     innerhashkeys: hashclauses.map(c => c.args[1]!),
+  };
+}
+
+export function makeSort(
+  root: PlannerInfo,
+  plan: Plan,
+  columns: readonly number[],
+  operators: readonly number[],
+  nullsFirst: readonly boolean[],
+): Sort {
+  const cost = costSort(plan.startup_cost, plan.total_cost, plan.plan_rows, root.limitTuples);
+  return {
+    ...planFields(root, plan.targetlist, { ...cost, rows: plan.plan_rows, width: plan.plan_width }),
+    type: 'Sort',
+    lefttree: plan,
+    sortColIdx: columns,
+    sortOperators: operators,
+    nullsFirst,
+    collations: columns.map(c => exprCollation(plan.targetlist.find(t => t.resno === c)!.expr)),
   };
 }

@@ -12,7 +12,7 @@ import type { Aggref, Expr, TargetEntry, WindowFunc } from '@pgtroupe/nodes/prim
 import { setBaseRelInfo, setBaseRelPathlists } from './allpaths.ts';
 import { containSubplans, containVolatileFunctions, makeAndsImplicit } from './clauses.ts';
 import { costSort, CPU_OPERATOR_COST, CPU_TUPLE_COST, estimateNumGroups } from './costsize.ts';
-import { createPlan, onTopOf, planFields } from './createplan.ts';
+import { createPlan, makeSort, onTopOf, planFields } from './createplan.ts';
 import { addBaseRels, addVarsToTargetlist, deconstructJointree } from './initsplan.ts';
 import { makeRelFromJoinlist } from './joinrels.ts';
 import { equalityOpForOrderingOp } from './lsyscache.ts';
@@ -625,25 +625,6 @@ export function sortByClauses(root: PlannerInfo, plan: Plan, clauses: readonly S
     nullsFirst.push(c.nulls_first);
   }
   return makeSort(root, plan, columns, operators, nullsFirst);
-}
-
-export function makeSort(
-  root: PlannerInfo,
-  plan: Plan,
-  columns: readonly number[],
-  operators: readonly number[],
-  nullsFirst: readonly boolean[],
-): Sort {
-  const cost = costSort(plan.startup_cost, plan.total_cost, plan.plan_rows, root.limitTuples);
-  return {
-    ...planFields(root, plan.targetlist, { ...cost, rows: plan.plan_rows, width: plan.plan_width }),
-    type: 'Sort',
-    lefttree: plan,
-    sortColIdx: columns,
-    sortOperators: operators,
-    nullsFirst,
-    collations: columns.map(c => exprCollation(plan.targetlist.find(t => t.resno === c)!.expr)),
-  };
 }
 
 function planDistinct(root: PlannerInfo, input: Ordered): Ordered {

@@ -46,6 +46,13 @@ export interface PlannerGlobal {
   /** The statement's flat range table, for varnos in the finished plan. */
   readonly finalrtable: RangeTblEntry[];
   nextNodeId: number;
+  /** Plans a query below `parent`: planning is recursive, imports are not. */
+  planSubquery(parent: PlannerInfo, query: Query, hasRecursion: boolean, tupleFraction: number): PlannedLevel;
+}
+
+export interface PlannedLevel {
+  readonly plan: Plan;
+  readonly root: PlannerInfo;
 }
 
 export interface PlannerParamItem {

@@ -13,7 +13,6 @@ import { equalityOpForOrderingOp, orderingOpProperties } from './lsyscache.ts';
 import type { PlannerInfo } from './pathnodes.ts';
 import type { Plan, Result } from './plannodes.ts';
 import { makeExecParam, newExecParam } from './subselect.ts';
-import { subqueryPlanner } from './planner.ts';
 import { mutateExpr, walkExpr } from './var.ts';
 
 /** A plan for `SELECT min(a), max(b) ... FROM one_table`, when indexes make it cheap; else undefined. */
@@ -105,7 +104,7 @@ function minMaxSubquery(root: PlannerInfo, parse: Query, agg: Aggref, sortop: nu
   };
   const saved = root.planParams;
   root.planParams = [];
-  const { plan, root: subroot } = subqueryPlanner(root.glob, query, root, false, 1);
+  const { plan, root: subroot } = root.glob.planSubquery(root, query, false, 1);
   root.planParams = saved;
   const param = makeExecParam(newExecParam(root), agg.aggtype, -1, agg.aggcollid);
   root.glob.subplans.push({ plan, rtable: subroot.rtable, cte: null });

@@ -20,8 +20,8 @@ import {
 } from './clauses.ts';
 import { finalizeParams } from './finalize.ts';
 import { groupingPlanner } from './grouping.ts';
-import type { PlannerEnv, PlannerGlobal, PlannerInfo } from './pathnodes.ts';
-import type { Plan, PlannedStmt } from './plannodes.ts';
+import type { PlannedLevel, PlannerEnv, PlannerGlobal, PlannerInfo } from './pathnodes.ts';
+import type { PlannedStmt } from './plannodes.ts';
 import { JoinTreePreparation, pullUpSubqueries, reduceOuterJoins } from './prepjointree.ts';
 import { setPlanReferences } from './setrefs.ts';
 import { processCtes, processSublinks, replaceCorrelationVars, replaceMultiexprParams } from './subselect.ts';
@@ -36,6 +36,8 @@ export function planner(env: PlannerEnv, query: Query): PlannedStmt {
     relationOids: new Set(),
     finalrtable: [],
     nextNodeId: 0,
+    planSubquery: (parent, subquery, hasRecursion, tupleFraction) =>
+      subqueryPlanner(glob, subquery, parent, hasRecursion, tupleFraction),
   };
   const { plan } = subqueryPlanner(glob, query, null, false, 0);
   finalizeParams(plan, glob.subplans);
@@ -92,13 +94,13 @@ function makeRoot(glob: PlannerGlobal, parse: Query, parent: PlannerInfo | null)
 }
 
 /** Plans one level; the plan's references are final, its parameters not yet. */
-export function subqueryPlanner(
+function subqueryPlanner(
   glob: PlannerGlobal,
   query: Query,
   parent: PlannerInfo | null,
   hasRecursion: boolean,
   tupleFraction: number,
-): { plan: Plan; root: PlannerInfo } {
+): PlannedLevel {
   const root = makeRoot(glob, query, parent);
   root.tupleFraction = tupleFraction;
   if (hasRecursion) root.wtParamId = glob.paramExecCount++;

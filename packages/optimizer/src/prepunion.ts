@@ -11,12 +11,10 @@ import * as N from '@pgtroupe/nodes/nodes';
 import type { SetOperationNode, SetOperationStmt, SortGroupClause } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import { CPU_OPERATOR_COST, CPU_TUPLE_COST, targetWidth } from './costsize.ts';
-import { onTopOf, planFields } from './createplan.ts';
-import { makeSort } from './grouping.ts';
+import { makeSort, onTopOf, planFields } from './createplan.ts';
 import { getProc } from './lsyscache.ts';
 import type { PlannerInfo } from './pathnodes.ts';
 import type { Agg, Append, Plan, RecursiveUnion, Result, SetOp, SubqueryScan, Unique } from './plannodes.ts';
-import { subqueryPlanner } from './planner.ts';
 
 /** The plan of the level's set operation tree; its target list has the level's own column numbers. */
 export function planSetOperations(root: PlannerInfo): Plan {
@@ -61,7 +59,7 @@ function leaf(root: PlannerInfo, rtindex: number, op: SetOperationStmt, flag: nu
   const rte = root.rtable[rtindex - 1]!;
   const saved = root.planParams;
   root.planParams = [];
-  const { plan: subplan } = subqueryPlanner(root.glob, rte.subquery!, root, false, 0);
+  const { plan: subplan } = root.glob.planSubquery(root, rte.subquery!, false, 0);
   root.planParams = saved;
   const tlist: TargetEntry[] = [];
   for (const tle of subplan.targetlist) {

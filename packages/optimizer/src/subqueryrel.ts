@@ -9,7 +9,6 @@ import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import { containSubplans, containVolatileFunctions, makeAndsExplicit, makeAndsImplicit } from './clauses.ts';
 import { canonicalEc, getEclassForSortExpr } from './equivclass.ts';
 import type { PathKey, PlannerInfo, RelOptInfo } from './pathnodes.ts';
-import { subqueryPlanner } from './planner.ts';
 import { mutateExpr, pullVars } from './var.ts';
 
 export function planSubqueryRte(root: PlannerInfo, rel: RelOptInfo): void {
@@ -23,7 +22,7 @@ export function planSubqueryRte(root: PlannerInfo, rel: RelOptInfo): void {
   rel.baserestrictinfo = kept;
   const saved = root.planParams;
   root.planParams = [];
-  const { plan, root: subroot } = subqueryPlanner(root.glob, subquery, root, false, 0);
+  const { plan, root: subroot } = root.glob.planSubquery(root, subquery, false, 0);
   rel.subplanParams = root.planParams;
   root.planParams = saved;
   rel.subplan = plan;

@@ -17,7 +17,6 @@ import { CPU_OPERATOR_COST } from './costsize.ts';
 import { getOperator, getType, opHashjoinable, opStrict } from './lsyscache.ts';
 import type { PlannerInfo } from './pathnodes.ts';
 import type { Material, Plan } from './plannodes.ts';
-import { subqueryPlanner } from './planner.ts';
 import { simplifyExistsQuery } from './prepjointree.ts';
 import { incrementVarSublevelsUp, mutateExpr } from './var.ts';
 
@@ -84,7 +83,7 @@ function makeSubplan(root: PlannerInfo, sublink: SubLink, testexpr: Expr | null,
   const fraction = kind === N.EXISTS_SUBLINK ? 1 : kind === N.ANY_SUBLINK || kind === N.ALL_SUBLINK ? 0.5 : 0;
   const saved = root.planParams;
   root.planParams = [];
-  const { plan, root: subroot } = subqueryPlanner(root.glob, query, root, false, fraction);
+  const { plan, root: subroot } = root.glob.planSubquery(root, query, false, fraction);
   const params = root.planParams;
   root.planParams = saved;
   return buildSubplan(root, plan, subroot, params, kind, testexpr, isTopQual, sublink.subLinkId);
@@ -271,7 +270,7 @@ export function processCtes(root: PlannerInfo): void {
     const query = inlineCtes(cte.ctequery, inlined, 1);
     const saved = root.planParams;
     root.planParams = [];
-    const { plan, root: subroot } = subqueryPlanner(root.glob, query, root, cte.cterecursive, 0);
+    const { plan, root: subroot } = root.glob.planSubquery(root, query, cte.cterecursive, 0);
     if (root.planParams.length > 0) throw ereport(ERRCODE.INTERNAL_ERROR, 'unexpected outer reference in CTE query');
     root.planParams = saved;
     const paramId = newExecParam(root);
