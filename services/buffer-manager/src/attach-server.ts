@@ -247,7 +247,7 @@ export class AttachServer {
         });
         return;
       case 'getSnapshot':
-        return shared.transactions.sendSnapshot(instance);
+        return shared.transactions.snapshotAsked(instance);
       case 'snapshotAck':
         return shared.transactions.snapshotAcked(instance);
       case 'abort':

@@ -1,9 +1,13 @@
 /**
  * COMMIT between being sequenced and being visible. Pure.
  *
- * A commit becomes visible when (1) its record is durable, unless it is asynchronous, (2) no other
- * instance may still use a snapshot that lacks it, (3) every commit sequenced before it is visible:
- * visibility order is commit-LSN order (invariant 14).
+ * A commit becomes visible when (1) its record is durable, unless it is asynchronous, (2) no instance may
+ * still use a snapshot that lacks it, (3) every commit sequenced before it is visible: visibility order is
+ * commit-LSN order (invariant 14).
+ *
+ * (2) holds for the instance that commits as well: the answer takes its time to get there, while another
+ * instance shows the commit to somebody who then asks this one. Only an instance that nobody else ever was
+ * beside (no other one had a snapshot) keeps its own: nobody can tell. It gives it back when the next one joins.
  */
 import { assert } from '@pgtroupe/common/assert';
 
@@ -14,10 +18,22 @@ import { assert } from '@pgtroupe/common/assert';
  */
 export class SnapshotToken {
   #granted = false;
+  #joined = false;
+  /** Recalls sent, and answered. */
   #recalls = 0;
+  #acks = 0;
 
   get held(): boolean {
-    return this.#granted || this.#recalls > 0;
+    return this.#granted || this.#acks < this.#recalls;
+  }
+
+  /** From its first request on, the instance shows what is committed. */
+  get joined(): boolean {
+    return this.#joined;
+  }
+
+  join(): void {
+    this.#joined = true;
   }
 
   /** Held, and no recall is on its way behind the last snapshot. */
@@ -37,14 +53,65 @@ export class SnapshotToken {
 
   /** False: nobody asked. */
   acked(): boolean {
-    if (this.#recalls === 0) return false;
-    this.#recalls--;
+    if (this.#acks === this.#recalls) return false;
+    this.#acks++;
     return true;
+  }
+
+  /** Calls made so far; `answered` tells when all of them are. */
+  get recalls(): number {
+    return this.#recalls;
+  }
+
+  answered(recalls: number): boolean {
+    return this.#acks >= recalls;
   }
 }
 
 export interface SnapshotHolder {
   readonly snapshot: SnapshotToken;
+}
+
+/** Is another instance there that shows what is committed? */
+export function watched<I extends SnapshotHolder>(instance: I, holders: Iterable<I>): boolean {
+  for (const other of holders) if (other !== instance && other.snapshot.joined) return true;
+  return false;
+}
+
+/**
+ * Instances that asked for their first snapshot and wait until every other one has given back what it may
+ * use: it may have been alone so far, with commits of its own on the way to it.
+ */
+export class JoiningInstances<I extends SnapshotHolder> {
+  #waiting: { readonly instance: I; readonly for: Map<I, number> }[] = [];
+
+  /** An instance asks. True: it may have its snapshot at once. */
+  asked(instance: I, holders: Iterable<I>, recall: (holder: I) => void): boolean {
+    if (instance.snapshot.joined) return !this.#waiting.some(waiting => waiting.instance === instance);
+    instance.snapshot.join();
+    const others = new Map<I, number>();
+    for (const other of holders) {
+      if (other === instance) continue;
+      if (other.snapshot.granted) recall(other);
+      if (other.snapshot.held) others.set(other, other.snapshot.recalls);
+    }
+    if (others.size === 0) return true;
+    this.#waiting.push({ instance, for: others });
+    return false;
+  }
+
+  /** Those who may have it now. `holders` are alive. */
+  ready(holders: ReadonlySet<I>): readonly I[] {
+    if (this.#waiting.length === 0) return [];
+    const ready: I[] = [];
+    this.#waiting = this.#waiting.filter(({ instance, for: others }) => {
+      if (!holders.has(instance)) return false;
+      for (const [other, recalls] of others) if (holders.has(other) && !other.snapshot.answered(recalls)) return true;
+      ready.push(instance);
+      return false;
+    });
+    return ready;
+  }
 }
 
 export interface PendingCommit<I extends SnapshotHolder> {
@@ -86,9 +153,10 @@ export class CommitQueue<I extends SnapshotHolder, C extends PendingCommit<I>> {
     return first !== undefined && first.lsn <= lsn;
   }
 
-  /** Instances whose snapshots stand in the way of some pending commit. */
-  mustRecall(holder: I): boolean {
-    return holder.snapshot.granted && this.#pending.some(commit => commit.instance !== holder);
+  /** Does the instance's snapshot stand in the way of some pending commit? */
+  mustRecall(holder: I, holders: Iterable<I>): boolean {
+    if (!holder.snapshot.granted || this.#pending.length === 0) return false;
+    return watched(holder, holders) || this.#pending.some(commit => commit.instance !== holder);
   }
 
   some(test: (commit: C) => boolean): boolean {
@@ -108,7 +176,8 @@ export class CommitQueue<I extends SnapshotHolder, C extends PendingCommit<I>> {
   next(flushed: number, holders: Iterable<I>): C | undefined {
     const first = this.#pending[0];
     if (first === undefined || (first.sync && first.lsn > flushed)) return undefined;
-    for (const holder of holders) if (holder.snapshot.held && holder !== first.instance) return undefined;
+    for (const holder of holders)
+      if (holder.snapshot.held && (holder !== first.instance || watched(holder, holders))) return undefined;
     return this.#pending.shift();
   }
 }

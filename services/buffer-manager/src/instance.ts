@@ -29,7 +29,7 @@ export class Instance implements TokenHolder, SnapshotHolder {
   heardMs: number;
   /** csn up to which it was told about invalidations. */
   invalidatedCsn: number;
-  /** A snapshot is due before the next answers (it holds one and its commits became visible). */
+  /** A snapshot is due before the next answers (it had one, and commits of its own became visible). */
   snapshotDue = false;
   dead = false;
   readonly up = new UpCredit();

@@ -9,7 +9,14 @@
 import { TOKEN_EXCLUSIVE, TOKEN_SHARED } from '@pgtroupe/rpc/attach/ops';
 import type { Oid, RelFileNode } from '@pgtroupe/common/ids';
 import { describe, expect, it } from 'vitest';
-import { CommitQueue, type PendingCommit, type SnapshotHolder, SnapshotToken } from './commit-queue.ts';
+import {
+  CommitQueue,
+  JoiningInstances,
+  type PendingCommit,
+  type SnapshotHolder,
+  SnapshotToken,
+  watched,
+} from './commit-queue.ts';
 import { FpiWindow } from './fpi-window.ts';
 import { ForkEntry, PageDirectory, PageEntry, type TokenHolder } from './page-directory.ts';
 
@@ -576,11 +583,14 @@ class Holder implements SnapshotHolder {
   /** Commits its snapshot contains, and whether the client may still take new ones from it. */
   seen = 0;
   asked = 0;
-  usable = true;
+  usable: boolean;
   readonly up: 'ack'[] = [];
   readonly down: ({ readonly recall: true } | { readonly snapshot: number } | { readonly committed: number })[] = [];
 
-  constructor() {
+  constructor(joined: boolean) {
+    this.usable = joined;
+    if (!joined) return;
+    this.snapshot.join();
     this.snapshot.sent();
   }
 
@@ -595,32 +605,53 @@ class Holder implements SnapshotHolder {
   }
 }
 
+interface CommitBounds {
+  /** Only instance 0 has a snapshot in the beginning. */
+  readonly alone?: boolean;
+  readonly noRecall?: boolean;
+  readonly noFlush?: boolean;
+  readonly ownKept?: boolean;
+  readonly joinsAtOnce?: boolean;
+}
+
 /** Instances 0 and 1 commit, 2 reads. */
 class CommitModel implements Model {
   readonly #queue = new CommitQueue<Holder, PendingCommit<Holder>>();
-  readonly #holders = [new Holder(), new Holder(), new Holder()];
-  readonly #bugs: { readonly noRecall?: boolean; readonly noFlush?: boolean };
+  readonly #joining = new JoiningInstances<Holder>();
+  readonly #holders: readonly Holder[];
+  readonly #bounds: CommitBounds;
+  /** Who committed what became visible next. */
+  readonly #order: Holder[] = [];
   #sequenced = 0;
   #flushed = 0;
   #visible = 0;
-  /** Commits whose clients were told. */
-  #told = 0;
+  /** Commits whose clients were told, or which some client was shown. */
+  #known = 0;
   #commits = [0, 0];
   #crashed = false;
 
-  constructor(bugs: { readonly noRecall?: boolean; readonly noFlush?: boolean } = {}) {
-    this.#bugs = bugs;
+  constructor(bounds: CommitBounds = {}) {
+    this.#bounds = bounds;
+    this.#holders = [0, 1, 2].map(n => new Holder(n === 0 || bounds.alone !== true));
   }
 
-  #live(): Holder[] {
-    return this.#holders.filter(h => h.alive);
+  #live(): Set<Holder> {
+    return new Set(this.#holders.filter(h => h.alive));
+  }
+
+  /** Whose snapshots commits wait for. */
+  #waitedFor(): Set<Holder> {
+    const { noRecall, ownKept } = this.#bounds;
+    const live = noRecall === true ? new Set<Holder>() : this.#live();
+    if (ownKept === true) live.delete(this.#order[this.#visible]!);
+    return live;
   }
 
   #settle(): void {
     for (;;) {
-      const holders = this.#bugs.noRecall === true ? [] : this.#live();
-      const commit = this.#queue.next(this.#bugs.noFlush === true ? Number.MAX_SAFE_INTEGER : this.#flushed, holders);
-      if (commit === undefined) return;
+      const flushed = this.#bounds.noFlush === true ? Number.MAX_SAFE_INTEGER : this.#flushed;
+      const commit = this.#queue.next(flushed, this.#waitedFor());
+      if (commit === undefined) break;
       if (commit.lsn > this.#flushed) throw new Violation('visible before it is durable');
       if (commit.lsn !== this.#visible + 1) throw new Violation('visibility order is not LSN order');
       this.#visible = commit.lsn;
@@ -629,6 +660,12 @@ class CommitModel implements Model {
       if (instance.snapshot.granted) instance.grant(this.#visible);
       instance.down.push({ committed: commit.lsn });
     }
+    for (const h of this.#joining.ready(this.#live())) this.#grant(h);
+  }
+
+  #grant(h: Holder): void {
+    h.grant(this.#visible);
+    if (this.#queue.mustRecall(h, this.#live())) h.recall();
   }
 
   actions(): Map<string, () => void> {
@@ -646,15 +683,18 @@ class CommitModel implements Model {
           this.#commits[n]!++;
           const lsn = ++this.#sequenced;
           this.#queue.add({ instance: h, reqId: 0, owner: 0, fxid: lsn, children: [], lsn, sync: true });
-          for (const other of this.#live()) {
-            if (other !== h && other.snapshot.granted) other.recall();
+          this.#order.push(h);
+          for (const holder of this.#live()) {
+            const own = holder === h && (this.#bounds.ownKept === true || !watched(h, this.#live()));
+            if (holder.snapshot.granted && !own) holder.recall();
           }
         });
       }
       if (h.usable) {
         actions.set(`${n} takes a snapshot`, () => {
-          if (h.seen < this.#told)
-            throw new Violation(`${n} takes a snapshot without commit ${this.#told}, which was acknowledged`);
+          if (h.seen < this.#known)
+            throw new Violation(`${n} takes a snapshot without commit ${this.#known}, which is known`);
+          this.#known = h.seen;
         });
       }
       if (h.down.length > 0) {
@@ -666,7 +706,7 @@ class CommitModel implements Model {
           } else if ('snapshot' in message) {
             h.seen = message.snapshot;
             h.usable = true;
-          } else this.#told = Math.max(this.#told, message.committed);
+          } else this.#known = Math.max(this.#known, message.committed);
         });
       }
       if (h.up.length > 0) {
@@ -679,8 +719,8 @@ class CommitModel implements Model {
         // It may cross with a recall: an instance whose lease ran out asks while it holds one.
         add(`${n} asks for a snapshot`, () => {
           h.asked++;
-          h.grant(this.#visible);
-          if (this.#queue.mustRecall(h)) h.recall();
+          const atOnce = this.#joining.asked(h, this.#live(), other => other.recall());
+          if (atOnce || this.#bounds.joinsAtOnce === true) this.#grant(h);
         });
       }
     }
@@ -706,7 +746,7 @@ class CommitModel implements Model {
       this.#sequenced,
       this.#flushed,
       this.#visible,
-      this.#told,
+      this.#known,
       this.#commits,
       this.#crashed,
     ]);
@@ -714,13 +754,22 @@ class CommitModel implements Model {
 }
 
 describe('commit and snapshots', () => {
-  it('an acknowledged commit is in every later snapshot', () => {
-    expect(explore(() => new CommitModel(), 20_000)).toBeGreaterThan(1000);
-  }, 120_000);
-  it.each([
-    ['other instances are not recalled', { noRecall: true }, /which was acknowledged/],
+  it.each<[string, CommitBounds]>([
+    ['beside others', {}],
+    ['of an instance that was alone', { alone: true }],
+  ])(
+    'a commit that somebody knows of is in every later snapshot: %s',
+    (_, bounds) => {
+      expect(explore(() => new CommitModel(bounds), 20_000)).toBeGreaterThan(1000);
+    },
+    120_000,
+  );
+  it.each<[string, CommitBounds, RegExp]>([
+    ['other instances are not recalled', { noRecall: true }, /which is known/],
     ['the flush is not awaited', { noFlush: true }, /before it is durable/],
-  ])('finds the planted bug: %s', (_, bugs, what) => {
-    expect(() => explore(() => new CommitModel(bugs), 60_000)).toThrow(what);
+    ['the instance that commits keeps its snapshot', { ownKept: true }, /which is known/],
+    ['who joins waits for nobody', { alone: true, joinsAtOnce: true }, /which is known/],
+  ])('finds the planted bug: %s', (_, bounds, what) => {
+    expect(() => explore(() => new CommitModel(bounds), 60_000)).toThrow(what);
   });
 });

@@ -1,9 +1,9 @@
 /**
  * Transactions: ids, snapshots, commit, abort. Everything here is one synchronous step per message.
  *
- * Commit: (a) the record is sequenced and the other instances' snapshots are recalled;
- * (b) when it is durable and they have answered, in one step: pg_xact, ProcArray, csn, invalidations,
- * file drops, locks, then the answers: the new snapshot first, then `committed`.
+ * Commit: (a) the record is sequenced and the instances' snapshots are recalled; (b) when it is durable and
+ * they have answered, in one step: pg_xact, ProcArray, csn, invalidations, file drops, locks, then the
+ * answers: the new snapshot first, then `committed`.
  */
 import { type Clock, type Disk, DiskError, type Log } from '@pgtroupe/actor/env';
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
@@ -34,7 +34,7 @@ import {
   XLOG_NOOP,
 } from '@pgtroupe/transam/xlogrmgr';
 import type { ClogBuffers } from './clog-buffers.ts';
-import { CommitQueue, type PendingCommit } from './commit-queue.ts';
+import { CommitQueue, JoiningInstances, type PendingCommit, watched } from './commit-queue.ts';
 import { InvalLog } from './inval-log.ts';
 import type { Instance } from './instance.ts';
 import { type LockOwner, LockTable } from './lock-table.ts';
@@ -48,6 +48,8 @@ type Up<K extends UpOp['op']> = Extract<UpOp, { op: K }>;
 interface Commit extends PendingCommit<Instance> {
   /** Who sent it, dead or alive. */
   readonly home: Instance;
+  /** It had a snapshot to use, and gets the next one with the answer. */
+  readonly hadSnapshot: boolean;
   readonly drop: readonly RelFileNode[];
   readonly invals: Uint8Array;
 }
@@ -266,8 +268,14 @@ export class Transactions {
 
   // ---- snapshots -----------------------------------------------------------------------------------
 
+  readonly #joining = new JoiningInstances<Instance>();
+
+  snapshotAsked(instance: Instance): void {
+    if (this.#joining.asked(instance, this.#instances, other => this.#recall(other))) this.#sendSnapshot(instance);
+  }
+
   /** Sends a snapshot that the instance may use until it is recalled. */
-  sendSnapshot(instance: Instance): void {
+  #sendSnapshot(instance: Instance): void {
     const snapshot = this.procs.snapshot();
     instance.put({
       op: 'snapshot',
@@ -282,7 +290,7 @@ export class Transactions {
     instance.pin.granted(snapshot);
     instance.snapshot.sent();
     instance.snapshotDue = false;
-    if (this.commits.mustRecall(instance)) this.#recall(instance);
+    if (this.commits.mustRecall(instance, this.#instances)) this.#recall(instance);
   }
 
   snapshotAcked(instance: Instance): void {
@@ -304,6 +312,7 @@ export class Transactions {
     this.commits.add({
       instance,
       home: instance,
+      hadSnapshot: instance.snapshot.granted,
       reqId: op.reqId,
       owner: op.owner,
       fxid: op.fxid,
@@ -313,8 +322,8 @@ export class Transactions {
       drop: op.drop,
       invals: op.invals.length === 0 ? op.invals : Uint8Array.from(op.invals),
     });
-    for (const other of this.#instances) {
-      if (other !== instance && other.snapshot.granted) this.#recall(other);
+    for (const holder of this.#instances) {
+      if (holder.snapshot.granted && (holder !== instance || watched(instance, this.#instances))) this.#recall(holder);
     }
   }
 
@@ -333,8 +342,11 @@ export class Transactions {
       if (commit === undefined) break;
       this.#makeVisible(commit);
     }
+    // Who gave its snapshot back gets one that it may keep, or asks when it needs one sooner.
     for (const instance of this.#instances)
-      if (instance.snapshotDue && instance.snapshot.granted) this.sendSnapshot(instance);
+      if (instance.snapshotDue && (instance.snapshot.granted || this.commits.length === 0))
+        this.#sendSnapshot(instance);
+    for (const instance of this.#joining.ready(this.#instances)) this.#sendSnapshot(instance);
     this.#answer();
     if (this.#starving.length > 0) this.#feed();
     for (let n = this.#settledWaiters.length - 1; n >= 0; n--) {
@@ -371,7 +383,7 @@ export class Transactions {
       if (!this.commits.some(other => other.home === home)) this.locks.instanceDied(home);
       return;
     }
-    if (instance.snapshot.granted) instance.snapshotDue = true;
+    if (instance.snapshot.granted || commit.hadSnapshot) instance.snapshotDue = true;
     this.#answers.push({ instance, reqId: commit.reqId, lsn });
   }
 

@@ -225,7 +225,8 @@ export const DOWN = {
   // ---- transactions ------------------------------------------------------------------------------
   xidsReserved: { first: 'u64', count: 'u32' },
   /** What is running now. The instance may go on using it for new snapshots until it is recalled.
-   *  Sent as the answer to getSnapshot and, to holders, right before each `committed` of their own.
+   *  Sent as the answer to getSnapshot and, to who had one, before the `committed` of its own commits (later
+   *  while other commits wait for its recall).
    *  `xip` is sorted. `oldestXmin`: below it every transaction's outcome is settled for everyone
    *  (pruning horizon). `invals` must be applied before the snapshot is used. */
   snapshot: { csn: 'u64', xmin: 'u64', xmax: 'u64', xip: 'u64s', oldestXmin: 'u64', invals: 'bytes' },
