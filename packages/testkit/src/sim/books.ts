@@ -1,10 +1,12 @@
-/** The books there are, by name. */
+/** The books there are, by name; each run has its own. */
 import { ddlBook } from './ddl-book.ts';
 import { type Book, churnBook, rowsBook, tablesBook } from './ledger.ts';
+import { newLocksBook } from './locks-book.ts';
 
-export const BOOKS: Readonly<Record<string, Book>> = {
-  rows: rowsBook,
-  tables: tablesBook,
-  churn: churnBook,
-  ddl: ddlBook,
+export const BOOKS: Readonly<Record<string, () => Book>> = {
+  rows: () => rowsBook,
+  tables: () => tablesBook,
+  churn: () => churnBook,
+  ddl: () => ddlBook,
+  locks: newLocksBook,
 };

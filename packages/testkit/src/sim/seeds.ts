@@ -34,7 +34,7 @@ for (let seed = Number(first); seed <= Number(last); seed++) {
   let outcome = 'ok';
   let detail = '';
   try {
-    const { accounts, nemesis } = await run(seed, bug?.book ?? BOOKS[book]!, {
+    const { accounts, nemesis } = await run(seed, bug?.book ?? BOOKS[book]!(), {
       clients: number('SIM_CLIENTS', 3),
       rounds: number('SIM_ROUNDS', 8),
       instances: number('SIM_INSTANCES', 1 + (seed % 3)),

@@ -1,0 +1,61 @@
+/**
+ * Who was told that a row is locked, and has not given it back: for clients that check each other.
+ *
+ * A lock that is granted while somebody else is told to hold one that conflicts is a fault, unless the other's
+ * transaction has ended without his knowing (its instance is dead): he is suspected until his COMMIT is answered.
+ */
+export type RowLockMode = 'KEY SHARE' | 'SHARE' | 'NO KEY UPDATE' | 'UPDATE';
+
+/** PostgreSQL's table of conflicts of row-level locks. */
+const CONFLICTS: Readonly<Record<RowLockMode, readonly RowLockMode[]>> = {
+  'KEY SHARE': ['UPDATE'],
+  SHARE: ['NO KEY UPDATE', 'UPDATE'],
+  'NO KEY UPDATE': ['SHARE', 'NO KEY UPDATE', 'UPDATE'],
+  UPDATE: ['KEY SHARE', 'SHARE', 'NO KEY UPDATE', 'UPDATE'],
+};
+
+interface Hold {
+  readonly row: number;
+  readonly mode: RowLockMode;
+}
+
+export class LockRegister {
+  readonly #holders = new Map<number, { holds: Hold[]; suspicions: string[] }>();
+
+  /** Client `c` begins a transaction. */
+  begin(c: number): void {
+    this.#holders.set(c, { holds: [], suspicions: [] });
+  }
+
+  /** The server has said that `c` holds the row. */
+  granted(c: number, row: number, mode: RowLockMode): void {
+    for (const [other, { holds, suspicions }] of this.#holders) {
+      if (other === c) continue;
+      const met = holds.find(hold => hold.row === row && CONFLICTS[mode].includes(hold.mode));
+      if (met !== undefined)
+        suspicions.push(`client ${c} was given FOR ${mode} of row ${row}, which client ${other} had FOR ${met.mode}`);
+    }
+    this.#holders.get(c)!.holds.push({ row, mode });
+  }
+
+  /** A place to come back to. */
+  mark(c: number): number {
+    return this.#holders.get(c)!.holds.length;
+  }
+
+  /** Before ROLLBACK TO is sent: locks taken since are given back. */
+  backTo(c: number, mark: number): void {
+    this.#holders.get(c)!.holds.length = mark;
+  }
+
+  /** Before COMMIT or ROLLBACK is sent, or because the transaction failed: everything is given back. */
+  ending(c: number): void {
+    this.#holders.get(c)!.holds.length = 0;
+  }
+
+  /** COMMIT was answered: so everything was held until it was sent. */
+  committed(c: number): void {
+    const { suspicions } = this.#holders.get(c)!;
+    if (suspicions.length > 0) throw new Error(suspicions.join('\n'));
+  }
+}
