@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { SimCluster } from '@pgtroupe/testkit/sim/cluster';
 import { PROGRAMS } from '@pgtroupe/testkit/sim/postmaster';
 import { churnBook, rowsBook, tablesBook } from '@pgtroupe/testkit/sim/ledger';
+import { newLocksBook } from '@pgtroupe/testkit/sim/locks-book';
 import { run } from '@pgtroupe/testkit/sim/run';
 
 const SEEDS = Number(process.env['SIM_SEEDS'] ?? 3);
@@ -61,6 +62,10 @@ describe('the simulated cast', () => {
     },
     120_000,
   );
+
+  it('keeps row locks that it granted', async () => {
+    await run(FIRST_SEED, newLocksBook(), { clients: 3, rounds: 8, instances: 2 });
+  }, 120_000);
 
   it('keeps tables that it acknowledged', async () => {
     await run(FIRST_SEED, tablesBook, { clients: 2, rounds: 4, instances: 2 });

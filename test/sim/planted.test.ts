@@ -3,16 +3,17 @@ import { expect, it } from 'vitest';
 import { rowsBook } from '@pgtroupe/testkit/sim/ledger';
 import { PLANTED_BUGS } from '@pgtroupe/testkit/sim/planted';
 import { PLANTED_DISK } from '@pgtroupe/testkit/sim/planted-disk';
+import { PLANTED_LOCKS } from '@pgtroupe/testkit/sim/planted-locks';
 import { run } from '@pgtroupe/testkit/sim/run';
 
 const TRIES = 40;
 
-it.each([...PLANTED_BUGS, ...PLANTED_DISK].map(bug => [bug.name, bug] as const))(
+it.each([...PLANTED_BUGS, ...PLANTED_DISK, ...PLANTED_LOCKS].map(bug => [bug.name, bug] as const))(
   'finds: %s',
   async (_name, bug) => {
     for (let seed = 1; seed <= TRIES; seed++) {
       try {
-        await run(seed, bug.book ?? rowsBook, { clients: 3, rounds: 8, instances: 1 + (seed % 3), bug });
+        await run(seed, bug.book?.() ?? rowsBook, { clients: 3, rounds: 8, instances: 1 + (seed % 3), bug });
       } catch (error) {
         expect(error).toBeInstanceOf(Error);
         return;

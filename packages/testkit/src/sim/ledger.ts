@@ -10,7 +10,7 @@ import type { SimProcess } from './process.ts';
 export type Fate = 'acknowledged' | 'refused' | 'unknown';
 
 /** The client changed its mind: as good as refused. */
-class RolledBack extends Error {
+export class RolledBack extends Error {
   override readonly name = 'RolledBack';
 }
 

@@ -3,6 +3,7 @@
  *
  * A lock that is granted while somebody else is told to hold one that conflicts is a fault, unless the other's
  * transaction has ended without his knowing (its instance is dead): he is suspected until his COMMIT is answered.
+ * To be refused a row (NOWAIT) is a fault when nobody has asked for it in a transaction that may be open.
  */
 export type RowLockMode = 'KEY SHARE' | 'SHARE' | 'NO KEY UPDATE' | 'UPDATE';
 
@@ -19,12 +20,36 @@ interface Hold {
   readonly mode: RowLockMode;
 }
 
+/** A statement that asks for a row. */
+interface Question {
+  readonly c: number;
+  readonly row: number;
+}
+
 export class LockRegister {
   readonly #holders = new Map<number, { holds: Hold[]; suspicions: string[] }>();
+  /** What was asked in transactions that may be open: a client that lost its connection never knows. */
+  #asked: Question[] = [];
 
   /** Client `c` begins a transaction. */
   begin(c: number): void {
     this.#holders.set(c, { holds: [], suspicions: [] });
+  }
+
+  /** Before client `c` asks for the row. Returns who else may have it. */
+  asks(c: number, row: number): readonly number[] {
+    this.#asked.push({ c, row });
+    return this.#rivals(c, row);
+  }
+
+  #rivals(c: number, row: number): number[] {
+    return this.#asked.filter(asked => asked.row === row && asked.c !== c).map(asked => asked.c);
+  }
+
+  /** The server has said that somebody else holds the row; `before`: who may have had it when `c` asked. */
+  refused(c: number, row: number, before: readonly number[]): void {
+    if (before.length > 0 || this.#rivals(c, row).length > 0) return;
+    throw new Error(`client ${c} was refused row ${row}, for which nobody else has asked`);
   }
 
   /** The server has said that `c` holds the row. */
@@ -51,6 +76,11 @@ export class LockRegister {
   /** Before COMMIT or ROLLBACK is sent, or because the transaction failed: everything is given back. */
   ending(c: number): void {
     this.#holders.get(c)!.holds.length = 0;
+  }
+
+  /** COMMIT or ROLLBACK was answered. */
+  ended(c: number): void {
+    this.#asked = this.#asked.filter(asked => asked.c !== c);
   }
 
   /** COMMIT was answered: so everything was held until it was sent. */

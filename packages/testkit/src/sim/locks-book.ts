@@ -6,10 +6,11 @@
  * Rows that are entered in a subtransaction tell its fate: `kept` ones are there, `undone` ones never.
  */
 import { type Answer, ServerError, type SimClient } from './client.ts';
-import { type Book, inTransaction } from './ledger.ts';
+import { type Book, inTransaction, RolledBack } from './ledger.ts';
 import { LockRegister, type RowLockMode } from './lock-register.ts';
 
 const SLOTS = 5;
+const ALL = Array.from({ length: SLOTS }, (_, n) => n);
 const LOCK_NOT_AVAILABLE = '55P03';
 
 /** One transaction of a client. */
@@ -31,14 +32,15 @@ class Deed {
     return (await this.#client.query(sql))[0]!;
   }
 
-  /** The slot's id and count, or undefined: it is not there (any more), or skipped. */
+  /** Of these slots the first that can be had, its id and count; undefined: none is there (any more), or all are skipped. */
   async lock(
-    where: string,
+    slots: readonly number[],
     mode: RowLockMode,
     policy = '',
   ): Promise<{ readonly id: number; readonly count: number } | undefined> {
+    for (const slot of slots) this.#register.asks(this.#c, slot);
     const { rows } = await this.query(
-      `SELECT id, count FROM slot WHERE ${where} ORDER BY id LIMIT 1 FOR ${mode} ${policy}`,
+      `SELECT id, count FROM slot WHERE id IN (${slots.join()}) ORDER BY id LIMIT 1 FOR ${mode} ${policy}`,
     );
     if (rows.length === 0) return undefined;
     const [id, count] = rows[0]!.map(Number) as [number, number];
@@ -69,17 +71,17 @@ class Deed {
     return rows.length === 0 ? undefined : Number(rows[0]![0]);
   }
 
-  /** False: somebody else has it. */
-  async unlessRefused(name: string, work: () => Promise<unknown>): Promise<boolean> {
-    await this.savepoint(name);
+  /** The slot, unless somebody else has it. */
+  async lockNowait(slot: number): Promise<void> {
+    await this.savepoint('nowait');
+    const rivals = this.#register.asks(this.#c, slot);
     try {
-      await work();
-      await this.query(`RELEASE SAVEPOINT ${name}`);
-      return true;
+      await this.lock([slot], 'UPDATE', 'NOWAIT');
+      await this.query('RELEASE SAVEPOINT nowait');
     } catch (error) {
       if (!(error instanceof ServerError) || error.sqlstate !== LOCK_NOT_AVAILABLE) throw error;
-      await this.rollBackTo(name);
-      return false;
+      this.#register.refused(this.#c, slot, rivals);
+      await this.rollBackTo('nowait');
     }
   }
 }
@@ -88,7 +90,7 @@ class Deed {
 const DEEDS: readonly ((deed: Deed, slot: number, other: number, undo: boolean) => Promise<void>)[] = [
   // A subtransaction's lock goes, the parent's stays.
   async (deed, slot) => {
-    const held = await deed.lock(`id = ${slot}`, 'UPDATE');
+    const held = await deed.lock([slot], 'UPDATE');
     if (held === undefined) return;
     await deed.savepoint('a');
     await deed.count(slot, 'count + 1000', 'undone');
@@ -97,15 +99,15 @@ const DEEDS: readonly ((deed: Deed, slot: number, other: number, undo: boolean) 
   },
   // Nobody changes what is shared.
   async (deed, slot, other) => {
-    const held = await deed.lock(`id = ${slot}`, 'SHARE');
-    await deed.unlessRefused('a', () => deed.lock(`id = ${other}`, 'UPDATE', 'NOWAIT'));
+    const held = await deed.lock([slot], 'SHARE');
+    await deed.lockNowait(other);
     if (held === undefined) return;
     const now = await deed.counted(slot);
     if (now !== held.count)
       throw new Error(`slot ${slot} is ${now}, and was ${held.count} when it was locked FOR SHARE`);
   },
   async deed => {
-    const held = await deed.lock('id >= 0', 'UPDATE', 'SKIP LOCKED');
+    const held = await deed.lock(ALL, 'UPDATE', 'SKIP LOCKED');
     if (held === undefined) return;
     await deed.savepoint('a');
     await deed.count(held.id, String(held.count + 1), 'kept');
@@ -113,7 +115,7 @@ const DEEDS: readonly ((deed: Deed, slot: number, other: number, undo: boolean) 
   },
   // Others may change what is locked FOR KEY SHARE, and not remove it.
   async (deed, slot) => {
-    const held = await deed.lock(`id = ${slot}`, 'KEY SHARE');
+    const held = await deed.lock([slot], 'KEY SHARE');
     if (held === undefined) return;
     await deed.savepoint('a');
     await deed.count(slot, 'count + 1', 'kept');
@@ -124,17 +126,23 @@ const DEEDS: readonly ((deed: Deed, slot: number, other: number, undo: boolean) 
   // A subtransaction of a subtransaction.
   async (deed, slot, _other, undo) => {
     await deed.savepoint('a');
-    const held = await deed.lock(`id = ${slot}`, 'NO KEY UPDATE');
+    const held = await deed.lock([slot], 'NO KEY UPDATE');
     await deed.savepoint('b');
     if (held !== undefined) await deed.count(slot, String(held.count + 1), undo ? 'undone' : 'kept');
     await deed.query('RELEASE SAVEPOINT b');
     if (undo) await deed.rollBackTo('a');
     else await deed.query('RELEASE SAVEPOINT a');
   },
+  // Given back by ROLLBACK: whoever asks next may have it.
+  async (deed, slot, other, undo) => {
+    await deed.lockNowait(slot);
+    await deed.lockNowait(other);
+    if (undo) throw new RolledBack();
+  },
   // Removed, and put back by the one or the other means.
   async (deed, slot, _other, undo) => {
     await deed.savepoint('a');
-    const held = await deed.lock(`id = ${slot}`, 'UPDATE');
+    const held = await deed.lock([slot], 'UPDATE');
     if (held === undefined) return;
     await deed.query(`DELETE FROM slot WHERE id = ${slot}`);
     if (undo) await deed.rollBackTo('a');
@@ -156,14 +164,19 @@ export function newLocksBook(): Book {
       const other = (slot + 1 + (number % (SLOTS - 1))) % SLOTS;
       const deed = DEEDS[(number + c) % DEEDS.length]!;
       register.begin(c);
-      await inTransaction(client, number, async () => {
-        try {
-          await deed(new Deed(client, c, number, register), slot, other, Math.floor(number / DEEDS.length) % 2 === 1);
-          await client.query(`INSERT INTO ledger VALUES (${c}, ${number})`);
-        } finally {
-          register.ending(c);
-        }
-      });
+      const undo = Math.floor(number / DEEDS.length) % 2 === 1;
+      try {
+        await inTransaction(client, number, async () => {
+          try {
+            await deed(new Deed(client, c, number, register), slot, other, undo);
+            await client.query(`INSERT INTO ledger VALUES (${c}, ${number})`);
+          } finally {
+            register.ending(c);
+          }
+        });
+      } finally {
+        if (client.connected) register.ended(c);
+      }
       register.committed(c);
     },
     has: async (client, c, number) => {

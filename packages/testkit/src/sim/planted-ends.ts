@@ -29,7 +29,7 @@ const endAtOnce: PlantedBug = {
 const keepCrossingGrant: PlantedBug = {
   name: 'grant that crosses a cancel is kept',
   faults: ['vanish', 'cancel'],
-  book: ddlBook,
+  book: () => ddlBook,
   plant: () => replace(InstanceLocks.prototype, 'release', () => () => {}),
 };
 
@@ -37,7 +37,7 @@ const keepCrossingGrant: PlantedBug = {
 const forgetHandedOver: PlantedBug = {
   name: 'recall that crosses COMMIT leaks a lock',
   faults: ['clog-link', 'checkpoint'],
-  book: ddlBook,
+  book: () => ddlBook,
   plant: () =>
     replace(
       InstanceLocks.prototype,
@@ -54,7 +54,7 @@ const forgetHandedOver: PlantedBug = {
 const freeLocksOfTheDead: PlantedBug = {
   name: 'locks of a dead instance freed before its commits',
   faults: ['kill', 'clog-link'],
-  book: ddlBook,
+  book: () => ddlBook,
   plant: () =>
     replace(
       LockTable.prototype,
@@ -70,7 +70,7 @@ const freeLocksOfTheDead: PlantedBug = {
 const rebuildWhatIsDropped: PlantedBug = {
   name: 'rebuild of a dropped page goes on',
   faults: ['kill', 'checkpoint'],
-  book: ddlBook,
+  book: () => ddlBook,
   plant: () =>
     replace(
       PageDirectory.prototype,

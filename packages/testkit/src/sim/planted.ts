@@ -20,7 +20,7 @@ export interface PlantedBug {
   readonly faults: readonly Fault[];
   readonly settings?: Readonly<Record<string, string>>;
   /** What clients do; rows, if nothing is said. */
-  readonly book?: Book;
+  readonly book?: () => Book;
   /** A role's disk may be made to lie. */
   readonly disk?: (role: RoleName, disk: Disk) => Disk;
   /** Changes a class; returns what undoes it. */

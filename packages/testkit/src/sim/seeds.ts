@@ -1,5 +1,5 @@
 /**
- * Many seeds, outside the test runner: `node packages/testkit/dist/sim/seeds.js <first> <last> [rows|tables|churn [planted bug]]`.
+ * Many seeds, outside the test runner: `node packages/testkit/dist/sim/seeds.js <first> <last> [book [planted bug]]`.
  */
 import { writeFileSync } from 'node:fs';
 import { SimCluster } from './cluster.ts';
@@ -8,10 +8,11 @@ import type { Fault } from './nemesis.ts';
 import { PLANTED_BUGS } from './planted.ts';
 import { PLANTED_ENDS } from './planted-ends.ts';
 import { PLANTED_DISK } from './planted-disk.ts';
+import { PLANTED_LOCKS } from './planted-locks.ts';
 import { run } from './run.ts';
 
 const [first = '1', last = first, book = 'rows', bugName] = process.argv.slice(2);
-const bugs = [...PLANTED_BUGS, ...PLANTED_ENDS, ...PLANTED_DISK];
+const bugs = [...PLANTED_BUGS, ...PLANTED_ENDS, ...PLANTED_DISK, ...PLANTED_LOCKS];
 const bug = bugs.find(b => b.name === bugName);
 if (bugName !== undefined && bug === undefined)
   throw new Error(`no bug of this name; there are: ${bugs.map(b => b.name).join(', ')}`);
@@ -34,7 +35,7 @@ for (let seed = Number(first); seed <= Number(last); seed++) {
   let outcome = 'ok';
   let detail = '';
   try {
-    const { accounts, nemesis } = await run(seed, bug?.book ?? BOOKS[book]!(), {
+    const { accounts, nemesis } = await run(seed, (bug?.book ?? BOOKS[book]!)(), {
       clients: number('SIM_CLIENTS', 3),
       rounds: number('SIM_ROUNDS', 8),
       instances: number('SIM_INSTANCES', 1 + (seed % 3)),

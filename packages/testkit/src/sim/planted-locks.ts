@@ -1,0 +1,34 @@
+/** Planted bugs of row locks: one that is lost, one that is seen where there is none any more. */
+import { Transaction } from '@pgtroupe/instance/xact';
+import { newLocksBook } from './locks-book.ts';
+import { type PlantedBug, replace } from './planted.ts';
+
+/** A subtransaction's lock takes the place of its parent's: with ROLLBACK TO both are gone. */
+const overwriteParent: PlantedBug = {
+  name: "subtransaction's row lock overwrites its parent's",
+  faults: ['checkpoint'],
+  book: newLocksBook,
+  plant: () =>
+    replace(
+      Transaction.prototype,
+      'multiXactOf',
+      real =>
+        function (this: Transaction, members) {
+          const [last] = members.slice(-1);
+          return real.call(
+            this,
+            members.filter(member => member === last || !this.isCurrent(member.xid)),
+          );
+        },
+    ),
+};
+
+/** NOWAIT and SKIP LOCKED believe what the instance remembers of who runs. */
+const believeOldSnapshot: PlantedBug = {
+  name: 'NOWAIT answers from an old snapshot',
+  faults: ['clog-link'],
+  book: newLocksBook,
+  plant: () => replace(Transaction.prototype, 'confirmRunning', () => () => true),
+};
+
+export const PLANTED_LOCKS: readonly PlantedBug[] = [overwriteParent, believeOldSnapshot];
