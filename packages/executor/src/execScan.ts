@@ -11,10 +11,10 @@ import { Batch, type Column, type RowReader } from './batch.ts';
 import { type ChangedParams, type EState, PlanState } from './estate.ts';
 import { compileExpr, compileQual, type ExprScope, readColumn } from './execExpr.ts';
 import { assignRecordTypmod } from '@pgtroupe/adt/cache/recordtypes';
-import { formRecord } from './execExprRow.ts';
 import { attributeFor } from './rowstore.ts';
 import { makeScope, Projection, type SubPlanFactory } from './scope.ts';
 import { ROW, YIELD } from './status.ts';
+import { formRecord } from './records.ts';
 
 export abstract class ScanState extends PlanState {
   /** What was read; rows [pos, input.n) are still to be looked at. */

@@ -6,8 +6,9 @@ import type { Datum } from '@pgtroupe/common/datum';
 import type { Append } from '@pgtroupe/optimizer/plannodes';
 import { type RowReader, ValueLane } from './batch.ts';
 import { type ChangedParams, type EState, PlanState } from './estate.ts';
-import { columnReaders, makeScope, type SubPlanFactory, typeOf } from './scope.ts';
+import { columnReaders, makeScope, type SubPlanFactory } from './scope.ts';
 import { END, ROW } from './status.ts';
+import { typeOf } from './execExpr.ts';
 
 export class AppendState extends PlanState {
   readonly #readers: readonly (readonly RowReader[])[];

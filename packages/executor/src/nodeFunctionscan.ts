@@ -11,11 +11,11 @@ import { baseTypeFacts } from './arrays.ts';
 import { type Column, type ColumnType, type RowReader, ValueLane } from './batch.ts';
 import type { ChangedParams, EState } from './estate.ts';
 import { compileExpr, procRow } from './execExpr.ts';
-import { deformRecord, recordDesc } from './execExprRow.ts';
 import { ScanState } from './execScan.ts';
 import type { SubPlanFactory } from './scope.ts';
 import { isSetCall, SetFunctionCall } from './srf.ts';
 import { BATCH_ROWS, END, ROW } from './status.ts';
+import { deformRecord, recordDesc } from './records.ts';
 
 interface Source {
   readonly call: SetFunctionCall | null;

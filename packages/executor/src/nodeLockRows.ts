@@ -29,8 +29,8 @@ import { type ChangedParams, type EState, PlanState } from './estate.ts';
 import type { ExecRange } from './range.ts';
 import { heapOf } from './relations.ts';
 import { columnReaders, makeScope, type SubPlanFactory } from './scope.ts';
-import { tidReader } from './systemcolumns.ts';
 import { END, MISS, ROW, YIELD } from './status.ts';
+import { tidReader } from './execExpr.ts';
 
 const MODES: readonly LockTupleMode[] = [
   LOCK_TUPLE_KEY_SHARE,

@@ -10,8 +10,8 @@ import { exprCollation, expressionReturnsSet, exprType, exprTypmod, mutateChildr
 import type { ProjectSet } from '@pgtroupe/optimizer/plannodes';
 import { detach, type RowReader, ValueLane } from './batch.ts';
 import { type ChangedParams, type EState, PlanState } from './estate.ts';
-import { compileExpr, type ExprScope } from './execExpr.ts';
-import { makeScope, type SubPlanFactory, typeOf } from './scope.ts';
+import { compileExpr, type ExprScope, typeOf } from './execExpr.ts';
+import { makeScope, type SubPlanFactory } from './scope.ts';
 import { isSetCall, rowToDatum, SetFunctionCall, type SetCall } from './srf.ts';
 import { ROW, YIELD } from './status.ts';
 

@@ -5,9 +5,9 @@ import type { RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
 import type { ValuesScan } from '@pgtroupe/optimizer/plannodes';
 import { type Column, type ColumnType, type RowReader, ValueLane } from './batch.ts';
 import type { ChangedParams, EState } from './estate.ts';
-import { compileExpr } from './execExpr.ts';
+import { compileExpr, typeOf } from './execExpr.ts';
 import { ScanState } from './execScan.ts';
-import { type SubPlanFactory, typeOf } from './scope.ts';
+import type { SubPlanFactory } from './scope.ts';
 import { BATCH_ROWS, END, ROW } from './status.ts';
 
 export class ValuesScanState extends ScanState {

@@ -10,9 +10,8 @@ import type { Expr } from '@pgtroupe/nodes/primnodes';
 import type { ModifyTable } from '@pgtroupe/optimizer/plannodes';
 import type { Column, RowReader, TupleLane } from './batch.ts';
 import { type EState, type ExecEnv, type PlanState, storedExpr } from './estate.ts';
-import { readColumn } from './execExpr.ts';
+import { readColumn, tidReader } from './execExpr.ts';
 import { makeScope, type SubPlanFactory } from './scope.ts';
-import { tidReader } from './systemcolumns.ts';
 
 /** How a child's (or a recheck's) rows are read. */
 export interface Sources {

@@ -3,14 +3,14 @@
  * table index is the relation a scan reads.
  */
 import { assert } from '@pgtroupe/common/assert';
-import type { Expr, SubPlan, TargetEntry, Var } from '@pgtroupe/nodes/primnodes';
-import { exprCollation, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
+import type { SubPlan, TargetEntry, Var } from '@pgtroupe/nodes/primnodes';
 import { MULTIEXPR_SUBLINK } from '@pgtroupe/nodes/nodes';
 import { INNER_VAR, OUTER_VAR } from '@pgtroupe/optimizer/plannodes';
-import { Batch, type Column, type ColumnType, detach, type RowReader, ValueLane } from './batch.ts';
+import { Batch, type Column, detach, type RowReader, ValueLane } from './batch.ts';
 import { type EState, ExprContext, PlanState } from './estate.ts';
 import type { HeavyCalls } from './execOffLoop.ts';
-import { compileExpr, type ExprScope, readColumn } from './execExpr.ts';
+import { compileExpr, type ExprScope, readColumn, typeOf } from './execExpr.ts';
+import { execInitExpr } from './execInitExpr.ts';
 
 export interface Inputs {
   readonly outer?: readonly Column[];
@@ -35,6 +35,7 @@ export function makeScope(owner: PlanState | EState, factory: SubPlanFactory, in
   const est = owner instanceof PlanState ? owner.est : owner;
   const scope: ExprScope = {
     est,
+    compile: execInitExpr,
     heavyCalls: factory.heavyCalls,
     ec: new ExprContext(),
     column: v => {
@@ -53,10 +54,6 @@ function columnAt(columns: readonly Column[] | undefined, v: Var): Column {
   const column = columns?.[v.varattno - 1];
   assert(column !== undefined, `no input column ${v.varattno}`);
   return column;
-}
-
-export function typeOf(expr: Expr): ColumnType {
-  return { typid: exprType(expr), typmod: exprTypmod(expr), collation: exprCollation(expr) };
 }
 
 interface Computed {

@@ -15,8 +15,8 @@ import { baseTypeFacts } from './arrays.ts';
 import { detach, type RowReader } from './batch.ts';
 import type { EState } from './estate.ts';
 import { compileExpr, type ExprScope, makeCall, procRow } from './execExpr.ts';
-import { compositeDesc, formRecord } from './execExprRow.ts';
 import { attributeFor } from './rowstore.ts';
+import { compositeDesc, formRecord } from './records.ts';
 
 export type SetCall = FuncExpr | OpExpr;
 

@@ -5,10 +5,9 @@ import { getRawXmax, getXmin } from '@pgtroupe/access/common/htup';
 import { heapDeformTuple, tupleLayout } from '@pgtroupe/access/common/heaptuple';
 import type { Datum } from '@pgtroupe/common/datum';
 import { notSupported } from '@pgtroupe/common/ereport';
-import { type AttrColumn, type Column, type RowReader, TID_BLOCK } from './batch.ts';
-import { type ExprScope, readColumn } from './execExpr.ts';
-import { formRecord } from './execExprRow.ts';
+import { type AttrColumn, type RowReader, TID_BLOCK } from './batch.ts';
 import type { EState } from './estate.ts';
+import { formRecord } from './records.ts';
 
 export const SELF_ITEM_POINTER = -1;
 export const MIN_TRANSACTION_ID = -2;
@@ -72,19 +71,5 @@ function wholeRow(est: EState, column: AttrColumn): RowReader {
     heapDeformTuple(layout, mem, ptr, values.length, values);
     for (let i = 0; i < values.length; i++) if (desc.attrs[i]!.dropped) values[i] = null;
     return formRecord(desc, values, column.type.typid, -1);
-  };
-}
-
-/** A ctid column as numbers, without a value per row; -1 for null. */
-export function tidReader(scope: ExprScope, column: Column): (row: number) => number {
-  if (column.kind === 'attr' && column.attnum === SELF_ITEM_POINTER) {
-    const { lane } = column;
-    lane.wantTids = true;
-    return row => (lane.ptrs[row] === 0 ? -1 : lane.tids[row]!);
-  }
-  const read = readColumn(scope, column);
-  return row => {
-    const value = read(row);
-    return value === null ? -1 : tidNumber(value as Uint8Array);
   };
 }
