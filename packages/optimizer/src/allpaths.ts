@@ -19,16 +19,16 @@ import {
 import { createIndexPaths } from './indxpath.ts';
 import { getProc } from './lsyscache.ts';
 import { addPath } from './pathkeys.ts';
-import type { PlannerInfo, RelOptInfo } from './pathnodes.ts';
+import type { PlannerInfo, Relids, RelOptInfo } from './pathnodes.ts';
 import { getRelationInfo } from './plancat.ts';
 import { planSubqueryRte } from './subqueryrel.ts';
 import { relidOf, relidsOf, walkExpr } from './var.ts';
 import type { Node } from '@pgtroupe/nodes/parsenodes';
 
 /** Which relations of this level an entry refers to laterally. */
-export function lateralRelids(root: PlannerInfo, rtindex: number): number {
+export function lateralRelids(root: PlannerInfo, rtindex: number): Relids {
   const rte = root.rtable[rtindex - 1]!;
-  if (!rte.lateral && rte.rtekind !== N.RTE_FUNCTION && rte.rtekind !== N.RTE_VALUES) return 0;
+  if (!rte.lateral && rte.rtekind !== N.RTE_FUNCTION && rte.rtekind !== N.RTE_VALUES) return 0n;
   switch (rte.rtekind) {
     case N.RTE_FUNCTION:
       return (
@@ -40,7 +40,7 @@ export function lateralRelids(root: PlannerInfo, rtindex: number): number {
     case N.RTE_VALUES:
       return relidsOf(root, rte.values_lists.flat()) & ~relidOf(root, rtindex);
     case N.RTE_SUBQUERY: {
-      let relids = 0;
+      let relids = 0n;
       const visit = (n: Node, depth: number): void => {
         walkExpr(n, m => {
           if (m.type === 'Var') {
@@ -58,7 +58,7 @@ export function lateralRelids(root: PlannerInfo, rtindex: number): number {
       return relids;
     }
     default:
-      return 0;
+      return 0n;
   }
 }
 
@@ -144,8 +144,8 @@ function createTidPath(root: PlannerInfo, rel: RelOptInfo, quals: readonly Expr[
     const isTid = (e: Expr): boolean =>
       e.type === 'Var' && e.varattno === -1 && e.varlevelsup === 0 && e.varno === rel.rtindex;
     if (q.opno !== TID_EQUAL_OPERATOR) return false;
-    if (q.type === 'ScalarArrayOpExpr') return q.useOr && isTid(a) && relidsOf(root, b) === 0;
-    return (isTid(a) && relidsOf(root, b) === 0) || (isTid(b) && relidsOf(root, a) === 0);
+    if (q.type === 'ScalarArrayOpExpr') return q.useOr && isTid(a) && relidsOf(root, b) === 0n;
+    return (isTid(a) && relidsOf(root, b) === 0n) || (isTid(b) && relidsOf(root, a) === 0n);
   });
   if (tidquals.length === 0) return;
   addPath(rel, {
@@ -155,7 +155,7 @@ function createTidPath(root: PlannerInfo, rel: RelOptInfo, quals: readonly Expr[
     startup: methodCost(root, 'tidscan'),
     total: methodCost(root, 'tidscan') + RANDOM_PAGE_COST + CPU_TUPLE_COST + perTuple,
     pathkeys: [],
-    requiredOuter: 0,
+    requiredOuter: 0n,
     tidquals: [tidquals[0]!],
   });
 }

@@ -16,6 +16,7 @@ import {
   type NestPath,
   type Path,
   type PlannerInfo,
+  type Relids,
   type RelOptInfo,
   type RestrictInfo,
 } from './pathnodes.ts';
@@ -80,7 +81,7 @@ export function createPlan(root: PlannerInfo, path: Path): Plan {
 function gate(root: PlannerInfo, path: Path, plan: Plan): Plan {
   const constant = new Set<RestrictInfo>();
   for (const rel of root.rels) {
-    if (rel === undefined || (rel.relids & path.rel.relids) === 0) continue;
+    if (rel === undefined || (rel.relids & path.rel.relids) === 0n) continue;
     for (const r of [...rel.baserestrictinfo, ...rel.joininfo]) if (r.pseudoconstant) constant.add(r);
   }
   if (constant.size === 0) return plan;
@@ -96,7 +97,7 @@ function gate(root: PlannerInfo, path: Path, plan: Plan): Plan {
 function neededTlist(root: PlannerInfo, rel: RelOptInfo): TargetEntry[] {
   const tlist: TargetEntry[] = [];
   for (const base of root.rels) {
-    if (base === undefined || (base.relids & rel.relids) === 0) continue;
+    if (base === undefined || (base.relids & rel.relids) === 0n) continue;
     for (const v of base.needed.values()) tlist.push(makeTargetEntry(v, tlist.length + 1, null, false));
   }
   return tlist;
@@ -137,9 +138,9 @@ function pathCost(path: Path): { startup: number; total: number; rows: number; w
 }
 
 /** Outer relations' Vars in a parameterised path become parameters that the nested loop sets. */
-function replaceNestloopParams(root: PlannerInfo, expr: Expr, own: number): Expr {
+function replaceNestloopParams(root: PlannerInfo, expr: Expr, own: Relids): Expr {
   return mutateExpr(expr as Node, n => {
-    if (n.type !== 'Var' || n.varlevelsup !== 0 || (relidOf(root, n.varno) & own) !== 0) return undefined;
+    if (n.type !== 'Var' || n.varlevelsup !== 0 || (relidOf(root, n.varno) & own) !== 0n) return undefined;
     return nestloopParam(root, n);
   }) as Expr;
 }
@@ -237,7 +238,7 @@ function keyOnLeft(root: PlannerInfo, clause: Expr, rel: RelOptInfo): Expr {
 function mentions(root: PlannerInfo, expr: Expr, rel: RelOptInfo): boolean {
   let found = false;
   mutateExpr(expr as Node, n => {
-    if (n.type === 'Var' && (relidOf(root, n.varno) & rel.relids) !== 0) found = true;
+    if (n.type === 'Var' && (relidOf(root, n.varno) & rel.relids) !== 0n) found = true;
     return undefined;
   });
   return found;
@@ -268,7 +269,7 @@ function createNestLoop(root: PlannerInfo, path: NestPath): Plan {
     if (
       item.type === 'Var' &&
       isSubset(relidOf(root, item.varno), path.outer.rel.relids) &&
-      relidOf(root, item.varno) !== 0
+      relidOf(root, item.varno) !== 0n
     )
       nestParams.push({ paramno: p.paramId, paramval: item });
     else rest.push(p);

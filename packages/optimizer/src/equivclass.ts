@@ -42,9 +42,10 @@ function newClass(root: PlannerInfo, opfamilies: readonly number[], collation: n
     collation,
     members: [],
     sources: [],
+    implied: new Map(),
     hasConst: false,
     hasVolatile: false,
-    relids: 0,
+    relids: 0n,
     sortref: 0,
     merged: null,
   };
@@ -55,7 +56,7 @@ function newClass(root: PlannerInfo, opfamilies: readonly number[], collation: n
 function addMember(root: PlannerInfo, ec: EquivalenceClass, expr: Expr, type: number): EquivalenceMember {
   const relids = relidsOf(root, expr);
   const isConst =
-    relids === 0 &&
+    relids === 0n &&
     !expressionReturnsSet(expr) &&
     !containAggs(expr) &&
     !containWindowFuncs(expr) &&
@@ -139,6 +140,19 @@ export function getEclassForSortExpr(
 }
 
 /** `a = b` by the class's families, undefined when no operator compares these types. */
+/** `a = b`, made once for all joins that are tried. */
+function impliedEquality(
+  root: PlannerInfo,
+  ec: EquivalenceClass,
+  a: EquivalenceMember,
+  b: EquivalenceMember,
+): RestrictInfo | undefined {
+  let known = ec.implied.get(a);
+  if (known === undefined) ec.implied.set(a, (known = new Map()));
+  if (!known.has(b)) known.set(b, makeEquality(root, ec, a, b));
+  return known.get(b);
+}
+
 function makeEquality(
   root: PlannerInfo,
   ec: EquivalenceClass,
@@ -181,14 +195,14 @@ export function generateBaseImpliedEqualities(root: PlannerInfo, distribute: (ri
           break;
         }
         // Two constants: the whole class is empty unless they are equal.
-        if (rinfo.requiredRelids === 0)
+        if (rinfo.requiredRelids === 0n)
           distribute({ ...rinfo, requiredRelids: ec.relids & -ec.relids, pseudoconstant: true });
         else distribute(rinfo);
       }
     } else {
       const previous = new Map<Relids, EquivalenceMember>();
       for (const member of ec.members) {
-        if (member.relids === 0 || (member.relids & (member.relids - 1)) !== 0) continue;
+        if (member.relids === 0n || (member.relids & (member.relids - 1n)) !== 0n) continue;
         const before = previous.get(member.relids);
         if (before !== undefined) {
           const rinfo = makeEquality(root, ec, before, member);
@@ -210,35 +224,49 @@ export function generateJoinImpliedEqualities(
   const result: RestrictInfo[] = [];
   for (const ec of root.eqClasses) {
     if (ec.merged !== null || ec.hasVolatile || ec.hasConst || ec.members.length < 2) continue;
-    if ((ec.relids & joinRelids) === 0) continue;
+    if ((ec.relids & joinRelids) === 0n) continue;
     const outer: EquivalenceMember[] = [];
     const inner: EquivalenceMember[] = [];
     const fresh: EquivalenceMember[] = [];
     for (const m of ec.members) {
-      if (m.relids === 0 || !isSubset(m.relids, joinRelids)) continue;
+      if (m.relids === 0n || !isSubset(m.relids, joinRelids)) continue;
       if (isSubset(m.relids, outerRelids)) outer.push(m);
       else if (isSubset(m.relids, innerRelids)) inner.push(m);
       else fresh.push(m);
     }
     if (outer.length > 0 && inner.length > 0) {
-      let best: RestrictInfo | undefined;
-      for (const a of outer) {
-        for (const b of inner) {
-          const rinfo = makeEquality(root, ec, a, b);
-          if (rinfo !== undefined && (best === undefined || score(rinfo) > score(best))) best = rinfo;
-        }
-      }
+      const best = bestEquality(root, ec, outer, inner);
       if (best !== undefined) result.push(best);
     }
     // Members that need both sides become known here: each must equal one known before, or the one before it.
     let known = outer[0] ?? inner[0];
     for (const m of fresh) {
-      const rinfo = known && makeEquality(root, ec, known, m);
+      const rinfo = known && impliedEquality(root, ec, known, m);
       if (rinfo !== undefined) result.push(rinfo);
       known = m;
     }
   }
   return result;
+}
+
+const BEST_SCORE = 3;
+
+function bestEquality(
+  root: PlannerInfo,
+  ec: EquivalenceClass,
+  outer: readonly EquivalenceMember[],
+  inner: readonly EquivalenceMember[],
+): RestrictInfo | undefined {
+  let best: RestrictInfo | undefined;
+  for (const a of outer) {
+    for (const b of inner) {
+      const rinfo = impliedEquality(root, ec, a, b);
+      if (rinfo === undefined || (best !== undefined && score(rinfo) <= score(best))) continue;
+      best = rinfo;
+      if (score(best) === BEST_SCORE) return best;
+    }
+  }
+  return best;
 }
 
 function score(rinfo: RestrictInfo): number {
@@ -255,12 +283,12 @@ export function generateImpliedEqualitiesForColumn(
   const result: RestrictInfo[] = [];
   for (const ec of root.eqClasses) {
     if (ec.merged !== null || ec.hasVolatile || ec.hasConst || ec.members.length < 2) continue;
-    if ((ec.relids & rel.relids) === 0) continue;
+    if ((ec.relids & rel.relids) === 0n) continue;
     const own = ec.members.find(m => m.relids === rel.relids && matches(m.expr, m.type));
     if (own === undefined) continue;
     for (const other of ec.members) {
-      if (other === own || other.relids === 0 || (other.relids & rel.relids) !== 0) continue;
-      const rinfo = makeEquality(root, ec, own, other);
+      if (other === own || other.relids === 0n || (other.relids & rel.relids) !== 0n) continue;
+      const rinfo = impliedEquality(root, ec, own, other);
       if (rinfo !== undefined) result.push(rinfo);
     }
   }
@@ -271,8 +299,8 @@ export function haveRelevantEclassJoinclause(root: PlannerInfo, a: Relids, b: Re
   return root.eqClasses.some(ec => {
     if (ec.merged !== null || ec.hasConst || ec.members.length < 2) return false;
     return (
-      ec.members.some(m => m.relids !== 0 && isSubset(m.relids, a)) &&
-      ec.members.some(m => m.relids !== 0 && isSubset(m.relids, b))
+      ec.members.some(m => m.relids !== 0n && isSubset(m.relids, a)) &&
+      ec.members.some(m => m.relids !== 0n && isSubset(m.relids, b))
     );
   });
 }

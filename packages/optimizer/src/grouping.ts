@@ -138,7 +138,7 @@ function planJoinTree(
   if (parse.havingQual !== null) root.neededByTop.push(parse.havingQual);
   for (const base of root.rels) if (base !== undefined) addLateralVars(root, base);
   addVarsToTargetlist(root, root.neededByTop);
-  if (root.allRelids === 0) {
+  if (root.allRelids === 0n) {
     const quals = makeAndsImplicit(parse.jointree!.quals);
     const volatile = containVolatileFunctions(root.env, quals);
     const fields = planFields(root, [], { startup: 0, total: CPU_TUPLE_COST, rows: 1, width: 0 });

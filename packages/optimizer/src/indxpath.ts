@@ -65,14 +65,14 @@ function matchClauseToColumn(
   // A boolean column by itself.
   if (exprType(index.keyExprs[col]!) === 16) {
     const boolean = booleanIndexQual(index, col, clause);
-    if (boolean !== undefined) return { rinfo, quals: [boolean], outer: 0 };
+    if (boolean !== undefined) return { rinfo, quals: [boolean], outer: 0n };
   }
   if (clause.type === 'NullTest') {
     if (clause.argisrow || !matchesKey(index, col, clause.arg)) return undefined;
     const strategy = clause.nulltesttype === N.IS_NULL ? 3 : 0;
     return {
       rinfo,
-      outer: 0,
+      outer: 0n,
       quals: [{ indexcol: col, strategy, opno: 0, value: null, isArray: false, valueType: 0 }],
     };
   }
@@ -83,7 +83,7 @@ function matchClauseToColumn(
     if (
       strategy !== 3 ||
       !collationMatches(key.collation, clause.inputcollid) ||
-      (relidsOf(root, value) & rel.relids) !== 0 ||
+      (relidsOf(root, value) & rel.relids) !== 0n ||
       containVolatileFunctions(root.env, value)
     )
       return undefined;
@@ -104,7 +104,7 @@ function matchClauseToColumn(
   const op: OpExpr = clause as OpExpr;
   const value = op.args[1]!;
   const outer = relidsOf(root, value);
-  if ((outer & rel.relids) !== 0 || containVolatileFunctions(root.env, value)) return undefined;
+  if ((outer & rel.relids) !== 0n || containVolatileFunctions(root.env, value)) return undefined;
   const strategy = opfamilyStrategy(root.env.rows, op.opno, key.opfamily);
   if (strategy === 0 || strategy > 5 || !collationMatches(key.collation, op.inputcollid)) return undefined;
   const valueType = getOperator(root.env.rows, op.opno).oprright as number;
@@ -146,9 +146,9 @@ function booleanIndexQual(index: IndexOptInfo, col: number, clause: Expr): Index
 
 /** May a join clause be evaluated while reading this relation, with the others as parameters? */
 export function clauseIsMovableTo(rinfo: RestrictInfo, rel: RelOptInfo): boolean {
-  if ((rinfo.clauseRelids & rel.relids) === 0) return false;
-  if ((rinfo.outerRelids & rel.relids) !== 0) return false;
-  return (rinfo.nullableRelids & rel.relids) === 0;
+  if ((rinfo.clauseRelids & rel.relids) === 0n) return false;
+  if ((rinfo.outerRelids & rel.relids) !== 0n) return false;
+  return (rinfo.nullableRelids & rel.relids) === 0n;
 }
 
 export function createIndexPaths(root: PlannerInfo, rel: RelOptInfo): void {
@@ -160,7 +160,7 @@ export function createIndexPaths(root: PlannerInfo, rel: RelOptInfo): void {
     const own = index.keyExprs.map((_, col) =>
       rel.baserestrictinfo.map(r => matchClauseToColumn(root, rel, index, col, r)).filter(c => c !== undefined),
     );
-    buildIndexPaths(root, rel, index, own, 0);
+    buildIndexPaths(root, rel, index, own, 0n);
     // With values from elsewhere: join clauses as written and those implied by equivalences.
     const joins = index.keyExprs.map((_, col) => {
       const written = rel.joininfo
@@ -169,7 +169,7 @@ export function createIndexPaths(root: PlannerInfo, rel: RelOptInfo): void {
       const implied = generateImpliedEqualitiesForColumn(root, rel, expr => matchesKey(index, col, expr)).map(r =>
         matchClauseToColumn(root, rel, index, col, r),
       );
-      return [...written, ...implied].filter(c => c !== undefined).filter(c => c.outer !== 0);
+      return [...written, ...implied].filter(c => c !== undefined).filter(c => c.outer !== 0n);
     });
     const outerSets = new Set<Relids>();
     for (const list of joins) for (const c of list) outerSets.add(c.outer);
@@ -182,7 +182,7 @@ export function createIndexPaths(root: PlannerInfo, rel: RelOptInfo): void {
         ...list,
         ...joins[col]!.filter(c => isSubset(c.outer, outer)).filter(uniquePerEc()),
       ]);
-      const used = clauses.flat().reduce((relids, c) => relids | c.outer, 0);
+      const used = clauses.flat().reduce((relids, c) => relids | c.outer, 0n);
       if (used === outer) buildIndexPaths(root, rel, index, clauses, outer);
     }
   }
@@ -223,10 +223,10 @@ function buildIndexPaths(
     chosen.push(...usable);
     if (!usable.some(c => c.quals[0]!.strategy === 3)) break;
   }
-  if (outer !== 0 && !chosen.some(c => c.outer !== 0)) return;
-  const requiredOuter = chosen.reduce((relids, c) => relids | c.outer, 0) | rel.lateralRelids;
-  if (outer !== 0 && (requiredOuter & ~rel.lateralRelids) !== (outer & ~rel.lateralRelids)) return;
-  const wantOrder = root.queryPathkeys.length > 0 && outer === 0;
+  if (outer !== 0n && !chosen.some(c => c.outer !== 0n)) return;
+  const requiredOuter = chosen.reduce((relids, c) => relids | c.outer, 0n) | rel.lateralRelids;
+  if (outer !== 0n && (requiredOuter & ~rel.lateralRelids) !== (outer & ~rel.lateralRelids)) return;
+  const wantOrder = root.queryPathkeys.length > 0 && outer === 0n;
   const forward = sawArray || !wantOrder ? [] : useful(root, buildIndexPathkeys(root, index, 1));
   const backward = sawArray || !wantOrder ? [] : useful(root, buildIndexPathkeys(root, index, -1));
   if (chosen.length > 0 || forward.length > 0 || index.predOk)
@@ -288,13 +288,13 @@ function costIndex(
   // Rows found are as likely as not in the order of the index.
   const heapCost = (maxIo + minIo) / 2 + tuples * (CPU_TUPLE_COST + qual.perTuple);
   const joinSelectivity =
-    requiredOuter === 0
+    requiredOuter === 0n
       ? 1
       : clauselistSelectivity(
           root,
-          chosen.filter(c => c.outer !== 0).map(c => c.rinfo.clause),
+          chosen.filter(c => c.outer !== 0n).map(c => c.rinfo.clause),
         );
-  let rows = requiredOuter === 0 ? rel.rows : clampRows(rel.rows * joinSelectivity);
+  let rows = requiredOuter === 0n ? rel.rows : clampRows(rel.rows * joinSelectivity);
   if (index.unique && equalColumns.size === index.keyExprs.length) rows = 1;
   return {
     kind: 'index',
@@ -324,8 +324,8 @@ export function relationHasUniqueIndexFor(rel: RelOptInfo, clauses: readonly Res
           const [a, b] = r.clause.args as [Expr, Expr];
           if (exprCollation(key) !== 0 && r.clause.inputcollid !== index.desc.keys[col]!.collation) return false;
           return (
-            (equalNodes(stripRelabel(a), key) && (r.rightRelids & rel.relids) === 0) ||
-            (equalNodes(stripRelabel(b), key) && (r.leftRelids & rel.relids) === 0)
+            (equalNodes(stripRelabel(a), key) && (r.rightRelids & rel.relids) === 0n) ||
+            (equalNodes(stripRelabel(b), key) && (r.leftRelids & rel.relids) === 0n)
           );
         }),
       ),

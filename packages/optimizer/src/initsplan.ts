@@ -9,7 +9,6 @@ import { containVolatileFunctions, findNonnullableRels, makeAndsImplicit } from 
 import { generateBaseImpliedEqualities, processEquivalence } from './equivclass.ts';
 import {
   isSubset,
-  MAX_JOIN_RELATIONS,
   type PlannerInfo,
   type RelOptInfo,
   type Relids,
@@ -22,9 +21,10 @@ import { pullVars, relidOf, relidsOf } from './var.ts';
 /** What is joined: a base relation, or a list that must be joined by itself first. */
 export type JoinListItem = number | readonly JoinListItem[];
 
-export function makeRelOptInfo(relids: Relids, rtindex: number, rte: RelOptInfo['rte']): RelOptInfo {
+export function makeRelOptInfo(root: PlannerInfo, relids: Relids, rtindex: number, rte: RelOptInfo['rte']): RelOptInfo {
   return {
     relids,
+    considerStartup: root.tupleFraction > 0,
     rtindex,
     rte,
     rows: 0,
@@ -36,7 +36,7 @@ export function makeRelOptInfo(relids: Relids, rtindex: number, rte: RelOptInfo[
     baserestrictinfo: [],
     joininfo: [],
     needed: new Map(),
-    lateralRelids: 0,
+    lateralRelids: 0n,
     paths: [],
     subroot: null,
     subplan: null,
@@ -49,10 +49,9 @@ export function makeRelOptInfo(relids: Relids, rtindex: number, rte: RelOptInfo[
 export function addBaseRels(root: PlannerInfo, node: JoinTreeNode): void {
   if (node.type === 'RangeTblRef') {
     const bit = root.rels.filter(r => r !== undefined).length;
-    if (bit >= MAX_JOIN_RELATIONS) throw notSupported(`joining more than ${MAX_JOIN_RELATIONS} relations`);
     root.bitOf[node.rtindex] = bit;
-    root.rels[node.rtindex] = makeRelOptInfo(1 << bit, node.rtindex, root.rtable[node.rtindex - 1]!);
-    root.allRelids |= 1 << bit;
+    root.rels[node.rtindex] = makeRelOptInfo(root, 1n << BigInt(bit), node.rtindex, root.rtable[node.rtindex - 1]!);
+    root.allRelids |= relidOf(root, node.rtindex);
   } else if (node.type === 'FromExpr') for (const item of node.fromlist) addBaseRels(root, item);
   else {
     addBaseRels(root, node.larg);
@@ -81,19 +80,22 @@ export function deconstructJointree(root: PlannerInfo, tree: JoinTreeNode): Join
 
 function recurse(root: PlannerInfo, node: JoinTreeNode, belowOuterJoin: boolean): Scope {
   if (node.type === 'RangeTblRef') {
-    return { qualscope: relidOf(root, node.rtindex), innerJoinRels: 0, joinlist: [node.rtindex] };
+    return { qualscope: relidOf(root, node.rtindex), innerJoinRels: 0n, joinlist: [node.rtindex] };
   }
   if (node.type === 'FromExpr') {
-    let qualscope = 0;
-    let innerJoinRels = 0;
+    let qualscope = 0n;
+    let innerJoinRels = 0n;
     const joinlist: JoinListItem[] = [];
-    for (const item of node.fromlist) {
+    for (const [at, item] of node.fromlist.entries()) {
       const sub = recurse(root, item, belowOuterJoin);
       qualscope |= sub.qualscope;
       innerJoinRels = node.fromlist.length > 1 ? qualscope : sub.innerJoinRels;
-      joinlist.push(...sub.joinlist);
+      const others = joinlist.length + node.fromlist.length - at - 1;
+      if (sub.joinlist.length <= 1 || others + sub.joinlist.length <= root.env.collapseLimit('from'))
+        joinlist.push(...sub.joinlist);
+      else joinlist.push(sub.joinlist);
     }
-    for (const qual of makeAndsImplicit(node.quals)) distributeQual(root, qual, belowOuterJoin, qualscope, 0, 0);
+    for (const qual of makeAndsImplicit(node.quals)) distributeQual(root, qual, belowOuterJoin, qualscope, 0n, 0n);
     return { qualscope, innerJoinRels, joinlist };
   }
   const outerJoin = node.jointype !== N.JOIN_INNER && node.jointype !== N.JOIN_SEMI;
@@ -102,8 +104,8 @@ function recurse(root: PlannerInfo, node: JoinTreeNode, belowOuterJoin: boolean)
   const qualscope = left.qualscope | right.qualscope;
   const quals = makeAndsImplicit(node.quals);
   let innerJoinRels: Relids;
-  let nonnullable = 0;
-  let nullable = 0;
+  let nonnullable = 0n;
+  let nullable = 0n;
   switch (node.jointype) {
     case N.JOIN_INNER:
       innerJoinRels = qualscope;
@@ -126,7 +128,7 @@ function recurse(root: PlannerInfo, node: JoinTreeNode, belowOuterJoin: boolean)
       throw notSupported(`join type ${node.jointype}`);
   }
   root.nullableRelids |= nullable;
-  let ojscope = 0;
+  let ojscope = 0n;
   if (node.jointype !== N.JOIN_INNER) {
     const info = makeOuterJoinInfo(
       root,
@@ -136,15 +138,23 @@ function recurse(root: PlannerInfo, node: JoinTreeNode, belowOuterJoin: boolean)
       node.jointype,
       quals,
     );
-    ojscope = node.jointype === N.JOIN_SEMI ? 0 : info.minLefthand | info.minRighthand;
+    ojscope = node.jointype === N.JOIN_SEMI ? 0n : info.minLefthand | info.minRighthand;
     for (const qual of quals) distributeQual(root, qual, belowOuterJoin, qualscope, ojscope, nonnullable);
     root.joinInfoList.push(info);
-  } else for (const qual of quals) distributeQual(root, qual, belowOuterJoin, qualscope, 0, 0);
-  const joinlist: JoinListItem[] =
-    node.jointype === N.JOIN_FULL
-      ? [[sublist(left.joinlist), sublist(right.joinlist)]]
-      : [...left.joinlist, ...right.joinlist];
-  return { qualscope, innerJoinRels, joinlist };
+  } else for (const qual of quals) distributeQual(root, qual, belowOuterJoin, qualscope, 0n, 0n);
+  return { qualscope, innerJoinRels, joinlist: listOfJoin(root, node.jointype, left.joinlist, right.joinlist) };
+}
+
+/** Both sides in one list while that is short enough; else, and for FULL, each side is joined by itself first. */
+function listOfJoin(
+  root: PlannerInfo,
+  jointype: N.JoinType,
+  left: JoinListItem[],
+  right: JoinListItem[],
+): JoinListItem[] {
+  if (jointype === N.JOIN_FULL) return [[sublist(left), sublist(right)]];
+  if (left.length + right.length <= root.env.collapseLimit('join')) return [...left, ...right];
+  return [sublist(left), sublist(right)];
 }
 
 function sublist(items: JoinListItem[]): JoinListItem {
@@ -163,7 +173,7 @@ function makeOuterJoinInfo(
   const base = { synLefthand: leftRels, synRighthand: rightRels, jointype, delayUpperJoins: false };
   if (jointype === N.JOIN_FULL) return { ...base, minLefthand: leftRels, minRighthand: rightRels, lhsStrict: false };
   const clauseRelids = relidsOf(root, clause);
-  let strictRelids = 0;
+  let strictRelids = 0n;
   for (const varno of findNonnullableRels(root.env, clause)) strictRelids |= relidOf(root, varno);
   let minLefthand = clauseRelids & leftRels;
   let minRighthand = (clauseRelids | innerJoinRels) & rightRels;
@@ -171,21 +181,21 @@ function makeOuterJoinInfo(
   for (const other of root.joinInfoList) {
     const whole = other.synLefthand | other.synRighthand;
     if (other.jointype === N.JOIN_FULL) {
-      if ((leftRels & whole) !== 0) minLefthand |= whole;
-      if ((rightRels & whole) !== 0) minRighthand |= whole;
+      if ((leftRels & whole) !== 0n) minLefthand |= whole;
+      if ((rightRels & whole) !== 0n) minRighthand |= whole;
       continue;
     }
     if (
-      (leftRels & other.synRighthand) !== 0 &&
-      (clauseRelids & other.synRighthand) !== 0 &&
-      (semi(jointype) || (strictRelids & other.minRighthand) === 0)
+      (leftRels & other.synRighthand) !== 0n &&
+      (clauseRelids & other.synRighthand) !== 0n &&
+      (semi(jointype) || (strictRelids & other.minRighthand) === 0n)
     ) {
       minLefthand |= whole;
     }
-    if ((rightRels & other.synRighthand) !== 0) {
+    if ((rightRels & other.synRighthand) !== 0n) {
       if (
-        (clauseRelids & other.synRighthand) !== 0 ||
-        (clauseRelids & other.minLefthand) === 0 ||
+        (clauseRelids & other.synRighthand) !== 0n ||
+        (clauseRelids & other.minLefthand) === 0n ||
         semi(jointype) ||
         semi(other.jointype) ||
         !other.lhsStrict ||
@@ -194,14 +204,14 @@ function makeOuterJoinInfo(
         minRighthand |= whole;
     }
   }
-  if (minLefthand === 0) minLefthand = leftRels;
-  if (minRighthand === 0) minRighthand = rightRels;
+  if (minLefthand === 0n) minLefthand = leftRels;
+  if (minRighthand === 0n) minRighthand = rightRels;
   // Rows of the left side must not be assembled from relations that this join nulls.
   return {
     ...base,
     minLefthand: minLefthand & leftRels,
     minRighthand: minRighthand & rightRels,
-    lhsStrict: (strictRelids & leftRels) !== 0,
+    lhsStrict: (strictRelids & leftRels) !== 0n,
   };
 }
 
@@ -212,20 +222,20 @@ function checkOuterjoinDelay(
   isPushedDown: boolean,
 ): { relids: Relids; nullable: Relids } {
   let current = relids;
-  let nullable = 0;
+  let nullable = 0n;
   for (let again = true; again; ) {
     again = false;
     for (const info of root.joinInfoList) {
       if (info.jointype === N.JOIN_SEMI) continue;
       const nulled = info.jointype === N.JOIN_FULL ? info.minLefthand | info.minRighthand : info.minRighthand;
-      if ((current & nulled) === 0) continue;
+      if ((current & nulled) === 0n) continue;
       const need = info.minLefthand | info.minRighthand;
       if (!isSubset(need, current)) {
         current |= need;
         again = true;
       }
       nullable |= nulled;
-      if (isPushedDown && info.jointype !== N.JOIN_FULL && (current & info.minLefthand) !== 0)
+      if (isPushedDown && info.jointype !== N.JOIN_FULL && (current & info.minLefthand) !== 0n)
         info.delayUpperJoins = true;
     }
   }
@@ -242,8 +252,8 @@ function distributeQual(
 ): void {
   let relids = relidsOf(root, clause);
   let pseudoconstant = false;
-  if (relids === 0) {
-    if (ojscope !== 0) relids = ojscope;
+  if (relids === 0n) {
+    if (ojscope !== 0n) relids = ojscope;
     else if (containVolatileFunctions(root.env, clause) || belowOuterJoin) relids = qualscope;
     else {
       relids = qualscope;
@@ -252,9 +262,9 @@ function distributeQual(
   }
   let isPushedDown = true;
   let maybeEquivalence = !belowOuterJoin;
-  let outerRelids = 0;
+  let outerRelids = 0n;
   let nullableRelids: Relids;
-  if ((relids & nonnullable) !== 0 && !(pseudoconstant && ojscope === 0)) {
+  if ((relids & nonnullable) !== 0n && !(pseudoconstant && ojscope === 0n)) {
     isPushedDown = false;
     maybeEquivalence = false;
     outerRelids = nonnullable;
@@ -265,7 +275,7 @@ function distributeQual(
     const delay = checkOuterjoinDelay(root, relids, true);
     relids = delay.relids;
     nullableRelids = delay.nullable;
-    if (nullableRelids !== 0) maybeEquivalence = false;
+    if (nullableRelids !== 0n) maybeEquivalence = false;
   }
   addVarsToTargetlist(root, [clause]);
   const rinfo = makeRestrictInfo(root, clause, {
@@ -282,9 +292,9 @@ function distributeQual(
 /** To its relation if it needs but one, else to the join clauses of all it needs. */
 export function distributeRestrictInfo(root: PlannerInfo, rinfo: RestrictInfo): void {
   const { requiredRelids } = rinfo;
-  const single = (requiredRelids & (requiredRelids - 1)) === 0;
+  const single = (requiredRelids & (requiredRelids - 1n)) === 0n;
   for (const rel of root.rels) {
-    if (rel === undefined || (rel.relids & requiredRelids) === 0) continue;
+    if (rel === undefined || (rel.relids & requiredRelids) === 0n) continue;
     if (single) rel.baserestrictinfo.push(rinfo);
     else rel.joininfo.push(rinfo);
   }

@@ -48,14 +48,14 @@ function standardJoinSearch(root: PlannerInfo, initial: readonly RelOptInfo[]): 
     for (let k = level - 1; k * 2 >= level; k--) {
       for (const a of levels[k]!) {
         for (const b of levels[level - k]!) {
-          if ((a.relids & b.relids) !== 0 || (k * 2 === level && a.relids > b.relids)) continue;
+          if ((a.relids & b.relids) !== 0n || (k * 2 === level && a.relids > b.relids)) continue;
           if (relevantJoin(root, a, b)) tryJoin(a, b);
         }
       }
     }
     if (made.size === 0) {
       // No clause connects anything: cross products.
-      for (const a of levels[level - 1]!) for (const b of initial) if ((a.relids & b.relids) === 0) tryJoin(a, b);
+      for (const a of levels[level - 1]!) for (const b of initial) if ((a.relids & b.relids) === 0n) tryJoin(a, b);
     }
     levels.push([...made]);
   }
@@ -64,43 +64,65 @@ function standardJoinSearch(root: PlannerInfo, initial: readonly RelOptInfo[]): 
   return last[0]!;
 }
 
-/** Joins the pair that gives the cheapest result, again and again. */
+/**
+ * Joins the pair that gives the cheapest result, again and again. A pair is tried once: each step adds only the
+ * pairs of what was made last.
+ */
 function greedyJoinSearch(root: PlannerInfo, initial: readonly RelOptInfo[]): RelOptInfo {
-  let rest = [...initial];
+  let rest: RelOptInfo[] = [];
+  let pairs: JoinedPair[] = [];
+  for (const rel of initial) {
+    pairs.push(...pairsWith(root, rel, rest, true));
+    rest.push(rel);
+  }
   while (rest.length > 1) {
-    let best: { joined: RelOptInfo; a: RelOptInfo; b: RelOptInfo; cost: number } | undefined;
-    for (const connected of [true, false]) {
-      for (let i = 0; i < rest.length; i++) {
-        for (let j = i + 1; j < rest.length; j++) {
-          const a = rest[i]!;
-          const b = rest[j]!;
-          if (connected && !relevantJoin(root, a, b)) continue;
-          const joined = makeJoinRel(root, a, b);
-          const path = joined && (cheapestPath(joined.paths) ?? joined.paths[0]);
-          if (joined === undefined || path === undefined) continue;
-          if (best === undefined || path.total < best.cost) best = { joined, a, b, cost: path.total };
-        }
-      }
-      if (best !== undefined) break;
-    }
-    if (best === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, 'failed to build any multi-way joins');
-    const { a, b, joined } = best;
-    rest = [...rest.filter(r => r !== a && r !== b), joined];
+    // No clause connects anything: cross products.
+    if (pairs.length === 0) pairs = rest.flatMap((rel, n) => pairsWith(root, rel, rest.slice(0, n), false));
+    if (pairs.length === 0) throw ereport(ERRCODE.INTERNAL_ERROR, 'failed to build any multi-way joins');
+    const { a, b, joined } = pairs.reduce((best, pair) => (pair.cost < best.cost ? pair : best));
+    const apart = (rel: RelOptInfo): boolean => rel !== a && rel !== b;
+    rest = rest.filter(apart);
+    pairs = pairs.filter(pair => apart(pair.a) && apart(pair.b));
+    pairs.push(...pairsWith(root, joined, rest, true));
+    rest.push(joined);
   }
   return rest[0]!;
 }
 
+interface JoinedPair {
+  readonly a: RelOptInfo;
+  readonly b: RelOptInfo;
+  readonly joined: RelOptInfo;
+  readonly cost: number;
+}
+
+function pairsWith(
+  root: PlannerInfo,
+  rel: RelOptInfo,
+  others: readonly RelOptInfo[],
+  connected: boolean,
+): JoinedPair[] {
+  const pairs: JoinedPair[] = [];
+  for (const other of others) {
+    if (connected && !relevantJoin(root, other, rel)) continue;
+    const joined = makeJoinRel(root, other, rel);
+    const path = joined && (cheapestPath(joined.paths) ?? joined.paths[0]);
+    if (joined !== undefined && path !== undefined) pairs.push({ a: other, b: rel, joined, cost: path.total });
+  }
+  return pairs;
+}
+
 function relevantJoin(root: PlannerInfo, a: RelOptInfo, b: RelOptInfo): boolean {
-  if (a.joininfo.some(r => (r.requiredRelids & b.relids) !== 0)) return true;
+  if (a.joininfo.some(r => (r.requiredRelids & b.relids) !== 0n)) return true;
   if (haveRelevantEclassJoinclause(root, a.relids, b.relids)) return true;
-  if ((a.lateralRelids & b.relids) !== 0 || (b.lateralRelids & a.relids) !== 0) return true;
+  if ((a.lateralRelids & b.relids) !== 0n || (b.lateralRelids & a.relids) !== 0n) return true;
   for (const info of root.joinInfoList) {
     if (isSubset(info.minLefthand, a.relids) && isSubset(info.minRighthand, b.relids)) return true;
     if (isSubset(info.minLefthand, b.relids) && isSubset(info.minRighthand, a.relids)) return true;
     // Each has a part of what must be whole before the outer join can be made.
     if (info.jointype === N.JOIN_FULL) continue;
     for (const side of [info.minLefthand, info.minRighthand])
-      if ((side & a.relids) !== 0 && (side & b.relids) !== 0) return true;
+      if ((side & a.relids) !== 0n && (side & b.relids) !== 0n) return true;
   }
   return false;
 }
@@ -112,17 +134,17 @@ function relevantJoin(root: PlannerInfo, a: RelOptInfo, b: RelOptInfo): boolean 
 function lateralWouldBeInside(root: PlannerInfo, a: RelOptInfo, b: RelOptInfo): boolean {
   let inside = a.relids | b.relids;
   const needed = (a.lateralRelids | b.lateralRelids) & ~inside;
-  if (needed === 0) return false;
+  if (needed === 0n) return false;
   for (let more = true; more; ) {
     more = false;
     for (const info of root.joinInfoList) {
-      if (info.jointype === N.JOIN_FULL || (info.minLefthand & inside) === 0) continue;
+      if (info.jointype === N.JOIN_FULL || (info.minLefthand & inside) === 0n) continue;
       if (isSubset(info.minRighthand, inside)) continue;
       inside |= info.minRighthand;
       more = true;
     }
   }
-  return (inside & needed) !== 0;
+  return (inside & needed) !== 0n;
 }
 
 interface LegalJoin {
@@ -136,7 +158,7 @@ function joinIsLegal(root: PlannerInfo, r1: Relids, r2: Relids): LegalJoin | und
   let reversed = false;
   let mustBeLeftJoin = false;
   for (const info of root.joinInfoList) {
-    if ((info.minRighthand & both) === 0 || isSubset(both, info.minRighthand)) continue;
+    if ((info.minRighthand & both) === 0n || isSubset(both, info.minRighthand)) continue;
     if (isSubset(info.minLefthand, r1) && isSubset(info.minRighthand, r1)) continue;
     if (isSubset(info.minLefthand, r2) && isSubset(info.minRighthand, r2)) continue;
     if (isSubset(info.minLefthand, r1) && isSubset(info.minRighthand, r2)) {
@@ -148,8 +170,8 @@ function joinIsLegal(root: PlannerInfo, r1: Relids, r2: Relids): LegalJoin | und
       match = info;
       reversed = true;
     } else {
-      if ((r1 & info.minRighthand) !== 0 && (r2 & info.minRighthand) !== 0) continue;
-      if (info.jointype !== N.JOIN_LEFT || (both & info.minLefthand) !== 0) return undefined;
+      if ((r1 & info.minRighthand) !== 0n && (r2 & info.minRighthand) !== 0n) continue;
+      if (info.jointype !== N.JOIN_LEFT || (both & info.minLefthand) !== 0n) return undefined;
       mustBeLeftJoin = true;
     }
   }
@@ -164,15 +186,15 @@ function makeJoinRel(root: PlannerInfo, a: RelOptInfo, b: RelOptInfo): RelOptInf
   const [left, right] = legal.reversed ? [b, a] : [a, b];
   const jointype = legal.info?.jointype ?? N.JOIN_INNER;
   // LATERAL: what refers must be on the inside, and not on the side that is kept whole.
-  const leftNeedsRight = (left.lateralRelids & right.relids) !== 0;
-  const rightNeedsLeft = (right.lateralRelids & left.relids) !== 0;
+  const leftNeedsRight = (left.lateralRelids & right.relids) !== 0n;
+  const rightNeedsLeft = (right.lateralRelids & left.relids) !== 0n;
   if (leftNeedsRight && (rightNeedsLeft || jointype !== N.JOIN_INNER)) return undefined;
   if (rightNeedsLeft && jointype === N.JOIN_FULL) return undefined;
   const relids = a.relids | b.relids;
   const clauses = joinRestrictlist(root, left, right);
   let rel = root.joinRels.get(relids);
   if (rel === undefined) {
-    rel = makeRelOptInfo(relids, 0, null);
+    rel = makeRelOptInfo(root, relids, 0, null);
     rel.width = left.width + right.width;
     rel.rows = joinSize(root, left, right, jointype, clauses);
     rel.lateralRelids = (left.lateralRelids | right.lateralRelids) & ~relids;
@@ -266,15 +288,22 @@ function addJoinPaths(
     jointype === N.JOIN_ANTI ||
     (innerRel.rtindex > 0 && innerRel.relation !== null && relationHasUniqueIndexFor(innerRel, joinClauses));
   if (jointype !== N.JOIN_RIGHT && jointype !== N.JOIN_FULL) {
-    const outers = outerRel.paths.filter(p => (p.requiredOuter & innerRel.relids) === 0);
+    const outers = outerRel.paths.filter(p => (p.requiredOuter & innerRel.relids) === 0n);
+    const outerCandidates = candidates(outers);
+    const unbound = outerCandidates.filter(p => p.requiredOuter === 0n);
+    const sources = paramSourceRels(root, rel);
     for (const inner of innerRel.paths) {
-      for (const outer of candidates(outers)) {
-        const fromOuter = inner.requiredOuter & outer.rel.relids;
-        const requiredOuter = (inner.requiredOuter & ~outer.rel.relids) | outer.requiredOuter;
-        if ((requiredOuter & rel.relids) !== 0) continue;
+      const fromOuter = inner.requiredOuter & outerRel.relids;
+      const fromElsewhere = inner.requiredOuter & ~outerRel.relids;
+      const starSchema = fromOuter !== 0n && fromElsewhere !== 0n;
+      if (fromElsewhere !== 0n && sources === 0n && !starSchema) continue;
+      for (const outer of sources === 0n && !starSchema ? unbound : outerCandidates) {
+        const requiredOuter = fromElsewhere | outer.requiredOuter;
+        if (requiredOuter !== 0n && (requiredOuter & sources) === 0n && !starSchema) continue;
+        if ((requiredOuter & rel.relids) !== 0n) continue;
         const used = new Set(indexClauses(inner));
         const kept = clauses.filter(r => !used.has(r) && !redundant(r, used, outer.rel.relids, inner.rel.relids));
-        addPath(rel, nestloop(root, rel, outer, inner, jointype, kept, requiredOuter, innerUnique, fromOuter !== 0));
+        addPath(rel, nestloop(root, rel, outer, inner, jointype, kept, requiredOuter, innerUnique, fromOuter !== 0n));
       }
     }
   }
@@ -283,28 +312,44 @@ function addJoinPaths(
       r.hashable &&
       ((isSubset(r.leftRelids, outerRel.relids) &&
         isSubset(r.rightRelids, innerRel.relids) &&
-        r.leftRelids !== 0 &&
-        r.rightRelids !== 0) ||
+        r.leftRelids !== 0n &&
+        r.rightRelids !== 0n) ||
         (isSubset(r.leftRelids, innerRel.relids) &&
           isSubset(r.rightRelids, outerRel.relids) &&
-          r.leftRelids !== 0 &&
-          r.rightRelids !== 0)),
+          r.leftRelids !== 0n &&
+          r.rightRelids !== 0n)),
   );
   // A full join of everything with everything is one bucket.
-  if (hashclauses.length === 0 && !(jointype === N.JOIN_FULL && joinClauses.every(r => r.clauseRelids === 0))) return;
+  if (hashclauses.length === 0 && !(jointype === N.JOIN_FULL && joinClauses.every(r => r.clauseRelids === 0n))) return;
   const outer = cheapestPath(outerRel.paths);
   const inner = cheapestPath(innerRel.paths);
   if (outer !== undefined && inner !== undefined)
     addPath(rel, hashjoin(root, rel, outer, inner, jointype, clauses, hashclauses, innerUnique));
 }
 
+/**
+ * Where a join that waits for values may get them from: beyond an outer join that must be made after it, and by
+ * LATERAL. All others can as well be joined the other way round; keeping them would let the paths of many tables
+ * that are equal to each other multiply.
+ */
+function paramSourceRels(root: PlannerInfo, rel: RelOptInfo): Relids {
+  let sources = rel.lateralRelids;
+  for (const { minLefthand, minRighthand, jointype } of root.joinInfoList) {
+    const hasLeft = (rel.relids & minLefthand) !== 0n;
+    const hasRight = (rel.relids & minRighthand) !== 0n;
+    if (hasRight && !hasLeft) sources |= root.allRelids & ~minRighthand;
+    if (jointype === N.JOIN_FULL && hasLeft && !hasRight) sources |= root.allRelids & ~minLefthand;
+  }
+  return sources;
+}
+
 function candidates(paths: readonly Path[]): Path[] {
   const result = new Set<Path>();
   const total = cheapestPath(paths);
   if (total !== undefined) result.add(total);
-  const startup = cheapestPath(paths, 0, 'startup');
+  const startup = cheapestPath(paths, 0n, 'startup');
   if (startup !== undefined) result.add(startup);
-  for (const p of paths) if (p.requiredOuter !== 0 || p.pathkeys.length > 0) result.add(p);
+  for (const p of paths) if (p.requiredOuter !== 0n || p.pathkeys.length > 0) result.add(p);
   return [...result];
 }
 
@@ -376,7 +421,7 @@ function nestloop(
     qual.startup +
     compared * (CPU_TUPLE_COST + qual.perTuple);
   let rows = rel.rows;
-  if (requiredOuter !== 0) rows = clampRows(Math.min(rel.rows, outer.rows * inner.rows));
+  if (requiredOuter !== 0n) rows = clampRows(Math.min(rel.rows, outer.rows * inner.rows));
   return {
     kind: 'nestloop',
     rel,

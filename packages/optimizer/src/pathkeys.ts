@@ -109,7 +109,7 @@ export function addPath(rel: RelOptInfo, path: Path): void {
       isSubset(old.requiredOuter, path.requiredOuter) &&
       pathkeysContainedIn(path.pathkeys, old.pathkeys) &&
       old.total <= path.total * FUZZ &&
-      old.startup <= path.startup * FUZZ &&
+      (!rel.considerStartup || old.startup <= path.startup * FUZZ) &&
       old.rows <= path.rows
     ) {
       return;
@@ -118,7 +118,7 @@ export function addPath(rel: RelOptInfo, path: Path): void {
       isSubset(path.requiredOuter, old.requiredOuter) &&
       pathkeysContainedIn(old.pathkeys, path.pathkeys) &&
       path.total <= old.total &&
-      path.startup <= old.startup * FUZZ &&
+      (!rel.considerStartup || path.startup <= old.startup * FUZZ) &&
       path.rows <= old.rows;
     if (!dominated) kept.push(old);
   }
@@ -128,7 +128,7 @@ export function addPath(rel: RelOptInfo, path: Path): void {
 
 export function cheapestPath(
   paths: readonly Path[],
-  requiredOuter: Relids = 0,
+  requiredOuter: Relids = 0n,
   criterion: 'total' | 'startup' = 'total',
 ): Path | undefined {
   let best: Path | undefined;
@@ -148,7 +148,7 @@ export function cheapestFractional(
   let best: Path | undefined;
   let bestCost = Infinity;
   for (const path of paths) {
-    if (path.requiredOuter !== 0 || !pathkeysContainedIn(pathkeys, path.pathkeys)) continue;
+    if (path.requiredOuter !== 0n || !pathkeysContainedIn(pathkeys, path.pathkeys)) continue;
     const cost = path.startup + (path.total - path.startup) * Math.min(1, fraction);
     if (cost < bestCost) {
       best = path;

@@ -1,8 +1,7 @@
 /**
  * What the planner works with while it plans one query level (pathnodes.h, reduced).
  *
- * Relids are bit masks: each relation of the level's join tree has a bit (PlannerInfo.bitOf), so at most
- * 30 relations are joined in one level.
+ * Relids are bit masks: each relation of the level's join tree has a bit (PlannerInfo.bitOf).
  */
 import type { CatCache } from '@pgtroupe/catalog/catcache';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
@@ -12,8 +11,7 @@ import type { Query, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, SubPlan, TargetEntry, Var } from '@pgtroupe/nodes/primnodes';
 import type { IndexQual, Plan, PlannedSubquery } from './plannodes.ts';
 
-export type Relids = number;
-export const MAX_JOIN_RELATIONS = 30;
+export type Relids = bigint;
 
 /** Positions in the grouping columns that a grouping set keeps. */
 export type GroupingSetKeys = readonly number[];
@@ -25,6 +23,8 @@ export type PlannerMethod = 'hashagg' | 'hashjoin' | 'indexscan' | 'material' | 
 export interface PlannerEnv {
   /** enable_… */
   enabled(method: PlannerMethod): boolean;
+  /** from_collapse_limit, join_collapse_limit: the items a list of relations to join may grow to. */
+  collapseLimit(list: 'from' | 'join'): number;
   readonly rows: CatCache;
   relation(oid: number): RelationDesc;
   /** Current length in blocks; may throw a CatalogMiss that obtains it. */
@@ -138,6 +138,8 @@ export interface EquivalenceClass {
   collation: number;
   readonly members: EquivalenceMember[];
   readonly sources: RestrictInfo[];
+  /** Equalities of two members that were made of it. */
+  readonly implied: Map<EquivalenceMember, Map<EquivalenceMember, RestrictInfo | undefined>>;
   hasConst: boolean;
   hasVolatile: boolean;
   relids: Relids;
@@ -180,6 +182,8 @@ export interface RelOptInfo {
   readonly relids: Relids;
   /** Of a base relation; 0 for a join. */
   readonly rtindex: number;
+  /** Are paths kept that begin sooner, though their end is later? Only when not all rows may be wanted. */
+  readonly considerStartup: boolean;
   rows: number;
   width: number;
   tuples: number;
@@ -260,10 +264,10 @@ export type Path = ScanPath | IndexPath | TidPath | ResultPath | MaterialPath | 
 
 export function bitCount(relids: Relids): number {
   let n = 0;
-  for (let rest = relids; rest !== 0; rest &= rest - 1) n++;
+  for (let rest = relids; rest !== 0n; rest &= rest - 1n) n++;
   return n;
 }
 
 export function isSubset(a: Relids, b: Relids): boolean {
-  return (a & ~b) === 0;
+  return (a & ~b) === 0n;
 }

@@ -19,8 +19,8 @@ interface Place {
 
 export function makeRestrictInfo(root: PlannerInfo, clause: Expr, place: Place = {}): RestrictInfo {
   const clauseRelids = relidsOf(root, clause);
-  let leftRelids = 0;
-  let rightRelids = 0;
+  let leftRelids = 0n;
+  let rightRelids = 0n;
   let mergeFamilies: readonly number[] = [];
   let hashable = false;
   if (clause.type === 'OpExpr' && clause.args.length === 2) {
@@ -41,8 +41,8 @@ export function makeRestrictInfo(root: PlannerInfo, clause: Expr, place: Place =
     hashable,
     requiredRelids: place.requiredRelids ?? clauseRelids,
     isPushedDown: place.isPushedDown ?? true,
-    outerRelids: place.outerRelids ?? 0,
-    nullableRelids: place.nullableRelids ?? 0,
+    outerRelids: place.outerRelids ?? 0n,
+    nullableRelids: place.nullableRelids ?? 0n,
     pseudoconstant: place.pseudoconstant ?? false,
     parentEc: place.parentEc ?? null,
     selectivity: -1,

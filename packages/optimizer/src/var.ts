@@ -53,7 +53,7 @@ export function walkQuery(query: Query, visit: (node: Node) => void): void {
 
 /** Relations mentioned by an expression that was prepared for this level. */
 export function relidsOf(root: PlannerInfo, expr: Expr | readonly Expr[]): Relids {
-  let relids = 0;
+  let relids = 0n;
   const visit = (n: Node): boolean | undefined => {
     if (n.type !== 'Var') return undefined;
     if (n.varlevelsup === 0) relids |= relidOf(root, n.varno);
@@ -66,7 +66,7 @@ export function relidsOf(root: PlannerInfo, expr: Expr | readonly Expr[]): Relid
 
 export function relidOf(root: PlannerInfo, varno: number): Relids {
   const bit = root.bitOf[varno];
-  return bit === undefined || bit < 0 ? 0 : 1 << bit;
+  return bit === undefined || bit < 0 ? 0n : 1n << BigInt(bit);
 }
 
 export const RECURSE_AGGREGATES = 1;

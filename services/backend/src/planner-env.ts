@@ -18,6 +18,7 @@ export function plannerEnv(execution: QueryExecution): PlannerEnv {
   const { kernel } = session.instance;
   return {
     enabled: method => session.settings.bool(`enable_${method}`),
+    collapseLimit: list => session.settings.number(`${list}_collapse_limit`),
     rows: env.rows,
     relation: oid => env.relation(oid as Oid),
     relationBlocks: (rel: RelationDesc) => {

@@ -233,6 +233,7 @@ export class HeadlessDatabase {
   plannerEnv(): PlannerEnv {
     return {
       enabled: method => !this.disabled.has(method),
+      collapseLimit: () => 8,
       rows: this.env.rows,
       relation: oid => this.env.relation(oid as Oid),
       relationBlocks: rel => (rel.smgr as RelationFiles).forks[MAIN_FORKNUM]!.blocks,
