@@ -19,11 +19,11 @@ import { COERCE_EXPLICIT_CALL, COERCE_IMPLICIT_CAST, COERCION_ASSIGNMENT } from 
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { coerceToBoolean, coerceToTargetType } from '@pgtroupe/parser/parse_coerce';
 import { assignExprCollations } from '@pgtroupe/parser/parse_collate';
-import { transformExpr } from '@pgtroupe/parser/parse_expr';
 import type { ParseExprKind, ParseState } from '@pgtroupe/parser/parse_node';
 import { ACCESS_SHARE_LOCK, addNSItemToQuery, addRangeTableEntryForRelation } from '@pgtroupe/parser/parse_relation';
 import type { CommandContext } from './command-context.ts';
 import { findExprReferences } from './exprreferences.ts';
+import { transformExpr } from '@pgtroupe/parser/grammar';
 
 /** pg_proc oid of nextval(regclass). */
 

@@ -23,7 +23,6 @@ import {
   CMD_UPDATE,
   CMD_UTILITY,
   FIRST_LOW_INVALID_HEAP_ATTRIBUTE_NUMBER,
-  LIMIT_OPTION_COUNT,
   LIMIT_OPTION_WITH_TIES,
   ONCONFLICT_NOTHING,
   ONCONFLICT_UPDATE,
@@ -33,20 +32,19 @@ import {
   RTE_SUBQUERY,
   type OverridingKind,
 } from '@pgtroupe/nodes/nodes';
-import type { Const, Expr, FromExpr, OnConflictExpr, TargetEntry } from '@pgtroupe/nodes/primnodes';
-import type { CommonTableExpr, Node, Query } from '@pgtroupe/nodes/parsenodes';
+import type { Const, Expr, OnConflictExpr, TargetEntry } from '@pgtroupe/nodes/primnodes';
+import type { Node, Query } from '@pgtroupe/nodes/parsenodes';
 import { containVarsOfLevel } from '@pgtroupe/nodes/vars';
 import type { FunctionCall } from '@pgtroupe/adt/fmgr';
 import { analyzeSetOperation } from './analyze_setop.ts';
 import { bmsAddMember } from './bitmapset.ts';
 import type { CatalogLookup } from './catalog-lookup.ts';
-import { transformLockingClause } from './locking.ts';
+import { lockStrengthName, transformLockingClause } from './locking.ts';
 import { parseCheckAggregates } from './parse_agg.ts';
 import {
-  setTargetTable,
+  limitOption,
   transformDistinctClause,
   transformDistinctOnClause,
-  transformFromClause,
   transformLimitClause,
   transformOnConflictArbiter,
   transformSortClause,
@@ -55,16 +53,16 @@ import {
 } from './parse_clause.ts';
 import { coerceToCommonType, selectCommonType, selectCommonTypmod } from './parse_coerce.ts';
 import { assignListCollations, assignQueryCollations, selectCommonCollation } from './parse_collate.ts';
-import { transformWithClause } from './parse_cte.ts';
-import { transformExpr } from './parse_expr.ts';
+import { transformExpr } from './grammar.ts';
 import { transformGroupClause, transformPartitionClause } from './parse_groupby.ts';
 import {
-  ParseState,
+  type Grammar,
   type LiteralParam,
   type ParamMode,
   type ParseContext,
   type ParseNamespaceItem,
   type ParserNotice,
+  ParseState,
 } from './parse_node.ts';
 import { checkVariableParameters } from './parse_param.ts';
 import {
@@ -89,6 +87,9 @@ import {
   type InsertColumn,
 } from './parse_target.ts';
 import { rawLocation } from './rawlocation.ts';
+import { makeFromExpr, setTargetTable, transformFromClause } from './parse_from.ts';
+import { transformExprRecurse } from './parse_expr.ts';
+import { transformWith } from './parse_cte.ts';
 
 export interface AnalyzeInput {
   readonly catalog: CatalogLookup;
@@ -121,6 +122,8 @@ export interface AnalyzeResult {
   readonly notices: readonly ParserNotice[];
 }
 
+const GRAMMAR: Grammar = { expr: transformExprRecurse, stmt: transformStmt };
+
 /** Analyzes one statement. */
 export function analyze(input: AnalyzeInput): AnalyzeResult {
   const given = input.params ?? { kind: 'none' };
@@ -133,6 +136,7 @@ export function analyze(input: AnalyzeInput): AnalyzeResult {
     literals: [],
     literalBase: input.literalBase ?? 1 << 16,
     notices: [],
+    grammar: GRAMMAR,
   };
   const pstate = new ParseState(null, context);
   const query = transformOptionalSelectInto(pstate, input.stmt.stmt);
@@ -150,7 +154,14 @@ export function analyze(input: AnalyzeInput): AnalyzeResult {
 
 /** A pstate for analyzing a lone expression (a default, a check); the caller adds what it may refer to. */
 export function makeParseState(input: Omit<AnalyzeInput, 'stmt' | 'params' | 'literalBase'>): ParseState {
-  return new ParseState(null, { ...input, params: { kind: 'none' }, literals: [], literalBase: 1 << 16, notices: [] });
+  return new ParseState(null, {
+    ...input,
+    params: { kind: 'none' },
+    literals: [],
+    literalBase: 1 << 16,
+    notices: [],
+    grammar: GRAMMAR,
+  });
 }
 
 function literalsLeft(query: Query): number[] {
@@ -161,20 +172,6 @@ function literalsLeft(query: Query): number[] {
   };
   visit(query);
   return [...left];
-}
-
-export function parseSubAnalyze(
-  parent: ParseState,
-  raw: RawNode,
-  parentCTE: CommonTableExpr | null,
-  lockedFromParent: boolean,
-  resolveUnknowns: boolean,
-): Query {
-  const pstate = new ParseState(parent, parent.context);
-  pstate.parent_cte = parentCTE;
-  pstate.locked_from_parent = lockedFromParent;
-  pstate.resolve_unknowns = resolveUnknowns;
-  return transformStmt(pstate, raw);
 }
 
 /** SELECT ... INTO is CREATE TABLE AS. */
@@ -220,7 +217,7 @@ const ANALYZED: ReadonlySet<string> = new Set([
   'CallStmt',
 ]);
 
-export function transformStmt(pstate: ParseState, raw: RawNode): Query {
+function transformStmt(pstate: ParseState, raw: RawNode): Query {
   switch (raw.type) {
     case 'InsertStmt':
       return transformInsertStmt(pstate, raw);
@@ -255,21 +252,6 @@ function utility(raw: RawNode): Query {
 }
 
 // ---- pieces shared by the statements -------------------------------------------------------------
-
-export function transformWith(pstate: ParseState, query: Query, raw: RawNode): void {
-  if (!raw.withClause) return;
-  query.hasRecursive = raw.withClause.recursive ?? false;
-  query.cteList = transformWithClause(pstate, raw.withClause);
-  query.hasModifyingCTE = pstate.hasModifyingCTE;
-}
-
-export function makeFromExpr(pstate: ParseState, quals: Expr | null): FromExpr {
-  return { type: 'FromExpr', fromlist: pstate.joinlist, quals };
-}
-
-export function limitOption(raw: RawNode): 0 | 1 {
-  return raw.limitOption === 'LIMIT_OPTION_WITH_TIES' ? LIMIT_OPTION_WITH_TIES : LIMIT_OPTION_COUNT;
-}
 
 function where(pstate: ParseState, raw: RawNode | undefined): Expr | null {
   return raw ? transformWhereClause(pstate, raw, 'WHERE', 'WHERE') : null;
@@ -372,17 +354,6 @@ function transformValuesClause(pstate: ParseState, raw: RawNode): Query {
   assignQueryCollations(pstate, query);
   return query;
 }
-
-export function lockStrengthName(locking: RawNode): string {
-  return LOCK_NAMES[locking.strength as string] ?? 'FOR some';
-}
-
-const LOCK_NAMES: Readonly<Record<string, string>> = {
-  LCS_FORKEYSHARE: 'FOR KEY SHARE',
-  LCS_FORSHARE: 'FOR SHARE',
-  LCS_FORNOKEYUPDATE: 'FOR NO KEY UPDATE',
-  LCS_FORUPDATE: 'FOR UPDATE',
-};
 
 /** Analyzes the rows of VALUES; all must be of one length. */
 function valuesRows(

@@ -26,15 +26,17 @@ import type {
   SortGroupClause,
 } from '@pgtroupe/nodes/parsenodes';
 import { containVarsOfLevel, locateVarOfLevel } from '@pgtroupe/nodes/vars';
-import { limitOption, lockStrengthName, makeFromExpr, parseSubAnalyze, transformWith } from './analyze.ts';
 import { parseCheckAggregates } from './parse_agg.ts';
-import { transformLimitClause, transformSortClause } from './parse_clause.ts';
+import { limitOption, transformLimitClause, transformSortClause } from './parse_clause.ts';
 import { coerceToCommonType, selectCommonType, selectCommonTypmod } from './parse_coerce.ts';
 import { assignQueryCollations, selectCommonCollation } from './parse_collate.ts';
-import { analyzeCTETargetList } from './parse_cte.ts';
+import { analyzeCTETargetList, transformWith } from './parse_cte.ts';
 import type { ParseNamespaceColumn, ParseState } from './parse_node.ts';
 import { getSortGroupOperators } from './parse_oper.ts';
 import { addNSItemToQuery, addRangeTableEntryForJoin, addRangeTableEntryForSubquery } from './parse_relation.ts';
+import { lockStrengthName } from './locking.ts';
+import { makeFromExpr } from './parse_from.ts';
+import { parseSubAnalyze } from './grammar.ts';
 
 const OPERATIONS: Readonly<Record<string, readonly [op: SetOperation, name: string]>> = {
   SETOP_UNION: [SETOP_UNION, 'UNION'],

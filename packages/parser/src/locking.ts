@@ -24,7 +24,6 @@ import {
   type LockWaitPolicy,
 } from '@pgtroupe/nodes/nodes';
 import type { Query, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
-import { lockStrengthName } from './analyze.ts';
 import type { ParseState } from './parse_node.ts';
 
 const STRENGTHS: Readonly<Record<string, LockClauseStrength>> = {
@@ -136,3 +135,14 @@ function applyLockingClause(query: Query, rti: number, locking: RawNode, pushedD
   }
   query.rowMarks = [...query.rowMarks, { type: 'RowMarkClause', rti, strength, waitPolicy, pushedDown }];
 }
+
+export function lockStrengthName(locking: RawNode): string {
+  return LOCK_NAMES[locking.strength as string] ?? 'FOR some';
+}
+
+const LOCK_NAMES: Readonly<Record<string, string>> = {
+  LCS_FORKEYSHARE: 'FOR KEY SHARE',
+  LCS_FORSHARE: 'FOR SHARE',
+  LCS_FORNOKEYUPDATE: 'FOR NO KEY UPDATE',
+  LCS_FORUPDATE: 'FOR UPDATE',
+};

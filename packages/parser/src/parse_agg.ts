@@ -27,7 +27,7 @@ import {
 } from '@pgtroupe/nodes/vars';
 import { aggregateForbiddenPlace, windowFunctionForbiddenPlace } from './exprkinds.ts';
 import { addTargetToSortList, transformDistinctClause, transformSortClause } from './parse_clause.ts';
-import { transformExpr } from './parse_expr.ts';
+import { transformExpr } from './grammar.ts';
 import type { ParseState } from './parse_node.ts';
 import { getRteAttributeName } from './parse_relation.ts';
 import { rawEqual } from './rawlocation.ts';

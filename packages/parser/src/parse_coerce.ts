@@ -16,10 +16,8 @@ import {
   ANYOID,
   ANYRANGEOID,
   BOOLOID,
-  INT2VECTOROID,
   INT4OID,
   INTERVALOID,
-  OIDVECTOROID,
   RECORDARRAYOID,
   RECORDOID,
   TEXTOID,
@@ -33,7 +31,6 @@ import {
   COERCION_ASSIGNMENT,
   COERCION_EXPLICIT,
   COERCION_IMPLICIT,
-  COERCION_PLPGSQL,
   PARAM_EXTERN,
   type CoercionContext,
   type CoercionForm,
@@ -41,118 +38,19 @@ import {
 import { makeBoolConst, makeConst, makeFuncExpr, makeRelabelType } from '@pgtroupe/nodes/makefuncs';
 import { exprCollation, exprLocation, exprType, exprTypmod, expressionReturnsSet } from '@pgtroupe/nodes/nodefuncs';
 import type { CaseTestExpr, Const, Expr, Param } from '@pgtroupe/nodes/primnodes';
-import { isPolymorphicType, type CatalogLookup } from './catalog-lookup.ts';
-import { checkGenericTypeConsistency } from './parse_coerce_generic.ts';
+import type { CatalogLookup } from './catalog-lookup.ts';
 import type { ParseState } from './parse_node.ts';
 import { variableCoerceParam } from './parse_param.ts';
 import { expandNSItemVars, getNSItemByRangeTablePosn } from './parse_relation.ts';
 import { stringTypeDatum } from './parse_type.ts';
-
-export type CoercionPath =
-  | { readonly kind: 'none' | 'relabel' | 'arraycoerce' | 'viaio' }
-  | { readonly kind: 'func'; readonly funcid: number };
-
-const NO_PATH: CoercionPath = { kind: 'none' };
-
-const CONTEXT_OF_CODE: Readonly<Record<string, CoercionContext>> = {
-  i: COERCION_IMPLICIT,
-  a: COERCION_ASSIGNMENT,
-  e: COERCION_EXPLICIT,
-};
-
-/** How to get from one type to another in a context. */
-export function findCoercionPathway(
-  catalog: CatalogLookup,
-  target: number,
-  source: number,
-  context: CoercionContext,
-): CoercionPath {
-  if (source !== 0) source = catalog.baseType(source);
-  if (target !== 0) target = catalog.baseType(target);
-  if (source === target) return { kind: 'relabel' };
-  let path = NO_PATH;
-  const cast = catalog.cast(source, target);
-  if (cast !== null) {
-    if (context >= (CONTEXT_OF_CODE[cast.castcontext] as CoercionContext)) {
-      if (cast.castmethod === 'f') path = { kind: 'func', funcid: cast.castfunc };
-      else path = { kind: cast.castmethod === 'i' ? 'viaio' : 'relabel' };
-    }
-  } else {
-    // The vectors must stay one-dimensional and 0-based: no automatic array casts to them.
-    if (target !== OIDVECTOROID && target !== INT2VECTOROID) {
-      const targetElem = catalog.elementType(target);
-      const sourceElem = targetElem === 0 ? 0 : catalog.elementType(source);
-      if (sourceElem !== 0 && findCoercionPathway(catalog, targetElem, sourceElem, context).kind !== 'none') {
-        path = { kind: 'arraycoerce' };
-      }
-    }
-    if (path.kind === 'none') {
-      if (context >= COERCION_ASSIGNMENT && typeCategory(catalog, target) === 'S') path = { kind: 'viaio' };
-      else if (context >= COERCION_EXPLICIT && typeCategory(catalog, source) === 'S') path = { kind: 'viaio' };
-    }
-  }
-  if (path.kind === 'none' && context === COERCION_PLPGSQL) path = { kind: 'viaio' };
-  return path;
-}
-
-export function typeCategory(catalog: CatalogLookup, type: number): string {
-  return catalog.type(type).typcategory;
-}
-
-/** Can these inputs be converted to these targets? Unknown literals always can. */
-export function canCoerceType(
-  catalog: CatalogLookup,
-  inputs: readonly number[],
-  targets: readonly number[],
-  context: CoercionContext,
-): boolean {
-  let generics = false;
-  for (let i = 0; i < inputs.length; i++) {
-    const input = inputs[i] as number;
-    const target = targets[i] as number;
-    if (input === target || target === ANYOID) continue;
-    if (isPolymorphicType(target)) {
-      generics = true;
-      continue;
-    }
-    if (input === UNKNOWNOID) continue;
-    if (findCoercionPathway(catalog, target, input, context).kind !== 'none') continue;
-    if (input === RECORDOID && catalog.isComplex(target)) continue;
-    if (target === RECORDOID && catalog.isComplex(input)) continue;
-    if (target === RECORDARRAYOID && catalog.isComplexArray(input)) continue;
-    if (typeInheritsFrom(catalog, input, target) || typeIsOfTypedTable(catalog, input, target)) continue;
-    return false;
-  }
-  return !generics || checkGenericTypeConsistency(catalog, inputs, targets);
-}
-
-export function canCoerce(catalog: CatalogLookup, input: number, target: number, context: CoercionContext): boolean {
-  return canCoerceType(catalog, [input], [target], context);
-}
-
-function typeInheritsFrom(catalog: CatalogLookup, sub: number, base: number): boolean {
-  const subRel = catalog.typeOrDomainRelid(sub);
-  if (subRel === 0) return false;
-  const baseRel = catalog.type(base).typrelid;
-  if (baseRel === 0) return false;
-  const seen = new Set<number>([subRel]);
-  const queue = [subRel];
-  for (let rel = queue.shift(); rel !== undefined; rel = queue.shift()) {
-    for (const parent of catalog.inheritsFrom(rel)) {
-      if (parent === baseRel) return true;
-      if (!seen.has(parent)) {
-        seen.add(parent);
-        queue.push(parent);
-      }
-    }
-  }
-  return false;
-}
-
-function typeIsOfTypedTable(catalog: CatalogLookup, type: number, ofType: number): boolean {
-  const relid = catalog.typeOrDomainRelid(type);
-  return relid !== 0 && catalog.relation(relid).reloftype === ofType;
-}
+import { canCoerce } from './parse_coerce_generic.ts';
+import {
+  NO_PATH,
+  findCoercionPathway,
+  type CoercionPath,
+  typeInheritsFrom,
+  typeIsOfTypedTable,
+} from './coercion_path.ts';
 
 /** Converts to a type and typmod; null if there is no way in this context. */
 export function coerceToTargetType(

@@ -13,18 +13,21 @@ import {
   ANYENUMOID,
   ANYMULTIRANGEOID,
   ANYNONARRAYOID,
+  ANYOID,
   ANYRANGEOID,
+  RECORDARRAYOID,
+  RECORDOID,
   TEXTARRAYOID,
   TEXTOID,
   UNKNOWNOID,
 } from '@pgtroupe/common/oids';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { COERCION_IMPLICIT } from '@pgtroupe/nodes/nodes';
-import { isPolymorphicTypeFamily1, type CatalogLookup } from './catalog-lookup.ts';
-import { canCoerce } from './parse_coerce.ts';
+import { COERCION_IMPLICIT, type CoercionContext } from '@pgtroupe/nodes/nodes';
+import { type CatalogLookup, isPolymorphicType, isPolymorphicTypeFamily1 } from './catalog-lookup.ts';
 import { formatType } from './format_type.ts';
 import type { ParseState } from './parse_node.ts';
+import { findCoercionPathway, typeInheritsFrom, typeIsOfTypedTable } from './coercion_path.ts';
 
 /** Mismatches are reported by throwing one of these; the checking caller just answers false. */
 class Mismatch extends Error {
@@ -396,4 +399,35 @@ function selectCommonTypeFromOids(catalog: CatalogLookup, types: readonly number
     prow = nrow;
   }
   return ptype === UNKNOWNOID ? TEXTOID : ptype;
+}
+
+/** Can these inputs be converted to these targets? Unknown literals always can. */
+export function canCoerceType(
+  catalog: CatalogLookup,
+  inputs: readonly number[],
+  targets: readonly number[],
+  context: CoercionContext,
+): boolean {
+  let generics = false;
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i] as number;
+    const target = targets[i] as number;
+    if (input === target || target === ANYOID) continue;
+    if (isPolymorphicType(target)) {
+      generics = true;
+      continue;
+    }
+    if (input === UNKNOWNOID) continue;
+    if (findCoercionPathway(catalog, target, input, context).kind !== 'none') continue;
+    if (input === RECORDOID && catalog.isComplex(target)) continue;
+    if (target === RECORDOID && catalog.isComplex(input)) continue;
+    if (target === RECORDARRAYOID && catalog.isComplexArray(input)) continue;
+    if (typeInheritsFrom(catalog, input, target) || typeIsOfTypedTable(catalog, input, target)) continue;
+    return false;
+  }
+  return !generics || checkGenericTypeConsistency(catalog, inputs, targets);
+}
+
+export function canCoerce(catalog: CatalogLookup, input: number, target: number, context: CoercionContext): boolean {
+  return canCoerceType(catalog, [input], [target], context);
 }

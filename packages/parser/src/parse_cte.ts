@@ -22,11 +22,11 @@ import type {
   Query,
   SetOperationStmt,
 } from '@pgtroupe/nodes/parsenodes';
-import { parseSubAnalyze } from './analyze.ts';
+import { parseSubAnalyze } from './grammar.ts';
 import { formatType } from './format_type.ts';
 import { coerceToCommonType, selectCommonType, selectCommonTypmod } from './parse_coerce.ts';
 import { selectCommonCollation } from './parse_collate.ts';
-import { transformExpr } from './parse_expr.ts';
+import { transformExpr } from './grammar.ts';
 import { rawStrings, type ParseState } from './parse_node.ts';
 import { rawLocation } from './rawlocation.ts';
 
@@ -96,6 +96,13 @@ export function transformWithClause(pstate: ParseState, withClause: RawNode): Co
     });
   }
   return pstate.ctenamespace;
+}
+
+export function transformWith(pstate: ParseState, query: Query, raw: RawNode): void {
+  if (!raw.withClause) return;
+  query.hasRecursive = raw.withClause.recursive ?? false;
+  query.cteList = transformWithClause(pstate, raw.withClause);
+  query.hasModifyingCTE = pstate.hasModifyingCTE;
 }
 
 function cteTargetList(query: Query): readonly TargetEntry[] {

@@ -89,7 +89,7 @@ import type {
   TargetEntry,
 } from '@pgtroupe/nodes/primnodes';
 import { containVarsOfLevel } from '@pgtroupe/nodes/vars';
-import { parseSubAnalyze } from './analyze.ts';
+import { parseSubAnalyze, transformExpr } from './grammar.ts';
 import { columnRefForbiddenPlace, subqueryForbiddenPlace } from './exprkinds.ts';
 import { transformGroupingFunc } from './parse_agg.ts';
 import {
@@ -102,13 +102,7 @@ import {
 } from './parse_coerce.ts';
 import { assignExprCollations } from './parse_collate.ts';
 import { parseFuncOrColumn } from './parse_func.ts';
-import {
-  nameListToString,
-  rawStrings,
-  type ParseExprKind,
-  type ParseNamespaceItem,
-  type ParseState,
-} from './parse_node.ts';
+import { nameListToString, rawStrings, type ParseNamespaceItem, type ParseState } from './parse_node.ts';
 import { makeOp, makeScalarArrayOp } from './parse_oper.ts';
 import { transformParamRef } from './parse_param.ts';
 import {
@@ -128,15 +122,6 @@ import { transformContainerSubscripts } from './subscripts.ts';
 import { wholeRowType } from './wholerow.ts';
 
 const MAX_TUPLE_ATTRIBUTE_NUMBER = 1664;
-
-/** Analyzes an expression as part of the given clause. */
-export function transformExpr(pstate: ParseState, raw: RawNode, kind: ParseExprKind): Expr {
-  const saved = pstate.expr_kind;
-  pstate.expr_kind = kind;
-  const result = transformExprRecurse(pstate, raw);
-  pstate.expr_kind = saved;
-  return result;
-}
 
 /** An analyzed node placed into a raw tree passes through unchanged. */
 function asRaw(expr: Expr): RawNode {

@@ -7,7 +7,7 @@ import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
-import type { Aggref, Expr, FieldSelect, FuncExpr, NamedArgExpr, WindowFunc } from '@pgtroupe/nodes/primnodes';
+import type { Aggref, Expr, FieldSelect, FuncExpr, WindowFunc } from '@pgtroupe/nodes/primnodes';
 import {
   COERCE_EXPLICIT_CALL,
   COERCE_EXPLICIT_CAST,
@@ -19,275 +19,25 @@ import {
 } from '@pgtroupe/nodes/nodes';
 import { exprLocation, exprType } from '@pgtroupe/nodes/nodefuncs';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
-import { srfPlacement } from './exprkinds.ts';
 import { transformAggregateCall, transformWindowFuncCall } from './parse_agg.ts';
 import { transformWhereClause } from './parse_clause.ts';
-import {
-  canCoerceType,
-  coerceType,
-  findCoercionPathway,
-  selectCommonType,
-  selectCommonTypmod,
-  typeCategory,
-} from './parse_coerce.ts';
+import { coerceType, selectCommonType, selectCommonTypmod } from './parse_coerce.ts';
 import { enforceGenericTypeConsistency } from './parse_coerce_generic.ts';
-import { exprResultColumns, recordVariableColumns } from './rowtypes.ts';
+import { exprResultColumns } from './rowtypes.ts';
 import { nameListToString, type ParseState } from './parse_node.ts';
 import { getNSItemByRangeTablePosn, scanNSItemForColumn } from './parse_relation.ts';
 import { deconstructQualifiedName } from './parse_type.ts';
-
-export const FUNC_MAX_ARGS = 100;
-
-/** A function (or operator) that might be meant, seen with the call's number of arguments. */
-export interface FuncCandidate {
-  /** 0: several candidates cannot be told apart. */
-  oid: number;
-  readonly pathpos: number;
-  /** Argument types in call order, defaults and repeated VARIADIC elements included. */
-  readonly args: readonly number[];
-  readonly nominalnargs: number;
-  readonly nvargs: number;
-  readonly ndargs: number;
-  /** Named calls: which parameter each argument is. */
-  readonly argnumbers: readonly number[] | null;
-}
-
-export interface CandidateOptions {
-  readonly argnames: readonly string[];
-  readonly expandVariadic: boolean;
-  readonly expandDefaults: boolean;
-  readonly includeOut: boolean;
-}
-
-/** Functions of a name that could take nargs arguments (-1: any number), as the search path sees them. */
-export function funcnameGetCandidates(
-  pstate: ParseState,
-  names: readonly string[],
-  nargs: number,
-  options: CandidateOptions,
-): FuncCandidate[] {
-  const { schema, name } = deconstructQualifiedName(pstate, names);
-  const { catalog } = pstate;
-  const path = schema === null ? catalog.functionPath : [catalog.lookupExplicitNamespace(schema)];
-  let result: FuncCandidate[] = [];
-  for (const proc of catalog.procsByName(name)) {
-    const pathpos = path.indexOf(proc.pronamespace);
-    if (pathpos < 0) continue;
-    const candidate = candidateFor(proc, pathpos, nargs, options);
-    if (candidate === null) continue;
-    const significant = candidate.args.length - candidate.ndargs;
-    const previous = result.find(
-      c =>
-        c.args.length - c.ndargs === significant &&
-        candidate.args.slice(0, significant).every((t, i) => t === c.args[i]),
-    );
-    if (previous) {
-      // The same signature twice: earlier on the path wins, then the one that is not variadic.
-      let preference = pathpos - previous.pathpos;
-      if (preference === 0 && candidate.nvargs > 0 && previous.nvargs === 0) preference = 1;
-      else if (preference === 0 && candidate.nvargs === 0 && previous.nvargs > 0) preference = -1;
-      if (preference > 0) continue;
-      if (preference < 0) result = result.filter(c => c !== previous);
-      else {
-        previous.oid = 0;
-        continue;
-      }
-    }
-    result.unshift(candidate);
-  }
-  return result;
-}
-
-function candidateFor(
-  proc: Form_pg_proc,
-  pathpos: number,
-  nargs: number,
-  options: CandidateOptions,
-): FuncCandidate | null {
-  const types: readonly number[] = options.includeOut && proc.proallargtypes ? proc.proallargtypes : proc.proargtypes;
-  const pronargs = types.length;
-  const { expandDefaults, expandVariadic, argnames } = options;
-  let variadicElem = 0;
-  let argnumbers: readonly number[] | null = null;
-  let useDefaults = false;
-  if (pronargs > nargs && nargs >= 0 && expandDefaults) {
-    if (nargs + proc.pronargdefaults < pronargs) return null;
-    useDefaults = true;
-  }
-  if (argnames.length > 0) {
-    if (proc.provariadic !== 0 && expandVariadic) return null;
-    if (pronargs !== nargs && !useDefaults) return null;
-    argnumbers = matchNamedCall(proc, nargs, argnames, options.includeOut, pronargs);
-    if (argnumbers === null) return null;
-  } else {
-    if (pronargs <= nargs && expandVariadic) variadicElem = proc.provariadic;
-    if (nargs >= 0 && pronargs !== nargs && variadicElem === 0 && !useDefaults) return null;
-  }
-  const effective = Math.max(pronargs, nargs);
-  const args = argnumbers ? argnumbers.map(n => types[n] as number) : types.slice();
-  let nvargs = 0;
-  if (variadicElem !== 0) {
-    nvargs = effective - pronargs + 1;
-    for (let i = pronargs - 1; i < effective; i++) args[i] = variadicElem;
-  }
-  return {
-    oid: proc.oid,
-    pathpos,
-    args,
-    nominalnargs: pronargs,
-    nvargs,
-    ndargs: useDefaults ? pronargs - nargs : 0,
-    argnumbers,
-  };
-}
-
-/** Maps the arguments of a call with names to parameters; null if they do not fit. */
-function matchNamedCall(
-  proc: Form_pg_proc,
-  nargs: number,
-  argnames: readonly string[],
-  includeOut: boolean,
-  pronargs: number,
-): number[] | null {
-  if (proc.proargnames === null) return null;
-  const numposargs = nargs - argnames.length;
-  const given = new Array<boolean>(pronargs).fill(false);
-  const argnumbers: number[] = [];
-  for (let i = 0; i < numposargs; i++) {
-    argnumbers.push(i);
-    given[i] = true;
-  }
-  const total = proc.proallargtypes?.length ?? proc.proargtypes.length;
-  for (const argname of argnames) {
-    let parameter = 0;
-    let found = -1;
-    for (let i = 0; i < total; i++) {
-      const mode = proc.proargmodes?.[i];
-      if (!includeOut && mode !== undefined && mode !== 'i' && mode !== 'b' && mode !== 'v') continue;
-      if (proc.proargnames[i] === argname) {
-        found = parameter;
-        break;
-      }
-      parameter++;
-    }
-    if (found < 0 || given[found]) return null;
-    given[found] = true;
-    argnumbers.push(found);
-  }
-  const firstDefault = pronargs - proc.pronargdefaults;
-  for (let p = numposargs; p < pronargs && argnumbers.length < pronargs; p++) {
-    if (given[p]) continue;
-    if (p < firstDefault) return null;
-    argnumbers.push(p);
-  }
-  return argnumbers;
-}
-
-/** Candidates whose arguments can take the input by implicit conversion. */
-export function funcMatchArgtypes(
-  pstate: ParseState,
-  inputs: readonly number[],
-  candidates: readonly FuncCandidate[],
-): FuncCandidate[] {
-  return candidates.filter(c => canCoerceType(pstate.catalog, inputs, c.args, COERCION_IMPLICIT));
-}
-
-function bestBy(candidates: readonly FuncCandidate[], score: (c: FuncCandidate) => number): FuncCandidate[] {
-  let best = -1;
-  let kept: FuncCandidate[] = [];
-  for (const c of candidates) {
-    const s = score(c);
-    if (s > best) {
-      best = s;
-      kept = [c];
-    } else if (s === best) kept.push(c);
-  }
-  return kept;
-}
-
-/** PostgreSQL's heuristics for choosing among several possible candidates; null if still ambiguous. */
-export function funcSelectCandidate(
-  pstate: ParseState,
-  inputs: readonly number[],
-  candidates: FuncCandidate[],
-): FuncCandidate | null {
-  const { catalog } = pstate;
-  const nargs = inputs.length;
-  const bases = inputs.map(type => (type === UNKNOWNOID ? UNKNOWNOID : catalog.baseType(type)));
-  const nunknowns = bases.filter(type => type === UNKNOWNOID).length;
-
-  // Most exact matches.
-  candidates = bestBy(candidates, c => bases.filter((t, i) => t !== UNKNOWNOID && c.args[i] === t).length);
-  if (candidates.length === 1) return candidates[0] as FuncCandidate;
-
-  // Most exact or preferred-type matches.
-  const categories = bases.map(type => typeCategory(catalog, type));
-  const preferred = (category: string, type: number) => {
-    const row = catalog.type(type);
-    return (category === row.typcategory || category === '') && row.typispreferred;
-  };
-  candidates = bestBy(
-    candidates,
-    c =>
-      bases.filter(
-        (t, i) => t !== UNKNOWNOID && (c.args[i] === t || preferred(categories[i] as string, c.args[i] as number)),
-      ).length,
-  );
-  if (candidates.length === 1) return candidates[0] as FuncCandidate;
-  if (nunknowns === 0) return null;
-
-  // Guess a category for each unknown from the candidates: string if any takes one.
-  const slotCategory = categories.slice();
-  const slotPreferred = new Array<boolean>(nargs).fill(false);
-  let resolved = false;
-  for (let i = 0; i < nargs; i++) {
-    if (bases[i] !== UNKNOWNOID) continue;
-    resolved = true;
-    let category = '';
-    let hasPreferred = false;
-    let conflict = false;
-    for (const c of candidates) {
-      const row = catalog.type(c.args[i] as number);
-      if (category === '') {
-        category = row.typcategory;
-        hasPreferred = row.typispreferred;
-      } else if (row.typcategory === category) hasPreferred ||= row.typispreferred;
-      else if (row.typcategory === 'S') {
-        category = 'S';
-        hasPreferred = row.typispreferred;
-      } else conflict = true;
-    }
-    slotCategory[i] = category;
-    slotPreferred[i] = hasPreferred;
-    if (conflict && category !== 'S') {
-      resolved = false;
-      break;
-    }
-  }
-  if (resolved) {
-    const kept = candidates.filter(c =>
-      bases.every((t, i) => {
-        if (t !== UNKNOWNOID) return true;
-        const row = catalog.type(c.args[i] as number);
-        return row.typcategory === slotCategory[i] && (!slotPreferred[i] || row.typispreferred);
-      }),
-    );
-    if (kept.length > 0) candidates = kept;
-    if (candidates.length === 1) return candidates[0] as FuncCandidate;
-  }
-
-  // If all known inputs are of one type, suppose the unknown ones are too.
-  if (nunknowns < nargs) {
-    const known = new Set(bases.filter(t => t !== UNKNOWNOID));
-    if (known.size === 1) {
-      const [type] = known;
-      const all = new Array<number>(nargs).fill(type as number);
-      const matching = candidates.filter(c => canCoerceType(catalog, all, c.args, COERCION_IMPLICIT));
-      if (matching.length === 1) return matching[0] as FuncCandidate;
-    }
-  }
-  return null;
-}
+import { findCoercionPathway, typeCategory } from './coercion_path.ts';
+import { recordVariableColumns } from './record_variables.ts';
+import {
+  FUNC_MAX_ARGS,
+  funcMatchArgtypes,
+  funcSelectCandidate,
+  funcnameGetCandidates,
+  type CandidateOptions,
+  type FuncCandidate,
+} from './func_candidates.ts';
+import { checkSrfCallPlacement, makeFnArguments } from './func_call.ts';
 
 export type FuncDetail =
   | { readonly kind: 'notfound' | 'multiple' }
@@ -408,58 +158,6 @@ export function funcSignatureString(
     (type, i) => (i >= numposargs ? `${argnames[i - numposargs]} => ` : '') + pstate.typeName(type),
   );
   return `${nameListToString(names)}(${args.join(', ')})`;
-}
-
-/** Coerces arguments to what the function declares; the array is changed in place. */
-export function makeFnArguments(
-  pstate: ParseState,
-  args: Expr[],
-  actual: readonly number[],
-  declared: readonly number[],
-): void {
-  for (let i = 0; i < args.length; i++) {
-    if (actual[i] === declared[i]) continue;
-    const arg = args[i] as Expr;
-    const coerce = (node: Expr) =>
-      coerceType(
-        pstate,
-        node,
-        actual[i] as number,
-        declared[i] as number,
-        -1,
-        COERCION_IMPLICIT,
-        COERCE_IMPLICIT_CAST,
-        -1,
-      );
-    args[i] = arg.type === 'NamedArgExpr' ? { ...arg, arg: coerce(arg.arg) } : coerce(arg);
-  }
-}
-
-/** Is a set-returning function allowed here? */
-export function checkSrfCallPlacement(pstate: ParseState, lastSrf: Expr | null, location: number): void {
-  const placement = srfPlacement(pstate.expr_kind);
-  switch (placement.kind) {
-    case 'allowed':
-      break;
-    case 'target':
-      pstate.hasTargetSRFs = true;
-      break;
-    case 'top-of-from':
-      if (pstate.last_srf !== lastSrf) {
-        throw pstate.error(
-          ERRCODE.FEATURE_NOT_SUPPORTED,
-          'set-returning functions must appear at top level of FROM',
-          exprLocation(pstate.last_srf),
-        );
-      }
-      break;
-    case 'forbidden':
-      throw pstate.error(
-        ERRCODE.FEATURE_NOT_SUPPORTED,
-        `set-returning functions are not allowed in ${placement.place}`,
-        location,
-      );
-  }
 }
 
 const FORM_OF_NAME: Readonly<Record<string, CoercionForm>> = {
@@ -904,5 +602,3 @@ function parseComplexProjection(pstate: ParseState, name: string, arg: Expr, loc
   };
   return select;
 }
-
-export type { NamedArgExpr };

@@ -14,16 +14,11 @@ import {
   JOIN_RIGHT,
   type JoinType,
 } from '@pgtroupe/nodes/nodes';
-import type { Alias, Expr, JoinExpr, Var } from '@pgtroupe/nodes/primnodes';
-import {
-  setNamespaceLateralState,
-  transformFromClauseItem,
-  transformWhereClause,
-  type FromItem,
-} from './parse_clause.ts';
+import type { Alias, Expr, JoinExpr, JoinTreeNode, Var } from '@pgtroupe/nodes/primnodes';
+import { transformWhereClause } from './parse_clause.ts';
 import { coerceToBoolean, coerceType, selectCommonType, selectCommonTypmod } from './parse_coerce.ts';
 import { assignExprCollations } from './parse_collate.ts';
-import { transformExpr } from './parse_expr.ts';
+import { transformExpr } from './grammar.ts';
 import { rawStrings, type ParseNamespaceColumn, type ParseNamespaceItem, type ParseState } from './parse_node.ts';
 import {
   addRangeTableEntryForJoin,
@@ -32,16 +27,38 @@ import {
   markVarForSelectPriv,
 } from './parse_relation.ts';
 
+/** A FROM item analyzed: its place in the join tree and the names it offers. */
+export interface FromItem {
+  readonly node: JoinTreeNode;
+  readonly top: ParseNamespaceItem;
+  readonly namespace: ParseNamespaceItem[];
+}
+
+export function setNamespaceLateralState(
+  namespace: readonly ParseNamespaceItem[],
+  lateralOnly: boolean,
+  lateralOk: boolean,
+): void {
+  for (const nsitem of namespace) {
+    nsitem.lateral_only = lateralOnly;
+    nsitem.lateral_ok = lateralOk;
+  }
+}
+
 const JOIN_TYPES: Readonly<Record<string, JoinType>> = { JOIN_INNER, JOIN_LEFT, JOIN_FULL, JOIN_RIGHT };
 
-export function transformJoin(pstate: ParseState, raw: RawNode): FromItem {
+export function transformJoin(
+  pstate: ParseState,
+  raw: RawNode,
+  transformSide: (pstate: ParseState, raw: RawNode) => FromItem,
+): FromItem {
   const jointype = JOIN_TYPES[raw.jointype as string] as JoinType;
-  const left = transformFromClauseItem(pstate, raw.larg);
+  const left = transformSide(pstate, raw.larg);
   // The right side sees the left through LATERAL, if the join preserves it.
   setNamespaceLateralState(left.namespace, true, jointype === JOIN_INNER || jointype === JOIN_LEFT);
   const outer = pstate.namespace;
   pstate.namespace = [...outer, ...left.namespace];
-  const right = transformFromClauseItem(pstate, raw.rarg);
+  const right = transformSide(pstate, raw.rarg);
   pstate.namespace = outer;
   checkNameSpaceConflicts(pstate, left.namespace, right.namespace);
   let namespace = [...left.namespace, ...right.namespace];

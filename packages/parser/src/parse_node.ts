@@ -8,7 +8,7 @@ import type { Form_pg_attribute } from '@pgtroupe/catalog/catalogs/pg_attribute'
 import type { Form_pg_class } from '@pgtroupe/catalog/catalogs/pg_class';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { Alias, Expr, JoinTreeNode, JoinExpr, TargetEntry } from '@pgtroupe/nodes/primnodes';
-import type { CommonTableExpr, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
+import type { CommonTableExpr, Query, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
 import type { FunctionCall } from '@pgtroupe/adt/fmgr';
 import type { CatalogLookup } from './catalog-lookup.ts';
 import { formatType } from './format_type.ts';
@@ -133,6 +133,13 @@ export interface ParseContext {
   readonly literalBase: number;
   /** WARNINGs and NOTICEs analysis has for the client. */
   readonly notices: ParserNotice[];
+  readonly grammar: Grammar;
+}
+
+/** What knows every kind of expression and of statement; called through grammar.ts. */
+export interface Grammar {
+  expr(pstate: ParseState, raw: RawNode): Expr;
+  stmt(pstate: ParseState, raw: RawNode): Query;
 }
 
 export class ParseState {

@@ -8,15 +8,10 @@ import type { Expr, OpExpr, ScalarArrayOpExpr } from '@pgtroupe/nodes/primnodes'
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
 import { isPolymorphicType } from './catalog-lookup.ts';
 import { enforceGenericTypeConsistency } from './parse_coerce_generic.ts';
-import {
-  checkSrfCallPlacement,
-  type FuncCandidate,
-  funcMatchArgtypes,
-  funcSelectCandidate,
-  makeFnArguments,
-} from './parse_func.ts';
 import { nameListToString, type ParseState } from './parse_node.ts';
 import { deconstructQualifiedName } from './parse_type.ts';
+import { checkSrfCallPlacement, makeFnArguments } from './func_call.ts';
+import { funcMatchArgtypes, funcSelectCandidate, type FuncCandidate } from './func_candidates.ts';
 
 /** Exact match of name and types along the search path; 0 if none. */
 export function opernameGetOprid(pstate: ParseState, names: readonly string[], left: number, right: number): number {

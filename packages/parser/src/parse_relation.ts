@@ -488,14 +488,12 @@ export function openRelation(pstate: ParseState, relid: number, location: number
 }
 
 /** Is the FROM item named in a FOR UPDATE/SHARE of this level? */
-function isLockedRefname(pstate: ParseState, refname: string): boolean {
+export function isLockedRefname(pstate: ParseState, refname: string): boolean {
   if (pstate.locked_from_parent) return true;
   return pstate.locking_clause.some(
     lc => !lc.lockedRels || (lc.lockedRels as RawNode[]).some(rel => rel.relname === refname),
   );
 }
-
-export { isLockedRefname };
 
 export function addRangeTableEntry(
   pstate: ParseState,

@@ -20,7 +20,7 @@ import {
 import type { Expr, FieldSelect, SetToDefault, SubscriptingRef, TargetEntry, Var } from '@pgtroupe/nodes/primnodes';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
 import { coerceToDomain, coerceToTargetType, coerceType } from './parse_coerce.ts';
-import { transformExpr } from './parse_expr.ts';
+import { transformExpr } from './grammar.ts';
 import { figureColname } from './figurecolname.ts';
 import {
   nameListToString,
@@ -40,8 +40,9 @@ import {
   markVarForSelectPriv,
   refnameNamespaceItem,
 } from './parse_relation.ts';
-import { exprResultColumns, recordVariableColumns } from './rowtypes.ts';
+import { exprResultColumns } from './rowtypes.ts';
 import { transformContainerSubscripts, transformContainerType } from './subscripts.ts';
+import { recordVariableColumns } from './record_variables.ts';
 
 /** One target: the expression if already analyzed, else the raw node is. */
 export function transformTargetEntry(

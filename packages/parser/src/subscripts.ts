@@ -17,10 +17,11 @@ import { makeConst } from '@pgtroupe/nodes/makefuncs';
 import { exprLocation, exprType } from '@pgtroupe/nodes/nodefuncs';
 import { COERCE_IMPLICIT_CAST, COERCION_ASSIGNMENT, COERCION_IMPLICIT } from '@pgtroupe/nodes/nodes';
 import type { Expr, SubscriptingRef } from '@pgtroupe/nodes/primnodes';
-import { canCoerce, coerceToTargetType, coerceType } from './parse_coerce.ts';
-import { transformExpr } from './parse_expr.ts';
+import { coerceToTargetType, coerceType } from './parse_coerce.ts';
+import { transformExpr } from './grammar.ts';
 import type { ParseState } from './parse_node.ts';
 import { rawLocation } from './rawlocation.ts';
+import { canCoerce } from './parse_coerce_generic.ts';
 
 const MAXDIM = 6;
 
