@@ -135,6 +135,11 @@ export class Batch {
   release(): void {
     this.#hold?.free();
     this.#hold = undefined;
+    // A plan's state is kept for its next run; large values need not wait for that.
+    for (const { values } of this.values) {
+      const first = values[0];
+      if (first instanceof Uint8Array && first.length >= LARGE_VALUE) values.fill(null);
+    }
   }
 }
 
@@ -183,9 +188,15 @@ class Hold {
   }
 }
 
+/** Larger than any page, and worth some care. */
+export const LARGE_VALUE = 1 << 16;
+
 /** A value that may be a view of page memory, made independent. (`slice` of a Buffer would be a view.) */
 export function detach(value: Datum): Datum {
-  return value instanceof Uint8Array ? new Uint8Array(value) : value;
+  if (!(value instanceof Uint8Array)) return value;
+  // A large value with memory of its own is independent already, and nobody changes it.
+  if (value.length >= LARGE_VALUE && value.length === value.buffer.byteLength) return value;
+  return new Uint8Array(value);
 }
 
 /**

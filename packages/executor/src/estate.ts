@@ -73,6 +73,8 @@ export class EState {
   generation = 0;
   /** Stores that belong to expressions. */
   readonly stores: RowStore[] = [];
+  /** What expressions keep beyond a row, to be dropped when the run ends. */
+  readonly releases: (() => void)[] = [];
   /** What a node that threw SUSPEND was waiting for: MISS or YIELD. */
   suspended = -1;
   /** Counts the times that an expression began to wait for a call beside the main loop. */

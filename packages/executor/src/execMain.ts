@@ -161,6 +161,7 @@ export class QueryState {
     this.root.release();
     for (const state of this.est.subplans) state.release();
     for (const store of this.est.stores) store.free();
+    for (const release of this.est.releases) release();
   }
 }
 

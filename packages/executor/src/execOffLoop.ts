@@ -48,6 +48,10 @@ export function heavyCall(
     usedAt = est.heavySuspensions;
     return current.result();
   };
+  est.releases.push(() => {
+    call?.abandon();
+    call = undefined;
+  });
   return row => {
     if (call !== undefined) {
       const same = generation === est.generation && key === evaluationKey(ec, row);
@@ -60,7 +64,7 @@ export function heavyCall(
       if (value === null && strict) return null;
       values[i] = value;
     }
-    if (!isHeavy(values)) return fn(fc, ...values);
+    if (!isHeavy(values, fc)) return fn(fc, ...values);
     if (scope.heavyCalls === 'refuse') throw SUSPEND;
     call = est.env.startHeavyCall!(prosrc, fc, values);
     key = evaluationKey(ec, row);

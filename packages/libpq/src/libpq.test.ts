@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { FrameReader } from './frame-reader.ts';
 import { matchHba, parseHba } from './hba.ts';
 import { FRONTEND } from './protocol.ts';
+import { OutBuffer } from './pqformat.ts';
 import { parseStartupPacket } from './startup.ts';
 
 function message(type: number, body: Uint8Array): Buffer {
@@ -113,5 +114,52 @@ host all all 10.0.0.300/8 trust
   });
   it('names the lines it cannot use', () => {
     expect(file.problems.map(p => p.lineNumber)).toEqual([7, 8]);
+  });
+});
+
+describe('OutBuffer', () => {
+  const message = (bytes: Buffer, at: number): string =>
+    `${String.fromCharCode(bytes[at]!)} ${bytes.readInt32BE(at + 1)}`;
+
+  it('takes large values as they are, and gives a message up with them', () => {
+    const out = new OutBuffer();
+    const large = new Uint8Array(100_000).fill(120);
+    const row = (): void => {
+      out.begin(68);
+      out.int32(large.length);
+      out.bytes(large);
+      out.int32(3);
+      out.bytes(Buffer.from('abc'));
+      out.bytes(large);
+      out.end();
+    };
+    out.begin(84);
+    out.end();
+    row();
+    out.begin(68);
+    out.int16(1);
+    out.bytes(large);
+    out.discardUnfinished();
+    out.begin(67);
+    out.cstring('SELECT 1');
+    out.end();
+    const parts = out.take();
+    expect(parts.some(part => part.buffer === large.buffer)).toBe(true);
+    const bytes = Buffer.concat(parts);
+    expect(message(bytes, 0)).toBe('T 4');
+    expect(message(bytes, 5)).toBe('D 200015');
+    expect(message(bytes, 5 + 200_016)).toBe('C 13');
+    expect(bytes.length).toBe(5 + 200_016 + 14);
+    expect(out.pendingBytes).toBe(0);
+  });
+
+  it('refuses a message that no buffer of PostgreSQL could hold', () => {
+    const out = new OutBuffer();
+    const large = new Uint8Array(600_000_000);
+    out.begin(68);
+    out.bytes(large);
+    expect(() => out.bytes(large)).toThrow(/^out of memory$/);
+    out.discardUnfinished();
+    expect(out.pendingBytes).toBe(0);
   });
 });

@@ -8,6 +8,10 @@ import { ereport, type PgError } from '@pgtroupe/common/ereport';
 /** Enough for what a start-up answers; sessions that never need more stay small. */
 const INITIAL_BYTES = 1024;
 const KEEP_BYTES = 256 * 1024;
+/** Longer values with memory of their own are not copied. */
+const LARGE_BYTES = 1 << 16;
+/** What PostgreSQL gathers a message in is no longer (MaxAllocSize). */
+const MAX_MESSAGE_OUT = 0x3fffffff;
 
 /** Messages on their way to a client. */
 export class OutBuffer {
@@ -16,6 +20,16 @@ export class OutBuffer {
   length = 0;
   #messageAt = 0;
   #finished = true;
+  /** What comes before `buffer`: bytes gathered earlier and large values, as they are. */
+  #parts: Buffer[] = [];
+  #partBytes = 0;
+  /** The message begun last has large values: where it began, and its bytes so far. */
+  #large: { readonly head: Buffer; readonly parts: number; readonly partBytes: number; bytes: number } | undefined;
+
+  /** All that is gathered. */
+  get pendingBytes(): number {
+    return this.#partBytes + this.length;
+  }
 
   /** Room for `bytes` more; call before writing to `buffer` directly. */
   reserve(bytes: number): void {
@@ -36,12 +50,42 @@ export class OutBuffer {
 
   /** Fills in the length of the message begun last. */
   end(): void {
-    this.buffer.writeInt32BE(this.length - this.#messageAt - 1, this.#messageAt + 1);
     this.#finished = true;
+    if (this.#large !== undefined) return this.#endLarge(this.#large);
+    this.buffer.writeInt32BE(this.length - this.#messageAt - 1, this.#messageAt + 1);
+  }
+
+  #endLarge({ head, bytes }: { readonly head: Buffer; readonly bytes: number }): void {
+    head.writeInt32BE(bytes + this.length - 1, this.#messageAt + 1);
+    this.#large = undefined;
+  }
+
+  /** A value that stays where it is. */
+  #byReference(value: Uint8Array): void {
+    const { buffer, length } = this;
+    this.#large ??= { head: buffer, parts: this.#parts.length, partBytes: this.#partBytes, bytes: -this.#messageAt };
+    const large = this.#large;
+    large.bytes += length + value.length;
+    if (large.bytes > MAX_MESSAGE_OUT) {
+      const have = large.bytes - value.length - 5;
+      throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, 'out of memory', {
+        detail: `Cannot enlarge string buffer containing ${have} bytes by ${value.length} more bytes.`,
+      });
+    }
+    this.#parts.push(buffer.subarray(0, length), Buffer.from(value.buffer, value.byteOffset, value.length));
+    this.#partBytes += length + value.length;
+    this.buffer = Buffer.allocUnsafe(INITIAL_BYTES);
+    this.length = 0;
   }
 
   /** Takes back the message begun last (an error struck in the middle of it). */
   discard(): void {
+    if (this.#large !== undefined) {
+      this.buffer = this.#large.head;
+      this.#parts.length = this.#large.parts;
+      this.#partBytes = this.#large.partBytes;
+      this.#large = undefined;
+    }
     this.length = this.#messageAt;
     this.#finished = true;
   }
@@ -72,7 +116,9 @@ export class OutBuffer {
     this.length = at + 4;
   }
 
+  /** The value must not change afterwards. */
   bytes(value: Uint8Array): void {
+    if (value.length >= LARGE_BYTES && value.length === value.buffer.byteLength) return this.#byReference(value);
     this.reserve(value.length);
     this.buffer.set(value, this.length);
     this.length += value.length;
@@ -87,20 +133,21 @@ export class OutBuffer {
     this.buffer[this.length++] = 0;
   }
 
-  /** What is gathered, for writing. Call `reset` when nobody reads it any more. */
-  contents(): Buffer {
-    return this.buffer.subarray(0, this.length);
+  /** What is gathered, for writing; it is not gathered any more. */
+  take(): Buffer[] {
+    const bytes = Buffer.allocUnsafe(this.length);
+    this.buffer.copy(bytes, 0, 0, this.length);
+    const taken = this.#parts;
+    taken.push(bytes);
+    this.#parts = [];
+    this.#partBytes = 0;
+    this.#reset();
+    return taken;
   }
 
-  reset(): void {
+  #reset(): void {
     this.length = 0;
     if (this.buffer.length > KEEP_BYTES) this.buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
-  }
-
-  /** Leaves the present buffer to whoever holds `contents` and goes on in a new one. */
-  detach(): void {
-    this.buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
-    this.length = 0;
   }
 }
 

@@ -115,13 +115,11 @@ import {
   refnameNamespaceItem,
   scanNSItemForColumn,
 } from './parse_relation.ts';
-import { transformExpressionList } from './parse_target.ts';
+import { MAX_TUPLE_ATTRIBUTE_NUMBER, transformExpressionList } from './parse_target.ts';
 import { cstringDatum, lookupCollation, stringTypeDatum, typenameType } from './parse_type.ts';
 import { rawLocation } from './rawlocation.ts';
 import { transformContainerSubscripts } from './subscripts.ts';
 import { wholeRowType } from './wholerow.ts';
-
-const MAX_TUPLE_ATTRIBUTE_NUMBER = 1664;
 
 /** An analyzed node placed into a raw tree passes through unchanged. */
 function asRaw(expr: Expr): RawNode {

@@ -70,6 +70,9 @@ function lastIsStar(list: readonly RawNode[]): boolean {
   return list[list.length - 1]?.type === 'A_Star';
 }
 
+/** The most columns that a row can have (htup_details.h). */
+export const MAX_TUPLE_ATTRIBUTE_NUMBER = 1664;
+
 export function transformTargetList(
   pstate: ParseState,
   targetlist: readonly RawNode[],
@@ -89,6 +92,10 @@ export function transformTargetList(
     // Sub-SELECTs of multiple assignments run once per row, from junk entries at the end.
     result = result.concat(pstate.multiassign_exprs);
     pstate.multiassign_exprs = [];
+  }
+  if (result.length > MAX_TUPLE_ATTRIBUTE_NUMBER) {
+    const most = `target lists can have at most ${MAX_TUPLE_ATTRIBUTE_NUMBER} entries`;
+    throw pstate.error(ERRCODE.TOO_MANY_COLUMNS, most, -1);
   }
   return result;
 }

@@ -84,9 +84,9 @@ function viaFunction(output: OutputFunction): FieldEncoder {
 
 function putBytes(out: OutBuffer, bytes: Uint8Array): void {
   const { length } = bytes;
-  out.reserve(4 + length);
   out.int32(length);
   if (length < 64) {
+    out.reserve(length);
     const { buffer } = out;
     let at = out.length;
     for (let i = 0; i < length; i++) buffer[at++] = bytes[i]!;

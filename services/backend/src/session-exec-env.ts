@@ -9,6 +9,7 @@ import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { Timer } from '@pgtroupe/actor/env';
 import type { Datum } from '@pgtroupe/common/datum';
+import { detach } from '@pgtroupe/executor/batch';
 import type { ExecEnv } from '@pgtroupe/executor/estate';
 import type { CatalogLookup } from '@pgtroupe/adt/cache/lookup';
 import type { HeavyCall } from '@pgtroupe/executor/execOffLoop';
@@ -127,15 +128,27 @@ export class SessionExecEnv implements ExecEnv {
 }
 
 function startCall(offLoop: OffLoop, prosrc: string, fc: FunctionCall, args: readonly Datum[]): HeavyCall {
-  const { byteaOutput, extraFloatDigits } = fc.settings;
+  const { settings } = fc;
+  const { byteaOutput, extraFloatDigits, dateStyle, dateOrder, intervalStyle, timeZone } = settings;
+  const { transactionTimestamp, statementTimestamp } = settings;
   return offLoop.start({
     task: 'call',
     prosrc,
     collation: fc.collation,
     argTypes: fc.argTypes,
     resultType: fc.resultType,
-    settings: { byteaOutput, extraFloatDigits },
-    // Views would take all the memory they look into along.
-    args: args.map(arg => (arg instanceof Uint8Array ? new Uint8Array(arg) : arg)),
+    variadic: fc.variadic === true,
+    settings: {
+      byteaOutput,
+      extraFloatDigits,
+      dateStyle,
+      dateOrder,
+      intervalStyle,
+      timeZone,
+      transactionTimestamp,
+      statementTimestamp,
+    },
+    // It may have to wait for its thread, longer than a view of a page lasts.
+    args: args.map(detach),
   });
 }

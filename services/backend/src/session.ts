@@ -444,17 +444,14 @@ export class Session {
 
   /** Hands everything gathered to the connection. */
   write(): void {
-    if (this.out.length === 0 || this.#closed) return;
-    const bytes = Buffer.allocUnsafe(this.out.length);
-    this.out.buffer.copy(bytes, 0, 0, this.out.length);
-    this.out.reset();
-    if (!this.#connection.write(bytes)) this.#mustDrain = true;
+    if (this.out.pendingBytes === 0 || this.#closed) return;
+    for (const bytes of this.out.take()) if (!this.#connection.write(bytes)) this.#mustDrain = true;
   }
 
   /** In the middle of a result: writes when there is much. Returns false when the client must catch
    *  up first (`untilDrained`). */
   writeSome(): boolean {
-    if (this.out.length >= WRITE_BYTES) this.write();
+    if (this.out.pendingBytes >= WRITE_BYTES) this.write();
     return !this.#mustDrain;
   }
 

@@ -7,19 +7,38 @@ import type { ErrorFields } from '@pgtroupe/common/ereport';
 import type { Sqlstate } from '@pgtroupe/common/errcodes';
 import type { SessionSettings } from '@pgtroupe/adt/fmgr';
 
-export type Task =
-  /** A built-in by pg_proc.prosrc, with as much of its surroundings as it may know of. */
-  | {
-      readonly task: 'call';
-      readonly prosrc: string;
-      readonly collation: number;
-      readonly argTypes: readonly number[];
-      readonly resultType: number;
-      readonly settings: Pick<SessionSettings, 'byteaOutput' | 'extraFloatDigits'>;
-      readonly args: readonly Datum[];
-    }
-  /** Raw parsing; the answer is the tree as JSON, which the main thread reads faster than a copied tree. */
-  | { readonly task: 'parse'; readonly text: string };
+/** What input and output functions of built-in types look at. */
+export type PlainSettings = Pick<
+  SessionSettings,
+  | 'byteaOutput'
+  | 'extraFloatDigits'
+  | 'dateStyle'
+  | 'dateOrder'
+  | 'intervalStyle'
+  | 'timeZone'
+  | 'transactionTimestamp'
+  | 'statementTimestamp'
+>;
+
+export type Task = CallTask | ParseTask;
+
+/** A built-in by pg_proc.prosrc, with as much of its surroundings as it may know of. */
+export interface CallTask {
+  readonly task: 'call';
+  readonly prosrc: string;
+  readonly collation: number;
+  readonly argTypes: readonly number[];
+  readonly resultType: number;
+  readonly variadic: boolean;
+  readonly settings: PlainSettings;
+  readonly args: readonly Datum[];
+}
+
+/** Raw parsing; the answer is the tree as JSON, which the main thread reads faster than a copied tree. */
+export interface ParseTask {
+  readonly task: 'parse';
+  readonly text: string;
+}
 
 export type Answer =
   | { readonly answer: 'value'; readonly value: Datum }
@@ -28,8 +47,16 @@ export type Answer =
   /** A bug in what was called. */
   | { readonly answer: 'failed'; readonly stack: string };
 
+/** Smaller values are copied faster than given away. */
+const MOVED_BYTES = 4096;
+
 /** The memory of a value that has it to itself. */
 export function buffersOf(value: Datum): ArrayBuffer[] {
   if (!(value instanceof Uint8Array) || !(value.buffer instanceof ArrayBuffer)) return [];
-  return value.length > 4096 && value.buffer.byteLength === value.length ? [value.buffer] : [];
+  return value.length > MOVED_BYTES && value.buffer.byteLength === value.length ? [value.buffer] : [];
+}
+
+/** A value without the memory around it: a view takes all that it looks into along. */
+export function compact(value: Datum): Datum {
+  return value instanceof Uint8Array && value.length < value.buffer.byteLength ? new Uint8Array(value) : value;
 }

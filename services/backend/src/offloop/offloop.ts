@@ -13,11 +13,14 @@ import { assert, AssertionFailure } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import { type Answer, buffersOf, type Task } from './messages.ts';
+import { type Answer, buffersOf, type CallTask, type Task } from './messages.ts';
 
 const PROGRAM = new URL('thread.js', import.meta.url);
 const MAX_THREADS = 2;
 const IDLE_MS = 10_000;
+
+/** The main loop is held up no longer than it takes to copy this much. */
+const COPY_BYTES = 4 << 20;
 
 type State =
   | { readonly kind: 'waiting'; readonly task: Task }
@@ -75,12 +78,36 @@ export class Job {
   }
 
   /** waiting -> running */
-  begin(thread: Thread): void {
+  begin(thread: Thread, timers: Timers): void {
     if (this.#state.kind !== 'waiting') throw new AssertionFailure('a job begins twice');
     const { task } = this.#state;
     this.#state = { kind: 'running', thread };
-    // The arguments are this task's own.
-    thread.post(task, task.task === 'call' ? task.args.flatMap(buffersOf) : []);
+    if (task.task === 'call') void this.#post(thread, task, timers);
+    else thread.post(task);
+  }
+
+  /** Arguments may be others' too: they are copied, large ones bit by bit. */
+  async #post(thread: Thread, task: CallTask, timers: Timers): Promise<void> {
+    const args: Datum[] = [];
+    let copied = 0;
+    for (const arg of task.args) {
+      if (!(arg instanceof Uint8Array)) {
+        args.push(arg);
+        continue;
+      }
+      const copy = new Uint8Array(arg.length);
+      args.push(copy);
+      for (let at = 0; at < arg.length; at += COPY_BYTES) {
+        if (copied >= COPY_BYTES) {
+          copied = 0;
+          await new Promise<void>(resolve => timers.soon(resolve));
+          if (this.#state.kind !== 'running') return;
+        }
+        copy.set(arg.subarray(at, at + COPY_BYTES), at);
+        copied += Math.min(COPY_BYTES, arg.length - at);
+      }
+    }
+    thread.post({ ...task, args }, args.flatMap(buffersOf));
   }
 
   /** running -> answered */
@@ -152,7 +179,7 @@ export class OffLoop {
       job.answered({ answer: 'error', sqlstate: ERRCODE.OUT_OF_MEMORY, message: 'out of memory', fields });
       this.#next();
     };
-    job.begin(thread);
+    job.begin(thread, this.#timers);
   }
 }
 

@@ -3,7 +3,7 @@ import { answerMessages } from '@pgtroupe/actor/node/threads';
 import { PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { exhausted } from '@pgtroupe/libpq/error-response';
-import { type Answer, buffersOf, type Task } from './messages.ts';
+import { type Answer, buffersOf, compact, type Task } from './messages.ts';
 
 /** Only what the task needs is loaded. */
 async function perform(task: Task): Promise<Answer> {
@@ -19,9 +19,10 @@ async function perform(task: Task): Promise<Answer> {
     collation: task.collation as Oid,
     argTypes: task.argTypes as readonly Oid[],
     resultType: task.resultType as Oid,
+    variadic: task.variadic,
     extra: undefined,
   };
-  return { answer: 'value', value: lookupBuiltin(task.prosrc)!(fc, ...task.args) };
+  return { answer: 'value', value: compact(lookupBuiltin(task.prosrc)!(fc, ...task.args)) };
 }
 
 function failure(thrown: unknown): Answer {
