@@ -6,10 +6,13 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
+import { UNKNOWNOID } from '@pgtroupe/common/oids';
 import { builtinTypes } from './cache/builtin_types.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
+import { formatType } from './format_type.ts';
 import { mbStrlen, stringToText, textToString } from './mb/mbutils.ts';
 import { arrayElemType, deconstructArray } from './arrayutils.ts';
+import { quoteIdentifier } from './quote.ts';
 import { typeFacts } from './cache/typcache.ts';
 import type { Int8 } from './int8.ts';
 import { finite, formatNumericVar, type NumericVar, packNumeric, pow10, rescale, unpackNumeric } from './numericvar.ts';
@@ -184,6 +187,19 @@ export const miscSetFunctions: SetFunctionTable = {
     }),
 };
 
+const DEFAULT_COLLATION = 100;
+const C_COLLATION = 950;
+
+function collationFor(fc: FunctionCall): Datum {
+  const type = fc.argTypes[0];
+  if (type !== UNKNOWNOID && typeFacts(fc, type).typcollation === 0)
+    throw ereport(ERRCODE.DATATYPE_MISMATCH, `collations are not supported by type ${formatType(fc, type)}`);
+  if (fc.collation === 0) return null;
+  if (fc.collation === DEFAULT_COLLATION) return stringToText('"default"');
+  if (fc.collation === C_COLLATION) return stringToText('"C"');
+  return stringToText(quoteIdentifier(fc.catalog?.named('pg_collation', fc.collation)?.name ?? ''));
+}
+
 export const miscFunctions: FunctionTable = {
   pgsql_version: (fc: FunctionCall) => stringToText(fc.settings.versionString),
   current_database: (fc: FunctionCall) => stringToText(fc.settings.databaseName),
@@ -191,16 +207,7 @@ export const miscFunctions: FunctionTable = {
     fc.settings.queryString === undefined ? null : stringToText(fc.settings.queryString),
   pg_backend_pid: (fc: FunctionCall) => fc.settings.backendPid,
   pg_typeof: (fc: FunctionCall) => fc.argTypes[0],
-  pg_collation_for: (fc: FunctionCall) =>
-    fc.collation === 0
-      ? null
-      : stringToText(
-          fc.collation === 100
-            ? '"default"'
-            : fc.collation === 950
-              ? '"C"'
-              : `"${fc.catalog?.named('pg_collation', fc.collation)?.name ?? ''}"`,
-        ),
+  pg_collation_for: (fc: FunctionCall) => collationFor(fc),
   pg_num_nulls: (fc: FunctionCall, ...args: Datum[]) => countNulls(fc, args, true),
   pg_num_nonnulls: (fc: FunctionCall, ...args: Datum[]) => countNulls(fc, args, false),
   pg_size_pretty: (_fc: FunctionCall, size: Int8) => stringToText(sizePretty(BigInt(size))),

@@ -59,10 +59,13 @@ export function buildVector(values: readonly number[], elemType: number): Uint8A
   return out;
 }
 
+/** A cast makes any array of oid or int2 one without looking at its shape. */
 export function vectorValues(vector: Uint8Array): number[] {
   const view = viewOf(vector);
   const short = view.getUint32(8, true) === INT2OID;
-  const n = view.getInt32(0, true) === 0 ? 0 : view.getInt32(12, true);
+  if (view.getInt32(0, true) !== 1 || view.getInt32(4, true) !== 0)
+    throw ereport(ERRCODE.DATATYPE_MISMATCH, `array is not a valid ${short ? 'int2vector' : 'oidvector'}`);
+  const n = view.getInt32(12, true);
   const values: number[] = [];
   for (let i = 0; i < n; i++) {
     values.push(short ? view.getInt16(VECTOR_HEADER + i * 2, true) : view.getUint32(VECTOR_HEADER + i * 4, true));

@@ -168,16 +168,26 @@ export async function makeArrayTypeName(w: CatalogWriter, elementName: string, n
   }
 }
 
-/** A type of the relation's name is in the way, unless it is an array type, which moves aside. */
-export async function makeRoomForTypeName(w: CatalogWriter, name: string, namespace: Oid): Promise<void> {
+/** What a relation's name means for its type. */
+export const RELATION_TYPE_HINT =
+  "A relation has an associated type of the same name, so you must use a name that doesn't conflict with any existing type.";
+
+/**
+ * A type of that name is in the way, unless it is an array type, which moves aside: answers which one did.
+ */
+export async function makeRoomForTypeName(
+  w: CatalogWriter,
+  name: string,
+  namespace: Oid,
+  hint?: string,
+): Promise<Oid | null> {
   const old = await w.search(TYPENAMENSP, name, namespace);
-  if (old === null) return;
+  if (old === null) return null;
   const element = old.typelem === 0 ? null : await w.search(TYPEOID, old.typelem);
   if (element === null || element.typarray !== old.oid) {
-    throw ereport(ERRCODE.DUPLICATE_OBJECT, `type "${name}" already exists`, {
-      hint: "A relation has an associated type of the same name, so you must use a name that doesn't conflict with any existing type.",
-    });
+    throw ereport(ERRCODE.DUPLICATE_OBJECT, `type "${name}" already exists`, hint === undefined ? {} : { hint });
   }
   await w.update(pgType, old, { typname: await makeArrayTypeName(w, name, namespace) });
   w.commandCounterIncrement();
+  return old.oid;
 }

@@ -10,7 +10,7 @@ import { ConstraintTypidIndexId } from '@pgtroupe/catalog/catalogs/pg_constraint
 import { pgNamespace } from '@pgtroupe/catalog/catalogs/pg_namespace';
 import { type Form_pg_type, pgType } from '@pgtroupe/catalog/catalogs/pg_type';
 import { isSystemColumnName } from '@pgtroupe/catalog/heap';
-import { makeArrayTypeName } from '@pgtroupe/catalog/pg_type';
+import { makeArrayTypeName, makeRoomForTypeName } from '@pgtroupe/catalog/pg_type';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import {
   AUTHNAME,
@@ -20,7 +20,6 @@ import {
   NAMESPACEOID,
   RELNAMENSP,
   RELOID,
-  TYPENAMENSP,
   TYPEOID,
 } from '@pgtroupe/catalog/syscache';
 import { F_ARRAY_SUBSCRIPT_HANDLER } from '@pgtroupe/common/oids';
@@ -139,11 +138,12 @@ async function renameRelation(context: CommandContext, rel: RelationDesc, to: st
 /** A type and its array type. */
 async function renameTypeRows(context: CommandContext, type: Form_pg_type, to: string): Promise<void> {
   const { w } = context;
-  if ((await w.search(TYPENAMENSP, to, type.typnamespace)) !== null)
-    throw ereport(ERRCODE.DUPLICATE_OBJECT, `type "${to}" already exists`);
+  const moved = await makeRoomForTypeName(w, to, type.typnamespace);
   await w.update(pgType, type, { typname: to });
-  const array = await w.search(TYPEOID, type.typarray);
   w.commandCounterIncrement();
+  // From "a" to "_a" the array type has made room already.
+  if (moved === type.typarray) return;
+  const array = await w.search(TYPEOID, type.typarray);
   if (array !== null) await w.update(pgType, array, { typname: await makeArrayTypeName(w, to, type.typnamespace) });
 }
 

@@ -80,7 +80,7 @@ export class AggTrans {
     this.#transInputs = aggref.aggkind === 'o' ? aggref.args.length : inputTypes.length;
     this.#sorted = aggref.aggorder.length > 0 || aggref.aggdistinct.length > 0;
     this.#fast = this.#sorted ? null : (FAST[proc.prosrc] ?? null);
-    this.#fn = this.#fast === null ? procFunction(proc) : undefined;
+    this.#fn = this.#fast === null ? procFunction(proc, aggref.inputcollid) : undefined;
     this.#strict = proc.proisstrict;
     const transtype = transitionType(est, facts.aggtranstype, aggref);
     this.#fc = makeCall(est, [transtype, ...inputTypes], transtype, aggref.inputcollid, aggref.aggvariadic);
@@ -90,7 +90,7 @@ export class AggTrans {
     this.#direct = aggref.aggdirectargs.map(e => compileExpr(e, scope));
     this.volatile = scope.volatile;
     const finalProc = (facts.aggfinalfn as number) === 0 ? undefined : procRow(est, facts.aggfinalfn);
-    this.#final = finalProc === undefined ? undefined : procFunction(finalProc);
+    this.#final = finalProc === undefined ? undefined : procFunction(finalProc, aggref.inputcollid);
     this.#finalStrict = finalProc?.proisstrict ?? false;
     this.#finalExtra = facts.aggfinalextra ? inputTypes.length : 0;
     this.#finalCall = makeCall(est, [transtype, ...aggref.aggargtypes], aggref.aggtype, aggref.inputcollid);

@@ -16,6 +16,7 @@ import type { Oid } from '@pgtroupe/common/ids';
 import { exprCollation, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
 import type { Aggref, Expr, GroupingFunc, SubPlan, Var, WindowFunc } from '@pgtroupe/nodes/primnodes';
 import { type FunctionCall, lookupBuiltin, type PGFunction } from '@pgtroupe/adt/fmgr';
+import { indeterminateCollation } from '@pgtroupe/adt/pg_locale';
 import { type Column, columnReader, type ColumnType, detach, type RowReader } from './batch.ts';
 import { type EState, evaluationKey, ExprContext } from './estate.ts';
 import type { HeavyCalls } from './execOffLoop.ts';
@@ -106,8 +107,13 @@ export function procRow(est: EState, oid: number): Form_pg_proc {
   return proc;
 }
 
-/** The implementation of a pg_proc row. One that does not exist yet says so when it is called, not before. */
-export function procFunction(proc: Form_pg_proc): PGFunction {
+/**
+ * The implementation of a pg_proc row. One that does not exist yet, or that needs a collation where there is none,
+ * says so when it is called, not before.
+ */
+export function procFunction(proc: Form_pg_proc, collation: number): PGFunction {
+  const refusal = indeterminateCollation(proc.prosrc, collation);
+  if (refusal !== undefined) return refusal;
   const language = proc.prolang as number;
   const fn = language === INTERNALlanguageId || language === ClanguageId ? lookupBuiltin(proc.prosrc) : undefined;
   // void is not null: a function of that type that has run answers the empty value.
@@ -192,7 +198,7 @@ export function binaryFunction(
   collation: number,
 ): (a: Datum, b: Datum) => Datum {
   const proc = procRow(est, procOid);
-  const fn = procFunction(proc);
+  const fn = procFunction(proc, collation);
   const fc = makeCall(est, types, result, collation);
   if (!proc.proisstrict) return (a, b) => fn(fc, a, b);
   return (a, b) => (a === null || b === null ? null : fn(fc, a, b));
@@ -207,7 +213,8 @@ export function innerScope(scope: ExprScope, more: Partial<ExprScope>): ExprScop
 export function typeComparator(est: EState, type: number, collation: number): (a: Datum, b: Datum) => number {
   let facts = est.env.lookup.type(type as Oid);
   while (facts !== undefined && facts.typtype === 'd') facts = est.env.lookup.type(facts.typbasetype);
-  const fn = facts === undefined || facts.cmp === '' ? undefined : lookupBuiltin(facts.cmp);
+  const prosrc = facts?.cmp ?? '';
+  const fn = prosrc === '' ? undefined : (indeterminateCollation(prosrc, collation) ?? lookupBuiltin(prosrc));
   if (fn === undefined) {
     throw ereport(
       ERRCODE.UNDEFINED_FUNCTION,

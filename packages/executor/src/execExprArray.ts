@@ -69,7 +69,7 @@ export function compileScalarArrayOp(expr: ScalarArrayOpExpr, scope: ExprScope):
   const { est } = scope;
   const op = getOperator(est.env.rows, expr.opno);
   const proc = procRow(est, expr.opfuncid || op.oprcode);
-  const fn = procFunction(proc);
+  const fn = procFunction(proc, expr.inputcollid);
   const [leftExpr, rightExpr] = expr.args as [Expr, Expr];
   const arrayType = baseTypeFacts(est, exprType(rightExpr));
   const elem = typeFactsOf(est, arrayType.typelem);

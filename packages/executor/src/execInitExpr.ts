@@ -34,6 +34,7 @@ import type { EState } from './estate.ts';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
 import type { Datum } from '@pgtroupe/common/datum';
 import { lookupBuiltin, type FunctionCall, type PGFunction } from '@pgtroupe/adt/fmgr';
+import { indeterminateCollation } from '@pgtroupe/adt/pg_locale';
 import { exprCollation, exprType } from '@pgtroupe/nodes/nodefuncs';
 import { compileInlined } from './execExprInline.ts';
 import { compileRowFunction } from './srf.ts';
@@ -191,7 +192,7 @@ function callSite(expr: FuncExpr | OpExpr, est: EState): FunctionCall {
 /** For nodes that treat nulls themselves. */
 function compileCallOn(expr: OpExpr, scope: ExprScope): CompiledCall {
   const proc = procRow(scope.est, expr.opfuncid);
-  const fn = procFunction(proc);
+  const fn = procFunction(proc, expr.inputcollid);
   const fc = callSite(expr, scope.est);
   return { proc, args: expr.args.map(arg => compileExpr(arg, scope)), call: (a, b) => fn(fc, a, b) };
 }
@@ -203,11 +204,14 @@ function compileCall(expr: FuncExpr | OpExpr, scope: ExprScope): RowReader {
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'set-valued function called in context that cannot accept a set');
   }
   const args = expr.args.map(arg => compileExpr(arg, scope));
-  const inlined = compileInlined(proc.prosrc, args, expr.args);
+  const inlined =
+    indeterminateCollation(proc.prosrc, expr.inputcollid) === undefined
+      ? compileInlined(proc.prosrc, args, expr.args)
+      : undefined;
   if (inlined !== undefined) return inlined;
   const rowFunction = compileRowFunction(expr, scope);
   if (rowFunction !== undefined) return proc.provolatile === 'v' ? once(scope, rowFunction) : rowFunction;
-  const fn = procFunction(proc);
+  const fn = procFunction(proc, expr.inputcollid);
   const fc = callSite(expr, est);
   const read = heavyOrNot(proc.prosrc, fn, fc, args, scope, proc.proisstrict);
   return proc.provolatile === 'v' ? once(scope, read) : read;

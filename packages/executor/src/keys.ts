@@ -9,6 +9,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { getOperator, getProc, orderingOpProperties } from '@pgtroupe/optimizer/lsyscache';
 import type { EState } from './estate.ts';
+import { indeterminateCollation } from '@pgtroupe/adt/pg_locale';
 import { binaryFunction, makeCall, procFunction } from './execExpr.ts';
 import { sameBytes } from './execExprInline.ts';
 
@@ -56,7 +57,7 @@ export function equalityOf(est: EState, opno: number, collation: number): Equal 
   const op = getOperator(est.env.rows, opno);
   const { prosrc } = getProc(est.env.rows, op.oprcode);
   if (NUMBER_EQUALITY.has(prosrc)) return numbersEqual;
-  if (BYTES_EQUALITY.has(prosrc)) return bytesEqual;
+  if (BYTES_EQUALITY.has(prosrc)) return indeterminateCollation(prosrc, collation) ?? bytesEqual;
   const call = binaryFunction(est, op.oprcode, [op.oprleft, op.oprright], 16, collation);
   return (a, b) => call(a, b) === true;
 }
@@ -138,6 +139,8 @@ export function sortKey(est: EState, sortop: number, collation: number, nullsFir
     );
   const { prosrc } = getProc(est.env.rows, support.amproc);
   const base = { desc: order.desc, nullsFirst };
+  const refusal = indeterminateCollation(prosrc, collation);
+  if (refusal !== undefined) return { ...base, compare: refusal, kind: 'other' };
   if (NUMBER_ORDER.has(prosrc))
     return {
       ...base,
@@ -225,8 +228,8 @@ export function hashesOf(
     if (!support) throw ereport(ERRCODE.UNDEFINED_FUNCTION, `could not find hash function for hash operator ${opno}`);
     const { prosrc } = getProc(rows, support.amproc);
     if (NUMBER_HASH.has(prosrc)) return hashNumber;
-    if (BYTES_HASH.has(prosrc)) return hashBytes;
-    const fn = procFunction(getProc(rows, support.amproc));
+    if (BYTES_HASH.has(prosrc)) return indeterminateCollation(prosrc, collation) ?? hashBytes;
+    const fn = procFunction(getProc(rows, support.amproc), collation);
     const fc = makeCall(est, [actual], 23, collation);
     return value => hashInt(fn(fc, value) as number);
   };

@@ -473,7 +473,7 @@ function rangeTest(est: EState, plan: WindowAgg, orderType: number): RangeTest |
   if ((plan.frameOptions & N.FRAMEOPTION_RANGE) === 0) return null;
   const make = (proc: number, offset: WindowAgg['startOffset']): RangeTest['start'] => {
     if (proc === 0 || offset === null) return () => false;
-    const fn = procFunction(procRow(est, proc));
+    const fn = procFunction(procRow(est, proc), plan.inRangeColl);
     const fc = makeCall(est, [orderType, orderType, exprType(offset), 16, 16], 16, plan.inRangeColl);
     return (value, base, off, sub, less) => fn(fc, value, base, off, sub, less) === true;
   };

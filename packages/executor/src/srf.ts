@@ -2,6 +2,7 @@
  * Calling set-returning functions: one value (or row) at a time, and again from where it stood when a call
  * had to wait for something.
  */
+import { indeterminateCollation } from '@pgtroupe/adt/pg_locale';
 import { RECORDOID } from '@pgtroupe/common/oids';
 import type { Datum } from '@pgtroupe/common/datum';
 import { notSupported } from '@pgtroupe/common/ereport';
@@ -104,7 +105,8 @@ export class SetFunctionCall {
   constructor(expr: SetCall | FuncExpr, scope: ExprScope) {
     const { est } = scope;
     const proc = procRow(est, expr.type === 'FuncExpr' ? expr.funcid : expr.opfuncid);
-    const fn = lookupSetFunction(proc.prosrc) ?? missing(proc.proname);
+    const fn =
+      indeterminateCollation(proc.prosrc, expr.inputcollid) ?? lookupSetFunction(proc.prosrc) ?? missing(proc.proname);
     const fc = makeCall(
       est,
       expr.args.map(exprType),

@@ -177,8 +177,9 @@ function rewriteColumn(
   if (!applyDefault) return tle ?? null;
   let expr = buildColumnDefault(pstate, attr);
   if (expr === null) {
-    if (commandType === CMD_INSERT) return null;
     expr = coerceNullToDomain(pstate, attr.atttypid, attr.atttypmod, attr.attcollation);
+    // What is left out is null anyway, but a domain may have something to say.
+    if (commandType === CMD_INSERT && expr.type === 'Const') return null;
   }
   return makeTargetEntry(expr, attr.attnum, attr.attname, false);
 }

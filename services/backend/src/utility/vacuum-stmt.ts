@@ -42,8 +42,8 @@ export async function vacuumStmt(runner: StatementRunner, raw: RawNode): Promise
   const options = vacuumOptions(raw);
   if (options.vacuum) session.block.prevent('VACUUM');
   await analysis.refresh();
-  for (const oid of await targets(runner, raw)) {
-    await vacuumRelation(runner, oid, options);
+  for (const { oid, columns } of await targets(runner, raw, options)) {
+    await vacuumRelation(runner, oid, options, columns);
     if (options.vacuum) {
       await session.block.finishCommand();
       session.block.startCommand();
@@ -71,26 +71,35 @@ function vacuumOptions(raw: RawNode): VacuumOptions {
   };
 }
 
+interface Target {
+  readonly oid: Oid;
+  /** What ANALYZE shall look at; empty: all. */
+  readonly columns: readonly string[];
+}
+
 /** Named tables, or all of the database. */
-async function targets(runner: StatementRunner, raw: RawNode): Promise<readonly Oid[]> {
+async function targets(runner: StatementRunner, raw: RawNode, options: VacuumOptions): Promise<readonly Target[]> {
   const { analysis, session } = runner;
   const named = raw['rels'] as RawNode[] | undefined;
   if (named === undefined) {
     const rows = await retryCatalog(() => analysis.catalog.searchList(RELOID));
-    return rows.filter(row => row.relkind === 'r' || row.relkind === 'm').map(row => row.oid);
+    return rows.filter(row => row.relkind === 'r' || row.relkind === 'm').map(row => ({ oid: row.oid, columns: [] }));
   }
-  const oids: Oid[] = [];
-  const vacuum = raw['is_vacuumcmd'] === true;
-  for (const { relation } of named as unknown as { readonly relation: RawNode }[]) {
+  const wanted = named as unknown as { readonly relation: RawNode; readonly va_cols?: readonly RawNode[] }[];
+  if (!options.analyze && wanted.some(({ va_cols }) => va_cols !== undefined))
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'ANALYZE option must be specified when a column list is provided');
+  const found: Target[] = [];
+  for (const { relation, va_cols } of wanted) {
     const oid = await retryCatalog(() =>
       rangeVarGetRelid(analysis.catalog, analysis.searchPathInfo(), relation as never, session.database.name),
     );
     if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${relation['relname']}" does not exist`);
     // Who may not keeps nobody waiting.
     const rel = await retryCatalog(() => analysis.catalog.relation(oid));
-    if (rel === null || (await mayVacuumOrNotice(runner, rel, vacuum))) oids.push(oid);
+    if (rel === null || (await mayVacuumOrNotice(runner, rel, options.vacuum)))
+      found.push({ oid, columns: (va_cols ?? []).map(name => (name['sval']?.sval ?? name['sval']) as string) });
   }
-  return oids;
+  return found;
 }
 
 async function mayVacuumOrNotice(runner: StatementRunner, rel: RelationDesc, vacuum: boolean): Promise<boolean> {
@@ -99,7 +108,12 @@ async function mayVacuumOrNotice(runner: StatementRunner, rel: RelationDesc, vac
   return false;
 }
 
-async function vacuumRelation(runner: StatementRunner, oid: Oid, options: VacuumOptions): Promise<void> {
+async function vacuumRelation(
+  runner: StatementRunner,
+  oid: Oid,
+  options: VacuumOptions,
+  columns: readonly string[] = [],
+): Promise<void> {
   const { session, analysis } = runner;
   const { kernel } = session.instance;
   const database = session.database.oid as Oid;
@@ -116,7 +130,7 @@ async function vacuumRelation(runner: StatementRunner, oid: Oid, options: Vacuum
     session.notice(
       'WARNING',
       ERRCODE.WRONG_OBJECT_TYPE,
-      `skipping "${rel.name}" --- cannot vacuum non-tables or special system tables`,
+      `skipping "${rel.name}" --- cannot ${options.vacuum ? 'vacuum' : 'analyze'} non-tables or special system tables`,
     );
     return;
   }
@@ -136,10 +150,21 @@ async function vacuumRelation(runner: StatementRunner, oid: Oid, options: Vacuum
       relminmxid: laterMulti(rel.rel.relminmxid, result.newRelMinMxid as TransactionId),
     });
     if (rel.rel.reltoastrelid !== 0) await vacuumRelation(runner, rel.rel.reltoastrelid, options);
+    if (options.analyze) checkColumns(rel, columns);
   } else {
+    checkColumns(rel, columns);
     const counted = await count(runner, context, rel);
     await updateStatistics(runner, context, rel, counted);
   }
+}
+
+function checkColumns(rel: RelationDesc, columns: readonly string[]): void {
+  columns.forEach((name, i) => {
+    if (!rel.attributes.some(att => att.attname === name && !att.attisdropped))
+      throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${name}" of relation "${rel.name}" does not exist`);
+    if (columns.indexOf(name) < i)
+      throw ereport(ERRCODE.DUPLICATE_COLUMN, `column "${name}" of relation "${rel.name}" appears more than once`);
+  });
 }
 
 /** Its owner, or the database's if the table is no shared one. */

@@ -1,0 +1,16 @@
+create table t(a int, b text);
+analyze t(nope);
+analyze t(a, a);
+vacuum t(nope);
+vacuum analyze t(nope);
+vacuum t(a);
+vacuum (analyze) t(a,nope);
+analyze t(ctid);
+vacuum analyze t(a,a);
+analyze nope;
+vacuum nope;
+analyze t(xmin);
+create view v as select 1 as x;
+analyze v;
+analyze v(x);
+vacuum v;
