@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { fatalResponse, newGreeting, readGreeting } from './startup_packet.ts';
+import { goOnReading } from './unread-socket.ts';
 
 const REJECTED_PATIENCE_MS = 1_000;
 
@@ -94,20 +95,9 @@ export class Greeter {
 /** Tells a client why not, and closes. */
 export function reject(socket: Socket, sqlstate: string, message: string): void {
   socket.end(fatalResponse(sqlstate, message));
+  goOnReading(socket);
   socket.resume();
   setTimeout(() => socket.destroy(), REJECTED_PATIENCE_MS).unref();
-}
-
-/**
- * Leaves what the client sends next in the kernel, so that whoever gets the socket reads it. Node
- * has no public way: `pause` alone goes on reading into this process until a buffer is full.
- */
-export function stopReading(socket: Socket): void {
-  socket.pause();
-  const handle = (socket as unknown as { _handle?: { readStop(): void; reading: boolean } | null })._handle;
-  if (!handle) return;
-  handle.reading = false;
-  handle.readStop();
 }
 
 function peerOf(socket: Socket): Peer | undefined {

@@ -9,7 +9,8 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { type ListeningHandle, type ToInstance, type ToPostmaster, visitorMessage } from './door-messages.ts';
-import { Greeter, reject, stopReading, type Visitor } from './greeter.ts';
+import { Greeter, reject, type Visitor } from './greeter.ts';
+import { stopReading } from './unread-socket.ts';
 
 export interface LentDoorHandlers {
   /** Sessions there are now. */

@@ -13,7 +13,8 @@ import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { lockSocket } from '@pgtroupe/actor/node/pidfile';
 import { type HandOver, type ToInstance, visitorMessage } from '@pgtroupe/role/door-messages';
-import { Greeter, type GreeterLimits, reject, stopReading, type Visitor } from '@pgtroupe/role/greeter';
+import { Greeter, type GreeterLimits, reject, type Visitor } from '@pgtroupe/role/greeter';
+import { goOnReading, stopReading } from '@pgtroupe/role/unread-socket';
 import { Door, type DoorOptions } from './door.ts';
 import type { Passed } from './launcher.ts';
 
@@ -156,10 +157,11 @@ export class Admission {
   sentBack(visitor: Visitor): void {
     visitor.socket.on('error', () => visitor.socket.destroy());
     this.door.takeBack();
-    this.#admit(visitor);
+    this.#arrived(visitor);
   }
 
   #arrived(visitor: Visitor): void {
+    // It may wait, here or in the channel to its instance.
     stopReading(visitor.socket);
     this.#admit(visitor);
   }
@@ -224,6 +226,7 @@ function splice(socket: Socket, path: string, message: HandOver): void {
   socket.on('close', () => inner.destroy());
   inner.write(`${JSON.stringify(message)}\n`);
   socket.setNoDelay(true);
+  goOnReading(socket);
   inner.pipe(socket);
   socket.pipe(inner);
 }
