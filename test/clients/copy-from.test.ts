@@ -253,6 +253,11 @@ describe.skipIf(!isBuilt || !hasProgram('psql'))('COPY FROM (skipped without psq
     expect(result).toBe(EXPECTED);
   });
 
+  it('does not copy the rows of SELECT INTO, as PostgreSQL does not', async () => {
+    const psql = ['-X', '-v', 'VERBOSITY=sqlstate', '-c', 'copy (select 1 into made union select 2) to stdout'];
+    expect((await runClient('psql', psql, ours(cluster))).trim()).toBe('ERROR:  0A000');
+  });
+
   async function runFreezes(server: Server): Promise<string[]> {
     const file = join(folder, 'numbers');
     writeFileSync(file, Array.from({ length: FREEZE_ROWS }, (_each, n) => `${n}\n`).join(''));

@@ -55,7 +55,10 @@ export interface ParamSetter {
 
 /** An expression from the catalogs, ready to be compiled. */
 export function storedExpr(env: ExecEnv, text: string): Expr {
-  const expr = stringToNode(text) as Expr;
+  return simplified(env, stringToNode(text) as Expr);
+}
+
+export function simplified(env: ExecEnv, expr: Expr): Expr {
   return env.simplify?.(expr) ?? expr;
 }
 

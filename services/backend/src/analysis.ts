@@ -27,12 +27,12 @@ import { bindLiterals } from '@pgtroupe/parser/statement';
 import { typenameType } from '@pgtroupe/parser/parse_type';
 import { rewriteQuery } from '@pgtroupe/parser/rewrite/rewriteHandler';
 import { evalConstExpressions } from '@pgtroupe/optimizer/clauses';
-import { retryCatalog } from './catalog-retry.ts';
-import { selectAll } from './select-all.ts';
+import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
+import { selectAll } from './own-query.ts';
 import { TransactionCatalogStore } from './catalog-store.ts';
 import type { DatabaseContext } from './database-context.ts';
 import type { Login } from './instance.ts';
-import { inputText } from './input-text.ts';
+import { inputText } from '@pgtroupe/adt/cache/iofunctions';
 import { plannerEnv } from './planner-env.ts';
 import type { Analyzed, ColumnInfo, PreparedStatement, SharedAnalysis } from './prepared-statement.ts';
 import type { Session } from './session.ts';
@@ -109,7 +109,7 @@ export class Analysis {
 
   /** Roles that the start-up packet asked for. */
   async lateStartup(): Promise<void> {
-    await retryCatalog(() => this.#session.settings.lateStartup());
+    await withCatalog(() => this.#session.settings.lateStartup());
   }
 
   /** The catalogs as this session's transaction sees them. */
@@ -162,7 +162,7 @@ export class Analysis {
 
   /** Type OIDs of PREPARE's argument list. */
   typeNames(names: readonly RawNode[], text: string): Promise<readonly number[]> {
-    return retryCatalog(() => {
+    return withCatalog(() => {
       const pstate = makeParseState({ catalog: this.lookup(), fc: this.#call(), sourceText: text });
       return names.map(name => typenameType(pstate, name).type.oid);
     });
@@ -188,7 +188,7 @@ export class Analysis {
     }
     if (this.tryAnalyze(statement)) return;
     await this.refresh();
-    await retryCatalog(() => this.#resolve(statement));
+    await withCatalog(() => this.#resolve(statement));
   }
 
   /** Without awaiting anything; false when something must be read first. */
@@ -344,7 +344,7 @@ export class Analysis {
         detail: `Expected ${statement.paramTypes.length} parameters but got ${args.length}.`,
       });
     }
-    return retryCatalog(() =>
+    return withCatalog(() =>
       args.map((arg, n) => {
         const text = constantText(arg);
         return text === null ? null : inputText(this.#functions, statement.paramTypes[n] as Oid, text);
@@ -366,12 +366,12 @@ export class Analysis {
       this.#change = { store, catalog: this.#database.catalog.fork(store), writers: [] };
     }
     const { catalog, store, writers } = this.#change;
-    const searchPath = await retryCatalog(() => this.searchPathInfo());
+    const searchPath = await withCatalog(() => this.searchPathInfo());
     const command: CommandSession = {
       databaseName: session.database.name,
       userId: this.#functions.currentUserId,
       userName: this.#functions.currentUser,
-      superuser: await retryCatalog(() => this.isSuperuser()),
+      superuser: await withCatalog(() => this.isSuperuser()),
       searchPath,
       tempNamespace: 0 as Oid,
       sequences: this.#functions.sequenceIo,

@@ -37,7 +37,7 @@ import { pageGetItem } from '@pgtroupe/storage/page/bufpage';
 import type { Transaction } from '@pgtroupe/instance/xact';
 import { type CatalogReader, KernelCatalogSource } from './catalog-source.ts';
 import type { DatabaseContext } from './database-context.ts';
-import { buildIndex } from './index-build.ts';
+import { buildIndex } from '@pgtroupe/commands/indexbuild';
 import type { Session } from './session.ts';
 
 /** The largest tuple a page takes. */
@@ -221,7 +221,7 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
   }
 
   buildIndex(table: RelationDesc, index: IndexDesc): Promise<IndexBuildResult> {
-    return buildIndex(this, this.#session, this.#context, table, index);
+    return buildIndex(this, this.#session.runner, this.#context, table, index);
   }
 
   async checkNotNull(table: RelationDesc, attnums: readonly number[]): Promise<void> {

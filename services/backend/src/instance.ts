@@ -31,7 +31,7 @@ import { Arena } from '@pgtroupe/storage/arena';
 import type { LockOwner } from '@pgtroupe/instance/instance-locks';
 import { createMemory } from '@pgtroupe/storage/memory';
 import { InstanceKernel } from '@pgtroupe/instance/instance-kernel';
-import { retryCatalog } from './catalog-retry.ts';
+import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { DatabaseContext } from './database-context.ts';
 import { Session } from './session.ts';
 import { InstanceToast } from './toast-fetcher.ts';
@@ -122,7 +122,7 @@ export class BackendInstance {
     const { life } = this.kernel;
     try {
       const shared = await this.#database(0 as Oid);
-      const template = await retryCatalog(() => shared.catalog.search(DATABASENAME, 'postgres'));
+      const template = await withCatalog(() => shared.catalog.search(DATABASENAME, 'postgres'));
       if (template !== null) await (await this.#database(template.oid)).catalog.preload();
       return true;
     } catch (error) {
@@ -230,7 +230,7 @@ export class BackendInstance {
   /** Finds database and role. FATAL errors are the client's. */
   async logIn(user: string, databaseName: string, _owner: LockOwner): Promise<Login> {
     const shared = await this.#database(0 as Oid);
-    const role = await retryCatalog(() => shared.catalog.search(AUTHNAME, user));
+    const role = await withCatalog(() => shared.catalog.search(AUTHNAME, user));
     if (role === null) {
       throw ereport(ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION, `role "${user}" does not exist`, {
         severity: 'FATAL',
@@ -241,7 +241,7 @@ export class BackendInstance {
         severity: 'FATAL',
       });
     }
-    const database = await retryCatalog(() => shared.catalog.search(DATABASENAME, databaseName));
+    const database = await withCatalog(() => shared.catalog.search(DATABASENAME, databaseName));
     if (database === null) {
       throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${databaseName}" does not exist`, { severity: 'FATAL' });
     }
@@ -252,7 +252,7 @@ export class BackendInstance {
         { severity: 'FATAL' },
       );
     }
-    const mayConnect = await retryCatalog(() =>
+    const mayConnect = await withCatalog(() =>
       new AclCheck(shared.catalog, database.oid).objectCheck('database', database.oid, role.oid, ACL_CONNECT),
     );
     if (!mayConnect) {

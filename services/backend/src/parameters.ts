@@ -9,8 +9,8 @@ import type { Oid } from '@pgtroupe/common/ids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { BodyReader } from '@pgtroupe/libpq/pqformat';
 import { invalidByteSequence } from '@pgtroupe/adt/varlena';
-import { retryCatalog } from './catalog-retry.ts';
-import { inputFunction } from './input-text.ts';
+import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
+import { inputFunction } from '@pgtroupe/adt/cache/iofunctions';
 import type { PreparedStatement } from './prepared-statement.ts';
 import type { SessionFunctions } from './session-functions.ts';
 
@@ -53,7 +53,7 @@ export function decodeParameters(
     return decode();
   } catch (error) {
     if (!(error instanceof CatalogMiss)) throw error;
-    return retryCatalog(decode);
+    return withCatalog(decode);
   }
 }
 

@@ -32,6 +32,7 @@ import { type Analyzed, formatOf, type PreparedStatement } from './prepared-stat
 import type { Session } from './session.ts';
 import { SessionExecEnv } from './session-exec-env.ts';
 import type { SessionFunctions } from './session-functions.ts';
+import type { RowSink } from '@pgtroupe/executor/rowsink';
 
 const COMMAND_NAMES: Readonly<Record<number, string>> = {
   [CMD_INSERT]: 'INSERT',
@@ -42,17 +43,6 @@ const MAX_BATCH = 256;
 
 export type Outcome = 'done' | 'suspended';
 type AnalyzedQuery = Extract<Analyzed, { kind: 'query' }>;
-
-/** Where result rows go. */
-export interface RowSink {
-  /** Rows of the present batch that were taken: when `rows` throws, the next one is the culprit. */
-  readonly taken: number;
-  /** Takes rows [0, n) of the batch the readers look at. */
-  rows(readers: readonly ((row: number) => Datum)[], n: number): void;
-  /** May more be produced now? Otherwise wait. */
-  ready(): boolean;
-  wait(): Promise<void>;
-}
 
 /** What is kept with an analyzed query between executions. */
 export interface CachedPlan {

@@ -33,6 +33,7 @@ import { SessionSettings } from './settings.ts';
 import { StatementRunner } from './statement-runner.ts';
 import { SessionTimeouts } from './timeouts.ts';
 import { TransactionBlock } from './transaction-block.ts';
+import type { BackendSession } from '@pgtroupe/commands/command-runner';
 
 /** PostgreSQL 15 names the whole version here, not the minor part alone. */
 const PROTOCOL_3_0 = 3 << 16;
@@ -49,7 +50,7 @@ type State =
   | { readonly kind: 'closing' }
   | { readonly kind: 'closed' };
 
-export class Session {
+export class Session implements BackendSession {
   readonly instance: BackendInstance;
   readonly pid: number;
   /** What a CancelRequest must know. */

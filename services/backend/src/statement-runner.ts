@@ -32,12 +32,15 @@ import type { Session } from './session.ts';
 import { SessionFunctions } from './session-functions.ts';
 import { endsBlock, endsFailedBlock } from './utility/transaction-stmt.ts';
 import { processUtility, utilityEndsTransaction } from './utility/utility.ts';
+import type { CommandQuery, CommandRunner } from '@pgtroupe/commands/command-runner';
+import type { ExecEnv } from '@pgtroupe/executor/estate';
+import { openQuery } from './own-query.ts';
 
 const TEXT_ONLY: readonly number[] = [];
 /** A longer text is parsed beside the main loop. */
 const LONG_TEXT_BYTES = 8192;
 
-export class StatementRunner {
+export class StatementRunner implements CommandRunner {
   readonly session: Session;
   readonly analysis: Analysis;
   readonly execution: QueryExecution;
@@ -434,6 +437,22 @@ export class StatementRunner {
   #simpleMessage(type: number): void {
     this.session.out.begin(type);
     this.session.out.end();
+  }
+
+  // ---- what commands ask for (CommandRunner) ----------------------------------------------------------
+
+  execEnv(): ExecEnv {
+    const { env } = this.execution;
+    env.beginTransaction(this.session.block.tx, this.session.block.isolation);
+    return env;
+  }
+
+  get hasSuspendedPortal(): boolean {
+    return [...this.portals.values()].some(({ state }) => state.kind === 'suspended');
+  }
+
+  openQuery(raw: RawNode, text: string): Promise<CommandQuery> {
+    return openQuery(this, raw, text);
   }
 
   // ---- events --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import type { Timer } from '@pgtroupe/actor/env';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ROLE_PG_CHECKPOINT } from '@pgtroupe/common/oids';
-import { retryCatalog } from '../catalog-retry.ts';
+import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import type { StatementRunner } from '../statement-runner.ts';
 
 const CHECKPOINT_SUBJECT = 'checkpointer.checkpoint';
@@ -18,7 +18,7 @@ const ASK_AGAIN_MS = 5_000;
 
 export async function checkpointStmt(runner: StatementRunner): Promise<string> {
   const { analysis, functions } = runner;
-  if (!(await retryCatalog(() => analysis.acl().hasPrivsOfRole(functions.currentUserId, ROLE_PG_CHECKPOINT)))) {
+  if (!(await withCatalog(() => analysis.acl().hasPrivsOfRole(functions.currentUserId, ROLE_PG_CHECKPOINT)))) {
     throw ereport(
       ERRCODE.INSUFFICIENT_PRIVILEGE,
       'must be superuser or have privileges of pg_checkpoint to do CHECKPOINT',

@@ -9,7 +9,7 @@ import { explainPlan, instrument } from '@pgtroupe/executor/explain';
 import { errorPosition } from '@pgtroupe/parser/position';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { type ColumnInfo, unanalyzed, withoutLiterals } from '../prepared-statement.ts';
-import type { RowSink } from '../query-execution.ts';
+import type { RowSink } from '@pgtroupe/executor/rowsink';
 import type { StatementRunner } from '../statement-runner.ts';
 import { sendTextRows, textColumns } from './text-rows.ts';
 

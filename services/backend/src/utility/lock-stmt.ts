@@ -10,7 +10,7 @@ import { rangeVarGetRelid } from '@pgtroupe/catalog/namespace';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { checkRelation } from '@pgtroupe/commands/permissions';
 import { ACCESS_SHARE_LOCK, ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
-import { retryCatalog } from '../catalog-retry.ts';
+import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import type { StatementRunner } from '../statement-runner.ts';
 
 export async function lockStmt(runner: StatementRunner, raw: RawNode): Promise<string> {
@@ -21,7 +21,7 @@ export async function lockStmt(runner: StatementRunner, raw: RawNode): Promise<s
     let locked = 0 as Oid;
     for (;;) {
       await analysis.refresh();
-      const oid = await retryCatalog(() =>
+      const oid = await withCatalog(() =>
         rangeVarGetRelid(analysis.catalog, analysis.searchPathInfo(), rangeVar as never, session.database.name),
       );
       if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVar['relname']}" does not exist`);
@@ -55,7 +55,7 @@ function notAvailable({ schemaname, relname }: RawNode): Error {
 async function checkMayLock({ analysis, functions }: StatementRunner, oid: Oid, mode: number): Promise<void> {
   const writes = ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE;
   const right = mode === ACCESS_SHARE_LOCK ? ACL_SELECT : mode === ROW_EXCLUSIVE_LOCK ? ACL_INSERT | writes : writes;
-  await retryCatalog(() => {
+  await withCatalog(() => {
     const rel = analysis.catalog.search(RELOID, oid);
     if (rel !== null) checkRelation(analysis.acl(), rel, functions.currentUserId, right);
   });

@@ -6,14 +6,14 @@ import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { ColumnInfo } from '../prepared-statement.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 import { checkpointStmt } from './checkpoint-stmt.ts';
-import { copyStmt } from './copy-stmt.ts';
+import { copyStmt } from '@pgtroupe/commands/copy';
 import { definitionStmt, isDefinition } from './definition-stmt.ts';
 import { explainColumns, explainStmt } from './explain-stmt.ts';
 import { lockStmt } from './lock-stmt.ts';
 import { deallocateStmt, executeColumns, executeStmt, prepareStmt } from './prepare-stmt.ts';
 import { sendTextRows, textColumns } from './text-rows.ts';
 import { transactionStmt } from './transaction-stmt.ts';
-import { vacuumStmt } from './vacuum-stmt.ts';
+import { vacuumStmt } from '@pgtroupe/commands/vacuum';
 import { discardStmt, showColumns, showRows, variableSetStmt } from './variable-stmt.ts';
 
 /** Names of statements as 0A000 shows them. */

@@ -5,7 +5,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { findGuc } from '@pgtroupe/common/guc';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
-import { retryCatalog } from '../catalog-retry.ts';
+import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import type { Session } from '../session.ts';
 import { timeZoneInterval } from '../settings-timezone.ts';
 import { setOfTransaction, shownOfTransaction, transactionOption } from './transaction-stmt.ts';
@@ -24,13 +24,13 @@ export async function variableSetStmt(session: Session, raw: RawNode): Promise<s
       if (setOfTransaction(session, name, text)) return 'SET';
       // Roles are looked up: those of now, not of this session's last statement.
       if (name === 'role' || name === 'session_authorization') await session.runner.analysis.refresh();
-      const warning = await retryCatalog(() => settings.set(name, text, { local: raw['is_local'] === true, depth }));
+      const warning = await withCatalog(() => settings.set(name, text, { local: raw['is_local'] === true, depth }));
       if (warning !== undefined) session.notice('WARNING', ERRCODE.WARNING, warning);
       return 'SET';
     }
     case 'VAR_SET_DEFAULT':
     case 'VAR_RESET':
-      await retryCatalog(() => settings.reset(raw['name'], depth));
+      await withCatalog(() => settings.reset(raw['name'], depth));
       return raw['kind'] === 'VAR_RESET' ? 'RESET' : 'SET';
     case 'VAR_RESET_ALL':
       settings.resetAll(depth);
@@ -126,7 +126,7 @@ export async function discardStmt(session: Session, raw: RawNode): Promise<strin
     case 'DISCARD_ALL':
       session.block.prevent('DISCARD ALL');
       session.runner.discardAll();
-      await retryCatalog(() => session.settings.reset('session_authorization', session.block.tx.depth));
+      await withCatalog(() => session.settings.reset('session_authorization', session.block.tx.depth));
       session.settings.resetAll(session.block.tx.depth);
       session.runner.functions.sequences.discard();
       return 'DISCARD ALL';

@@ -5,14 +5,14 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { FrameReader } from '@pgtroupe/libpq/frame-reader';
 import { BACKEND, FRONTEND } from '@pgtroupe/libpq/protocol';
-import type { Session } from './session.ts';
+import type { BackendSession } from './command-runner.ts';
 
 /** Received and not yet worked on; beyond this the client is made to wait. */
 const QUEUE_BYTES = 1024 * 1024;
 const CHUNK_BYTES = 64 * 1024;
 
 export class CopyInStream {
-  readonly #session: Session;
+  readonly #session: BackendSession;
   readonly #queue: Buffer[] = [];
   /** Small messages (psql sends a row each) are gathered here. */
   #tail: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
@@ -23,7 +23,7 @@ export class CopyInStream {
   readonly #stop: () => void;
 
   /** Announces COPY to the client; `columns` all in text format. */
-  constructor(session: Session, columns: number) {
+  constructor(session: BackendSession, columns: number) {
     this.#session = session;
     const { out } = session;
     out.begin(BACKEND.CopyInResponse);

@@ -16,9 +16,9 @@ import {
   xidFromFull,
 } from '@pgtroupe/common/ids';
 import { INVALID_MULTI_XACT_ID, multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
-import { retryCatalog } from '../catalog-retry.ts';
-import type { StatementRunner } from '../statement-runner.ts';
-import { overwriteCatalogRow } from './vacuum-inplace.ts';
+import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
+import type { CommandRunner } from './command-runner.ts';
+import { overwriteCatalogRow } from './vacuuminplace.ts';
 
 export interface XidLimits {
   readonly oldestXmin: TransactionId;
@@ -53,19 +53,19 @@ function narrow(fxid: number): TransactionId {
 
 /** After a VACUUM: the database is as old as the oldest of its tables, and pg_xact and pg_multixact as the oldest
  *  database. */
-export async function updateDatFrozenXid(runner: StatementRunner, context: HeapContext): Promise<void> {
+export async function updateDatFrozenXid(runner: CommandRunner, context: HeapContext): Promise<void> {
   const { session, analysis } = runner;
   const { kernel } = session.instance;
   // Tables that are not visible yet are no older than this moment.
   let oldest = narrow(kernel.shared.oldestXmin);
   let { oldest: oldestMulti } = await kernel.multixacts.horizon();
-  for (const { relkind, relfrozenxid, relminmxid } of await retryCatalog(() => analysis.catalog.searchList(RELOID))) {
+  for (const { relkind, relfrozenxid, relminmxid } of await withCatalog(() => analysis.catalog.searchList(RELOID))) {
     if (!'rmt'.includes(relkind)) continue;
     if (relfrozenxid >= FIRST_NORMAL_TRANSACTION_ID && transactionIdPrecedes(relfrozenxid, oldest))
       oldest = relfrozenxid;
     if (relminmxid !== INVALID_MULTI_XACT_ID && multiXactIdPrecedes(relminmxid, oldestMulti)) oldestMulti = relminmxid;
   }
-  const own = await retryCatalog(() => analysis.catalog.search(DATABASEOID, session.database.oid as Oid));
+  const own = await withCatalog(() => analysis.catalog.search(DATABASEOID, session.database.oid as Oid));
   if (own === null) return;
   const datfrozenxid = transactionIdPrecedes(own.datfrozenxid, oldest) ? oldest : own.datfrozenxid;
   const datminmxid = multiXactIdPrecedes(own.datminmxid, oldestMulti) ? (oldestMulti as TransactionId) : own.datminmxid;
@@ -76,10 +76,10 @@ export async function updateDatFrozenXid(runner: StatementRunner, context: HeapC
 }
 
 /** vac_truncate_clog: the outcomes and members that no database asks for any more go. */
-async function truncate({ session, analysis }: StatementRunner, own: Form_pg_database): Promise<void> {
+async function truncate({ session, analysis }: CommandRunner, own: Form_pg_database): Promise<void> {
   let byXid = own;
   let byMulti = own;
-  for (const row of await retryCatalog(() => analysis.catalog.searchList(DATABASEOID))) {
+  for (const row of await withCatalog(() => analysis.catalog.searchList(DATABASEOID))) {
     if (row.oid === own.oid) continue;
     if (transactionIdPrecedes(row.datfrozenxid, byXid.datfrozenxid)) byXid = row;
     if (multiXactIdPrecedes(row.datminmxid, byMulti.datminmxid)) byMulti = row;

@@ -3,11 +3,11 @@ import { heapComputeTupleSize, heapFormTuple, tupleLayout } from '@pgtroupe/acce
 import { tupleMemory } from '@pgtroupe/access/common/htup';
 import type { Attribute } from '@pgtroupe/access/common/tupdesc';
 import type { Datum } from '@pgtroupe/common/datum';
-import { copyOptions } from '@pgtroupe/commands/copyoptions';
-import { CopyFromParser } from '@pgtroupe/commands/copyfromparse';
+import { copyOptions } from './copyoptions.ts';
+import { CopyFromParser } from './copyfromparse.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CopyTupleFormer, NOT_PLAIN } from './copy-tuple.ts';
+import { CopyTupleFormer, NOT_PLAIN } from './copytuple.ts';
 
 const column = (typid: number, len: number, align: string, more: Partial<Attribute> = {}): Attribute =>
   ({

@@ -1,13 +1,20 @@
 /**
- * A value from text, through its type's input function.
+ * Values from text and as text, through their types' functions.
  */
 import { CSTRINGOID, INT4OID, INTERNALOID, OIDOID } from '@pgtroupe/common/oids';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
-import { lookupBuiltin, type FunctionCall, type PGFunction } from '@pgtroupe/adt/fmgr';
-import type { SessionFunctions } from './session-functions.ts';
+import { lookupBuiltin, type FunctionCall, type PGFunction } from '../fmgr.ts';
+import type { CatalogLookup } from './lookup.ts';
+import { outputFunction } from './typcache.ts';
+
+/** Who makes calls of functions: a session. */
+export interface Caller {
+  readonly lookup: CatalogLookup;
+  call(argTypes: readonly Oid[], resultType: Oid): FunctionCall;
+}
 
 export interface InputFunction {
   readonly fn: PGFunction;
@@ -17,7 +24,7 @@ export interface InputFunction {
 }
 
 /** Synchronous; may throw CatalogMiss. */
-export function inputFunction(functions: SessionFunctions, typid: Oid, binary = false): InputFunction {
+export function inputFunction(functions: Caller, typid: Oid, binary = false): InputFunction {
   const type = functions.lookup.type(typid);
   if (type === undefined) throw ereport(ERRCODE.UNDEFINED_OBJECT, `type with OID ${typid} does not exist`);
   const fn = lookupBuiltin(binary ? type.typreceive : type.typinput);
@@ -26,7 +33,12 @@ export function inputFunction(functions: SessionFunctions, typid: Oid, binary = 
   return { fn, call, ioparam: type.typelem !== 0 ? type.typelem : typid };
 }
 
-export function inputText(functions: SessionFunctions, typid: Oid, text: string): Datum {
+export function inputText(functions: Caller, typid: Oid, text: string): Datum {
   const { fn, call, ioparam } = inputFunction(functions, typid);
   return fn(call, Buffer.from(text), ioparam, -1);
+}
+
+/** For error details. */
+export function outputText(functions: Caller, type: Oid, value: Datum): string {
+  return Buffer.from(outputFunction(functions.call([type], CSTRINGOID), type)(value)).toString();
 }

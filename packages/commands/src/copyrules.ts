@@ -8,20 +8,19 @@ import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { Datum } from '@pgtroupe/common/datum';
 import { type OmittedColumn, RowRules } from '@pgtroupe/executor/rowrules';
-import { evalConstExpressions } from '@pgtroupe/optimizer/clauses';
 import { makeParseState } from '@pgtroupe/parser/analyze';
 import { buildColumnDefault } from '@pgtroupe/parser/rewrite/rewriteTargetList';
 import type { LiveSnapshot } from '@pgtroupe/instance/instance-transactions';
-import { retryCatalog } from './catalog-retry.ts';
-import { plannerEnv } from './planner-env.ts';
-import type { StatementRunner } from './statement-runner.ts';
+import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
+import type { CommandRunner } from './command-runner.ts';
+import { simplified } from '@pgtroupe/executor/estate';
 
 export class CopyRules {
-  readonly #runner: StatementRunner;
+  readonly #runner: CommandRunner;
   readonly #rules: RowRules;
   readonly #live: LiveSnapshot;
 
-  private constructor(runner: StatementRunner, rules: RowRules, live: LiveSnapshot) {
+  private constructor(runner: CommandRunner, rules: RowRules, live: LiveSnapshot) {
     this.#runner = runner;
     this.#rules = rules;
     this.#live = live;
@@ -29,28 +28,24 @@ export class CopyRules {
 
   /** The table's, or undefined when rows may be stored as they come (but for NOT NULL). */
   static async of(
-    runner: StatementRunner,
+    runner: CommandRunner,
     table: RelationDesc,
     columns: readonly number[],
   ): Promise<CopyRules | undefined> {
-    const { analysis, execution, functions, session } = runner;
-    execution.env.beginTransaction(session.block.tx, session.block.isolation);
-    const omitted = await retryCatalog(() => {
+    const { analysis, functions, session } = runner;
+    const env = runner.execEnv();
+    const omitted = await withCatalog(() => {
       const pstate = makeParseState({ catalog: analysis.lookup(), fc: functions.call([], VOIDOID), sourceText: '' });
       return table.attributes.flatMap((attribute, att): OmittedColumn[] => {
         if (attribute.attisdropped || columns.includes(att)) return [];
         const expr = buildColumnDefault(pstate, attribute);
-        return expr === null ? [] : [{ att, default: evalConstExpressions(plannerEnv(execution), expr) }];
+        return expr === null ? [] : [{ att, default: simplified(env, expr) }];
       });
     });
     if (omitted.length === 0 && table.rel.relchecks === 0) return undefined;
     const live = await session.block.statementSnapshot();
     try {
-      return new CopyRules(
-        runner,
-        await retryCatalog(() => new RowRules(execution.env, table, omitted, live.snapshot)),
-        live,
-      );
+      return new CopyRules(runner, await withCatalog(() => new RowRules(env, table, omitted, live.snapshot)), live);
     } catch (error) {
       session.block.releaseSnapshot(live);
       throw error;

@@ -17,7 +17,7 @@ import {
 } from '@pgtroupe/access/common/htup';
 import { ATT_VARLENA, attEnd, storeAtt, VARATT_SHORT_MAX_DATA, VarlenaImage } from '@pgtroupe/access/common/tupmacs';
 import type { Datum } from '@pgtroupe/common/datum';
-import type { CopyFromParser } from '@pgtroupe/commands/copyfromparse';
+import type { CopyFromParser } from './copyfromparse.ts';
 
 export const NOT_PLAIN = -1;
 

@@ -24,32 +24,37 @@ import { RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
 import { REGBUF_FORCE_IMAGE, REGBUF_STANDARD } from '@pgtroupe/transam/xloginsert';
 import { XLOG_FPI } from '@pgtroupe/transam/xlogrmgr';
 import { btIndexOf } from '@pgtroupe/catalog/relaccess';
-import { outputText } from './output-text.ts';
-import type { TransactionCatalogStore } from './catalog-store.ts';
-import type { Session } from './session.ts';
-import { retryCatalog } from './catalog-retry.ts';
-import { SortedKeys } from './sorted-keys.ts';
+import { outputText } from '@pgtroupe/adt/cache/iofunctions';
+import type { BackendSession, CommandRunner } from './command-runner.ts';
+import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
+import { SortedKeys } from './sortedkeys.ts';
 
 /** Rows or pages between looks at the clock and at interrupts. */
 const SLICE = 64;
 /** Finished pages wait in memory that is allocated so many at a time. */
 const SLAB_PAGES = 64;
 
+/** Who repeats work until its pages are there: the transaction's catalog store. */
+interface Attempts {
+  attempt(work: () => number): Promise<number>;
+}
+
 export async function buildIndex(
-  store: TransactionCatalogStore,
-  session: Session,
+  store: Attempts,
+  runner: CommandRunner,
   context: HeapContext,
   table: RelationDesc,
   desc: IndexDesc,
 ): Promise<IndexBuildResult> {
+  const { session } = runner;
   if (desc.index.indexprs !== null || desc.index.indpred !== null) {
     throw notSupported('building an index on expressions or with a predicate');
   }
-  const index = await retryCatalog(() => btIndexOf(session.runner.analysis.catalog, desc, table));
+  const index = await withCatalog(() => btIndexOf(runner.analysis.catalog, desc, table));
   const keys = new SortedKeys(index);
   const { rows, blocks } = await collect(store, session, context, table, desc, keys);
   keys.sort();
-  checkUnique(session, table, desc, index, keys);
+  checkUnique(runner.functions, table, desc, index, keys);
   const pages: Uint8Array[] = [];
   let slab = new Uint8Array(SLAB_PAGES * BLCKSZ);
   let used = 0;
@@ -73,8 +78,8 @@ export async function buildIndex(
 
 /** Reads the keys of all rows. */
 async function collect(
-  store: TransactionCatalogStore,
-  session: Session,
+  store: Attempts,
+  session: BackendSession,
   context: HeapContext,
   table: RelationDesc,
   desc: IndexDesc,
@@ -128,14 +133,20 @@ function own(value: Datum): Datum {
   return value instanceof Uint8Array ? value.slice() : value;
 }
 
-function checkUnique(session: Session, table: RelationDesc, desc: IndexDesc, index: BTIndex, keys: SortedKeys): void {
+function checkUnique(
+  functions: CommandRunner['functions'],
+  table: RelationDesc,
+  desc: IndexDesc,
+  index: BTIndex,
+  keys: SortedKeys,
+): void {
   if (!index.unique) return;
   const at = keys.firstDuplicate();
   if (at < 0) return;
   const texts = keys
     .values(at)
     .slice(0, index.nkeyatts)
-    .map((value, n) => (value === null ? null : outputText(session, desc.rel.att.attrs[n]!.typid as Oid, value)));
+    .map((value, n) => (value === null ? null : outputText(functions, desc.rel.att.attrs[n]!.typid as Oid, value)));
   const violation = uniqueViolation(index, '', texts);
   const detail = violation.fields.detail!.replace(' already exists.', ' is duplicated.');
   throw ereport(ERRCODE.UNIQUE_VIOLATION, `could not create unique index "${desc.rel.name}"`, {
@@ -147,8 +158,8 @@ function checkUnique(session: Session, table: RelationDesc, desc: IndexDesc, ind
 
 /** Puts finished pages into the relation, each with its image in the WAL. */
 async function logPages(
-  store: TransactionCatalogStore,
-  session: Session,
+  store: Attempts,
+  session: BackendSession,
   rel: RelationDesc,
   pages: readonly Uint8Array[],
 ): Promise<void> {

@@ -17,19 +17,19 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported, PgError } from '@pgtroupe/common/ereport';
 import { maxAlign, type Oid } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
-import { CopyFromParser, type ForcedNulls } from '@pgtroupe/commands/copyfromparse';
+import { CopyFromParser, type ForcedNulls } from './copyfromparse.ts';
 import { invalidByteSequence } from '@pgtroupe/adt/varlena';
-import type { CopyOptions } from '@pgtroupe/commands/copyoptions';
+import type { CopyOptions } from './copyoptions.ts';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
-import { retryCatalog } from './catalog-retry.ts';
-import { type CopyPlace, copyContext } from './copy-context.ts';
-import { CopyInStream } from './copy-in.ts';
-import { CopyRules } from './copy-rules.ts';
-import { CopyTupleFormer, NOT_PLAIN } from './copy-tuple.ts';
-import { type InputFunction, inputFunction } from './input-text.ts';
-import { outputText } from './output-text.ts';
-import type { Session } from './session.ts';
-import type { StatementRunner } from './statement-runner.ts';
+import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
+import { type CopyPlace, copyContext } from './copycontext.ts';
+import { CopyInStream } from './copyinstream.ts';
+import { CopyRules } from './copyrules.ts';
+import { CopyTupleFormer, NOT_PLAIN } from './copytuple.ts';
+import { type InputFunction, inputFunction } from '@pgtroupe/adt/cache/iofunctions';
+import { outputText } from '@pgtroupe/adt/cache/iofunctions';
+import type { BackendSession } from './command-runner.ts';
+import type { CommandRunner } from './command-runner.ts';
 
 const MAX_TUPLE_BYTES = 8160;
 /** Rows and bytes that are gathered before they are stored. */
@@ -44,15 +44,15 @@ interface OpenIndex {
 }
 
 export async function copyFrom(
-  runner: StatementRunner,
+  runner: CommandRunner,
   table: RelationDesc,
   columns: readonly number[],
   { options, forced }: { readonly options: CopyOptions; readonly forced: ForcedNulls },
 ): Promise<string> {
-  await retryCatalog(() => refuseUnsupported(table));
+  await withCatalog(() => refuseUnsupported(table));
   if (options.freeze) checkFreeze(runner, table);
   const rules = await CopyRules.of(runner, table, columns);
-  const target = await retryCatalog(
+  const target = await withCatalog(
     () => new CopyTarget(runner, table, columns, { rules, freeze: options.freeze }),
   ).catch((error: unknown) => {
     rules?.close();
@@ -74,7 +74,8 @@ export async function copyFrom(
 }
 
 class CopyTarget {
-  readonly #session: Session;
+  readonly #session: BackendSession;
+  readonly #functions: CommandRunner['functions'];
   readonly #table: RelationDesc;
   readonly #columns: readonly number[];
   readonly #rules: CopyRules | undefined;
@@ -100,7 +101,7 @@ class CopyTarget {
   #storing = -1;
 
   constructor(
-    runner: StatementRunner,
+    runner: CommandRunner,
     table: RelationDesc,
     columns: readonly number[],
     { rules, freeze }: { readonly rules: CopyRules | undefined; readonly freeze: boolean },
@@ -108,6 +109,7 @@ class CopyTarget {
     const { session, analysis, functions } = runner;
     const { kernel, arena } = session.instance;
     this.#session = session;
+    this.#functions = functions;
     this.#table = table;
     this.#columns = columns;
     this.#rules = rules;
@@ -152,12 +154,12 @@ class CopyTarget {
           continue;
         }
         parser.forceNulls(forced);
-        const ruled = this.#rules === undefined ? undefined : await retryCatalog(() => this.#readRow(parser));
+        const ruled = this.#rules === undefined ? undefined : await withCatalog(() => this.#readRow(parser));
         if (ruled !== undefined) await this.#rules!.apply(ruled);
         const miss = this.#tryAddRow(parser, ruled);
         if (miss !== undefined) {
           await miss.load();
-          await retryCatalog(() => this.#addRow(parser, ruled));
+          await withCatalog(() => this.#addRow(parser, ruled));
         }
         rows++;
         if (this.#count === BATCH_ROWS || this.#workspaceUsed >= BATCH_BYTES) await this.#store();
@@ -261,7 +263,7 @@ class CopyTarget {
       const att = attrs[n]!;
       if (!att.notNull || att.dropped || values[n] !== null) continue;
       const row = values.flatMap((value, i) =>
-        attrs[i]!.dropped ? [] : [value === null ? 'null' : outputText(this.#session, attrs[i]!.typid, value)],
+        attrs[i]!.dropped ? [] : [value === null ? 'null' : outputText(this.#functions, attrs[i]!.typid, value)],
       );
       throw ereport(
         ERRCODE.NOT_NULL_VIOLATION,
@@ -348,7 +350,7 @@ class CopyTarget {
   #duplicate(desc: IndexDesc, tree: BTIndex, keys: readonly Datum[]): Error {
     const texts = keys
       .slice(0, tree.nkeyatts)
-      .map((key, n) => (key === null ? null : outputText(this.#session, desc.rel.att.attrs[n]!.typid as Oid, key)));
+      .map((key, n) => (key === null ? null : outputText(this.#functions, desc.rel.att.attrs[n]!.typid as Oid, key)));
     return uniqueViolation(tree, '', texts);
   }
 
@@ -373,14 +375,12 @@ class CopyTarget {
 
 /** Frozen rows are visible to everybody, old snapshots included: only a file that nobody else can see
  *  yet, and that goes away with this subtransaction, may get them. */
-function checkFreeze({ session, portals }: StatementRunner, table: RelationDesc): void {
-  for (const { state } of portals.values()) {
-    if (state.kind === 'suspended') {
-      throw ereport(
-        ERRCODE.INVALID_TRANSACTION_STATE,
-        'cannot perform COPY FREEZE because of prior transaction activity',
-      );
-    }
+function checkFreeze({ session, hasSuspendedPortal }: CommandRunner, table: RelationDesc): void {
+  if (hasSuspendedPortal) {
+    throw ereport(
+      ERRCODE.INVALID_TRANSACTION_STATE,
+      'cannot perform COPY FREEZE because of prior transaction activity',
+    );
   }
   if (!session.block.tx.createdHere(table.smgr.rnode)) {
     throw ereport(

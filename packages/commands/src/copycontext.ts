@@ -1,5 +1,5 @@
 /** Where in COPY FROM's data an error happened, for its CONTEXT (CopyFromErrorCallback). */
-import type { CopyFromParser } from '@pgtroupe/commands/copyfromparse';
+import type { CopyFromParser } from './copyfromparse.ts';
 
 /** Longer data are cut. */
 const MAX_COPY_DATA_DISPLAY = 100;

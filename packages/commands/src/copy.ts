@@ -12,16 +12,16 @@ import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { rangeVarGetRelid } from '@pgtroupe/catalog/namespace';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
-import { permissionDenied } from '@pgtroupe/commands/permissions';
-import { type CopyOptions, copyOptions } from '@pgtroupe/commands/copyoptions';
+import { permissionDenied } from './permissions.ts';
+import { type CopyOptions, copyOptions } from './copyoptions.ts';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { ACCESS_SHARE_LOCK, ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
-import { retryCatalog } from '../catalog-retry.ts';
-import { copyFrom } from '../copy-from.ts';
-import { copyTo } from '../copy-to.ts';
-import type { StatementRunner } from '../statement-runner.ts';
+import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
+import { copyFrom } from './copyfrom.ts';
+import { copyTo } from './copyto.ts';
+import type { CommandRunner } from './command-runner.ts';
 
-export async function copyStmt(runner: StatementRunner, raw: RawNode, text: string): Promise<string> {
+export async function copyStmt(runner: CommandRunner, raw: RawNode, text: string): Promise<string> {
   if (raw['filename'] !== undefined || raw['is_program'] === true) {
     await checkMayUseFiles(runner, raw);
     throw notSupported(raw['is_program'] === true ? 'COPY with a program' : 'COPY with a file on the server');
@@ -46,17 +46,17 @@ export async function copyStmt(runner: StatementRunner, raw: RawNode, text: stri
 }
 
 async function checkMayInsert(
-  { analysis, functions }: StatementRunner,
+  { analysis, functions }: CommandRunner,
   table: RelationDesc,
   columns: readonly number[],
 ): Promise<void> {
   const use = { requiredPerms: ACL_INSERT, selected: [], inserted: columns.map(n => n + 1), updated: [] };
-  if (await retryCatalog(() => analysis.acl().relationUse(table.rel, functions.currentUserId, use))) return;
+  if (await withCatalog(() => analysis.acl().relationUse(table.rel, functions.currentUserId, use))) return;
   throw permissionDenied(table.rel.relkind, table.name);
 }
 
 /** Files and programs of the server are for those who were given them. */
-async function checkMayUseFiles({ analysis, functions }: StatementRunner, raw: RawNode): Promise<void> {
+async function checkMayUseFiles({ analysis, functions }: CommandRunner, raw: RawNode): Promise<void> {
   const from = raw['is_from'] === true;
   const [role, name, what] =
     raw['is_program'] === true
@@ -64,14 +64,14 @@ async function checkMayUseFiles({ analysis, functions }: StatementRunner, raw: R
       : from
         ? [ROLE_PG_READ_SERVER_FILES, 'pg_read_server_files', 'COPY from a file']
         : [ROLE_PG_WRITE_SERVER_FILES, 'pg_write_server_files', 'COPY to a file'];
-  if (await retryCatalog(() => analysis.acl().hasPrivsOfRole(functions.currentUserId, role))) return;
+  if (await withCatalog(() => analysis.acl().hasPrivsOfRole(functions.currentUserId, role))) return;
   throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `must be superuser or have privileges of the ${name} role to ${what}`, {
     hint: "Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone.",
   });
 }
 
 /** What COPY TO sends: a SELECT, written out if only a table was named. */
-async function copySource(runner: StatementRunner, raw: RawNode, options: CopyOptions): Promise<RawNode> {
+async function copySource(runner: CommandRunner, raw: RawNode, options: CopyOptions): Promise<RawNode> {
   const query = raw['query'] as RawNode | undefined;
   if (query !== undefined) return query;
   const relation = raw['relation'] as RawNode;
@@ -98,11 +98,11 @@ async function copySource(runner: StatementRunner, raw: RawNode, options: CopyOp
   };
 }
 
-async function openTable(runner: StatementRunner, rangeVar: RawNode, lockMode: number): Promise<RelationDesc> {
+async function openTable(runner: CommandRunner, rangeVar: RawNode, lockMode: number): Promise<RelationDesc> {
   const { analysis, session } = runner;
   await analysis.refresh();
   for (;;) {
-    const oid = await retryCatalog(() =>
+    const oid = await withCatalog(() =>
       rangeVarGetRelid(analysis.catalog, analysis.searchPathInfo(), rangeVar as never, session.database.name),
     );
     if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVar['relname']}" does not exist`);
@@ -111,7 +111,7 @@ async function openTable(runner: StatementRunner, rangeVar: RawNode, lockMode: n
       await session.instance.kernel.locks.relation(session.owner, database, oid, lockMode);
       await analysis.refresh();
     }
-    const table = await retryCatalog(() => analysis.catalog.relation(oid));
+    const table = await withCatalog(() => analysis.catalog.relation(oid));
     if (table !== null) return table;
   }
 }

@@ -22,10 +22,10 @@ import { MAIN_FORKNUM, type Oid, type TransactionId, transactionIdPrecedes } fro
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { ACCESS_SHARE_LOCK, SHARE_UPDATE_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import { multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
-import { retryCatalog } from '../catalog-retry.ts';
-import type { StatementRunner } from '../statement-runner.ts';
-import { attempt, overwriteCatalogRow } from './vacuum-inplace.ts';
-import { updateDatFrozenXid, vacuumXidLimits } from './vacuum-xids.ts';
+import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
+import type { CommandRunner } from './command-runner.ts';
+import { attempt, overwriteCatalogRow } from './vacuuminplace.ts';
+import { updateDatFrozenXid, vacuumXidLimits } from './vacuumxids.ts';
 
 const SLICE = 32;
 
@@ -36,7 +36,7 @@ interface VacuumOptions {
   readonly aggressive: boolean;
 }
 
-export async function vacuumStmt(runner: StatementRunner, raw: RawNode): Promise<string> {
+export async function vacuumStmt(runner: CommandRunner, raw: RawNode): Promise<string> {
   const { session, analysis } = runner;
   const command = raw['is_vacuumcmd'] === true ? 'VACUUM' : 'ANALYZE';
   const options = vacuumOptions(raw);
@@ -78,11 +78,11 @@ interface Target {
 }
 
 /** Named tables, or all of the database. */
-async function targets(runner: StatementRunner, raw: RawNode, options: VacuumOptions): Promise<readonly Target[]> {
+async function targets(runner: CommandRunner, raw: RawNode, options: VacuumOptions): Promise<readonly Target[]> {
   const { analysis, session } = runner;
   const named = raw['rels'] as RawNode[] | undefined;
   if (named === undefined) {
-    const rows = await retryCatalog(() => analysis.catalog.searchList(RELOID));
+    const rows = await withCatalog(() => analysis.catalog.searchList(RELOID));
     return rows.filter(row => row.relkind === 'r' || row.relkind === 'm').map(row => ({ oid: row.oid, columns: [] }));
   }
   const wanted = named as unknown as { readonly relation: RawNode; readonly va_cols?: readonly RawNode[] }[];
@@ -90,26 +90,26 @@ async function targets(runner: StatementRunner, raw: RawNode, options: VacuumOpt
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'ANALYZE option must be specified when a column list is provided');
   const found: Target[] = [];
   for (const { relation, va_cols } of wanted) {
-    const oid = await retryCatalog(() =>
+    const oid = await withCatalog(() =>
       rangeVarGetRelid(analysis.catalog, analysis.searchPathInfo(), relation as never, session.database.name),
     );
     if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${relation['relname']}" does not exist`);
     // Who may not keeps nobody waiting.
-    const rel = await retryCatalog(() => analysis.catalog.relation(oid));
+    const rel = await withCatalog(() => analysis.catalog.relation(oid));
     if (rel === null || (await mayVacuumOrNotice(runner, rel, options.vacuum)))
       found.push({ oid, columns: (va_cols ?? []).map(name => (name['sval']?.sval ?? name['sval']) as string) });
   }
   return found;
 }
 
-async function mayVacuumOrNotice(runner: StatementRunner, rel: RelationDesc, vacuum: boolean): Promise<boolean> {
-  if (await retryCatalog(() => mayVacuum(runner, rel.rel))) return true;
+async function mayVacuumOrNotice(runner: CommandRunner, rel: RelationDesc, vacuum: boolean): Promise<boolean> {
+  if (await withCatalog(() => mayVacuum(runner, rel.rel))) return true;
   runner.session.notice('WARNING', ERRCODE.WARNING, skippedForRights(rel, vacuum ? 'vacuum' : 'analyze'));
   return false;
 }
 
 async function vacuumRelation(
-  runner: StatementRunner,
+  runner: CommandRunner,
   oid: Oid,
   options: VacuumOptions,
   columns: readonly string[] = [],
@@ -124,7 +124,7 @@ async function vacuumRelation(
     options.vacuum ? SHARE_UPDATE_EXCLUSIVE_LOCK : ACCESS_SHARE_LOCK,
   );
   await kernel.shared.renewHorizon();
-  const rel = await retryCatalog(() => analysis.catalog.relation(oid));
+  const rel = await withCatalog(() => analysis.catalog.relation(oid));
   if (rel === null) return;
   if (!'rmt'.includes(rel.rel.relkind)) {
     session.notice(
@@ -168,7 +168,7 @@ function checkColumns(rel: RelationDesc, columns: readonly string[]): void {
 }
 
 /** Its owner, or the database's if the table is no shared one. */
-function mayVacuum({ analysis, functions }: StatementRunner, rel: Form_pg_class): boolean {
+function mayVacuum({ analysis, functions }: CommandRunner, rel: Form_pg_class): boolean {
   const acl = analysis.acl();
   const me = functions.currentUserId;
   const database = rel.relisshared ? null : analysis.catalog.search(DATABASEOID, functions.databaseId);
@@ -201,14 +201,14 @@ function estimateTuples(before: Form_pg_class, result: VacuumResult): number {
 }
 
 async function runVacuum(
-  runner: StatementRunner,
+  runner: CommandRunner,
   context: HeapContext,
   rel: RelationDesc,
   options: VacuumOptions,
 ): Promise<VacuumResult> {
   const { session, analysis } = runner;
   const { kernel } = session.instance;
-  const trees = await retryCatalog(() => rel.indexes.map(index => btIndexOf(analysis.catalog, index, rel)));
+  const trees = await withCatalog(() => rel.indexes.map(index => btIndexOf(analysis.catalog, index, rel)));
   const { oldestXmin, nextXid } = kernel.shared;
   const ids = { oldestXmin, nextXid, relfrozenxid: rel.rel.relfrozenxid };
   const limits = vacuumXidLimits(session.settings, ids, options.freeze);
@@ -241,11 +241,7 @@ async function runVacuum(
 }
 
 /** Counts the rows that a snapshot of now sees. */
-async function count(
-  runner: StatementRunner,
-  context: HeapContext,
-  rel: RelationDesc,
-): Promise<Partial<Form_pg_class>> {
+async function count(runner: CommandRunner, context: HeapContext, rel: RelationDesc): Promise<Partial<Form_pg_class>> {
   const { session } = runner;
   const { kernel } = session.instance;
   const heap = heapOf(rel);
@@ -266,12 +262,12 @@ async function count(
 
 /** Overwrites the counters in pg_class in place: not transactional, as PostgreSQL does it. */
 async function updateStatistics(
-  runner: StatementRunner,
+  runner: CommandRunner,
   context: HeapContext,
   rel: RelationDesc,
   changes: Partial<Form_pg_class>,
 ): Promise<void> {
-  const row = await retryCatalog(() => runner.analysis.catalog.search(RELOID, rel.oid));
+  const row = await withCatalog(() => runner.analysis.catalog.search(RELOID, rel.oid));
   assert(row !== null, 'pg_class has the relation');
   await overwriteCatalogRow(runner, context, pgClass as Catalog, row, { ...row, ...changes });
 }

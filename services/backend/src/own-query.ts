@@ -1,12 +1,32 @@
 /**
- * A query that a command runs for itself: all of its rows, copied.
+ * Queries that a command runs for itself.
  */
 import { assert } from '@pgtroupe/common/assert';
+import type { CommandQuery } from '@pgtroupe/commands/command-runner';
 import type { Datum } from '@pgtroupe/common/datum';
+import type { RowSink } from '@pgtroupe/executor/rowsink';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { unanalyzed, withoutLiterals } from './prepared-statement.ts';
-import type { RowSink } from './query-execution.ts';
 import type { StatementRunner } from './statement-runner.ts';
+
+export async function openQuery(runner: StatementRunner, raw: RawNode, text: string): Promise<CommandQuery> {
+  const statement = unanalyzed(withoutLiterals(raw, text), 0, text, { allowParams: false, raw });
+  await runner.analysis.analyze(statement);
+  const { analyzed } = statement;
+  assert(analyzed.kind === 'query', 'a command runs only queries');
+  return {
+    columns: analyzed.columns,
+    run: async sink => {
+      const run = runner.execution.startInto(statement, sink);
+      try {
+        await run.run(0);
+      } finally {
+        run.close();
+      }
+      return run.rows;
+    },
+  };
+}
 
 class Rows implements RowSink {
   readonly taken = 0;
@@ -32,20 +52,13 @@ class Rows implements RowSink {
   }
 }
 
+/** All of its rows, copied. */
 export async function selectAll(
   runner: StatementRunner,
   raw: RawNode,
   text: string,
 ): Promise<readonly (readonly Datum[])[]> {
-  const statement = unanalyzed(withoutLiterals(raw, text), 0, text, { allowParams: false, raw });
-  await runner.analysis.analyze(statement);
-  assert(statement.analyzed.kind === 'query', 'a command runs only queries');
   const sink = new Rows();
-  const run = runner.execution.startInto(statement, sink);
-  try {
-    await run.run(0);
-  } finally {
-    run.close();
-  }
+  await (await openQuery(runner, raw, text)).run(sink);
   return sink.found;
 }

@@ -5,32 +5,29 @@ import { CSTRINGOID } from '@pgtroupe/common/oids';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
-import type { CopyOptions } from '@pgtroupe/commands/copyoptions';
-import { copyLine } from '@pgtroupe/commands/copytoformat';
+import type { CopyOptions } from './copyoptions.ts';
+import { copyLine } from './copytoformat.ts';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { type OutputFunction, outputFunction } from '@pgtroupe/adt/cache/typcache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import { retryCatalog } from './catalog-retry.ts';
-import { unanalyzed, withoutLiterals } from './prepared-statement.ts';
-import type { RowSink } from './query-execution.ts';
-import type { Session } from './session.ts';
-import type { StatementRunner } from './statement-runner.ts';
+import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
+import type { RowSink } from '@pgtroupe/executor/rowsink';
+import type { BackendSession } from './command-runner.ts';
+import type { CommandRunner } from './command-runner.ts';
 
 export async function copyTo(
-  runner: StatementRunner,
+  runner: CommandRunner,
   source: RawNode,
   options: CopyOptions,
   text: string,
 ): Promise<string> {
-  const { session, analysis, execution, functions } = runner;
-  const statement = unanalyzed(withoutLiterals(source, text), 0, text, { allowParams: false, raw: source });
-  await analysis.analyze(statement);
-  const { analyzed } = statement;
-  if (analyzed.kind !== 'query' || analyzed.columns === undefined)
-    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'COPY query must have a RETURNING clause');
-  const { columns } = analyzed;
-  const outputs = await retryCatalog(() =>
+  const { session, functions } = runner;
+  if (selectsInto(source)) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'COPY (SELECT INTO) is not supported');
+  const query = await runner.openQuery(source, text);
+  const { columns } = query;
+  if (columns === undefined) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'COPY query must have a RETURNING clause');
+  const outputs = await withCatalog(() =>
     columns.map(({ typid }) => outputFunction(functions.call([typid as Oid], CSTRINGOID), typid as Oid)),
   );
   if (options.forceQuote !== 'all') checkForceQuote(options.forceQuote, columns);
@@ -43,15 +40,17 @@ export async function copyTo(
   out.end();
   const lines = new CopyLines(session, options, outputs, forceQuote);
   if (options.header !== false) lines.header(columns.map(({ name }) => Buffer.from(name)));
-  const run = execution.startInto(statement, lines);
-  try {
-    await run.run(0);
-  } finally {
-    run.close();
-  }
+  const rows = await query.run(lines);
   out.begin(BACKEND.CopyDone);
   out.end();
-  return `COPY ${run.rows}`;
+  return `COPY ${rows}`;
+}
+
+/** It stands in the leftmost of the SELECTs that a set operation joins. */
+function selectsInto(source: RawNode): boolean {
+  let leftmost = source;
+  while (leftmost.larg) leftmost = leftmost.larg;
+  return leftmost.intoClause !== undefined;
 }
 
 function checkForceQuote(names: readonly string[], columns: readonly { readonly name: string }[]): void {
@@ -64,13 +63,13 @@ function checkForceQuote(names: readonly string[], columns: readonly { readonly 
 
 class CopyLines implements RowSink {
   taken = 0;
-  readonly #session: Session;
+  readonly #session: BackendSession;
   readonly #options: CopyOptions;
   readonly #outputs: readonly OutputFunction[];
   readonly #forceQuote: readonly boolean[];
 
   constructor(
-    session: Session,
+    session: BackendSession,
     options: CopyOptions,
     outputs: readonly OutputFunction[],
     forceQuote: readonly boolean[],

@@ -1,6 +1,6 @@
 import type { TransactionId } from '@pgtroupe/common/ids';
 import { describe, expect, it } from 'vitest';
-import { vacuumXidLimits } from './vacuum-xids.ts';
+import { vacuumXidLimits } from './vacuumxids.ts';
 
 const settings = {
   number: (name: string): number =>

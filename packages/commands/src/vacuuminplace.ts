@@ -8,17 +8,17 @@ import { encodeRow } from '@pgtroupe/catalog/rowcodec';
 import { assert } from '@pgtroupe/common/assert';
 import type { Oid } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
-import type { Session } from '../session.ts';
-import type { StatementRunner } from '../statement-runner.ts';
+import type { BackendSession } from './command-runner.ts';
+import type { CommandRunner } from './command-runner.ts';
 
 const WORKSPACE_BYTES = 8192;
 
-export function attempt(session: Session, work: () => number): Promise<number> {
+export function attempt(session: BackendSession, work: () => number): Promise<number> {
   return session.instance.kernel.attempt(work, session.owner, () => session.enter());
 }
 
 export async function overwriteCatalogRow(
-  runner: StatementRunner,
+  runner: CommandRunner,
   context: HeapContext,
   catalog: Catalog,
   row: CatalogRow,
