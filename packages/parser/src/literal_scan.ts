@@ -20,6 +20,8 @@ export const STRING_LITERAL = 4;
 export const EDGE_LITERAL = 5;
 
 const MAX_KEY = 1 << 16;
+/** Longer texts are not scanned: a literal adds at most one byte to the key ("5" becomes two). */
+export const MAX_SCANNED = MAX_KEY >> 1;
 const MAX_LITERALS = 1024;
 
 const IDENT = 1;
@@ -59,8 +61,7 @@ export class LiteralScan {
 
   /** Scans bytes [from, to); false if the text is not for this scanner. */
   scan(bytes: Uint8Array, from: number, to: number, backslashIsPlain: boolean): boolean {
-    // A literal adds at most one byte to the key ("5" becomes two).
-    if (2 * (to - from) > MAX_KEY) return false;
+    if (to - from > MAX_SCANNED) return false;
     const { key } = this;
     let k = 0;
     let hash = 0x811c9dc5 | 0;

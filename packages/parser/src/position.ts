@@ -3,9 +3,13 @@
  * character index. Query texts are JavaScript strings here, so both need counting.
  */
 
+const LONG_TEXT = 1 << 16;
+
 /** 1-based character index for a byte offset; undefined when the offset is unknown (negative). */
 export function errorPosition(text: string, byteOffset: number): number | undefined {
   if (byteOffset < 0 || text === '') return undefined;
+  // A long text of ASCII needs no counting.
+  if (text.length >= LONG_TEXT && Buffer.byteLength(text) === text.length) return Math.min(byteOffset, text.length) + 1;
   let bytes = 0;
   let chars = 0;
   for (let i = 0; i < text.length && bytes < byteOffset; chars++) {

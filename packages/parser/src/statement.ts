@@ -21,7 +21,8 @@ import type { Oid } from '@pgtroupe/common/ids';
 import type { RawNode, RawStmt } from '@pgtroupe/nodes/rawnodes';
 import { inputFunction } from '@pgtroupe/adt/cache/typcache';
 import type { FunctionCall } from '@pgtroupe/adt/fmgr';
-import { EDGE_LITERAL, INT4_LITERAL, LiteralScan, STRING_LITERAL } from './literal_scan.ts';
+import { condense, type CondensedText } from './condense.ts';
+import { EDGE_LITERAL, INT4_LITERAL, LiteralScan, MAX_SCANNED, STRING_LITERAL } from './literal_scan.ts';
 import { markStatement } from './literal_mark.ts';
 import { rawParse, statementsOfJson } from './parser.ts';
 import { truncationNotices } from './pg15grammar.ts';
@@ -72,6 +73,8 @@ const NO_LITERALS: LiteralValues = { values: [], offsets: [] };
 const MAX_SHAPES = 2048;
 const MAX_VARIANTS = 256;
 const MAX_EXACT_LENGTH = 4096;
+/** A text without its long literals up to here is parsed at once. */
+const MAX_SHORT = 8192;
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const encoder = new TextEncoder();
 
@@ -86,12 +89,15 @@ export class StatementCache {
   /** For tests and statistics: texts that had to be parsed. */
   parses = 0;
 
-  /** What takes the grammar long is parsed by `elsewhere`, which answers the tree as JSON. */
+  /** A long text. What takes the grammar long is parsed by `elsewhere`, which answers the tree as JSON. */
   async lookupLarge(
     bytes: Uint8Array,
     standardConformingStrings: boolean,
     elsewhere: (text: string) => Promise<string>,
+    breathe: () => Promise<void>,
   ): Promise<LookedUp> {
+    const condensed = bytes.length > MAX_SCANNED ? condense(bytes, standardConformingStrings) : undefined;
+    if (condensed !== undefined) return this.#condensed(bytes, condensed, elsewhere, breathe);
     const lookup = (): LookedUp => this.lookup(bytes, 0, bytes.length, standardConformingStrings);
     try {
       this.#rawParse = refuseToParse;
@@ -108,6 +114,26 @@ export class StatementCache {
     } finally {
       this.#rawParse = rawParse;
     }
+  }
+
+  async #condensed(
+    bytes: Uint8Array,
+    condensed: CondensedText,
+    elsewhere: (text: string) => Promise<string>,
+    breathe: () => Promise<void>,
+  ): Promise<LookedUp> {
+    const { text: short } = condensed;
+    const stmts = await parseCondensed(short, elsewhere).catch((error: unknown) => {
+      throw condensed.restoreError(error);
+    });
+    this.parses++;
+    await breathe();
+    condensed.restore(stmts);
+    await breathe();
+    const text = decoder.decode(bytes);
+    await breathe();
+    const statement = { text, stmts, notices: truncationNotices(short), literalBase: 1 << 16, shared: false };
+    return { statement: { ...statement, cached: undefined }, literals: NO_LITERALS };
   }
 
   /** Looks up (and if need be parses) a query string given as bytes. Syntax errors are thrown. */
@@ -215,6 +241,10 @@ export class StatementCache {
     shape.next = this.#young.get(shape.hash) ?? null;
     this.#young.set(shape.hash, shape);
   }
+}
+
+async function parseCondensed(text: string, elsewhere: (text: string) => Promise<string>): Promise<RawStmt[]> {
+  return text.length <= MAX_SHORT ? rawParse(text) : statementsOfJson(await elsewhere(text));
 }
 
 function match(first: Shape | null, scan: LiteralScan): Shape | null {

@@ -535,9 +535,14 @@ export class Session implements BackendSession {
 
   /** Between steps of a long command: lets others run, the walwriter too, and stops when it was cancelled. */
   async breathe(): Promise<void> {
+    await this.turn();
+    while (this.block.producer.mustWait) await this.block.producer.wait();
+  }
+
+  /** Lets others have their turn, and stops when it was cancelled. */
+  async turn(): Promise<void> {
     await new Promise<void>(resolve => this.instance.env.timers.soon(resolve));
     this.checkForInterrupts();
-    while (this.block.producer.mustWait) await this.block.producer.wait();
   }
 
   /** Nothing is going on and no transaction is open: a smart shutdown may take it. */

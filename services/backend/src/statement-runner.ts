@@ -102,11 +102,13 @@ export class StatementRunner implements CommandRunner {
     if (bytes.length < LONG_TEXT_BYTES || offLoop === undefined) {
       return this.#noticed(this.#texts.lookup(bytes, 0, bytes.length, conforming));
     }
-    const found = this.#texts.lookupLarge(bytes, conforming, async text => {
+    const elsewhere = async (text: string): Promise<string> => {
       const job = offLoop.start({ task: 'parse', text });
       await this.execution.env.awaitHeavyCall(job);
       return job.json();
-    });
+    };
+    const breathe = (): Promise<void> => session.turn();
+    const found = this.#texts.lookupLarge(bytes, conforming, elsewhere, breathe);
     return found.then(parsed => this.#noticed(parsed));
   }
 
