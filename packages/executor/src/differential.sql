@@ -187,3 +187,13 @@ update m set (n, txt) = (select 10 * d.score, d.label from d where d.score = m.i
 update m set (n, txt) = (select max(score), 'max' from d) where id = 3 returning *;
 update m set (n, txt) = (select score, label from d);
 update m set (txt, n) = row('z', 77) where id = 1 returning *;
+select g in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10) from generate_series(9, 12) g;
+select g in (1, 2, 3, 4, 5, 6, 7, 8, 9, null), g not in (1, 2, 3, 4, 5, 6, 7, 8, 9, null) from generate_series(8, 10) g;
+select g not in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10) from generate_series(9, 12) g;
+select null::int in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10), null::text not in ('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j');
+select g::bigint in (1, 2, 3, 4, 5, 6, 7, 8, 9, 9007199254740993) from generate_series(9007199254740992, 9007199254740994) g;
+select 'é' || g in ('é1', 'é2', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h') from generate_series(1, 3) g;
+select g = any (array[1, 2, 3, 4, 5, 6, 7, 8, 9, g]), g <> all (array[1, 2, 3, 4, 5, 6, 7, 8, 9, g + 1]) from generate_series(8, 12) g;
+select g = all (array[1, 1, 1, 1, 1, 1, 1, 1, 1, 1]), g <> any (array[1, 1, 1, 1, 1, 1, 1, 1, 1, 1]) from generate_series(1, 2) g;
+select g, g = any (a) from (values (1, '{1,2,3,4,5,6,7,8,9,10}'::int[]), (2, '{1,3,4,5,6,7,8,9,10,11}'), (3, null)) v (g, a);
+select date '2020-01-01' + g in ('2020-01-01', '2020-01-02', '2020-01-03', '2020-01-04', '2020-01-05', '2020-01-06', '2020-01-07', '2020-01-08', '2020-01-09') from generate_series(7, 10) g;

@@ -5,7 +5,14 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
-import type { ArrayCoerceExpr, ArrayExpr, Expr, ScalarArrayOpExpr, SubscriptingRef } from '@pgtroupe/nodes/primnodes';
+import type {
+  ArrayCoerceExpr,
+  ArrayExpr,
+  Const,
+  Expr,
+  ScalarArrayOpExpr,
+  SubscriptingRef,
+} from '@pgtroupe/nodes/primnodes';
 import { getOperator } from '@pgtroupe/optimizer/lsyscache';
 import {
   arrayGetElement,
@@ -16,6 +23,7 @@ import {
   fixedArraySetElement,
 } from '@pgtroupe/adt/arraysubs';
 import { arrayHeader, buildArray, constructArray, deconstructArray, emptyArray } from '@pgtroupe/adt/arrayutils';
+import { latin1ToString } from '@pgtroupe/adt/mb/mbutils';
 import { baseTypeFacts, typeFactsOf } from './arrays.ts';
 import type { RowReader } from './batch.ts';
 import { compileExpr, type ExprScope, innerScope, makeCall, procFunction, procRow } from './execExpr.ts';
@@ -75,24 +83,24 @@ export function compileScalarArrayOp(expr: ScalarArrayOpExpr, scope: ExprScope):
   const elem = typeFactsOf(est, arrayType.typelem);
   const fc = makeCall(est, [exprType(leftExpr), elem.oid], 16, expr.inputcollid);
   const left = compileExpr(leftExpr, scope);
-  const right = compileExpr(rightExpr, scope);
-  const constant =
-    rightExpr.type === 'Const' && !rightExpr.constisnull
-      ? deconstructArray(rightExpr.constvalue as Uint8Array, elem)
-      : undefined;
+  const elementsOf = compileElements(rightExpr, elem, scope);
   const strict = proc.proisstrict;
   const { useOr } = expr;
+  const lookUp = SET_KEYS[proc.prosrc];
+  const hashed = lookUp !== undefined && lookUp.equality === useOr ? lookUp.key : undefined;
   return row => {
-    let elements = constant;
-    if (elements === undefined) {
-      const array = right(row);
-      if (array === null) return null;
-      elements = deconstructArray(array as Uint8Array, elem);
-    }
+    const list = elementsOf(row);
+    if (list === null) return null;
+    const { elements } = list;
     // No elements: false for ANY, true for ALL, whatever the left side is.
     if (elements.length === 0) return !useOr;
     const value = left(row);
     if (value === null && strict) return null;
+    if (hashed !== undefined && elements.length >= MIN_ELEMENTS_FOR_SET) {
+      list.set ??= new Set(elements.map(element => (element === null ? null : hashed(element))));
+      if (list.set.has(hashed(value))) return useOr;
+      return list.set.has(null) ? null : !useOr;
+    }
     let unknown = false;
     for (let i = 0; i < elements.length; i++) {
       const element = elements[i]!;
@@ -103,6 +111,59 @@ export function compileScalarArrayOp(expr: ScalarArrayOpExpr, scope: ExprScope):
     return unknown ? null : !useOr;
   };
 }
+
+/** As PostgreSQL: fewer are looked through (MIN_ARRAY_SIZE_FOR_HASHED_SAOP). */
+const MIN_ELEMENTS_FOR_SET = 9;
+
+interface Elements {
+  readonly elements: readonly Datum[];
+  set?: Set<unknown>;
+}
+
+/** The elements of an array, those of an array that is the same again as they were. */
+function compileElements(
+  expr: Expr,
+  elem: ReturnType<typeof typeFactsOf>,
+  scope: ExprScope,
+): (row: number) => Elements | null {
+  // Of constants, the array itself is not needed.
+  if (expr.type === 'ArrayExpr' && !expr.multidims && expr.elements.every(e => e.type === 'Const')) {
+    const list: Elements = { elements: expr.elements.map(e => (e as Const).constvalue) };
+    return () => list;
+  }
+  const read = compileExpr(expr, scope);
+  let last: Datum = null;
+  let list: Elements | undefined;
+  scope.est.releases.push(() => {
+    list = undefined;
+    last = null;
+  });
+  return row => {
+    const array = read(row) as Uint8Array | null;
+    if (array === null) return null;
+    if (list !== undefined && array === last) return list;
+    list = { elements: deconstructArray(array, elem) };
+    last = array;
+    return list;
+  };
+}
+
+const sameNumber = (value: Datum): unknown => value;
+const sameText = (value: Datum): unknown => latin1ToString(value as Uint8Array);
+
+/** Equality (and inequality) that a Set knows too, by the operator's function. */
+const SET_KEYS: Readonly<Record<string, { readonly equality: boolean; readonly key: (value: Datum) => unknown }>> =
+  Object.fromEntries(
+    [
+      ...['int2', 'int4', 'int8', 'int24', 'int42', 'int28', 'int82', 'int48', 'int84', 'oid', 'date_'].map(
+        type => [type, sameNumber] as const,
+      ),
+      ['text', sameText] as const,
+    ].flatMap(([type, key]) => [
+      [`${type}eq`, { equality: true, key }],
+      [`${type}ne`, { equality: false, key }],
+    ]),
+  );
 
 export function compileArrayCoerce(expr: ArrayCoerceExpr, scope: ExprScope): RowReader {
   const { est } = scope;

@@ -15,6 +15,7 @@ import type { RawStmt } from '@pgtroupe/nodes/rawnodes';
 const LONG_BYTES = 1024;
 const MARK = '\u0001';
 const MARK_END = '\u0002';
+const WHOLE = /^\u0001(\d+)\u0002$/;
 const MARKED = /\u0001(\d+)\u0002/g;
 
 const QUOTE = 39;
@@ -60,6 +61,15 @@ export class CondensedText {
     return doubled ? value.replaceAll("''", "'") : value;
   }
 
+  /** A literal that is nothing but cut n: its text when it is asked for, its bytes (as `bytes`) at once. */
+  #restoreLiteral(literal: Record<string, unknown>, n: number): void {
+    const { from, to, doubled } = this.#cuts[n]!;
+    const bytes = doubled ? Buffer.from(this.#value(n)) : this.#bytes.subarray(from, to);
+    let text: string | undefined;
+    Object.defineProperty(literal, 'sval', { get: () => (text ??= this.#value(n)), enumerable: true });
+    Object.defineProperty(literal, 'bytes', { value: bytes });
+  }
+
   /** Where a byte offset of the short text lies in the whole one. */
   #offset(short: number): number {
     let moved = 0;
@@ -86,7 +96,9 @@ export class CondensedText {
     for (const key in fields) {
       const value = fields[key];
       if (typeof value === 'string') {
-        if (value.includes(MARK)) fields[key] = value.replace(MARKED, (_, n: string) => this.#value(Number(n)));
+        const whole = key === 'sval' ? WHOLE.exec(value) : null;
+        if (whole !== null) this.#restoreLiteral(fields, Number(whole[1]));
+        else if (value.includes(MARK)) fields[key] = value.replace(MARKED, (_, n: string) => this.#value(Number(n)));
       } else if (typeof value === 'number') {
         if (value > 0 && key.endsWith('location')) fields[key] = this.#offset(value);
       } else this.#restoreNode(value);

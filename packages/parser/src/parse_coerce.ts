@@ -42,7 +42,7 @@ import type { CatalogLookup } from './catalog-lookup.ts';
 import type { ParseState } from './parse_node.ts';
 import { variableCoerceParam } from './parse_param.ts';
 import { expandNSItemVars, getNSItemByRangeTablePosn } from './parse_relation.ts';
-import { stringTypeDatum } from './parse_type.ts';
+import { inputDatum } from './parse_type.ts';
 import { canCoerce } from './parse_coerce_generic.ts';
 import {
   NO_PATH,
@@ -164,6 +164,8 @@ export function coerceType(
   );
 }
 
+const LARGE_LITERAL = 1 << 20;
+
 /** 'literal' of yet unknown type: its text goes to the target type's input function. */
 function coerceUnknownLiteral(
   pstate: ParseState,
@@ -179,10 +181,15 @@ function coerceUnknownLiteral(
   const inputTypmod = base.type === INTERVALOID ? base.typmod : -1;
   const row = pstate.catalog.type(base.type);
   let result: Expr;
-  // Converted even when it becomes a parameter: an invalid literal is an error now.
-  const text = con.constisnull ? null : new TextDecoder().decode(con.constvalue as Uint8Array);
-  const value = pstate.withPosition(con.location, () => stringTypeDatum(pstate, row, text, inputTypmod));
-  if (con.literal) {
+  const text = con.constisnull ? null : (con.constvalue as Uint8Array);
+  const large = text !== null && text.length >= LARGE_LITERAL && row.typcategory !== 'S';
+  // Converted even when it becomes a parameter: an invalid literal is an error now. What takes long waits for its execution.
+  const value =
+    text === null || large ? null : pstate.withPosition(con.location, () => inputDatum(pstate, row, text, inputTypmod));
+  if (large) {
+    const io = { coerceformat: form, location, resultcollid: row.typcollation };
+    result = { type: 'CoerceViaIO', arg: con, resulttype: base.type, ...io };
+  } else if (con.literal) {
     result = makeLiteralParam(pstate, con.literal, base.type, inputTypmod, row.typcollation, con.location);
   } else {
     result = makeConst(base.type, inputTypmod, row.typcollation, row.typlen, row.typbyval, value, con.location);

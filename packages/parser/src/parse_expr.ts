@@ -253,7 +253,7 @@ function makeConstFrom(pstate: ParseState, raw: RawNode): Expr {
     return makeConst(BITOID, -1, 0, -1, false, value, location);
   }
   assert(raw.sval !== undefined, 'a literal has a value');
-  const con = makeConst(UNKNOWNOID, -1, 0, -2, false, cstringDatum(raw.sval.sval ?? ''), location);
+  const con = makeConst(UNKNOWNOID, -1, 0, -2, false, raw.sval.bytes ?? cstringDatum(raw.sval.sval ?? ''), location);
   return literal ? { ...con, literal } : con;
 }
 

@@ -183,7 +183,12 @@ const encoder = new TextEncoder();
 export function stringTypeDatum(pstate: ParseState, type: Form_pg_type, text: string | null, typmod: number): Datum {
   // Only domain_in cares about null input, and domains are looked through before.
   if (text === null) return null;
-  return inputFunction(pstate.context.fc, type.oid)(encoder.encode(text), typmod);
+  return inputDatum(pstate, type, encoder.encode(text), typmod);
+}
+
+/** A cstring as a value of the type. */
+export function inputDatum(pstate: ParseState, type: Form_pg_type, text: Uint8Array, typmod: number): Datum {
+  return inputFunction(pstate.context.fc, type.oid)(text, typmod);
 }
 
 /** A C string as our cstring Datum. */

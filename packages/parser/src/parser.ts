@@ -27,8 +27,10 @@ export function parseToJson(text: string): string {
   return JSON.stringify(parse(text));
 }
 
-export function statementsOfJson(json: string): RawStmt[] {
-  return statementsOf(JSON.parse(json) as RawTree);
+export async function statementsOfJson(json: string, breathe: () => Promise<void>): Promise<RawStmt[]> {
+  const tree = JSON.parse(json) as RawTree;
+  await breathe();
+  return statementsOf(tree);
 }
 
 interface RawTree {

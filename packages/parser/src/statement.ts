@@ -107,9 +107,10 @@ export class StatementCache {
     } finally {
       this.#rawParse = rawParse;
     }
-    const json = await elsewhere(decoder.decode(bytes));
+    const stmts = await statementsOfJson(await elsewhere(decoder.decode(bytes)), breathe);
+    await breathe();
     try {
-      this.#rawParse = () => statementsOfJson(json);
+      this.#rawParse = () => stmts;
       return lookup();
     } finally {
       this.#rawParse = rawParse;
@@ -123,7 +124,7 @@ export class StatementCache {
     breathe: () => Promise<void>,
   ): Promise<LookedUp> {
     const { text: short } = condensed;
-    const stmts = await parseCondensed(short, elsewhere).catch((error: unknown) => {
+    const stmts = await this.#parseCondensed(short, elsewhere, breathe).catch((error: unknown) => {
       throw condensed.restoreError(error);
     });
     this.parses++;
@@ -134,6 +135,14 @@ export class StatementCache {
     await breathe();
     const statement = { text, stmts, notices: truncationNotices(short), literalBase: 1 << 16, shared: false };
     return { statement: { ...statement, cached: undefined }, literals: NO_LITERALS };
+  }
+
+  async #parseCondensed(
+    text: string,
+    elsewhere: (text: string) => Promise<string>,
+    breathe: () => Promise<void>,
+  ): Promise<RawStmt[]> {
+    return text.length <= MAX_SHORT ? rawParse(text) : statementsOfJson(await elsewhere(text), breathe);
   }
 
   /** Looks up (and if need be parses) a query string given as bytes. Syntax errors are thrown. */
@@ -241,10 +250,6 @@ export class StatementCache {
     shape.next = this.#young.get(shape.hash) ?? null;
     this.#young.set(shape.hash, shape);
   }
-}
-
-async function parseCondensed(text: string, elsewhere: (text: string) => Promise<string>): Promise<RawStmt[]> {
-  return text.length <= MAX_SHORT ? rawParse(text) : statementsOfJson(await elsewhere(text));
 }
 
 function match(first: Shape | null, scan: LiteralScan): Shape | null {

@@ -60,7 +60,14 @@ export class SessionExecEnv implements ExecEnv {
     this.settings = functions;
     this.lookup = functions.lookup;
     const { offLoop } = session.instance;
-    if (offLoop !== undefined) this.startHeavyCall = (prosrc, fc, args) => startCall(offLoop, prosrc, fc, args);
+    if (offLoop !== undefined)
+      this.startHeavyCall = (prosrc, fc, args) =>
+        startCall(
+          offLoop,
+          prosrc,
+          fc,
+          args.map(arg => this.#kept(arg)),
+        );
   }
 
   beginTransaction(tx: Transaction, isolation: IsolationLevel): void {
@@ -83,6 +90,11 @@ export class SessionExecEnv implements ExecEnv {
   }
 
   startHeavyCall?: (prosrc: string, fc: FunctionCall, args: readonly Datum[]) => HeavyCall;
+
+  /** A call may have to wait for its thread, longer than a view of a page lasts. */
+  #kept(arg: Datum): Datum {
+    return arg instanceof Uint8Array && arg.buffer !== this.mem.u8.buffer ? arg : detach(arg);
+  }
 
   /** Polls for an interrupt: whatever it is, it need not know of calls. */
   async awaitHeavyCall(call: HeavyCall): Promise<void> {
@@ -148,7 +160,6 @@ function startCall(offLoop: OffLoop, prosrc: string, fc: FunctionCall, args: rea
       transactionTimestamp,
       statementTimestamp,
     },
-    // It may have to wait for its thread, longer than a view of a page lasts.
-    args: args.map(detach),
+    args,
   });
 }
