@@ -9,6 +9,9 @@ import { ACL_ID_PUBLIC, AclCheck, aclDefault, type AclObject, type OwnedObject }
 import type { AclItem, CatalogRow } from '@pgtroupe/catalog/catalog';
 import {
   ATTNUM,
+  AUTHNAME,
+  AUTHOID,
+  DATABASENAME,
   FOREIGNDATAWRAPPERNAME,
   FOREIGNSERVERNAME,
   LANGNAME,
@@ -23,7 +26,7 @@ import { builtinTypes } from './cache/builtin_types.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { equalBytes, stringToText, textToString } from './mb/mbutils.ts';
 import { buildArray, deconstructArray } from './arrayutils.ts';
-import { cachesOf, catalogOf, lookupNamespace } from './namespace.ts';
+import { cachesOf, lookupNamespace } from './namespace.ts';
 import { viewOf } from './pqwire.ts';
 import { regclassOid, regprocedureOidOf, regtypeOid } from './regproc.ts';
 
@@ -72,7 +75,7 @@ export function aclItems(array: Bytes): AclItem[] {
 }
 
 function roleOid(fc: FunctionCall, name: string): Oid {
-  const oid = catalogOf(fc).roleByName(name);
+  const oid = cachesOf(fc).search(AUTHNAME, name)?.oid;
   if (oid === undefined) throw ereport(ERRCODE.UNDEFINED_OBJECT, `role "${name}" does not exist`);
   return oid;
 }
@@ -140,7 +143,7 @@ function parseAclItem(fc: FunctionCall, text: Bytes): Bytes {
 }
 
 function shownRole(fc: FunctionCall, oid: number): string {
-  const name = catalogOf(fc).role(oid as Oid)?.rolname;
+  const name = cachesOf(fc).search(AUTHOID, oid)?.rolname;
   if (name === undefined) return String(oid);
   return /^[\p{L}\p{N}_]*$/u.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
@@ -225,7 +228,7 @@ function tablespaceOid(fc: FunctionCall, name: string): Oid {
 }
 
 function databaseOid(fc: FunctionCall, name: string): Oid {
-  const oid = catalogOf(fc).databaseByName(name);
+  const oid = cachesOf(fc).search(DATABASENAME, name)?.oid;
   if (oid === undefined) throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${name}" does not exist`);
   return oid;
 }
@@ -253,11 +256,11 @@ const FAMILIES: readonly PrivilegeFamily[] = [
     privileges: rights('USAGE', 'SELECT', 'UPDATE'),
     byName: (fc, name) => {
       const oid = regclassOid(fc, name);
-      if (catalogOf(fc).relation(oid)?.relkind !== 'S') throw notASequence(name);
+      if (cachesOf(fc).search(RELOID, oid)?.relkind !== 'S') throw notASequence(name);
       return oid;
     },
     mask: (fc, oid, role, wanted) => {
-      const rel = catalogOf(fc).relation(oid);
+      const rel = cachesOf(fc).search(RELOID, oid);
       if (rel && rel.relkind !== 'S') throw notASequence(rel.relname);
       return relationMask(fc, oid, role, wanted);
     },
@@ -338,12 +341,12 @@ function columnPrivilege(
 /** undefined for a column that was dropped. */
 function attributeNumber(fc: FunctionCall, table: Oid, name: Bytes): number | undefined {
   const text = textToString(name);
-  const attribute = catalogOf(fc)
-    .attributes(table)
-    ?.find(({ attname }) => attname === text);
+  const attribute = cachesOf(fc)
+    .searchList(ATTNUM, table)
+    .find(({ attname }) => attname === text);
   if (attribute !== undefined) return attribute.attisdropped ? undefined : attribute.attnum;
-  const rel = catalogOf(fc).relation(table);
-  if (rel === undefined) return undefined;
+  const rel = cachesOf(fc).search(RELOID, table);
+  if (rel === null) return undefined;
   throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${text}" of relation "${rel.relname}" does not exist`);
 }
 

@@ -6,7 +6,7 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
-import type { TypeFacts } from './cache/lookup.ts';
+import type { TypeFacts } from './cache/functioncatalog.ts';
 import {
   arrayElementAt,
   type ArrayHeader,

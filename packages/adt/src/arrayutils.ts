@@ -18,7 +18,7 @@ import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
 import { maxAlign, type Oid } from '@pgtroupe/common/ids';
 import { builtinTypes } from './cache/builtin_types.ts';
-import type { TypeFacts } from './cache/lookup.ts';
+import type { TypeFacts } from './cache/functioncatalog.ts';
 import { int8Datum } from './numutils.ts';
 import { viewOf } from './pqwire.ts';
 

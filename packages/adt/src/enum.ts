@@ -2,27 +2,30 @@
  * Enum types: a value is the OID of its pg_enum row. Values with even OIDs were born with the type,
  * in order; odd ones were added later, and only their sort position tells where they belong.
  */
+import { ENUMTYPOIDNAME } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
-import type { EnumLabel } from './cache/lookup.ts';
 import { typeFacts } from './cache/typcache.ts';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
 import { buildArray } from './arrayutils.ts';
 import { formatType } from './format_type.ts';
-import { catalogOf } from './namespace.ts';
+import { cachesOf } from './namespace.ts';
+import type { Form_pg_enum } from '@pgtroupe/catalog/catalogs/pg_enum';
 
 type Bytes = Uint8Array;
 
-function labels(fc: FunctionCall, type: Oid): readonly EnumLabel[] {
-  return catalogOf(fc).enumLabels(type);
+function labels(fc: FunctionCall, type: Oid): readonly Form_pg_enum[] {
+  return cachesOf(fc)
+    .searchList(ENUMTYPOIDNAME, type)
+    .toSorted((a, b) => a.enumsortorder - b.enumsortorder);
 }
 
 function readEnum(fc: FunctionCall, text: Bytes, type: Oid): number {
   const name = textToString(text);
-  const found = labels(fc, type).find(l => l.label === name);
+  const found = labels(fc, type).find(l => l.enumlabel === name);
   if (!found)
     throw ereport(
       ERRCODE.INVALID_TEXT_REPRESENTATION,
@@ -32,11 +35,11 @@ function readEnum(fc: FunctionCall, text: Bytes, type: Oid): number {
 }
 
 /** A label may outlive a rollback in an index: it is not handed out before it is committed. */
-function safeToUse(fc: FunctionCall, type: Oid, label: EnumLabel): number {
+function safeToUse(fc: FunctionCall, type: Oid, label: Form_pg_enum): number {
   if (fc.settings.uncommittedEnums?.has(label.oid))
     throw ereport(
       ERRCODE.UNSAFE_NEW_ENUM_VALUE_USAGE,
-      `unsafe use of new value "${label.label}" of enum type ${formatType(fc, type)}`,
+      `unsafe use of new value "${label.enumlabel}" of enum type ${formatType(fc, type)}`,
       { hint: 'New enum values must be committed before they can be used.' },
     );
   return label.oid;
@@ -45,14 +48,14 @@ function safeToUse(fc: FunctionCall, type: Oid, label: EnumLabel): number {
 function printEnum(fc: FunctionCall, value: number): Bytes {
   const found = labels(fc, fc.argTypes[0]).find(l => l.oid === value);
   if (!found) throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, `invalid internal value for enum: ${value}`);
-  return stringToText(found.label);
+  return stringToText(found.enumlabel);
 }
 
 function compareEnum(fc: FunctionCall, a: number, b: number): number {
   if (a === b) return 0;
   if (a % 2 === 0 && b % 2 === 0) return a < b ? -1 : 1;
   const all = labels(fc, fc.argTypes[0]);
-  const order = (oid: number): number => all.find(l => l.oid === oid)?.sortOrder ?? 0;
+  const order = (oid: number): number => all.find(l => l.oid === oid)?.enumsortorder ?? 0;
   return order(a) < order(b) ? -1 : 1;
 }
 

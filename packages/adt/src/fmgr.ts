@@ -16,7 +16,7 @@ import type { Sqlstate } from '@pgtroupe/common/errcodes';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { SequenceFunctions } from './sequencefuncs.ts';
 import type { ServerFacts } from './serverfuncs.ts';
-import type { CatalogLookup } from './cache/lookup.ts';
+import type { FunctionCatalog } from './cache/functioncatalog.ts';
 
 export type PGFunction = (fc: FunctionCall, ...args: Datum[]) => Datum;
 export type SetValue = Datum | Datum[];
@@ -76,7 +76,7 @@ export interface FunctionCall {
   readonly argTypes: readonly Oid[];
   readonly resultType: Oid;
   /** Catalog facts. A lookup may throw CatalogMiss; the caller loads and calls again. */
-  readonly catalog?: CatalogLookup | undefined;
+  readonly catalog?: FunctionCatalog | undefined;
   /** True when the arguments of a VARIADIC "any" call came as one array. */
   readonly variadic?: boolean | undefined;
   /** Set by the executor of aggregates: the first argument is the caller's own state, to be changed in place. */

@@ -3,6 +3,7 @@
  * Standard types by their SQL names with the modifier inside, others by catalog name, qualified
  * when the search path does not find them.
  */
+import { NAMESPACEOID } from '@pgtroupe/catalog/syscache';
 import { INVALID_OID, type Oid } from '@pgtroupe/common/ids';
 import {
   BITOID,
@@ -26,7 +27,7 @@ import {
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { builtinTypes } from './cache/builtin_types.ts';
-import type { TypeFacts } from './cache/lookup.ts';
+import type { TypeFacts } from './cache/functioncatalog.ts';
 import { builtin } from './cache/typcache.ts';
 import { DEFAULT_SETTINGS, type FunctionCall, type FunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
@@ -149,7 +150,7 @@ function named(fc: FunctionCall, type: TypeFacts): NamedType {
     oid: type.oid,
     typname: type.typname,
     typmodout: () => type.typmodout,
-    schema: () => fc.catalog?.namespace(type.typnamespace)?.nspname ?? 'pg_catalog',
+    schema: () => fc.catalog?.caches().search(NAMESPACEOID, type.typnamespace)?.nspname ?? 'pg_catalog',
     isVisible: () => isVisible(fc, 'type', type.typname, type.typnamespace, type.oid),
   };
 }

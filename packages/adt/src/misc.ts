@@ -2,6 +2,7 @@
  * Functions about the session, the server and types: version(), current_database(), pg_typeof(),
  * sizes in words, encodings, settings.
  */
+import { COLLOID, AUTHOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -197,7 +198,7 @@ function collationFor(fc: FunctionCall): Datum {
   if (fc.collation === 0) return null;
   if (fc.collation === DEFAULT_COLLATION) return stringToText('"default"');
   if (fc.collation === C_COLLATION) return stringToText('"C"');
-  return stringToText(quoteIdentifier(fc.catalog?.named('pg_collation', fc.collation)?.name ?? ''));
+  return stringToText(quoteIdentifier(fc.catalog?.caches().search(COLLOID, fc.collation)?.collname ?? ''));
 }
 
 export const miscFunctions: FunctionTable = {
@@ -221,7 +222,7 @@ export const miscFunctions: FunctionTable = {
     encoding === UTF8 ? 4 : (ENCODINGS[encoding] ?? '').startsWith('EUC') ? 3 : ENCODINGS[encoding] ? 1 : null,
   length_in_encoding: (_fc: FunctionCall, bytes: Uint8Array) => mbStrlen(bytes),
   pg_get_userbyid: (fc: FunctionCall, oid: Oid) =>
-    stringToText(fc.catalog?.role(oid)?.rolname ?? `unknown (OID=${oid})`),
+    stringToText(fc.catalog?.caches().search(AUTHOID, oid)?.rolname ?? `unknown (OID=${oid})`),
   show_config_by_name: (fc: FunctionCall, name: Uint8Array) => {
     const value = fc.settings.getConfigOption(textToString(name));
     if (value === undefined) throw unknownSetting(textToString(name));

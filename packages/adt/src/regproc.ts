@@ -3,6 +3,16 @@
  * up by the search path; a name that its unqualified form would not find prints qualified.
  * A dash is 0, and a number is taken as it is.
  */
+import {
+  RELNAMENSP,
+  NAMESPACEOID,
+  RELOID,
+  TYPENAMENSP,
+  PROCOID,
+  OPEROID,
+  AUTHNAME,
+  AUTHOID,
+} from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
@@ -11,12 +21,14 @@ import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
 import { formatType } from './format_type.ts';
 import {
+  cachesOf,
   catalogOf,
   findInPath,
   isVisible,
   lookupExplicitNamespace,
   lookupNamespace,
-  schemaMissing,
+  namedObject,
+  namedOidIn,
   visibleOperators,
   visibleProcs,
 } from './namespace.ts';
@@ -96,9 +108,8 @@ function missingIsNull<T>(look: () => T): T | null {
 
 export function regclassOid(fc: FunctionCall, text: string): Oid {
   const { schema, name } = deconstruct(fc, splitQualifiedName(text), true);
-  const catalog = catalogOf(fc);
   if (schema !== undefined) {
-    const oid = catalog.relationByName(name, lookupExplicitNamespace(fc, schema));
+    const oid = cachesOf(fc).search(RELNAMENSP, name, lookupExplicitNamespace(fc, schema))?.oid;
     if (oid === undefined) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${schema}.${name}" does not exist`);
     return oid;
   }
@@ -109,12 +120,12 @@ export function regclassOid(fc: FunctionCall, text: string): Oid {
 
 function qualified(fc: FunctionCall, namespace: Oid, name: string, visible: boolean): string {
   if (visible) return quote(fc, name);
-  return `${quote(fc, catalogOf(fc).namespace(namespace)?.nspname ?? '')}.${quote(fc, name)}`;
+  return `${quote(fc, cachesOf(fc).search(NAMESPACEOID, namespace)?.nspname ?? '')}.${quote(fc, name)}`;
 }
 
 function regclassName(fc: FunctionCall, oid: Oid): string {
   if (oid === 0) return '-';
-  const rel = catalogOf(fc).relation(oid);
+  const rel = cachesOf(fc).search(RELOID, oid);
   if (!rel) return String(oid);
   return qualified(fc, rel.relnamespace, rel.relname, isVisible(fc, 'relation', rel.relname, rel.relnamespace, oid));
 }
@@ -174,12 +185,8 @@ export function regtypeOid(fc: FunctionCall, text: string): Oid {
     if (/["\w]\s+["\w]/.test(body.replace(/"(?:[^"]|"")*"/g, '"q"')))
       throw ereport(ERRCODE.SYNTAX_ERROR, `syntax error at or near "${body.trim().split(/\s+/)[1]}"`);
     const { schema, name } = deconstruct(fc, splitQualifiedName(body));
-    const catalog = catalogOf(fc);
-    if (schema !== undefined) {
-      const namespace = catalog.namespaceByName(schema);
-      if (namespace === undefined) throw schemaMissing(schema);
-      oid = catalog.typeByName(name, namespace);
-    } else oid = findInPath(fc, 'type', name);
+    if (schema !== undefined) oid = cachesOf(fc).search(TYPENAMENSP, name, lookupNamespace(fc, schema))?.oid;
+    else oid = findInPath(fc, 'type', name);
   }
   if (oid !== undefined && array) {
     const element = builtinTypes().get(oid) ?? catalogOf(fc).type(oid);
@@ -201,7 +208,7 @@ function regprocOid(fc: FunctionCall, text: string): Oid {
 
 function regprocName(fc: FunctionCall, oid: Oid): string {
   if (oid === 0) return '-';
-  const proc = catalogOf(fc).proc(oid);
+  const proc = cachesOf(fc).search(PROCOID, oid);
   if (!proc) return String(oid);
   const candidates = visibleProcs(fc, undefined, proc.proname);
   return qualified(fc, proc.pronamespace, proc.proname, candidates.length === 1 && candidates[0].oid === oid);
@@ -248,7 +255,7 @@ export function regprocedureOidOf(fc: FunctionCall, text: string): Oid {
 
 export function regprocedureName(fc: FunctionCall, oid: Oid): string {
   if (oid === 0) return '-';
-  const proc = catalogOf(fc).proc(oid);
+  const proc = cachesOf(fc).search(PROCOID, oid);
   if (!proc) return String(oid);
   const same = visibleProcs(fc, undefined, proc.proname).some(p => p.oid === oid);
   return `${qualified(fc, proc.pronamespace, proc.proname, same)}(${proc.proargtypes.map(t => formatType(fc, t)).join(',')})`;
@@ -272,11 +279,11 @@ function regoperOid(fc: FunctionCall, text: string): Oid {
 
 function regoperName(fc: FunctionCall, oid: Oid): string {
   if (oid === 0) return '0';
-  const oper = catalogOf(fc).operator(oid);
+  const oper = cachesOf(fc).search(OPEROID, oid);
   if (!oper) return String(oid);
   const found = visibleOperators(fc, undefined, oper.oprname);
   if (found.length === 1 && found[0].oid === oid) return oper.oprname;
-  return `${quote(fc, catalogOf(fc).namespace(oper.oprnamespace)?.nspname ?? '')}.${oper.oprname}`;
+  return `${quote(fc, cachesOf(fc).search(NAMESPACEOID, oper.oprnamespace)?.nspname ?? '')}.${oper.oprname}`;
 }
 
 function regoperatorOid(fc: FunctionCall, text: string): Oid {
@@ -301,10 +308,10 @@ function regoperatorOid(fc: FunctionCall, text: string): Oid {
 
 export function regoperatorName(fc: FunctionCall, oid: Oid): string {
   if (oid === 0) return '0';
-  const oper = catalogOf(fc).operator(oid);
+  const oper = cachesOf(fc).search(OPEROID, oid);
   if (!oper) return String(oid);
   const visible = visibleOperators(fc, undefined, oper.oprname).some(o => o.oid === oid);
-  const schema = visible ? '' : `${quote(fc, catalogOf(fc).namespace(oper.oprnamespace)?.nspname ?? '')}.`;
+  const schema = visible ? '' : `${quote(fc, cachesOf(fc).search(NAMESPACEOID, oper.oprnamespace)?.nspname ?? '')}.`;
   const type = (t: Oid): string => (t === 0 ? 'NONE' : formatType(fc, t));
   return `${schema}${oper.oprname}(${type(oper.oprleft)},${type(oper.oprright)})`;
 }
@@ -318,7 +325,7 @@ function single(text: string): string {
 
 function regroleOid(fc: FunctionCall, text: string): Oid {
   const name = single(text);
-  const oid = catalogOf(fc).roleByName(name);
+  const oid = cachesOf(fc).search(AUTHNAME, name)?.oid;
   if (oid === undefined) throw ereport(ERRCODE.UNDEFINED_OBJECT, `role "${name}" does not exist`);
   return oid;
 }
@@ -330,7 +337,7 @@ function namedOid(catalogName: string, describe: (name: string) => string): (fc:
     const oid =
       schema === undefined
         ? findInPath(fc, { catalog: catalogName }, name)
-        : catalogOf(fc).namedByName(catalogName, name, lookupExplicitNamespace(fc, schema));
+        : namedOidIn(fc, catalogName, name, lookupExplicitNamespace(fc, schema));
     if (oid === undefined)
       throw ereport(ERRCODE.UNDEFINED_OBJECT, describe(schema === undefined ? name : `${schema}.${name}`));
     return oid;
@@ -340,7 +347,7 @@ function namedOid(catalogName: string, describe: (name: string) => string): (fc:
 function namedName(catalogName: string): (fc: FunctionCall, oid: Oid) => string {
   return (fc, oid) => {
     if (oid === 0) return '-';
-    const found = catalogOf(fc).named(catalogName, oid);
+    const found = namedObject(fc, catalogName, oid);
     if (!found) return String(oid);
     return qualified(
       fc,
@@ -375,13 +382,13 @@ const REG_TYPES: readonly RegType[] = [
   {
     prefix: 'regnamespace',
     read: (fc, text) => lookupNamespace(fc, single(text)),
-    print: (fc, oid) => (oid === 0 ? '-' : plainName(fc, oid, catalogOf(fc).namespace(oid)?.nspname)),
+    print: (fc, oid) => (oid === 0 ? '-' : plainName(fc, oid, cachesOf(fc).search(NAMESPACEOID, oid)?.nspname)),
     to: 'to_regnamespace',
   },
   {
     prefix: 'regrole',
     read: regroleOid,
-    print: (fc, oid) => (oid === 0 ? '-' : plainName(fc, oid, catalogOf(fc).role(oid)?.rolname)),
+    print: (fc, oid) => (oid === 0 ? '-' : plainName(fc, oid, cachesOf(fc).search(AUTHOID, oid)?.rolname)),
     to: 'to_regrole',
   },
   {
@@ -436,23 +443,23 @@ const visible =
   };
 
 const named = (catalog: string): ((fc: FunctionCall, oid: Oid) => boolean | null) =>
-  visible(catalog, (fc, oid) => catalogOf(fc).named(catalog, oid));
+  visible(catalog, (fc, oid) => namedObject(fc, catalog, oid));
 
 export const visibilityFunctions: FunctionTable = {
   pg_table_is_visible: visible('relation', (fc, oid) => {
-    const rel = catalogOf(fc).relation(oid);
-    return rel && { name: rel.relname, namespace: rel.relnamespace };
+    const rel = cachesOf(fc).search(RELOID, oid);
+    return rel === null ? undefined : { name: rel.relname, namespace: rel.relnamespace };
   }),
   pg_type_is_visible: visible('type', (fc, oid) => {
     const type = catalogOf(fc).type(oid) ?? builtinTypes().get(oid);
     return type && { name: type.typname, namespace: type.typnamespace };
   }),
   pg_function_is_visible: (fc: FunctionCall, oid: Oid) => {
-    const proc = catalogOf(fc).proc(oid);
+    const proc = cachesOf(fc).search(PROCOID, oid);
     return proc ? visibleProcs(fc, undefined, proc.proname).some(p => p.oid === oid) : null;
   },
   pg_operator_is_visible: (fc: FunctionCall, oid: Oid) => {
-    const oper = catalogOf(fc).operator(oid);
+    const oper = cachesOf(fc).search(OPEROID, oid);
     return oper ? visibleOperators(fc, undefined, oper.oprname).some(o => o.oid === oid) : null;
   },
   pg_opclass_is_visible: named('pg_opclass'),

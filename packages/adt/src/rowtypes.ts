@@ -5,6 +5,7 @@
  * 14 uint16 infomask2: number of attributes   16 uint16 infomask: bit 0 nulls   18 uint8 hoff
  * 19 null bitmap; the columns begin at hoff, counted from the varlena's start.
  */
+import { ATTNUM } from '@pgtroupe/catalog/syscache';
 import { RECORDOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
@@ -26,6 +27,7 @@ import { formatType } from './format_type.ts';
 import { catalogOf } from './namespace.ts';
 import { viewOf } from './pqwire.ts';
 import { joinBytes } from './textfuncs.ts';
+import type { AttributeFacts, FunctionCatalog } from './cache/functioncatalog.ts';
 
 type Bytes = Uint8Array;
 
@@ -51,9 +53,9 @@ export interface RecordField extends RecordColumn {
 export function recordColumns(fc: FunctionCall, type: Oid, typmod: number): readonly RecordColumn[] {
   const catalog = catalogOf(fc);
   const rel = (type as number) === RECORDOID ? undefined : typeFacts(fc, type).typrelid;
-  const attributes =
-    rel === undefined ? catalog.recordColumns?.(typmod) : catalog.attributes(rel)?.filter(a => a.attnum > 0);
-  if (!attributes) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, 'record type has not been registered');
+  const attributes = rel === undefined ? catalog.recordColumns?.(typmod) : columnsOf(catalog, rel);
+  if (attributes === undefined || attributes.length === 0)
+    throw ereport(ERRCODE.WRONG_OBJECT_TYPE, 'record type has not been registered');
   return attributes.map(a => ({
     name: a.attname,
     type: a.atttypid,
@@ -61,6 +63,15 @@ export function recordColumns(fc: FunctionCall, type: Oid, typmod: number): read
     dropped: a.attisdropped,
     layout: { typlen: a.attlen, typbyval: a.attbyval, typalign: a.attalign, typoutput: '' },
   }));
+}
+
+function columnsOf(catalog: FunctionCatalog, relation: Oid): readonly AttributeFacts[] {
+  return catalog
+    .caches()
+    .searchList(ATTNUM, relation)
+    .filter(a => a.attnum > 0)
+    .map(a => ({ ...a, attalign: a.attalign as AttributeFacts['attalign'] }))
+    .sort((a, b) => a.attnum - b.attnum);
 }
 
 /** A record's columns with their values, dropped ones left out. Bytes are views. */

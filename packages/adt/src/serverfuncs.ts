@@ -5,6 +5,7 @@
  * What must be awaited (a file's length, time) is obtained as everywhere in expressions: CatalogMiss
  * with the work inside, and the row is evaluated again.
  */
+import { DATABASENAME, RELOID } from '@pgtroupe/catalog/syscache';
 import {
   FIRST_NORMAL_OBJECT_ID,
   FIRST_NORMAL_TRANSACTION_ID,
@@ -82,16 +83,16 @@ function indexesSize(fc: FunctionCall, oid: Oid): number | null {
 }
 
 function databaseByName(fc: FunctionCall, name: string): Oid {
-  const oid = fc.catalog?.databaseByName(name);
+  const oid = fc.catalog?.caches().search(DATABASENAME, name)?.oid;
   if (oid === undefined) throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${name}" does not exist`);
   return oid;
 }
 
 /** Can it have partitions or be one? */
 function partitioned(fc: FunctionCall, oid: Oid): boolean {
-  const rel = fc.catalog?.relation(oid) as { readonly relkind: string; readonly relispartition: boolean } | undefined;
+  const rel = fc.catalog?.caches().search(RELOID, oid);
   return (
-    rel !== undefined &&
+    rel != null &&
     (rel.relispartition || rel.relkind === RELKIND_PARTITIONED_TABLE || rel.relkind === RELKIND_PARTITIONED_INDEX)
   );
 }
@@ -192,8 +193,8 @@ export const serverFunctions: FunctionTable = {
   pg_database_size_name: (fc: FunctionCall, name: Uint8Array) =>
     server(fc).databaseSize(databaseByName(fc, textToString(name))),
   pg_relation_is_publishable: (fc: FunctionCall, oid: Oid) => {
-    const rel = fc.catalog?.relation(oid) as { readonly relkind: string; readonly relpersistence: string } | undefined;
-    if (rel === undefined) return null;
+    const rel = fc.catalog?.caches().search(RELOID, oid);
+    if (rel == null) return null;
     return (
       (rel.relkind === RELKIND_RELATION || rel.relkind === RELKIND_PARTITIONED_TABLE) &&
       oid >= FIRST_NORMAL_OBJECT_ID &&

@@ -6,7 +6,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { deconstructArray } from '@pgtroupe/adt/arrayutils';
-import type { TypeFacts } from '@pgtroupe/adt/cache/lookup';
+import type { TypeFacts } from '@pgtroupe/adt/cache/functioncatalog';
 import type { EState } from './estate.ts';
 
 export function typeFactsOf(est: EState, typid: number): TypeFacts {

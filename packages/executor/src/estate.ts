@@ -16,7 +16,7 @@ import type { Arena } from '@pgtroupe/storage/arena';
 import type { Memory, PageAccess } from '@pgtroupe/storage/buffer/pages';
 import type { Snapshot } from '@pgtroupe/transam/xactview';
 import type { Plan } from '@pgtroupe/optimizer/plannodes';
-import type { CatalogLookup } from '@pgtroupe/adt/cache/lookup';
+import type { FunctionCatalog } from '@pgtroupe/adt/cache/functioncatalog';
 import type { FunctionCall, SessionSettings } from '@pgtroupe/adt/fmgr';
 import { Batch } from './batch.ts';
 import type { HeavyCall } from './execOffLoop.ts';
@@ -31,7 +31,7 @@ export interface ExecEnv {
   readonly heap: HeapContext;
   /** One live object per session: its values may change between runs, the object not. */
   readonly settings: SessionSettings;
-  readonly lookup: CatalogLookup;
+  readonly lookup: FunctionCatalog;
   readonly rows: CatCache;
   relation(oid: Oid): RelationDesc;
   /** Is the time slice used up, or a cancel pending? Asked once per batch; must be cheap. */

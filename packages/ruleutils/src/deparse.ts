@@ -21,7 +21,7 @@ import { appendExpr, appendQuery } from './operands.ts';
 import { writeQuery } from './querydef.ts';
 
 export function deparseEnvironment(fc: FunctionCall): DeparseEnvironment {
-  const caches = fc.catalog?.caches?.();
+  const caches = fc.catalog?.caches();
   if (fc.catalog === undefined || caches === undefined) throw notSupported('a catalog lookup in this context');
   const { databaseName, currentUserId } = fc.settings;
   const catalog = new CatalogLookup(caches, fc.catalog.searchPath(), { databaseName, userId: currentUserId });

@@ -11,7 +11,7 @@ import type { Timer } from '@pgtroupe/actor/env';
 import type { Datum } from '@pgtroupe/common/datum';
 import { detach } from '@pgtroupe/executor/batch';
 import type { ExecEnv } from '@pgtroupe/executor/estate';
-import type { CatalogLookup } from '@pgtroupe/adt/cache/lookup';
+import type { FunctionCatalog } from '@pgtroupe/adt/cache/functioncatalog';
 import type { HeavyCall } from '@pgtroupe/executor/execOffLoop';
 import type { FunctionCall, SessionSettings } from '@pgtroupe/adt/fmgr';
 import type { Job, OffLoop } from './offloop/offloop.ts';
@@ -41,7 +41,7 @@ export class SessionExecEnv implements ExecEnv {
   readonly wal: XLogInserter;
   readonly heap: HeapContext;
   readonly settings: SessionSettings;
-  readonly lookup: CatalogLookup;
+  readonly lookup: FunctionCatalog;
   usesTransactionSnapshot = false;
   /** OIDs obtained and not yet used. */
   readonly #oids: Oid[] = [];

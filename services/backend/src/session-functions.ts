@@ -7,7 +7,7 @@ import { checkRelation } from '@pgtroupe/commands/permissions';
 import { type SequenceIo, sequenceIo } from '@pgtroupe/commands/sequence-io';
 import { type SequenceLocks, SequenceState } from '@pgtroupe/commands/sequence-state';
 import { ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
-import { SysLookup } from '@pgtroupe/adt/cache/syslookup';
+import { SysFunctionCatalog } from '@pgtroupe/adt/cache/functioncatalog';
 import type { DateOrder, DateStyle, FunctionCall, IntervalStyle, SessionSettings } from '@pgtroupe/adt/fmgr';
 import type { Session } from './session.ts';
 import { sessionServer } from './session-server.ts';
@@ -19,7 +19,7 @@ const POSTGRES_EPOCH_MICROS = 946_684_800_000_000;
 
 export class SessionFunctions implements SessionSettings {
   readonly #session: Session;
-  readonly lookup: SysLookup;
+  readonly lookup: SysFunctionCatalog;
   readonly databaseId: Oid;
   readonly databaseName: string;
   readonly backendPid: number;
@@ -43,7 +43,7 @@ export class SessionFunctions implements SessionSettings {
   constructor(session: Session) {
     this.#session = session;
     this.messageMicros = session.instance.env.clock.wallMicros();
-    this.lookup = new SysLookup(
+    this.lookup = new SysFunctionCatalog(
       () => session.runner.analysis.catalog,
       () => session.runner.analysis.searchPath(),
     );

@@ -7,9 +7,7 @@
 import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import type { Oid } from '@pgtroupe/common/ids';
-import type { TypeFacts } from './lookup.ts';
-
-const BOOTSTRAP_SUPERUSER = 10 as Oid;
+import type { TypeFacts } from './functioncatalog.ts';
 
 const LINES = [
   '16 bool 1 t c b B , 0 1000 boolin boolout boolrecv boolsend - 0 f btboolcmp booleq hashchar',
@@ -151,8 +149,6 @@ function parseLine(line: string): TypeFacts {
     typbasetype: 0 as Oid,
     typtypmod: -1,
     typcollation: Number(f[15]) as Oid,
-    typowner: BOOTSTRAP_SUPERUSER,
-    typacl: null,
     isArray: f[16] === 't',
     cmp: f[17],
     eq: f[18],

@@ -7,12 +7,12 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { lookupBuiltin, type FunctionCall, type PGFunction } from '../fmgr.ts';
-import type { CatalogLookup } from './lookup.ts';
+import type { FunctionCatalog } from './functioncatalog.ts';
 import { outputFunction } from './typcache.ts';
 
 /** Who makes calls of functions: a session. */
 export interface Caller {
-  readonly lookup: CatalogLookup;
+  readonly lookup: FunctionCatalog;
   call(argTypes: readonly Oid[], resultType: Oid): FunctionCall;
 }
 

@@ -3,7 +3,7 @@
  * The numbers live as long as the process; record values are never stored in tables.
  */
 import type { TupleDesc } from '@pgtroupe/access/common/tupdesc';
-import type { AttributeFacts } from './lookup.ts';
+import type { AttributeFacts } from './functioncatalog.ts';
 
 const descs: TupleDesc[] = [];
 const byShape = new Map<string, number>();
@@ -24,7 +24,7 @@ export function recordTypeDesc(typmod: number): TupleDesc | undefined {
   return descs[typmod];
 }
 
-/** The same as catalog facts, for CatalogLookup. */
+/** The same as catalog facts, for FunctionCatalog. */
 export function recordTypeColumns(typmod: number): readonly AttributeFacts[] | undefined {
   return descs[typmod]?.attrs.map((a, i) => ({
     attname: a.name,
@@ -35,6 +35,5 @@ export function recordTypeColumns(typmod: number): readonly AttributeFacts[] | u
     attlen: a.len,
     attbyval: a.byval,
     attalign: a.align,
-    attacl: null,
   }));
 }

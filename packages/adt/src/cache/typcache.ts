@@ -8,7 +8,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import { type FunctionCall, lookupBuiltin, nestedCall, type PGFunction } from '../fmgr.ts';
 import { builtinTypes } from './builtin_types.ts';
-import type { TypeFacts } from './lookup.ts';
+import type { TypeFacts } from './functioncatalog.ts';
 
 export function typeFacts(fc: FunctionCall, oid: Oid): TypeFacts {
   const type = builtinTypes().get(oid) ?? fc.catalog?.type(oid);

@@ -8,7 +8,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import '@pgtroupe/commands/fmgrtab';
-import type { CatalogLookup, ProcFacts, TypeFacts } from '@pgtroupe/adt/cache/lookup';
+import type { FunctionCatalog, TypeFacts } from '@pgtroupe/adt/cache/functioncatalog';
 import { inputFunction, outputFunction } from '@pgtroupe/adt/cache/typcache';
 import {
   DEFAULT_SETTINGS,
@@ -19,6 +19,8 @@ import {
 } from '@pgtroupe/adt/fmgr';
 import { stringToText, textToString } from '@pgtroupe/adt/mb/mbutils';
 import { ORACLE_HOST, ORACLE_PORT } from '../oracle-address.ts';
+import type { CatalogRow } from '@pgtroupe/catalog/catalog';
+import type { SysCacheReader } from '@pgtroupe/catalog/syscache';
 
 interface ProcRow {
   oid: number;
@@ -31,6 +33,24 @@ interface ProcRow {
   pronamespace: number;
   prokind: string;
 }
+
+/** What functions read of the catalogs. */
+const COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  pg_class: ['oid', 'relname', 'relnamespace', 'relowner', 'relkind', 'relpersistence', 'relispartition'],
+  pg_namespace: ['oid', 'nspname', 'nspowner'],
+  pg_operator: ['oid', 'oprname', 'oprnamespace', 'oprleft', 'oprright'],
+  pg_authid: ['oid', 'rolname', 'rolsuper', 'rolinherit'],
+  pg_auth_members: ['roleid', 'member'],
+  pg_database: ['oid', 'datname', 'datdba', 'encoding'],
+  pg_attribute: [
+    ...['attrelid', 'attname', 'attnum', 'atttypid', 'atttypmod'],
+    ...['attisdropped', 'attlen', 'attbyval', 'attalign'],
+  ],
+  pg_collation: ['oid', 'collname', 'collnamespace'],
+  pg_enum: ['oid', 'enumtypid', 'enumlabel', 'enumsortorder'],
+};
+/** Columns of these names hold OIDs, which pg would give as they come. */
+const OIDS = /^oid$|namespace$|owner$|typid$|relid$|left$|right$|datdba$|^roleid$|^member$/;
 
 /** One call: function name, argument types as SQL spells them, argument texts. */
 export interface Case {
@@ -64,7 +84,7 @@ const literal = (s: string): string =>
 
 export class Oracle {
   readonly client: pg.Client;
-  catalog!: CatalogLookup;
+  catalog!: FunctionCatalog;
   private procs: ProcRow[] = [];
   private typeNames = new Map<string, number>();
   private types = new Map<number, TypeFacts>();
@@ -118,7 +138,7 @@ export class Oracle {
     >(`SELECT t.oid::int8::float8 AS oid, typname, typnamespace::int8::float8 AS typnamespace, typlen, typbyval, typalign, typtype, typcategory,
       typdelim, typrelid::int8::float8 AS typrelid, typelem::int8::float8 AS typelem, typarray::int8::float8 AS typarray, i.prosrc AS typinput, o.prosrc AS typoutput,
       coalesce(r.prosrc, '') AS typreceive, coalesce(s.prosrc, '') AS typsend, coalesce(m.prosrc, '') AS typmodout, typbasetype::int8::float8 AS typbasetype, typtypmod,
-      typcollation::int8::float8 AS typcollation, typowner::int8::float8 AS typowner, null AS typacl, typsubscript = 'array_subscript_handler'::regproc AS "isArray",
+      typcollation::int8::float8 AS typcollation, typsubscript = 'array_subscript_handler'::regproc AS "isArray",
       '' AS cmp, '' AS eq, '' AS hash
       FROM pg_type t JOIN pg_proc i ON i.oid = typinput JOIN pg_proc o ON o.oid = typoutput LEFT JOIN pg_proc r ON r.oid = typreceive
       LEFT JOIN pg_proc s ON s.oid = typsend LEFT JOIN pg_proc m ON m.oid = typmodout`);
@@ -130,97 +150,20 @@ export class Oracle {
     this.catalog = await this.loadCatalog(q);
   }
 
-  private async loadCatalog(q: <T>(sql: string) => Promise<T[]>): Promise<CatalogLookup> {
-    const rels = await q<{ oid: number; name: string; nsp: number; owner: number; kind: string }>(
-      `SELECT oid::int8::float8 AS oid, relname AS name, relnamespace::int8::float8 AS nsp, relowner::int8::float8 AS owner, relkind AS kind FROM pg_class`,
-    );
-    const nsps = await q<{ oid: number; nspname: string; nspowner: number }>(
-      `SELECT oid::int8::float8 AS oid, nspname, nspowner::int8::float8 AS nspowner FROM pg_namespace`,
-    );
-    const opers = await q<{ oid: number; oprname: string; oprnamespace: number; oprleft: number; oprright: number }>(
-      `SELECT oid::int8::float8 AS oid, oprname, oprnamespace::int8::float8 AS oprnamespace, oprleft::int8::float8 AS oprleft, oprright::int8::float8 AS oprright FROM pg_operator`,
-    );
-    const roles = await q<{ oid: number; rolname: string; rolsuper: boolean; rolinherit: boolean }>(
-      `SELECT oid::int8::float8 AS oid, rolname, rolsuper, rolinherit FROM pg_roles`,
-    );
-    const dbs = await q<{ oid: number; datname: string; datdba: number; encoding: number }>(
-      `SELECT oid::int8::float8 AS oid, datname, datdba::int8::float8 AS datdba, encoding FROM pg_database`,
-    );
-    const attrs = await q<{
-      rel: number;
-      attname: string;
-      attnum: number;
-      atttypid: number;
-      atttypmod: number;
-      attisdropped: boolean;
-      attlen: number;
-      attbyval: boolean;
-      attalign: 'c' | 'd' | 'i' | 's';
-    }>(
-      `SELECT attrelid::int8::float8 AS rel, attname, attnum, atttypid::int8::float8 AS atttypid, atttypmod, attisdropped, attlen, attbyval, attalign FROM pg_attribute ORDER BY attrelid, attnum`,
-    );
-    const colls = await q<{ oid: number; name: string; namespace: number }>(
-      `SELECT oid::int8::float8 AS oid, collname AS name, collnamespace::int8::float8 AS namespace FROM pg_collation`,
-    );
-    const enums = await q<{ type: number; oid: number; label: string; sortOrder: number }>(
-      `SELECT enumtypid::int8::float8 AS type, oid::int8::float8 AS oid, enumlabel AS label, enumsortorder AS "sortOrder" FROM pg_enum ORDER BY enumtypid, enumsortorder`,
-    );
-    const proc = (p: ProcRow): ProcFacts => ({
-      oid: p.oid as Oid,
-      proname: p.proname,
-      pronamespace: p.pronamespace as Oid,
-      proargtypes: p.proargtypes as Oid[],
-      proowner: 10 as Oid,
-      proacl: null,
-    });
-    const found = <T>(value: T | undefined): T | undefined => value;
-    return {
-      searchPath: () => [11, 2200] as Oid[],
-      type: oid => this.types.get(oid),
-      typeByName: (name, nsp) =>
-        found([...this.types.values()].find(t => t.typname === name && t.typnamespace === nsp)?.oid),
-      relation: oid => {
-        const r = rels.find(x => x.oid === oid);
-        return (
-          r && {
-            oid,
-            relname: r.name,
-            relnamespace: r.nsp as Oid,
-            relowner: r.owner as Oid,
-            relkind: r.kind,
-            relacl: null,
-          }
-        );
-      },
-      relationByName: (name, nsp) => rels.find(x => x.name === name && x.nsp === nsp)?.oid as Oid | undefined,
-      attributes: rel =>
-        attrs.filter(a => a.rel === rel).map(a => ({ ...a, atttypid: a.atttypid as Oid, attacl: null })),
-      namespace: oid => {
-        const n = nsps.find(x => x.oid === oid);
-        return n && { oid, nspname: n.nspname, nspowner: n.nspowner as Oid, nspacl: null };
-      },
-      namespaceByName: name => nsps.find(x => x.nspname === name)?.oid as Oid | undefined,
-      proc: oid => {
-        const p = this.procs.find(x => x.oid === oid);
-        return p && proc(p);
-      },
-      procsByName: name => this.procs.filter(p => p.proname === name).map(proc),
-      operator: oid => opers.find(x => x.oid === oid) as never,
-      operatorsByName: name => opers.filter(x => x.oprname === name) as never,
-      role: oid => roles.find(x => x.oid === oid) as never,
-      roleByName: name => roles.find(x => x.rolname === name)?.oid as Oid | undefined,
-      database: oid => {
-        const d = dbs.find(x => x.oid === oid);
-        return d && { oid, datname: d.datname, datdba: d.datdba as Oid, encoding: d.encoding, datacl: null };
-      },
-      databaseByName: name => dbs.find(x => x.datname === name)?.oid as Oid | undefined,
-      named: (catalog, oid) => (catalog === 'pg_collation' ? (colls.find(c => c.oid === oid) as never) : undefined),
-      namedByName: (catalog, name, nsp) =>
-        catalog === 'pg_collation'
-          ? (colls.find(c => c.name === name && c.namespace === nsp)?.oid as Oid | undefined)
-          : undefined,
-      enumLabels: type => enums.filter(e => e.type === type) as never,
+  private async loadCatalog(q: <T>(sql: string) => Promise<T[]>): Promise<FunctionCatalog> {
+    const tables = new Map<string, readonly CatalogRow[]>();
+    for (const [catalog, columns] of Object.entries(COLUMNS)) {
+      const list = columns.map(column => (OIDS.test(column) ? `${column}::int8::float8 AS ${column}` : column));
+      tables.set(catalog, await q<CatalogRow>(`SELECT ${list.join(', ')} FROM ${catalog}`));
+    }
+    tables.set('pg_proc', this.procs as unknown as CatalogRow[]);
+    tables.set('pg_type', [...this.types.values()] as unknown as CatalogRow[]);
+    const caches: SysCacheReader = {
+      search: (cache, ...key) => caches.searchList(cache, ...key)[0] ?? null,
+      searchList: ({ catalog, key: names }, ...key) =>
+        ((tables.get(catalog.name) ?? []) as never[]).filter(row => key.every((k, n) => row[names[n]!] === k)),
     };
+    return { searchPath: () => [11, 2200] as Oid[], type: oid => this.types.get(oid), caches: () => caches };
   }
 
   typeOid(name: string): Oid {

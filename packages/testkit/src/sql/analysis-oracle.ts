@@ -10,7 +10,7 @@ import { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import '@pgtroupe/commands/fmgrtab';
-import { SysLookup } from '@pgtroupe/adt/cache/syslookup';
+import { SysFunctionCatalog } from '@pgtroupe/adt/cache/functioncatalog';
 import { DEFAULT_SETTINGS, type FunctionCall } from '@pgtroupe/adt/fmgr';
 import { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
@@ -90,7 +90,7 @@ export interface TestCatalog {
 
 /** Catalog access for analysis over any SystemCatalog. */
 export function testCatalog(system: SystemCatalog, searchPath: readonly number[], databaseName: string): TestCatalog {
-  const lookup = new SysLookup(
+  const lookup = new SysFunctionCatalog(
     () => system,
     () => searchPath as Oid[],
   );

@@ -50,7 +50,7 @@ import { analyze } from '@pgtroupe/parser/analyze';
 import { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
 import { loadParser, rawParse } from '@pgtroupe/parser/parser';
 import { rewriteQuery } from '@pgtroupe/parser/rewrite/rewriteHandler';
-import { SysLookup } from '@pgtroupe/adt/cache/syslookup';
+import { SysFunctionCatalog } from '@pgtroupe/adt/cache/functioncatalog';
 import { outputFunction } from '@pgtroupe/adt/cache/typcache';
 import { DEFAULT_SETTINGS, type FunctionCall } from '@pgtroupe/adt/fmgr';
 
@@ -317,7 +317,7 @@ class HeadlessEnv implements ExecEnv {
     ...DEFAULT_SETTINGS,
     random: () => (this.#chance = (this.#chance * 48271) % 0x7fffffff) / 0x7fffffff,
   };
-  readonly lookup: SysLookup;
+  readonly lookup: SysFunctionCatalog;
   usesTransactionSnapshot = false;
   readonly #impatient: boolean;
   #asked = 0;
@@ -329,7 +329,7 @@ class HeadlessEnv implements ExecEnv {
     this.arena = new Arena(db.solo.mem, db.solo.arenaStart, db.solo.arenaStart + ARENA_BYTES);
     this.pages = db.solo;
     this.heap = new HeapContext(db.solo, db.solo.wal, db.xact);
-    this.lookup = new SysLookup(
+    this.lookup = new SysFunctionCatalog(
       () => db.catalog,
       () => db.searchPath().path,
     );
