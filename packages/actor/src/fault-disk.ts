@@ -110,23 +110,26 @@ export class FaultDisk implements Disk {
   }
 
   async #write(node: Node, data: Uint8Array, position: number): Promise<void> {
+    // Zeros behind the end are what is read there anyway; a new WAL segment is nothing else.
+    const behind = data.length > 0 && position >= Math.max(node.sizeBytes, node.syncedSizeBytes);
+    if (behind && position % PAGE_BYTES === 0 && isZero(data)) {
+      node.sizeBytes = position + data.length;
+      return;
+    }
     for (let done = 0; done < data.length; ) {
       const at = position + done;
       const number = Math.floor(at / PAGE_BYTES);
       const inPage = at % PAGE_BYTES;
       const chunk = Math.min(PAGE_BYTES - inPage, data.length - done);
-      const start = number * PAGE_BYTES;
-      // Zeros behind the end are what is read there anyway; a new WAL segment is nothing else.
-      if (chunk === PAGE_BYTES && start >= node.sizeBytes && start >= node.syncedSizeBytes && isZero(data, done)) {
-        done += chunk;
-        node.sizeBytes = at + chunk;
-        continue;
+      const bytes = data.subarray(done, done + chunk);
+      if (chunk === PAGE_BYTES) node.pending.set(number, isZero(bytes) ? ZERO_PAGE : new Uint8Array(bytes));
+      else {
+        const old = at - inPage >= node.sizeBytes ? ZERO_PAGE : await this.#page(node, number);
+        const held = node.pending.get(number) ?? old;
+        const page = held === node.pending.get(number) && held !== ZERO_PAGE ? held : new Uint8Array(held);
+        page.set(bytes, inPage);
+        node.pending.set(number, page);
       }
-      const whole = chunk === PAGE_BYTES || at - inPage >= node.sizeBytes;
-      const old = whole ? (node.pending.get(number) ?? new Uint8Array(PAGE_BYTES)) : await this.#page(node, number);
-      const page = node.pending.get(number) ?? new Uint8Array(old);
-      page.set(data.subarray(done, done + chunk), inPage);
-      node.pending.set(number, page);
       node.dropped.delete(number);
       done += chunk;
     }
@@ -144,9 +147,15 @@ export class FaultDisk implements Disk {
 
   async #writeBelow(path: string, pages: readonly (readonly [number, Uint8Array])[], sizeBytes: number): Promise<void> {
     const file = await this.#below.open(path, 'write');
-    for (const [number, page] of pages.toSorted((a, b) => a[0] - b[0])) {
+    const sorted = pages.toSorted((a, b) => a[0] - b[0]).filter(([number]) => number * PAGE_BYTES < sizeBytes);
+    for (let n = 0; n < sorted.length; ) {
+      const [number, page] = sorted[n]!;
       const at = number * PAGE_BYTES;
-      if (at < sizeBytes) await file.write(page.subarray(0, Math.min(PAGE_BYTES, sizeBytes - at)), at);
+      let run = 1;
+      if (page === ZERO_PAGE) while (sorted[n + run]?.[0] === number + run && sorted[n + run]![1] === ZERO_PAGE) run++;
+      const bytes = run === 1 ? page : new Uint8Array(run * PAGE_BYTES);
+      await file.write(bytes.subarray(0, sizeBytes - at), at);
+      n += run;
     }
     if ((await file.sizeBytes()) !== sizeBytes) await file.truncate(sizeBytes);
     await file.datasync();
@@ -268,10 +277,16 @@ function truncate(node: Node, sizeBytes: number): void {
   node.sizeBytes = sizeBytes;
 }
 
-const ZEROS = Buffer.alloc(PAGE_BYTES);
+/** For every page of zeros, of which wiping WAL makes thousands; nobody writes into it. */
+const ZERO_PAGE = new Uint8Array(PAGE_BYTES);
+const ZEROS = Buffer.alloc(16 * PAGE_BYTES);
 
-function isZero(data: Uint8Array, at: number): boolean {
-  return ZEROS.equals(data.subarray(at, at + PAGE_BYTES));
+export function isZero(data: Uint8Array): boolean {
+  for (let at = 0; at < data.length; at += ZEROS.length) {
+    const length = Math.min(ZEROS.length, data.length - at);
+    if (ZEROS.compare(data, at, at + length, 0, length) !== 0) return false;
+  }
+  return true;
 }
 
 function parentOf(path: string): string {

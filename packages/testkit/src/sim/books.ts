@@ -1,6 +1,7 @@
 /** The books there are, by name; each run has its own. */
 import { ddlBook } from './ddl-book.ts';
 import { type Book, churnBook, rowsBook, tablesBook } from './ledger.ts';
+import { giantsBook } from './giants-book.ts';
 import { newLocksBook } from './locks-book.ts';
 
 export const BOOKS: Readonly<Record<string, () => Book>> = {
@@ -9,4 +10,5 @@ export const BOOKS: Readonly<Record<string, () => Book>> = {
   churn: () => churnBook,
   ddl: () => ddlBook,
   locks: newLocksBook,
+  giants: () => giantsBook,
 };

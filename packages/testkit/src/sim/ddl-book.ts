@@ -1,5 +1,5 @@
 /**
- * Data definition in the ledger. Every transaction enters its number in `ledger` and in `hot`; between them,
+ * Data definition in the ledger. Every transaction enters its number in `deed` and in `hot`; between them,
  * `hot` is emptied and filled again, altered and locked in every mode, so that a lock that was given away too
  * early, or never given back, shows: both tables must have the same rows. Beside them tables come and go.
  */
@@ -16,7 +16,7 @@ const lists = (rows: readonly (readonly (string | null)[])[] | undefined): strin
 
 export const ddlBook: Book = {
   setUp: async client => {
-    await client.query('CREATE TABLE ledger (client int, seq int, PRIMARY KEY (client, seq))');
+    await client.query('CREATE TABLE deed (client int, seq int, PRIMARY KEY (client, seq))');
     await client.query('CREATE TABLE hot (client int, seq int)');
   },
   write: async (client, c, number) => {
@@ -48,15 +48,15 @@ export const ddlBook: Book = {
           break;
       }
       await query(`INSERT INTO hot VALUES (${c}, ${number})`);
-      await query(`INSERT INTO ledger VALUES (${c}, ${number})`);
+      await query(`INSERT INTO deed VALUES (${c}, ${number})`);
     });
   },
   has: async (client, c, number) => {
-    const [found] = await client.query(`SELECT seq FROM ledger WHERE client = ${c} AND seq = ${number}`);
+    const [found] = await client.query(`SELECT seq FROM deed WHERE client = ${c} AND seq = ${number}`);
     return found!.rows.length === 1;
   },
   read: async (client, c) => {
-    const [found] = await client.query(`SELECT seq FROM ledger WHERE client = ${c} ORDER BY seq`);
+    const [found] = await client.query(`SELECT seq FROM deed WHERE client = ${c} ORDER BY seq`);
     const there = new Set(found!.rows.map(row => Number(row[0])));
     const made = [...there].filter(n => n % KINDS === MAKES_TABLE);
     const [tables] = await client.query("SELECT relname FROM pg_class WHERE relkind = 'r'");
@@ -73,7 +73,7 @@ export const ddlBook: Book = {
     return there;
   },
   balance: async client => {
-    const [ledger] = await client.query('SELECT client, seq FROM ledger ORDER BY client, seq');
+    const [ledger] = await client.query('SELECT client, seq FROM deed ORDER BY client, seq');
     const [hot] = await client.query('SELECT client, seq FROM hot ORDER BY client, seq');
     if (lists(ledger?.rows) !== lists(hot?.rows))
       throw new Error(`hot has ${lists(hot?.rows)} and not ${lists(ledger?.rows)}`);

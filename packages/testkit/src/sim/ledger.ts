@@ -42,6 +42,11 @@ export type Whim = 'vanish' | 'cancel';
 const WHIMSICAL = 0.3;
 const QUERY_CANCELED = '57014';
 
+/** Transactions in a row; where nothing has happened for longer, more of them find nothing. */
+const BURST = 6;
+/** Then there is as much time as this between them. */
+const LEISURE_MS = [5, 100] as const;
+
 export class Account {
   readonly c: number;
   readonly client: SimClient;
@@ -52,6 +57,8 @@ export class Account {
   stopped = false;
   /** Begins nothing. */
   resting = false;
+  /** Transactions since something last happened to the cluster. */
+  #sinceRoused = 0;
   idle = true;
   readonly #cluster: SimCluster;
   readonly #whims: readonly Whim[];
@@ -78,6 +85,7 @@ export class Account {
         await this.#pause(5);
         continue;
       }
+      if (this.#sinceRoused++ >= BURST) await this.#pause(cluster.world.between(...LEISURE_MS));
       const number = this.fates.length;
       this.fates.push('unknown');
       try {
@@ -94,6 +102,11 @@ export class Account {
       }
     }
     this.idle = true;
+  }
+
+  /** Makes haste for a while. */
+  rouse(): void {
+    this.#sinceRoused = 0;
   }
 
   #pause(ms: number): Promise<void> {

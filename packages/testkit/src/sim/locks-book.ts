@@ -154,7 +154,7 @@ export function newLocksBook(): Book {
   const register = new LockRegister();
   return {
     setUp: async client => {
-      await client.query('CREATE TABLE ledger (client int, seq int, PRIMARY KEY (client, seq))');
+      await client.query('CREATE TABLE turn (client int, seq int, PRIMARY KEY (client, seq))');
       await client.query('CREATE TABLE slot (id int PRIMARY KEY, count int NOT NULL)');
       await client.query('CREATE TABLE bump (client int, seq int, slot int, fate text)');
       await client.query(`INSERT INTO slot SELECT n, 0 FROM generate_series(0, ${SLOTS - 1}) n`);
@@ -169,7 +169,7 @@ export function newLocksBook(): Book {
         await inTransaction(client, number, async () => {
           try {
             await deed(new Deed(client, c, number, register), slot, other, undo);
-            await client.query(`INSERT INTO ledger VALUES (${c}, ${number})`);
+            await client.query(`INSERT INTO turn VALUES (${c}, ${number})`);
           } finally {
             register.ending(c);
           }
@@ -180,11 +180,11 @@ export function newLocksBook(): Book {
       register.committed(c);
     },
     has: async (client, c, number) => {
-      const [found] = await client.query(`SELECT seq FROM ledger WHERE client = ${c} AND seq = ${number}`);
+      const [found] = await client.query(`SELECT seq FROM turn WHERE client = ${c} AND seq = ${number}`);
       return found!.rows.length === 1;
     },
     read: async (client, c) => {
-      const [found] = await client.query(`SELECT seq FROM ledger WHERE client = ${c}`);
+      const [found] = await client.query(`SELECT seq FROM turn WHERE client = ${c}`);
       const there = new Set(found!.rows.map(row => Number(row[0])));
       const [bumps] = await client.query(`SELECT seq, fate FROM bump WHERE client = ${c}`);
       for (const [seq, fate] of bumps!.rows) {

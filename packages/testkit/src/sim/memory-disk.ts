@@ -56,7 +56,7 @@ class Content {
       const chunk = Math.min(PAGE_BYTES - inPage, data.length - done);
       const number = Math.floor(at / PAGE_BYTES);
       // Holes read as zeros.
-      const hole = chunk === PAGE_BYTES && !this.#pages.has(number) && ZEROS.equals(data.subarray(done, done + chunk));
+      const hole = chunk === PAGE_BYTES && !this.#pages.has(number) && ZEROS.compare(data, done, done + chunk) === 0;
       if (!hole) this.#own(number).set(data.subarray(done, done + chunk), inPage);
       done += chunk;
     }

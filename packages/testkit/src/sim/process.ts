@@ -2,7 +2,7 @@
  * A simulated process: an Env whose every effect is an event of the world. Killing it ends its
  * events; promises it was waiting for never settle, as in a dead process.
  */
-import { FaultDisk } from '@pgtroupe/actor/fault-disk';
+import { FaultDisk, isZero } from '@pgtroupe/actor/fault-disk';
 import type { Disk, DiskFile, Env, LogLevel, Timer } from '@pgtroupe/actor/env';
 import { EXIT_PANIC } from '@pgtroupe/actor/lifecycle';
 import { Traffic } from '@pgtroupe/actor/traffic';
@@ -138,7 +138,7 @@ export class SimProcess implements Host {
       read: (into, position) => wait(0.02, 0.2, () => below.read(into, position)),
       write: (data, position) => {
         // The caller may reuse its buffer as soon as the call is made on no real disk; copy at once.
-        const copy = new Uint8Array(data);
+        const copy = isZero(data) ? zeros(data.length) : new Uint8Array(data);
         return wait(durable ? 0.1 : 0.02, durable ? 2 : 0.2, () => below.write(copy, position));
       },
       datasync: () => wait(0.1, 2, () => below.datasync()),
@@ -159,6 +159,14 @@ export class SimProcess implements Host {
       syncDir: path => wait(0.1, 2, () => disk.syncDir(path)),
     };
   }
+}
+
+let someZeros = new Uint8Array(0);
+
+/** Nobody writes to them. */
+function zeros(length: number): Uint8Array {
+  if (someZeros.length < length) someZeros = new Uint8Array(length);
+  return someZeros.subarray(0, length);
 }
 
 /** The machine that processes share: its disk survives them, and loses what was not synced when its

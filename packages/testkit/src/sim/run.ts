@@ -7,6 +7,9 @@ import type { PlantedBug } from './planted.ts';
 import { Account, audit, type Book } from './ledger.ts';
 import { Witness } from './witness.ts';
 
+/** Between two faults: mostly short. */
+const QUIET_MS = [3, 300] as const;
+
 export interface RunOptions {
   readonly clients: number;
   readonly rounds: number;
@@ -14,6 +17,8 @@ export interface RunOptions {
   /** Default: chosen by the seed. */
   readonly faults?: readonly Fault[];
   readonly bug?: PlantedBug;
+  /** Hears of the cluster before anything happens to it. */
+  readonly onCluster?: (cluster: SimCluster) => void;
 }
 
 export interface Run {
@@ -51,6 +56,7 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
     failpoint: process => nemesis.failpoint(process),
     ...(options.bug?.disk === undefined ? {} : { roleDisk: options.bug.disk }),
   });
+  options.onCluster?.(cluster);
   const { world } = cluster;
   await cluster.untilReady();
   const setUp = cluster.client().client;
@@ -65,8 +71,10 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
   const witnesses = summon(cluster, book, accounts, options.instances, excused);
   for (const account of accounts) void account.run(cluster, book, accounts);
   for (let round = 0; round < options.rounds; round++) {
-    await world.pass(world.between(5, 400));
+    await world.pass(QUIET_MS[0] * (QUIET_MS[1] / QUIET_MS[0]) ** world.random.uniform());
+    for (const account of accounts) account.rouse();
     await nemesis.strike();
+    for (const account of accounts) account.rouse();
     if (world.random.uniform() < 0.4) continue;
     await progress(cluster, accounts, witnesses);
   }

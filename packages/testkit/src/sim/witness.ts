@@ -10,13 +10,14 @@ import type { SimClient } from './client.ts';
 import type { SimCluster } from './cluster.ts';
 import type { SimProcess } from './process.ts';
 
-/** With nothing to be told about, they look around this often. */
-const IDLE_MS = 10;
+/** With nothing to be told about, they look around as often as this. */
+const IDLE_MS = [2, 60] as const;
 
 export class Witness {
   unexpected: Error | undefined;
   stopped = false;
   idle = true;
+  readonly #cluster: SimCluster;
   readonly #book: Book;
   readonly #accounts: readonly Account[];
   /** `client/number` that some witness saw. */
@@ -37,6 +38,7 @@ export class Witness {
     excused: RegExp | undefined,
   ) {
     this.#excused = excused;
+    this.#cluster = cluster;
     this.#book = book;
     this.#accounts = accounts;
     this.#seen = seen;
@@ -75,7 +77,7 @@ export class Witness {
   #rest(): Promise<void> {
     return new Promise(resolve => {
       this.#wake = resolve;
-      this.#process.env.timers.after(IDLE_MS, resolve);
+      this.#process.env.timers.after(this.#cluster.world.between(...IDLE_MS), resolve);
     });
   }
 
