@@ -23,6 +23,18 @@ describe.each([{ misses: false }, { misses: true }])('statements, misses: $misse
     expect(await rows('select count(*), sum(id), min(score), max(score) from t')).toEqual(['300|45150|0|6']);
   });
 
+  test('what an UPDATE leaves alone is what it was, while large values move out of the row', async () => {
+    await db.run(`create table large (id int primary key, n int, big text, last text);
+      insert into large select g, 0, (select string_agg(md5(g || '/' || h), '') from generate_series(1, 200) h), 'l' || g
+        from generate_series(1, 40) g`);
+    await db.run('update large set n = n + 1; update large set n = n + 1, big = big || id');
+    expect(
+      await rows(`select id from large where n <> 2 or last <> 'l' || id
+        or big <> (select string_agg(md5(id || '/' || h), '') from generate_series(1, 200) h) || id`),
+    ).toEqual([]);
+    expect(await rows('select count(*) from large')).toEqual(['40']);
+  });
+
   test('greatest and least of types whose operator class is another type’s', async () => {
     expect(
       await rows(`select greatest('{1,2}'::int[], '{1,3}'), least(array['b'], '{a}'), greatest('a'::varchar, 'b')`),

@@ -625,6 +625,7 @@ export class ModifyTableState extends PlanState {
     const { arena } = this.est.env;
     // Before the input: the values may stand where it gives back its space.
     for (let i = 0; i < this.#values.length; i++) this.#values[i] = detach(this.#values[i]!);
+    this.#toaster.suspend();
     this.#child.out.hold(Math.min(this.#row, this.#child.out.n), arena);
     this.#epq.suspend();
     super.suspend();

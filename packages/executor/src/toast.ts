@@ -6,6 +6,7 @@ import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { Datum } from '@pgtroupe/common/datum';
 import { notSupported } from '@pgtroupe/common/ereport';
 import type { CommandId } from '@pgtroupe/common/ids';
+import { detach } from './batch.ts';
 import type { EState } from './estate.ts';
 import { btreeOf, heapOf } from './relations.ts';
 import { MISS } from './status.ts';
@@ -75,6 +76,11 @@ export class TableToaster {
   /** What the row is to be formed from. */
   get values(): readonly Datum[] {
     return this.#toaster!.values;
+  }
+
+  /** Others run now: what stays in the row must not depend on pages. */
+  suspend(): void {
+    if (this.#toaster !== undefined) this.#toaster.values = this.#toaster.values.map(detach);
   }
 
   release(): void {

@@ -216,6 +216,20 @@ export class SoloPages implements PageAccess {
     this.#granted.clear();
   }
 
+  /** Every page goes to another place in memory, as pages do that are evicted and read again. */
+  movePages(): void {
+    const { u8 } = this.mem;
+    for (let slot = 0; slot + 1 < this.#fork.length; slot += 2) {
+      const [here, there] = [slot * BLCKSZ, (slot + 1) * BLCKSZ];
+      const bytes = u8.slice(here, here + BLCKSZ);
+      u8.copyWithin(here, there, there + BLCKSZ);
+      u8.set(bytes, there);
+      for (const list of [this.#fork, this.#block] as unknown[][])
+        [list[slot], list[slot + 1]] = [list[slot + 1], list[slot]];
+      for (const moved of [slot, slot + 1]) this.#fork[moved]!.setSlot(this.#block[moved] as BlockNumber, moved);
+    }
+  }
+
   // ---- WAL -----------------------------------------------------------------------------------------
 
   #logged(op: UpOp): void {

@@ -100,6 +100,7 @@ export class HeadlessDatabase {
   readonly env: HeadlessEnv;
   readonly catalog: SystemCatalog;
   readonly #shared: SystemCatalog;
+  readonly #misses: boolean;
   #xact: SoloXact;
   /** Statements commit by themselves unless this is off. */
   autocommit = true;
@@ -108,6 +109,7 @@ export class HeadlessDatabase {
 
   private constructor(options: HeadlessOptions) {
     this.solo = new SoloPages({ pages: options.pages ?? 4096, arena: ARENA_BYTES, misses: options.misses === true });
+    this.#misses = options.misses === true;
     this.transactions = new SoloTransactions(this.solo);
     this.store = new HeadlessStore(() => this);
     this.#shared = new SystemCatalog(this.store, {
@@ -271,6 +273,7 @@ export class HeadlessDatabase {
       } catch (error) {
         if (!(error instanceof CatalogMiss)) throw error;
         state.suspend();
+        if (this.#misses) this.solo.movePages();
         await error.load();
         continue;
       }
@@ -287,6 +290,7 @@ export class HeadlessDatabase {
         continue;
       }
       state.suspend();
+      if (this.#misses) this.solo.movePages();
       if (status === MISS) this.#satisfy();
       else {
         assert(status === YIELD, `status ${status}`);
