@@ -1,6 +1,6 @@
 /**
- * The whole cast in one simulated world. SIM_SEEDS says how many seeds, SIM_SEED the first; a seed that failed is
- * looked into with `SIM_TRACE=/tmp/%.txt VERBOSE=1 node packages/testkit/dist/sim/seeds.js <seed>`.
+ * The whole cast in one simulated world. SIM_SEEDS says how many seeds, SIM_SEED the first;
+ * `npm run sim` runs many.
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';

@@ -67,10 +67,11 @@ export const giantsBook: Book = {
       if (number % 3 === 0) {
         await client.query('SAVEPOINT s');
         await insert(client, c, -1, number + 1);
-        await client.query(`UPDATE giant SET big = ${giant(c, number + 2).sql} WHERE client = ${c} AND seq >= 0`);
+        await client.query(
+          `UPDATE giant SET big = ${giant(c, number + 2).sql} WHERE client = ${c} AND seq >= ${number - 3}`,
+        );
         await client.query('ROLLBACK TO SAVEPOINT s');
       }
-      // Its big value stays where it is.
       await client.query(`UPDATE giant SET changes = changes + 1 WHERE client = ${c} AND seq = ${number - 1}`);
       await client.query(
         `UPDATE giant SET big = ${giant(c, number).sql}, made = ${number}, small = repeat('y', 5000) WHERE client = ${c} AND seq = ${number - 2}`,
@@ -95,7 +96,8 @@ export const giantsBook: Book = {
       const expected = made === '-1' ? '' : giant(c, Number(made)).text;
       if (big !== md5(expected)) throw new Error(`client ${c}: the big value of ${number} is not that of ${made}`);
       const little = made === '-1' ? '' : made === seq ? 'x' : 'y'.repeat(5000);
-      if (small !== md5(little)) throw new Error(`client ${c}: the small value of ${number}, made by ${made}`);
+      if (small !== md5(little))
+        throw new Error(`client ${c}: the small value of ${number}, made by ${made}, is that of ${small}`);
     }
     return there;
   },

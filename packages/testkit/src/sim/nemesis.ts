@@ -16,6 +16,8 @@ export const FAULTS = [
   'clog-link',
   /** The buffer-manager dies while what it sent is still on its way. */
   'clog-and-kill',
+  /** An instance dies while WAL becomes durable late: commits of the dead are under way. */
+  'slow-wal-and-kill',
   'kill-all',
   'lose-power',
   'tear-power',
@@ -103,6 +105,12 @@ export class Nemesis {
         network.clog('buffer-manager', world.between(50, 600), 600);
         world.schedule(world.between(0, 300), () => postmaster.process('buffer-manager')?.kill('nemesis'));
         return;
+      case 'slow-wal-and-kill': {
+        const backend = pick(names.filter(n => n.startsWith('backend')));
+        network.clogLink('walwriter', 'buffer-manager', world.between(100, 400), world.between(300, 800));
+        world.schedule(world.between(0, 300), () => postmaster.process(backend)?.kill('nemesis'));
+        return;
+      }
       case 'vanish':
       case 'cancel':
         return;

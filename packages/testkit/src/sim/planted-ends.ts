@@ -53,7 +53,7 @@ const forgetHandedOver: PlantedBug = {
 /** Locks of a dead instance are free before its commits are visible. */
 const freeLocksOfTheDead: PlantedBug = {
   name: 'locks of a dead instance freed before its commits',
-  faults: ['kill', 'clog-link'],
+  faults: ['slow-wal-and-kill'],
   book: () => ddlBook,
   plant: () =>
     replace(
