@@ -451,12 +451,9 @@ export class ModifyTableState extends PlanState {
 
   #insertIndexEntries(): number {
     if (this.#operation === N.CMD_DELETE) return this.#finishRow();
-    if (this.#indexes.count > 0 && this.#indexes.insert(this.#values, this.#newBlk, this.#newOffnum) === MISS) {
-      // Others run now: the values must not depend on pages.
-      for (let i = 0; i < this.#values.length; i++) this.#values[i] = detach(this.#values[i]!);
-      return MISS;
-    }
-    return this.#afterIndexes();
+    const done =
+      this.#indexes.count === 0 || this.#indexes.insert(this.#values, this.#newBlk, this.#newOffnum) !== MISS;
+    return done ? this.#afterIndexes() : MISS;
   }
 
   // ---- concurrent changes -----------------------------------------------------------------------------------
