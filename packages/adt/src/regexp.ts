@@ -210,23 +210,21 @@ function* matchSet(text: Bytes, pattern: Bytes, options?: Bytes): Generator<Byte
 }
 
 /** Pieces between matches. Empty matches at the ends and right after another match do not split. */
-function split(text: Bytes, pattern: Bytes, options: Bytes | undefined, name: string): Bytes[] {
+function* split(text: Bytes, pattern: Bytes, options: Bytes | undefined, name: string): Generator<Bytes> {
   const parsed = parseOptions(options);
   refuseGlobal(parsed, name);
   const regex = compile(pattern, parsed.flags);
   const subject = new Subject(text);
-  const out: Bytes[] = [];
   let last = 0;
   let previousEnd = 0;
   for (const m of allMatches(regex, subject, 0, true)) {
     if (m[0] < subject.chars.length && m[1] > previousEnd) {
-      out.push(subject.slice(last, m[0]));
+      yield subject.slice(last, m[0]);
       last = m[1];
     }
     previousEnd = m[1];
   }
-  out.push(subject.slice(last, subject.chars.length));
-  return out;
+  yield subject.slice(last, subject.chars.length);
 }
 
 function substring(text: Bytes, pattern: Bytes): Bytes | null {
@@ -372,9 +370,9 @@ export const regexpFunctions: FunctionTable = {
   regexp_match: (_fc: FunctionCall, text: Bytes, pattern: Bytes, options: Bytes) => match(text, pattern, options),
   regexp_match_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes) => match(text, pattern),
   regexp_split_to_array: (_fc: FunctionCall, text: Bytes, pattern: Bytes, options: Bytes) =>
-    buildTextArray(split(text, pattern, options, 'regexp_split_to_array')),
+    buildTextArray([...split(text, pattern, options, 'regexp_split_to_array')]),
   regexp_split_to_array_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes) =>
-    buildTextArray(split(text, pattern, undefined, 'regexp_split_to_array')),
+    buildTextArray([...split(text, pattern, undefined, 'regexp_split_to_array')]),
   regexp_count: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number, options: Bytes) =>
     count(text, pattern, start, options),
   regexp_count_no_flags: (_fc: FunctionCall, text: Bytes, pattern: Bytes, start: number) => count(text, pattern, start),

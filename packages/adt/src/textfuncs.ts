@@ -54,33 +54,33 @@ function replace(text: Uint8Array, from: Uint8Array, to: Uint8Array): Uint8Array
 }
 
 /** The pieces between separators; an empty separator separates nothing. */
-function pieces(text: Uint8Array, separator: Uint8Array): Uint8Array[] {
-  if (separator.length === 0) return [text];
-  const out: Uint8Array[] = [];
+function* pieces(text: Uint8Array, separator: Uint8Array): Generator<Uint8Array> {
   let at = 0;
-  for (let hit = indexOfBytes(text, separator); hit >= 0; hit = indexOfBytes(text, separator, at)) {
-    out.push(text.subarray(at, hit));
-    at = hit + separator.length;
+  if (separator.length > 0) {
+    for (let hit = indexOfBytes(text, separator); hit >= 0; hit = indexOfBytes(text, separator, at)) {
+      yield text.subarray(at, hit);
+      at = hit + separator.length;
+    }
   }
-  out.push(text.subarray(at));
-  return out;
+  yield text.subarray(at);
 }
 
 function splitPart(text: Uint8Array, separator: Uint8Array, n: number): Uint8Array {
   if (n === 0) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'field position must not be zero');
   if (text.length === 0) return EMPTY_BYTES;
-  const fields = pieces(text, separator);
+  const fields = [...pieces(text, separator)];
   return fields[n > 0 ? n - 1 : fields.length + n] ?? EMPTY_BYTES;
 }
 
 /** string_to_array and string_to_table: no separator splits into characters. */
-function splitText(text: Uint8Array, separator: Uint8Array | null, nullString: Uint8Array | null): Datum[] {
-  let fields: Uint8Array[];
-  if (separator === null) {
-    fields = [];
-    for (let i = 0; i < text.length; i += mblen(text[i])) fields.push(text.subarray(i, i + mblen(text[i])));
-  } else fields = text.length === 0 ? [] : pieces(text, separator);
-  return nullString === null ? fields : fields.map(field => (equalBytes(field, nullString) ? null : field));
+function* splitText(text: Uint8Array, separator: Uint8Array | null, nullString: Uint8Array | null): Generator<Datum> {
+  if (text.length === 0) return;
+  for (const field of separator === null ? characters(text) : pieces(text, separator))
+    yield nullString !== null && equalBytes(field, nullString) ? null : field;
+}
+
+function* characters(text: Uint8Array): Generator<Uint8Array> {
+  for (let i = 0; i < text.length; i += mblen(text[i])) yield text.subarray(i, i + mblen(text[i]));
 }
 
 function left(text: Uint8Array, n: number): Uint8Array {
@@ -367,9 +367,9 @@ export const textFunctions: FunctionTable = {
   replace_text: (_fc: FunctionCall, text: Bytes, from: Bytes, to: Bytes) => replace(text, from, to),
   split_part: (_fc: FunctionCall, text: Bytes, separator: Bytes, n: number) => splitPart(text, separator, n),
   text_to_array: (_fc: FunctionCall, text: Bytes | null, separator: Bytes | null) =>
-    text === null ? null : buildTextArray(splitText(text, separator, null)),
+    text === null ? null : buildTextArray([...splitText(text, separator, null)]),
   text_to_array_null: (_fc: FunctionCall, text: Bytes | null, separator: Bytes | null, nullString: Bytes | null) =>
-    text === null ? null : buildTextArray(splitText(text, separator, nullString)),
+    text === null ? null : buildTextArray([...splitText(text, separator, nullString)]),
   text_left: (_fc: FunctionCall, text: Bytes, n: number) => left(text, n),
   text_right: (_fc: FunctionCall, text: Bytes, n: number) => right(text, n),
   text_reverse: (_fc: FunctionCall, text: Bytes) => reverse(text),

@@ -13,6 +13,7 @@ import { detach } from '@pgtroupe/executor/batch';
 import type { ExecEnv } from '@pgtroupe/executor/estate';
 import type { FunctionCatalog } from '@pgtroupe/adt/cache/functioncatalog';
 import type { HeavyCall } from '@pgtroupe/executor/execOffLoop';
+import { heavinessOf } from '@pgtroupe/executor/heavy';
 import type { FunctionCall, SessionSettings } from '@pgtroupe/adt/fmgr';
 import type { Job, OffLoop } from './offloop/offloop.ts';
 import type { Arena } from '@pgtroupe/storage/arena';
@@ -94,6 +95,13 @@ export class SessionExecEnv implements ExecEnv {
   /** A call may have to wait for its thread, longer than a view of a page lasts. */
   #kept(arg: Datum): Datum {
     return arg instanceof Uint8Array && arg.buffer !== this.mem.u8.buffer ? arg : detach(arg);
+  }
+
+  /** A call outside of a plan, beside the main loop; undefined: it is not worth that. */
+  callIfHeavy(prosrc: string, fc: FunctionCall, args: readonly Datum[]): Promise<Datum> | undefined {
+    if (this.startHeavyCall === undefined || heavinessOf(prosrc)?.(args, fc) !== true) return undefined;
+    const call = this.startHeavyCall(prosrc, fc, args);
+    return this.awaitHeavyCall(call).then(() => call.result());
   }
 
   /** Polls for an interrupt: whatever it is, it need not know of calls. */

@@ -17,6 +17,7 @@ export interface Caller {
 }
 
 export interface InputFunction {
+  readonly prosrc: string;
   readonly fn: PGFunction;
   readonly call: FunctionCall;
   /** Second argument: element type of an array type, else the type itself. */
@@ -27,10 +28,11 @@ export interface InputFunction {
 export function inputFunction(functions: Caller, typid: Oid, binary = false): InputFunction {
   const type = functions.lookup.type(typid);
   if (type === undefined) throw ereport(ERRCODE.UNDEFINED_OBJECT, `type with OID ${typid} does not exist`);
-  const fn = lookupBuiltin(binary ? type.typreceive : type.typinput);
+  const prosrc = binary ? type.typreceive : type.typinput;
+  const fn = lookupBuiltin(prosrc);
   if (fn === undefined) throw notSupported(`${binary ? 'binary ' : ''}input of type ${type.typname}`);
   const call = functions.call([binary ? INTERNALOID : CSTRINGOID, OIDOID, INT4OID], typid);
-  return { fn, call, ioparam: type.typelem !== 0 ? type.typelem : typid };
+  return { prosrc, fn, call, ioparam: type.typelem !== 0 ? type.typelem : typid };
 }
 
 export function inputText(functions: Caller, typid: Oid, text: string): Datum {
