@@ -11,15 +11,42 @@ export interface LineSink {
 
 const BACKSLASH = 0x5c;
 /** Bytes that text format writes as a backslash and a letter. */
-const TEXT_ESCAPES: Readonly<Record<number, number>> = {
-  8: 0x62,
-  9: 0x74,
-  10: 0x6e,
-  11: 0x76,
-  12: 0x66,
-  13: 0x72,
-  [BACKSLASH]: BACKSLASH,
-};
+const TEXT_ESCAPES: readonly (readonly [number, number])[] = [
+  [8, 0x62],
+  [9, 0x74],
+  [10, 0x6e],
+  [11, 0x76],
+  [12, 0x66],
+  [13, 0x72],
+  [BACKSLASH, BACKSLASH],
+];
+/** Longer fields are put together first, so that their memory is made once. */
+const LARGE_FIELD = 1 << 16;
+
+/** How a format writes bytes that mean something to it. */
+interface Escapes {
+  readonly prefix: number;
+  /** By byte: what stands behind the prefix; 0 for bytes that stand alone. */
+  readonly letters: Uint8Array;
+}
+
+const escapesOf = new WeakMap<CopyOptions, Escapes>();
+
+function escapes(options: CopyOptions): Escapes {
+  let known = escapesOf.get(options);
+  if (known === undefined) {
+    const letters = new Uint8Array(256);
+    const { format, delimiter, quote, escape } = options;
+    if (format === 'csv') for (const byte of [quote, escape]) letters[byte] = byte;
+    else {
+      letters[delimiter] = delimiter;
+      for (const [byte, letter] of TEXT_ESCAPES) letters[byte] = letter;
+    }
+    known = { prefix: format === 'csv' ? escape : BACKSLASH, letters };
+    escapesOf.set(options, known);
+  }
+  return known;
+}
 
 /** Writes one line, terminator included. `forceQuote` is by column. */
 export function copyLine(
@@ -32,27 +59,47 @@ export function copyLine(
     if (column > 0) sink.byte(options.delimiter);
     if (value === null) sink.bytes(options.nullText);
     else if (options.format === 'csv') csvField(sink, options, value, forceQuote[column] === true, values.length === 1);
-    else textField(sink, options, value);
+    else field(sink, options, value);
   });
   sink.byte(0x0a);
 }
 
-function textField(sink: LineSink, options: CopyOptions, value: Uint8Array): void {
+/** The value with what the format escapes. */
+function field(sink: LineSink, options: CopyOptions, value: Uint8Array): void {
+  const { prefix, letters } = escapes(options);
+  if (value.length >= LARGE_FIELD) return sink.bytes(escaped(value, escapes(options)));
   let from = 0;
   for (let at = 0; at < value.length; at++) {
-    const byte = value[at]!;
-    const letter = TEXT_ESCAPES[byte];
-    if (letter === undefined && byte !== options.delimiter) continue;
+    const letter = letters[value[at]!]!;
+    if (letter === 0) continue;
     if (at > from) sink.bytes(value.subarray(from, at));
-    sink.byte(BACKSLASH);
-    sink.byte(letter ?? byte);
+    sink.byte(prefix);
+    sink.byte(letter);
     from = at + 1;
   }
   if (from < value.length) sink.bytes(from === 0 ? value : value.subarray(from));
 }
 
+function escaped(value: Uint8Array, { prefix, letters }: Escapes): Uint8Array {
+  let count = 0;
+  for (let at = 0; at < value.length; at++) if (letters[value[at]!] !== 0) count++;
+  if (count === 0) return value;
+  const out = new Uint8Array(value.length + count);
+  let to = 0;
+  for (let at = 0; at < value.length; at++) {
+    const byte = value[at]!;
+    const letter = letters[byte]!;
+    if (letter === 0) out[to++] = byte;
+    else {
+      out[to++] = prefix;
+      out[to++] = letter;
+    }
+  }
+  return out;
+}
+
 function csvField(sink: LineSink, options: CopyOptions, value: Uint8Array, force: boolean, alone: boolean): void {
-  const { delimiter, quote, escape, nullText } = options;
+  const { delimiter, quote, nullText } = options;
   const looksNull = value.length === nullText.length && nullText.equals(value);
   // A lone `\.` would read as the end of data.
   const looksLikeEnd = alone && value.length === 2 && value[0] === BACKSLASH && value[1] === 0x2e;
@@ -62,9 +109,6 @@ function csvField(sink: LineSink, options: CopyOptions, value: Uint8Array, force
     return;
   }
   sink.byte(quote);
-  for (const byte of value) {
-    if (byte === quote || byte === escape) sink.byte(escape);
-    sink.byte(byte);
-  }
+  field(sink, options, value);
   sink.byte(quote);
 }

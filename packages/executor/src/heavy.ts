@@ -38,6 +38,8 @@ export type IsHeavy = (args: readonly Datum[], fc: FunctionCall) => boolean;
 
 /** Hardly more to do than to read or write each byte once, by native code. */
 const VERY_MANY_BYTES = 1 << 24;
+/** A value of this size is made: its memory costs more than its bytes. */
+const MADE_BYTES = 1 << 22;
 /** Linear in their arguments, with little to do for a byte. */
 const MANY_BYTES = 1 << 20;
 /** Worse than linear, or much to do. */
@@ -63,8 +65,8 @@ const largePower: IsHeavy = args => {
 };
 const NO_CALL = {} as FunctionCall;
 
-const largeRepeat: IsHeavy = ([text, count]) => (text as Uint8Array).length * Number(count) >= VERY_MANY_BYTES;
-const largePad: IsHeavy = ([text, length]) => Math.max((text as Uint8Array).length, Number(length)) >= VERY_MANY_BYTES;
+const largeRepeat: IsHeavy = ([text, count]) => (text as Uint8Array).length * Number(count) >= MADE_BYTES;
+const largePad: IsHeavy = ([text, length]) => Math.max((text as Uint8Array).length, Number(length)) >= MADE_BYTES;
 
 /** Types whose input and output functions need to know nothing but the value and some settings. */
 const PLAIN_TYPES: ReadonlySet<number> = new Set([

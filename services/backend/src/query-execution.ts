@@ -280,6 +280,7 @@ export class RunningPortal {
     const state = this.#state!;
     const sink = this.#sink!;
     let sent = already;
+    let batches = 0;
     env.beginSlice();
     for (;;) {
       session.checkForInterrupts();
@@ -315,9 +316,11 @@ export class RunningPortal {
             state.suspend();
             return 'suspended';
           }
-          if (sink.ready()) continue;
+          const ready = sink.ready();
+          // Few rows are over before anybody could look at a clock.
+          if (ready && (batches++ === 0 || !env.shouldYield())) continue;
           state.suspend();
-          return sink.wait().then(() => this.#loop(maxRows, sent));
+          return (ready ? session.breathe() : sink.wait()).then(() => this.#loop(maxRows, sent));
         }
         case END:
           return this.#finish();
