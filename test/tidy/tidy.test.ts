@@ -332,6 +332,20 @@ describe('tidy', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('functions and classes that are exported are used by another file', () => {
+    const usedBy = new Map<string, number>();
+    for (const file of FILES.filter(name => /\.m?ts$|\.mjs$/.test(name) && !name.endsWith('.d.ts'))) {
+      const words = new Set(readFileSync(join(ROOT, file), 'utf8').match(/[A-Za-z_$][\w$]*/g) ?? []);
+      for (const word of words) usedBy.set(word, (usedBy.get(word) ?? 0) + 1);
+    }
+    const wrong = code.flatMap(file =>
+      [...text.get(file)!.matchAll(/^export (?:abstract |async )*(?:function\*?|class) (\w+)/gm)]
+        .filter(([, name]) => usedBy.get(name!) === 1)
+        .map(([, name]) => `${file}: ${name}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
   it('the address of the PostgreSQL that tests compare with is read in one place', () => {
     const asks = (file: string): boolean =>
       /\b(?:PGTROUPE_ORACLE|PG15_PORT)/.test(readFileSync(join(ROOT, file), 'utf8'));

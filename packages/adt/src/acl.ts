@@ -70,7 +70,7 @@ function makeAcl(a: AclItem): Bytes {
   return out;
 }
 
-export function aclItems(array: Bytes): AclItem[] {
+function aclItems(array: Bytes): AclItem[] {
   return deconstructArray(array, builtinTypes().get(1033)!).map(item => readAcl(item as Bytes));
 }
 

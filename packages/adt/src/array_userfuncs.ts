@@ -178,7 +178,7 @@ class ArrayBuildState extends Internal {
   }
 }
 
-export function copyDatum(value: Datum): Datum {
+function copyDatum(value: Datum): Datum {
   return value instanceof Uint8Array ? value.slice() : value;
 }
 

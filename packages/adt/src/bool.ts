@@ -14,7 +14,7 @@ const TRUE = stringToText('true');
 const FALSE = stringToText('false');
 
 /** Unique prefixes of true, yes, on, 1 and their opposites, any case; undefined for anything else. */
-export function parseBool(text: Uint8Array): boolean | undefined {
+function parseBool(text: Uint8Array): boolean | undefined {
   let start = 0;
   let end = text.length;
   while (start < end && isSpace(text[start])) start++;

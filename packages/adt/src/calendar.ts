@@ -43,7 +43,7 @@ export const newTm = (): Tm => ({ year: 0, mon: 0, mday: 0, hour: 0, min: 0, sec
 
 export const timestampNotFinite = (t: Timestamp): boolean => t === DT_NOBEGIN || t === DT_NOEND;
 
-export function isLeap(year: number): boolean {
+function isLeap(year: number): boolean {
   return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
 }
 

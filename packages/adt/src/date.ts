@@ -123,7 +123,7 @@ function adjustTime(time: number, typmod: number): number {
   return Math.floor((time + unit / 2) / unit) * unit;
 }
 
-export function dateToTimestamp(d: number): Timestamp {
+function dateToTimestamp(d: number): Timestamp {
   if (dateNotFinite(d)) return d === DATEVAL_NOEND ? DT_NOEND : DT_NOBEGIN;
   if (d >= TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE)
     throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, 'date out of range for timestamp');
@@ -153,7 +153,7 @@ function compareDateTimestamptz(d: number, t: Timestamp, zone: Zone): number {
   return x < t ? -1 : x > t ? 1 : 0;
 }
 
-export function timestampToDate(t: Timestamp): number {
+function timestampToDate(t: Timestamp): number {
   if (timestampNotFinite(t)) return t === DT_NOEND ? DATEVAL_NOEND : DATEVAL_NOBEGIN;
   splitTimestamp(t);
   return splitDays;

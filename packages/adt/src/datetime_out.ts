@@ -37,7 +37,7 @@ export function seconds(sec: number, fsec: number, fill = true): string {
 }
 
 /** Offset for display: `tz` is seconds west, the sign shown is east. */
-export function encodeTimezone(tz: number): string {
+function encodeTimezone(tz: number): string {
   let sec = Math.abs(tz);
   let min = Math.floor(sec / 60);
   sec -= min * 60;

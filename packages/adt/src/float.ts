@@ -103,7 +103,7 @@ function nonzero(word: string): boolean {
   return /[1-9a-fA-F]/.test(mantissa);
 }
 
-export const parseFloat8 = (text: Uint8Array): number => parseFloatText(text, 'double precision', false);
+const parseFloat8 = (text: Uint8Array): number => parseFloatText(text, 'double precision', false);
 
 /** Digits and decimal exponent as C's %g lays them out: exponent form below -4 and from `limit` on. */
 function layout(negative: boolean, digits: string, exponent: number, limit: number): string {
@@ -240,7 +240,7 @@ export function formatFloat4(value: number, extraFloatDigits: number): string {
 }
 
 /** -1, 0, 1 with NaN equal to NaN and above all else. */
-export function compareFloats(a: number, b: number): number {
+function compareFloats(a: number, b: number): number {
   if (a < b) return -1;
   if (a > b) return 1;
   if (a === b) return 0;
@@ -308,8 +308,6 @@ const div4: Binary = (_fc, a, b) => {
   return r;
 };
 
-export const floatAdd = add8;
-export const floatSub = sub8;
 export const floatMul = mul8;
 export const floatDiv = div8;
 

@@ -123,7 +123,7 @@ function degreesFinite(f: (x: number) => number): (fc: FunctionCall, x: number) 
 const asindQ1 = (x: number): number => (x <= 0.5 ? (Math.asin(x) / ASIN_05) * 30 : 90 - (Math.acos(x) / ACOS_05) * 60);
 const acosdQ1 = (x: number): number => (x <= 0.5 ? 90 - (Math.asin(x) / ASIN_05) * 30 : (Math.acos(x) / ACOS_05) * 60);
 
-export function widthBucketFloat8(operand: number, low: number, high: number, count: number): number {
+function widthBucketFloat8(operand: number, low: number, high: number, count: number): number {
   const bad = (message: string): PgError => ereport(ERRCODE.INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, message);
   if (count <= 0) throw bad('count must be greater than zero');
   if (Number.isNaN(operand) || Number.isNaN(low) || Number.isNaN(high))

@@ -133,7 +133,7 @@ export function typeNameText(find: FindType, oid: number, options: FormatTypeOpt
 }
 
 /** The name as functions see it, types of the session's catalogs or the built-in ones. */
-export function formatTypeExtended(fc: FunctionCall, oid: Oid, options: FormatTypeOptions): string {
+function formatTypeExtended(fc: FunctionCall, oid: Oid, options: FormatTypeOptions): string {
   const facts = (o: Oid): TypeFacts | undefined => builtinTypes().get(o) ?? fc.catalog?.type(o);
   const find: FindType = o => {
     const type = facts(o as Oid);

@@ -29,7 +29,7 @@ export function toInt4(value: number): number {
   return i;
 }
 
-export function toInt2(value: number): number {
+function toInt2(value: number): number {
   const i = (value << 16) >> 16;
   if (i !== value) throw int2Range();
   return i;

@@ -34,7 +34,7 @@ export function int8Add(a: Int8, b: Int8): Int8 {
   return int8FromBigInt(BigInt(a) + BigInt(b));
 }
 
-export function int8Sub(a: Int8, b: Int8): Int8 {
+function int8Sub(a: Int8, b: Int8): Int8 {
   if (typeof a === 'number' && typeof b === 'number') {
     const r = a - b;
     if (r <= MAX_SAFE && r >= -MAX_SAFE) return r;
@@ -42,7 +42,7 @@ export function int8Sub(a: Int8, b: Int8): Int8 {
   return int8FromBigInt(BigInt(a) - BigInt(b));
 }
 
-export function int8Mul(a: Int8, b: Int8): Int8 {
+function int8Mul(a: Int8, b: Int8): Int8 {
   if (typeof a === 'number' && typeof b === 'number') {
     const r = a * b;
     if (r <= MAX_SAFE && r >= -MAX_SAFE) return r + 0;
@@ -50,7 +50,7 @@ export function int8Mul(a: Int8, b: Int8): Int8 {
   return int8FromBigInt(BigInt(a) * BigInt(b));
 }
 
-export function int8Div(a: Int8, b: Int8): Int8 {
+function int8Div(a: Int8, b: Int8): Int8 {
   if (b === 0) throw divisionByZero();
   // A remainder first: a rounded quotient of two large safe integers could be one too high.
   if (typeof a === 'number' && typeof b === 'number') return (a - (a % b)) / b + 0;
@@ -95,7 +95,7 @@ function narrow(value: Int8, bits_: 16 | 32): number {
   return i;
 }
 
-export function int8Text(text: Uint8Array): Int8 {
+function int8Text(text: Uint8Array): Int8 {
   const value = parseInteger(text, 'bigint');
   if (typeof value === 'number') return value;
   if (BigInt.asIntN(64, value) !== value) throw outOfRange('bigint', text);

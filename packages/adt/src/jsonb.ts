@@ -32,7 +32,7 @@ const invalidParameter = (message: string): PgError => ereport(ERRCODE.INVALID_P
 const parse = (text: string): Jsonb => fromJson(parseJson(text, true));
 
 /** A SQL value as jsonb. */
-export function datumToJsonb(fc: FunctionCall, value: Datum, type: Oid): Jsonb {
+function datumToJsonb(fc: FunctionCall, value: Datum, type: Oid): Jsonb {
   return parse(datumToJson(fc, value, type));
 }
 

@@ -17,7 +17,7 @@ const badEscape = (): Error =>
   ereport(ERRCODE.INVALID_ESCAPE_SEQUENCE, 'LIKE pattern must not end with escape character');
 
 /** `wide`: `_` is a whole UTF-8 character; for bytea it is one byte. */
-export function likeMatch(text: Uint8Array, pattern: Uint8Array, wide: boolean): boolean {
+function likeMatch(text: Uint8Array, pattern: Uint8Array, wide: boolean): boolean {
   let t = 0;
   let p = 0;
   let starP = -1;

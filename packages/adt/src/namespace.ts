@@ -154,8 +154,7 @@ function firstInPath<T>(
   return [...found.values()];
 }
 
-export const schemaMissing = (name: string): PgError =>
-  ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${name}" does not exist`);
+const schemaMissing = (name: string): PgError => ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${name}" does not exist`);
 
 /** LookupExplicitNamespace: of a name's schema, which the user must be allowed to look into. */
 export function lookupExplicitNamespace(fc: FunctionCall, name: string): Oid {

@@ -187,7 +187,7 @@ function fromFloat(value: number, digits: number): Uint8Array {
   return packNumeric(parseNumericText(`${mantissa.replace(/\.?0+$/, '')}e${exponent}`, -1));
 }
 
-export function numericToFloat8(p: Uint8Array): number {
+function numericToFloat8(p: Uint8Array): number {
   if (isSpecial(p)) return kindOf(p) === 'nan' ? NaN : signOf(p) * Infinity;
   const text = formatNumeric(p);
   const value = Number(text);

@@ -31,7 +31,7 @@ const one = finite(1n, 0);
 const trunc = Math.trunc;
 
 /** As a double, for estimates. */
-export function toDouble(v: NumericVar): number {
+function toDouble(v: NumericVar): number {
   const text = v.n.toString();
   const digits = v.n < 0n ? text.length - 1 : text.length;
   if (digits <= 300 && v.scale <= 300) return Number(v.n) / 10 ** v.scale;
@@ -91,7 +91,7 @@ function expFixed(x: bigint, w: number): bigint {
   return sum / scale;
 }
 
-export function expVar(v: NumericVar, scale: number): NumericVar {
+function expVar(v: NumericVar, scale: number): NumericVar {
   const val = toDouble(v);
   if (Math.abs(val) >= NUMERIC_MAX_RESULT_SCALE * 3) {
     if (val > 0) throw numericOverflow();
@@ -148,7 +148,7 @@ function ln10(w: number): bigint {
 }
 
 /** Natural logarithm rounded to `scale` places. */
-export function lnVar(v: NumericVar, scale: number): NumericVar {
+function lnVar(v: NumericVar, scale: number): NumericVar {
   if (v.n === 0n) throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_LOG, 'cannot take logarithm of zero');
   if (v.n < 0n) throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_LOG, 'cannot take logarithm of a negative number');
   const digits = v.n.toString().length;

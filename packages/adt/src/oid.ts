@@ -45,7 +45,7 @@ export function parseOid(text: Uint8Array): number {
 }
 
 /** Payload of an oidvector (elemtype 26, four bytes each) or int2vector (21, two bytes). */
-export function buildVector(values: readonly number[], elemType: number): Uint8Array {
+function buildVector(values: readonly number[], elemType: number): Uint8Array {
   const width = elemType === INT2OID ? 2 : 4;
   const out = new Uint8Array(VECTOR_HEADER + values.length * width);
   const view = viewOf(out);
@@ -138,15 +138,15 @@ function vectorRecv(bytes: Uint8Array, elemType: number): Uint8Array {
 }
 
 /** tid payload: block number as two 16-bit halves, high first, then the offset; each little-endian. */
-export function tidBlock(tid: Uint8Array): number {
+function tidBlock(tid: Uint8Array): number {
   return (((tid[0] | (tid[1] << 8)) << 16) | tid[2] | (tid[3] << 8)) >>> 0;
 }
 
-export function tidOffset(tid: Uint8Array): number {
+function tidOffset(tid: Uint8Array): number {
   return tid[4] | (tid[5] << 8);
 }
 
-export function makeTid(block: number, offset: number): Uint8Array {
+function makeTid(block: number, offset: number): Uint8Array {
   return Uint8Array.of(
     (block >>> 16) & 255,
     block >>> 24,

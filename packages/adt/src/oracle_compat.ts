@@ -23,8 +23,7 @@ import {
 
 const MAX_TEXT = 0x3fffffff;
 
-export const isCCollation = (collation: number): boolean =>
-  collation === C_COLLATION_OID || collation === POSIX_COLLATION_OID;
+const isCCollation = (collation: number): boolean => collation === C_COLLATION_OID || collation === POSIX_COLLATION_OID;
 
 export function lowerText(text: Uint8Array, collation: number): Uint8Array {
   if (!isCCollation(collation) && !isAscii(text)) return mapCharacters(text, lowerCode);
@@ -33,7 +32,7 @@ export function lowerText(text: Uint8Array, collation: number): Uint8Array {
   return out;
 }
 
-export function upperText(text: Uint8Array, collation: number): Uint8Array {
+function upperText(text: Uint8Array, collation: number): Uint8Array {
   if (!isCCollation(collation) && !isAscii(text)) return mapCharacters(text, upperCode);
   const out = allocBytes(text.length);
   for (let i = 0; i < text.length; i++) out[i] = text[i] >= 97 && text[i] <= 122 ? text[i] - 32 : text[i];

@@ -41,7 +41,7 @@ type Bytes = Uint8Array;
 const quote = (fc: FunctionCall, name: string): string => quoteIdentifier(name, fc.settings.quoteAllIdentifiers);
 
 /** Splits a possibly qualified name; unquoted parts fold to lower case. */
-export function splitQualifiedName(text: string): string[] {
+function splitQualifiedName(text: string): string[] {
   const invalid = (): PgError => ereport(ERRCODE.INVALID_NAME, 'invalid name syntax');
   const parts: string[] = [];
   let rest = text.trim();
@@ -253,7 +253,7 @@ export function regprocedureOidOf(fc: FunctionCall, text: string): Oid {
   return found.oid;
 }
 
-export function regprocedureName(fc: FunctionCall, oid: Oid): string {
+function regprocedureName(fc: FunctionCall, oid: Oid): string {
   if (oid === 0) return '-';
   const proc = cachesOf(fc).search(PROCOID, oid);
   if (!proc) return String(oid);
@@ -306,7 +306,7 @@ function regoperatorOid(fc: FunctionCall, text: string): Oid {
   return found.oid;
 }
 
-export function regoperatorName(fc: FunctionCall, oid: Oid): string {
+function regoperatorName(fc: FunctionCall, oid: Oid): string {
   if (oid === 0) return '0';
   const oper = cachesOf(fc).search(OPEROID, oid);
   if (!oper) return String(oid);

@@ -50,7 +50,7 @@ export interface RecordField extends RecordColumn {
 }
 
 /** Columns of a composite type, dropped ones included; of an anonymous record by its typmod. */
-export function recordColumns(fc: FunctionCall, type: Oid, typmod: number): readonly RecordColumn[] {
+function recordColumns(fc: FunctionCall, type: Oid, typmod: number): readonly RecordColumn[] {
   const catalog = catalogOf(fc);
   const rel = (type as number) === RECORDOID ? undefined : typeFacts(fc, type).typrelid;
   const attributes = rel === undefined ? catalog.recordColumns?.(typmod) : columnsOf(catalog, rel);
@@ -97,7 +97,7 @@ export function recordFields(fc: FunctionCall, record: Bytes): RecordField[] {
 }
 
 /** Builds a record of a type; one value per column, dropped ones null. */
-export function formRecord(
+function formRecord(
   fc: FunctionCall,
   type: Oid,
   typmod: number,

@@ -154,7 +154,7 @@ function typmodIn(fc: FunctionCall, array: Bytes, name: string): number {
 }
 
 /** The instant a local timestamp means in a zone. */
-export function localToInstant(t: Timestamp, zone: Zone): Timestamp {
+function localToInstant(t: Timestamp, zone: Zone): Timestamp {
   if (timestampNotFinite(t)) return t;
   const tm = tmOf(t);
   const r = addMicros(t, determineTimeZoneOffset(tm, zone) * USECS_PER_SEC);
@@ -246,7 +246,7 @@ export function timestampPlusInterval(t: Timestamp, span: Bytes, sign: 1 | -1): 
 }
 
 /** timestamptz + interval: months and days in local time, so that noon stays noon. */
-export function timestamptzPlusInterval(settings: SessionSettings, t: Timestamp, span: Bytes, sign: 1 | -1): Timestamp {
+function timestamptzPlusInterval(settings: SessionSettings, t: Timestamp, span: Bytes, sign: 1 | -1): Timestamp {
   if (timestampNotFinite(t)) return t;
   const v = readInterval(span);
   const zone = sessionZone(settings);
@@ -269,7 +269,7 @@ export function timestamptzPlusInterval(settings: SessionSettings, t: Timestamp,
 }
 
 /** timestamp - timestamp: days and time, as justify_hours leaves it. */
-export function timestampMinus(a: Timestamp, b: Timestamp): Bytes {
+function timestampMinus(a: Timestamp, b: Timestamp): Bytes {
   if (timestampNotFinite(a) || timestampNotFinite(b))
     throw ereport(ERRCODE.DATETIME_VALUE_OUT_OF_RANGE, 'cannot subtract infinite timestamps');
   // PostgreSQL lets the difference wrap around.

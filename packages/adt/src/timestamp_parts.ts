@@ -26,7 +26,7 @@ export interface Part {
 export const wholePart = (n: number): Part => ({ exact: finite(BigInt(n), 0), float: n });
 export const microsPart = (n: bigint, scale: number, float: number): Part => ({ exact: finite(n, scale), float });
 
-export const unixMicros = (t: Timestamp): Timestamp => addMicros(t, POSTGRES_EPOCH_UNIX * 1000000);
+const unixMicros = (t: Timestamp): Timestamp => addMicros(t, POSTGRES_EPOCH_UNIX * 1000000);
 
 const END_OF_EXACT_EPOCH = 9223372036854775807n - 946684800000000n;
 

@@ -16,7 +16,7 @@ const BLANK = 32;
 const MAX_ATTR_SIZE = 10 * 1024 * 1024;
 
 /** Length without trailing blanks. */
-export function bpcharTrueLen(value: Uint8Array): number {
+function bpcharTrueLen(value: Uint8Array): number {
   let n = value.length;
   while (n > 0 && value[n - 1] === BLANK) n--;
   return n;

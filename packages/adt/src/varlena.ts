@@ -46,7 +46,7 @@ const concat = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): Uint8Array => 
 const negativeLength = (): PgError => ereport(ERRCODE.SUBSTRING_ERROR, 'negative substring length not allowed');
 
 /** SQL's substring: positions before 1 count, and are cut away. `length` undefined: to the end. */
-export function textSubstr(text: Uint8Array, start: number, length?: number): Uint8Array {
+function textSubstr(text: Uint8Array, start: number, length?: number): Uint8Array {
   let from = start;
   let count = length;
   if (count !== undefined) {
@@ -62,7 +62,7 @@ export function textSubstr(text: Uint8Array, start: number, length?: number): Ui
   return text.subarray(begin, count === undefined ? text.length : mbCharOffset(text, count, begin));
 }
 
-export function byteaSubstr(bytes: Uint8Array, start: number, length?: number): Uint8Array {
+function byteaSubstr(bytes: Uint8Array, start: number, length?: number): Uint8Array {
   if (length === undefined) return bytes.subarray(Math.max(start, 1) - 1);
   if (length < 0) throw negativeLength();
   const end = start + length;

@@ -91,7 +91,7 @@ export function isSystemColumnName(name: string): boolean {
 }
 
 /** Which relations have a file. */
-export function relkindHasStorage(relkind: string): boolean {
+function relkindHasStorage(relkind: string): boolean {
   return (
     relkind === RELKIND_RELATION ||
     relkind === RELKIND_INDEX ||
@@ -115,7 +115,7 @@ export function newRelFileNode(w: CatalogWriter, tablespace: Oid, filenode: Oid)
   };
 }
 
-export function checkAttributeNames(columns: readonly NewColumn[], relkind: string): void {
+function checkAttributeNames(columns: readonly NewColumn[], relkind: string): void {
   if (columns.length > MAX_HEAP_ATTRIBUTES) {
     throw ereport(ERRCODE.TOO_MANY_COLUMNS, `tables can have at most ${MAX_HEAP_ATTRIBUTES} columns`);
   }

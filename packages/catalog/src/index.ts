@@ -206,7 +206,7 @@ async function recordIndexDependencies(
 }
 
 /** Fills the index from its table and records what is known of both sizes. */
-export async function buildIndex(w: CatalogWriter, tableOid: Oid, indexOid: Oid): Promise<void> {
+async function buildIndex(w: CatalogWriter, tableOid: Oid, indexOid: Oid): Promise<void> {
   const table = await w.relation(tableOid);
   const index = await w.read(catalog => catalog.index(indexOid));
   assert(index !== null, `index ${indexOid} was just created`);

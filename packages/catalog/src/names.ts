@@ -20,7 +20,7 @@ function clip(name: string, bytes: number): string {
  * `name1_name2_label`, the two names shortened alike (the longer one first) until all of it fits.
  * Empty parts are left out.
  */
-export function makeObjectName(name1: string, name2: string, label: string): string {
+function makeObjectName(name1: string, name2: string, label: string): string {
   const overhead = (name2 === '' ? 0 : 1) + (label === '' ? 0 : 1 + Buffer.byteLength(label));
   const available = NAME_BYTES - overhead;
   let bytes1 = Buffer.byteLength(name1);

@@ -39,7 +39,7 @@ export interface SearchPathInput {
  * Splits a list of identifiers: unquoted ones are folded to lower case, quoted ones taken literally.
  * undefined when the text is no such list.
  */
-export function splitIdentifierString(text: string): string[] | undefined {
+function splitIdentifierString(text: string): string[] | undefined {
   const names: string[] = [];
   if (text.trim() === '') return names;
   const item = /\s*(?:"((?:[^"]|"")*)"|([^",\s]+))\s*(,|$)/gy;
@@ -72,7 +72,7 @@ export function schemaDenied(name: string): Error {
   return ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied for schema ${name}`);
 }
 
-export function getNamespaceOid(catalog: CatalogReader, name: string): Oid {
+function getNamespaceOid(catalog: CatalogReader, name: string): Oid {
   const row = catalog.search(NAMESPACENAME, name);
   if (row === null) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${name}" does not exist`);
   return row.oid;
@@ -111,7 +111,7 @@ export function rangeVarGetRelid(
   return relnameGetRelid(catalog, search, name.relname);
 }
 
-export function relnameGetRelid(catalog: CatalogReader, search: SearchPath, relname: string): Oid {
+function relnameGetRelid(catalog: CatalogReader, search: SearchPath, relname: string): Oid {
   for (const namespace of search.path) {
     const rel = catalog.search(RELNAMENSP, relname, namespace);
     if (rel !== null) return rel.oid;

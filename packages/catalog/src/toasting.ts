@@ -57,7 +57,7 @@ function typeMaximumSize(typid: Oid, typmod: number): number {
   }
 }
 
-export function needsToastTable(attributes: readonly Form_pg_attribute[]): boolean {
+function needsToastTable(attributes: readonly Form_pg_attribute[]): boolean {
   let length = 0;
   let unlimited = false;
   let toastable = false;

@@ -69,7 +69,7 @@ export interface IndexSpec {
   };
 }
 
-export async function createIndexOn(context: CommandContext, table: RelationDesc, spec: IndexSpec): Promise<Oid> {
+async function createIndexOn(context: CommandContext, table: RelationDesc, spec: IndexSpec): Promise<Oid> {
   const { w } = context;
   if (spec.accessMethod !== 'btree') {
     if (!['hash', 'gin', 'gist', 'spgist', 'brin'].includes(spec.accessMethod)) {

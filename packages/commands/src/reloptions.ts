@@ -62,7 +62,7 @@ const OPTIONS: Readonly<Record<'heap' | 'toast' | 'btree' | 'view', Readonly<Rec
 };
 
 /** The text of a DefElem's argument; absent means true. */
-export function defGetString(element: RawNode): string {
+function defGetString(element: RawNode): string {
   const arg = element.arg as RawNode | undefined;
   if (arg === undefined) return 'true';
   switch (arg.type) {

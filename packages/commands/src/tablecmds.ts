@@ -271,7 +271,7 @@ async function refuseIfReferenced(
 }
 
 /** Gives a table (or TOAST table) and its indexes new files. */
-export async function setNewRelfilenode(context: CommandContext, relid: Oid): Promise<void> {
+async function setNewRelfilenode(context: CommandContext, relid: Oid): Promise<void> {
   const { w } = context;
   const rel = await w.relation(relid);
   const indexes = await w.read(() => rel.indexes);

@@ -67,7 +67,7 @@ export function allGucs(): Iterable<GucFacts> {
  */
 const OWN_PREFIX = 'pgtroupe.';
 
-export function isOwnGuc(facts: GucFacts): boolean {
+function isOwnGuc(facts: GucFacts): boolean {
   return facts.extra?.endsWith('pgtroupe only.') === true;
 }
 

@@ -25,7 +25,7 @@ export function outputText(est: EState, typid: number, value: Datum): string {
 }
 
 /** `(1, null, abc)`: what DETAIL says of a row. */
-export function describeRow(est: EState, relation: RelationDesc, values: readonly Datum[]): string {
+function describeRow(est: EState, relation: RelationDesc, values: readonly Datum[]): string {
   const fields: string[] = [];
   relation.att.attrs.forEach((att, i) => {
     if (att.dropped) return;

@@ -97,7 +97,7 @@ const BYTES_ORDER: ReadonlySet<string> = new Set([
 
 const compareNumbers: Compare = (a, b) => ((a as number) < (b as number) ? -1 : (a as number) > (b as number) ? 1 : 0);
 
-export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const n = Math.min(a.length, b.length);
   for (let i = 0; i < n; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
   return a.length - b.length;
@@ -175,7 +175,7 @@ export function compareUnder(key: SortKey, a: Datum, b: Datum): number {
 
 // ---- hashing -----------------------------------------------------------------------------------------
 
-export function hashInt(value: number): number {
+function hashInt(value: number): number {
   let h = Math.imul(value, 0x9e3779b1);
   h ^= h >>> 15;
   h = Math.imul(h, 0x85ebca6b);

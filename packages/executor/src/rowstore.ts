@@ -140,7 +140,7 @@ export function attributeFor(est: EState, type: ColumnType, name = ''): Attribut
   };
 }
 
-export function descFor(est: EState, types: readonly ColumnType[]): TupleDesc {
+function descFor(est: EState, types: readonly ColumnType[]): TupleDesc {
   return { attrs: types.map(type => attributeFor(est, type)) };
 }
 

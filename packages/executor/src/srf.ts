@@ -33,7 +33,7 @@ function missing(name: string): PGSetFunction {
 }
 
 /** The row type of a call that yields rows: a composite type's columns, or the function's OUT parameters. */
-export function resultRowDesc(est: EState, expr: SetCall): TupleDesc {
+function resultRowDesc(est: EState, expr: SetCall): TupleDesc {
   const typid = exprType(expr);
   if (typid !== RECORDOID) return compositeDesc(est, typid);
   const proc = procRow(est, expr.type === 'FuncExpr' ? expr.funcid : expr.opfuncid);

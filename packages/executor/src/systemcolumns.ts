@@ -17,7 +17,7 @@ export const MAX_COMMAND_ID = -5;
 export const TABLE_OID = -6;
 
 /** The 6 bytes of a tid value: block high, block low, offset, 16 bits each. */
-export function tidDatum(tid: number): Uint8Array {
+function tidDatum(tid: number): Uint8Array {
   const block = Math.floor(tid / TID_BLOCK);
   const offset = tid % TID_BLOCK;
   return Uint8Array.of(

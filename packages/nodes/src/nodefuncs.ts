@@ -5,7 +5,6 @@
  */
 import { BOOLOID, INT4OID, NAMEOID, RECORDOID, TEXTOID, XMLOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
-import type { Datum } from '@pgtroupe/common/datum';
 import { EXPR_SUBLINK, ARRAY_SUBLINK, MULTIEXPR_SUBLINK } from './nodes.ts';
 import { LAYOUT_BY_TYPE, RTE_HEAD_FIELDS, RTE_KIND_FIELDS, RTE_TAIL_FIELDS, type FieldLayout } from './layout.ts';
 import type { Expr, SubLink, TargetEntry } from './primnodes.ts';
@@ -454,9 +453,4 @@ export function expressionReturnsSet(expr: Node | null): boolean {
 export function queryColumns(query: Query): TargetEntry[] {
   const list = query.commandType === 1 || query.returningList.length === 0 ? query.targetList : query.returningList;
   return list.filter(tle => !tle.resjunk);
-}
-
-/** A Datum kept beyond its page: bytes copied. */
-export function copyDatum(value: Datum): Datum {
-  return value instanceof Uint8Array ? value.slice() : value;
 }

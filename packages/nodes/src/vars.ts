@@ -90,7 +90,7 @@ export function locateWindowFunc(tree: Tree): number {
 }
 
 /** A copy of the tree with the level of variables at or above `min` raised by delta. */
-export function incrementVarSublevelsUp<N extends Node>(tree: N, delta: number, min: number): N {
+function incrementVarSublevelsUp<N extends Node>(tree: N, delta: number, min: number): N {
   const change = (node: Node, level: number): Node => {
     switch (node.type) {
       case 'Var':

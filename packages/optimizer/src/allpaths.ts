@@ -26,7 +26,7 @@ import { relidOf, relidsOf, walkExpr } from './var.ts';
 import type { Node } from '@pgtroupe/nodes/parsenodes';
 
 /** Which relations of this level an entry refers to laterally. */
-export function lateralRelids(root: PlannerInfo, rtindex: number): Relids {
+function lateralRelids(root: PlannerInfo, rtindex: number): Relids {
   const rte = root.rtable[rtindex - 1]!;
   if (!rte.lateral && rte.rtekind !== N.RTE_FUNCTION && rte.rtekind !== N.RTE_VALUES) return 0n;
   switch (rte.rtekind) {

@@ -36,7 +36,7 @@ export function makeAndsExplicit(clauses: readonly Expr[]): Expr | null {
 type Volatility = 'i' | 's' | 'v';
 
 /** Worst volatility of the functions in an expression (not looking into SubPlans' plans). */
-export function contain(env: PlannerEnv, node: Node | readonly Node[], worse: (v: Volatility) => boolean): boolean {
+function contain(env: PlannerEnv, node: Node | readonly Node[], worse: (v: Volatility) => boolean): boolean {
   const check = (oid: number): boolean => worse(getProc(env.rows, oid).provolatile as Volatility);
   const visit = (n: Node): boolean => {
     switch (n.type) {
@@ -98,7 +98,7 @@ export function containWindowFuncs(node: Node | readonly Node[]): boolean {
 }
 
 /** Could the expression be non-null though its inputs are null? */
-export function containNonstrictFunctions(env: PlannerEnv, node: Expr): boolean {
+function containNonstrictFunctions(env: PlannerEnv, node: Expr): boolean {
   return walkExpr(node, n => {
     switch (n.type) {
       case 'FuncExpr':
@@ -354,7 +354,7 @@ function foldFuncExpr(env: PlannerEnv, node: FuncExpr, fold: (n: Node) => Node):
 }
 
 /** Puts named arguments into their places and adds defaults of those left out. */
-export function expandFunctionArguments(env: PlannerEnv, expr: FuncExpr): FuncExpr {
+function expandFunctionArguments(env: PlannerEnv, expr: FuncExpr): FuncExpr {
   const named = expr.args.some(arg => arg.type === 'NamedArgExpr');
   const proc = getProc(env.rows, expr.funcid);
   if (!named && expr.args.length >= proc.pronargs) return expr;
@@ -554,7 +554,7 @@ export function commuted(env: PlannerEnv, expr: OpExpr): OpExpr | null {
 }
 
 /** NOT clause, with the negator where there is one. */
-export function negateClause(env: PlannerEnv, clause: Expr): Expr {
+function negateClause(env: PlannerEnv, clause: Expr): Expr {
   if (clause.type === 'OpExpr') {
     const { oprnegate } = getOperator(env.rows, clause.opno);
     if ((oprnegate as number) !== 0)

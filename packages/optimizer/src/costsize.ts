@@ -50,7 +50,7 @@ function isUniqueColumn(rel: RelOptInfo, attno: number): boolean {
   );
 }
 
-export function estimateNumDistinct(root: PlannerInfo, expr: Expr, inputRows: number): number {
+function estimateNumDistinct(root: PlannerInfo, expr: Expr, inputRows: number): number {
   const v = varOf(root, expr);
   if (v === undefined) return Math.min(inputRows, DEFAULT_NUM_DISTINCT);
   if (isUniqueColumn(v.rel, v.attno)) return Math.max(1, Math.min(inputRows, v.rel.tuples));
@@ -112,7 +112,7 @@ function opSelectivity(root: PlannerInfo, clause: OpExpr): number {
 }
 
 /** Share of rows for which a condition on one relation is true. */
-export function clauseSelectivity(root: PlannerInfo, clause: Expr): number {
+function clauseSelectivity(root: PlannerInfo, clause: Expr): number {
   switch (clause.type) {
     case 'Const':
       return clause.constvalue === true ? 1 : 0;

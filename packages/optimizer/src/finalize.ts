@@ -57,7 +57,7 @@ export function finalizeParams(plan: Plan, subplans: readonly PlannedSubquery[])
   visit(plan);
 }
 
-export function planChildren(node: Plan): Plan[] {
+function planChildren(node: Plan): Plan[] {
   const children: Plan[] = [];
   if (node.lefttree !== null) children.push(node.lefttree);
   if (node.righttree !== null) children.push(node.righttree);

@@ -613,7 +613,7 @@ function planTargetSrfs(root: PlannerInfo, input: Ordered, tlist: readonly Targe
 
 // ---- distinct, sort, lock, limit ----------------------------------------------------------------------------
 
-export function sortByClauses(root: PlannerInfo, plan: Plan, clauses: readonly SortGroupClause[]): Sort {
+function sortByClauses(root: PlannerInfo, plan: Plan, clauses: readonly SortGroupClause[]): Sort {
   const columns: number[] = [];
   const operators: number[] = [];
   const nullsFirst: boolean[] = [];

@@ -35,7 +35,7 @@ function expand(node: GroupingSet): number[][] {
 }
 
 /** All sets of the query, in the order their rows are asked for. */
-export function groupingSetLists(query: Query): number[][] {
+function groupingSetLists(query: Query): number[][] {
   let lists: number[][] = [[]];
   for (const node of query.groupingSets) {
     const more = expand(node);

@@ -145,7 +145,7 @@ function booleanIndexQual(index: IndexOptInfo, col: number, clause: Expr): Index
 }
 
 /** May a join clause be evaluated while reading this relation, with the others as parameters? */
-export function clauseIsMovableTo(rinfo: RestrictInfo, rel: RelOptInfo): boolean {
+function clauseIsMovableTo(rinfo: RestrictInfo, rel: RelOptInfo): boolean {
   if ((rinfo.clauseRelids & rel.relids) === 0n) return false;
   if ((rinfo.outerRelids & rel.relids) !== 0n) return false;
   return (rinfo.nullableRelids & rel.relids) === 0n;

@@ -290,7 +290,7 @@ function distributeQual(
 }
 
 /** To its relation if it needs but one, else to the join clauses of all it needs. */
-export function distributeRestrictInfo(root: PlannerInfo, rinfo: RestrictInfo): void {
+function distributeRestrictInfo(root: PlannerInfo, rinfo: RestrictInfo): void {
   const { requiredRelids } = rinfo;
   const single = (requiredRelids & (requiredRelids - 1n)) === 0n;
   for (const rel of root.rels) {

@@ -39,7 +39,7 @@ export interface OpInterpretation {
 }
 
 /** The btree families an operator belongs to, and as what. */
-export function opBtreeInterpretation(rows: CatalogRows, opno: number): OpInterpretation[] {
+function opBtreeInterpretation(rows: CatalogRows, opno: number): OpInterpretation[] {
   return rows
     .searchList(AMOPOPID, opno)
     .filter(amop => (amop.amopmethod as number) === BTREE_AM_OID && amop.amoppurpose === 's')

@@ -262,12 +262,6 @@ export interface HashPath extends PathFields {
 
 export type Path = ScanPath | IndexPath | TidPath | ResultPath | MaterialPath | NestPath | HashPath;
 
-export function bitCount(relids: Relids): number {
-  let n = 0;
-  for (let rest = relids; rest !== 0n; rest &= rest - 1n) n++;
-  return n;
-}
-
 export function isSubset(a: Relids, b: Relids): boolean {
   return (a & ~b) === 0n;
 }

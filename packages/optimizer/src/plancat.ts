@@ -28,7 +28,7 @@ export function getRelationInfo(root: PlannerInfo, rel: RelOptInfo): void {
   }
 }
 
-export function estimateRelationSize(env: PlannerEnv, relation: RelationDesc): { pages: number; tuples: number } {
+function estimateRelationSize(env: PlannerEnv, relation: RelationDesc): { pages: number; tuples: number } {
   let pages = env.relationBlocks(relation);
   const { relpages, reltuples } = relation.rel;
   // A table never vacuumed and looking small is expected to grow.

@@ -17,7 +17,7 @@ import { containUpperVars, containVarsOfLevel, incrementVarSublevelsUp, mutateEx
 
 // ---- helpers --------------------------------------------------------------------------------------
 
-export function relidsInJointree(node: JoinTreeNode | null, into = new Set<number>()): Set<number> {
+function relidsInJointree(node: JoinTreeNode | null, into = new Set<number>()): Set<number> {
   if (node === null) return into;
   if (node.type === 'RangeTblRef') into.add(node.rtindex);
   else if (node.type === 'FromExpr') for (const item of node.fromlist) relidsInJointree(item, into);
@@ -29,7 +29,7 @@ export function relidsInJointree(node: JoinTreeNode | null, into = new Set<numbe
 }
 
 /** Adds `by` to all range table indexes that belong to the level of `node` (OffsetVarNodes). */
-export function offsetVarNodes<T extends Node>(node: T, by: number, startLevel: number): T {
+function offsetVarNodes<T extends Node>(node: T, by: number, startLevel: number): T {
   const change = (n: Node, level: number): Node => {
     switch (n.type) {
       case 'Var':
@@ -171,7 +171,7 @@ export class JoinTreePreparation {
 }
 
 /** A range table entry moved one level up, its Vars renumbered. */
-export function shiftRte(rte: RangeTblEntry, offset: number): RangeTblEntry {
+function shiftRte(rte: RangeTblEntry, offset: number): RangeTblEntry {
   return incrementVarSublevelsUp(offsetVarNodes(rte as Node, offset, 0), -1, 1) as RangeTblEntry;
 }
 
@@ -195,7 +195,7 @@ function semijoin(jointype: N.JoinType, rarg: JoinTreeNode, quals: Expr): JoinEx
   };
 }
 
-export function subqueryVar(rtindex: number, tle: TargetEntry): Expr {
+function subqueryVar(rtindex: number, tle: TargetEntry): Expr {
   return makeVar(rtindex, tle.resno, exprType(tle.expr), exprTypmod(tle.expr), exprCollation(tle.expr));
 }
 

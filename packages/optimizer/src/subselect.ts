@@ -206,7 +206,7 @@ function arrayTypeOf(root: PlannerInfo, element: number): number {
   return (typarray as number) === 0 ? element : typarray;
 }
 
-export function materialize(root: PlannerInfo, plan: Plan): Material {
+function materialize(root: PlannerInfo, plan: Plan): Material {
   return {
     type: 'Material',
     startup_cost: plan.startup_cost,

@@ -44,7 +44,7 @@ export function pullVarnos(node: Node | readonly Node[], levelsup = 0): Set<numb
 }
 
 /** The expressions and subqueries of a query, each handed to `visit`. */
-export function walkQuery(query: Query, visit: (node: Node) => void): void {
+function walkQuery(query: Query, visit: (node: Node) => void): void {
   walkChildren(query, child => {
     visit(child);
     return false;

@@ -104,7 +104,7 @@ export function isPolymorphicTypeFamily1(type: number): boolean {
   );
 }
 
-export function isPolymorphicTypeFamily2(type: number): boolean {
+function isPolymorphicTypeFamily2(type: number): boolean {
   return (
     type === ANYCOMPATIBLEOID ||
     type === ANYCOMPATIBLEARRAYOID ||

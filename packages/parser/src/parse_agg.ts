@@ -446,7 +446,7 @@ function expandGroupingSetNode(set: GroupingSet): number[][] {
 }
 
 /** The flat list of grouping sets (lists of tleSortGroupRefs) a GROUP BY means; null if over the limit. */
-export function expandGroupingSets(sets: readonly GroupingSet[], distinct: boolean, limit: number): number[][] | null {
+function expandGroupingSets(sets: readonly GroupingSet[], distinct: boolean, limit: number): number[][] | null {
   let product: number[][] = [[]];
   let count = 1;
   for (const set of sets) {

@@ -105,7 +105,7 @@ function checkTargetlistEntrySQL92(pstate: ParseState, tle: TargetEntry, kind: P
 }
 
 /** An item of ORDER BY, GROUP BY or DISTINCT ON: an output name, an output position, or an expression. */
-export function findTargetlistEntrySQL92(
+function findTargetlistEntrySQL92(
   pstate: ParseState,
   raw: RawNode,
   tlist: TargetEntry[],
@@ -234,7 +234,7 @@ export function addTargetToSortList(
 }
 
 /** The btree family and strategy (< or >) an ordering operator belongs to. */
-export function orderingOpProperties(
+function orderingOpProperties(
   pstate: ParseState,
   opno: number,
 ): { family: number; opcintype: number; strategy: number } | null {
@@ -295,7 +295,7 @@ export function addTargetToGroupList(
   });
 }
 
-export function assignSortGroupRef(tle: TargetEntry, tlist: readonly TargetEntry[]): number {
+function assignSortGroupRef(tle: TargetEntry, tlist: readonly TargetEntry[]): number {
   if (tle.ressortgroupref === 0) {
     tle.ressortgroupref = tlist.reduce((max, t) => Math.max(max, t.ressortgroupref), 0) + 1;
   }

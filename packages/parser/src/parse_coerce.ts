@@ -26,7 +26,6 @@ import {
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import {
-  COERCE_EXPLICIT_CALL,
   COERCE_IMPLICIT_CAST,
   COERCION_ASSIGNMENT,
   COERCION_EXPLICIT,
@@ -289,7 +288,7 @@ function applyRelabelType(
 }
 
 /** How a length coercion (varchar(n), numeric(p,s)...) of the type is done. */
-export function findTypmodCoercionFunction(catalog: CatalogLookup, type: number): CoercionPath {
+function findTypmodCoercionFunction(catalog: CatalogLookup, type: number): CoercionPath {
   const row = catalog.type(type);
   const isArray = catalog.isTrueArray(row);
   const elem = isArray ? row.typelem : type;
@@ -580,5 +579,3 @@ export function coerceNullToDomain(pstate: ParseState, type: number, typmod: num
     false,
   );
 }
-
-export { COERCE_EXPLICIT_CALL };

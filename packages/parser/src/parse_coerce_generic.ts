@@ -56,7 +56,7 @@ const isElementLike = (type: number) => type === ANYELEMENTOID || type === ANYNO
 const isCompatibleLike = (type: number) => type === ANYCOMPATIBLEOID || type === ANYCOMPATIBLENONARRAYOID;
 
 /** Could these arguments be passed for these declared types, as far as polymorphism goes? */
-export function checkGenericTypeConsistency(
+function checkGenericTypeConsistency(
   catalog: CatalogLookup,
   actual: readonly number[],
   declared: readonly number[],

@@ -68,7 +68,7 @@ function makeSearchClause(raw: RawNode): CTESearchClause {
   };
 }
 
-export function transformWithClause(pstate: ParseState, withClause: RawNode): CommonTableExpr[] {
+function transformWithClause(pstate: ParseState, withClause: RawNode): CommonTableExpr[] {
   const raws = withClause.ctes as RawNode[];
   const ctes = raws.map(makeCte);
   ctes.forEach((cte, i) => {

@@ -71,7 +71,7 @@ export function setTargetTable(
   return nsitem.rtindex;
 }
 
-export function transformFromClauseItem(pstate: ParseState, raw: RawNode): FromItem {
+function transformFromClauseItem(pstate: ParseState, raw: RawNode): FromItem {
   const leaf = (nsitem: ParseNamespaceItem): FromItem => ({
     node: { type: 'RangeTblRef', rtindex: nsitem.rtindex },
     top: nsitem,

@@ -147,7 +147,7 @@ function funcNameAsType(pstate: ParseState, names: readonly string[]): number {
 }
 
 /** name(type, name => type) for messages. */
-export function funcSignatureString(
+function funcSignatureString(
   pstate: ParseState,
   names: readonly string[],
   argnames: readonly string[],

@@ -14,7 +14,7 @@ import { checkSrfCallPlacement, makeFnArguments } from './func_call.ts';
 import { funcMatchArgtypes, funcSelectCandidate, type FuncCandidate } from './func_candidates.ts';
 
 /** Exact match of name and types along the search path; 0 if none. */
-export function opernameGetOprid(pstate: ParseState, names: readonly string[], left: number, right: number): number {
+function opernameGetOprid(pstate: ParseState, names: readonly string[], left: number, right: number): number {
   const { schema, name } = deconstructQualifiedName(pstate, names);
   const { catalog } = pstate;
   const path = schema === null ? catalog.functionPath : [catalog.lookupExplicitNamespace(schema)];
@@ -135,7 +135,7 @@ function findOper(pstate: ParseState, names: readonly string[], left: number, ri
   return selectCandidate(pstate, [left === 0 ? right : left, right === 0 ? left : right], candidates);
 }
 
-export function oper(
+function oper(
   pstate: ParseState,
   names: readonly string[],
   left: number,

@@ -163,7 +163,7 @@ function checkLateralRefOk(pstate: ParseState, nsitem: ParseNamespaceItem, locat
   );
 }
 
-export function stateAtLevel(pstate: ParseState, levelsup: number): ParseState {
+function stateAtLevel(pstate: ParseState, levelsup: number): ParseState {
   let state = pstate;
   for (let i = 0; i < levelsup; i++) {
     assert(state.parent !== null, 'a variable refers to an existing query level');
@@ -478,7 +478,7 @@ const NOT_OPENABLE: Readonly<Record<string, string>> = {
 };
 
 /** A relation that a query may read, by OID. */
-export function openRelation(pstate: ParseState, relid: number, location: number): TargetRelation {
+function openRelation(pstate: ParseState, relid: number, location: number): TargetRelation {
   const rel = pstate.catalog.relation(relid);
   const detail = NOT_OPENABLE[rel.relkind];
   if (detail !== undefined) {
@@ -725,7 +725,7 @@ function columnDefinitions(pstate: ParseState, coldeflist: readonly RawNode[]): 
 }
 
 /** Collation of a column definition: its COLLATE, else its type's. */
-export function columnCollation(pstate: ParseState, def: RawNode, type: number, typcollation: number): number {
+function columnCollation(pstate: ParseState, def: RawNode, type: number, typcollation: number): number {
   let location: number = def.location ?? 0;
   let result = typcollation;
   if (def.collClause) {

@@ -62,7 +62,7 @@ export function transformTargetEntry(
   return makeTargetEntry(result, pstate.next_resno++, name, resjunk);
 }
 
-export function makeSetToDefault(raw: RawNode): SetToDefault {
+function makeSetToDefault(raw: RawNode): SetToDefault {
   return { type: 'SetToDefault', typeId: 0, typeMod: 0, collation: 0, location: raw.location ?? 0 };
 }
 

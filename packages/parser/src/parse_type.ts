@@ -2,7 +2,7 @@
  * Type names in the query: finding the type, evaluating its modifiers; collation names; calling a
  * type's input function on a literal.
  */
-import { CSTRINGOID, INT4OID } from '@pgtroupe/common/oids';
+import { INT4OID } from '@pgtroupe/common/oids';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Oid } from '@pgtroupe/common/ids';
@@ -195,5 +195,3 @@ export function inputDatum(pstate: ParseState, type: Form_pg_type, text: Uint8Ar
 export function cstringDatum(text: string): Uint8Array {
   return encoder.encode(text);
 }
-
-export { CSTRINGOID };

@@ -28,7 +28,7 @@ export type ResultType =
   | { readonly kind: 'record' | 'other'; readonly type: number };
 
 /** The columns of a named composite type's relation. */
-export function relationColumns(catalog: CatalogLookup, relid: number): ResultColumn[] {
+function relationColumns(catalog: CatalogLookup, relid: number): ResultColumn[] {
   return catalog.attributes(relid).map(a => ({
     name: a.attname,
     typid: a.atttypid,

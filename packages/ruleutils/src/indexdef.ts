@@ -32,7 +32,7 @@ interface Key {
   readonly collation: number;
 }
 
-export function expressionList(text: string | null): readonly Expr[] {
+function expressionList(text: string | null): readonly Expr[] {
   return text === null ? [] : (stringToNode(text) as readonly Expr[]);
 }
 

@@ -91,7 +91,7 @@ export function operatorName(env: DeparseEnvironment, opno: number, left: number
   return `OPERATOR(${quoteIdentifier(schemaName(env, row.oprnamespace))}.${row.oprname})`;
 }
 
-export function collationName(env: DeparseEnvironment, oid: number): string {
+function collationName(env: DeparseEnvironment, oid: number): string {
   const row = env.catalog.collation(oid);
   if (row === null) throw lookupFailed('collation', oid);
   const visible = env.catalog.collationOnPath(row.collname) === oid;

@@ -91,9 +91,6 @@ export const XLOG_MULTIXACT_ZERO_MEM_PAGE = 0x10;
 export const XLOG_MULTIXACT_CREATE_ID = 0x20;
 export const XLOG_MULTIXACT_TRUNCATE_ID = 0x30;
 
-const NAMES = ['ZERO_OFF_PAGE', 'ZERO_MEM_PAGE', 'CREATE_ID', 'TRUNCATE_ID'] as const;
-const STATUS_NAMES = ['keysh', 'sh', 'fornokeyupd', 'forupd', 'nokeyupd', 'upd'] as const;
-
 export interface MultiXactCreate {
   readonly mid: MultiXactId;
   readonly moff: number;
@@ -161,28 +158,4 @@ export function decodeMultiXactTruncate(view: DataView, at: number): MultiXactTr
     startTruncMemb: u32(3),
     endTruncMemb: u32(4),
   };
-}
-
-/** As pg_waldump names and prints them (rmgrdesc/mxactdesc.c). */
-export function multiXactIdentify(info: number): string | undefined {
-  return (info & 0x0f) === 0 ? NAMES[(info & 0xf0) >> 4] : undefined;
-}
-
-export function multiXactDesc(info: number, view: DataView, at: number): string {
-  switch (info & 0xf0) {
-    case XLOG_MULTIXACT_ZERO_OFF_PAGE:
-    case XLOG_MULTIXACT_ZERO_MEM_PAGE:
-      return String(view.getUint32(at, true));
-    case XLOG_MULTIXACT_CREATE_ID: {
-      const { mid, moff, members } = decodeMultiXactCreate(view, at);
-      const list = members.map(({ xid, status }) => `${xid} (${STATUS_NAMES[status]})`).join(' ');
-      return `${mid} offset ${moff} nmembers ${members.length}: ${list} `;
-    }
-    case XLOG_MULTIXACT_TRUNCATE_ID: {
-      const t = decodeMultiXactTruncate(view, at);
-      return `offsets [${t.startTruncOff}, ${t.endTruncOff}), members [${t.startTruncMemb}, ${t.endTruncMemb})`;
-    }
-    default:
-      return '';
-  }
 }

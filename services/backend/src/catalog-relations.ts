@@ -110,7 +110,7 @@ export class CatalogRelations {
 }
 
 /** (chunk_id oid, chunk_seq int4) */
-export function toastIndex(rel: SmgrRelation, toastOid: Oid): BTIndex {
+function toastIndex(rel: SmgrRelation, toastOid: Oid): BTIndex {
   const attribute = (name: string, typid: number): Attribute => ({
     name,
     typid: typid as Oid,

@@ -96,7 +96,7 @@ function moveAhead<I>({ waiter, blocker }: Edge<I>): boolean {
 }
 
 /** DescribeLockTag */
-export function describeLockTag({ locktype, f1, f2, f3, f4 }: LockTag): string {
+function describeLockTag({ locktype, f1, f2, f3, f4 }: LockTag): string {
   switch (locktype) {
     case 0:
       return `relation ${f2} of database ${f1}`;

@@ -78,7 +78,7 @@ export function lockKey(tag: LockTag): string {
 }
 
 /** The transaction that a transaction lock's tag means. */
-export function taggedXid(tag: LockTag): number {
+function taggedXid(tag: LockTag): number {
   return tag.f2 * 0x100000000 + tag.f1;
 }
 

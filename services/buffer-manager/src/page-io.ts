@@ -21,7 +21,7 @@ import type { RelationDirectory } from './relation-directory.ts';
 import { relationPath, type StorageManager } from './smgr.ts';
 import type { WalClient } from './wal-client.ts';
 
-export class PageReadError extends Error {
+class PageReadError extends Error {
   override readonly name = 'PageReadError';
   readonly sqlstate: string;
   constructor(sqlstate: string, message: string) {

@@ -9,7 +9,7 @@ export interface CheckpointSettings {
 }
 
 /** CalculateCheckpointSegments: WAL between redo points so that max_wal_size holds. */
-export function checkpointSegments({ maxWalBytes, completionTarget }: CheckpointSettings): number {
+function checkpointSegments({ maxWalBytes, completionTarget }: CheckpointSettings): number {
   return Math.max(1, Math.floor(maxWalBytes / XLOG_SEG_SIZE / (1 + completionTarget)));
 }
 

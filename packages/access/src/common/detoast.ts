@@ -39,7 +39,7 @@ export interface ToastFetcher {
 }
 
 /** Not an error: "come again once `want` is satisfied". One object, so that throwing costs little. */
-export class DetoastMiss extends Error {
+class DetoastMiss extends Error {
   override readonly name = 'DetoastMiss';
 }
 export const DETOAST_MISS = new DetoastMiss('a value from the TOAST table is not here yet');

@@ -63,7 +63,7 @@ export function itemPointerCompare(block: number, offset: number, mem: TupleMemo
 // ---- forming and reading -----------------------------------------------------------------------------
 
 /** Bytes that `indexFormTuple` will write. */
-export function indexComputeTupleSize(layout: TupleLayout, values: readonly Datum[]): number {
+function indexComputeTupleSize(layout: TupleLayout, values: readonly Datum[]): number {
   return maxAlign(dataOffset(layout, values) + heapComputeDataSize(layout, values));
 }
 

@@ -134,7 +134,7 @@ export function fetchVarlena(mem: TupleMemory, at: number): Uint8Array {
 }
 
 /** Bytes that the varlena at `at` takes in the tuple, header included. */
-export function varsizeAny(mem: TupleMemory, at: number): number {
+function varsizeAny(mem: TupleMemory, at: number): number {
   const first = mem.u8[at]!;
   if ((first & 1) === 0) return mem.u32[at >>> 2]! >>> 2;
   return first === 1 ? 2 + VARTAG_SIZE(mem.u8[at + 1]!) : first >>> 1;

@@ -71,7 +71,7 @@ function hex2(value: number): string {
   return `0x${value.toString(16).toUpperCase().padStart(2, '0')}`;
 }
 
-export function heapDesc({ view, mainAt, info }: XLogRecord): string {
+function heapDesc({ view, mainAt, info }: XLogRecord): string {
   const u8 = (at: number): number => view.getUint8(mainAt + at);
   const u16 = (at: number): number => view.getUint16(mainAt + at, true);
   const u32 = (at: number): number => view.getUint32(mainAt + at, true);
@@ -94,7 +94,7 @@ export function heapDesc({ view, mainAt, info }: XLogRecord): string {
   }
 }
 
-export function heap2Desc({ view, mainAt, info }: XLogRecord): string {
+function heap2Desc({ view, mainAt, info }: XLogRecord): string {
   const u8 = (at: number): number => view.getUint8(mainAt + at);
   const u16 = (at: number): number => view.getUint16(mainAt + at, true);
   const u32 = (at: number): number => view.getUint32(mainAt + at, true);

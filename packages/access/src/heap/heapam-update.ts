@@ -97,7 +97,7 @@ const successorXmax: NewXmax = { xmax: 0, infomask: 0, infomask2: 0 };
 const MIN_SHARED = 3;
 
 /** Did any of these attributes (0-based) change, judged by their bytes? */
-export function heapModified(
+function heapModified(
   layout: TupleLayout,
   mem: TupleMemory,
   oldTup: number,

@@ -84,7 +84,7 @@ export function getCmin(x: XactView, mem: TupleMemory, tup: number): CommandId {
 }
 
 /** The deleting command, if the deleting transaction is mine. */
-export function getCmax(x: XactView, mem: TupleMemory, tup: number): CommandId {
+function getCmax(x: XactView, mem: TupleMemory, tup: number): CommandId {
   const cid = getRawCommandId(mem, tup) as CommandId;
   return (getInfomask(mem, tup) & HEAP_COMBOCID) !== 0 ? x.cmaxOf(cid) : cid;
 }

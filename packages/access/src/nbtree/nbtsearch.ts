@@ -72,7 +72,7 @@ function fellOff(index: BTIndex): Error {
 }
 
 /** The (fast) root: its page offset and `where.blk`; MISS or NO_ROOT. */
-export function btGetRoot(index: BTIndex, pages: PageAccess, where: BTPath): number {
+function btGetRoot(index: BTIndex, pages: PageAccess, where: BTPath): number {
   const { mem } = pages;
   if (index.rootBlock !== P_NONE) {
     const page = btShare(index, pages, index.rootBlock);

@@ -37,7 +37,7 @@ export function vacuumableBTree(index: BTIndex, pages: PageAccess, wal: XLogInse
   return { bulkDelete: dead => new BTBulkDelete(index, pages, wal, dead) };
 }
 
-export class BTBulkDelete implements IndexVacuumScan {
+class BTBulkDelete implements IndexVacuumScan {
   readonly #index: BTIndex;
   readonly #pages: PageAccess;
   readonly #wal: XLogInserter;

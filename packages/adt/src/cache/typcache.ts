@@ -50,7 +50,7 @@ export function sendFunction(fc: FunctionCall, oid: Oid): OutputFunction {
 }
 
 /** The second argument of input functions: the element type of arrays, else the type itself. */
-export function typeIOParam(type: TypeFacts): Oid {
+function typeIOParam(type: TypeFacts): Oid {
   return type.typelem !== 0 ? type.typelem : type.oid;
 }
 

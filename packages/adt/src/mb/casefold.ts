@@ -16,19 +16,19 @@ function simpleUpper(ch: string): string {
 
 const ONE = /^.$/su;
 
-export function upperChar(ch: string): string {
+function upperChar(ch: string): string {
   const up = ch.toUpperCase();
   return up.length === 1 || ONE.test(up) ? up : simpleUpper(ch);
 }
 
-export function lowerChar(ch: string): string {
+function lowerChar(ch: string): string {
   const low = ch.toLowerCase();
   return low.length === 1 || ONE.test(low) ? low : (SIMPLE_LOWER[ch] ?? ch);
 }
 
 const ALNUM = /[\p{Alphabetic}\p{N}]/u;
 
-export function isAlnumChar(ch: string): boolean {
+function isAlnumChar(ch: string): boolean {
   return ALNUM.test(ch);
 }
 

@@ -42,7 +42,7 @@ function caseVariants(c: number): number[] {
   return out;
 }
 
-export function concat(left: RegexNode, right: RegexNode): RegexNode {
+function concat(left: RegexNode, right: RegexNode): RegexNode {
   if (left.type === 'empty') return right;
   return {
     type: 'concat',

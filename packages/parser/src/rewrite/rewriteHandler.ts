@@ -238,7 +238,7 @@ function isOn(options: readonly string[], name: string): boolean {
 }
 
 /** The query of a view as stored, made usable. */
-export function readViewQuery(catalog: CatalogLookup, action: string): Query {
+function readViewQuery(catalog: CatalogLookup, action: string): Query {
   return readRuleActions(catalog, action)[0] as Query;
 }
 

@@ -105,7 +105,7 @@ export function pageGetSpecial(mem: PageMemory, page: number): number {
   return mem.u16[(page + 16) >>> 1]!;
 }
 
-export function pageSetSpecial(mem: PageMemory, page: number, special: number): void {
+function pageSetSpecial(mem: PageMemory, page: number, special: number): void {
   mem.u16[(page + 16) >>> 1] = special;
 }
 

@@ -173,11 +173,11 @@ export class MemoryDisk implements Disk {
   }
 }
 
-export function parentOf(path: string): string {
+function parentOf(path: string): string {
   const slash = path.lastIndexOf('/');
   return slash < 0 ? '' : path.slice(0, slash);
 }
 
-export function noEntry(path: string): DiskError {
+function noEntry(path: string): DiskError {
   return new DiskError('ENOENT', path, `no such file or directory: ${path}`);
 }

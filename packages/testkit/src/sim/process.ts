@@ -9,7 +9,7 @@ import { Traffic } from '@pgtroupe/actor/traffic';
 import type { Host, Network } from './network.ts';
 import type { World } from './world.ts';
 
-export class ProcessExit extends Error {
+class ProcessExit extends Error {
   override readonly name = 'ProcessExit';
 }
 

@@ -87,7 +87,7 @@ export async function statusCommand(line: CommandLine, dataDirectory: string): P
 }
 
 /** Asks the postmaster. */
-export async function castStatus(server: Running): Promise<CastStatus> {
+async function castStatus(server: Running): Promise<CastStatus> {
   const control = await readFile(join(server.dataDirectory, 'global/pg_control'));
   const cluster = String(control.readBigUInt64LE(0));
   const rpc = grpcRpc({ cluster, name: `pgtroupe-${process.pid}`, epoch: 0 });
