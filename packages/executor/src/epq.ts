@@ -1,11 +1,12 @@
 /**
  * EvalPlanQual: at READ COMMITTED, a row that somebody else changed while we waited is checked again in its
- * newest version. The plan below runs once more in a state of its own, where scans of the relations
- * concerned answer exactly the rows given.
+ * newest version. The plan below runs once more in a state of its own, where scans answer exactly the rows given:
+ * the newest version of the row in question, and of everything it was joined with the row that was joined.
  */
 import { heapTupleAt, NOT_FOUND } from '@pgtroupe/access/heap/heapam-scan';
 import type { Oid } from '@pgtroupe/common/ids';
-import type { Plan } from '@pgtroupe/optimizer/plannodes';
+import type { Datum } from '@pgtroupe/common/datum';
+import type { Plan, PlanRowMark } from '@pgtroupe/optimizer/plannodes';
 import { TID_BLOCK } from './batch.ts';
 import { EState, type PlanState } from './estate.ts';
 import { heapOf } from './relations.ts';
@@ -20,13 +21,15 @@ export class EpqState {
   readonly #build: BuildPlan;
   readonly #range: ExecRange;
   readonly #tuples = new Map<number, { ptr: number; tid: number }>();
+  readonly #rows = new Map<number, Datum>();
   #est: EState | null = null;
   #state: PlanState | null = null;
   #running = false;
 
-  constructor(outer: EState, plan: Plan, range: ExecRange, build: BuildPlan) {
+  constructor(outer: EState, plan: Plan, marks: readonly PlanRowMark[], range: ExecRange, build: BuildPlan) {
     this.#outer = outer;
     this.#plan = plan;
+    for (const { rti, wholeName } of marks) if (wholeName !== null) this.#rows.set(rti, null);
     this.#build = build;
     this.#range = range;
   }
@@ -35,7 +38,7 @@ export class EpqState {
     if (this.#state === null) {
       const est = new EState(this.#outer.env, this.#outer.execParams.length);
       this.#est = est;
-      est.epq = { tuples: this.#tuples };
+      est.epq = { tuples: this.#tuples, rows: this.#rows };
       this.#state = this.#build(est, this.#plan);
     }
     return this.#state;
@@ -53,6 +56,11 @@ export class EpqState {
 
   setTuple(rti: number, ptr: number, tid: number): void {
     this.#tuples.set(rti, { ptr, tid });
+  }
+
+  /** Of what is no table, as one value; null when it has none (an outer join's). */
+  setRow(rti: number, row: Datum): void {
+    this.#rows.set(rti, row);
   }
 
   /** Finds a row of another relation again, in the version that was read. MISS: call again. */

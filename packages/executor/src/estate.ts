@@ -94,9 +94,12 @@ export class EState {
   }
 }
 
-/** Tuples that scans answer instead of scanning, by range table index; 0 means no row (null). */
+/** What scans answer instead of scanning, by range table index. */
 export interface EpqSubstitution {
+  /** Tuples of tables; 0 means no row. */
   readonly tuples: ReadonlyMap<number, { readonly ptr: number; readonly tid: number }>;
+  /** Whole rows of everything else; null means no row. Who is here is known when the plan's state is built. */
+  readonly rows: ReadonlyMap<number, Datum>;
 }
 
 /** Ids of changed PARAM_EXEC parameters; null for all of them. */

@@ -5,6 +5,7 @@
  * `max` is obeyed exactly: no condition and no expression is evaluated for a row that nobody asked for.
  */
 import { RECORDOID } from '@pgtroupe/common/oids';
+import type { Datum } from '@pgtroupe/common/datum';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import type { Plan } from '@pgtroupe/optimizer/plannodes';
 import { Batch, type Column, type RowReader } from './batch.ts';
@@ -13,8 +14,14 @@ import { compileExpr, compileQual, type ExprScope, readColumn } from './execExpr
 import { assignRecordTypmod } from '@pgtroupe/adt/cache/recordtypes';
 import { attributeFor } from './rowstore.ts';
 import { makeScope, Projection, type SubPlanFactory } from './scope.ts';
-import { ROW, YIELD } from './status.ts';
-import { formRecord } from './records.ts';
+import { END, ROW, YIELD } from './status.ts';
+import { deformRecord, formRecord, recordDesc } from './records.ts';
+
+interface GivenRow {
+  readonly rti: number;
+  fields: readonly Datum[];
+  done: boolean;
+}
 
 export abstract class ScanState extends PlanState {
   /** What was read; rows [pos, input.n) are still to be looked at. */
@@ -25,10 +32,32 @@ export abstract class ScanState extends PlanState {
   #projection!: Projection;
   /** Rows accepted so far for the batch being made. */
   #kept = 0;
+  /** Instead of what is scanned, the row that was joined (EvalPlanQual). Scans of tables see to that themselves. */
+  readonly #given: GivenRow | null;
 
   constructor(est: EState, plan: Plan, factory: SubPlanFactory) {
     super(est, plan);
-    this.scope = makeScope(this, factory, { scan: attnum => this.scanColumn(attnum) });
+    const rti = (plan as { readonly scanrelid?: number }).scanrelid;
+    this.#given = rti !== undefined && est.epq?.rows.has(rti) === true ? { rti, fields: [], done: false } : null;
+    this.scope = makeScope(this, factory, {
+      scan: attnum => (this.#given === null ? this.scanColumn(attnum) : this.#givenColumn(attnum)),
+    });
+  }
+
+  #givenColumn(attnum: number): Column {
+    const { type } = this.scanColumn(attnum);
+    const { rti } = this.#given!;
+    if (attnum === 0) return { kind: 'computed', type, read: () => this.est.epq!.rows.get(rti)! };
+    return { kind: 'computed', type, read: () => this.#given!.fields[attnum - 1] ?? null };
+  }
+
+  #fillGiven(given: GivenRow): number {
+    const row = this.est.epq!.rows.get(given.rti);
+    if (given.done || !(row instanceof Uint8Array)) return END;
+    given.done = true;
+    given.fields = deformRecord(recordDesc(this.est, row), row);
+    this.input.n = 1;
+    return ROW;
   }
 
   /** Column of the scanned relation; may register a lane in `input`. */
@@ -39,6 +68,10 @@ export abstract class ScanState extends PlanState {
     this.#qual = compileQual([...this.recheckQual(), ...this.plan.qual], this.scope);
     this.#projection = new Projection(this.plan.targetlist, this.scope, this.out);
     // Lanes the qualification needs move along with the others.
+    if (this.#given !== null) {
+      this.input.tuples.length = 0;
+      this.input.values.length = 0;
+    }
     for (const lane of this.input.tuples) this.out.addTupleLane(lane);
     for (const lane of this.input.values) this.out.addValueLane(lane);
   }
@@ -78,7 +111,7 @@ export abstract class ScanState extends PlanState {
     for (;;) {
       const { input, out } = this;
       if (this.pos >= input.n && this.#kept === 0) {
-        const status = this.fill(max);
+        const status = this.#given === null ? this.fill(max) : this.#fillGiven(this.#given);
         if (status !== ROW) return status;
         this.pos = 0;
         this.scope.ec.serial++;
@@ -116,6 +149,7 @@ export abstract class ScanState extends PlanState {
     this.pos = 0;
     this.input.n = 0;
     this.#kept = 0;
+    if (this.#given !== null) this.#given.done = false;
   }
 
   override suspend(): void {

@@ -30,7 +30,7 @@ import type { ExecRange } from './range.ts';
 import { heapOf } from './relations.ts';
 import { columnReaders, makeScope, type SubPlanFactory } from './scope.ts';
 import { END, MISS, ROW, YIELD } from './status.ts';
-import { tidReader } from './execExpr.ts';
+import { readColumn, tidReader } from './execExpr.ts';
 
 const MODES: readonly LockTupleMode[] = [
   LOCK_TUPLE_KEY_SHARE,
@@ -46,6 +46,7 @@ interface Mark {
   readonly mark: PlanRowMark;
   readonly relation: RelationDesc | null;
   readonly tid: ((row: number) => number) | null;
+  readonly wholeRow: RowReader | null;
 }
 
 export interface LockRowsTools {
@@ -75,7 +76,13 @@ export class LockRowsState extends PlanState {
     this.#marks = plan.rowMarks.map(mark => {
       const tle = mark.ctidName === null ? undefined : tlist.find(t => t.resname === mark.ctidName);
       const relation = mark.ctidName === null ? null : est.env.relation(tools.range.rtable[mark.rti - 1]!.relid as Oid);
-      return { mark, relation, tid: tle === undefined ? null : tidReader(scope, child.out.columns[tle.resno - 1]!) };
+      const whole = mark.wholeName === null ? undefined : tlist.find(t => t.resname === mark.wholeName);
+      return {
+        mark,
+        relation,
+        tid: tle === undefined ? null : tidReader(scope, child.out.columns[tle.resno - 1]!),
+        wholeRow: whole === undefined ? null : readColumn(scope, child.out.columns[whole.resno - 1]!),
+      };
     });
     this.#readers = columnReaders(scope, child.out.columns);
     this.#lanes = child.out.columns.map(column => {
@@ -83,7 +90,7 @@ export class LockRowsState extends PlanState {
       this.out.addColumn({ kind: 'value', type: column.type, lane });
       return lane.values;
     });
-    this.#epq = new EpqState(est, plan.lefttree!, tools.range, (epqEst, node) => {
+    this.#epq = new EpqState(est, plan.lefttree!, plan.rowMarks, tools.range, (epqEst, node) => {
       const state = tools.build(epqEst, node);
       this.#epqReaders = columnReaders(makeScope(epqEst, factory, { outer: state.out.columns }), state.out.columns);
       return state;
@@ -140,7 +147,7 @@ export class LockRowsState extends PlanState {
     return PASS;
   }
 
-  #lock({ mark, relation }: Mark, tid: number): number {
+  #lock({ mark, relation }: Pick<Mark, 'mark' | 'relation'>, tid: number): number {
     const { env } = this.est;
     const { heap } = env;
     const rel = heapOf(relation!);
@@ -169,7 +176,7 @@ export class LockRowsState extends PlanState {
         if (env.usesTransactionSnapshot)
           throw ereport(ERRCODE.T_R_SERIALIZATION_FAILURE, 'could not serialize access due to concurrent update');
         this.#changed.set(mark.rti, { ctid: heap.ctidBlk * TID_BLOCK + heap.ctidOffnum, prior: heap.xmax });
-        return this.#lock({ mark, relation, tid: null }, tid);
+        return this.#lock({ mark, relation }, tid);
       case TM_DELETED:
         if (env.usesTransactionSnapshot)
           throw ereport(ERRCODE.T_R_SERIALIZATION_FAILURE, 'could not serialize access due to concurrent update');
@@ -198,7 +205,8 @@ export class LockRowsState extends PlanState {
     const epq = this.#epq;
     const { state } = epq;
     if (!epq.running) epq.begin();
-    for (const { mark, relation, tid } of this.#marks) {
+    for (const { mark, relation, tid, wholeRow } of this.#marks) {
+      if (wholeRow !== null) epq.setRow(mark.rti, wholeRow(this.#row));
       if (tid === null) continue;
       const changed = this.#changed.get(mark.rti);
       if (changed === undefined) {

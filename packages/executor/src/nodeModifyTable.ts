@@ -168,7 +168,7 @@ export class ModifyTableState extends PlanState {
     this.#returning =
       plan.returningList.length === 0 ? null : new Projection(plan.returningList, resultScope, this.out);
     this.#checkOptions = new CheckOptions(est, this.#relation, plan.withCheckOptions, this.#newScope);
-    this.#epq = new EpqState(est, plan.lefttree!, tools.range, (epqEst, node) => {
+    this.#epq = new EpqState(est, plan.lefttree!, plan.rowMarks, tools.range, (epqEst, node) => {
       const state = tools.build(epqEst, node);
       this.#epqSources = sourcesOf(epqEst, plan, state, factory);
       return state;
@@ -515,11 +515,12 @@ export class ModifyTableState extends PlanState {
     const tid = heap.blk * TID_BLOCK + heap.offnum;
     const epq = this.#epq;
     epq.setTuple(this.#plan.resultRelation, heap.tuple, tid);
-    for (const mark of this.#plan.rowMarks) {
-      if (mark.ctidName === null) continue;
-      const other = this.#columns.marks.get(mark.rti)!(this.#row);
-      if (other >= 0 && epq.fetch(mark.rti, other) === MISS) return MISS;
+    for (const [rti, read] of this.#columns.marks) {
+      const other = read(this.#row);
+      if (other < 0) epq.setTuple(rti, 0, 0);
+      else if (epq.fetch(rti, other) === MISS) return MISS;
     }
+    for (const [rti, read] of this.#columns.wholeRows) epq.setRow(rti, read(this.#row));
     const status = epq.run();
     if (status < 0) return status;
     if (status === END) return ROW_SKIPPED;

@@ -17,7 +17,9 @@ import { makeScope, type SubPlanFactory } from './scope.ts';
 export interface Sources {
   readonly values: readonly RowReader[];
   readonly tid: ((row: number) => number) | null;
+  /** Where the rows of the other tables are, and whole rows of everything else, by range table index. */
   readonly marks: ReadonlyMap<number, (row: number) => number>;
+  readonly wholeRows: ReadonlyMap<number, RowReader>;
 }
 
 export function sourcesOf(est: EState, plan: ModifyTable, child: PlanState, factory: SubPlanFactory): Sources {
@@ -30,14 +32,18 @@ export function sourcesOf(est: EState, plan: ModifyTable, child: PlanState, fact
   };
   const ctid = junk('ctid');
   const marks = new Map<number, (row: number) => number>();
+  const wholeRows = new Map<number, RowReader>();
   for (const mark of plan.rowMarks) {
-    const markColumn = mark.ctidName === null ? undefined : junk(mark.ctidName);
-    if (markColumn !== undefined) marks.set(mark.rti, tidReader(scope, markColumn));
+    const tid = mark.ctidName === null ? undefined : junk(mark.ctidName);
+    if (tid !== undefined) marks.set(mark.rti, tidReader(scope, tid));
+    const wholeRow = mark.wholeName === null ? undefined : junk(mark.wholeName);
+    if (wholeRow !== undefined) wholeRows.set(mark.rti, readColumn(scope, wholeRow));
   }
   return {
     values: tlist.filter(t => !t.resjunk).map(t => readColumn(scope, column(t.resno))),
     tid: ctid === undefined ? null : tidReader(scope, ctid),
     marks,
+    wholeRows,
   };
 }
 
