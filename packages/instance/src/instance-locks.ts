@@ -11,7 +11,7 @@ import { PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { Attachment } from './attachment.ts';
 import type { DownOp } from '@pgtroupe/rpc/attach/ops';
-import { isWeakMode, type LockTag, relationTag } from '@pgtroupe/storage/lmgr/locktag';
+import { isWeakMode, LOCKTAG_RELATION, type LockTag, relationTag } from '@pgtroupe/storage/lmgr/locktag';
 
 /** deadlock_timeout of who has no session. */
 const DEADLOCK_MS = 1000;
@@ -33,6 +33,9 @@ export class LockOwner {
   readonly local = new Set<RelationEntry>();
   /** Locks of this transaction that the buffer-manager holds for it, by tag and mode. */
   readonly remote = new Set<string>();
+  /** Locks taken inside savepoints, in order: who rolls back to one gives back what came behind. */
+  readonly taken: { readonly tag: LockTag; readonly mode: number }[] = [];
+  insideSavepoint = false;
   /** The wait under way, so that a cancel can end it. */
   waiting: { cancel(error: PgError): void } | undefined;
   /** Told when a wait for a lock, of a relation or of a transaction's end, begins and ends. */
@@ -84,6 +87,7 @@ export class InstanceLocks {
     const bit = 1 << mode;
     if ((held & bit) !== 0) return true;
     if (entry.token === 'held') {
+      if (owner.insideSavepoint) noteTaken(owner, relationTag(db, rel), mode);
       entry.holders.set(owner, held | bit);
       owner.local.add(entry);
       return true;
@@ -136,7 +140,9 @@ export class InstanceLocks {
         this.release(owner, tag, mode, session);
         throw cancelled;
       }
-      if (!session) owner.remote.add(key);
+      if (session) return;
+      if (owner.insideSavepoint) noteTaken(owner, tag, mode);
+      owner.remote.add(key);
       return;
     }
     if (cancelled !== undefined) throw cancelled;
@@ -155,6 +161,35 @@ export class InstanceLocks {
     this.#attachment.put({ op: 'lockRelease', owner: owner.pid, ...tag, mode, session });
   }
 
+  /** ROLLBACK TO, or an error inside a savepoint: what was taken since `taken` had this length is given back, behind the
+   *  subtransaction's end. */
+  releaseSince(owner: LockOwner, length: number): void {
+    if (owner.taken.length === length) return;
+    let told = false;
+    for (const { tag, mode } of owner.taken.splice(length)) {
+      if (this.#releaseHere(owner, tag, mode)) continue;
+      if (!owner.remote.has(lockKey(tag, mode))) continue;
+      this.release(owner, tag, mode);
+      told = true;
+    }
+    if (told) this.released(owner);
+  }
+
+  /** Gives back a weak lock that was granted here. */
+  #releaseHere(owner: LockOwner, tag: LockTag, mode: number): boolean {
+    if (tag.locktype !== LOCKTAG_RELATION) return false;
+    const entry = this.#entry(tag.f1 as Oid, tag.f2 as Oid);
+    const held = entry.holders.get(owner) ?? 0;
+    if ((held & (1 << mode)) === 0) return false;
+    const left = held & ~(1 << mode);
+    if (left !== 0) entry.holders.set(owner, left);
+    else {
+      entry.holders.delete(owner);
+      owner.local.delete(entry);
+    }
+    return true;
+  }
+
   /** The commit or abort message, which releases what the buffer-manager holds for the owner, was put. */
   endSent(owner: LockOwner): void {
     owner.handedOver = false;
@@ -165,6 +200,8 @@ export class InstanceLocks {
   releaseAll(owner: LockOwner, remoteDone: boolean): void {
     for (const entry of owner.local) entry.holders.delete(owner);
     owner.local.clear();
+    owner.taken.length = 0;
+    owner.insideSavepoint = false;
     if (owner.remote.size > 0) {
       owner.remote.clear();
       if (!remoteDone || owner.handedOver) {
@@ -208,6 +245,11 @@ export class InstanceLocks {
     if (entry === undefined) database.set(rel, (entry = { db, rel, token: 'none', holders: new Map() }));
     return entry;
   }
+}
+
+/** Unless it is held already, by the transaction outside. */
+function noteTaken(owner: LockOwner, tag: LockTag, mode: number): void {
+  if (!owner.remote.has(lockKey(tag, mode))) owner.taken.push({ tag, mode });
 }
 
 function lockKey(tag: LockTag, mode: number): string {

@@ -58,8 +58,9 @@ interface Level {
   readonly children: FullTransactionId[];
   /** How much of `drops` existed when the level began. */
   readonly dropsBefore: number;
-  /** The same of `created`. */
+  /** The same of `created`, and of its owner's `taken`. */
   readonly createdBefore: number;
+  readonly takenBefore: number;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -89,7 +90,9 @@ export class Transaction implements XactView {
     this.#owner = owner;
     this.#database = database;
     this.#life = context.life;
-    this.#levels = [{ name: '', fxid: 0 as FullTransactionId, children: [], dropsBefore: 0, createdBefore: 0 }];
+    this.#levels = [
+      { name: '', fxid: 0 as FullTransactionId, children: [], dropsBefore: 0, createdBefore: 0, takenBefore: 0 },
+    ];
   }
 
   /** Shared memory was lost since this transaction began: it can only be rolled back. */
@@ -220,7 +223,9 @@ export class Transaction implements XactView {
       children: [],
       dropsBefore: this.drops.length,
       createdBefore: this.created.length,
+      takenBefore: this.#owner.taken.length,
     });
+    this.#owner.insideSavepoint = true;
   }
 
   /** Did the innermost subtransaction, or one that became part of it, make this file? */
@@ -245,6 +250,10 @@ export class Transaction implements XactView {
       const parent = this.#top();
       if (released.fxid !== 0) parent.children.push(released.fxid, ...released.children);
     } while (released.name !== name);
+    if (this.#levels.length === 1) {
+      this.#owner.insideSavepoint = false;
+      this.#owner.taken.length = 0;
+    }
     this.enter();
   }
 
@@ -257,6 +266,7 @@ export class Transaction implements XactView {
       this.created.length = undone.createdBefore;
       if (undone.fxid !== 0 && !this.lost) this.#endAborted(undone, false);
     } while (undone.name !== name);
+    if (!this.lost) this.#context.locks.releaseSince(this.#owner, undone.takenBefore);
     this.defineSavepoint(name);
     this.enter();
   }
@@ -332,6 +342,7 @@ export class Transaction implements XactView {
     this.drops.length = level.dropsBefore;
     this.created.length = level.createdBefore;
     if (level.fxid !== 0 && !this.lost) this.#endAborted(level, false);
+    if (!this.lost) this.#context.locks.releaseSince(this.#owner, level.takenBefore);
     level.fxid = 0 as FullTransactionId;
     level.children.length = 0;
     return true;
