@@ -1,25 +1,21 @@
 /**
- * npm run differential: the same generated statements on pgtroupe and on PostgreSQL 15; rows, column types, SQLSTATE and
+ * npm run differential: the same generated statements on pgtroupe and on PostgreSQL 15; rows, their order, column types, SQLSTATE and
  * message must be equal.
  *
  *   node test/differential/differential.mjs [--statements 2000] [--seed 1] [--from 0] [--target host:port]
- *        [--oracle host:port] [--golden FILE] [--record FILE] [--reduce 5] [--one N] [--slow 400]
+ *        [--oracle host:port] [--golden FILE] [--record FILE] [--reduce 5] [--one N] [--slow 400] [--lanes 2]
  *
  * Without --target a cluster of its own is started. Every block of statements runs with another way of planning and
  * executing (modes.mjs). With --golden the recorded answers judge instead of a server; --record
- * asks PostgreSQL alone and writes them. --slow: milliseconds after which PostgreSQL's answer is not waited for.
+ * asks PostgreSQL alone and writes them. --slow: milliseconds after which PostgreSQL's answer is not waited for; such statements are
+ * not sent to pgtroupe. --lanes: sessions at a time.
  * Prints each difference with its smallest case and a count by kind; exits 1 if any is unexplained.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { startPgtroupe } from '../bench/servers.mjs';
-import { digest, explained, marks } from './explained.mjs';
-import { MODES } from './modes.mjs';
-import { reduce } from './reduce.mjs';
-import { SETUP } from './schema.mjs';
-import { Server } from './server.mjs';
+import { BLOCK, Comparison, modeOf } from './comparison.mjs';
+import { readGolden, writeGolden } from './golden.mjs';
 import { scriptOf, statement } from './statements.mjs';
-import { print } from './tree.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -31,6 +27,7 @@ const { values: options } = parseArgs({
     golden: { type: 'string' },
     record: { type: 'string' },
     slow: { type: 'string', default: '400' },
+    lanes: { type: 'string', default: '2' },
     reduce: { type: 'string', default: '5' },
     one: { type: 'string' },
   },
@@ -38,122 +35,99 @@ const { values: options } = parseArgs({
 const SEED = Number(options.seed);
 const FROM = Number(options.one ?? options.from);
 const TO = options.one === undefined ? FROM + Number(options.statements) : FROM + 1;
-const BLOCK = 25;
+const recording = options.record !== undefined;
 
-/** Of which statements the answers are: a golden file is good for no others. */
-const statements = digest([
-  SETUP,
-  BLOCK,
-  Array.from({ length: TO - FROM }, (_, i) => scriptOf(statement(SEED, FROM + i))),
-]);
-const header = `seed ${SEED} from ${FROM} statements ${TO - FROM} digest ${statements}`;
-
-const judge =
-  options.golden === undefined ? await Server.connect(options.oracle, { slow: Number(options.slow) }) : null;
-const recorded = options.golden === undefined ? null : readFileSync(options.golden, 'utf8').trim().split('\n');
-if (recorded !== null && recorded.shift() !== header) {
-  console.error(`${options.golden} has the answers to other statements than "${header}": record it again`);
-  process.exit(2);
-}
-if (judge === null) console.log(`no PostgreSQL asked: answers recorded in ${options.golden} judge`);
+const recorded = options.golden === undefined ? undefined : readGolden(options.golden, SEED, FROM, TO - FROM);
+if (recorded !== undefined) console.log(`no PostgreSQL asked: answers recorded in ${options.golden} judge`);
 
 const begun = performance.now();
-const own = options.target === undefined && options.record === undefined ? await startPgtroupe() : null;
-const target =
-  options.record === undefined
-    ? await Server.connect(options.target ?? `127.0.0.1:${own.port}`, { slow: 10_000 })
-    : null;
-console.log(`started after ${Math.round(performance.now() - begun)} ms`);
-const counts = { statements: 0, equal: 0, slow: 0 };
+const own = options.target === undefined && !recording ? await startPgtroupe() : undefined;
+const addresses = {
+  target: recording ? undefined : (options.target ?? `127.0.0.1:${own.port}`),
+  oracle: recorded === undefined ? options.oracle : undefined,
+  slow: Number(options.slow),
+};
+const counts = { statements: 0, equal: 0 };
 const spent = { judge: 0, target: 0 };
+const slow = [];
 const reasons = new Map();
-const found = new Map();
+const faults = new Map();
 const written = [];
 let reductions = Number(options.reduce);
+let next = FROM;
 
 try {
-  for (const server of [judge, target]) await server?.prepare(SETUP);
-  for (let n = FROM; n < TO; n++) {
-    const mode = MODES[Math.floor(n / BLOCK) % MODES.length];
-    if (n === FROM || n % BLOCK === 0) await target?.use(mode);
-    const made = statement(SEED, n);
-    const script = scriptOf(made);
-    if (options.one !== undefined) console.log(script.join(';\n'), `\n-- ${mode.name}`);
-    const asking = performance.now();
-    const expected = judge === null ? null : await judge.answer(script);
-    const asked = performance.now();
-    spent.judge += asked - asking;
-    counts.statements++;
-    if (counts.statements % 500 === 0)
-      console.log(
-        `… ${counts.statements} statements; ms: PostgreSQL ${Math.round(spent.judge)}, pgtroupe ${Math.round(spent.target)}`,
-      );
-    const wanted = recorded === null ? marks(expected) : recorded[n - FROM];
-    written.push(wanted);
-    if (wanted === 'slow') {
-      counts.slow++;
-      continue;
-    }
-    if (target === null) continue;
-    const got = await target.answer(script, mode);
-    spent.target += performance.now() - asked;
-    if (options.one !== undefined) console.log(JSON.stringify({ expected, got }, null, 1));
-    if (marks(got) === wanted) {
-      counts.equal++;
-      continue;
-    }
-    const why = explained(got, wanted, print(made.tree));
-    if (why !== undefined) {
-      reasons.set(why, (reasons.get(why) ?? 0) + 1);
-      continue;
-    }
-    const kind = kindOf(got, expected);
-    found.set(kind, [...(found.get(kind) ?? []), n]);
-    console.log(`\n#### ${n} (${mode.name}) ${kind}`);
-    if (judge === null || reductions-- <= 0) {
-      console.log(script.join(';\n'));
-      continue;
-    }
-    const smallest = await reduce(made, kind, async tree => {
-      const cut = scriptOf({ ...made, tree });
-      const want = await judge.answer(cut);
-      if (want.slow) return undefined;
-      const have = await target.answer(cut, mode);
-      if (JSON.stringify(have) === JSON.stringify(want) || explained(have, marks(want), print(tree)) !== undefined)
-        return undefined;
-      return kindOf(have, want);
-    });
-    const cut = scriptOf({ ...made, tree: smallest });
-    console.log(`${cut.join(';\n')};`);
-    console.log('PostgreSQL', short(await judge.answer(cut)));
-    console.log('pgtroupe  ', short(await target.answer(cut, mode)));
-  }
+  const lanes = Array.from({ length: Math.min(Number(options.lanes), Math.ceil((TO - FROM) / BLOCK)) }, (_, i) => i);
+  await Promise.all(lanes.map(lane));
 } finally {
-  await judge?.end();
-  await target?.end();
   await own?.stop();
 }
+if (recording) writeGolden(options.record, SEED, FROM, written);
+report();
 
-if (options.record !== undefined) writeFileSync(options.record, `${header}\n${written.join('\n')}\n`);
-const unexplained = [...found.values()].reduce((sum, all) => sum + all.length, 0);
-console.log(
-  `\nseed ${SEED}: ${counts.statements} statements, ${counts.equal} equal, ${counts.slow} too slow to compare, ${[...reasons.values()].reduce((a, b) => a + b, 0)} explained, ${unexplained} unexplained; seconds: PostgreSQL ${Math.round(spent.judge / 1000)}, pgtroupe ${Math.round(spent.target / 1000)}`,
-);
-for (const [why, count] of [...reasons].sort((a, b) => b[1] - a[1])) console.log(`  explained ${count}: ${why}`);
-for (const [kind, all] of found) console.log(`  UNEXPLAINED ${all.length}: ${kind}: ${all.slice(0, 12).join(' ')}`);
-process.exitCode = unexplained > 0 ? 1 : 0;
+/** Takes one block after the other. */
+async function lane(number) {
+  const comparison = await Comparison.open(addresses, number);
+  try {
+    while (next < TO) {
+      const from = next;
+      next = Math.min(TO, from - (from % BLOCK) + BLOCK);
+      const [to, mode] = [next, modeOf(from)];
+      if (!recording) await comparison.use(mode);
+      for (let n = from; n < to; n++) {
+        if (recording) written[n - FROM] = await comparison.record(statement(SEED, n));
+        else await one(comparison, n, mode);
+        if (++counts.statements % 1000 === 0) console.log(`… ${counts.statements} statements`);
+      }
+    }
+  } finally {
+    for (const side of ['judge', 'target']) spent[side] += comparison.spent[side];
+    await comparison.close();
+  }
+}
+
+async function one(comparison, n, mode) {
+  const made = statement(SEED, n);
+  const result = await comparison.compare(made, mode, recorded?.[n - FROM]);
+  if (options.one !== undefined)
+    console.log(`${scriptOf(made).join(';\n')};\n-- ${mode.name}\n${JSON.stringify(result, null, 1)}`);
+  if (result.slow) slow.push(n);
+  else if (result.fault === undefined && result.explained === undefined) counts.equal++;
+  else if (result.fault === undefined) add(reasons, result.explained, n);
+  else {
+    add(faults, result.fault, n);
+    const small =
+      recorded === undefined && reductions-- > 0 ? await comparison.reduce(made, mode, result.fault) : undefined;
+    const lines = [`\n#### ${n} (${mode.name}) ${result.fault}`, `${scriptOf(small ?? made).join(';\n')};`];
+    if (small !== undefined) {
+      const { got, expected } = await comparison.compare(small, mode);
+      lines.push(`PostgreSQL ${short(expected)}`, `pgtroupe   ${short(got)}`);
+    }
+    console.log(lines.join('\n'));
+  }
+}
+
+function add(map, key, n) {
+  map.set(key, [...(map.get(key) ?? []), n]);
+}
 
 function short(answer) {
-  const text = JSON.stringify(answer);
+  const text = JSON.stringify(answer) ?? 'too slow';
   return text.length > 600 ? `${text.slice(0, 600)}…` : text;
 }
 
-/** Rows against rows is one kind; an error is its own. */
-function kindOf(got, expected) {
-  if (expected === null)
-    return got.error === undefined ? 'other rows than recorded' : `${got.error.code} ${got.error.message}`;
-  if (got.error !== undefined)
-    return `${got.error.code} ${got.error.message}${expected.error === undefined ? '' : ` for ${expected.error.code} ${expected.error.message}`}`;
-  if (expected.error !== undefined) return `no error ${expected.error.code} ${expected.error.message}`;
-  return JSON.stringify(got.types) === JSON.stringify(expected.types) ? 'rows' : 'column types';
+function report() {
+  const total = map => [...map.values()].reduce((sum, all) => sum + all.length, 0);
+  const seconds = ms => Math.round(ms / 1000);
+  console.log(
+    `\nseed ${SEED}: ${counts.statements} statements, ${counts.equal} equal, ${slow.length} too slow to compare, ` +
+      `${total(reasons)} explained, ${total(faults)} unexplained; seconds: ${seconds(performance.now() - begun)}, of them ` +
+      `PostgreSQL ${seconds(spent.judge)}, pgtroupe ${seconds(spent.target)}`,
+  );
+  const some = all => `${all.slice(0, 12).join(' ')}${all.length > 12 ? ' …' : ''}`;
+  if (slow.length > 0) console.log(`  too slow on PostgreSQL, not sent ${slow.length}: ${some(slow)}`);
+  for (const [why, all] of [...reasons].sort((a, b) => b[1].length - a[1].length))
+    console.log(`  explained ${all.length}: ${why}: ${some(all)}`);
+  for (const [fault, all] of faults) console.log(`  UNEXPLAINED ${all.length}: ${fault}: ${some(all)}`);
+  process.exitCode = total(faults) > 0 ? 1 : 0;
 }

@@ -17,6 +17,8 @@ import { statement, scriptOf } from './statements.mjs';
 const DIFFERENTIAL = fileURLToPath(new URL('differential.mjs', import.meta.url));
 const GOLDEN = fileURLToPath(new URL('golden.txt', import.meta.url));
 
+const PLANTED = fileURLToPath(new URL('planted.mjs', import.meta.url));
+
 const there = await new Promise<boolean>(resolve => {
   const socket = connect(ORACLE_PORT, ORACLE_HOST, () => {
     socket.destroy();
@@ -45,6 +47,15 @@ it('answers as PostgreSQL did', { timeout: 600_000 }, async () => {
   const said = await differential('--golden', GOLDEN);
   expect(said).toMatch(/300 statements, .* 0 unexplained/);
   expect(Number(/(\d+) equal/.exec(said)?.[1]), said).toBeGreaterThan(280);
+});
+
+it('finds planted bugs: a lost qual, a wrong order, a wrong SQLSTATE, a wrong type', {
+  timeout: 600_000,
+}, async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [PLANTED]);
+  const lines = stdout.trim().split('\n');
+  expect(lines.length).toBe(4);
+  for (const line of lines) expect(line).toMatch(/: found by statement \d+: (?:not as recorded|42804 )/);
 });
 
 it.skipIf(!there)('PostgreSQL answers as recorded', { timeout: 600_000 }, async () => {

@@ -3,97 +3,8 @@
  * who makes them. What is generated can hardly fail at run time: which row fails first is the plan's choice, so
  * errors are asked for by themselves (statements.mjs), where there is one row.
  */
+import { literal, pseudoConstant } from './literals.mjs';
 import { list, node } from './tree.mjs';
-
-export const TYPES = [
-  'int',
-  'bigint',
-  'numeric',
-  'float',
-  'text',
-  'bool',
-  'date',
-  'timestamp',
-  'interval',
-  'ints',
-  'texts',
-  'jsonb',
-];
-export const COMMON = [
-  'int',
-  'int',
-  'int',
-  'text',
-  'text',
-  'bool',
-  'numeric',
-  'bigint',
-  'date',
-  'timestamp',
-  'float',
-  'ints',
-  'texts',
-  'jsonb',
-  'interval',
-];
-
-/** As SQL spells them. */
-export const SQL_TYPE = {
-  int: 'int',
-  bigint: 'bigint',
-  numeric: 'numeric',
-  float: 'float8',
-  text: 'text',
-  bool: 'bool',
-  date: 'date',
-  timestamp: 'timestamp',
-  interval: 'interval',
-  ints: 'int[]',
-  texts: 'text[]',
-  jsonb: 'jsonb',
-};
-
-export function literal(rng, type) {
-  if (rng.chance(0.07)) return node(type, `NULL::${SQL_TYPE[type]}`);
-  switch (type) {
-    case 'int':
-      return node(type, String(rng.pick([0, 1, 2, 3, 4, 5, 7, 10, 20, -1, -2])).replace(/^-.*/, '($&)'));
-    case 'bigint':
-      return node(type, `${rng.pick(['0', '1', '3', '6', '12', '4000000000', '(-5)'])}::bigint`);
-    case 'numeric':
-      return node(type, rng.pick(['0.0', '1.25', '2.5', '3.75', '10.00', '(-1.5)', '0.333']));
-    case 'float':
-      return node(type, rng.pick(['0::float8', '0.5::float8', '1.5::float8', '(-2.5)::float8', '1e10::float8']));
-    case 'text':
-      return node(type, rng.pick(["''", "'a'", "'b'", "'cc'", "'d'", "'row 3'", "'Ab'", "'é'", "'a b'"]));
-    case 'bool':
-      return node(type, rng.pick(['true', 'false']));
-    case 'date':
-      return node(type, `date '${rng.pick(['2020-01-01', '2020-02-29', '2020-03-01', '1999-12-31'])}'`);
-    case 'timestamp':
-      return node(
-        type,
-        `timestamp '${rng.pick(['2020-02-28 12:00:00', '2020-03-01 00:00:00', '2001-01-01 01:02:03.5'])}'`,
-      );
-    case 'interval':
-      return node(type, `interval '${rng.pick(['1 day', '1 mon', '-2 hours', '36 hours', '1 year 2 mons 3 days'])}'`);
-    case 'ints':
-      return node(type, rng.pick(["'{}'::int[]", "'{1,2}'::int[]", "'{0,1,NULL}'::int[]", 'array[3,1,2]']));
-    case 'texts':
-      return node(type, rng.pick(["'{}'::text[]", "'{a,z}'::text[]", "array['b','x']"]));
-    default:
-      return node(
-        type,
-        rng.pick([
-          `'{"a": 1}'::jsonb`,
-          `'[1, "x", null]'::jsonb`,
-          `'{"a": 2, "b": [1, 2]}'::jsonb`,
-          `'"s"'::jsonb`,
-          `'null'::jsonb`,
-        ]),
-      );
-  }
-}
 
 export function column(rng, scope, type) {
   const fitting = scope.columns.filter(c => c.type === type);
@@ -180,6 +91,14 @@ export function comparison(rng, e) {
   }
   const type = rng.pick(COMPARED);
   return node('bool', '(', e(type), ` ${rng.pick(OPERATORS)} `, e(type), ')');
+}
+
+function rowComparison(rng, e) {
+  const types = Array.from({ length: rng.int(2, 3) }, () => rng.pick(COMPARED.filter(t => t !== 'jsonb')));
+  const row = () =>
+    node(undefined, rng.chance(0.2) ? 'ROW(' : '(', ...types.flatMap((t, i) => (i ? [', ', e(t)] : [e(t)])), ')');
+  const operator = rng.chance(0.1) ? 'IS DISTINCT FROM' : rng.pick(OPERATORS);
+  return node('bool', '(', row(), ` ${operator} `, row(), ')');
 }
 
 const MAKERS = {
@@ -323,8 +242,18 @@ const MAKERS = {
     },
     (e, rng) => node('bool', '(', e('int'), ` ${rng.pick(OPERATORS)} ${rng.pick(['ANY', 'ALL'])}(`, e('ints'), '))'),
     (e, rng) => node('bool', '(', e('text'), ` = ${rng.pick(['ANY', 'ALL'])}(`, e('texts'), '))'),
-    (e, rng) =>
-      node('bool', '((', e('int'), ', ', e('text'), `) ${rng.pick(OPERATORS)} (`, e('int'), ', ', e('text'), '))'),
+    (e, rng) => rowComparison(rng, e),
+    (e, rng) => {
+      const type = rng.pick(['int', 'text', 'numeric', 'float', 'date', 'timestamp', 'interval', 'bigint']);
+      const items = list([e(type), node(type, 'NULL'), e(type)], ', ', 1);
+      return node('bool', '(', e(type), rng.pick([' IN (', ' NOT IN (']), items, '))');
+    },
+    (e, rng) => {
+      const [a, b] = [rng.pick(['int', 'text']), rng.pick(['int', 'date', 'numeric'])];
+      const row = () => node(undefined, '(', e(a), ', ', e(b), ')');
+      return node('bool', '(', row(), rng.pick([' IN (', ' NOT IN (']), list([row(), row()], ', ', 1), '))');
+    },
+    (e, rng) => pseudoConstant(rng),
     (e, rng) => node('bool', '(', e('ints'), ` ${rng.pick(['@>', '<@', '&&'])} `, e('ints'), ')'),
     (e, rng) => node('bool', '(', e('jsonb'), ` ${rng.pick(['@>', '<@'])} `, e('jsonb'), ')'),
     (e, rng) => node('bool', '(', e('jsonb'), ` ? '${rng.pick(['a', 'b'])}')`),

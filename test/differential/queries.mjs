@@ -5,9 +5,20 @@
  * Every query has one answer as a set of rows: LIMIT only behind an ORDER BY of all columns, what depends on the order
  * of rows is given one.
  */
-import { column, COMMON, comparison, expression, literal } from './expressions.mjs';
+import { column, comparison, expression } from './expressions.mjs';
+import { COMMON, literal, pseudoConstant } from './literals.mjs';
 import { TABLES } from './schema.mjs';
 import { list, node, optional, print } from './tree.mjs';
+
+/** How far a RANGE frame reaches, by the type it is ordered by. */
+const OFFSETS = {
+  int: '2',
+  bigint: '3::bigint',
+  numeric: '1.25',
+  float: '0.5::float8',
+  date: "'10 days'::interval",
+  timestamp: "'1 day 6 hours'::interval",
+};
 
 /** What one statement's queries share. */
 export class Generator {
@@ -148,7 +159,10 @@ export class Generator {
       else {
         const equality = this.joinEquality(columns, next.columns, kind === 'FULL JOIN');
         const others = [];
-        if (kind !== 'FULL JOIN') while (rng.chance(0.3)) others.push(expression(rng, scope, 'bool', 2));
+        if (kind !== 'FULL JOIN') {
+          while (rng.chance(0.3)) others.push(expression(rng, scope, 'bool', 2));
+          if (rng.chance(0.04)) others.push(pseudoConstant(rng));
+        }
         const condition = equality === undefined ? 'true' : list([equality, ...others], ' AND ', 1);
         sql = node(undefined, sql, ` ${kind} `, next.sql, ' ON ', condition);
       }
@@ -167,6 +181,10 @@ export class Generator {
     if (plain || rng.chance(0.7)) return node('bool', `${l.sql} = ${r.sql}`);
     if (l.type === 'int') {
       const other = column(rng, { columns: [...left, ...right] }, 'int');
+      if (rng.chance(0.3)) {
+        const [a, b] = [rng.pick(pairs), rng.pick(pairs)].map(([x, y]) => (x.type === 'int' ? [x, y] : [l, r]));
+        return node('bool', `(${a[0].sql} + ${b[1].sql} = ${b[0].sql} + ${r.sql})`);
+      }
       return rng.chance(0.5)
         ? node('bool', `${l.sql} = ${r.sql} + `, other)
         : node('bool', `(${l.sql} + ${r.sql} = `, other, ')');
@@ -184,10 +202,7 @@ export class Generator {
       if (equality !== undefined) clauses.push(equality);
     }
     while (clauses.length < 4 && rng.chance(0.45)) clauses.push(expression(rng, scope, 'bool', 3));
-    if (rng.chance(0.05))
-      clauses.push(
-        node('bool', rng.pick(['1 = 0', '1 = 1', "'a' = 'b'", 'NULL::bool', 'current_user = session_user'])),
-      );
+    if (rng.chance(0.06)) clauses.splice(rng.int(0, clauses.length), 0, pseudoConstant(rng));
     const where = clauses.length === 0 ? '' : optional(' WHERE ', list(clauses, ' AND ', 1));
     return { from: from.sql, where, scope, columns: from.columns, keys: from.keys };
   }
@@ -281,10 +296,16 @@ export class Generator {
       }
       case 'bool':
         return node(type, rng.pick(['bool_and(', 'bool_or(', 'every(']), e('bool'), ')', filter);
+      case 'interval':
+        if (rng.chance(0.4)) return node(type, rng.pick(['sum(', 'avg(']) + distinct, e('interval'), ')', filter);
+        return node(type, rng.pick(['max(', 'min(']), e(type), ')', filter);
+      case 'texts': {
+        const value = e('text');
+        return node(type, `array_agg(${distinct}`, value, ' ORDER BY ', value, ')', filter);
+      }
       case 'date':
       case 'timestamp':
       case 'float':
-      case 'interval':
         return node(type, rng.pick(['max(', 'min(']), e(type), ')', filter);
       case 'ints': {
         const value = e('int');
@@ -314,7 +335,7 @@ export class Generator {
     const e = (t, d = 1) => expression(rng, scope, t, d);
     const partition = rng.chance(0.6) ? optional('PARTITION BY ', e(rng.pick(['int', 'text', 'bool']))) : '';
     const total = keys !== null && rng.chance(0.6);
-    const orderType = rng.pick(['int', 'int', 'text', 'date', 'numeric']);
+    const orderType = rng.pick(['int', 'int', 'text', 'date', 'numeric', 'timestamp', 'float', 'bigint']);
     const direction = rng.pick(['', '', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST']);
     // A constant orders nothing: only columns and what is computed from them.
     const by = column(rng, scope, orderType) ?? node(orderType, '(', e(orderType), ')');
@@ -327,7 +348,16 @@ export class Generator {
         ' RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING',
         ' GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING',
         ' GROUPS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING EXCLUDE GROUP',
-        orderType === 'int' ? ' RANGE BETWEEN 2 PRECEDING AND 1 FOLLOWING' : '',
+        ' RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE TIES',
+        ' RANGE CURRENT ROW',
+        ' GROUPS BETWEEN 2 PRECEDING AND 1 PRECEDING',
+        ' GROUPS BETWEEN 1 FOLLOWING AND 2 FOLLOWING EXCLUDE CURRENT ROW',
+        orderType in OFFSETS
+          ? ` RANGE BETWEEN ${OFFSETS[orderType]} PRECEDING AND ${OFFSETS[orderType]} FOLLOWING`
+          : '',
+        orderType in OFFSETS
+          ? ` RANGE BETWEEN UNBOUNDED PRECEDING AND ${OFFSETS[orderType]} PRECEDING EXCLUDE NO OTHERS`
+          : '',
       ]);
       const call = rng.pick([
         () => ({ type: 'bigint', sql: 'rank()' }),
@@ -340,7 +370,7 @@ export class Generator {
       // DISTINCT, ORDER BY and WITHIN GROUP are not for windows.
       if (/DISTINCT|ORDER BY|WITHIN/.test(print(call.sql)))
         call.sql = node(call.type, 'max(', e(type === 'bigint' ? 'bigint' : type), ')');
-      const ordered = rng.chance(0.8) || frame.includes('GROUPS') || frame.includes('RANGE BETWEEN 2');
+      const ordered = rng.chance(0.8) || frame.includes('GROUPS') || frame.includes('RANGE');
       return {
         type: call.type,
         sql: node(call.type, call.sql, ' OVER (', partition, ordered ? order : '', ordered ? frame : '', ')'),
@@ -352,6 +382,10 @@ export class Generator {
       ' ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING',
       ' ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE CURRENT ROW',
       ' ROWS BETWEEN CURRENT ROW AND 2 FOLLOWING',
+      ' ROWS BETWEEN 2 PRECEDING AND 1 PRECEDING',
+      ' ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING',
+      ' ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING EXCLUDE GROUP',
+      ' ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING EXCLUDE TIES',
     ]);
     const call = rng.pick([
       () => ({ type: 'bigint', sql: 'row_number()' }),
@@ -400,10 +434,13 @@ export class Generator {
   #order(types, always = false) {
     const { rng } = this;
     if (!always && rng.chance(0.6)) return '';
-    const by = types.map((_, i) => `${i + 1}${rng.pick(['', '', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST'])}`);
-    const limit = rng.chance(0.4)
-      ? optional(` LIMIT ${rng.int(0, 6)}${rng.chance(0.3) ? ` OFFSET ${rng.int(0, 3)}` : ''}`)
-      : '';
+    const all = types.map((_, i) => `${i + 1}${rng.pick(['', '', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST'])}`);
+    // Without all of them LIMIT may take any of those that are equal.
+    const by = all.length > 1 && rng.chance(0.15) ? [rng.pick(all)] : all;
+    const limit =
+      by.length === all.length && rng.chance(0.4)
+        ? optional(` LIMIT ${rng.int(0, 6)}${rng.chance(0.3) ? ` OFFSET ${rng.int(0, 3)}` : ''}`)
+        : '';
     return optional(` ORDER BY ${by.join(', ')}`, limit);
   }
 
@@ -447,7 +484,11 @@ export class Generator {
     const over = this.scope([...groups, ...outer.columns], Math.min(outer.depth, 1));
     const items = wanted.map((type, i) => {
       const aggregate = rng.chance(0.75) || groups.length === 0 ? this.aggregate(scope, type, 1) : undefined;
-      const value = aggregate ?? expression(rng, over, type, 1);
+      const grouping =
+        type === 'int' && groups.length > 0 && rng.chance(0.2)
+          ? node('int', `GROUPING(${groups.map(g => g.sql).join(', ')})`)
+          : undefined;
+      const value = grouping ?? aggregate ?? expression(rng, over, type, 1);
       return node(undefined, value, ` AS c${i + 1}`);
     });
     const having = rng.chance(0.3)
@@ -473,6 +514,10 @@ export class Generator {
         [1, `ROLLUP (${names})`],
         [1, `CUBE (${names})`],
         [1, `GROUPING SETS ((${names}), ())`],
+        [1, `GROUPING SETS (${groups.map(g => `(${g.sql})`).join(', ')})`],
+        [1, `GROUPING SETS (ROLLUP (${names}), ${groups[0].sql}, ())`],
+        [1, `${groups[0].sql}, ROLLUP (${names})`],
+        [1, `ROLLUP (${names}), CUBE (${groups[0].sql})`],
       ])}`;
     }
     return {

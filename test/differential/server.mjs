@@ -1,21 +1,24 @@
 /**
  * One server that is asked: statements in the simple protocol, prepared with parameters, or read through a portal a few
- * rows at a time. An answer is {types, rows} or {error: {code, message}}; rows without an order are sorted.
+ * rows at a time. What an answer is says answers.mjs.
  */
 import pg from 'pg';
-
-const SCHEMA = `differential_${process.pid}`;
+import { orderOf } from './answers.mjs';
 
 export class Server {
   #client;
   #where;
-  #options;
+  #schema;
+  #slow;
+  #settings = [];
   #gaveUp = false;
 
-  static async connect(where, options) {
+  /** @param options schema: whose tables are asked; slow: milliseconds after which an answer is not waited for */
+  static async connect(where, { schema, slow }) {
     const server = new Server();
     server.#where = where;
-    server.#options = options;
+    server.#schema = schema;
+    server.#slow = slow;
     for (let tries = 0; ; tries++) {
       try {
         await server.#open();
@@ -41,26 +44,29 @@ export class Server {
     await this.#client.connect();
   }
 
-  async prepare(setup) {
-    await this.#client.query(`create schema ${SCHEMA}`);
-    await this.#settle();
+  /** Makes the schema. `elsewhere`: the same rows lie in the tables in another order. */
+  async prepare(setup, elsewhere = []) {
+    await this.#client.query(`create schema ${this.#schema}`);
+    await this.use();
     for (const sql of setup) await this.#client.query(sql);
+    for (const table of elsewhere)
+      await this.#client.query(
+        `begin; create table old as select * from ${table}; truncate ${table};
+         insert into ${table} select * from old order by md5(old::text); drop table old; commit`,
+      );
   }
 
-  async #settle() {
-    for (const sql of [
-      `set search_path = ${SCHEMA}`,
+  /** Settings; those of the last time are forgotten. */
+  async use(settings = []) {
+    this.#settings = settings;
+    const all = [
+      'reset all',
+      `set search_path = ${this.#schema}`,
       `set timezone = 'UTC'`,
-      `set statement_timeout = ${this.#options.slow}`,
-    ])
-      await this.#client.query(sql);
-  }
-
-  /** Settings of a mode; those of the last one are forgotten. */
-  async use(mode) {
-    await this.#client.query('reset all');
-    await this.#settle();
-    for (const sql of mode.settings) await this.#client.query(sql);
+      `set statement_timeout = ${this.#slow}`,
+      ...settings,
+    ];
+    await this.#client.query(all.join('; '));
   }
 
   /** Runs a script; the answers of all its statements, one error ends it. What takes far too long ends with its session. */
@@ -71,7 +77,7 @@ export class Server {
         this.#gaveUp = true;
         this.#client.connection.stream.destroy();
       },
-      2 * this.#options.slow + 5000,
+      2 * this.#slow + 5000,
     );
     try {
       return await this.#answer(script, mode);
@@ -81,17 +87,16 @@ export class Server {
   }
 
   async #answer(script, mode) {
-    const types = [];
-    const rows = [];
+    const parts = [];
     try {
       for (const sql of script) {
         const result = await this.#run(sql, mode);
-        types.push(result.fields.map(f => `${f.name} ${f.dataTypeID} ${f.dataTypeModifier}`));
-        const lines = result.rows.map(row => JSON.stringify(row));
-        rows.push(
-          /ORDER BY [^()]*$/.test(sql) ? lines : lines.sort(),
-          result.command ? `${result.command} ${result.rowCount}` : '',
-        );
+        parts.push({
+          columns: result.fields.map(f => ({ name: f.name, oid: f.dataTypeID, typmod: f.dataTypeModifier })),
+          rows: result.rows,
+          tag: result.command ? `${result.command} ${result.rowCount}` : '',
+          order: orderOf(sql),
+        });
       }
     } catch (error) {
       if (script.length > 1) await this.#rollback();
@@ -107,7 +112,7 @@ export class Server {
       const { code, message } = error;
       return { error: { code, message } };
     }
-    return { types, rows };
+    return { parts };
   }
 
   async #run(sql, mode) {
@@ -146,7 +151,7 @@ export class Server {
       try {
         this.#client.connection.stream.destroy();
         await this.#open();
-        await this.#settle();
+        await this.use(this.#settings);
         return;
       } catch (error) {
         if (tries > 20) throw error;
@@ -158,7 +163,7 @@ export class Server {
   async end() {
     try {
       await this.#client.query('reset all');
-      await this.#client.query(`drop schema ${SCHEMA} cascade`);
+      await this.#client.query(`drop schema ${this.#schema} cascade`);
       await this.#client.end();
     } catch {
       // It ended first.
@@ -167,25 +172,16 @@ export class Server {
 }
 
 /** Literals that say their type become parameters. */
+const TYPED = new RegExp(
+  String.raw`(?<![\w.])(\d+)::(bigint)(?!\w)|(date|interval|timestamp) '([^']*)'|'([^'{}]*)'::(text|numeric|float8)\b`,
+  'g',
+);
+
 function withParameters(sql) {
   const values = [];
-  const text = sql.replace(
-    /(?<![\w.])(\d+)::(bigint)(?!\w)|date '([^']*)'|interval '([^']*)'|timestamp '([^']*)'|'([^'{}]*)'::(text)\b/g,
-    (all, whole, bigint, date, interval, timestamp) => {
-      const [value, type] =
-        bigint !== undefined
-          ? [whole, 'bigint']
-          : date !== undefined
-            ? [date, 'date']
-            : interval !== undefined
-              ? [interval, 'interval']
-              : timestamp !== undefined
-                ? [timestamp, 'timestamp']
-                : [undefined, ''];
-      if (value === undefined) return all;
-      values.push(value);
-      return `$${values.length}::${type}`;
-    },
-  );
+  const text = sql.replace(TYPED, (_, whole, bigint, timeType, time, quoted, quotedType) => {
+    values.push(whole ?? time ?? quoted);
+    return `$${values.length}::${bigint ?? timeType ?? quotedType}`;
+  });
   return { text, values };
 }

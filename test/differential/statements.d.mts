@@ -4,7 +4,7 @@
 export interface Statement {
   readonly kind: string;
   readonly tree: unknown;
-  readonly table?: string;
+  readonly tables?: readonly string[];
 }
 export function statement(seed: number, n: number): Statement;
 export function scriptOf(made: Statement): string[];

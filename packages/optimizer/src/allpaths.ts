@@ -8,7 +8,6 @@ import type { Expr } from '@pgtroupe/nodes/primnodes';
 import {
   clampRows,
   clauselistSelectivity,
-  costQuals,
   CPU_OPERATOR_COST,
   CPU_TUPLE_COST,
   RANDOM_PAGE_COST,
@@ -16,6 +15,7 @@ import {
   targetWidth,
   methodCost,
 } from './costsize.ts';
+import { costQuals } from './qualcost.ts';
 import { createIndexPaths } from './indxpath.ts';
 import { getProc } from './lsyscache.ts';
 import { addPath } from './pathkeys.ts';

@@ -205,7 +205,7 @@ function constOf(env: PlannerEnv, like: Expr, value: Datum): Const {
   return makeConst(type, exprTypmod(like), exprCollation(like), facts.typlen, facts.typbyval, value);
 }
 
-function nullOf(env: PlannerEnv, like: Expr): Const {
+export function nullOf(env: PlannerEnv, like: Expr): Const {
   return constOf(env, like, null);
 }
 

@@ -215,54 +215,6 @@ function distinctOf(root: PlannerInfo, expr: Expr): number {
     : Math.max(1, Math.min(v.rel.tuples, DEFAULT_NUM_DISTINCT));
 }
 
-export interface QualCost {
-  startup: number;
-  perTuple: number;
-}
-
-export function costQuals(root: PlannerInfo, quals: readonly Expr[]): QualCost {
-  const cost: QualCost = { startup: 0, perTuple: 0 };
-  for (const qual of quals) addCost(root, qual, cost);
-  return cost;
-}
-
-function addCost(root: PlannerInfo, expr: Expr, cost: QualCost): void {
-  switch (expr.type) {
-    case 'OpExpr':
-    case 'FuncExpr':
-    case 'DistinctExpr':
-    case 'NullIfExpr':
-      cost.perTuple +=
-        getProc(root.env.rows, expr.type === 'FuncExpr' ? expr.funcid : expr.opfuncid).procost * CPU_OPERATOR_COST;
-      for (const arg of expr.args) addCost(root, arg, cost);
-      break;
-    case 'BoolExpr':
-      for (const arg of expr.args) addCost(root, arg, cost);
-      break;
-    case 'ScalarArrayOpExpr':
-      cost.perTuple += CPU_OPERATOR_COST * estimateArrayLength(expr.args[1]!) * 0.5;
-      break;
-    case 'SubPlan':
-      cost.startup += expr.startup_cost;
-      cost.perTuple += expr.per_call_cost;
-      break;
-    case 'CaseExpr':
-      for (const when of expr.args) {
-        addCost(root, when.expr, cost);
-        addCost(root, when.result, cost);
-      }
-      break;
-    case 'RelabelType':
-    case 'CoerceViaIO':
-    case 'NullTest':
-    case 'BooleanTest':
-      if (expr.type === 'CoerceViaIO') cost.perTuple += 2 * CPU_OPERATOR_COST;
-      addCost(root, expr.arg, cost);
-      break;
-    default:
-  }
-}
-
 export function costSort(
   startup: number,
   total: number,

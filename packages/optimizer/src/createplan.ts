@@ -21,6 +21,7 @@ import {
   type RestrictInfo,
 } from './pathnodes.ts';
 import type { NestLoopParam, Plan, Result, Sort } from './plannodes.ts';
+import { orderQuals } from './qualcost.ts';
 import { makeExecParam, newExecParam } from './subselect.ts';
 import { mutateExpr, relidOf } from './var.ts';
 import type { Node } from '@pgtroupe/nodes/parsenodes';
@@ -89,7 +90,10 @@ function gate(root: PlannerInfo, path: Path, plan: Plan): Plan {
     ...planFields(root, plan.targetlist, onTopOf(plan)),
     type: 'Result',
     lefttree: plan,
-    resconstantqual: [...constant].map(r => r.clause),
+    resconstantqual: orderQuals(
+      root,
+      [...constant].map(r => r.clause),
+    ),
   };
   return result;
 }
@@ -103,8 +107,12 @@ function neededTlist(root: PlannerInfo, rel: RelOptInfo): TargetEntry[] {
   return tlist;
 }
 
-function clausesOf(rinfos: readonly RestrictInfo[]): Expr[] {
-  return rinfos.filter(r => !r.pseudoconstant).map(r => r.clause);
+/** In the order in which they are asked. */
+function clausesOf(root: PlannerInfo, rinfos: readonly RestrictInfo[]): Expr[] {
+  return orderQuals(
+    root,
+    rinfos.filter(r => !r.pseudoconstant).map(r => r.clause),
+  );
 }
 
 function createNode(root: PlannerInfo, path: Path): Plan {
@@ -113,13 +121,13 @@ function createNode(root: PlannerInfo, path: Path): Plan {
       return createScan(root, path);
     case 'result': {
       const fields = planFields(root, neededTlist(root, path.rel), pathCost(path));
-      return { ...fields, type: 'Result', qual: clausesOf(path.rel.baserestrictinfo), resconstantqual: [] };
+      return { ...fields, type: 'Result', qual: clausesOf(root, path.rel.baserestrictinfo), resconstantqual: [] };
     }
     case 'index':
       return createIndexScan(root, path);
     case 'tid': {
       const fields = planFields(root, neededTlist(root, path.rel), pathCost(path));
-      const qual = clausesOf(path.rel.baserestrictinfo).filter(q => !path.tidquals.includes(q));
+      const qual = clausesOf(root, path.rel.baserestrictinfo).filter(q => !path.tidquals.includes(q));
       return { ...fields, type: 'TidScan', scanrelid: path.rel.rtindex, qual, tidquals: path.tidquals };
     }
     case 'material': {
@@ -158,7 +166,7 @@ function createScan(root: PlannerInfo, path: Path): Plan {
   const { rel } = path;
   const rte = rel.rte!;
   const fields = planFields(root, neededTlist(root, rel), pathCost(path));
-  const qual = clausesOf(rel.baserestrictinfo);
+  const qual = clausesOf(root, rel.baserestrictinfo);
   const scanrelid = rel.rtindex;
   switch (rte.rtekind) {
     case N.RTE_RELATION:
@@ -215,7 +223,10 @@ function createIndexScan(root: PlannerInfo, path: IndexPath): Plan {
   const fields = planFields(root, neededTlist(root, rel), pathCost(path));
   const param = (e: Expr): Expr => replaceNestloopParams(root, e, rel.relids);
   const used = new Set(path.clauses);
-  const qual = clausesOf(rel.baserestrictinfo.filter(r => !used.has(r)));
+  const qual = clausesOf(
+    root,
+    rel.baserestrictinfo.filter(r => !used.has(r)),
+  );
   return {
     ...fields,
     type: 'IndexScan',
@@ -246,15 +257,22 @@ function mentions(root: PlannerInfo, expr: Expr, rel: RelOptInfo): boolean {
 
 /** ON conditions decide what matches, WHERE conditions filter the result. */
 function splitJoinClauses(
+  root: PlannerInfo,
   jointype: N.JoinType,
   clauses: readonly RestrictInfo[],
 ): { joinqual: Expr[]; otherqual: Expr[] } {
   const outer =
     jointype === N.JOIN_LEFT || jointype === N.JOIN_RIGHT || jointype === N.JOIN_FULL || jointype === N.JOIN_ANTI;
-  if (!outer) return { joinqual: clausesOf(clauses), otherqual: [] };
+  if (!outer) return { joinqual: clausesOf(root, clauses), otherqual: [] };
   return {
-    joinqual: clausesOf(clauses.filter(r => !r.isPushedDown)),
-    otherqual: clausesOf(clauses.filter(r => r.isPushedDown)),
+    joinqual: clausesOf(
+      root,
+      clauses.filter(r => !r.isPushedDown),
+    ),
+    otherqual: clausesOf(
+      root,
+      clauses.filter(r => r.isPushedDown),
+    ),
   };
 }
 
@@ -275,7 +293,7 @@ function createNestLoop(root: PlannerInfo, path: NestPath): Plan {
     else rest.push(p);
   }
   root.curOuterParams = rest;
-  const { joinqual, otherqual } = splitJoinClauses(path.jointype, path.clauses);
+  const { joinqual, otherqual } = splitJoinClauses(root, path.jointype, path.clauses);
   return {
     ...planFields(root, neededTlist(root, path.rel), pathCost(path)),
     type: 'NestLoop',
@@ -301,7 +319,7 @@ function createHashJoin(root: PlannerInfo, path: HashPath): Plan {
     const clause = r.clause as OpExpr;
     return isSubset(r.leftRelids, path.outer.rel.relids) ? clause : (commuted(root.env, clause) ?? clause);
   });
-  const { joinqual, otherqual } = splitJoinClauses(path.jointype, path.clauses);
+  const { joinqual, otherqual } = splitJoinClauses(root, path.jointype, path.clauses);
   return {
     ...planFields(root, neededTlist(root, path.rel), pathCost(path)),
     type: 'HashJoin',

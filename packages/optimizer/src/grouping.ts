@@ -12,6 +12,7 @@ import type { Aggref, Expr, TargetEntry, WindowFunc } from '@pgtroupe/nodes/prim
 import { setBaseRelInfo, setBaseRelPathlists } from './allpaths.ts';
 import { containSubplans, containVolatileFunctions, makeAndsImplicit } from './clauses.ts';
 import { costSort, CPU_OPERATOR_COST, CPU_TUPLE_COST, estimateNumGroups } from './costsize.ts';
+import { orderQuals } from './qualcost.ts';
 import { createPlan, makeSort, onTopOf, planFields } from './createplan.ts';
 import { addBaseRels, addVarsToTargetlist, deconstructJointree } from './initsplan.ts';
 import { makeRelFromJoinlist } from './joinrels.ts';
@@ -139,7 +140,7 @@ function planJoinTree(
   for (const base of root.rels) if (base !== undefined) addLateralVars(root, base);
   addVarsToTargetlist(root, root.neededByTop);
   if (root.allRelids === 0n) {
-    const quals = makeAndsImplicit(parse.jointree!.quals);
+    const quals = orderQuals(root, makeAndsImplicit(parse.jointree!.quals));
     const volatile = containVolatileFunctions(root.env, quals);
     const fields = planFields(root, [], { startup: 0, total: CPU_TUPLE_COST, rows: 1, width: 0 });
     const result: Result = {
@@ -312,7 +313,7 @@ function planGrouping(root: PlannerInfo, input: Ordered, output: readonly Target
   const tlist = root.processedTlist;
   const keys = tlist.filter(tle => isGroupColumn(root, tle));
   const rest = tlist.filter(tle => !isGroupColumn(root, tle)).map(tle => tle.expr);
-  const having = makeAndsImplicit(parse.havingQual);
+  const having = orderQuals(root, makeAndsImplicit(parse.havingQual));
   if (!parse.hasAggs && parse.groupClause.length === 0 && parse.groupingSets.length === 0) {
     // HAVING and nothing else: one row, or none, whatever the tables hold.
     const result: Result = {

@@ -9,7 +9,6 @@ import { commuted, containVolatileFunctions } from './clauses.ts';
 import {
   clampRows,
   clauselistSelectivity,
-  costQuals,
   CPU_INDEX_TUPLE_COST,
   CPU_OPERATOR_COST,
   CPU_TUPLE_COST,
@@ -18,6 +17,7 @@ import {
   SEQ_PAGE_COST,
   methodCost,
 } from './costsize.ts';
+import { costQuals } from './qualcost.ts';
 import { generateImpliedEqualitiesForColumn } from './equivclass.ts';
 import { getOperator, opfamilyStrategy } from './lsyscache.ts';
 import { addPath, buildIndexPathkeys } from './pathkeys.ts';

@@ -5,14 +5,8 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import * as N from '@pgtroupe/nodes/nodes';
-import {
-  clampRows,
-  costQuals,
-  CPU_OPERATOR_COST,
-  CPU_TUPLE_COST,
-  joinClauseSelectivity,
-  methodCost,
-} from './costsize.ts';
+import { clampRows, CPU_OPERATOR_COST, CPU_TUPLE_COST, joinClauseSelectivity, methodCost } from './costsize.ts';
+import { costQuals } from './qualcost.ts';
 import { generateJoinImpliedEqualities, haveRelevantEclassJoinclause } from './equivclass.ts';
 import { relationHasUniqueIndexFor } from './indxpath.ts';
 import { type JoinListItem, makeRelOptInfo } from './initsplan.ts';

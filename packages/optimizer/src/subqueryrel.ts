@@ -2,11 +2,12 @@
  * A subquery in FROM that stays a subquery: planned by itself, read by a SubqueryScan. Conditions on its
  * output move inside where that changes nothing (set_subquery_pathlist).
  */
-import { exprCollation, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
+import * as N from '@pgtroupe/nodes/nodes';
+import { expressionReturnsSet, exprCollation, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
 import { makeVar } from '@pgtroupe/nodes/makefuncs';
 import type { Node, Query } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
-import { containSubplans, containVolatileFunctions, makeAndsExplicit, makeAndsImplicit } from './clauses.ts';
+import { containSubplans, containVolatileFunctions, makeAndsExplicit, makeAndsImplicit, nullOf } from './clauses.ts';
 import { canonicalEc, getEclassForSortExpr } from './equivclass.ts';
 import type { PathKey, PlannerInfo, RelOptInfo } from './pathnodes.ts';
 import { mutateExpr, pullVars } from './var.ts';
@@ -20,6 +21,7 @@ export function planSubqueryRte(root: PlannerInfo, rel: RelOptInfo): void {
     else subquery = pushed;
   }
   rel.baserestrictinfo = kept;
+  subquery = withoutUnusedOutputs(root, subquery, rel);
   const saved = root.planParams;
   root.planParams = [];
   const { plan, root: subroot } = root.glob.planSubquery(root, subquery, false, 0);
@@ -28,6 +30,29 @@ export function planSubqueryRte(root: PlannerInfo, rel: RelOptInfo): void {
   rel.subplan = plan;
   rel.subroot = subroot;
   rel.subqueryPathkeys = outerPathkeys(root, rel, subroot, plan.targetlist);
+}
+
+/**
+ * Columns that nobody reads are not computed (remove_unused_subquery_outputs): NULL stands for them. Those that the
+ * subquery itself needs, or that must be evaluated, stay.
+ */
+function withoutUnusedOutputs(root: PlannerInfo, query: Query, rel: RelOptInfo): Query {
+  if (query.setOperations !== null || query.commandType !== N.CMD_SELECT) return query;
+  if (query.distinctClause.length > 0 && !query.hasDistinctOn) return query;
+  const read = [...rel.needed.values(), ...rel.baserestrictinfo.flatMap(r => pullVars(r.clause))];
+  const used = new Set(read.filter(v => v.varno === rel.rtindex).map(v => v.varattno));
+  // The whole row.
+  if (used.has(0)) return query;
+  const { env } = root;
+  const unused = ({ expr, resno, resjunk, ressortgroupref }: TargetEntry): boolean =>
+    !resjunk &&
+    ressortgroupref === 0 &&
+    !used.has(resno) &&
+    !expressionReturnsSet(expr as Node) &&
+    !containVolatileFunctions(env, expr);
+  if (!query.targetList.some(unused)) return query;
+  const targetList = query.targetList.map(tle => (unused(tle) ? { ...tle, expr: nullOf(env, tle.expr) } : tle));
+  return { ...query, targetList };
 }
 
 /** The subquery with the condition added to its WHERE, or undefined when it must stay outside. */

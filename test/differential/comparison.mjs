@@ -1,0 +1,90 @@
+/**
+ * One lane of the comparison: a session with the server that is judged, one with PostgreSQL, and one that asks it under other
+ * plans and over rows that lie in another order. Each lane has tables of its own: no lane waits for another's locks.
+ */
+import { marks } from './answers.mjs';
+import { MODES, OTHER_PLANS } from './modes.mjs';
+import { reduce } from './reduce.mjs';
+import { SETUP, TABLES } from './schema.mjs';
+import { Server } from './server.mjs';
+import { scriptOf } from './statements.mjs';
+import { verdict } from './verdict.mjs';
+
+/** As many statements as one way of planning gets in a row. */
+export const BLOCK = 25;
+export const modeOf = n => MODES[Math.floor(n / BLOCK) % MODES.length];
+
+export class Comparison {
+  #target;
+  #judge;
+  #other;
+  spent = { judge: 0, target: 0 };
+
+  /** @param addresses target, oracle: host:port, or undefined for nobody */
+  static async open({ target, oracle, slow }, lane) {
+    const comparison = new Comparison();
+    const schema = `differential_${process.pid}_${lane}`;
+    const connect = async (where, options, elsewhere) => {
+      if (where === undefined) return undefined;
+      const server = await Server.connect(where, options);
+      await server.prepare(SETUP, elsewhere);
+      return server;
+    };
+    comparison.#target = await connect(target, { schema, slow: 10_000 });
+    comparison.#judge = await connect(oracle, { schema, slow });
+    const tables = TABLES.filter(table => !table.view).map(table => table.name);
+    comparison.#other = await connect(oracle, { schema: `${schema}_other`, slow }, tables);
+    return comparison;
+  }
+
+  /** The marks of all of PostgreSQL's answers, for a file. */
+  async record(made) {
+    const script = scriptOf(made);
+    return this.#allMarks(script, await this.#expected(script));
+  }
+
+  async use(mode) {
+    await this.#target.use(mode.settings);
+  }
+
+  /** {slow} or {} for equal answers, or a verdict with both answers. `wanted`: recorded marks. */
+  async compare(made, mode, wanted) {
+    const script = scriptOf(made);
+    if (wanted === 'slow') return { slow: true };
+    const expected = wanted === undefined ? await this.#expected(script) : undefined;
+    if (expected?.slow) return { slow: true };
+    const asked = performance.now();
+    const got = await this.#target.answer(script, mode);
+    this.spent.target += performance.now() - asked;
+    const judged = verdict(got, wanted ?? marks([expected]), expected);
+    if (judged?.fault === undefined || expected === undefined) return { ...judged, got, expected };
+    return { ...verdict(got, await this.#allMarks(script, expected), expected), got, expected };
+  }
+
+  /** The smallest tree that is at fault in the same way. */
+  async reduce(made, mode, fault) {
+    const tree = await reduce(made, fault, async cut => (await this.compare({ ...made, tree: cut }, mode)).fault);
+    return { ...made, tree };
+  }
+
+  async #expected(script) {
+    const begun = performance.now();
+    const answer = await this.#judge.answer(script);
+    this.spent.judge += performance.now() - begun;
+    return answer;
+  }
+
+  async #allMarks(script, own) {
+    if (own.slow) return marks([own]);
+    const answers = [own];
+    for (const mode of OTHER_PLANS) {
+      await this.#other.use(mode.settings);
+      answers.push(await this.#other.answer(script, mode));
+    }
+    return marks(answers);
+  }
+
+  async close() {
+    for (const server of [this.#target, this.#judge, this.#other]) await server?.end();
+  }
+}
