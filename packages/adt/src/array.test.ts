@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Oid } from '@pgtroupe/common/ids';
-import { type Case, combine, each, Oracle, pairs } from '@pgtroupe/testkit/sql/adt-oracle';
+import { combine, comparison, each, pairs } from '@pgtroupe/testkit/sql/adt-oracle';
 import { builtinTypes } from './cache/builtin_types.ts';
 import '@pgtroupe/commands/fmgrtab';
 import { DEFAULT_SETTINGS, type FunctionCall, lookupBuiltin } from './fmgr.ts';
@@ -65,18 +65,7 @@ const TEXTS = [
   '{"{x}"}',
 ];
 
-let oracle: Oracle | undefined;
-beforeAll(async () => {
-  oracle = await Oracle.connect();
-});
-afterAll(async () => oracle?.close());
-
-const check = (name: string, cases: () => Case[]): void => {
-  it(name, async ctx => {
-    if (!oracle) return ctx.skip('no PostgreSQL to compare with');
-    expect(await oracle.compare(cases())).toEqual([]);
-  });
-};
+const { server, check } = comparison({ beforeAll, afterAll, it, expect });
 
 describe('arrays as PostgreSQL treats them', () => {
   const compare = [
@@ -160,6 +149,7 @@ describe('arrays as PostgreSQL treats them', () => {
   );
 
   it('subscripts', async ctx => {
+    const oracle = server();
     if (!oracle) return ctx.skip('no PostgreSQL to compare with');
     const int4 = builtinTypes().get(23)!;
     const call = oracle.call([], 0 as Oid);
@@ -210,7 +200,7 @@ describe('arrays as PostgreSQL treats them', () => {
     ] as const) {
       const { rows } = await oracle.client
         .query(`WITH d AS (DELETE FROM subs) INSERT INTO subs VALUES ('${start}')`)
-        .then(() => oracle!.client.query(`UPDATE subs SET ${set} RETURNING a::text`));
+        .then(() => oracle.client.query(`UPDATE subs SET ${set} RETURNING a::text`));
       await oracle.client.query('TRUNCATE subs');
       expect(`${set}: ${textToString(formatArray(call, ours(read(start))))}`).toBe(`${set}: ${rows[0].a}`);
     }

@@ -1,19 +1,8 @@
 /** Access lists and hash functions against PostgreSQL. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Case, combine, each, Oracle } from '@pgtroupe/testkit/sql/adt-oracle';
+import { combine, comparison, each } from '@pgtroupe/testkit/sql/adt-oracle';
 
-let oracle: Oracle | undefined;
-beforeAll(async () => {
-  oracle = await Oracle.connect();
-});
-afterAll(async () => oracle?.close());
-
-const check = (name: string, cases: () => Case[]): void => {
-  it(name, async ctx => {
-    if (!oracle) return ctx.skip('no PostgreSQL to compare with');
-    expect(await oracle.compare(cases())).toEqual([]);
-  });
-};
+const { check } = comparison({ beforeAll, afterAll, it, expect });
 
 describe('access lists', () => {
   const items = [

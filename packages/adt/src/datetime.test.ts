@@ -1,7 +1,7 @@
 /** Dates, times and intervals against PostgreSQL, in several zones and styles. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_SETTINGS } from './fmgr.ts';
-import { type Case, combine, each, Oracle, pairs } from '@pgtroupe/testkit/sql/adt-oracle';
+import { type Case, combine, comparison, each, pairs } from '@pgtroupe/testkit/sql/adt-oracle';
 
 const DATES = [
   '2000-01-01',
@@ -202,16 +202,14 @@ const UNITS = [
   'now',
 ];
 
-let oracle: Oracle | undefined;
-beforeAll(async () => {
-  oracle = await Oracle.connect();
-});
-afterAll(async () => oracle?.close());
+const { server, check } = comparison({ beforeAll, afterAll, it, expect });
+
 beforeEach(async () => {
   await style('UTC', 'ISO, MDY', 'postgres');
 });
 
 async function style(zone: string, dateStyle: string, intervalStyle: string): Promise<void> {
+  const oracle = server();
   if (!oracle) return;
   await oracle.set('timezone', zone);
   await oracle.set('datestyle', dateStyle);
@@ -228,14 +226,6 @@ async function style(zone: string, dateStyle: string, intervalStyle: string): Pr
     transactionTimestamp: Number(now.t),
   };
 }
-
-const check = (name: string, cases: () => Case[], setup?: () => Promise<void>): void => {
-  it(name, async ctx => {
-    if (!oracle) return ctx.skip('no PostgreSQL to compare with');
-    await setup?.();
-    expect(await oracle.compare(cases())).toEqual([]);
-  });
-};
 
 const reading = (): Case[] => [
   ...each(['isfinite'], 'date', []),

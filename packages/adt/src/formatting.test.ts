@@ -1,6 +1,6 @@
 /** to_char, to_number, to_date and to_timestamp against PostgreSQL. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Case, combine, Oracle } from '@pgtroupe/testkit/sql/adt-oracle';
+import { combine, comparison } from '@pgtroupe/testkit/sql/adt-oracle';
 
 const STAMPS = [
   '2024-02-29 13:04:05.678901',
@@ -97,18 +97,7 @@ const PICTURES = [
   'EEEE9',
 ];
 
-let oracle: Oracle | undefined;
-beforeAll(async () => {
-  oracle = await Oracle.connect();
-});
-afterAll(async () => oracle?.close());
-
-const check = (name: string, cases: () => Case[]): void => {
-  it(name, async ctx => {
-    if (!oracle) return ctx.skip('no PostgreSQL to compare with');
-    expect(await oracle.compare(cases())).toEqual([]);
-  });
-};
+const { check } = comparison({ beforeAll, afterAll, it, expect });
 
 describe('format pictures as PostgreSQL fills them', () => {
   check('dates', () => [

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringToText } from './mb/mbutils.ts';
 import { parseJson } from './jsonapi.ts';
 import { formatJsonb, fromJson, packJsonb, unpackJsonb } from './jsonb_util.ts';
-import { type Case, combine, each, Oracle, pairs } from '@pgtroupe/testkit/sql/adt-oracle';
+import { combine, comparison, each, pairs } from '@pgtroupe/testkit/sql/adt-oracle';
 
 const DOCS = [
   'null',
@@ -49,18 +49,7 @@ const KEYS = ['a', 'b', '', 'x', 'bb'];
 const INDEXES = ['0', '1', '-1', '9'];
 const PATHS = ['{}', '{a}', '{b,1}', '{a,b,1,c}', '{0}', '{3,1,x}', '{-1}', '{a,NULL}', '{x,y}'];
 
-let oracle: Oracle | undefined;
-beforeAll(async () => {
-  oracle = await Oracle.connect();
-});
-afterAll(async () => oracle?.close());
-
-const check = (name: string, cases: () => Case[]): void => {
-  it(name, async ctx => {
-    if (!oracle) return ctx.skip('no PostgreSQL to compare with');
-    expect(await oracle.compare(cases())).toEqual([]);
-  });
-};
+const { server, check } = comparison({ beforeAll, afterAll, it, expect });
 
 describe('JSON as PostgreSQL treats it', () => {
   for (const t of ['json', 'jsonb'] as const) {
@@ -132,6 +121,7 @@ describe('JSON as PostgreSQL treats it', () => {
     ...each(['int2', 'int4', 'int8', 'float4', 'float8'], 'jsonb', DOCS),
   ]);
   it('stores jsonb as PostgreSQL does', async ctx => {
+    const oracle = server();
     if (!oracle) return ctx.skip('no PostgreSQL to compare with');
     const big = JSON.stringify(
       Object.fromEntries(

@@ -1,7 +1,7 @@
 /** Numeric and floating point against PostgreSQL; numeric's text form by property. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Case, combine, each, Oracle, pairs } from '@pgtroupe/testkit/sql/adt-oracle';
+import { combine, comparison, each, pairs } from '@pgtroupe/testkit/sql/adt-oracle';
 import { stringToText } from './mb/mbutils.ts';
 import { compareNumeric, formatNumeric, parseNumeric } from './numericvar.ts';
 
@@ -96,18 +96,7 @@ const FLOAT4 = [
   '3.4028236e38',
 ];
 
-let oracle: Oracle | undefined;
-beforeAll(async () => {
-  oracle = await Oracle.connect();
-});
-afterAll(async () => oracle?.close());
-
-const check = (name: string, cases: () => Case[]): void => {
-  it(name, async ctx => {
-    if (!oracle) return ctx.skip('no PostgreSQL to compare with');
-    expect(await oracle.compare(cases())).toEqual([]);
-  });
-};
+const { check } = comparison({ beforeAll, afterAll, it, expect });
 
 /** A repeatable stream of decimal texts. */
 function decimals(count: number, seed: number): string[] {

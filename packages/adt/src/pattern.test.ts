@@ -1,7 +1,7 @@
 /** LIKE, regular expressions, SIMILAR TO, and names of catalog objects against PostgreSQL. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Case, combine, each, Oracle } from '@pgtroupe/testkit/sql/adt-oracle';
+import { type Case, combine, comparison, each } from '@pgtroupe/testkit/sql/adt-oracle';
 import { defaultFlags } from './regex/regcomp.ts';
 import { Regex } from './regex/regexec.ts';
 
@@ -141,18 +141,7 @@ const BROKEN = [
   '^*',
 ];
 
-let oracle: Oracle | undefined;
-beforeAll(async () => {
-  oracle = await Oracle.connect();
-});
-afterAll(async () => oracle?.close());
-
-const check = (name: string, cases: () => Case[]): void => {
-  it(name, async ctx => {
-    if (!oracle) return ctx.skip('no PostgreSQL to compare with');
-    expect(await oracle.compare(cases())).toEqual([]);
-  });
-};
+const { check } = comparison({ beforeAll, afterAll, it, expect });
 
 describe('patterns as PostgreSQL matches them', () => {
   check('LIKE', () => [

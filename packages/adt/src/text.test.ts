@@ -1,6 +1,6 @@
 /** Character types and string functions against PostgreSQL. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Case, combine, each, Oracle, pairs } from '@pgtroupe/testkit/sql/adt-oracle';
+import { type Case, combine, comparison, each, pairs } from '@pgtroupe/testkit/sql/adt-oracle';
 
 const TEXT = [
   '',
@@ -24,18 +24,7 @@ const CMP = ['eq', 'ne'];
 const ORD = ['text_lt', 'text_le', 'text_gt', 'text_ge', 'bttextcmp'];
 const NUMS = ['0', '1', '2', '3', '-1', '-2', '5', '100', '-100', '2147483647', '-2147483648'];
 
-let oracle: Oracle | undefined;
-beforeAll(async () => {
-  oracle = await Oracle.connect();
-});
-afterAll(async () => oracle?.close());
-
-const check = (name: string, cases: () => Case[]): void => {
-  it(name, async ctx => {
-    if (!oracle) return ctx.skip('no PostgreSQL to compare with');
-    expect(await oracle.compare(cases())).toEqual([]);
-  });
-};
+const { check } = comparison({ beforeAll, afterAll, it, expect });
 
 /** Comparison functions of PostgreSQL answer any number of the right sign. */
 const signless = (cases: Case[]): Case[] => cases.filter(c => !c.fn.endsWith('cmp'));

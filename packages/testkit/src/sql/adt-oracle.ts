@@ -1,7 +1,7 @@
 /**
  * Differential testing of built-in functions: the same call is made here and on a real PostgreSQL
  * 15, and the results are compared in their text form, errors as SQLSTATE and message.
- * Tests skip without one.
+ * Tests skip without one; `comparison` gives a test file its server and what compares.
  */
 import pg from 'pg';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -272,4 +272,32 @@ export class Oracle {
     }
     return out;
   }
+}
+
+/** What a test file has of its runner. */
+interface Runner {
+  beforeAll(work: () => Promise<void>): unknown;
+  afterAll(work: () => Promise<void>): unknown;
+  it(name: string, work: (context: { skip(reason: string): void }) => Promise<void>): unknown;
+  expect(found: unknown): { toEqual(wanted: unknown): void };
+}
+
+/** A server for all tests of the file, undefined where there is none, and a test that calls of it answer as here. */
+export function comparison({ beforeAll, afterAll, it, expect }: Runner): {
+  readonly server: () => Oracle | undefined;
+  readonly check: (name: string, cases: () => Case[], setup?: () => Promise<void>) => void;
+} {
+  let oracle: Oracle | undefined;
+  beforeAll(async () => {
+    oracle = await Oracle.connect();
+  });
+  afterAll(async () => oracle?.close());
+  const check = (name: string, cases: () => Case[], setup?: () => Promise<void>): void => {
+    it(name, async context => {
+      if (!oracle) return context.skip('no PostgreSQL to compare with');
+      await setup?.();
+      expect(await oracle.compare(cases())).toEqual([]);
+    });
+  };
+  return { server: () => oracle, check };
 }
