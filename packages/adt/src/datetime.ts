@@ -226,7 +226,7 @@ export function parseDateTime(bytes: Uint8Array, limit = MAXDATELEN + MAXDATEFIE
 
 /** strtoint(): a leading integer and what follows it. */
 export function leadingInt(text: string): { value: number; rest: string } {
-  const m = /^[+-]?\d+/.exec(text);
+  const m = /^\s*[+-]?\d+/.exec(text);
   if (!m) return { value: 0, rest: text };
   const value = Number(m[0]);
   if (value > 0x7fffffff || value < -0x80000000) throw tooBig();

@@ -2,7 +2,7 @@
  * Enum types: a value is the OID of its pg_enum row. Values with even OIDs were born with the type,
  * in order; odd ones were added later, and only their sort position tells where they belong.
  */
-import { ENUMTYPOIDNAME } from '@pgtroupe/catalog/syscache';
+import { ENUMOID, ENUMTYPOIDNAME } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -54,9 +54,16 @@ function printEnum(fc: FunctionCall, value: number): Bytes {
 function compareEnum(fc: FunctionCall, a: number, b: number): number {
   if (a === b) return 0;
   if (a % 2 === 0 && b % 2 === 0) return a < b ? -1 : 1;
-  const all = labels(fc, fc.argTypes[0]);
-  const order = (oid: number): number => all.find(l => l.oid === oid)?.enumsortorder ?? 0;
-  return order(a) < order(b) ? -1 : 1;
+  let orders = fc.extra as ReadonlyMap<number, number> | undefined;
+  if (orders?.has(a) !== true || !orders.has(b)) fc.extra = orders = sortOrders(fc, a);
+  return orders.get(a)! < orders.get(b)! ? -1 : 1;
+}
+
+/** Of the type that a label belongs to: who sorts or keeps an index knows no more than "an enum". */
+function sortOrders(fc: FunctionCall, label: number): ReadonlyMap<number, number> {
+  const row = cachesOf(fc).search(ENUMOID, label as Oid);
+  if (row === null) throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, `invalid internal value for enum: ${label}`);
+  return new Map(labels(fc, row.enumtypid).map(({ oid, enumsortorder }) => [oid, enumsortorder]));
 }
 
 /** The type of first/last/range: their argument's, which may be a null. */

@@ -443,14 +443,14 @@ function* series(
     return unpackNumeric(p);
   };
   const first = check(start, 'start value');
-  check(stop, 'stop value');
+  const last = check(stop, 'stop value');
   const by = check(step, 'step size');
   if (by.n === 0n) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'step size cannot equal zero');
   for (let v = first; ; v = addVars(v, by, false)) {
-    const value = packNumeric(v);
-    const order = compareNumeric(value, stop);
-    if (by.n > 0n ? order > 0 : order < 0) return;
-    yield value;
+    // What lies beyond the end may be too large to be a value.
+    const { n } = addVars(v, last, true);
+    if (by.n > 0n ? n > 0n : n < 0n) return;
+    yield packNumeric(v);
   }
 }
 

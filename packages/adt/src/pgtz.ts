@@ -198,7 +198,7 @@ const GMT_NAMES = new Set(['gmt', 'etc/gmt', 'gmt0', 'etc/gmt0', 'gmt+0', 'gmt-0
 const zones = new Map<string, Zone | null>();
 
 function posixZone(name: string): Zone | undefined {
-  const m = /^(?:<([^>]+)>|([A-Za-z]{3,})|(?=[+\-\d]))([+-]?)(\d{1,3})(?::([0-5]?\d)(?::([0-5]?\d|60))?)?$/.exec(name);
+  const m = /^(?:<([^>]+)>|([^\d,+<-]*))([+-]?)(\d{1,3})(?::([0-5]?\d)(?::([0-5]?\d|60))?)?$/.exec(name);
   if (!m || Number(m[4]) > 167) return undefined;
   const west = (Number(m[4]) * 60 + Number(m[5] ?? 0)) * 60 + Number(m[6] ?? 0);
   return new FixedZone(name, m[3] === '-' ? west : -west + 0, m[1] ?? (m[2] ?? '').toUpperCase());

@@ -31,7 +31,15 @@ import {
   USECS_PER_DAY,
   USECS_PER_SEC,
 } from './calendar.ts';
-import { decodeDateTime, decoding, parseDateTime, sessionZone, zoneByName } from './datetime.ts';
+import {
+  decodeDateTime,
+  decoding,
+  parseDateTime,
+  sessionZone,
+  zoneByName,
+  DecodeError,
+  decodeTimezone,
+} from './datetime.ts';
 import { encodeDateTime } from './datetime_out.ts';
 import {
   deltaUnit,
@@ -457,16 +465,17 @@ function cSeconds(sec: number): string {
 /** Offset west of a make_timestamptz zone: a displacement or a name. */
 function zoneOffset(name: Bytes, tm: Tm): number {
   const text = textToString(name);
-  const m = /^([+-])(\d{1,2})(?::?(\d{2}))?(?::(\d{2}))?$/.exec(text);
-  if (m) {
-    const west = (Number(m[2]) * 60 + Number(m[3] ?? 0)) * 60 + Number(m[4] ?? 0);
-    if (Number(m[2]) > 15) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `numeric time zone "${text}" out of range`);
-    return m[1] === '-' ? west : 0 - west;
-  }
   if (/^\d/.test(text)) {
     throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid input syntax for type numeric time zone: "${text}"`, {
       hint: 'Numeric time zones must have "-" or "+" as first character.',
     });
+  }
+  try {
+    return decodeTimezone(text);
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    if (error.failure === 'tz-overflow')
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `numeric time zone "${text}" out of range`);
   }
   return determineTimeZoneOffset(tm, namedZone(name));
 }

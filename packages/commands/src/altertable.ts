@@ -23,7 +23,14 @@ import { addIndexConstraint, setNotNull } from './indexcmds.ts';
 import { type ColumnPlan, storageCode, transformColumnDefinition } from './parse_utilcmd.ts';
 import { transformRelOptions } from './reloptions.ts';
 import { resolveRole } from './schemacmds.ts';
-import { addCheckConstraint, addForeignKey, isNullConstant, storeColumnExtras, validateCheck } from './tablecmds.ts';
+import {
+  addCheckConstraint,
+  addForeignKey,
+  isNullConstant,
+  selectOf,
+  storeColumnExtras,
+  validateCheck,
+} from './tablecmds.ts';
 
 /** Whom it does not belong to, and what is refused of any table, is refused before the lock is waited for. */
 async function mayAlter(context: CommandContext, stmt: RawNode, rel: RelationDesc): Promise<void> {
@@ -146,7 +153,7 @@ async function addColumn(context: CommandContext, rel: RelationDesc, command: Ra
     throw ereport(ERRCODE.DUPLICATE_COLUMN, `column name "${name}" conflicts with a system column name`);
   const { plan, others } = await transformColumnDefinition(context, rel.name, command.def);
   await checkAddedAttribute(context, rel, plan.column);
-  await refuseRewrite(context, rel, plan);
+  await refuseRewrite(context, rel, plan, command.def.typeName);
   const attnum = rel.attributes.length + 1;
   await insertAttribute(w, rel.oid, attnum, plan.column, (await w.search(TYPEOID, plan.column.typid))!);
   await w.update(pgClass, rel.rel, { relnatts: attnum });
@@ -157,7 +164,12 @@ async function addColumn(context: CommandContext, rel: RelationDesc, command: Ra
 }
 
 /** A new column of a table with rows must have the same value in all of them. */
-async function refuseRewrite(context: CommandContext, rel: RelationDesc, plan: ColumnPlan): Promise<void> {
+async function refuseRewrite(
+  context: CommandContext,
+  rel: RelationDesc,
+  plan: ColumnPlan,
+  typeName: RawNode,
+): Promise<void> {
   if (rel.rel.relkind === 'c') return;
   if (await context.w.store.isEmpty(rel)) return;
   const { name } = plan.column;
@@ -167,7 +179,14 @@ async function refuseRewrite(context: CommandContext, rel: RelationDesc, plan: C
     const { expr } = await cookDefault(context.withoutPlaces(), plan.defaultExpr, plan.column);
     if (await isVolatile(context, expr))
       throw notSupported('adding a column with a volatile default to a table that has rows');
-  } else if (plan.column.notNull) {
+    return;
+  }
+  if ((await context.w.search(TYPEOID, plan.column.typid))?.typtype === 'd') {
+    // It may not allow nulls.
+    const arg = { type: 'A_Const', isnull: true, location: -1 };
+    await context.session.select?.(selectOf({ type: 'TypeCast', arg, typeName, location: -1 }));
+  }
+  if (plan.column.notNull) {
     throw ereport(ERRCODE.NOT_NULL_VIOLATION, `column "${name}" of relation "${rel.name}" contains null values`, {
       table: rel.name,
       column: name,

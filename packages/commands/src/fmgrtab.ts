@@ -30,6 +30,7 @@ import { networkFunctions } from '@pgtroupe/adt/network';
 import { numericFunctions, numericSetFunctions } from '@pgtroupe/adt/numeric';
 import { numericAggFunctions } from '@pgtroupe/adt/numericagg';
 import { oidFunctions } from '@pgtroupe/adt/oid';
+import { asciiFunctions } from '@pgtroupe/adt/ascii';
 import { oracleCompatFunctions } from '@pgtroupe/adt/oracle_compat';
 import { pgLsnFunctions } from '@pgtroupe/adt/pg_lsn';
 import { pseudotypeFunctions } from '@pgtroupe/adt/pseudotypes';
@@ -76,6 +77,7 @@ registerFunctions(
     numericFunctions,
     numericAggFunctions,
     oidFunctions,
+    asciiFunctions,
     oracleCompatFunctions,
     pgLsnFunctions,
     pseudotypeFunctions,

@@ -133,7 +133,8 @@ async function storeMissing(context: CommandContext, relid: Oid, attnum: number,
 }
 
 /** SELECT <expression>. */
-function selectOf(val: RawNode, rest: Readonly<Record<string, unknown>> = {}): RawNode {
+/** SELECT of one value. */
+export function selectOf(val: RawNode, rest: Readonly<Record<string, unknown>> = {}): RawNode {
   return {
     type: 'SelectStmt',
     targetList: [{ type: 'ResTarget', val, location: -1 }],

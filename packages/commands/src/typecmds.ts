@@ -109,10 +109,10 @@ export async function alterEnum(context: CommandContext, stmt: RawNode): Promise
   if (type.typtype !== TYPTYPE_ENUM)
     throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `${formatType(context.lookup, type.oid)} is not an enum`);
   await context.checkTypeOwner(type);
-  const labels = (await w.scan(pgEnum, EnumTypIdLabelIndexId, type.oid)).sort(
+  let labels: readonly Form_pg_enum[] = (await w.scan(pgEnum, EnumTypIdLabelIndexId, type.oid)).sort(
     (a, b) => a.enumsortorder - b.enumsortorder,
   );
-  const find = (label: string): (typeof labels)[number] => {
+  const find = (label: string): Form_pg_enum => {
     const found = labels.find(l => l.enumlabel === label);
     if (found === undefined) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `"${label}" is not an existing enum label`);
     return found;
@@ -132,11 +132,13 @@ export async function alterEnum(context: CommandContext, stmt: RawNode): Promise
     return;
   }
   const neighbor = stmt.newValNeighbor ? labels.indexOf(find(stmt.newValNeighbor)) : undefined;
-  const order = placeOf(
-    labels.map(l => l.enumsortorder),
-    neighbor,
-    stmt.newValIsAfter ?? false,
-  );
+  const place = (orders: readonly number[]): number | undefined =>
+    placeOf(orders, neighbor, stmt.newValIsAfter ?? false);
+  let order = place(labels.map(l => l.enumsortorder));
+  if (order === undefined) {
+    labels = await renumberEnum(context, labels);
+    order = place(labels.map(l => l.enumsortorder))!;
+  }
   const oid = await newLabelOid(context, labels, order);
   context.session.fc.settings.uncommittedEnums?.add(oid);
   await w.insert(pgEnum, {
@@ -157,15 +159,24 @@ async function newLabelOid(context: CommandContext, labels: readonly Form_pg_enu
   }
 }
 
-function placeOf(orders: readonly number[], neighbor: number | undefined, after: boolean): number {
+/** Whole numbers again where there is no float between two labels any more. The last goes first: no two may be equal. */
+async function renumberEnum(context: CommandContext, labels: readonly Form_pg_enum[]): Promise<Form_pg_enum[]> {
+  const { w } = context;
+  for (let i = labels.length - 1; i >= 0; i--)
+    if (labels[i]!.enumsortorder !== i + 1) await w.update(pgEnum, labels[i]!, { enumsortorder: i + 1 });
+  w.commandCounterIncrement();
+  return labels.map((label, i) => ({ ...label, enumsortorder: i + 1 }));
+}
+
+/** Undefined: there is no number left in between. */
+function placeOf(orders: readonly number[], neighbor: number | undefined, after: boolean): number | undefined {
   if (neighbor === undefined) return (orders.at(-1) ?? 0) + 1;
   const before = after ? neighbor : neighbor - 1;
   const [left, right] = [orders[before], orders[before + 1]];
   if (left === undefined) return right! - 1;
   if (right === undefined) return left + 1;
   const middle = Math.fround((left + right) / 2);
-  if (middle === left || middle === right) throw notSupported('an enum with so many labels in between');
-  return middle;
+  return middle === left || middle === right ? undefined : middle;
 }
 
 /** CREATE TYPE ... AS (...): a relation without storage, of which only the row type counts. */

@@ -19,8 +19,9 @@ import type { Memory } from '@pgtroupe/storage/buffer/pages';
 import { DETOAST_MISS } from '@pgtroupe/access/common/detoast';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { PgError } from '@pgtroupe/common/ereport';
+import { ereport, PgError } from '@pgtroupe/common/ereport';
 import type { Snapshot, XactView } from '@pgtroupe/transam/xactview';
+import { COERCE_IMPLICIT_CAST, PARAM_EXTERN } from '@pgtroupe/nodes/nodes';
 import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import type { PlannedStmt } from '@pgtroupe/optimizer/plannodes';
 import type { AttrColumn, Batch, Column, RowReader, TupleLane } from './batch.ts';
@@ -235,4 +236,29 @@ export function evaluateConstant(env: ExecEnv, expr: Expr): { readonly value: Da
       return undefined;
     throw error;
   }
+}
+
+/** A value as one of a domain's: its constraints look at it. */
+export function coerceToDomain(env: ExecEnv, domain: number, value: Datum): Datum {
+  const est = new EState(env, 0);
+  est.snapshot = NO_SNAPSHOT;
+  est.params = [value];
+  const subplan = (): never => {
+    throw ereport(ERRCODE.INTERNAL_ERROR, 'subquery in a domain constraint');
+  };
+  return compileExpr(domainCast(domain), makeScope(est, { subplan }, {}))(0);
+}
+
+function domainCast(domain: number): Expr {
+  const location = -1;
+  const value = { paramtype: domain, paramtypmod: -1, paramcollid: 0, location };
+  return {
+    type: 'CoerceToDomain',
+    arg: { type: 'Param', paramkind: PARAM_EXTERN, paramid: 1, ...value },
+    resulttype: domain,
+    resulttypmod: -1,
+    resultcollid: 0,
+    coercionformat: COERCE_IMPLICIT_CAST,
+    location,
+  };
 }

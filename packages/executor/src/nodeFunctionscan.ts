@@ -2,6 +2,7 @@
  * Functions in FROM, several side by side (ROWS FROM), numbered with ORDINALITY.
  */
 import type { Datum } from '@pgtroupe/common/datum';
+import { INT4OID } from '@pgtroupe/common/oids';
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
 import type { RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, FuncExpr } from '@pgtroupe/nodes/primnodes';
@@ -129,7 +130,7 @@ export class FunctionScanState extends ScanState {
     if (Array.isArray(value)) fields = value;
     else if (source.composite && value instanceof Uint8Array && source.width > 0) {
       const desc = recordDesc(this.est, value);
-      fields = deformRecord(desc, value).filter((_, i) => !desc.attrs[i]!.dropped);
+      fields = deformRecord(desc, value);
     }
     for (let i = 0; i < source.width; i++)
       this.#row[at + i] =
@@ -157,7 +158,9 @@ function columnOfResult(est: EState, expr: Expr, i: number): ColumnType {
     const all = expr.type === 'FuncExpr' ? outTypes(est, expr) : [];
     return { typid: all[i] ?? typid, typmod: -1, collation: 0 };
   }
-  const att = est.env.relation(typrelid).att.attrs.filter(a => !a.dropped)[i]!;
+  const att = est.env.relation(typrelid).att.attrs[i]!;
+  // A dropped one keeps its place and is null.
+  if (att.dropped) return { typid: INT4OID, typmod: -1, collation: 0 };
   return { typid: att.typid, typmod: att.typmod, collation: att.collation };
 }
 

@@ -10,8 +10,8 @@ import type { Expr, Param } from '@pgtroupe/nodes/primnodes';
 import type { Node, Query } from '@pgtroupe/nodes/parsenodes';
 import type { ParseState } from './parse_node.ts';
 
-/** As many as fit the protocol's 16-bit counts. */
-const MAX_PARAMS = 65535;
+/** More than Bind's 16-bit count can bring (it says so then); far fewer than PostgreSQL's 2^29. */
+const MAX_PARAMS = 1_000_000;
 
 export function transformParamRef(pstate: ParseState, ref: RawNode): Param {
   const number: number = ref.number ?? 0;

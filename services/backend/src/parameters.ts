@@ -4,34 +4,39 @@
 import { isUtf8 } from 'node:buffer';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport } from '@pgtroupe/common/ereport';
+import { ereport, PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
-import type { FunctionCall } from '@pgtroupe/adt/fmgr';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { BodyReader } from '@pgtroupe/libpq/pqformat';
 import { invalidByteSequence } from '@pgtroupe/adt/varlena';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { inputFunction } from '@pgtroupe/adt/cache/iofunctions';
+import { coerceToDomain } from '@pgtroupe/executor/execMain';
 import type { PreparedStatement } from './prepared-statement.ts';
-import type { SessionFunctions } from './session-functions.ts';
+import type { QueryExecution } from './query-execution.ts';
 
-/** Reads what takes long beside the main loop; undefined for what does not. */
-export type HeavyInput = (prosrc: string, call: FunctionCall, args: readonly Datum[]) => Promise<Datum> | undefined;
+const TEXT = 0;
+const BINARY = 1;
+const LEFT_OVER = 'incorrect binary data format';
 
 /** Shorter ones are never looked at twice. */
 const LARGE_BYTES = 1 << 20;
 
 interface RawParameter {
   readonly bytes: Buffer | null;
-  readonly binary: boolean;
+  readonly format: number;
+  readonly typid: Oid;
+  readonly number: number;
+  /** The CONTEXT of its errors. */
+  where(): string;
 }
 
 /** Values, or a promise of them when a type's facts must be read first. */
 export function decodeParameters(
   reader: BodyReader,
   statement: PreparedStatement,
-  functions: SessionFunctions,
-  heavy: HeavyInput,
+  execution: QueryExecution,
+  portalName: string,
 ): readonly Datum[] | Promise<readonly Datum[]> {
   const formats = Array.from({ length: reader.uint16() }, () => reader.int16());
   const count = reader.uint16();
@@ -48,21 +53,23 @@ export function decodeParameters(
       `bind message supplies ${count} parameters, but prepared statement "${statement.name}" requires ${types.length}`,
     );
   }
+  const portal = portalName === '' ? 'unnamed portal' : `portal "${portalName}"`;
+  const shown = execution.session.settings.number('log_parameter_max_length_on_error');
   const raw: RawParameter[] = [];
   for (let n = 0; n < count; n++) {
     const length = reader.int32();
     const format = formats.length === 0 ? 0 : formats.length === 1 ? formats[0]! : formats[n]!;
-    if (format !== 0 && format !== 1)
-      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unsupported format code: ${format}`);
-    raw.push({ bytes: length < 0 ? null : reader.bytes(length), binary: format === 1 });
+    const bytes = length < 0 ? null : reader.bytes(length);
+    const where = (): string => `${portal} parameter $${n + 1}${valueForContext(bytes, format, shown)}`;
+    raw.push({ bytes, format, typid: types[n]! as Oid, number: n + 1, where });
   }
-  if (raw.some(({ bytes }) => bytes !== null && bytes.length >= LARGE_BYTES)) {
-    const values = decodeLarge(raw, types as readonly Oid[], functions, heavy);
+  if (raw.some(isLarge)) {
+    const values = decodeLarge(raw, execution);
     // What comes before may fail first; then nobody asks for them.
     values.catch(() => {});
     return values;
   }
-  const decode = (): Datum[] => raw.map((parameter, n) => decodeOne(parameter, types[n]! as Oid, functions));
+  const decode = (): Datum[] => raw.map(parameter => decodeOne(parameter, execution));
   try {
     return decode();
   } catch (error) {
@@ -71,34 +78,89 @@ export function decodeParameters(
   }
 }
 
-async function decodeLarge(
-  raw: readonly RawParameter[],
-  types: readonly Oid[],
-  functions: SessionFunctions,
-  heavy: HeavyInput,
-): Promise<readonly Datum[]> {
+const isLarge = ({ bytes, format }: RawParameter): boolean =>
+  bytes !== null && bytes.length >= LARGE_BYTES && format === TEXT;
+
+/** What takes long to read is read beside the main loop. */
+async function decodeLarge(raw: readonly RawParameter[], execution: QueryExecution): Promise<readonly Datum[]> {
+  const { functions, env } = execution;
   const values: Datum[] = [];
-  for (const [n, parameter] of raw.entries()) {
-    const { bytes, binary } = parameter;
+  for (const parameter of raw) {
     let value: Promise<Datum> | undefined;
-    if (bytes !== null && bytes.length >= LARGE_BYTES && !binary) {
-      checkText(bytes);
-      const { prosrc, call, ioparam } = await withCatalog(() => inputFunction(functions, types[n]!));
-      value = heavy(prosrc, call, [bytes, ioparam, -1]);
+    try {
+      const { domain } = await withCatalog(() => baseOf(parameter.typid, execution));
+      if (isLarge(parameter) && !domain) {
+        const bytes = parameter.bytes!;
+        checkText(bytes);
+        const { prosrc, call, ioparam } = await withCatalog(() => inputFunction(functions, parameter.typid));
+        value = env.callIfHeavy(prosrc, call, [bytes, ioparam, -1]);
+      }
+      values.push(await (value ?? withCatalog(() => decodeOne(parameter, execution))));
+    } catch (error) {
+      throw located(error, parameter);
     }
-    values.push(await (value ?? withCatalog(() => decodeOne(parameter, types[n]!, functions))));
   }
   return values;
 }
 
-function checkText(bytes: Buffer): void {
-  if (!isUtf8(bytes) || bytes.includes(0)) throw invalidByteSequence(bytes);
+function decodeOne(parameter: RawParameter, execution: QueryExecution): Datum {
+  const { bytes, format, typid, number } = parameter;
+  const { functions, env } = execution;
+  try {
+    if (format !== TEXT && format !== BINARY)
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unsupported format code: ${format}`);
+    const { base, typmod, domain } = baseOf(typid, execution);
+    if (bytes === null) return domain ? coerceToDomain(env, typid, null) : null;
+    if (format === TEXT) checkText(bytes);
+    const { fn, call, ioparam } = inputFunction(functions, base, format === BINARY);
+    // The message's memory is the connection's; the value outlives it.
+    const value = fn(call, Buffer.from(bytes), ioparam, typmod);
+    return domain ? coerceToDomain(env, typid, value) : value;
+  } catch (error) {
+    // Bytes that are left over have a message of their own here.
+    if (
+      error instanceof PgError &&
+      error.sqlstate === ERRCODE.INVALID_BINARY_REPRESENTATION &&
+      error.message === LEFT_OVER
+    )
+      throw located(ereport(error.sqlstate, `${LEFT_OVER} in bind parameter ${number}`, error.fields), parameter);
+    throw located(error, parameter);
+  }
 }
 
-function decodeOne({ bytes, binary }: RawParameter, typid: Oid, functions: SessionFunctions): Datum {
-  if (bytes === null) return null;
-  if (!binary) checkText(bytes);
-  const { fn, call, ioparam } = inputFunction(functions, typid, binary);
-  // The message's memory is the connection's; the value outlives it.
-  return fn(call, Buffer.from(bytes), ioparam, -1);
+/** A domain's values come in as its base type's, with its typmod. */
+function baseOf(typid: Oid, { functions }: QueryExecution): { base: Oid; typmod: number; domain: boolean } {
+  let type = functions.lookup.type(typid);
+  let typmod = -1;
+  while (type?.typtype === 'd') {
+    if (typmod < 0) typmod = type.typtypmod;
+    type = functions.lookup.type(type.typbasetype);
+  }
+  const base = type?.oid ?? typid;
+  return { base, typmod, domain: base !== typid };
+}
+
+function located(error: unknown, { where }: RawParameter): Error {
+  if (!(error instanceof PgError) || error.fields.where !== undefined) return error as Error;
+  return new PgError(error.sqlstate, error.message, { ...error.fields, where: where() });
+}
+
+const isReadable = (bytes: Buffer): boolean => isUtf8(bytes) && !bytes.includes(0);
+
+function checkText(bytes: Buffer): void {
+  if (!isReadable(bytes)) throw invalidByteSequence(bytes);
+}
+
+/** As log_parameter_max_length_on_error lets it be seen: -1 all of it. Binary values are not shown. */
+function valueForContext(bytes: Buffer | null, format: number, shown: number): string {
+  if (bytes === null || format !== TEXT || !isReadable(bytes)) return '';
+  const cut = shown >= 0 && shown < bytes.length;
+  const text = cut ? clipUtf8(bytes, shown) : bytes;
+  return ` = '${text.toString('utf8').replaceAll("'", "''")}${cut ? '...' : ''}'`;
+}
+
+function clipUtf8(bytes: Buffer, length: number): Buffer {
+  let n = length;
+  while (n > 0 && (bytes[n]! & 0xc0) === 0x80) n--;
+  return bytes.subarray(0, n);
 }

@@ -213,9 +213,7 @@ export class StatementRunner implements CommandRunner {
     const { session } = this;
     this.#mayRun(statement.raw, statement.paramTypes.length);
     session.block.startCommand(statement.raw !== undefined && endsBlock(statement.raw));
-    const params = decodeParameters(reader, statement, this.functions, (...call) =>
-      this.execution.env.callIfHeavy(...call),
-    );
+    const params = decodeParameters(reader, statement, this.execution, portalName);
     const resultFormats = Array.from({ length: reader.uint16() }, () => reader.int16());
     reader.done();
     const finish = (values: readonly Datum[]): void => {
