@@ -243,7 +243,7 @@ export function parseFraction(text: string): number {
 const fractionalMicros = (text: string): number => rint(parseFraction(text) * 1000000);
 
 /** ±hh[:mm[:ss]] or ±hhmm, to seconds west of UTC. */
-function decodeTimezone(text: string): number {
+export function decodeTimezone(text: string): number {
   if (text[0] !== '+' && text[0] !== '-') throw bad();
   const number = (s: string): { value: number; rest: string } => {
     try {

@@ -75,7 +75,7 @@ interface RowTypeOf {
 
 /** Creates the composite type and its array type; returns the composite type's oid. */
 export async function createRowType(w: CatalogWriter, rel: RowTypeOf): Promise<Oid> {
-  await makeRoomForTypeName(w, rel.name, rel.namespace);
+  await makeRoomForTypeName(w, rel.name, rel.namespace, RELATION_TYPE_HINT);
   return createTypeWithArray(
     w,
     {
@@ -169,7 +169,7 @@ export async function makeArrayTypeName(w: CatalogWriter, elementName: string, n
 }
 
 /** What a relation's name means for its type. */
-export const RELATION_TYPE_HINT =
+const RELATION_TYPE_HINT =
   "A relation has an associated type of the same name, so you must use a name that doesn't conflict with any existing type.";
 
 /**

@@ -27,3 +27,7 @@ create domain _foo9 as int;
 create table foo9(a int);
 create type foo9 as enum ('a');
 alter table foo9 rename to foo8;
+create type hinted as enum ('a');
+create table hinted(a int);
+create view hinted as select 1;
+create type hinted as (a int);
