@@ -37,7 +37,8 @@ export function changeAcl(acl: readonly AclItem[], change: AclChange): AclItem[]
 function add(acl: AclItem[], grantee: Oid, { grantor, privileges, grantOption }: AclChange): AclItem[] {
   const privs = (privileges | (grantOption ? options(privileges) : 0)) >>> 0;
   const at = acl.findIndex(item => item.grantee === grantee && item.grantor === grantor);
-  if (at < 0) return [...acl, { grantee, grantor, privs }];
+  // Who may grant nothing leaves nothing behind.
+  if (at < 0) return privs === 0 ? acl : [...acl, { grantee, grantor, privs }];
   return acl.with(at, { ...acl[at]!, privs: (acl[at]!.privs | privs) >>> 0 });
 }
 

@@ -1,5 +1,5 @@
 /**
- * GRANT and REVOKE of rights on tables, columns, sequences, schemas, databases and types.
+ * GRANT and REVOKE: how the access lists of objects change (granttargets.ts finds them).
  */
 import {
   ACL_CONNECT,
@@ -15,34 +15,19 @@ import {
   ACL_UPDATE,
   ACL_USAGE,
 } from '@pgtroupe/catalog/acl';
-import {
-  ACL_ALL_RIGHTS_COLUMN,
-  ACL_ID_PUBLIC,
-  AclCheck,
-  aclDefault,
-  type AclObject,
-  allRights,
-} from '@pgtroupe/catalog/aclchk';
-import type { AclItem, Catalog, CatalogRow } from '@pgtroupe/catalog/catalog';
-import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
+import { ACL_ALL_RIGHTS_COLUMN, ACL_ID_PUBLIC, AclCheck, aclDefault, allRights } from '@pgtroupe/catalog/aclchk';
+import type { AclItem } from '@pgtroupe/catalog/catalog';
 import { AuthIdRelationId } from '@pgtroupe/catalog/catalogs/pg_authid';
-import { pgClass, RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
-import { DatabaseRelationId, pgDatabase } from '@pgtroupe/catalog/catalogs/pg_database';
-import { NamespaceRelationId, pgNamespace } from '@pgtroupe/catalog/catalogs/pg_namespace';
 import { pgShdepend, SharedDependDependerIndexId } from '@pgtroupe/catalog/catalogs/pg_shdepend';
-import { pgType, TypeRelationId } from '@pgtroupe/catalog/catalogs/pg_type';
 import { isPinnedObject } from '@pgtroupe/catalog/pinned';
-import type { RelationDesc } from '@pgtroupe/catalog/relcache';
-import { DATABASENAME, NAMESPACENAME } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
-import { ACCESS_SHARE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { rawStrings } from '@pgtroupe/parser/parse_node';
-import { typenameType } from '@pgtroupe/parser/parse_type';
 import { type AclChange, changeAcl } from './aclupdate.ts';
 import type { CommandContext } from './command-context.ts';
+import { grantTargets, type Target, type Wanted } from './granttargets.ts';
 import { resolveRole } from './schemacmds.ts';
 
 const PRIVILEGES: Readonly<Record<string, number>> = {
@@ -62,27 +47,6 @@ const PRIVILEGES: Readonly<Record<string, number>> = {
 };
 const SHARED_DEPENDENCY_ACL = 'a';
 
-/** An object whose list is to be changed. */
-interface Target {
-  readonly kind: AclObject;
-  readonly word: string;
-  readonly name: string;
-  /** As warnings name it. */
-  readonly quoted: string;
-  readonly classId: Oid;
-  readonly oid: Oid;
-  readonly subId: number;
-  readonly owner: Oid;
-  readonly acl: readonly AclItem[] | null;
-  write(acl: readonly AclItem[]): Promise<unknown>;
-}
-
-interface Wanted {
-  /** -1: ALL. */
-  readonly privileges: number;
-  readonly columns: readonly { readonly privileges: number; readonly names: readonly string[] }[];
-}
-
 export async function grantObjects(context: CommandContext, stmt: RawNode): Promise<void> {
   if (stmt.targtype === 'ACL_TARGET_DEFAULTS') throw notSupported('ALTER DEFAULT PRIVILEGES');
   const grantees: Oid[] = [];
@@ -90,7 +54,7 @@ export async function grantObjects(context: CommandContext, stmt: RawNode): Prom
     grantees.push(spec.roletype === 'ROLESPEC_PUBLIC' ? ACL_ID_PUBLIC : (await resolveRole(context, spec)).oid);
   }
   const wanted = wantedPrivileges(stmt.privileges);
-  for (const target of await targets(context, stmt, wanted))
+  for (const target of await grantTargets(context, stmt, wanted))
     await changeTarget(context, stmt, target.target, target.privileges, grantees);
   context.w.commandCounterIncrement();
 }
@@ -108,191 +72,10 @@ function wantedPrivileges(list: readonly RawNode[] | undefined): Wanted {
   return { privileges, columns };
 }
 
-async function targets(
-  context: CommandContext,
-  stmt: RawNode,
-  wanted: Wanted,
-): Promise<{ target: Target; privileges: number }[]> {
-  const { w } = context;
-  const found: { target: Target; privileges: number }[] = [];
-  const all = { privileges: wanted.privileges };
-  const noColumns = (): void => {
-    if (wanted.columns.length > 0)
-      throw ereport(ERRCODE.INVALID_GRANT_OPERATION, 'column privileges are only valid for relations');
-  };
-  if (stmt.targtype !== 'ACL_TARGET_OBJECT') throw notSupported('GRANT ON ALL ... IN SCHEMA');
-  for (const object of stmt.objects as RawNode[]) {
-    switch (stmt.objtype) {
-      case 'OBJECT_TABLE':
-      case 'OBJECT_SEQUENCE': {
-        const rel = await context.openRelation(object, ACCESS_SHARE_LOCK);
-        if ('iI'.includes(rel.rel.relkind)) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is an index`);
-        if (rel.rel.relkind === 'c') throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is a composite type`);
-        if (stmt.objtype === 'OBJECT_SEQUENCE' && rel.rel.relkind !== 'S')
-          throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a sequence`);
-        if (wanted.privileges !== 0) {
-          found.push({ target: relationTarget(context, rel), ...all });
-          if (!stmt.is_grant) found.push(...columnsRevokedWith(context, rel, wanted.privileges));
-        }
-        for (const { names, privileges } of wanted.columns) {
-          for (const name of names) found.push({ target: columnTarget(context, rel, name), privileges });
-        }
-        break;
-      }
-      case 'OBJECT_SCHEMA': {
-        noColumns();
-        const row = await w.search(NAMESPACENAME, object.sval);
-        if (row === null) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${object.sval}" does not exist`);
-        found.push({
-          target: rowTarget(
-            context,
-            'schema',
-            pgNamespace,
-            NamespaceRelationId,
-            row,
-            row.oid,
-            row.nspname,
-            row.nspowner,
-            row.nspacl,
-            'nspacl',
-          ),
-          ...all,
-        });
-        break;
-      }
-      case 'OBJECT_DATABASE': {
-        noColumns();
-        const row = await w.search(DATABASENAME, object.sval);
-        if (row === null) throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${object.sval}" does not exist`);
-        found.push({
-          target: rowTarget(
-            context,
-            'database',
-            pgDatabase,
-            DatabaseRelationId,
-            row,
-            row.oid,
-            row.datname,
-            row.datdba,
-            row.datacl,
-            'datacl',
-          ),
-          ...all,
-        });
-        break;
-      }
-      case 'OBJECT_TYPE':
-      case 'OBJECT_DOMAIN': {
-        noColumns();
-        const { type } = await w.read(() =>
-          typenameType(context.parseState(), {
-            type: 'TypeName',
-            names: object.items,
-            typemod: -1,
-          }),
-        );
-        found.push({
-          target: rowTarget(
-            context,
-            'type',
-            pgType,
-            TypeRelationId,
-            type,
-            type.oid,
-            type.typname,
-            type.typowner,
-            type.typacl,
-            'typacl',
-          ),
-          ...all,
-        });
-        break;
-      }
-      default:
-        throw notSupported(`GRANT ON ${String(stmt.objtype).replace('OBJECT_', '').replaceAll('_', ' ')}`);
-    }
-  }
-  return found;
-}
-
-/** What is taken from the table is taken from its columns. */
-function columnsRevokedWith(
-  context: CommandContext,
-  rel: RelationDesc,
-  privileges: number,
-): { target: Target; privileges: number }[] {
-  const rights = privileges === -1 ? ACL_ALL_RIGHTS_COLUMN : privileges & ACL_ALL_RIGHTS_COLUMN;
-  if (rights === 0) return [];
-  const columns = rel.attributes.filter(a => a.attacl !== null && !a.attisdropped);
-  return columns.map(a => ({ target: columnTarget(context, rel, a.attname), privileges: rights }));
-}
-
-function rowTarget<Row extends CatalogRow>(
-  context: CommandContext,
-  kind: AclObject,
-  catalog: Catalog<Row>,
-  classId: Oid,
-  row: Row,
-  oid: Oid,
-  name: string,
-  owner: Oid,
-  acl: readonly AclItem[] | null,
-  column: keyof Row,
-): Target {
-  return {
-    kind,
-    word: kind,
-    name,
-    quoted: `"${name}"`,
-    classId,
-    oid,
-    subId: 0,
-    owner,
-    acl,
-    write: value => context.w.update(catalog, row, { [column]: value } as unknown as Partial<Row>),
-  };
-}
-
-function relationTarget(context: CommandContext, { rel }: RelationDesc): Target {
-  const kind = rel.relkind === 'S' ? 'sequence' : 'relation';
-  const word = { S: 'sequence', v: 'view', m: 'materialized view' }[rel.relkind] ?? 'table';
-  return {
-    ...rowTarget(
-      context,
-      kind,
-      pgClass,
-      RelationRelationId,
-      rel,
-      rel.oid,
-      rel.relname,
-      rel.relowner,
-      rel.relacl,
-      'relacl',
-    ),
-    word,
-  };
-}
-
-function columnTarget(context: CommandContext, rel: RelationDesc, name: string): Target {
-  const attribute = rel.attributes.find(a => a.attname === name && !a.attisdropped);
-  if (attribute === undefined)
-    throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${name}" of relation "${rel.name}" does not exist`);
-  return {
-    ...rowTarget(
-      context,
-      'column',
-      pgAttribute,
-      RelationRelationId,
-      attribute,
-      rel.oid,
-      name,
-      rel.rel.relowner,
-      attribute.attacl,
-      'attacl',
-    ),
-    subId: attribute.attnum,
-    quoted: `column "${name}" of relation "${rel.name}"`,
-  };
+function wordOf(stmt: RawNode, { kind }: Target): string {
+  if (kind === 'relation') return 'table';
+  if (kind !== 'function') return kind;
+  return (stmt.objtype as string).replace('OBJECT_', '').toLowerCase();
 }
 
 async function changeTarget(
@@ -309,7 +92,7 @@ async function changeTarget(
     const letter = Object.keys(PRIVILEGES).find(name => (PRIVILEGES[name]! & wanted & ~all) !== 0)!;
     throw ereport(
       ERRCODE.INVALID_GRANT_OPERATION,
-      `invalid privilege type ${letter.toUpperCase()} for ${target.kind === 'relation' ? 'table' : target.kind}`,
+      `invalid privilege type ${letter.toUpperCase()} for ${wordOf(stmt, target)}`,
     );
   }
   const old = target.acl ?? aclDefault(target.kind, target.owner);

@@ -2,7 +2,8 @@
  * Objects that a command names and that are not there: the complaint, or with IF EXISTS the notice, in PostgreSQL's words.
  * Also for kinds of objects that cannot be made yet, so that a script which drops what may be there goes on.
  */
-import { PROCNAMEARGSNSP } from '@pgtroupe/catalog/syscache';
+import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
+import { NAMESPACENAME, PROCNAMEARGSNSP } from '@pgtroupe/catalog/syscache';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { ACCESS_SHARE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
@@ -133,13 +134,30 @@ const FUNCTION_WORDS: Readonly<Record<string, readonly [article: string, word: s
 };
 
 async function missingFunction(context: CommandContext, kind: string, object: RawNode): Promise<Missing | undefined> {
+  const found = await lookupFunction(context, kind, object);
+  return 'message' in found ? found : undefined;
+}
+
+/** The function, procedure or aggregate that is meant, or what is said of one that is not there. */
+export async function lookupFunction(
+  context: CommandContext,
+  kind: string,
+  object: RawNode,
+): Promise<Form_pg_proc | Missing> {
   const names = rawStrings(object.objname);
   const name = names.join('.');
   const [article, word] = FUNCTION_WORDS[kind] ?? ['a function', 'function'];
-  const all = await context.w.searchList(PROCNAMEARGSNSP, names.at(-1)!);
-  const wanted = all.filter(proc => kind !== 'OBJECT_PROCEDURE' || proc.prokind === 'p');
+  const all = await visibleFunctions(context, names);
+  const isWanted = ({ prokind }: Form_pg_proc): boolean =>
+    kind === 'OBJECT_PROCEDURE' ? prokind === 'p' : kind !== 'OBJECT_FUNCTION' || prokind !== 'p';
+  const wanted = all.filter(isWanted);
   if (object.args_unspecified) {
-    if (wanted.length > 0) return undefined;
+    if (wanted.length === 1) return wanted[0]!;
+    if (wanted.length > 1) {
+      throw ereport(ERRCODE.AMBIGUOUS_FUNCTION, `${word} name "${name}" is not unique`, {
+        hint: `Specify the argument list to select the ${word} unambiguously.`,
+      });
+    }
     const message = `could not find ${article} named "${name}"`;
     return { sqlstate: ERRCODE.UNDEFINED_FUNCTION, message, skipping: `${word} ${name}() does not exist, skipping` };
   }
@@ -157,13 +175,28 @@ async function missingFunction(context: CommandContext, kind: string, object: Ra
     };
   }
   const types = await context.w.read(() => args.map(arg => typenameType(context.parseState(), arg).type));
-  if (
-    wanted.some(
-      proc => proc.proargtypes.length === types.length && types.every((type, i) => proc.proargtypes[i] === type.oid),
-    )
-  )
-    return undefined;
+  const found = all.find(
+    proc => proc.proargtypes.length === types.length && types.every((type, i) => proc.proargtypes[i] === type.oid),
+  );
+  if (found !== undefined && isWanted(found)) return found;
   const shown = await context.w.read(() => types.map(type => context.parseState().typeName(type.oid)).join(', '));
+  if (found !== undefined) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `${name}(${shown}) is not ${article}`);
   const list = kind === 'OBJECT_AGGREGATE' && types.length === 0 ? '*' : shown;
   return { sqlstate: ERRCODE.UNDEFINED_FUNCTION, message: `${word} ${name}(${list}) does not exist`, skipping };
+}
+
+/** Of the schema that is named, or of those of the search path, in its order. */
+async function visibleFunctions(context: CommandContext, names: readonly string[]): Promise<Form_pg_proc[]> {
+  const { w, lookup } = context;
+  const all = await w.searchList(PROCNAMEARGSNSP, names.at(-1)!);
+  const schema = names.at(-2);
+  if (schema !== undefined) {
+    const namespace = await w.search(NAMESPACENAME, schema);
+    if (namespace === null) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${schema}" does not exist`);
+    return all.filter(proc => proc.pronamespace === namespace.oid);
+  }
+  const { searchPath } = lookup;
+  return all
+    .filter(proc => searchPath.includes(proc.pronamespace))
+    .sort((a, b) => searchPath.indexOf(a.pronamespace) - searchPath.indexOf(b.pronamespace));
 }

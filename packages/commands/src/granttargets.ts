@@ -1,0 +1,312 @@
+/**
+ * What a GRANT or REVOKE is about: tables, columns, sequences, schemas, databases, types, functions, languages, and
+ * all tables, sequences or functions of a schema.
+ */
+import { ACL_USAGE } from '@pgtroupe/catalog/acl';
+import { ACL_ALL_RIGHTS_COLUMN, type AclObject } from '@pgtroupe/catalog/aclchk';
+import type { AclItem, Catalog, CatalogRow } from '@pgtroupe/catalog/catalog';
+import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
+import { pgClass, RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
+import { DatabaseRelationId, pgDatabase } from '@pgtroupe/catalog/catalogs/pg_database';
+import { LanguageRelationId, pgLanguage } from '@pgtroupe/catalog/catalogs/pg_language';
+import { NamespaceRelationId, pgNamespace } from '@pgtroupe/catalog/catalogs/pg_namespace';
+import { type Form_pg_proc, pgProc, ProcedureRelationId } from '@pgtroupe/catalog/catalogs/pg_proc';
+import { pgType, TypeRelationId } from '@pgtroupe/catalog/catalogs/pg_type';
+import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import { DATABASENAME, LANGNAME, NAMESPACENAME, PROCNAMEARGSNSP, RELNAMENSP } from '@pgtroupe/catalog/syscache';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import type { Oid } from '@pgtroupe/common/ids';
+import { ACCESS_SHARE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
+import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { typenameType } from '@pgtroupe/parser/parse_type';
+import type { CommandContext } from './command-context.ts';
+import { lookupFunction } from './missingobject.ts';
+
+/** An object whose list is to be changed. */
+export interface Target {
+  readonly kind: AclObject;
+  readonly word: string;
+  readonly name: string;
+  /** As warnings name it. */
+  readonly quoted: string;
+  readonly classId: Oid;
+  readonly oid: Oid;
+  readonly subId: number;
+  readonly owner: Oid;
+  readonly acl: readonly AclItem[] | null;
+  write(acl: readonly AclItem[]): Promise<unknown>;
+}
+
+export interface Wanted {
+  /** -1: ALL. */
+  readonly privileges: number;
+  readonly columns: readonly { readonly privileges: number; readonly names: readonly string[] }[];
+}
+
+export async function grantTargets(
+  context: CommandContext,
+  stmt: RawNode,
+  wanted: Wanted,
+): Promise<{ target: Target; privileges: number }[]> {
+  const { w } = context;
+  const found: { target: Target; privileges: number }[] = [];
+  const all = { privileges: wanted.privileges };
+  const noColumns = (): void => {
+    if (wanted.columns.length > 0)
+      throw ereport(ERRCODE.INVALID_GRANT_OPERATION, 'column privileges are only valid for relations');
+  };
+  if (stmt.targtype === 'ACL_TARGET_ALL_IN_SCHEMA')
+    return (await targetsInSchemas(context, stmt)).map(target => ({ target, ...all }));
+  for (const object of stmt.objects as RawNode[]) {
+    switch (stmt.objtype) {
+      case 'OBJECT_TABLE':
+      case 'OBJECT_SEQUENCE': {
+        const rel = await context.openRelation(object, ACCESS_SHARE_LOCK);
+        if ('iI'.includes(rel.rel.relkind)) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is an index`);
+        if (rel.rel.relkind === 'c') throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is a composite type`);
+        if (stmt.objtype === 'OBJECT_SEQUENCE' && rel.rel.relkind !== 'S')
+          throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a sequence`);
+        if (wanted.privileges !== 0) {
+          found.push({ target: relationTarget(context, rel), ...all });
+          if (!stmt.is_grant) found.push(...columnsRevokedWith(context, rel, wanted.privileges));
+        }
+        for (const { names, privileges } of wanted.columns) {
+          for (const name of names) found.push({ target: columnTarget(context, rel, name), privileges });
+        }
+        break;
+      }
+      case 'OBJECT_SCHEMA': {
+        noColumns();
+        const row = await w.search(NAMESPACENAME, object.sval);
+        if (row === null) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${object.sval}" does not exist`);
+        found.push({
+          target: rowTarget(
+            context,
+            'schema',
+            pgNamespace,
+            NamespaceRelationId,
+            row,
+            row.oid,
+            row.nspname,
+            row.nspowner,
+            row.nspacl,
+            'nspacl',
+          ),
+          ...all,
+        });
+        break;
+      }
+      case 'OBJECT_DATABASE': {
+        noColumns();
+        const row = await w.search(DATABASENAME, object.sval);
+        if (row === null) throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${object.sval}" does not exist`);
+        found.push({
+          target: rowTarget(
+            context,
+            'database',
+            pgDatabase,
+            DatabaseRelationId,
+            row,
+            row.oid,
+            row.datname,
+            row.datdba,
+            row.datacl,
+            'datacl',
+          ),
+          ...all,
+        });
+        break;
+      }
+      case 'OBJECT_TYPE':
+      case 'OBJECT_DOMAIN': {
+        noColumns();
+        const { type } = await w.read(() =>
+          typenameType(context.parseState(), {
+            type: 'TypeName',
+            names: object.items,
+            typemod: -1,
+          }),
+        );
+        found.push({
+          target: rowTarget(
+            context,
+            'type',
+            pgType,
+            TypeRelationId,
+            type,
+            type.oid,
+            type.typname,
+            type.typowner,
+            type.typacl,
+            'typacl',
+          ),
+          ...all,
+        });
+        break;
+      }
+      case 'OBJECT_FUNCTION':
+      case 'OBJECT_PROCEDURE':
+      case 'OBJECT_ROUTINE': {
+        noColumns();
+        const proc = await lookupFunction(context, stmt.objtype, object);
+        if ('message' in proc) throw ereport(proc.sqlstate, proc.message);
+        found.push({ target: functionTarget(context, proc), ...all });
+        break;
+      }
+      case 'OBJECT_LANGUAGE': {
+        noColumns();
+        const row = await w.search(LANGNAME, object.sval);
+        if (row === null) throw ereport(ERRCODE.UNDEFINED_OBJECT, `language "${object.sval}" does not exist`);
+        if (!row.lanpltrusted) {
+          throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `language "${row.lanname}" is not trusted`, {
+            detail:
+              'GRANT and REVOKE are not allowed on untrusted languages, because only superusers can use untrusted languages.',
+          });
+        }
+        found.push({
+          target: rowTarget(
+            context,
+            'language',
+            pgLanguage,
+            LanguageRelationId,
+            row,
+            row.oid,
+            row.lanname,
+            row.lanowner,
+            row.lanacl,
+            'lanacl',
+          ),
+          ...all,
+        });
+        break;
+      }
+      default:
+        throw notSupported(`GRANT ON ${String(stmt.objtype).replace('OBJECT_', '').replaceAll('_', ' ')}`);
+    }
+  }
+  return found;
+}
+
+/** What is taken from the table is taken from its columns. */
+function columnsRevokedWith(
+  context: CommandContext,
+  rel: RelationDesc,
+  privileges: number,
+): { target: Target; privileges: number }[] {
+  const rights = privileges === -1 ? ACL_ALL_RIGHTS_COLUMN : privileges & ACL_ALL_RIGHTS_COLUMN;
+  if (rights === 0) return [];
+  const columns = rel.attributes.filter(a => a.attacl !== null && !a.attisdropped);
+  return columns.map(a => ({ target: columnTarget(context, rel, a.attname), privileges: rights }));
+}
+
+function rowTarget<Row extends CatalogRow>(
+  context: CommandContext,
+  kind: AclObject,
+  catalog: Catalog<Row>,
+  classId: Oid,
+  row: Row,
+  oid: Oid,
+  name: string,
+  owner: Oid,
+  acl: readonly AclItem[] | null,
+  column: keyof Row,
+): Target {
+  return {
+    kind,
+    word: kind,
+    name,
+    quoted: `"${name}"`,
+    classId,
+    oid,
+    subId: 0,
+    owner,
+    acl,
+    write: value => context.w.update(catalog, row, { [column]: value } as unknown as Partial<Row>),
+  };
+}
+
+function relationTarget(context: CommandContext, { rel }: RelationDesc): Target {
+  const kind = rel.relkind === 'S' ? 'sequence' : 'relation';
+  const word = { S: 'sequence', v: 'view', m: 'materialized view' }[rel.relkind] ?? 'table';
+  return {
+    ...rowTarget(
+      context,
+      kind,
+      pgClass,
+      RelationRelationId,
+      rel,
+      rel.oid,
+      rel.relname,
+      rel.relowner,
+      rel.relacl,
+      'relacl',
+    ),
+    word,
+  };
+}
+
+function columnTarget(context: CommandContext, rel: RelationDesc, name: string): Target {
+  const attribute = rel.attributes.find(a => a.attname === name && !a.attisdropped);
+  if (attribute === undefined)
+    throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${name}" of relation "${rel.name}" does not exist`);
+  return {
+    ...rowTarget(
+      context,
+      'column',
+      pgAttribute,
+      RelationRelationId,
+      attribute,
+      rel.oid,
+      name,
+      rel.rel.relowner,
+      attribute.attacl,
+      'attacl',
+    ),
+    subId: attribute.attnum,
+    quoted: `column "${name}" of relation "${rel.name}"`,
+  };
+}
+
+function functionTarget(context: CommandContext, proc: Form_pg_proc): Target {
+  const { oid, proname, proowner, proacl } = proc;
+  const target = rowTarget(
+    context,
+    'function',
+    pgProc,
+    ProcedureRelationId,
+    proc,
+    oid,
+    proname,
+    proowner,
+    proacl,
+    'proacl',
+  );
+  return { ...target, word: proc.prokind === 'p' ? 'procedure' : 'function' };
+}
+
+const RELKINDS: Readonly<Record<string, string>> = { OBJECT_TABLE: 'rvmfp', OBJECT_SEQUENCE: 'S' };
+
+/** What is in the schemas now; what is made later is ALTER DEFAULT PRIVILEGES's. */
+async function targetsInSchemas(context: CommandContext, stmt: RawNode): Promise<Target[]> {
+  const { w } = context;
+  const found: Target[] = [];
+  for (const { sval } of stmt.objects as RawNode[]) {
+    const schema = await w.search(NAMESPACENAME, sval);
+    if (schema === null) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${sval}" does not exist`);
+    await context.checkRight('schema', schema.oid, ACL_USAGE, sval);
+    const relkinds = RELKINDS[stmt.objtype as string];
+    if (relkinds === undefined) {
+      const procs = (await w.searchList(PROCNAMEARGSNSP)).filter(proc => proc.pronamespace === schema.oid);
+      const isWanted = (proc: Form_pg_proc): boolean =>
+        stmt.objtype === 'OBJECT_ROUTINE' || (proc.prokind === 'p') === (stmt.objtype === 'OBJECT_PROCEDURE');
+      found.push(...procs.filter(isWanted).map(proc => functionTarget(context, proc)));
+    } else {
+      const relations = (await w.searchList(RELNAMENSP)).filter(
+        rel => rel.relnamespace === schema.oid && relkinds.includes(rel.relkind),
+      );
+      for (const { oid } of relations) found.push(relationTarget(context, await w.relation(oid)));
+    }
+  }
+  return found;
+}
