@@ -31,15 +31,8 @@ import {
   USECS_PER_DAY,
   USECS_PER_SEC,
 } from './calendar.ts';
-import {
-  decodeDateTime,
-  decoding,
-  parseDateTime,
-  sessionZone,
-  zoneByName,
-  DecodeError,
-  decodeTimezone,
-} from './datetime.ts';
+import { decodeDateTime, decoding, parseDateTime, sessionZone, zoneByName } from './datetime.ts';
+import { displacement } from './displacement.ts';
 import { encodeDateTime } from './datetime_out.ts';
 import {
   deltaUnit,
@@ -464,20 +457,7 @@ function cSeconds(sec: number): string {
 
 /** Offset west of a make_timestamptz zone: a displacement or a name. */
 function zoneOffset(name: Bytes, tm: Tm): number {
-  const text = textToString(name);
-  if (/^\d/.test(text)) {
-    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid input syntax for type numeric time zone: "${text}"`, {
-      hint: 'Numeric time zones must have "-" or "+" as first character.',
-    });
-  }
-  try {
-    return decodeTimezone(text);
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
-    if (error.failure === 'tz-overflow')
-      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `numeric time zone "${text}" out of range`);
-  }
-  return determineTimeZoneOffset(tm, namedZone(name));
+  return displacement(textToString(name)) ?? determineTimeZoneOffset(tm, namedZone(name));
 }
 
 /** (s1,e1) OVERLAPS (s2,e2) over any ordered values; null endpoints as the standard has them. */
