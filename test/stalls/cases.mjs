@@ -158,6 +158,12 @@ export const CASES = [
     sql: () => "select repeat('x', 100000000), repeat('é', 50000000), repeat('z', 100000000)",
   },
   { name: 'a bytea of 100 MB as hex', sql: () => "select decode(repeat('ab', 100000000), 'hex')" },
+  {
+    name: 'two byteas and an array of 2 MB in three rows',
+    cheap: true,
+    sql: () =>
+      "select decode(repeat('ab', 2000000), 'hex'), 1, decode(repeat('cd', 2000000), 'hex'), array_fill(g, array[500000]) from generate_series(1, 3) g",
+  },
   { name: '100 rows of 10 MB', sql: () => "select repeat('x', 10000000) from generate_series(1, 100)" },
   { name: 'a row type around 100 MB', sql: () => "select length(row(repeat('x', 100000000), 1)::text)" },
   {

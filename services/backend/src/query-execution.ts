@@ -14,6 +14,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
+import { detach } from '@pgtroupe/executor/batch';
 import { initPlan, type QueryState } from '@pgtroupe/executor/execMain';
 import { END, MISS, ROW, YIELD } from '@pgtroupe/executor/status';
 import { CMD_DELETE, CMD_INSERT, CMD_SELECT, CMD_UPDATE } from '@pgtroupe/nodes/nodes';
@@ -23,7 +24,8 @@ import type { PlannedStmt } from '@pgtroupe/optimizer/plannodes';
 import { outputFunction, sendFunction } from '@pgtroupe/adt/cache/typcache';
 import type { LiveSnapshot } from '@pgtroupe/instance/instance-transactions';
 import type { Analysis } from './analysis.ts';
-import { BINARY_FORMAT, type FieldEncoder, fieldEncoder } from './field-encoder.ts';
+import { BINARY_FORMAT, type FieldEncoder, fieldEncoder, type OutputFunction } from './field-encoder.ts';
+import { largeOutput } from './large-output.ts';
 import { checkFunctionPermissions, checkRangeTablePermissions } from '@pgtroupe/commands/permissions';
 import { neededLocks, type NeededLock } from './needed-locks.ts';
 import { guardedFunctions } from './needed-rights.ts';
@@ -259,7 +261,6 @@ export class RunningPortal {
   }
 
   #encoders(plan: PlannedStmt): readonly FieldEncoder[] {
-    const { functions } = this.#execution;
     const { columns } = this.#statement.analyzed as AnalyzedQuery;
     if (columns === undefined || plan.resultColumns.length === 0) return [];
     return columns.map(({ typid }, n) => {
@@ -267,9 +268,16 @@ export class RunningPortal {
       if (format !== 0 && format !== BINARY_FORMAT) {
         throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unsupported format code: ${format}`);
       }
-      const make = format === BINARY_FORMAT ? sendFunction : outputFunction;
-      return fieldEncoder(typid, format, () => make(functions.call([typid as Oid], CSTRINGOID), typid as Oid));
+      return fieldEncoder(typid, format, () => this.#output(typid as Oid, format));
     });
+  }
+
+  #output(typid: Oid, format: number): OutputFunction {
+    const { functions, env } = this.#execution;
+    const call = functions.call([typid], CSTRINGOID);
+    if (format === BINARY_FORMAT) return sendFunction(call, typid);
+    const { typoutput } = functions.lookup.type(typid)!;
+    return largeOutput(env, typoutput, call, outputFunction(call, typid));
   }
 
   // ---- running ---------------------------------------------------------------------------------------
@@ -409,14 +417,7 @@ function refuseWrites(plan: PlannedStmt, query: Query): void {
 /** Rows [from, n) of a batch, to be kept while something is awaited. */
 function copyRows(readers: readonly ((row: number) => Datum)[], from: number, n: number): Datum[][] {
   const rows: Datum[][] = [];
-  for (let row = from; row < n; row++) {
-    rows.push(
-      readers.map(read => {
-        const value = read(row);
-        return value instanceof Uint8Array ? value.slice() : value;
-      }),
-    );
-  }
+  for (let row = from; row < n; row++) rows.push(readers.map(read => detach(read(row))));
   return rows;
 }
 
