@@ -32,7 +32,6 @@ import { selectAll } from './own-query.ts';
 import { TransactionCatalogStore } from './catalog-store.ts';
 import type { DatabaseContext } from './database-context.ts';
 import type { Login } from './instance.ts';
-import { inputText } from '@pgtroupe/adt/cache/iofunctions';
 import { plannerEnv } from './planner-env.ts';
 import type { Analyzed, ColumnInfo, PreparedStatement, SharedAnalysis } from './prepared-statement.ts';
 import type { Session } from './session.ts';
@@ -337,21 +336,6 @@ export class Analysis {
     return `${catalog === this.#database.catalog ? 's' : 'f'}${catalog.version}/${this.#session.settings.analysisKey()}`;
   }
 
-  /** Values of EXECUTE's arguments. */
-  evaluateArguments(statement: PreparedStatement, args: readonly RawNode[]): Promise<readonly Datum[]> {
-    if (args.length !== statement.paramTypes.length) {
-      throw ereport(ERRCODE.SYNTAX_ERROR, `wrong number of parameters for prepared statement "${statement.name}"`, {
-        detail: `Expected ${statement.paramTypes.length} parameters but got ${args.length}.`,
-      });
-    }
-    return withCatalog(() =>
-      args.map((arg, n) => {
-        const text = constantText(arg);
-        return text === null ? null : inputText(this.#functions, statement.paramTypes[n] as Oid, text);
-      }),
-    );
-  }
-
   // ---- changing catalogs -------------------------------------------------------------------------------
 
   /** Runs a command that changes catalogs, in the transaction's own view of them. */
@@ -414,18 +398,4 @@ function isUtility(raw: RawNode): boolean {
 function sameColumns(a: readonly ColumnInfo[] | undefined, b: readonly ColumnInfo[] | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return a.length === b.length && a.every((column, n) => column.typid === b[n]!.typid && column.name === b[n]!.name);
-}
-
-function constantText(arg: RawNode): string | null {
-  if (arg.type === 'A_Const') {
-    if (arg['isnull'] === true) return null;
-    if (arg['sval'] !== undefined) return arg['sval'].sval ?? '';
-    if (arg['fval'] !== undefined) return arg['fval'].fval;
-    if (arg['boolval'] !== undefined) return arg['boolval'].boolval === true ? 't' : 'f';
-    return String(arg['ival']?.ival ?? 0);
-  }
-  if (arg.type === 'A_Expr' && arg['lexpr'] === undefined && arg['name']?.[0]?.sval === '-')
-    return `-${constantText(arg['rexpr'])}`;
-  if (arg.type === 'TypeCast') return constantText(arg['arg']);
-  throw notSupported('an expression as argument of EXECUTE');
 }

@@ -35,11 +35,6 @@ export function inputFunction(functions: Caller, typid: Oid, binary = false): In
   return { prosrc, fn, call, ioparam: type.typelem !== 0 ? type.typelem : typid };
 }
 
-export function inputText(functions: Caller, typid: Oid, text: string): Datum {
-  const { fn, call, ioparam } = inputFunction(functions, typid);
-  return fn(call, Buffer.from(text), ioparam, -1);
-}
-
 /** For error details. */
 export function outputText(functions: Caller, type: Oid, value: Datum): string {
   return Buffer.from(outputFunction(functions.call([type], CSTRINGOID), type)(value)).toString();

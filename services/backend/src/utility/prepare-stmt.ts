@@ -5,6 +5,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { ColumnInfo } from '../prepared-statement.ts';
+import { executeArguments } from './execute-arguments.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 
 export async function prepareStmt(runner: StatementRunner, raw: RawNode, text: string): Promise<string> {
@@ -20,11 +21,12 @@ export async function prepareStmt(runner: StatementRunner, raw: RawNode, text: s
 export async function executeStmt(
   runner: StatementRunner,
   raw: RawNode,
+  text: string,
   describe: (columns: readonly ColumnInfo[]) => void,
 ): Promise<string> {
   const statement = runner.statement(raw['name']);
   await runner.analysis.revalidate(statement);
-  const params = await runner.analysis.evaluateArguments(statement, (raw['params'] as RawNode[] | undefined) ?? []);
+  const params = await executeArguments(runner, statement, (raw['params'] as RawNode[] | undefined) ?? [], text);
   if (statement.analyzed.kind !== 'query') {
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'EXECUTE of a utility statement is not supported by pgtroupe yet');
   }

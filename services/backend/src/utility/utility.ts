@@ -75,7 +75,7 @@ export async function processUtility(
     case 'PrepareStmt':
       return prepareStmt(runner, raw, text);
     case 'ExecuteStmt':
-      return executeStmt(runner, raw, describe);
+      return executeStmt(runner, raw, text, describe);
     case 'ExplainStmt':
       return explainStmt(runner, raw, text, describe);
     case 'DeallocateStmt':
