@@ -11,6 +11,7 @@
 import { ereport } from './ereport.ts';
 import { ERRCODE } from './errcodes.ts';
 import { findGuc, gucSetting, parseGuc, unknownGuc } from './guc.ts';
+import { withoutEffect } from './guc_effectless.ts';
 import { unsupportedValue } from './guc_unsupported.ts';
 
 export interface ConfigFiles {
@@ -120,6 +121,15 @@ export function applyConfig(entries: readonly ConfigEntry[]): Record<string, str
     settings[facts.name] = gucSetting(facts, parsed);
   }
   return settings;
+}
+
+/** A line for each setting that does nothing. */
+export function effectlessSettings(settings: Readonly<Record<string, string>>): string[] {
+  return Object.entries(settings).flatMap(([name, text]) => {
+    const facts = findGuc(name);
+    const message = facts === undefined ? undefined : withoutEffect(facts, parseGuc(facts, text));
+    return message === undefined ? [] : [message];
+  });
 }
 
 /** Settings whose only effect would be to lose data: accepted, because test tools pass them, but on. */

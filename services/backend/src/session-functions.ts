@@ -173,7 +173,7 @@ export class SessionFunctions implements SessionSettings {
     const { settings, block } = this.#session;
     if (value !== null && setOfTransaction(this.#session, name, value)) return this.getConfigOption(name)!;
     if (value === null) settings.reset(name, block.tx.depth);
-    else settings.set(name, value, { local: isLocal, depth: block.tx.depth });
+    else this.#session.remark(settings.set(name, value, { local: isLocal, depth: block.tx.depth }));
     return settings.show(name);
   }
 }

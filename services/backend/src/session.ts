@@ -29,7 +29,7 @@ import { parseStartupPacket } from '@pgtroupe/libpq/startup';
 import { LockOwner } from '@pgtroupe/instance/instance-locks';
 import type { BackendInstance } from './instance.ts';
 import { SessionUser } from './session-user.ts';
-import { SessionSettings } from './settings.ts';
+import { type Remark, SessionSettings } from './settings.ts';
 import { StatementRunner } from './statement-runner.ts';
 import { SessionTimeouts } from './timeouts.ts';
 import { TransactionBlock } from './transaction-block.ts';
@@ -203,6 +203,7 @@ export class Session implements BackendSession {
     this.out.end();
     for (const name of this.settings.reportedNames()) this.parameterStatus(name);
     this.settings.onReported = name => this.#changedParameters.add(name);
+    this.settings.onSeed = seed => this.runner.functions.setseed(seed);
     this.out.begin(BACKEND.BackendKeyData);
     this.out.int32(this.pid);
     this.out.int32(this.secret);
@@ -407,6 +408,16 @@ export class Session implements BackendSession {
   }
 
   // ---- messages out ------------------------------------------------------------------------------------
+
+  /** What came of setting a parameter. */
+  remark(about: Remark | undefined): void {
+    if (about === undefined) return;
+    this.notice(
+      about.severity,
+      about.severity === 'WARNING' ? ERRCODE.WARNING : ERRCODE.SUCCESSFUL_COMPLETION,
+      about.message,
+    );
+  }
 
   notice(severity: Severity, sqlstate: string, message: string, fields?: ErrorFields): void {
     if (this.settings.noticeWanted(severity)) putReport(this.out, { severity, sqlstate, message, fields });

@@ -18,6 +18,16 @@ export function checkHook(facts: GucFacts, value: GucValue, dateStyle: string): 
       return checkDateStyle(String(value), dateStyle);
     case 'TimeZone':
       return checkTimeZone(String(value));
+    case 'default_table_access_method':
+      if (value === 'heap') return value;
+      throw invalid(
+        facts.name,
+        String(value),
+        value === '' ? `${facts.name} cannot be empty.` : `Table access method "${value}" does not exist.`,
+      );
+    case 'default_tablespace':
+      if (value === '' || value === 'pg_default' || value === 'pg_global') return value;
+      throw invalid(facts.name, String(value), `Tablespace "${value}" does not exist.`);
     default:
       return value;
   }

@@ -19,6 +19,7 @@ import {
   unknownGuc,
   unrecognizedGuc,
 } from '@pgtroupe/common/guc';
+import { withoutEffect } from '@pgtroupe/common/guc_effectless';
 import type { Settings } from '@pgtroupe/common/settings';
 import { NO_ROLE, SessionUser } from './session-user.ts';
 import { checkDateStyle, checkHook } from './settings-hooks.ts';
@@ -86,6 +87,11 @@ interface Undo {
   depth: number;
 }
 
+export interface Remark {
+  readonly severity: 'NOTICE' | 'WARNING';
+  readonly message: string;
+}
+
 export class SessionSettings {
   readonly #base: Settings;
   /** Values that differ from the base, by canonical name. */
@@ -100,6 +106,8 @@ export class SessionSettings {
   #late: (readonly [name: string, text: string])[] = [];
   /** A parameter the client is kept informed of has changed. */
   onReported: (name: string) => void = () => {};
+  /** As setseed(). */
+  onSeed: (seed: number) => void = () => {};
   /** Counts changes, so that what was derived from settings can be kept until the next one. */
   version = 0;
 
@@ -263,18 +271,20 @@ export class SessionSettings {
 
   // ---- changing ----------------------------------------------------------------------------------------
 
-  /** SET and SET LOCAL. Returns a warning to show, if there is one. */
-  set(name: string, text: string, how: { readonly local: boolean; readonly depth: number }): string | undefined {
+  /** SET and SET LOCAL. Returns what the client is to be told, if anything. */
+  set(name: string, text: string, how: { readonly local: boolean; readonly depth: number }): Remark | undefined {
     const facts = this.#find(name);
     const value = this.#check(facts, text, 'set', name);
     const canonical = facts?.name ?? name;
     if (ALWAYS_ON.has(canonical) && value === false) {
-      return `parameter "${canonical}" stays on: pgtroupe never gives up durability`;
+      return { severity: 'WARNING', message: `parameter "${canonical}" stays on: pgtroupe never gives up durability` };
     }
     this.#change(canonical, value, how);
     // Another session user has set no role yet.
     if (canonical === 'session_authorization') this.#change('role', NO_ROLE, how);
-    return undefined;
+    if (canonical === 'seed') this.onSeed(value as number);
+    const message = facts === undefined ? undefined : withoutEffect(facts, value);
+    return message === undefined ? undefined : { severity: 'NOTICE', message };
   }
 
   reset(name: string, depth: number): void {

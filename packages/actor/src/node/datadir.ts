@@ -11,6 +11,7 @@ import {
   applyConfig,
   type ConfigEntry,
   type ConfigFiles,
+  effectlessSettings,
   keepDurable,
   parseConfigFile,
 } from '@pgtroupe/common/guc_file';
@@ -105,7 +106,7 @@ export function readConfiguration(dataDirectory: string, options: readonly strin
   settings['config_file'] = main;
   settings['hba_file'] ??= join(dataDirectory, 'pg_hba.conf');
   settings['ident_file'] ??= join(dataDirectory, 'pg_ident.conf');
-  return { settings, warnings: keepDurable(settings) };
+  return { settings, warnings: [...keepDurable(settings), ...effectlessSettings(settings)] };
 }
 
 /** `name=value`, as -c takes it; dashes in the name are underscores. */

@@ -24,8 +24,7 @@ export async function variableSetStmt(session: Session, raw: RawNode): Promise<s
       if (setOfTransaction(session, name, text)) return 'SET';
       // Roles are looked up: those of now, not of this session's last statement.
       if (name === 'role' || name === 'session_authorization') await session.runner.analysis.refresh();
-      const warning = await withCatalog(() => settings.set(name, text, { local: raw['is_local'] === true, depth }));
-      if (warning !== undefined) session.notice('WARNING', ERRCODE.WARNING, warning);
+      session.remark(await withCatalog(() => settings.set(name, text, { local: raw['is_local'] === true, depth })));
       return 'SET';
     }
     case 'VAR_SET_DEFAULT':
