@@ -2,7 +2,7 @@
  * What built-in functions know of their session: one live object, read anew at every call.
  */
 import type { Oid } from '@pgtroupe/common/ids';
-import { seededRandom } from '@pgtroupe/common/prng';
+import { postgresRandom } from '@pgtroupe/common/pg_prng';
 import { checkRelation } from '@pgtroupe/commands/permissions';
 import { type SequenceIo, sequenceIo } from '@pgtroupe/commands/sequence-io';
 import { type SequenceLocks, SequenceState } from '@pgtroupe/commands/sequence-state';
@@ -158,7 +158,7 @@ export class SessionFunctions implements SessionSettings {
   }
 
   setseed(seed: number): void {
-    this.#random = seededRandom(Math.round(seed * 0x7fffffff));
+    this.#random = postgresRandom(seed);
   }
 
   get searchPath(): readonly string[] {
