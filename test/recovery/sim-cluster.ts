@@ -8,7 +8,7 @@
  * number is there that was never written. Records are PostgreSQL's Generic ones, so that PostgreSQL
  * itself can replay them.
  */
-import type { Disk } from '@pgtroupe/actor/env';
+import { folderOf } from '@pgtroupe/testkit/sim/folder-disk';
 import { noFailpoint, type Failpoint } from '@pgtroupe/actor/failpoint';
 import type { RmgrRoutine } from '@pgtroupe/access/common/xlogutils';
 import { BgWriter } from '@pgtroupe/bgwriter/bgwriter';
@@ -60,23 +60,6 @@ const generic: RmgrRoutine = {
   desc: () => '',
   identify: () => 'Generic',
 };
-
-/** A folder of a disk as a disk of its own. */
-function below(disk: Disk, folder: string): Disk {
-  const at = (path: string): string => (path === '.' || path === '' ? folder : `${folder}/${path}`);
-  return {
-    open: (path, mode) => disk.open(at(path), mode),
-    readFile: path => disk.readFile(at(path)),
-    writeFile: (path, data, options) => disk.writeFile(at(path), data, options),
-    rename: (from, to) => disk.rename(at(from), at(to)),
-    unlink: path => disk.unlink(at(path)),
-    mkdir: path => disk.mkdir(at(path)),
-    rmdir: path => disk.rmdir(at(path)),
-    readdir: path => disk.readdir(at(path)),
-    stat: path => disk.stat(at(path)),
-    syncDir: path => disk.syncDir(at(path)),
-  };
-}
 
 let template: Promise<MemoryDisk> | undefined;
 
@@ -245,7 +228,7 @@ export class SimCluster {
   }
 
   startWalwriter(): void {
-    const process = new SimProcess(this.world, this.network, 'walwriter', below(this.machine.disk, 'pg_wal'));
+    const process = new SimProcess(this.world, this.network, 'walwriter', folderOf(this.machine.disk, 'pg_wal'));
     this.walwriterProcess = process;
     const walwriter = new WalWriter(process.env, { flushDelayMs: () => 200, failpoint: this.failpoint(process) });
     this.walwriter = walwriter;

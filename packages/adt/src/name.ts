@@ -2,11 +2,12 @@
  * Type name: an identifier of at most 63 bytes, compared bytewise (collation C). Input longer than
  * that is cut at a character boundary without a word, as in PostgreSQL.
  */
+import { bytesCmp, bytesEq, bytesGe, bytesGt, bytesLe, bytesLt, bytesNe } from './bytescompare.ts';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
-import { compareBytes, concatBytes, equalBytes, invalidUtf8At, mbCliplen, stringToText } from './mb/mbutils.ts';
+import { concatBytes, invalidUtf8At, mbCliplen, stringToText } from './mb/mbutils.ts';
 import { buildTextArray } from './arrayutils.ts';
 import { invalidByteSequence } from './varlena.ts';
 
@@ -15,14 +16,6 @@ export const NAMEDATALEN = 64;
 export function clipName(bytes: Uint8Array): Uint8Array {
   return bytes.length < NAMEDATALEN ? bytes : bytes.subarray(0, mbCliplen(bytes, NAMEDATALEN - 1));
 }
-
-const eq = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): boolean => equalBytes(a, b);
-const ne = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): boolean => !equalBytes(a, b);
-const lt = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): boolean => compareBytes(a, b) < 0;
-const le = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): boolean => compareBytes(a, b) <= 0;
-const gt = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): boolean => compareBytes(a, b) > 0;
-const ge = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): boolean => compareBytes(a, b) >= 0;
-const cmp = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): number => compareBytes(a, b);
 
 export const nameFunctions: FunctionTable = {
   namein: (_fc: FunctionCall, text: Uint8Array) => clipName(text),
@@ -37,27 +30,27 @@ export const nameFunctions: FunctionTable = {
     return bytes;
   },
   namesend: (_fc: FunctionCall, name: Uint8Array) => name,
-  nameeq: eq,
-  namene: ne,
-  namelt: lt,
-  namele: le,
-  namegt: gt,
-  namege: ge,
-  btnamecmp: cmp,
-  nameeqtext: eq,
-  namenetext: ne,
-  namelttext: lt,
-  nameletext: le,
-  namegttext: gt,
-  namegetext: ge,
-  btnametextcmp: cmp,
-  texteqname: eq,
-  textnename: ne,
-  textltname: lt,
-  textlename: le,
-  textgtname: gt,
-  textgename: ge,
-  bttextnamecmp: cmp,
+  nameeq: bytesEq,
+  namene: bytesNe,
+  namelt: bytesLt,
+  namele: bytesLe,
+  namegt: bytesGt,
+  namege: bytesGe,
+  btnamecmp: bytesCmp,
+  nameeqtext: bytesEq,
+  namenetext: bytesNe,
+  namelttext: bytesLt,
+  nameletext: bytesLe,
+  namegttext: bytesGt,
+  namegetext: bytesGe,
+  btnametextcmp: bytesCmp,
+  texteqname: bytesEq,
+  textnename: bytesNe,
+  textltname: bytesLt,
+  textlename: bytesLe,
+  textgtname: bytesGt,
+  textgename: bytesGe,
+  bttextnamecmp: bytesCmp,
   nameconcatoid: (_fc: FunctionCall, name: Uint8Array, oid: number) => {
     const suffix = stringToText(`_${oid >>> 0}`);
     return concatBytes(name.subarray(0, mbCliplen(name, NAMEDATALEN - 1 - suffix.length)), suffix);

@@ -138,15 +138,15 @@ function vectorRecv(bytes: Uint8Array, elemType: number): Uint8Array {
 }
 
 /** tid payload: block number as two 16-bit halves, high first, then the offset; each little-endian. */
-function tidBlock(tid: Uint8Array): number {
+export function tidBlock(tid: Uint8Array): number {
   return (((tid[0] | (tid[1] << 8)) << 16) | tid[2] | (tid[3] << 8)) >>> 0;
 }
 
-function tidOffset(tid: Uint8Array): number {
+export function tidOffset(tid: Uint8Array): number {
   return tid[4] | (tid[5] << 8);
 }
 
-function makeTid(block: number, offset: number): Uint8Array {
+export function makeTid(block: number, offset: number): Uint8Array {
   return Uint8Array.of(
     (block >>> 16) & 255,
     block >>> 24,

@@ -2,6 +2,7 @@
  * Types text and bytea (comparison, concatenation, substrings, positions), the text half of
  * PostgreSQL's varlena.c. Lengths and positions in text count characters.
  */
+import { bytesCmp, bytesEq, bytesGe, bytesGt, bytesLe, bytesLt, bytesNe } from './bytescompare.ts';
 import { Buffer } from 'node:buffer';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
@@ -32,13 +33,6 @@ export function recvText(bytes: Uint8Array): Uint8Array {
 }
 
 const identity = (_fc: FunctionCall, value: Uint8Array): Uint8Array => value;
-const eq = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): boolean => equalBytes(a, b);
-const ne = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): boolean => !equalBytes(a, b);
-const lt = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): boolean => compareBytes(a, b) < 0;
-const le = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): boolean => compareBytes(a, b) <= 0;
-const gt = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): boolean => compareBytes(a, b) > 0;
-const ge = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): boolean => compareBytes(a, b) >= 0;
-const cmp = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): number => compareBytes(a, b);
 const larger = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): Uint8Array => (compareBytes(a, b) > 0 ? a : b);
 const smaller = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): Uint8Array => (compareBytes(a, b) < 0 ? a : b);
 const concat = (_fc: FunctionCall, a: Uint8Array, b: Uint8Array): Uint8Array => concatBytes(a, b);
@@ -118,20 +112,20 @@ export const varlenaFunctions: FunctionTable = {
   cstring_recv: (_fc: FunctionCall, bytes: Uint8Array) => recvText(bytes),
   cstring_send: identity,
 
-  texteq: eq,
-  textne: ne,
-  text_lt: lt,
-  text_le: le,
-  text_gt: gt,
-  text_ge: ge,
-  bttextcmp: cmp,
+  texteq: bytesEq,
+  textne: bytesNe,
+  text_lt: bytesLt,
+  text_le: bytesLe,
+  text_gt: bytesGt,
+  text_ge: bytesGe,
+  bttextcmp: bytesCmp,
   text_larger: larger,
   text_smaller: smaller,
-  text_pattern_lt: lt,
-  text_pattern_le: le,
-  text_pattern_gt: gt,
-  text_pattern_ge: ge,
-  bttext_pattern_cmp: cmp,
+  text_pattern_lt: bytesLt,
+  text_pattern_le: bytesLe,
+  text_pattern_gt: bytesGt,
+  text_pattern_ge: bytesGe,
+  bttext_pattern_cmp: bytesCmp,
   text_starts_with: (_fc: FunctionCall, text: Uint8Array, prefix: Uint8Array) =>
     prefix.length <= text.length && equalBytes(text.subarray(0, prefix.length), prefix),
   textcat: concat,
@@ -145,13 +139,13 @@ export const varlenaFunctions: FunctionTable = {
   textoverlay_no_len: (_fc: FunctionCall, text: Uint8Array, replacement: Uint8Array, start: number) =>
     overlay(text, replacement, start, mbStrlen(replacement), textSubstr),
 
-  byteaeq: eq,
-  byteane: ne,
-  bytealt: lt,
-  byteale: le,
-  byteagt: gt,
-  byteage: ge,
-  byteacmp: cmp,
+  byteaeq: bytesEq,
+  byteane: bytesNe,
+  bytealt: bytesLt,
+  byteale: bytesLe,
+  byteagt: bytesGt,
+  byteage: bytesGe,
+  byteacmp: bytesCmp,
   byteacat: concat,
   byteaoctetlen: (_fc: FunctionCall, bytes: Uint8Array) => bytes.length,
   bytea_substr: (_fc: FunctionCall, bytes: Uint8Array, start: number, length: number) =>

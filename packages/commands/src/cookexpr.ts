@@ -18,6 +18,7 @@ import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { COERCE_EXPLICIT_CALL, COERCE_IMPLICIT_CAST, COERCION_ASSIGNMENT } from '@pgtroupe/nodes/nodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { coerceToBoolean, coerceToTargetType } from '@pgtroupe/parser/parse_coerce';
+import { coerceForColumn } from '@pgtroupe/parser/coerce_column';
 import { assignExprCollations } from '@pgtroupe/parser/parse_collate';
 import type { ParseExprKind, ParseState } from '@pgtroupe/parser/parse_node';
 import { ACCESS_SHARE_LOCK, addNSItemToQuery, addRangeTableEntryForRelation } from '@pgtroupe/parser/parse_relation';
@@ -75,25 +76,7 @@ export function cookDefault(
     const pstate = generatedOver === undefined ? context.parseState() : stateOver(context, generatedOver);
     const expr = transformExpr(pstate, raw, generatedOver === undefined ? 'COLUMN_DEFAULT' : 'GENERATED_COLUMN');
     if (generatedOver !== undefined) checkNestedGenerated(pstate, generatedOver, expr);
-    const type = exprType(expr);
-    const coerced = coerceToTargetType(
-      pstate,
-      expr,
-      type,
-      column.typid,
-      column.typmod,
-      COERCION_ASSIGNMENT,
-      COERCE_IMPLICIT_CAST,
-      -1,
-    );
-    if (coerced === null) {
-      throw pstate.error(
-        ERRCODE.DATATYPE_MISMATCH,
-        `column "${column.name}" is of type ${pstate.typeName(column.typid)} but default expression is of type ${pstate.typeName(type)}`,
-        -1,
-        { hint: 'You will need to rewrite or cast the expression.' },
-      );
-    }
+    const coerced = coerceForColumn(pstate, expr, column, 'default expression');
     assignExprCollations(pstate, coerced);
     // Its value is stored: it must be the same whenever it is computed.
     if (generatedOver !== undefined && calls(context, simplified(context, coerced), 'sv'))

@@ -184,6 +184,12 @@ export abstract class PlanState {
   }
 
   /** Pointers into pages are about to become invalid: hold what is still needed. */
+  /** Of a suspension: the rows of the first child from `row` on are still to be read. */
+  protected holdInput(row: number): void {
+    const { out } = this.children[0]!;
+    out.hold(Math.min(row, out.n), this.est.env.arena);
+  }
+
   suspend(): void {
     for (const child of this.children) child.suspend();
   }

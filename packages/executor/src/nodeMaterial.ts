@@ -70,8 +70,7 @@ export class MaterialState extends PlanState {
   }
 
   override suspend(): void {
-    const { out } = this.children[0]!;
-    out.hold(Math.min(this.#row, out.n), this.est.env.arena);
+    this.holdInput(this.#row);
     super.suspend();
   }
 

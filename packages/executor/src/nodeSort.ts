@@ -123,8 +123,7 @@ export class SortState extends PlanState {
   }
 
   override suspend(): void {
-    const { out } = this.children[0]!;
-    out.hold(Math.min(this.#row, out.n), this.est.env.arena);
+    this.holdInput(this.#row);
     super.suspend();
   }
 

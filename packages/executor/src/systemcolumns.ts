@@ -8,6 +8,7 @@ import { notSupported } from '@pgtroupe/common/ereport';
 import { type AttrColumn, type RowReader, TID_BLOCK } from './batch.ts';
 import type { EState } from './estate.ts';
 import { formRecord } from './records.ts';
+import { makeTid, tidBlock, tidOffset } from '@pgtroupe/adt/oid';
 
 export const SELF_ITEM_POINTER = -1;
 export const MIN_TRANSACTION_ID = -2;
@@ -16,24 +17,14 @@ export const MAX_TRANSACTION_ID = -4;
 export const MAX_COMMAND_ID = -5;
 export const TABLE_OID = -6;
 
-/** The 6 bytes of a tid value: block high, block low, offset, 16 bits each. */
+/** A row's place as a value. */
 function tidDatum(tid: number): Uint8Array {
-  const block = Math.floor(tid / TID_BLOCK);
-  const offset = tid % TID_BLOCK;
-  return Uint8Array.of(
-    (block >>> 16) & 255,
-    block >>> 24,
-    block & 255,
-    (block >>> 8) & 255,
-    offset & 255,
-    offset >>> 8,
-  );
+  return makeTid(Math.floor(tid / TID_BLOCK), tid % TID_BLOCK);
 }
 
 /** A tid value as one number. */
 export function tidNumber(tid: Uint8Array): number {
-  const block = (tid[0]! | (tid[1]! << 8)) * 65536 + (tid[2]! | (tid[3]! << 8));
-  return block * TID_BLOCK + (tid[4]! | (tid[5]! << 8));
+  return tidBlock(tid) * TID_BLOCK + tidOffset(tid);
 }
 
 export function systemColumnReader(est: EState, column: AttrColumn): RowReader {

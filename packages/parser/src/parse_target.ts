@@ -5,7 +5,7 @@ import { RECORDOID, TEXTOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { makeConst, makeTargetEntry, makeVar } from '@pgtroupe/nodes/makefuncs';
-import { copyNode, exprLocation, exprType } from '@pgtroupe/nodes/nodefuncs';
+import { copyNode, exprType } from '@pgtroupe/nodes/nodefuncs';
 import {
   ACL_SELECT,
   CMD_SELECT,
@@ -20,6 +20,7 @@ import {
 import type { Expr, FieldSelect, SetToDefault, SubscriptingRef, TargetEntry, Var } from '@pgtroupe/nodes/primnodes';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
 import { coerceToDomain, coerceToTargetType, coerceType } from './parse_coerce.ts';
+import { coerceForColumn } from './coerce_column.ts';
 import { transformExpr } from './grammar.ts';
 import { figureColname } from './figurecolname.ts';
 import {
@@ -181,7 +182,6 @@ export function transformAssignedExpr(
       throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, `cannot set ${what} to DEFAULT`, location);
     }
   }
-  const type = exprType(result);
   if (indirection.length > 0) {
     let base: Expr;
     if (pstate.is_insert) {
@@ -208,25 +208,8 @@ export function transformAssignedExpr(
       location,
     );
   } else {
-    const coerced = coerceToTargetType(
-      pstate,
-      result,
-      type,
-      attr.atttypid,
-      attr.atttypmod,
-      COERCION_ASSIGNMENT,
-      COERCE_IMPLICIT_CAST,
-      -1,
-    );
-    if (coerced === null) {
-      throw pstate.error(
-        ERRCODE.DATATYPE_MISMATCH,
-        `column "${colname}" is of type ${pstate.typeName(attr.atttypid)} but expression is of type ${pstate.typeName(type)}`,
-        exprLocation(result),
-        { hint: 'You will need to rewrite or cast the expression.' },
-      );
-    }
-    result = coerced;
+    const column = { name: colname, typid: attr.atttypid, typmod: attr.atttypmod };
+    result = coerceForColumn(pstate, result, column, 'expression');
   }
   pstate.expr_kind = saved;
   return result;

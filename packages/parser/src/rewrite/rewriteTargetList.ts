@@ -23,6 +23,7 @@ import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import type { Query, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import { coerceNullToDomain, coerceToTargetType } from '../parse_coerce.ts';
+import { coerceForColumn } from '../coerce_column.ts';
 import type { ParseState } from '../parse_node.ts';
 
 interface ValuesRte {
@@ -44,25 +45,8 @@ export function buildColumnDefault(pstate: ParseState, attr: Form_pg_attribute):
     else if (type.typdefault !== null) throw notSupported('types with a default value');
   }
   if (expr === null) return null;
-  const coerced = coerceToTargetType(
-    pstate,
-    expr,
-    exprType(expr),
-    attr.atttypid,
-    attr.atttypmod,
-    COERCION_ASSIGNMENT,
-    COERCE_IMPLICIT_CAST,
-    -1,
-  );
-  if (coerced === null) {
-    throw pstate.error(
-      ERRCODE.DATATYPE_MISMATCH,
-      `column "${attr.attname}" is of type ${pstate.typeName(attr.atttypid)} but default expression is of type ${pstate.typeName(exprType(expr))}`,
-      -1,
-      { hint: 'You will need to rewrite or cast the expression.' },
-    );
-  }
-  return coerced;
+  const column = { name: attr.attname, typid: attr.atttypid, typmod: attr.atttypmod };
+  return coerceForColumn(pstate, expr, column, 'default expression');
 }
 
 /**
