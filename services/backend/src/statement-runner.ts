@@ -39,6 +39,7 @@ import { openQuery } from './own-query.ts';
 const TEXT_ONLY: readonly number[] = [];
 /** A longer text is parsed beside the main loop. */
 const LONG_TEXT_BYTES = 8192;
+const STATEMENTS_A_TURN = 32;
 
 export class StatementRunner implements CommandRunner {
   readonly session: Session;
@@ -86,7 +87,10 @@ export class StatementRunner implements CommandRunner {
       if (stmts.length > 1) session.block.accompany('query string');
       const statement = unanalyzed(parsed, n, text, { allowParams: false });
       if (!this.analysis.tryAnalyze(statement)) await this.analysis.analyze(statement);
-      const tag = await this.#runToEnd(statement, n === stmts.length - 1);
+      // A long text has much to analyze, or many statements: neighbours have their turn in between.
+      const long = bytes.length >= LONG_TEXT_BYTES && (stmts.length === 1 || n % STATEMENTS_A_TURN === 0);
+      if (long) await session.turn();
+      const tag = await this.#runToEnd(statement, n === stmts.length - 1, long);
       await session.untilDrained();
       session.timeouts.statementEnded();
       this.#commandComplete(tag);
@@ -119,7 +123,7 @@ export class StatementRunner implements CommandRunner {
   }
 
   /** Runs one statement of a simple query; commits before its tag is known to the client. */
-  async #runToEnd(statement: PreparedStatement, last: boolean): Promise<string> {
+  async #runToEnd(statement: PreparedStatement, last: boolean, long: boolean): Promise<string> {
     const { session } = this;
     const { analyzed } = statement;
     let tag: string;
@@ -135,6 +139,7 @@ export class StatementRunner implements CommandRunner {
     try {
       const waiting = run.prepare();
       if (waiting !== undefined) await waiting;
+      if (long) await session.turn();
       const { columns } = statement.analyzed as typeof analyzed;
       if (columns !== undefined) this.rowDescription(columns, TEXT_ONLY);
       await run.run(0);
