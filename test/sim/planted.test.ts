@@ -3,12 +3,13 @@ import { expect, it } from 'vitest';
 import { rowsBook } from '@pgtroupe/testkit/sim/ledger';
 import { PLANTED_BUGS } from '@pgtroupe/testkit/sim/planted';
 import { PLANTED_DISK } from '@pgtroupe/testkit/sim/planted-disk';
+import { PLANTED_ENDS } from '@pgtroupe/testkit/sim/planted-ends';
 import { PLANTED_LOCKS } from '@pgtroupe/testkit/sim/planted-locks';
 import { run } from '@pgtroupe/testkit/sim/run';
 
 const TRIES = 40;
 
-it.each([...PLANTED_BUGS, ...PLANTED_DISK, ...PLANTED_LOCKS].map(bug => [bug.name, bug] as const))(
+it.each([...PLANTED_BUGS, ...PLANTED_DISK, ...PLANTED_LOCKS, ...PLANTED_ENDS].map(bug => [bug.name, bug] as const))(
   'finds: %s',
   async (_name, bug) => {
     for (let seed = 1; seed <= TRIES; seed++) {
