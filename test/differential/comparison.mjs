@@ -30,7 +30,7 @@ export class Comparison {
       await server.prepare(SETUP, elsewhere);
       return server;
     };
-    comparison.#target = await connect(target, { schema, slow: 10_000 });
+    comparison.#target = await connect(target, { schema, slow: 30_000 });
     comparison.#judge = await connect(oracle, { schema, slow });
     const tables = TABLES.filter(table => !table.view).map(table => table.name);
     comparison.#other = await connect(oracle, { schema: `${schema}_other`, slow }, tables);
