@@ -70,13 +70,15 @@ interface Running {
 const YOUNG_GENERATION = '--max-semi-space-size=32';
 /** kB of stack for instances, which descend into expressions as deep as their authors nest them: what V8 takes by
  *  itself is less than half of what PostgreSQL's max_stack_depth allows. */
-const DEEP_STACK_KB = 3900;
+const DEEP_STACK_KB = 6400;
+/** What is left for code that does not look how much there is. */
+const OTHER_STACK_KB = 1536;
 
-/** Where the system grants as much, twice over: V8 does not look. */
+/** Where the system grants as much: V8 does not look. */
 function stackOptions(): string[] {
   const limits = existsSync('/proc/self/limits') ? readFileSync('/proc/self/limits', 'latin1') : '';
   const granted = /^Max stack size\s+(\d+|unlimited)/m.exec(limits)?.[1];
-  const enough = granted === 'unlimited' || Number(granted) >= 2 * DEEP_STACK_KB * 1024;
+  const enough = granted === 'unlimited' || Number(granted) >= (DEEP_STACK_KB + OTHER_STACK_KB) * 1024;
   return enough ? [`--stack-size=${DEEP_STACK_KB}`] : [];
 }
 

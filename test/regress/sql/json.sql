@@ -49,3 +49,7 @@ select length((repeat('[', 5000)||repeat(']',5000))::json::text);
 select repeat('[', 20000)::json;
 select to_json(timestamptz '2020-01-01 00:00+00'), to_json(timestamp 'infinity'), to_json(date '0044-03-15 BC'), to_json(timestamptz '0044-03-15 10:00+00 BC'), to_jsonb(time '10:00'), to_json(interval '1 day'), to_json('{1,2}'::int[]), to_json(1.50), to_json('NaN'::float8), to_json('a'::"char"), to_json(B'101'), to_json('\x01'::bytea), to_json('1.2.3.4'::inet), to_json('x'::name), to_json('1'::xid), to_json(ROW(1,null)), to_json(true), to_json('pg_class'::regclass), to_json(gen_random_uuid()) is null, to_json('-infinity'::timestamptz), to_json(timetz '10:00+02');
 set datestyle='German'; select to_json(timestamptz '2020-01-01 00:00+00'), to_json(timestamp '2020-01-01 00:00'), to_json(date '2020-01-01'), to_jsonb(now()) is null; set timezone='Asia/Kolkata'; select to_json(timestamptz '2020-01-01 00:00+00'); reset all;
+-- As deep as PostgreSQL's stack goes by default.
+select (repeat('[', 9000) || repeat(']', 9000))::jsonb is null;
+select length(((repeat('{"a":', 9000) || '1' || repeat('}', 9000))::jsonb)::text);
+select (repeat('[', 20000) || repeat(']', 20000))::jsonb is null;
