@@ -119,6 +119,7 @@ export class AggTrans {
   }
 
   clear(): void {
+    this.#seeded.clear();
     this.states = [];
     this.#collected = [];
   }
