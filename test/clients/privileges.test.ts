@@ -154,7 +154,7 @@ const STATEMENTS = [
   'drop role psuper',
   "alter role current_user password 'x'",
   'set session_replication_role = replica',
-  'set log_min_duration_statement = 0',
+  'set deadlock_timeout = 2000',
   'set work_mem = 100',
   'set role pa',
   'set role pgroup',
