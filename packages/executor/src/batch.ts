@@ -124,6 +124,12 @@ export class Batch {
     for (const lane of this.values) lane.values[to] = lane.values[from]!;
   }
 
+  /** Rows [from, to) are read no more, nor held: since an earlier suspension their pointers may lead anywhere. */
+  forget(from: number, to: number): void {
+    for (const lane of this.tuples) lane.ptrs.fill(0, from, to);
+    for (const lane of this.values) lane.values.fill(null, from, to);
+  }
+
   /** Makes rows [from, n) independent of pages; see the rule above. */
   hold(from: number, arena: Arena): void {
     if (this.n <= from) return;

@@ -154,8 +154,10 @@ export abstract class ScanState extends PlanState {
 
   override suspend(): void {
     const { input } = this;
-    if (this.#kept > 0) input.hold(0, this.est.env.arena);
-    else input.hold(this.pos, this.est.env.arena);
+    const kept = this.#kept;
+    // Of what was looked at only the rows that passed. Without any, rows delivered before may still be read.
+    if (kept > 0) input.forget(kept, this.pos);
+    input.hold(kept > 0 ? 0 : this.pos, this.est.env.arena);
     super.suspend();
   }
 

@@ -1,0 +1,12 @@
+/** Rows that a condition refused are not held over a suspension: their pages may be gone since the one before. */
+import { expect, it } from 'vitest';
+import { HeadlessDatabase } from '@pgtroupe/testkit/sql/headless';
+
+it('a scan that is suspended again and again between rows that pass', async () => {
+  const db = await HeadlessDatabase.create({ misses: true });
+  await db.run(`create table i (k int, v int, t text);
+    insert into i select g, g * 10, repeat('x', g % 7 * 30) from generate_series(1, 400) g;
+    create table j (k int, v int); insert into j select g, g * 10 from generate_series(1, 400) g`);
+  const { rows } = await db.run('select a.k from i a where (select v from j b where b.k = a.k) % 130 = 0');
+  expect(rows.map(([k]) => Number(k))).toEqual(Array.from({ length: 30 }, (_, n) => 13 * (n + 1)));
+}, 60_000);
