@@ -4,7 +4,7 @@
  */
 import { DEFAULT_COLLATION_OID, HEAP_TABLE_AM_OID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport } from '@pgtroupe/common/ereport';
+import { ereport, PgError } from '@pgtroupe/common/ereport';
 import type { Oid, RelFileNode, TransactionId } from '@pgtroupe/common/ids';
 import { AttrDefaultRelationId, pgAttrdef } from './catalogs/pg_attrdef.ts';
 import { pgAttribute } from './catalogs/pg_attribute.ts';
@@ -106,7 +106,7 @@ function hasTableAm(relkind: string): boolean {
 }
 
 /** Where a new relation's file goes. */
-export function newRelFileNode(w: CatalogWriter, tablespace: Oid, filenode: Oid): RelFileNode {
+function newRelFileNode(w: CatalogWriter, tablespace: Oid, filenode: Oid): RelFileNode {
   const { storage } = w.catalog;
   return {
     spcNode: tablespace || storage.defaultTablespace,
@@ -132,6 +132,19 @@ function checkAttributeNames(columns: readonly NewColumn[], relkind: string): vo
 export function checkAttributeType(column: NewColumn, type: Form_pg_type): void {
   if (type.typtype === TYPTYPE_PSEUDO) {
     throw ereport(ERRCODE.INVALID_TABLE_DEFINITION, `column "${column.name}" has pseudo-type ${type.typname}`);
+  }
+}
+
+/** Makes the file of a relation, under the first number from `wanted` on that no file has: one that a crash left is
+ *  not taken for it (GetNewRelFileNode). */
+export async function createStorage(w: CatalogWriter, tablespace: Oid, wanted: Oid): Promise<Oid> {
+  for (let filenode = wanted; ; filenode = await w.store.newOid()) {
+    try {
+      await w.store.createStorage(newRelFileNode(w, tablespace, filenode));
+      return filenode;
+    } catch (error) {
+      if (!(error instanceof PgError) || error.sqlstate !== ERRCODE.DUPLICATE_FILE) throw error;
+    }
   }
 }
 
@@ -195,7 +208,7 @@ export async function insertClassRow(
 ): Promise<void> {
   const stored = relkindHasStorage(rel.relkind);
   const frozen = hasTableAm(rel.relkind);
-  if (stored) await w.store.createStorage(newRelFileNode(w, rel.tablespace, rel.relid));
+  const relfilenode = stored ? await createStorage(w, rel.tablespace, rel.relid) : NONE;
   await w.insert<Form_pg_class>(pgClass, {
     oid: rel.relid,
     relname: rel.name,
@@ -204,7 +217,7 @@ export async function insertClassRow(
     reloftype: NONE,
     relowner: rel.owner,
     relam: rel.relam,
-    relfilenode: stored ? rel.relid : NONE,
+    relfilenode,
     reltablespace: rel.tablespace === w.catalog.storage.defaultTablespace ? NONE : rel.tablespace,
     // A sequence and a fresh btree have their first page at once.
     relpages: rel.relkind === RELKIND_SEQUENCE ? 1 : 0,

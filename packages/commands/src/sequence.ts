@@ -11,7 +11,7 @@ import {
   RELPERSISTENCE_PERMANENT,
 } from '@pgtroupe/catalog/catalogs/pg_class';
 import { pgSequence } from '@pgtroupe/catalog/catalogs/pg_sequence';
-import { heapCreateWithCatalog, type NewColumn, newRelFileNode } from '@pgtroupe/catalog/heap';
+import { heapCreateWithCatalog, type NewColumn, createStorage } from '@pgtroupe/catalog/heap';
 import { objectAddress } from '@pgtroupe/catalog/objectaddress';
 import { chooseRelationName } from '@pgtroupe/catalog/pg_constraint';
 import { DEPENDENCY_AUTO, DEPENDENCY_INTERNAL, recordDependencyOn } from '@pgtroupe/catalog/pg_depend';
@@ -192,8 +192,7 @@ export async function alterSequence(context: CommandContext, stmt: RawNode): Pro
 async function replaceRow(context: CommandContext, oid: Oid, plan: Pick<SequencePlan, 'row'>): Promise<void> {
   const { w } = context;
   const rel = await w.relation(oid);
-  const filenode = await w.newOid(RELOID);
-  await w.store.createStorage(newRelFileNode(w, rel.rel.reltablespace, filenode));
+  const filenode = await createStorage(w, rel.rel.reltablespace, await w.newOid(RELOID));
   w.store.dropStorage(rel.rnode);
   await w.update(pgClass, rel.rel, { relfilenode: filenode });
   w.commandCounterIncrement();

@@ -6,7 +6,7 @@ import { ACL_TRUNCATE } from '@pgtroupe/catalog/acl';
 import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
 import { pgClass, RELKIND_RELATION, RELPERSISTENCE_PERMANENT } from '@pgtroupe/catalog/catalogs/pg_class';
 import { CONSTRAINT_CHECK, CONSTRAINT_FOREIGN } from '@pgtroupe/catalog/catalogs/pg_constraint';
-import { heapCreateWithCatalog, newRelFileNode, newRelMinMxid, storeAttrDefault } from '@pgtroupe/catalog/heap';
+import { heapCreateWithCatalog, createStorage, newRelMinMxid, storeAttrDefault } from '@pgtroupe/catalog/heap';
 import { encodeMissing } from '@pgtroupe/catalog/missingval';
 import { chooseConstraintName, createConstraintEntry } from '@pgtroupe/catalog/pg_constraint';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
@@ -285,8 +285,7 @@ async function setNewRelfilenode(context: CommandContext, relid: Oid): Promise<v
 
 async function replaceFile(context: CommandContext, rel: RelationDesc): Promise<void> {
   const { w } = context;
-  const filenode = await w.newOid(RELOID);
-  await w.store.createStorage(newRelFileNode(w, rel.rel.reltablespace, filenode));
+  const filenode = await createStorage(w, rel.rel.reltablespace, await w.newOid(RELOID));
   w.store.dropStorage(rel.rnode);
   const isTable = rel.rel.relfrozenxid !== 0;
   await w.update(pgClass, rel.rel, {

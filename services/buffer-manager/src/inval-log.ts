@@ -1,27 +1,27 @@
 /**
- * Invalidation messages of committed transactions, kept until every other instance was told. They
- * travel inside snapshots and so arrive before anything that depends on them (invariant 20). Pure.
+ * Invalidation messages of committed transactions, kept until every instance was told. They travel inside snapshots
+ * and so arrive before anything that depends on them (invariant 20): to the instance that committed as well, where
+ * other sessions are let in by the locks that the commit frees before its own session has heard of its end. Pure.
  */
-interface Entry<I> {
+interface Entry {
   readonly csn: number;
-  readonly from: I | undefined;
   readonly messages: Uint8Array;
 }
 
 const NONE = new Uint8Array(0);
 
-export class InvalLog<I> {
-  #entries: Entry<I>[] = [];
+export class InvalLog {
+  #entries: Entry[] = [];
 
-  add(csn: number, from: I | undefined, messages: Uint8Array): void {
-    if (messages.length > 0) this.#entries.push({ csn, from, messages: Uint8Array.from(messages) });
+  add(csn: number, messages: Uint8Array): void {
+    if (messages.length > 0) this.#entries.push({ csn, messages: Uint8Array.from(messages) });
   }
 
-  /** Messages of others after `csn`. */
-  since(csn: number, reader: I): Uint8Array {
+  /** Messages after `csn`. */
+  since(csn: number): Uint8Array {
     const last = this.#entries[this.#entries.length - 1];
     if (last === undefined || last.csn <= csn) return NONE;
-    const news = this.#entries.filter(entry => entry.csn > csn && entry.from !== reader).map(entry => entry.messages);
+    const news = this.#entries.filter(entry => entry.csn > csn).map(entry => entry.messages);
     return news.length === 0 ? NONE : news.length === 1 ? news[0]! : Buffer.concat(news);
   }
 

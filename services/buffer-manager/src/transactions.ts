@@ -97,7 +97,7 @@ export class Transactions {
   readonly #files: FileFate;
   readonly #failpoint: Failpoint;
   readonly #instances: ReadonlySet<Instance>;
-  readonly #invals = new InvalLog<Instance>();
+  readonly #invals = new InvalLog();
   readonly #assigned = new Map<number, Assigned>();
   /** Wait until ids may be given out. */
   #starving: { readonly instance: Instance; readonly count: number }[] = [];
@@ -284,7 +284,7 @@ export class Transactions {
       xmax: snapshot.xmax,
       xip: snapshot.xip,
       oldestXmin: this.procs.oldestXmin,
-      invals: this.#invals.since(instance.invalidatedCsn, instance),
+      invals: this.#invals.since(instance.invalidatedCsn),
     });
     instance.invalidatedCsn = snapshot.csn;
     instance.pin.granted(snapshot);
@@ -376,7 +376,7 @@ export class Transactions {
     for (const child of children) this.#finish(instance, child, true);
     this.#finish(instance, fxid, true);
     this.procs.committed();
-    this.#invals.add(this.procs.csn, instance, commit.invals);
+    this.#invals.add(this.procs.csn, commit.invals);
     if (commit.drop.length > 0) this.#files.drop(commit.drop);
     this.locks.releaseAll(this.locks.owner(commit.owner, home), instance === undefined);
     if (instance === undefined) {
