@@ -4,8 +4,7 @@
  * Every parameter is read by code, refused (guc_unsupported.ts), told to have no effect, or kept by what is not there;
  * a tidy test asks which.
  */
-import type { GucFacts, GucValue } from './guc.ts';
-import { gucSetting } from './guc.ts';
+import { type GucFacts, type GucValue, gucSetting } from './guc.ts';
 
 const words = (text: string): string[] => text.trim().split(/\s+/);
 
@@ -86,8 +85,9 @@ export const LOCALES: ReadonlySet<string> = new Set(AS_IT_IS.keys());
 
 /** What to tell who set the parameter to this value; undefined: it does what it says, or nothing is asked of it. */
 export function withoutEffect(facts: GucFacts, value: GucValue): string | undefined {
+  const setting = gucSetting(facts, value);
   const asItIs = AS_IT_IS.get(facts.name);
-  if (asItIs !== undefined ? asItIs.test(String(value)) : !EFFECTLESS.has(facts.name)) return undefined;
-  if (asItIs === undefined && gucSetting(facts, value) === (facts.boot ?? '')) return undefined;
-  return `parameter "${facts.name}" has no effect here`;
+  const ignored =
+    asItIs === undefined ? EFFECTLESS.has(facts.name) && setting !== (facts.boot ?? '') : !asItIs.test(setting);
+  return ignored ? `parameter "${facts.name}" has no effect here` : undefined;
 }

@@ -73,7 +73,7 @@ export interface SnapshotHolder {
 }
 
 /** Is another instance there that shows what is committed? */
-export function watched<I extends SnapshotHolder>(instance: I, holders: Iterable<I>): boolean {
+function watched<I extends SnapshotHolder>(instance: I, holders: Iterable<I>): boolean {
   for (const other of holders) if (other !== instance && other.snapshot.joined) return true;
   return false;
 }

@@ -15,7 +15,6 @@ import {
   type PendingCommit,
   type SnapshotHolder,
   SnapshotToken,
-  watched,
 } from './commit-queue.ts';
 import { FpiWindow } from './fpi-window.ts';
 import { ForkEntry, PageDirectory, PageEntry, type TokenHolder } from './page-directory.ts';
@@ -685,8 +684,8 @@ class CommitModel implements Model {
           this.#queue.add({ instance: h, reqId: 0, owner: 0, fxid: lsn, children: [], lsn, sync: true });
           this.#order.push(h);
           for (const holder of this.#live()) {
-            const own = holder === h && (this.#bounds.ownKept === true || !watched(h, this.#live()));
-            if (holder.snapshot.granted && !own) holder.recall();
+            if (holder === h && this.#bounds.ownKept === true) continue;
+            if (this.#queue.mustRecall(holder, this.#live())) holder.recall();
           }
         });
       }

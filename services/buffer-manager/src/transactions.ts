@@ -34,7 +34,7 @@ import {
   XLOG_NOOP,
 } from '@pgtroupe/transam/xlogrmgr';
 import type { ClogBuffers } from './clog-buffers.ts';
-import { CommitQueue, JoiningInstances, type PendingCommit, watched } from './commit-queue.ts';
+import { CommitQueue, JoiningInstances, type PendingCommit } from './commit-queue.ts';
 import { InvalLog } from './inval-log.ts';
 import type { Instance } from './instance.ts';
 import { type LockOwner, LockTable } from './lock-table.ts';
@@ -322,9 +322,7 @@ export class Transactions {
       drop: op.drop,
       invals: op.invals.length === 0 ? op.invals : Uint8Array.from(op.invals),
     });
-    for (const holder of this.#instances) {
-      if (holder.snapshot.granted && (holder !== instance || watched(instance, this.#instances))) this.#recall(holder);
-    }
+    for (const holder of this.#instances) if (this.commits.mustRecall(holder, this.#instances)) this.#recall(holder);
   }
 
   readonly #settledWaiters: { readonly lsn: number; resolve(): void }[] = [];
