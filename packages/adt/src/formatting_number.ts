@@ -10,13 +10,13 @@ import { exponentialEven, rint } from './float.ts';
 import { type FormatNode, ordinal, parseFormat } from './format_node.ts';
 import { type Int8 } from './int8.ts';
 import { NumberReader } from './number_reader.ts';
+import { parseNumeric } from './numericio.ts';
 import {
   finite,
   formatNumericVar,
   makeNumericTypmod,
   type NumericVar,
   packNumeric,
-  parseNumericText,
   pow10,
   roundVar,
   unpackNumeric,
@@ -443,12 +443,12 @@ function toNumber(text: string, format: string): Bytes | null {
   if (whole === '' && fraction === '')
     throw ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, `invalid input syntax for type numeric: "${sign || ' '}"`);
   const digits = `${sign}${whole || '0'}${fraction === '' ? '' : `.${fraction}`}`;
-  const v = parseNumericText(
-    digits,
-    makeNumericTypmod(Math.max(p.pre + p.multi + fraction.length, 1), fraction.length),
-  );
+  const typmod = makeNumericTypmod(Math.max(p.pre + p.multi + fraction.length, 1), fraction.length);
+  const value = parseNumeric(stringToText(digits), typmod);
+  if (!p.hasMulti) return value;
+  const v = unpackNumeric(value);
   // 10 to a negative power has sixteen decimal places, as numeric_power counts them.
-  return packNumeric(p.hasMulti ? finite(v.n * pow10(16 - p.multi), v.scale + 16) : v);
+  return packNumeric(finite(v.n * pow10(16 - p.multi), v.scale + 16));
 }
 
 const empty = (picture: Bytes, fill: (format: string) => Bytes): Bytes =>

@@ -14,7 +14,7 @@ import { readTimeTz } from './date.ts';
 import { formatType } from './format_type.ts';
 import { intervalLength } from './interval.ts';
 import { int8Datum } from './numutils.ts';
-import { isSpecial, leadingDigits, unpackNumeric } from './numericvar.ts';
+import { digitsAt, isSpecial, weightOf } from './numericvar.ts';
 import { vectorValues } from './oid.ts';
 import { viewOf } from './pqwire.ts';
 import { trimBlanks } from './varchar.ts';
@@ -47,13 +47,13 @@ const floatExtended = (_fc: FunctionCall, v: number, seed: Int8): Int8 =>
 /** Digits without leading or trailing zeros, and the weight; scale and zeros' sign do not count. */
 function numericDigits(p: Bytes): { digits: Bytes; weight: number } | null {
   if (isSpecial(p)) return null;
-  const lead = leadingDigits(unpackNumeric(p), 100000);
-  if (lead.digits.length === 0) return { digits: new Uint8Array(0), weight: 0 };
-  let end = lead.digits.length;
-  while (end > 0 && lead.digits[end - 1] === 0) end--;
-  const out = new Uint8Array(end * 2);
-  for (let i = 0; i < end; i++) viewOf(out).setInt16(i * 2, lead.digits[i], true);
-  return { digits: out, weight: lead.weight };
+  let from = digitsAt(p);
+  let to = p.length;
+  let weight = weightOf(p);
+  const isZero = (at: number): boolean => p[at] === 0 && p[at + 1] === 0;
+  for (; from < to && isZero(from); from += 2) weight--;
+  while (to > from && isZero(to - 2)) to -= 2;
+  return { digits: p.subarray(from, to), weight: from === to ? 0 : weight };
 }
 
 function vectorBytes(v: Bytes): Bytes {

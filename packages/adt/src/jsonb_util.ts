@@ -12,7 +12,8 @@
  */
 import { compareBytes, stringToText, textToString } from './mb/mbutils.ts';
 import { escapeJson, type JsonNode } from './jsonapi.ts';
-import { compareNumeric, formatNumeric, packNumeric, parseNumericText } from './numericvar.ts';
+import { formatNumeric, parseNumeric } from './numericio.ts';
+import { compareNumeric } from './numericvar.ts';
 import { viewOf } from './pqwire.ts';
 
 export type Jsonb =
@@ -51,7 +52,7 @@ export function fromJson(node: JsonNode): Jsonb {
     case 'string':
       return { type: 'string', value: node.value };
     case 'number':
-      return { type: 'number', value: packNumeric(parseNumericText(node.text, -1)) };
+      return { type: 'number', value: parseNumeric(stringToText(node.text), -1) };
     case 'array':
       return { type: 'array', items: node.items.map(fromJson) };
     case 'object':

@@ -3,7 +3,11 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { combine, comparison, each, pairs } from '@pgtroupe/testkit/sql/adt-oracle';
 import { stringToText } from './mb/mbutils.ts';
-import { compareNumeric, formatNumeric, parseNumeric } from './numericvar.ts';
+import { addVars } from './numeric.ts';
+import { addDigits } from './numericadd.ts';
+import { formatNumeric, numericToText, parseNumeric } from './numericio.ts';
+import { sqrtVar } from './numericmath.ts';
+import { compareNumeric, finite, packNumeric, unpackNumeric } from './numericvar.ts';
 
 const NUMERIC = [
   '0',
@@ -344,5 +348,38 @@ describe('numeric text', () => {
         },
       ),
     );
+  });
+  const large = fc.tuple(fc.bigInt({ min: -(10n ** 60n), max: 10n ** 60n }), fc.nat(30)).map(([n, scale]) => ({
+    n,
+    scale,
+    p: packNumeric(finite(n, scale)),
+  }));
+  it('adds digits as bigints add', () => {
+    fc.assert(
+      fc.property(large, large, fc.boolean(), (a, b, subtract) => {
+        const sum = addDigits(a.p, b.p, subtract);
+        const right = addVars(unpackNumeric(a.p), unpackNumeric(b.p), subtract);
+        return Buffer.compare(sum, packNumeric(right)) === 0 && unpackNumeric(sum).n === right.n;
+      }),
+    );
+  });
+  it('takes roots of large values as of small ones', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 10n ** 500n }), n => {
+        const root = sqrtVar(finite(n, 0), 0).n;
+        return (2n * root - 1n) ** 2n <= 4n * n + 1n && 4n * n < (2n * root + 1n) ** 2n;
+      }),
+    );
+  });
+  it('reads and writes long values in linear time', () => {
+    const value = stringToText(`-${'9'.repeat(131_072)}.${'1'.repeat(16_383)}`);
+    const bad = stringToText(`${'9'.repeat(1_000_000)}x`);
+    const begun = performance.now();
+    for (let i = 0; i < 10; i++) {
+      expect(Buffer.compare(numericToText(parseNumeric(value, -1)), value)).toBe(0);
+      expect(() => parseNumeric(bad, -1)).toThrow('invalid input syntax');
+    }
+    // A pattern that is tried again from each digit would take hours.
+    expect(performance.now() - begun).toBeLessThan(5000);
   });
 });

@@ -6,6 +6,7 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import {
+  decimalHead,
   divide,
   finite,
   leadingDigits,
@@ -32,22 +33,25 @@ const trunc = Math.trunc;
 
 /** As a double, for estimates. */
 function toDouble(v: NumericVar): number {
-  const text = v.n.toString();
-  const digits = v.n < 0n ? text.length - 1 : text.length;
-  if (digits <= 300 && v.scale <= 300) return Number(v.n) / 10 ** v.scale;
-  const lead = Number(text.slice(0, 18));
-  return Number(`${lead}e${text.length - Math.min(text.length, 18) - v.scale}`);
+  const { length, text } = decimalHead(v.n < 0n ? -v.n : v.n);
+  if (length <= 300 && v.scale <= 300) return Number(v.n) / 10 ** v.scale;
+  const lead = text.slice(0, 18);
+  return Number(`${v.n < 0n ? '-' : ''}${lead}e${length - lead.length - v.scale}`);
 }
 
+/** The root's bits double with each step, so that all divisions together cost little more than the last. */
 function isqrt(n: bigint): bigint {
   if (n < 2n) return n;
-  const bits = n.toString(16).length * 4;
-  let x = 1n << BigInt((bits + 1) >> 1);
-  for (;;) {
-    const y = (x + n / x) >> 1n;
-    if (y >= x) return x;
-    x = y;
+  const hex = n.toString(16);
+  const half = ((hex.length - 1) * 4 + 31 - Math.clz32(Number.parseInt(hex[0], 16))) >> 1;
+  let root = 1n;
+  let known = 0;
+  for (let step = 31 - Math.clz32(half); step >= 0; step--) {
+    const wanted = half >> step;
+    root = (root << BigInt(wanted - known - 1)) + (n >> BigInt(2 * half - known - wanted + 1)) / root;
+    known = wanted;
   }
+  return root * root > n ? root - 1n : root;
 }
 
 /** Square root of a non-negative value, rounded to `scale` places. */
@@ -151,7 +155,7 @@ function ln10(w: number): bigint {
 function lnVar(v: NumericVar, scale: number): NumericVar {
   if (v.n === 0n) throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_LOG, 'cannot take logarithm of zero');
   if (v.n < 0n) throw ereport(ERRCODE.INVALID_ARGUMENT_FOR_LOG, 'cannot take logarithm of a negative number');
-  const digits = v.n.toString().length;
+  const digits = decimalHead(v.n).length;
   // Brought to 0.1 … 9.99 by a power of ten, unless it is there already.
   const exponent = digits - v.scale === 0 || digits - v.scale === 1 ? 0 : digits - v.scale - 1;
   const w = Math.max(scale, 0) + GUARD + 8;

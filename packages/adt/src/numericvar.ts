@@ -12,15 +12,15 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
-import { latin1ToString } from './mb/mbutils.ts';
-import { invalidSyntax, isSpace } from './numutils.ts';
+import { latin1ToString, stringToText } from './mb/mbutils.ts';
 
 export const NUMERIC_MAX_PRECISION = 1000;
 export const NUMERIC_MAX_DISPLAY_SCALE = 1000;
 export const NUMERIC_MIN_SIG_DIGITS = 16;
 export const NUMERIC_WEIGHT_MAX = 32767;
 export const NUMERIC_DSCALE_MAX = 0x3fff;
-const VARHDRSZ = 4;
+/** Typmods of numeric(p,s) begin here. */
+export const NUMERIC_VARHDRSZ = 4;
 
 export type NumericKind = 'finite' | 'nan' | 'pinf' | 'ninf';
 
@@ -65,30 +65,34 @@ export function kindOf(p: Uint8Array): NumericKind {
 
 const isShort = (p: Uint8Array): boolean => (p[1] & 0x80) !== 0;
 
+/** Where a finite payload's digits begin. */
+export const digitsAt = (p: Uint8Array): number => (isShort(p) ? 2 : 4);
+
 export function dscaleOf(p: Uint8Array): number {
   const h = p[0] | (p[1] << 8);
   return isShort(p) ? (h >> 7) & 0x3f : h & 0x3fff;
 }
 
-function weightOf(p: Uint8Array): number {
+/** The power of 10000 that the first digit counts. */
+export function weightOf(p: Uint8Array): number {
   if (isShort(p)) return ((p[0] & 0x7f) << 25) >> 25;
   return ((p[2] | (p[3] << 8)) << 16) >> 16;
 }
 
-function isNegative(p: Uint8Array): boolean {
+export function isNegative(p: Uint8Array): boolean {
   return isShort(p) ? (p[1] & 0x20) !== 0 : (p[1] & 0x40) !== 0;
 }
 
 /** -1, 0 or 1; infinities have their sign, NaN counts as 0. */
 export function signOf(p: Uint8Array): number {
   if (isSpecial(p)) return p[1] === 0xf0 ? -1 : p[1] === 0xd0 ? 1 : 0;
-  if (p.length <= (isShort(p) ? 2 : 4)) return 0;
+  if (p.length <= digitsAt(p)) return 0;
   return isNegative(p) ? -1 : 1;
 }
 
 /** The value times 10^dscale when that is a small integer, else NaN. Finite values only. */
 export function smallNumeric(p: Uint8Array): number {
-  const from = isShort(p) ? 2 : 4;
+  const from = digitsAt(p);
   const nd = (p.length - from) >> 1;
   if (nd === 0) return 0;
   if (nd > 3) return NaN;
@@ -165,18 +169,42 @@ export function packSmall(n: number, scale: number): Uint8Array {
 /** Payload of any value. */
 export function packNumeric(v: NumericVar): Uint8Array {
   if (v.kind !== 'finite') return v.kind === 'nan' ? NUMERIC_NAN : v.kind === 'pinf' ? NUMERIC_PINF : NUMERIC_NINF;
-  const { scale } = v;
-  const negative = v.n < 0n;
-  const padding = (4 - (scale & 3)) & 3;
-  const text = (negative ? -v.n : v.n).toString();
-  const decimal = v.n === 0n ? '' : text + '0'.repeat(padding);
-  const count = (decimal.length + 3) >> 2;
-  const digits = new Int16Array(count);
-  for (let i = count - 1, end = decimal.length; i >= 0; i--, end -= 4)
-    digits[i] = Number(decimal.slice(Math.max(0, end - 4), end));
-  let used = count;
-  while (used > 0 && digits[used - 1] === 0) used--;
-  return pack(negative, count - 1 - ((scale + padding) >> 2), scale, digits, 0, used);
+  const digits = stringToText((v.n < 0n ? -v.n : v.n).toString());
+  return packDecimal(v.n < 0n, v.n === 0n ? digits.subarray(1) : digits, digits.length - 1 - v.scale, v.scale);
+}
+
+/**
+ * Payload of decimal digits (ASCII, the first counting 10^dweight, none leading with 0); 22003 if they have no room.
+ */
+export function packDecimal(negative: boolean, decimal: Uint8Array, dweight: number, dscale: number): Uint8Array {
+  const weight = decimal.length === 0 ? 0 : Math.floor(dweight / 4);
+  if (weight > NUMERIC_WEIGHT_MAX || dscale > NUMERIC_DSCALE_MAX) throw numericOverflow();
+  // Zeros before the first digit make it the decimal digit of a base-10000 digit that it is.
+  const offset = weight * 4 + 3 - dweight;
+  const digits = new Int16Array((decimal.length + offset + 3) >> 2);
+  for (let i = 0, place = offset; i < decimal.length; i++, place++)
+    digits[place >> 2] += (decimal[i] - 48) * UNITS[place & 3];
+  return packDigits(negative, weight, dscale, digits);
+}
+
+/** Payload of base-10000 digits, the first counting 10000^weight; they may lead and trail with zeros. */
+export function packDigits(negative: boolean, weight: number, dscale: number, digits: Int16Array): Uint8Array {
+  let from = 0;
+  let to = digits.length;
+  while (to > 0 && digits[to - 1] === 0) to--;
+  while (from < to && digits[from] === 0) from++;
+  return pack(negative, weight - from, dscale, digits, from, to - from);
+}
+
+/** What the decimal places of a base-10000 digit count. */
+const UNITS = [1000, 100, 10, 1];
+
+/** A base-10000 digit as four ASCII digits. */
+export function putDecimal(digit: number, out: Uint8Array, at: number): void {
+  out[at] = 48 + Math.trunc(digit / 1000);
+  out[at + 1] = 48 + (Math.trunc(digit / 100) % 10);
+  out[at + 2] = 48 + (Math.trunc(digit / 10) % 10);
+  out[at + 3] = 48 + (digit % 10);
 }
 
 export function unpackNumeric(p: Uint8Array): NumericVar {
@@ -184,11 +212,11 @@ export function unpackNumeric(p: Uint8Array): NumericVar {
   const scale = dscaleOf(p);
   const small = smallNumeric(p);
   if (small === small) return { kind: 'finite', n: BigInt(small), scale };
-  const from = isShort(p) ? 2 : 4;
-  let text = '';
-  for (let i = from; i < p.length; i += 2) text += String(p[i] | (p[i + 1] << 8)).padStart(4, '0');
+  const from = digitsAt(p);
+  const decimal = new Uint8Array((p.length - from) * 2);
+  for (let i = from, to = 0; i < p.length; i += 2, to += 4) putDecimal(p[i] | (p[i + 1] << 8), decimal, to);
   const exponent = (weightOf(p) - ((p.length - from) >> 1) + 1) * 4 + scale;
-  let n = BigInt(text);
+  let n = BigInt(latin1ToString(decimal));
   n = exponent >= 0 ? n * pow10(exponent) : n / pow10(-exponent);
   return { kind: 'finite', n: isNegative(p) ? -n : n, scale };
 }
@@ -205,8 +233,8 @@ export function compareNumeric(a: Uint8Array, b: Uint8Array): number {
   const wa = weightOf(a);
   const wb = weightOf(b);
   if (wa !== wb) return wa > wb ? sa : -sa;
-  let i = isShort(a) ? 2 : 4;
-  let j = isShort(b) ? 2 : 4;
+  let i = digitsAt(a);
+  let j = digitsAt(b);
   for (; i < a.length && j < b.length; i += 2, j += 2) {
     const da = a[i] | (a[i + 1] << 8);
     const db = b[j] | (b[j + 1] << 8);
@@ -256,19 +284,38 @@ export function multiply(a: NumericVar, b: NumericVar, scale: number): NumericVa
   return roundVar(finite(a.n * b.n, a.scale + b.scale), scale);
 }
 
-/** Weight and leading digits in base 10000, as PostgreSQL's scale rules want them. */
+/** Decimal digits that decimalHead() gives: more than the rules for scales look at. */
+const HEAD = 24;
+
+/** How many decimal digits a positive integer has and, if that is more than HEAD, the first of them; else all. */
+export function decimalHead(n: bigint): { length: number; text: string } {
+  const hex = n.toString(16);
+  if (hex.length < 400) {
+    const text = n.toString();
+    return { length: text.length, text: text.slice(0, HEAD) };
+  }
+  // Printing in base 10 costs more than one power and a division with a short quotient.
+  const bits = (hex.length - 1) * 4 + 32 - Math.clz32(Number.parseInt(hex[0], 16));
+  let cut = Math.floor((bits - 1) * Math.LOG10E * Math.LN2) + 1 - HEAD;
+  let text = (n / pow10(cut)).toString();
+  cut += text.length - HEAD;
+  text = text.slice(0, HEAD);
+  return { length: cut + HEAD, text };
+}
+
+/** Weight and up to five leading digits in base 10000, as PostgreSQL's scale rules want them. */
 export function leadingDigits(v: NumericVar, want: number): { weight: number; digits: number[] } {
   if (v.n === 0n) return { weight: 0, digits: [] };
-  const text = (v.n < 0n ? -v.n : v.n).toString();
-  const exponent = text.length - 1 - v.scale;
+  const { length, text } = decimalHead(v.n < 0n ? -v.n : v.n);
+  const exponent = length - 1 - v.scale;
   const weight = Math.floor(exponent / 4);
   const first = exponent - weight * 4 + 1;
   const digits: number[] = [];
-  for (let at = first; at < text.length + 4 && digits.length < want; at += 4) {
-    if (at - 4 >= text.length) break;
+  for (let at = first; at < length + 4 && digits.length < want; at += 4) {
+    if (at - 4 >= length) break;
     digits.push(Number(text.slice(Math.max(0, at - 4), at).padEnd(at < 4 ? at : 4, '0')));
   }
-  while (digits.length > 1 && digits[digits.length - 1] === 0 && text.length <= first + (digits.length - 1) * 4)
+  while (digits.length > 1 && digits[digits.length - 1] === 0 && length <= first + (digits.length - 1) * 4)
     digits.pop();
   return { weight, digits };
 }
@@ -290,100 +337,35 @@ export function formatNumericVar(v: NumericVar): string {
   return `${v.n < 0n ? '-' : ''}${text.slice(0, point)}.${text.slice(point)}`;
 }
 
-export function formatNumeric(p: Uint8Array): string {
-  return formatNumericVar(unpackNumeric(p));
-}
-
-export const typmodPrecision = (typmod: number): number => ((typmod - VARHDRSZ) >> 16) & 0xffff;
-export const typmodScale = (typmod: number): number => (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
+export const typmodPrecision = (typmod: number): number => ((typmod - NUMERIC_VARHDRSZ) >> 16) & 0xffff;
+export const typmodScale = (typmod: number): number => (((typmod - NUMERIC_VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
 export const makeNumericTypmod = (precision: number, scale: number): number =>
-  ((precision << 16) | (scale & 0x7ff)) + VARHDRSZ;
+  ((precision << 16) | (scale & 0x7ff)) + NUMERIC_VARHDRSZ;
+
+/** More digits before the point than numeric(p,s) has room for. */
+export function numericFieldOverflow(typmod: number): PgError {
+  const precision = typmodPrecision(typmod);
+  const scale = typmodScale(typmod);
+  const limit = precision === scale ? '1' : `10^${precision - scale}`;
+  return ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'numeric field overflow', {
+    detail: `A field with precision ${precision}, scale ${scale} must round to an absolute value less than ${limit}.`,
+  });
+}
 
 /** numeric(p,s): rounds to s places, refuses what needs more than p - s digits before the point. */
 export function applyTypmod(v: NumericVar, typmod: number): NumericVar {
-  if (typmod < VARHDRSZ || v.kind === 'nan') return v;
+  if (typmod < NUMERIC_VARHDRSZ || v.kind === 'nan') return v;
   const precision = typmodPrecision(typmod);
   const scale = typmodScale(typmod);
-  const overflow = (detail: string): PgError =>
-    ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'numeric field overflow', { detail });
-  if (v.kind !== 'finite')
-    throw overflow(`A field with precision ${precision}, scale ${scale} cannot hold an infinite value.`);
+  if (v.kind !== 'finite') {
+    throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'numeric field overflow', {
+      detail: `A field with precision ${precision}, scale ${scale} cannot hold an infinite value.`,
+    });
+  }
   const r = roundVar(v, scale);
-  const whole = precision - scale;
   const magnitude = r.n < 0n ? -r.n : r.n;
   // Digits before the point may be negative in number: numeric(2,5) holds 0.000xx.
   const digits = magnitude === 0n ? -Infinity : magnitude.toString().length - r.scale;
-  if (digits > whole) {
-    throw overflow(
-      `A field with precision ${precision}, scale ${scale} must round to an absolute value less than ${whole === 0 ? '1' : `10^${whole}`}.`,
-    );
-  }
+  if (digits > precision - scale) throw numericFieldOverflow(typmod);
   return r;
-}
-
-const SPECIAL: readonly (readonly [string, NumericVar])[] = [
-  ['nan', NAN_VAR],
-  ['infinity', PINF_VAR],
-  ['+infinity', PINF_VAR],
-  ['-infinity', NINF_VAR],
-  ['inf', PINF_VAR],
-  ['+inf', PINF_VAR],
-  ['-inf', NINF_VAR],
-];
-const NUMBER = /^([+-]?)(?:(\d+)\.?(\d*)|\.(\d+))(?:[eE][\t-\r ]*([+-]?\d+))?$/;
-const INT_MAX_HALF = 1073741823;
-
-export function parseNumericText(text: string, typmod: number): NumericVar {
-  const m = NUMBER.exec(text);
-  if (!m) throw invalidSyntax('numeric', new TextEncoder().encode(text));
-  const whole = m[2] ?? '';
-  const fraction = m[3] ?? m[4] ?? '';
-  const exponent = Number(m[5] ?? 0);
-  if (exponent >= INT_MAX_HALF || exponent <= -INT_MAX_HALF) throw numericOverflow();
-  let n = BigInt(whole + fraction);
-  let scale = fraction.length - exponent;
-  if (n === 0n) scale = Math.max(scale, 0);
-  else if (whole.length + exponent > 200000) throw numericOverflow();
-  else if (scale > 200000 + whole.length + fraction.length) n = 0n;
-  if (scale < 0) {
-    n *= pow10(-scale);
-    scale = 0;
-  }
-  return applyTypmod(finite(m[1] === '-' ? -n : n, scale), typmod);
-}
-
-export function parseNumeric(bytes: Uint8Array, typmod: number): Uint8Array {
-  let start = 0;
-  let end = bytes.length;
-  while (start < end && isSpace(bytes[start])) start++;
-  while (end > start && isSpace(bytes[end - 1])) end--;
-  const small = parseSmall(bytes, start, end, typmod);
-  if (small) return small;
-  const word = latin1ToString(bytes, start, end);
-  const lower = word.length <= 9 ? word.toLowerCase() : '';
-  for (const [name, value] of SPECIAL) if (name === lower) return packNumeric(applyTypmod(value, typmod));
-  if (!NUMBER.test(word)) throw invalidSyntax('numeric', bytes);
-  return packNumeric(parseNumericText(word, typmod));
-}
-
-/** The common case: up to fifteen digits, a point perhaps, no exponent, no typmod. */
-function parseSmall(bytes: Uint8Array, start: number, end: number, typmod: number): Uint8Array | undefined {
-  if (typmod >= VARHDRSZ || end - start > 16 || start === end) return undefined;
-  let i = start;
-  const negative = bytes[i] === 45;
-  if (negative) i++;
-  let v = 0;
-  let scale = -1;
-  let digits = 0;
-  for (; i < end; i++) {
-    const c = bytes[i];
-    if (c >= 48 && c <= 57) {
-      v = v * 10 + (c - 48);
-      digits++;
-      if (scale >= 0) scale++;
-    } else if (c === 46 && scale < 0) scale = 0;
-    else return undefined;
-  }
-  if (digits === 0 || digits > 15) return undefined;
-  return packSmall(negative ? -v : v, scale < 0 ? 0 : scale);
 }
