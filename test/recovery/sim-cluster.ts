@@ -68,7 +68,11 @@ async function dataDirectory(): Promise<MemoryDisk> {
   template ??= (async () => {
     const disk = new MemoryDisk();
     const world = new World(1);
-    await initdb({ disk, clock: { nowMs: () => 0, wallMicros: () => 1_700_000_000_000_000 }, random: world.random });
+    await initdb({
+      disk,
+      clock: { nowMs: () => 0, startedMs: 0, wallMicros: () => 1_700_000_000_000_000 },
+      random: world.random,
+    });
     return disk;
   })();
   return copyDisk(await template);

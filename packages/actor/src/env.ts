@@ -26,6 +26,8 @@ export interface Env {
 export interface Clock {
   /** Monotonic milliseconds, fractional. The only clock for deadlines and leases. */
   nowMs(): number;
+  /** What nowMs() said when this process began. */
+  readonly startedMs: number;
   /** Wall clock, microseconds since 1970-01-01 UTC. Only for what users see. */
   wallMicros(): number;
 }

@@ -11,7 +11,8 @@
  * instance attaches anew until it is welcome again. There is no resume (invariant 22).
  *
  * Zombie rule (invariant 17): the right to take new snapshots lapses SNAPSHOT_LEASE_MS after the last
- * acknowledged heartbeat was *sent*, before the buffer-manager may fence this instance.
+ * acknowledged heartbeat was *sent*. Before that no snapshot is given, and no commit becomes visible, that this
+ * instance was not asked about: not by the buffer-manager after it fenced it, and not by its successor.
  */
 import type { Env } from '@pgtroupe/actor/env';
 import type { RpcStream } from '@pgtroupe/actor/rpc';
@@ -23,7 +24,7 @@ import type { DownOp, UpOp } from '@pgtroupe/rpc/attach/ops';
 
 export const ATTACH_PROTOCOL = 1;
 const HEARTBEAT_MS = 500;
-export const SNAPSHOT_LEASE_MS = 2000;
+export const SNAPSHOT_LEASE_MS = 1000;
 const REATTACH_MS = 50;
 const LAZY_MS = 10;
 const LAZY_BYTES = 32 * 1024;

@@ -4,12 +4,17 @@
  * An instance is dead when its stream ends, when it breaks the protocol, or when nothing was heard
  * for FENCE_MS, neither from it nor from the thread that speaks for it while it is busy. Fencing is one synchronous step: after it nothing the instance ever sent or sends has
  * an effect (invariant 22), what it committed stands, the rest is undone.
+ *
+ * Leases: an instance that is fenced may not know it yet, and serve statements from the snapshot it has, as may
+ * all those of a life that crashed. What they lack is shown to nobody before SNAPSHOT_LEASE_MS are over:
+ * commits wait after an expulsion, and the welcome waits after a crash (snapshots, outcomes of old commits,
+ * everything comes behind it). An instance whose stream ended by itself is dead or knows.
  */
 import type { Env } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
 import type { Oid, TransactionId } from '@pgtroupe/common/ids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ATTACH_PROTOCOL } from '@pgtroupe/instance/attachment';
+import { ATTACH_PROTOCOL, SNAPSHOT_LEASE_MS } from '@pgtroupe/instance/attachment';
 import { MAX_UNREAD_BYTES } from '@pgtroupe/rpc/attach/credit';
 import { downWriter, FrameError, type OpReader, upReader } from '@pgtroupe/rpc/attach/codec';
 import { TOKEN_EXCLUSIVE, type UpOp } from '@pgtroupe/rpc/attach/ops';
@@ -19,6 +24,8 @@ import { type AttachStream, Instance } from './instance.ts';
 import type { LockTag, Waiter } from './lock-table.ts';
 import { lockNotAvailable, type SharedMemory } from './shared-memory.ts';
 import { ProtocolViolation } from './wal-insert.ts';
+
+type Up<K extends UpOp['op']> = Extract<UpOp, { op: K }>;
 
 const CHECK_MS = 500;
 export const FENCE_MS = 3000;
@@ -40,11 +47,15 @@ export class AttachServer {
    *  needs no credit. */
   readonly #held: { readonly instance: Instance; readonly batch: Uint8Array }[] = [];
 
-  constructor(env: Env, shared: SharedMemory, options: { readonly epoch: number }) {
+  /** When the leases of the last life are over, if it crashed. */
+  readonly #welcomeFromMs: number;
+
+  constructor(env: Env, shared: SharedMemory, options: { readonly epoch: number; readonly welcomeFromMs: number }) {
     this.#env = env;
     this.#reader = upReader(env.traffic);
     this.#shared = shared;
     this.#epoch = options.epoch;
+    this.#welcomeFromMs = options.welcomeFromMs;
     this.#nextPid = 1 + (options.epoch % PID_LIVES) * PIDS_PER_LIFE;
     this.#lastCheckMs = env.clock.nowMs();
     shared.wal.onRoom = () => this.#resume();
@@ -54,24 +65,43 @@ export class AttachServer {
 
   accept(stream: AttachStream): void {
     let instance: Instance | undefined;
-    stream.onMessage = batch => {
+    let ended = false;
+    const guarded = (work: () => void): void => {
       try {
-        if (instance !== undefined) this.#take(instance, batch);
-        else {
-          this.#reader.read(batch, op => {
-            if (instance !== undefined) this.#operation(instance, op);
-            else if (op.op === 'hello') instance = this.#hello(stream, op, batch.length);
-            else throw new ProtocolViolation(`${op.op} before hello`);
-          });
-          this.#shared.endOfTurn();
-        }
+        work();
       } catch (error) {
         this.#broken(stream, instance, error);
       }
     };
+    const greet = (op: Up<'hello'>, bytes: number): void => {
+      instance = this.#hello(stream, op, bytes);
+      this.#shared.endOfTurn();
+    };
+    stream.onMessage = batch =>
+      guarded(() => {
+        if (instance !== undefined) return this.#take(instance, batch);
+        const hello = this.#onlyHello(batch);
+        const earlyMs = this.#welcomeFromMs - this.#env.clock.nowMs();
+        if (earlyMs <= 0) return greet(hello, batch.length);
+        this.#env.timers.after(earlyMs, () => {
+          if (!ended) guarded(() => greet(hello, batch.length));
+        });
+      });
     stream.onEnd = () => {
+      ended = true;
       if (instance !== undefined) this.fence(instance, 'its stream ended');
     };
+  }
+
+  /** What begins a conversation. Nothing follows it before the welcome. */
+  #onlyHello(batch: Uint8Array): Up<'hello'> {
+    let hello: Up<'hello'> | undefined;
+    this.#reader.read(batch, op => {
+      if (op.op !== 'hello' || hello !== undefined) throw new ProtocolViolation(`${op.op} before the welcome`);
+      hello = op;
+    });
+    if (hello === undefined) throw new ProtocolViolation('an empty batch instead of hello');
+    return hello;
   }
 
   /** Another thread of the instance says that its main loop is held up by work. */
@@ -80,16 +110,20 @@ export class AttachServer {
       if (instance.name === name) instance.heardMs = this.#env.clock.nowMs();
   }
 
-  /** Refuses and ends everybody: shutdown. */
-  close(): void {
+  /** Refuses and ends everybody: shutdown. Resolves when nobody can show what the next life may not. */
+  close(): Promise<void> {
     this.#closed = true;
+    let leases = false;
     for (const instance of [...this.#shared.instances]) {
+      leases ||= instance.snapshot.held;
       this.fence(instance, 'shutdown');
       instance.stream.end();
     }
+    if (!leases) return Promise.resolve();
+    return new Promise(resolve => this.#env.timers.after(SNAPSHOT_LEASE_MS, resolve));
   }
 
-  #hello(stream: AttachStream, op: Extract<UpOp, { op: 'hello' }>, batchBytes: number): Instance {
+  #hello(stream: AttachStream, op: Up<'hello'>, batchBytes: number): Instance {
     const shared = this.#shared;
     if (this.#closed) throw new ProtocolViolation('the buffer-manager is shutting down');
     if (op.protocol !== ATTACH_PROTOCOL)
@@ -142,6 +176,8 @@ export class AttachServer {
 
   #expel(instance: Instance, why: string): void {
     this.#env.log.write('WARNING', `${instance.name} is expelled: ${why}`);
+    const leaseEndsMs = instance.heardMs + SNAPSHOT_LEASE_MS;
+    if (instance.snapshot.held) this.#shared.holdCommits(leaseEndsMs - this.#env.clock.nowMs());
     this.fence(instance, why);
     instance.stream.abort(why);
   }

@@ -17,6 +17,7 @@ import { type Failpoint, noFailpoint } from '@pgtroupe/actor/failpoint';
 import { EXIT_PANIC } from '@pgtroupe/actor/lifecycle';
 import { handle, type Handler } from '@pgtroupe/actor/rpc';
 import { ATTACH } from '@pgtroupe/rpc/attach/method';
+import { SNAPSHOT_LEASE_MS } from '@pgtroupe/instance/attachment';
 import { pulseHandler } from '@pgtroupe/role/pulse';
 import { AttachServer } from './attach-server.ts';
 import { syncOrEnd } from '@pgtroupe/actor/sync-or-end';
@@ -108,7 +109,10 @@ export class BufferManager {
       await failpoint('recovery-after-checkpoint');
     }
     await shared.checkpoints.updateControl({ state: 'in production' });
-    this.#attach = new AttachServer(this.#env, shared, this.#options);
+    this.#attach = new AttachServer(this.#env, shared, {
+      epoch: this.#options.epoch,
+      welcomeFromMs: recovered.replayed ? clock.startedMs + SNAPSHOT_LEASE_MS : 0,
+    });
     this.#checkpoint = new CheckpointServer(shared, log);
     this.#background = new BackgroundWriteServer(shared);
   }
@@ -135,7 +139,7 @@ export class BufferManager {
   async #stop(): Promise<void> {
     const shared = this.#shared;
     if (shared === undefined) return;
-    this.#attach!.close();
+    const leasesOver = this.#attach!.close();
     this.#background!.close();
     this.#checkpoint!.close();
     const { checkpoints } = shared;
@@ -143,6 +147,7 @@ export class BufferManager {
     if (checkpoints.control.state !== 'shut down' || !checkpoints.idle) {
       await checkpoints.run(true, this.#options.minWalBytes());
     }
+    await leasesOver;
     this.#wal!.close();
     await this.#smgr!.close();
     this.#env.log.write('LOG', 'database system is shut down');

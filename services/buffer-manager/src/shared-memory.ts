@@ -110,6 +110,7 @@ export class SharedMemory {
   onCheckpointWanted: (cause: string) => void = () => {};
   /** WAL was inserted. */
   onWalGrown: () => void = () => {};
+  readonly #clock: Clock;
   readonly #disk: Disk;
   readonly #timers: Timers;
   readonly #walBuffersBytes: number;
@@ -117,6 +118,7 @@ export class SharedMemory {
   #turnPlanned = false;
 
   constructor(parts: SharedMemoryParts) {
+    this.#clock = parts.clock;
     this.#disk = parts.disk;
     this.#timers = parts.timers;
     this.#walBuffersBytes = parts.walBuffersBytes;
@@ -299,6 +301,13 @@ export class SharedMemory {
   hasRoomFor(batchBytes: number): boolean {
     if (this.pool.spare < SPARE_SLOTS + batchBytes / BLCKSZ && this.pool.overfull) return false;
     return this.wal.room > WAL_RESERVE_BYTES + Math.min(2 * batchBytes, MAX_BATCH_ROOM_BYTES);
+  }
+
+  /** No commit becomes visible in the next `ms`. */
+  holdCommits(ms: number): void {
+    if (ms <= 0) return;
+    this.transactions.holdCommits(this.#clock.nowMs() + ms);
+    this.#timers.after(ms, () => this.planTurn());
   }
 
   instanceDied(instance: Instance): void {

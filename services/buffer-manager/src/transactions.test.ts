@@ -34,7 +34,7 @@ function setUp() {
       own: () => (lsn += 10),
     } as never,
     clog: { setStatus: (xid: number, status: number) => log.push(`${xid} ${status}`), has: () => true } as never,
-    clock: { nowMs: () => 0, wallMicros: () => 0 },
+    clock: { nowMs: () => 0, startedMs: 0, wallMicros: () => 0 },
     files: { drop: () => {}, keepCreated: () => {}, dropCreated: () => log.push('files dropped') },
     failpoint: noFailpoint,
     instances,

@@ -333,9 +333,17 @@ export class Transactions {
     return new Promise(resolve => this.#settledWaiters.push({ lsn, resolve }));
   }
 
+  /** Until then no commit becomes visible: a fenced instance may still show what was visible before. */
+  #heldUntilMs = 0;
+
+  holdCommits(untilMs: number): void {
+    this.#heldUntilMs = Math.max(this.#heldUntilMs, untilMs);
+  }
+
   /** Makes visible whatever may be: after a flush, an answer to a recall, a death, an async commit. */
   settleCommits(): void {
-    for (;;) {
+    const held = this.#heldUntilMs > 0 && this.#clock.nowMs() < this.#heldUntilMs;
+    while (!held) {
       const commit = this.commits.next(this.#wal.flushed, this.#instances);
       if (commit === undefined) break;
       this.#makeVisible(commit);

@@ -20,7 +20,7 @@ function world(settings: Record<string, string>) {
   const root = mkdtempSync(join(folder, 'x'));
   const console: string[] = [];
   const env = {
-    clock: { nowMs: () => 0, wallMicros: () => nowMicros },
+    clock: { nowMs: () => 0, startedMs: 0, wallMicros: () => nowMicros },
     timers: nodeTimers,
     disk: nodeDisk(root),
     bus: {

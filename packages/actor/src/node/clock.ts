@@ -4,6 +4,7 @@ import type { Clock, Random, Timer, Timers } from '../env.ts';
 
 export const nodeClock: Clock = {
   nowMs: () => performance.now(),
+  startedMs: 0,
   // timeOrigin + now() would drift from the wall clock; Date.now() has only milliseconds, which is
   // what users of now() see rounded. The fraction comes from the monotonic clock.
   wallMicros: () => Date.now() * 1000 + Math.floor((performance.now() % 1) * 1000),

@@ -50,7 +50,7 @@ async function dataDirectory(): Promise<MemoryDisk> {
     const disk = new MemoryDisk();
     await initdb({
       disk,
-      clock: { nowMs: () => 0, wallMicros: () => 1_700_000_000_000_000 },
+      clock: { nowMs: () => 0, startedMs: 0, wallMicros: () => 1_700_000_000_000_000 },
       random: new World(1).random,
     });
     return disk;

@@ -34,6 +34,7 @@ export class SimProcess implements Host {
     this.env = {
       clock: {
         nowMs: () => world.nowMs,
+        startedMs: world.nowMs,
         wallMicros: () => 1_700_000_000_000_000 + Math.round(world.nowMs * 1000),
       },
       timers: {

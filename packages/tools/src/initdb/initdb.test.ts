@@ -11,7 +11,7 @@ import { initdb } from './initdb.ts';
 
 const BIN = process.env['PG15_BIN'] ?? '/usr/lib/postgresql/15/bin';
 const ENV = {
-  clock: { nowMs: () => performance.now(), wallMicros: () => Date.now() * 1000 },
+  clock: { nowMs: () => performance.now(), startedMs: 0, wallMicros: () => Date.now() * 1000 },
   random: { bytes: (n: number) => crypto.getRandomValues(new Uint8Array(n)), uniform: Math.random },
 };
 
