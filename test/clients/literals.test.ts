@@ -51,6 +51,13 @@ const STATEMENTS: readonly (readonly [sql: string, expected: Expected])[] = [
   ["select b from lt where a = '1'", '1'],
   ["select b from lt where a in (1, 2, 'z')", fails('22P02', '36')],
   ["select b from lt where a in (3, 4, '1')", '1'],
+  // What a constant fails with is not in the way of another, and does not wait for a row that needs it.
+  ['select 1 / 0 from lt where false', fails('22012')],
+  ['select 1 / 1 from lt where false', null],
+  ['select 2 / 0 from lt where false', fails('22012')],
+  ['select case when 1 = 2 then 1 / 0 else b end from lt', '1'],
+  ['select case when 2 = 2 then 1 / 0 else b end from lt', fails('22012')],
+  ["update lt set b = ('1' || '0x')::int where false", fails('22P02')],
   // In a transaction that changes catalogs the view of them is its own.
   ["begin; create type mine as enum ('p'); select 'q'::mine", fails('22P02', '47')],
   ['rollback', null],

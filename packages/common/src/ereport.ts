@@ -48,5 +48,12 @@ export function ereport(sqlstate: Sqlstate, message: string, fields?: ErrorField
 
 /** 0A000 naming the feature; what pgtroupe does not have yet always says so this way. */
 export function notSupported(feature: string, fields?: ErrorFields): PgError {
-  return new PgError('0A000', `${feature} is not supported by pgtroupe yet`, fields);
+  return new PgError('0A000', `${feature}${NOT_YET}`, fields);
+}
+
+const NOT_YET = ' is not supported by pgtroupe yet';
+
+/** Is it about what pgtroupe does not have, rather than what PostgreSQL refuses too? */
+export function isNotSupported(error: unknown): boolean {
+  return error instanceof PgError && error.sqlstate === '0A000' && error.message.endsWith(NOT_YET);
 }

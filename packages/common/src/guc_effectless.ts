@@ -29,7 +29,7 @@ export const EFFECTLESS: ReadonlySet<string> = new Set(
     log_replication_commands log_startup_progress_interval log_statement log_statement_sample_rate
     log_statement_stats log_temp_files log_transaction_sample_rate maintenance_io_concurrency
     max_files_per_process max_prepared_transactions max_stack_depth old_snapshot_threshold password_encryption
-    plan_cache_mode post_auth_delay pre_auth_delay primary_conninfo primary_slot_name promote_trigger_file
+    post_auth_delay pre_auth_delay primary_conninfo primary_slot_name promote_trigger_file
     random_page_cost recovery_end_command recovery_min_apply_delay recovery_target recovery_target_lsn
     recovery_target_name recovery_target_time recovery_target_timeline recovery_target_xid
     recursive_worktable_factor restart_after_crash restore_command restrict_nonsystem_relation_kind

@@ -141,7 +141,7 @@ export function makeCall(
   };
 }
 
-/** fn over compiled arguments, by number of arguments and strictness. */
+/** fn over compiled arguments, by number of arguments and strictness. All of them are computed, a null among them or not. */
 export function applyFunction(
   fn: PGFunction,
   fc: FunctionCall,
@@ -162,29 +162,21 @@ export function applyFunction(
       if (!strict) return row => fn(fc, a(row), b(row));
       return row => {
         const x = a(row);
-        if (x === null) return null;
         const y = b(row);
-        return y === null ? null : fn(fc, x, y);
+        return x === null || y === null ? null : fn(fc, x, y);
       };
     case 3:
       if (!strict) return row => fn(fc, a(row), b(row), c(row));
       return row => {
         const x = a(row);
-        if (x === null) return null;
         const y = b(row);
-        if (y === null) return null;
         const z = c(row);
-        return z === null ? null : fn(fc, x, y, z);
+        return x === null || y === null || z === null ? null : fn(fc, x, y, z);
       };
     default:
       return row => {
-        const values = new Array<Datum>(args.length);
-        for (let i = 0; i < args.length; i++) {
-          const value = args[i]!(row);
-          if (value === null && strict) return null;
-          values[i] = value;
-        }
-        return fn(fc, ...values);
+        const values = args.map(arg => arg(row));
+        return strict && values.includes(null) ? null : fn(fc, ...values);
       };
   }
 }

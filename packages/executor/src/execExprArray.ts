@@ -89,12 +89,12 @@ export function compileScalarArrayOp(expr: ScalarArrayOpExpr, scope: ExprScope):
   const lookUp = SET_KEYS[proc.prosrc];
   const hashed = lookUp !== undefined && lookUp.equality === useOr ? lookUp.key : undefined;
   return row => {
+    const value = left(row);
     const list = elementsOf(row);
     if (list === null) return null;
     const { elements } = list;
     // No elements: false for ANY, true for ALL, whatever the left side is.
     if (elements.length === 0) return !useOr;
-    const value = left(row);
     if (value === null && strict) return null;
     if (hashed !== undefined && elements.length >= MIN_ELEMENTS_FOR_SET) {
       list.set ??= new Set(elements.map(element => (element === null ? null : hashed(element))));

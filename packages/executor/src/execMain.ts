@@ -2,6 +2,7 @@
  * Running a plan: what the session driver works with.
  *
  *   const state = initPlan(env, plannedStmt);            // once per plan and session; may throw CatalogMiss
+ *   state.computeConstants(params, 0, fold);             // each execution: errors of constant expressions
  *   state.start(params, snapshot);                       // each execution
  *   for (;;) switch (state.next(256)) {                  // may throw CatalogMiss: load, call again
  *     case ROW: state.readers, state.count ...           // valid until the next call
@@ -19,7 +20,7 @@ import type { Memory } from '@pgtroupe/storage/buffer/pages';
 import { DETOAST_MISS } from '@pgtroupe/access/common/detoast';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, PgError } from '@pgtroupe/common/ereport';
+import { ereport } from '@pgtroupe/common/ereport';
 import type { Snapshot, XactView } from '@pgtroupe/transam/xactview';
 import { COERCE_IMPLICIT_CAST, PARAM_EXTERN } from '@pgtroupe/nodes/nodes';
 import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
@@ -27,6 +28,7 @@ import type { PlannedStmt } from '@pgtroupe/optimizer/plannodes';
 import type { AttrColumn, Batch, Column, RowReader, TupleLane } from './batch.ts';
 import { detach } from './batch.ts';
 import { EState, type ExecEnv, type PlanState } from './estate.ts';
+import { type Fold, NO_SNAPSHOT, PlanConstants } from './execConstants.ts';
 import { compileExpr } from './execExpr.ts';
 import { PlanBuilder } from './execProcnode.ts';
 import type { CteStore } from './nodeCtescan.ts';
@@ -50,12 +52,14 @@ export class QueryState {
   readonly #modifyingCtes: readonly CteStore[];
   /** Result columns whose values may lie in TOAST tables: fetched before the batch is handed out. */
   readonly #toasted: readonly ToastedColumn[];
+  readonly #constants: PlanConstants | undefined;
   #fetching = false;
   #used = false;
   #ended = false;
 
   constructor(env: ExecEnv, plan: PlannedStmt) {
     this.plan = plan;
+    this.#constants = plan.constants.length === 0 ? undefined : new PlanConstants(env, plan.constants);
     this.est = new EState(env, plan.paramExecCount);
     const builder = new PlanBuilder(this.est, plan);
     this.root = builder.build(plan.planTree);
@@ -89,6 +93,14 @@ export class QueryState {
   /** Rows changed by INSERT, UPDATE, DELETE. */
   get processed(): number {
     return this.est.processed;
+  }
+
+  /**
+   * Before an execution: throws what PostgreSQL throws while it plans. The first `unknown` parameters do not count: it
+   * plans for any values of them. May throw CatalogMiss.
+   */
+  computeConstants(params: readonly Datum[], unknown: number, fold: Fold): void {
+    this.#constants?.compute(params, unknown, fold);
   }
 
   /** Begins an execution. `xact` is the transaction it runs in (env.heap's if left out). */
@@ -209,32 +221,6 @@ class ToastedColumn {
 
   done(): void {
     this.#row = 0;
-  }
-}
-
-const NO_SNAPSHOT = { csn: 0, xmin: 0, xmax: 0, xip: [], curcid: 0 } as unknown as Snapshot;
-
-const MAX_FOLDED_BYTES = 1 << 16;
-
-/** The value of an expression without Vars; undefined when something in it is not supported (the statement will say so). */
-export function evaluateConstant(env: ExecEnv, expr: Expr): { readonly value: Datum } | undefined {
-  const est = new EState(env, 0);
-  est.snapshot = NO_SNAPSHOT;
-  const noWaiting = {
-    subplan: (): never => {
-      throw SUSPEND;
-    },
-    heavyCalls: 'refuse' as const,
-  };
-  try {
-    const value = compileExpr(expr, makeScope(est, noWaiting, {}))(0);
-    // Plans are kept: a large value is computed again rather than remembered.
-    if (value instanceof Uint8Array && value.length > MAX_FOLDED_BYTES) return undefined;
-    return { value: detach(value) };
-  } catch (error) {
-    if (error === SUSPEND || (error instanceof PgError && error.sqlstate === ERRCODE.FEATURE_NOT_SUPPORTED))
-      return undefined;
-    throw error;
   }
 }
 

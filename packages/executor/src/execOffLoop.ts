@@ -59,11 +59,8 @@ export function heavyCall(
       call.abandon();
       call = undefined;
     }
-    for (let i = 0; i < args.length; i++) {
-      const value = args[i]!(row);
-      if (value === null && strict) return null;
-      values[i] = value;
-    }
+    for (let i = 0; i < args.length; i++) values[i] = args[i]!(row);
+    if (strict && values.includes(null)) return null;
     if (!isHeavy(values, fc)) return fn(fc, ...values);
     if (scope.heavyCalls === 'refuse') throw SUSPEND;
     call = est.env.startHeavyCall!(prosrc, fc, values);

@@ -116,12 +116,8 @@ export class SetFunctionCall {
     );
     const args: readonly RowReader[] = expr.args.map(arg => compileExpr(arg, scope));
     this.#open = row => {
-      const values: Datum[] = [];
-      for (const read of args) {
-        const value = detach(read(row));
-        if (value === null && proc.proisstrict) return [][Symbol.iterator]();
-        values.push(value);
-      }
+      const values = args.map(read => detach(read(row)));
+      if (proc.proisstrict && values.includes(null)) return [][Symbol.iterator]();
       return fn(fc, ...values)[Symbol.iterator]();
     };
   }

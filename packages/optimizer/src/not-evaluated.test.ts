@@ -46,6 +46,14 @@ test.each([
   'select s.i from (select id as i, 10 / x as z from a offset 0) s where s.z > 0',
   'select b.id from b join (select id as i, 10 / x as z from a offset 0) s on s.i = b.id and s.z < b.y',
   'select s.i, (select s.z) from (select id as i, 10 / x as z from a offset 0) s',
+  // Of a strict call every argument, though one before it is null.
+  'select x + 10 / (id - 3) from a where id = 3',
+  'select substr(x::text, 1, 10 / (id - 3)) from a where id = 3',
+  'select make_time(x, 1, 10 / (id - 3)) from a where id = 3',
+  "select overlay(x::text placing 'a' from 1 for 10 / (id - 3)) from a where id = 3",
+  'select x = any (array[10 / (id - 3)]) from a where id = 3',
+  "select 10 / (id - 3) = any ('{}'::int[]) from a where id = 3",
+  'select generate_series(x, 10 / (id - 3)) from a where id = 3',
   'select l.* from (select id as i, 10 / x as z from a offset 0) s, lateral (select s.z offset 0) l',
 ])('%s computes it', async sql => {
   await expect(rows(sql)).rejects.toThrow('division by zero');

@@ -9,6 +9,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import type { JoinType } from '@pgtroupe/nodes/nodes';
 import type { Query, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, SubPlan, TargetEntry, Var } from '@pgtroupe/nodes/primnodes';
+import type { PlanConstant } from './planconstants.ts';
 import type { IndexQual, Plan, PlannedSubquery } from './plannodes.ts';
 
 export type Relids = bigint;
@@ -46,6 +47,8 @@ export interface PlannerGlobal {
   /** The statement's flat range table, for varnos in the finished plan. */
   readonly finalrtable: RangeTblEntry[];
   nextNodeId: number;
+  /** What of the queries planned so far is to be computed when an execution begins. */
+  constants: PlanConstant[];
   /** Plans a query below `parent`: planning is recursive, imports are not. */
   planSubquery(parent: PlannerInfo, query: Query, hasRecursion: boolean, tupleFraction: number): PlannedLevel;
 }

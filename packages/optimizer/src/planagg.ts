@@ -104,7 +104,11 @@ function minMaxSubquery(root: PlannerInfo, parse: Query, agg: Aggref, sortop: nu
   };
   const saved = root.planParams;
   root.planParams = [];
+  // Its expressions were prepared with this level's.
+  const { constants } = root.glob;
+  root.glob.constants = [];
   const { plan, root: subroot } = root.glob.planSubquery(root, query, false, 1);
+  root.glob.constants = constants;
   root.planParams = saved;
   const param = makeExecParam(newExecParam(root), agg.aggtype, -1, agg.aggcollid);
   root.glob.subplans.push({ plan, rtable: subroot.rtable, cte: null });

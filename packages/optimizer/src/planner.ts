@@ -14,15 +14,16 @@ import {
   containAggs,
   containSubplans,
   containVolatileFunctions,
-  evalConstExpressions,
   makeAndsExplicit,
   makeAndsImplicit,
 } from './clauses.ts';
+import { evalConstExpressions } from './constfold.ts';
 import { finalizeParams } from './finalize.ts';
 import { groupingPlanner } from './grouping.ts';
 import type { PlannedLevel, PlannerEnv, PlannerGlobal, PlannerInfo } from './pathnodes.ts';
 import type { PlannedStmt } from './plannodes.ts';
 import { JoinTreePreparation, pullUpSubqueries, reduceOuterJoins } from './prepjointree.ts';
+import { planConstants, type PlanConstant } from './planconstants.ts';
 import { setPlanReferences } from './setrefs.ts';
 import { processCtes, processSublinks, replaceCorrelationVars, replaceMultiexprParams } from './subselect.ts';
 import { expandGroupingSets } from './groupingsets.ts';
@@ -36,6 +37,7 @@ export function planner(env: PlannerEnv, query: Query): PlannedStmt {
     relationOids: new Set(),
     finalrtable: [],
     nextNodeId: 0,
+    constants: [],
     planSubquery: (parent, subquery, hasRecursion, tupleFraction) =>
       subqueryPlanner(glob, subquery, parent, hasRecursion, tupleFraction),
   };
@@ -53,6 +55,7 @@ export function planner(env: PlannerEnv, query: Query): PlannedStmt {
     subplans: glob.subplans,
     paramExecCount: glob.paramExecCount,
     relationOids: [...glob.relationOids],
+    constants: glob.constants,
     resultColumns: query.commandType === N.CMD_SELECT || query.returningList.length > 0 ? queryColumns(query) : [],
   };
 }
@@ -131,14 +134,16 @@ function prepareJointree(root: PlannerInfo): void {
 
 /** Everything that is computed gets its final form: join aliases resolved, constants folded, subqueries planned. */
 function preprocessExpressions(root: PlannerInfo): void {
-  const { env } = root;
+  const { env, glob } = root;
   const hasJoins = root.parse.rtable.some(rte => rte.rtekind === N.RTE_JOIN);
   const original = root.parse;
   const prepare = (expr: Expr, isQual: boolean): Expr => {
-    let e: Expr = hasJoins ? (flattenJoinAliasVars(original, expr as Node) as Expr) : expr;
-    e = evalConstExpressions(env, e);
+    const whole: Expr = hasJoins ? (flattenJoinAliasVars(original, expr as Node) as Expr) : expr;
+    let e = evalConstExpressions(env, whole);
     if (isQual) e = canonicalizeQual(env, e);
-    if (original.hasSubLinks || containSubplans(e)) e = processSublinks(root, e, isQual);
+    const sublinks = new Map<Query, readonly PlanConstant[]>();
+    if (original.hasSubLinks || containSubplans(e)) e = processSublinks(root, e, isQual, sublinks);
+    glob.constants.push(...planConstants(env, whole, sublinks));
     return root.parent === null ? e : replaceCorrelationVars(root, e);
   };
   const optional = (expr: Expr | null, isQual = false): Expr | null => (expr === null ? null : prepare(expr, isQual));
@@ -154,7 +159,33 @@ function preprocessExpressions(root: PlannerInfo): void {
     }
     return { ...node, larg: tree(node.larg), rarg: tree(node.rarg), quals: optional(node.quals, true) };
   };
+  // In PostgreSQL's order: of several errors the first is told.
+  const targetList = tlist(original.targetList);
+  const withCheckOptions = original.withCheckOptions.map(w => ({ ...w, qual: optional(w.qual, true) }));
+  const returningList = tlist(original.returningList);
   const jointree = tree(original.jointree!) as FromExpr;
+  const havingQual = optional(original.havingQual, true);
+  const windowClause = original.windowClause.map(w => ({
+    ...w,
+    startOffset: optional(w.startOffset),
+    endOffset: optional(w.endOffset),
+  }));
+  const limitOffset = optional(original.limitOffset);
+  const limitCount = optional(original.limitCount);
+  const onConflict =
+    original.onConflict === null
+      ? null
+      : {
+          ...original.onConflict,
+          arbiterElems: original.onConflict.arbiterElems.map(e => ({ ...e, expr: evalConstExpressions(env, e.expr) })),
+          arbiterWhere:
+            original.onConflict.arbiterWhere === null
+              ? null
+              : evalConstExpressions(env, original.onConflict.arbiterWhere),
+          onConflictSet: tlist(original.onConflict.onConflictSet),
+          onConflictWhere: optional(original.onConflict.onConflictWhere, true),
+          exclRelTlist: original.onConflict.exclRelTlist,
+        };
   const used = usedRtes(jointree);
   const rtable = original.rtable.map((rte, i) =>
     used.has(i + 1) ? preprocessRte(rte, prepare, hasJoins ? original : null) : rte,
@@ -164,34 +195,14 @@ function preprocessExpressions(root: PlannerInfo): void {
     ...original,
     rtable,
     jointree: reduceOuterJoins(env, jointree),
-    targetList: tlist(original.targetList),
-    returningList: tlist(original.returningList),
-    havingQual: optional(original.havingQual, true),
-    limitCount: optional(original.limitCount),
-    limitOffset: optional(original.limitOffset),
-    windowClause: original.windowClause.map(w => ({
-      ...w,
-      startOffset: optional(w.startOffset),
-      endOffset: optional(w.endOffset),
-    })),
-    withCheckOptions: original.withCheckOptions.map(w => ({ ...w, qual: optional(w.qual, true) })),
-    onConflict:
-      original.onConflict === null
-        ? null
-        : {
-            ...original.onConflict,
-            arbiterElems: original.onConflict.arbiterElems.map(e => ({
-              ...e,
-              expr: evalConstExpressions(env, e.expr),
-            })),
-            arbiterWhere:
-              original.onConflict.arbiterWhere === null
-                ? null
-                : evalConstExpressions(env, original.onConflict.arbiterWhere),
-            onConflictSet: tlist(original.onConflict.onConflictSet),
-            onConflictWhere: optional(original.onConflict.onConflictWhere, true),
-            exclRelTlist: original.onConflict.exclRelTlist,
-          },
+    targetList,
+    returningList,
+    havingQual,
+    limitCount,
+    limitOffset,
+    windowClause,
+    withCheckOptions,
+    onConflict,
   };
   if (root.parse.groupingSets.length > 0) root.parse = expandGroupingSets(root.parse);
 }

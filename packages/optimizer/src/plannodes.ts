@@ -8,6 +8,7 @@
  */
 import type { CmdType, JoinType, LockClauseStrength, LockWaitPolicy, OnConflictAction } from '@pgtroupe/nodes/nodes';
 import type { GroupingSetKeys } from './pathnodes.ts';
+import type { PlanConstant } from './planconstants.ts';
 import type { CommonTableExpr, RangeTblEntry, RangeTblFunction } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, SubPlan, TargetEntry, Var } from '@pgtroupe/nodes/primnodes';
 
@@ -309,6 +310,8 @@ export interface PlannedStmt {
   readonly paramExecCount: number;
   /** Relations the plan reads or writes; it is stale when one of their descriptors is. */
   readonly relationOids: readonly number[];
+  /** What is computed when an execution begins, for its errors. */
+  readonly constants: readonly PlanConstant[];
   /** What a client sees: the non-junk entries of the top target list or RETURNING. */
   readonly resultColumns: readonly TargetEntry[];
 }

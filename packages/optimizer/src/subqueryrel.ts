@@ -7,7 +7,8 @@ import { expressionReturnsSet, exprCollation, exprType, exprTypmod } from '@pgtr
 import { makeVar } from '@pgtroupe/nodes/makefuncs';
 import type { Node, Query } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
-import { containSubplans, containVolatileFunctions, makeAndsExplicit, makeAndsImplicit, nullOf } from './clauses.ts';
+import { containSubplans, containVolatileFunctions, makeAndsExplicit, makeAndsImplicit } from './clauses.ts';
+import { nullOf } from './constfold.ts';
 import { canonicalEc, getEclassForSortExpr } from './equivclass.ts';
 import type { PathKey, PlannerInfo, RelOptInfo } from './pathnodes.ts';
 import { mutateExpr, pullVars } from './var.ts';

@@ -16,6 +16,7 @@ import { containSubplans, containVolatileFunctions, makeAndsImplicit } from './c
 import { CPU_OPERATOR_COST } from './costsize.ts';
 import { getOperator, getType, opHashjoinable, opStrict } from './lsyscache.ts';
 import type { PlannerInfo } from './pathnodes.ts';
+import type { PlanConstant } from './planconstants.ts';
 import type { Material, Plan } from './plannodes.ts';
 import { simplifyExistsQuery } from './prepjointree.ts';
 import { incrementVarSublevelsUp, mutateExpr } from './var.ts';
@@ -62,12 +63,20 @@ export function replaceCorrelationVars<E extends Expr>(root: PlannerInfo, expr: 
   }) as E;
 }
 
-/** SubLinks become SubPlans or parameters of InitPlans (SS_process_sublinks). */
-export function processSublinks(root: PlannerInfo, expr: Expr, isQual: boolean): Expr {
+/**
+ * SubLinks become SubPlans or parameters of InitPlans (SS_process_sublinks). `constants` collects what is to be computed of
+ * each of their queries when an execution begins.
+ */
+export function processSublinks(
+  root: PlannerInfo,
+  expr: Expr,
+  isQual: boolean,
+  constants: Map<Query, readonly PlanConstant[]>,
+): Expr {
   const change = (n: Node, topQual: boolean): Node => {
     if (n.type === 'SubLink') {
       const testexpr = n.testexpr === null ? null : (change(n.testexpr, false) as Expr);
-      return makeSubplan(root, n, testexpr, topQual);
+      return makeSubplan(root, n, testexpr, topQual, constants);
     }
     if (n.type === 'Aggref' && n.agglevelsup > 0) return n;
     if (n.type === 'BoolExpr' && n.boolop !== 'not') return mutateChildren(n, child => change(child, topQual));
@@ -76,17 +85,27 @@ export function processSublinks(root: PlannerInfo, expr: Expr, isQual: boolean):
   return change(expr, isQual) as Expr;
 }
 
-function makeSubplan(root: PlannerInfo, sublink: SubLink, testexpr: Expr | null, isTopQual: boolean): Expr {
+function makeSubplan(
+  root: PlannerInfo,
+  sublink: SubLink,
+  testexpr: Expr | null,
+  isTopQual: boolean,
+  constants: Map<Query, readonly PlanConstant[]>,
+): Expr {
   let query: Query = sublink.subselect;
   const kind = sublink.subLinkType;
   if (kind === N.EXISTS_SUBLINK) query = simplifyExistsQuery(query) ?? query;
   const fraction = kind === N.EXISTS_SUBLINK ? 1 : kind === N.ANY_SUBLINK || kind === N.ALL_SUBLINK ? 0.5 : 0;
   const saved = root.planParams;
   root.planParams = [];
+  const outside = root.glob.constants;
+  root.glob.constants = [];
   const { plan, root: subroot } = root.glob.planSubquery(root, query, false, fraction);
+  if (root.glob.constants.length > 0) constants.set(sublink.subselect, root.glob.constants);
+  root.glob.constants = outside;
   const params = root.planParams;
   root.planParams = saved;
-  return buildSubplan(root, plan, subroot, params, kind, testexpr, isTopQual, sublink.subLinkId);
+  return buildSubplan(root, plan, subroot, params, kind, testexpr, isTopQual, sublink.subLinkId, constants);
 }
 
 /** References to columns of a SET (...) = (SELECT ...) become the parameters its SubPlan sets. */
@@ -109,6 +128,7 @@ function buildSubplan(
   testexpr: Expr | null,
   isTopQual: boolean,
   subLinkId: number,
+  constants: Map<Query, readonly PlanConstant[]>,
 ): Expr {
   const first = plan.targetlist.find(tle => !tle.resjunk);
   const node: SubPlan = {
@@ -125,7 +145,7 @@ function buildSubplan(
     unknownEqFalse: isTopQual,
     setParam: [],
     parParam: params.map(p => p.paramId),
-    args: params.map(p => processSublinks(root, p.item, false)),
+    args: params.map(p => processSublinks(root, p.item, false, constants)),
     startup_cost: 0,
     per_call_cost: 0,
   };

@@ -26,7 +26,7 @@ import { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
 import { bindLiterals } from '@pgtroupe/parser/statement';
 import { typenameType } from '@pgtroupe/parser/parse_type';
 import { rewriteQuery } from '@pgtroupe/parser/rewrite/rewriteHandler';
-import { evalConstExpressions } from '@pgtroupe/optimizer/clauses';
+import { evalConstExpressions } from '@pgtroupe/optimizer/constfold';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { selectAll } from './own-query.ts';
 import { TransactionCatalogStore } from './catalog-store.ts';

@@ -5,7 +5,7 @@ import { VOIDOID } from '@pgtroupe/common/oids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
-import { evaluateConstant } from '@pgtroupe/executor/execMain';
+import { evaluateConstant } from '@pgtroupe/executor/execConstants';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import type { PlannerEnv } from '@pgtroupe/optimizer/pathnodes';

@@ -59,6 +59,8 @@ export interface PreparedStatement {
   literals: readonly Datum[];
   /** What it was analyzed under. */
   validity: string;
+  /** Executions whose constant expressions were computed with the client's parameters. */
+  customPlans: number;
 }
 
 /** A statement not analyzed yet. */
@@ -86,6 +88,7 @@ export function unanalyzed(
     analyzed: { kind: 'empty' },
     literals: [],
     validity: '',
+    customPlans: 0,
   };
 }
 

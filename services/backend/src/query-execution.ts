@@ -15,10 +15,12 @@ import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
 import { detach } from '@pgtroupe/executor/batch';
+import type { Fold } from '@pgtroupe/executor/execConstants';
 import { initPlan, type QueryState } from '@pgtroupe/executor/execMain';
 import { END, MISS, ROW, YIELD } from '@pgtroupe/executor/status';
 import { CMD_DELETE, CMD_INSERT, CMD_SELECT, CMD_UPDATE } from '@pgtroupe/nodes/nodes';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
+import { evalConstExpressions } from '@pgtroupe/optimizer/constfold';
 import { planner } from '@pgtroupe/optimizer/planner';
 import type { PlannedStmt } from '@pgtroupe/optimizer/plannodes';
 import { outputFunction, sendFunction } from '@pgtroupe/adt/cache/typcache';
@@ -42,6 +44,7 @@ const COMMAND_NAMES: Readonly<Record<number, string>> = {
   [CMD_DELETE]: 'DELETE',
 };
 const MAX_BATCH = 256;
+const MAX_CUSTOM_PLANS = 5;
 
 export type Outcome = 'done' | 'suspended';
 type AnalyzedQuery = Extract<Analyzed, { kind: 'query' }>;
@@ -246,6 +249,8 @@ export class RunningPortal {
   #open(cached: CachedPlan): void {
     const execution = this.#execution;
     const { session, env, analysis, functions } = execution;
+    const state = execution.takeIdle(cached) ?? initPlan(env, cached.plan);
+    if (cached.plan.constants.length > 0) this.#computeConstants(state);
     if (cached.asOwner || !analysis.isSuperuser()) {
       checkRangeTablePermissions(analysis.acl(), analysis.catalog, functions.currentUserId, cached.plan.rtable);
       checkFunctionPermissions(analysis.acl(), analysis.catalog, functions.currentUserId, cached.guardedFunctions);
@@ -253,11 +258,26 @@ export class RunningPortal {
     const { tx } = session.block;
     if (session.block.readOnly) refuseWrites(cached.plan, (this.#statement.analyzed as AnalyzedQuery).query);
     env.beginTransaction(tx, session.block.isolation);
-    const state = execution.takeIdle(cached) ?? initPlan(env, cached.plan);
     state.start(this.#params, this.#snapshot!.snapshot, tx);
     this.#cached = cached;
     this.#state = state;
     this.#sink = this.#makeSink(this.#encoders(cached.plan));
+  }
+
+  /** What PostgreSQL finds wrong with constants while it plans. */
+  #computeConstants(state: QueryState): void {
+    const statement = this.#statement;
+    const clientParams = statement.paramTypes.length;
+    const unknown = clientParams > 0 && this.#plansForAnyValues(statement) ? clientParams : 0;
+    const fold: Fold = (expr, known) => evalConstExpressions(plannerEnv(this.#execution), expr, known);
+    state.computeConstants(this.#params, unknown, fold);
+  }
+
+  /** As its plan cache does: the first executions of a statement are planned for the client's parameters. */
+  #plansForAnyValues(statement: PreparedStatement): boolean {
+    const mode = this.#execution.session.settings.string('plan_cache_mode');
+    if (mode !== 'auto') return mode === 'force_generic_plan';
+    return ++statement.customPlans > MAX_CUSTOM_PLANS;
   }
 
   #encoders(plan: PlannedStmt): readonly FieldEncoder[] {

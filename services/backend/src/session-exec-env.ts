@@ -22,7 +22,7 @@ import { ReadonlyXact } from '@pgtroupe/instance/readonly-xact';
 import type { Transaction } from '@pgtroupe/instance/xact';
 import type { XLogInserter } from '@pgtroupe/transam/xloginsert';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
-import { evalConstExpressions } from '@pgtroupe/optimizer/clauses';
+import { evalConstExpressions } from '@pgtroupe/optimizer/constfold';
 import type { Analysis } from './analysis.ts';
 import { plannerEnv } from './planner-env.ts';
 import type { Session } from './session.ts';

@@ -32,7 +32,8 @@ import { CommandContext } from '@pgtroupe/commands/command-context';
 import { runDefinitionCommand } from '@pgtroupe/commands/utility';
 import type { ExecEnv } from '@pgtroupe/executor/estate';
 import { explainPlan } from '@pgtroupe/executor/explain';
-import { evaluateConstant, initPlan, type QueryState } from '@pgtroupe/executor/execMain';
+import { evaluateConstant, type Fold } from '@pgtroupe/executor/execConstants';
+import { initPlan, type QueryState } from '@pgtroupe/executor/execMain';
 import { btreeOf, heapOf } from '@pgtroupe/executor/relations';
 import { EState } from '@pgtroupe/executor/estate';
 import { END, MISS, ROW, YIELD } from '@pgtroupe/executor/status';
@@ -43,6 +44,7 @@ import type { RawStmt } from '@pgtroupe/nodes/rawnodes';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
 import type { PlannerEnv, PlannerMethod } from '@pgtroupe/optimizer/pathnodes';
+import { evalConstExpressions } from '@pgtroupe/optimizer/constfold';
 import { planner } from '@pgtroupe/optimizer/planner';
 import { sqlFunctionBody } from '@pgtroupe/optimizer/sqlfunctions';
 import type { PlannedStmt } from '@pgtroupe/optimizer/plannodes';
@@ -208,6 +210,8 @@ export class HeadlessDatabase {
     const plan = await this.#retry(() => planner(this.plannerEnv(), query));
     const state = await this.#retry(() => initPlan(this.env, plan));
     try {
+      const fold: Fold = (expr, known) => evalConstExpressions(this.plannerEnv(), expr, known);
+      await this.#retry(() => state.computeConstants(params, 0, fold));
       const result = await this.execute(state, params);
       this.#xact.nextCommand();
       if (this.autocommit) this.commit();
