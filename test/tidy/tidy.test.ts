@@ -5,10 +5,9 @@
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { all, code, DOCUMENTS, FILES, ROOT, sourcesBelow, text } from './sources.ts';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Each may import only from those before it. */
 const LAYERS = [
   'common',
@@ -78,33 +77,6 @@ const BANNED: readonly Ban[] = [
 /** main.ts may do what only a process can do to itself. */
 const isMain = (file: string): boolean => /^services\/[\w-]+\/src\/main\.ts$/.test(file);
 
-function* sourcesBelow(folder: string, leaveOut = ['generated']): Generator<string> {
-  for (const entry of readdirSync(join(ROOT, folder), { withFileTypes: true })) {
-    if (['dist', 'node_modules', ...leaveOut].includes(entry.name)) continue;
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory()) yield* sourcesBelow(path, leaveOut);
-    else if (path.endsWith('.ts') && !path.endsWith('.d.ts')) yield path;
-  }
-}
-
-/** Documents that speak of the code as it is; decisions speak of their day. */
-const DOCUMENTS = [
-  ...['README.md', 'ARCHITECTURE.md', 'STYLE.md', 'CONTRIBUTING.md', 'docs/roadmap.md', 'docs/invariants.md'],
-  ...readdirSync(join(ROOT, 'services')).map(name => `services/${name}/README.md`),
-];
-function filesBelow(folder: string): string[] {
-  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap(entry => {
-    if (['dist', 'node_modules'].includes(entry.name)) return [];
-    return entry.isDirectory() ? filesBelow(`${folder}/${entry.name}`) : [`${folder}/${entry.name}`];
-  });
-}
-/** All files of ours, for whoever names one. */
-const FILES = ['packages', 'services', 'test', 'scripts', 'docs', 'proto', '.ci'].flatMap(folder => filesBelow(folder));
-
-const all = ['packages', 'services'].flatMap(folder => [...sourcesBelow(folder)]).sort();
-/** Helpers of tests live in folders named `testing`. */
-const code = all.filter(file => !file.endsWith('.test.ts') && file.includes('/src/') && !file.includes('/testing/'));
-const text = new Map(all.map(file => [file, readFileSync(join(ROOT, file), 'utf8')]));
 const withoutComments = (source: string): string =>
   // These two compute, nothing more.
   source
@@ -311,23 +283,6 @@ describe('tidy', () => {
         if (list!.match(/\d+/g)!.some(n => !numbers.has(n))) wrong.push(`${file}: ${what}`);
       for (const [what] of source.matchAll(/\b(?:research|design|audit)(?:\.md)? ?(?:§|H\d)[\w.]*/g))
         wrong.push(`${file}: ${what}`);
-    }
-    expect(wrong).toEqual([]);
-  });
-
-  it('names in ARCHITECTURE.md exist', () => {
-    const wrong: string[] = [];
-    const sources = code.map(file => text.get(file)!);
-    const words = new Set(sources.flatMap(source => source.match(/[A-Za-z_$][\w$]*/g) ?? []));
-    for (const [, name] of readFileSync(join(ROOT, 'ARCHITECTURE.md'), 'utf8').matchAll(/`([^`\n]+)`/g)) {
-      const method = /^([A-Z]\w+)\.(#?\w+)$/.exec(name!);
-      if (method) {
-        const [, owner, member] = method as unknown as [string, string, string];
-        const home = sources.find(source => new RegExp(`\\b(?:class|interface) ${owner}\\b`).test(source));
-        if (!home || !new RegExp(`(?:^|\\s)(?:\\w+ )*${member}\\??\\(`, 'm').test(home)) wrong.push(name!);
-      } else if (/^[\w.-]+\/[\w./-]*$/.test(name!)) {
-        if (!existsSync(join(ROOT, name!))) wrong.push(name!);
-      } else if (/^[A-Za-z_]\w*$/.test(name!) && !words.has(name!)) wrong.push(name!);
     }
     expect(wrong).toEqual([]);
   });
