@@ -17,6 +17,7 @@ import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { checkAddedAttribute } from './attributetype.ts';
+import { alterTableAction, constraintWords } from './commandtag.ts';
 import { cookDefault, isVolatile } from './cookexpr.ts';
 import { type CommandContext, rangeVarName, relkindWords } from './command-context.ts';
 import { addIndexConstraint, setNotNull } from './indexcmds.ts';
@@ -128,7 +129,7 @@ function alterOnce(context: CommandContext, rel: RelationDesc, command: RawNode)
     case 'AT_ChangeOwner':
       return changeOwner(context, rel, command.newowner);
     default:
-      throw notSupported(`ALTER TABLE ${String(command.subtype).replace('AT_', '')}`);
+      throw notSupported(`ALTER TABLE ${alterTableAction(command.subtype)}`);
   }
 }
 
@@ -224,7 +225,7 @@ async function addConstraint(context: CommandContext, rel: RelationDesc, constra
       await addForeignKey(context, rel, constraint);
       return;
     default:
-      throw notSupported(`ALTER TABLE ADD constraint ${constraint.contype}`);
+      throw notSupported(`ALTER TABLE ADD ${constraintWords(constraint)} constraint`);
   }
 }
 

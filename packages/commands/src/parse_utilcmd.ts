@@ -10,6 +10,7 @@ import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { rawStrings } from '@pgtroupe/parser/parse_node';
 import { lookupCollation, typenameType } from '@pgtroupe/parser/parse_type';
 import type { CommandContext } from './command-context.ts';
+import { constraintWords } from './commandtag.ts';
 
 /** A column with what still has to be made for it. */
 export interface ColumnPlan {
@@ -61,7 +62,7 @@ export async function transformTableElements(
       case 'TableLikeClause':
         throw notSupported('CREATE TABLE LIKE');
       default:
-        throw notSupported(`table element ${element.type}`);
+        throw notSupported('this element of CREATE TABLE');
     }
   }
   return {
@@ -161,7 +162,7 @@ export async function transformColumnDefinition(
         others.push({ ...constraint, column: name });
         break;
       default:
-        throw notSupported(`column constraint ${constraint.contype}`);
+        throw notSupported(`column constraint ${constraintWords(constraint)}`);
     }
     if (defaultExpr !== undefined && identity !== undefined)
       throw conflict('both default and identity specified', constraint);
@@ -279,7 +280,7 @@ function sortConstraints(
   const unknown = constraints.find(
     c => !['CONSTR_PRIMARY', 'CONSTR_UNIQUE', 'CONSTR_CHECK', 'CONSTR_FOREIGN'].includes(c.contype),
   );
-  if (unknown !== undefined) throw notSupported(`constraint ${unknown.contype} on table "${table}"`);
+  if (unknown !== undefined) throw notSupported(`${constraintWords(unknown)} constraint on table "${table}"`);
   const primary = constraints.filter(c => c.contype === 'CONSTR_PRIMARY');
   const keyOf = (c: RawNode): string => rawStrings(c.keys).join('\0');
   const unique: RawNode[] = [];

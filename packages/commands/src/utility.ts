@@ -5,6 +5,7 @@ import { notSupported } from '@pgtroupe/common/ereport';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { alterTable } from './altertable.ts';
 import type { CommandContext } from './command-context.ts';
+import { commandTag, objectWords } from './commandtag.ts';
 import { commentObject } from './comment.ts';
 import { executeDrop } from './dropcmds.ts';
 import { grantObjects } from './grant.ts';
@@ -42,24 +43,6 @@ const COMMANDS: Readonly<Record<string, readonly [tag: string | ((stmt: RawNode)
   DropStmt: [stmt => `DROP ${objectWords(stmt.removeType)}`, executeDrop],
 };
 
-const OBJECT_WORDS: Readonly<Record<string, string>> = {
-  OBJECT_FDW: 'FOREIGN DATA WRAPPER',
-  OBJECT_FOREIGN_SERVER: 'SERVER',
-  OBJECT_MATVIEW: 'MATERIALIZED VIEW',
-  OBJECT_OPCLASS: 'OPERATOR CLASS',
-  OBJECT_OPFAMILY: 'OPERATOR FAMILY',
-  OBJECT_STATISTIC_EXT: 'STATISTICS',
-  OBJECT_TSCONFIGURATION: 'TEXT SEARCH CONFIGURATION',
-  OBJECT_TSDICTIONARY: 'TEXT SEARCH DICTIONARY',
-  OBJECT_TSPARSER: 'TEXT SEARCH PARSER',
-  OBJECT_TSTEMPLATE: 'TEXT SEARCH TEMPLATE',
-};
-
-/** `OBJECT_MATVIEW` in the words of command tags. */
-function objectWords(object: string): string {
-  return OBJECT_WORDS[object] ?? object.replace('OBJECT_', '').replaceAll('_', ' ');
-}
-
 /** Renaming a part is altering the whole. */
 function renamed(stmt: RawNode): string {
   if (stmt.renameType === 'OBJECT_COLUMN' || stmt.renameType === 'OBJECT_ATTRIBUTE')
@@ -75,14 +58,14 @@ export function isDefinitionCommand(stmt: RawNode): boolean {
 /** The command's tag, as CommandComplete carries it. */
 export function definitionCommandTag(stmt: RawNode): string {
   const tag = COMMANDS[stmt.type]?.[0];
-  if (tag === undefined) throw notSupported(stmt.type);
+  if (tag === undefined) throw notSupported(commandTag(stmt));
   return typeof tag === 'string' ? tag : tag(stmt);
 }
 
 /** Runs the command; afterwards `context.w.invals` is what others must forget at commit. */
 export async function runDefinitionCommand(context: CommandContext, stmt: RawNode): Promise<void> {
   const command = COMMANDS[stmt.type];
-  if (command === undefined) throw notSupported(stmt.type);
+  if (command === undefined) throw notSupported(commandTag(stmt));
   await command[1](context, stmt);
   context.w.commandCounterIncrement();
 }

@@ -10,6 +10,7 @@ import { errorPosition } from '@pgtroupe/parser/position';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { type ColumnInfo, unanalyzed, withoutLiterals } from '../prepared-statement.ts';
 import type { RowSink } from '@pgtroupe/executor/rowsink';
+import { commandTag } from '@pgtroupe/commands/commandtag';
 import type { StatementRunner } from '../statement-runner.ts';
 import { sendTextRows, textColumns } from './text-rows.ts';
 
@@ -38,7 +39,7 @@ export async function explainStmt(
   const { clock } = session.instance.env;
   const began = clock.nowMs();
   await analysis.analyze(statement);
-  if (statement.analyzed.kind !== 'query') throw notSupported(`EXPLAIN of ${inner.type}`);
+  if (statement.analyzed.kind !== 'query') throw notSupported(`EXPLAIN ${commandTag(inner)}`);
   const run = execution.startInto(statement, nowhere);
   try {
     await run.prepare();

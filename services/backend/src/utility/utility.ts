@@ -6,6 +6,7 @@ import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { ColumnInfo } from '../prepared-statement.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 import { checkpointStmt } from './checkpoint-stmt.ts';
+import { commandTag } from '@pgtroupe/commands/commandtag';
 import { copyStmt } from '@pgtroupe/commands/copy';
 import { definitionStmt, isDefinition } from './definition-stmt.ts';
 import { explainColumns, explainStmt } from './explain-stmt.ts';
@@ -15,40 +16,6 @@ import { sendTextRows, textColumns } from './text-rows.ts';
 import { transactionStmt } from './transaction-stmt.ts';
 import { vacuumStmt } from '@pgtroupe/commands/vacuum';
 import { discardStmt, showColumns, showRows, variableSetStmt } from './variable-stmt.ts';
-
-/** Names of statements as 0A000 shows them. */
-const NAMES: Readonly<Record<string, string>> = {
-  AlterDatabaseSetStmt: 'ALTER DATABASE SET',
-  AlterRoleSetStmt: 'ALTER ROLE SET',
-  AlterSystemStmt: 'ALTER SYSTEM',
-  CallStmt: 'CALL',
-  ClosePortalStmt: 'CLOSE',
-  ClusterStmt: 'CLUSTER',
-  CommentStmt: 'COMMENT',
-  CreateRoleStmt: 'CREATE ROLE',
-  CreatedbStmt: 'CREATE DATABASE',
-  DeclareCursorStmt: 'DECLARE CURSOR',
-  DoStmt: 'DO',
-  DropdbStmt: 'DROP DATABASE',
-  FetchStmt: 'FETCH',
-  GrantStmt: 'GRANT',
-  ListenStmt: 'LISTEN',
-  NotifyStmt: 'NOTIFY',
-  ReindexStmt: 'REINDEX',
-  UnlistenStmt: 'UNLISTEN',
-  LoadStmt: 'LOAD',
-  CreateFunctionStmt: 'CREATE FUNCTION',
-  ViewStmt: 'CREATE VIEW',
-  CreateTableAsStmt: 'CREATE TABLE AS',
-  CreateTrigStmt: 'CREATE TRIGGER',
-  CreateExtensionStmt: 'CREATE EXTENSION',
-  RuleStmt: 'CREATE RULE',
-  RefreshMatViewStmt: 'REFRESH MATERIALIZED VIEW',
-  DropOwnedStmt: 'DROP OWNED',
-  ReassignOwnedStmt: 'REASSIGN OWNED',
-  SecLabelStmt: 'SECURITY LABEL',
-  ConstraintsSetStmt: 'SET CONSTRAINTS',
-};
 
 /** Runs one statement. `describe` is called before the first row of a statement that answers rows (the
  *  simple protocol announces them). Returns the command tag. */
@@ -90,7 +57,7 @@ export async function processUtility(
       return lockStmt(runner, raw);
     default:
       if (isDefinition(raw)) return definitionStmt(runner, raw, text);
-      throw notSupported(NAMES[raw.type] ?? raw.type);
+      throw notSupported(commandTag(raw));
   }
 }
 
