@@ -96,6 +96,8 @@ export class Batch {
   readonly columns: Column[] = [];
   readonly tuples: TupleLane[] = [];
   readonly values: ValueLane[] = [];
+  /** Large values were put into its lanes. */
+  large = false;
   #hold: Hold | undefined;
 
   addTupleLane(lane: TupleLane): TupleLane {
@@ -124,6 +126,11 @@ export class Batch {
     for (const lane of this.values) lane.values[to] = lane.values[from]!;
   }
 
+  /** Rows [from, to) become the first: how nodes go on that delivered only some of what they collected. */
+  shift(from: number, to: number): void {
+    for (let row = from; row < to; row++) this.move(row, row - from);
+  }
+
   /** Rows [from, to) are read no more, nor held: since an earlier suspension their pointers may lead anywhere. */
   forget(from: number, to: number): void {
     for (const lane of this.tuples) lane.ptrs.fill(0, from, to);
@@ -144,8 +151,9 @@ export class Batch {
     // A plan's state is kept for its next run; large values need not wait for that.
     for (const { values } of this.values) {
       const first = values[0];
-      if (first instanceof Uint8Array && first.length >= LARGE_VALUE) values.fill(null);
+      if (this.large || (first instanceof Uint8Array && first.length >= LARGE_VALUE)) values.fill(null);
     }
+    this.large = false;
   }
 }
 

@@ -20,10 +20,11 @@ import type { FunctionCatalog } from '@pgtroupe/adt/cache/functioncatalog';
 import type { FunctionCall, SessionSettings } from '@pgtroupe/adt/fmgr';
 import { Batch } from './batch.ts';
 import type { HeavyCall } from './execOffLoop.ts';
+import { Pace, type PaceClock } from './pace.ts';
 import type { RowStore } from './rowstore.ts';
 
 /** What the session lends to its executors. */
-export interface ExecEnv {
+export interface ExecEnv extends PaceClock {
   readonly mem: Memory;
   readonly arena: Arena;
   readonly pages: PageAccess;
@@ -84,11 +85,13 @@ export class EState {
   heavySuspensions = 0;
   /** Rows changed by the ModifyTable that sets the command tag. */
   processed = 0;
+  readonly pace: Pace;
   /** Set while a row's newer version is checked again (EvalPlanQual). */
   epq: EpqSubstitution | null = null;
 
   constructor(env: ExecEnv, paramCount: number) {
     this.env = env;
+    this.pace = new Pace(env);
     this.execParams = new Array<Datum>(paramCount).fill(null);
     this.execPlans = new Array<ParamSetter | null>(paramCount).fill(null);
   }

@@ -33,7 +33,7 @@ import { compileExpr } from './execExpr.ts';
 import { PlanBuilder } from './execProcnode.ts';
 import type { CteStore } from './nodeCtescan.ts';
 import { columnReaders, makeScope } from './scope.ts';
-import { BATCH_ROWS, END, MISS, ROW, SUSPEND } from './status.ts';
+import { END, MISS, ROW, SUSPEND } from './status.ts';
 
 /** A plan ready to run, again and again. May throw CatalogMiss: then try again after loading. */
 export function initPlan(env: ExecEnv, plan: PlannedStmt): QueryState {
@@ -154,7 +154,7 @@ export class QueryState {
   #finishCtes(): number {
     for (const cte of this.#modifyingCtes) {
       for (;;) {
-        const status = cte.pull(BATCH_ROWS);
+        const status = cte.pull(this.est.pace.take());
         if (status === END) break;
         if (status !== ROW) return status;
       }

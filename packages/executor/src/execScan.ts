@@ -32,6 +32,8 @@ export abstract class ScanState extends PlanState {
   #projection!: Projection;
   /** Rows accepted so far for the batch being made. */
   #kept = 0;
+  /** How many of them have gone out already. */
+  #delivered = 0;
   /** Instead of what is scanned, the row that was joined (EvalPlanQual). Scans of tables see to that themselves. */
   readonly #given: GivenRow | null;
 
@@ -109,12 +111,18 @@ export abstract class ScanState extends PlanState {
 
   next(max: number): number {
     for (;;) {
-      const { input, out } = this;
+      const { input } = this;
       if (this.pos >= input.n && this.#kept === 0) {
         const status = this.#given === null ? this.fill(max) : this.#fillGiven(this.#given);
         if (status !== ROW) return status;
         this.pos = 0;
         this.scope.ec.serial++;
+      }
+      if (this.#delivered > 0) {
+        input.shift(this.#delivered, this.#kept);
+        this.#kept -= this.#delivered;
+        this.#delivered = 0;
+        return this.#deliver();
       }
       const qual = this.#qual;
       let kept = this.#kept;
@@ -127,28 +135,36 @@ export abstract class ScanState extends PlanState {
           this.pos += take;
         }
       } else {
-        while (this.pos < n && kept < max) {
+        // Conditions may be dear: after some rows somebody looks at the clock.
+        const stop = Math.min(n, this.pos + this.est.pace.rows);
+        while (this.pos < stop && kept < max) {
           this.#kept = kept;
           if (qual(this.pos)) input.move(this.pos, kept++);
           this.pos++;
         }
       }
       this.#kept = kept;
-      if (kept > 0) {
-        this.#projection.project(0, kept);
-        out.n = kept;
-        this.#kept = 0;
-        this.scope.ec.serial++;
-        return ROW;
-      }
+      if (kept > 0) return this.#deliver();
+      this.est.pace.take();
       if (this.est.env.shouldYield()) return YIELD;
     }
+  }
+
+  #deliver(): number {
+    const kept = this.#kept;
+    const n = this.#projection.projectSome(0, kept);
+    this.out.n = n;
+    if (n < kept) this.#delivered = n;
+    else this.#kept = 0;
+    this.scope.ec.serial++;
+    return ROW;
   }
 
   protected override reset(_changed: ChangedParams): void {
     this.pos = 0;
     this.input.n = 0;
     this.#kept = 0;
+    this.#delivered = 0;
     if (this.#given !== null) this.#given.done = false;
   }
 

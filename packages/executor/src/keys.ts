@@ -11,6 +11,7 @@ import { getOperator, getProc, orderingOpProperties } from '@pgtroupe/optimizer/
 import type { EState } from './estate.ts';
 import { indeterminateCollation } from '@pgtroupe/adt/pg_locale';
 import { binaryFunction, makeCall, procFunction } from './execExpr.ts';
+import { compareBytes } from '@pgtroupe/adt/mb/mbutils';
 import { sameBytes } from './execExprInline.ts';
 
 export type Equal = (a: Datum, b: Datum) => boolean;
@@ -96,12 +97,6 @@ const BYTES_ORDER: ReadonlySet<string> = new Set([
 ]);
 
 const compareNumbers: Compare = (a, b) => ((a as number) < (b as number) ? -1 : (a as number) > (b as number) ? 1 : 0);
-
-function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  const n = Math.min(a.length, b.length);
-  for (let i = 0; i < n; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
-  return a.length - b.length;
-}
 
 const SPACE = 32;
 

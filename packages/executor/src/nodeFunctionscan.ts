@@ -9,11 +9,11 @@ import type { Expr, FuncExpr } from '@pgtroupe/nodes/primnodes';
 import type { FunctionScan } from '@pgtroupe/optimizer/plannodes';
 import { lookupSetFunction } from '@pgtroupe/adt/fmgr';
 import { baseTypeFacts } from './arrays.ts';
-import { type Column, type ColumnType, type RowReader, ValueLane } from './batch.ts';
+import { type Column, type ColumnType, LARGE_VALUE, type RowReader, ValueLane } from './batch.ts';
 import type { ChangedParams, EState } from './estate.ts';
 import { compileExpr, procRow } from './execExpr.ts';
 import { ScanState } from './execScan.ts';
-import type { SubPlanFactory } from './scope.ts';
+import { MANY_BYTES, type SubPlanFactory } from './scope.ts';
 import { isSetCall, SetFunctionCall } from './srf.ts';
 import { BATCH_ROWS, END, ROW } from './status.ts';
 import { deformRecord, recordDesc } from './records.ts';
@@ -38,6 +38,8 @@ export class FunctionScanState extends ScanState {
   #count = 0;
   /** Rows of the batch being filled: a function that must wait between two rows loses none. */
   #filled = 0;
+  /** Of large values in it. */
+  #bytes = 0;
   readonly #row: Datum[];
 
   constructor(est: EState, plan: FunctionScan, factory: SubPlanFactory, rte: RangeTblEntry) {
@@ -92,9 +94,16 @@ export class FunctionScanState extends ScanState {
     }
     const limit = Math.min(max, BATCH_ROWS);
     while (this.#filled < limit && this.#nextRow()) {
-      for (let c = 0; c < this.#row.length; c++) this.#columns[c]!.lane.values[this.#filled] = this.#row[c]!;
+      for (let c = 0; c < this.#row.length; c++) {
+        const value = this.#row[c]!;
+        this.#columns[c]!.lane.values[this.#filled] = value;
+        if (value instanceof Uint8Array && value.length >= LARGE_VALUE) this.#bytes += value.length;
+      }
       this.#filled++;
+      if (this.#bytes >= MANY_BYTES) break;
     }
+    if (this.#bytes > 0) this.input.large = true;
+    this.#bytes = 0;
     const n = this.#filled;
     this.input.n = n;
     this.#filled = 0;
@@ -142,6 +151,7 @@ export class FunctionScanState extends ScanState {
     this.#started = false;
     this.#count = 0;
     this.#filled = 0;
+    this.#bytes = 0;
   }
 }
 

@@ -14,7 +14,7 @@ import { type Equal, equalityOf, type Hash, hashesOf } from './keys.ts';
 import { RowHash } from './rowhash.ts';
 import { RowStore, RowWriter, StorePosition } from './rowstore.ts';
 import { makeScope, Projection, type SubPlanFactory } from './scope.ts';
-import { BATCH_ROWS, END, ROW, YIELD } from './status.ts';
+import { END, ROW, YIELD } from './status.ts';
 
 const BUILDING = 0;
 const PROBING = 1;
@@ -63,6 +63,8 @@ export class HashJoinState extends PlanState {
   #unmatched = 0;
   #k = 0;
   #projecting = false;
+  /** How many of the collected rows have gone out already. */
+  #delivered = 0;
 
   constructor(est: EState, plan: HashJoin, factory: SubPlanFactory, outer: PlanState, inner: PlanState) {
     super(est, plan);
@@ -101,16 +103,25 @@ export class HashJoinState extends PlanState {
   }
 
   next(max: number): number {
+    if (this.#delivered > 0) {
+      this.#combined.shift(this.#delivered, this.#k);
+      this.#k -= this.#delivered;
+      this.#delivered = 0;
+      this.#projecting = true;
+    }
     if (!this.#projecting) {
       const status = this.#fill(max);
       if (status !== ROW) return status;
       this.#projecting = true;
     }
-    this.#projection.project(0, this.#k);
+    const n = this.#projection.projectSome(0, this.#k);
     this.#projecting = false;
-    this.out.n = this.#k;
-    this.#k = 0;
-    this.#combined.n = 0;
+    this.out.n = n;
+    if (n < this.#k) this.#delivered = n;
+    else {
+      this.#k = 0;
+      this.#combined.n = 0;
+    }
     this.#scope.ec.serial++;
     return ROW;
   }
@@ -135,7 +146,7 @@ export class HashJoinState extends PlanState {
     const inner = this.#inner;
     for (;;) {
       if (this.#innerRow >= inner.out.n) {
-        const status = inner.next(BATCH_ROWS);
+        const status = inner.next(this.est.pace.take());
         this.#innerRow = 0;
         if (status !== ROW) {
           inner.out.n = 0;
@@ -297,6 +308,7 @@ export class HashJoinState extends PlanState {
     this.#candidate = -1;
     this.#k = 0;
     this.#projecting = false;
+    this.#delivered = 0;
     this.#where = new StorePosition();
     this.#unmatched = 0;
     this.#outer.rescan(changed);

@@ -66,7 +66,7 @@ import {
   sourcesOf,
 } from './resultrel.ts';
 import { atOnce, makeScope, Projection, type SubPlanFactory } from './scope.ts';
-import { BATCH_ROWS, END, MISS, ROW, YIELD } from './status.ts';
+import { END, MISS, ROW, YIELD } from './status.ts';
 
 const PHASE_FORM = 0;
 const PHASE_CHANGE = 1;
@@ -187,7 +187,7 @@ export class ModifyTableState extends PlanState {
     for (;;) {
       if (this.#row >= child.out.n) {
         if (this.#k > 0) return this.#deliver();
-        const status = child.next(this.#returning === null ? BATCH_ROWS : max);
+        const status = child.next(this.#returning === null ? this.est.pace.take() : max);
         if (status !== ROW) {
           child.out.n = 0;
           this.#row = 0;

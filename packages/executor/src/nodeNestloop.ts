@@ -12,7 +12,7 @@ import { compileExpr, compileQual, type ExprScope } from './execExpr.ts';
 import { LaneCopy } from './joinlanes.ts';
 import { MaterialState } from './nodeMaterial.ts';
 import { makeScope, Projection, type SubPlanFactory } from './scope.ts';
-import { BATCH_ROWS, END, ROW, YIELD } from './status.ts';
+import { END, ROW, YIELD } from './status.ts';
 
 export class NestLoopState extends PlanState {
   readonly #outer: PlanState;
@@ -41,6 +41,8 @@ export class NestLoopState extends PlanState {
   #firstRescan = true;
   #k = 0;
   #projecting = false;
+  /** How many of the collected rows have gone out already. */
+  #delivered = 0;
 
   constructor(est: EState, plan: NestLoop, factory: SubPlanFactory, outer: PlanState, inner: PlanState) {
     super(est, plan);
@@ -67,16 +69,25 @@ export class NestLoopState extends PlanState {
   }
 
   next(max: number): number {
+    if (this.#delivered > 0) {
+      this.#combined.shift(this.#delivered, this.#k);
+      this.#k -= this.#delivered;
+      this.#delivered = 0;
+      this.#projecting = true;
+    }
     if (!this.#projecting) {
       const status = this.#fill(max);
       if (status !== ROW) return status;
       this.#projecting = true;
     }
-    this.#projection.project(0, this.#k);
+    const n = this.#projection.projectSome(0, this.#k);
     this.#projecting = false;
-    this.out.n = this.#k;
-    this.#k = 0;
-    this.#combined.n = 0;
+    this.out.n = n;
+    if (n < this.#k) this.#delivered = n;
+    else {
+      this.#k = 0;
+      this.#combined.n = 0;
+    }
     this.#scope.ec.serial++;
     return ROW;
   }
@@ -154,7 +165,7 @@ export class NestLoopState extends PlanState {
       }
       if (this.#innerEnded) break;
       if (this.#k > 0 && this.#deliverBeforeNext) return ROW;
-      const status = inner.next(this.#singleMatch && this.#joinqual === null ? 1 : BATCH_ROWS);
+      const status = inner.next(this.#singleMatch && this.#joinqual === null ? 1 : this.est.pace.take());
       if (status === END) {
         this.#innerEnded = true;
         break;
@@ -187,6 +198,7 @@ export class NestLoopState extends PlanState {
     this.#needOuter = true;
     this.#k = 0;
     this.#projecting = false;
+    this.#delivered = 0;
     this.#outer.rescan(changed);
     // The inner side is begun anew for each outer row; its parameters are not set yet.
     if (changed === null || this.#inner.dependsOn(changed)) {

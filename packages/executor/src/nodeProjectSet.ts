@@ -8,10 +8,10 @@ import type { Node } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, Param } from '@pgtroupe/nodes/primnodes';
 import { exprCollation, expressionReturnsSet, exprType, exprTypmod, mutateChildren } from '@pgtroupe/nodes/nodefuncs';
 import type { ProjectSet } from '@pgtroupe/optimizer/plannodes';
-import { detach, type RowReader, ValueLane } from './batch.ts';
+import { detach, LARGE_VALUE, type RowReader, ValueLane } from './batch.ts';
 import { type ChangedParams, type EState, PlanState } from './estate.ts';
 import { compileExpr, type ExprScope, typeOf } from './execExpr.ts';
-import { makeScope, type SubPlanFactory } from './scope.ts';
+import { makeScope, MANY_BYTES, type SubPlanFactory } from './scope.ts';
 import { isSetCall, rowToDatum, SetFunctionCall, type SetCall } from './srf.ts';
 import { ROW, YIELD } from './status.ts';
 
@@ -29,6 +29,8 @@ export class ProjectSetState extends PlanState {
   #row = 0;
   #open = false;
   #k = 0;
+  /** Of large values in the batch being made. */
+  #bytes = 0;
 
   constructor(est: EState, plan: ProjectSet, factory: SubPlanFactory, child: PlanState) {
     super(est, plan);
@@ -99,7 +101,7 @@ export class ProjectSetState extends PlanState {
           this.#open = true;
         }
         while (this.#step()) {
-          if (this.#k >= max) return this.#deliver();
+          if (this.#k >= max || this.#bytes >= MANY_BYTES) return this.#deliver();
         }
         this.#row++;
         this.#scope.ec.serial++;
@@ -119,7 +121,11 @@ export class ProjectSetState extends PlanState {
       } else set.cell.value = null;
     }
     if (!any) return false;
-    for (const { read, values } of this.#columns) values[this.#k] = read(this.#row);
+    for (const { read, values } of this.#columns) {
+      const value = read(this.#row);
+      values[this.#k] = value;
+      if (value instanceof Uint8Array && value.length >= LARGE_VALUE) this.#bytes += value.length;
+    }
     this.#k++;
     this.#scope.ec.serial++;
     return true;
@@ -128,6 +134,8 @@ export class ProjectSetState extends PlanState {
   #deliver(): number {
     this.out.n = this.#k;
     this.#k = 0;
+    if (this.#bytes > 0) this.out.large = true;
+    this.#bytes = 0;
     return ROW;
   }
 
@@ -136,6 +144,7 @@ export class ProjectSetState extends PlanState {
     this.#row = 0;
     this.#open = false;
     this.#k = 0;
+    this.#bytes = 0;
     super.reset(changed);
   }
 

@@ -18,6 +18,8 @@ export class ResultState extends PlanState {
   /** Child's rows [pos, n) not looked at; [0, kept) accepted. */
   #pos = 0;
   #kept = 0;
+  /** Of those, what has gone out already. */
+  #delivered = 0;
 
   constructor(est: EState, plan: Result, factory: SubPlanFactory, child: PlanState | null) {
     super(est, plan);
@@ -51,6 +53,14 @@ export class ResultState extends PlanState {
       this.#scope.ec.serial++;
       return this.out.n === 0 ? END : ROW;
     }
+    if (this.#delivered > 0) {
+      child.out.shift(this.#delivered, this.#kept);
+      this.#kept -= this.#delivered;
+      this.#delivered = 0;
+      child.out.n = this.#kept;
+      this.#pos = this.#kept;
+      return this.#deliver(child);
+    }
     for (;;) {
       if (this.#pos >= child.out.n && this.#kept === 0) {
         const status = child.next(max);
@@ -69,19 +79,26 @@ export class ResultState extends PlanState {
         if (this.#qual!(this.#pos)) child.out.move(this.#pos, this.#kept++);
         this.#pos++;
       }
-      if (this.#kept > 0) {
-        this.#projection.project(0, this.#kept);
-        this.out.n = this.#kept;
-        this.#kept = 0;
-        child.out.n = 0;
-        this.#pos = 0;
-        this.#scope.ec.serial++;
-        return ROW;
-      }
+      if (this.#kept > 0) return this.#deliver(child);
       child.out.n = 0;
       this.#pos = 0;
       if (this.est.env.shouldYield()) return YIELD;
     }
+  }
+
+  #deliver(child: PlanState): number {
+    const n = this.#projection.projectSome(0, this.#kept);
+    this.out.n = n;
+    child.out.n = this.#kept;
+    this.#pos = this.#kept;
+    if (n < this.#kept) this.#delivered = n;
+    else {
+      this.#kept = 0;
+      child.out.n = 0;
+      this.#pos = 0;
+    }
+    this.#scope.ec.serial++;
+    return ROW;
   }
 
   protected override reset(changed: ChangedParams): void {
@@ -89,6 +106,7 @@ export class ResultState extends PlanState {
     this.#done = false;
     this.#pos = 0;
     this.#kept = 0;
+    this.#delivered = 0;
     const child = this.children[0];
     if (child !== undefined) child.out.n = 0;
     super.reset(changed);

@@ -9,7 +9,7 @@ import { type Equal, equalityOf, type Hash, hashOf, notDistinct } from './keys.t
 import { RowHash } from './rowhash.ts';
 import { addStoredColumns, RowStore, RowWriter, StorePosition } from './rowstore.ts';
 import { columnReaders, makeScope, type SubPlanFactory } from './scope.ts';
-import { BATCH_ROWS, END, ROW, YIELD } from './status.ts';
+import { END, ROW, YIELD } from './status.ts';
 
 /** Word before a stored row: its number among the distinct rows. */
 const NUMBER = -8;
@@ -91,7 +91,7 @@ export class SetOpState extends PlanState {
     const child = this.children[0]!;
     for (;;) {
       if (this.#row >= child.out.n) {
-        const status = child.next(BATCH_ROWS);
+        const status = child.next(this.est.pace.take());
         this.#row = 0;
         if (status !== ROW) {
           child.out.n = 0;

@@ -77,7 +77,7 @@ export class SortState extends PlanState {
     }
     for (;;) {
       if (this.#row >= child.out.n) {
-        const status = child.next(BATCH_ROWS);
+        const status = child.next(this.est.pace.take());
         this.#row = 0;
         if (status !== ROW) {
           child.out.n = 0;

@@ -28,7 +28,7 @@ import { type Equal, equalityOf, type Hash, hashesOf } from './keys.ts';
 import { RowHash } from './rowhash.ts';
 import { RowStore, RowWriter, StorePosition } from './rowstore.ts';
 import { columnReaders } from './scope.ts';
-import { BATCH_ROWS, END, ROW, SUSPEND } from './status.ts';
+import { END, ROW, SUSPEND } from './status.ts';
 
 /** Next batch of a subquery: true for rows, false at the end. */
 function pull(est: EState, state: PlanState, max: number): boolean {
@@ -143,7 +143,7 @@ export class InitPlanSetter implements ParamSetter, InitPlanState {
   #run(): Datum[] {
     const state = this.#state;
     if (this.#node.subLinkType === N.EXISTS_SUBLINK) return [pull(this.#est, state, 1)];
-    while (pull(this.#est, state, this.#array === null ? 2 : BATCH_ROWS)) {
+    while (pull(this.#est, state, this.#array === null ? 2 : this.#est.pace.take())) {
       for (let row = 0; row < state.out.n; row++) {
         if (this.#array !== null) this.#array.add(this.#columns[0]!(row));
         else {
@@ -211,7 +211,7 @@ export function compileSubPlan(est: EState, node: SubPlan, state: PlanState, sco
         return pull(est, state, 1);
       case N.EXPR_SUBLINK:
       case N.ARRAY_SUBLINK:
-        while (pull(est, state, array === null ? 2 : BATCH_ROWS)) {
+        while (pull(est, state, array === null ? 2 : est.pace.take())) {
           for (let row = 0; row < state.out.n; row++) {
             if (array !== null) array.add(columns[0]!(row));
             else {
@@ -236,7 +236,7 @@ export function compileSubPlan(est: EState, node: SubPlan, state: PlanState, sco
         const stopAt = node.subLinkType !== N.ALL_SUBLINK;
         for (;;) {
           if (inner >= state.out.n) {
-            if (!pull(est, state, BATCH_ROWS)) {
+            if (!pull(est, state, est.pace.take())) {
               if (node.subLinkType === N.ROWCOMPARE_SUBLINK) return first;
               return unknown ? null : !stopAt;
             }
@@ -338,7 +338,7 @@ class HashedSubPlan {
 
   #build(): void {
     if (this.#building !== this.#est.generation) this.#begin(null);
-    while (pull(this.#est, this.#state, BATCH_ROWS)) {
+    while (pull(this.#est, this.#state, this.#est.pace.take())) {
       for (let row = 0; row < this.#state.out.n; row++) {
         let h = 0;
         let hasNull = false;

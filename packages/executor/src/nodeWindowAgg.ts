@@ -17,7 +17,7 @@ import { compileExpr, type ExprScope, makeCall, procFunction, procRow, readColum
 import { type Equal, equalityOf, notDistinct } from './keys.ts';
 import { addStoredColumns, RowStore, RowWriter } from './rowstore.ts';
 import { makeScope, Projection, type SubPlanFactory } from './scope.ts';
-import { BATCH_ROWS, END, ROW, YIELD } from './status.ts';
+import { END, ROW, YIELD } from './status.ts';
 import { type Partition, type RangeTest, WindowFrame } from './windowframe.ts';
 
 interface WindowCall {
@@ -175,7 +175,7 @@ export class WindowAggState extends PlanState implements Partition {
         this.#inputRow++;
       }
       if (this.#inputEnded) return END;
-      const status = child.next(BATCH_ROWS);
+      const status = child.next(this.est.pace.take());
       this.#inputRow = 0;
       if (status !== ROW) {
         child.out.n = 0;

@@ -3,10 +3,11 @@
  * table index is the relation a scan reads.
  */
 import { assert } from '@pgtroupe/common/assert';
+import type { Datum } from '@pgtroupe/common/datum';
 import type { SubPlan, TargetEntry, Var } from '@pgtroupe/nodes/primnodes';
 import { MULTIEXPR_SUBLINK } from '@pgtroupe/nodes/nodes';
 import { INNER_VAR, OUTER_VAR } from '@pgtroupe/optimizer/plannodes';
-import { Batch, type Column, detach, type RowReader, ValueLane } from './batch.ts';
+import { Batch, type Column, detach, LARGE_VALUE, type RowReader, ValueLane } from './batch.ts';
 import { type EState, ExprContext, PlanState } from './estate.ts';
 import type { HeavyCalls } from './execOffLoop.ts';
 import { compileExpr, type ExprScope, readColumn, typeOf } from './execExpr.ts';
@@ -61,6 +62,9 @@ interface Computed {
   readonly read: RowReader;
 }
 
+/** A batch with large values is over when they are this much together. */
+export const MANY_BYTES = 8 << 20;
+
 /**
  * A target list over input batches. Plain columns are passed on as they are; only expressions are
  * computed, into value lanes of `out`.
@@ -73,6 +77,9 @@ export class Projection {
   #row = 0;
   #column = 0;
   #serial = -1;
+  /** Bytes of large values in the batch, and the row where they, or the time slice, end it. */
+  #bytes = 0;
+  #end = 0;
   readonly #scope: ExprScope;
 
   constructor(targetlist: readonly TargetEntry[], scope: ExprScope, out: Batch) {
@@ -108,36 +115,52 @@ export class Projection {
   }
 
   /**
-   * Computes rows [from, to). When a value must be waited for this throws; called again with the same
-   * rows it goes on where it stood.
+   * Computes rows [from, to), or the first of them if their values are large: where to go on. When a value must be waited for
+   * this throws; called again with the same rows it goes on where it stood.
    */
+  projectSome(from: number, to: number): number {
+    return this.#project(from, to, true);
+  }
+
+  /** All of rows [from, to): for those who cannot deliver only some of them. */
   project(from: number, to: number): void {
+    this.#project(from, to, false);
+  }
+
+  #project(from: number, to: number, some: boolean): number {
     const computed = this.#computed;
-    if (computed.length === 0) return;
+    if (computed.length === 0) return to;
     const { serial } = this.#scope.ec;
     if (this.#serial !== serial) {
       this.#serial = serial;
       this.#row = from;
       this.#column = 0;
+      this.#bytes = some ? 0 : -Infinity;
+      this.#end = to;
     }
     try {
-      if (this.#rowByRow) this.#projectRows(to);
-      else this.#projectColumns(from, to);
+      if (this.#rowByRow) this.#projectRows();
+      else this.#projectColumns(from);
     } catch (interrupted) {
       this.#keep(from, to);
       throw interrupted;
     }
     this.#serial = -1;
+    return this.#end;
   }
 
-  #projectColumns(from: number, to: number): void {
+  #projectColumns(from: number): void {
     const computed = this.#computed;
     for (; this.#column < computed.length; this.#column++) {
       const { values, read } = computed[this.#column]!;
       // The row is noted when something throws, not at every step.
       let row = this.#row;
       try {
-        for (; row < to; row++) values[row] = read(row);
+        for (; row < this.#end; row++) {
+          const value = read(row);
+          values[row] = value;
+          if (value instanceof Uint8Array && value.length >= LARGE_VALUE) this.#large(row, value);
+        }
       } finally {
         this.#row = row;
       }
@@ -146,11 +169,22 @@ export class Projection {
   }
 
   /** Side effects happen in the order a reader expects: row after row. */
-  #projectRows(to: number): void {
+  #projectRows(): void {
     const computed = this.#computed;
-    for (; this.#row < to; this.#row++) {
-      for (let c = 0; c < computed.length; c++) computed[c]!.values[this.#row] = computed[c]!.read(this.#row);
+    for (; this.#row < this.#end; this.#row++) {
+      for (let c = 0; c < computed.length; c++) {
+        const value = computed[c]!.read(this.#row);
+        computed[c]!.values[this.#row] = value;
+        if (value instanceof Uint8Array && value.length >= LARGE_VALUE) this.#large(this.#row, value);
+      }
     }
+  }
+
+  /** A large value was made: its row may be the batch's last. */
+  #large(row: number, value: Datum & Uint8Array): void {
+    this.out.large = true;
+    this.#bytes += value.length;
+    if (this.#bytes >= MANY_BYTES || (this.#bytes > 0 && this.#scope.est.env.shouldYield())) this.#end = row + 1;
   }
 
   /** What was computed must not depend on pages while others run. */

@@ -3,7 +3,10 @@
  * of all its sessions take chunks here, so that a copied tuple is an offset like a tuple on a page.
  *
  * Chunks are powers of two from 8 KB. Freed chunks go to a list per size; a request that finds none
- * takes fresh memory, then splits a larger free chunk, and at last fails with 53200.
+ * takes fresh memory, then splits a larger free chunk, then joins free neighbours, and at last fails with 53200.
+ *
+ * Each session has an account (`Arena`): whoever it is, it leaves a quarter of what the others do not use, so
+ * that one statement's sort never takes the last chunk from another's.
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
@@ -11,8 +14,16 @@ import type { Memory } from './buffer/pages.ts';
 
 const MIN_SHIFT = 13;
 const MAX_SHIFT = 30;
+/** Of what the others leave, the part that one account may have. */
+const SHARE = 3 / 4;
 
-export class Arena {
+interface Run {
+  at: number;
+  size: number;
+}
+
+/** The region and its free lists. */
+export class ArenaSpace {
   readonly mem: Memory;
   /** Offsets from here on are arena, below it are pages. */
   readonly start: number;
@@ -30,14 +41,12 @@ export class Arena {
     for (let shift = MIN_SHIFT; shift <= MAX_SHIFT; shift++) this.#free.push([]);
   }
 
-  /** What `alloc(bytes)` really hands out; pass it to `free`. */
-  static chunkSize(bytes: number): number {
-    return 2 ** shiftFor(bytes);
+  get capacity(): number {
+    return this.#end - this.start;
   }
 
-  /** Offset of a chunk of at least `bytes`, 8192-aligned relative to the region's start. */
-  alloc(bytes: number): number {
-    const shift = shiftFor(bytes);
+  /** Offset of a chunk of 2^shift bytes, 8192-aligned relative to the region's start; -1: there is none. */
+  take(shift: number): number {
     const size = 2 ** shift;
     const reused = this.#free[shift - MIN_SHIFT]!.pop();
     if (reused !== undefined) {
@@ -50,16 +59,16 @@ export class Arena {
       this.used += size;
       return at;
     }
-    return this.#split(shift, bytes);
+    return this.#split(shift) || this.#join(shift) || -1;
   }
 
-  free(at: number, bytes: number): void {
-    const shift = shiftFor(bytes);
+  give(at: number, shift: number): void {
     this.used -= 2 ** shift;
     this.#free[shift - MIN_SHIFT]!.push(at);
   }
 
-  #split(shift: number, bytes: number): number {
+  /** From a larger chunk; 0: there is none. */
+  #split(shift: number): number {
     for (let larger = shift + 1; larger <= MAX_SHIFT; larger++) {
       const at = this.#free[larger - MIN_SHIFT]!.pop();
       if (at === undefined) continue;
@@ -67,9 +76,109 @@ export class Arena {
       this.used += 2 ** shift;
       return at;
     }
-    throw ereport(ERRCODE.OUT_OF_MEMORY, 'out of memory', {
-      detail: `Failed on request of size ${bytes} in the arena of this backend instance.`,
-    });
+    return 0;
+  }
+
+  /** From free chunks that lie side by side; 0: none is long enough. */
+  #join(shift: number): number {
+    const size = 2 ** shift;
+    const runs = this.#takeRuns();
+    const run = runs.find(r => r.size >= size);
+    const at = run?.at ?? 0;
+    if (run !== undefined) {
+      run.at += size;
+      run.size -= size;
+      this.used += size;
+    }
+    for (const rest of runs) this.#putRun(rest);
+    return at;
+  }
+
+  /** All that is free, in the order of offsets; what lies before fresh memory is fresh again. */
+  #takeRuns(): Run[] {
+    const chunks: Run[] = [];
+    for (const [i, list] of this.#free.entries()) {
+      for (const at of list) chunks.push({ at, size: 2 ** (i + MIN_SHIFT) });
+      list.length = 0;
+    }
+    if (this.#fresh < this.#end) chunks.push({ at: this.#fresh, size: this.#end - this.#fresh });
+    this.#fresh = this.#end;
+    chunks.sort((a, b) => a.at - b.at);
+    const runs: Run[] = [];
+    for (const chunk of chunks) {
+      const last = runs[runs.length - 1];
+      if (last !== undefined && last.at + last.size === chunk.at) last.size += chunk.size;
+      else runs.push(chunk);
+    }
+    return runs;
+  }
+
+  #putRun({ at, size }: Run): void {
+    if (at + size === this.#end) {
+      this.#fresh = at;
+      return;
+    }
+    while (size >= 2 ** MIN_SHIFT) {
+      const shift = Math.min(MAX_SHIFT, Math.floor(Math.log2(size)));
+      this.#free[shift - MIN_SHIFT]!.push(at);
+      at += 2 ** shift;
+      size -= 2 ** shift;
+    }
+  }
+}
+
+/** One session's chunks. */
+export class Arena {
+  readonly mem: Memory;
+  /** Offsets from here on are arena, below it are pages. */
+  readonly start: number;
+  readonly #space: ArenaSpace;
+  /** What is handed out, by offset. */
+  readonly #chunks = new Map<number, number>();
+  /** Bytes handed out now. */
+  used = 0;
+
+  constructor(space: ArenaSpace) {
+    this.#space = space;
+    this.mem = space.mem;
+    this.start = space.start;
+  }
+
+  /** What `alloc(bytes)` really hands out; pass it to `free`. */
+  static chunkSize(bytes: number): number {
+    return 2 ** shiftFor(bytes);
+  }
+
+  /** Offset of a chunk of at least `bytes`; 53200 if it would be more than this account's share. */
+  alloc(bytes: number): number {
+    const shift = shiftFor(bytes);
+    const space = this.#space;
+    const size = 2 ** shift;
+    const mine = SHARE * (space.capacity - (space.used - this.used));
+    const at = this.used + size > mine ? -1 : space.take(shift);
+    if (at < 0) {
+      throw ereport(ERRCODE.OUT_OF_MEMORY, 'out of memory', {
+        detail: `Failed on request of size ${bytes} in the arena of this backend instance.`,
+      });
+    }
+    this.used += size;
+    this.#chunks.set(at, shift);
+    return at;
+  }
+
+  free(at: number, bytes: number): void {
+    // What comes after `close` was given back by it.
+    if (!this.#chunks.delete(at)) return;
+    const shift = shiftFor(bytes);
+    this.used -= 2 ** shift;
+    this.#space.give(at, shift);
+  }
+
+  /** The session is over: whatever it still has goes back. */
+  close(): void {
+    for (const [at, shift] of this.#chunks) this.#space.give(at, shift);
+    this.#chunks.clear();
+    this.used = 0;
   }
 }
 

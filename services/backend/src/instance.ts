@@ -27,7 +27,7 @@ import { type HbaFile, parseHba } from '@pgtroupe/libpq/hba';
 import type { Welcome } from '@pgtroupe/instance/attachment';
 import { encodingToChar } from '@pgtroupe/adt/misc';
 import { OffLoop } from './offloop/offloop.ts';
-import { Arena } from '@pgtroupe/storage/arena';
+import { Arena, ArenaSpace } from '@pgtroupe/storage/arena';
 import type { LockOwner } from '@pgtroupe/instance/instance-locks';
 import { createMemory } from '@pgtroupe/storage/memory';
 import { InstanceKernel } from '@pgtroupe/instance/instance-kernel';
@@ -66,6 +66,8 @@ export class BackendInstance {
   readonly env: Env;
   readonly settings: Settings;
   readonly kernel: InstanceKernel;
+  readonly arenaSpace: ArenaSpace;
+  /** What belongs to no session: workspaces of commands. */
   readonly arena: Arena;
   readonly toast: InstanceToast;
   /** Long computations run in it; absent where there is one thread only. */
@@ -90,7 +92,8 @@ export class BackendInstance {
     const cachePages = Math.min(options.settings.number('instance_buffers'), (MAX_MEMORY_BYTES - arenaBytes) / BLCKSZ);
     const cacheBytes = cachePages * BLCKSZ;
     const mem = createMemory(cacheBytes + arenaBytes);
-    this.arena = new Arena(mem, cacheBytes, mem.u8.length);
+    this.arenaSpace = new ArenaSpace(mem, cacheBytes, mem.u8.length);
+    this.arena = new Arena(this.arenaSpace);
     this.kernel = new InstanceKernel(env, {
       endpoint: options.bufferManager,
       name: options.name,

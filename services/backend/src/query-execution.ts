@@ -43,7 +43,6 @@ const COMMAND_NAMES: Readonly<Record<number, string>> = {
   [CMD_UPDATE]: 'UPDATE',
   [CMD_DELETE]: 'DELETE',
 };
-const MAX_BATCH = 256;
 const MAX_CUSTOM_PLANS = 5;
 
 export type Outcome = 'done' | 'suspended';
@@ -319,7 +318,7 @@ export class RunningPortal {
       session.enter();
       let status: number;
       try {
-        status = state.next(maxRows === 0 ? MAX_BATCH : Math.min(MAX_BATCH, maxRows - sent));
+        status = state.next(maxRows === 0 ? state.est.pace.take() : Math.min(state.est.pace.take(), maxRows - sent));
       } catch (error) {
         if (!(error instanceof CatalogMiss)) throw error;
         state.suspend();

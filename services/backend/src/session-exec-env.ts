@@ -16,7 +16,7 @@ import type { HeavyCall } from '@pgtroupe/executor/execOffLoop';
 import { heavinessOf } from '@pgtroupe/executor/heavy';
 import type { FunctionCall, SessionSettings } from '@pgtroupe/adt/fmgr';
 import type { Job, OffLoop } from './offloop/offloop.ts';
-import type { Arena } from '@pgtroupe/storage/arena';
+import { Arena } from '@pgtroupe/storage/arena';
 import { type Memory, MISS, type PageAccess } from '@pgtroupe/storage/buffer/pages';
 import { ReadonlyXact } from '@pgtroupe/instance/readonly-xact';
 import type { Transaction } from '@pgtroupe/instance/xact';
@@ -46,15 +46,16 @@ export class SessionExecEnv implements ExecEnv {
   usesTransactionSnapshot = false;
   /** OIDs obtained and not yet used. */
   readonly #oids: Oid[] = [];
+  sliceBeganMs = 0;
   #sliceEndMs = 0;
   #messagesSeen = 0;
 
   constructor(session: Session, analysis: Analysis, functions: SessionFunctions) {
-    const { kernel, arena } = session.instance;
+    const { kernel, arenaSpace } = session.instance;
     this.#session = session;
     this.#analysis = analysis;
     this.mem = kernel.pages.mem;
-    this.arena = arena;
+    this.arena = new Arena(arenaSpace);
     this.pages = kernel.pages;
     this.wal = kernel.wal;
     this.heap = new HeapContext(kernel.pages, kernel.wal, new ReadonlyXact(kernel));
@@ -134,16 +135,17 @@ export class SessionExecEnv implements ExecEnv {
     const { instance } = this.#session;
     const lone = instance.messages === this.#messagesSeen;
     this.#messagesSeen = instance.messages;
-    this.#sliceEndMs = instance.env.clock.nowMs() + (lone ? LONE_SLICE_MS : SHARED_SLICE_MS);
+    this.sliceBeganMs = this.nowMs();
+    this.#sliceEndMs = this.sliceBeganMs + (lone ? LONE_SLICE_MS : SHARED_SLICE_MS);
+  }
+
+  nowMs(): number {
+    return this.#session.instance.env.clock.nowMs();
   }
 
   shouldYield(): boolean {
     const session = this.#session;
-    return (
-      session.interrupt !== undefined ||
-      session.block.producer.mustWait ||
-      session.instance.env.clock.nowMs() >= this.#sliceEndMs
-    );
+    return session.interrupt !== undefined || session.block.producer.mustWait || this.nowMs() >= this.#sliceEndMs;
   }
 }
 

@@ -25,7 +25,7 @@ import { MemoryStore } from '../catalog/memory-store.ts';
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
 import { MAIN_FORKNUM, type Oid, type RelFileNode } from '@pgtroupe/common/ids';
-import { Arena } from '@pgtroupe/storage/arena';
+import { Arena, ArenaSpace } from '@pgtroupe/storage/arena';
 import type { RelationFiles } from '@pgtroupe/instance/relation-files';
 import '@pgtroupe/commands/fmgrtab';
 import { CommandContext } from '@pgtroupe/commands/command-context';
@@ -334,7 +334,7 @@ class HeadlessEnv implements ExecEnv {
   constructor(db: HeadlessDatabase, impatient: boolean) {
     this.#db = db;
     this.mem = db.solo.mem;
-    this.arena = new Arena(db.solo.mem, db.solo.arenaStart, db.solo.arenaStart + ARENA_BYTES);
+    this.arena = new Arena(new ArenaSpace(db.solo.mem, db.solo.arenaStart, db.solo.arenaStart + ARENA_BYTES));
     this.pages = db.solo;
     this.heap = new HeapContext(db.solo, db.solo.wal, db.xact);
     this.lookup = new SysFunctionCatalog(
@@ -352,6 +352,12 @@ class HeadlessEnv implements ExecEnv {
     const relation = this.#db.catalog.relation(oid);
     assert(relation !== null, `relation ${oid} exists`);
     return relation;
+  }
+
+  readonly sliceBeganMs = 0;
+
+  nowMs(): number {
+    return 0;
   }
 
   /** With misses, every third question ends the turn. */
