@@ -20,8 +20,8 @@ export class Comparison {
   #other;
   spent = { judge: 0, target: 0 };
 
-  /** @param addresses target, oracle: host:port, or undefined for nobody */
-  static async open({ target, oracle, slow }, lane) {
+  /** @param addresses target, oracle: host:port, or undefined for nobody; slow, patience: ms to wait for PostgreSQL, for pgtroupe */
+  static async open({ target, oracle, slow, patience }, lane) {
     const comparison = new Comparison();
     const schema = `differential_${process.pid}_${lane}`;
     const connect = async (where, options, elsewhere) => {
@@ -30,7 +30,7 @@ export class Comparison {
       await server.prepare(SETUP, elsewhere);
       return server;
     };
-    comparison.#target = await connect(target, { schema, slow: 30_000 });
+    comparison.#target = await connect(target, { schema, slow: patience });
     comparison.#judge = await connect(oracle, { schema, slow });
     const tables = TABLES.filter(table => !table.view).map(table => table.name);
     comparison.#other = await connect(oracle, { schema: `${schema}_other`, slow }, tables);

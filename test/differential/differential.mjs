@@ -3,12 +3,12 @@
  * message must be equal.
  *
  *   node test/differential/differential.mjs [--statements 2000] [--seed 1] [--from 0] [--target host:port]
- *        [--oracle host:port] [--golden FILE] [--record FILE] [--reduce 5] [--one N] [--slow 400] [--lanes 2]
+ *        [--oracle host:port] [--golden FILE] [--record FILE] [--reduce 5] [--one N] [--slow 400] [--patience 30000] [--lanes 2]
  *
  * Without --target a cluster of its own is started. Every block of statements runs with another way of planning and
  * executing (modes.mjs). With --golden the recorded answers judge instead of a server; --record
  * asks PostgreSQL alone and writes them. --slow: milliseconds after which PostgreSQL's answer is not waited for; such statements are
- * not sent to pgtroupe. --lanes: sessions at a time.
+ * not sent to pgtroupe. --patience: after which pgtroupe's is called far slower (more on a busy machine). --lanes: sessions at a time.
  * Prints each difference with its smallest case and a count by kind; exits 1 if any is unexplained.
  */
 import { parseArgs } from 'node:util';
@@ -27,6 +27,7 @@ const { values: options } = parseArgs({
     golden: { type: 'string' },
     record: { type: 'string' },
     slow: { type: 'string', default: '400' },
+    patience: { type: 'string', default: '30000' },
     lanes: { type: 'string', default: '2' },
     reduce: { type: 'string', default: '5' },
     one: { type: 'string' },
@@ -46,6 +47,7 @@ const addresses = {
   target: recording ? undefined : (options.target ?? `127.0.0.1:${own.port}`),
   oracle: recorded === undefined ? options.oracle : undefined,
   slow: Number(options.slow),
+  patience: Number(options.patience),
 };
 const counts = { statements: 0, equal: 0 };
 const spent = { judge: 0, target: 0 };

@@ -47,7 +47,7 @@ export class Server {
   /** Makes the schema. `elsewhere`: the same rows lie in the tables in another order. */
   async prepare(setup, elsewhere = []) {
     await this.#client.query(`create schema ${this.#schema}`);
-    await this.use();
+    await this.use(['set statement_timeout = 0']);
     for (const sql of setup) await this.#client.query(sql);
     for (const table of elsewhere)
       await this.#client.query(

@@ -53,9 +53,9 @@ export interface RecordField extends RecordColumn {
 function recordColumns(fc: FunctionCall, type: Oid, typmod: number): readonly RecordColumn[] {
   const catalog = catalogOf(fc);
   const rel = (type as number) === RECORDOID ? undefined : typeFacts(fc, type).typrelid;
-  const attributes = rel === undefined ? catalog.recordColumns?.(typmod) : columnsOf(catalog, rel);
-  if (attributes === undefined || attributes.length === 0)
-    throw ereport(ERRCODE.WRONG_OBJECT_TYPE, 'record type has not been registered');
+  const attributes =
+    rel === undefined ? catalog.recordColumns?.(typmod) : rel === 0 ? undefined : columnsOf(catalog, rel);
+  if (attributes === undefined) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, 'record type has not been registered');
   return attributes.map(a => ({
     name: a.attname,
     type: a.atttypid,

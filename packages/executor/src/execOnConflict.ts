@@ -8,7 +8,7 @@ import { getXmin } from '@pgtroupe/access/common/htup';
 import type { HeapRelation } from '@pgtroupe/access/heap/heapam-context';
 import { heapFetch, heapTupleAt, NOT_FOUND } from '@pgtroupe/access/heap/heapam-scan';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport } from '@pgtroupe/common/ereport';
+import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { INNER_VAR, type ModifyTable, OUTER_VAR } from '@pgtroupe/optimizer/plannodes';
 import { detach, type RowReader, TupleLane } from './batch.ts';
 import type { EState, PlanState } from './estate.ts';
@@ -26,6 +26,8 @@ export class OnConflictUpdate {
   readonly columns: readonly number[];
   readonly #existing: TupleLane;
   readonly #excluded: TupleLane;
+  /** The existing row is locked for the update that is under way. */
+  locked = false;
 
   constructor(est: EState, plan: ModifyTable, factory: SubPlanFactory, relation: RelationDesc, child: PlanState) {
     this.#existing = new TupleLane(relation.att, relation.oid);
@@ -68,6 +70,12 @@ export class OnConflictUpdate {
   begin(): void {
     this.#base.ec.serial++;
   }
+}
+
+export function affectsRowAgain(): PgError {
+  return ereport(ERRCODE.CARDINALITY_VIOLATION, 'ON CONFLICT DO UPDATE command cannot affect row a second time', {
+    hint: 'Ensure that no rows proposed for insertion within the same command have duplicate constrained values.',
+  });
 }
 
 /**

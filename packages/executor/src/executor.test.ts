@@ -40,5 +40,6 @@ describe.each([{ misses: false }, { misses: true }])('statements, misses: $misse
       await rows(`select greatest('{1,2}'::int[], '{1,3}'), least(array['b'], '{a}'), greatest('a'::varchar, 'b')`),
     ).toEqual(['{1,3}|{a}|b']);
     expect(await rows('select greatest(row(1, 2), row(1, 3))')).toEqual(['(1,3)']);
+    expect(await rows('select row(), array[row()], row_to_json(row())')).toEqual(['()|{()}|{}']);
   });
 });

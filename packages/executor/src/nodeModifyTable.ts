@@ -55,7 +55,7 @@ import { compileExpr, type ExprScope } from './execExpr.ts';
 import { indexColumns, TableIndexes } from './execIndexing.ts';
 import type { ExecRange } from './range.ts';
 import { execUpdateLockMode, heapOf, updateAttributesOf } from './relations.ts';
-import { checkConflictVisible, OnConflictUpdate } from './execOnConflict.ts';
+import { affectsRowAgain, checkConflictVisible, OnConflictUpdate } from './execOnConflict.ts';
 import {
   checkRelation,
   columnOf,
@@ -361,6 +361,7 @@ export class ModifyTableState extends PlanState {
       if (conflict === BT_DUPLICATE) {
         this.#tid = heap.blk * TID_BLOCK + heap.offnum;
         if (action === N.ONCONFLICT_NOTHING) return this.#conflictNothing();
+        this.#onConflict!.locked = false;
         this.#newScope.ec.serial++;
         this.#phase = PHASE_CONFLICT_UPDATE;
         return NEXT_PHASE;
@@ -551,9 +552,9 @@ export class ModifyTableState extends PlanState {
         break;
       case TM_INVISIBLE:
       case TM_SELF_MODIFIED:
-        throw ereport(ERRCODE.CARDINALITY_VIOLATION, 'ON CONFLICT DO UPDATE command cannot affect row a second time', {
-          hint: 'Ensure that no rows proposed for insertion within the same command have duplicate constrained values.',
-        });
+        // What SET reads changed it since this row's turn began.
+        if (this.#onConflict!.locked) return ROW_SKIPPED;
+        throw affectsRowAgain();
       case TM_BEING_MODIFIED:
         return heap.wantXactWait();
       default:
@@ -563,6 +564,7 @@ export class ModifyTableState extends PlanState {
         this.#phase = PHASE_CHANGE;
         return NEXT_PHASE;
     }
+    this.#onConflict!.locked = true;
     if (this.#conflictVisible() === MISS) return MISS;
     const existing = heapTupleAt(heap, this.#heap, this.#blk(), this.#offnum());
     if (existing === MISS) return MISS;
@@ -594,8 +596,8 @@ export class ModifyTableState extends PlanState {
         this.#atts,
       );
       if (changed === MISS) return MISS;
-      if (changed === TM_BEING_MODIFIED) return heap.wantXactWait();
-      if (changed !== TM_OK) throw serializationFailure('update');
+      // It is locked: only what SET reads can have changed it.
+      if (changed !== TM_OK) return this.#conflicting(changed, 'update');
       again = false;
     } finally {
       if (again) for (let i = 0; i < proposed.length; i++) this.#values[i] = proposed[i]!;

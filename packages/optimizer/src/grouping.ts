@@ -600,14 +600,13 @@ function planTargetSrfs(root: PlannerInfo, input: Ordered, tlist: readonly Targe
   const expand = (): void => {
     current = { plan: projectSets(root, current.plan, tlist), pathkeys: current.pathkeys };
   };
-  // Sort first unless the order is by what the expansion yields.
-  if (parse.distinctClause.length > 0 || parse.sortClause.some(bySet)) {
+  // First what has an order, unless that or what is distinct is what the expansion yields.
+  const { sortClause, distinctClause } = parse;
+  if (sortClause.length === 0 ? distinctClause.length > 0 : [...sortClause, ...distinctClause].some(bySet)) {
     expand();
     return distinctAndSort(root, { ...current, pathkeys: [] });
   }
-  if (parse.sortClause.length > 0 && !pathkeysContainedIn(root.sortPathkeys, current.pathkeys)) {
-    current = { plan: sortByClauses(root, current.plan, parse.sortClause), pathkeys: root.sortPathkeys };
-  }
+  current = distinctAndSort(root, current);
   expand();
   return current;
 }

@@ -58,3 +58,8 @@ test.each([
 ])('%s computes it', async sql => {
   await expect(rows(sql)).rejects.toThrow('division by zero');
 });
+
+test('a constant costs no row anything, though its parameters come later', async () => {
+  const sql = 'select id from a where 10 / x = 2 and x <> length(lower(upper(reverse($1::text))))';
+  expect((await db.run(sql, [new Uint8Array(0)])).rows).toEqual([['2']]);
+});

@@ -57,6 +57,11 @@ export function planConstants(
   return [...values.map(value => valueOf(env, value)), ...[...sublinks.values()].flat()];
 }
 
+/** Is it a constant to PostgreSQL once the parameters are known, whatever they are? */
+export function isPlanConstant(env: PlannerEnv, expr: Expr): boolean {
+  return find(env, expr).constness === 'always';
+}
+
 function valueOf(env: PlannerEnv, expr: Expr): PlanConstant {
   let firstParam = Infinity;
   walkExpr(expr as Node, n => {

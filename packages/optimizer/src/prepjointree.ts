@@ -265,7 +265,9 @@ class SubqueryPullUp {
       const rte = this.#query.rtable[node.rtindex - 1]!;
       if (rte.rtekind !== N.RTE_SUBQUERY || rte.subquery === null || !isSimpleSubquery(this.#env, rte)) return node;
       const sub = prepareSubquery(this.#env, rte.subquery);
-      return canReplace(this.#query, node.rtindex, sub, nullable) ? this.#merge(node.rtindex, sub) : node;
+      // What is grouped by is null in the sets without it, as below an outer join.
+      const nulled = nullable || this.#query.groupingSets.length > 0;
+      return canReplace(this.#query, node.rtindex, sub, nulled) ? this.#merge(node.rtindex, sub) : node;
     }
     if (node.type === 'FromExpr') return { ...node, fromlist: node.fromlist.map(item => this.#visit(item, nullable)) };
     const full = node.jointype === N.JOIN_FULL;

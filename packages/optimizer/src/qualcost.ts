@@ -9,6 +9,7 @@ import { exprType, walkChildren } from '@pgtroupe/nodes/nodefuncs';
 import { CPU_OPERATOR_COST, estimateArrayLength } from './costsize.ts';
 import { getOperator, getProc, getType } from './lsyscache.ts';
 import type { PlannerInfo } from './pathnodes.ts';
+import { isPlanConstant } from './planconstants.ts';
 
 export interface QualCost {
   startup: number;
@@ -29,6 +30,8 @@ export function orderQuals(root: PlannerInfo, quals: readonly Expr[]): Expr[] {
 
 function addCost(root: PlannerInfo, node: Node, cost: QualCost): void {
   const call = (procid: number): number => getProc(root.env.rows, procid).procost * CPU_OPERATOR_COST;
+  // Literals are parameters: what PostgreSQL has computed by now costs no row anything.
+  if (node.type !== 'Param' && node.type !== 'Const' && isPlanConstant(root.env, node as Expr)) return;
   switch (node.type) {
     case 'FuncExpr':
       cost.perTuple += call(node.funcid);

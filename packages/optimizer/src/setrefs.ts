@@ -15,9 +15,11 @@ import { mutateExpr } from './var.ts';
 class TlistIndex {
   readonly #vars = new Map<string, TargetEntry>();
   readonly #others: TargetEntry[] = [];
+  readonly #tlist: readonly TargetEntry[];
   readonly #varno: number;
 
   constructor(tlist: readonly TargetEntry[], varno: number) {
+    this.#tlist = tlist;
     this.#varno = varno;
     for (const tle of tlist) {
       if (tle.expr.type === 'Var') {
@@ -25,6 +27,18 @@ class TlistIndex {
         if (!this.#vars.has(key)) this.#vars.set(key, tle);
       } else if (tle.expr.type !== 'Const') this.#others.push(tle);
     }
+  }
+
+  /**
+   * The entry that is grouped, sorted or made distinct by as this one is: of two that are equal one may be null where the
+   * other is not (GROUPING SETS), and constants are told apart by nothing else.
+   */
+  findSortGroupRef({ expr, ressortgroupref }: TargetEntry): Var | undefined {
+    if (ressortgroupref === 0) return undefined;
+    const tle = this.#tlist.find(
+      t => t.ressortgroupref === ressortgroupref && equalNodes(t.expr as Node, expr as Node),
+    );
+    return tle === undefined ? undefined : reference(tle, this.#varno);
   }
 
   find(expr: Expr): Var | undefined {
@@ -75,6 +89,9 @@ export function setPlanReferences(root: PlannerInfo, top: Plan): void {
   const list = (tlist: readonly TargetEntry[], change: (e: Expr) => Expr): TargetEntry[] =>
     tlist.map(tle => ({ ...tle, expr: change(tle.expr) }));
 
+  const upper = (tlist: readonly TargetEntry[], outer: TlistIndex): TargetEntry[] =>
+    tlist.map(tle => ({ ...tle, expr: outer.findSortGroupRef(tle) ?? fix(tle.expr, outer, null) }));
+
   /** Tlist as seen by the parent, before references are final. */
   const visit = (plan: Plan): readonly TargetEntry[] => {
     const before = plan.targetlist;
@@ -96,7 +113,7 @@ export function setPlanReferences(root: PlannerInfo, top: Plan): void {
       case 'Result': {
         if (plan.lefttree === null) break;
         const outer = new TlistIndex(visit(plan.lefttree), OUTER_VAR);
-        plan.targetlist = list(before, e => fix(e, outer, null));
+        plan.targetlist = upper(before, outer);
         plan.qual = plan.qual.map(e => fix(e, outer, null));
         break;
       }
@@ -152,7 +169,7 @@ export function setPlanReferences(root: PlannerInfo, top: Plan): void {
         const child = visit(plan.lefttree!);
         const outer = new TlistIndex(child, OUTER_VAR);
         if (plan.type === 'Agg' || plan.type === 'WindowAgg' || plan.type === 'ProjectSet')
-          plan.targetlist = list(before, e => fix(e, outer, null));
+          plan.targetlist = upper(before, outer);
         else plan.targetlist = before.map((tle, i) => ({ ...tle, expr: reference(child[i] ?? tle, OUTER_VAR) }));
         plan.qual = plan.qual.map(e => fix(e, outer, null));
         if (plan.type === 'LockRows') plan.rowMarks = plan.rowMarks.map(m => ({ ...m, rti: m.rti + offset }));
