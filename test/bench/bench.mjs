@@ -12,7 +12,8 @@
 import { execFileSync } from 'node:child_process';
 import { availableParallelism, totalmem } from 'node:os';
 import { atLeast, atMost, judged, printMissed, printTable } from './bound.mjs';
-import { ask, median, PG_BIN, pgbench, timed } from './measure.mjs';
+import { PG_BIN } from '../../packages/testkit/dist/oracle-address.js';
+import { ask, median, pgbench, timed } from './measure.mjs';
 import { idleSessions, residentRoles, SESSIONS_SETTINGS } from './memory.mjs';
 import { postgresAvailable, startPgtroupe, startPostgres } from './servers.mjs';
 import { addTraffic, perTransaction, readTraffic } from './traffic.mjs';

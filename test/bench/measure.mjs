@@ -3,11 +3,9 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { PG_BIN } from '../../packages/testkit/dist/oracle-address.js';
 
 const run = promisify(execFile);
-
-/** Where Debian and the PostgreSQL project put version 15's programs. */
-export const PG_BIN = process.env.PG_BIN ?? '/usr/lib/postgresql/15/bin';
 
 /** @returns transactions per second, how many there were, and mean latency in ms; throws when pgbench reports failures. */
 export async function pgbench(server, args) {

@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { ask, PG_BIN } from './measure.mjs';
+import { PG_BIN } from '../../packages/testkit/dist/oracle-address.js';
+import { ask } from './measure.mjs';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

@@ -7,7 +7,7 @@ import { connect as connectSocket } from 'node:net';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { oracleMissing, psql } from '@pgtroupe/testkit/oracle';
-import type { TestCluster } from '../testcluster.ts';
+import type { TestCluster } from '@pgtroupe/testkit/test-cluster';
 import { ORACLE_HOST, ORACLE_PORT } from '@pgtroupe/testkit/oracle-address';
 
 export interface Server {

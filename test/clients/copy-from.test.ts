@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, TestCluster } from '../testcluster.ts';
+import { isBuilt, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import {
   dropOracleDatabase,
   hasProgram,

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, sleep, TestCluster } from '../testcluster.ts';
+import { isBuilt, sleep, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import { connect, hasProgram, ours, runClient, type Server } from './clients.ts';
 
 const int32 = (value: number): Buffer => {

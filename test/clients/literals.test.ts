@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, TestCluster } from '../testcluster.ts';
+import { isBuilt, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import { connect, dropOracleDatabase, missingOracle, oracleDatabase, ours, type Server } from './clients.ts';
 
 const DATABASE = 'pgtroupe_clients_literals';

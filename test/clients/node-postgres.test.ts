@@ -2,7 +2,7 @@
 import { connect as connectSocket } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, sleep, TestCluster } from '../testcluster.ts';
+import { isBuilt, sleep, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import {
   cancelRequest,
   connect,

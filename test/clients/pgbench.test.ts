@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, TestCluster } from '../testcluster.ts';
+import { isBuilt, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import { connect, hasProgram, ours, runClient, type Server } from './clients.ts';
 
 const why = !isBuilt ? 'until `npm run build`' : hasProgram('pgbench') ? undefined : 'no pgbench';

@@ -4,7 +4,7 @@
  * here both are held against the same table of grants.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, TestCluster } from '../testcluster.ts';
+import { isBuilt, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import { dropOracleDatabase, oracleDatabase, ours, type Server } from './clients.ts';
 import { type Answers, expected } from './expected.ts';
 import { Q, Wire } from './wire.ts';

@@ -1,6 +1,6 @@
 /** psql's backslash commands print what they print against PostgreSQL 15, on the same schema. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, TestCluster } from '../testcluster.ts';
+import { isBuilt, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import {
   dropOracleDatabase,
   hasProgram,

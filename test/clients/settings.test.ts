@@ -1,6 +1,6 @@
 /** Parameters are kept or refused, never taken and forgotten: by SET, set_config, start-up packet and file. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, TestCluster } from '../testcluster.ts';
+import { isBuilt, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import { connect, ours } from './clients.ts';
 import { Q, Wire } from './wire.ts';
 

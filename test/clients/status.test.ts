@@ -5,7 +5,7 @@
  * compare with but its rule: a COMMIT that fails has ended its block, any other error leaves a block failed.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, sleep, TestCluster, until } from '../testcluster.ts';
+import { isBuilt, sleep, TestCluster, until } from '@pgtroupe/testkit/test-cluster';
 import { dropOracleDatabase, oracleDatabase, ours, type Server } from './clients.ts';
 import { type Answers, expected } from './expected.ts';
 import { B, E, type Message, P, Q, S, Wire, X } from './wire.ts';

@@ -3,7 +3,7 @@
  * messages are PostgreSQL 15's.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, sleep, TestCluster } from '../testcluster.ts';
+import { isBuilt, sleep, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import { ours } from './clients.ts';
 import { B, E, P, Q, S, Wire, X } from './wire.ts';
 

@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, sleep, TestCluster } from '../testcluster.ts';
+import { isBuilt, sleep, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import { connect, ours } from './clients.ts';
 
 /** `a sql`: session a runs it; `b? sql`: b starts it, and here is what it says at once; `b!`: what it says

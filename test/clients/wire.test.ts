@@ -2,7 +2,7 @@
  * Sequences of protocol messages that no driver sends, and what PostgreSQL 15 answers, message by message.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, TestCluster } from '../testcluster.ts';
+import { isBuilt, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import { dropOracleDatabase, oracleDatabase, ours, type Server } from './clients.ts';
 import { type Answers, expected } from './expected.ts';
 import { B, C, D, E, type Message, P, Q, S, Wire } from './wire.ts';

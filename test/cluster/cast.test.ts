@@ -1,13 +1,13 @@
 /** The real cast: it stands, it is stopped cleanly, and whoever is killed with -9 comes back. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, isProcessAlive, type Tally, TestCluster, type Traffic, until } from '../testcluster.ts';
+import { PG_BIN } from '@pgtroupe/testkit/oracle-address';
+import { hasPostgres } from '@pgtroupe/testkit/postgres-judge';
+import { isBuilt, isProcessAlive, type Tally, TestCluster, type Traffic, until } from '@pgtroupe/testkit/test-cluster';
 
-const PG_BIN = '/usr/lib/postgresql/15/bin';
-const hasPostgres = existsSync(join(PG_BIN, 'pg_controldata'));
 const SINGLE = ['walwriter', 'buffer-manager', 'checkpointer', 'bgwriter', 'logger', 'broker'];
 
 describe.skipIf(!isBuilt)('the cast (skipped until `npm run build`)', () => {

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { BLCKSZ } from '@pgtroupe/common/ids';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hasPostgres, judgeFiles, postgresAnswers } from '../postgres-judge.ts';
-import { isBuilt, TestCluster, until } from '../testcluster.ts';
+import { hasPostgres, judgeFiles, postgresAnswers } from '@pgtroupe/testkit/postgres-judge';
+import { isBuilt, TestCluster, until } from '@pgtroupe/testkit/test-cluster';
 
 const hasFiledump = spawnSync('pg_filedump', ['-h']).error === undefined;
 const QUESTIONS = [

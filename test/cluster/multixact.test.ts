@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, ours } from '../clients/clients.ts';
-import { hasPostgres, judgeFiles, postgresAnswers } from '../postgres-judge.ts';
-import { isBuilt, TestCluster, until } from '../testcluster.ts';
+import { hasPostgres, judgeFiles, postgresAnswers } from '@pgtroupe/testkit/postgres-judge';
+import { isBuilt, TestCluster, until } from '@pgtroupe/testkit/test-cluster';
 
 const MANY = 20;
 const QUESTIONS = ['SELECT id, v FROM held ORDER BY id'];

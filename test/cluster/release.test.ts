@@ -5,7 +5,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, ours } from '../clients/clients.ts';
-import { isBuilt, TestCluster } from '../testcluster.ts';
+import { isBuilt, TestCluster } from '@pgtroupe/testkit/test-cluster';
 
 const ROUNDS = 40;
 const ROW = 'SELECT id FROM held WHERE id = 1 FOR UPDATE';

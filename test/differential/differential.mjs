@@ -12,6 +12,7 @@
  * Prints each difference with its smallest case and a count by kind; exits 1 if any is unexplained.
  */
 import { parseArgs } from 'node:util';
+import { ORACLE_HOST, ORACLE_PORT } from '../../packages/testkit/dist/oracle-address.js';
 import { startPgtroupe } from '../bench/servers.mjs';
 import { BLOCK, Comparison, modeOf } from './comparison.mjs';
 import { readGolden, writeGolden } from './golden.mjs';
@@ -23,7 +24,7 @@ const { values: options } = parseArgs({
     seed: { type: 'string', default: '1' },
     from: { type: 'string', default: '0' },
     target: { type: 'string' },
-    oracle: { type: 'string', default: `127.0.0.1:${process.env['PGTROUPE_ORACLE_PORT'] ?? 5555}` },
+    oracle: { type: 'string', default: `${ORACLE_HOST}:${ORACLE_PORT}` },
     golden: { type: 'string' },
     record: { type: 'string' },
     slow: { type: 'string', default: '400' },

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, dropOracleDatabase, missingOracle, oracleDatabase, ours, type Server } from '../clients/clients.ts';
-import { isBuilt, TestCluster } from '../testcluster.ts';
+import { isBuilt, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import { parseSpec } from './spec.ts';
 import { runSpec } from './tester.ts';
 

@@ -11,7 +11,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } 
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, ours } from '../clients/clients.ts';
-import { isBuilt, TestCluster } from '../testcluster.ts';
+import { isBuilt, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import { parseSpec } from './spec.ts';
 import { runSpec } from './tester.ts';
 import { judge, type Verdict } from './verdict.ts';

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, sleep, TestCluster, until } from '../testcluster.ts';
+import { isBuilt, sleep, TestCluster, until } from '@pgtroupe/testkit/test-cluster';
 import { cancelRequest, connect, ours } from '../clients/clients.ts';
 
 const MB = 1024 * 1024;

@@ -7,7 +7,7 @@ import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import type { ForkNumber } from '@pgtroupe/common/ids';
 import type { SimProcess } from '@pgtroupe/testkit/sim/process';
 import { describe, expect, it } from 'vitest';
-import { type Acknowledged, PAGES, REL, SimCluster, SimInstance } from './sim-cluster.ts';
+import { type Acknowledged, PAGES, REL, SimCluster, SimInstance } from '@pgtroupe/testkit/sim/shared-memory-cluster';
 
 const CLIENTS = 3;
 const MAIN = 0 as ForkNumber;

@@ -2,10 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { Client } from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
-import { hasPostgres } from '../postgres-judge.ts';
-import { isBuilt, sleep, TestCluster } from '../testcluster.ts';
-
-const PG_BIN = process.env['PG_BIN'] ?? '/usr/lib/postgresql/15/bin';
+import { PG_BIN } from '@pgtroupe/testkit/oracle-address';
+import { hasPostgres } from '@pgtroupe/testkit/postgres-judge';
+import { isBuilt, sleep, TestCluster } from '@pgtroupe/testkit/test-cluster';
 
 let cluster: TestCluster | undefined;
 afterEach(() => cluster?.destroy());

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { LockOwner } from '@pgtroupe/instance/instance-locks';
-import { type Acknowledged, SimCluster, SimInstance } from './sim-cluster.ts';
+import { type Acknowledged, SimCluster, SimInstance } from '@pgtroupe/testkit/sim/shared-memory-cluster';
 
 const FIRST = 0;
 const SECOND = 1;

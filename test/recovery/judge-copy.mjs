@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PG_BIN } from '../bench/measure.mjs';
+import { PG_BIN } from '../../packages/testkit/dist/oracle-address.js';
 import { asOwner, freePort } from '../bench/servers.mjs';
 
 /** @param ask asks the server on the copy and returns what is wrong

@@ -2,7 +2,7 @@
 import { cpus, loadavg } from 'node:os';
 import { Client } from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
-import { isBuilt, sleep, TestCluster, until } from '../testcluster.ts';
+import { isBuilt, sleep, TestCluster, until } from '@pgtroupe/testkit/test-cluster';
 
 const TIMES = 5;
 /** What a commit may take after a kill. */

@@ -7,10 +7,10 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { hasPostgres } from '../postgres-judge.ts';
-import { freePort, isBuilt, isProcessAlive, sleep, TestCluster, until } from '../testcluster.ts';
+import { PG_BIN } from '@pgtroupe/testkit/oracle-address';
+import { hasPostgres } from '@pgtroupe/testkit/postgres-judge';
+import { freePort, isBuilt, isProcessAlive, sleep, TestCluster, until } from '@pgtroupe/testkit/test-cluster';
 
-const PG_BIN = process.env['PG_BIN'] ?? '/usr/lib/postgresql/15/bin';
 /** PostgreSQL does not run as root, and only sees processes of its own user. */
 const uid = process.getuid?.() === 0 ? Number(execFileSync('id', ['-u', 'postgres'], { encoding: 'utf8' })) : undefined;
 const GONE_MS = 30_000;

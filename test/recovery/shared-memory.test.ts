@@ -5,11 +5,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { MemoryDisk } from '@pgtroupe/testkit/sim/memory-disk';
-import { judgeFiles } from '../postgres-judge.ts';
-import { type Acknowledged, SimCluster, SimInstance } from './sim-cluster.ts';
-
-const BIN = '/usr/lib/postgresql/15/bin';
-const hasPg = spawnSync(`${BIN}/pg_controldata`, ['--version']).status === 0;
+import { PG_BIN } from '@pgtroupe/testkit/oracle-address';
+import { hasPostgres, judgeFiles } from '@pgtroupe/testkit/postgres-judge';
+import { type Acknowledged, SimCluster, SimInstance } from '@pgtroupe/testkit/sim/shared-memory-cluster';
 
 function ledger(clients: number): Acknowledged[] {
   return Array.from({ length: clients }, () => ({ acked: 0, tried: 0 }));
@@ -35,14 +33,14 @@ async function dump(disk: MemoryDisk): Promise<string> {
   return folder;
 }
 
-const asPostgres = hasPg && spawnSync('runuser', ['-u', 'postgres', '--', 'true']).status === 0;
+const asPostgres = hasPostgres && spawnSync('runuser', ['-u', 'postgres', '--', 'true']).status === 0;
 
 /** Lets PostgreSQL 15 open (and, if need be, recover) a copy of the directory. Returns its log. */
 function openWithPostgres(folder: string): string {
   execFileSync('chown', ['-R', 'postgres', folder]);
   const run = spawnSync(
     'runuser',
-    ['-u', 'postgres', '--', `${BIN}/postgres`, '--single', '-D', folder, '-c', 'log_checkpoints=on', 'postgres'],
+    ['-u', 'postgres', '--', `${PG_BIN}/postgres`, '--single', '-D', folder, '-c', 'log_checkpoints=on', 'postgres'],
     {
       input: 'select count(*) from pg_class;\n',
       encoding: 'utf8',
@@ -71,7 +69,7 @@ describe('shared memory', () => {
     // Not one page was left to replay: the files themselves say it all.
     cluster.powerFailure();
     check(await cluster.numbers(4), written);
-    if (!hasPg) return;
+    if (!hasPostgres) return;
     const folder = await dump(cluster.platter);
     try {
       judgeFiles(folder);
@@ -103,7 +101,7 @@ describe('shared memory', () => {
       const stopped: string[] = [];
       try {
         // Theirs.
-        const waldump = spawnSync(`${BIN}/pg_waldump`, ['-p', join(crashed, 'pg_wal'), '-s', '0/1000028'], {
+        const waldump = spawnSync(`${PG_BIN}/pg_waldump`, ['-p', join(crashed, 'pg_wal'), '-s', '0/1000028'], {
           encoding: 'utf8',
           maxBuffer: 2 ** 28,
         });

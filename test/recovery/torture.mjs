@@ -19,7 +19,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { PG_BIN } from '../bench/measure.mjs';
+import { PG_BIN } from '../../packages/testkit/dist/oracle-address.js';
 import { createDirectory, startPgtroupe } from '../bench/servers.mjs';
 import { readTraffic } from '../bench/traffic.mjs';
 import { canMount, SmallDisk, uncleanErrors } from './full-disk.mjs';

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasProgram, missingOracle } from '../clients/clients.ts';
-import { isBuilt, TestCluster } from '../testcluster.ts';
+import { isBuilt, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import { answers, expectedOf, record, regressFiles } from './replay.ts';
 import { ORACLE_HOST, ORACLE_PORT } from '@pgtroupe/testkit/oracle-address';
 

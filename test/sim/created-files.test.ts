@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import type { ForkNumber, Oid, RelFileNode } from '@pgtroupe/common/ids';
 import { Transaction } from '@pgtroupe/instance/xact';
 import { LockOwner } from '@pgtroupe/instance/instance-locks';
-import { SimCluster, SimInstance } from '../recovery/sim-cluster.ts';
+import { SimCluster, SimInstance } from '@pgtroupe/testkit/sim/shared-memory-cluster';
 
 const MADE: RelFileNode = { spcNode: 1663 as Oid, dbNode: 5 as Oid, relNode: 31000 as Oid };
 

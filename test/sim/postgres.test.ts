@@ -8,7 +8,7 @@ import { SimCluster } from '@pgtroupe/testkit/sim/cluster';
 import { dumpPlatter } from '@pgtroupe/testkit/sim/dump';
 import { rowsBook } from '@pgtroupe/testkit/sim/ledger';
 import { run } from '@pgtroupe/testkit/sim/run';
-import { hasPostgres, judgeFiles, postgresAnswers } from '../postgres-judge.ts';
+import { hasPostgres, judgeFiles, postgresAnswers } from '@pgtroupe/testkit/postgres-judge';
 
 /** What all of our own programs must agree on. */
 const QUESTIONS = [

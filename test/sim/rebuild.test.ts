@@ -1,7 +1,7 @@
 /** Pages of a dead instance are put together again while their relation goes away. */
 import { expect, it } from 'vitest';
 import { LockOwner } from '@pgtroupe/instance/instance-locks';
-import { REL, SimCluster, SimInstance } from '../recovery/sim-cluster.ts';
+import { REL, SimCluster, SimInstance } from '@pgtroupe/testkit/sim/shared-memory-cluster';
 
 it.each([
   ['at once', 0],

@@ -9,6 +9,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { ORACLE_HOST, ORACLE_PORT } from '../../packages/testkit/dist/oracle-address.js';
 import { startPgtroupe } from '../bench/servers.mjs';
 import { CASES, SETUP } from './cases.mjs';
 import { Client } from './client.mjs';
@@ -49,7 +50,7 @@ function at(address) {
 }
 
 async function record() {
-  const server = at(`127.0.0.1:${process.env.PGTROUPE_ORACLE_PORT ?? 5555}`);
+  const server = at(`${ORACLE_HOST}:${ORACLE_PORT}`);
   await setUp(server);
   const watch = await new Watch(server).start();
   for (const { name } of chosen) {

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt, TestCluster } from '../testcluster.ts';
+import { isBuilt, TestCluster } from '@pgtroupe/testkit/test-cluster';
 import { ours } from '../clients/clients.ts';
 import { CASES, SMALL_SETUP } from './cases.mjs';
 import { Watch } from './watch.mjs';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { isBuilt, sleep, TestCluster, until } from '../testcluster.ts';
+import { isBuilt, sleep, TestCluster, until } from '@pgtroupe/testkit/test-cluster';
 import { Session, startupPacket, words } from './session.ts';
 
 const signals: [number, NodeJS.Signals][] = [];

@@ -1,6 +1,6 @@
 /** A client of a cluster of stand-ins (stubs/backend.js), below every driver. */
 import { connect, type Socket } from 'node:net';
-import { until } from '../testcluster.ts';
+import { until } from '@pgtroupe/testkit/test-cluster';
 
 /** A session that stays open: start-up, then queries answered with one text. */
 export class Session {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { userInfo } from 'node:os';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Session, startupPacket, words } from './session.ts';
-import { freePort, isBuilt, isProcessAlive, sleep, TestCluster, until } from '../testcluster.ts';
+import { freePort, isBuilt, isProcessAlive, sleep, TestCluster, until } from '@pgtroupe/testkit/test-cluster';
 
 const ROLES = ['walwriter', 'buffer-manager', 'checkpointer', 'bgwriter', 'logger', 'broker', 'backend-1'];
 

@@ -219,6 +219,9 @@ describe('tidy', () => {
 
   it('package.json and tsconfig.json name what a package imports, and nothing else', () => {
     const wrong: string[] = [];
+    const { packages: locked } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+      readonly packages: Readonly<Record<string, Manifest>>;
+    };
     const homes = ['packages', 'services'].flatMap(kind =>
       readdirSync(join(ROOT, kind)).map(name => `${kind}/${name}`),
     );
@@ -240,6 +243,12 @@ describe('tidy', () => {
         const declared = Object.keys(manifest[kind] ?? {}).sort();
         const needed = [...used[kind]].sort();
         if (declared.join() !== needed.join()) wrong.push(`${home}: ${kind} should be ${needed.join(', ')}`);
+        if (
+          Object.keys(locked[home]?.[kind] ?? {})
+            .sort()
+            .join() !== needed.join()
+        )
+          wrong.push(`package-lock.json: ${kind} of ${home} (npm install --package-lock-only)`);
       }
       const { references = [] } = JSON.parse(readFileSync(join(ROOT, home, 'tsconfig.json'), 'utf8')) as Project;
       const referred = references.map(({ path }) => path.split('/').at(-1)!).sort();
@@ -303,8 +312,10 @@ describe('tidy', () => {
 
   it('the address of the PostgreSQL that tests compare with is read in one place', () => {
     const asks = (file: string): boolean =>
-      /\b(?:PGTROUPE_ORACLE|PG15_PORT)/.test(readFileSync(join(ROOT, file), 'utf8'));
-    const judges = FILES.filter(file => file.endsWith('.ts') && file !== 'test/tidy/tidy.test.ts' && asks(file));
+      /env(?:\.|\[')(?:PGTROUPE_ORACLE|PG15|PG_BIN|PG_SHARE)|'\/usr\/(?:lib|share)\/postgresql/.test(
+        readFileSync(join(ROOT, file), 'utf8'),
+      );
+    const judges = FILES.filter(file => /\.m?ts$|\.mjs$/.test(file) && file !== 'test/tidy/tidy.test.ts' && asks(file));
     expect(judges).toEqual(['packages/testkit/src/oracle-address.ts']);
   });
 

@@ -13,13 +13,13 @@ import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import { makeViewRule } from './rewrite/viewrule.ts';
 import { analyze } from './analyze.ts';
 import { loadParser, rawParse } from './parser.ts';
+import { PG_SHARE } from '@pgtroupe/testkit/oracle-address';
 import { testCatalog, type TestCatalog } from '@pgtroupe/testkit/sql/analysis-oracle';
 
-const SOURCE = process.env['PGTROUPE_PG15_SOURCE'] ?? '/var/tmp/pg15-source/postgresql-15.18';
 const PG_CATALOG = 11;
 
 function views(file: string): { readonly name: string; readonly sql: string; readonly raw: RawStmt }[] {
-  const sql = readFileSync(`${SOURCE}/src/backend/catalog/${file}`, 'utf8');
+  const sql = readFileSync(`${PG_SHARE}/${file}`, 'utf8');
   return rawParse(sql)
     .filter(s => s.stmt.type === 'ViewStmt')
     .map(s => ({ name: s.stmt.view.relname as string, sql, raw: s }));
@@ -31,7 +31,7 @@ function normalize(tree: Node | readonly Node[]): string {
   return nodeToString(fresh).replace(/:stmt_len \d+/g, ':stmt_len 0');
 }
 
-describe.skipIf(!existsSync(SOURCE))('system views', () => {
+describe.skipIf(!existsSync(`${PG_SHARE}/system_views.sql`))('system views (skipped without PostgreSQL 15)', () => {
   let system: SystemCatalog;
   beforeAll(async () => {
     await loadParser();

@@ -7,9 +7,9 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nodeDisk } from '@pgtroupe/actor/node/disk';
 import type { Disk } from '@pgtroupe/actor/env';
+import { PG_BIN } from '@pgtroupe/testkit/oracle-address';
 import { initdb } from './initdb.ts';
 
-const BIN = process.env['PG15_BIN'] ?? '/usr/lib/postgresql/15/bin';
 const ENV = {
   clock: { nowMs: () => performance.now(), startedMs: 0, wallMicros: () => Date.now() * 1000 },
   random: { bytes: (n: number) => crypto.getRandomValues(new Uint8Array(n)), uniform: Math.random },
@@ -62,9 +62,9 @@ test.each(['fresh', 'existing'])('a disk that fills up leaves nothing behind (%s
   else expect(existsSync(root)).toBe(false);
 });
 
-const hasPostgres = existsSync(join(BIN, 'postgres'));
+const hasPostgres = existsSync(join(PG_BIN, 'postgres'));
 
-describe.skipIf(!hasPostgres)(`PostgreSQL 15 judges (skipped: no ${BIN}/postgres)`, () => {
+describe.skipIf(!hasPostgres)(`PostgreSQL 15 judges (skipped: no ${PG_BIN}/postgres)`, () => {
   const asRoot = userInfo().uid === 0;
   const run = promisify(execFile);
   let data: string;
@@ -72,13 +72,13 @@ describe.skipIf(!hasPostgres)(`PostgreSQL 15 judges (skipped: no ${BIN}/postgres
 
   const server = (program: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> =>
     asRoot
-      ? run('setpriv', ['--reuid=postgres', '--regid=postgres', '--clear-groups', join(BIN, program), ...args], {
+      ? run('setpriv', ['--reuid=postgres', '--regid=postgres', '--clear-groups', join(PG_BIN, program), ...args], {
           cwd: '/',
         })
-      : run(join(BIN, program), args);
+      : run(join(PG_BIN, program), args);
   const client = async (program: string, ...args: string[]): Promise<string> =>
     (
-      await run(join(BIN, program), ['-h', '127.0.0.1', '-p', String(port), '-U', 'troupe', ...args], {
+      await run(join(PG_BIN, program), ['-h', '127.0.0.1', '-p', String(port), '-U', 'troupe', ...args], {
         maxBuffer: 64 << 20,
         env: { ...process.env, PGDATABASE: 'postgres' },
       })

@@ -8,7 +8,7 @@
  * number is there that was never written. Records are PostgreSQL's Generic ones, so that PostgreSQL
  * itself can replay them.
  */
-import { folderOf } from '@pgtroupe/testkit/sim/folder-disk';
+import { folderOf } from './folder-disk.ts';
 import { noFailpoint, type Failpoint } from '@pgtroupe/actor/failpoint';
 import type { RmgrRoutine } from '@pgtroupe/access/common/xlogutils';
 import { BgWriter } from '@pgtroupe/bgwriter/bgwriter';
@@ -19,10 +19,10 @@ import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { RelationFiles } from '@pgtroupe/instance/relation-files';
 import { LockOwner } from '@pgtroupe/instance/instance-locks';
 import { createMemory } from '@pgtroupe/storage/memory';
-import { MemoryDisk } from '@pgtroupe/testkit/sim/memory-disk';
-import { Network } from '@pgtroupe/testkit/sim/network';
-import { SimMachine, SimProcess } from '@pgtroupe/testkit/sim/process';
-import { World } from '@pgtroupe/testkit/sim/world';
+import { MemoryDisk } from './memory-disk.ts';
+import { Network } from './network.ts';
+import { SimMachine, SimProcess } from './process.ts';
+import { World } from './world.ts';
 import { initdb } from '@pgtroupe/tools/initdb/initdb';
 import { InstanceKernel } from '@pgtroupe/instance/instance-kernel';
 import { RM_GENERIC_ID, RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
@@ -199,7 +199,7 @@ export class SimInstance {
   }
 }
 
-export function pairOf(c: number): [BlockNumber, BlockNumber] {
+function pairOf(c: number): [BlockNumber, BlockNumber] {
   return [(c % HOT) as BlockNumber, ((c + 1) % HOT) as BlockNumber];
 }
 

@@ -1,6 +1,6 @@
 /**
  * A cluster for tests: real processes started by the real command line in a folder of its own.
- * With `stubs`, the roles that serve data are stand-ins (supervision/stubs): then what is tested is
+ * With `stubs`, the roles that serve data are stand-ins (test/supervision/stubs): then what is tested is
  * supervision, admission and the command line.
  */
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-export const ROOT = fileURLToPath(new URL('../', import.meta.url));
+export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const BIN = join(ROOT, 'bin/pgtroupe.js');
 /** These tests run what `npm run build` made. */
 export const isBuilt = existsSync(join(ROOT, 'packages/tools/dist/cli/main.js'));

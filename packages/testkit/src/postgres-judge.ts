@@ -1,15 +1,15 @@
 /**
  * PostgreSQL 15 as judge of a data directory: its server, pg_controldata, pg_checksums, pg_waldump.
  */
+import { equal, match, doesNotMatch } from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { PG_BIN } from './oracle-address.ts';
 
-const BIN = process.env['PG_BIN'] ?? '/usr/lib/postgresql/15/bin';
 const root = process.getuid?.() === 0;
 const as = root ? ['runuser', '-u', 'postgres', '--'] : [];
-const [first, ...rest] = [...as, `${BIN}/postgres`, '--version'];
+const [first, ...rest] = [...as, `${PG_BIN}/postgres`, '--version'];
 
 export const hasPostgres = spawnSync(first!, rest).status === 0;
 
@@ -26,34 +26,32 @@ export function postgresAnswers(
     "SELECT count(*) AS heap_errors FROM pg_class c, verify_heapam(c.oid) WHERE c.relkind IN ('r', 't', 'm')",
     "SELECT count(bt_index_check(i.indexrelid, true)) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relam = 403 AND c.relpersistence = 'p'",
   ];
-  const [program, ...args] = [...as, `${BIN}/postgres`, '--single', '-D', folder, 'postgres'];
+  const [program, ...args] = [...as, `${PG_BIN}/postgres`, '--single', '-D', folder, 'postgres'];
   const { status, stdout, stderr } = spawnSync(program!, args, {
     input: `${script.join('\n')}\n`,
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
   });
   const log = stdout + stderr;
-  expect(status, log).toBe(0);
-  expect(log).not.toMatch(/ERROR|PANIC/);
-  expect(log).toMatch(/heap_errors = "0"/);
+  equal(status, 0, log);
+  doesNotMatch(log, /ERROR|PANIC/);
+  match(log, /heap_errors = "0"/);
   return { answers: questions.map((_, n) => readFileSync(join(folder, `answer.${n}`), 'utf8')), log };
 }
 
 /** A folder after a clean stop, to PostgreSQL's programs. */
 export function judgeFiles(folder: string): void {
-  expect(execFileSync(`${BIN}/pg_controldata`, [folder], { encoding: 'utf8' })).toMatch(/state: +shut down\n/);
-  expect(execFileSync(`${BIN}/pg_checksums`, ['--check', '-D', folder], { encoding: 'utf8' })).toMatch(
-    /Bad checksums: +0/,
-  );
+  match(execFileSync(`${PG_BIN}/pg_controldata`, [folder], { encoding: 'utf8' }), /state: +shut down\n/);
+  match(execFileSync(`${PG_BIN}/pg_checksums`, ['--check', '-D', folder], { encoding: 'utf8' }), /Bad checksums: +0/);
   const wal = join(folder, 'pg_wal');
   const segments = readdirSync(wal)
     .filter(name => /^[0-9A-F]{24}$/.test(name))
     .sort();
   // Segments made ahead hold nothing; the log ends where there is no next record.
-  const dump = spawnSync(`${BIN}/pg_waldump`, ['-p', wal, segments[0]!, segments.at(-1)!], {
+  const dump = spawnSync(`${PG_BIN}/pg_waldump`, ['-p', wal, segments[0]!, segments.at(-1)!], {
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
   });
-  expect(dump.stdout.trimEnd().split('\n').at(-1)).toMatch(/CHECKPOINT_SHUTDOWN/);
-  expect(dump.stdout).not.toMatch(/UNKNOWN/);
+  match(dump.stdout.trimEnd().split('\n').at(-1) ?? '', /CHECKPOINT_SHUTDOWN/);
+  doesNotMatch(dump.stdout, /UNKNOWN/);
 }
