@@ -15,6 +15,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import type { Sqlstate } from '@pgtroupe/common/errcodes';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { SequenceFunctions } from './sequencefuncs.ts';
+import type { AdvisoryLocks } from './lockfuncs.ts';
 import type { ServerFacts } from './serverfuncs.ts';
 import type { FunctionCatalog } from './cache/functioncatalog.ts';
 
@@ -61,8 +62,12 @@ export interface SessionSettings {
   /** A configuration parameter as SHOW prints it; undefined when there is none of that name. */
   getConfigOption(name: string): string | undefined;
   setConfigOption(name: string, value: string | null, isLocal: boolean): string;
+  /** Tells the client of something that is no error; absent where there is none. */
+  warn?(sqlstate: Sqlstate, message: string): void;
   /** nextval and its kin; absent where there is no session. They throw CatalogMiss to be called again. */
   readonly sequences?: SequenceFunctions | undefined;
+  /** Absent where there is no session. */
+  readonly advisoryLocks?: AdvisoryLocks | undefined;
   /** Enum labels (their OIDs) that this transaction has added to types: not to be used before they are committed. */
   readonly uncommittedEnums?: Set<number> | undefined;
   /** The server around the session; absent where there is none. */

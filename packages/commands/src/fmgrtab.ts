@@ -24,6 +24,7 @@ import { intervalFunctions } from '@pgtroupe/adt/interval';
 import { jsonFunctions, jsonSetFunctions } from '@pgtroupe/adt/json';
 import { jsonbFunctions, jsonbSetFunctions } from '@pgtroupe/adt/jsonb';
 import { likeFunctions } from '@pgtroupe/adt/like';
+import { lockFunctions } from '@pgtroupe/adt/lockfuncs';
 import { miscFunctions, miscSetFunctions } from '@pgtroupe/adt/misc';
 import { nameFunctions } from '@pgtroupe/adt/name';
 import { networkFunctions } from '@pgtroupe/adt/network';
@@ -71,6 +72,7 @@ registerFunctions(
     jsonFunctions,
     jsonbFunctions,
     likeFunctions,
+    lockFunctions,
     miscFunctions,
     nameFunctions,
     networkFunctions,

@@ -33,6 +33,8 @@ export class LockOwner {
   readonly local = new Set<RelationEntry>();
   /** Locks of this transaction that the buffer-manager holds for it, by tag and mode. */
   readonly remote = new Set<string>();
+  /** Locks that last as long as the session, by tag and mode: which, and how often they were taken. */
+  readonly session = new Map<string, { readonly tag: LockTag; readonly mode: number; count: number }>();
   /** Locks taken inside savepoints, in order: who rolls back to one gives back what came behind. */
   readonly taken: { readonly tag: LockTag; readonly mode: number }[] = [];
   insideSavepoint = false;
@@ -137,10 +139,15 @@ export class InstanceLocks {
     });
     if (op.op === 'lockGranted') {
       if (cancelled !== undefined) {
-        this.release(owner, tag, mode, session);
+        this.#put(owner, tag, mode, session);
         throw cancelled;
       }
-      if (session) return;
+      if (session) {
+        const held = owner.session.get(key);
+        if (held === undefined) owner.session.set(key, { tag, mode, count: 1 });
+        else held.count++;
+        return;
+      }
       if (owner.insideSavepoint) noteTaken(owner, tag, mode);
       owner.remote.add(key);
       return;
@@ -156,9 +163,32 @@ export class InstanceLocks {
   }
 
   /** Gives back one lock before the end of the transaction. */
-  release(owner: LockOwner, tag: LockTag, mode: number, session = false): void {
+  release(owner: LockOwner, tag: LockTag, mode: number): void {
     owner.remote.delete(lockKey(tag, mode));
+    this.#put(owner, tag, mode, false);
+  }
+
+  #put(owner: LockOwner, tag: LockTag, mode: number, session: boolean): void {
     this.#attachment.put({ op: 'lockRelease', owner: owner.pid, ...tag, mode, session });
+  }
+
+  /** Gives back a lock of the session's once. False: it has none. */
+  releaseSession(owner: LockOwner, tag: LockTag, mode: number): boolean {
+    const key = lockKey(tag, mode);
+    const held = owner.session.get(key);
+    if (held === undefined) return false;
+    if (--held.count === 0) owner.session.delete(key);
+    this.#put(owner, tag, mode, true);
+    this.released(owner);
+    return true;
+  }
+
+  /** Gives back all locks of the session's, those of its transaction not. */
+  releaseAllSession(owner: LockOwner): void {
+    for (const { tag, mode, count } of owner.session.values())
+      for (let n = 0; n < count; n++) this.#put(owner, tag, mode, true);
+    if (owner.session.size > 0) this.released(owner);
+    owner.session.clear();
   }
 
   /** ROLLBACK TO, or an error inside a savepoint: what was taken since `taken` had this length is given back, behind the

@@ -26,6 +26,9 @@ export class OutBuffer {
   /** The message begun last has large values: where it began, and its bytes so far. */
   #large: { readonly head: Buffer; readonly parts: number; readonly partBytes: number; bytes: number } | undefined;
 
+  /** Messages that came up inside of another one. */
+  #late: (() => void)[] | undefined;
+
   /** All that is gathered. */
   get pendingBytes(): number {
     return this.#partBytes + this.length;
@@ -51,8 +54,22 @@ export class OutBuffer {
   /** Fills in the length of the message begun last. */
   end(): void {
     this.#finished = true;
-    if (this.#large !== undefined) return this.#endLarge(this.#large);
-    this.buffer.writeInt32BE(this.length - this.#messageAt - 1, this.#messageAt + 1);
+    if (this.#large !== undefined) this.#endLarge(this.#large);
+    else this.buffer.writeInt32BE(this.length - this.#messageAt - 1, this.#messageAt + 1);
+    if (this.#late !== undefined) this.#putLate();
+  }
+
+  /** `put` writes messages of its own: now, or behind the one that is under way. A row's values are computed
+   *  while it is written, and a function may have something to tell. */
+  between(put: () => void): void {
+    if (this.#finished) put();
+    else (this.#late ??= []).push(put);
+  }
+
+  #putLate(): void {
+    const late = this.#late!;
+    this.#late = undefined;
+    for (const put of late) put();
   }
 
   #endLarge({ head, bytes }: { readonly head: Buffer; readonly bytes: number }): void {
@@ -88,6 +105,7 @@ export class OutBuffer {
     }
     this.length = this.#messageAt;
     this.#finished = true;
+    if (this.#late !== undefined) this.#putLate();
   }
 
   discardUnfinished(): void {

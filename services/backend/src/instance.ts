@@ -19,7 +19,7 @@ import type { Env } from '@pgtroupe/actor/env';
 import type { Arrival, SessionIntake } from '@pgtroupe/actor/net';
 import { DATABASENAME, AUTHNAME } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport } from '@pgtroupe/common/ereport';
+import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { BLCKSZ, type Oid } from '@pgtroupe/common/ids';
 import type { Settings } from '@pgtroupe/common/settings';
 import type { ShutdownMode } from '@pgtroupe/actor/lifecycle';
@@ -160,6 +160,11 @@ export class BackendInstance {
   #detached(why: string): void {
     this.env.log.write('LOG', `lost the buffer manager: ${why}`);
     for (const database of this.#open) database.catalog.reset();
+    for (const session of [...this.#sessions.values()]) {
+      if (session.owner.session.size === 0) continue;
+      session.owner.session.clear();
+      session.terminate(sessionLocksLost());
+    }
   }
 
   whenAttached(): Promise<void> {
@@ -311,4 +316,13 @@ export class BackendInstance {
     if (this.#sessions.size > 0) await gone;
     await this.kernel.close();
   }
+}
+
+/** What the client believes to hold somebody else may have by now. PostgreSQL ends every session then. */
+function sessionLocksLost(): PgError {
+  return ereport(ERRCODE.CRASH_SHUTDOWN, 'terminating connection because of crash of another server process', {
+    severity: 'FATAL',
+    detail: "The session's advisory locks were lost with shared memory.",
+    hint: 'In a moment you should be able to reconnect to the database and repeat your command.',
+  });
 }

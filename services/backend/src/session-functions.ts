@@ -1,6 +1,8 @@
 /**
  * What built-in functions know of their session: one live object, read anew at every call.
  */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { postgresRandom } from '@pgtroupe/common/pg_prng';
 import { checkRelation } from '@pgtroupe/commands/permissions';
@@ -12,6 +14,7 @@ import type { DateOrder, DateStyle, FunctionCall, IntervalStyle, SessionSettings
 import type { Session } from './session.ts';
 import { sessionServer } from './session-server.ts';
 import { setOfTransaction, shownOfTransaction } from './utility/transaction-stmt.ts';
+import type { AdvisoryLocks } from '@pgtroupe/adt/lockfuncs';
 import type { ServerFacts } from '@pgtroupe/adt/serverfuncs';
 
 /** 2000-01-01 in microseconds since 1970-01-01. */
@@ -28,6 +31,7 @@ export class SessionFunctions implements SessionSettings {
   readonly sequences: SequenceState;
   readonly uncommittedEnums = new Set<number>();
   readonly server: ServerFacts;
+  readonly advisoryLocks: AdvisoryLocks;
   queryString: string | undefined;
   /** Wall clock when the client's message came: a statement's time, and that of the transaction it starts. */
   messageMicros: number;
@@ -52,6 +56,7 @@ export class SessionFunctions implements SessionSettings {
     this.backendPid = session.pid;
     this.versionString = `PostgreSQL ${session.settings.string('server_version')} on Node.js, 64-bit`;
     this.server = sessionServer(session);
+    this.advisoryLocks = advisoryLocks(session);
     const { kernel } = session.instance;
     this.sequenceIo = sequenceIo(
       work => kernel.attempt(work, session.owner, () => session.enter()),
@@ -80,6 +85,10 @@ export class SessionFunctions implements SessionSettings {
   /** A call of a function outside of a plan. */
   call(argTypes: readonly Oid[], resultType: Oid): FunctionCall {
     return { settings: this, collation: 0 as Oid, argTypes, resultType, catalog: this.lookup };
+  }
+
+  warn(sqlstate: string, message: string): void {
+    this.#session.notice('WARNING', sqlstate, message);
   }
 
   #derive(): void {
@@ -188,5 +197,24 @@ function sequenceLocks(session: Session): SequenceLocks {
       // What the one who had the lock changed.
       await session.runner.analysis.refresh();
     },
+  };
+}
+
+function advisoryLocks(session: Session): AdvisoryLocks {
+  const { locks } = session.instance.kernel;
+  const { owner } = session;
+  return {
+    acquire: async (tag, mode, how) => {
+      try {
+        await locks.acquire(owner, tag, mode, how);
+        return true;
+      } catch (error) {
+        const inTheWay = how.nowait && error instanceof PgError && error.sqlstate === ERRCODE.LOCK_NOT_AVAILABLE;
+        if (!inTheWay) throw error;
+        return false;
+      }
+    },
+    release: (tag, mode) => locks.releaseSession(owner, tag, mode),
+    releaseAll: () => locks.releaseAllSession(owner),
   };
 }

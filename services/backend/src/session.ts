@@ -420,7 +420,8 @@ export class Session implements BackendSession {
   }
 
   notice(severity: Severity, sqlstate: string, message: string, fields?: ErrorFields): void {
-    if (this.settings.noticeWanted(severity)) putReport(this.out, { severity, sqlstate, message, fields });
+    if (!this.settings.noticeWanted(severity)) return;
+    this.out.between(() => putReport(this.out, { severity, sqlstate, message, fields }));
   }
 
   parameterStatus(name: string): void {
@@ -520,10 +521,7 @@ export class Session implements BackendSession {
   }
 
   /** pg_terminate_backend, shutdown. */
-  terminate(): void {
-    const error = ereport(ERRCODE.ADMIN_SHUTDOWN, 'terminating connection due to administrator command', {
-      severity: 'FATAL',
-    });
+  terminate(error = adminShutdown()): void {
     if (this.#state.kind === 'busy') this.#interrupt(error);
     else this.fatal(error);
   }
@@ -591,6 +589,11 @@ export class Session implements BackendSession {
   #end(): void {
     this.#state = { kind: 'closed' };
     this.runner.end();
+    this.instance.kernel.locks.releaseAllSession(this.owner);
     this.instance.ended(this);
   }
+}
+
+function adminShutdown(): PgError {
+  return ereport(ERRCODE.ADMIN_SHUTDOWN, 'terminating connection due to administrator command', { severity: 'FATAL' });
 }

@@ -127,6 +127,7 @@ export async function discardStmt(session: Session, raw: RawNode): Promise<strin
       session.runner.discardAll();
       await withCatalog(() => session.settings.reset('session_authorization', session.block.tx.depth));
       session.settings.resetAll(session.block.tx.depth);
+      session.instance.kernel.locks.releaseAllSession(session.owner);
       session.runner.functions.sequences.discard();
       return 'DISCARD ALL';
     case 'DISCARD_PLANS':
