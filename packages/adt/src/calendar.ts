@@ -167,12 +167,12 @@ export function timeOfTm(tm: Tm): number {
   return ((tm.hour * 60 + tm.min) * 60 + tm.sec) * USECS_PER_SEC + tm.fsec;
 }
 
-/** timestamp2tm() without a zone; undefined when out of range. */
-export function timestampToTm(t: Timestamp): Tm | undefined {
+/** timestamp2tm() without a zone; undefined when out of range, which begins at the Julian day `first`. */
+export function timestampToTm(t: Timestamp, first = 0): Tm | undefined {
   const tm = newTm();
   splitTimestamp(t);
   const jd = splitDays + POSTGRES_EPOCH_JDATE;
-  if (jd < 0 || jd > 0x7fffffff) return undefined;
+  if (jd < first || jd > 0x7fffffff) return undefined;
   j2date(jd, tm);
   setTime(tm, splitTime);
   return tm;

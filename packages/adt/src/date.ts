@@ -40,7 +40,8 @@ import { decodeDateTime, decodeTimeOnly, decoding, parseDateTime, sessionZone, z
 import { encodeDateOnly, encodeTimeOnly } from './datetime_out.ts';
 import { extractUnit, unitName, unitNotRecognized, unitNotSupported, unknownUnit } from './datetime_units.ts';
 import { readInterval, makeInterval } from './interval.ts';
-import { determineTimeZoneOffset, findZone, unixSecondsOf, type Zone } from './pgtz.ts';
+import { offsetAtInstant } from './tzabbrevs.ts';
+import { determineTimeZoneOffset, unixSecondsOf, type Zone } from './pgtz.ts';
 import { recvInt32, sendInt32, sendInt64, viewOf, wireView } from './pqwire.ts';
 import {
   scalarCmp,
@@ -269,12 +270,9 @@ function extractTime(name: string, time: number, zone: number | undefined): Part
 /** timetz AT TIME ZONE. The rules of a named zone are those of today. */
 function moveTimeTz(fc: FunctionCall, value: Bytes, name: Bytes): Bytes {
   const found = zoneByName(textToString(name));
-  const zone = 'zone' in found ? found.zone : findZone(found.abbreviation.zone ?? '');
-  const tz =
-    'abbreviation' in found && found.abbreviation.offset !== undefined
-      ? 0 - found.abbreviation.offset
-      : 0 - (zone?.offsetAt(unixSecondsOf(fc.settings.transactionTimestamp)) ?? 0);
-  return shiftTimeTz(value, tz);
+  const now = unixSecondsOf(fc.settings.transactionTimestamp);
+  const offset = 'zone' in found ? found.zone.offsetAt(now) : offsetAtInstant(found.abbreviation, now);
+  return shiftTimeTz(value, 0 - offset);
 }
 
 function shiftTimeTz(value: Bytes, tz: number): Bytes {

@@ -54,6 +54,8 @@ const DATE_TEXTS = [
   '8 Jan',
   '10:00',
 ];
+/** In and out of summer time, over the gap of 2011 and the overlap of 2014. */
+const MOSCOW = ['2005-07-01', '2005-12-01', '2011-03-27 02:30', '2012-07-01', '2014-10-26 01:30', '1991-07-01'];
 const STAMPS = [
   '2000-01-01 00:00:00',
   '1999-12-31 23:59:59.999999',
@@ -307,6 +309,8 @@ describe('dates and times as PostgreSQL reads, prints and computes them', () => 
     ...each(['timestamp', 'date', 'time', 'timetz'], 'timestamptz', STAMPS),
     ...combine('timezone', ['text', 'timestamp'], ['UTC', 'EST', 'Europe/Berlin', 'bogus'], STAMPS),
     ...combine('timezone', ['text', 'timestamp'], ['msk', '+02', '<X>-3'], STAMPS.slice(0, 4)),
+    ...combine('timezone', ['text', 'timestamp'], ['MSK', 'MSD', 'VET'], MOSCOW),
+    ...combine('timezone', ['text', 'timestamptz'], ['MSK', 'VET'], MOSCOW),
     ...combine('timezone', ['text', 'timestamptz'], ['UTC', 'EST', 'Europe/Berlin'], STAMPS),
     ...combine('timezone', ['text', 'timestamptz'], ['msk', '+02:30'], STAMPS.slice(0, 4)),
     ...combine('timezone', ['interval', 'timestamptz'], ['02:30', '-1 hour'], STAMPS),

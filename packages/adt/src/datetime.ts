@@ -21,7 +21,7 @@ import {
 } from './calendar.ts';
 import { rint } from './float.ts';
 import { determineTimeZoneOffset, findZone, fixedZone, unixSecondsOf, type Zone } from './pgtz.ts';
-import { type ZoneAbbreviation, zoneAbbreviations } from './tzabbrevs.ts';
+import { abbreviationOffset, type ZoneAbbreviation, zoneAbbreviations } from './tzabbrevs.ts';
 
 export type FieldType = 'number' | 'string' | 'date' | 'time' | 'tz' | 'special';
 export interface Field {
@@ -318,14 +318,6 @@ export interface Decoded {
   readonly tz: number;
   readonly hasDate: boolean;
   readonly fmask: number;
-}
-
-/** Offset, seconds west, of an abbreviation whose meaning depends on the date. */
-function abbreviationOffset(abbreviation: ZoneAbbreviation, tm: Tm): number {
-  if (abbreviation.offset !== undefined) return 0 - abbreviation.offset;
-  const zone = findZone(abbreviation.zone ?? '');
-  if (!zone) throw bad();
-  return determineTimeZoneOffset(tm, zone);
 }
 
 class Decoder {

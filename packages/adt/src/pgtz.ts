@@ -260,13 +260,18 @@ export function unixSecondsOf(t: Timestamp): number {
   return splitDays * SECS_PER_DAY + Math.floor(splitTime / 1e6) + POSTGRES_EPOCH_UNIX;
 }
 
+/** A local time as if it were one of UTC. */
+export function localSeconds(tm: Tm): number {
+  const days = date2j(tm.year, tm.mon, tm.mday) - POSTGRES_EPOCH_JDATE;
+  return days * SECS_PER_DAY + tm.hour * 3600 + tm.min * 60 + tm.sec + POSTGRES_EPOCH_UNIX;
+}
+
 /**
  * Offset, in seconds WEST of UTC as PostgreSQL counts them, of a local time. In the gap of spring
  * the time counts by the offset before; in the overlap of autumn by the one after.
  */
 export function determineTimeZoneOffset(tm: Tm, zone: Zone): number {
-  const days = date2j(tm.year, tm.mon, tm.mday) - POSTGRES_EPOCH_JDATE;
-  const local = days * SECS_PER_DAY + tm.hour * 3600 + tm.min * 60 + tm.sec + POSTGRES_EPOCH_UNIX;
+  const local = localSeconds(tm);
   if (zone.fixed) {
     tm.isdst = 0;
     return 0 - zone.offsetAt(local);
@@ -287,4 +292,22 @@ export function determineTimeZoneOffset(tm: Tm, zone: Zone): number {
   if (beforeTime < boundary && afterTime < boundary) return 0 - before;
   if (beforeTime > boundary && afterTime >= boundary) return 0 - after;
   return beforeTime > afterTime ? 0 - before : 0 - after;
+}
+
+const ALPHABETIC = new Set(Object.values(LONG_NAMES));
+const STEP = 28 * SECS_PER_DAY;
+/** Three years: no zone went without a name it had for longer and took it up again. */
+const STEPS = 40;
+
+/**
+ * What an abbreviation means in its zone at an instant, in seconds east of UTC: what it meant when the zone last used it (MSK in
+ * summer is winter's), or will soon (pg_interpret_timezone_abbrev). undefined where the zone did not.
+ */
+export function offsetOfAbbreviation(zone: Zone, abbrev: string, unixSeconds: number): number | undefined {
+  if (!ALPHABETIC.has(abbrev)) return undefined;
+  for (let i = 0; i < 2 * STEPS; i++) {
+    const at = unixSeconds + (i < STEPS ? -i : i - STEPS) * STEP;
+    if (zone.abbrevAt(at) === abbrev) return zone.offsetAt(at);
+  }
+  return undefined;
 }

@@ -32,6 +32,7 @@ import {
   USECS_PER_SEC,
 } from './calendar.ts';
 import { decodeDateTime, decoding, parseDateTime, sessionZone, zoneByName } from './datetime.ts';
+import { abbreviationOffset, offsetAtInstant } from './tzabbrevs.ts';
 import { displacement } from './displacement.ts';
 import { encodeDateTime } from './datetime_out.ts';
 import {
@@ -91,7 +92,8 @@ export function adjustTimestampForTypmod(t: Timestamp, typmod: number): Timestam
 export function localTm(t: Timestamp, zone: Zone): { tm: Tm; tz: number; unix: number } {
   const unix = unixSecondsOf(t);
   const tz = 0 - zone.offsetAt(unix);
-  const tm = timestampToTm(addMicros(t, -tz * USECS_PER_SEC));
+  // The first instant is the day before in the west.
+  const tm = timestampToTm(addMicros(t, -tz * USECS_PER_SEC), -1);
   if (!tm) throw timestampRange();
   return { tm, tz, unix };
 }
@@ -180,15 +182,14 @@ export function instantToLocal(t: Timestamp, zone: Zone): Timestamp {
 function atZone(name: Bytes, t: Timestamp, toInstant: boolean): Timestamp {
   if (timestampNotFinite(t)) return t;
   const found = zoneByName(textToString(name));
-  let zone: Zone | undefined;
-  if ('zone' in found) zone = found.zone;
-  else if (found.abbreviation.offset !== undefined) {
-    const r = addMicros(t, found.abbreviation.offset * USECS_PER_SEC * (toInstant ? -1 : 1));
-    if (!isValidTimestamp(r)) throw timestampRange();
-    return r;
-  } else zone = findZone(found.abbreviation.zone ?? '');
-  if (!zone) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `time zone "${textToString(name)}" not recognized`);
-  return toInstant ? localToInstant(t, zone) : instantToLocal(t, zone);
+  if ('zone' in found) return toInstant ? localToInstant(t, found.zone) : instantToLocal(t, found.zone);
+  const { abbreviation } = found;
+  const offset = toInstant
+    ? 0 - abbreviationOffset(abbreviation, tmOf(t))
+    : offsetAtInstant(abbreviation, unixSecondsOf(t));
+  const r = addMicros(t, offset * USECS_PER_SEC * (toInstant ? -1 : 1));
+  if (!isValidTimestamp(r)) throw timestampRange();
+  return r;
 }
 
 /** AT TIME ZONE with an interval. */

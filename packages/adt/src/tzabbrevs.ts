@@ -2,6 +2,10 @@
  * Time zone abbreviations accepted in input: PostgreSQL's set "Default". Each is an offset in
  * seconds east of UTC (D: daylight saving time) or stands for what a zone did at the given date.
  */
+import { assert } from '@pgtroupe/common/assert';
+import type { Tm } from './calendar.ts';
+import { determineTimeZoneOffset, findZone, localSeconds, offsetOfAbbreviation, type Zone } from './pgtz.ts';
+
 const LIST =
   'EAT=10800 SAST=7200 WAT=3600 ACT=-18000 AKDT=-28800D AKST=-32400 ART=America/Argentina/Buenos_Aires ARST=America/Argentina/Buenos_Aires ' +
   'BOT=-14400 BRA=-10800 BRST=-7200D BRT=-10800 COT=-18000 CDT=-18000D CLST=-10800D CLT=America/Santiago CST=-21600 EDT=-14400D EGST=0D ' +
@@ -45,4 +49,27 @@ let table: Map<string, ZoneAbbreviation> | undefined;
 export function zoneAbbreviations(): ReadonlyMap<string, ZoneAbbreviation> {
   table ??= new Map(LIST.split(' ').map(entry => [entry.split('=')[0].toLowerCase(), parse(entry)]));
   return table;
+}
+
+/** The zone that decides what an abbreviation without an offset of its own means. */
+function zoneOf(abbreviation: ZoneAbbreviation): Zone {
+  const zone = findZone(abbreviation.zone ?? '');
+  assert(zone !== undefined, 'abbreviations name zones that there are');
+  return zone;
+}
+
+/** Offset, seconds west, of an abbreviation at a local time. */
+export function abbreviationOffset(abbreviation: ZoneAbbreviation, tm: Tm): number {
+  if (abbreviation.offset !== undefined) return 0 - abbreviation.offset;
+  const zone = zoneOf(abbreviation);
+  const tz = determineTimeZoneOffset(tm, zone);
+  const own = offsetOfAbbreviation(zone, abbreviation.abbrev, localSeconds(tm) + tz);
+  return own === undefined ? tz : 0 - own;
+}
+
+/** Offset, seconds east, of an abbreviation at an instant. */
+export function offsetAtInstant(abbreviation: ZoneAbbreviation, unixSeconds: number): number {
+  if (abbreviation.offset !== undefined) return abbreviation.offset;
+  const zone = zoneOf(abbreviation);
+  return offsetOfAbbreviation(zone, abbreviation.abbrev, unixSeconds) ?? zone.offsetAt(unixSeconds);
 }
