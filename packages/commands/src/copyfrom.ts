@@ -5,9 +5,11 @@
  * A row that breaks a constraint ends the command; what was stored goes away with the transaction.
  */
 import { isUtf8 } from 'node:buffer';
+import { orDetoastMiss } from '@pgtroupe/access/common/detoast';
 import { heapComputeTupleSize, heapFormTuple, heapGetAttr, tupleLayout } from '@pgtroupe/access/common/heaptuple';
 import { HeapContext, type HeapRelation } from '@pgtroupe/access/heap/heapam-context';
 import { heapMultiInsert } from '@pgtroupe/access/heap/heapam-insert';
+import { TOAST_TUPLE_THRESHOLD } from '@pgtroupe/access/heap/heaptoast';
 import { BT_DUPLICATE, btInsert, uniqueViolation } from '@pgtroupe/access/nbtree/nbtinsert';
 import type { BTIndex } from '@pgtroupe/access/nbtree/btindex';
 import { btIndexOf, heapOf } from '@pgtroupe/catalog/relaccess';
@@ -15,6 +17,8 @@ import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported, PgError } from '@pgtroupe/common/ereport';
+import { EState } from '@pgtroupe/executor/estate';
+import { TableToaster } from '@pgtroupe/executor/toast';
 import { maxAlign, type Oid } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { CopyFromParser, type ForcedNulls } from './copyfromparse.ts';
@@ -32,6 +36,10 @@ import type { BackendSession } from './command-runner.ts';
 import type { CommandRunner } from './command-runner.ts';
 
 const MAX_TUPLE_BYTES = 8160;
+/** What `#addRow` answers: the row went into the batch, or its large values must be moved out of it first. */
+type Added = { readonly kind: 'added' } | { readonly kind: 'large'; readonly values: readonly Datum[] };
+const ADDED: Added = { kind: 'added' };
+
 /** Rows and bytes that are gathered before they are stored. */
 const BATCH_ROWS = 1000;
 const BATCH_BYTES = 256 * 1024;
@@ -88,6 +96,7 @@ class CopyTarget {
   readonly #workspace: number;
   #workspaceUsed = 0;
   readonly #former: CopyTupleFormer;
+  readonly #toaster: TableToaster;
   // The batch: formed tuples.
   readonly #tuples = new Int32Array(BATCH_ROWS);
   readonly #lengths = new Int32Array(BATCH_ROWS);
@@ -129,11 +138,13 @@ class CopyTarget {
       this.#field = -1;
       return value;
     });
+    this.#toaster = new TableToaster(new EState(runner.execEnv(), 0), table);
     this.#workspace = arena.alloc(BATCH_BYTES + 2 * MAX_TUPLE_BYTES);
   }
 
   close(): void {
     this.#rules?.close();
+    this.#toaster.release();
     this.#session.instance.arena.free(this.#workspace, BATCH_BYTES + 2 * MAX_TUPLE_BYTES);
   }
 
@@ -156,11 +167,12 @@ class CopyTarget {
         parser.forceNulls(forced);
         const ruled = this.#rules === undefined ? undefined : await withCatalog(() => this.#readRow(parser));
         if (ruled !== undefined) await this.#rules!.apply(ruled);
-        const miss = this.#tryAddRow(parser, ruled);
-        if (miss !== undefined) {
-          await miss.load();
-          await withCatalog(() => this.#addRow(parser, ruled));
+        let added = this.#tryAddRow(parser, ruled);
+        if (added instanceof CatalogMiss) {
+          await added.load();
+          added = await withCatalog(() => this.#addRow(parser, ruled));
         }
+        if (added.kind === 'large') await this.#addLarge(added.values);
         rows++;
         if (this.#count === BATCH_ROWS || this.#workspaceUsed >= BATCH_BYTES) await this.#store();
       }
@@ -210,11 +222,10 @@ class CopyTarget {
     return values;
   }
 
-  /** The catalog entry an input function lacked (an enum's labels, a row type), or undefined if the row was added. */
-  #tryAddRow(parser: CopyFromParser, ruled: Datum[] | undefined): CatalogMiss | undefined {
+  /** `#addRow`, or the catalog entry an input function lacked (an enum's labels, a row type). */
+  #tryAddRow(parser: CopyFromParser, ruled: Datum[] | undefined): Added | CatalogMiss {
     try {
-      this.#addRow(parser, ruled);
-      return undefined;
+      return this.#addRow(parser, ruled);
     } catch (error) {
       if (error instanceof CatalogMiss) return error;
       throw error;
@@ -222,21 +233,55 @@ class CopyTarget {
   }
 
   /** `ruled`: the row's values, when the table has rules for them. */
-  #addRow(parser: CopyFromParser, ruled: Datum[] | undefined): void {
+  #addRow(parser: CopyFromParser, ruled: Datum[] | undefined): Added {
     const { mem } = this.#session.instance.kernel.pages;
     const at = this.#workspace + this.#workspaceUsed;
-    let length = ruled === undefined ? this.#former.form(parser, mem, at, MAX_TUPLE_BYTES) : NOT_PLAIN;
+    let length = ruled === undefined ? this.#former.form(parser, mem, at, TOAST_TUPLE_THRESHOLD) : NOT_PLAIN;
     if (length === NOT_PLAIN) {
       const values = ruled ?? this.#plainRow(parser);
       length = heapComputeTupleSize(this.#layout, values);
-      if (length > MAX_TUPLE_BYTES) throw notSupported('COPY of a row that needs a TOAST table');
+      if (this.#toaster.wanted(length)) return { kind: 'large', values };
       heapFormTuple(this.#layout, values, mem, at);
     }
+    this.#added(at, length);
+    return ADDED;
+  }
+
+  /** The row formed at `at` is the batch's next. */
+  #added(at: number, length: number): void {
     const n = this.#count++;
     this.#tuples[n] = at;
     this.#lengths[n] = length;
-    this.#lines[n] = parser.lineNumber;
+    this.#lines[n] = this.#parser!.lineNumber;
     this.#workspaceUsed += maxAlign(length);
+  }
+
+  /** A row that is compressed, and whose large values go to the TOAST table before it is stored. */
+  async #addLarge(values: readonly Datum[]): Promise<void> {
+    const session = this.#session;
+    const { kernel } = session.instance;
+    const { producer, tx } = session.block;
+    const toaster = this.#toaster;
+    await withCatalog(() => toaster.store(values, tx.curcid));
+    await kernel.attempt(
+      () => {
+        session.checkForInterrupts();
+        if (producer.mustWait) {
+          kernel.pages.want = { kind: 'await', run: () => producer.wait() };
+          return MISS;
+        }
+        return toaster.run();
+      },
+      session.owner,
+      () => session.enter(),
+    );
+    const length = heapComputeTupleSize(this.#layout, toaster.values);
+    if (length > MAX_TUPLE_BYTES) {
+      throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `row is too big: size ${length}, maximum size ${MAX_TUPLE_BYTES}`);
+    }
+    const at = this.#workspace + this.#workspaceUsed;
+    heapFormTuple(this.#layout, toaster.values, kernel.pages.mem, at);
+    this.#added(at, length);
   }
 
   /** The values of a row that the short way did not take, or what is wrong with it. */
@@ -325,8 +370,12 @@ class CopyTarget {
             kernel.pages.want = { kind: 'await', run: () => producer.wait() };
             return MISS;
           }
-          for (let k = 0; k < columns.length; k++)
-            keys[k] = heapGetAttr(this.#layout, mem, this.#tuples[n]!, columns[k]!);
+          const status = orDetoastMiss(() => {
+            for (let k = 0; k < columns.length; k++)
+              keys[k] = heapGetAttr(this.#layout, mem, this.#tuples[n]!, columns[k]!);
+            return 0;
+          });
+          if (status === MISS) return MISS;
           const result = btInsert(
             tree,
             this.#context,

@@ -4,6 +4,7 @@
  * The table is locked against writers. Its rows as of now are read, sorted by key and packed into
  * pages, and every page is logged whole. A row's entry leads to the root of its HOT chain.
  */
+import { orDetoastMiss } from '@pgtroupe/access/common/detoast';
 import { heapGetAttr, tupleLayout } from '@pgtroupe/access/common/heaptuple';
 import { isHeapOnly } from '@pgtroupe/access/common/htup';
 import { type HeapContext, heapRelation } from '@pgtroupe/access/heap/heapam-context';
@@ -108,17 +109,22 @@ async function collect(
           if (heapGetRootTuples(context, tuple - (tuple % BLCKSZ), roots) === MISS) return MISS;
           break;
         }
-        for (let i = 0; i < count; i++) {
-          const tuple = batch.tuples[i]!;
-          const offnum = isHeapOnly(mem, tuple) ? roots[batch.offnums[i]!]! : batch.offnums[i]!;
-          if (keys.single) keys.addOne(heapGetAttr(layout, mem, tuple, attributes[0]!), blk, offnum);
-          else
-            keys.add(
-              attributes.map(att => own(heapGetAttr(layout, mem, tuple, att))),
-              blk,
-              offnum,
-            );
+        const offnumOf = (i: number): number =>
+          isHeapOnly(mem, batch.tuples[i]!) ? roots[batch.offnums[i]!]! : batch.offnums[i]!;
+        if (keys.single) {
+          for (let i = 0; i < count; i++)
+            keys.addOne(heapGetAttr(layout, mem, batch.tuples[i]!, attributes[0]!), blk, offnumOf(i));
+          return count;
         }
+        // All of a page's or none: a value that must be fetched first begins it anew.
+        const values: Datum[][] = [];
+        const status = orDetoastMiss(() => {
+          for (let i = 0; i < count; i++)
+            values.push(attributes.map(att => own(heapGetAttr(layout, mem, batch.tuples[i]!, att))));
+          return count;
+        });
+        if (status === MISS) return MISS;
+        for (let i = 0; i < count; i++) keys.add(values[i]!, blk, offnumOf(i));
         return count;
       });
     }

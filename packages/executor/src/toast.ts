@@ -38,11 +38,12 @@ export class TableToaster {
     const est = this.#est;
     const { arena, heap, newOid } = est.env;
     const { toast } = this.#relation;
-    this.#scratch = arena.alloc(CHUNK_SCRATCH);
     const table =
       toast === undefined
         ? undefined
         : { oid: toast.oid, heap: heapOf(toast), index: btreeOf(est, toast, toast.indexes[0]!) };
+    // Not before what may throw for want of a catalog entry.
+    this.#scratch = arena.alloc(CHUNK_SCRATCH);
     this.#toaster = new HeapToaster(
       heap,
       this.#relation.att,

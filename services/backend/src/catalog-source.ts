@@ -5,7 +5,7 @@
  * own earlier commands. Rows are copied out of the pages in the same synchronous attempt that found
  * them.
  */
-import { DETOAST_MISS, type ToastPointer } from '@pgtroupe/access/common/detoast';
+import { orDetoastMiss, type ToastPointer } from '@pgtroupe/access/common/detoast';
 import { heapDeformTuple, tupleLayout, type TupleLayout } from '@pgtroupe/access/common/heaptuple';
 import type { TupleDesc } from '@pgtroupe/access/common/tupdesc';
 import { HeapContext, type HeapRelation } from '@pgtroupe/access/heap/heapam-context';
@@ -197,14 +197,12 @@ export class KernelCatalogSource implements CatalogSource {
   /** Appends what `read` finds, or nothing and MISS when a TOASTed value is not here. */
   #collect(rows: ScannedRow[], read: (found: ScannedRow[]) => void): number {
     const found: ScannedRow[] = [];
-    try {
+    const status = orDetoastMiss(() => {
       read(found);
-    } catch (error) {
-      if (error === DETOAST_MISS) return MISS;
-      throw error;
-    }
-    rows.push(...found);
-    return found.length;
+      return found.length;
+    });
+    if (status !== MISS) rows.push(...found);
+    return status;
   }
 
   #row(layout: TupleLayout, tuple: number, blk: number, off: number): ScannedRow {

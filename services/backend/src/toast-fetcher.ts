@@ -9,10 +9,14 @@ import type { Memory, PageAccess } from '@pgtroupe/storage/buffer/pages';
 import type { KernelCatalogSource } from './catalog-source.ts';
 
 const KEEP_VALUES = 256;
+/** Of larger values only as many as one row may need at once. */
+const KEEP_BYTES = 64 << 20;
+const KEEP_LARGE = 16;
 
 export class InstanceToast implements ToastFetcher {
   readonly #pages: PageAccess;
   readonly #values = new Map<string, Uint8Array>();
+  #bytes = 0;
   /** Database of the reader whose turn it is; set before every attempt. */
   source: KernelCatalogSource | undefined;
 
@@ -36,10 +40,13 @@ export class InstanceToast implements ToastFetcher {
   }
 
   #keep(key: string, value: Uint8Array): void {
-    if (this.#values.size >= KEEP_VALUES) {
-      const [oldest] = this.#values.keys();
-      this.#values.delete(oldest!);
+    for (const [oldest, { length }] of this.#values) {
+      const many = this.#values.size >= KEEP_VALUES;
+      if (!many && (this.#bytes + value.length <= KEEP_BYTES || this.#values.size < KEEP_LARGE)) break;
+      this.#values.delete(oldest);
+      this.#bytes -= length;
     }
+    this.#bytes += value.length - (this.#values.get(key)?.length ?? 0);
     this.#values.set(key, value);
   }
 }

@@ -15,6 +15,7 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { TupleMemory } from './htup.ts';
 import { pglzDecompress } from './pg-lzcompress.ts';
 
@@ -43,6 +44,16 @@ class DetoastMiss extends Error {
   override readonly name = 'DetoastMiss';
 }
 export const DETOAST_MISS = new DetoastMiss('a value from the TOAST table is not here yet');
+
+/** An attempt that reads values deep down: MISS where one must be fetched first. */
+export function orDetoastMiss<T>(work: () => T): T | typeof MISS {
+  try {
+    return work();
+  } catch (thrown) {
+    if (thrown === DETOAST_MISS) return MISS;
+    throw thrown;
+  }
+}
 
 const fetchers = new WeakMap<Uint8Array, ToastFetcher>();
 
