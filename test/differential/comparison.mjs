@@ -21,7 +21,7 @@ export class Comparison {
   spent = { judge: 0, target: 0 };
 
   /** @param addresses target, oracle: host:port, or undefined for nobody; slow, patience: ms to wait for PostgreSQL, for pgtroupe */
-  static async open({ target, oracle, slow, patience }, lane) {
+  static async open({ target, oracle, slow, patience = 30_000 }, lane) {
     const comparison = new Comparison();
     const schema = `differential_${process.pid}_${lane}`;
     const connect = async (where, options, elsewhere) => {
