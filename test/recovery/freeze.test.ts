@@ -3,8 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { Client } from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { PG_BIN } from '@pgtroupe/testkit/oracle-address';
-import { hasPostgres } from '@pgtroupe/testkit/postgres-judge';
+import { hasPostgres, resetNextXid } from '@pgtroupe/testkit/postgres-judge';
 import { isBuilt, sleep, TestCluster } from '@pgtroupe/testkit/test-cluster';
+
+/** Of a new cluster. */
+const OLDEST_XID = 3;
 
 let cluster: TestCluster | undefined;
 afterEach(() => cluster?.destroy());
@@ -69,4 +72,42 @@ describe.runIf(isBuilt)('the age of ids', () => {
     expect(control).toMatch(new RegExp(`oldestXID: +${oldest}\n`));
     expect(control).toMatch(new RegExp(`oldestMultiXid: +${oldestMulti}\n`));
   });
+
+  it.runIf(hasPostgres)(
+    'is told to who writes before it is too much, and then nobody writes',
+    { timeout: 240_000 },
+    async () => {
+      cluster = await new TestCluster().create();
+      const notices: string[] = [];
+      const startAt = async (xid: number): Promise<Client> => {
+        resetNextXid(cluster!.data, xid);
+        await cluster!.start();
+        const client = await connect('postgres');
+        client.on('notice', ({ severity, message, hint }) => notices.push(`${severity} ${message}; ${hint}`));
+        return client;
+      };
+      const wrapAt = OLDEST_XID + 2 ** 31 - 1;
+      const hint =
+        'You might also need to commit or roll back old prepared transactions, or drop stale replication slots.';
+      let client = await startAt(wrapAt - 40_000_000 - 1);
+      await client.query('CREATE TABLE t (id int)');
+      expect(notices).toEqual([]);
+      for (let n = 0; n < 2; n++) await client.query('INSERT INTO t VALUES (1)');
+      const left = 40_000_000;
+      const warning = (n: number): string =>
+        `WARNING database "template1" must be vacuumed within ${n} transactions; To avoid a database shutdown, execute a database-wide VACUUM in that database.\n${hint}`;
+      expect(notices).toEqual([warning(left), warning(left - 1)]);
+      await client.end();
+      await cluster.run('stop', '-D', cluster.data, '-m', 'fast');
+
+      client = await startAt(wrapAt - 3_000_000);
+      await expect(client.query('INSERT INTO t VALUES (2)')).rejects.toMatchObject({
+        code: '54000',
+        message: 'database is not accepting commands to avoid wraparound data loss in database "template1"',
+        hint: `Stop the postmaster and vacuum that database in single-user mode.\n${hint}`,
+      });
+      expect((await client.query('SELECT count(*) FROM t')).rows).toEqual([{ count: '2' }]);
+      await client.end();
+    },
+  );
 });

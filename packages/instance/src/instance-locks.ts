@@ -42,6 +42,8 @@ export class LockOwner {
   waiting: { cancel(error: PgError): void } | undefined;
   /** Told when a wait for a lock, of a relation or of a transaction's end, begins and ends. */
   onLockWait: ((begins: boolean) => void) | undefined;
+  /** Told when an id that its transaction takes is among the last: of what database and how many are left. */
+  onXidWarning: ((warning: { readonly db: string; readonly left: number }) => void) | undefined;
   /** After so long a wait somebody looks whether it can end (deadlock_timeout). */
   deadlockMs: () => number = () => DEADLOCK_MS;
   /** Why its statement shall stop. Whoever is about to wait looks at it first: a cancel comes once. */

@@ -20,6 +20,7 @@ import {
   FIRST_NORMAL_TRANSACTION_ID,
   type FullTransactionId,
   fullFromXid,
+  type Oid,
   type TransactionId,
   xidFromFull,
 } from '@pgtroupe/common/ids';
@@ -69,8 +70,12 @@ export class InstanceTransactions {
   readonly #attachment: Attachment;
   readonly #pages: PageAccess;
 
-  // Reserve: ranges [next, end) of ids, oldest first.
-  #ranges: { next: number; end: number }[] = [];
+  /** Counts attachments. */
+  #attached = 0;
+
+  // Reserve: ranges [next, end) of ids, oldest first. Those from `wrapAt` on may not be given out while database
+  // `db` is not vacuumed; 0 when that is far.
+  #ranges: { next: number; end: number; readonly wrapAt: number; readonly db: string }[] = [];
   #reserved = 0;
   /** How many to have in reserve: one for who writes now and then, more for who has just asked. */
   #target = 1;
@@ -100,6 +105,13 @@ export class InstanceTransactions {
   readonly #running = new Set<number>();
   readonly #endWaiters = new Map<number, (() => void)[]>();
 
+  /** Name of a database; undefined when there is none. */
+  databaseName: (db: Oid) => Promise<string | undefined> = () => Promise.resolve(undefined);
+  /** Of databases that are too old. */
+  readonly #databases = new Map<number, string>();
+  /** Whoever takes an id is to be told so: its database as messages name it, and how many ids are left. */
+  xidWarning: { readonly db: string; readonly left: number } | undefined;
+
   /** Called with invalidations before the snapshot they came with is used. */
   onInvalidations: (invals: Uint8Array) => void = () => {};
 
@@ -107,7 +119,7 @@ export class InstanceTransactions {
     this.#env = env;
     this.#attachment = attachment;
     this.#pages = pages;
-    attachment.on('xidsReserved', op => this.#xidsReserved(op.first, op.count));
+    attachment.on('xidsReserved', op => this.#xidsReserved(op));
     attachment.on('reserveFailed', op => this.#reserveFailed(op));
     attachment.on('snapshot', op => this.#snapshotArrived(op));
     attachment.on('recallSnapshot', () => {
@@ -120,6 +132,7 @@ export class InstanceTransactions {
   /** A new life of the buffer-manager: nothing reserved, nothing remembered. Not even outcomes: an
    *  asynchronous commit may not have survived. */
   reset(error: () => Error): void {
+    this.#attached++;
     this.#ranges = [];
     this.#reserved = 0;
     this.#reserveAsked = false;
@@ -164,6 +177,7 @@ export class InstanceTransactions {
     }
     if (this.#reserved <= RESERVE_LOW) this.#askXids();
     const fxid = range.next++;
+    this.xidWarning = range.wrapAt === 0 ? undefined : { db: range.db, left: range.wrapAt - fxid };
     this.#reserved--;
     if (range.next === range.end) this.#ranges.shift();
     this.#lastAssignMs = this.#env.clock.nowMs();
@@ -188,9 +202,13 @@ export class InstanceTransactions {
     else this.#attachment.put(op);
   }
 
-  #xidsReserved(first: number, count: number): void {
+  #xidsReserved(op: Extract<DownOp, { op: 'xidsReserved' }>): void {
+    this.#named(op.db, db => this.#reserve(op, db));
+  }
+
+  #reserve({ first, count, left }: Extract<DownOp, { op: 'xidsReserved' }>, db: string): void {
     this.#reserveAsked = false;
-    this.#ranges.push({ next: first, end: first + count });
+    this.#ranges.push({ next: first, end: first + count, wrapAt: left === 0 ? 0 : first + left, db });
     this.#reserved += count;
     this.#lastAssignMs = this.#env.clock.nowMs();
     this.#planReturn();
@@ -201,11 +219,33 @@ export class InstanceTransactions {
 
   /** No ids can be had now; whoever asks next asks again. */
   #reserveFailed(op: Extract<DownOp, { op: 'reserveFailed' }>): void {
-    this.#reserveAsked = false;
-    const waiters = this.#xidWaiters;
-    this.#xidWaiters = [];
-    for (const waiter of waiters)
-      waiter.reject(new PgError(op.sqlstate as Sqlstate, op.message, { hint: op.hint || undefined }));
+    this.#named(op.db, db => {
+      this.#reserveAsked = false;
+      const waiters = this.#xidWaiters;
+      this.#xidWaiters = [];
+      const message = op.db === 0 ? op.message : `${op.message} ${db}`;
+      for (const waiter of waiters)
+        waiter.reject(new PgError(op.sqlstate as Sqlstate, message, { hint: op.hint || undefined }));
+    });
+  }
+
+  /** Calls `then` with the database as messages name it, at once or when it was looked up; not in another life. */
+  #named(db: number, then: (name: string) => void): void {
+    if (db === 0) return then('');
+    const known = this.#databases.get(db);
+    if (known !== undefined) return then(known);
+    const attached = this.#attached;
+    const anonymous = `with OID ${db}`;
+    void this.databaseName(db as Oid)
+      .then(
+        name => (name === undefined ? anonymous : `"${name}"`),
+        () => anonymous,
+      )
+      .then(name => {
+        if (this.#attached !== attached) return;
+        if (name !== anonymous) this.#databases.set(db, name);
+        then(name);
+      });
   }
 
   #planReturn(): void {

@@ -142,6 +142,7 @@ export class Transaction implements XactView {
       const fxid = this.#context.shared.takeXid();
       if (fxid === MISS) return MISS;
       level.fxid = fxid as FullTransactionId;
+      if (this.#context.shared.xidWarning !== undefined) this.#owner.onXidWarning?.(this.#context.shared.xidWarning);
       this.#context.attachment.putLazily({
         op: 'xidAssigned',
         fxid: level.fxid,

@@ -3,9 +3,12 @@
  */
 import { equal, match, doesNotMatch } from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { PG_BIN } from './oracle-address.ts';
+
+const CLOG_SEGMENT_BYTES = 32 * 8192;
+const XIDS_PER_CLOG_SEGMENT = 4 * CLOG_SEGMENT_BYTES;
 
 const root = process.getuid?.() === 0;
 const as = root ? ['runuser', '-u', 'postgres', '--'] : [];
@@ -54,4 +57,20 @@ export function judgeFiles(folder: string): void {
   });
   match(dump.stdout.trimEnd().split('\n').at(-1) ?? '', /CHECKPOINT_SHUTDOWN/);
   doesNotMatch(dump.stdout, /UNKNOWN/);
+}
+
+/** After a clean stop: the next transaction is to get this id (pg_resetwal -x). Nobody ran any between. */
+export function resetNextXid(folder: string, xid: number): void {
+  const [program, ...args] = [...as, `${PG_BIN}/pg_resetwal`, '-x', String(xid), '-D', folder];
+  if (root) {
+    chmodSync(dirname(folder), 0o711);
+    execFileSync('chown', ['-R', 'postgres', folder]);
+  }
+  execFileSync(program!, args);
+  if (root) execFileSync('chown', ['-R', 'root', folder]);
+  const segment = Math.floor(xid / XIDS_PER_CLOG_SEGMENT);
+  writeFileSync(
+    join(folder, 'pg_xact', segment.toString(16).toUpperCase().padStart(4, '0')),
+    new Uint8Array(CLOG_SEGMENT_BYTES),
+  );
 }

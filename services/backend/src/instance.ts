@@ -17,7 +17,7 @@ import { ACL_CONNECT } from '@pgtroupe/catalog/acl';
 import { AclCheck } from '@pgtroupe/catalog/aclchk';
 import type { Env } from '@pgtroupe/actor/env';
 import type { Arrival, SessionIntake } from '@pgtroupe/actor/net';
-import { DATABASENAME, AUTHNAME } from '@pgtroupe/catalog/syscache';
+import { AUTHNAME, DATABASENAME, DATABASEOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { BLCKSZ, type Oid } from '@pgtroupe/common/ids';
@@ -104,6 +104,10 @@ export class BackendInstance {
     this.toast = new InstanceToast(mem, this.kernel.pages);
     this.kernel.onAttach = welcome => this.#attached(welcome);
     this.kernel.onDetach = why => this.#detached(why);
+    this.kernel.shared.databaseName = async oid => {
+      const shared = await this.#database(0 as Oid);
+      return (await withCatalog(() => shared.catalog.search(DATABASEOID, oid)))?.datname;
+    };
     this.kernel.shared.onInvalidations = invals => this.applyInvalidations(invals);
     options.intake.onArrival = arrival => this.#arrived(arrival);
     options.intake.onCancel = (pid, secret) => {

@@ -20,6 +20,7 @@
 import type { Arrival, Connection } from '@pgtroupe/actor/net';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type ErrorFields, PgError, type Severity } from '@pgtroupe/common/ereport';
+import { XID_WARN_HINT } from '@pgtroupe/transam/varsup';
 import { exhausted, putReport, reportOf } from '@pgtroupe/libpq/error-response';
 import { FrameReader } from '@pgtroupe/libpq/frame-reader';
 import { matchHba } from '@pgtroupe/libpq/hba';
@@ -94,6 +95,10 @@ export class Session implements BackendSession {
     });
     this.owner.deadlockMs = () => this.settings.number('deadlock_timeout');
     this.owner.onLockWait = begins => this.timeouts.lockWait(begins);
+    this.owner.onXidWarning = ({ db, left }) => {
+      const message = `database ${db} must be vacuumed within ${left} transactions`;
+      this.notice('WARNING', ERRCODE.WARNING, message, { hint: XID_WARN_HINT });
+    };
     this.#connection = arrival.connection;
     this.#initial = arrival.initial;
     this.#reserved = arrival.reserved;

@@ -19,6 +19,7 @@ const PAGE_BYTES = 8192;
 const FOLDER = 'pg_xact';
 /** In the circle of 2^32 ids. */
 const SEGMENTS = 2 ** 32 / CLOG_XACTS_PER_PAGE / SLRU_PAGES_PER_SEGMENT;
+const SEGMENT_NAME = /^[0-9A-F]{4}$/;
 const NO_PAGE = new Uint8Array(PAGE_BYTES);
 
 export class ClogBuffers {
@@ -30,17 +31,18 @@ export class ClogBuffers {
   #folderSynced = false;
   #work: Promise<void> = Promise.resolve();
 
-  /** Reads the pages [first, last] as far as there are any. */
+  /** Reads the pages [first, last] as far as there are any, a segment at a time: two thousand million ids ago is not
+   *  unusual, and that is 65,536 pages. */
   async load(disk: Disk, first: number, last: number): Promise<void> {
-    for (let page = first; page <= last; page++) {
-      const { path, positionBytes } = slruFile(FOLDER, page);
-      const stat = await disk.stat(path);
-      if (stat === undefined || stat.sizeBytes < positionBytes + PAGE_BYTES) continue;
-      const file = await disk.open(path, 'read');
-      const bytes = new Uint8Array(PAGE_BYTES);
-      await file.read(bytes, positionBytes);
-      await file.close();
-      this.#pages.set(page, bytes);
+    for (const name of await disk.readdir(FOLDER)) {
+      if (!SEGMENT_NAME.test(name)) continue;
+      const segment = Number.parseInt(name, 16);
+      if (segment < segmentOf(first) || segment > segmentOf(last)) continue;
+      const bytes = await disk.readFile(`${FOLDER}/${name}`);
+      for (let at = 0; at + PAGE_BYTES <= bytes.length; at += PAGE_BYTES) {
+        const page = segment * SLRU_PAGES_PER_SEGMENT + at / PAGE_BYTES;
+        if (page >= first && page <= last) this.#pages.set(page, bytes.subarray(at, at + PAGE_BYTES));
+      }
     }
   }
 
@@ -132,7 +134,7 @@ export class ClogBuffers {
     // Not while a checkpoint has its files open.
     await this.#exclusively(async () => {
       for (const name of await disk.readdir(FOLDER)) {
-        if (!/^[0-9A-F]{4}$/.test(name) || isKept(Number.parseInt(name, 16))) continue;
+        if (!SEGMENT_NAME.test(name) || isKept(Number.parseInt(name, 16))) continue;
         this.#folderSynced = false;
         await disk.unlink(`${FOLDER}/${name}`);
       }

@@ -16,7 +16,7 @@ import {
   type TransactionId,
   xidFromFull,
 } from '@pgtroupe/common/ids';
-import type { UpOp } from '@pgtroupe/rpc/attach/ops';
+import type { DownOp, UpOp } from '@pgtroupe/rpc/attach/ops';
 import {
   CLOG_XACTS_PER_PAGE,
   TRANSACTION_STATUS_ABORTED,
@@ -25,6 +25,13 @@ import {
   SLRU_PAGES_PER_SEGMENT,
 } from '@pgtroupe/transam/clog';
 import { RM_CLOG_ID, RM_XACT_ID, RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
+import {
+  XID_STOP_DISTANCE,
+  XID_STOP_HINT,
+  XID_WARN_DISTANCE,
+  XID_WARN_HINT,
+  XID_WRAP_DISTANCE,
+} from '@pgtroupe/transam/varsup';
 import { xactEndBody, xactEndInfo, XLOG_XACT_ABORT } from '@pgtroupe/transam/xactrecord';
 import {
   CLOG_TRUNCATE,
@@ -73,13 +80,7 @@ export interface FileFate {
 const MAX_RESERVE = 256;
 /** With a full disk, new writers are turned away while the others can still finish. */
 const LOW_ROOM_BYTES = 24 * 1024 * 1024;
-/** No id may be as far as 2^31 from the oldest one in a table (SetTransactionIdLimit). */
-const XID_WRAP_DISTANCE = 2 ** 31 - 1;
-const XID_STOP_DISTANCE = XID_WRAP_DISTANCE - 3_000_000;
-const XID_WARN_DISTANCE = XID_WRAP_DISTANCE - 40_000_000;
 const XID_WARN_EVERY = 1_000_000;
-const OR_WHAT_HOLDS_IT_BACK =
-  'You might also need to commit or roll back old prepared transactions, or drop stale replication slots.';
 
 function clogSegment(xid: TransactionId): number {
   return Math.floor(transactionIdToPage(xid) / SLRU_PAGES_PER_SEGMENT);
@@ -165,7 +166,11 @@ export class Transactions {
       given++;
     }
     if (given === 0) this.#starving.push({ instance, count });
-    else instance.put({ op: 'xidsReserved', first, count: given });
+    else {
+      const warned = first >= this.oldestXid + XID_WARN_DISTANCE;
+      const left = warned ? this.oldestXid + XID_WRAP_DISTANCE - first : 0;
+      instance.put({ op: 'xidsReserved', first, count: given, left, db: warned ? this.oldestXidDB : 0 });
+    }
   }
 
   /** WAL that somebody waits for. */
@@ -180,27 +185,29 @@ export class Transactions {
   }
 
   /** Why no transaction may begin to write now. */
-  #refusal(): { readonly sqlstate: string; readonly message: string; readonly hint: string } | undefined {
+  #refusal(): Omit<Extract<DownOp, { op: 'reserveFailed' }>, 'op'> | undefined {
     if (this.#wal.diskFull && this.#wal.room < LOW_ROOM_BYTES) {
       return {
         sqlstate: ERRCODE.DISK_FULL,
         message: 'could not extend WAL: No space left on device',
         hint: 'Check free disk space.',
+        db: 0,
       };
     }
     const { nextXid } = this.procs;
     if (nextXid >= this.oldestXid + XID_STOP_DISTANCE) {
       return {
         sqlstate: ERRCODE.PROGRAM_LIMIT_EXCEEDED,
-        message: `database is not accepting commands to avoid wraparound data loss in database with OID ${this.oldestXidDB}`,
-        hint: `Stop the postmaster and vacuum that database in single-user mode.\n${OR_WHAT_HOLDS_IT_BACK}`,
+        message: 'database is not accepting commands to avoid wraparound data loss in database',
+        hint: XID_STOP_HINT,
+        db: this.oldestXidDB,
       };
     }
     if (nextXid >= this.#warnAt) {
       this.#warnAt = nextXid + XID_WARN_EVERY;
       const left = this.oldestXid + XID_WRAP_DISTANCE - nextXid;
       this.#log.write('WARNING', `database with OID ${this.oldestXidDB} must be vacuumed within ${left} transactions`, {
-        hint: `To avoid a database shutdown, execute a database-wide VACUUM in that database.\n${OR_WHAT_HOLDS_IT_BACK}`,
+        hint: XID_WARN_HINT,
       });
     }
     return undefined;

@@ -223,7 +223,9 @@ export const DOWN = {
   redoRecPtr: { n: 'u32', lsn: 'u64' },
 
   // ---- transactions ------------------------------------------------------------------------------
-  xidsReserved: { first: 'u64', count: 'u32' },
+  /** Ids [first, first + count). `left` not 0: so many more, counted from the first, may be given out before database
+   *  `db` must have been vacuumed; whoever uses one is warned. */
+  xidsReserved: { first: 'u64', count: 'u32', left: 'u32', db: 'u32' },
   /** What is running now. The instance may go on using it for new snapshots until it is recalled.
    *  Sent as the answer to getSnapshot and, to who had one, before the `committed` of its own commits (later
    *  while other commits wait for its recall).
@@ -249,8 +251,9 @@ export const DOWN = {
   relmap: { reqId: 'u32', image: 'bytes' },
 
   // ---- refusals ------------------------------------------------------------------------------------
-  /** Answers reserveXids when no ids are given out: disk full (53100), wraparound (54000). */
-  reserveFailed: { sqlstate: 'str', message: 'str', hint: 'str' },
+  /** Answers reserveXids when no ids are given out: disk full (53100), wraparound (54000). `db` not 0: the message
+   *  is to end with this database. */
+  reserveFailed: { sqlstate: 'str', message: 'str', hint: 'str', db: 'u32' },
 
   // ---- credits (credit.ts) ---------------------------------------------------------------------------
   /** Producers of bulk WAL may go on until the instance has sent `until` bytes of batches on this
