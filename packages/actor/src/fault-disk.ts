@@ -84,16 +84,29 @@ export class FaultDisk implements Disk {
     return node;
   }
 
+  /** What is above the disk below of this page. */
+  #held(node: Node, number: number): Uint8Array | undefined {
+    return node.pending.get(number) ?? node.dropped.get(number) ?? node.aside.get(number);
+  }
+
   async #page(node: Node, number: number): Promise<Uint8Array> {
-    const held = node.pending.get(number) ?? node.dropped.get(number) ?? node.aside.get(number);
+    const held = this.#held(node, number);
     if (held !== undefined) return held;
     const page = new Uint8Array(PAGE_BYTES);
-    if (node.durable !== undefined && number * PAGE_BYTES < node.syncedSizeBytes) {
-      const file = await this.#below.open(node.durable, 'read');
-      await file.read(page, number * PAGE_BYTES);
+    await this.#readBelow(node, page, number * PAGE_BYTES);
+    return page;
+  }
+
+  /** Fills `into` with what the disk below has there, and with zeros behind that. */
+  async #readBelow(node: Node, into: Uint8Array, position: number): Promise<void> {
+    const there = node.durable === undefined ? 0 : Math.min(into.length, node.syncedSizeBytes - position);
+    let got = 0;
+    if (there > 0) {
+      const file = await this.#below.open(node.durable!, 'read');
+      got = await file.read(into.subarray(0, there), position);
       await file.close();
     }
-    return page;
+    into.fill(0, got);
   }
 
   async #read(node: Node, into: Uint8Array, position: number): Promise<number> {
@@ -101,9 +114,15 @@ export class FaultDisk implements Disk {
     for (let done = 0; done < length; ) {
       const at = position + done;
       const inPage = at % PAGE_BYTES;
-      const chunk = Math.min(PAGE_BYTES - inPage, length - done);
-      const page = await this.#page(node, Math.floor(at / PAGE_BYTES));
-      into.set(page.subarray(inPage, inPage + chunk), done);
+      const first = Math.floor(at / PAGE_BYTES);
+      const held = this.#held(node, first);
+      let chunk = Math.min(PAGE_BYTES - inPage, length - done);
+      if (held !== undefined) into.set(held.subarray(inPage, inPage + chunk), done);
+      else {
+        for (let next = first + 1; chunk < length - done && this.#held(node, next) === undefined; next++)
+          chunk = Math.min(chunk + PAGE_BYTES, length - done);
+        await this.#readBelow(node, into.subarray(done, done + chunk), at);
+      }
       done += chunk;
     }
     return length;

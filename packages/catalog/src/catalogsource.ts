@@ -9,7 +9,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import type { Catalog, CatalogIndex, ItemPointer } from './catalog.ts';
 
 export interface ScannedRow {
-  /** One per column, detoasted. May be views of page memory until the scan's promise is consumed. */
+  /** One per column, detoasted; they stay what they are. Of a whole catalog's rows they are taken apart when asked for. */
   readonly values: readonly Datum[];
   readonly ctid: ItemPointer;
 }

@@ -3,7 +3,7 @@
  *
  * Lookups are synchronous; what is not here throws CatalogMiss. Absence is remembered too. A catalog
  * that was loaded whole (`preload`) answers everything, until one of its rows changes: from then on
- * what is not here is asked for key by key.
+ * what is not here is asked for key by key. Its rows are decoded and filed by an index as they are asked for.
  *
  * One cache per database holds the committed state for all sessions of an instance. A transaction
  * that changed catalogs works on a `fork`: rows it touched come from its own source, the rest from
@@ -20,6 +20,7 @@ import type { CatalogSource } from './catalogsource.ts';
 import { KEY_SEPARATOR, keyText, rowKeyText } from './inval.ts';
 import type { InvalMessage, KeyPart } from './inval.ts';
 import { encodeField, decodeRow } from './rowcodec.ts';
+import { StoredRow } from './storedrow.ts';
 import { sysCacheOfIndex, sysCachesOf } from './syscache.ts';
 import type { SysCache } from './syscache.ts';
 
@@ -28,16 +29,18 @@ type ExactKey = string | number;
 /** What is known by one index. */
 interface IndexEntries {
   /** By the whole key; null: there is no such row. */
-  readonly exact: Map<ExactKey, CatalogRow | null>;
+  readonly exact: Map<ExactKey, CatalogRow | StoredRow | null>;
+  /** Every row of the complete catalog is in `exact`. */
+  filed: boolean;
   /** By a prefix of the key. */
-  readonly lists: Map<string, readonly CatalogRow[]>;
+  readonly lists: Map<string, readonly (CatalogRow | StoredRow)[]>;
   /** Prefix lengths for which `lists` holds every group (only while the catalog is complete). */
   readonly grouped: Set<number>;
 }
 
 interface CatalogEntries {
   /** Every row of the catalog, while all of them are known. */
-  all: readonly CatalogRow[] | undefined;
+  all: readonly StoredRow[] | undefined;
   /** Counts invalidations. */
   changes: number;
   readonly byIndex: Map<Oid, IndexEntries>;
@@ -103,10 +106,9 @@ export class CatCache {
     if (entries.all !== undefined) return;
     for (;;) {
       const { changes } = entries;
-      const rows = await this.#read(catalog, undefined, []);
+      const rows = await this.#source.scan(catalog, undefined, []);
       if (entries.changes !== changes) continue;
-      entries.all = rows;
-      for (const row of rows) this.#remember(catalog, row);
+      entries.all = rows.map(row => new StoredRow(catalog, row));
       return;
     }
   }
@@ -129,7 +131,7 @@ export class CatCache {
     const entries = this.#catalog(cache.catalog.oid);
     for (;;) {
       const { changes } = entries;
-      const rows = await this.#read(cache.catalog, cache, key);
+      const rows = await this.#read(cache, key);
       if (entries.changes !== changes) continue;
       const known = rows.map(row => this.#remember(cache.catalog, row));
       store(known);
@@ -137,10 +139,20 @@ export class CatCache {
     }
   }
 
-  async #read(catalog: Catalog, cache: SysCache | undefined, key: readonly KeyPart[]): Promise<CatalogRow[]> {
-    const datums: Datum[] = key.map((part, n) => encodeField(catalog.columns[cache!.index.keys[n]! - 1]!.type, part));
-    const rows = await this.#source.scan(catalog, cache?.index, datums);
+  async #read({ catalog, index }: SysCache, key: readonly KeyPart[]): Promise<CatalogRow[]> {
+    const datums: Datum[] = key.map((part, n) => encodeField(catalog.columns[index.keys[n]! - 1]!.type, part));
+    const rows = await this.#source.scan(catalog, index, datums);
     return rows.map(row => decodeRow(catalog, row.values, row.ctid));
+  }
+
+  /** Files the rows of a complete catalog under the whole key of a unique index. */
+  #file(cache: SysCache, entries: IndexEntries, all: readonly StoredRow[]): void {
+    entries.filed = true;
+    for (const row of all) {
+      const text = row.keyText(cache, cache.key.length);
+      const key = cache.numeric ? Number(text) : text;
+      if (!entries.exact.get(key)) entries.exact.set(key, row);
+    }
   }
 
   /** Stores a row under all unique keys; returns the object that stands for it. */
@@ -152,7 +164,7 @@ export class CatCache {
       const text = rowKeyText(cache.key, row);
       const key = cache.numeric ? Number(text) : text;
       const old = exact.get(key);
-      if (old) known = old;
+      if (old) known = decoded(old);
       else exact.set(key, known);
     }
     return known;
@@ -171,7 +183,7 @@ export class CatCache {
     const { byIndex } = this.#catalog(cache.catalog.oid);
     let entries = byIndex.get(cache.index.oid);
     if (entries === undefined) {
-      entries = { exact: new Map(), lists: new Map(), grouped: new Set() };
+      entries = { exact: new Map(), filed: false, lists: new Map(), grouped: new Set() };
       byIndex.set(cache.index.oid, entries);
     }
     return entries;
@@ -179,10 +191,12 @@ export class CatCache {
 
   /** undefined: not known here. */
   #peek(cache: SysCache, key: readonly KeyPart[]): CatalogRow | null | undefined {
-    const exact = exactKey(cache, key);
-    const found = this.#entries(cache).exact.get(exact);
-    if (found !== undefined) return found;
-    if (this.#catalog(cache.catalog.oid).all !== undefined) return null;
+    const entries = this.#entries(cache);
+    const { all } = this.#catalog(cache.catalog.oid);
+    if (all !== undefined && !entries.filed && cache.index.unique) this.#file(cache, entries, all);
+    const found = entries.exact.get(exactKey(cache, key));
+    if (found !== undefined) return found === null ? null : decoded(found);
+    if (all !== undefined) return null;
     if (this.#parent === undefined || this.#isTouched(cache, keyText(key))) return undefined;
     return this.#parent.#peek(cache, key);
   }
@@ -190,13 +204,16 @@ export class CatCache {
   #peekList(cache: SysCache, prefix: readonly KeyPart[]): readonly CatalogRow[] | undefined {
     const entries = this.#entries(cache);
     const text = keyText(prefix);
-    const found = entries.lists.get(text);
-    if (found !== undefined) return found;
     const { all } = this.#catalog(cache.catalog.oid);
-    if (all !== undefined) {
-      if (!entries.grouped.has(prefix.length)) group(entries, all, cache.key.slice(0, prefix.length));
-      return entries.lists.get(text) ?? NONE;
+    if (all !== undefined && !entries.grouped.has(prefix.length)) group(entries, all, cache, prefix.length);
+    const found = entries.lists.get(text);
+    if (found !== undefined) {
+      if (!found.some(row => row instanceof StoredRow)) return found as readonly CatalogRow[];
+      const rows = found.map(decoded);
+      entries.lists.set(text, rows);
+      return rows;
     }
+    if (all !== undefined) return NONE;
     if (this.#parent === undefined || this.#isTouched(cache, text)) return undefined;
     return this.#parent.#peekList(cache, prefix);
   }
@@ -231,7 +248,7 @@ export class CatCache {
   #forgetRow(cache: SysCache, key: string): void {
     const catalog = this.#catalog(cache.catalog.oid);
     catalog.changes++;
-    catalog.all = undefined;
+    this.#noLongerWhole(cache.catalog, catalog);
     const entries = this.#entries(cache);
     entries.grouped.clear();
     entries.exact.delete(cache.numeric ? Number(key) : key);
@@ -242,6 +259,17 @@ export class CatCache {
     }
     entries.lists.delete('');
     if (this.#parent !== undefined) this.#touched.add(`${cache.index.oid} `);
+  }
+
+  /** What the rows say is still true, but for those that messages name. */
+  #noLongerWhole(catalog: Catalog, entries: CatalogEntries): void {
+    const { all } = entries;
+    if (all === undefined) return;
+    for (const cache of sysCachesOf(catalog)) {
+      const known = this.#entries(cache);
+      if (cache.index.unique && !known.filed) this.#file(cache, known, all);
+    }
+    entries.all = undefined;
   }
 
   #forgetCatalog(oid: Oid): void {
@@ -263,15 +291,19 @@ function exactKey(cache: SysCache, key: readonly KeyPart[]): ExactKey {
   return cache.numeric ? (key[0] as number) : keyText(key);
 }
 
-/** Files every row of a complete catalog under the prefix of its key. */
-function group(entries: IndexEntries, rows: readonly CatalogRow[], columns: readonly string[]): void {
-  const groups = new Map<string, CatalogRow[]>();
+function decoded(row: CatalogRow | StoredRow): CatalogRow {
+  return row instanceof StoredRow ? row.row : row;
+}
+
+/** Files every row of a complete catalog under the first `length` columns of the key. */
+function group(entries: IndexEntries, rows: readonly StoredRow[], cache: SysCache, length: number): void {
+  const groups = new Map<string, StoredRow[]>();
   for (const row of rows) {
-    const text = rowKeyText(columns, row);
+    const text = row.keyText(cache, length);
     const list = groups.get(text);
     if (list === undefined) groups.set(text, [row]);
     else list.push(row);
   }
   for (const [text, list] of groups) entries.lists.set(text, list);
-  entries.grouped.add(columns.length);
+  entries.grouped.add(length);
 }

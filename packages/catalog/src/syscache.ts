@@ -100,6 +100,7 @@ export interface SysCacheReader {
 
 const NUMERIC: ReadonlySet<string> = new Set(['oid', 'regproc', 'int2', 'int4', 'int8']);
 const byIndex = new Map<Oid, SysCache>();
+const byCatalog = new Map<Oid, readonly SysCache[]>();
 
 function syscache<Row extends CatalogRow>(catalog: Catalog<Row>, indexOid: Oid): SysCache<Row> {
   const index = catalog.indexes.find(i => i.oid === indexOid);
@@ -121,8 +122,13 @@ export function sysCacheOfIndex(indexOid: Oid): SysCache | undefined {
 }
 
 /** The caches over a catalog's indexes. */
-export function sysCachesOf(catalog: Catalog): SysCache[] {
-  return catalog.indexes.flatMap(index => byIndex.get(index.oid) ?? []);
+export function sysCachesOf(catalog: Catalog): readonly SysCache[] {
+  let caches = byCatalog.get(catalog.oid);
+  if (caches === undefined) {
+    caches = catalog.indexes.flatMap(index => byIndex.get(index.oid) ?? []);
+    byCatalog.set(catalog.oid, caches);
+  }
+  return caches;
 }
 
 export const AGGFNOID = syscache(pgAggregate, AggregateFnoidIndexId);

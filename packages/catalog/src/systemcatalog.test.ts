@@ -182,6 +182,32 @@ test('a catalog that was complete asks again only for what changed', async () =>
   expect(() => catalog.searchList(PROCNAMEARGSNSP, 'other')).toThrow(CatalogMiss);
   expect(() => catalog.searchList(PROCNAMEARGSNSP, 'int4pl')).toThrow(CatalogMiss);
   expect(catalog.search(PROCOID, 181)!.proname).toBe('int4mi');
+  // By an index that nobody had asked before.
+  expect(catalog.search(PROCNAMEARGSNSP, 'int4mi', [23, 23], 11)).toBe(catalog.search(PROCOID, 181));
+});
+
+test('of a catalog that was read whole only what is asked for is decoded', async () => {
+  let taken = 0;
+  const facts = new FactsSource();
+  const counting: CatalogSource = {
+    scan: async (...what) =>
+      (await facts.scan(...what)).map(({ values, ctid }) => ({
+        ctid,
+        get values() {
+          taken++;
+          return values;
+        },
+      })),
+  };
+  catalog = new SystemCatalog(counting, STORAGE);
+  await catalog.preload();
+  expect(taken).toBe(0);
+  catalog.search(PROCOID, 177);
+  const filing = taken;
+  const proc = catalog.search(PROCOID, 181)!;
+  expect(taken).toBe(filing + 1);
+  expect(catalog.search(PROCOID, 181)).toBe(proc);
+  expect(catalog.searchList(PROCNAMEARGSNSP, 'int4mi')).toEqual([proc]);
 });
 
 test('a fork sees its own changes, others do not, and it ends without trace', async () => {

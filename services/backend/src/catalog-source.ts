@@ -7,20 +7,22 @@
  */
 import { orDetoastMiss, type ToastPointer } from '@pgtroupe/access/common/detoast';
 import { heapDeformTuple, tupleLayout, type TupleLayout } from '@pgtroupe/access/common/heaptuple';
+import { type TupleMemory, tupleMemory } from '@pgtroupe/access/common/htup';
 import type { TupleDesc } from '@pgtroupe/access/common/tupdesc';
 import { HeapContext, type HeapRelation } from '@pgtroupe/access/heap/heapam-context';
 import { type HeapSnapshot, SNAPSHOT_ANY } from '@pgtroupe/access/heap/heapam-visibility';
+import { heapTupleHasExternal } from '@pgtroupe/access/heap/heaptoast';
 import { heapGetPage, heapHotSearch, HeapPageBatch } from '@pgtroupe/access/heap/heapam-scan';
 import type { BTIndex } from '@pgtroupe/access/nbtree/btindex';
 import { BT_EQUAL, BTScan } from '@pgtroupe/access/nbtree/nbtscan';
-import type { Catalog, CatalogIndex } from '@pgtroupe/catalog/catalog';
+import type { Catalog, CatalogIndex, ItemPointer } from '@pgtroupe/catalog/catalog';
 import { ALL_CATALOGS } from '@pgtroupe/catalog/catalogs/all';
 import { pgIndex } from '@pgtroupe/catalog/catalogs/pg_index';
 import { pgClass } from '@pgtroupe/catalog/catalogs/pg_class';
 import type { CatalogSource, ScannedRow } from '@pgtroupe/catalog/catalogsource';
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
-import { type CommandId, MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
+import { BLCKSZ, type CommandId, MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
 import { LockOwner } from '@pgtroupe/instance/instance-locks';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { InstanceKernel } from '@pgtroupe/instance/instance-kernel';
@@ -53,6 +55,28 @@ const TOAST_SHAPE: TupleDesc = {
     hasDefault: false,
   })),
 };
+
+/** A tuple of a page that was copied; it is taken apart when its values are asked for. */
+class CopiedRow implements ScannedRow {
+  readonly #layout: TupleLayout;
+  readonly #mem: TupleMemory;
+  /** Where it begins in the copy. */
+  readonly #tuple: number;
+  readonly ctid: ItemPointer;
+
+  constructor(layout: TupleLayout, mem: TupleMemory, tuple: number, ctid: ItemPointer) {
+    this.#layout = layout;
+    this.#mem = mem;
+    this.#tuple = tuple;
+    this.ctid = ctid;
+  }
+
+  get values(): readonly Datum[] {
+    const values = new Array<Datum>(this.#layout.natts);
+    heapDeformTuple(this.#layout, this.#mem, this.#tuple, this.#layout.natts, values);
+    return values;
+  }
+}
 
 /** In whose eyes catalogs are read. */
 export interface CatalogReader {
@@ -156,7 +180,7 @@ export class KernelCatalogSource implements CatalogSource {
         const count = heapGetPage(this.#heap, heap, blk, live.snapshot, batch);
         if (count === MISS) return MISS;
         return this.#collect(rows, found => {
-          for (let i = 0; i < count; i++) found.push(this.#row(layout, batch.tuples[i]!, blk, batch.offnums[i]!));
+          for (const row of this.#rowsOf(batch, layout, blk)) found.push(row);
         });
       });
     }
@@ -203,6 +227,20 @@ export class KernelCatalogSource implements CatalogSource {
     });
     if (status !== MISS) rows.push(...found);
     return status;
+  }
+
+  /** A page's rows, in a copy of the page. */
+  #rowsOf({ count, tuples, offnums }: HeapPageBatch, layout: TupleLayout, blk: number): ScannedRow[] {
+    if (count === 0) return [];
+    const { mem } = this.kernel.pages;
+    const page = tuples[0]! - (tuples[0]! % BLCKSZ);
+    const copy = tupleMemory(mem.u8.slice(page, page + BLCKSZ));
+    return Array.from({ length: count }, (_, n) => {
+      const tuple = tuples[n]!;
+      // Chunks may have to be read, now.
+      if (heapTupleHasExternal(mem, tuple)) return this.#row(layout, tuple, blk, offnums[n]!);
+      return new CopiedRow(layout, copy, tuple - page, { blk, off: offnums[n]! });
+    });
   }
 
   #row(layout: TupleLayout, tuple: number, blk: number, off: number): ScannedRow {
