@@ -62,7 +62,7 @@ async function everyCall(
 describe('a checkpoint that meets an error', () => {
   it('forgets no page of pg_xact', async () => {
     const xids = [5, 40_000, 1_100_000] as TransactionId[];
-    const calls = await everyCall(['ENOSPC', 'EIO', 'EMFILE'], async () => {
+    const calls = await everyCall(['ENOSPC', 'EIO', 'EMFILE', 'ENOENT'], async () => {
       const clog = new ClogBuffers();
       for (const page of [0, 1, 33]) clog.zero(page);
       for (const xid of xids) clog.setStatus(xid, TRANSACTION_STATUS_COMMITTED, 0);
@@ -79,7 +79,7 @@ describe('a checkpoint that meets an error', () => {
   });
 
   it('syncs with the next one what it wrote and did not sync', async () => {
-    const calls = await everyCall(['EIO', 'EMFILE'], async machine => {
+    const calls = await everyCall(['EIO', 'EMFILE', 'ENOENT'], async machine => {
       const smgrs: StorageManager[] = [];
       for (const n of [1, 2, 3]) await new StorageManager(machine).create(rel(n), 0);
       await machine.syncDir('base/5');
@@ -102,7 +102,7 @@ describe('a checkpoint that meets an error', () => {
     expect(calls).toBeGreaterThan(2);
   });
 
-  it('is not stopped by a file that is dropped meanwhile', async () => {
+  it.each(['before', 'behind'])('is not stopped by a file whose drop begins just %s it', async when => {
     const { machine } = await newMachine();
     const smgr = new StorageManager(machine);
     for (const n of [1, 2]) {
@@ -110,8 +110,29 @@ describe('a checkpoint that meets an error', () => {
       await smgr.write(rel(n), 0, 0, image(n));
     }
     await smgr.close();
-    await machine.unlink('base/5/1');
+    for (const n of [1, 2]) smgr.suspect(rel(n), 0, 0);
+    const drop = (): Promise<void> => smgr.unlink(rel(1), 0, false);
+    await Promise.all(when === 'before' ? [drop(), smgr.syncAll()] : [smgr.syncAll(), drop()]);
+    expect(await smgr.syncAll()).toBe(0);
+    expect(await machine.readdir('base/5')).toEqual(['2']);
+  });
+
+  it('fails for a file that is gone and was not dropped', async () => {
+    const { machine } = await newMachine();
+    const smgr = new StorageManager(machine);
+    await smgr.create(rel(1), 0);
+    smgr.suspect(rel(1), 0, 0);
+    await machine.rename('base/5/1', 'base/5/aside');
+    await expect(smgr.syncAll()).rejects.toThrow('base/5/1');
+    await machine.rename('base/5/aside', 'base/5/1');
     expect(await smgr.syncAll()).toBe(1);
+  });
+
+  it('does not wait for ever for what could not be opened', async () => {
+    const { machine } = await newMachine();
+    const smgr = new StorageManager(machine);
+    await expect(smgr.write(rel(1), 0, 0, image(1))).rejects.toThrow('base/5/1');
+    expect(await smgr.syncAll()).toBe(0);
   });
 });
 

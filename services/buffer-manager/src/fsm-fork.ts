@@ -33,7 +33,7 @@ function upperPage(group: number): number {
 
 export async function readFsmFork(smgr: StorageManager, space: RelationFreeSpace, heapBlocks: number): Promise<void> {
   const { rel } = space;
-  const blocks = await smgr.nblocks(rel, FSM_FORKNUM);
+  const blocks = (await smgr.nblocks(rel, FSM_FORKNUM)) ?? 0;
   const page = new Uint8Array(BLCKSZ);
   for (let n = 0; n * LEAVES < heapBlocks && leafPage(n) < blocks; n++) {
     await smgr.read(rel, FSM_FORKNUM, leafPage(n), page);

@@ -6,7 +6,7 @@
  * commit its hint bits may show (invariants 4 and 8); its checksum is set on the copy that is
  * written; a page read must have a valid checksum.
  */
-import { DiskError } from '@pgtroupe/actor/env';
+import { DiskError, isMissing } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { BLCKSZ, type XLogRecPtr } from '@pgtroupe/common/ids';
@@ -105,9 +105,10 @@ export class PageIO {
     if (page.fork.blocks < 0) {
       const blocks = await this.#smgr.nblocks(rnode, fork);
       // Whoever learned it meanwhile may have changed it since.
-      if (page.fork.blocks < 0) page.fork.blocks = blocks;
+      if (page.fork.blocks < 0 && blocks !== undefined) page.fork.blocks = blocks;
     }
     if (page.dropped) throw droppedMeanwhile();
+    if (page.fork.blocks < 0) throw noFile(relationPath(rnode, fork));
     if (page.blk >= page.fork.blocks) {
       throw new PageReadError(
         ERRCODE.DATA_CORRUPTED,
@@ -354,9 +355,14 @@ function setChecksum(image: Uint8Array, blk: number): void {
   image[9] = checksum >>> 8;
 }
 
+function noFile(path: string): PageReadError {
+  return new PageReadError(ERRCODE.UNDEFINED_FILE, `could not open file "${path}": No such file or directory`);
+}
+
 function toReadError(error: unknown, page: PageEntry): PageReadError {
   if (error instanceof PageReadError) return error;
   const path = relationPath(page.fork.rnode, page.fork.fork);
+  if (isMissing(error)) return noFile(path);
   if (error instanceof DiskError) {
     return new PageReadError(ERRCODE.IO_ERROR, `could not read block ${page.blk} in file "${path}": ${error.message}`);
   }

@@ -416,7 +416,7 @@ export class Recovery {
   }
 
   async #length(fork: ForkEntry): Promise<number> {
-    if (fork.blocks < 0) fork.blocks = await this.#parts.smgr.nblocks(fork.rnode, fork.fork);
+    if (fork.blocks < 0) fork.blocks = (await this.#parts.smgr.nblocks(fork.rnode, fork.fork)) ?? 0;
     return fork.blocks;
   }
 

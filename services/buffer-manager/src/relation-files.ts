@@ -8,7 +8,7 @@
  *   commit is visible. A dropped file's name stays until the next checkpoint, empty, so that its
  *   number cannot be given out while old WAL still speaks of it.
  */
-import { DiskError } from '@pgtroupe/actor/env';
+import { DiskError, isMissing } from '@pgtroupe/actor/env';
 import type { Log } from '@pgtroupe/actor/env';
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -18,6 +18,7 @@ import {
   formatRelFileNode,
   FSM_FORKNUM,
   type FullTransactionId,
+  MAIN_FORKNUM,
   type RelFileNode,
   type TransactionId,
   VISIBILITYMAP_FORKNUM,
@@ -129,7 +130,14 @@ export class RelationFileService implements FileFate {
   }
 
   async #knowLength(fork: ForkEntry): Promise<number> {
-    if (fork.blocks < 0) fork.blocks = await this.#smgr.nblocks(fork.rnode, fork.fork);
+    if (fork.blocks >= 0) return fork.blocks;
+    const blocks = await this.#smgr.nblocks(fork.rnode, fork.fork);
+    // Dropped meanwhile, it is empty.
+    if (fork.blocks >= 0) return fork.blocks;
+    // A map may be missing; a table without its file is not an empty one.
+    if (blocks === undefined && fork.fork === MAIN_FORKNUM)
+      throw new RequestError(ERRCODE.UNDEFINED_FILE, noFile(fork));
+    fork.blocks = blocks ?? 0;
     return fork.blocks;
   }
 
@@ -190,11 +198,7 @@ export class RelationFileService implements FileFate {
           `cannot extend file "${relationPath(fork.rnode, fork.fork)}" beyond ${MAX_BLOCKS} blocks`,
         );
       if (first === 0 && !(await this.#smgr.exists(fork.rnode, fork.fork))) {
-        if (fork.fork === 0)
-          throw new RequestError(
-            ERRCODE.UNDEFINED_FILE,
-            `could not open file "${relationPath(fork.rnode, 0)}": No such file or directory`,
-          );
+        if (fork.fork === MAIN_FORKNUM) throw new RequestError(ERRCODE.UNDEFINED_FILE, noFile(fork));
         await this.#smgr.create(fork.rnode, fork.fork);
       }
       await this.#takeLengthBack(fork, instance);
@@ -434,6 +438,10 @@ export function mapPagesWhollyBefore(blocks: number): number {
   return Math.floor(blocks / HEAPBLOCKS_PER_VM_PAGE);
 }
 
+function noFile({ rnode, fork }: ForkEntry): string {
+  return `could not open file "${relationPath(rnode, fork)}": No such file or directory`;
+}
+
 class RequestError extends Error {
   override readonly name = 'RequestError';
   readonly sqlstate: string;
@@ -445,6 +453,7 @@ class RequestError extends Error {
 
 function describe(error: unknown, fork: ForkEntry): { readonly sqlstate: string; readonly message: string } {
   if (error instanceof RequestError) return { sqlstate: error.sqlstate, message: error.message };
+  if (isMissing(error)) return { sqlstate: ERRCODE.UNDEFINED_FILE, message: noFile(fork) };
   if (error instanceof DiskError) {
     return {
       sqlstate: error.code === 'ENOSPC' ? ERRCODE.DISK_FULL : ERRCODE.IO_ERROR,

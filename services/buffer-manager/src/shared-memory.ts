@@ -391,8 +391,10 @@ export class SharedMemory {
     const main = this.relations.forkOf(rel, 0);
     const space = this.fsm.of(rel);
     try {
-      if (main.blocks < 0) main.blocks = await this.smgr.nblocks(rel, 0);
-      await readFsmFork(this.smgr, space, main.blocks);
+      const blocks = main.blocks < 0 ? await this.smgr.nblocks(rel, 0) : main.blocks;
+      // Whoever learned it meanwhile may have changed it since.
+      if (main.blocks < 0 && blocks !== undefined) main.blocks = blocks;
+      await readFsmFork(this.smgr, space, Math.max(0, main.blocks));
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       space.loaded = undefined;

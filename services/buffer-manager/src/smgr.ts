@@ -4,6 +4,8 @@
  *
  * - Whatever was written since the last `syncAll` is synced by it, or by the next one if it fails; a handle that
  *   must be closed before is synced first, so that no error can get lost with it.
+ * - Who knows which files were removed is this class: a file that is missing otherwise is an error, not a reason to
+ *   forget that it must be synced (ProcessSyncRequests).
  * - A failed fsync ends the process (actor/sync-or-end.ts).
  * - A handle is closed when nobody uses it any more.
  */
@@ -49,10 +51,11 @@ export class StorageManager {
     this.#disk = disk;
   }
 
-  /** Length in blocks; 0 when there is no such file. */
-  async nblocks(rnode: RelFileNode, fork: ForkNumber): Promise<number> {
+  /** Length in blocks; undefined when there is no such file. */
+  async nblocks(rnode: RelFileNode, fork: ForkNumber): Promise<number | undefined> {
     for (let segment = 0; ; segment++) {
       const stat = await this.#disk.stat(segmentPath(rnode, fork, segment));
+      if (stat === undefined && segment === 0) return undefined;
       const blocks = stat === undefined ? 0 : Math.floor(stat.sizeBytes / BLCKSZ);
       if (blocks < RELSEG_SIZE) return segment * RELSEG_SIZE + blocks;
     }
@@ -85,8 +88,7 @@ export class StorageManager {
 
   async write(rnode: RelFileNode, fork: ForkNumber, blk: number, image: Uint8Array): Promise<void> {
     const path = segmentPath(rnode, fork, Math.floor(blk / RELSEG_SIZE));
-    this.#touched.add(path);
-    await this.#use(path, file => file.write(image, (blk % RELSEG_SIZE) * BLCKSZ));
+    await this.#change(path, file => file.write(image, (blk % RELSEG_SIZE) * BLCKSZ));
   }
 
   /** Writes zeros to blocks [from, to): from here on a full disk cannot hit them. */
@@ -96,8 +98,7 @@ export class StorageManager {
       const count = Math.min(to - blk, (segment + 1) * RELSEG_SIZE - blk, ZEROS.length / BLCKSZ);
       const path = segmentPath(rnode, fork, segment);
       if (segment > 0 && blk % RELSEG_SIZE === 0) await this.#createSegment(path, rnode);
-      this.#touched.add(path);
-      await this.#use(path, file => file.write(ZEROS.subarray(0, count * BLCKSZ), (blk % RELSEG_SIZE) * BLCKSZ));
+      await this.#change(path, file => file.write(ZEROS.subarray(0, count * BLCKSZ), (blk % RELSEG_SIZE) * BLCKSZ));
       blk += count;
     }
   }
@@ -115,8 +116,7 @@ export class StorageManager {
       const path = segmentPath(rnode, fork, segment);
       if ((await this.#disk.stat(path)) === undefined) return;
       const keep = Math.max(0, blocks - segment * RELSEG_SIZE);
-      this.#touched.add(path);
-      await this.#use(path, file => file.truncate(keep * BLCKSZ));
+      await this.#change(path, file => file.truncate(keep * BLCKSZ));
     }
   }
 
@@ -128,10 +128,8 @@ export class StorageManager {
     while ((await this.#disk.stat(segmentPath(rnode, fork, segments))) !== undefined) segments++;
     for (let segment = segments - 1; segment >= 0; segment--) {
       const path = segmentPath(rnode, fork, segment);
-      if (segment === 0 && keepFirst) {
-        this.#touched.add(path);
-        await this.#use(path, file => file.truncate(0));
-      } else await this.#unlinkPath(path);
+      if (segment === 0 && keepFirst) await this.#change(path, file => file.truncate(0));
+      else await this.#unlinkPath(path);
     }
   }
 
@@ -143,6 +141,9 @@ export class StorageManager {
     } catch (error) {
       if (!isMissing(error)) throw error;
     }
+    // Who was late has opened it once more.
+    this.#touched.delete(path);
+    await this.#closeFile(path);
   }
 
   /** Marks a file as possibly not durable: a predecessor may have written it and died. */
@@ -155,23 +156,23 @@ export class StorageManager {
   async syncAll(): Promise<number> {
     let synced = 0;
     for (const path of [...this.#touched]) {
-      const done = await this.#take(this.#touched, path, () => this.#use(path, file => file.datasync()));
-      if (done) synced++;
+      // Removed meanwhile.
+      if (!this.#touched.has(path)) continue;
+      await this.#take(this.#touched, path, () => this.#use(path, file => file.datasync()));
+      synced++;
     }
     for (const folder of [...this.#touchedFolders])
       await this.#take(this.#touchedFolders, folder, () => this.#disk.syncDir(folder));
     return synced;
   }
 
-  /** Syncs what it takes out of the set. False: it is gone, for instance dropped since. */
-  async #take(set: Set<string>, path: string, sync: () => Promise<void>): Promise<boolean> {
+  /** Syncs what it takes out of the set. */
+  async #take(set: Set<string>, path: string, sync: () => Promise<void>): Promise<void> {
     // Now, and not afterwards: what is written meanwhile is for the next time.
     set.delete(path);
     try {
       await sync();
-      return true;
     } catch (error) {
-      if (isMissing(error)) return false;
       set.add(path);
       throw error;
     }
@@ -179,6 +180,14 @@ export class StorageManager {
 
   async close(): Promise<void> {
     for (const path of [...this.#open.keys()]) await this.#closeFile(path);
+  }
+
+  /** What cannot be opened is not changed, and need not be synced. */
+  #change(path: string, work: (file: DiskFile) => Promise<void>): Promise<void> {
+    return this.#use(path, file => {
+      this.#touched.add(path);
+      return work(file);
+    });
   }
 
   async #use<T>(path: string, work: (file: DiskFile) => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 /**
- * Spells of a machine's disk, by seed: it is full, there are no handles, it cannot read or write, it cannot sync.
+ * Spells of a machine's disk, by seed: it is full, there are no handles, it cannot read or write, it cannot sync, names
+ * are not there.
  * For a while some calls of some roles fail, and then they do not any more. A role may die of what it met, with the
  * error on its lips; one that was told that a sync failed must.
  */
@@ -16,6 +17,7 @@ const SPELLS: Readonly<Record<string, { readonly codes: readonly string[]; reado
   'no handles': { codes: ['EMFILE', 'ENFILE'], calls: CALLS },
   'bad sectors': { codes: ['EIO'], calls: CALLS },
   'no sync': { codes: ['EIO'], calls: ['sync'] },
+  'no names': { codes: ['ENOENT'], calls: CALLS },
 };
 /** WAL often has a disk of its own. */
 const PLACES: Readonly<Record<string, RegExp>> = {
@@ -28,9 +30,9 @@ const SHARES = [0.02, 0.2, 1];
 /** From a failed sync to the end of its process: nothing but a disk call's latency is between them. */
 const LAST_BREATH_MS = 5;
 /** Of the error that a role dies of. */
-const DISK_ERROR = /\b(ENOSPC|EMFILE|ENFILE|EIO): |No space left on device/;
-/** SQLSTATEs of statements that met it: disk_full, io_error, insufficient_resources. */
-export const DISK_SQLSTATE = /^(53100|58030|53000)$/;
+const DISK_ERROR = /\b(ENOSPC|EMFILE|ENFILE|EIO|ENOENT): |No space left on device|No such file or directory/;
+/** SQLSTATEs of statements that met it: disk_full, io_error, undefined_file, insufficient_resources. */
+export const DISK_SQLSTATE = /^(53100|58030|58P01|53000)$/;
 
 export class DiskTrouble {
   /** Roles that lived on after a failed sync. */
@@ -42,8 +44,9 @@ export class DiskTrouble {
     | {
         readonly codes: readonly string[];
         readonly calls: ReadonlySet<DiskCall>;
-        readonly share: number;
         readonly place: RegExp;
+        /** Does this call fail? Asked of those that may. */
+        readonly strikes: () => boolean;
       }
     | undefined;
   #spells = 0;
@@ -58,12 +61,21 @@ export class DiskTrouble {
     const calls = world.random.uniform() < 0.5 ? [pick(able)] : able;
     const share = pick(SHARES);
     const place = pick(Object.keys(PLACES));
-    this.#spell = { codes, calls: new Set(calls), share, place: PLACES[place]! };
+    const strikes = (): boolean => world.random.uniform() < share;
+    this.#spell = { codes, calls: new Set(calls), place: PLACES[place]!, strikes };
     const spell = ++this.#spells;
     world.schedule(ms, () => {
       if (this.#spells === spell) this.end();
     });
     return `${name}: ${Math.round(share * 100)} % of ${calls.join(', ')} ${place}`;
+  }
+
+  /** The n-th call from now on (from 0) that may meet this error does, no other. */
+  aim(world: World, n: number, code: string): void {
+    this.#world = world;
+    this.#spells++;
+    let calls = 0;
+    this.#spell = { codes: [code], calls: new Set(CALLS), place: /^/, strikes: () => calls++ === n };
   }
 
   end(): void {
@@ -91,7 +103,7 @@ export class DiskTrouble {
     )
       return undefined;
     const codes = TROUBLES[call].filter(code => spell.codes.includes(code));
-    if (codes.length === 0 || world.random.uniform() >= spell.share) return undefined;
+    if (codes.length === 0 || !spell.strikes()) return undefined;
     const code = codes[Math.floor(world.random.uniform() * codes.length)]!;
     this.met.set(call, (this.met.get(call) ?? 0) + 1);
     world.note(`${process.name} meets ${code}: ${call} of ${path}`);

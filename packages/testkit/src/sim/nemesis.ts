@@ -146,7 +146,13 @@ export class Nemesis {
     const ms = world.between(5, 400);
     world.note(`disk trouble for ${Math.round(ms)} ms: ${this.trouble.begin(world, ms)}`);
     this.#maintain('CHECKPOINT');
-    await world.pass(ms + world.between(0, 200));
+    const until = world.nowMs + ms;
+    if (world.random.uniform() < 0.4) {
+      // Who starts and who recovers meets it too.
+      await world.pass(world.between(0, ms));
+      await cluster.powerFailure('lose');
+    }
+    await world.pass(until - world.nowMs + world.between(0, 200));
     if (quiet || world.random.uniform() < 0.5) {
       this.#maintain('CHECKPOINT');
       await world.pass(world.between(1, 100));

@@ -67,4 +67,14 @@ const syncAgain: PlantedBug = {
   }),
 };
 
-export const PLANTED_DISK: readonly PlantedBug[] = [forgetDirty, syncAgain];
+/** A folder that cannot be read has nothing in it: pg_wal is empty, so there is nothing to recover. */
+const emptyFolder: PlantedBug = {
+  name: 'folder that cannot be read is empty',
+  faults: ['disk-trouble'],
+  disk: (_role, disk) => ({
+    ...methodsOf(disk),
+    readdir: path => disk.readdir(path).catch(() => []),
+  }),
+};
+
+export const PLANTED_DISK: readonly PlantedBug[] = [forgetDirty, syncAgain, emptyFolder];

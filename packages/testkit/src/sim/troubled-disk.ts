@@ -10,27 +10,32 @@ export type DiskCall =
   | 'open folder'
   | 'create'
   | 'read'
+  | 'read file'
   | 'write'
   | 'sync'
   | 'truncate'
   | 'rename'
   | 'unlink'
   | 'mkdir'
+  | 'readdir'
   | 'stat';
 
-/** What each call may meet. */
+/** What each call may meet. A name that is said not to be there (ENOENT) is there again when the trouble is over, as
+ *  on a file system that was not mounted for a while. */
 export const TROUBLES: Readonly<Record<DiskCall, readonly string[]>> = {
-  open: ['EMFILE', 'ENFILE', 'EIO'],
+  open: ['EMFILE', 'ENFILE', 'EIO', 'ENOENT'],
   // To sync it.
-  'open folder': ['EMFILE', 'ENFILE'],
-  create: ['EMFILE', 'ENOSPC', 'EIO'],
+  'open folder': ['EMFILE', 'ENFILE', 'ENOENT'],
+  create: ['EMFILE', 'ENOSPC', 'EIO', 'ENOENT'],
   read: ['EIO'],
+  'read file': ['EMFILE', 'ENFILE', 'EIO', 'ENOENT'],
   write: ['ENOSPC', 'EIO'],
   sync: ['EIO'],
   truncate: ['EIO'],
-  rename: ['ENOSPC', 'EIO'],
-  unlink: ['EIO'],
-  mkdir: ['ENOSPC', 'EIO'],
+  rename: ['ENOSPC', 'EIO', 'ENOENT'],
+  unlink: ['EIO', 'ENOENT'],
+  mkdir: ['ENOSPC', 'EIO', 'ENOENT'],
+  readdir: ['EMFILE', 'ENFILE', 'EIO', 'ENOENT'],
   stat: ['EIO'],
 };
 
@@ -69,13 +74,13 @@ export function troubledDisk(
   return {
     open: (path, mode) =>
       call(mode === 'create' ? 'create' : 'open', path, async () => file(await disk.open(path, mode), path)),
-    readFile: path => call('read', path, () => disk.readFile(path)),
+    readFile: path => call('read file', path, () => disk.readFile(path)),
     writeFile: (path, data, options) => call('write', path, () => disk.writeFile(path, data, options)),
     rename: (from, to) => call('rename', from, () => disk.rename(from, to)),
     unlink: path => call('unlink', path, () => disk.unlink(path)),
     mkdir: path => call('mkdir', path, () => disk.mkdir(path)),
     rmdir: path => disk.rmdir(path),
-    readdir: path => disk.readdir(path),
+    readdir: path => call('readdir', path, () => disk.readdir(path)),
     stat: path => call('stat', path, () => disk.stat(path)),
     syncDir: path => call('open folder', path, () => call('sync', path, () => disk.syncDir(path))),
   };
