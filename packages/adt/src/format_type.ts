@@ -55,7 +55,7 @@ export interface NamedType {
 }
 
 /** Where the name comes from: the type, or of an array the element's. */
-export type FindType = (oid: number) => { readonly type: NamedType; readonly isArray: boolean } | undefined;
+export type FindType = (oid: Oid) => { readonly type: NamedType; readonly isArray: boolean } | undefined;
 
 const SIMPLE: Readonly<Record<number, string>> = {
   [BOOLOID]: 'boolean',
@@ -112,7 +112,7 @@ function standardName(type: NamedType, typmod: number, asked: boolean): string |
 }
 
 /** format_type_extended(): the one place that spells a type. */
-export function typeNameText(find: FindType, oid: number, options: FormatTypeOptions, quoteAll = false): string {
+export function typeNameText(find: FindType, oid: Oid, options: FormatTypeOptions, quoteAll = false): string {
   if (oid === 0 && options.allowInvalid) return '-';
   const found = find(oid);
   if (found === undefined) {

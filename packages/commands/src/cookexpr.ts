@@ -9,7 +9,7 @@ import type { ObjectAddress } from '@pgtroupe/catalog/objectaddress';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import type { Oid } from '@pgtroupe/common/ids';
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { exprCollation, exprType, exprTypmod, walkChildren } from '@pgtroupe/nodes/nodefuncs';
 import { makeConst, makeFuncExpr } from '@pgtroupe/nodes/makefuncs';
 import { nodeToString } from '@pgtroupe/nodes/outfuncs';
@@ -69,7 +69,7 @@ function cooked(context: CommandContext, expr: Expr, relid: Oid): CookedExpr {
 export function cookDefault(
   context: CommandContext,
   raw: RawNode,
-  column: { readonly name: string; readonly typid: number; readonly typmod: number },
+  column: { readonly name: string; readonly typid: Oid; readonly typmod: number },
   generatedOver?: RelationDesc,
 ): Promise<CookedExpr> {
   return context.w.read(() => {
@@ -113,11 +113,11 @@ function checkNestedGenerated(pstate: ParseState, rel: RelationDesc, expr: Expr)
 export function cookNextval(
   context: CommandContext,
   sequence: Oid,
-  column: { readonly name: string; readonly typid: number; readonly typmod: number },
+  column: { readonly name: string; readonly typid: Oid; readonly typmod: number },
 ): Promise<CookedExpr> {
   return context.w.read(() => {
-    const oid = makeConst(REGCLASSOID, -1, 0, 4, true, sequence);
-    const call = makeFuncExpr(F_NEXTVAL, INT8OID, [oid], 0, 0, COERCE_EXPLICIT_CALL);
+    const oid = makeConst(REGCLASSOID, -1, INVALID_OID, 4, true, sequence);
+    const call = makeFuncExpr(F_NEXTVAL, INT8OID, [oid], INVALID_OID, INVALID_OID, COERCE_EXPLICIT_CALL);
     const expr = coerceToTargetType(
       context.parseState(),
       call,
@@ -248,7 +248,7 @@ function checkImmutable(context: CommandContext, expr: Expr, isKey: boolean): vo
   );
 }
 
-function functionsOf(context: CommandContext, node: Node): number[] {
+function functionsOf(context: CommandContext, node: Node): Oid[] {
   switch (node.type) {
     case 'FuncExpr':
       return [node.funcid];

@@ -6,7 +6,7 @@
  * A value that cannot be had yet throws SUSPEND, and the operator repeats the row; calls that must not
  * be repeated (volatile ones, subplans) remember their value for that row.
  */
-import { ClanguageId, INTERNALlanguageId, VOIDOID } from '@pgtroupe/common/oids';
+import { ClanguageId, INTERNALlanguageId, VOIDOID, INT4OID } from '@pgtroupe/common/oids';
 import { PROCOID } from '@pgtroupe/catalog/syscache';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -213,7 +213,7 @@ export function typeComparator(est: EState, type: number, collation: number): (a
       `could not identify a comparison function for type ${facts?.typname ?? type}`,
     );
   }
-  const fc = makeCall(est, [facts!.oid, facts!.oid], 23, collation);
+  const fc = makeCall(est, [facts!.oid, facts!.oid], INT4OID, collation);
   return (a, b) => fn(fc, a, b) as number;
 }
 

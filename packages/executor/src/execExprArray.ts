@@ -1,6 +1,7 @@
 /**
  * ARRAY[...], subscripts, op ANY/ALL (array), element-wise casts.
  */
+import { BOOLOID } from '@pgtroupe/common/oids';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
@@ -81,7 +82,7 @@ export function compileScalarArrayOp(expr: ScalarArrayOpExpr, scope: ExprScope):
   const [leftExpr, rightExpr] = expr.args as [Expr, Expr];
   const arrayType = baseTypeFacts(est, exprType(rightExpr));
   const elem = typeFactsOf(est, arrayType.typelem);
-  const fc = makeCall(est, [exprType(leftExpr), elem.oid], 16, expr.inputcollid);
+  const fc = makeCall(est, [exprType(leftExpr), elem.oid], BOOLOID, expr.inputcollid);
   const left = compileExpr(leftExpr, scope);
   const elementsOf = compileElements(rightExpr, elem, scope);
   const strict = proc.proisstrict;

@@ -15,6 +15,7 @@
  * Whenever the driver awaits anything it calls `suspend` first: rows in progress move out of the pages.
  * After an error the state is released and not used again.
  */
+import { INVALID_OID, type Oid } from '@pgtroupe/common/ids';
 import { heapTupleHasExternal } from '@pgtroupe/access/heap/heaptoast';
 import type { Memory } from '@pgtroupe/storage/buffer/pages';
 import { DETOAST_MISS } from '@pgtroupe/access/common/detoast';
@@ -225,7 +226,7 @@ class ToastedColumn {
 }
 
 /** A value as one of a domain's: its constraints look at it. */
-export function coerceToDomain(env: ExecEnv, domain: number, value: Datum): Datum {
+export function coerceToDomain(env: ExecEnv, domain: Oid, value: Datum): Datum {
   const est = new EState(env, 0);
   est.snapshot = NO_SNAPSHOT;
   est.params = [value];
@@ -235,15 +236,15 @@ export function coerceToDomain(env: ExecEnv, domain: number, value: Datum): Datu
   return compileExpr(domainCast(domain), makeScope(est, { subplan }, {}))(0);
 }
 
-function domainCast(domain: number): Expr {
+function domainCast(domain: Oid): Expr {
   const location = -1;
-  const value = { paramtype: domain, paramtypmod: -1, paramcollid: 0, location };
+  const value = { paramtype: domain, paramtypmod: -1, paramcollid: INVALID_OID, location };
   return {
     type: 'CoerceToDomain',
     arg: { type: 'Param', paramkind: PARAM_EXTERN, paramid: 1, ...value },
     resulttype: domain,
     resulttypmod: -1,
-    resultcollid: 0,
+    resultcollid: INVALID_OID,
     coercionformat: COERCE_IMPLICIT_CAST,
     location,
   };

@@ -4,6 +4,7 @@
  * References to child nodes are followed down to the relations, so that conditions read as they were
  * written.
  */
+import { INVALID_OID, type Oid } from '@pgtroupe/common/ids';
 import { makeRangeTblEntry } from '@pgtroupe/nodes/makefuncs';
 import { mutateChildren } from '@pgtroupe/nodes/nodefuncs';
 import * as N from '@pgtroupe/nodes/nodes';
@@ -245,7 +246,7 @@ class PlanPrinter {
     }
   }
 
-  #functionName(oid: number): string {
+  #functionName(oid: Oid): string {
     return this.#env.catalog.proc(oid).proname;
   }
 
@@ -328,7 +329,7 @@ class PlanPrinter {
   }
 
   /** A parameter that prints as this text. */
-  #placeholder(text: string, type: number): Expr {
+  #placeholder(text: string, type: Oid): Expr {
     this.#texts.push(text);
     return {
       type: 'Param',
@@ -336,7 +337,7 @@ class PlanPrinter {
       paramid: PLACEHOLDER + this.#texts.length - 1,
       paramtype: type,
       paramtypmod: -1,
-      paramcollid: 0,
+      paramcollid: INVALID_OID,
       location: -1,
     };
   }

@@ -2,7 +2,7 @@
  * Comparing, ordering and hashing values by the operators a plan names. Numbers and plain bytes are
  * treated here, everything else by the type's functions.
  */
-import { HASH_AM_OID } from '@pgtroupe/common/oids';
+import { HASH_AM_OID, BOOLOID } from '@pgtroupe/common/oids';
 import { AMOPOPID, AMPROCNUM } from '@pgtroupe/catalog/syscache';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -59,7 +59,7 @@ export function equalityOf(est: EState, opno: number, collation: number): Equal 
   const { prosrc } = getProc(est.env.rows, op.oprcode);
   if (NUMBER_EQUALITY.has(prosrc)) return numbersEqual;
   if (BYTES_EQUALITY.has(prosrc)) return indeterminateCollation(prosrc, collation) ?? bytesEqual;
-  const call = binaryFunction(est, op.oprcode, [op.oprleft, op.oprright], 16, collation);
+  const call = binaryFunction(est, op.oprcode, [op.oprleft, op.oprright], BOOLOID, collation);
   return (a, b) => call(a, b) === true;
 }
 

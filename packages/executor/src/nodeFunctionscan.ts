@@ -2,7 +2,7 @@
  * Functions in FROM, several side by side (ROWS FROM), numbered with ORDINALITY.
  */
 import type { Datum } from '@pgtroupe/common/datum';
-import { INT4OID } from '@pgtroupe/common/oids';
+import { INT4OID, RECORDOID } from '@pgtroupe/common/oids';
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
 import type { RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, FuncExpr } from '@pgtroupe/nodes/primnodes';
@@ -157,7 +157,7 @@ export class FunctionScanState extends ScanState {
 
 function isComposite(est: EState, typid: number): boolean {
   const { typtype } = baseTypeFacts(est, typid);
-  return typtype === 'c' || typid === 2249;
+  return typtype === 'c' || typid === RECORDOID;
 }
 
 /** Column types of a function whose result type says them. */

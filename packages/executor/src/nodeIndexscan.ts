@@ -4,6 +4,7 @@
  * A TID whose page is missing stays first in line: it is looked up again after the suspension. With an
  * array of values the index is scanned once per element, in the index's order, equal ones once.
  */
+import { INT4OID } from '@pgtroupe/common/oids';
 import { BTScan, type BTScanKey } from '@pgtroupe/access/nbtree/nbtscan';
 import { heapHotSearch, NOT_FOUND } from '@pgtroupe/access/heap/heapam-scan';
 import { assert } from '@pgtroupe/common/assert';
@@ -56,7 +57,7 @@ export class IndexScanState extends TableScanState {
           ? null
           : est.env.rows.search(AMPROCNUM, key.opfamily, key.opcintype, valueType, 1);
       if (support === null) return { attno, test: 'compare', strategy: q.strategy };
-      const compare = binaryFunction(est, support.amproc, [key.opcintype, valueType], 23, key.collation);
+      const compare = binaryFunction(est, support.amproc, [key.opcintype, valueType], INT4OID, key.collation);
       return { attno, test: 'compare', strategy: q.strategy, compare: (a, b) => compare(a, b) as number };
     });
     this.#scan = new BTScan(bt, est.env.pages, keys);
@@ -70,7 +71,13 @@ export class IndexScanState extends TableScanState {
       const key = index.keys[arrayQual.indexcol]!;
       const support = est.env.rows.search(AMPROCNUM, key.opfamily, this.#elementType, this.#elementType, 1);
       assert(support !== null, 'array elements have an order');
-      const compare = binaryFunction(est, support.amproc, [this.#elementType, this.#elementType], 23, key.collation);
+      const compare = binaryFunction(
+        est,
+        support.amproc,
+        [this.#elementType, this.#elementType],
+        INT4OID,
+        key.collation,
+      );
       const sign = ((key.option & 1) !== 0) !== !this.#forward ? -1 : 1;
       this.#compare = (a, b) => sign * (compare(a, b) as number);
     }

@@ -2,6 +2,8 @@
  * WindowAgg: gathers a partition, computes its window functions row by row, puts the rows out. The input comes
  * sorted by partition and order.
  */
+import { BOOLOID } from '@pgtroupe/common/oids';
+import { INVALID_OID, type Oid } from '@pgtroupe/common/ids';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
@@ -422,7 +424,7 @@ function ntile(row: number, count: number, buckets: Datum): Datum {
 }
 
 /** The aggregate as an Agg node would call it. */
-function aggrefOf(node: WindowFunc, transtype: number, est: EState): Aggref {
+function aggrefOf(node: WindowFunc, transtype: Oid, est: EState): Aggref {
   const types = node.args.map(exprType);
   return {
     type: 'Aggref',
@@ -439,7 +441,7 @@ function aggrefOf(node: WindowFunc, transtype: number, est: EState): Aggref {
       resno: i + 1,
       resname: null,
       ressortgroupref: 0,
-      resorigtbl: 0,
+      resorigtbl: INVALID_OID,
       resorigcol: 0,
       resjunk: false,
     })),
@@ -458,7 +460,7 @@ function aggrefOf(node: WindowFunc, transtype: number, est: EState): Aggref {
 }
 
 /** A polymorphic state type takes the type of the arguments. */
-function resolveTranstype(est: EState, transtype: number, types: readonly number[]): number {
+function resolveTranstype(est: EState, transtype: Oid, types: readonly Oid[]): Oid {
   if (transtype === ANYARRAY)
     return est.env.lookup.type(types[0] as never)?.isArray
       ? types[0]!
@@ -474,7 +476,7 @@ function rangeTest(est: EState, plan: WindowAgg, orderType: number): RangeTest |
   const make = (proc: number, offset: WindowAgg['startOffset']): RangeTest['start'] => {
     if (proc === 0 || offset === null) return () => false;
     const fn = procFunction(procRow(est, proc), plan.inRangeColl);
-    const fc = makeCall(est, [orderType, orderType, exprType(offset), 16, 16], 16, plan.inRangeColl);
+    const fc = makeCall(est, [orderType, orderType, exprType(offset), BOOLOID, BOOLOID], BOOLOID, plan.inRangeColl);
     return (value, base, off, sub, less) => fn(fc, value, base, off, sub, less) === true;
   };
   return { start: make(plan.startInRangeFunc, plan.startOffset), end: make(plan.endInRangeFunc, plan.endOffset) };

@@ -2,6 +2,7 @@
  * Constructors for nodes that are made in many places: they fill in every field, so that objects of
  * one type have one shape.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { BOOLOID } from '@pgtroupe/common/oids';
 import type { Datum } from '@pgtroupe/common/datum';
 import { LIMIT_OPTION_COUNT, type CmdType, type CoercionForm } from './nodes.ts';
@@ -14,7 +15,7 @@ const EMPTY_RTE: RangeTblEntry = {
   alias: null,
   eref: { type: 'Alias', aliasname: '', colnames: [] },
   rtekind: 0,
-  relid: 0,
+  relid: INVALID_OID,
   relkind: '',
   rellockmode: 0,
   tablesample: null,
@@ -42,7 +43,7 @@ const EMPTY_RTE: RangeTblEntry = {
   inh: false,
   inFromCl: false,
   requiredPerms: 0,
-  checkAsUser: 0,
+  checkAsUser: INVALID_OID,
   selectedCols: [],
   insertedCols: [],
   updatedCols: [],
@@ -104,9 +105,9 @@ export function makeQuery(commandType: CmdType): Query {
 export function makeVar(
   varno: number,
   varattno: number,
-  vartype: number,
+  vartype: Oid,
   vartypmod: number,
-  varcollid: number,
+  varcollid: Oid,
   varlevelsup = 0,
   location = -1,
 ): Var {
@@ -125,9 +126,9 @@ export function makeVar(
 }
 
 export function makeConst(
-  consttype: number,
+  consttype: Oid,
   consttypmod: number,
-  constcollid: number,
+  constcollid: Oid,
   constlen: number,
   constbyval: boolean,
   constvalue: Datum,
@@ -147,15 +148,15 @@ export function makeConst(
 }
 
 export function makeBoolConst(value: boolean | null, location = -1): Const {
-  return makeConst(BOOLOID, -1, 0, 1, true, value, location);
+  return makeConst(BOOLOID, -1, INVALID_OID, 1, true, value, location);
 }
 
 export function makeFuncExpr(
-  funcid: number,
-  funcresulttype: number,
+  funcid: Oid,
+  funcresulttype: Oid,
   args: readonly Expr[],
-  funccollid: number,
-  inputcollid: number,
+  funccollid: Oid,
+  inputcollid: Oid,
   funcformat: CoercionForm,
 ): FuncExpr {
   return {
@@ -178,9 +179,9 @@ export function makeBoolExpr(boolop: BoolExpr['boolop'], args: readonly Expr[], 
 
 export function makeRelabelType(
   arg: Expr,
-  resulttype: number,
+  resulttype: Oid,
   resulttypmod: number,
-  resultcollid: number,
+  resultcollid: Oid,
   relabelformat: CoercionForm,
 ): RelabelType {
   return { type: 'RelabelType', arg, resulttype, resulttypmod, resultcollid, relabelformat, location: -1 };
@@ -193,7 +194,7 @@ export function makeTargetEntry(expr: Expr, resno: number, resname: string | nul
     resno,
     resname,
     ressortgroupref: 0,
-    resorigtbl: 0,
+    resorigtbl: INVALID_OID,
     resorigcol: 0,
     resjunk,
   };

@@ -3,7 +3,17 @@
  * and comparing trees. Traversal is driven by layout.ts, so a new node needs no code here beyond its
  * type rule.
  */
-import { BOOLOID, INT4OID, NAMEOID, RECORDOID, TEXTOID, XMLOID } from '@pgtroupe/common/oids';
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
+import {
+  BOOLOID,
+  INT4OID,
+  NAMEOID,
+  RECORDOID,
+  TEXTOID,
+  XMLOID,
+  C_COLLATION_OID,
+  DEFAULT_COLLATION_OID,
+} from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { EXPR_SUBLINK, ARRAY_SUBLINK, MULTIEXPR_SUBLINK } from './nodes.ts';
 import { LAYOUT_BY_TYPE, RTE_HEAD_FIELDS, RTE_KIND_FIELDS, RTE_TAIL_FIELDS, type FieldLayout } from './layout.ts';
@@ -17,8 +27,8 @@ function firstColumn(sublink: SubLink): TargetEntry {
 }
 
 /** Type OID of an expression's value. */
-export function exprType(expr: Expr | null): number {
-  if (expr === null) return 0;
+export function exprType(expr: Expr | null): Oid {
+  if (expr === null) return INVALID_OID;
   switch (expr.type) {
     case 'Var':
       return expr.vartype;
@@ -150,7 +160,7 @@ export function exprTypmod(expr: Expr | null): number {
 }
 
 /** The typmod all share if they all have the given type, else -1. */
-function commonTypmod(exprs: readonly Expr[], type: number): number {
+function commonTypmod(exprs: readonly Expr[], type: Oid): number {
   const typmod = exprTypmod(exprs[0] as Expr);
   if (typmod < 0) return -1;
   for (const e of exprs) if (exprType(e) !== type || exprTypmod(e) !== typmod) return -1;
@@ -172,8 +182,8 @@ export function exprIsLengthCoercion(expr: Expr | null): number | undefined {
 }
 
 /** Collation OID of an expression's result, 0 if its type has none. */
-export function exprCollation(expr: Expr | null): number {
-  if (expr === null) return 0;
+export function exprCollation(expr: Expr | null): Oid {
+  if (expr === null) return INVALID_OID;
   switch (expr.type) {
     case 'Var':
       return expr.varcollid;
@@ -199,7 +209,7 @@ export function exprCollation(expr: Expr | null): number {
       if (expr.subLinkType === EXPR_SUBLINK || expr.subLinkType === ARRAY_SUBLINK) {
         return exprCollation(firstColumn(expr).expr);
       }
-      return 0;
+      return INVALID_OID;
     case 'SubPlan':
       return expr.firstColCollation;
     case 'FieldSelect':
@@ -223,13 +233,13 @@ export function exprCollation(expr: Expr | null): number {
     case 'MinMaxExpr':
       return expr.minmaxcollid;
     case 'SQLValueFunction':
-      return expr.type_ === NAMEOID ? 950 : 0;
+      return expr.type_ === NAMEOID ? C_COLLATION_OID : INVALID_OID;
     case 'XmlExpr':
-      return expr.op === 6 ? 100 : 0;
+      return expr.op === 6 ? DEFAULT_COLLATION_OID : INVALID_OID;
     case 'InferenceElem':
       return exprCollation(expr.expr);
     default:
-      return 0;
+      return INVALID_OID;
   }
 }
 

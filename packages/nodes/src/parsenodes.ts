@@ -2,6 +2,7 @@
  * Query and its parts after analysis, as PostgreSQL 15's parsenodes.h has them; conventions as in
  * primnodes.ts. RangeTblEntry is one flat struct, as in C: rtekind says which fields mean something.
  */
+import type { Oid } from '@pgtroupe/common/ids';
 import type {
   CTEMaterialize,
   CmdType,
@@ -64,7 +65,7 @@ export interface Query {
   limitOption: LimitOption;
   rowMarks: readonly RowMarkClause[];
   setOperations: SetOperationNode | null;
-  constraintDeps: readonly number[];
+  constraintDeps: readonly Oid[];
   withCheckOptions: readonly WithCheckOption[];
   mergeActionList: readonly MergeAction[];
   mergeUseOuterJoin: boolean;
@@ -86,8 +87,8 @@ export interface WithCheckOption {
 export interface SortGroupClause {
   readonly type: 'SortGroupClause';
   tleSortGroupRef: number;
-  eqop: number;
-  sortop: number;
+  eqop: Oid;
+  sortop: Oid;
   nulls_first: boolean;
   hashable: boolean;
 }
@@ -111,9 +112,9 @@ export interface WindowClause {
   startOffset: Expr | null;
   endOffset: Expr | null;
   runCondition: readonly Expr[];
-  startInRangeFunc: number;
-  endInRangeFunc: number;
-  inRangeColl: number;
+  startInRangeFunc: Oid;
+  endInRangeFunc: Oid;
+  inRangeColl: Oid;
   inRangeAsc: boolean;
   inRangeNullsFirst: boolean;
   winref: number;
@@ -147,10 +148,10 @@ export interface CTECycleClause {
   cycle_mark_default: Expr | null;
   cycle_path_column: string | null;
   location: number;
-  cycle_mark_type: number;
+  cycle_mark_type: Oid;
   cycle_mark_typmod: number;
-  cycle_mark_collation: number;
-  cycle_mark_neop: number;
+  cycle_mark_collation: Oid;
+  cycle_mark_neop: Oid;
 }
 
 /** One WITH query. */
@@ -166,9 +167,9 @@ export interface CommonTableExpr {
   cterecursive: boolean;
   cterefcount: number;
   ctecolnames: readonly string[];
-  ctecoltypes: readonly number[];
+  ctecoltypes: readonly Oid[];
   ctecoltypmods: readonly number[];
-  ctecolcollations: readonly number[];
+  ctecolcollations: readonly Oid[];
 }
 
 /** One WHEN arm of MERGE. */
@@ -189,9 +190,9 @@ export interface SetOperationStmt {
   all: boolean;
   larg: SetOperationNode;
   rarg: SetOperationNode;
-  colTypes: readonly number[];
+  colTypes: readonly Oid[];
   colTypmods: readonly number[];
-  colCollations: readonly number[];
+  colCollations: readonly Oid[];
   groupClauses: readonly SortGroupClause[];
 }
 
@@ -201,16 +202,16 @@ export interface RangeTblFunction {
   funcexpr: Expr;
   funccolcount: number;
   funccolnames: readonly string[];
-  funccoltypes: readonly number[];
+  funccoltypes: readonly Oid[];
   funccoltypmods: readonly number[];
-  funccolcollations: readonly number[];
+  funccolcollations: readonly Oid[];
   funcparams: readonly number[];
 }
 
 /** TABLESAMPLE method (args). */
 export interface TableSampleClause {
   readonly type: 'TableSampleClause';
-  tsmhandler: number;
+  tsmhandler: Oid;
   args: readonly Expr[];
   repeatable: Expr | null;
 }
@@ -226,7 +227,7 @@ export interface RangeTblEntry {
   eref: Alias;
   rtekind: RTEKind;
   /** RTE_RELATION (and RTE_NAMEDTUPLESTORE). */
-  relid: number;
+  relid: Oid;
   relkind: string;
   /** Lock mode (1 AccessShare, 2 RowShare, 3 RowExclusive...) the query takes on the relation. */
   rellockmode: number;
@@ -253,9 +254,9 @@ export interface RangeTblEntry {
   ctelevelsup: number;
   self_reference: boolean;
   /** RTE_VALUES, RTE_CTE, RTE_NAMEDTUPLESTORE, RTE_TABLEFUNC. */
-  coltypes: readonly number[];
+  coltypes: readonly Oid[];
   coltypmods: readonly number[];
-  colcollations: readonly number[];
+  colcollations: readonly Oid[];
   /** RTE_NAMEDTUPLESTORE. */
   enrname: string | null;
   enrtuples: number;
@@ -265,7 +266,7 @@ export interface RangeTblEntry {
   inFromCl: boolean;
   /** ACL_* bits; the *Cols sets hold attnum - FIRST_LOW_INVALID_HEAP_ATTRIBUTE_NUMBER, ascending. */
   requiredPerms: number;
-  checkAsUser: number;
+  checkAsUser: Oid;
   selectedCols: readonly number[];
   insertedCols: readonly number[];
   updatedCols: readonly number[];

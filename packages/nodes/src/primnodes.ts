@@ -7,6 +7,7 @@
  * text, -1 if unknown.
  */
 import type { Datum } from '@pgtroupe/common/datum';
+import type { Oid } from '@pgtroupe/common/ids';
 import type {
   BoolExprType,
   BoolTestType,
@@ -37,9 +38,9 @@ export interface TableFunc {
   docexpr: Expr | null;
   rowexpr: Expr | null;
   colnames: readonly string[];
-  coltypes: readonly number[];
+  coltypes: readonly Oid[];
   coltypmods: readonly number[];
-  colcollations: readonly number[];
+  colcollations: readonly Oid[];
   colexprs: readonly (Expr | null)[];
   coldefexprs: readonly (Expr | null)[];
   notnulls: readonly number[];
@@ -52,9 +53,9 @@ export interface Var {
   readonly type: 'Var';
   varno: number;
   varattno: number;
-  vartype: number;
+  vartype: Oid;
   vartypmod: number;
-  varcollid: number;
+  varcollid: Oid;
   varlevelsup: number;
   varnosyn: number;
   varattnosyn: number;
@@ -64,9 +65,9 @@ export interface Var {
 /** A literal value. */
 export interface Const {
   readonly type: 'Const';
-  consttype: number;
+  consttype: Oid;
   consttypmod: number;
-  constcollid: number;
+  constcollid: Oid;
   constlen: number;
   constbyval: boolean;
   constisnull: boolean;
@@ -90,21 +91,21 @@ export interface Param {
   readonly type: 'Param';
   paramkind: ParamKind;
   paramid: number;
-  paramtype: number;
+  paramtype: Oid;
   paramtypmod: number;
-  paramcollid: number;
+  paramcollid: Oid;
   location: number;
 }
 
 /** An aggregate call; args are TargetEntries so that DISTINCT and ORDER BY can refer to them. */
 export interface Aggref {
   readonly type: 'Aggref';
-  aggfnoid: number;
-  aggtype: number;
-  aggcollid: number;
-  inputcollid: number;
-  aggtranstype: number;
-  aggargtypes: readonly number[];
+  aggfnoid: Oid;
+  aggtype: Oid;
+  aggcollid: Oid;
+  inputcollid: Oid;
+  aggtranstype: Oid;
+  aggargtypes: readonly Oid[];
   aggdirectargs: readonly Expr[];
   args: readonly TargetEntry[];
   aggorder: readonly SortGroupClause[];
@@ -133,10 +134,10 @@ export interface GroupingFunc {
 /** A window function call; winref names the WindowClause. */
 export interface WindowFunc {
   readonly type: 'WindowFunc';
-  winfnoid: number;
-  wintype: number;
-  wincollid: number;
-  inputcollid: number;
+  winfnoid: Oid;
+  wintype: Oid;
+  wincollid: Oid;
+  inputcollid: Oid;
   args: readonly Expr[];
   aggfilter: Expr | null;
   winref: number;
@@ -148,11 +149,11 @@ export interface WindowFunc {
 /** container[subscripts], fetched, or assigned when refassgnexpr is there. */
 export interface SubscriptingRef {
   readonly type: 'SubscriptingRef';
-  refcontainertype: number;
-  refelemtype: number;
-  refrestype: number;
+  refcontainertype: Oid;
+  refelemtype: Oid;
+  refrestype: Oid;
   reftypmod: number;
-  refcollid: number;
+  refcollid: Oid;
   refupperindexpr: readonly (Expr | null)[];
   reflowerindexpr: readonly (Expr | null)[];
   refexpr: Expr;
@@ -162,13 +163,13 @@ export interface SubscriptingRef {
 /** A plain function call, explicit or a cast (funcformat says how it was written). */
 export interface FuncExpr {
   readonly type: 'FuncExpr';
-  funcid: number;
-  funcresulttype: number;
+  funcid: Oid;
+  funcresulttype: Oid;
   funcretset: boolean;
   funcvariadic: boolean;
   funcformat: CoercionForm;
-  funccollid: number;
-  inputcollid: number;
+  funccollid: Oid;
+  inputcollid: Oid;
   args: readonly Expr[];
   location: number;
 }
@@ -185,12 +186,12 @@ export interface NamedArgExpr {
 /** An operator applied to one or two arguments. */
 export interface OpExpr {
   readonly type: 'OpExpr';
-  opno: number;
-  opfuncid: number;
-  opresulttype: number;
+  opno: Oid;
+  opfuncid: Oid;
+  opresulttype: Oid;
   opretset: boolean;
-  opcollid: number;
-  inputcollid: number;
+  opcollid: Oid;
+  inputcollid: Oid;
   args: readonly Expr[];
   location: number;
 }
@@ -198,12 +199,12 @@ export interface OpExpr {
 /** a IS DISTINCT FROM b; fields as OpExpr for its = operator. */
 export interface DistinctExpr {
   readonly type: 'DistinctExpr';
-  opno: number;
-  opfuncid: number;
-  opresulttype: number;
+  opno: Oid;
+  opfuncid: Oid;
+  opresulttype: Oid;
   opretset: boolean;
-  opcollid: number;
-  inputcollid: number;
+  opcollid: Oid;
+  inputcollid: Oid;
   args: readonly Expr[];
   location: number;
 }
@@ -211,12 +212,12 @@ export interface DistinctExpr {
 /** NULLIF(a, b); fields as OpExpr for its = operator. */
 export interface NullIfExpr {
   readonly type: 'NullIfExpr';
-  opno: number;
-  opfuncid: number;
-  opresulttype: number;
+  opno: Oid;
+  opfuncid: Oid;
+  opresulttype: Oid;
   opretset: boolean;
-  opcollid: number;
-  inputcollid: number;
+  opcollid: Oid;
+  inputcollid: Oid;
   args: readonly Expr[];
   location: number;
 }
@@ -224,12 +225,12 @@ export interface NullIfExpr {
 /** scalar op ANY/ALL (array). */
 export interface ScalarArrayOpExpr {
   readonly type: 'ScalarArrayOpExpr';
-  opno: number;
-  opfuncid: number;
-  hashfuncid: number;
-  negfuncid: number;
+  opno: Oid;
+  opfuncid: Oid;
+  hashfuncid: Oid;
+  negfuncid: Oid;
   useOr: boolean;
-  inputcollid: number;
+  inputcollid: Oid;
   args: readonly Expr[];
   location: number;
 }
@@ -251,7 +252,7 @@ export interface SubLink {
   operName: readonly string[];
   subselect: Query;
   /** For ARRAY_SUBLINK its type; not part of the text form, filled by whoever makes or reads the node. */
-  arraytype: number;
+  arraytype: Oid;
   location: number;
 }
 
@@ -264,9 +265,9 @@ export interface SubPlan {
   paramIds: readonly number[];
   plan_id: number;
   plan_name: string;
-  firstColType: number;
+  firstColType: Oid;
   firstColTypmod: number;
-  firstColCollation: number;
+  firstColCollation: Oid;
   useHashTable: boolean;
   unknownEqFalse: boolean;
   /** PARAM_EXEC ids an initplan sets. */
@@ -283,9 +284,9 @@ export interface FieldSelect {
   readonly type: 'FieldSelect';
   arg: Expr;
   fieldnum: number;
-  resulttype: number;
+  resulttype: Oid;
   resulttypmod: number;
-  resultcollid: number;
+  resultcollid: Oid;
 }
 
 /** A composite value with some fields replaced. */
@@ -294,16 +295,16 @@ export interface FieldStore {
   arg: Expr;
   newvals: readonly Expr[];
   fieldnums: readonly number[];
-  resulttype: number;
+  resulttype: Oid;
 }
 
 /** Binary-coercible cast: the bits stay. */
 export interface RelabelType {
   readonly type: 'RelabelType';
   arg: Expr;
-  resulttype: number;
+  resulttype: Oid;
   resulttypmod: number;
-  resultcollid: number;
+  resultcollid: Oid;
   relabelformat: CoercionForm;
   location: number;
 }
@@ -312,8 +313,8 @@ export interface RelabelType {
 export interface CoerceViaIO {
   readonly type: 'CoerceViaIO';
   arg: Expr;
-  resulttype: number;
-  resultcollid: number;
+  resulttype: Oid;
+  resultcollid: Oid;
   coerceformat: CoercionForm;
   location: number;
 }
@@ -323,9 +324,9 @@ export interface ArrayCoerceExpr {
   readonly type: 'ArrayCoerceExpr';
   arg: Expr;
   elemexpr: Expr;
-  resulttype: number;
+  resulttype: Oid;
   resulttypmod: number;
-  resultcollid: number;
+  resultcollid: Oid;
   coerceformat: CoercionForm;
   location: number;
 }
@@ -334,7 +335,7 @@ export interface ArrayCoerceExpr {
 export interface ConvertRowtypeExpr {
   readonly type: 'ConvertRowtypeExpr';
   arg: Expr;
-  resulttype: number;
+  resulttype: Oid;
   convertformat: CoercionForm;
   location: number;
 }
@@ -343,15 +344,15 @@ export interface ConvertRowtypeExpr {
 export interface CollateExpr {
   readonly type: 'CollateExpr';
   arg: Expr;
-  collOid: number;
+  collOid: Oid;
   location: number;
 }
 
 /** CASE; with arg, each WHEN compares with a CaseTestExpr. */
 export interface CaseExpr {
   readonly type: 'CaseExpr';
-  casetype: number;
-  casecollid: number;
+  casetype: Oid;
+  casecollid: Oid;
   arg: Expr | null;
   args: readonly CaseWhen[];
   defresult: Expr | null;
@@ -369,17 +370,17 @@ export interface CaseWhen {
 /** The value under test, set by the enclosing node. */
 export interface CaseTestExpr {
   readonly type: 'CaseTestExpr';
-  typeId: number;
+  typeId: Oid;
   typeMod: number;
-  collation: number;
+  collation: Oid;
 }
 
 /** ARRAY[...]; nested ones when multidims. */
 export interface ArrayExpr {
   readonly type: 'ArrayExpr';
-  array_typeid: number;
-  array_collid: number;
-  element_typeid: number;
+  array_typeid: Oid;
+  array_collid: Oid;
+  element_typeid: Oid;
   elements: readonly Expr[];
   multidims: boolean;
   location: number;
@@ -389,7 +390,7 @@ export interface ArrayExpr {
 export interface RowExpr {
   readonly type: 'RowExpr';
   args: readonly Expr[];
-  row_typeid: number;
+  row_typeid: Oid;
   row_format: CoercionForm;
   colnames: readonly string[];
   location: number;
@@ -399,9 +400,9 @@ export interface RowExpr {
 export interface RowCompareExpr {
   readonly type: 'RowCompareExpr';
   rctype: RowCompareType;
-  opnos: readonly number[];
-  opfamilies: readonly number[];
-  inputcollids: readonly number[];
+  opnos: readonly Oid[];
+  opfamilies: readonly Oid[];
+  inputcollids: readonly Oid[];
   largs: readonly Expr[];
   rargs: readonly Expr[];
 }
@@ -409,8 +410,8 @@ export interface RowCompareExpr {
 /** COALESCE(...). */
 export interface CoalesceExpr {
   readonly type: 'CoalesceExpr';
-  coalescetype: number;
-  coalescecollid: number;
+  coalescetype: Oid;
+  coalescecollid: Oid;
   args: readonly Expr[];
   location: number;
 }
@@ -418,9 +419,9 @@ export interface CoalesceExpr {
 /** GREATEST(...) or LEAST(...). */
 export interface MinMaxExpr {
   readonly type: 'MinMaxExpr';
-  minmaxtype: number;
-  minmaxcollid: number;
-  inputcollid: number;
+  minmaxtype: Oid;
+  minmaxcollid: Oid;
+  inputcollid: Oid;
   op: MinMaxOp;
   args: readonly Expr[];
   location: number;
@@ -430,7 +431,7 @@ export interface MinMaxExpr {
 export interface SQLValueFunction {
   readonly type: 'SQLValueFunction';
   op: SQLValueFunctionOp;
-  type_: number;
+  type_: Oid;
   typmod: number;
   location: number;
 }
@@ -444,7 +445,7 @@ export interface XmlExpr {
   arg_names: readonly string[];
   args: readonly Expr[];
   xmloption: number;
-  type_: number;
+  type_: Oid;
   typmod: number;
   location: number;
 }
@@ -470,9 +471,9 @@ export interface BooleanTest {
 export interface CoerceToDomain {
   readonly type: 'CoerceToDomain';
   arg: Expr;
-  resulttype: number;
+  resulttype: Oid;
   resulttypmod: number;
-  resultcollid: number;
+  resultcollid: Oid;
   coercionformat: CoercionForm;
   location: number;
 }
@@ -480,18 +481,18 @@ export interface CoerceToDomain {
 /** VALUE in a domain's CHECK. */
 export interface CoerceToDomainValue {
   readonly type: 'CoerceToDomainValue';
-  typeId: number;
+  typeId: Oid;
   typeMod: number;
-  collation: number;
+  collation: Oid;
   location: number;
 }
 
 /** DEFAULT as a value; the rewriter replaces it. */
 export interface SetToDefault {
   readonly type: 'SetToDefault';
-  typeId: number;
+  typeId: Oid;
   typeMod: number;
-  collation: number;
+  collation: Oid;
   location: number;
 }
 
@@ -506,16 +507,16 @@ export interface CurrentOfExpr {
 /** nextval of an identity column's sequence. */
 export interface NextValueExpr {
   readonly type: 'NextValueExpr';
-  seqid: number;
-  typeId: number;
+  seqid: Oid;
+  typeId: Oid;
 }
 
 /** One column or expression of ON CONFLICT's index inference. */
 export interface InferenceElem {
   readonly type: 'InferenceElem';
   expr: Expr;
-  infercollid: number;
-  inferopclass: number;
+  infercollid: Oid;
+  inferopclass: Oid;
 }
 
 /** One output column of a query or one argument of an aggregate. */
@@ -525,7 +526,7 @@ export interface TargetEntry {
   resno: number;
   resname: string | null;
   ressortgroupref: number;
-  resorigtbl: number;
+  resorigtbl: Oid;
   resorigcol: number;
   resjunk: boolean;
 }
@@ -563,7 +564,7 @@ export interface OnConflictExpr {
   action: OnConflictAction;
   arbiterElems: readonly InferenceElem[];
   arbiterWhere: Expr | null;
-  constraint: number;
+  constraint: Oid;
   onConflictSet: readonly TargetEntry[];
   onConflictWhere: Expr | null;
   exclRelIndex: number;

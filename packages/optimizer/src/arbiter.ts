@@ -1,6 +1,7 @@
 /**
  * Which unique indexes ON CONFLICT means (infer_arbiter_indexes).
  */
+import { type Oid } from '@pgtroupe/common/ids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { CONSTROID } from '@pgtroupe/catalog/syscache';
@@ -11,7 +12,7 @@ import { makeAndsImplicit } from './clauses.ts';
 import type { PlannerInfo } from './pathnodes.ts';
 import { mutateExpr } from './var.ts';
 
-export function inferArbiterIndexes(root: PlannerInfo, onConflict: OnConflictExpr): number[] {
+export function inferArbiterIndexes(root: PlannerInfo, onConflict: OnConflictExpr): Oid[] {
   if (onConflict.arbiterElems.length === 0 && onConflict.constraint === 0) return [];
   const { env, parse } = root;
   const relation = env.relation(root.rtable[parse.resultRelation - 1]!.relid);
@@ -21,7 +22,7 @@ export function inferArbiterIndexes(root: PlannerInfo, onConflict: OnConflictExp
     if (index === undefined || !index.index.indisunique) throw noMatch();
     return [index.index.indexrelid];
   }
-  const found: number[] = [];
+  const found: Oid[] = [];
   for (const { index, keys } of relation.indexes) {
     if (!index.indisunique || !index.indisvalid || !index.indimmediate) continue;
     const expressions = index.indexprs === null ? [] : ([env.stringToExpr(index.indexprs)].flat() as Expr[]);

@@ -2,6 +2,8 @@
  * Estimates: selectivities, sizes and costs, with PostgreSQL's cost parameters (costsize.c, selfuncs.c).
  * Without statistics the estimates are PostgreSQL's defaults.
  */
+import { BOOLOID } from '@pgtroupe/common/oids';
+import { INVALID_OID } from '@pgtroupe/common/ids';
 import * as N from '@pgtroupe/nodes/nodes';
 import type { Expr, OpExpr } from '@pgtroupe/nodes/primnodes';
 import { equalNodes } from '@pgtroupe/nodes/nodefuncs';
@@ -141,9 +143,9 @@ function clauseSelectivity(root: PlannerInfo, clause: Expr): number {
         type: 'OpExpr',
         opno: clause.opno,
         opfuncid: clause.opfuncid,
-        opresulttype: 16,
+        opresulttype: BOOLOID,
         opretset: false,
-        opcollid: 0,
+        opcollid: INVALID_OID,
         inputcollid: clause.inputcollid,
         args: clause.args,
         location: -1,

@@ -3,6 +3,8 @@
  * constants for the other members, join clauses between any two of them, and sort orders that are
  * the same order.
  */
+import { BOOLOID } from '@pgtroupe/common/oids';
+import { INVALID_OID, type Oid } from '@pgtroupe/common/ids';
 import { equalNodes, exprCollation, expressionReturnsSet } from '@pgtroupe/nodes/nodefuncs';
 import type { Expr, OpExpr } from '@pgtroupe/nodes/primnodes';
 import { containAggs, containVolatileFunctions, containWindowFuncs } from './clauses.ts';
@@ -30,13 +32,13 @@ function stripRelabel(expr: Expr): Expr {
   return expr.type === 'RelabelType' && exprCollation(expr) === exprCollation(expr.arg) ? stripRelabel(expr.arg) : expr;
 }
 
-function sameMember(member: EquivalenceMember, expr: Expr, type: number): boolean {
+function sameMember(member: EquivalenceMember, expr: Expr, type: Oid): boolean {
   return (
     member.type === type && (equalNodes(member.expr, expr) || equalNodes(stripRelabel(member.expr), stripRelabel(expr)))
   );
 }
 
-function newClass(root: PlannerInfo, opfamilies: readonly number[], collation: number): EquivalenceClass {
+function newClass(root: PlannerInfo, opfamilies: readonly Oid[], collation: Oid): EquivalenceClass {
   const ec: EquivalenceClass = {
     opfamilies,
     collation,
@@ -53,7 +55,7 @@ function newClass(root: PlannerInfo, opfamilies: readonly number[], collation: n
   return ec;
 }
 
-function addMember(root: PlannerInfo, ec: EquivalenceClass, expr: Expr, type: number): EquivalenceMember {
+function addMember(root: PlannerInfo, ec: EquivalenceClass, expr: Expr, type: Oid): EquivalenceMember {
   const relids = relidsOf(root, expr);
   const isConst =
     relids === 0n &&
@@ -79,9 +81,9 @@ export function processEquivalence(root: PlannerInfo, rinfo: RestrictInfo): bool
   // x = x says only that x is not null; leave it alone.
   if (equalNodes(left, right)) return false;
   const op = getOperator(root.env.rows, clause.opno);
-  const leftType = op.oprleft as number;
-  const rightType = op.oprright as number;
-  const find = (expr: Expr, type: number): EquivalenceClass | undefined =>
+  const leftType = op.oprleft;
+  const rightType = op.oprright;
+  const find = (expr: Expr, type: Oid): EquivalenceClass | undefined =>
     root.eqClasses.find(
       ec =>
         ec.merged === null &&
@@ -120,9 +122,9 @@ export function processEquivalence(root: PlannerInfo, rinfo: RestrictInfo): bool
 export function getEclassForSortExpr(
   root: PlannerInfo,
   expr: Expr,
-  opfamilies: readonly number[],
-  type: number,
-  collation: number,
+  opfamilies: readonly Oid[],
+  type: Oid,
+  collation: Oid,
   sortref: number,
 ): EquivalenceClass {
   const volatile = containVolatileFunctions(root.env, expr);
@@ -166,9 +168,9 @@ function makeEquality(
       type: 'OpExpr',
       opno,
       opfuncid: getOperator(root.env.rows, opno).oprcode,
-      opresulttype: 16,
+      opresulttype: BOOLOID,
       opretset: false,
-      opcollid: 0,
+      opcollid: INVALID_OID,
       inputcollid: ec.collation,
       args: [a.expr, b.expr],
       location: -1,
@@ -278,7 +280,7 @@ function score(rinfo: RestrictInfo): number {
 export function generateImpliedEqualitiesForColumn(
   root: PlannerInfo,
   rel: RelOptInfo,
-  matches: (expr: Expr, type: number) => boolean,
+  matches: (expr: Expr, type: Oid) => boolean,
 ): RestrictInfo[] {
   const result: RestrictInfo[] = [];
   for (const ec of root.eqClasses) {

@@ -2,6 +2,8 @@
  * Ways to read a table through its btree indexes (indxpath.c): which conditions an index can use, for
  * the table alone and with values from other tables (the inside of a nested loop).
  */
+import { BOOLOID } from '@pgtroupe/common/oids';
+import { INVALID_OID } from '@pgtroupe/common/ids';
 import { equalNodes, exprCollation, exprType } from '@pgtroupe/nodes/nodefuncs';
 import * as N from '@pgtroupe/nodes/nodes';
 import type { Expr, OpExpr } from '@pgtroupe/nodes/primnodes';
@@ -63,7 +65,7 @@ function matchClauseToColumn(
   let { clause } = rinfo;
   if (rinfo.pseudoconstant) return undefined;
   // A boolean column by itself.
-  if (exprType(index.keyExprs[col]!) === 16) {
+  if (exprType(index.keyExprs[col]!) === BOOLOID) {
     const boolean = booleanIndexQual(index, col, clause);
     if (boolean !== undefined) return { rinfo, quals: [boolean], outer: 0n };
   }
@@ -124,9 +126,9 @@ function booleanIndexQual(index: IndexOptInfo, col: number, clause: Expr): Index
     valueType: 16,
     value: {
       type: 'Const',
-      consttype: 16,
+      consttype: BOOLOID,
       consttypmod: -1,
-      constcollid: 0,
+      constcollid: INVALID_OID,
       constlen: 1,
       constbyval: true,
       constisnull: false,

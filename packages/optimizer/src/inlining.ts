@@ -1,7 +1,8 @@
 /**
  * Functions in SQL whose body is put in their place (inline_function).
  */
-import { SQLlanguageId } from '@pgtroupe/common/oids';
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
+import { SQLlanguageId, INT8OID } from '@pgtroupe/common/oids';
 import { makeConst } from '@pgtroupe/nodes/makefuncs';
 import { exprCollation, exprType, mutateChildren } from '@pgtroupe/nodes/nodefuncs';
 import * as N from '@pgtroupe/nodes/nodes';
@@ -19,12 +20,7 @@ import type { PlannerEnv } from './pathnodes.ts';
 import { incrementVarSublevelsUp, mutateExpr, walkExpr } from './var.ts';
 
 /** A scalar SQL function that is one simple SELECT becomes its expression; undefined: it stays a call. */
-export function inlineFunction(
-  env: PlannerEnv,
-  funcid: number,
-  args: readonly Expr[],
-  resultType: number,
-): Expr | undefined {
+export function inlineFunction(env: PlannerEnv, funcid: Oid, args: readonly Expr[], resultType: Oid): Expr | undefined {
   const proc = getProc(env.rows, funcid);
   if (
     (proc.prolang as number) !== SQLlanguageId ||
@@ -67,7 +63,7 @@ function asSubquery(
   env: PlannerEnv,
   query: Query,
   args: readonly Expr[],
-  resultType: number,
+  resultType: Oid,
   strict: boolean,
 ): Expr | undefined {
   const visible = query.targetList.filter(tle => !tle.resjunk);
@@ -86,7 +82,7 @@ function asSubquery(
     return mutateChildren(n, child => change(child, n.type === 'Query' ? depth + 1 : depth));
   };
   const subselect = change(
-    query.limitCount === null ? { ...query, limitCount: makeConst(20, -1, 0, 8, true, 1) } : query,
+    query.limitCount === null ? { ...query, limitCount: makeConst(INT8OID, -1, INVALID_OID, 8, true, 1) } : query,
     0,
   ) as Query;
   const sublink: Expr = {
@@ -96,7 +92,7 @@ function asSubquery(
     testexpr: null,
     operName: [],
     subselect,
-    arraytype: 0,
+    arraytype: INVALID_OID,
     location: -1,
   };
   const nullable = args.filter(arg => arg.type !== 'Const');

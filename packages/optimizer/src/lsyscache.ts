@@ -1,7 +1,8 @@
 /**
  * Questions to the catalogs that planning asks about operators, functions and types (lsyscache.c).
  */
-import { BTREE_AM_OID } from '@pgtroupe/common/oids';
+import { INVALID_OID, type Oid } from '@pgtroupe/common/ids';
+import { BTREE_AM_OID, BPCHAROID, VARCHAROID } from '@pgtroupe/common/oids';
 import { AMOPOPID, AMOPSTRATEGY, OPEROID, PROCOID, TYPEOID } from '@pgtroupe/catalog/syscache';
 import type { CatCache } from '@pgtroupe/catalog/catcache';
 import type { Form_pg_operator } from '@pgtroupe/catalog/catalogs/pg_operator';
@@ -32,10 +33,10 @@ export function getType(rows: CatalogRows, oid: number): Form_pg_type {
 }
 
 export interface OpInterpretation {
-  readonly opfamily: number;
+  readonly opfamily: Oid;
   readonly strategy: number;
-  readonly lefttype: number;
-  readonly righttype: number;
+  readonly lefttype: Oid;
+  readonly righttype: Oid;
 }
 
 /** The btree families an operator belongs to, and as what. */
@@ -52,7 +53,7 @@ function opBtreeInterpretation(rows: CatalogRows, opno: number): OpInterpretatio
 }
 
 /** btree families in which the operator is equality. */
-export function mergejoinOpfamilies(rows: CatalogRows, opno: number): number[] {
+export function mergejoinOpfamilies(rows: CatalogRows, opno: Oid): Oid[] {
   return opBtreeInterpretation(rows, opno)
     .filter(i => i.strategy === 3)
     .map(i => i.opfamily);
@@ -72,22 +73,16 @@ export function opfamilyStrategy(rows: CatalogRows, opno: number, opfamily: numb
 }
 
 /** The operator with this strategy on these types, 0 when the family has none. */
-export function opfamilyMember(
-  rows: CatalogRows,
-  opfamily: number,
-  lefttype: number,
-  righttype: number,
-  strategy: number,
-): number {
+export function opfamilyMember(rows: CatalogRows, opfamily: Oid, lefttype: Oid, righttype: Oid, strategy: number): Oid {
   const amop = rows.search(AMOPSTRATEGY, opfamily, lefttype, righttype, strategy);
-  return amop === null ? 0 : amop.amopopr;
+  return amop === null ? INVALID_OID : amop.amopopr;
 }
 
 /** For an ordering operator (< or >): its family, input type, and whether it is the descending one. */
 export function orderingOpProperties(
   rows: CatalogRows,
   opno: number,
-): { opfamily: number; opcintype: number; desc: boolean } | undefined {
+): { opfamily: Oid; opcintype: Oid; desc: boolean } | undefined {
   for (const i of opBtreeInterpretation(rows, opno)) {
     if ((i.strategy === 1 || i.strategy === 5) && i.lefttype === i.righttype) {
       return { opfamily: i.opfamily, opcintype: i.lefttype, desc: i.strategy === 5 };
@@ -97,9 +92,9 @@ export function orderingOpProperties(
 }
 
 /** The equality operator that goes with an ordering operator. */
-export function equalityOpForOrderingOp(rows: CatalogRows, opno: number): number {
+export function equalityOpForOrderingOp(rows: CatalogRows, opno: Oid): Oid {
   const order = orderingOpProperties(rows, opno);
-  if (order === undefined) return 0;
+  if (order === undefined) return INVALID_OID;
   return opfamilyMember(rows, order.opfamily, order.opcintype, order.opcintype, 3);
 }
 
@@ -111,9 +106,9 @@ export function opStrict(rows: CatalogRows, opno: number): boolean {
 export function typeAvgWidth(rows: CatalogRows, typid: number, typmod: number): number {
   const type = getType(rows, typid);
   if (type.typlen > 0) return type.typlen;
-  if (typmod > 4 && (typid === 1042 || typid === 1043)) {
+  if (typmod > 4 && (typid === BPCHAROID || typid === VARCHAROID)) {
     const max = typmod - 4;
-    if (typid === 1042 || max <= 32) return max;
+    if (typid === BPCHAROID || max <= 32) return max;
     return max < 1000 ? 32 + Math.floor((max - 32) / 2) : 32 + Math.floor((1000 - 32) / 2);
   }
   return 32;

@@ -1,6 +1,7 @@
 /**
  * Sort orders as lists of PathKeys (pathkeys.c).
  */
+import type { Oid } from '@pgtroupe/common/ids';
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
 import type { SortGroupClause } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
@@ -21,9 +22,9 @@ export function tleForSortGroupRef(tlist: readonly TargetEntry[], ref: number): 
 function makePathkey(
   root: PlannerInfo,
   expr: Expr,
-  opfamily: number,
-  opcintype: number,
-  collation: number,
+  opfamily: Oid,
+  opcintype: Oid,
+  collation: Oid,
   desc: boolean,
   nullsFirst: boolean,
   sortref: number,

@@ -3,6 +3,7 @@
  *
  * Relids are bit masks: each relation of the level's join tree has a bit (PlannerInfo.bitOf).
  */
+import { type Oid } from '@pgtroupe/common/ids';
 import type { CatCache } from '@pgtroupe/catalog/catcache';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -27,13 +28,13 @@ export interface PlannerEnv {
   /** from_collapse_limit, join_collapse_limit: the items a list of relations to join may grow to. */
   collapseLimit(list: 'from' | 'join'): number;
   readonly rows: CatCache;
-  relation(oid: number): RelationDesc;
+  relation(oid: Oid): RelationDesc;
   /** Current length in blocks; may throw a CatalogMiss that obtains it. */
   relationBlocks(rel: RelationDesc): number;
   /** The value of an expression without Vars, or undefined when it cannot be computed at plan time. */
   evaluate(expr: Expr): { readonly value: Datum } | undefined;
   /** The body of an SQL-language function as an analyzed query with PARAM_EXTERN arguments; null: unknown. */
-  sqlFunctionBody?(oid: number, argTypes: readonly number[]): Query | null;
+  sqlFunctionBody?(oid: Oid, argTypes: readonly Oid[]): Query | null;
   /** Text forms in the catalogs (index expressions and predicates, checks) as trees. */
   stringToExpr(text: string): Expr | readonly Expr[];
 }
@@ -121,7 +122,7 @@ export interface RestrictInfo {
   /** Relations that may have been nulled below the place where the clause belongs. */
   readonly nullableRelids: Relids;
   /** btree families where the clause is `left = right`. */
-  readonly mergeFamilies: readonly number[];
+  readonly mergeFamilies: readonly Oid[];
   readonly hashable: boolean;
   readonly pseudoconstant: boolean;
   /** Made from this class; redundant beside another of the same class. */
@@ -133,12 +134,12 @@ export interface EquivalenceMember {
   readonly expr: Expr;
   readonly relids: Relids;
   readonly isConst: boolean;
-  readonly type: number;
+  readonly type: Oid;
 }
 
 export interface EquivalenceClass {
-  opfamilies: readonly number[];
-  collation: number;
+  opfamilies: readonly Oid[];
+  collation: Oid;
   readonly members: EquivalenceMember[];
   readonly sources: RestrictInfo[];
   /** Equalities of two members that were made of it. */
@@ -170,7 +171,7 @@ export interface SpecialJoinInfo {
 
 export interface IndexOptInfo {
   readonly desc: IndexDesc;
-  readonly oid: number;
+  readonly oid: Oid;
   readonly unique: boolean;
   readonly immediate: boolean;
   readonly pages: number;

@@ -1,6 +1,8 @@
 /**
  * min() and max() of an indexed column read one end of the index (planagg.c).
  */
+import { INT8OID } from '@pgtroupe/common/oids';
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { AGGFNOID } from '@pgtroupe/catalog/syscache';
 import { makeConst, makeTargetEntry } from '@pgtroupe/nodes/makefuncs';
 import { equalNodes } from '@pgtroupe/nodes/nodefuncs';
@@ -35,7 +37,7 @@ export function minMaxPlan(root: PlannerInfo, tlist: readonly TargetEntry[]): Pl
   if (rte.rtekind !== N.RTE_RELATION || rte.tablesample !== null) return undefined;
   const quals = makeAndsImplicit(parse.jointree!.quals);
   if (quals.some(q => containSubplans(q))) return undefined;
-  const aggs: { agg: Aggref; sortop: number }[] = [];
+  const aggs: { agg: Aggref; sortop: Oid }[] = [];
   let possible = true;
   for (const expr of [...tlist.map(t => t.expr), ...makeAndsImplicit(parse.havingQual)]) {
     walkExpr(expr as Node, n => {
@@ -43,8 +45,8 @@ export function minMaxPlan(root: PlannerInfo, tlist: readonly TargetEntry[]): Pl
       if (n.type !== 'Aggref') return undefined;
       const sortop =
         n.args.length === 1 && n.aggorder.length === 0 && n.aggfilter === null && n.agglevelsup === 0
-          ? (root.env.rows.search(AGGFNOID, n.aggfnoid)?.aggsortop as number | undefined)
-          : 0;
+          ? root.env.rows.search(AGGFNOID, n.aggfnoid)?.aggsortop
+          : undefined;
       const arg = n.args[0]?.expr;
       if (!sortop || arg === undefined || containMutableFunctions(root.env, arg) || containSubplans(arg))
         possible = false;
@@ -76,7 +78,7 @@ export function minMaxPlan(root: PlannerInfo, tlist: readonly TargetEntry[]): Pl
 }
 
 /** InitPlan: SELECT arg FROM t WHERE quals AND arg IS NOT NULL ORDER BY arg LIMIT 1. */
-function minMaxSubquery(root: PlannerInfo, parse: Query, agg: Aggref, sortop: number): Expr {
+function minMaxSubquery(root: PlannerInfo, parse: Query, agg: Aggref, sortop: Oid): Expr {
   const arg = agg.args[0]!.expr;
   const notNull: NullTest = { type: 'NullTest', arg, nulltesttype: N.IS_NOT_NULL, argisrow: false, location: -1 };
   const query: Query = {
@@ -99,7 +101,7 @@ function minMaxSubquery(root: PlannerInfo, parse: Query, agg: Aggref, sortop: nu
     ],
     jointree: { ...parse.jointree!, quals: makeAndsExplicit([notNull, ...makeAndsImplicit(parse.jointree!.quals)]) },
     limitOffset: null,
-    limitCount: makeConst(20, -1, 0, 8, true, 1),
+    limitCount: makeConst(INT8OID, -1, INVALID_OID, 8, true, 1),
     limitOption: N.LIMIT_OPTION_COUNT,
   };
   const saved = root.planParams;

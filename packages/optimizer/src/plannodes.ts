@@ -6,6 +6,7 @@
  * In a finished plan Vars refer to the row sources of their node: OUTER_VAR is lefttree, INNER_VAR
  * righttree, a positive varno the relation the scan node itself reads.
  */
+import { type Oid } from '@pgtroupe/common/ids';
 import type { CmdType, JoinType, LockClauseStrength, LockWaitPolicy, OnConflictAction } from '@pgtroupe/nodes/nodes';
 import type { GroupingSetKeys } from './pathnodes.ts';
 import type { PlanConstant } from './planconstants.ts';
@@ -62,7 +63,7 @@ export interface ModifyTable extends PlanFields {
   }[];
   rowMarks: readonly PlanRowMark[];
   onConflictAction: OnConflictAction;
-  arbiterIndexes: readonly number[];
+  arbiterIndexes: readonly Oid[];
   onConflictSet: readonly TargetEntry[];
   onConflictCols: readonly number[];
   onConflictWhere: Expr | null;
@@ -104,7 +105,7 @@ export interface IndexQual {
 
 export interface IndexScan extends ScanFields {
   readonly type: 'IndexScan';
-  indexid: number;
+  indexid: Oid;
   indexqual: readonly IndexQual[];
   /** The same conditions as written, for EXPLAIN and rechecks. */
   indexqualorig: readonly Expr[];

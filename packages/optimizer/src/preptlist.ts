@@ -2,7 +2,8 @@
  * Target lists as ModifyTable and LockRows need them (preptlist.c): all columns of an inserted row, junk
  * columns that say where the rows came from.
  */
-import { RECORDOID, TIDOID } from '@pgtroupe/common/oids';
+import { INVALID_OID } from '@pgtroupe/common/ids';
+import { RECORDOID, TIDOID, INT4OID } from '@pgtroupe/common/oids';
 import { makeConst, makeTargetEntry, makeVar } from '@pgtroupe/nodes/makefuncs';
 import * as N from '@pgtroupe/nodes/nodes';
 import type { TargetEntry } from '@pgtroupe/nodes/primnodes';
@@ -35,7 +36,7 @@ export function preprocessTargetlist(root: PlannerInfo): PreparedTlist {
     tlist.forEach((tle, i) => (tlist[i] = { ...tle, resno: i + 1 }));
   } else if (parse.commandType === N.CMD_DELETE) tlist.length = 0;
   if (parse.commandType === N.CMD_UPDATE || parse.commandType === N.CMD_DELETE) {
-    junk(makeTargetEntry(makeVar(parse.resultRelation, SELF_ITEM_POINTER, TIDOID, -1, 0), 0, 'ctid', true));
+    junk(makeTargetEntry(makeVar(parse.resultRelation, SELF_ITEM_POINTER, TIDOID, -1, INVALID_OID), 0, 'ctid', true));
   }
   const rowMarks = preprocessRowmarks(root, junk);
   // RETURNING may mention columns of the other relations.
@@ -56,7 +57,7 @@ function expandInsertTargetlist(root: PlannerInfo, tlist: readonly TargetEntry[]
     if (given !== undefined) return given;
     const dropped = att.dropped;
     const none = dropped
-      ? makeConst(23, -1, 0, 4, true, null)
+      ? makeConst(INT4OID, -1, INVALID_OID, 4, true, null)
       : makeConst(att.typid, -1, att.collation, att.len, att.byval, null);
     return makeTargetEntry(none, i + 1, att.name, false);
   });
@@ -76,7 +77,7 @@ function preprocessRowmarks(root: PlannerInfo, junk: (tle: TargetEntry) => void)
     const clause = parse.rowMarks.find(m => m.rti === rti);
     if (rte.rtekind === N.RTE_RELATION) {
       const ctidName = `ctid${rti}`;
-      junk(makeTargetEntry(makeVar(rti, SELF_ITEM_POINTER, TIDOID, -1, 0), 0, ctidName, true));
+      junk(makeTargetEntry(makeVar(rti, SELF_ITEM_POINTER, TIDOID, -1, INVALID_OID), 0, ctidName, true));
       marks.push({
         rti,
         strength: clause?.strength ?? N.LCS_NONE,
@@ -87,7 +88,7 @@ function preprocessRowmarks(root: PlannerInfo, junk: (tle: TargetEntry) => void)
       });
     } else if (rte.rtekind !== N.RTE_RESULT) {
       const wholeName = `wholerow${rti}`;
-      junk(makeTargetEntry(makeVar(rti, 0, RECORDOID, -1, 0), 0, wholeName, true));
+      junk(makeTargetEntry(makeVar(rti, 0, RECORDOID, -1, INVALID_OID), 0, wholeName, true));
       marks.push({ rti, strength: N.LCS_NONE, waitPolicy: N.LOCK_WAIT_BLOCK, locks: false, ctidName: null, wholeName });
     }
   });

@@ -2,6 +2,8 @@
  * UNION, INTERSECT and EXCEPT (prepunion.c): the inputs are planned as subqueries and appended; what
  * removes duplicates stands on top.
  */
+import { BOOLOID, INT4OID } from '@pgtroupe/common/oids';
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { CASTSOURCETARGET } from '@pgtroupe/catalog/syscache';
@@ -75,7 +77,8 @@ function leaf(root: PlannerInfo, rtindex: number, op: SetOperationStmt, flag: nu
       ),
     );
   }
-  if (flag !== null) tlist.push(makeTargetEntry(makeConst(23, -1, 0, 4, true, flag), tlist.length + 1, 'flag', true));
+  if (flag !== null)
+    tlist.push(makeTargetEntry(makeConst(INT4OID, -1, INVALID_OID, 4, true, flag), tlist.length + 1, 'flag', true));
   const width = targetWidth(
     root,
     tlist.map(t => ({ typid: exprType(t.expr), typmod: exprTypmod(t.expr) })),
@@ -95,7 +98,7 @@ function withFlag(root: PlannerInfo, node: SetOperationNode, op: SetOperationStm
   const columns = plan.targetlist.filter(t => !t.resjunk);
   const tlist = [
     ...columns.map((t, i) => ({ ...t, resno: i + 1 })),
-    makeTargetEntry(makeConst(23, -1, 0, 4, true, flag), columns.length + 1, 'flag', true),
+    makeTargetEntry(makeConst(INT4OID, -1, INVALID_OID, 4, true, flag), columns.length + 1, 'flag', true),
   ];
   const result: Result = {
     ...planFields(root, tlist, onTopOf(plan)),
@@ -112,7 +115,8 @@ function operationTlist(op: SetOperationStmt, like: readonly TargetEntry[], with
     const v = makeVar(0, i + 1, type, op.colTypmods[i]!, op.colCollations[i]!);
     return makeTargetEntry(v, i + 1, like[i]!.resname, false);
   });
-  if (withJunk) tlist.push(makeTargetEntry(makeVar(0, tlist.length + 1, 23, -1, 0), tlist.length + 1, 'flag', true));
+  if (withJunk)
+    tlist.push(makeTargetEntry(makeVar(0, tlist.length + 1, INT4OID, -1, INVALID_OID), tlist.length + 1, 'flag', true));
   return tlist;
 }
 
@@ -261,16 +265,16 @@ function recursiveUnion(root: PlannerInfo, op: SetOperationStmt): Plan {
 }
 
 /** An input's column as the operation's common type: analysis has made sure that there is an implicit cast. */
-function coerceTo(root: PlannerInfo, expr: Expr, type: number, collation: number): Expr {
+function coerceTo(root: PlannerInfo, expr: Expr, type: Oid, collation: Oid): Expr {
   const from = exprType(expr);
   if (from === type) return expr;
   const cast = root.env.rows.search(CASTSOURCETARGET, from, type);
   if (cast !== null && cast.castmethod === 'f') {
     const { pronargs } = getProc(root.env.rows, cast.castfunc);
     const args: Expr[] = [expr];
-    if (pronargs > 1) args.push(makeConst(23, -1, 0, 4, true, -1));
-    if (pronargs > 2) args.push(makeConst(16, -1, 0, 1, true, false));
-    return makeFuncExpr(cast.castfunc, type, args, collation, 0, N.COERCE_IMPLICIT_CAST);
+    if (pronargs > 1) args.push(makeConst(INT4OID, -1, INVALID_OID, 4, true, -1));
+    if (pronargs > 2) args.push(makeConst(BOOLOID, -1, INVALID_OID, 1, true, false));
+    return makeFuncExpr(cast.castfunc, type, args, collation, INVALID_OID, N.COERCE_IMPLICIT_CAST);
   }
   if (cast !== null && cast.castmethod === 'i') {
     return {

@@ -1,6 +1,7 @@
 /**
  * Making RestrictInfos: a condition with what planning needs to know about it.
  */
+import { type Oid } from '@pgtroupe/common/ids';
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { containVolatileFunctions } from './clauses.ts';
@@ -21,7 +22,7 @@ export function makeRestrictInfo(root: PlannerInfo, clause: Expr, place: Place =
   const clauseRelids = relidsOf(root, clause);
   let leftRelids = 0n;
   let rightRelids = 0n;
-  let mergeFamilies: readonly number[] = [];
+  let mergeFamilies: readonly Oid[] = [];
   let hashable = false;
   if (clause.type === 'OpExpr' && clause.args.length === 2) {
     leftRelids = relidsOf(root, clause.args[0]!);

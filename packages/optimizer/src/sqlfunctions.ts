@@ -2,6 +2,7 @@
  * Bodies of SQL-language functions, analyzed for inlining. The arguments are PARAM_EXTERN parameters of the
  * types they have at the call.
  */
+import { type Oid } from '@pgtroupe/common/ids';
 import { PROCOID } from '@pgtroupe/catalog/syscache';
 import type { CatCache } from '@pgtroupe/catalog/catcache';
 import { PgError } from '@pgtroupe/common/ereport';
@@ -14,8 +15,8 @@ import { rewriteQuery } from '@pgtroupe/parser/rewrite/rewriteHandler';
 export function sqlFunctionBody(
   input: Pick<AnalyzeInput, 'catalog' | 'fc'>,
   rows: CatCache,
-  oid: number,
-  argTypes: readonly number[],
+  oid: Oid,
+  argTypes: readonly Oid[],
 ): Query | null {
   const proc = rows.search(PROCOID, oid);
   if (proc === null) return null;

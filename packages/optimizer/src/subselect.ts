@@ -4,7 +4,8 @@
  * A value that a subquery needs from a level above it becomes a PARAM_EXEC parameter: the level that
  * owns the value notes it in `planParams` while the subquery is planned, and hands it over at run time.
  */
-import { RECORDOID, VOIDOID } from '@pgtroupe/common/oids';
+import { INVALID_OID, type Oid } from '@pgtroupe/common/ids';
+import { RECORDOID, VOIDOID, BOOLOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { copyNode, equalNodes, exprCollation, exprType, exprTypmod, mutateChildren } from '@pgtroupe/nodes/nodefuncs';
@@ -25,7 +26,7 @@ export function newExecParam(root: PlannerInfo): number {
   return root.glob.paramExecCount++;
 }
 
-export function makeExecParam(paramid: number, type: number, typmod: number, collation: number): Param {
+export function makeExecParam(paramid: number, type: Oid, typmod: number, collation: Oid): Param {
   return {
     type: 'Param',
     paramkind: N.PARAM_EXEC,
@@ -140,7 +141,7 @@ function buildSubplan(
     plan_name: '',
     firstColType: first === undefined ? VOIDOID : exprType(first.expr),
     firstColTypmod: first === undefined ? -1 : exprTypmod(first.expr),
-    firstColCollation: first === undefined ? 0 : exprCollation(first.expr),
+    firstColCollation: first === undefined ? INVALID_OID : exprCollation(first.expr),
     useHashTable: false,
     unknownEqFalse: isTopQual,
     setParam: [],
@@ -162,12 +163,12 @@ function buildSubplan(
     register(plan, !correlated);
     if (correlated) return node;
     root.initPlans.push(node);
-    return makeConst(RECORDOID, -1, 0, -1, false, null);
+    return makeConst(RECORDOID, -1, INVALID_OID, -1, false, null);
   }
   if (!correlated && (kind === N.EXISTS_SUBLINK || kind === N.EXPR_SUBLINK || kind === N.ARRAY_SUBLINK)) {
     const type =
       kind === N.EXISTS_SUBLINK
-        ? 16
+        ? BOOLOID
         : kind === N.ARRAY_SUBLINK
           ? arrayTypeOf(root, node.firstColType)
           : node.firstColType;
@@ -175,7 +176,7 @@ function buildSubplan(
       newExecParam(root),
       type,
       kind === N.EXISTS_SUBLINK ? -1 : node.firstColTypmod,
-      kind === N.EXISTS_SUBLINK ? 0 : node.firstColCollation,
+      kind === N.EXISTS_SUBLINK ? INVALID_OID : node.firstColCollation,
     );
     node.setParam = [param.paramid];
     if (kind === N.ARRAY_SUBLINK) node.firstColType = type;
@@ -220,7 +221,7 @@ function buildSubplan(
   return node;
 }
 
-function arrayTypeOf(root: PlannerInfo, element: number): number {
+function arrayTypeOf(root: PlannerInfo, element: Oid): Oid {
   const { typarray } = getType(root.env.rows, element);
   // ARRAY(SELECT array) concatenates: the type stays.
   return (typarray as number) === 0 ? element : typarray;
@@ -306,7 +307,7 @@ export function processCtes(root: PlannerInfo): void {
       plan_name: `CTE ${cte.ctename}`,
       firstColType: VOIDOID,
       firstColTypmod: -1,
-      firstColCollation: 0,
+      firstColCollation: INVALID_OID,
       useHashTable: false,
       unknownEqFalse: false,
       setParam: [paramId],

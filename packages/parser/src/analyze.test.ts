@@ -2,6 +2,7 @@
  * Analyzed trees compared with those of a real PostgreSQL: each statement of test/corpus/analyze.sql becomes
  * the body of an SQL function there, whose stored tree must be ours.
  */
+import { type Oid } from '@pgtroupe/common/ids';
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { PgError } from '@pgtroupe/common/ereport';
@@ -128,7 +129,12 @@ describe.skipIf(!hasOracle)('analysis against PostgreSQL', () => {
     for (const [sql, given, expected] of types) {
       const [stmt] = rawParse(sql);
       const result = await test.run(() =>
-        analyze({ ...test, sourceText: sql, stmt: stmt as RawStmt, params: { kind: 'variable', types: given } }),
+        analyze({
+          ...test,
+          sourceText: sql,
+          stmt: stmt as RawStmt,
+          params: { kind: 'variable', types: given as Oid[] },
+        }),
       );
       expect(result.paramTypes, sql).toEqual(expected);
     }

@@ -6,6 +6,7 @@
  * CMD_UTILITY with their raw tree, except that the query inside EXPLAIN, DECLARE CURSOR and
  * CREATE TABLE AS is analyzed and put back in its place.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { INT4OID, RECORDOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { notSupported } from '@pgtroupe/common/ereport';
@@ -104,8 +105,8 @@ export interface AnalyzeInput {
    */
   readonly params?:
     | { readonly kind: 'none' }
-    | { readonly kind: 'fixed'; readonly types: readonly number[] }
-    | { readonly kind: 'variable'; readonly types: readonly number[] };
+    | { readonly kind: 'fixed'; readonly types: readonly Oid[] }
+    | { readonly kind: 'variable'; readonly types: readonly Oid[] };
   /** First paramid that may stand for a literal; only matters if the raw tree marks any (statement.ts). */
   readonly literalBase?: number;
 }
@@ -113,7 +114,7 @@ export interface AnalyzeInput {
 export interface AnalyzeResult {
   readonly query: Query;
   /** Types of $1…; 'variable' ones resolved (705 unknown if nothing decided). */
-  readonly paramTypes: readonly number[];
+  readonly paramTypes: readonly Oid[];
   /** Literals of the text that became parameters. */
   readonly literals: readonly LiteralParam[];
   /** Literals that had to stay constants although the raw tree offered them. */
@@ -317,9 +318,9 @@ function transformValuesClause(pstate: ParseState, raw: RawNode): Query {
   transformWith(pstate, query, raw);
   const rows = valuesRows(pstate, raw.valuesLists, row => transformExpressionList(pstate, row, 'VALUES', false));
   const ncolumns = (rows[0] as Expr[]).length;
-  const types: number[] = [];
+  const types: Oid[] = [];
   const typmods: number[] = [];
-  const collations: number[] = [];
+  const collations: Oid[] = [];
   for (let c = 0; c < ncolumns; c++) {
     const type = selectCommonType(
       pstate,
@@ -597,7 +598,7 @@ function insertValuesLists(
     rows,
     first.map(expr => exprType(expr)),
     first.map(expr => exprTypmod(expr)),
-    first.map(() => 0),
+    first.map(() => INVALID_OID),
     null,
     lateral,
     true,
@@ -709,7 +710,7 @@ function excludedTargetList(pstate: ParseState, rtindex: number): TargetEntry[] 
   const { rel, attrs } = pstate.target_relation!;
   const result = attrs.map(attr =>
     attr.attisdropped
-      ? makeTargetEntry(makeConst(INT4OID, -1, 0, 4, true, null), attr.attnum, null, false)
+      ? makeTargetEntry(makeConst(INT4OID, -1, INVALID_OID, 4, true, null), attr.attnum, null, false)
       : makeTargetEntry(
           makeVar(rtindex, attr.attnum, attr.atttypid, attr.atttypmod, attr.attcollation),
           attr.attnum,
@@ -717,7 +718,7 @@ function excludedTargetList(pstate: ParseState, rtindex: number): TargetEntry[] 
           false,
         ),
   );
-  result.push(makeTargetEntry(makeVar(rtindex, 0, rel.reltype, -1, 0), 0, null, true));
+  result.push(makeTargetEntry(makeVar(rtindex, 0, rel.reltype, -1, INVALID_OID), 0, null, true));
   return result;
 }
 

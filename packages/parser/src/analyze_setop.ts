@@ -2,6 +2,7 @@
  * UNION, INTERSECT, EXCEPT: each branch is a subquery of its own; the columns of both sides are brought
  * to common types, which is what the operation's output columns have.
  */
+import type { Oid } from '@pgtroupe/common/ids';
 import { RECORDARRAYOID, RECORDOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -71,7 +72,7 @@ export function analyzeSetOperation(pstate: ParseState, raw: RawNode): Query {
   const tlist = tree.colTypes.map((type, i) => {
     const source = leftmostQuery.targetList[i] as TargetEntry;
     const typmod = tree.colTypmods[i] as number;
-    const collation = tree.colCollations[i] as number;
+    const collation = tree.colCollations[i] as Oid;
     const variable = makeVar(leftmostIndex, source.resno, type, typmod, collation, 0, exprLocation(source.expr));
     vars.push(variable);
     nscolumns.push({
@@ -182,9 +183,9 @@ function transformTree(pstate: ParseState, raw: RawNode, isTop: boolean): Branch
       exprLocation(right.columns),
     );
   }
-  const colTypes: number[] = [];
+  const colTypes: Oid[] = [];
   const colTypmods: number[] = [];
-  const colCollations: number[] = [];
+  const colCollations: Oid[] = [];
   const groupClauses: SortGroupClause[] = [];
   const columns: TargetEntry[] = [];
   left.columns.forEach((ltle, i) => {
@@ -230,14 +231,14 @@ function transformTree(pstate: ParseState, raw: RawNode, isTop: boolean): Branch
  * Checks that a branch's column can have the common type. Unknown literals are converted in their
  * branch; other conversions are left to the planner, this one only serves to find typmod and errors.
  */
-function coerceBranchColumn(pstate: ParseState, tle: TargetEntry, type: number, context: string): Expr {
+function coerceBranchColumn(pstate: ParseState, tle: TargetEntry, type: Oid, context: string): Expr {
   const { expr } = tle;
   if (exprType(expr) !== UNKNOWNOID) return coerceToCommonType(pstate, expr, type, context);
   if (expr.type === 'Const' || expr.type === 'Param') tle.expr = coerceToCommonType(pstate, expr, type, context);
   return tle.expr;
 }
 
-function makeSortGroupClauseForSetOp(pstate: ParseState, type: number, requireHash: boolean): SortGroupClause {
+function makeSortGroupClauseForSetOp(pstate: ParseState, type: Oid, requireHash: boolean): SortGroupClause {
   const ops = getSortGroupOperators(pstate, type, false, true, false);
   return {
     type: 'SortGroupClause',

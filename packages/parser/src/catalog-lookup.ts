@@ -75,13 +75,13 @@ import {
   type SysCacheReader,
 } from '@pgtroupe/catalog/syscache';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
-import type { Oid } from '@pgtroupe/common/ids';
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 
 export interface SessionNames {
   readonly databaseName: string;
   /** OID of the role whose privileges apply. */
-  readonly userId: number;
+  readonly userId: Oid;
   /** May it look into this schema? */
   readonly mayUse?: ((namespace: Oid) => boolean) | undefined;
 }
@@ -89,11 +89,11 @@ export interface SessionNames {
 const UTF8_ENCODING = 6;
 /** pg_proc OID of array_subscript_handler: marks true arrays. */
 
-export function isPolymorphicType(type: number): boolean {
+export function isPolymorphicType(type: Oid): boolean {
   return isPolymorphicTypeFamily1(type) || isPolymorphicTypeFamily2(type);
 }
 
-export function isPolymorphicTypeFamily1(type: number): boolean {
+export function isPolymorphicTypeFamily1(type: Oid): boolean {
   return (
     type === ANYELEMENTOID ||
     type === ANYARRAYOID ||
@@ -104,7 +104,7 @@ export function isPolymorphicTypeFamily1(type: number): boolean {
   );
 }
 
-function isPolymorphicTypeFamily2(type: number): boolean {
+function isPolymorphicTypeFamily2(type: Oid): boolean {
   return (
     type === ANYCOMPATIBLEOID ||
     type === ANYCOMPATIBLEARRAYOID ||
@@ -117,9 +117,9 @@ function isPolymorphicTypeFamily2(type: number): boolean {
 export class CatalogLookup {
   readonly #cache: SysCacheReader;
   /** Namespaces searched for unqualified names, in order, pg_catalog and pg_temp included. */
-  readonly searchPath: readonly number[];
+  readonly searchPath: readonly Oid[];
   /** The session's own pg_temp namespace, 0 if none: functions and operators are never found there. */
-  readonly tempNamespace: number;
+  readonly tempNamespace: Oid;
   readonly session: SessionNames;
 
   /** For look-ups that belong to one command or function only. */
@@ -127,7 +127,7 @@ export class CatalogLookup {
     return this.#cache;
   }
 
-  constructor(cache: SysCacheReader, searchPath: readonly number[], session: SessionNames, tempNamespace = 0) {
+  constructor(cache: SysCacheReader, searchPath: readonly Oid[], session: SessionNames, tempNamespace = INVALID_OID) {
     this.#cache = cache;
     this.searchPath = searchPath;
     this.session = session;
@@ -136,28 +136,28 @@ export class CatalogLookup {
 
   // ---- types -------------------------------------------------------------------------------------
 
-  typeOrNull(oid: number): Form_pg_type | null {
+  typeOrNull(oid: Oid): Form_pg_type | null {
     return this.#cache.search(TYPEOID, oid);
   }
 
-  type(oid: number): Form_pg_type {
+  type(oid: Oid): Form_pg_type {
     const row = this.typeOrNull(oid);
     if (row === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for type ${oid}`);
     return row;
   }
 
   /** OID of the named type in one namespace, 0 if there is none. */
-  typeInNamespace(name: string, namespace: number): number {
-    return this.#cache.search(TYPENAMENSP, name, namespace)?.oid ?? 0;
+  typeInNamespace(name: string, namespace: Oid): Oid {
+    return this.#cache.search(TYPENAMENSP, name, namespace)?.oid ?? INVALID_OID;
   }
 
   /** OID of the first type of that name on the search path, 0 if there is none. */
-  typenameGetTypid(name: string): number {
+  typenameGetTypid(name: string): Oid {
     for (const namespace of this.searchPath) {
       const oid = this.typeInNamespace(name, namespace);
       if (oid !== 0) return oid;
     }
-    return 0;
+    return INVALID_OID;
   }
 
   typeIsVisible(type: Form_pg_type): boolean {
@@ -165,7 +165,7 @@ export class CatalogLookup {
   }
 
   /** What a domain is over, through all levels, with its typmod. */
-  baseTypeAndTypmod(oid: number, typmod: number): { readonly type: number; readonly typmod: number } {
+  baseTypeAndTypmod(oid: Oid, typmod: number): { readonly type: Oid; readonly typmod: number } {
     for (;;) {
       const row = this.typeOrNull(oid);
       if (row === null || row.typtype !== 'd') return { type: oid, typmod };
@@ -174,7 +174,7 @@ export class CatalogLookup {
     }
   }
 
-  baseType(oid: number): number {
+  baseType(oid: Oid): Oid {
     return this.baseTypeAndTypmod(oid, -1).type;
   }
 
@@ -183,63 +183,63 @@ export class CatalogLookup {
   }
 
   /** Element type of a true array type, 0 for anything else (vectors and name included). */
-  elementType(oid: number): number {
+  elementType(oid: Oid): Oid {
     const row = this.typeOrNull(oid);
-    return row !== null && this.isTrueArray(row) ? row.typelem : 0;
+    return row !== null && this.isTrueArray(row) ? row.typelem : INVALID_OID;
   }
 
   /** As elementType, but looks through domains. */
-  baseElementType(oid: number): number {
+  baseElementType(oid: Oid): Oid {
     return this.elementType(this.baseType(oid));
   }
 
-  arrayType(oid: number): number {
-    return this.typeOrNull(oid)?.typarray ?? 0;
+  arrayType(oid: Oid): Oid {
+    return this.typeOrNull(oid)?.typarray ?? INVALID_OID;
   }
 
   /** Array type for an element, an array type itself being its own. */
-  promotedArrayType(oid: number): number {
+  promotedArrayType(oid: Oid): Oid {
     const array = this.arrayType(oid);
     if (array !== 0) return array;
-    return this.elementType(oid) !== 0 ? oid : 0;
+    return this.elementType(oid) !== 0 ? oid : INVALID_OID;
   }
 
-  typeIsArrayDomain(oid: number): boolean {
+  typeIsArrayDomain(oid: Oid): boolean {
     return this.baseElementType(oid) !== 0;
   }
 
-  typeIsEnum(oid: number): boolean {
+  typeIsEnum(oid: Oid): boolean {
     return this.typeOrNull(oid)?.typtype === 'e';
   }
 
-  typeIsRange(oid: number): boolean {
+  typeIsRange(oid: Oid): boolean {
     return this.typeOrNull(oid)?.typtype === 'r';
   }
 
-  typeIsMultirange(oid: number): boolean {
+  typeIsMultirange(oid: Oid): boolean {
     return this.typeOrNull(oid)?.typtype === 'm';
   }
 
-  typeCollation(oid: number): number {
-    return this.typeOrNull(oid)?.typcollation ?? 0;
+  typeCollation(oid: Oid): Oid {
+    return this.typeOrNull(oid)?.typcollation ?? INVALID_OID;
   }
 
-  typeIsCollatable(oid: number): boolean {
+  typeIsCollatable(oid: Oid): boolean {
     return this.typeCollation(oid) !== 0;
   }
 
   /** pg_class OID of a composite type's relation, 0 for others; looks through domains. */
-  typeOrDomainRelid(oid: number): number {
+  typeOrDomainRelid(oid: Oid): Oid {
     return this.type(this.baseType(oid)).typrelid;
   }
 
   /** A composite type, or a domain over one. */
-  isComplex(oid: number): boolean {
+  isComplex(oid: Oid): boolean {
     return this.typeOrDomainRelid(oid) !== 0;
   }
 
   /** Composite, domain over composite, or record. */
-  typeIsRowtype(oid: number): boolean {
+  typeIsRowtype(oid: Oid): boolean {
     if (oid === RECORDOID) return true;
     const row = this.typeOrNull(oid);
     if (row === null) return false;
@@ -262,59 +262,59 @@ export class CatalogLookup {
     }
   }
 
-  range(oid: number): Form_pg_range | null {
+  range(oid: Oid): Form_pg_range | null {
     return this.#cache.search(RANGETYPE, oid);
   }
 
-  rangeSubtype(oid: number): number {
-    return this.range(oid)?.rngsubtype ?? 0;
+  rangeSubtype(oid: Oid): Oid {
+    return this.range(oid)?.rngsubtype ?? INVALID_OID;
   }
 
-  rangeMultirange(oid: number): number {
-    return this.range(oid)?.rngmultitypid ?? 0;
+  rangeMultirange(oid: Oid): Oid {
+    return this.range(oid)?.rngmultitypid ?? INVALID_OID;
   }
 
-  multirangeRange(oid: number): number {
-    return this.#cache.search(RANGEMULTIRANGE, oid)?.rngtypid ?? 0;
+  multirangeRange(oid: Oid): Oid {
+    return this.#cache.search(RANGEMULTIRANGE, oid)?.rngtypid ?? INVALID_OID;
   }
 
   // ---- namespaces and relations ------------------------------------------------------------------
 
-  namespaceName(oid: number): string | null {
+  namespaceName(oid: Oid): string | null {
     return this.#cache.search(NAMESPACEOID, oid)?.nspname ?? null;
   }
 
   /** OID of a schema by name, 0 if it does not exist. `pg_temp` is the session's own. */
-  namespaceOidOrZero(name: string): number {
+  namespaceOidOrZero(name: string): Oid {
     if (name === 'pg_temp') return this.tempNamespace;
     const oid = this.#cache.search(NAMESPACENAME, name)?.oid;
     if (oid !== undefined && this.session.mayUse?.(oid) === false) throw schemaDenied(name);
-    return oid ?? 0;
+    return oid ?? INVALID_OID;
   }
 
-  lookupExplicitNamespace(name: string): number {
+  lookupExplicitNamespace(name: string): Oid {
     const oid = this.namespaceOidOrZero(name);
     if (oid === 0) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${name}" does not exist`);
     return oid;
   }
 
-  relationInNamespace(name: string, namespace: number): number {
-    return this.#cache.search(RELNAMENSP, name, namespace)?.oid ?? 0;
+  relationInNamespace(name: string, namespace: Oid): Oid {
+    return this.#cache.search(RELNAMENSP, name, namespace)?.oid ?? INVALID_OID;
   }
 
-  relnameGetRelid(name: string): number {
+  relnameGetRelid(name: string): Oid {
     for (const namespace of this.searchPath) {
       const oid = this.relationInNamespace(name, namespace);
       if (oid !== 0) return oid;
     }
-    return 0;
+    return INVALID_OID;
   }
 
-  relationOrNull(oid: number): Form_pg_class | null {
+  relationOrNull(oid: Oid): Form_pg_class | null {
     return this.#cache.search(RELOID, oid);
   }
 
-  relation(oid: number): Form_pg_class {
+  relation(oid: Oid): Form_pg_class {
     const row = this.relationOrNull(oid);
     if (row === null) throw ereport(ERRCODE.INTERNAL_ERROR, `could not open relation with OID ${oid}`);
     return row;
@@ -325,61 +325,61 @@ export class CatalogLookup {
   }
 
   /** User attributes in attnum order, dropped ones included. */
-  attributes(relid: number): readonly Form_pg_attribute[] {
+  attributes(relid: Oid): readonly Form_pg_attribute[] {
     return this.#cache
       .searchList(ATTNUM, relid)
       .filter(a => a.attnum > 0)
       .sort((a, b) => a.attnum - b.attnum);
   }
 
-  attribute(relid: number, attnum: number): Form_pg_attribute | null {
+  attribute(relid: Oid, attnum: number): Form_pg_attribute | null {
     return this.#cache.search(ATTNUM, relid, attnum);
   }
 
   /** pg_attrdef.adbin of a column, null if it has no default. */
-  attributeDefault(relid: number, attnum: number): string | null {
+  attributeDefault(relid: Oid, attnum: number): string | null {
     return this.#cache.search(ATTRDEFNUM, relid, attnum)?.adbin ?? null;
   }
 
   /** The sequence behind an identity column, 0 if it has none. */
-  identitySequence(relid: number, attnum: number): number {
+  identitySequence(relid: Oid, attnum: number): Oid {
     const rows = this.#cache.searchList(DEPENDREFERENCE, RelationRelationId, relid, attnum);
     const owned = rows.filter(row => row.classid === RelationRelationId && row.deptype === 'i');
-    return owned.find(row => this.relationOrNull(row.objid)?.relkind === 'S')?.objid ?? 0;
+    return owned.find(row => this.relationOrNull(row.objid)?.relkind === 'S')?.objid ?? INVALID_OID;
   }
 
-  constraints(relid: number): readonly Form_pg_constraint[] {
+  constraints(relid: Oid): readonly Form_pg_constraint[] {
     return this.#cache.searchList(CONRELID, relid);
   }
 
-  indexes(relid: number): readonly Form_pg_index[] {
+  indexes(relid: Oid): readonly Form_pg_index[] {
     return this.#cache.searchList(INDEXINDRELID, relid);
   }
 
-  index(indexrelid: number): Form_pg_index | null {
+  index(indexrelid: Oid): Form_pg_index | null {
     return this.#cache.search(INDEXRELID, indexrelid);
   }
 
-  rules(relid: number): readonly Form_pg_rewrite[] {
+  rules(relid: Oid): readonly Form_pg_rewrite[] {
     return this.#cache.searchList(RULERELNAME, relid);
   }
 
   /** Direct parents of a relation. */
-  inheritsFrom(relid: number): readonly number[] {
+  inheritsFrom(relid: Oid): readonly Oid[] {
     return this.#cache.searchList(INHRELID, relid).map(row => row.inhparent);
   }
 
-  roleName(oid: number): string | null {
+  roleName(oid: Oid): string | null {
     return this.#cache.search(AUTHOID, oid)?.rolname ?? null;
   }
 
   // ---- functions and operators -------------------------------------------------------------------
 
-  procOrNull(oid: number): Form_pg_proc | null {
+  procOrNull(oid: Oid): Form_pg_proc | null {
     return this.#cache.search(PROCOID, oid);
   }
 
-  proc(oid: number): Form_pg_proc {
+  proc(oid: Oid): Form_pg_proc {
     const row = this.procOrNull(oid);
     if (row === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for function ${oid}`);
     return row;
@@ -390,15 +390,15 @@ export class CatalogLookup {
     return this.#cache.searchList(PROCNAMEARGSNSP, name);
   }
 
-  aggregate(fnoid: number): Form_pg_aggregate | null {
+  aggregate(fnoid: Oid): Form_pg_aggregate | null {
     return this.#cache.search(AGGFNOID, fnoid);
   }
 
-  operOrNull(oid: number): Form_pg_operator | null {
+  operOrNull(oid: Oid): Form_pg_operator | null {
     return this.#cache.search(OPEROID, oid);
   }
 
-  oper(oid: number): Form_pg_operator {
+  oper(oid: Oid): Form_pg_operator {
     const row = this.operOrNull(oid);
     if (row === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for operator ${oid}`);
     return row;
@@ -409,55 +409,55 @@ export class CatalogLookup {
     return this.#cache.searchList(OPERNAMENSP, name);
   }
 
-  cast(source: number, target: number): Form_pg_cast | null {
+  cast(source: Oid, target: Oid): Form_pg_cast | null {
     return this.#cache.search(CASTSOURCETARGET, source, target);
   }
 
   // ---- collations --------------------------------------------------------------------------------
 
-  collation(oid: number): Form_pg_collation | null {
+  collation(oid: Oid): Form_pg_collation | null {
     return this.#cache.search(COLLOID, oid);
   }
 
   /** The collation of a name usable with the database's encoding (UTF8). */
-  collationInNamespace(name: string, namespace: number): number {
+  collationInNamespace(name: string, namespace: Oid): Oid {
     return (
       this.#cache.search(COLLNAMEENCNSP, name, UTF8_ENCODING, namespace)?.oid ??
       this.#cache.search(COLLNAMEENCNSP, name, -1, namespace)?.oid ??
-      0
+      INVALID_OID
     );
   }
 
-  collationOnPath(name: string): number {
+  collationOnPath(name: string): Oid {
     for (const namespace of this.searchPath) {
       if (namespace === this.tempNamespace) continue;
       const oid = this.collationInNamespace(name, namespace);
       if (oid !== 0) return oid;
     }
-    return 0;
+    return INVALID_OID;
   }
 
   // ---- operator classes --------------------------------------------------------------------------
 
-  opclass(oid: number): Form_pg_opclass | null {
+  opclass(oid: Oid): Form_pg_opclass | null {
     return this.#cache.search(CLAOID, oid);
   }
 
-  opclassInNamespace(am: number, name: string, namespace: number): number {
-    return this.#cache.search(CLAAMNAMENSP, am, name, namespace)?.oid ?? 0;
+  opclassInNamespace(am: Oid, name: string, namespace: Oid): Oid {
+    return this.#cache.search(CLAAMNAMENSP, am, name, namespace)?.oid ?? INVALID_OID;
   }
 
-  opclassOnPath(am: number, name: string): number {
+  opclassOnPath(am: Oid, name: string): Oid {
     for (const namespace of this.searchPath) {
       if (namespace === this.tempNamespace) continue;
       const oid = this.opclassInNamespace(am, name, namespace);
       if (oid !== 0) return oid;
     }
-    return 0;
+    return INVALID_OID;
   }
 
   /** The default operator class of an access method for a type, by PostgreSQL's preference rules. */
-  defaultOpclass(type: number, am: number): Form_pg_opclass | null {
+  defaultOpclass(type: Oid, am: Oid): Form_pg_opclass | null {
     const base = this.baseType(type);
     const category = this.typeOrNull(base)?.typcategory ?? '';
     let exact: Form_pg_opclass | null = null;
@@ -484,36 +484,36 @@ export class CatalogLookup {
     return npreferred === 0 && ncompatible === 1 ? compatible : null;
   }
 
-  opfamilyMember(family: number, lefttype: number, righttype: number, strategy: number): number {
-    return this.#cache.search(AMOPSTRATEGY, family, lefttype, righttype, strategy)?.amopopr ?? 0;
+  opfamilyMember(family: Oid, lefttype: Oid, righttype: Oid, strategy: number): Oid {
+    return this.#cache.search(AMOPSTRATEGY, family, lefttype, righttype, strategy)?.amopopr ?? INVALID_OID;
   }
 
-  opfamilyProc(family: number, lefttype: number, righttype: number, procnum: number): number {
-    return this.#cache.search(AMPROCNUM, family, lefttype, righttype, procnum)?.amproc ?? 0;
+  opfamilyProc(family: Oid, lefttype: Oid, righttype: Oid, procnum: number): Oid {
+    return this.#cache.search(AMPROCNUM, family, lefttype, righttype, procnum)?.amproc ?? INVALID_OID;
   }
 
   /** Support functions of a family for one left type. */
-  opfamilyProcs(family: number, lefttype: number): readonly Form_pg_amproc[] {
+  opfamilyProcs(family: Oid, lefttype: Oid): readonly Form_pg_amproc[] {
     return this.#cache.searchList(AMPROCNUM, family, lefttype);
   }
 
   /** pg_amop rows of an operator. */
-  amopsOfOperator(opno: number): readonly Form_pg_amop[] {
+  amopsOfOperator(opno: Oid): readonly Form_pg_amop[] {
     return this.#cache.searchList(AMOPOPID, opno);
   }
 
   /** <, =, > of a type's default btree class (equality from hash if it has none), and whether it hashes. */
-  typeOperators(type: number): {
-    readonly lt: number;
-    readonly eq: number;
-    readonly gt: number;
+  typeOperators(type: Oid): {
+    readonly lt: Oid;
+    readonly eq: Oid;
+    readonly gt: Oid;
     readonly hashable: boolean;
   } {
     const btree = this.defaultOpclass(type, BTREE_AM_OID);
     const hash = this.defaultOpclass(type, HASH_AM_OID);
-    let lt = 0;
-    let eq = 0;
-    let gt = 0;
+    let lt = INVALID_OID;
+    let eq = INVALID_OID;
+    let gt = INVALID_OID;
     if (btree !== null) {
       lt = this.opfamilyMember(btree.opcfamily, btree.opcintype, btree.opcintype, 1);
       eq = this.opfamilyMember(btree.opcfamily, btree.opcintype, btree.opcintype, 3);
@@ -521,9 +521,9 @@ export class CatalogLookup {
     }
     if (eq === 0 && hash !== null) eq = this.opfamilyMember(hash.opcfamily, hash.opcintype, hash.opcintype, 1);
     if (!this.#elementsHave(type, 'btree')) {
-      lt = 0;
-      gt = 0;
-      if (!this.#elementsHave(type, 'hash')) eq = 0;
+      lt = INVALID_OID;
+      gt = INVALID_OID;
+      if (!this.#elementsHave(type, 'hash')) eq = INVALID_OID;
     }
     let hashable = false;
     if (hash !== null && eq !== 0) {
@@ -535,7 +535,7 @@ export class CatalogLookup {
   }
 
   /** array_eq and record_eq exist for every array and row, but work only if the parts can be compared. */
-  #elementsHave(type: number, what: 'btree' | 'hash'): boolean {
+  #elementsHave(type: Oid, what: 'btree' | 'hash'): boolean {
     const base = this.baseType(type);
     const row = this.typeOrNull(base);
     if (row === null) return false;
@@ -549,13 +549,13 @@ export class CatalogLookup {
     return true;
   }
 
-  #comparable(type: number, what: 'btree' | 'hash'): boolean {
+  #comparable(type: Oid, what: 'btree' | 'hash'): boolean {
     const ops = this.typeOperators(type);
     return what === 'btree' ? ops.eq !== 0 && ops.lt !== 0 : ops.hashable;
   }
 
   /** Can a value of the source type be taken for one of the target without any work? */
-  isBinaryCoercible(source: number, target: number): boolean {
+  isBinaryCoercible(source: Oid, target: Oid): boolean {
     if (source === target) return true;
     if (target === 2276 || target === ANYELEMENTOID || target === ANYCOMPATIBLEOID) return true;
     if (source !== 0) source = this.baseType(source);
@@ -573,17 +573,17 @@ export class CatalogLookup {
     return cast !== null && cast.castmethod === 'b' && cast.castcontext === 'i';
   }
 
-  isComplexArray(type: number): boolean {
+  isComplexArray(type: Oid): boolean {
     const elem = this.elementType(type);
     return elem !== 0 && this.isComplex(elem);
   }
 
   /** Search-path visibility of functions and operators skips pg_temp. */
-  get functionPath(): readonly number[] {
+  get functionPath(): readonly Oid[] {
     return this.tempNamespace === 0 ? this.searchPath : this.searchPath.filter(n => n !== this.tempNamespace);
   }
 
-  isInPgCatalog(namespace: number): boolean {
+  isInPgCatalog(namespace: Oid): boolean {
     return namespace === PG_CATALOG_NAMESPACE;
   }
 }

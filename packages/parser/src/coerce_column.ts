@@ -1,4 +1,5 @@
 /** Values on their way into columns. */
+import type { Oid } from '@pgtroupe/common/ids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { exprLocation, exprType } from '@pgtroupe/nodes/nodefuncs';
 import { COERCE_IMPLICIT_CAST, COERCION_ASSIGNMENT } from '@pgtroupe/nodes/nodes';
@@ -10,7 +11,7 @@ import type { ParseState } from './parse_node.ts';
 export function coerceForColumn(
   pstate: ParseState,
   expr: Expr,
-  column: { readonly name: string; readonly typid: number; readonly typmod: number },
+  column: { readonly name: string; readonly typid: Oid; readonly typmod: number },
   what: 'expression' | 'default expression',
 ): Expr {
   const type = exprType(expr);

@@ -1,4 +1,5 @@
 /** Which conversions the catalogs offer between two types in a given context. */
+import type { Oid } from '@pgtroupe/common/ids';
 import {
   COERCION_ASSIGNMENT,
   COERCION_EXPLICIT,
@@ -11,7 +12,7 @@ import { INT2VECTOROID, OIDVECTOROID } from '@pgtroupe/common/oids';
 
 export type CoercionPath =
   | { readonly kind: 'none' | 'relabel' | 'arraycoerce' | 'viaio' }
-  | { readonly kind: 'func'; readonly funcid: number };
+  | { readonly kind: 'func'; readonly funcid: Oid };
 
 export const NO_PATH: CoercionPath = { kind: 'none' };
 
@@ -24,8 +25,8 @@ const CONTEXT_OF_CODE: Readonly<Record<string, CoercionContext>> = {
 /** How to get from one type to another in a context. */
 export function findCoercionPathway(
   catalog: CatalogLookup,
-  target: number,
-  source: number,
+  target: Oid,
+  source: Oid,
   context: CoercionContext,
 ): CoercionPath {
   if (source !== 0) source = catalog.baseType(source);
@@ -56,11 +57,11 @@ export function findCoercionPathway(
   return path;
 }
 
-export function typeCategory(catalog: CatalogLookup, type: number): string {
+export function typeCategory(catalog: CatalogLookup, type: Oid): string {
   return catalog.type(type).typcategory;
 }
 
-export function typeInheritsFrom(catalog: CatalogLookup, sub: number, base: number): boolean {
+export function typeInheritsFrom(catalog: CatalogLookup, sub: Oid, base: Oid): boolean {
   const subRel = catalog.typeOrDomainRelid(sub);
   if (subRel === 0) return false;
   const baseRel = catalog.type(base).typrelid;
@@ -79,7 +80,7 @@ export function typeInheritsFrom(catalog: CatalogLookup, sub: number, base: numb
   return false;
 }
 
-export function typeIsOfTypedTable(catalog: CatalogLookup, type: number, ofType: number): boolean {
+export function typeIsOfTypedTable(catalog: CatalogLookup, type: Oid, ofType: number): boolean {
   const relid = catalog.typeOrDomainRelid(type);
   return relid !== 0 && catalog.relation(relid).reloftype === ofType;
 }

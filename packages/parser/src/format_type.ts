@@ -1,6 +1,7 @@
 /**
  * Type names over the catalogs that analysis reads: adt/format_type.ts spells them.
  */
+import type { Oid } from '@pgtroupe/common/ids';
 import { type FindType, type FormatTypeOptions, type NamedType, typeNameText } from '@pgtroupe/adt/format_type';
 import type { Form_pg_type } from '@pgtroupe/catalog/catalogs/pg_type';
 import type { CatalogLookup } from './catalog-lookup.ts';
@@ -15,7 +16,7 @@ function named(catalog: CatalogLookup, row: Form_pg_type): NamedType {
   };
 }
 
-export function formatType(catalog: CatalogLookup, oid: number, options: FormatTypeOptions = {}): string {
+export function formatType(catalog: CatalogLookup, oid: Oid, options: FormatTypeOptions = {}): string {
   const find: FindType = o => {
     const row = catalog.typeOrNull(o);
     if (row === null) return undefined;

@@ -1,4 +1,5 @@
 /** What every call of a function or operator goes through: its arguments converted, its place checked if it returns a set. */
+import type { Oid } from '@pgtroupe/common/ids';
 import type { ParseState } from './parse_node.ts';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { coerceType } from './parse_coerce.ts';
@@ -11,23 +12,14 @@ import { exprLocation } from '@pgtroupe/nodes/nodefuncs';
 export function makeFnArguments(
   pstate: ParseState,
   args: Expr[],
-  actual: readonly number[],
-  declared: readonly number[],
+  actual: readonly Oid[],
+  declared: readonly Oid[],
 ): void {
   for (let i = 0; i < args.length; i++) {
     if (actual[i] === declared[i]) continue;
     const arg = args[i] as Expr;
     const coerce = (node: Expr) =>
-      coerceType(
-        pstate,
-        node,
-        actual[i] as number,
-        declared[i] as number,
-        -1,
-        COERCION_IMPLICIT,
-        COERCE_IMPLICIT_CAST,
-        -1,
-      );
+      coerceType(pstate, node, actual[i] as Oid, declared[i] as Oid, -1, COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
     args[i] = arg.type === 'NamedArgExpr' ? { ...arg, arg: coerce(arg.arg) } : coerce(arg);
   }
 }

@@ -1,4 +1,5 @@
 /** Which functions a name may mean, and which of them fit given argument types best. */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import type { ParseState } from './parse_node.ts';
 import { deconstructQualifiedName } from './parse_type.ts';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
@@ -12,10 +13,10 @@ export const FUNC_MAX_ARGS = 100;
 /** A function (or operator) that might be meant, seen with the call's number of arguments. */
 export interface FuncCandidate {
   /** 0: several candidates cannot be told apart. */
-  oid: number;
+  oid: Oid;
   readonly pathpos: number;
   /** Argument types in call order, defaults and repeated VARIADIC elements included. */
-  readonly args: readonly number[];
+  readonly args: readonly Oid[];
   readonly nominalnargs: number;
   readonly nvargs: number;
   readonly ndargs: number;
@@ -60,7 +61,7 @@ export function funcnameGetCandidates(
       if (preference > 0) continue;
       if (preference < 0) result = result.filter(c => c !== previous);
       else {
-        previous.oid = 0;
+        previous.oid = INVALID_OID;
         continue;
       }
     }
@@ -75,10 +76,10 @@ function candidateFor(
   nargs: number,
   options: CandidateOptions,
 ): FuncCandidate | null {
-  const types: readonly number[] = options.includeOut && proc.proallargtypes ? proc.proallargtypes : proc.proargtypes;
+  const types: readonly Oid[] = options.includeOut && proc.proallargtypes ? proc.proallargtypes : proc.proargtypes;
   const pronargs = types.length;
   const { expandDefaults, expandVariadic, argnames } = options;
-  let variadicElem = 0;
+  let variadicElem = INVALID_OID;
   let argnumbers: readonly number[] | null = null;
   let useDefaults = false;
   if (pronargs > nargs && nargs >= 0 && expandDefaults) {
@@ -95,7 +96,7 @@ function candidateFor(
     if (nargs >= 0 && pronargs !== nargs && variadicElem === 0 && !useDefaults) return null;
   }
   const effective = Math.max(pronargs, nargs);
-  const args = argnumbers ? argnumbers.map(n => types[n] as number) : types.slice();
+  const args = argnumbers ? argnumbers.map(n => types[n] as Oid) : types.slice();
   let nvargs = 0;
   if (variadicElem !== 0) {
     nvargs = effective - pronargs + 1;
@@ -157,7 +158,7 @@ function matchNamedCall(
 /** Candidates whose arguments can take the input by implicit conversion. */
 export function funcMatchArgtypes(
   pstate: ParseState,
-  inputs: readonly number[],
+  inputs: readonly Oid[],
   candidates: readonly FuncCandidate[],
 ): FuncCandidate[] {
   return candidates.filter(c => canCoerceType(pstate.catalog, inputs, c.args, COERCION_IMPLICIT));
@@ -179,7 +180,7 @@ function bestBy(candidates: readonly FuncCandidate[], score: (c: FuncCandidate) 
 /** PostgreSQL's heuristics for choosing among several possible candidates; null if still ambiguous. */
 export function funcSelectCandidate(
   pstate: ParseState,
-  inputs: readonly number[],
+  inputs: readonly Oid[],
   candidates: FuncCandidate[],
 ): FuncCandidate | null {
   const { catalog } = pstate;
@@ -193,7 +194,7 @@ export function funcSelectCandidate(
 
   // Most exact or preferred-type matches.
   const categories = bases.map(type => typeCategory(catalog, type));
-  const preferred = (category: string, type: number) => {
+  const preferred = (category: string, type: Oid) => {
     const row = catalog.type(type);
     return (category === row.typcategory || category === '') && row.typispreferred;
   };
@@ -201,7 +202,7 @@ export function funcSelectCandidate(
     candidates,
     c =>
       bases.filter(
-        (t, i) => t !== UNKNOWNOID && (c.args[i] === t || preferred(categories[i] as string, c.args[i] as number)),
+        (t, i) => t !== UNKNOWNOID && (c.args[i] === t || preferred(categories[i] as string, c.args[i] as Oid)),
       ).length,
   );
   if (candidates.length === 1) return candidates[0] as FuncCandidate;
@@ -218,7 +219,7 @@ export function funcSelectCandidate(
     let hasPreferred = false;
     let conflict = false;
     for (const c of candidates) {
-      const row = catalog.type(c.args[i] as number);
+      const row = catalog.type(c.args[i] as Oid);
       if (category === '') {
         category = row.typcategory;
         hasPreferred = row.typispreferred;
@@ -239,7 +240,7 @@ export function funcSelectCandidate(
     const kept = candidates.filter(c =>
       bases.every((t, i) => {
         if (t !== UNKNOWNOID) return true;
-        const row = catalog.type(c.args[i] as number);
+        const row = catalog.type(c.args[i] as Oid);
         return row.typcategory === slotCategory[i] && (!slotPreferred[i] || row.typispreferred);
       }),
     );
@@ -252,7 +253,7 @@ export function funcSelectCandidate(
     const known = new Set(bases.filter(t => t !== UNKNOWNOID));
     if (known.size === 1) {
       const [type] = known;
-      const all = new Array<number>(nargs).fill(type as number);
+      const all = new Array<Oid>(nargs).fill(type as Oid);
       const matching = candidates.filter(c => canCoerceType(catalog, all, c.args, COERCION_IMPLICIT));
       if (matching.length === 1) return matching[0] as FuncCandidate;
     }

@@ -2,6 +2,7 @@
  * Aggregates and window functions: which query level an aggregate belongs to, where they may stand,
  * and that a grouped query uses ungrouped columns only inside aggregates.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
@@ -370,12 +371,12 @@ function checkUngroupedColumns(check: UngroupedCheck, node: Node, sublevels: num
 }
 
 /** The not-deferrable primary key whose columns are all grouped by, 0 if there is none. */
-function functionalGroupingConstraint(check: UngroupedCheck, relid: number, varno: number): number {
+function functionalGroupingConstraint(check: UngroupedCheck, relid: Oid, varno: number): Oid {
   const grouped = new Set(check.commonVars.filter(v => v.varno === varno && v.varlevelsup === 0).map(v => v.varattno));
-  if (grouped.size === 0) return 0;
+  if (grouped.size === 0) return INVALID_OID;
   const primary = check.pstate.catalog.constraints(relid).find(c => c.contype === 'p');
-  if (!primary || primary.condeferrable || primary.conkey === null) return 0;
-  return primary.conkey.every(attnum => grouped.has(attnum)) ? primary.oid : 0;
+  if (!primary || primary.condeferrable || primary.conkey === null) return INVALID_OID;
+  return primary.conkey.every(attnum => grouped.has(attnum)) ? primary.oid : INVALID_OID;
 }
 
 /** Fills in which grouping columns GROUPING(...) means. */

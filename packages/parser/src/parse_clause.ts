@@ -2,6 +2,7 @@
  * The clauses of a query but FROM (parse_from.ts): WHERE, LIMIT, GROUP BY, ORDER BY, DISTINCT, WINDOW,
  * ON CONFLICT's arbiter.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { FIRST_NORMAL_OBJECT_ID } from '@pgtroupe/common/ids';
 import { BTREE_AM_OID, INT8OID, TEXTOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -194,7 +195,7 @@ export function transformSortClause(
 }
 
 /** Nothing said what an unknown literal is: sorting and grouping treat it as text. */
-function resolveUnknown(pstate: ParseState, tle: TargetEntry): number {
+function resolveUnknown(pstate: ParseState, tle: TargetEntry): Oid {
   const type = exprType(tle.expr);
   if (type !== UNKNOWNOID) return type;
   tle.expr = coerceType(pstate, tle.expr, type, TEXTOID, -1, COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
@@ -234,10 +235,7 @@ export function addTargetToSortList(
 }
 
 /** The btree family and strategy (< or >) an ordering operator belongs to. */
-function orderingOpProperties(
-  pstate: ParseState,
-  opno: number,
-): { family: number; opcintype: number; strategy: number } | null {
+function orderingOpProperties(pstate: ParseState, opno: Oid): { family: Oid; opcintype: Oid; strategy: number } | null {
   for (const amop of pstate.catalog.amopsOfOperator(opno)) {
     if (amop.amopmethod !== BTREE_AM_OID) continue;
     if (amop.amopstrategy !== BTREE_STRATEGY_LESS && amop.amopstrategy !== BTREE_STRATEGY_GREATER) continue;
@@ -250,8 +248,8 @@ function orderingOpProperties(
 function usingOperator(
   pstate: ParseState,
   names: readonly string[],
-  type: number,
-): { sortop: number; eqop: number; hashable: boolean; reverse: boolean } {
+  type: Oid,
+): { sortop: Oid; eqop: Oid; hashable: boolean; reverse: boolean } {
   const op = compatibleOper(pstate, names, type, type, -1);
   const properties = orderingOpProperties(pstate, op.oid);
   const eqop = properties
@@ -283,7 +281,7 @@ export function addTargetToGroupList(
   location: number,
 ): void {
   const type = resolveUnknown(pstate, tle);
-  if (targetIsInSortList(pstate, tle, 0, grouplist)) return;
+  if (targetIsInSortList(pstate, tle, INVALID_OID, grouplist)) return;
   const ops = pstate.withPosition(location, () => getSortGroupOperators(pstate, type, false, true, false));
   grouplist.push({
     type: 'SortGroupClause',
@@ -306,7 +304,7 @@ function assignSortGroupRef(tle: TargetEntry, tlist: readonly TargetEntry[]): nu
 export function targetIsInSortList(
   pstate: ParseState,
   tle: TargetEntry,
-  sortop: number,
+  sortop: Oid,
   list: readonly SortGroupClause[],
 ): boolean {
   if (tle.ressortgroupref === 0) return false;
@@ -378,7 +376,7 @@ export function transformDistinctOnClause(
   }
   distinctlist.forEach((raw, i) => {
     const tle = tlist.find(t => t.ressortgroupref === refs[i]) as TargetEntry;
-    if (targetIsInSortList(pstate, tle, 0, result)) return;
+    if (targetIsInSortList(pstate, tle, INVALID_OID, result)) return;
     if (skipped) throw mismatch(rawLocation(raw));
     addTargetToGroupList(pstate, tle, result, tlist, rawLocation(raw));
   });
@@ -424,9 +422,9 @@ export function transformWindowDefinitions(
       startOffset: null,
       endOffset: null,
       runCondition: [],
-      startInRangeFunc: 0,
-      endInRangeFunc: 0,
-      inRangeColl: 0,
+      startInRangeFunc: INVALID_OID,
+      endInRangeFunc: INVALID_OID,
+      inRangeColl: INVALID_OID,
       inRangeAsc: false,
       inRangeNullsFirst: false,
       winref: result.length + 1,
@@ -450,7 +448,7 @@ export function transformWindowDefinitions(
         );
       }
     }
-    let range: { family: number; opcintype: number; strategy: number } | null = null;
+    let range: { family: Oid; opcintype: Oid; strategy: number } | null = null;
     if (frameOptions & FRAMEOPTION_RANGE && frameOptions & (START_OFFSET | END_OFFSET)) {
       if (wc.orderClause.length !== 1) {
         throw windowing('RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column');
@@ -483,20 +481,20 @@ const BTINRANGE_PROC = 3;
 function transformFrameOffset(
   pstate: ParseState,
   frameOptions: number,
-  range: { readonly family: number; readonly opcintype: number } | null,
+  range: { readonly family: Oid; readonly opcintype: Oid } | null,
   raw: RawNode | undefined,
-): { readonly expr: Expr | null; readonly inRangeFunc: number } {
-  if (!raw) return { expr: null, inRangeFunc: 0 };
+): { readonly expr: Expr | null; readonly inRangeFunc: Oid } {
+  if (!raw) return { expr: null, inRangeFunc: INVALID_OID };
   let expr: Expr;
   let construct: string;
-  let inRangeFunc = 0;
+  let inRangeFunc = INVALID_OID;
   if (frameOptions & FRAMEOPTION_ROWS || frameOptions & FRAMEOPTION_GROUPS) {
     construct = frameOptions & FRAMEOPTION_ROWS ? 'ROWS' : 'GROUPS';
     const node = transformExpr(pstate, raw, `WINDOW_FRAME_${construct}` as ParseExprKind);
     expr = coerceToSpecificType(pstate, node, INT8OID, construct);
   } else {
     construct = 'RANGE';
-    const { family, opcintype } = range as { family: number; opcintype: number };
+    const { family, opcintype } = range as { family: Oid; opcintype: Oid };
     const node = transformExpr(pstate, raw, 'WINDOW_FRAME_RANGE');
     const nodeType = exprType(node);
     const preferred = nodeType === UNKNOWNOID ? opcintype : nodeType;
@@ -536,7 +534,7 @@ function transformFrameOffset(
 export interface OnConflictArbiter {
   readonly elems: readonly InferenceElem[];
   readonly where: Expr | null;
-  readonly constraint: number;
+  readonly constraint: Oid;
 }
 
 export function transformOnConflictArbiter(pstate: ParseState, clause: RawNode): OnConflictArbiter {
@@ -558,10 +556,10 @@ export function transformOnConflictArbiter(pstate: ParseState, clause: RawNode):
       location,
     );
   }
-  if (!infer) return { elems: [], where: null, constraint: 0 };
+  if (!infer) return { elems: [], where: null, constraint: INVALID_OID };
   const elems = ((infer.indexElems as RawNode[] | undefined) ?? []).map(elem => inferenceElem(pstate, infer, elem));
   const where = infer.whereClause ? transformExpr(pstate, infer.whereClause, 'INDEX_PREDICATE') : null;
-  let constraint = 0;
+  let constraint = INVALID_OID;
   if (infer.conname) {
     const row = pstate.catalog.constraints(rel.oid).find(c => c.conname === infer.conname);
     if (!row) {
@@ -597,12 +595,12 @@ function inferenceElem(pstate: ParseState, infer: RawNode, elem: RawNode): Infer
   return {
     type: 'InferenceElem',
     expr,
-    infercollid: elem.collation ? lookupCollation(pstate, elem.collation, exprLocation(expr)) : 0,
-    inferopclass: elem.opclass ? btreeOpclass(pstate, rawStrings(elem.opclass)) : 0,
+    infercollid: elem.collation ? lookupCollation(pstate, elem.collation, exprLocation(expr)) : INVALID_OID,
+    inferopclass: elem.opclass ? btreeOpclass(pstate, rawStrings(elem.opclass)) : INVALID_OID,
   };
 }
 
-function btreeOpclass(pstate: ParseState, names: readonly string[]): number {
+function btreeOpclass(pstate: ParseState, names: readonly string[]): Oid {
   const { schema, name } = deconstructQualifiedName(pstate, names);
   const oid =
     schema === null

@@ -2,6 +2,7 @@
  * Type coercion: which conversions exist between two types in a given context, and the nodes that
  * perform them.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import {
   ANYARRAYOID,
   ANYCOMPATIBLEARRAYOID,
@@ -55,8 +56,8 @@ import {
 export function coerceToTargetType(
   pstate: ParseState,
   expr: Expr,
-  exprtype: number,
-  targettype: number,
+  exprtype: Oid,
+  targettype: Oid,
   targettypmod: number,
   context: CoercionContext,
   form: CoercionForm,
@@ -110,8 +111,8 @@ const POLYMORPHIC_CONTAINERS: ReadonlySet<number> = new Set([
 export function coerceType(
   pstate: ParseState,
   node: Expr,
-  input: number,
-  target: number,
+  input: Oid,
+  target: Oid,
   targetTypmod: number,
   context: CoercionContext,
   form: CoercionForm,
@@ -122,7 +123,7 @@ export function coerceType(
   if (POLYMORPHIC_CONTAINERS.has(target) && input !== UNKNOWNOID) {
     // The function sees the array (enum, range) itself, not a domain over it.
     const base = catalog.baseType(input);
-    return base === input ? node : { ...makeRelabelType(node, base, -1, 0, form), location };
+    return base === input ? node : { ...makeRelabelType(node, base, -1, INVALID_OID, form), location };
   }
   if (input === UNKNOWNOID && node.type === 'Const') {
     return coerceUnknownLiteral(pstate, node, target, targetTypmod, context, form, location);
@@ -138,8 +139,8 @@ export function coerceType(
   }
   const path = findCoercionPathway(catalog, target, input, context);
   if (path.kind === 'relabel') {
-    const result = coerceToDomain(pstate, node, 0, -1, target, context, form, location, false);
-    return result === node ? { ...makeRelabelType(node, target, -1, 0, form), location } : result;
+    const result = coerceToDomain(pstate, node, INVALID_OID, -1, target, context, form, location, false);
+    return result === node ? { ...makeRelabelType(node, target, -1, INVALID_OID, form), location } : result;
   }
   if (path.kind !== 'none') {
     const base = catalog.baseTypeAndTypmod(target, targetTypmod);
@@ -154,7 +155,8 @@ export function coerceType(
   if (target === RECORDARRAYOID && catalog.isComplexArray(input)) return node;
   if (typeInheritsFrom(catalog, input, target) || typeIsOfTypedTable(catalog, input, target)) {
     const base = catalog.baseType(input);
-    const arg = base === input ? node : { ...makeRelabelType(node, base, -1, 0, COERCE_IMPLICIT_CAST), location };
+    const arg =
+      base === input ? node : { ...makeRelabelType(node, base, -1, INVALID_OID, COERCE_IMPLICIT_CAST), location };
     return { type: 'ConvertRowtypeExpr', arg, resulttype: target, convertformat: form, location };
   }
   throw pstate.error(
@@ -169,7 +171,7 @@ const LARGE_LITERAL = 1 << 20;
 function coerceUnknownLiteral(
   pstate: ParseState,
   con: Const,
-  target: number,
+  target: Oid,
   targetTypmod: number,
   context: CoercionContext,
   form: CoercionForm,
@@ -201,9 +203,9 @@ function coerceUnknownLiteral(
 export function makeLiteralParam(
   pstate: ParseState,
   literal: { readonly index: number; readonly negated: boolean },
-  type: number,
+  type: Oid,
   typmod: number,
-  collation: number,
+  collation: Oid,
   location: number,
 ): Param {
   const { literals, literalBase } = pstate.context;
@@ -228,9 +230,9 @@ export function makeLiteralParam(
 export function coerceToDomain(
   pstate: ParseState,
   arg: Expr,
-  baseType: number,
+  baseType: Oid,
   baseTypmod: number,
-  type: number,
+  type: Oid,
   context: CoercionContext,
   form: CoercionForm,
   location: number,
@@ -245,7 +247,7 @@ export function coerceToDomain(
     arg: inner,
     resulttype: type,
     resulttypmod: -1,
-    resultcollid: 0,
+    resultcollid: INVALID_OID,
     coercionformat: form,
     location,
   };
@@ -254,7 +256,7 @@ export function coerceToDomain(
 function coerceTypeTypmod(
   pstate: ParseState,
   node: Expr,
-  target: number,
+  target: Oid,
   targetTypmod: number,
   context: CoercionContext,
   form: CoercionForm,
@@ -272,9 +274,9 @@ function coerceTypeTypmod(
 /** A RelabelType, merged with one below, or folded into a constant. */
 function applyRelabelType(
   arg: Expr,
-  type: number,
+  type: Oid,
   typmod: number,
-  collation: number,
+  collation: Oid,
   form: CoercionForm,
   location: number,
 ): Expr {
@@ -288,7 +290,7 @@ function applyRelabelType(
 }
 
 /** How a length coercion (varchar(n), numeric(p,s)...) of the type is done. */
-function findTypmodCoercionFunction(catalog: CatalogLookup, type: number): CoercionPath {
+function findTypmodCoercionFunction(catalog: CatalogLookup, type: Oid): CoercionPath {
   const row = catalog.type(type);
   const isArray = catalog.isTrueArray(row);
   const elem = isArray ? row.typelem : type;
@@ -330,7 +332,7 @@ function buildCoercionExpression(
   pstate: ParseState,
   node: Expr,
   path: CoercionPath,
-  target: number,
+  target: Oid,
   targetTypmod: number,
   context: CoercionContext,
   form: CoercionForm,
@@ -340,9 +342,9 @@ function buildCoercionExpression(
     case 'func': {
       const nargs = pstate.catalog.proc(path.funcid).pronargs;
       const args: Expr[] = [node];
-      if (nargs >= 2) args.push(makeConst(INT4OID, -1, 0, 4, true, targetTypmod));
+      if (nargs >= 2) args.push(makeConst(INT4OID, -1, INVALID_OID, 4, true, targetTypmod));
       if (nargs === 3) args.push(makeBoolConst(context === COERCION_EXPLICIT));
-      return { ...makeFuncExpr(path.funcid, target, args, 0, 0, form), location };
+      return { ...makeFuncExpr(path.funcid, target, args, INVALID_OID, INVALID_OID, form), location };
     }
     case 'arraycoerce': {
       const source = pstate.catalog.baseTypeAndTypmod(exprType(node), exprTypmod(node));
@@ -350,7 +352,7 @@ function buildCoercionExpression(
         type: 'CaseTestExpr',
         typeId: pstate.catalog.elementType(source.type),
         typeMod: source.typmod,
-        collation: 0,
+        collation: INVALID_OID,
       };
       const elem = pstate.catalog.elementType(target);
       const elemexpr = coerceToTargetType(pstate, test, test.typeId, elem, targetTypmod, context, form, location);
@@ -361,13 +363,20 @@ function buildCoercionExpression(
         elemexpr,
         resulttype: target,
         resulttypmod: exprTypmod(elemexpr),
-        resultcollid: 0,
+        resultcollid: INVALID_OID,
         coerceformat: form,
         location,
       };
     }
     case 'viaio':
-      return { type: 'CoerceViaIO', arg: node, resulttype: target, resultcollid: 0, coerceformat: form, location };
+      return {
+        type: 'CoerceViaIO',
+        arg: node,
+        resulttype: target,
+        resultcollid: INVALID_OID,
+        coerceformat: form,
+        location,
+      };
     default:
       throw pstate.error(ERRCODE.INTERNAL_ERROR, `unsupported pathtype ${path.kind} in build_coercion_expression`);
   }
@@ -377,7 +386,7 @@ function buildCoercionExpression(
 function coerceRecordToComplex(
   pstate: ParseState,
   node: Expr,
-  target: number,
+  target: Oid,
   context: CoercionContext,
   form: CoercionForm,
   location: number,
@@ -402,7 +411,7 @@ function coerceRecordToComplex(
   let ucolno = 1;
   for (const attr of catalog.attributes(catalog.type(base.type).typrelid)) {
     if (attr.attisdropped) {
-      newargs.push(makeConst(INT4OID, -1, 0, 4, true, null));
+      newargs.push(makeConst(INT4OID, -1, INVALID_OID, 4, true, null));
       continue;
     }
     const expr = args[next++];
@@ -448,7 +457,7 @@ export function coerceToBoolean(pstate: ParseState, node: Expr, construct: strin
 export function coerceToSpecificType(
   pstate: ParseState,
   node: Expr,
-  target: number,
+  target: Oid,
   construct: string,
   typmod = -1,
 ): Expr {
@@ -492,7 +501,7 @@ export function selectCommonType(
   pstate: ParseState,
   exprs: readonly Expr[],
   context: string | null,
-): { readonly type: number; readonly which: Expr } {
+): { readonly type: Oid; readonly which: Expr } {
   const { catalog } = pstate;
   let pexpr = exprs[0] as Expr;
   let ptype = exprType(pexpr);
@@ -510,7 +519,7 @@ export function selectCommonType(
     const nrow = catalog.type(ntype);
     if (ptype !== UNKNOWNOID) {
       if (nrow.typcategory !== prow.typcategory) {
-        if (context === null) return { type: 0, which: pexpr };
+        if (context === null) return { type: INVALID_OID, which: pexpr };
         throw pstate.error(
           ERRCODE.DATATYPE_MISMATCH,
           `${context} types ${pstate.typeName(ptype)} and ${pstate.typeName(ntype)} cannot be matched`,
@@ -532,7 +541,7 @@ export function selectCommonType(
   return { type: ptype === UNKNOWNOID ? TEXTOID : ptype, which: pexpr };
 }
 
-export function coerceToCommonType(pstate: ParseState, node: Expr, target: number, context: string): Expr {
+export function coerceToCommonType(pstate: ParseState, node: Expr, target: Oid, context: string): Expr {
   const input = exprType(node);
   if (input === target) return node;
   if (canCoerce(pstate.catalog, input, target, COERCION_IMPLICIT)) {
@@ -545,11 +554,11 @@ export function coerceToCommonType(pstate: ParseState, node: Expr, target: numbe
   );
 }
 
-export function verifyCommonType(pstate: ParseState, common: number, exprs: readonly Expr[]): boolean {
+export function verifyCommonType(pstate: ParseState, common: Oid, exprs: readonly Expr[]): boolean {
   return exprs.every(expr => canCoerce(pstate.catalog, exprType(expr), common, COERCION_IMPLICIT));
 }
 
-export function selectCommonTypmod(exprs: readonly Expr[], common: number): number {
+export function selectCommonTypmod(exprs: readonly Expr[], common: Oid): number {
   let result = -1;
   let first = true;
   for (const expr of exprs) {
@@ -562,7 +571,7 @@ export function selectCommonTypmod(exprs: readonly Expr[], common: number): numb
 }
 
 /** NULL of a type, wrapped for a domain so that its constraints are checked. */
-export function coerceNullToDomain(pstate: ParseState, type: number, typmod: number, collation: number): Expr {
+export function coerceNullToDomain(pstate: ParseState, type: Oid, typmod: number, collation: Oid): Expr {
   const base = pstate.catalog.baseTypeAndTypmod(type, typmod);
   const row = pstate.catalog.type(type);
   const result = makeConst(base.type, base.typmod, collation, row.typlen, row.typbyval, null);

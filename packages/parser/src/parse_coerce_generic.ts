@@ -2,6 +2,7 @@
  * Polymorphic types: anyelement and its kin must agree among a call's arguments (family 1), or be
  * convertible to one common type (family 2, anycompatible); then the result type follows.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import {
   ANYARRAYOID,
   ANYCOMPATIBLEARRAYOID,
@@ -42,27 +43,27 @@ class Mismatch extends Error {
 }
 
 interface Resolved {
-  elem: number;
-  array: number;
-  range: number;
-  multirange: number;
-  compatible: number;
-  compatibleArray: number;
-  compatibleRange: number;
-  compatibleMultirange: number;
+  elem: Oid;
+  array: Oid;
+  range: Oid;
+  multirange: Oid;
+  compatible: Oid;
+  compatibleArray: Oid;
+  compatibleRange: Oid;
+  compatibleMultirange: Oid;
 }
 
-const isElementLike = (type: number) => type === ANYELEMENTOID || type === ANYNONARRAYOID || type === ANYENUMOID;
-const isCompatibleLike = (type: number) => type === ANYCOMPATIBLEOID || type === ANYCOMPATIBLENONARRAYOID;
+const isElementLike = (type: Oid) => type === ANYELEMENTOID || type === ANYNONARRAYOID || type === ANYENUMOID;
+const isCompatibleLike = (type: Oid) => type === ANYCOMPATIBLEOID || type === ANYCOMPATIBLENONARRAYOID;
 
 /** Could these arguments be passed for these declared types, as far as polymorphism goes? */
 function checkGenericTypeConsistency(
   catalog: CatalogLookup,
-  actual: readonly number[],
-  declared: readonly number[],
+  actual: readonly Oid[],
+  declared: readonly Oid[],
 ): boolean {
   try {
-    unify(catalog, actual, declared, 0, 'check');
+    unify(catalog, actual, declared, INVALID_OID, 'check');
     return true;
   } catch (error) {
     if (error instanceof Mismatch) return false;
@@ -76,11 +77,11 @@ function checkGenericTypeConsistency(
  */
 export function enforceGenericTypeConsistency(
   pstate: ParseState,
-  actual: readonly number[],
-  declared: number[],
-  rettype: number,
+  actual: readonly Oid[],
+  declared: Oid[],
+  rettype: Oid,
   allowPoly: boolean,
-): number {
+): Oid {
   try {
     return enforce(pstate.catalog, actual, declared, rettype, allowPoly);
   } catch (error) {
@@ -91,16 +92,16 @@ export function enforceGenericTypeConsistency(
 
 function enforce(
   catalog: CatalogLookup,
-  actual: readonly number[],
-  declared: number[],
-  rettype: number,
+  actual: readonly Oid[],
+  declared: Oid[],
+  rettype: Oid,
   allowPoly: boolean,
-): number {
+): Oid {
   const used = unify(catalog, actual, declared, rettype, allowPoly ? 'allow-poly' : 'enforce');
   if (used === null) return rettype;
   const { resolved, unknowns } = used;
   for (let j = 0; j < declared.length; j++) {
-    const type = declared[j] as number;
+    const type = declared[j] as Oid;
     if (isCompatibleLike(type)) declared[j] = resolved.compatible;
     else if (type === ANYCOMPATIBLEARRAYOID) declared[j] = resolved.compatibleArray;
     else if (type === ANYCOMPATIBLERANGEOID) declared[j] = resolved.compatibleRange;
@@ -135,17 +136,17 @@ function enforce(
   return rettype;
 }
 
-function need(type: number, name: string): number {
+function need(type: Oid, name: string): Oid {
   if (type === 0) throw new Mismatch(`could not determine polymorphic type ${name} because input has type unknown`);
   return type;
 }
 
-function arrayFor(catalog: CatalogLookup, resolved: Resolved): number {
+function arrayFor(catalog: CatalogLookup, resolved: Resolved): Oid {
   if (resolved.array === 0) resolved.array = arrayTypeOf(catalog, resolved.elem);
   return resolved.array;
 }
 
-function arrayTypeOf(catalog: CatalogLookup, elem: number): number {
+function arrayTypeOf(catalog: CatalogLookup, elem: Oid): Oid {
   const array = catalog.arrayType(elem);
   if (array === 0) {
     throw new Mismatch(
@@ -162,21 +163,21 @@ type Mode = 'check' | 'enforce' | 'allow-poly';
 /** Works out what each polymorphic type stands for; null if none is declared. */
 function unify(
   catalog: CatalogLookup,
-  actualTypes: readonly number[],
-  declaredTypes: readonly number[],
-  rettype: number,
+  actualTypes: readonly Oid[],
+  declaredTypes: readonly Oid[],
+  rettype: Oid,
   mode: Mode,
 ): { readonly resolved: Resolved; readonly unknowns: boolean } | null {
-  const name = (type: number) => formatType(catalog, type);
+  const name = (type: Oid) => formatType(catalog, type);
   const r: Resolved = {
-    elem: 0,
-    array: 0,
-    range: 0,
-    multirange: 0,
-    compatible: 0,
-    compatibleArray: 0,
-    compatibleRange: 0,
-    compatibleMultirange: 0,
+    elem: INVALID_OID,
+    array: INVALID_OID,
+    range: INVALID_OID,
+    multirange: INVALID_OID,
+    compatible: INVALID_OID,
+    compatibleArray: INVALID_OID,
+    compatibleRange: INVALID_OID,
+    compatibleMultirange: INVALID_OID,
   };
   let nonArray = rettype === ANYNONARRAYOID;
   let isEnum = rettype === ANYENUMOID;
@@ -185,12 +186,12 @@ function unify(
   let compatibleArray = rettype === ANYCOMPATIBLEARRAYOID;
   let compatibleRange = rettype === ANYCOMPATIBLERANGEOID;
   let compatibleMultirange = rettype === ANYCOMPATIBLEMULTIRANGEOID;
-  let compatibleRangeElem = 0;
+  let compatibleRangeElem = INVALID_OID;
   let npoly = 0;
   let hasCompatible = false;
   let unknowns = false;
-  const compatibleTypes: number[] = [];
-  const same = (known: number, actual: number, what: string) => {
+  const compatibleTypes: Oid[] = [];
+  const same = (known: Oid, actual: Oid, what: string) => {
     if (known !== 0 && actual !== known) {
       throw new Mismatch(`arguments declared "${what}" are not all alike`, `${name(known)} versus ${name(actual)}`);
     }
@@ -198,8 +199,8 @@ function unify(
   };
 
   for (let j = 0; j < actualTypes.length; j++) {
-    const declared = declaredTypes[j] as number;
-    let actual = actualTypes[j] as number;
+    const declared = declaredTypes[j] as Oid;
+    let actual = actualTypes[j] as Oid;
     const family1 = isPolymorphicTypeFamily1(declared);
     const skip = actual === UNKNOWNOID || (mode === 'allow-poly' && declared === actual);
     if (family1) {
@@ -262,13 +263,13 @@ function unify(
   if (npoly === 0 && !hasCompatible) return null;
 
   if (npoly > 0) {
-    const inconsistent = (a: string, b: string, x: number, y: number) =>
+    const inconsistent = (a: string, b: string, x: Oid, y: Oid) =>
       new Mismatch(
         `argument declared ${a} is not consistent with argument declared ${b}`,
         `${name(x)} versus ${name(y)}`,
       );
     if (r.array !== 0) {
-      let elem: number;
+      let elem: Oid;
       if (r.array === ANYARRAYOID) {
         // The pg_statistic columns: an array whose element type is not known.
         if (mode !== 'check' && (npoly !== 1 || (rettype !== ANYARRAYOID && isPolymorphicTypeFamily1(rettype)))) {
@@ -360,16 +361,16 @@ function unify(
       r.compatible = TEXTOID;
       r.compatibleArray = TEXTARRAYOID;
       if (mode === 'enforce') {
-        if (compatibleRange) need(0, 'anycompatiblerange');
-        if (compatibleMultirange) need(0, 'anycompatiblemultirange');
+        if (compatibleRange) need(INVALID_OID, 'anycompatiblerange');
+        if (compatibleMultirange) need(INVALID_OID, 'anycompatiblemultirange');
       }
     }
   }
   return { resolved: r, unknowns };
 }
 
-function selectCommonTypeFromOids(catalog: CatalogLookup, types: readonly number[]): number {
-  let ptype = types[0] as number;
+function selectCommonTypeFromOids(catalog: CatalogLookup, types: readonly Oid[]): Oid {
+  let ptype = types[0] as Oid;
   let i = 1;
   if (ptype !== UNKNOWNOID) {
     while (i < types.length && types[i] === ptype) i++;
@@ -378,7 +379,7 @@ function selectCommonTypeFromOids(catalog: CatalogLookup, types: readonly number
   ptype = catalog.baseType(ptype);
   let prow = catalog.type(ptype);
   for (; i < types.length; i++) {
-    const ntype = catalog.baseType(types[i] as number);
+    const ntype = catalog.baseType(types[i] as Oid);
     if (ntype === UNKNOWNOID || ntype === ptype) continue;
     const nrow = catalog.type(ntype);
     if (ptype !== UNKNOWNOID) {
@@ -404,14 +405,14 @@ function selectCommonTypeFromOids(catalog: CatalogLookup, types: readonly number
 /** Can these inputs be converted to these targets? Unknown literals always can. */
 export function canCoerceType(
   catalog: CatalogLookup,
-  inputs: readonly number[],
-  targets: readonly number[],
+  inputs: readonly Oid[],
+  targets: readonly Oid[],
   context: CoercionContext,
 ): boolean {
   let generics = false;
   for (let i = 0; i < inputs.length; i++) {
-    const input = inputs[i] as number;
-    const target = targets[i] as number;
+    const input = inputs[i] as Oid;
+    const target = targets[i] as Oid;
     if (input === target || target === ANYOID) continue;
     if (isPolymorphicType(target)) {
       generics = true;
@@ -428,6 +429,6 @@ export function canCoerceType(
   return !generics || checkGenericTypeConsistency(catalog, inputs, targets);
 }
 
-export function canCoerce(catalog: CatalogLookup, input: number, target: number, context: CoercionContext): boolean {
+export function canCoerce(catalog: CatalogLookup, input: Oid, target: Oid, context: CoercionContext): boolean {
   return canCoerceType(catalog, [input], [target], context);
 }

@@ -3,6 +3,7 @@
  * columns' implicit collations, which win over the default; two different implicit ones conflict, which
  * is an error only where a collation is needed.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { DEFAULT_COLLATION_OID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { makeRelabelType } from '@pgtroupe/nodes/makefuncs';
@@ -20,16 +21,16 @@ type Strength = 0 | 1 | 2 | 3;
 
 interface State {
   readonly pstate: ParseState;
-  collation: number;
+  collation: Oid;
   strength: Strength;
   location: number;
   /** The other collation, in a conflict. */
-  collation2: number;
+  collation2: Oid;
   location2: number;
 }
 
 function newState(pstate: ParseState): State {
-  return { pstate, collation: 0, strength: NONE, location: -1, collation2: 0, location2: -1 };
+  return { pstate, collation: INVALID_OID, strength: NONE, location: -1, collation2: INVALID_OID, location2: -1 };
 }
 
 /** All expressions of a query except those in its range table and CTEs, which have theirs already. */
@@ -59,17 +60,17 @@ export function assignExprCollations(pstate: ParseState, expr: Node): void {
 }
 
 /** The collation for comparing these expressions; with noneOk a conflict yields 0 instead of an error. */
-export function selectCommonCollation(pstate: ParseState, exprs: readonly Expr[], noneOk: boolean): number {
+export function selectCommonCollation(pstate: ParseState, exprs: readonly Expr[], noneOk: boolean): Oid {
   const state = newState(pstate);
   for (const expr of exprs) walk(expr, state);
   if (state.strength === CONFLICT) {
-    if (noneOk) return 0;
+    if (noneOk) return INVALID_OID;
     throw conflict(state);
   }
   return state.collation;
 }
 
-function collationName(pstate: ParseState, oid: number): string {
+function collationName(pstate: ParseState, oid: Oid): string {
   return pstate.catalog.collation(oid)?.collname ?? '';
 }
 
@@ -93,7 +94,7 @@ function walkInto(node: Node, state: State): void {
 function walk(node: Node, context: State): void {
   const { pstate } = context;
   const local = newState(pstate);
-  let collation = 0;
+  let collation = INVALID_OID;
   let strength = NONE as Strength;
   let location = -1;
   const takeLocal = () => {
@@ -131,7 +132,7 @@ function walk(node: Node, context: State): void {
         strength = IMPLICIT;
         location = exprLocation(node);
       }
-      node.resultcollid = strength === CONFLICT ? 0 : collation;
+      node.resultcollid = strength === CONFLICT ? INVALID_OID : collation;
       break;
     }
     case 'TargetEntry':
@@ -182,8 +183,8 @@ function walk(node: Node, context: State): void {
           location = exprLocation(expr);
         }
       }
-      setCollation(expr, strength === CONFLICT ? 0 : collation);
-      setInputCollation(expr, local.strength === CONFLICT ? 0 : local.collation);
+      setCollation(expr, strength === CONFLICT ? INVALID_OID : collation);
+      setInputCollation(expr, local.strength === CONFLICT ? INVALID_OID : local.collation);
     }
   }
   merge(collation, strength, location, local.collation2, local.location2, context);
@@ -263,7 +264,7 @@ function assignHypothetical(expr: Aggref, local: State): void {
   });
 }
 
-function setCollation(expr: Expr, collation: number): void {
+function setCollation(expr: Expr, collation: Oid): void {
   switch (expr.type) {
     case 'Aggref':
       expr.aggcollid = collation;
@@ -304,7 +305,7 @@ function setCollation(expr: Expr, collation: number): void {
   }
 }
 
-function setInputCollation(expr: Expr, collation: number): void {
+function setInputCollation(expr: Expr, collation: Oid): void {
   switch (expr.type) {
     case 'Aggref':
     case 'WindowFunc':
@@ -322,10 +323,10 @@ function setInputCollation(expr: Expr, collation: number): void {
 }
 
 function merge(
-  collation: number,
+  collation: Oid,
   strength: Strength,
   location: number,
-  collation2: number,
+  collation2: Oid,
   location2: number,
   context: State,
 ): void {

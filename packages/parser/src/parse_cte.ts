@@ -2,6 +2,7 @@
  * WITH: the order CTEs are analyzed in, which of them are recursive and whether they are well-formed,
  * and the columns each offers.
  */
+import type { Oid } from '@pgtroupe/common/ids';
 import { DEFAULT_COLLATION_OID, TEXTOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -165,13 +166,13 @@ function checkRecursiveColumns(pstate: ParseState, cte: CommonTableExpr): void {
   cteTargetList(cte.ctequery)
     .filter(tle => !tle.resjunk)
     .forEach((tle, i) => {
-      const type = cte.ctecoltypes[i] as number;
+      const type = cte.ctecoltypes[i] as Oid;
       const typmod = cte.ctecoltypmods[i] as number;
-      const collation = cte.ctecolcollations[i] as number;
+      const collation = cte.ctecolcollations[i] as Oid;
       const { expr } = tle;
       const prefix = `recursive query "${cte.ctename}" column ${i + 1} has`;
       if (exprType(expr) !== type || exprTypmod(expr) !== typmod) {
-        const format = (t: number, m: number) => formatType(pstate.catalog, t, { typmod: m });
+        const format = (t: Oid, m: number) => formatType(pstate.catalog, t, { typmod: m });
         throw pstate.error(
           ERRCODE.DATATYPE_MISMATCH,
           `${prefix} type ${format(type, typmod)} in non-recursive term but type ${format(exprType(expr), exprTypmod(expr))} overall`,
@@ -180,7 +181,7 @@ function checkRecursiveColumns(pstate: ParseState, cte: CommonTableExpr): void {
         );
       }
       if (exprCollation(expr) !== collation) {
-        const name = (oid: number) => pstate.catalog.collation(oid)?.collname ?? '';
+        const name = (oid: Oid) => pstate.catalog.collation(oid)?.collname ?? '';
         throw pstate.error(
           ERRCODE.COLLATION_MISMATCH,
           `${prefix} collation "${name(collation)}" in non-recursive term but collation "${name(exprCollation(expr))}" overall`,
@@ -264,9 +265,9 @@ export function analyzeCTETargetList(pstate: ParseState, cte: CommonTableExpr, t
   const visible = tlist.filter(tle => !tle.resjunk);
   const numaliases = cte.aliascolnames.length;
   cte.ctecolnames = [...cte.aliascolnames, ...visible.slice(numaliases).map(tle => tle.resname as string)];
-  const types: number[] = [];
+  const types: Oid[] = [];
   const typmods: number[] = [];
-  const collations: number[] = [];
+  const collations: Oid[] = [];
   for (const { expr } of visible) {
     // Unknown literals of a recursive query become text; the terms are made to agree later.
     const unknown = cte.cterecursive && exprType(expr) === UNKNOWNOID;

@@ -2,6 +2,7 @@
  * Expressions: from raw parse nodes to typed ones. Raw trees are never changed: they are analyzed again
  * when a catalog entry was missing or has changed.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { timePrecision } from '@pgtroupe/adt/typmod';
 import {
   BITOID,
@@ -141,7 +142,7 @@ export function transformExprRecurse(pstate: ParseState, raw: RawNode): Expr {
     case 'A_Indirection':
       return transformIndirection(pstate, raw);
     case 'A_ArrayExpr':
-      return transformArrayExpr(pstate, raw, 0, 0, -1);
+      return transformArrayExpr(pstate, raw, INVALID_OID, INVALID_OID, -1);
     case 'TypeCast':
       return transformTypeCast(pstate, raw);
     case 'CollateClause':
@@ -223,11 +224,11 @@ const INT64_MAX = 2n ** 63n - 1n;
 function makeConstFrom(pstate: ParseState, raw: RawNode): Expr {
   const location: number = raw.location ?? 0;
   const literal = raw.literal as Const['literal'];
-  const number = (type: number, len: number, value: number | bigint): Expr => {
-    if (literal) return makeLiteralParam(pstate, literal, type, -1, 0, location);
-    return makeConst(type, -1, 0, len, true, value, location);
+  const number = (type: Oid, len: number, value: number | bigint): Expr => {
+    if (literal) return makeLiteralParam(pstate, literal, type, -1, INVALID_OID, location);
+    return makeConst(type, -1, INVALID_OID, len, true, value, location);
   };
-  if (raw.isnull) return makeConst(UNKNOWNOID, -1, 0, -2, false, null, location);
+  if (raw.isnull) return makeConst(UNKNOWNOID, -1, INVALID_OID, -2, false, null, location);
   if (raw.ival) return number(INT4OID, 4, raw.ival.ival ?? 0);
   if (raw.fval) {
     const text: string = raw.fval.fval;
@@ -239,21 +240,29 @@ function makeConstFrom(pstate: ParseState, raw: RawNode): Expr {
         return number(INT8OID, 8, Number.isSafeInteger(narrow) ? narrow : wide);
       }
     }
-    if (literal) return makeLiteralParam(pstate, literal, NUMERICOID, -1, 0, location);
+    if (literal) return makeLiteralParam(pstate, literal, NUMERICOID, -1, INVALID_OID, location);
     const value = pstate.withPosition(location, () =>
       stringTypeDatum(pstate, pstate.catalog.type(NUMERICOID), text, -1),
     );
-    return makeConst(NUMERICOID, -1, 0, -1, false, value, location);
+    return makeConst(NUMERICOID, -1, INVALID_OID, -1, false, value, location);
   }
   if (raw.boolval) return makeBoolConst(raw.boolval.boolval ?? false, location);
   if (raw.bsval) {
     const value = pstate.withPosition(location, () =>
       stringTypeDatum(pstate, pstate.catalog.type(BITOID), raw.bsval.bsval, -1),
     );
-    return makeConst(BITOID, -1, 0, -1, false, value, location);
+    return makeConst(BITOID, -1, INVALID_OID, -1, false, value, location);
   }
   assert(raw.sval !== undefined, 'a literal has a value');
-  const con = makeConst(UNKNOWNOID, -1, 0, -2, false, raw.sval.bytes ?? cstringDatum(raw.sval.sval ?? ''), location);
+  const con = makeConst(
+    UNKNOWNOID,
+    -1,
+    INVALID_OID,
+    -2,
+    false,
+    raw.sval.bytes ?? cstringDatum(raw.sval.sval ?? ''),
+    location,
+  );
   return literal ? { ...con, literal } : con;
 }
 
@@ -373,7 +382,7 @@ function transformWholeRowRef(
   location: number,
 ): Expr {
   if (nsitem.names === nsitem.rte.eref) {
-    const variable = makeVar(nsitem.rtindex, 0, 0, -1, 0, levelsup, location);
+    const variable = makeVar(nsitem.rtindex, 0, INVALID_OID, -1, INVALID_OID, levelsup, location);
     Object.assign(variable, wholeRowType(pstate, nsitem.rte, true));
     markVarForSelectPriv(pstate, variable);
     return variable;
@@ -503,14 +512,14 @@ function transformAExprIn(pstate: ParseState, raw: RawNode): Expr {
   if (withoutVars.length > 1) {
     const exprs = [left, ...withoutVars];
     let scalar = selectCommonType(pstate, exprs, null).type;
-    if (scalar !== 0 && !verifyCommonType(pstate, scalar, exprs)) scalar = 0;
+    if (scalar !== 0 && !verifyCommonType(pstate, scalar, exprs)) scalar = INVALID_OID;
     const array = scalar !== 0 && scalar !== RECORDOID ? pstate.catalog.arrayType(scalar) : 0;
     if (array !== 0) {
       const elements = withoutVars.map(expr => coerceToCommonType(pstate, expr, scalar, 'IN'));
       const arrayExpr: Expr = {
         type: 'ArrayExpr',
         array_typeid: array,
-        array_collid: 0,
+        array_collid: INVALID_OID,
         element_typeid: scalar,
         elements,
         multidims: false,
@@ -646,7 +655,15 @@ function transformCaseExpr(pstate: ParseState, raw: RawNode): Expr {
   const defresult = coerceToCommonType(pstate, otherwise, type, 'CASE/ELSE');
   for (const when of whens) when.result = coerceToCommonType(pstate, when.result, type, 'CASE/WHEN');
   requireNoSrf(pstate, lastSrf, 'CASE');
-  return { type: 'CaseExpr', casetype: type, casecollid: 0, arg, args: whens, defresult, location: raw.location ?? 0 };
+  return {
+    type: 'CaseExpr',
+    casetype: type,
+    casecollid: INVALID_OID,
+    arg,
+    args: whens,
+    defresult,
+    location: raw.location ?? 0,
+  };
 }
 
 function requireNoSrf(pstate: ParseState, lastSrf: Expr | null, construct: string): void {
@@ -685,7 +702,7 @@ function transformSubLink(pstate: ParseState, raw: RawNode): SubLink {
     testexpr: null,
     operName: [],
     subselect: query,
-    arraytype: 0,
+    arraytype: INVALID_OID,
     location,
   };
   if (kind === EXISTS_SUBLINK || kind === MULTIEXPR_SUBLINK) return result;
@@ -726,13 +743,7 @@ function transformSubLink(pstate: ParseState, raw: RawNode): SubLink {
 }
 
 /** ARRAY[...]; with a type given (by a cast around it) the elements are cast to it. */
-function transformArrayExpr(
-  pstate: ParseState,
-  raw: RawNode,
-  arrayType: number,
-  elementType: number,
-  typmod: number,
-): Expr {
+function transformArrayExpr(pstate: ParseState, raw: RawNode, arrayType: Oid, elementType: Oid, typmod: number): Expr {
   const { catalog } = pstate;
   const location: number = raw.location ?? 0;
   let multidims = false;
@@ -748,7 +759,7 @@ function transformArrayExpr(
     return expr;
   });
   const hard = arrayType !== 0;
-  let coerce: number;
+  let coerce: Oid;
   if (hard) coerce = multidims ? arrayType : elementType;
   else {
     if (elems.length === 0) {
@@ -803,7 +814,7 @@ function transformArrayExpr(
   return {
     type: 'ArrayExpr',
     array_typeid: arrayType,
-    array_collid: 0,
+    array_collid: INVALID_OID,
     element_typeid: elementType,
     elements,
     multidims,
@@ -837,7 +848,13 @@ function transformCoalesceExpr(pstate: ParseState, raw: RawNode): Expr {
   const type = selectCommonType(pstate, args, 'COALESCE').type;
   const coerced = args.map(arg => coerceToCommonType(pstate, arg, type, 'COALESCE'));
   requireNoSrf(pstate, lastSrf, 'COALESCE');
-  return { type: 'CoalesceExpr', coalescetype: type, coalescecollid: 0, args: coerced, location: raw.location ?? 0 };
+  return {
+    type: 'CoalesceExpr',
+    coalescetype: type,
+    coalescecollid: INVALID_OID,
+    args: coerced,
+    location: raw.location ?? 0,
+  };
 }
 
 function transformMinMaxExpr(pstate: ParseState, raw: RawNode): Expr {
@@ -847,15 +864,15 @@ function transformMinMaxExpr(pstate: ParseState, raw: RawNode): Expr {
   return {
     type: 'MinMaxExpr',
     minmaxtype: type,
-    minmaxcollid: 0,
-    inputcollid: 0,
+    minmaxcollid: INVALID_OID,
+    inputcollid: INVALID_OID,
     op: raw.op === 'IS_LEAST' ? IS_LEAST : IS_GREATEST,
     args: args.map(arg => coerceToCommonType(pstate, arg, type, name)),
     location: raw.location ?? 0,
   };
 }
 
-const VALUE_FUNCTIONS: Readonly<Record<string, readonly [op: SQLValueFunctionOp, type: number]>> = {
+const VALUE_FUNCTIONS: Readonly<Record<string, readonly [op: SQLValueFunctionOp, type: Oid]>> = {
   SVFOP_CURRENT_DATE: [SVFOP_CURRENT_DATE, DATEOID],
   SVFOP_CURRENT_TIME: [SVFOP_CURRENT_TIME, TIMETZOID],
   SVFOP_CURRENT_TIME_N: [SVFOP_CURRENT_TIME_N, TIMETZOID],
@@ -874,7 +891,7 @@ const VALUE_FUNCTIONS: Readonly<Record<string, readonly [op: SQLValueFunctionOp,
 };
 
 function transformSQLValueFunction(pstate: ParseState, raw: RawNode): Expr {
-  const [op, type] = VALUE_FUNCTIONS[raw.op as string] as readonly [SQLValueFunctionOp, number];
+  const [op, type] = VALUE_FUNCTIONS[raw.op as string] as readonly [SQLValueFunctionOp, Oid];
   let typmod: number = raw.typmod ?? 0;
   if ((raw.op as string).endsWith('_N')) {
     const name = type === TIMETZOID || type === TIMEOID ? 'TIME(%d)' : 'TIMESTAMP(%d)';
@@ -899,7 +916,7 @@ function transformBooleanTest(pstate: ParseState, raw: RawNode): Expr {
 function transformTypeCast(pstate: ParseState, raw: RawNode): Expr {
   const { catalog } = pstate;
   const { type, typmod } = typenameType(pstate, raw.typeName);
-  const target: number = type.oid;
+  const target: Oid = type.oid;
   let expr: Expr;
   const base = raw.arg.type === 'A_ArrayExpr' ? catalog.baseTypeAndTypmod(target, typmod) : null;
   const element = base ? catalog.elementType(base.type) : 0;
@@ -943,19 +960,19 @@ function transformCollateClause(pstate: ParseState, raw: RawNode): Expr {
 }
 
 /** Btree strategies an operator implements: family and strategy; <> through its negator. */
-function opBtreeInterpretations(pstate: ParseState, opno: number): { family: number; strategy: number }[] {
+function opBtreeInterpretations(pstate: ParseState, opno: Oid): { family: Oid; strategy: number }[] {
   const { catalog } = pstate;
   const result = catalog
     .amopsOfOperator(opno)
     .filter(amop => amop.amopmethod === BTREE_AM_OID && amop.amoppurpose === 's')
-    .map(amop => ({ family: amop.amopfamily as number, strategy: amop.amopstrategy }));
+    .map(amop => ({ family: amop.amopfamily, strategy: amop.amopstrategy }));
   if (result.length > 0) return result;
   const negator = catalog.oper(opno).oprnegate;
   if (negator === 0) return [];
   return catalog
     .amopsOfOperator(negator)
     .filter(amop => amop.amopmethod === BTREE_AM_OID && amop.amoppurpose === 's' && amop.amopstrategy === ROWCOMPARE_EQ)
-    .map(amop => ({ family: amop.amopfamily as number, strategy: ROWCOMPARE_NE }));
+    .map(amop => ({ family: amop.amopfamily, strategy: ROWCOMPARE_NE }));
 }
 
 /** (a, b) op (c, d) */
@@ -1000,7 +1017,7 @@ function makeRowComparisonOp(
     type: 'RowCompareExpr',
     rctype,
     opnos: ops.map(op => op.opno),
-    opfamilies: interpretations.map(list => (list.find(i => i.strategy === rctype) as { family: number }).family),
+    opfamilies: interpretations.map(list => (list.find(i => i.strategy === rctype) as { family: Oid }).family),
     inputcollids: [],
     largs: ops.map(op => op.args[0] as Expr),
     rargs: ops.map(op => op.args[1] as Expr),

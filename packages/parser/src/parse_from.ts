@@ -1,4 +1,5 @@
 /** FROM: tables, subqueries, functions, joins, and the table that a statement writes. */
+import type { Oid } from '@pgtroupe/common/ids';
 import { nameListToString, type ParseNamespaceItem, type ParseState, rawStrings } from './parse_node.ts';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import {
@@ -275,7 +276,7 @@ function transformRangeTableSample(pstate: ParseState, raw: RawNode): TableSampl
       location,
     );
   }
-  const argument = (arg: RawNode, type: number, construct: string): Expr => {
+  const argument = (arg: RawNode, type: Oid, construct: string): Expr => {
     const expr = coerceToSpecificType(pstate, transformExpr(pstate, arg, 'FROM_FUNCTION'), type, construct);
     assignExprCollations(pstate, expr);
     return expr;

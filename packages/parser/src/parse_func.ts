@@ -2,6 +2,7 @@
  * Function calls: finding the function meant by a name and arguments (overloads, defaults, named and
  * VARIADIC arguments, casts written as calls), and building the call, aggregate or window function.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { ANYOID, RECORDOID, UNKNOWNOID, VOIDOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -41,15 +42,15 @@ import { checkSrfCallPlacement, makeFnArguments } from './func_call.ts';
 
 export type FuncDetail =
   | { readonly kind: 'notfound' | 'multiple' }
-  | { readonly kind: 'coercion'; readonly rettype: number }
+  | { readonly kind: 'coercion'; readonly rettype: Oid }
   | {
       readonly kind: 'normal' | 'procedure' | 'aggregate' | 'window';
-      readonly funcid: number;
-      readonly rettype: number;
+      readonly funcid: Oid;
+      readonly rettype: Oid;
       readonly retset: boolean;
       readonly nvargs: number;
-      readonly vatype: number;
-      readonly declared: number[];
+      readonly vatype: Oid;
+      readonly declared: Oid[];
       readonly argnumbers: readonly number[] | null;
       readonly defaults: readonly Expr[];
     };
@@ -61,7 +62,7 @@ export function funcGetDetail(
   pstate: ParseState,
   names: readonly string[],
   fargs: readonly Expr[],
-  argtypes: readonly number[],
+  argtypes: readonly Oid[],
   options: CandidateOptions,
 ): FuncDetail {
   const { catalog } = pstate;
@@ -72,7 +73,7 @@ export function funcGetDetail(
     if (nargs === 1 && fargs.length > 0 && options.argnames.length === 0) {
       // type(value) is a cast if nothing has to be computed for it.
       const target = funcNameAsType(pstate, names);
-      if (target !== 0 && isFunctionalCast(pstate, target, argtypes[0] as number, fargs[0] as Expr)) {
+      if (target !== 0 && isFunctionalCast(pstate, target, argtypes[0] as Oid, fargs[0] as Expr)) {
         return { kind: 'coercion', rettype: target };
       }
     }
@@ -119,7 +120,7 @@ function argDefaults(proc: Form_pg_proc, best: FuncCandidate): Expr[] {
   return all.filter((_, i) => wanted.has(first + i));
 }
 
-function isFunctionalCast(pstate: ParseState, target: number, source: number, arg: Expr): boolean {
+function isFunctionalCast(pstate: ParseState, target: Oid, source: Oid, arg: Expr): boolean {
   if (source === UNKNOWNOID && arg.type === 'Const') return true;
   const path = findCoercionPathway(pstate.catalog, target, source, COERCION_EXPLICIT);
   if (path.kind === 'relabel') return true;
@@ -130,10 +131,10 @@ function isFunctionalCast(pstate: ParseState, target: number, source: number, ar
 }
 
 /** The type a function name means in type(value), 0 if none; never a composite type. */
-function funcNameAsType(pstate: ParseState, names: readonly string[]): number {
+function funcNameAsType(pstate: ParseState, names: readonly string[]): Oid {
   const { catalog } = pstate;
   const { schema, name } = deconstructQualifiedName(pstate, names);
-  let oid = 0;
+  let oid = INVALID_OID;
   if (schema !== null) oid = catalog.typeInNamespace(name, catalog.lookupExplicitNamespace(schema));
   else {
     for (const namespace of catalog.functionPath) {
@@ -141,9 +142,9 @@ function funcNameAsType(pstate: ParseState, names: readonly string[]): number {
       if (oid !== 0) break;
     }
   }
-  if (oid === 0) return 0;
+  if (oid === 0) return INVALID_OID;
   const row = catalog.type(oid);
-  return row.typisdefined && row.typrelid === 0 ? oid : 0;
+  return row.typisdefined && row.typrelid === 0 ? oid : INVALID_OID;
 }
 
 /** name(type, name => type) for messages. */
@@ -151,7 +152,7 @@ function funcSignatureString(
   pstate: ParseState,
   names: readonly string[],
   argnames: readonly string[],
-  argtypes: readonly number[],
+  argtypes: readonly Oid[],
 ): string {
   const numposargs = argtypes.length - argnames.length;
   const args = argtypes.map(
@@ -200,7 +201,7 @@ export function parseFuncOrColumn(
   if (rawArgs.length > FUNC_MAX_ARGS) throw tooMany();
 
   let fargs: Expr[] = [];
-  const actual: number[] = [];
+  const actual: Oid[] = [];
   for (const arg of rawArgs) {
     const type = exprType(arg);
     // A void parameter is how JDBC writes an OUT parameter of a call: it is no argument.
@@ -232,7 +233,7 @@ export function parseFuncOrColumn(
     !funcVariadic &&
     argnames.length === 0 &&
     names.length === 1 &&
-    (actual[0] === RECORDOID || catalog.isComplex(actual[0] as number));
+    (actual[0] === RECORDOID || catalog.isComplex(actual[0] as Oid));
   if (couldBeProjection && isColumn) {
     const projection = parseComplexProjection(pstate, names[0] as string, firstArg as Expr, location);
     if (projection) return projection;
@@ -272,7 +273,7 @@ export function parseFuncOrColumn(
       return coerceType(
         pstate,
         firstArg as Expr,
-        actual[0] as number,
+        actual[0] as Oid,
         detail.rettype,
         -1,
         COERCION_EXPLICIT,
@@ -350,7 +351,7 @@ export function parseFuncOrColumn(
     fargs.push({
       type: 'ArrayExpr',
       array_typeid: arrayType,
-      array_collid: 0,
+      array_collid: INVALID_OID,
       element_typeid: elementType,
       elements,
       multidims: false,
@@ -362,7 +363,7 @@ export function parseFuncOrColumn(
     nargs > 0 &&
     detail.vatype === ANYOID &&
     funcVariadic &&
-    catalog.baseElementType(actual[nargs - 1] as number) === 0
+    catalog.baseElementType(actual[nargs - 1] as Oid) === 0
   ) {
     throw pstate.error(
       ERRCODE.DATATYPE_MISMATCH,
@@ -381,8 +382,8 @@ export function parseFuncOrColumn(
       funcretset: detail.retset,
       funcvariadic: funcVariadic,
       funcformat: fn?.funcformat ? (FORM_OF_NAME[fn.funcformat as string] as CoercionForm) : COERCE_EXPLICIT_CALL,
-      funccollid: 0,
-      inputcollid: 0,
+      funccollid: INVALID_OID,
+      inputcollid: INVALID_OID,
       args: fargs,
       location,
     };
@@ -399,9 +400,9 @@ export function parseFuncOrColumn(
       type: 'Aggref',
       aggfnoid: detail.funcid,
       aggtype: rettype,
-      aggcollid: 0,
-      inputcollid: 0,
-      aggtranstype: 0,
+      aggcollid: INVALID_OID,
+      inputcollid: INVALID_OID,
+      aggtranstype: INVALID_OID,
       aggargtypes: [],
       aggdirectargs: [],
       args: [],
@@ -424,8 +425,8 @@ export function parseFuncOrColumn(
       type: 'WindowFunc',
       winfnoid: detail.funcid,
       wintype: rettype,
-      wincollid: 0,
-      inputcollid: 0,
+      wincollid: INVALID_OID,
+      inputcollid: INVALID_OID,
       args: fargs,
       aggfilter: aggFilter,
       winref: 0,
@@ -483,7 +484,7 @@ function checkAggregateKind(
   pstate: ParseState,
   detail: Extract<FuncDetail, { kind: 'normal' | 'procedure' | 'aggregate' | 'window' }>,
   fargs: Expr[],
-  actual: number[],
+  actual: Oid[],
   { names, argnames, aggOrder, withinGroup, over, location }: AggregateContext,
 ): string {
   const aggregate = pstate.catalog.aggregate(detail.funcid);
@@ -550,8 +551,8 @@ function unifyHypotheticalArgs(
   pstate: ParseState,
   fargs: Expr[],
   naggregated: number,
-  actual: number[],
-  declared: readonly number[],
+  actual: Oid[],
+  declared: readonly Oid[],
 ): void {
   const ndirect = fargs.length - naggregated;
   const nonHypothetical = ndirect - naggregated;
@@ -566,7 +567,7 @@ function unifyHypotheticalArgs(
       fargs[i] = coerceType(
         pstate,
         fargs[i] as Expr,
-        actual[i] as number,
+        actual[i] as Oid,
         common,
         typmod,
         COERCION_IMPLICIT,

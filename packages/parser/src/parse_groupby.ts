@@ -1,6 +1,7 @@
 /**
  * GROUP BY with grouping sets, and the PARTITION BY of windows, which is the same without them.
  */
+import { INVALID_OID } from '@pgtroupe/common/ids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import {
@@ -163,7 +164,7 @@ function transformItem(grouping: Grouping, raw: RawNode, seenLocal: ReadonlySet<
   const tle = findTargetlistEntry(pstate, raw, tlist, grouping.kind, grouping.sql99);
   if (tle.ressortgroupref > 0) {
     if (seenLocal.has(tle.ressortgroupref)) return 0;
-    if (targetIsInSortList(pstate, tle, 0, result)) return tle.ressortgroupref;
+    if (targetIsInSortList(pstate, tle, INVALID_OID, result)) return tle.ressortgroupref;
     // Take over ORDER BY's operators, so that one sort can serve both.
     const sort = sortClause.find(clause => clause.tleSortGroupRef === tle.ressortgroupref);
     if (sort) {

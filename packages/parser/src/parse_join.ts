@@ -1,6 +1,7 @@
 /**
  * JOIN: the two sides, USING and NATURAL with their merged columns, ON, and the names the join offers.
  */
+import { INVALID_OID } from '@pgtroupe/common/ids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { makeRelabelType, makeVar } from '@pgtroupe/nodes/makefuncs';
@@ -245,7 +246,8 @@ function mergedJoinVar(pstate: ParseState, jointype: JoinType, lvar: Var, rvar: 
     if (variable.vartype !== type) {
       return coerceType(pstate, variable, variable.vartype, type, typmod, COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
     }
-    if (variable.vartypmod !== typmod) return makeRelabelType(variable, type, typmod, 0, COERCE_IMPLICIT_CAST);
+    if (variable.vartypmod !== typmod)
+      return makeRelabelType(variable, type, typmod, INVALID_OID, COERCE_IMPLICIT_CAST);
     return variable;
   };
   const l = convert(lvar);
@@ -259,7 +261,7 @@ function mergedJoinVar(pstate: ParseState, jointype: JoinType, lvar: Var, rvar: 
       result = r;
       break;
     case JOIN_FULL:
-      result = { type: 'CoalesceExpr', coalescetype: type, coalescecollid: 0, args: [l, r], location: -1 };
+      result = { type: 'CoalesceExpr', coalescetype: type, coalescecollid: INVALID_OID, args: [l, r], location: -1 };
       break;
     default:
       // Either will do; a plain Var is best.

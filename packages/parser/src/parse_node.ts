@@ -2,6 +2,7 @@
  * The state of parse analysis: one ParseState per query level, linked to the enclosing level's.
  * Everything here is private to one run of the analyzer; nothing outlives it.
  */
+import type { Oid } from '@pgtroupe/common/ids';
 import { ereport, type ErrorFields, PgError } from '@pgtroupe/common/ereport';
 import type { Sqlstate } from '@pgtroupe/common/errcodes';
 import type { Form_pg_attribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
@@ -74,9 +75,9 @@ export interface ParseNamespaceColumn {
   /** 0 in a dropped column. */
   readonly varno: number;
   readonly varattno: number;
-  readonly vartype: number;
+  readonly vartype: Oid;
   readonly vartypmod: number;
-  readonly varcollid: number;
+  readonly varcollid: Oid;
   readonly varnosyn: number;
   readonly varattnosyn: number;
   /** Merged JOIN USING columns are hidden behind the join's own. */
@@ -109,16 +110,16 @@ export interface LiteralParam {
   readonly index: number;
   readonly negated: boolean;
   /** Type whose input function makes the value; for numbers the type of their class. */
-  readonly type: number;
+  readonly type: Oid;
   readonly typmod: number;
 }
 
 /** How parameters $n are treated while analyzing. */
 export type ParamMode =
   | { readonly kind: 'none' }
-  | { readonly kind: 'fixed'; readonly types: readonly number[] }
+  | { readonly kind: 'fixed'; readonly types: readonly Oid[] }
   /** Types found out by context; 0 still unknown. The array grows. */
-  | { readonly kind: 'variable'; readonly types: number[] };
+  | { readonly kind: 'variable'; readonly types: Oid[] };
 
 /** What one statement's analysis shares between all its levels. */
 export interface ParseContext {
@@ -215,7 +216,7 @@ export class ParseState {
     }
   }
 
-  typeName(oid: number): string {
+  typeName(oid: Oid): string {
     return formatType(this.catalog, oid);
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Operators: finding the one meant by a name and operand types, and building the call.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { BOOLOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Form_pg_operator } from '@pgtroupe/catalog/catalogs/pg_operator';
@@ -14,17 +15,17 @@ import { checkSrfCallPlacement, makeFnArguments } from './func_call.ts';
 import { funcMatchArgtypes, funcSelectCandidate, type FuncCandidate } from './func_candidates.ts';
 
 /** Exact match of name and types along the search path; 0 if none. */
-function opernameGetOprid(pstate: ParseState, names: readonly string[], left: number, right: number): number {
+function opernameGetOprid(pstate: ParseState, names: readonly string[], left: Oid, right: Oid): Oid {
   const { schema, name } = deconstructQualifiedName(pstate, names);
   const { catalog } = pstate;
   const path = schema === null ? catalog.functionPath : [catalog.lookupExplicitNamespace(schema)];
   const candidates = catalog.opersByName(name).filter(op => op.oprleft === left && op.oprright === right);
-  if (candidates.length === 0) return 0;
+  if (candidates.length === 0) return INVALID_OID;
   for (const namespace of path) {
     const found = candidates.find(op => op.oprnamespace === namespace);
     if (found) return found.oid;
   }
-  return 0;
+  return INVALID_OID;
 }
 
 /** All operators of a name reachable by the search path; the first of equal signature hides the others. */
@@ -55,14 +56,14 @@ function opernameGetCandidates(pstate: ParseState, names: readonly string[], kin
   return result;
 }
 
-function signature(pstate: ParseState, names: readonly string[], left: number, right: number): string {
+function signature(pstate: ParseState, names: readonly string[], left: Oid, right: Oid): string {
   const prefix = left === 0 ? '' : `${pstate.typeName(left)} `;
   return `${prefix}${nameListToString(names)} ${pstate.typeName(right)}`;
 }
 
-type Choice = { readonly kind: 'found'; readonly oid: number } | { readonly kind: 'none' | 'ambiguous' };
+type Choice = { readonly kind: 'found'; readonly oid: Oid } | { readonly kind: 'none' | 'ambiguous' };
 
-function selectCandidate(pstate: ParseState, types: readonly number[], candidates: FuncCandidate[]): Choice {
+function selectCandidate(pstate: ParseState, types: readonly Oid[], candidates: FuncCandidate[]): Choice {
   const matches = funcMatchArgtypes(pstate, types, candidates);
   if (matches.length === 0) return { kind: 'none' };
   if (matches.length === 1) return { kind: 'found', oid: (matches[0] as FuncCandidate).oid };
@@ -70,7 +71,7 @@ function selectCandidate(pstate: ParseState, types: readonly number[], candidate
   return best ? { kind: 'found', oid: best.oid } : { kind: 'ambiguous' };
 }
 
-function binaryOperExact(pstate: ParseState, names: readonly string[], left: number, right: number): number {
+function binaryOperExact(pstate: ParseState, names: readonly string[], left: Oid, right: Oid): Oid {
   let wasUnknown = false;
   if (left === UNKNOWNOID && right !== 0) {
     left = right;
@@ -82,14 +83,14 @@ function binaryOperExact(pstate: ParseState, names: readonly string[], left: num
   const result = opernameGetOprid(pstate, names, left, right);
   if (result !== 0 || !wasUnknown) return result;
   const base = pstate.catalog.baseType(left);
-  return base !== left ? opernameGetOprid(pstate, names, base, base) : 0;
+  return base !== left ? opernameGetOprid(pstate, names, base, base) : INVALID_OID;
 }
 
 function operError(
   pstate: ParseState,
   names: readonly string[],
-  left: number,
-  right: number,
+  left: Oid,
+  right: Oid,
   ambiguous: boolean,
   location: number,
 ): Error {
@@ -120,14 +121,14 @@ function operError(
 export function operOrNull(
   pstate: ParseState,
   names: readonly string[],
-  left: number,
-  right: number,
+  left: Oid,
+  right: Oid,
 ): Form_pg_operator | null {
   const found = findOper(pstate, names, left, right);
   return found.kind === 'found' ? pstate.catalog.oper(found.oid) : null;
 }
 
-function findOper(pstate: ParseState, names: readonly string[], left: number, right: number): Choice {
+function findOper(pstate: ParseState, names: readonly string[], left: Oid, right: Oid): Choice {
   const exact = binaryOperExact(pstate, names, left, right);
   if (exact !== 0) return { kind: 'found', oid: exact };
   const candidates = opernameGetCandidates(pstate, names, 'b');
@@ -135,13 +136,7 @@ function findOper(pstate: ParseState, names: readonly string[], left: number, ri
   return selectCandidate(pstate, [left === 0 ? right : left, right === 0 ? left : right], candidates);
 }
 
-function oper(
-  pstate: ParseState,
-  names: readonly string[],
-  left: number,
-  right: number,
-  location: number,
-): Form_pg_operator {
+function oper(pstate: ParseState, names: readonly string[], left: Oid, right: Oid, location: number): Form_pg_operator {
   const found = pstate.withPosition(location, () => findOper(pstate, names, left, right));
   if (found.kind === 'found') return pstate.catalog.oper(found.oid);
   throw operError(pstate, names, left, right, found.kind === 'ambiguous', location);
@@ -151,8 +146,8 @@ function oper(
 export function compatibleOper(
   pstate: ParseState,
   names: readonly string[],
-  left: number,
-  right: number,
+  left: Oid,
+  right: Oid,
   location: number,
 ): Form_pg_operator {
   const op = oper(pstate, names, left, right, location);
@@ -166,22 +161,22 @@ export function compatibleOper(
 }
 
 /** The prefix operator for this operand type, or null. */
-export function leftOperOrNull(pstate: ParseState, names: readonly string[], arg: number): Form_pg_operator | null {
+export function leftOperOrNull(pstate: ParseState, names: readonly string[], arg: Oid): Form_pg_operator | null {
   const found = findLeftOper(pstate, names, arg);
   return found.kind === 'found' ? pstate.catalog.oper(found.oid) : null;
 }
 
-function findLeftOper(pstate: ParseState, names: readonly string[], arg: number): Choice {
-  const exact = opernameGetOprid(pstate, names, 0, arg);
+function findLeftOper(pstate: ParseState, names: readonly string[], arg: Oid): Choice {
+  const exact = opernameGetOprid(pstate, names, INVALID_OID, arg);
   if (exact !== 0) return { kind: 'found', oid: exact };
-  const candidates = opernameGetCandidates(pstate, names, 'l').map(c => ({ ...c, args: [c.args[1] as number] }));
+  const candidates = opernameGetCandidates(pstate, names, 'l').map(c => ({ ...c, args: [c.args[1] as Oid] }));
   return candidates.length === 0 ? { kind: 'none' } : selectCandidate(pstate, [arg], candidates);
 }
 
-function leftOper(pstate: ParseState, names: readonly string[], arg: number, location: number): Form_pg_operator {
+function leftOper(pstate: ParseState, names: readonly string[], arg: Oid, location: number): Form_pg_operator {
   const found = pstate.withPosition(location, () => findLeftOper(pstate, names, arg));
   if (found.kind === 'found') return pstate.catalog.oper(found.oid);
-  throw operError(pstate, names, 0, arg, found.kind === 'ambiguous', location);
+  throw operError(pstate, names, INVALID_OID, arg, found.kind === 'ambiguous', location);
 }
 
 /** ltree op rtree, or the prefix operator when ltree is null. */
@@ -195,12 +190,12 @@ export function makeOp(
 ): OpExpr {
   if (rtree === null) throw pstate.error(ERRCODE.SYNTAX_ERROR, 'postfix operators are not supported');
   const right = exprType(rtree);
-  const left = ltree === null ? 0 : exprType(ltree);
+  const left = ltree === null ? INVALID_OID : exprType(ltree);
   const op = ltree === null ? leftOper(pstate, names, right, location) : oper(pstate, names, left, right, location);
   requireImplemented(pstate, op, names, location);
   const args: Expr[] = ltree === null ? [rtree] : [ltree, rtree];
   const actual = ltree === null ? [right] : [left, right];
-  const declared: number[] = ltree === null ? [op.oprright] : [op.oprleft, op.oprright];
+  const declared: Oid[] = ltree === null ? [op.oprright] : [op.oprleft, op.oprright];
   const resultType = enforceGenericTypeConsistency(pstate, actual, declared, op.oprresult, false);
   makeFnArguments(pstate, args, actual, declared);
   const result: OpExpr = {
@@ -209,8 +204,8 @@ export function makeOp(
     opfuncid: op.oprcode,
     opresulttype: resultType,
     opretset: pstate.catalog.proc(op.oprcode).proretset,
-    opcollid: 0,
-    inputcollid: 0,
+    opcollid: INVALID_OID,
+    inputcollid: INVALID_OID,
     args,
     location,
   };
@@ -247,7 +242,7 @@ export function makeScalarArrayOp(
   const { catalog } = pstate;
   const left = exprType(ltree);
   const arrayType = exprType(rtree);
-  let right: number = UNKNOWNOID;
+  let right: Oid = UNKNOWNOID;
   if (arrayType !== UNKNOWNOID) {
     right = catalog.baseElementType(arrayType);
     if (right === 0) {
@@ -258,7 +253,7 @@ export function makeScalarArrayOp(
   requireImplemented(pstate, op, names, location);
   const args = [ltree, rtree];
   const actual = [left, right];
-  const declared: number[] = [op.oprleft, op.oprright];
+  const declared: Oid[] = [op.oprleft, op.oprright];
   const resultType = enforceGenericTypeConsistency(pstate, actual, declared, op.oprresult, false);
   if (resultType !== BOOLOID) {
     throw pstate.error(ERRCODE.WRONG_OBJECT_TYPE, 'op ANY/ALL (array) requires operator to yield boolean', location);
@@ -267,12 +262,12 @@ export function makeScalarArrayOp(
     throw pstate.error(ERRCODE.WRONG_OBJECT_TYPE, 'op ANY/ALL (array) requires operator not to return a set', location);
   }
   let resultArray = arrayType;
-  if (!isPolymorphicType(declared[1] as number)) {
-    resultArray = catalog.arrayType(declared[1] as number);
+  if (!isPolymorphicType(declared[1] as Oid)) {
+    resultArray = catalog.arrayType(declared[1] as Oid);
     if (resultArray === 0) {
       throw pstate.error(
         ERRCODE.UNDEFINED_OBJECT,
-        `could not find array type for data type ${pstate.typeName(declared[1] as number)}`,
+        `could not find array type for data type ${pstate.typeName(declared[1] as Oid)}`,
         location,
       );
     }
@@ -284,26 +279,26 @@ export function makeScalarArrayOp(
     type: 'ScalarArrayOpExpr',
     opno: op.oid,
     opfuncid: op.oprcode,
-    hashfuncid: 0,
-    negfuncid: 0,
+    hashfuncid: INVALID_OID,
+    negfuncid: INVALID_OID,
     useOr,
-    inputcollid: 0,
+    inputcollid: INVALID_OID,
     args,
     location,
   };
 }
 
 export interface SortGroupOperators {
-  readonly lt: number;
-  readonly eq: number;
-  readonly gt: number;
+  readonly lt: Oid;
+  readonly eq: Oid;
+  readonly gt: Oid;
   readonly hashable: boolean;
 }
 
 /** The default ordering and equality operators of a type; errors if a needed one is missing. */
 export function getSortGroupOperators(
   pstate: ParseState,
-  type: number,
+  type: Oid,
   needLT: boolean,
   needEQ: boolean,
   needGT: boolean,

@@ -1,6 +1,7 @@
 /**
  * Parameters $n: of given types, or of types found from how they are used.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { UNKNOWNOID, VOIDOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
@@ -17,14 +18,14 @@ export function transformParamRef(pstate: ParseState, ref: RawNode): Param {
   const number: number = ref.number ?? 0;
   const location: number = ref.location ?? 0;
   const mode = pstate.context.params;
-  let type = 0;
+  let type = INVALID_OID;
   if (mode.kind === 'fixed') type = mode.types[number - 1] ?? 0;
   else if (mode.kind === 'variable' && number > 0 && number <= MAX_PARAMS) {
-    while (mode.types.length < number) mode.types.push(0);
+    while (mode.types.length < number) mode.types.push(INVALID_OID);
     if (mode.types[number - 1] === 0) mode.types[number - 1] = UNKNOWNOID;
     // A void parameter of CALL is an OUT argument: its type is the procedure's.
     if (mode.types[number - 1] === VOIDOID && pstate.expr_kind === 'CALL_ARGUMENT') mode.types[number - 1] = UNKNOWNOID;
-    type = mode.types[number - 1] as number;
+    type = mode.types[number - 1] as Oid;
   }
   if (type === 0) throw pstate.error(ERRCODE.UNDEFINED_PARAMETER, `there is no parameter $${number}`, location);
   return {
@@ -39,7 +40,7 @@ export function transformParamRef(pstate: ParseState, ref: RawNode): Param {
 }
 
 /** Coercing a parameter of unknown type decides its type. Null if the node is not such a parameter. */
-export function variableCoerceParam(pstate: ParseState, param: Param, target: number, location: number): Expr | null {
+export function variableCoerceParam(pstate: ParseState, param: Param, target: Oid, location: number): Expr | null {
   const mode = pstate.context.params;
   if (mode.kind !== 'variable' || param.paramkind !== PARAM_EXTERN || param.paramtype !== UNKNOWNOID) return null;
   const known = mode.types[param.paramid - 1];
@@ -50,7 +51,7 @@ export function variableCoerceParam(pstate: ParseState, param: Param, target: nu
       `inconsistent types deduced for parameter $${param.paramid}`,
       param.location,
       {
-        detail: `${pstate.typeName(known as number)} versus ${pstate.typeName(target)}`,
+        detail: `${pstate.typeName(known as Oid)} versus ${pstate.typeName(target)}`,
       },
     );
   }

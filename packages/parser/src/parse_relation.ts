@@ -2,6 +2,7 @@
  * The range table and the names that reach it: looking up tables, columns and whole rows, adding
  * entries, and saying helpfully what is missing.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { CIDOID, INT4OID, INT8OID, OIDOID, RECORDARRAYOID, RECORDOID, TIDOID, XIDOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -43,7 +44,7 @@ export const ROW_SHARE_LOCK = 2;
 export const ROW_EXCLUSIVE_LOCK = 3;
 
 /** Columns every table has, by name: attnum and type. */
-const SYSTEM_COLUMNS: Readonly<Record<string, readonly [attnum: number, type: number]>> = {
+const SYSTEM_COLUMNS: Readonly<Record<string, readonly [attnum: number, type: Oid]>> = {
   ctid: [-1, TIDOID],
   xmin: [-2, XIDOID],
   cmin: [-3, CIDOID],
@@ -75,7 +76,7 @@ export function refnameNamespaceItem(
   refname: string,
   location: number,
 ): Found | null {
-  let relid = 0;
+  let relid = INVALID_OID;
   if (schema !== null) {
     const namespace = pstate.catalog.namespaceOidOrZero(schema);
     if (namespace === 0) return null;
@@ -246,8 +247,8 @@ export function scanNSItemForColumn(
     }
     variable = makeColumnVar(column, levelsup, location);
   } else {
-    const [, type] = SYSTEM_COLUMNS[colname] as readonly [number, number];
-    variable = makeVar(nsitem.rtindex, attnum, type, -1, 0, levelsup, location);
+    const [, type] = SYSTEM_COLUMNS[colname] as readonly [number, Oid];
+    variable = makeVar(nsitem.rtindex, attnum, type, -1, INVALID_OID, levelsup, location);
   }
   markVarForSelectPriv(pstate, variable);
   return variable;
@@ -370,21 +371,15 @@ function makeNSItem(rte: RangeTblEntry, rtindex: number, nscolumns: ParseNamespa
 const NO_COLUMN: ParseNamespaceColumn = {
   varno: 0,
   varattno: 0,
-  vartype: 0,
+  vartype: INVALID_OID,
   vartypmod: 0,
-  varcollid: 0,
+  varcollid: INVALID_OID,
   varnosyn: 0,
   varattnosyn: 0,
   dontexpand: false,
 };
 
-function makeNSColumn(
-  rtindex: number,
-  attno: number,
-  type: number,
-  typmod: number,
-  collation: number,
-): ParseNamespaceColumn {
+function makeNSColumn(rtindex: number, attno: number, type: Oid, typmod: number, collation: Oid): ParseNamespaceColumn {
   return {
     varno: rtindex,
     varattno: attno,
@@ -408,14 +403,14 @@ function nsItemFromColumns(rte: RangeTblEntry, rtindex: number, columns: readonl
 function nsItemFromLists(
   rte: RangeTblEntry,
   rtindex: number,
-  types: readonly number[],
+  types: readonly Oid[],
   typmods: readonly number[],
-  collations: readonly number[],
+  collations: readonly Oid[],
 ): ParseNamespaceItem {
   return makeNSItem(
     rte,
     rtindex,
-    types.map((type, i) => makeNSColumn(rtindex, i + 1, type, typmods[i] as number, collations[i] as number)),
+    types.map((type, i) => makeNSColumn(rtindex, i + 1, type, typmods[i] as number, collations[i] as Oid)),
   );
 }
 
@@ -442,10 +437,10 @@ export function parserOpenTable(pstate: ParseState, relation: RawNode): TargetRe
       location,
     );
   }
-  let relid: number;
+  let relid: Oid;
   if (schema !== undefined) {
     const namespace = catalog.namespaceOidOrZero(schema);
-    relid = namespace === 0 ? 0 : catalog.relationInNamespace(relname, namespace);
+    relid = namespace === 0 ? INVALID_OID : catalog.relationInNamespace(relname, namespace);
     if (relid === 0)
       throw pstate.error(ERRCODE.UNDEFINED_TABLE, `relation "${schema}.${relname}" does not exist`, location);
   } else {
@@ -478,7 +473,7 @@ const NOT_OPENABLE: Readonly<Record<string, string>> = {
 };
 
 /** A relation that a query may read, by OID. */
-function openRelation(pstate: ParseState, relid: number, location: number): TargetRelation {
+function openRelation(pstate: ParseState, relid: Oid, location: number): TargetRelation {
   const rel = pstate.catalog.relation(relid);
   const detail = NOT_OPENABLE[rel.relkind];
   if (detail !== undefined) {
@@ -598,7 +593,8 @@ export function addRangeTableEntryForFunction(
     functions.push(rtfunc);
     columns.push(...cols);
   }
-  if (ordinality) columns.push({ name: 'ordinality', typid: INT8OID, typmod: -1, collation: 0, dropped: false });
+  if (ordinality)
+    columns.push({ name: 'ordinality', typid: INT8OID, typmod: -1, collation: INVALID_OID, dropped: false });
   buildRelationAliases(pstate, columns, alias, eref);
   const rte = makeRangeTblEntry({
     rtekind: RTE_FUNCTION,
@@ -725,7 +721,7 @@ function columnDefinitions(pstate: ParseState, coldeflist: readonly RawNode[]): 
 }
 
 /** Collation of a column definition: its COLLATE, else its type's. */
-function columnCollation(pstate: ParseState, def: RawNode, type: number, typcollation: number): number {
+function columnCollation(pstate: ParseState, def: RawNode, type: Oid, typcollation: Oid): Oid {
   let location: number = def.location ?? 0;
   let result = typcollation;
   if (def.collClause) {
@@ -745,9 +741,9 @@ function columnCollation(pstate: ParseState, def: RawNode, type: number, typcoll
 export function addRangeTableEntryForValues(
   pstate: ParseState,
   exprs: readonly (readonly Expr[])[],
-  coltypes: readonly number[],
+  coltypes: readonly Oid[],
   coltypmods: readonly number[],
-  colcollations: readonly number[],
+  colcollations: readonly Oid[],
   alias: Alias | null,
   lateral: boolean,
   inFromCl: boolean,
@@ -850,15 +846,15 @@ export function addRangeTableEntryForCTE(
   const coltypes = cte.ctecoltypes.slice();
   const coltypmods = cte.ctecoltypmods.slice();
   const colcollations = cte.ctecolcollations.slice();
-  const extra: [name: string, type: number, typmod: number, collation: number][] = [];
+  const extra: [name: string, type: Oid, typmod: number, collation: Oid][] = [];
   if (cte.search_clause) {
     const type = cte.search_clause.search_breadth_first ? RECORDOID : RECORDARRAYOID;
-    extra.push([cte.search_clause.search_seq_column as string, type, -1, 0]);
+    extra.push([cte.search_clause.search_seq_column as string, type, -1, INVALID_OID]);
   }
   if (cte.cycle_clause) {
     const c = cte.cycle_clause;
     extra.push([c.cycle_mark_column as string, c.cycle_mark_type, c.cycle_mark_typmod, c.cycle_mark_collation]);
-    extra.push([c.cycle_path_column as string, RECORDARRAYOID, -1, 0]);
+    extra.push([c.cycle_path_column as string, RECORDARRAYOID, -1, INVALID_OID]);
   }
   for (const [name, type, typmod, collation] of extra) {
     eref.colnames = [...eref.colnames, name];
@@ -920,14 +916,14 @@ export function expandRTE(
 ): Expansion {
   const names: string[] = [];
   const vars: Expr[] = [];
-  const add = (name: string, attno: number, type: number, typmod: number, collation: number) => {
+  const add = (name: string, attno: number, type: Oid, typmod: number, collation: Oid) => {
     names.push(name);
     vars.push(makeVar(rtindex, attno, type, typmod, collation, levelsup, location));
   };
   const addDropped = () => {
     if (!includeDropped) return;
     names.push('');
-    vars.push(makeConst(INT4OID, -1, 0, 4, true, null));
+    vars.push(makeConst(INT4OID, -1, INVALID_OID, 4, true, null));
   };
   const { colnames } = rte.eref;
   const addColumns = (columns: readonly ResultColumn[], count: number, offset: number) => {
@@ -961,7 +957,7 @@ export function expandRTE(
               done + i + 1,
               type,
               rtfunc.funccoltypmods[i] as number,
-              rtfunc.funccolcollations[i] as number,
+              rtfunc.funccolcollations[i] as Oid,
             ),
           );
         } else {
@@ -981,7 +977,7 @@ export function expandRTE(
       }
       if (rte.funcordinality) {
         names.push(colnames[colnames.length - 1] as string);
-        vars.push(makeVar(rtindex, done + 1, INT8OID, -1, 0, levelsup));
+        vars.push(makeVar(rtindex, done + 1, INT8OID, -1, INVALID_OID, levelsup));
       }
       break;
     }
@@ -1000,7 +996,7 @@ export function expandRTE(
     case RTE_NAMEDTUPLESTORE:
       rte.coltypes.forEach((type, i) => {
         if (type === 0) addDropped();
-        else add(colnames[i] as string, i + 1, type, rte.coltypmods[i] as number, rte.colcollations[i] as number);
+        else add(colnames[i] as string, i + 1, type, rte.coltypmods[i] as number, rte.colcollations[i] as Oid);
       });
       break;
     case RTE_RESULT:
@@ -1067,7 +1063,7 @@ export function attnameAttNum({ attrs }: TargetRelation, name: string, sysColOK:
 
 function searchRangeTableForRel(pstate: ParseState, schema: string | null, refname: string): RangeTblEntry | null {
   const cte = schema === null ? scanNameSpaceForCTE(pstate, refname) : null;
-  let relid = 0;
+  let relid = INVALID_OID;
   if (cte === null) {
     const namespace = schema === null ? 0 : pstate.catalog.namespaceOidOrZero(schema);
     if (schema === null) relid = pstate.catalog.relnameGetRelid(refname);

@@ -1,6 +1,7 @@
 /**
  * Target lists: SELECT's output columns with * expanded and named, INSERT's and UPDATE's assignments.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { RECORDOID, TEXTOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
@@ -64,7 +65,7 @@ export function transformTargetEntry(
 }
 
 function makeSetToDefault(raw: RawNode): SetToDefault {
-  return { type: 'SetToDefault', typeId: 0, typeMod: 0, collation: 0, location: raw.location ?? 0 };
+  return { type: 'SetToDefault', typeId: INVALID_OID, typeMod: 0, collation: INVALID_OID, location: raw.location ?? 0 };
 }
 
 function lastIsStar(list: readonly RawNode[]): boolean {
@@ -232,9 +233,9 @@ interface AssignmentTarget {
   readonly name: string;
   /** The last step was a subscript (for the error's wording). */
   readonly subscripting: boolean;
-  readonly type: number;
+  readonly type: Oid;
   readonly typmod: number;
-  readonly collation: number;
+  readonly collation: Oid;
 }
 
 /** column[...].field[...] := rhs, as nested FieldStores and SubscriptingRefs. */

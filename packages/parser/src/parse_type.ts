@@ -5,7 +5,7 @@
 import { INT4OID } from '@pgtroupe/common/oids';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import type { Oid } from '@pgtroupe/common/ids';
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Form_pg_type } from '@pgtroupe/catalog/catalogs/pg_type';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
@@ -55,7 +55,7 @@ export function lookupTypeName(pstate: ParseState, typeName: RawNode): TypeAndTy
   const { catalog } = pstate;
   const location = typeName.location ?? 0;
   const names = rawStrings(typeName.names);
-  let oid: number;
+  let oid: Oid;
   if (names.length === 0) oid = typeName.typeOid ?? 0;
   else if (typeName.pct_type) oid = columnType(pstate, typeName, names);
   else {
@@ -63,7 +63,7 @@ export function lookupTypeName(pstate: ParseState, typeName: RawNode): TypeAndTy
     if (schema === null) oid = catalog.typenameGetTypid(name);
     else
       oid = pstate.withPosition(location, () => catalog.typeInNamespace(name, catalog.lookupExplicitNamespace(schema)));
-    if (typeName.arrayBounds) oid = oid === 0 ? 0 : catalog.arrayType(oid);
+    if (typeName.arrayBounds) oid = oid === 0 ? INVALID_OID : catalog.arrayType(oid);
   }
   if (oid === 0) return null;
   const type = catalog.type(oid);
@@ -71,7 +71,7 @@ export function lookupTypeName(pstate: ParseState, typeName: RawNode): TypeAndTy
 }
 
 /** relation.column%TYPE */
-function columnType(pstate: ParseState, typeName: RawNode, names: readonly string[]): number {
+function columnType(pstate: ParseState, typeName: RawNode, names: readonly string[]): Oid {
   const location = typeName.location ?? 0;
   if (names.length === 1) {
     throw pstate.error(
@@ -159,7 +159,7 @@ function callTypmodin(pstate: ParseState, type: Form_pg_type, words: readonly st
 }
 
 /** OID of a collation by its (qualified) name. */
-export function lookupCollation(pstate: ParseState, collname: readonly RawNode[], location: number): number {
+export function lookupCollation(pstate: ParseState, collname: readonly RawNode[], location: number): Oid {
   const names = rawStrings(collname);
   return pstate.withPosition(location, () => {
     const { schema, name } = deconstructQualifiedName(pstate, names);

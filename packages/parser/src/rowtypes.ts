@@ -2,6 +2,7 @@
  * What an expression in FROM or before a dot yields: a scalar, a row with known columns, or a record
  * whose columns only a column definition list can tell.
  */
+import type { Oid } from '@pgtroupe/common/ids';
 import { CSTRINGOID, RECORDOID, VOIDOID } from '@pgtroupe/common/oids';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
 import { exprCollation, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
@@ -12,23 +13,23 @@ import type { ParseState } from './parse_node.ts';
 
 export interface ResultColumn {
   readonly name: string;
-  readonly typid: number;
+  readonly typid: Oid;
   readonly typmod: number;
-  readonly collation: number;
+  readonly collation: Oid;
   readonly dropped: boolean;
 }
 
 export type ResultType =
-  | { readonly kind: 'scalar'; readonly type: number }
+  | { readonly kind: 'scalar'; readonly type: Oid }
   | {
       readonly kind: 'composite' | 'composite-domain';
-      readonly type: number;
+      readonly type: Oid;
       readonly columns: readonly ResultColumn[];
     }
-  | { readonly kind: 'record' | 'other'; readonly type: number };
+  | { readonly kind: 'record' | 'other'; readonly type: Oid };
 
 /** The columns of a named composite type's relation. */
-function relationColumns(catalog: CatalogLookup, relid: number): ResultColumn[] {
+function relationColumns(catalog: CatalogLookup, relid: Oid): ResultColumn[] {
   return catalog.attributes(relid).map(a => ({
     name: a.attname,
     typid: a.atttypid,
@@ -38,7 +39,7 @@ function relationColumns(catalog: CatalogLookup, relid: number): ResultColumn[] 
   }));
 }
 
-function typeResult(catalog: CatalogLookup, type: number): ResultType {
+function typeResult(catalog: CatalogLookup, type: Oid): ResultType {
   const row = catalog.type(type);
   switch (row.typtype) {
     case 'c':
@@ -80,7 +81,7 @@ export function exprResultType(catalog: CatalogLookup, expr: Expr): ResultType {
 
 function functionResultType(
   catalog: CatalogLookup,
-  funcid: number,
+  funcid: Oid,
   call: Extract<Expr, { type: 'FuncExpr' | 'OpExpr' }>,
 ): ResultType {
   const proc = catalog.proc(funcid);
@@ -101,7 +102,7 @@ function outColumns(
   const outs = all.flatMap((type, i) => {
     const mode = modes[i];
     if (mode === 'i' || mode === 'v') return [];
-    return [{ type: type as number, name: proc.proargnames?.[i] || '' }];
+    return [{ type, name: proc.proargnames?.[i] || '' }];
   });
   if (outs.length === 0) return null;
   const actual = call.args.map(arg => exprType(arg));
@@ -121,12 +122,7 @@ function outColumns(
   });
 }
 
-function resolvePolymorphic(
-  catalog: CatalogLookup,
-  actual: readonly number[],
-  declared: readonly number[],
-  type: number,
-): number {
+function resolvePolymorphic(catalog: CatalogLookup, actual: readonly Oid[], declared: readonly Oid[], type: Oid): Oid {
   const pstate = { catalog } as ParseState;
   return enforceGenericTypeConsistency(pstate, actual, declared.slice(), type, false);
 }
@@ -138,7 +134,7 @@ export function exprResultColumns(catalog: CatalogLookup, expr: Expr): readonly 
 }
 
 /** Name of a function's single result if an OUT parameter gives it one. */
-export function funcResultName(catalog: CatalogLookup, funcid: number): string | null {
+export function funcResultName(catalog: CatalogLookup, funcid: Oid): string | null {
   const proc = catalog.proc(funcid);
   if (proc.proargmodes === null || proc.proargnames === null) return null;
   const outs = proc.proargmodes.flatMap((mode, i) =>

@@ -1,3 +1,5 @@
+import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
+import { type Oid } from '@pgtroupe/common/ids';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { factsCatalog } from '@pgtroupe/catalog/facts-source';
@@ -11,7 +13,7 @@ import { testCatalog, type TestCatalog } from '@pgtroupe/testkit/sql/analysis-or
 let test: TestCatalog;
 beforeAll(async () => {
   await loadParser();
-  test = testCatalog(await factsCatalog(), [11], 'template1');
+  test = testCatalog(await factsCatalog(), [PG_CATALOG_NAMESPACE], 'template1');
 });
 
 async function run(cache: StatementCache, sql: string) {
@@ -180,9 +182,9 @@ function substitute(
       const [constlen, constbyval] = lengths[type] ?? [0, true];
       return nodeToString({
         type: 'Const',
-        consttype: Number(type),
+        consttype: Number(type) as Oid,
         consttypmod: Number(typmod),
-        constcollid: Number(collation),
+        constcollid: Number(collation) as Oid,
         constlen,
         constbyval,
         constisnull: false,

@@ -1,6 +1,7 @@
 /**
  * container[subscripts] for arrays and jsonb, read or assigned.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import {
   INT2ARRAYOID,
   INT2VECTOROID,
@@ -26,11 +27,7 @@ import { canCoerce } from './parse_coerce_generic.ts';
 const MAXDIM = 6;
 
 /** The type subscripting works on: domains looked through, the vectors as plain arrays. */
-export function transformContainerType(
-  pstate: ParseState,
-  type: number,
-  typmod: number,
-): { type: number; typmod: number } {
+export function transformContainerType(pstate: ParseState, type: Oid, typmod: number): { type: Oid; typmod: number } {
   const base = pstate.catalog.baseTypeAndTypmod(type, typmod);
   if (base.type === INT2VECTOROID) return { type: INT2ARRAYOID, typmod: base.typmod };
   if (base.type === OIDVECTOROID) return { type: OIDARRAYOID, typmod: base.typmod };
@@ -40,7 +37,7 @@ export function transformContainerType(
 export function transformContainerSubscripts(
   pstate: ParseState,
   base: Expr,
-  containerType: number,
+  containerType: Oid,
   containerTypmod: number,
   indirection: readonly RawNode[],
   isAssignment: boolean,
@@ -60,9 +57,9 @@ export function transformContainerSubscripts(
     type: 'SubscriptingRef',
     refcontainertype: container.type,
     refelemtype: row.typelem,
-    refrestype: 0,
+    refrestype: INVALID_OID,
     reftypmod: container.typmod,
-    refcollid: 0,
+    refcollid: INVALID_OID,
     refupperindexpr: [],
     reflowerindexpr: [],
     refexpr: base,
@@ -104,7 +101,7 @@ function transformArray(
     if (isSlice) {
       if (indices.lidx) lower.push(integerSubscript(pstate, indices.lidx));
       // a[n] beside slices means a[1:n].
-      else if (!indices.is_slice) lower.push(makeConst(INT4OID, -1, 0, 4, true, 1));
+      else if (!indices.is_slice) lower.push(makeConst(INT4OID, -1, INVALID_OID, 4, true, 1));
       else lower.push(null);
     }
     upper.push(indices.uidx ? integerSubscript(pstate, indices.uidx) : null);
@@ -136,7 +133,7 @@ function transformJsonb(
     }
     const expr = transformExpr(pstate, indices.uidx, pstate.expr_kind);
     const type = exprType(expr);
-    let target: number = TEXTOID;
+    let target: Oid = TEXTOID;
     if (type !== UNKNOWNOID) {
       const targets = [INT4OID, TEXTOID].filter(t => canCoerce(pstate.catalog, type, t, COERCION_IMPLICIT));
       if (targets.length !== 1) {

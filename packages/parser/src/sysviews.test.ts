@@ -2,6 +2,7 @@
  * Every system view of PostgreSQL, analyzed from its SQL, must give the tree that PostgreSQL stored. The
  * SQL comes from a source tree if one is at hand, the trees from the facts.
  */
+import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { factsCatalog } from '@pgtroupe/catalog/facts-source';
@@ -15,8 +16,6 @@ import { analyze } from './analyze.ts';
 import { loadParser, rawParse } from './parser.ts';
 import { PG_SHARE } from '@pgtroupe/testkit/oracle-address';
 import { testCatalog, type TestCatalog } from '@pgtroupe/testkit/sql/analysis-oracle';
-
-const PG_CATALOG = 11;
 
 function views(file: string): { readonly name: string; readonly sql: string; readonly raw: RawStmt }[] {
   const sql = readFileSync(`${PG_SHARE}/${file}`, 'utf8');
@@ -41,9 +40,10 @@ describe.skipIf(!existsSync(`${PG_SHARE}/system_views.sql`))('system views (skip
   async function check(file: string, schema: string): Promise<string[]> {
     const namespace = system.rows;
     void namespace;
-    const base = testCatalog(system, [PG_CATALOG], 'template1');
+    const base = testCatalog(system, [PG_CATALOG_NAMESPACE], 'template1');
     const nspoid = await base.run(() => base.catalog.lookupExplicitNamespace(schema));
-    const test: TestCatalog = schema === 'pg_catalog' ? base : testCatalog(system, [PG_CATALOG, nspoid], 'template1');
+    const test: TestCatalog =
+      schema === 'pg_catalog' ? base : testCatalog(system, [PG_CATALOG_NAMESPACE, nspoid], 'template1');
     const failures: string[] = [];
     for (const view of views(file)) {
       const { catalog, fc } = test;

@@ -2,6 +2,7 @@
  * The type of a reference to a whole row of a range table entry. A function that yields scalars has no
  * row: with allowScalar its one column stands for it.
  */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { RECORDOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { exprCollation, exprType } from '@pgtroupe/nodes/nodefuncs';
@@ -15,7 +16,7 @@ export function wholeRowType(
   rte: RangeTblEntry,
   allowScalar: boolean,
 ): Pick<Var, 'varattno' | 'varattnosyn' | 'vartype' | 'varcollid'> {
-  const row = (vartype: number) => ({ varattno: 0, varattnosyn: 0, vartype, varcollid: 0 });
+  const row = (vartype: Oid) => ({ varattno: 0, varattnosyn: 0, vartype, varcollid: INVALID_OID });
   if (rte.rtekind === RTE_RELATION) {
     const rel = pstate.catalog.relation(rte.relid);
     if (rel.reltype === 0) {

@@ -1,4 +1,5 @@
 /** Calls of operators, functions, aggregates and window functions. */
+import { INVALID_OID } from '@pgtroupe/common/ids';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -21,7 +22,7 @@ export function appendOperator(expr: OpExpr, context: DeparseContext): void {
   enclosed(context, () => {
     const [first, second] = expr.args as readonly [Expr, Expr?];
     if (second === undefined) {
-      context.append(`${operatorName(context.env, expr.opno, 0, exprType(first))} `);
+      context.append(`${operatorName(context.env, expr.opno, INVALID_OID, exprType(first))} `);
       appendParen(first, context, true, expr);
       return;
     }

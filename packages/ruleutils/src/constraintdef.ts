@@ -1,4 +1,5 @@
 /** Constraints as ALTER TABLE ... ADD takes them. */
+import type { Oid } from '@pgtroupe/common/ids';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { CONSTROID } from '@pgtroupe/catalog/syscache';
@@ -11,7 +12,7 @@ import { deparseExpr, relationScope } from './deparse.ts';
 import { indexDefinition } from './indexdef.ts';
 import { attributeName, lookupFailed, relationName } from './names.ts';
 
-function columnList(env: DeparseEnvironment, relid: number, attnums: readonly number[]): string {
+function columnList(env: DeparseEnvironment, relid: Oid, attnums: readonly number[]): string {
   return attnums.map(attnum => quoteIdentifier(attributeName(env, relid, attnum))).join(', ');
 }
 

@@ -1,4 +1,5 @@
 /** Entrances to deparsing: where the environment is made and lone expressions are written. */
+import type { Oid } from '@pgtroupe/common/ids';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { RTE_RELATION } from '@pgtroupe/nodes/nodes';
 import { makeRangeTblEntry } from '@pgtroupe/nodes/makefuncs';
@@ -29,7 +30,7 @@ export function deparseEnvironment(fc: FunctionCall): DeparseEnvironment {
   return { catalog, fc, pstate: makeParseState({ catalog, fc, sourceText: '' }), writers };
 }
 
-export function relationEntry(env: DeparseEnvironment, relid: number, aliasname: string): RangeTblEntry {
+export function relationEntry(env: DeparseEnvironment, relid: Oid, aliasname: string): RangeTblEntry {
   const alias = { type: 'Alias', aliasname, colnames: [] } as const;
   return makeRangeTblEntry({
     rtekind: RTE_RELATION,
@@ -43,7 +44,7 @@ export function relationEntry(env: DeparseEnvironment, relid: number, aliasname:
 }
 
 /** Scope of expressions that a relation's catalog entries hold. */
-export function relationScope(env: DeparseEnvironment, relid: number): readonly DeparseNamespace[] {
+export function relationScope(env: DeparseEnvironment, relid: Oid): readonly DeparseNamespace[] {
   return [simpleNamespace(env, [relationEntry(env, relid, env.catalog.relation(relid).relname)])];
 }
 

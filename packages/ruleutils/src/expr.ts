@@ -2,6 +2,7 @@
  * Expressions as SQL text. `showimplicit`: write casts that were added silently? They are where the
  * type would otherwise be lost, and left out where the parser would add them again.
  */
+import { INVALID_OID } from '@pgtroupe/common/ids';
 import { RECORDOID } from '@pgtroupe/common/oids';
 import { notSupported } from '@pgtroupe/common/ereport';
 import {
@@ -356,7 +357,7 @@ function appendInferenceElem(expr: InferenceElem, context: DeparseContext): void
   context.varprefix = saved;
   if (expr.infercollid !== 0) context.append(collateSuffix(context.env, expr.infercollid));
   if (expr.inferopclass !== 0) {
-    const type = context.catalog.opclass(expr.inferopclass)?.opcintype ?? 0;
+    const type = context.catalog.opclass(expr.inferopclass)?.opcintype ?? INVALID_OID;
     context.append(opclassSuffix(context.env, expr.inferopclass, type));
   }
 }

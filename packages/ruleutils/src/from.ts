@@ -1,4 +1,5 @@
 /** FROM and USING: the join tree. */
+import { type Oid } from '@pgtroupe/common/ids';
 import { INTERNALOID } from '@pgtroupe/common/oids';
 import { notSupported } from '@pgtroupe/common/ereport';
 import {
@@ -195,7 +196,7 @@ function appendColumnDefinitions(fn: RangeTblFunction, columns: DeparseColumns |
   const { env, catalog } = context;
   const definitions = fn.funccoltypes.map((type, i) => {
     const name = columns?.colnames[i] ?? (fn.funccolnames[i] as string);
-    const collation = fn.funccolcollations[i] as number;
+    const collation = fn.funccolcollations[i] as Oid;
     const collate = collation !== 0 && collation !== catalog.typeCollation(type) ? collateSuffix(env, collation) : '';
     return `${quoteIdentifier(name)} ${typeName(env, type, fn.funccoltypmods[i] as number)}${collate}`;
   });

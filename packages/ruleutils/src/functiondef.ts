@@ -1,4 +1,5 @@
 /** Functions: their argument lists, results and whole definitions. */
+import type { Oid } from '@pgtroupe/common/ids';
 import { ClanguageId, INTERNALOID, INTERNALlanguageId, SQLlanguageId } from '@pgtroupe/common/oids';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -17,7 +18,7 @@ import { functionName, lookupFailed, NO_ARGUMENTS, schemaName, simpleQuoteLitera
 import { DeparseNamespace } from './namespace.ts';
 
 interface Argument {
-  readonly type: number;
+  readonly type: Oid;
   readonly name: string;
   readonly mode: string;
 }

@@ -1,4 +1,5 @@
 /** CREATE INDEX as text, and the key lists of partitioned tables and statistics, which look alike. */
+import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { BTREE_AM_OID } from '@pgtroupe/common/oids';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -28,8 +29,8 @@ const INDOPTION_NULLS_FIRST = 2;
 
 interface Key {
   readonly text: string;
-  readonly type: number;
-  readonly collation: number;
+  readonly type: Oid;
+  readonly collation: Oid;
 }
 
 function expressionList(text: string | null): readonly Expr[] {
@@ -49,7 +50,7 @@ function expressionKey(
 /** Columns and expressions of a key, in order; 0 stands for the next expression. */
 function keysOf(
   env: DeparseEnvironment,
-  relid: number,
+  relid: Oid,
   attnums: readonly number[],
   exprs: readonly Expr[],
   pretty: PrettyFlags,
@@ -61,8 +62,8 @@ function keysOf(
       const attr = env.catalog.attribute(relid, attnum);
       return {
         text: quoteIdentifier(attributeName(env, relid, attnum)),
-        type: attr?.atttypid ?? 0,
-        collation: attr?.attcollation ?? 0,
+        type: attr?.atttypid ?? INVALID_OID,
+        collation: attr?.attcollation ?? INVALID_OID,
       };
     }
     const expr = exprs[next++];
@@ -76,11 +77,11 @@ export interface IndexdefOptions {
   /** Only this column's name or expression; 0 for all of the command. */
   readonly column?: number;
   /** Of an exclusion constraint: the operators, and the text is the constraint's. */
-  readonly excludeOps?: readonly number[];
+  readonly excludeOps?: readonly Oid[];
 }
 
 /** Null if there is no such index. */
-export function indexDefinition(env: DeparseEnvironment, indexrelid: number, options: IndexdefOptions): string | null {
+export function indexDefinition(env: DeparseEnvironment, indexrelid: Oid, options: IndexdefOptions): string | null {
   const { catalog } = env;
   const index = catalog.index(indexrelid);
   if (index === null) return null;
@@ -117,13 +118,13 @@ export function indexDefinition(env: DeparseEnvironment, indexrelid: number, opt
   return text;
 }
 
-function keyOptions(env: DeparseEnvironment, indexrelid: number, i: number, key: Key): string {
+function keyOptions(env: DeparseEnvironment, indexrelid: Oid, i: number, key: Key): string {
   const index = env.catalog.index(indexrelid)!;
   const collation = index.indcollation[i] ?? 0;
   const options = env.catalog.attribute(indexrelid, i + 1)?.attoptions ?? null;
   return (
     (collation !== 0 && collation !== key.collation ? collateSuffix(env, collation) : '') +
-    opclassSuffix(env, index.indclass[i] as number, options === null ? key.type : 0) +
+    opclassSuffix(env, index.indclass[i] as Oid, options === null ? key.type : INVALID_OID) +
     (options === null ? '' : ` (${relOptions(env, options)})`)
   );
 }
@@ -136,7 +137,7 @@ function ordering(option: number): string {
 
 const STRATEGIES: Readonly<Record<string, string>> = { h: 'HASH', l: 'LIST', r: 'RANGE' };
 
-export function partitionKeyDefinition(env: DeparseEnvironment, relid: number, pretty: PrettyFlags): string | null {
+export function partitionKeyDefinition(env: DeparseEnvironment, relid: Oid, pretty: PrettyFlags): string | null {
   const table = env.catalog.caches.search(PARTRELID, relid);
   if (table === null) return null;
   const keys = keysOf(env, relid, table.partattrs, expressionList(table.partexprs), pretty).map((key, i) => {
@@ -144,7 +145,7 @@ export function partitionKeyDefinition(env: DeparseEnvironment, relid: number, p
     return (
       key.text +
       (collation !== 0 && collation !== key.collation ? collateSuffix(env, collation) : '') +
-      opclassSuffix(env, table.partclass[i] as number, key.type)
+      opclassSuffix(env, table.partclass[i] as Oid, key.type)
     );
   });
   return `${STRATEGIES[table.partstrat]} (${keys.join(', ')})`;

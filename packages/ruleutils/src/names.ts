@@ -2,6 +2,7 @@
  * Names of catalog objects as a deparsed text must spell them: qualified when the plain name would not
  * find the object in the session's search path.
  */
+import type { Oid } from '@pgtroupe/common/ids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { AMOID } from '@pgtroupe/catalog/syscache';
@@ -12,12 +13,12 @@ import { leftOperOrNull, operOrNull } from '@pgtroupe/parser/parse_oper';
 import type { DeparseEnvironment } from './context.ts';
 import type { DeparseNamespace } from './namespace.ts';
 
-export function lookupFailed(what: string, oid: number): PgError {
+export function lookupFailed(what: string, oid: Oid): PgError {
   return ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for ${what} ${oid}`);
 }
 
 /** A temporary table's schema goes by its alias. */
-export function schemaName({ catalog }: DeparseEnvironment, namespace: number): string {
+export function schemaName({ catalog }: DeparseEnvironment, namespace: Oid): string {
   if (namespace !== 0 && namespace === catalog.tempNamespace) return 'pg_temp';
   const name = catalog.namespaceName(namespace);
   if (name === null) throw lookupFailed('namespace', namespace);
@@ -26,7 +27,7 @@ export function schemaName({ catalog }: DeparseEnvironment, namespace: number): 
 
 export function relationName(
   env: DeparseEnvironment,
-  relid: number,
+  relid: Oid,
   namespaces: readonly DeparseNamespace[] = [],
 ): string {
   const rel = env.catalog.relationOrNull(relid);
@@ -36,26 +37,26 @@ export function relationName(
   return quoteQualifiedIdentifier(hidden ? schemaName(env, rel.relnamespace) : null, rel.relname);
 }
 
-export function qualifiedRelationName(env: DeparseEnvironment, relid: number): string {
+export function qualifiedRelationName(env: DeparseEnvironment, relid: Oid): string {
   const rel = env.catalog.relationOrNull(relid);
   if (rel === null) throw lookupFailed('relation', relid);
   return quoteQualifiedIdentifier(schemaName(env, rel.relnamespace), rel.relname);
 }
 
-export function attributeName(env: DeparseEnvironment, relid: number, attnum: number): string {
+export function attributeName(env: DeparseEnvironment, relid: Oid, attnum: number): string {
   const attr = env.catalog.attribute(relid, attnum);
   if (attr === null)
     throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for attribute ${attnum} of relation ${relid}`);
   return attr.attname;
 }
 
-export function typeName(env: DeparseEnvironment, type: number, typmod: number): string {
+export function typeName(env: DeparseEnvironment, type: Oid, typmod: number): string {
   return formatType(env.catalog, type, { typmod });
 }
 
 export interface Call {
   readonly argnames: readonly string[];
-  readonly argtypes: readonly number[];
+  readonly argtypes: readonly Oid[];
   readonly variadic: boolean;
   /** cube and rollup mean something else here. */
   readonly inGroupBy: boolean;
@@ -63,7 +64,7 @@ export interface Call {
 
 export const NO_ARGUMENTS: Call = { argnames: [], argtypes: [], variadic: false, inGroupBy: false };
 
-export function functionName(env: DeparseEnvironment, funcid: number, call: Call): string {
+export function functionName(env: DeparseEnvironment, funcid: Oid, call: Call): string {
   const proc = env.catalog.procOrNull(funcid);
   if (proc === null) throw lookupFailed('function', funcid);
   const isKeyword = call.inGroupBy && (proc.proname === 'cube' || proc.proname === 'rollup');
@@ -71,7 +72,7 @@ export function functionName(env: DeparseEnvironment, funcid: number, call: Call
   return quoteQualifiedIdentifier(visible ? null : schemaName(env, proc.pronamespace), proc.proname);
 }
 
-function functionIsFound(env: DeparseEnvironment, funcid: number, name: string, call: Call): boolean {
+function functionIsFound(env: DeparseEnvironment, funcid: Oid, name: string, call: Call): boolean {
   const found = funcGetDetail(env.pstate, [name], [], call.argtypes, {
     argnames: call.argnames,
     expandVariadic: !call.variadic,
@@ -81,7 +82,7 @@ function functionIsFound(env: DeparseEnvironment, funcid: number, name: string, 
   return (found.kind === 'normal' || found.kind === 'aggregate' || found.kind === 'window') && found.funcid === funcid;
 }
 
-export function operatorName(env: DeparseEnvironment, opno: number, left: number, right: number): string {
+export function operatorName(env: DeparseEnvironment, opno: Oid, left: Oid, right: Oid): string {
   const row = env.catalog.operOrNull(opno);
   if (row === null) throw lookupFailed('operator', opno);
   const names = [row.oprname];
@@ -91,7 +92,7 @@ export function operatorName(env: DeparseEnvironment, opno: number, left: number
   return `OPERATOR(${quoteIdentifier(schemaName(env, row.oprnamespace))}.${row.oprname})`;
 }
 
-function collationName(env: DeparseEnvironment, oid: number): string {
+function collationName(env: DeparseEnvironment, oid: Oid): string {
   const row = env.catalog.collation(oid);
   if (row === null) throw lookupFailed('collation', oid);
   const visible = env.catalog.collationOnPath(row.collname) === oid;
@@ -99,7 +100,7 @@ function collationName(env: DeparseEnvironment, oid: number): string {
 }
 
 /** ` name`, or nothing if it is the default class for that type (0: always named). */
-export function opclassSuffix(env: DeparseEnvironment, opclass: number, type: number): string {
+export function opclassSuffix(env: DeparseEnvironment, opclass: Oid, type: Oid): string {
   const row = env.catalog.opclass(opclass);
   if (row === null) throw lookupFailed('opclass', opclass);
   if (type !== 0 && env.catalog.defaultOpclass(type, row.opcmethod)?.oid === opclass) return '';
@@ -107,11 +108,11 @@ export function opclassSuffix(env: DeparseEnvironment, opclass: number, type: nu
   return ` ${quoteQualifiedIdentifier(visible ? null : schemaName(env, row.opcnamespace), row.opcname)}`;
 }
 
-export function collateSuffix(env: DeparseEnvironment, oid: number): string {
+export function collateSuffix(env: DeparseEnvironment, oid: Oid): string {
   return ` COLLATE ${collationName(env, oid)}`;
 }
 
-export function accessMethodName(env: DeparseEnvironment, oid: number): string {
+export function accessMethodName(env: DeparseEnvironment, oid: Oid): string {
   const row = env.catalog.caches.search(AMOID, oid);
   if (row === null) throw lookupFailed('access method', oid);
   return row.amname;

@@ -2,6 +2,7 @@
  * Expressions and queries within expressions: how a construct writes its operands. Each construct has its file, all of
  * which import this one; the environment carries the two functions that know them all (deparse.ts).
  */
+import type { Oid } from '@pgtroupe/common/ids';
 import type { Node, Query } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, FieldStore, RowCompareExpr, SubscriptingRef } from '@pgtroupe/nodes/primnodes';
 import { COERCE_IMPLICIT_CAST } from '@pgtroupe/nodes/nodes';
@@ -50,7 +51,7 @@ export function enclosed(context: DeparseContext, write: () => void): void {
 }
 
 /** arg::type; a literal of that very type is written with one label only. */
-export function appendCoercion(arg: Expr, context: DeparseContext, type: number, typmod: number, parent: Node): void {
+export function appendCoercion(arg: Expr, context: DeparseContext, type: Oid, typmod: number, parent: Node): void {
   if (arg.type === 'Const' && arg.consttype === type && arg.consttypmod === -1) appendConst(arg, context, 'never');
   else enclosed(context, () => appendParen(arg, context, false, parent));
   context.append(`::${typeName(context.env, type, typmod)}`);
@@ -97,7 +98,7 @@ function fieldStoreName(expr: FieldStore, context: DeparseContext): string {
 export function rowCompareOperator(expr: RowCompareExpr, context: DeparseContext): string {
   return operatorName(
     context.env,
-    expr.opnos[0] as number,
+    expr.opnos[0] as Oid,
     exprType(expr.largs[0] as Expr),
     exprType(expr.rargs[0] as Expr),
   );

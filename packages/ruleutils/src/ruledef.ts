@@ -1,4 +1,5 @@
 /** Views and rules. */
+import type { Oid } from '@pgtroupe/common/ids';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { RULEOID } from '@pgtroupe/catalog/syscache';
 import type { Form_pg_rewrite } from '@pgtroupe/catalog/catalogs/pg_rewrite';
@@ -16,14 +17,14 @@ import { queryNamespace } from './namespace.ts';
 const NO_QUAL = '<>';
 
 /** The relation's own column names: a view's may have been renamed since its query was stored. */
-function columnNames(env: DeparseEnvironment, relid: number): string[] {
+function columnNames(env: DeparseEnvironment, relid: Oid): string[] {
   return env.catalog.attributes(relid).map(a => a.attname);
 }
 
 /** Null if the relation has no _RETURN rule; empty if that is no view's. */
 export function viewDefinition(
   env: DeparseEnvironment,
-  relid: number,
+  relid: Oid,
   pretty: PrettyFlags,
   wrapColumn: number,
 ): string | null {

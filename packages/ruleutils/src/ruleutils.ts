@@ -33,7 +33,7 @@ type Text = Uint8Array;
 const asText = (text: string | null): Text | null => (text === null ? null : stringToText(text));
 
 /** f(oid) and f(oid, pretty). */
-function definition(write: (env: DeparseEnvironment, oid: number, pretty: PrettyFlags) => string | null) {
+function definition(write: (env: DeparseEnvironment, oid: Oid, pretty: PrettyFlags) => string | null) {
   return {
     plain: (fc: FunctionCall, oid: Oid) => asText(write(deparseEnvironment(fc), oid, prettyFlags(false))),
     ext: (fc: FunctionCall, oid: Oid, pretty: boolean) =>
@@ -49,7 +49,7 @@ function ofFunction(write: (env: DeparseEnvironment, proc: Form_pg_proc) => stri
   };
 }
 
-function viewText(fc: FunctionCall, oid: number, pretty: PrettyFlags, wrapColumn = 0): Text | null {
+function viewText(fc: FunctionCall, oid: Oid, pretty: PrettyFlags, wrapColumn = 0): Text | null {
   return asText(viewDefinition(deparseEnvironment(fc), oid, pretty, wrapColumn));
 }
 
@@ -64,7 +64,7 @@ function variableRelations(tree: Node | readonly Node[]): Set<number> {
   return found;
 }
 
-function expressionText(fc: FunctionCall, text: Text, relid: number, pretty: PrettyFlags): Text | null {
+function expressionText(fc: FunctionCall, text: Text, relid: Oid, pretty: PrettyFlags): Text | null {
   const tree = stringToNode(textToString(text)) as Expr | readonly Expr[];
   const invalid = (message: string): Error => ereport(ERRCODE.INVALID_PARAMETER_VALUE, message);
   const list = Array.isArray(tree) ? (tree as readonly Expr[]) : [tree as Expr];

@@ -160,7 +160,7 @@ export class Analysis {
   }
 
   /** Type OIDs of PREPARE's argument list. */
-  typeNames(names: readonly RawNode[], text: string): Promise<readonly number[]> {
+  typeNames(names: readonly RawNode[], text: string): Promise<readonly Oid[]> {
     return withCatalog(() => {
       const pstate = makeParseState({ catalog: this.lookup(), fc: this.#call(), sourceText: text });
       return names.map(name => typenameType(pstate, name).type.oid);

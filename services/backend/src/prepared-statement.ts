@@ -1,6 +1,7 @@
 /**
  * Prepared statements and portals: what the extended protocol (and PREPARE, DECLARE) can name.
  */
+import { type Oid } from '@pgtroupe/common/ids';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { LiteralParam, ParserNotice } from '@pgtroupe/parser/parse_node';
@@ -32,7 +33,7 @@ export type Analyzed =
 /** One analysis, shared by every statement of an instance that means the same. */
 export interface SharedAnalysis {
   readonly analyzed: Analyzed;
-  readonly paramTypes: readonly number[];
+  readonly paramTypes: readonly Oid[];
   /** Literals of the text that became parameters behind the client's own. */
   readonly literals: readonly LiteralParam[];
   /** What analysis tells the client, again each time it would have been done. */
@@ -50,10 +51,10 @@ export interface PreparedStatement {
   /** undefined: an empty query string. */
   raw: RawNode | undefined;
   /** Types the client gave; 0 = find out. */
-  readonly givenTypes: readonly number[];
+  readonly givenTypes: readonly Oid[];
   /** undefined: $n is an error (the simple protocol). */
   readonly allowParams: boolean;
-  paramTypes: readonly number[];
+  paramTypes: readonly Oid[];
   analyzed: Analyzed;
   /** Values of literals that became parameters. */
   literals: readonly Datum[];
@@ -70,7 +71,7 @@ export function unanalyzed(
   text: string,
   options: {
     readonly name?: string;
-    readonly givenTypes?: readonly number[];
+    readonly givenTypes?: readonly Oid[];
     readonly allowParams: boolean;
     readonly raw?: RawNode;
   },

@@ -4,6 +4,7 @@
  * A method returns undefined when it finished at once, or a promise; the session takes no further
  * message until it resolves. What is thrown is the statement's error; the session reports it.
  */
+import { type Oid } from '@pgtroupe/common/ids';
 import { isUtf8 } from 'node:buffer';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -169,7 +170,7 @@ export class StatementRunner implements CommandRunner {
     this.functions.messageArrived();
     const name = reader.cstring();
     const bytes = reader.cstringBytes();
-    const givenTypes = Array.from({ length: reader.uint16() }, () => reader.uint32());
+    const givenTypes = Array.from({ length: reader.uint16() }, () => reader.uint32() as Oid);
     reader.done();
     if (name === '') this.statements.delete('');
     else if (this.statements.has(name)) {
@@ -180,7 +181,7 @@ export class StatementRunner implements CommandRunner {
     return this.#parsed(name, bytes, givenTypes, found);
   }
 
-  #parsed(name: string, bytes: Uint8Array, givenTypes: readonly number[], parsed: LookedUp): Promise<void> | undefined {
+  #parsed(name: string, bytes: Uint8Array, givenTypes: readonly Oid[], parsed: LookedUp): Promise<void> | undefined {
     const { session } = this;
     if (parsed.statement.stmts.length > 1) {
       throw ereport(ERRCODE.SYNTAX_ERROR, 'cannot insert multiple commands into a prepared statement');
@@ -203,7 +204,7 @@ export class StatementRunner implements CommandRunner {
   }
 
   /** PREPARE: analyzes a statement that is part of another, and keeps it under its name. */
-  async prepare(name: string, text: string, raw: RawNode, givenTypes: readonly number[]): Promise<PreparedStatement> {
+  async prepare(name: string, text: string, raw: RawNode, givenTypes: readonly Oid[]): Promise<PreparedStatement> {
     const statement = unanalyzed(withoutLiterals(raw, text), 0, text, { name, givenTypes, allowParams: true, raw });
     await this.analysis.analyze(statement);
     refuseUndetermined(statement);

@@ -5,6 +5,7 @@
  *
  * Entry point: rewriteQuery().
  */
+import { INVALID_OID, type Oid } from '@pgtroupe/common/ids';
 import { AUTHOID } from '@pgtroupe/catalog/syscache';
 import { assert } from '@pgtroupe/common/assert';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
@@ -219,13 +220,13 @@ function applyRetrieveRule(
     rtekind: RTE_SUBQUERY,
     subquery: { ...view, rtable: [checked, ...others] },
     security_barrier: isOn(options, 'security_barrier'),
-    relid: 0,
+    relid: INVALID_OID,
     relkind: '',
     rellockmode: 0,
     tablesample: null,
     inh: false,
     requiredPerms: 0,
-    checkAsUser: 0,
+    checkAsUser: INVALID_OID,
     selectedCols: [],
     insertedCols: [],
     updatedCols: [],
@@ -281,7 +282,7 @@ function isDropped(catalog: CatalogLookup, query: Query, expr: Expr | null): boo
 }
 
 /** Tables inside a view are read with the rights of its owner. */
-function setCheckAsUser(query: Query, owner: number): Query {
+function setCheckAsUser(query: Query, owner: Oid): Query {
   const change = (node: Node): Node => {
     const copy = mutateChildren(node, change);
     return copy.type === 'RangeTblEntry' ? { ...copy, checkAsUser: owner } : copy;

@@ -1,6 +1,7 @@
 /**
  * The target lists of INSERT and UPDATE, put into column order with column defaults filled in.
  */
+import { INVALID_OID } from '@pgtroupe/common/ids';
 import { F_NEXTVAL, INT8OID, REGCLASSOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { notSupported } from '@pgtroupe/common/ereport';
@@ -59,9 +60,9 @@ function nextValue(pstate: ParseState, attr: Form_pg_attribute): Expr {
   const call = makeFuncExpr(
     F_NEXTVAL,
     INT8OID,
-    [makeConst(REGCLASSOID, -1, 0, 4, true, sequence)],
-    0,
-    0,
+    [makeConst(REGCLASSOID, -1, INVALID_OID, 4, true, sequence)],
+    INVALID_OID,
+    INVALID_OID,
     COERCE_EXPLICIT_CALL,
   );
   return coerceToTargetType(

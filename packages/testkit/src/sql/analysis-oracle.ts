@@ -2,6 +2,7 @@
  * For tests: the catalogs of a database of a real PostgreSQL as a CatalogSource, and a way to ask that
  * server. Tests skip themselves without it.
  */
+import { BOOTSTRAP_SUPERUSERID } from '@pgtroupe/common/oids';
 import { execFileSync } from 'node:child_process';
 import type { Catalog, CatalogIndex } from '@pgtroupe/catalog/catalog';
 import type { CatalogSource, ScannedRow } from '@pgtroupe/catalog/catalogsource';
@@ -89,13 +90,13 @@ export interface TestCatalog {
 }
 
 /** Catalog access for analysis over any SystemCatalog. */
-export function testCatalog(system: SystemCatalog, searchPath: readonly number[], databaseName: string): TestCatalog {
+export function testCatalog(system: SystemCatalog, searchPath: readonly Oid[], databaseName: string): TestCatalog {
   const lookup = new SysFunctionCatalog(
     () => system,
     () => searchPath as Oid[],
   );
   return {
-    catalog: new CatalogLookup(system, searchPath, { databaseName, userId: 10 }),
+    catalog: new CatalogLookup(system, searchPath, { databaseName, userId: BOOTSTRAP_SUPERUSERID }),
     fc: { settings: DEFAULT_SETTINGS, collation: 0 as Oid, argTypes: [], resultType: 0 as Oid, catalog: lookup },
     async run(attempt) {
       for (;;) {
@@ -127,6 +128,6 @@ export async function oracleCatalog(database: string, searchPath: readonly strin
   )
     .split('\n')
     .filter(line => line !== '')
-    .map(Number);
+    .map(oid => Number(oid) as Oid);
   return testCatalog(system, oids, database);
 }

@@ -9,6 +9,7 @@
  * With `misses` every page is lacking at first and taken away again after every suspension, and time slices
  * end all the time: what a plan node forgets to hold shows at once.
  */
+import { BOOTSTRAP_SUPERUSERID } from '@pgtroupe/common/oids';
 import { HeapContext } from '@pgtroupe/access/heap/heapam-context';
 import { heapPruneQueued } from '@pgtroupe/access/heap/pruneheap';
 import { registerToastFetcher } from '@pgtroupe/access/common/detoast';
@@ -225,7 +226,10 @@ export class HeadlessDatabase {
   }
 
   #catalogLookup(): CatalogLookup {
-    return new CatalogLookup(this.catalog, this.searchPath().path, { databaseName: 'postgres', userId: 10 }, 0);
+    return new CatalogLookup(this.catalog, this.searchPath().path, {
+      databaseName: 'postgres',
+      userId: BOOTSTRAP_SUPERUSERID,
+    });
   }
 
   async #analyze(sql: string, raw: RawStmt): Promise<Query> {

@@ -1,6 +1,7 @@
 /**
  * EXECUTE's arguments: expressions of their own, assigned to the parameters' types.
  */
+import { type Oid } from '@pgtroupe/common/ids';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -43,7 +44,7 @@ export async function executeArguments(
 /** Complains as EXECUTE does: about what may not be in an argument, and what cannot be assigned. */
 function checkArguments(
   { analysis, functions }: StatementRunner,
-  types: readonly number[],
+  types: readonly Oid[],
   args: readonly RawNode[],
   text: string,
 ): void {
