@@ -3,24 +3,16 @@
  * when a catalog entry was missing or has changed.
  */
 import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
-import { timePrecision } from '@pgtroupe/adt/typmod';
 import {
   BITOID,
   BOOLOID,
-  BTREE_AM_OID,
-  DATEOID,
   INT2VECTOROID,
   INT4OID,
   INT8OID,
-  NAMEOID,
   NUMERICOID,
   OIDVECTOROID,
   RECORDOID,
   TEXTOID,
-  TIMEOID,
-  TIMESTAMPOID,
-  TIMESTAMPTZOID,
-  TIMETZOID,
   UNKNOWNOID,
 } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
@@ -28,14 +20,7 @@ import { notSupported } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { makeBoolConst, makeBoolExpr, makeConst, makeTargetEntry, makeVar } from '@pgtroupe/nodes/makefuncs';
-import {
-  copyNode,
-  exprCollation,
-  exprLocation,
-  exprType,
-  exprTypmod,
-  expressionReturnsSet,
-} from '@pgtroupe/nodes/nodefuncs';
+import { copyNode, exprCollation, exprLocation, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
 import {
   ALL_SUBLINK,
   ANY_SUBLINK,
@@ -53,37 +38,16 @@ import {
   MULTIEXPR_SUBLINK,
   PARAM_MULTIEXPR,
   PARAM_SUBLINK,
-  ROWCOMPARE_EQ,
-  ROWCOMPARE_NE,
   ROWCOMPARE_SUBLINK,
-  SVFOP_CURRENT_CATALOG,
-  SVFOP_CURRENT_DATE,
-  SVFOP_CURRENT_ROLE,
-  SVFOP_CURRENT_SCHEMA,
-  SVFOP_CURRENT_TIME,
-  SVFOP_CURRENT_TIMESTAMP,
-  SVFOP_CURRENT_TIMESTAMP_N,
-  SVFOP_CURRENT_TIME_N,
-  SVFOP_CURRENT_USER,
-  SVFOP_LOCALTIME,
-  SVFOP_LOCALTIMESTAMP,
-  SVFOP_LOCALTIMESTAMP_N,
-  SVFOP_LOCALTIME_N,
-  SVFOP_SESSION_USER,
-  SVFOP_USER,
   type BoolTestType,
-  type RowCompareType,
-  type SQLValueFunctionOp,
   type SubLinkType,
 } from '@pgtroupe/nodes/nodes';
 import type {
   CaseTestExpr,
   CaseWhen,
   Const,
-  DistinctExpr,
   Expr,
   NullIfExpr,
-  OpExpr,
   Param,
   RowExpr,
   SubLink,
@@ -118,6 +82,8 @@ import {
 } from './parse_relation.ts';
 import { MAX_TUPLE_ATTRIBUTE_NUMBER, transformExpressionList } from './parse_target.ts';
 import { cstringDatum, lookupCollation, stringTypeDatum, typenameType } from './parse_type.ts';
+import { makeDistinctOp, makeRowComparisonOp, makeRowDistinctOp } from './parse_rowcompare.ts';
+import { transformSQLValueFunction } from './parse_sqlvalue.ts';
 import { rawLocation } from './rawlocation.ts';
 import { transformContainerSubscripts } from './subscripts.ts';
 import { wholeRowType } from './wholerow.ts';
@@ -872,35 +838,6 @@ function transformMinMaxExpr(pstate: ParseState, raw: RawNode): Expr {
   };
 }
 
-const VALUE_FUNCTIONS: Readonly<Record<string, readonly [op: SQLValueFunctionOp, type: Oid]>> = {
-  SVFOP_CURRENT_DATE: [SVFOP_CURRENT_DATE, DATEOID],
-  SVFOP_CURRENT_TIME: [SVFOP_CURRENT_TIME, TIMETZOID],
-  SVFOP_CURRENT_TIME_N: [SVFOP_CURRENT_TIME_N, TIMETZOID],
-  SVFOP_CURRENT_TIMESTAMP: [SVFOP_CURRENT_TIMESTAMP, TIMESTAMPTZOID],
-  SVFOP_CURRENT_TIMESTAMP_N: [SVFOP_CURRENT_TIMESTAMP_N, TIMESTAMPTZOID],
-  SVFOP_LOCALTIME: [SVFOP_LOCALTIME, TIMEOID],
-  SVFOP_LOCALTIME_N: [SVFOP_LOCALTIME_N, TIMEOID],
-  SVFOP_LOCALTIMESTAMP: [SVFOP_LOCALTIMESTAMP, TIMESTAMPOID],
-  SVFOP_LOCALTIMESTAMP_N: [SVFOP_LOCALTIMESTAMP_N, TIMESTAMPOID],
-  SVFOP_CURRENT_ROLE: [SVFOP_CURRENT_ROLE, NAMEOID],
-  SVFOP_CURRENT_USER: [SVFOP_CURRENT_USER, NAMEOID],
-  SVFOP_USER: [SVFOP_USER, NAMEOID],
-  SVFOP_SESSION_USER: [SVFOP_SESSION_USER, NAMEOID],
-  SVFOP_CURRENT_CATALOG: [SVFOP_CURRENT_CATALOG, NAMEOID],
-  SVFOP_CURRENT_SCHEMA: [SVFOP_CURRENT_SCHEMA, NAMEOID],
-};
-
-function transformSQLValueFunction(pstate: ParseState, raw: RawNode): Expr {
-  const [op, type] = VALUE_FUNCTIONS[raw.op as string] as readonly [SQLValueFunctionOp, Oid];
-  let typmod: number = raw.typmod ?? 0;
-  if ((raw.op as string).endsWith('_N')) {
-    const name = type === TIMETZOID || type === TIMEOID ? 'TIME(%d)' : 'TIMESTAMP(%d)';
-    const zone = type === TIMETZOID || type === TIMESTAMPTZOID ? ' WITH TIME ZONE' : '';
-    typmod = timePrecision(pstate.warningCall(), typmod, name + zone);
-  }
-  return { type: 'SQLValueFunction', op, type_: type, typmod, location: raw.location ?? 0 };
-}
-
 const BOOL_TESTS = ['IS_TRUE', 'IS_NOT_TRUE', 'IS_FALSE', 'IS_NOT_FALSE', 'IS_UNKNOWN', 'IS_NOT_UNKNOWN'];
 
 function transformBooleanTest(pstate: ParseState, raw: RawNode): Expr {
@@ -957,102 +894,4 @@ function transformCollateClause(pstate: ParseState, raw: RawNode): Expr {
     );
   }
   return { type: 'CollateExpr', arg, collOid: lookupCollation(pstate, raw.collname, location), location };
-}
-
-/** Btree strategies an operator implements: family and strategy; <> through its negator. */
-function opBtreeInterpretations(pstate: ParseState, opno: Oid): { family: Oid; strategy: number }[] {
-  const { catalog } = pstate;
-  const result = catalog
-    .amopsOfOperator(opno)
-    .filter(amop => amop.amopmethod === BTREE_AM_OID && amop.amoppurpose === 's')
-    .map(amop => ({ family: amop.amopfamily, strategy: amop.amopstrategy }));
-  if (result.length > 0) return result;
-  const negator = catalog.oper(opno).oprnegate;
-  if (negator === 0) return [];
-  return catalog
-    .amopsOfOperator(negator)
-    .filter(amop => amop.amopmethod === BTREE_AM_OID && amop.amoppurpose === 's' && amop.amopstrategy === ROWCOMPARE_EQ)
-    .map(amop => ({ family: amop.amopfamily, strategy: ROWCOMPARE_NE }));
-}
-
-/** (a, b) op (c, d) */
-function makeRowComparisonOp(
-  pstate: ParseState,
-  names: readonly string[],
-  largs: readonly Expr[],
-  rargs: readonly Expr[],
-  location: number,
-): Expr {
-  if (largs.length !== rargs.length) {
-    throw pstate.error(ERRCODE.SYNTAX_ERROR, 'unequal number of entries in row expressions', location);
-  }
-  if (largs.length === 0)
-    throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, 'cannot compare rows of zero length', location);
-  const ops = largs.map((larg, i): OpExpr => {
-    const op = makeOp(pstate, names, larg, rargs[i] as Expr, pstate.last_srf, location);
-    if (op.opresulttype !== BOOLOID) {
-      throw pstate.error(
-        ERRCODE.DATATYPE_MISMATCH,
-        `row comparison operator must yield type boolean, not type ${pstate.typeName(op.opresulttype)}`,
-        location,
-      );
-    }
-    if (expressionReturnsSet(op))
-      throw pstate.error(ERRCODE.DATATYPE_MISMATCH, 'row comparison operator must not return a set', location);
-    return op;
-  });
-  if (ops.length === 1) return ops[0] as OpExpr;
-  const interpretations = ops.map(op => opBtreeInterpretations(pstate, op.opno));
-  const strategies = [1, 2, 3, 4, 5, 6].filter(s => interpretations.every(list => list.some(i => i.strategy === s)));
-  const undetermined = `could not determine interpretation of row comparison operator ${names[names.length - 1]}`;
-  if (strategies.length === 0) {
-    throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, undetermined, location, {
-      hint: 'Row comparison operators must be associated with btree operator families.',
-    });
-  }
-  const rctype = strategies[0] as RowCompareType;
-  if (rctype === ROWCOMPARE_EQ) return makeBoolExpr('and', ops, location);
-  if (rctype === ROWCOMPARE_NE) return makeBoolExpr('or', ops, location);
-  return {
-    type: 'RowCompareExpr',
-    rctype,
-    opnos: ops.map(op => op.opno),
-    opfamilies: interpretations.map(list => (list.find(i => i.strategy === rctype) as { family: Oid }).family),
-    inputcollids: [],
-    largs: ops.map(op => op.args[0] as Expr),
-    rargs: ops.map(op => op.args[1] as Expr),
-  };
-}
-
-function makeRowDistinctOp(
-  pstate: ParseState,
-  names: readonly string[],
-  left: RowExpr,
-  right: RowExpr,
-  location: number,
-): Expr {
-  if (left.args.length !== right.args.length) {
-    throw pstate.error(ERRCODE.SYNTAX_ERROR, 'unequal number of entries in row expressions', location);
-  }
-  let result: Expr | null = null;
-  left.args.forEach((larg, i) => {
-    const cmp = makeDistinctOp(pstate, names, larg, right.args[i] as Expr, location);
-    result = result === null ? cmp : makeBoolExpr('or', [result, cmp], location);
-  });
-  return result ?? makeBoolConst(false);
-}
-
-function makeDistinctOp(
-  pstate: ParseState,
-  names: readonly string[],
-  left: Expr,
-  right: Expr,
-  location: number,
-): DistinctExpr {
-  const op = makeOp(pstate, names, left, right, pstate.last_srf, location);
-  if (op.opresulttype !== BOOLOID) {
-    throw pstate.error(ERRCODE.DATATYPE_MISMATCH, 'IS DISTINCT FROM requires = operator to yield boolean', location);
-  }
-  if (op.opretset) throw pstate.error(ERRCODE.DATATYPE_MISMATCH, 'IS DISTINCT FROM must not return a set', location);
-  return { ...op, type: 'DistinctExpr' };
 }
