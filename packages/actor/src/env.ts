@@ -19,6 +19,8 @@ export interface Env {
   readonly traffic: Traffic;
   /** Absent where all computation happens in one thread: in the simulator. */
   readonly threads?: Threads | undefined;
+  /** Absent where many share one process: in the simulator. */
+  readonly memory?: Memory | undefined;
   /** Ends this process. A simulated role stops receiving events instead. */
   exit(code: number): never;
 }
@@ -41,6 +43,11 @@ export interface Timers {
   after(ms: number, fn: () => void, options?: { readonly background?: boolean }): Timer;
   /** Runs `fn` in a later turn of the event loop, after pending I/O had its chance. */
   soon(fn: () => void): void;
+}
+
+export interface Memory {
+  /** Live objects and garbage that was not collected yet; where V8 gives up; values outside of its heap. */
+  use(): { readonly heapBytes: number; readonly heapLimit: number; readonly externalBytes: number };
 }
 
 /** Computation beside the main loop, in memory of its own. */

@@ -41,7 +41,7 @@ import {
 import { createRowType } from './pg_type.ts';
 import { ATTNUM, ATTRDEFOID, DATABASEOID, RELNAMENSP, RELOID, TYPEOID } from './syscache.ts';
 
-const MAX_HEAP_ATTRIBUTES = 1600;
+export const MAX_HEAP_ATTRIBUTES = 1600;
 const ACCESS_EXCLUSIVE_LOCK = 8;
 const NONE = 0 as Oid;
 

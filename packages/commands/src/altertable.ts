@@ -6,7 +6,7 @@ import { pgClass, RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class
 import { ConstraintRelationId } from '@pgtroupe/catalog/catalogs/pg_constraint';
 import { AttrDefaultRelationId } from '@pgtroupe/catalog/catalogs/pg_attrdef';
 import { type DropBehavior, performDeletion } from '@pgtroupe/catalog/dependency';
-import { insertAttribute, isSystemColumnName, storeAttrDefault } from '@pgtroupe/catalog/heap';
+import { insertAttribute, isSystemColumnName, MAX_HEAP_ATTRIBUTES, storeAttrDefault } from '@pgtroupe/catalog/heap';
 import { objectAddress } from '@pgtroupe/catalog/objectaddress';
 import { rangeVarText } from '@pgtroupe/catalog/namespace';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
@@ -156,6 +156,8 @@ async function addColumn(context: CommandContext, rel: RelationDesc, command: Ra
   await checkAddedAttribute(context, rel, plan.column);
   await refuseRewrite(context, rel, plan, command.def.typeName);
   const attnum = rel.attributes.length + 1;
+  if (attnum > MAX_HEAP_ATTRIBUTES)
+    throw ereport(ERRCODE.TOO_MANY_COLUMNS, `tables can have at most ${MAX_HEAP_ATTRIBUTES} columns`);
   await insertAttribute(w, rel.oid, attnum, plan.column, (await w.search(TYPEOID, plan.column.typid))!);
   await w.update(pgClass, rel.rel, { relnatts: attnum });
   w.commandCounterIncrement();

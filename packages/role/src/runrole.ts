@@ -46,6 +46,7 @@ import { DirectoryGuard } from '@pgtroupe/actor/node/directory-guard';
 import { nodeDisk } from '@pgtroupe/actor/node/disk';
 import { nodeLog } from '@pgtroupe/actor/node/log';
 import { ownProcess } from '@pgtroupe/actor/node/process';
+import { nodeMemory } from '@pgtroupe/actor/node/memory';
 import { nodeThreads } from '@pgtroupe/actor/node/threads';
 import { claimLaunch } from '@pgtroupe/actor/node/rundir';
 import { Traffic } from '@pgtroupe/actor/traffic';
@@ -213,6 +214,7 @@ function buildEnv(given: RoleStart, options: RoleOptions, settings: Settings): E
     rpc: grpcRpc({ cluster, name, epoch }, traffic),
     traffic,
     threads: nodeThreads,
+    memory: nodeMemory,
     log: nodeLog({
       clock: nodeClock,
       bus,

@@ -26,6 +26,8 @@ import type { ShutdownMode } from '@pgtroupe/actor/lifecycle';
 import { type HbaFile, parseHba } from '@pgtroupe/libpq/hba';
 import type { Welcome } from '@pgtroupe/instance/attachment';
 import { encodingToChar } from '@pgtroupe/adt/misc';
+import { MemoryGuard } from './memory-guard.ts';
+import type { SessionExecEnv } from './session-exec-env.ts';
 import { OffLoop } from './offloop/offloop.ts';
 import { Arena, ArenaSpace } from '@pgtroupe/storage/arena';
 import type { LockOwner } from '@pgtroupe/instance/instance-locks';
@@ -72,6 +74,7 @@ export class BackendInstance {
   readonly toast: InstanceToast;
   /** Long computations run in it; absent where there is one thread only. */
   readonly offLoop: OffLoop | undefined;
+  readonly #memoryGuard: MemoryGuard | undefined;
   hba: HbaFile = { lines: [], problems: [] };
   readonly #options: InstanceOptions;
   readonly #sessions = new Map<number, Session>();
@@ -101,6 +104,7 @@ export class BackendInstance {
       mem,
       cachePages,
     });
+    this.#memoryGuard = env.memory === undefined ? undefined : new MemoryGuard(env.memory, env.clock);
     this.toast = new InstanceToast(mem, this.kernel.pages);
     this.kernel.onAttach = welcome => this.#attached(welcome);
     this.kernel.onDetach = why => this.#detached(why);
@@ -114,6 +118,16 @@ export class BackendInstance {
       const session = this.#sessions.get(pid);
       if (session !== undefined && session.secret === secret) session.cancel();
     };
+  }
+
+  /** At the end of a session's slice: whoever takes too much of the process' memory is told to end its statement. */
+  watchMemory(session: Session): void {
+    const account = this.#memoryGuard?.look(session.runner.execution.env, () => this.#accounts());
+    if (account !== undefined) account.outOfMemory();
+  }
+
+  *#accounts(): Iterable<SessionExecEnv> {
+    for (const { runner } of this.#sessions.values()) yield runner.execution.env;
   }
 
   /** Resolves when clients can be served: attached, and the catalogs of the default database read. */

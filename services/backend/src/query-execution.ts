@@ -257,6 +257,7 @@ export class RunningPortal {
     const { tx } = session.block;
     if (session.block.readOnly) refuseWrites(cached.plan, (this.#statement.analyzed as AnalyzedQuery).query);
     env.beginTransaction(tx, session.block.isolation);
+    env.grownBytes = 0;
     state.start(this.#params, this.#snapshot!.snapshot, tx);
     this.#cached = cached;
     this.#state = state;

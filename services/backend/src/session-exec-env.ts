@@ -25,6 +25,7 @@ import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { evalConstExpressions } from '@pgtroupe/optimizer/constfold';
 import type { Analysis } from './analysis.ts';
 import { plannerEnv } from './planner-env.ts';
+import { type MemoryAccount, memoryExhausted } from './memory-guard.ts';
 import type { Session } from './session.ts';
 import type { SessionFunctions } from './session-functions.ts';
 import type { IsolationLevel } from './transaction-block.ts';
@@ -33,7 +34,7 @@ const LONE_SLICE_MS = 5;
 const SHARED_SLICE_MS = 0.3;
 const INTERRUPT_POLL_MS = 20;
 
-export class SessionExecEnv implements ExecEnv {
+export class SessionExecEnv implements ExecEnv, MemoryAccount {
   readonly #session: Session;
   readonly #analysis: Analysis;
   readonly mem: Memory;
@@ -46,6 +47,8 @@ export class SessionExecEnv implements ExecEnv {
   usesTransactionSnapshot = false;
   /** OIDs obtained and not yet used. */
   readonly #oids: Oid[] = [];
+  /** What the statement added to the process' memory. */
+  grownBytes = 0;
   sliceBeganMs = 0;
   #sliceEndMs = 0;
   #messagesSeen = 0;
@@ -130,9 +133,15 @@ export class SessionExecEnv implements ExecEnv {
     return MISS;
   }
 
+  outOfMemory(): void {
+    this.#session.outOfMemory(memoryExhausted(this));
+    this.grownBytes = 0;
+  }
+
   /** Short slices while other sessions have work, long ones alone. */
   beginSlice(): void {
     const { instance } = this.#session;
+    instance.watchMemory(this.#session);
     const lone = instance.messages === this.#messagesSeen;
     this.#messagesSeen = instance.messages;
     this.sliceBeganMs = this.nowMs();

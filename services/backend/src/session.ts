@@ -525,6 +525,11 @@ export class Session implements BackendSession {
     this.#interrupt(ereport(ERRCODE.QUERY_CANCELED, 'canceling statement due to user request'));
   }
 
+  /** The process has no more room for what the statement gathers: it ends. */
+  outOfMemory(error: PgError): void {
+    if (this.#state.kind === 'busy' && this.interrupt === undefined) this.#interrupt(error);
+  }
+
   /** pg_terminate_backend, shutdown. */
   terminate(error = adminShutdown()): void {
     if (this.#state.kind === 'busy') this.#interrupt(error);
