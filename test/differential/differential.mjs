@@ -43,7 +43,9 @@ const recorded = options.golden === undefined ? undefined : readGolden(options.g
 if (recorded !== undefined) console.log(`no PostgreSQL asked: answers recorded in ${options.golden} judge`);
 
 const begun = performance.now();
-const own = options.target === undefined && !recording ? await startPgtroupe() : undefined;
+// What is replayed uses the machine's cores: a process for each lane.
+const settings = recorded === undefined ? [] : ['sessions_per_instance=1'];
+const own = options.target === undefined && !recording ? await startPgtroupe(settings) : undefined;
 const addresses = {
   target: recording ? undefined : (options.target ?? `127.0.0.1:${own.port}`),
   oracle: recorded === undefined ? options.oracle : undefined,

@@ -43,6 +43,31 @@ const plants = {
       rowDescription.call(this, told, formats);
     };
   },
+  /** What an expression remembers for a row it takes for all that follow. */
+  async 'stale-value'() {
+    const { QueryState } = await import('@pgtroupe/executor/execMain');
+    const { start } = QueryState.prototype;
+    const freeze = state => {
+      for (const context of state.contexts) {
+        let { serial } = context;
+        Object.defineProperty(context, 'serial', {
+          configurable: true,
+          // Whatever row is added to it, it stays what it is.
+          get: () => (active === 'stale-value' ? -Infinity : serial),
+          set(next) {
+            serial = next;
+          },
+        });
+      }
+      state.children.forEach(freeze);
+    };
+    const frozen = new WeakSet();
+    QueryState.prototype.start = function (...rest) {
+      if (!frozen.has(this)) [this.root, ...this.est.subplans].forEach(freeze);
+      frozen.add(this);
+      start.apply(this, rest);
+    };
+  },
 };
 
 export const PLANTS = Object.keys(plants);
