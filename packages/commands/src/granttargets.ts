@@ -7,11 +7,11 @@ import { ACL_ALL_RIGHTS_COLUMN, type AclObject } from '@pgtroupe/catalog/aclchk'
 import type { AclItem, Catalog, CatalogRow } from '@pgtroupe/catalog/catalog';
 import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
 import { pgClass, RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
-import { DatabaseRelationId, pgDatabase } from '@pgtroupe/catalog/catalogs/pg_database';
-import { LanguageRelationId, pgLanguage } from '@pgtroupe/catalog/catalogs/pg_language';
-import { NamespaceRelationId, pgNamespace } from '@pgtroupe/catalog/catalogs/pg_namespace';
-import { type Form_pg_proc, pgProc, ProcedureRelationId } from '@pgtroupe/catalog/catalogs/pg_proc';
-import { pgType, TypeRelationId } from '@pgtroupe/catalog/catalogs/pg_type';
+import { pgDatabase } from '@pgtroupe/catalog/catalogs/pg_database';
+import { pgLanguage } from '@pgtroupe/catalog/catalogs/pg_language';
+import { pgNamespace } from '@pgtroupe/catalog/catalogs/pg_namespace';
+import { type Form_pg_proc, pgProc } from '@pgtroupe/catalog/catalogs/pg_proc';
+import { pgType } from '@pgtroupe/catalog/catalogs/pg_type';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { DATABASENAME, LANGNAME, NAMESPACENAME, PROCNAMEARGSNSP, RELNAMENSP } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -81,18 +81,13 @@ export async function grantTargets(
         const row = await w.search(NAMESPACENAME, object.sval);
         if (row === null) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${object.sval}" does not exist`);
         found.push({
-          target: rowTarget(
-            context,
-            'schema',
-            pgNamespace,
-            NamespaceRelationId,
-            row,
-            row.oid,
-            row.nspname,
-            row.nspowner,
-            row.nspacl,
-            'nspacl',
-          ),
+          target: rowTarget(context, pgNamespace, row, {
+            kind: 'schema',
+            oid: row.oid,
+            name: row.nspname,
+            owner: row.nspowner,
+            acl: 'nspacl',
+          }),
           ...all,
         });
         break;
@@ -102,18 +97,13 @@ export async function grantTargets(
         const row = await w.search(DATABASENAME, object.sval);
         if (row === null) throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${object.sval}" does not exist`);
         found.push({
-          target: rowTarget(
-            context,
-            'database',
-            pgDatabase,
-            DatabaseRelationId,
-            row,
-            row.oid,
-            row.datname,
-            row.datdba,
-            row.datacl,
-            'datacl',
-          ),
+          target: rowTarget(context, pgDatabase, row, {
+            kind: 'database',
+            oid: row.oid,
+            name: row.datname,
+            owner: row.datdba,
+            acl: 'datacl',
+          }),
           ...all,
         });
         break;
@@ -129,18 +119,13 @@ export async function grantTargets(
           }),
         );
         found.push({
-          target: rowTarget(
-            context,
-            'type',
-            pgType,
-            TypeRelationId,
-            type,
-            type.oid,
-            type.typname,
-            type.typowner,
-            type.typacl,
-            'typacl',
-          ),
+          target: rowTarget(context, pgType, type, {
+            kind: 'type',
+            oid: type.oid,
+            name: type.typname,
+            owner: type.typowner,
+            acl: 'typacl',
+          }),
           ...all,
         });
         break;
@@ -165,18 +150,13 @@ export async function grantTargets(
           });
         }
         found.push({
-          target: rowTarget(
-            context,
-            'language',
-            pgLanguage,
-            LanguageRelationId,
-            row,
-            row.oid,
-            row.lanname,
-            row.lanowner,
-            row.lanacl,
-            'lanacl',
-          ),
+          target: rowTarget(context, pgLanguage, row, {
+            kind: 'language',
+            oid: row.oid,
+            name: row.lanname,
+            owner: row.lanowner,
+            acl: 'lanacl',
+          }),
           ...all,
         });
         break;
@@ -200,29 +180,25 @@ function columnsRevokedWith(
   return columns.map(a => ({ target: columnTarget(context, rel, a.attname), privileges: rights }));
 }
 
+/** An object that is a row of its own; `acl` is the column that says who may do what. */
 function rowTarget<Row extends CatalogRow>(
   context: CommandContext,
-  kind: AclObject,
   catalog: Catalog<Row>,
-  classId: Oid,
   row: Row,
-  oid: Oid,
-  name: string,
-  owner: Oid,
-  acl: readonly AclItem[] | null,
-  column: keyof Row,
+  object: Pick<Target, 'kind' | 'oid' | 'name' | 'owner'> & { readonly acl: keyof Row },
 ): Target {
+  const { kind, oid, name, owner, acl } = object;
   return {
     kind,
     word: kind,
     name,
     quoted: `"${name}"`,
-    classId,
+    classId: catalog.oid,
     oid,
     subId: 0,
     owner,
-    acl,
-    write: value => context.w.update(catalog, row, { [column]: value } as unknown as Partial<Row>),
+    acl: row[acl] as readonly AclItem[] | null,
+    write: value => context.w.update(catalog, row, { [acl]: value } as unknown as Partial<Row>),
   };
 }
 
@@ -230,18 +206,7 @@ function relationTarget(context: CommandContext, { rel }: RelationDesc): Target 
   const kind = rel.relkind === 'S' ? 'sequence' : 'relation';
   const word = { S: 'sequence', v: 'view', m: 'materialized view' }[rel.relkind] ?? 'table';
   return {
-    ...rowTarget(
-      context,
-      kind,
-      pgClass,
-      RelationRelationId,
-      rel,
-      rel.oid,
-      rel.relname,
-      rel.relowner,
-      rel.relacl,
-      'relacl',
-    ),
+    ...rowTarget(context, pgClass, rel, { kind, oid: rel.oid, name: rel.relname, owner: rel.relowner, acl: 'relacl' }),
     word,
   };
 }
@@ -251,37 +216,28 @@ function columnTarget(context: CommandContext, rel: RelationDesc, name: string):
   if (attribute === undefined)
     throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${name}" of relation "${rel.name}" does not exist`);
   return {
-    ...rowTarget(
-      context,
-      'column',
-      pgAttribute,
-      RelationRelationId,
-      attribute,
-      rel.oid,
+    ...rowTarget(context, pgAttribute, attribute, {
+      kind: 'column',
+      oid: rel.oid,
       name,
-      rel.rel.relowner,
-      attribute.attacl,
-      'attacl',
-    ),
+      owner: rel.rel.relowner,
+      acl: 'attacl',
+    }),
+    classId: RelationRelationId,
     subId: attribute.attnum,
     quoted: `column "${name}" of relation "${rel.name}"`,
   };
 }
 
 function functionTarget(context: CommandContext, proc: Form_pg_proc): Target {
-  const { oid, proname, proowner, proacl } = proc;
-  const target = rowTarget(
-    context,
-    'function',
-    pgProc,
-    ProcedureRelationId,
-    proc,
+  const { oid, proname, proowner } = proc;
+  const target = rowTarget(context, pgProc, proc, {
+    kind: 'function',
     oid,
-    proname,
-    proowner,
-    proacl,
-    'proacl',
-  );
+    name: proname,
+    owner: proowner,
+    acl: 'proacl',
+  });
   return { ...target, word: proc.prokind === 'p' ? 'procedure' : 'function' };
 }
 

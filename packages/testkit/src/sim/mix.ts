@@ -1,5 +1,5 @@
 /** The ordinary mix: who does what, and where, chosen by the seed; the faults are the nemesis' choice. */
-import { seededRandom } from '@pgtroupe/common/prng';
+import { seededRandom } from './prng.ts';
 import { BOOKS } from './books.ts';
 import { combinedBook } from './combined-book.ts';
 import type { Book } from './ledger.ts';

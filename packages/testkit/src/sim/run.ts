@@ -2,7 +2,7 @@
 import { DISK_SQLSTATE } from './disk-trouble.ts';
 import { Nemesis, type Fault } from './nemesis.ts';
 import { SimCluster } from './cluster.ts';
-import { seededRandom } from '@pgtroupe/common/prng';
+import { seededRandom } from './prng.ts';
 import type { PlantedBug } from './planted.ts';
 import { Account, audit, type Book } from './ledger.ts';
 import { Witness } from './witness.ts';

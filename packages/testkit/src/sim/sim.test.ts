@@ -1,7 +1,7 @@
 import type { Codec, StreamMethod } from '@pgtroupe/actor/rpc';
 import { handle } from '@pgtroupe/actor/rpc';
 import { FaultDisk } from '@pgtroupe/actor/fault-disk';
-import { seededRandom } from '@pgtroupe/common/prng';
+import { seededRandom } from './prng.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MemoryDisk } from './memory-disk.ts';

@@ -6,7 +6,7 @@
  * same seed, same trace.
  */
 import type { Random } from '@pgtroupe/actor/env';
-import { seededRandom } from '@pgtroupe/common/prng';
+import { seededRandom } from './prng.ts';
 
 interface Event {
   readonly atMs: number;
