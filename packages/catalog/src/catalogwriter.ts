@@ -14,6 +14,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid, RelFileNode, TransactionId } from '@pgtroupe/common/ids';
 import type { Catalog, CatalogRow, ItemPointer } from './catalog.ts';
 import { withCatalog } from './catalogmiss.ts';
+import { RelationRelationId } from './catalogs/pg_class.ts';
 import type { CatalogSource } from './catalogsource.ts';
 import { encodeInvals, rowMessages } from './inval.ts';
 import type { InvalMessage, KeyPart } from './inval.ts';
@@ -22,6 +23,9 @@ import type { IndexDesc, RelationDesc } from './relcache.ts';
 import { decodeRow, encodeField, encodeRow } from './rowcodec.ts';
 import type { SysCache } from './syscache.ts';
 import type { SystemCatalog } from './systemcatalog.ts';
+
+/** What locks are taken on: an object as a whole. */
+export type LockableObject = Pick<ObjectAddress, 'classId' | 'objectId'>;
 
 export interface IndexBuildResult {
   /** Live rows of the table. */
@@ -48,8 +52,11 @@ export interface CatalogStore extends CatalogSource {
   /** Below this every transaction is over: relfrozenxid of a new table. */
   frozenXid(): TransactionId;
 
-  /** Waits for the heavyweight lock on a relation of this database (or a shared one). */
-  lockRelation(oid: Oid, mode: number): Promise<void>;
+  /** Waits for the heavyweight lock on a relation, or another object, of this database (or a shared one). Afterwards
+   *  catalogs are as new as the lock. False: the transaction held it already. */
+  lockObject(object: LockableObject, mode: number): Promise<boolean>;
+  /** Gives back a lock that was just taken, of what a name no longer means. */
+  unlockObject(object: LockableObject, mode: number): void;
   /** Initialises an index's file and fills it from its table. */
   buildIndex(table: RelationDesc, index: IndexDesc): Promise<IndexBuildResult>;
   /** Has the table no live row? */
@@ -106,6 +113,10 @@ export class CatalogWriter {
 
   searchList<Row extends CatalogRow>(cache: SysCache<Row>, ...prefix: KeyPart[]): Promise<readonly Row[]> {
     return this.read(catalog => catalog.searchList(cache, ...prefix));
+  }
+
+  async lockRelation(oid: Oid, mode: number): Promise<void> {
+    await this.store.lockObject({ classId: RelationRelationId, objectId: oid }, mode);
   }
 
   async relation(oid: Oid): Promise<RelationDesc> {

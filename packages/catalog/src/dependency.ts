@@ -51,6 +51,11 @@ interface Visit {
   flags: number;
 }
 
+interface Dependent {
+  readonly dependent: ObjectAddress;
+  readonly flags: number;
+}
+
 /** Drops the objects as one request, like `DROP TABLE a, b`. */
 export async function performDeletions(
   w: CatalogWriter,
@@ -59,7 +64,7 @@ export async function performDeletions(
 ): Promise<void> {
   const search = new DependencySearch(w, objects);
   for (const object of objects) {
-    await lockForDeletion(w, object);
+    await w.store.lockObject(object, ACCESS_EXCLUSIVE_LOCK);
     await search.visit(object, DEPFLAG_ORIGINAL, undefined);
   }
   await report(w, search.targets, behavior, objects);
@@ -72,15 +77,13 @@ export function performDeletion(w: CatalogWriter, object: ObjectAddress, behavio
   return performDeletions(w, [object], behavior);
 }
 
-async function lockForDeletion(w: CatalogWriter, object: ObjectAddress): Promise<void> {
-  if (object.classId === RelationRelationId) await w.store.lockRelation(object.objectId, ACCESS_EXCLUSIVE_LOCK);
-}
-
 class DependencySearch {
   readonly targets: Target[] = [];
   readonly #w: CatalogWriter;
   /** Requested together: one may be part of another. */
   readonly #requested: readonly ObjectAddress[];
+  /** Whose locks this search took. */
+  readonly #locked: ObjectAddress[] = [];
 
   constructor(w: CatalogWriter, requested: readonly ObjectAddress[]) {
     this.#w = w;
@@ -95,11 +98,21 @@ class DependencySearch {
         `cannot drop ${await this.#w.describe(object)} because it is required by the database system`,
       );
     }
+    const { catalog } = this.#w;
+    const { version } = catalog;
     const owner = await this.#owner(object, stack);
     if (owner === 'requested too') return;
     if (owner !== undefined) {
       // Deleting a part means deleting the whole; its own visit comes back to this object.
-      await lockForDeletion(this.#w, owner);
+      // A part's lock is not held while the whole's is waited for: whoever has that may want it.
+      this.#unlock(object);
+      await this.#lock(owner);
+      const now = catalog.version === version ? owner : await this.#owner(object, stack);
+      if (typeof now !== 'object' || !sameObject(now, owner)) {
+        // Whoever had the lock dropped it, and the part with it.
+        this.#unlock(owner);
+        return;
+      }
       await this.visit(owner, DEPFLAG_REVERSE, stack);
       this.#alreadyTarget(object, objectFlags);
       return;
@@ -138,22 +151,54 @@ class DependencySearch {
     );
   }
 
-  /** What directly depends on the object, newest first. */
-  async #dependents(object: ObjectAddress): Promise<{ readonly dependent: ObjectAddress; readonly flags: number }[]> {
+  /** AcquireDeletionLock. */
+  async #lock(object: ObjectAddress): Promise<void> {
+    if (await this.#w.store.lockObject(object, ACCESS_EXCLUSIVE_LOCK)) this.#locked.push(object);
+  }
+
+  /** Gives back a lock that this search took. */
+  #unlock(object: ObjectAddress): void {
+    const at = this.#locked.findIndex(each => each.classId === object.classId && each.objectId === object.objectId);
+    if (at < 0) return;
+    this.#locked.splice(at, 1);
+    this.#w.store.unlockObject(object, ACCESS_EXCLUSIVE_LOCK);
+  }
+
+  /** What directly depends on the object, newest first, locked. A dependency may be gone when the lock is there, and the
+   *  dependent with it: then it is left alone. */
+  async #dependents(object: ObjectAddress): Promise<Dependent[]> {
+    const { catalog } = this.#w;
+    let { version } = catalog;
+    const all = await this.#dependentsNow(object);
+    let now = new Set(all.map(keyOf));
+    const found: Dependent[] = [];
+    for (const each of all) {
+      // What is no relation and goes with its whole is changed under the whole's lock.
+      if (each.dependent.classId === RelationRelationId || each.flags === DEPFLAG_NORMAL)
+        await this.#lock(each.dependent);
+      if (catalog.version !== version) {
+        ({ version } = catalog);
+        now = new Set((await this.#dependentsNow(object)).map(keyOf));
+      }
+      if (now.has(keyOf(each))) found.push(each);
+      else this.#unlock(each.dependent);
+    }
+    return found;
+  }
+
+  async #dependentsNow(object: ObjectAddress): Promise<Dependent[]> {
     const key =
       object.objectSubId === 0
         ? [object.classId, object.objectId]
         : [object.classId, object.objectId, object.objectSubId];
     const rows = await this.#w.scan(pgDepend, DependReferenceIndexId, ...key);
-    const found = rows
+    return rows
       .map(row => ({
         dependent: objectAddress(row.classid, row.objid, row.objsubid),
         flags: flagsOf(row.deptype),
       }))
-      .filter(({ dependent }) => !isPartOf(dependent, object));
-    found.sort((a, b) => compareAddresses(a.dependent, b.dependent));
-    for (const { dependent } of found) await lockForDeletion(this.#w, dependent);
-    return found;
+      .filter(({ dependent }) => !isPartOf(dependent, object))
+      .sort((a, b) => compareAddresses(a.dependent, b.dependent));
   }
 
   /** Adds the reason to what is to be deleted anyway. A whole object covers its columns. */
@@ -170,6 +215,10 @@ class DependencySearch {
     }
     return present;
   }
+}
+
+function keyOf({ dependent, flags }: Dependent): string {
+  return `${dependent.classId}/${dependent.objectId}/${dependent.objectSubId}/${flags}`;
 }
 
 function flagsOf(deptype: string): number {

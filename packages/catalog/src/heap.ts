@@ -156,7 +156,7 @@ export async function heapCreateWithCatalog(w: CatalogWriter, rel: NewRelation):
   }
   const types = await columnTypes(w, rel.columns);
   const relid = await w.newOid(RELOID);
-  await w.store.lockRelation(relid, ACCESS_EXCLUSIVE_LOCK);
+  await w.lockRelation(relid, ACCESS_EXCLUSIVE_LOCK);
   const hasRowType = relkind !== RELKIND_SEQUENCE && relkind !== RELKIND_TOASTVALUE && relkind !== RELKIND_INDEX;
   const reltype = hasRowType
     ? await createRowType(w, {

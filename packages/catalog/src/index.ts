@@ -84,7 +84,7 @@ export async function indexCreate(
     throw ereport(ERRCODE.DUPLICATE_TABLE, `relation "${index.name}" already exists`);
   }
   const indexOid = await w.newOid(RELOID);
-  await w.store.lockRelation(indexOid, ACCESS_EXCLUSIVE_LOCK);
+  await w.lockRelation(indexOid, ACCESS_EXCLUSIVE_LOCK);
   const columns: NewColumn[] = [];
   for (const column of index.columns) columns.push(await indexColumn(w, table, column));
   await insertClassRow(w, {

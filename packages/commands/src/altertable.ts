@@ -67,7 +67,6 @@ export async function openForAlter(context: CommandContext, stmt: RawNode): Prom
     context.notice(`relation "${relname}" does not exist, skipping`);
     return null;
   }
-  await context.checkOwner(rel);
   const renamesPart = stmt.type === 'RenameStmt' && /COLUMN|ATTRIBUTE/.test(stmt.renameType);
   const object: string =
     stmt.type === 'RenameStmt' && !renamesPart ? stmt.renameType : (stmt.objtype ?? stmt.relationType);

@@ -8,6 +8,8 @@
 import { PG_CATALOG_NAMESPACE, PG_TOAST_NAMESPACE } from '@pgtroupe/common/oids';
 import { ACL_CREATE, ACL_USAGE } from '@pgtroupe/catalog/acl';
 import { AclCheck, type OwnedObject } from '@pgtroupe/catalog/aclchk';
+import { NamespaceRelationId } from '@pgtroupe/catalog/catalogs/pg_namespace';
+import { RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
 import type { CatalogStore } from '@pgtroupe/catalog/catalogwriter';
 import { CatalogWriter } from '@pgtroupe/catalog/catalogwriter';
 import { creationNamespace, rangeVarGetRelid, rangeVarText, type SearchPath } from '@pgtroupe/catalog/namespace';
@@ -27,7 +29,9 @@ import { makeParseState } from '@pgtroupe/parser/analyze';
 import { formatType } from '@pgtroupe/parser/format_type';
 import type { ParseState } from '@pgtroupe/parser/parse_node';
 import type { FunctionCall } from '@pgtroupe/adt/fmgr';
+import { ACCESS_SHARE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { SequenceIo } from './sequence-io.ts';
+import { lockWhatIsMeant } from './lockedlookup.ts';
 import { checkSchema } from './permissions.ts';
 import { getObjectDescription } from './objectdescription.ts';
 
@@ -37,7 +41,8 @@ export interface CommandSession {
   readonly userId: Oid;
   readonly userName: string;
   readonly superuser: boolean;
-  readonly searchPath: SearchPath;
+  /** As the catalogs are now. May throw a CatalogMiss. */
+  readonly searchPath: () => SearchPath;
   readonly tempNamespace: Oid;
   /** Cryptographically strong; without it passwords are refused. */
   readonly saltBytes?: (n: number) => Uint8Array;
@@ -76,25 +81,33 @@ function relkindWord(relkind: string): string {
 }
 
 /** Throws when the user must not even wait for a lock of the relation: who has no rights keeps nobody waiting. */
-export type MayLock = (rel: RelationDesc) => Promise<void>;
+type MayLock = (rel: RelationDesc) => Promise<void>;
 
 export class CommandContext {
   readonly session: CommandSession;
   readonly w: CatalogWriter;
   /** The query text, for error positions. */
   readonly sourceText: string;
-  readonly lookup: CatalogLookup;
+  lookup: CatalogLookup;
 
+  /** May throw a CatalogMiss. */
   constructor(session: CommandSession, catalog: SystemCatalog, store: CatalogStore, sourceText: string) {
     this.session = session;
     this.sourceText = sourceText;
-    this.lookup = new CatalogLookup(
-      catalog,
-      session.searchPath.path,
-      { databaseName: session.databaseName, userId: session.userId, mayUse: session.searchPath.mayUse },
-      session.tempNamespace,
-    );
+    this.lookup = this.makeLookup(catalog, session.searchPath());
     this.w = new CatalogWriter(catalog, store, (w, object) => getObjectDescription(w, this.lookup, object));
+  }
+
+  private makeLookup(catalog: SystemCatalog, { path, mayUse }: SearchPath): CatalogLookup {
+    const { databaseName, userId, tempNamespace } = this.session;
+    return new CatalogLookup(catalog, path, { databaseName, userId, mayUse }, tempNamespace);
+  }
+
+  /** Before a name is looked up: the schemas of the search path may be others since the last wait for a lock. */
+  lookAgain(): SearchPath {
+    const searchPath = this.session.searchPath();
+    if (searchPath.path !== this.lookup.searchPath) this.lookup = this.makeLookup(this.w.catalog, searchPath);
+    return searchPath;
   }
 
   /** For analyzing expressions and type names of the command. */
@@ -109,20 +122,32 @@ export class CommandContext {
   /** Schema that a new object goes to; the user must be allowed to create there. Errors point at
    *  `location` unless that is negative. */
   creationNamespace(rangeVar: RawNode, location = -1): Promise<Oid> {
-    const { searchPath, userId } = this.session;
-    return this.w.read(catalog =>
-      this.parseState().withPosition(location, () => {
-        const namespace = creationNamespace(catalog, searchPath, rangeVarName(rangeVar));
-        checkSchema(catalog, this.w.databaseOid, userId, namespace, ACL_CREATE);
-        return namespace;
-      }),
+    return this.lockNamed(NamespaceRelationId, ACCESS_SHARE_LOCK, () =>
+      this.w.read(catalog =>
+        this.parseState().withPosition(location, () => {
+          const namespace = creationNamespace(catalog, this.lookAgain(), rangeVarName(rangeVar));
+          checkSchema(catalog, this.w.databaseOid, this.session.userId, namespace, ACL_CREATE);
+          return namespace;
+        }),
+      ),
     );
   }
 
   /** OID of a relation, 0 when there is none. */
   relid(rangeVar: RawNode): Promise<Oid> {
-    const { searchPath, databaseName } = this.session;
-    return this.w.read(catalog => rangeVarGetRelid(catalog, searchPath, rangeVarName(rangeVar), databaseName));
+    const { databaseName } = this.session;
+    return this.w.read(catalog => rangeVarGetRelid(catalog, this.lookAgain(), rangeVarName(rangeVar), databaseName));
+  }
+
+  /** An object by its name, 0 when there is none, locked. */
+  lockNamed(classId: Oid, mode: number, find: () => Promise<Oid>, mayLock?: (oid: Oid) => Promise<void>): Promise<Oid> {
+    const { store } = this.w;
+    return lockWhatIsMeant({
+      find,
+      mayLock,
+      lock: objectId => store.lockObject({ classId, objectId }, mode),
+      unlock: objectId => store.unlockObject({ classId, objectId }, mode),
+    });
   }
 
   /** The relation, locked; names are looked up again after waiting for the lock. */
@@ -140,14 +165,14 @@ export class CommandContext {
       throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${schemaname}" does not exist`);
   }
 
+  /** null: there is none. */
   async tryOpenRelation(rangeVar: RawNode, lockMode: number, mayLock?: MayLock): Promise<RelationDesc | null> {
-    for (;;) {
-      const relid = await this.relid(rangeVar);
-      if (relid === 0) return null;
-      if (mayLock !== undefined) await mayLock(await this.w.relation(relid));
-      await this.w.store.lockRelation(relid, lockMode);
-      if ((await this.relid(rangeVar)) === relid) return this.w.relation(relid);
-    }
+    const check = async (oid: Oid): Promise<void> => {
+      const rel = mayLock === undefined ? null : await this.w.read(catalog => catalog.relation(oid));
+      if (rel !== null) await mayLock!(rel);
+    };
+    const relid = await this.lockNamed(RelationRelationId, lockMode, () => this.relid(rangeVar), check);
+    return relid === 0 ? null : this.w.relation(relid);
   }
 
   /** An error with the position of the node in the query text. */

@@ -110,7 +110,7 @@ class Here {
         userId: 10 as Oid,
         userName: 'postgres',
         superuser: true,
-        searchPath,
+        searchPath: () => searchPath,
         tempNamespace: 0 as Oid,
         fc,
         sequences: this.sequences,

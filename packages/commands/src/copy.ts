@@ -9,8 +9,6 @@ import {
 } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
-import type { Oid } from '@pgtroupe/common/ids';
-import { rangeVarGetRelid } from '@pgtroupe/catalog/namespace';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { permissionDenied } from './permissions.ts';
 import { type CopyOptions, copyOptions } from './copyoptions.ts';
@@ -19,6 +17,7 @@ import { ACCESS_SHARE_LOCK, ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/lo
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { copyFrom } from './copyfrom.ts';
 import { copyTo } from './copyto.ts';
+import { openRangeVar } from './rangevar.ts';
 import type { CommandRunner } from './command-runner.ts';
 
 export async function copyStmt(runner: CommandRunner, raw: RawNode, text: string): Promise<string> {
@@ -29,7 +28,7 @@ export async function copyStmt(runner: CommandRunner, raw: RawNode, text: string
   const options = copyOptions((raw['options'] as RawNode[] | undefined) ?? [], raw['is_from'] === true, text);
   if (raw['is_from'] !== true) return copyTo(runner, await copySource(runner, raw, options), options, text);
   if (raw['whereClause'] !== undefined) throw notSupported('COPY FROM with WHERE');
-  const table = await openTable(runner, raw['relation'] as RawNode, ROW_EXCLUSIVE_LOCK);
+  const table = await openRangeVar(runner, raw['relation'] as RawNode, ROW_EXCLUSIVE_LOCK);
   if (table.rel.relkind !== 'r') {
     throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `cannot copy to ${relationKind(table)} "${table.name}"`);
   }
@@ -75,7 +74,7 @@ async function copySource(runner: CommandRunner, raw: RawNode, options: CopyOpti
   const query = raw['query'] as RawNode | undefined;
   if (query !== undefined) return query;
   const relation = raw['relation'] as RawNode;
-  const table = await openTable(runner, relation, ACCESS_SHARE_LOCK);
+  const table = await openRangeVar(runner, relation, ACCESS_SHARE_LOCK);
   if (table.rel.relkind !== 'r') {
     throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `cannot copy from ${relationKind(table)} "${table.name}"`, {
       hint: table.rel.relkind === 'v' ? 'Try the COPY (SELECT ...) TO variant.' : undefined,
@@ -96,24 +95,6 @@ async function copySource(runner: CommandRunner, raw: RawNode, options: CopyOpti
     limitOption: 'LIMIT_OPTION_DEFAULT',
     op: 'SETOP_NONE',
   };
-}
-
-async function openTable(runner: CommandRunner, rangeVar: RawNode, lockMode: number): Promise<RelationDesc> {
-  const { analysis, session } = runner;
-  await analysis.refresh();
-  for (;;) {
-    const oid = await withCatalog(() =>
-      rangeVarGetRelid(analysis.catalog, analysis.searchPathInfo(), rangeVar as never, session.database.name),
-    );
-    if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVar['relname']}" does not exist`);
-    const database = session.database.oid as Oid;
-    if (!session.instance.kernel.locks.tryRelation(session.owner, database, oid, lockMode)) {
-      await session.instance.kernel.locks.relation(session.owner, database, oid, lockMode);
-      await analysis.refresh();
-    }
-    const table = await withCatalog(() => analysis.catalog.relation(oid));
-    if (table !== null) return table;
-  }
 }
 
 const isGenerated = (table: RelationDesc, n: number): boolean => table.attributes[n]!.attgenerated !== '';

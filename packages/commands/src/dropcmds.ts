@@ -4,10 +4,11 @@
 import { NamespaceRelationId } from '@pgtroupe/catalog/catalogs/pg_namespace';
 import { RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
 import { TypeRelationId, TYPTYPE_DOMAIN } from '@pgtroupe/catalog/catalogs/pg_type';
+import type { LockableObject } from '@pgtroupe/catalog/catalogwriter';
 import { performDeletions } from '@pgtroupe/catalog/dependency';
 import { objectAddress, type ObjectAddress } from '@pgtroupe/catalog/objectaddress';
 import { isPinnedObject } from '@pgtroupe/catalog/pinned';
-import { INDEXRELID, NAMESPACENAME, NAMESPACEOID } from '@pgtroupe/catalog/syscache';
+import { INDEXRELID, NAMESPACENAME, NAMESPACEOID, TYPEOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
@@ -15,6 +16,7 @@ import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { rawStrings } from '@pgtroupe/parser/parse_node';
 import { deconstructQualifiedName, lookupTypeName } from '@pgtroupe/parser/parse_type';
+import { lockWhatIsMeant } from './lockedlookup.ts';
 import { missingObject } from './missingobject.ts';
 import { type CommandContext, rangeVarOfNames, relkindWords } from './command-context.ts';
 
@@ -64,9 +66,9 @@ async function relationsToDrop(context: CommandContext, stmt: RawNode, kind: Dro
   for (const list of stmt.objects as RawNode[]) {
     const names = rawStrings(list.items);
     const rangeVar = rangeVarOfNames(names);
-    if (!(await schemaExists(context, rangeVar.schemaname, stmt.missing_ok ?? false))) continue;
-    const rel = await openForDrop(context, rangeVar);
-    if (rel === null) {
+    const relid = await lockForDrop(context, rangeVar, kind);
+    if (relid === 0) {
+      if (!(await schemaExists(context, rangeVar.schemaname, stmt.missing_ok ?? false))) continue;
       missing(
         context,
         kind.word === 'index' ? ERRCODE.UNDEFINED_OBJECT : ERRCODE.UNDEFINED_TABLE,
@@ -75,24 +77,43 @@ async function relationsToDrop(context: CommandContext, stmt: RawNode, kind: Dro
       );
       continue;
     }
-    if (!kind.relkinds.includes(rel.rel.relkind)) {
-      throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not ${kind.article}`, {
-        hint: `Use DROP ${HINT_WORDS[rel.rel.relkind] ?? 'TABLE'} to remove ${relkindWords(rel.rel.relkind)}.`,
-      });
-    }
-    await checkMayDrop(context, rel.rel.relnamespace, () => context.checkOwner(rel));
-    context.checkNotCatalog(rel);
-    objects.push(objectAddress(RelationRelationId, rel.oid));
+    objects.push(objectAddress(RelationRelationId, relid));
   }
   return objects;
 }
 
-/** An index is locked after its table, as queries lock them. */
-async function openForDrop(context: CommandContext, rangeVar: RawNode): ReturnType<CommandContext['tryOpenRelation']> {
-  const relid = await context.relid(rangeVar);
-  const index = relid === 0 ? null : await context.w.search(INDEXRELID, relid);
-  if (index !== null) await context.w.store.lockRelation(index.indrelid, ACCESS_EXCLUSIVE_LOCK);
-  return context.tryOpenRelation(rangeVar, ACCESS_EXCLUSIVE_LOCK);
+/** OID of the relation, 0 when there is none. An index is locked after its table, as queries lock them. */
+async function lockForDrop(context: CommandContext, rangeVar: RawNode, kind: DropKind): Promise<Oid> {
+  const { store } = context.w;
+  const relation = (objectId: Oid): LockableObject => ({ classId: RelationRelationId, objectId });
+  let table = 0 as Oid;
+  let tableMine = false;
+  return lockWhatIsMeant({
+    find: () => context.relid(rangeVar),
+    mayLock: oid => mayDrop(context, oid, kind),
+    lock: async oid => {
+      table = (await context.w.search(INDEXRELID, oid))?.indrelid ?? (0 as Oid);
+      tableMine = table !== 0 && (await store.lockObject(relation(table), ACCESS_EXCLUSIVE_LOCK));
+      return store.lockObject(relation(oid), ACCESS_EXCLUSIVE_LOCK);
+    },
+    unlock: oid => {
+      store.unlockObject(relation(oid), ACCESS_EXCLUSIVE_LOCK);
+      if (tableMine) store.unlockObject(relation(table), ACCESS_EXCLUSIVE_LOCK);
+    },
+  });
+}
+
+async function mayDrop(context: CommandContext, oid: Oid, kind: DropKind): Promise<void> {
+  const rel = await context.w.read(catalog => catalog.relation(oid));
+  if (rel === null) return;
+  const { relkind, relnamespace } = rel.rel;
+  if (!kind.relkinds.includes(relkind)) {
+    throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not ${kind.article}`, {
+      hint: `Use DROP ${HINT_WORDS[relkind] ?? 'TABLE'} to remove ${relkindWords(relkind)}.`,
+    });
+  }
+  await checkMayDrop(context, relnamespace, () => context.checkOwner(rel));
+  context.checkNotCatalog(rel);
 }
 
 async function schemaExists(context: CommandContext, name: string, missingOk: boolean): Promise<boolean> {
@@ -110,7 +131,12 @@ async function schemasToDrop(context: CommandContext, stmt: RawNode): Promise<Ob
   const objects: ObjectAddress[] = [];
   for (const item of stmt.objects as RawNode[]) {
     const name: string = item.sval ?? rawStrings(item.items).at(-1)!;
-    const row = await context.w.search(NAMESPACENAME, name);
+    const oid = await context.lockNamed(
+      NamespaceRelationId,
+      ACCESS_EXCLUSIVE_LOCK,
+      async () => (await context.w.search(NAMESPACENAME, name))?.oid ?? (0 as Oid),
+    );
+    const row = oid === 0 ? null : await context.w.search(NAMESPACEOID, oid);
     if (row === null) {
       missing(context, ERRCODE.UNDEFINED_SCHEMA, `schema "${name}" does not exist`, stmt.missing_ok ?? false);
       continue;
@@ -131,9 +157,14 @@ async function typesToDrop(context: CommandContext, stmt: RawNode): Promise<Obje
   const objects: ObjectAddress[] = [];
   for (const typeName of stmt.objects as RawNode[]) {
     const { schema, name } = deconstructQualifiedName(context.parseState(), rawStrings(typeName.names));
-    if (!(await schemaExists(context, schema ?? '', stmt.missing_ok ?? false))) continue;
-    const found = await context.w.read(() => lookupTypeName(context.parseState(), typeName));
-    if (found === null) {
+    const find = async (): Promise<Oid> => {
+      if (schema !== null && (await context.w.search(NAMESPACENAME, schema)) === null) return 0 as Oid;
+      return (await context.w.read(() => lookupTypeName(context.parseState(), typeName)))?.type.oid ?? (0 as Oid);
+    };
+    const oid = await context.lockNamed(TypeRelationId, ACCESS_EXCLUSIVE_LOCK, find);
+    const type = oid === 0 ? null : await context.w.search(TYPEOID, oid);
+    if (type === null) {
+      if (!(await schemaExists(context, schema ?? '', stmt.missing_ok ?? false))) continue;
       missing(
         context,
         ERRCODE.UNDEFINED_OBJECT,
@@ -142,7 +173,6 @@ async function typesToDrop(context: CommandContext, stmt: RawNode): Promise<Obje
       );
       continue;
     }
-    const { type } = found;
     if (stmt.removeType === 'OBJECT_DOMAIN' && type.typtype !== TYPTYPE_DOMAIN) {
       throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${name}" is not a domain`);
     }

@@ -24,13 +24,12 @@ import { transformRelOptions } from './reloptions.ts';
 export async function defineIndex(context: CommandContext, stmt: RawNode): Promise<Oid> {
   if (stmt.concurrent) throw notSupported('CREATE INDEX CONCURRENTLY');
   if (stmt.tableSpace) throw notSupported('CREATE INDEX with TABLESPACE');
-  const table = await context.openRelation(stmt.relation, SHARE_LOCK);
+  const table = await context.openRelation(stmt.relation, SHARE_LOCK, each => context.checkOwner(each));
   if (!'rm'.includes(table.rel.relkind)) {
     throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `cannot create index on relation "${table.name}"`, {
       detail: `This operation is not supported for ${relkindWords(table.rel.relkind).replace(/^an? /, '')}s.`,
     });
   }
-  await context.checkOwner(table);
   if (
     stmt.if_not_exists &&
     stmt.idxname &&

@@ -171,7 +171,7 @@ async function setOwnedBy(context: CommandContext, sequence: Oid, names: readonl
 /** ALTER SEQUENCE. A new row goes to a new file, so that a rollback brings the old one back. */
 export async function alterSequence(context: CommandContext, stmt: RawNode): Promise<void> {
   const { w } = context;
-  const rel = await context.tryOpenRelation(stmt.sequence, SHARE_ROW_EXCLUSIVE_LOCK);
+  const rel = await context.tryOpenRelation(stmt.sequence, SHARE_ROW_EXCLUSIVE_LOCK, each => context.checkOwner(each));
   if (rel === null) {
     const message = `relation "${stmt.sequence.relname}" does not exist`;
     if (!stmt.missing_ok) throw ereport(ERRCODE.UNDEFINED_TABLE, message);
@@ -179,7 +179,6 @@ export async function alterSequence(context: CommandContext, stmt: RawNode): Pro
     return;
   }
   if (rel.rel.relkind !== RELKIND_SEQUENCE) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a sequence`);
-  await context.checkOwner(rel);
   const form = (await w.search(SEQRELID, rel.oid))!;
   const row = await io(context).read(rel);
   const plan = await w.read(() => planSequence(context, stmt.options ?? [], { form, row }));

@@ -11,19 +11,20 @@ import { vacuumableBTree } from '@pgtroupe/access/nbtree/nbtvacuum';
 import type { Catalog } from '@pgtroupe/catalog/catalog';
 import { type Form_pg_class, pgClass } from '@pgtroupe/catalog/catalogs/pg_class';
 import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
-import { rangeVarGetRelid } from '@pgtroupe/catalog/namespace';
 import { btIndexOf, heapOf } from '@pgtroupe/catalog/relaccess';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { DATABASEOID, RELOID } from '@pgtroupe/catalog/syscache';
 import { assert } from '@pgtroupe/common/assert';
-import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { MAIN_FORKNUM, type Oid, type TransactionId, transactionIdPrecedes } from '@pgtroupe/common/ids';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
-import { ACCESS_SHARE_LOCK, SHARE_UPDATE_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
+import { ACCESS_SHARE_LOCK, relationTag, SHARE_UPDATE_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import { multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
+import { rangeVarName } from './command-context.ts';
 import type { CommandRunner } from './command-runner.ts';
+import { isLockRefusal, lockRangeVar } from './rangevar.ts';
 import { attempt, overwriteCatalogRow } from './vacuuminplace.ts';
 import { updateDatFrozenXid, vacuumXidLimits } from './vacuumxids.ts';
 
@@ -34,6 +35,7 @@ interface VacuumOptions {
   readonly analyze: boolean;
   readonly freeze: boolean;
   readonly aggressive: boolean;
+  readonly skipLocked: boolean;
 }
 
 export async function vacuumStmt(runner: CommandRunner, raw: RawNode): Promise<string> {
@@ -42,8 +44,8 @@ export async function vacuumStmt(runner: CommandRunner, raw: RawNode): Promise<s
   const options = vacuumOptions(raw);
   if (options.vacuum) session.block.prevent('VACUUM');
   await analysis.refresh();
-  for (const { oid, columns } of await targets(runner, raw, options)) {
-    await vacuumRelation(runner, oid, options, columns);
+  for (const target of await targets(runner, raw, options)) {
+    await vacuumRelation(runner, target, options);
     if (options.vacuum) {
       await session.block.finishCommand();
       session.block.startCommand();
@@ -68,11 +70,14 @@ function vacuumOptions(raw: RawNode): VacuumOptions {
     analyze: !vacuum || on('analyze'),
     freeze: on('freeze'),
     aggressive: on('freeze') || on('disable_page_skipping'),
+    skipLocked: on('skip_locked'),
   };
 }
 
 interface Target {
   readonly oid: Oid;
+  /** As the statement named it; undefined: it did not. */
+  readonly name: string | undefined;
   /** What ANALYZE shall look at; empty: all. */
   readonly columns: readonly string[];
 }
@@ -83,23 +88,59 @@ async function targets(runner: CommandRunner, raw: RawNode, options: VacuumOptio
   const named = raw['rels'] as RawNode[] | undefined;
   if (named === undefined) {
     const rows = await withCatalog(() => analysis.catalog.searchList(RELOID));
-    return rows.filter(row => row.relkind === 'r' || row.relkind === 'm').map(row => ({ oid: row.oid, columns: [] }));
+    return rows
+      .filter(row => row.relkind === 'r' || row.relkind === 'm')
+      .map(row => ({ oid: row.oid, name: undefined, columns: [] }));
   }
   const wanted = named as unknown as { readonly relation: RawNode; readonly va_cols?: readonly RawNode[] }[];
   if (!options.analyze && wanted.some(({ va_cols }) => va_cols !== undefined))
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'ANALYZE option must be specified when a column list is provided');
   const found: Target[] = [];
   for (const { relation, va_cols } of wanted) {
-    const oid = await withCatalog(() =>
-      rangeVarGetRelid(analysis.catalog, analysis.searchPathInfo(), relation as never, session.database.name),
+    const { relname: name } = rangeVarName(relation);
+    const oid = await lockToVacuum(runner, name, options, () =>
+      lockRangeVar(runner, relation, ACCESS_SHARE_LOCK, { nowait: options.skipLocked }),
     );
-    if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${relation['relname']}" does not exist`);
-    // Who may not keeps nobody waiting.
+    if (oid === undefined) continue;
     const rel = await withCatalog(() => analysis.catalog.relation(oid));
-    if (rel === null || (await mayVacuumOrNotice(runner, rel, options.vacuum)))
-      found.push({ oid, columns: (va_cols ?? []).map(name => (name['sval']?.sval ?? name['sval']) as string) });
+    if (rel === null || (await mayVacuumOrNotice(runner, rel, options.vacuum))) {
+      const columns = (va_cols ?? []).map(column => (column['sval']?.sval ?? column['sval']) as string);
+      found.push({ oid, name, columns });
+    }
+    // Each table has a transaction of its own: until its turn it may go, or have another name.
+    if (options.vacuum) {
+      const tag = relationTag(session.database.oid as Oid, oid);
+      session.instance.kernel.locks.giveBack(session.owner, tag, ACCESS_SHARE_LOCK);
+    }
   }
   return found;
+}
+
+/** Takes the lock, or tells under SKIP_LOCKED that it is not to be had, and answers undefined. */
+async function lockToVacuum<T>(
+  runner: CommandRunner,
+  name: string | undefined,
+  options: VacuumOptions,
+  lock: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await lock();
+  } catch (error) {
+    if (!options.skipLocked || !isLockRefusal(runner, error)) throw error;
+    skipping(runner, name, options, ERRCODE.LOCK_NOT_AVAILABLE, 'lock not available');
+    return undefined;
+  }
+}
+
+function skipping(
+  { session }: CommandRunner,
+  name: string | undefined,
+  options: VacuumOptions,
+  sqlstate: Sqlstate,
+  why: string,
+): void {
+  if (name === undefined) return;
+  session.notice('WARNING', sqlstate, `skipping ${options.vacuum ? 'vacuum' : 'analyze'} of "${name}" --- ${why}`);
 }
 
 async function mayVacuumOrNotice(runner: CommandRunner, rel: RelationDesc, vacuum: boolean): Promise<boolean> {
@@ -110,22 +151,23 @@ async function mayVacuumOrNotice(runner: CommandRunner, rel: RelationDesc, vacuu
 
 async function vacuumRelation(
   runner: CommandRunner,
-  oid: Oid,
+  { oid, name, columns }: Target,
   options: VacuumOptions,
-  columns: readonly string[] = [],
 ): Promise<void> {
   const { session, analysis } = runner;
   const { kernel } = session.instance;
   const database = session.database.oid as Oid;
-  await kernel.locks.relation(
-    session.owner,
-    database,
-    oid,
-    options.vacuum ? SHARE_UPDATE_EXCLUSIVE_LOCK : ACCESS_SHARE_LOCK,
-  );
+  const locked = await lockToVacuum(runner, name, options, async () => {
+    await kernel.locks.relation(session.owner, database, oid, SHARE_UPDATE_EXCLUSIVE_LOCK, options.skipLocked);
+    return true;
+  });
+  if (locked === undefined) return;
   await kernel.shared.renewHorizon();
   const rel = await withCatalog(() => analysis.catalog.relation(oid));
-  if (rel === null) return;
+  if (rel === null) {
+    skipping(runner, name, options, ERRCODE.UNDEFINED_TABLE, 'relation no longer exists');
+    return;
+  }
   if (!'rmt'.includes(rel.rel.relkind)) {
     session.notice(
       'WARNING',
@@ -149,7 +191,8 @@ async function vacuumRelation(
       relfrozenxid: laterXid(rel.rel.relfrozenxid, result.newRelFrozenXid),
       relminmxid: laterMulti(rel.rel.relminmxid, result.newRelMinMxid as TransactionId),
     });
-    if (rel.rel.reltoastrelid !== 0) await vacuumRelation(runner, rel.rel.reltoastrelid, options);
+    if (rel.rel.reltoastrelid !== 0)
+      await vacuumRelation(runner, { oid: rel.rel.reltoastrelid, name: undefined, columns: [] }, options);
     if (options.analyze) checkColumns(rel, columns);
   } else {
     checkColumns(rel, columns);

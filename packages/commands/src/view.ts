@@ -10,6 +10,7 @@ import {
 import { pgDepend, DependDependerIndexId } from '@pgtroupe/catalog/catalogs/pg_depend';
 import { pgRewrite, RewriteOidIndexId, RewriteRelationId } from '@pgtroupe/catalog/catalogs/pg_rewrite';
 import type { Form_pg_rewrite } from '@pgtroupe/catalog/catalogs/pg_rewrite';
+import type { LockableObject } from '@pgtroupe/catalog/catalogwriter';
 import { heapCreateWithCatalog, insertAttribute, type NewColumn } from '@pgtroupe/catalog/heap';
 import { objectAddress } from '@pgtroupe/catalog/objectaddress';
 import {
@@ -35,6 +36,7 @@ import { rawStrings } from '@pgtroupe/parser/parse_node';
 import { makeViewRule } from '@pgtroupe/parser/rewrite/viewrule';
 import { type CommandContext } from './command-context.ts';
 import { findQueryReferences } from './exprreferences.ts';
+import { lockWhatQueryMeans, neededLocks, type RelationLocker } from './needed-locks.ts';
 import { transformRelOptions } from './reloptions.ts';
 
 const VIEW_SELECT_RULE_NAME = '_RETURN';
@@ -51,12 +53,11 @@ export async function defineView(context: CommandContext, stmt: RawNode): Promis
   const options = withCheckOption(transformRelOptions(null, stmt.options, 'view', ''), stmt.withCheckOption);
   const name: string = stmt.view.relname;
   const namespace = await context.creationNamespace(stmt.view);
-  const existing = stmt.replace ? await w.search(RELNAMENSP, name, namespace) : null;
+  const existing = stmt.replace ? await openView(context, name, namespace) : null;
   let oid: Oid;
   if (existing !== null) {
     oid = existing.oid;
-    await w.store.lockRelation(oid, ACCESS_EXCLUSIVE_LOCK);
-    await replaceView(context, await w.relation(oid), columns, options);
+    await replaceView(context, existing, columns, options);
   } else {
     oid = await heapCreateWithCatalog(w, {
       name,
@@ -73,19 +74,37 @@ export async function defineView(context: CommandContext, stmt: RawNode): Promis
   return oid;
 }
 
+/** The relation of that name, locked; null: there is none. */
+async function openView(context: CommandContext, name: string, namespace: Oid): Promise<RelationDesc | null> {
+  const { w } = context;
+  const find = async (): Promise<Oid> => (await w.search(RELNAMENSP, name, namespace))?.oid ?? (0 as Oid);
+  const oid = await context.lockNamed(RelationRelationId, ACCESS_EXCLUSIVE_LOCK, find, async found => {
+    const rel = await w.read(catalog => catalog.relation(found));
+    if (rel !== null) await context.checkOwner(rel);
+  });
+  return oid === 0 ? null : w.relation(oid);
+}
+
 async function analyzeViewQuery(context: CommandContext, stmt: RawNode): Promise<Query> {
-  const { w, session, lookup, sourceText } = context;
+  const { w, session, sourceText } = context;
   const raw: RawNode = stmt.query;
   if (raw.intoClause) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'views must not contain SELECT INTO');
-  const query = await w.read(
-    () =>
-      analyze({
-        catalog: lookup,
-        fc: session.fc,
-        sourceText,
-        stmt: { type: 'RawStmt', stmt: raw, stmt_location: 0, stmt_len: 0 },
-      }).query,
-  );
+  const analyzeNow = (): Query => {
+    context.lookAgain();
+    return analyze({
+      catalog: context.lookup,
+      fc: session.fc,
+      sourceText,
+      stmt: { type: 'RawStmt', stmt: raw, stmt_location: 0, stmt_len: 0 },
+    }).query;
+  };
+  let query!: Query;
+  const relation = (objectId: Oid): LockableObject => ({ classId: RelationRelationId, objectId });
+  const locker: RelationLocker = {
+    lock: (relid, mode) => w.store.lockObject(relation(relid), mode),
+    unlock: (relid, mode) => w.store.unlockObject(relation(relid), mode),
+  };
+  await lockWhatQueryMeans(locker, async () => neededLocks((query = await w.read(analyzeNow))));
   if (query.commandType !== 1) throw ereport(ERRCODE.SYNTAX_ERROR, 'unexpected parse analysis result');
   if (query.hasModifyingCTE)
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'views must not contain data-modifying statements in WITH');
@@ -139,7 +158,6 @@ async function replaceView(
 ): Promise<void> {
   const { w } = context;
   if (view.rel.relkind !== RELKIND_VIEW) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${view.name}" is not a view`);
-  await context.checkOwner(view);
   const invalid = (message: string, hint?: string): Error =>
     ereport(ERRCODE.INVALID_TABLE_DEFINITION, message, { hint });
   if (columns.length < view.attributes.length) throw invalid('cannot drop columns from view');

@@ -99,6 +99,14 @@ export class InstanceLocks {
     return owner.remote.has(lockKey(relationTag(db, rel), mode));
   }
 
+  /** Does the transaction hold this lock? */
+  holds(owner: LockOwner, tag: LockTag, mode: number): boolean {
+    if (owner.remote.has(lockKey(tag, mode))) return true;
+    if (tag.locktype !== LOCKTAG_RELATION) return false;
+    const held = this.#entry(tag.f1 as Oid, tag.f2 as Oid).holders.get(owner) ?? 0;
+    return (held & (1 << mode)) !== 0;
+  }
+
   /** Awaits a relation lock, and asks for the token so that the next time is free. */
   async relation(owner: LockOwner, db: Oid, rel: Oid, mode: number, nowait = false): Promise<void> {
     if (this.tryRelation(owner, db, rel, mode)) return;
@@ -191,6 +199,16 @@ export class InstanceLocks {
       for (let n = 0; n < count; n++) this.#put(owner, tag, mode, true);
     if (owner.session.size > 0) this.released(owner);
     owner.session.clear();
+  }
+
+  /** Gives back a lock that turned out not to be the one that was wanted: the name means something else by now. Only for
+   *  who did not hold it before. */
+  giveBack(owner: LockOwner, tag: LockTag, mode: number): void {
+    const noted = owner.taken.findLastIndex(each => each.mode === mode && lockKey(each.tag, 0) === lockKey(tag, 0));
+    if (noted >= 0) owner.taken.splice(noted, 1);
+    if (this.#releaseHere(owner, tag, mode) || !owner.remote.has(lockKey(tag, mode))) return;
+    this.release(owner, tag, mode);
+    this.released(owner);
   }
 
   /** ROLLBACK TO, or an error inside a savepoint: what was taken since `taken` had this length is given back, behind the

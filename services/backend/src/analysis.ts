@@ -18,11 +18,14 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { CommandContext, type CommandSession } from '@pgtroupe/commands/command-context';
+import { lockWhatQueryMeans, type NeededLock, neededLocks, type RelationLocker } from '@pgtroupe/commands/needed-locks';
 import { exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { analyze, makeParseState, stmtRequiresParseAnalysis } from '@pgtroupe/parser/analyze';
 import { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
+import type { ParserNotice } from '@pgtroupe/parser/parse_node';
+import { type LockTag, relationTag } from '@pgtroupe/storage/lmgr/locktag';
 import { bindLiterals } from '@pgtroupe/parser/statement';
 import { typenameType } from '@pgtroupe/parser/parse_type';
 import { rewriteQuery } from '@pgtroupe/parser/rewrite/rewriteHandler';
@@ -185,17 +188,55 @@ export class Analysis {
       statement.analyzed = { kind: 'utility', raw, columns: utilityColumns(this.#session.runner, raw) };
       return;
     }
-    if (this.tryAnalyze(statement)) return;
-    await this.refresh();
-    await withCatalog(() => this.#resolve(statement));
+    if (!this.tryAnalyze(statement)) await this.#analyzeAndLock(statement, () => false);
   }
 
-  /** Without awaiting anything; false when something must be read first. */
+  /** Fills in what the statement means, unless that is known, and locks what it reads and writes: when all of it is locked
+   *  it still means that. */
+  async #analyzeAndLock(statement: PreparedStatement, isKnown: () => boolean): Promise<void> {
+    await this.refresh();
+    await this.#session.block.settleSnapshot();
+    let notices: readonly ParserNotice[] = [];
+    await lockWhatQueryMeans(this.#locker, async () => {
+      if (!isKnown()) notices = await withCatalog(() => this.#resolve(statement));
+      return locksOf(statement);
+    });
+    this.#tell(notices);
+  }
+
+  get #locker(): RelationLocker {
+    const { owner, database, instance } = this.#session;
+    const { locks } = instance.kernel;
+    const tag = (relid: Oid): LockTag => relationTag(database.oid as Oid, relid);
+    return {
+      lock: async (relid, mode) => {
+        if (locks.holds(owner, tag(relid), mode)) return false;
+        await locks.relation(owner, database.oid as Oid, relid, mode);
+        await this.refresh();
+        return true;
+      },
+      unlock: (relid, mode) => locks.giveBack(owner, tag(relid), mode),
+    };
+  }
+
+  /** Locks what the statement reads and writes, if that can be had at once. */
+  tryLocks(statement: PreparedStatement): boolean {
+    const { owner, database, instance } = this.#session;
+    const { locks } = instance.kernel;
+    for (const { relid, mode } of locksOf(statement)) {
+      if (!locks.tryRelation(owner, database.oid as Oid, relid, mode)) return false;
+    }
+    return true;
+  }
+
+  /** Without awaiting anything; false when something must be read or waited for first. */
   tryAnalyze(statement: PreparedStatement): boolean {
     const { raw } = statement;
     if (raw === undefined || isUtility(raw) || this.#session.block.failed || !this.#fresh()) return false;
     try {
-      this.#resolve(statement);
+      const notices = this.#resolve(statement);
+      if (!this.tryLocks(statement)) return false;
+      this.#tell(notices);
       return true;
     } catch (error) {
       if (error instanceof CatalogMiss) return false;
@@ -203,7 +244,7 @@ export class Analysis {
     }
   }
 
-  #resolve(statement: PreparedStatement): void {
+  #resolve(statement: PreparedStatement): readonly ParserNotice[] {
     const validity = this.#validity();
     const shared = this.#analysisOf(statement, validity);
     statement.literals =
@@ -211,10 +252,14 @@ export class Analysis {
         ? NO_LITERALS
         : bindLiterals(this.#call(), shared.literals, statement.parsed.literals, () => statement.text);
     statement.analyzed = shared.analyzed;
-    for (const { severity, sqlstate, message, position } of shared.notices)
-      this.#session.notice(severity, sqlstate, message, { position });
     statement.paramTypes = shared.paramTypes;
     statement.validity = validity;
+    return shared.notices;
+  }
+
+  #tell(notices: readonly ParserNotice[]): void {
+    for (const { severity, sqlstate, message, position } of notices)
+      this.#session.notice(severity, sqlstate, message, { position });
   }
 
   /** An error is never another text's: its literals may be wrong where these are right, its places others. */
@@ -262,9 +307,11 @@ export class Analysis {
       ...(parsed.shared ? { literalBase: Math.max(parsed.literalBase, statement.givenTypes.length + 1) } : {}),
     });
     if (pinnedLiterals.length > 0) this.#database.statements.pin(parsed, pinnedLiterals);
+    const rewritten = rewriteQuery(input, query);
     const analyzed: Analyzed = {
       kind: 'query',
-      query: rewriteQuery(input, query),
+      query: rewritten,
+      locks: neededLocks(rewritten),
       columns: this.#columns(query, input.catalog),
       plan: undefined,
     };
@@ -295,10 +342,11 @@ export class Analysis {
   /** Are invalidations as new as now? */
   #fresh(): boolean {
     const { shared } = this.#session.instance.kernel;
-    const live = shared.tryTakeSnapshot(this.#session.block.tx.curcid);
+    const { block } = this.#session;
+    const live = shared.tryTakeSnapshot(block.tx.curcid);
     if (live === undefined) return false;
     shared.releaseSnapshot(live);
-    return true;
+    return block.settleSnapshot() === undefined;
   }
 
   /** Makes sure that invalidations are as new as now. */
@@ -315,15 +363,15 @@ export class Analysis {
 
   /** Is what was analyzed still what it means? If not, a promise of having analyzed it again. */
   revalidate(statement: PreparedStatement): Promise<void> | undefined {
-    const { analyzed } = statement;
-    if (analyzed.kind !== 'query' || this.isValid(statement)) return undefined;
-    return this.#again(statement, analyzed.columns);
+    return this.isValid(statement) ? undefined : this.lock(statement, true);
   }
 
-  async #again(statement: PreparedStatement, before: readonly ColumnInfo[] | undefined): Promise<void> {
-    await this.analyze(statement);
-    const after = statement.analyzed.kind === 'query' ? statement.analyzed.columns : undefined;
-    if (!sameColumns(before, after)) {
+  /** Locks what a statement that was analyzed before reads and writes, and analyzes it again if it means something else by
+   *  now. `described`: its columns must be those that the client was told. */
+  async lock(statement: PreparedStatement, described: boolean): Promise<void> {
+    const before = columnsOf(statement);
+    await this.#analyzeAndLock(statement, () => this.isValid(statement));
+    if (described && !sameColumns(before, columnsOf(statement))) {
       throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'cached plan must not change result type', {
         // pgjdbc and asyncpg know by this name that preparing anew will help.
         routine: 'RevalidateCachedQuery',
@@ -350,13 +398,12 @@ export class Analysis {
       this.#change = { store, catalog: this.#database.catalog.fork(store), writers: [] };
     }
     const { catalog, store, writers } = this.#change;
-    const searchPath = await withCatalog(() => this.searchPathInfo());
     const command: CommandSession = {
       databaseName: session.database.name,
       userId: this.#functions.currentUserId,
       userName: this.#functions.currentUser,
       superuser: await withCatalog(() => this.isSuperuser()),
-      searchPath,
+      searchPath: () => this.searchPathInfo(),
       tempNamespace: 0 as Oid,
       sequences: this.#functions.sequenceIo,
       saltBytes: n => session.instance.env.random.bytes(n),
@@ -364,7 +411,7 @@ export class Analysis {
       simplify: expr => evalConstExpressions(plannerEnv(session.runner.execution), expr),
       fc: this.#call(),
     };
-    const context = new CommandContext(command, catalog, store, text);
+    const context = await withCatalog(() => new CommandContext(command, catalog, store, text));
     writers.push(context.w);
     try {
       await work(context);
@@ -393,6 +440,14 @@ function isUtility(raw: RawNode): boolean {
     !stmtRequiresParseAnalysis(raw) ||
     ['ExplainStmt', 'DeclareCursorStmt', 'CreateTableAsStmt', 'CallStmt'].includes(raw.type)
   );
+}
+
+function locksOf({ analyzed }: PreparedStatement): readonly NeededLock[] {
+  return analyzed.kind === 'query' ? analyzed.locks : [];
+}
+
+function columnsOf({ analyzed }: PreparedStatement): readonly ColumnInfo[] | undefined {
+  return analyzed.kind === 'query' ? analyzed.columns : undefined;
 }
 
 function sameColumns(a: readonly ColumnInfo[] | undefined, b: readonly ColumnInfo[] | undefined): boolean {

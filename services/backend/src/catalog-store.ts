@@ -18,7 +18,7 @@ import { heapUpdate, type UpdateAttributes } from '@pgtroupe/access/heap/heapam-
 import { heapAttIsNull } from '@pgtroupe/access/common/heaptuple';
 import { BT_DUPLICATE, btInsert, uniqueViolation } from '@pgtroupe/access/nbtree/nbtinsert';
 import type { Catalog, ItemPointer } from '@pgtroupe/catalog/catalog';
-import type { CatalogStore, IndexBuildResult, NoticeFields } from '@pgtroupe/catalog/catalogwriter';
+import type { CatalogStore, IndexBuildResult, LockableObject, NoticeFields } from '@pgtroupe/catalog/catalogwriter';
 import { decodeField } from '@pgtroupe/catalog/rowcodec';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -34,6 +34,9 @@ import {
 } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { pageGetItem } from '@pgtroupe/storage/page/bufpage';
+import { LOCKTAG_RELATION, type LockTag, objectTag, relationTag } from '@pgtroupe/storage/lmgr/locktag';
+import { ALL_CATALOGS } from '@pgtroupe/catalog/catalogs/all';
+import { RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
 import type { Transaction } from '@pgtroupe/instance/xact';
 import { type CatalogReader, KernelCatalogSource } from './catalog-source.ts';
 import type { DatabaseContext } from './database-context.ts';
@@ -212,12 +215,28 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
     return xidFromFull(this.#tx.oldestXmin);
   }
 
-  async lockRelation(oid: Oid, mode: number): Promise<void> {
-    const { databaseOid } = this.relations.storage;
-    await this.kernel.locks.relation(this.#session.owner, databaseOid, oid, mode);
+  async lockObject(object: LockableObject, mode: number): Promise<boolean> {
+    const { locks } = this.kernel;
+    const { owner } = this.#session;
+    const tag = this.#lockTag(object);
+    if (locks.holds(owner, tag, mode)) return false;
+    if (tag.locktype === LOCKTAG_RELATION) await locks.relation(owner, tag.f1 as Oid, object.objectId, mode);
+    else await locks.acquire(owner, tag, mode);
     // Whoever held the lock before may have changed catalogs: what it told the others comes with a snapshot.
     const live = await this.kernel.shared.takeSnapshot(this.#tx.curcid);
     this.kernel.shared.releaseSnapshot(live);
+    return true;
+  }
+
+  unlockObject(object: LockableObject, mode: number): void {
+    this.kernel.locks.giveBack(this.#session.owner, this.#lockTag(object), mode);
+  }
+
+  #lockTag({ classId, objectId }: LockableObject): LockTag {
+    const { databaseOid } = this.relations.storage;
+    if (classId === RelationRelationId) return relationTag(databaseOid, objectId);
+    const shared = ALL_CATALOGS.some(catalog => catalog.oid === classId && catalog.shared);
+    return objectTag(shared ? (0 as Oid) : databaseOid, classId, objectId);
   }
 
   buildIndex(table: RelationDesc, index: IndexDesc): Promise<IndexBuildResult> {

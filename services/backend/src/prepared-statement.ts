@@ -7,6 +7,7 @@ import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { LiteralParam, ParserNotice } from '@pgtroupe/parser/parse_node';
 import type { LookedUp } from '@pgtroupe/parser/statement';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
+import type { NeededLock } from '@pgtroupe/commands/needed-locks';
 import type { CachedPlan, RunningPortal } from './query-execution.ts';
 
 /** A result column as RowDescription tells it. */
@@ -26,6 +27,7 @@ export type Analyzed =
   | {
       readonly kind: 'query';
       readonly query: Query;
+      readonly locks: readonly NeededLock[];
       readonly columns: readonly ColumnInfo[] | undefined;
       plan: CachedPlan | undefined;
     };

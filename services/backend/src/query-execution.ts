@@ -29,7 +29,6 @@ import type { Analysis } from './analysis.ts';
 import { BINARY_FORMAT, type FieldEncoder, fieldEncoder, type OutputFunction } from './field-encoder.ts';
 import { largeOutput } from './large-output.ts';
 import { checkFunctionPermissions, checkRangeTablePermissions } from '@pgtroupe/commands/permissions';
-import { neededLocks, type NeededLock } from './needed-locks.ts';
 import { guardedFunctions } from './needed-rights.ts';
 import { plannerEnv } from './planner-env.ts';
 import { type Analyzed, formatOf, type PreparedStatement } from './prepared-statement.ts';
@@ -51,7 +50,6 @@ type AnalyzedQuery = Extract<Analyzed, { kind: 'query' }>;
 /** What is kept with an analyzed query between executions. */
 export interface CachedPlan {
   readonly plan: PlannedStmt;
-  readonly locks: readonly NeededLock[];
   /** Views in it are read with their owners' rights: superusers are judged too. */
   readonly asOwner: boolean;
   readonly guardedFunctions: readonly Oid[];
@@ -161,7 +159,7 @@ export class RunningPortal {
       if (this.#snapshot === undefined) return false;
       if (!analysis.isValid(this.#statement)) return false;
       const cached = this.#plan();
-      if (!this.#tryLocks(cached.locks)) return false;
+      if (!analysis.tryLocks(this.#statement)) return false;
       this.#open(cached);
       return true;
     } catch (error) {
@@ -182,20 +180,16 @@ export class RunningPortal {
     try {
       for (;;) {
         this.#snapshot ??= await session.block.statementSnapshot();
-        if (described) await analysis.revalidate(this.#statement);
-        else if (!analysis.isValid(this.#statement)) {
-          await analysis.analyze(this.#statement);
-          this.#params = this.#statement.literals;
+        if (!analysis.isValid(this.#statement) || !analysis.tryLocks(this.#statement)) {
+          // What is read when the locks are there is as new as they are.
+          session.block.releaseSnapshot(this.#snapshot);
+          this.#snapshot = undefined;
+          await analysis.lock(this.#statement, described);
+          if (!described) this.#params = this.#statement.literals;
+          continue;
         }
         try {
-          const cached = this.#plan();
-          if (await this.#awaitLocks(cached.locks)) {
-            // Catalogs may have changed while we waited: look again, with a snapshot of now.
-            session.block.releaseSnapshot(this.#snapshot);
-            this.#snapshot = undefined;
-            continue;
-          }
-          this.#open(cached);
+          this.#open(this.#plan());
           return;
         } catch (error) {
           if (!(error instanceof CatalogMiss)) throw error;
@@ -215,34 +209,11 @@ export class RunningPortal {
       const plan = planner(plannerEnv(this.#execution), query.query);
       query.plan = {
         plan,
-        locks: neededLocks(query.query),
         asOwner: plan.rtable.some(rte => rte.checkAsUser !== 0 && rte.requiredPerms !== 0),
         guardedFunctions: guardedFunctions(this.#execution.analysis.catalog, query.query),
       };
     }
     return query.plan;
-  }
-
-  #tryLocks(locks: readonly NeededLock[]): boolean {
-    const { session } = this.#execution;
-    const manager = session.instance.kernel.locks;
-    for (const { relid, mode } of locks) {
-      if (!manager.tryRelation(session.owner, session.database.oid as Oid, relid, mode)) return false;
-    }
-    return true;
-  }
-
-  /** True when something had to be awaited. */
-  async #awaitLocks(locks: readonly NeededLock[]): Promise<boolean> {
-    const { session } = this.#execution;
-    const manager = session.instance.kernel.locks;
-    let waited = false;
-    for (const { relid, mode } of locks) {
-      if (manager.tryRelation(session.owner, session.database.oid as Oid, relid, mode)) continue;
-      await manager.relation(session.owner, session.database.oid as Oid, relid, mode);
-      waited = true;
-    }
-    return waited;
   }
 
   #open(cached: CachedPlan): void {

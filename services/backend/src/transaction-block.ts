@@ -208,6 +208,13 @@ export class TransactionBlock {
     return live;
   }
 
+  /** Before a statement is analyzed, and so before it waits for locks: the one snapshot of REPEATABLE READ is from then. */
+  settleSnapshot(): Promise<unknown> | undefined {
+    const run = this.#running();
+    if (!keepsSnapshot(run.isolation) || this.tryStatementSnapshot() !== undefined) return undefined;
+    return this.statementSnapshot();
+  }
+
   /** REPEATABLE READ: same point in time, own commands up to now. */
   #sameSnapshot(run: Running): LiveSnapshot {
     const { snapshot } = run.snapshot!;

@@ -37,6 +37,11 @@ export function relationTag(db: Oid, rel: Oid): LockTag {
   return { locktype: LOCKTAG_RELATION, f1: db, f2: rel, f3: 0, f4: 0 };
 }
 
+/** Anything but a relation, by its class; `db` 0: of all databases. */
+export function objectTag(db: Oid, classId: Oid, objectId: Oid): LockTag {
+  return { locktype: LOCKTAG_OBJECT, f1: db, f2: classId, f3: objectId, f4: 0 };
+}
+
 /** The lock every running transaction holds on itself; f2 carries the epoch. */
 export function transactionTag(fxid: FullTransactionId): LockTag {
   return { locktype: LOCKTAG_TRANSACTION, f1: fxid >>> 0, f2: Math.floor(fxid / 0x100000000), f3: 0, f4: 0 };

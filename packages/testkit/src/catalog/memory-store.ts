@@ -8,7 +8,7 @@ import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid, RelFileNode, TransactionId } from '@pgtroupe/common/ids';
 import type { Catalog, CatalogIndex, CatalogRow, ItemPointer } from '@pgtroupe/catalog/catalog';
 import type { ScannedRow } from '@pgtroupe/catalog/catalogsource';
-import type { CatalogStore, IndexBuildResult } from '@pgtroupe/catalog/catalogwriter';
+import type { CatalogStore, IndexBuildResult, LockableObject } from '@pgtroupe/catalog/catalogwriter';
 import { factDatums } from '@pgtroupe/catalog/facts';
 import { decodeRow } from '@pgtroupe/catalog/rowcodec';
 
@@ -97,9 +97,17 @@ export class MemoryStore implements CatalogStore {
     return 3 as TransactionId;
   }
 
-  lockRelation(oid: Oid, mode: number): Promise<void> {
-    this.locks.push([oid, mode]);
-    return Promise.resolve();
+  lockObject({ objectId }: LockableObject, mode: number): Promise<boolean> {
+    const held = this.locks.some(([oid, other]) => oid === objectId && other === mode);
+    if (!held) this.locks.push([objectId, mode]);
+    return Promise.resolve(!held);
+  }
+
+  unlockObject({ objectId }: LockableObject, mode: number): void {
+    this.locks.splice(
+      this.locks.findLastIndex(([oid, held]) => oid === objectId && held === mode),
+      1,
+    );
   }
 
   buildIndex(): Promise<IndexBuildResult> {

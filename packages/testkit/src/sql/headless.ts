@@ -201,7 +201,7 @@ export class HeadlessDatabase {
         userId: 10 as Oid,
         userName: 'postgres',
         superuser: true,
-        searchPath,
+        searchPath: () => searchPath,
         tempNamespace: 0 as Oid,
         fc: this.call(),
       };

@@ -2,61 +2,44 @@
  * LOCK TABLE.
  */
 import { ACL_DELETE, ACL_INSERT, ACL_SELECT, ACL_TRUNCATE, ACL_UPDATE } from '@pgtroupe/catalog/acl';
+import { rangeVarText } from '@pgtroupe/catalog/namespace';
 import { RELOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, PgError } from '@pgtroupe/common/ereport';
+import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
-import { rangeVarGetRelid } from '@pgtroupe/catalog/namespace';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { rangeVarName } from '@pgtroupe/commands/command-context';
 import { checkRelation } from '@pgtroupe/commands/permissions';
+import { isLockRefusal, lockRangeVar } from '@pgtroupe/commands/rangevar';
 import { ACCESS_SHARE_LOCK, ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
-import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import type { StatementRunner } from '../statement-runner.ts';
 
 export async function lockStmt(runner: StatementRunner, raw: RawNode): Promise<string> {
-  const { session, analysis } = runner;
+  const { session } = runner;
   session.block.require('LOCK TABLE');
+  const nowait = raw['nowait'] === true;
+  const mode: number = raw['mode'];
   for (const rangeVar of raw['relations'] as RawNode[]) {
-    // What the name means now, and still means when the lock is there: whoever had it may have dropped the relation.
-    let locked = 0 as Oid;
-    for (;;) {
-      await analysis.refresh();
-      const oid = await withCatalog(() =>
-        rangeVarGetRelid(analysis.catalog, analysis.searchPathInfo(), rangeVar as never, session.database.name),
-      );
-      if (oid === 0) throw ereport(ERRCODE.UNDEFINED_TABLE, `relation "${rangeVar['relname']}" does not exist`);
-      if (oid === locked) break;
-      await checkMayLock(runner, oid, raw['mode']);
-      await lockRelation(runner, oid, rangeVar, raw);
-      locked = oid;
+    try {
+      await lockRangeVar(runner, rangeVar, mode, { nowait, mayLock: oid => checkMayLock(runner, oid, mode) });
+    } catch (error) {
+      throw nowait && isLockRefusal(runner, error) ? notAvailable(rangeVar) : error;
     }
   }
   return 'LOCK TABLE';
 }
 
-async function lockRelation({ session }: StatementRunner, oid: Oid, rangeVar: RawNode, raw: RawNode): Promise<void> {
-  const nowait = raw['nowait'] === true;
-  try {
-    const { locks } = session.instance.kernel;
-    await locks.relation(session.owner, session.database.oid as Oid, oid, raw['mode'], nowait);
-  } catch (error) {
-    // A lock_timeout has the same SQLSTATE.
-    const refused = nowait && error !== session.interrupt && error instanceof PgError;
-    throw refused && error.sqlstate === ERRCODE.LOCK_NOT_AVAILABLE ? notAvailable(rangeVar) : error;
-  }
+function notAvailable(rangeVar: RawNode): Error {
+  return ereport(
+    ERRCODE.LOCK_NOT_AVAILABLE,
+    `could not obtain lock on relation "${rangeVarText(rangeVarName(rangeVar))}"`,
+  );
 }
 
-function notAvailable({ schemaname, relname }: RawNode): Error {
-  const name = schemaname === undefined ? relname : `${schemaname}.${relname}`;
-  return ereport(ERRCODE.LOCK_NOT_AVAILABLE, `could not obtain lock on relation "${name}"`);
-}
-
-/** Any right that a statement would take such a lock with. */
-async function checkMayLock({ analysis, functions }: StatementRunner, oid: Oid, mode: number): Promise<void> {
+/** Any right that a statement would take such a lock with. May throw a CatalogMiss. */
+function checkMayLock({ analysis, functions }: StatementRunner, oid: Oid, mode: number): void {
   const writes = ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE;
   const right = mode === ACCESS_SHARE_LOCK ? ACL_SELECT : mode === ROW_EXCLUSIVE_LOCK ? ACL_INSERT | writes : writes;
-  await withCatalog(() => {
-    const rel = analysis.catalog.search(RELOID, oid);
-    if (rel !== null) checkRelation(analysis.acl(), rel, functions.currentUserId, right);
-  });
+  const rel = analysis.catalog.search(RELOID, oid);
+  if (rel !== null) checkRelation(analysis.acl(), rel, functions.currentUserId, right);
 }
