@@ -20,9 +20,11 @@ export interface ItemPointer {
   readonly off: number;
 }
 
-/** Base of all decoded rows. `ctid` is absent in rows that were never stored. */
+/** Base of all decoded rows. `ctid` is absent in rows that were never stored, and so is `xmin`, which made the version
+ *  that was read. */
 export interface CatalogRow {
   readonly ctid?: ItemPointer;
+  readonly xmin?: TransactionId;
 }
 
 /** One element of an access list: `grantee` 0 is PUBLIC; high half of `privs` = grant options. */
@@ -101,7 +103,7 @@ export interface Catalog<Row extends CatalogRow = CatalogRow> {
   readonly tupdesc: TupleDesc;
   readonly indexes: readonly CatalogIndex[];
   /** Attribute numbers by column name. */
-  readonly anum: { readonly [K in Exclude<keyof Row, 'ctid'>]-?: number };
+  readonly anum: { readonly [K in Exclude<keyof Row, keyof CatalogRow>]-?: number };
   /** Carries the row type; never has a value. */
   readonly row?: Row;
 }

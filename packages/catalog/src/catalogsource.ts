@@ -6,12 +6,15 @@
  * source that belongs to a transaction, that transaction's own earlier commands.
  */
 import type { Datum } from '@pgtroupe/common/datum';
+import type { TransactionId } from '@pgtroupe/common/ids';
 import type { Catalog, CatalogIndex, ItemPointer } from './catalog.ts';
 
 export interface ScannedRow {
   /** One per column, detoasted; they stay what they are. Of a whole catalog's rows they are taken apart when asked for. */
   readonly values: readonly Datum[];
   readonly ctid: ItemPointer;
+  /** Who made this version of it; undefined: nobody did, it is one of the facts. */
+  readonly xmin?: TransactionId;
 }
 
 export interface CatalogSource {

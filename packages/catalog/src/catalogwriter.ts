@@ -32,6 +32,8 @@ export interface IndexBuildResult {
   readonly tuples: number;
   readonly tablePages: number;
   readonly indexPages: number;
+  /** Versions that an older snapshot may see have no entry of their own: it must not use the index. */
+  readonly brokenHotChain: boolean;
 }
 
 /** What catalog changes need of the session; everything happens in its current transaction. */
@@ -131,7 +133,7 @@ export class CatalogWriter {
     assert(index !== undefined, `${catalog.name} has no index ${indexOid}`);
     const datums = key.map((part, n) => encodeField(catalog.columns[index.keys[n]! - 1]!.type, part));
     const rows = await this.store.scan(catalog as Catalog, index, datums);
-    return rows.map(row => decodeRow(catalog, row.values, row.ctid));
+    return rows.map(row => decodeRow(catalog, row.values, row.ctid, row.xmin));
   }
 
   // ---- writing ---------------------------------------------------------------------------------

@@ -142,7 +142,7 @@ export class CatCache {
   async #read({ catalog, index }: SysCache, key: readonly KeyPart[]): Promise<CatalogRow[]> {
     const datums: Datum[] = key.map((part, n) => encodeField(catalog.columns[index.keys[n]! - 1]!.type, part));
     const rows = await this.#source.scan(catalog, index, datums);
-    return rows.map(row => decodeRow(catalog, row.values, row.ctid));
+    return rows.map(row => decodeRow(catalog, row.values, row.ctid, row.xmin));
   }
 
   /** Files the rows of a complete catalog under the whole key of a unique index. */

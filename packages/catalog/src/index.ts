@@ -211,6 +211,10 @@ async function buildIndex(w: CatalogWriter, tableOid: Oid, indexOid: Oid): Promi
   const index = await w.read(catalog => catalog.index(indexOid));
   assert(index !== null, `index ${indexOid} was just created`);
   const built = await w.store.buildIndex(table, index);
+  if (built.brokenHotChain) {
+    await w.update(pgIndex, index.index, { indcheckxmin: true });
+    w.invalidateRelation(tableOid);
+  }
   await updateStats(w, tableOid, {
     relhasindex: true,
     relpages: built.tablePages,

@@ -63,7 +63,8 @@ const PLAIN = {
 };
 
 /** What a new type must say of itself; the rest is as in most. */
-export type NewType = Omit<Form_pg_type, keyof typeof PLAIN | 'ctid' | 'oid' | 'typarray'> & Partial<Form_pg_type>;
+export type NewType = Omit<Form_pg_type, keyof typeof PLAIN | 'ctid' | 'xmin' | 'oid' | 'typarray'> &
+  Partial<Form_pg_type>;
 
 interface RowTypeOf {
   readonly relid: Oid;

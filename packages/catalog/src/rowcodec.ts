@@ -3,6 +3,7 @@
  * catalog.ts, Datum representations in common/datum.ts.
  */
 import type { Datum } from '@pgtroupe/common/datum';
+import type { TransactionId } from '@pgtroupe/common/ids';
 import {
   CHAR_ELEMENT,
   decodeArray,
@@ -84,11 +85,13 @@ export function decodeRow<Row extends CatalogRow>(
   catalog: Catalog<Row>,
   values: readonly Datum[],
   ctid?: ItemPointer,
+  xmin?: TransactionId,
 ): Row {
   const row: Record<string, unknown> = {};
   const { columns } = catalog;
   for (let i = 0; i < columns.length; i++) row[columns[i]!.name] = decodeField(columns[i]!.type, values[i] ?? null);
   if (ctid !== undefined) row['ctid'] = ctid;
+  if (xmin !== undefined) row['xmin'] = xmin;
   return row as unknown as Row;
 }
 

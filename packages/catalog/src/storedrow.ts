@@ -20,7 +20,8 @@ export class StoredRow {
 
   /** The same object every time. */
   get row(): CatalogRow {
-    return (this.#row ??= decodeRow(this.#catalog, this.#scanned.values, this.#scanned.ctid));
+    const { values, ctid, xmin } = this.#scanned;
+    return (this.#row ??= decodeRow(this.#catalog, values, ctid, xmin));
   }
 
   /** The text of the first `length` columns of an index' key, as `rowKeyText` has it. */

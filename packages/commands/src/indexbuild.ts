@@ -1,15 +1,17 @@
 /**
  * CREATE INDEX: fills a new B-tree from its table (nbtsort's callers, IndexBuildHeapScan).
  *
- * The table is locked against writers. Its rows as of now are read, sorted by key and packed into
- * pages, and every page is logged whole. A row's entry leads to the root of its HOT chain.
+ * The table is locked against writers. Its rows are read, sorted by key and packed into pages, and every page is logged
+ * whole. A row's entry leads to the root of its HOT chain.
+ *
+ * Rows that nobody will see again but some snapshot still does have entries too, but are not asked whether they are
+ * unique. Of a HOT chain only the last version has one: its key need not be that of the versions before, so that who sees
+ * one of those must not use the index (a broken HOT chain; pg_index.indcheckxmin).
  */
 import { orDetoastMiss } from '@pgtroupe/access/common/detoast';
 import { heapGetAttr, tupleLayout } from '@pgtroupe/access/common/heaptuple';
-import { isHeapOnly } from '@pgtroupe/access/common/htup';
-import { type HeapContext, heapRelation } from '@pgtroupe/access/heap/heapam-context';
-import { heapGetPage, HeapPageBatch } from '@pgtroupe/access/heap/heapam-scan';
-import { heapGetRootTuples } from '@pgtroupe/access/heap/pruneheap';
+import type { HeapContext } from '@pgtroupe/access/heap/heapam-context';
+import { IndexablePage } from '@pgtroupe/access/heap/heapam-indexable';
 import type { BTIndex } from '@pgtroupe/access/nbtree/btindex';
 import { uniqueViolation } from '@pgtroupe/access/nbtree/nbtinsert';
 import { BTBuild } from '@pgtroupe/access/nbtree/nbtsort';
@@ -53,9 +55,16 @@ export async function buildIndex(
   }
   const index = await withCatalog(() => btIndexOf(runner.analysis.catalog, desc, table));
   const keys = new SortedKeys(index);
-  const { rows, blocks } = await collect(store, session, context, table, desc, keys);
+  const { rows, blocks, dead, brokenHotChain } = await collect(store, session, context, table, desc, keys);
   keys.sort();
   checkUnique(runner.functions, table, desc, index, keys);
+  if (dead.length > 0) {
+    for (const { values, blk, offnum } of dead) {
+      if (keys.single) keys.addOne(values[0]!, blk, offnum);
+      else keys.add(values, blk, offnum);
+    }
+    keys.sort();
+  }
   const pages: Uint8Array[] = [];
   let slab = new Uint8Array(SLAB_PAGES * BLCKSZ);
   let used = 0;
@@ -74,10 +83,24 @@ export async function buildIndex(
   }
   build.finish();
   await logPages(store, session, desc.rel, pages);
-  return { tuples: rows, tablePages: blocks, indexPages: pages.length };
+  return { tuples: rows, tablePages: blocks, indexPages: pages.length, brokenHotChain };
 }
 
-/** Reads the keys of all rows. */
+interface DeadRow {
+  readonly values: readonly Datum[];
+  readonly blk: number;
+  readonly offnum: number;
+}
+
+interface Collected {
+  readonly rows: number;
+  readonly blocks: number;
+  /** Deleted, but some snapshot sees them. */
+  readonly dead: readonly DeadRow[];
+  readonly brokenHotChain: boolean;
+}
+
+/** Reads the keys of all rows (heapam_index_build_range_scan). */
 async function collect(
   store: Attempts,
   session: BackendSession,
@@ -85,53 +108,43 @@ async function collect(
   table: RelationDesc,
   desc: IndexDesc,
   keys: SortedKeys,
-): Promise<{ readonly rows: number; readonly blocks: number }> {
+): Promise<Collected> {
   const { kernel } = session.instance;
   const { mem } = kernel.pages;
   const layout = tupleLayout(table.att);
   const attributes = desc.index.indkey.map(attnum => attnum - 1);
-  const heap = heapRelation(table.smgr);
-  const batch = new HeapPageBatch();
-  const roots = new Uint16Array(BLCKSZ / 4);
-  const live = await kernel.shared.takeSnapshot(session.block.tx.curcid);
+  const valuesOf = (tuple: number): Datum[] => attributes.map(att => own(heapGetAttr(layout, mem, tuple, att)));
+  const page = new IndexablePage();
+  const dead: DeadRow[] = [];
   let rows = 0;
-  let blocks = 0;
-  try {
-    blocks = await store.attempt(() => kernel.pages.nblocks(table.smgr, MAIN_FORKNUM));
-    for (let blk = 0; blk < blocks; blk++) {
-      if (blk % SLICE === SLICE - 1) await session.breathe();
-      rows += await store.attempt(() => {
-        const count = heapGetPage(context, heap, blk, live.snapshot, batch);
-        if (count === MISS) return MISS;
-        for (let i = 0; i < count; i++) {
-          const tuple = batch.tuples[i]!;
-          if (!isHeapOnly(mem, tuple)) continue;
-          if (heapGetRootTuples(context, tuple - (tuple % BLCKSZ), roots) === MISS) return MISS;
-          break;
-        }
-        const offnumOf = (i: number): number =>
-          isHeapOnly(mem, batch.tuples[i]!) ? roots[batch.offnums[i]!]! : batch.offnums[i]!;
-        if (keys.single) {
-          for (let i = 0; i < count; i++)
-            keys.addOne(heapGetAttr(layout, mem, batch.tuples[i]!, attributes[0]!), blk, offnumOf(i));
-          return count;
-        }
-        // All of a page's or none: a value that must be fetched first begins it anew.
-        const values: Datum[][] = [];
-        const status = orDetoastMiss(() => {
-          for (let i = 0; i < count; i++)
-            values.push(attributes.map(att => own(heapGetAttr(layout, mem, batch.tuples[i]!, att))));
-          return count;
-        });
-        if (status === MISS) return MISS;
-        for (let i = 0; i < count; i++) keys.add(values[i]!, blk, offnumOf(i));
+  let brokenHotChain = false;
+  const blocks = await store.attempt(() => kernel.pages.nblocks(table.smgr, MAIN_FORKNUM));
+  // As young as can be: what was deleted before it needs no entry.
+  if (blocks > 0) await kernel.shared.renewHorizon();
+  for (let blk = 0; blk < blocks; blk++) {
+    if (blk % SLICE === SLICE - 1) await session.breathe();
+    await store.attempt(() => {
+      if (page.read(context, table.smgr, blk) === MISS) return MISS;
+      const { count, tuples } = page;
+      // All of a page's or none: a value that must be fetched first begins it anew.
+      const values: Datum[][] = [];
+      const status = orDetoastMiss(() => {
+        for (let i = 0; i < count; i++) if (!keys.single || page.dead[i] !== 0) values[i] = valuesOf(tuples[i]!);
         return count;
       });
-    }
-  } finally {
-    kernel.shared.releaseSnapshot(live);
+      if (status === MISS) return MISS;
+      for (let i = 0; i < count; i++) {
+        const offnum = page.roots[page.offnums[i]!]!;
+        if (page.dead[i] !== 0) dead.push({ values: values[i]!, blk, offnum });
+        else if (values[i] !== undefined) keys.add(values[i]!, blk, offnum);
+        else keys.addOne(heapGetAttr(layout, mem, tuples[i]!, attributes[0]!), blk, offnum);
+      }
+      rows += page.live;
+      brokenHotChain ||= page.brokenHotChain;
+      return 0;
+    });
   }
-  return { rows, blocks };
+  return { rows, blocks, dead, brokenHotChain };
 }
 
 /** Page memory is not ours to keep. */

@@ -2,7 +2,7 @@
  * The keys of a table's rows on their way into a new index: gathered, sorted in index order.
  *
  * A single integer key, the usual primary key, is kept in typed arrays; anything else as Datums.
- * Rows come in TID order, so keys that come in order already need no sort.
+ * Entries of equal keys are in TID order. Keys that come in order already need no sort.
  */
 import { ATT_INT4 } from '@pgtroupe/access/common/tupmacs';
 import { type BTIndex, CMP_INT4, INDOPTION_DESC, INDOPTION_NULLS_FIRST } from '@pgtroupe/access/nbtree/btindex';
@@ -46,15 +46,15 @@ export class SortedKeys {
     }
     const n = this.#place(block, offset);
     const key = value as number;
-    if (n > 0 && key < this.#ints[n - 1]!) this.#ordered = false;
     this.#ints[n] = key;
+    if (this.#ordered && n > 0 && this.#compare(n - 1, n) > 0) this.#ordered = false;
   }
 
   add(values: readonly Datum[], block: number, offset: number): void {
     const n = this.#place(block, offset);
     if (this.#ints !== undefined) this.#leaveInts(n);
     this.#rows.push(values);
-    if (this.#ordered && n > 0 && this.#compareValues(this.#rows[n - 1]!, values) > 0) this.#ordered = false;
+    if (this.#ordered && n > 0 && this.#compare(n - 1, n) > 0) this.#ordered = false;
   }
 
   #place(block: number, offset: number): number {
@@ -86,13 +86,14 @@ export class SortedKeys {
 
   sort(): void {
     if (this.#ordered) return;
-    const order = Uint32Array.from({ length: this.length }, (_, n) => n);
+    this.#order = Uint32Array.from({ length: this.length }, (_, n) => n).sort((a, b) => this.#compare(a, b));
+  }
+
+  /** Of two rows in the order that they came in: by key, then by TID. */
+  #compare(a: number, b: number): number {
     const ints = this.#ints;
-    const rows = this.#rows;
-    // Equal keys stay in TID order: that of arrival.
-    if (ints !== undefined) order.sort((a, b) => ints[a]! - ints[b]! || a - b);
-    else order.sort((a, b) => this.#compareValues(rows[a]!, rows[b]!) || a - b);
-    this.#order = order;
+    const order = ints === undefined ? this.#compareValues(this.#rows[a]!, this.#rows[b]!) : ints[a]! - ints[b]!;
+    return order || this.#blocks[a]! - this.#blocks[b]! || this.#offsets[a]! - this.#offsets[b]!;
   }
 
   #row(n: number): number {

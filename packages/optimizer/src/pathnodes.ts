@@ -35,6 +35,8 @@ export interface PlannerEnv {
   evaluate(expr: Expr): { readonly value: Datum } | undefined;
   /** The body of an SQL-language function as an analyzed query with PARAM_EXTERN arguments; null: unknown. */
   sqlFunctionBody?(oid: Oid, argTypes: readonly Oid[]): Query | null;
+  /** Who may use an index that is marked indcheckxmin: its entries may lack versions that older snapshots see. */
+  indexCheckXmin(index: IndexDesc): 'everybody' | 'this snapshot' | 'not yet';
   /** Text forms in the catalogs (index expressions and predicates, checks) as trees. */
   stringToExpr(text: string): Expr | readonly Expr[];
 }
@@ -50,6 +52,8 @@ export interface PlannerGlobal {
   nextNodeId: number;
   /** What of the queries planned so far is to be computed when an execution begins. */
   constants: PlanConstant[];
+  /** Other snapshots need another plan. */
+  transientPlan: boolean;
   /** Plans a query below `parent`: planning is recursive, imports are not. */
   planSubquery(parent: PlannerInfo, query: Query, hasRecursion: boolean, tupleFraction: number): PlannedLevel;
 }

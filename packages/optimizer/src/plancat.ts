@@ -24,6 +24,11 @@ export function getRelationInfo(root: PlannerInfo, rel: RelOptInfo): void {
   if (!relation.rel.relhasindex) return;
   for (const index of relation.indexes) {
     if (!index.index.indisvalid || (index.rel.rel.relam as number) !== BTREE_AM_OID) continue;
+    if (index.index.indcheckxmin) {
+      const may = env.indexCheckXmin(index);
+      if (may !== 'everybody') root.glob.transientPlan = true;
+      if (may === 'not yet') continue;
+    }
     rel.indexes.push(indexInfo(env, rel, index));
   }
 }

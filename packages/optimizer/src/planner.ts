@@ -38,6 +38,7 @@ export function planner(env: PlannerEnv, query: Query): PlannedStmt {
     finalrtable: [],
     nextNodeId: 0,
     constants: [],
+    transientPlan: false,
     planSubquery: (parent, subquery, hasRecursion, tupleFraction) =>
       subqueryPlanner(glob, subquery, parent, hasRecursion, tupleFraction),
   };
@@ -49,6 +50,7 @@ export function planner(env: PlannerEnv, query: Query): PlannedStmt {
     commandType: query.commandType,
     hasReturning: query.returningList.length > 0,
     hasModifyingCTE: query.hasModifyingCTE,
+    transientPlan: glob.transientPlan,
     canSetTag: query.canSetTag,
     planTree: plan,
     rtable: glob.finalrtable,

@@ -302,6 +302,8 @@ export interface PlannedStmt {
   readonly commandType: CmdType;
   readonly hasReturning: boolean;
   readonly hasModifyingCTE: boolean;
+  /** Good for the snapshot that it was made under only: not to be kept. */
+  readonly transientPlan: boolean;
   readonly canSetTag: boolean;
   readonly planTree: Plan;
   /** All range tables of the statement, one after the other: varnos of the plan index this. */

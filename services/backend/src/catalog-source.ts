@@ -7,7 +7,7 @@
  */
 import { orDetoastMiss, type ToastPointer } from '@pgtroupe/access/common/detoast';
 import { heapDeformTuple, tupleLayout, type TupleLayout } from '@pgtroupe/access/common/heaptuple';
-import { type TupleMemory, tupleMemory } from '@pgtroupe/access/common/htup';
+import { getXmin, type TupleMemory, tupleMemory } from '@pgtroupe/access/common/htup';
 import type { TupleDesc } from '@pgtroupe/access/common/tupdesc';
 import { HeapContext, type HeapRelation } from '@pgtroupe/access/heap/heapam-context';
 import { type HeapSnapshot, SNAPSHOT_ANY } from '@pgtroupe/access/heap/heapam-visibility';
@@ -22,7 +22,7 @@ import { pgClass } from '@pgtroupe/catalog/catalogs/pg_class';
 import type { CatalogSource, ScannedRow } from '@pgtroupe/catalog/catalogsource';
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
-import { BLCKSZ, type CommandId, MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
+import { BLCKSZ, type CommandId, MAIN_FORKNUM, type Oid, type TransactionId } from '@pgtroupe/common/ids';
 import { LockOwner } from '@pgtroupe/instance/instance-locks';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { InstanceKernel } from '@pgtroupe/instance/instance-kernel';
@@ -75,6 +75,10 @@ class CopiedRow implements ScannedRow {
     const values = new Array<Datum>(this.#layout.natts);
     heapDeformTuple(this.#layout, this.#mem, this.#tuple, this.#layout.natts, values);
     return values;
+  }
+
+  get xmin(): TransactionId {
+    return getXmin(this.#mem, this.#tuple);
   }
 }
 
@@ -250,7 +254,7 @@ export class KernelCatalogSource implements CatalogSource {
       const value = values[i];
       if (value instanceof Uint8Array) values[i] = value.slice();
     }
-    return { values, ctid: { blk, off } };
+    return { values, ctid: { blk, off }, xmin: getXmin(this.kernel.pages.mem, tuple) };
   }
 
   /** Repeats a synchronous attempt, in this reader's eyes, until it lacks nothing. */

@@ -4,16 +4,24 @@
 import { VOIDOID } from '@pgtroupe/common/oids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
-import { MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
+import {
+  type FullTransactionId,
+  MAIN_FORKNUM,
+  type Oid,
+  transactionIdPrecedes,
+  xidFromFull,
+} from '@pgtroupe/common/ids';
 import { evaluateConstant } from '@pgtroupe/executor/execConstants';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import type { PlannerEnv } from '@pgtroupe/optimizer/pathnodes';
 import { sqlFunctionBody } from '@pgtroupe/optimizer/sqlfunctions';
+import type { Snapshot } from '@pgtroupe/transam/xactview';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { QueryExecution } from './query-execution.ts';
 
-export function plannerEnv(execution: QueryExecution): PlannerEnv {
+/** `snapshot`: what the plan is for; without one it may use no index that not everybody may use. */
+export function plannerEnv(execution: QueryExecution, snapshot?: Snapshot): PlannerEnv {
   const { env, session, analysis, functions } = execution;
   const { kernel } = session.instance;
   return {
@@ -29,6 +37,12 @@ export function plannerEnv(execution: QueryExecution): PlannerEnv {
     },
     sqlFunctionBody: (oid, argTypes) =>
       sqlFunctionBody({ catalog: analysis.lookup(), fc: functions.call([], VOIDOID) }, env.rows, oid, argTypes),
+    indexCheckXmin: ({ index }) => {
+      const precedes = (oldest: number): boolean =>
+        index.xmin !== undefined && transactionIdPrecedes(index.xmin, xidFromFull(oldest as FullTransactionId));
+      if (precedes(kernel.shared.oldestXmin)) return 'everybody';
+      return snapshot !== undefined && precedes(snapshot.xmin) ? 'this snapshot' : 'not yet';
+    },
     evaluate: expr => evaluateConstant(env, expr),
     stringToExpr: text => stringToNode(text) as Expr | readonly Expr[],
   };

@@ -206,12 +206,14 @@ export class RunningPortal {
   #plan(): CachedPlan {
     const query = this.#statement.analyzed as AnalyzedQuery;
     if (query.plan === undefined) {
-      const plan = planner(plannerEnv(this.#execution), query.query);
-      query.plan = {
+      const plan = planner(plannerEnv(this.#execution, this.#snapshot!.snapshot), query.query);
+      const cached: CachedPlan = {
         plan,
         asOwner: plan.rtable.some(rte => rte.checkAsUser !== 0 && rte.requiredPerms !== 0),
         guardedFunctions: guardedFunctions(this.#execution.analysis.catalog, query.query),
       };
+      if (plan.transientPlan) return cached;
+      query.plan = cached;
     }
     return query.plan;
   }

@@ -111,7 +111,7 @@ export class MemoryStore implements CatalogStore {
   }
 
   buildIndex(): Promise<IndexBuildResult> {
-    return Promise.resolve({ tuples: 0, tablePages: 0, indexPages: 1 });
+    return Promise.resolve({ tuples: 0, tablePages: 0, indexPages: 1, brokenHotChain: false });
   }
 
   isEmpty(): Promise<boolean> {

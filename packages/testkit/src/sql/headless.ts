@@ -92,7 +92,7 @@ class HeadlessStore extends MemoryStore {
       const page = solo.addPage(files, MAIN_FORKNUM);
       btInitMetaPage(solo.mem, page, emptyMeta(btreeOf(new EState(env, 0), table, index).allequalimage));
     }
-    return Promise.resolve({ tuples: 0, tablePages: 0, indexPages: 1 });
+    return Promise.resolve({ tuples: 0, tablePages: 0, indexPages: 1, brokenHotChain: false });
   }
 }
 
@@ -250,6 +250,7 @@ export class HeadlessDatabase {
       evaluate: expr => evaluateConstant(this.env, expr),
       sqlFunctionBody: (oid, argTypes) =>
         sqlFunctionBody({ catalog: this.#catalogLookup(), fc: this.call() }, this.env.rows, oid, argTypes),
+      indexCheckXmin: () => 'everybody',
       stringToExpr: text => stringToNode(text) as Expr | readonly Expr[],
     };
   }
