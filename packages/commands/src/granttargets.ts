@@ -226,6 +226,8 @@ function columnTarget(context: CommandContext, rel: RelationDesc, name: string):
     classId: RelationRelationId,
     subId: attribute.attnum,
     quoted: `column "${name}" of relation "${rel.name}"`,
+    // A column whose last right was taken away is as one that never had a list.
+    write: acl => context.w.update(pgAttribute, attribute, { attacl: acl.length > 0 ? acl : null }),
   };
 }
 
