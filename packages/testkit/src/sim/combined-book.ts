@@ -7,6 +7,7 @@ export function combinedBook(books: readonly Book[]): Book {
     Math.floor(number / books.length),
   ];
   return {
+    tables: books.flatMap(book => book.tables),
     setUp: async client => {
       for (const book of books) await book.setUp(client);
     },

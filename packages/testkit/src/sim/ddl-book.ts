@@ -6,15 +6,25 @@
 import { type Book, inTransaction } from './ledger.ts';
 
 const KINDS = 6;
-/** A table is dropped this many numbers after it was made. */
-const LIFE = 2 * KINDS;
+/** Kinds of numbers that make a table, and how many numbers later it is dropped: long afterwards, and by the next but
+ *  one (with its instance a client loses one), while what the dead did to it is still being put together. */
+const LIVES: ReadonlyMap<number, number> = new Map([
+  [3, 2 * KINDS],
+  [4, 2],
+]);
 const ROWS = 40;
-const MAKES_TABLE = 3;
+
+/** The number whose table this one drops. */
+function dropOf(number: number): number | undefined {
+  for (const [kind, life] of LIVES) if (number >= life && (number - life) % KINDS === kind) return number - life;
+  return undefined;
+}
 
 const lists = (rows: readonly (readonly (string | null)[])[] | undefined): string =>
   (rows ?? []).map(row => row.join('/')).join();
 
 export const ddlBook: Book = {
+  tables: ['hot', 'deed'],
   setUp: async client => {
     await client.query('CREATE TABLE deed (client int, seq int, PRIMARY KEY (client, seq))');
     await client.query('CREATE TABLE hot (client int, seq int)');
@@ -38,15 +48,16 @@ export const ddlBook: Book = {
           await query(`ALTER TABLE hot ADD COLUMN extra_${c} int`);
           await query(`ALTER TABLE hot DROP COLUMN extra_${c}`);
           break;
-        case MAKES_TABLE:
-          await query(`CREATE TABLE l_${c}_${number} (id int PRIMARY KEY)`);
-          await query(`INSERT INTO l_${c}_${number} SELECT generate_series(1, ${ROWS})`);
-          if (number >= LIFE) await query(`DROP TABLE IF EXISTS l_${c}_${number - LIFE}`);
-          break;
         case 4:
           await query('LOCK TABLE hot IN SHARE ROW EXCLUSIVE MODE');
           break;
       }
+      if (LIVES.has(number % KINDS)) {
+        await query(`CREATE TABLE l_${c}_${number} (id int PRIMARY KEY)`);
+        await query(`INSERT INTO l_${c}_${number} SELECT generate_series(1, ${ROWS})`);
+      }
+      const old = dropOf(number);
+      if (old !== undefined) await query(`DROP TABLE IF EXISTS l_${c}_${old}`);
       await query(`INSERT INTO hot VALUES (${c}, ${number})`);
       await query(`INSERT INTO deed VALUES (${c}, ${number})`);
     });
@@ -58,14 +69,15 @@ export const ddlBook: Book = {
   read: async (client, c) => {
     const [found] = await client.query(`SELECT seq FROM deed WHERE client = ${c} ORDER BY seq`);
     const there = new Set(found!.rows.map(row => Number(row[0])));
-    const made = [...there].filter(n => n % KINDS === MAKES_TABLE);
+    const made = [...there].filter(n => LIVES.has(n % KINDS));
     const [tables] = await client.query("SELECT relname FROM pg_class WHERE relkind = 'r'");
     const names = new Set(tables!.rows.map(row => row[0]!).filter(name => name.startsWith(`l_${c}_`)));
     for (const number of made) {
       const name = `l_${c}_${number}`;
       // The one that drops it is there, so it is not.
-      if (there.has(number + LIFE) === names.delete(name)) throw new Error(`${name} is in the wrong place`);
-      if (there.has(number + LIFE)) continue;
+      const dropped = there.has(number + LIVES.get(number % KINDS)!);
+      if (dropped === names.delete(name)) throw new Error(`${name} is in the wrong place`);
+      if (dropped) continue;
       const [rows] = await client.query(`SELECT count(*) FROM ${name}`);
       if (rows!.rows[0]![0] !== String(ROWS)) throw new Error(`${rows!.rows[0]![0]} rows in ${name}`);
     }

@@ -54,6 +54,7 @@ async function insert(client: SimClient, c: number, number: number, of: number):
 }
 
 export const giantsBook: Book = {
+  tables: ['giant'],
   setUp: async client => {
     await client.query(
       'CREATE TABLE giant (client int, seq int, made int, changes int, big text, small text, PRIMARY KEY (client, seq))',

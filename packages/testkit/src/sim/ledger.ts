@@ -25,6 +25,8 @@ export function excused(error: unknown, more?: RegExp): boolean {
 
 /** What is written and how the audit finds it again. */
 export interface Book {
+  /** Those that every client writes. */
+  readonly tables: readonly string[];
   setUp(client: SimClient): Promise<void>;
   /** One transaction. */
   write(client: SimClient, c: number, number: number): Promise<void>;
@@ -57,6 +59,8 @@ export class Account {
   stopped = false;
   /** Begins nothing. */
   resting = false;
+  /** Is in no transaction, and begins none. */
+  atRest = false;
   /** Transactions since something last happened to the cluster. */
   #sinceRoused = 0;
   idle = true;
@@ -82,9 +86,11 @@ export class Account {
     this.idle = false;
     while (!this.stopped) {
       if (this.resting) {
+        this.atRest = true;
         await this.#pause(5);
         continue;
       }
+      this.atRest = false;
       if (this.#sinceRoused++ >= BURST) await this.#pause(cluster.world.between(...LEISURE_MS));
       const number = this.fates.length;
       this.fates.push('unknown');
@@ -165,6 +171,7 @@ export async function audit(book: Book, client: SimClient, accounts: readonly Ac
 
 /** A table per number: catalogs, their indexes and files are the book. */
 export const tablesBook: Book = {
+  tables: [],
   setUp: async () => {},
   write: async (client, c, number) => {
     await client.query(`CREATE TABLE l_${c}_${number} (id int PRIMARY KEY)`);
@@ -219,6 +226,7 @@ const OPENING = 1000;
  * numbers lock in one order, even ones in the other, so that there are deadlocks.
  */
 export const rowsBook: Book = {
+  tables: ['account', 'move', 'ledger'],
   setUp: async client => {
     await client.query('CREATE TABLE ledger (client int, seq int, note text, PRIMARY KEY (client, seq))');
     await client.query('CREATE TABLE account (id int PRIMARY KEY, balance int NOT NULL)');
@@ -279,6 +287,7 @@ const ITEMS = 3;
  * so that pages split, are pruned and vacuumed. The audit compares what the indexes say with the heap.
  */
 export const churnBook: Book = {
+  tables: ['item', 'done'],
   setUp: async client => {
     await client.query('CREATE TABLE done (client int, seq int, PRIMARY KEY (client, seq))');
     await client.query('CREATE TABLE item (client int, seq int, k int, pad text)');

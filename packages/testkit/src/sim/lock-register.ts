@@ -24,6 +24,8 @@ interface Hold {
 interface Question {
   readonly c: number;
   readonly row: number;
+  /** Of a transaction whose end the client never heard of: it may go on, with locks, beside the client's next. */
+  readonly lost: boolean;
 }
 
 export class LockRegister {
@@ -34,16 +36,17 @@ export class LockRegister {
   /** Client `c` begins a transaction. */
   begin(c: number): void {
     this.#holders.set(c, { holds: [], suspicions: [] });
+    this.#asked = this.#asked.map(asked => (asked.c === c ? { ...asked, lost: true } : asked));
   }
 
   /** Before client `c` asks for the row. Returns who else may have it. */
   asks(c: number, row: number): readonly number[] {
-    this.#asked.push({ c, row });
+    this.#asked.push({ c, row, lost: false });
     return this.#rivals(c, row);
   }
 
   #rivals(c: number, row: number): number[] {
-    return this.#asked.filter(asked => asked.row === row && asked.c !== c).map(asked => asked.c);
+    return this.#asked.filter(asked => asked.row === row && (asked.c !== c || asked.lost)).map(asked => asked.c);
   }
 
   /** The server has said that somebody else holds the row; `before`: who may have had it when `c` asked. */

@@ -153,6 +153,7 @@ const DEEDS: readonly ((deed: Deed, slot: number, other: number, undo: boolean) 
 export function newLocksBook(): Book {
   const register = new LockRegister();
   return {
+    tables: ['turn', 'slot', 'bump'],
     setUp: async client => {
       await client.query('CREATE TABLE turn (client int, seq int, PRIMARY KEY (client, seq))');
       await client.query('CREATE TABLE slot (id int PRIMARY KEY, count int NOT NULL)');

@@ -3,8 +3,9 @@
  * are not drowned in common ones.
  */
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
-import { DiskTrouble } from './disk-trouble.ts';
+import { DISK_SQLSTATE, DiskTrouble } from './disk-trouble.ts';
 import type { SimCluster } from './cluster.ts';
+import { excused } from './ledger.ts';
 import type { SimProcess } from './process.ts';
 
 export const FAULTS = [
@@ -32,7 +33,14 @@ export const FAULTS = [
   'checkpoint',
   'vacuum',
 ] as const;
-export type Fault = (typeof FAULTS)[number];
+/** Chosen apart from the others. */
+const LATER_FAULTS = [
+  /** An instance dies and a checkpoint puts its pages together, while clients come back and go on. */
+  'kill-and-checkpoint',
+  /** A strong lock is asked for while COMMITs wait for WAL and an instance does not hear of it; then all is silent. */
+  'lock-in-commit',
+] as const;
+export type Fault = (typeof FAULTS)[number] | (typeof LATER_FAULTS)[number];
 
 /** Chance of death at each step that makes something durable, while armed. */
 const FAILPOINT_DEATH = 0.1;
@@ -41,21 +49,28 @@ export class Nemesis {
   readonly faults: readonly Fault[];
   /** Clients stop after the transaction they are at, or go on. */
   lull: (begins: boolean) => void = () => {};
+  /** Clients stop and nothing may be held; then they go on. */
+  silence: () => Promise<void> = async () => {};
   readonly trouble = new DiskTrouble();
   readonly #cluster: () => SimCluster;
+  /** Tables that clients write. */
+  readonly #tables: readonly string[];
   #armed = false;
   readonly #maintenance = new Set<SimProcess>();
+  /** What maintenance met that no fault excuses. */
+  unexpected: Error | undefined;
   /** By kind, how often. */
   readonly done = new Map<Fault, number>();
 
-  constructor(cluster: () => SimCluster, faults: readonly Fault[]) {
+  constructor(cluster: () => SimCluster, faults: readonly Fault[], tables: readonly string[]) {
     this.#cluster = cluster;
+    this.#tables = tables;
     this.faults = faults;
   }
 
-  /** Some of the faults, at least one. */
-  static choose(uniform: () => number): Fault[] {
-    const chosen = FAULTS.filter(() => uniform() < 0.5);
+  /** Some of the faults, at least one; `later` chooses those that were added since. */
+  static choose(uniform: () => number, later: () => number): Fault[] {
+    const chosen = [...FAULTS.filter(() => uniform() < 0.5), ...LATER_FAULTS.filter(() => later() < 0.5)];
     return chosen.length > 0 ? chosen : ['kill'];
   }
 
@@ -111,6 +126,14 @@ export class Nemesis {
         world.schedule(world.between(0, 300), () => postmaster.process(backend)?.kill('nemesis'));
         return;
       }
+      case 'kill-and-checkpoint': {
+        const backend = pick(names.filter(n => n.startsWith('backend')));
+        postmaster.process(backend)?.kill('nemesis');
+        await world.pass(world.between(0, 50));
+        return this.#maintain('CHECKPOINT');
+      }
+      case 'lock-in-commit':
+        return this.#lockInCommit();
       case 'vanish':
       case 'cancel':
         return;
@@ -161,14 +184,34 @@ export class Nemesis {
     this.lull(false);
   }
 
+  async #lockInCommit(): Promise<void> {
+    const cluster = this.#cluster();
+    const { world, postmaster, network } = cluster;
+    const backends = postmaster.names.filter(name => name.startsWith('backend'));
+    const backend = backends[Math.floor(world.random.uniform() * backends.length)];
+    network.clogLink('walwriter', 'buffer-manager', world.between(50, 300), world.between(50, 300));
+    this.lull(true);
+    await world.pass(world.between(1, 40));
+    const process = backend === undefined ? undefined : postmaster.process(backend);
+    process?.pause();
+    for (const table of this.#tables) this.#maintain(`BEGIN; LOCK TABLE ${table} IN SHARE ROW EXCLUSIVE MODE; COMMIT`);
+    await world.pass(world.between(50, 500));
+    process?.resume();
+    await world.pass(world.between(1, 50));
+    await this.silence();
+  }
+
   #maintain(command: string): void {
     const cluster = this.#cluster();
     const { client, process } = cluster.client();
     this.#maintenance.add(process);
     client
       .query(command)
-      // Other faults may end it.
-      .catch((error: unknown) => cluster.world.note(`${command}: ${(error as Error).message}`))
+      .catch((error: unknown) => {
+        cluster.world.note(`${command}: ${(error as Error).message}`);
+        const excuse = this.faults.includes('disk-trouble') ? DISK_SQLSTATE : undefined;
+        if (!excused(error, excuse)) this.unexpected ??= error as Error;
+      })
       .finally(() => {
         this.#maintenance.delete(process);
         process.kill('done');
@@ -179,7 +222,11 @@ export class Nemesis {
   rest(): void {
     this.#armed = false;
     this.trouble.end();
-    // One whose message got lost asks again after seconds.
+    this.endMaintenance();
+  }
+
+  /** One whose message got lost asks again after seconds. */
+  endMaintenance(): void {
     for (const process of this.#maintenance) process.kill('not waited for');
   }
 }

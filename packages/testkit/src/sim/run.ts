@@ -9,6 +9,8 @@ import { Witness } from './witness.ts';
 
 /** Between two faults: mostly short. */
 const QUIET_MS = [3, 300] as const;
+/** Share of rounds after which, in half of the seeds, everybody is silent for once: nothing may be held then. */
+const SILENCES = 0.4;
 
 export interface RunOptions {
   readonly clients: number;
@@ -39,10 +41,18 @@ export async function run(seed: number, book: Book, options: RunOptions): Promis
 
 async function runOnce(seed: number, book: Book, options: RunOptions): Promise<Run> {
   const chance = seededRandom(seed ^ 0x5eed);
+  const later = seededRandom(seed ^ 0x1a7e);
   const nemesis: Nemesis = new Nemesis(
     () => cluster,
-    options.faults ?? options.bug?.faults ?? Nemesis.choose(() => chance.uniform()),
+    options.faults ??
+      options.bug?.faults ??
+      Nemesis.choose(
+        () => chance.uniform(),
+        () => later.uniform(),
+      ),
+    book.tables,
   );
+  const silences = later.uniform() < 0.5 ? SILENCES : 0;
   const cluster: SimCluster = await SimCluster.create(seed, {
     instances: options.instances,
     settings: {
@@ -68,6 +78,7 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
   nemesis.lull = begins => {
     for (const account of accounts) account.resting = begins;
   };
+  nemesis.silence = () => silence(cluster, nemesis, [...accounts, ...witnesses]);
   const witnesses = summon(cluster, book, accounts, options.instances, excused);
   for (const account of accounts) void account.run(cluster, book, accounts);
   for (let round = 0; round < options.rounds; round++) {
@@ -75,11 +86,12 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
     for (const account of accounts) account.rouse();
     await nemesis.strike();
     for (const account of accounts) account.rouse();
+    if (later.uniform() < silences) await nemesis.silence();
     if (world.random.uniform() < 0.4) continue;
-    await progress(cluster, accounts, witnesses);
+    await progress(cluster, nemesis, accounts, witnesses);
   }
   nemesis.rest();
-  await progress(cluster, accounts, witnesses);
+  await progress(cluster, nemesis, accounts, witnesses);
   for (const each of [...accounts, ...witnesses]) each.stopped = true;
   await cluster.runUntil(() => [...accounts, ...witnesses].every(a => a.idle), {
     ms: 30_000,
@@ -115,15 +127,25 @@ function summon(
   return witnesses;
 }
 
+/** In the middle of it all everybody ends what he is at, stays connected and holds nothing. */
+async function silence(cluster: SimCluster, nemesis: Nemesis, all: readonly (Account | Witness)[]): Promise<void> {
+  for (const each of all) each.resting = true;
+  await cluster.runUntil(() => all.every(each => each.atRest), { ms: 60_000, what: 'everybody to be silent' });
+  nemesis.endMaintenance();
+  await cluster.expectNoLeaks();
+  for (const each of all) each.resting = false;
+}
+
 /** Liveness: everybody gets something done. */
 async function progress(
   cluster: SimCluster,
+  nemesis: Nemesis,
   accounts: readonly Account[],
   witnesses: readonly Witness[],
 ): Promise<void> {
   const before = accounts.map(a => a.acknowledged);
   const surprised = (): Error | undefined =>
-    [...accounts, ...witnesses].find(a => a.unexpected !== undefined)?.unexpected;
+    [nemesis, ...accounts, ...witnesses].find(a => a.unexpected !== undefined)?.unexpected;
   await cluster.runUntil(() => surprised() !== undefined || accounts.every((a, n) => a.acknowledged > before[n]!), {
     ms: 60_000,
     what: 'everybody to go on',

@@ -16,6 +16,9 @@ const IDLE_MS = [2, 60] as const;
 export class Witness {
   unexpected: Error | undefined;
   stopped = false;
+  /** Asks nothing. */
+  resting = false;
+  atRest = false;
   idle = true;
   readonly #cluster: SimCluster;
   readonly #book: Book;
@@ -56,6 +59,11 @@ export class Witness {
   async run(): Promise<void> {
     this.idle = false;
     while (!this.stopped) {
+      this.atRest = this.resting;
+      if (this.resting) {
+        await this.#rest();
+        continue;
+      }
       const { account, number } = this.#told ?? this.#latest();
       this.#told = undefined;
       try {
