@@ -17,7 +17,7 @@ describe.skipIf(!isBuilt)('advisory locks', () => {
 
   beforeAll(async () => {
     await cluster.create();
-    await cluster.start('-c', 'sessions_per_instance=1');
+    await cluster.start('-c', 'sessions_per_instance=1', '-c', 'max_locks_per_transaction=10');
   }, 90_000);
 
   afterAll(async () => {
@@ -40,6 +40,20 @@ describe.skipIf(!isBuilt)('advisory locks', () => {
     await said(b, 'discard all');
     expect(await said(a, 'select pg_try_advisory_lock(1), pg_try_advisory_lock(-1, 7)')).toEqual(['D t|t']);
     await said(a, 'select pg_advisory_unlock_all()');
+  });
+
+  it('have so much room together; who finds none hears 53200', async () => {
+    const [a, b] = [await open(), await open()];
+    const many = 'select count(pg_try_advisory_lock(8, g)) from generate_series(1, 100000) g';
+    const full = 'E ERROR 53200 out of shared memory';
+    expect(await said(a, many)).toEqual([full]);
+    expect(await said(a, 'select pg_try_advisory_lock(8, 1), pg_advisory_unlock(8, 1)')).toEqual(['D t|t']);
+    expect(await said(b, 'select pg_try_advisory_xact_lock(9)')).toEqual([full]);
+    expect(await said(b, 'create table roomless (a int)')).toEqual([full]);
+    expect(await said(b, 'select count(*) > 0 from pg_class')).toEqual(['D t']);
+    await said(a, 'select pg_advisory_unlock_all()');
+    expect(await said(b, 'select pg_try_advisory_xact_lock(9)')).toEqual(['D t']);
+    expect(await said(b, 'begin; create table roomless (a int); rollback')).toEqual([]);
   });
 
   it('of a transaction end with it, or with its savepoint', async () => {

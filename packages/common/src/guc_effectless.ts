@@ -55,7 +55,7 @@ export const MOOT: ReadonlySet<string> = new Set(
     gin_pending_list_limit hot_standby hot_standby_feedback huge_page_size huge_pages jit jit_above_cost
     jit_debugging_support jit_dump_bitcode jit_expressions jit_inline_above_cost jit_optimize_above_cost
     jit_profiling_support jit_provider jit_tuple_deforming krb_caseins_users krb_server_keyfile
-    lo_compat_privileges logical_decoding_work_mem max_locks_per_transaction max_logical_replication_workers
+    lo_compat_privileges logical_decoding_work_mem max_logical_replication_workers
     max_parallel_maintenance_workers max_parallel_workers max_parallel_workers_per_gather
     max_pred_locks_per_page max_pred_locks_per_relation max_pred_locks_per_transaction max_replication_slots
     max_slot_wal_keep_size max_standby_archive_delay max_standby_streaming_delay

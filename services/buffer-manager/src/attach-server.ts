@@ -368,6 +368,7 @@ export class AttachServer {
     const result = locks.acquire(owner, tag, op.mode, op);
     if (result === 'granted') instance.put({ op: 'lockGranted', reqId: op.reqId });
     else if (result === 'waiting') this.#watchWait(owner.waiting!, op.deadlockMs);
+    else if (result === 'no-room') instance.put({ op: 'lockFailed', reqId: op.reqId, ...NO_ROOM });
     else instance.put(lockNotAvailable(op.reqId));
   }
 
@@ -411,6 +412,13 @@ const CANCELED = {
   message: 'canceling statement due to user request',
   detail: '',
   hint: '',
+};
+
+const NO_ROOM = {
+  sqlstate: ERRCODE.OUT_OF_MEMORY,
+  message: 'out of shared memory',
+  detail: '',
+  hint: 'You might need to increase max_locks_per_transaction.',
 };
 
 function relationTag(op: { readonly db: number; readonly rel: number }): LockTag {

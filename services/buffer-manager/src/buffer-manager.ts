@@ -39,6 +39,8 @@ export interface BufferManagerOptions {
   readonly sharedBuffers: number;
   /** What all instances together may send ahead of the walwriter. */
   readonly walBuffersBytes: number;
+  /** How many locks may be held at a time (LockTable). */
+  readonly maxLocks: number;
   /** How to replay records of the resource managers that change pages. */
   readonly rmgrs: RmgrTable;
   readonly walWriterDelayMs: () => number;
@@ -89,7 +91,7 @@ export class BufferManager {
       beforeRedo: before => writeControlFile(disk, { ...before, state: 'in crash recovery' }),
     }).run(control);
     await failpoint('recovery-after-redo');
-    const { rmgrs, walBuffersBytes } = this.#options;
+    const { rmgrs, walBuffersBytes, maxLocks } = this.#options;
     const shared = new SharedMemory({
       clock,
       timers,
@@ -101,6 +103,7 @@ export class BufferManager {
       smgr,
       rmgrs,
       walBuffersBytes,
+      maxLocks,
       ...recovered,
     });
     this.#shared = shared;

@@ -14,7 +14,7 @@ function setUp() {
   const [a, b] = [new Recorder(), new Recorder()];
   const instances = new Set([a, b]);
   const silent = { granted() {}, notAvailable() {}, tokenGranted() {}, recallToken() {} };
-  const table = new LockTable<Recorder>(silent, { runs: () => false, owner: () => undefined });
+  const table = new LockTable<Recorder>(silent, { runs: () => false, owner: () => undefined }, 100);
   const tag = { locktype: 0, f1: 5, f2: 16384, f3: 0, f4: 0 };
   const lock = (pid: number, instance: Recorder) =>
     table.acquire(table.owner(pid, instance), tag, 8, { reqId: pid, nowait: false, session: false });

@@ -7,10 +7,11 @@ const ROW_EXCLUSIVE = 3;
 const SHARE = 5;
 const EXCLUSIVE = 7;
 const ACCESS_EXCLUSIVE = 8;
+const LOCKTAG_ADVISORY = 10;
 const T: LockTag = { locktype: 0, f1: 5, f2: 16384, f3: 0, f4: 0 };
 const U: LockTag = { ...T, f2: 16385 };
 
-function setUp() {
+function setUp(maxLocks = 100) {
   const log: string[] = [];
   const running = new Map<number, number>();
   const table: LockTable<string> = new LockTable<string>(
@@ -25,6 +26,7 @@ function setUp() {
       owner: (fxid): LockOwner<string> | undefined =>
         running.has(fxid) ? table.owner(running.get(fxid)!, 'a') : undefined,
     },
+    maxLocks,
   );
   let reqId = 0;
   const lock = (pid: number, mode: number, tag = T, more: { nowait?: boolean; session?: boolean } = {}): string =>
@@ -52,6 +54,36 @@ describe('lock table', () => {
     expect(log).toEqual(['granted 3']);
     end(3);
     expect(log).toEqual(['granted 3', 'granted 4']);
+  });
+
+  it('has room for so many locks and twice as many holders, and again when they are given back', () => {
+    const { lock, end, table } = setUp(2);
+    const [first, second, third] = [1, 2, 3].map((f2): LockTag => ({ ...T, locktype: LOCKTAG_ADVISORY, f2 })) as [
+      LockTag,
+      LockTag,
+      LockTag,
+    ];
+    expect(lock(1, SHARE, first)).toBe('granted');
+    expect(lock(1, SHARE, second)).toBe('granted');
+    expect(lock(1, SHARE, third)).toBe('no-room');
+    expect(lock(4, ACCESS_EXCLUSIVE)).toBe('no-room');
+    // What is held may be held by others and in other modes.
+    expect(lock(1, ACCESS_SHARE, second)).toBe('granted');
+    expect(lock(2, SHARE, first)).toBe('granted');
+    expect(lock(2, SHARE, second)).toBe('granted');
+    expect(lock(3, SHARE, first)).toBe('no-room');
+    expect(lock(2, ACCESS_SHARE, first)).toBe('granted');
+    // Whoever only reads and changes rows goes on.
+    expect(lock(6, ROW_EXCLUSIVE)).toBe('granted');
+    table.holdersTransferred('a', U, [5, 1 << ACCESS_SHARE]);
+    expect(table.held(() => false)).toMatchObject({ locks: 6, 'lock owners': 4 });
+    for (const pid of [1, 2, 5, 6]) end(pid);
+    expect(lock(3, SHARE, first)).toBe('granted');
+    expect(lock(1, SHARE, third)).toBe('granted');
+    expect(lock(1, SHARE, second)).toBe('no-room');
+    end(1);
+    end(3);
+    expect([...table.locks()]).toEqual([]);
   });
 
   it('lets a holder pass waiters that wait for it', () => {

@@ -8,6 +8,8 @@
  * - Weak relation locks may be granted by instances that hold the relation's token (the fast path).
  *   A strong request recalls all tokens; until the last instance has said who holds what, strong
  *   requests wait, whatever the table says (invariant 21).
+ * - There is room for so many locks, and for twice as many holders. Weak relation locks, by the fast path or not, always
+ *   find some: as many as relations and sessions there are. Tokens take none.
  */
 import { conflictMask, isStrongMode, MAX_LOCK_MODE } from './lock-modes.ts';
 
@@ -19,6 +21,7 @@ export interface LockTag {
   readonly f4: number;
 }
 
+const LOCKTAG_RELATION = 0;
 const LOCKTAG_TRANSACTION = 5;
 const EXCLUSIVE_LOCK = 7;
 const NOBODY: ReadonlySet<number> = new Set();
@@ -71,7 +74,7 @@ export interface LockEffects<I> {
   recallToken(instance: I, lock: Lock<I>): void;
 }
 
-export type AcquireResult = 'granted' | 'waiting' | 'not-available';
+export type AcquireResult = 'granted' | 'waiting' | 'not-available' | 'no-room';
 
 export function lockKey(tag: LockTag): string {
   return `${tag.locktype}/${tag.f1}/${tag.f2}/${tag.f3}/${tag.f4}`;
@@ -88,6 +91,10 @@ export function xactTag(fxid: number): LockTag {
 
 export class LockTable<I> {
   readonly #effects: LockEffects<I>;
+  /** Locks that somebody may hold at a time. */
+  readonly #maxLocks: number;
+  #heldLocks = 0;
+  #holdings = 0;
   readonly #locks = new Map<string, Lock<I>>();
   readonly #owners = new Map<number, LockOwner<I>>();
   /** Who runs a transaction: undefined when it is over. */
@@ -97,8 +104,10 @@ export class LockTable<I> {
   constructor(
     effects: LockEffects<I>,
     xids: { readonly runs: (fxid: number) => boolean; readonly owner: (fxid: number) => LockOwner<I> | undefined },
+    maxLocks: number,
   ) {
     this.#effects = effects;
+    this.#maxLocks = maxLocks;
     this.#xidRuns = xids.runs;
     this.#xidOwner = xids.owner;
   }
@@ -139,6 +148,10 @@ export class LockTable<I> {
     request: { readonly reqId: number; readonly nowait: boolean; readonly session: boolean },
   ): AcquireResult {
     if (tag.locktype === LOCKTAG_TRANSACTION && !this.#xidRuns(taggedXid(tag))) return 'granted';
+    if (!isFastPath(tag, mode) && this.#full(owner, tag)) {
+      this.#tidyOwner(owner);
+      return 'no-room';
+    }
     const lock = this.#lock(tag);
     if (tag.locktype === LOCKTAG_TRANSACTION) this.#showRunner(lock);
     if (isStrongMode(mode)) this.#recallTokens(lock);
@@ -152,6 +165,14 @@ export class LockTable<I> {
       return 'granted';
     }
     return this.#join(owner, lock, mode, request);
+  }
+
+  /** No room for one more lock, or for one more holder (the hash tables of LOCKs and PROCLOCKs). */
+  #full(owner: LockOwner<I>, tag: LockTag): boolean {
+    if (this.#heldLocks < this.#maxLocks && this.#holdings < 2 * this.#maxLocks) return false;
+    const lock = this.#locks.get(lockKey(tag));
+    if (lock?.holdings.has(owner)) return false;
+    return this.#holdings >= 2 * this.#maxLocks || lock === undefined || lock.holdings.size === 0;
   }
 
   /** The waiter gives up. False: it had its answer before. */
@@ -218,8 +239,7 @@ export class LockTable<I> {
     for (const [owner, holding] of lock.holdings) {
       holding.transaction &= ~(1 << EXCLUSIVE_LOCK);
       if (maskOf(holding) === 0) {
-        lock.holdings.delete(owner);
-        owner.holds.delete(lock);
+        this.#dropHolding(lock, owner);
         this.#tidyOwner(owner);
       }
     }
@@ -368,6 +388,8 @@ export class LockTable<I> {
     let holding = lock.holdings.get(owner);
     if (holding === undefined) {
       holding = { transaction: 0, session: new Array<number>(MAX_LOCK_MODE + 1).fill(0) };
+      if (lock.holdings.size === 0) this.#heldLocks++;
+      this.#holdings++;
       lock.holdings.set(owner, holding);
       owner.holds.add(lock);
     }
@@ -376,11 +398,15 @@ export class LockTable<I> {
   }
 
   #settle(lock: Lock<I>, owner: LockOwner<I>, holding: Holding): void {
-    if (maskOf(holding) === 0) {
-      lock.holdings.delete(owner);
-      owner.holds.delete(lock);
-    }
+    if (maskOf(holding) === 0) this.#dropHolding(lock, owner);
     this.wake(lock);
+  }
+
+  #dropHolding(lock: Lock<I>, owner: LockOwner<I>): void {
+    lock.holdings.delete(owner);
+    owner.holds.delete(lock);
+    this.#holdings--;
+    if (lock.holdings.size === 0) this.#heldLocks--;
   }
 
   /** Makes the session that runs the transaction visible as the holder of its lock. */
@@ -415,6 +441,10 @@ export class LockTable<I> {
       this.#locks.delete(lock.key);
     }
   }
+}
+
+function isFastPath(tag: LockTag, mode: number): boolean {
+  return tag.locktype === LOCKTAG_RELATION && !isStrongMode(mode);
 }
 
 export function holdingMask<I>(lock: Lock<I>, owner: LockOwner<I>): number {

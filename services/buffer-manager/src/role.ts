@@ -12,6 +12,15 @@ function walBuffersBytes(walBuffers: number, sharedBuffers: number): number {
   return Math.max(8, walBuffers === -1 ? automatic : walBuffers) * XLOG_BLCKSZ;
 }
 
+/** Who locks things and is no client: by PostgreSQL's defaults 3 autovacuum workers and their launcher, 8 background
+ *  workers, 10 walsenders. Here those that there are hold locks as well. */
+const OTHER_BACKENDS = 22;
+
+/** NLOCKENTS: an average for all, which one transaction may use up alone. */
+function maxLocks(perTransaction: number, maxConnections: number): number {
+  return perTransaction * (maxConnections + OTHER_BACKENDS);
+}
+
 export const bufferManagerRole: RoleProgram = {
   disk: '.',
   start: async role => {
@@ -21,6 +30,7 @@ export const bufferManagerRole: RoleProgram = {
       epoch: role.epoch,
       sharedBuffers: settings.number('shared_buffers'),
       walBuffersBytes: walBuffersBytes(settings.number('wal_buffers'), settings.number('shared_buffers')),
+      maxLocks: maxLocks(settings.number('max_locks_per_transaction'), settings.number('max_connections')),
       rmgrs: rmid => rmgrTable[rmid],
       walWriterDelayMs: () => settings.number('wal_writer_delay'),
       minWalBytes: () => settings.number('min_wal_size') * MB,

@@ -82,6 +82,8 @@ export interface SharedMemoryParts {
   readonly nextOid: number;
   /** wal_buffers: what all instances may have sent that is not settled (rpc/attach/credit.ts). */
   readonly walBuffersBytes: number;
+  /** How many locks may be held at a time (LockTable). */
+  readonly maxLocks: number;
 }
 
 export class SharedMemory {
@@ -159,10 +161,14 @@ export class SharedMemory {
       instances: this.instances,
       onProgress,
     });
-    this.locks = new LockTable<Instance>(this.#lockEffects(), {
-      runs: fxid => this.transactions.procs.isRunning(fxid),
-      owner: fxid => this.transactions.ownerOf(fxid),
-    });
+    this.locks = new LockTable<Instance>(
+      this.#lockEffects(),
+      {
+        runs: fxid => this.transactions.procs.isRunning(fxid),
+        owner: fxid => this.transactions.ownerOf(fxid),
+      },
+      parts.maxLocks,
+    );
     this.lockQuestions = new LockQuestions(this.locks, this.instances);
     this.transactions = new Transactions({
       ...parts,

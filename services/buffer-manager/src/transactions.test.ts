@@ -21,6 +21,7 @@ function setUp() {
       recallToken: () => {},
     },
     { runs: fxid => procs.isRunning(fxid), owner: fxid => transactions.ownerOf(fxid) },
+    100,
   );
   let lsn = 1000;
   const transactions: Transactions = new Transactions({

@@ -248,6 +248,7 @@ export class SimCluster {
       epoch: this.#epoch++,
       sharedBuffers: 16,
       walBuffersBytes: 64 * 1024,
+      maxLocks: 1000,
       rmgrs: rmid => (rmid === RM_GENERIC_ID ? generic : undefined),
       walWriterDelayMs: () => 200,
       minWalBytes: () => 80 * 1024 * 1024,
