@@ -118,6 +118,20 @@ const LATER_BYTES: Readonly<Record<string, readonly [bytes: Buffer, answer: RegE
   '20000 Syncs': [Buffer.concat([...Array<Buffer>(20_000).fill(message('S', 4)), query('select 42')]), /42/, false],
 };
 
+const WIDE = Array.from({ length: 500 }, (_, n) => `1 as a_column_with_quite_a_long_name_${n}`).join(',');
+const parseWide = message('P', WIDE.length + 16, `w\0select ${WIDE}\0\0\0`);
+const describeWide = message('D', 7, 'Sw\0');
+const SHOW_ALL = Array<string>(2_000).fill('show all').join(';');
+const NEVER_READ: Readonly<Record<string, Buffer>> = {
+  'a result of 10 million rows': query("select g, repeat('x', 100) from generate_series(1, 10000000) g"),
+  '5,000 descriptions of 500 columns': Buffer.concat([parseWide, ...Array<Buffer>(5_000).fill(describeWide)]),
+  '5,000 descriptions, each with a Sync': Buffer.concat([
+    parseWide,
+    ...Array<Buffer>(5_000).fill(Buffer.concat([describeWide, message('S', 4)])),
+  ]),
+  'what 2,000 statements of one text answer': query(SHOW_ALL),
+};
+
 describe.skipIf(!isBuilt)('hostile clients (skipped until `npm run build`)', () => {
   const cluster = new TestCluster();
   let server: Server;
@@ -169,7 +183,7 @@ describe.skipIf(!isBuilt)('hostile clients (skipped until `npm run build`)', () 
     await othersUnhurt();
   });
 
-  it('clients that never read a result of 10 million rows cost little memory', async () => {
+  it.each(Object.entries(NEVER_READ))('clients that never read %s cost little memory', async (_, request) => {
     const instance = await cluster.role('backend-1');
     const residentMb = (): number =>
       Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${instance.osPid}/status`, 'utf8'))![1]) / 1024;
@@ -179,13 +193,22 @@ describe.skipIf(!isBuilt)('hostile clients (skipped until `npm run build`)', () 
       const socket = connectSocket(server.port, server.host);
       socket.on('error', () => {});
       socket.pause();
-      socket.write(Buffer.concat([START, query("select g, repeat('x', 100) from generate_series(1, 10000000) g")]));
+      socket.write(Buffer.concat([START, request]));
       stalled.push(socket);
     }
     await sleep(3_000);
     expect(residentMb() - before).toBeLessThan(150);
     await othersUnhurt();
     for (const socket of stalled) socket.destroy();
+  });
+
+  it('notices come while their statement runs', async () => {
+    const { answer } = await provoke(
+      Buffer.concat([START, query('select count(pg_advisory_unlock(g)) from generate_series(1, 10000000) g')]),
+      1_500,
+    );
+    expect(answer).toMatch(/WARNING.*don't own a lock/s);
+    await othersUnhurt();
   });
 
   it('when all places are taken the next one hears 53300; places become free again', async () => {

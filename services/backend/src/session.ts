@@ -78,6 +78,8 @@ export class Session implements BackendSession {
   #skipUntilSync = false;
   #drained: (() => void) | undefined;
   #mustDrain = false;
+  /** There is a notice among what is gathered. */
+  #noticed = false;
   /** COPY FROM STDIN takes the messages over. */
   #copyIn: ((message: FrameReader) => void) | undefined;
 
@@ -261,7 +263,7 @@ export class Session implements BackendSession {
       while (this.#state.kind === 'idle' && this.#reader.next()) {
         this.instance.messages++;
         this.timeouts.busy();
-        const work = this.#handle(this.#reader.type, this.#reader.body);
+        const work = this.#handle(this.#reader.type, this.#reader.body) ?? this.catchUp();
         if (work === undefined) continue;
         this.#state = { kind: 'busy' };
         work.then(
@@ -278,6 +280,14 @@ export class Session implements BackendSession {
   /** The message under way is done with; `fatal` is what ends the session. busy -> idle, closing -> closed */
   #settled(fatal: unknown): void {
     if (this.#state.kind === 'closing') return this.#end();
+    const behind = fatal === undefined ? this.catchUp() : undefined;
+    if (behind !== undefined) {
+      behind.then(
+        () => this.#settled(undefined),
+        (error: unknown) => this.#settled(error),
+      );
+      return;
+    }
     this.#state = { kind: 'idle' };
     const error = fatal ?? (this.interrupt?.severity === 'FATAL' ? this.interrupt : undefined);
     if (error !== undefined) return this.fatal(error);
@@ -427,6 +437,7 @@ export class Session implements BackendSession {
   notice(severity: Severity, sqlstate: string, message: string, fields?: ErrorFields): void {
     if (!this.settings.noticeWanted(severity)) return;
     this.out.between(() => putReport(this.out, { severity, sqlstate, message, fields }));
+    this.#noticed = true;
   }
 
   parameterStatus(name: string): void {
@@ -462,6 +473,7 @@ export class Session implements BackendSession {
 
   /** Hands everything gathered to the connection. */
   write(): void {
+    this.#noticed = false;
     if (this.out.pendingBytes === 0 || this.#closed) return;
     for (const bytes of this.out.take()) if (!this.#connection.write(bytes)) this.#mustDrain = true;
   }
@@ -475,6 +487,11 @@ export class Session implements BackendSession {
 
   untilDrained(): Promise<void> {
     return this.#untilDrained();
+  }
+
+  /** Between messages and statements: who sends and does not read is not answered without end. */
+  catchUp(): Promise<void> | undefined {
+    return this.#closed || this.writeSome() ? undefined : this.#untilDrained();
   }
 
   async #untilDrained(): Promise<void> {
@@ -556,6 +573,9 @@ export class Session implements BackendSession {
   async breathe(): Promise<void> {
     await this.turn();
     while (this.block.producer.mustWait) await this.block.producer.wait();
+    // Notices are sent at once, also those of a statement that answers no rows.
+    if (this.#noticed) this.write();
+    await this.#untilDrained();
   }
 
   /** Lets others have their turn, and stops when it was cancelled. */

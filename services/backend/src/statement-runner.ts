@@ -92,7 +92,7 @@ export class StatementRunner implements CommandRunner {
       const long = bytes.length >= LONG_TEXT_BYTES && (stmts.length === 1 || n % STATEMENTS_A_TURN === 0);
       if (long) await session.turn();
       const tag = await this.#runToEnd(statement, n === stmts.length - 1, long);
-      await session.untilDrained();
+      await session.catchUp();
       session.timeouts.statementEnded();
       this.#commandComplete(tag);
     }
