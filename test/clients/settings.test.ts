@@ -41,6 +41,19 @@ describe.skipIf(!isBuilt)('settings', () => {
     expect(rows(await wire.send(Q('show standard_conforming_strings')))).toEqual(['D on']);
   });
 
+  it('what SET LOCAL set ends with the transaction, whatever was rolled back behind it', async () => {
+    const shown = async (sql: string): Promise<readonly string[]> => rows(await wire.send(Q(sql)));
+    const mb = (n: number): string => `work_mem = '${n}MB'`;
+    const back = 'rollback to s; show work_mem; commit';
+    expect(await shown(`begin; set local ${mb(2)}; savepoint s; set ${mb(6)}; ${back}`)).toEqual(['D 2MB']);
+    expect(await shown('show work_mem')).toEqual(['D 4MB']);
+    expect(await shown(`begin; set local ${mb(2)}; savepoint s; reset work_mem; ${back}`)).toEqual(['D 2MB']);
+    expect(await shown('show work_mem')).toEqual(['D 4MB']);
+    expect(await shown(`begin; set ${mb(5)}; savepoint s; set local ${mb(6)}; ${back}`)).toEqual(['D 5MB']);
+    expect(await shown('show work_mem')).toEqual(['D 5MB']);
+    await wire.send(Q('reset work_mem'));
+  });
+
   it('the start-up packet is refused what SET is', async () => {
     const client = connect({
       ...ours(cluster),

@@ -145,6 +145,24 @@ describe.skipIf(!isBuilt)('the protocol', () => {
     wire.close();
   });
 
+  it('says so at each execution while the columns are others, and executes again when they are not', async () => {
+    const wire = await Wire.open(ours(cluster));
+    await wire.send(Q(SETUP));
+    await wire.send([P('s', 'select * from pt where a = 1'), D('S', 's'), S]);
+    const before = await wire.send([B('', 's'), E(), S]);
+    expect(before[1]).toMatch(/^D /);
+    await wire.send(Q('begin; alter table pt add column d int'));
+    for (let n = 0; n < 2; n++) {
+      await wire.send(Q('savepoint x'));
+      const said = await wire.send([B('', 's'), E(), S]);
+      expect(said[0]).toMatch(/^E ERROR 0A000 cached plan must not change result type/);
+      await wire.send(Q('rollback to x'));
+    }
+    await wire.send(Q('rollback'));
+    expect(await wire.send([B('', 's'), E(), S])).toEqual(before);
+    wire.close();
+  });
+
   it('does not do half of a statement that changes rows', async () => {
     const wire = await Wire.open(ours(cluster));
     await wire.send(Q(SETUP));

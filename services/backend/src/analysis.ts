@@ -370,8 +370,11 @@ export class Analysis {
    *  now. `described`: its columns must be those that the client was told. */
   async lock(statement: PreparedStatement, described: boolean): Promise<void> {
     const before = columnsOf(statement);
+    const { analyzed, paramTypes, literals } = statement;
     await this.#analyzeAndLock(statement, () => this.isValid(statement));
     if (described && !sameColumns(before, columnsOf(statement))) {
+      // What the client was told stands: the next execution fails as well, unless the columns are those again.
+      Object.assign(statement, { analyzed, paramTypes, literals, validity: '' });
       throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'cached plan must not change result type', {
         // pgjdbc and asyncpg know by this name that preparing anew will help.
         routine: 'RevalidateCachedQuery',

@@ -84,6 +84,9 @@ const ANALYSIS_SETTINGS = [
 interface Undo {
   readonly name: string;
   readonly previous: GucValue | undefined;
+  /** Was it set by SET LOCAL already, and what it returns to in that case. */
+  readonly wasLocal: boolean;
+  readonly outside: GucValue | undefined;
   depth: number;
 }
 
@@ -305,7 +308,13 @@ export class SessionSettings {
 
   #change(name: string, value: GucValue | undefined, how: { readonly local: boolean; readonly depth: number }): void {
     const previous = this.#values.get(name);
-    this.#undo.push({ name, previous, depth: how.depth });
+    this.#undo.push({
+      name,
+      previous,
+      wasLocal: this.#locals.has(name),
+      outside: this.#locals.get(name),
+      depth: how.depth,
+    });
     if (how.local) {
       if (!this.#locals.has(name)) this.#locals.set(name, previous);
     } else this.#locals.delete(name);
@@ -403,7 +412,9 @@ export class SessionSettings {
 
   #undoTo(length: number): void {
     while (this.#undo.length > length) {
-      const { name, previous } = this.#undo.pop()!;
+      const { name, previous, wasLocal, outside } = this.#undo.pop()!;
+      if (wasLocal) this.#locals.set(name, outside);
+      else this.#locals.delete(name);
       this.#put(name, previous);
     }
   }
