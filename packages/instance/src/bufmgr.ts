@@ -16,7 +16,7 @@ import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import { PgError } from '@pgtroupe/common/ereport';
 import { BLCKSZ, type BlockNumber, type ForkNumber } from '@pgtroupe/common/ids';
 import type { Attachment } from './attachment.ts';
-import { type DownOp, TOKEN_EXCLUSIVE, TOKEN_SHARED } from '@pgtroupe/rpc/attach/ops';
+import { ALL_FORKS, type DownOp, TOKEN_EXCLUSIVE, TOKEN_SHARED } from '@pgtroupe/rpc/attach/ops';
 import {
   type Memory,
   MISS,
@@ -100,7 +100,8 @@ export class PageCache implements PageAccess {
     attachment.on('writeback', op => this.#writeback(op));
     attachment.on('dropRelationBuffers', op => this.#dropped(op));
     attachment.on('recallNblocks', op => {
-      this.relations.smgropen(op.rel).forks[op.fork]!.blocks = -1;
+      const files = this.relations.find(op.rel);
+      if (files !== undefined) files.forks[op.fork]!.blocks = -1;
       attachment.putUnawaited({ op: 'nblocksAck', rel: op.rel, fork: op.fork });
     });
     attachment.on('extended', op => this.#extended(op));
@@ -386,7 +387,8 @@ export class PageCache implements PageAccess {
   }
 
   #recalled(op: Extract<DownOp, { op: 'recallBuffer' }>): void {
-    const fork = this.relations.smgropen(op.rel).forks[op.fork]!;
+    const fork = this.relations.find(op.rel)?.forks[op.fork];
+    if (fork === undefined) return;
     const slot = fork.slotOf(op.blk as BlockNumber);
     if (slot < 0 || this.#generation[slot] !== op.gen) return;
     if (this.#grantedTurn[slot] === this.#turn) {
@@ -428,7 +430,8 @@ export class PageCache implements PageAccess {
   }
 
   #writeback(op: Extract<DownOp, { op: 'writeback' }>): void {
-    const fork = this.relations.smgropen(op.rel).forks[op.fork]!;
+    const fork = this.relations.find(op.rel)?.forks[op.fork];
+    if (fork === undefined) return;
     const slot = fork.slotOf(op.blk as BlockNumber);
     if (slot < 0 || this.#generation[slot] !== op.gen || this.#state[slot] !== TOKEN_EXCLUSIVE) return;
     this.#attachment.putUnawaited({
@@ -447,9 +450,10 @@ export class PageCache implements PageAccess {
   }
 
   #dropped(op: Extract<DownOp, { op: 'dropRelationBuffers' }>): void {
-    const files = this.relations.smgropen(op.rel);
+    const files = this.relations.find(op.rel);
+    if (files === undefined) return;
     for (const fork of files.forks) {
-      if (op.fork !== 255 && op.fork !== fork.fork) continue;
+      if (op.fork !== ALL_FORKS && op.fork !== fork.fork) continue;
       for (let blk = op.from; blk < fork.slots.length; blk++) {
         const slot = fork.slots[blk]!;
         if (slot >= 0) this.#free(slot);
@@ -459,6 +463,8 @@ export class PageCache implements PageAccess {
       fork.extendBy = 1;
     }
     files.freePageAnswer = undefined;
+    // Whoever still waits for one of its pages is told that there is none, by its files.
+    if (op.fork === ALL_FORKS && files.forks.every(fork => !this.#reads.has(fork))) this.relations.remove(files);
   }
 
   #extended(op: Extract<DownOp, { op: 'extended' }>): void {

@@ -97,6 +97,20 @@ export class RelationDirectory {
     return files;
   }
 
+  /** The relation's, if anybody here has asked for them. */
+  find(rnode: RelFileNode): RelationFiles | undefined {
+    const list = this.#byNode.get(rnode.dbNode)?.get(rnode.relNode);
+    return list?.find(files => files.rnode.spcNode === rnode.spcNode);
+  }
+
+  /** The relation is gone for good: its number is not given out again while anybody can remember it. */
+  remove({ rnode }: RelationFiles): void {
+    const database = this.#byNode.get(rnode.dbNode);
+    const rest = database?.get(rnode.relNode)?.filter(files => files.rnode.spcNode !== rnode.spcNode);
+    if (rest === undefined || rest.length === 0) database?.delete(rnode.relNode);
+    else database!.set(rnode.relNode, rest);
+  }
+
   /** Everything remembered about every relation is void (the buffer-manager died). */
   forgetAll(): void {
     for (const database of this.#byNode.values()) {

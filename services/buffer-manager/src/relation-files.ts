@@ -24,7 +24,7 @@ import {
   VISIBILITYMAP_FORKNUM,
   xidFromFull,
 } from '@pgtroupe/common/ids';
-import type { UpOp } from '@pgtroupe/rpc/attach/ops';
+import { ALL_FORKS, type UpOp } from '@pgtroupe/rpc/attach/ops';
 import { RM_SMGR_ID } from '@pgtroupe/transam/rmgr';
 import {
   encodeSmgrCreate,
@@ -49,7 +49,6 @@ import type { WalInsert } from './wal-insert.ts';
 type Up<K extends UpOp['op']> = Extract<UpOp, { op: K }>;
 
 const FORKS = 4;
-const ALL_FORKS = 255;
 const MAX_EXTEND = 512;
 const MAX_BLOCKS = 0xfffffffe;
 

@@ -17,6 +17,8 @@
 /** Page token modes. */
 export const TOKEN_SHARED = 1;
 export const TOKEN_EXCLUSIVE = 2;
+/** Instead of a fork's number: the relation is gone. */
+export const ALL_FORKS = 255;
 
 /** Instance to buffer-manager. */
 export const UP = {
@@ -203,7 +205,7 @@ export const DOWN = {
   recallBuffer: { rel: 'rel', fork: 'u8', blk: 'u32', gen: 'u32', to: 'u8' },
   /** Send a copy, keep the token. */
   writeback: { rel: 'rel', fork: 'u8', blk: 'u32', gen: 'u32' },
-  /** Every token on this relation's fork from block `from` on is void; no answer. `fork` 255 = all. */
+  /** Every token on this relation's fork from block `from` on is void; no answer. `fork` ALL_FORKS: the relation is gone. */
   dropRelationBuffers: { rel: 'rel', fork: 'u8', from: 'u32' },
   nblocks: { reqId: 'u32', rel: 'rel', fork: 'u8', blocks: 'u32' },
   recallNblocks: { rel: 'rel', fork: 'u8' },
