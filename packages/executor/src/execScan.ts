@@ -128,11 +128,11 @@ export abstract class ScanState extends PlanState {
       let kept = this.#kept;
       const n = input.n;
       if (qual === null) {
-        const take = Math.min(max, n - this.pos);
-        if (this.pos > 0 && kept < take) for (let i = 0; i < take; i++) input.move(this.pos + i, i);
+        // Rows that a suspended projection still needs stay where they are, however many are asked for now.
         if (kept === 0) {
-          kept = take;
-          this.pos += take;
+          kept = Math.min(max, n - this.pos);
+          if (this.pos > 0) for (let i = 0; i < kept; i++) input.move(this.pos + i, i);
+          this.pos += kept;
         }
       } else {
         // Conditions may be dear: after some rows somebody looks at the clock.
