@@ -144,6 +144,13 @@ export class Batch {
     this.#hold.fill(this, from);
   }
 
+  /** Holds the first `n` rows, of a batch that is being filled. */
+  holdFirst(n: number, arena: Arena): void {
+    if (n === 0) return;
+    this.n = n;
+    this.hold(0, arena);
+  }
+
   /** Gives back what `hold` took. */
   release(): void {
     this.#hold?.free();

@@ -22,6 +22,7 @@ import { Batch } from './batch.ts';
 import type { HeavyCall } from './execOffLoop.ts';
 import { Pace, type PaceClock } from './pace.ts';
 import type { RowStore } from './rowstore.ts';
+import { BATCH_ROWS, END, ROW } from './status.ts';
 
 /** What the session lends to its executors. */
 export interface ExecEnv extends PaceClock {
@@ -140,6 +141,17 @@ export abstract class PlanState {
   /** Fills `out` with 1 to `max` (<= BATCH_ROWS) rows, or says why not; see status.ts. */
   abstract next(max: number): number;
 
+  #asked = 0;
+
+  /** The next rows: as many as the pace says, at most `limit`. Called again after it had to wait for something, a node is
+   *  asked for the same number: it keeps what it has of them. */
+  pull(limit = BATCH_ROWS): number {
+    if (this.#asked === 0) this.#asked = Math.min(limit, this.est.pace.take());
+    const status = this.next(this.#asked);
+    if (status === ROW || status === END) this.#asked = 0;
+    return status;
+  }
+
   /** Contexts of the node's expressions: what they remember for a row is void when the node begins anew. */
   readonly contexts: ExprContext[] = [];
 
@@ -151,6 +163,7 @@ export abstract class PlanState {
    * run, everything differs.
    */
   rescan(changed: ChangedParams): void {
+    this.#asked = 0;
     for (const ec of this.contexts) ec.serial++;
     let all = changed;
     // One InitPlan may read another's result.

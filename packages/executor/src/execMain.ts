@@ -34,7 +34,7 @@ import { compileExpr } from './execExpr.ts';
 import { PlanBuilder } from './execProcnode.ts';
 import type { CteStore } from './nodeCtescan.ts';
 import { columnReaders, makeScope } from './scope.ts';
-import { END, MISS, ROW, SUSPEND } from './status.ts';
+import { BATCH_ROWS, END, MISS, ROW, SUSPEND } from './status.ts';
 
 /** A plan ready to run, again and again. May throw CatalogMiss: then try again after loading. */
 export function initPlan(env: ExecEnv, plan: PlannedStmt): QueryState {
@@ -112,6 +112,7 @@ export class QueryState {
     est.snapshot = snapshot;
     est.processed = 0;
     est.generation++;
+    this.#asked = 0;
     this.#ended = false;
     this.#fetching = false;
     for (const column of this.#toasted) column.done();
@@ -121,6 +122,16 @@ export class QueryState {
       this.root.rescan(null);
     }
     this.#used = true;
+  }
+
+  #asked = 0;
+
+  /** The next rows, as PlanState.pull. May throw CatalogMiss. */
+  pull(limit = BATCH_ROWS): number {
+    if (this.#asked === 0) this.#asked = Math.min(limit, this.est.pace.take());
+    const status = this.next(this.#asked);
+    if (status === ROW || status === END) this.#asked = 0;
+    return status;
   }
 
   /** ROW with 1 to `max` rows, END, MISS or YIELD. */
@@ -155,7 +166,7 @@ export class QueryState {
   #finishCtes(): number {
     for (const cte of this.#modifyingCtes) {
       for (;;) {
-        const status = cte.pull(this.est.pace.take());
+        const status = cte.pull();
         if (status === END) break;
         if (status !== ROW) return status;
       }

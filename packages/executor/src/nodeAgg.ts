@@ -164,7 +164,7 @@ export class AggState extends PlanState {
     const child = this.#child;
     for (;;) {
       if (this.#inputRow >= child.out.n) {
-        const status = child.next(this.est.pace.take());
+        const status = child.pull();
         if (status !== ROW) {
           child.out.n = 0;
           this.#inputRow = 0;
@@ -307,7 +307,7 @@ export class AggState extends PlanState {
     // Groups of the batch that was handed out are not needed any more; the open one moves to fresh space.
     for (;;) {
       if (this.#inputRow >= child.out.n) {
-        const status = child.next(this.est.pace.take());
+        const status = child.pull();
         if (status === END) {
           child.out.n = 0;
           if (this.#current !== null) this.#closeGroup();

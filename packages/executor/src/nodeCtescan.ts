@@ -29,11 +29,11 @@ export class CteStore {
     this.writer = new RowWriter(est, child.out.columns, column => readColumn(scope, column));
   }
 
-  /** Fetches more rows into the store. */
-  pull(max: number): number {
+  /** Fetches more rows into the store. Who asks may be another one than before something was waited for. */
+  pull(limit = BATCH_ROWS): number {
     if (this.complete) return END;
     if (this.#row >= this.#pending) {
-      const status = this.child.next(max);
+      const status = this.child.pull(limit);
       if (status !== ROW) {
         if (status === END) this.complete = true;
         return status;
@@ -122,7 +122,7 @@ export class CteScanState extends StoreScanState {
     }
     for (;;) {
       if (this.readStore(this.#cte.store, this.#where, Math.min(max, BATCH_ROWS)) > 0) return ROW;
-      const status = this.#cte.pull(Math.min(max, BATCH_ROWS));
+      const status = this.#cte.pull(max);
       if (status !== ROW) return status;
     }
   }

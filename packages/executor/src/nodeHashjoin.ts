@@ -146,7 +146,7 @@ export class HashJoinState extends PlanState {
     const inner = this.#inner;
     for (;;) {
       if (this.#innerRow >= inner.out.n) {
-        const status = inner.next(this.est.pace.take());
+        const status = inner.pull();
         this.#innerRow = 0;
         if (status !== ROW) {
           inner.out.n = 0;
@@ -326,10 +326,7 @@ export class HashJoinState extends PlanState {
   override suspend(): void {
     const { arena } = this.est.env;
     // Before the inputs: what is collected may stand where they give back their space.
-    if (this.#k > 0) {
-      this.#combined.n = this.#k;
-      this.#combined.hold(0, arena);
-    }
+    this.#combined.holdFirst(this.#k, arena);
     this.#outer.out.hold(Math.min(this.#outerRow, this.#outer.out.n), arena);
     this.#inner.out.hold(Math.min(this.#innerRow, this.#inner.out.n), arena);
     super.suspend();

@@ -187,7 +187,7 @@ export class ModifyTableState extends PlanState {
     for (;;) {
       if (this.#row >= child.out.n) {
         if (this.#k > 0) return this.#deliver();
-        const status = child.next(this.#returning === null ? this.est.pace.take() : max);
+        const status = this.#returning === null ? child.pull() : child.next(max);
         if (status !== ROW) {
           child.out.n = 0;
           this.#row = 0;
@@ -622,11 +622,12 @@ export class ModifyTableState extends PlanState {
   }
 
   override suspend(): void {
-    const { arena } = this.est.env;
+    // RETURNING's rows that wait for more of them.
+    this.out.holdFirst(this.#k, this.est.env.arena);
     // Before the input: the values may stand where it gives back its space.
     for (let i = 0; i < this.#values.length; i++) this.#values[i] = detach(this.#values[i]!);
     this.#toaster.suspend();
-    this.#child.out.hold(Math.min(this.#row, this.#child.out.n), arena);
+    this.#child.out.hold(Math.min(this.#row, this.#child.out.n), this.est.env.arena);
     this.#epq.suspend();
     super.suspend();
   }

@@ -165,7 +165,7 @@ export class NestLoopState extends PlanState {
       }
       if (this.#innerEnded) break;
       if (this.#k > 0 && this.#deliverBeforeNext) return ROW;
-      const status = inner.next(this.#singleMatch && this.#joinqual === null ? 1 : this.est.pace.take());
+      const status = this.#singleMatch && this.#joinqual === null ? inner.next(1) : inner.pull();
       if (status === END) {
         this.#innerEnded = true;
         break;
@@ -210,10 +210,7 @@ export class NestLoopState extends PlanState {
   override suspend(): void {
     const { arena } = this.est.env;
     // Before the inputs: what is collected may stand where they give back their space.
-    if (this.#k > 0) {
-      this.#combined.n = this.#k;
-      this.#combined.hold(0, arena);
-    }
+    this.#combined.holdFirst(this.#k, arena);
     if (!this.#needOuter) this.#outer.out.hold(this.#outerRow, arena);
     else this.#outer.out.hold(Math.min(this.#outerRow, this.#outer.out.n), arena);
     this.#inner.out.hold(Math.min(this.#innerRow, this.#inner.out.n), arena);

@@ -150,10 +150,7 @@ export class ProjectSetState extends PlanState {
 
   override suspend(): void {
     const { arena } = this.est.env;
-    if (this.#k > 0) {
-      this.out.n = this.#k;
-      this.out.hold(0, arena);
-    }
+    this.out.holdFirst(this.#k, arena);
     this.#child.out.hold(Math.min(this.#row, this.#child.out.n), arena);
     super.suspend();
   }

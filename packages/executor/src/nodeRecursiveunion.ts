@@ -84,7 +84,7 @@ export class RecursiveUnionState extends PlanState {
       const source = this.#sources[this.#recursing ? 1 : 0]!;
       const { state } = source;
       if (this.#row >= state.out.n) {
-        const status = state.next(this.est.pace.take());
+        const status = state.pull();
         if (status !== ROW) {
           state.out.n = 0;
           this.#row = 0;

@@ -91,7 +91,7 @@ export class SetOpState extends PlanState {
     const child = this.children[0]!;
     for (;;) {
       if (this.#row >= child.out.n) {
-        const status = child.next(this.est.pace.take());
+        const status = child.pull();
         this.#row = 0;
         if (status !== ROW) {
           child.out.n = 0;

@@ -77,7 +77,7 @@ export class SortState extends PlanState {
     }
     for (;;) {
       if (this.#row >= child.out.n) {
-        const status = child.next(this.est.pace.take());
+        const status = child.pull();
         this.#row = 0;
         if (status !== ROW) {
           child.out.n = 0;

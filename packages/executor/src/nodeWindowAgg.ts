@@ -177,7 +177,7 @@ export class WindowAggState extends PlanState implements Partition {
         this.#inputRow++;
       }
       if (this.#inputEnded) return END;
-      const status = child.next(this.est.pace.take());
+      const status = child.pull();
       this.#inputRow = 0;
       if (status !== ROW) {
         child.out.n = 0;

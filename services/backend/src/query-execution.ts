@@ -292,7 +292,7 @@ export class RunningPortal {
       session.enter();
       let status: number;
       try {
-        status = state.next(maxRows === 0 ? state.est.pace.take() : Math.min(state.est.pace.take(), maxRows - sent));
+        status = state.pull(maxRows === 0 ? undefined : maxRows - sent);
       } catch (error) {
         if (!(error instanceof CatalogMiss)) throw error;
         state.suspend();
