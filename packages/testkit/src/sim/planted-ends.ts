@@ -25,12 +25,12 @@ const endAtOnce: PlantedBug = {
     ),
 };
 
-/** A lock that is granted to somebody who has just given up waiting stays his. */
+/** A lock that is granted to somebody who has just given up waiting stays his: what he gives back is not heard. */
 const keepCrossingGrant: PlantedBug = {
   name: 'grant that crosses a cancel is kept',
   faults: ['vanish', 'cancel'],
   book: () => ddlBook,
-  plant: () => replace(InstanceLocks.prototype, 'release', () => () => {}),
+  plant: () => replace(LockTable.prototype, 'release', () => () => {}),
 };
 
 /** What a recall hands over behind a COMMIT is never released. */
