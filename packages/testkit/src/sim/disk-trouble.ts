@@ -24,6 +24,8 @@ const PLACES: Readonly<Record<string, RegExp>> = {
   everywhere: /^/,
   'in pg_wal': /^pg_wal/,
   'but in pg_wal': /^(?!pg_wal)/,
+  // What a checkpoint writes last, when all pages of tables are through.
+  'in pg_xact': /^pg_xact/,
 };
 /** Share of calls that fail in a spell. */
 const SHARES = [0.02, 0.2, 1];

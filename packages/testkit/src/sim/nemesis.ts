@@ -170,7 +170,7 @@ export class Nemesis {
     world.note(`disk trouble for ${Math.round(ms)} ms: ${this.trouble.begin(world, ms)}`);
     this.#maintain('CHECKPOINT');
     const until = world.nowMs + ms;
-    if (world.random.uniform() < 0.4) {
+    if (!quiet && world.random.uniform() < 0.8) {
       // Who starts and who recovers meets it too.
       await world.pass(world.between(0, ms));
       await cluster.powerFailure('lose');
@@ -178,7 +178,7 @@ export class Nemesis {
     await world.pass(until - world.nowMs + world.between(0, 200));
     if (quiet || world.random.uniform() < 0.5) {
       this.#maintain('CHECKPOINT');
-      await world.pass(world.between(1, 100));
+      await world.pass(world.between(1, 200));
     }
     if (world.random.uniform() < 0.8) await cluster.powerFailure('lose');
     this.lull(false);
