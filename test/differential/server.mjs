@@ -54,6 +54,7 @@ export class Server {
         `begin; create table old as select * from ${table}; truncate ${table};
          insert into ${table} select * from old order by md5(old::text); drop table old; commit`,
       );
+    await this.use();
   }
 
   /** Settings; those of the last time are forgotten. */
