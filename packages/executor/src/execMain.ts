@@ -4,7 +4,7 @@
  *   const state = initPlan(env, plannedStmt);            // once per plan and session; may throw CatalogMiss
  *   state.computeConstants(params, 0, fold);             // each execution: errors of constant expressions
  *   state.start(params, snapshot);                       // each execution
- *   for (;;) switch (state.next(256)) {                  // may throw CatalogMiss: load, call again
+ *   for (;;) switch (state.pull()) {                     // may throw CatalogMiss: load, call again
  *     case ROW: state.readers, state.count ...           // valid until the next call
  *     case END: done; state.processed
  *     case MISS: state.suspend(); await kernel.satisfy(pages.want)
@@ -34,7 +34,7 @@ import { compileExpr } from './execExpr.ts';
 import { PlanBuilder } from './execProcnode.ts';
 import type { CteStore } from './nodeCtescan.ts';
 import { columnReaders, makeScope } from './scope.ts';
-import { BATCH_ROWS, END, MISS, ROW, SUSPEND } from './status.ts';
+import { END, MISS, ROW, SUSPEND } from './status.ts';
 
 /** A plan ready to run, again and again. May throw CatalogMiss: then try again after loading. */
 export function initPlan(env: ExecEnv, plan: PlannedStmt): QueryState {
@@ -112,7 +112,6 @@ export class QueryState {
     est.snapshot = snapshot;
     est.processed = 0;
     est.generation++;
-    this.#asked = 0;
     this.#ended = false;
     this.#fetching = false;
     for (const column of this.#toasted) column.done();
@@ -124,22 +123,12 @@ export class QueryState {
     this.#used = true;
   }
 
-  #asked = 0;
-
-  /** The next rows, as PlanState.pull. May throw CatalogMiss. */
-  pull(limit = BATCH_ROWS): number {
-    if (this.#asked === 0) this.#asked = Math.min(limit, this.est.pace.take());
-    const status = this.next(this.#asked);
-    if (status === ROW || status === END) this.#asked = 0;
-    return status;
-  }
-
-  /** ROW with 1 to `max` rows, END, MISS or YIELD. */
-  next(max: number): number {
+  /** The next rows, at most `limit`: ROW, END, MISS or YIELD. May throw CatalogMiss. */
+  pull(limit?: number): number {
     try {
       if (this.#fetching) return this.#fetchToasted();
       if (!this.#ended) {
-        const status = this.root.next(max);
+        const status = this.root.pull(limit);
         if (status === ROW && this.#toasted.length > 0) return this.#fetchToasted();
         if (status !== END) return status;
         this.#ended = true;

@@ -19,9 +19,10 @@ it('a scan whose projection is suspended and that is asked for more rows then', 
   const plan = await db.plan('select k, (select v from j where j.k = i.k) from i');
   for (let few = 1; few < 12; few++) {
     const state = initPlan(db.env, plan);
-    const { next } = state;
+    const { root } = state;
+    const { next } = root;
     let asked = 0;
-    state.next = () => next.call(state, asked++ < few ? 16 : 64);
+    root.next = () => next.call(root, asked++ < few ? 16 : 64);
     const { rows } = await db.execute(state, []);
     expect(rows).toEqual(Array.from({ length: 200 }, (_, n) => [String(n + 1), String(10 * (n + 1))]));
   }

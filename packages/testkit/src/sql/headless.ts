@@ -278,7 +278,7 @@ export class HeadlessDatabase {
     for (;;) {
       let status: number;
       try {
-        status = state.next(256);
+        status = state.pull();
       } catch (error) {
         if (!(error instanceof CatalogMiss)) throw error;
         state.suspend();
