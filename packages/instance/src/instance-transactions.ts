@@ -36,7 +36,6 @@ import {
 } from '@pgtroupe/transam/xactview';
 
 const RESERVE_TARGET = 16;
-const RESERVE_LOW = 8;
 const RETURN_IDLE_MS = 50;
 const OUTCOME_POLL_MS = 20;
 const XACTS_PER_CLOG_PAGE = 32768;
@@ -169,13 +168,12 @@ export class InstanceTransactions {
   takeXid(): FullTransactionId | -1 {
     const range = this.#ranges[0];
     if (range === undefined) {
-      const busy = this.#env.clock.nowMs() - this.#lastAssignMs < RETURN_IDLE_MS;
-      this.#target = busy ? Math.min(2 * this.#target, RESERVE_TARGET) : 1;
       this.#pages.want = { kind: 'xids' };
-      this.#askXids();
+      this.#replenish();
       return MISS;
     }
-    if (this.#reserved <= RESERVE_LOW) this.#askXids();
+    // In halves: one message brings several ids, and no transaction waits for it.
+    if (2 * this.#reserved <= this.#target) this.#replenish();
     const fxid = range.next++;
     this.xidWarning = range.wrapAt === 0 ? undefined : { db: range.db, left: range.wrapAt - fxid };
     this.#reserved--;
@@ -184,6 +182,14 @@ export class InstanceTransactions {
     this.#running.add(fxid);
     this.#planReturn();
     return fxid as FullTransactionId;
+  }
+
+  /** Asks for ids: each time for more while they are used. */
+  #replenish(): void {
+    if (this.#reserveAsked) return;
+    const busy = this.#env.clock.nowMs() - this.#lastAssignMs < RETURN_IDLE_MS;
+    this.#target = busy ? Math.min(2 * this.#target, RESERVE_TARGET) : 1;
+    this.#askXids();
   }
 
   /** Resolves when the reserve has an id. */
