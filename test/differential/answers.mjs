@@ -12,7 +12,9 @@ export const digest = value => createHash('sha256').update(JSON.stringify(value)
 export function orderOf(sql) {
   if (!/ORDER BY [^()]*$/.test(sql)) return undefined;
   const item = String.raw`c?\d+(?: DESC| ASC)?(?: NULLS (?:FIRST|LAST))?`;
-  const found = new RegExp(`ORDER BY (${item}(?:, ${item})*)(?: LIMIT \\d+)?(?: OFFSET \\d+)?$`).exec(sql);
+  const found = new RegExp(
+    `ORDER BY (${item}(?:, ${item})*)(?: LIMIT \\d+)?(?: OFFSET \\d+)?(?: FETCH FIRST \\d+ ROWS WITH TIES)?$`,
+  ).exec(sql);
   if (found === null) throw new Error(`which columns order the rows of ${sql}?`);
   return found[1].split(',').map(by => Number(/\d+/.exec(by)[0]) - 1);
 }
@@ -57,11 +59,13 @@ const NUMERIC = 1700;
 const INTERVAL = 1186;
 const FLOATS = [700, 701];
 const JSONB = 3802;
+const BPCHAR = 1042;
 
 function keyOf(oid, text) {
   if (text === null) return null;
   if (oid === NUMERIC) return plainNumber(text);
   if (FLOATS.includes(oid)) return text === '-0' ? '0' : text;
+  if (oid === BPCHAR) return text.replace(/ +$/, '');
   if (oid === INTERVAL) return String(microseconds(text));
   if (oid === JSONB)
     return text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?/g, part => (part[0] === '"' ? part : plainNumber(part)));

@@ -84,8 +84,10 @@ function assignments(generator, table, scope) {
       ),
     ];
   }
-  for (const [name, type] of new Map([first, second]))
-    items.push(node(undefined, `${name} = `, generator.expression(scope, type, 2)));
+  for (const [name, type] of new Map([first, second])) {
+    const value = rng.chance(0.06) ? 'DEFAULT' : generator.expression(scope, type, 2);
+    items.push(node(undefined, `${name} = `, value));
+  }
   return items;
 }
 

@@ -32,7 +32,10 @@ export class Comparison {
     };
     comparison.#target = await connect(target, { schema, slow: patience });
     comparison.#judge = await connect(oracle, { schema, slow });
-    const tables = TABLES.filter(table => !table.view).map(table => table.name);
+    const tables = TABLES.filter(table => !table.view).map(({ name, columns }) => [
+      name,
+      Object.keys(columns).join(', '),
+    ]);
     comparison.#other = await connect(oracle, { schema: `${schema}_other`, slow }, tables);
     return comparison;
   }

@@ -3,7 +3,8 @@
  * who makes them. What is generated can hardly fail at run time: which row fails first is the plan's choice, so
  * errors are asked for by themselves (statements.mjs), where there is one row.
  */
-import { literal, pseudoConstant } from './literals.mjs';
+import { call, made } from './functions.mjs';
+import { literal, pseudoConstant, RARE } from './literals.mjs';
 import { list, node } from './tree.mjs';
 
 export function column(rng, scope, type) {
@@ -19,9 +20,26 @@ export function expression(rng, scope, type, depth = 3) {
   }
   if (scope.scalar !== undefined && scope.depth > 0 && rng.chance(0.06)) return scope.scalar(type);
   const e = (t, d = depth - 1) => expression(rng, scope, t, d);
+  if (rng.chance(0.02)) {
+    const row = wholeRow(rng, scope, type);
+    if (row !== undefined) return row;
+  }
   if (rng.chance(0.1)) return conditional(rng, scope, type, e);
   const makers = MAKERS[type];
+  if (makers === undefined || (made(type) !== undefined && rng.chance(0.4))) return call(rng, type, e);
   return rng.pick(makers)(e, rng, scope, depth);
+}
+
+/** A row of a relation in reach as a value. */
+function wholeRow(rng, scope, type) {
+  const rows = scope.columns.filter(c => c.row !== undefined);
+  if (rows.length === 0) return undefined;
+  const { row } = rng.pick(rows);
+  if (type === 'text') return node(type, rng.pick([`${row}::text`, `concat(${row})`, `to_json(${row})::text`]));
+  if (type === 'jsonb') return node(type, `to_jsonb(${row})`);
+  if (type === 'bool')
+    return node(type, rng.pick([`(${row} IS NULL)`, `(${row} IS NOT NULL)`, `(${row} IS DISTINCT FROM ${row})`]));
+  return type === 'int' ? node(type, `num_nulls(${row})`) : undefined;
 }
 
 function conditional(rng, scope, type, e) {
@@ -46,10 +64,10 @@ function conditional(rng, scope, type, e) {
     case 2:
       return node(type, 'coalesce(', list([e(type), e(type)], ', ', 1), ')');
     case 3:
-      if (type === 'jsonb') return node(type, 'coalesce(', e(type), ')');
+      if (type.startsWith('json')) return node(type, 'coalesce(', e(type), ')');
       return node(type, 'nullif(', e(type), ', ', e(type), ')');
     default:
-      if (type === 'jsonb' || type === 'bool') return node(type, 'coalesce(', e(type), ', ', e(type), ')');
+      if (type.startsWith('json') || type === 'bool') return node(type, 'coalesce(', e(type), ', ', e(type), ')');
       return node(type, rng.pick(['greatest(', 'least(']), list([e(type), e(type)], ', ', 1), ')');
   }
 }
@@ -69,6 +87,9 @@ const COMPARED = [
   'texts',
   'bool',
   'jsonb',
+  'tz',
+  'small',
+  'char',
 ];
 const OPERATORS = ['=', '=', '=', '<>', '<', '<=', '>', '>='];
 
@@ -89,7 +110,7 @@ export function comparison(rng, e) {
     const [a, b] = rng.pick(CROSS);
     return node('bool', '(', e(a), ` ${rng.pick(OPERATORS)} `, e(b), ')');
   }
-  const type = rng.pick(COMPARED);
+  const type = rng.pick(rng.chance(0.15) ? RARE : COMPARED);
   return node('bool', '(', e(type), ` ${rng.pick(OPERATORS)} `, e(type), ')');
 }
 

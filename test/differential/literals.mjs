@@ -17,6 +17,15 @@ export const TYPES = [
   'ints',
   'texts',
   'jsonb',
+  'small',
+  'real',
+  'tz',
+  'time',
+  'json',
+  'bytea',
+  'uuid',
+  'char',
+  'mood',
 ];
 export const COMMON = [
   'int',
@@ -34,7 +43,12 @@ export const COMMON = [
   'texts',
   'jsonb',
   'interval',
+  'tz',
+  'small',
+  'char',
 ];
+/** Types whose values are compared with their own only, and have no makers but functions.mjs's. */
+export const RARE = ['real', 'time', 'bytea', 'uuid', 'mood'];
 
 /** As SQL spells them. */
 export const SQL_TYPE = {
@@ -50,6 +64,16 @@ export const SQL_TYPE = {
   ints: 'int[]',
   texts: 'text[]',
   jsonb: 'jsonb',
+  jsonb_object: 'jsonb',
+  small: 'smallint',
+  real: 'real',
+  tz: 'timestamptz',
+  time: 'time',
+  json: 'json',
+  bytea: 'bytea',
+  uuid: 'uuid',
+  char: 'char(3)',
+  mood: 'mood',
 };
 
 /** Rare: most arithmetic on them fails. */
@@ -115,6 +139,32 @@ export function literal(rng, type) {
       return node(type, rng.pick(["'{}'::int[]", "'{1,2}'::int[]", "'{0,1,NULL}'::int[]", 'array[3,1,2]']));
     case 'texts':
       return node(type, rng.pick(["'{}'::text[]", "'{a,z}'::text[]", "array['b','x']"]));
+    case 'small':
+      return node(type, `${rng.pick(['0', '1', '2', '7', '100', '(-3)'])}::smallint`);
+    case 'real':
+      return node(type, `${rng.pick(['0', '0.5', '1.1', '(-2.25)', '1e10'])}::real`);
+    case 'tz':
+      return node(
+        type,
+        `timestamptz '${rng.pick(['2020-02-28 12:00+00', '2020-03-29 02:30+01', '1999-12-31 23:59:59.25+00'])}'`,
+      );
+    case 'time':
+      return node(type, `time '${rng.pick(['00:00', '12:00', '23:59:59.5', '05:30'])}'`);
+    case 'json':
+      return node(type, rng.pick([`'{"a": 1, "a":  2}'::json`, `'[1, "x"]'::json`, `'"s"'::json`, `'null'::json`]));
+    case 'bytea':
+      return node(type, rng.pick([`'\\x'::bytea`, `'\\x00ff'::bytea`, `'ab'::bytea`, `'\\x610062'::bytea`]));
+    case 'uuid':
+      return node(
+        type,
+        `'${rng.pick(['0cc175b9-c0f1-b6a8-31c3-99e269772661', '00000000-0000-0000-0000-000000000000'])}'::uuid`,
+      );
+    case 'char':
+      return node(type, `${rng.pick(["'a'", "'ab'", "'  b'", "''", "'abc'"])}::char(3)`);
+    case 'mood':
+      return node(type, `${rng.pick(["'sad'", "'ok'", "'happy'"])}::mood`);
+    case 'jsonb_object':
+      return node(type, rng.pick([`'{"a": 1}'::jsonb`, `'{"a": 2, "b": [1, 2]}'::jsonb`, `'{}'::jsonb`]));
     default:
       return node(
         type,

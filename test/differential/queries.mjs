@@ -7,6 +7,7 @@
  */
 import { column, comparison, expression } from './expressions.mjs';
 import { COMMON, literal, pseudoConstant } from './literals.mjs';
+import { functionInFrom, setReturning } from './setfunctions.mjs';
 import { TABLES } from './schema.mjs';
 import { list, node, optional, print } from './tree.mjs';
 
@@ -75,10 +76,12 @@ export class Generator {
       [1, 'values'],
       [1, 'series'],
       [left.some(c => c.type === 'ints') ? 1 : 0, 'unnest'],
+      [1, 'function'],
+      [depth > 0 ? 1 : 0, 'joined'],
       [this.ctes.length > 0 ? 6 : 0, 'cte'],
     ]);
     const alias = this.name();
-    const named = columns => columns.map(({ name, type }) => ({ sql: `${alias}.${name}`, type, name }));
+    const named = columns => columns.map(({ name, type }) => ({ sql: `${alias}.${name}`, type, name, row: alias }));
     switch (kind) {
       case 'subquery': {
         const query = this.select({ columns: [], depth: depth - 1 });
@@ -107,6 +110,13 @@ export class Generator {
           columns: named([{ name: 'g', type: 'int' }]),
           keys: [`${alias}.g`],
         };
+      case 'function':
+        return functionInFrom(rng, alias, { columns: left, depth: 0 });
+      case 'joined': {
+        // Joins in parentheses: what is outer of what is said by them.
+        const inner = this.from({ columns: [], depth: 0 }, 2);
+        return { ...inner, sql: node(undefined, '(', inner.sql, ')'), parenthesized: true };
+      }
       case 'unnest':
         return {
           sql: node(undefined, 'LATERAL unnest(', column(rng, { columns: left }, 'ints'), `) AS ${alias}(g)`),
@@ -135,7 +145,9 @@ export class Generator {
   /** Relations joined. `keys`: columns that identify a row of the result, or null. */
   from(outer, most) {
     const { rng } = this;
-    const first = this.relation(outer, [], outer.depth);
+    let first = this.relation(outer, [], outer.depth);
+    // Parentheses are for joins only.
+    if (first.parenthesized && !/ (?:JOIN|CROSS) |, /.test(print(first.sql))) first = this.relation(outer, [], 0);
     let sql = first.sql;
     let { columns, keys } = first;
     let big = first.big === true;
@@ -283,11 +295,19 @@ export class Generator {
           () => node(type, `sum(${distinct}`, e('int'), ')', filter),
         ])();
       case 'numeric':
+        if (rng.chance(0.2))
+          return node(
+            type,
+            rng.pick(['avg(', 'stddev(', 'var_pop(', 'variance(', 'stddev_pop(']),
+            e(rng.pick(['int', 'small', 'bigint'])),
+            ')',
+            filter,
+          );
         return node(type, rng.pick(['sum(', 'avg(', 'max(', 'min(']) + distinct, e('numeric'), ')', filter);
       case 'int':
         return rng.chance(0.1)
           ? node(type, 'percentile_disc(0.5) WITHIN GROUP (ORDER BY ', e('int'), ')', filter)
-          : node(type, rng.pick(['max(', 'min(', 'bit_or(']) + distinct, e('int'), ')', filter);
+          : node(type, rng.pick(['max(', 'min(', 'bit_or(', 'bit_and(', 'bit_xor(']) + distinct, e('int'), ')', filter);
       case 'text': {
         const value = e('text');
         return rng.chance(0.4)
@@ -303,9 +323,17 @@ export class Generator {
         const value = e('text');
         return node(type, `array_agg(${distinct}`, value, ' ORDER BY ', value, ')', filter);
       }
+      case 'float':
+        if (rng.chance(0.2)) return node(type, 'percentile_cont(0.5) WITHIN GROUP (ORDER BY ', e('int'), ')', filter);
+        return node(type, rng.pick(['max(', 'min(']), e(type), ')', filter);
       case 'date':
       case 'timestamp':
-      case 'float':
+      case 'small':
+      case 'real':
+      case 'tz':
+      case 'time':
+      case 'char':
+      case 'mood':
         return node(type, rng.pick(['max(', 'min(']), e(type), ')', filter);
       case 'ints': {
         const value = e('int');
@@ -321,7 +349,11 @@ export class Generator {
         );
       }
       case 'jsonb': {
-        const value = e('int');
+        const value = e(rng.pick(['int', 'text', 'date']));
+        if (rng.chance(0.3)) {
+          const key = node(undefined, 'concat(', e('text'), ", '-')");
+          return node(type, 'jsonb_object_agg(', key, ', ', value, ' ORDER BY ', value, ')', filter);
+        }
         return node(type, 'jsonb_agg(', value, ' ORDER BY ', value, ')', filter);
       }
       default:
@@ -441,6 +473,8 @@ export class Generator {
       by.length === all.length && rng.chance(0.4)
         ? optional(` LIMIT ${rng.int(0, 6)}${rng.chance(0.3) ? ` OFFSET ${rng.int(0, 3)}` : ''}`)
         : '';
+    if (limit === '' && rng.chance(0.15))
+      return optional(` ORDER BY ${by.join(', ')}`, ` FETCH FIRST ${rng.int(1, 4)} ROWS WITH TIES`);
     return optional(` ORDER BY ${by.join(', ')}`, limit);
   }
 
@@ -464,6 +498,8 @@ export class Generator {
       };
     }
     const distinct = rng.chance(0.2) ? optional('DISTINCT ') : '';
+    const set = rng.chance(0.06) ? wanted.findIndex(type => type === 'int' || type === 'text') : -1;
+    if (set >= 0) items[set] = node(undefined, setReturning(rng, wanted[set], scope), ` AS c${set + 1}`);
     return {
       tree: node(undefined, 'SELECT ', distinct, list(items, ', ', 1), ' FROM ', from, where, this.#order(wanted)),
       columns,
@@ -488,7 +524,8 @@ export class Generator {
         type === 'int' && groups.length > 0 && rng.chance(0.2)
           ? node('int', `GROUPING(${groups.map(g => g.sql).join(', ')})`)
           : undefined;
-      const value = grouping ?? aggregate ?? expression(rng, over, type, 1);
+      const overGroups = type === 'bigint' && rng.chance(0.3) ? this.windowOverGroups(scope, groups) : undefined;
+      const value = overGroups ?? grouping ?? aggregate ?? expression(rng, over, type, 1);
       return node(undefined, value, ` AS c${i + 1}`);
     });
     const having = rng.chance(0.3)
@@ -526,6 +563,28 @@ export class Generator {
     };
   }
 
+  /** A window over the groups: what it is ordered by decides, equals are peers. */
+  windowOverGroups(scope, groups) {
+    const { rng } = this;
+    const sum = () => this.aggregate(scope, 'bigint', 1);
+    const partition = groups.length > 1 && rng.chance(0.5) ? `PARTITION BY ${groups[1].sql} ` : '';
+    const call = rng.pick([
+      () => 'rank()',
+      () => 'dense_rank()',
+      () => node(undefined, 'sum(', sum(), ')'),
+      () => node(undefined, 'max(', sum(), ')'),
+    ])();
+    return node(
+      'bigint',
+      call,
+      ` OVER (${partition}ORDER BY `,
+      sum(),
+      rng.pick(['', ' DESC']),
+      ')',
+      call === 'rank()' || call === 'dense_rank()' ? '' : '::bigint',
+    );
+  }
+
   windowed(outer) {
     const { rng } = this;
     const { from, where, scope, keys } = this.fromAndWhere(outer, 2);
@@ -551,7 +610,19 @@ export class Generator {
     const { rng } = this;
     const wanted = this.#wanted(types);
     const inner = { ...outer, depth: outer.depth - 1 };
-    const side = () => node(undefined, '(', this.select(inner, wanted).tree, ')');
+    const side = () =>
+      rng.chance(0.08)
+        ? node(
+            undefined,
+            '(VALUES (',
+            list(
+              wanted.map(type => expression(rng, { ...outer, depth: 0 }, type, 1)),
+              ', ',
+              wanted.length,
+            ),
+            '))',
+          )
+        : node(undefined, '(', this.select(inner, wanted).tree, ')');
     const operator = rng.pick([
       ' UNION ',
       ' UNION ALL ',
@@ -561,7 +632,13 @@ export class Generator {
       ' INTERSECT ALL ',
       ' EXCEPT ALL ',
     ]);
-    return { tree: node(undefined, side(), operator, side(), this.#order(wanted)), columns: this.#columns(wanted) };
+    const more = rng.chance(0.2)
+      ? optional(rng.pick([' UNION ', ' UNION ALL ', ' EXCEPT ', ' INTERSECT ALL ']), side())
+      : '';
+    return {
+      tree: node(undefined, side(), operator, side(), more, this.#order(wanted)),
+      columns: this.#columns(wanted),
+    };
   }
 
   /** A whole statement: perhaps with WITH. */

@@ -6,6 +6,7 @@
  */
 import { change } from './changes.mjs';
 import { expression } from './expressions.mjs';
+import { frail } from './functions.mjs';
 import { TYPES } from './literals.mjs';
 import { Generator } from './queries.mjs';
 import { list, node, print, seeded } from './tree.mjs';
@@ -17,8 +18,8 @@ export function statement(seed, n) {
   const kind = rng.weighted([
     [16, 'query'],
     [6, 'change'],
-    [2, 'expression'],
-    [1, 'error'],
+    [3, 'expression'],
+    [2, 'error'],
   ]);
   switch (kind) {
     case 'change':
@@ -78,6 +79,12 @@ function mistaken(generator) {
   const { rng } = generator;
   const scope = generator.scope([], 0);
   const any = () => expression(rng, scope, rng.pick(TYPES), 1);
+  if (rng.chance(0.5))
+    return node(
+      undefined,
+      'SELECT ',
+      frail(rng, type => expression(rng, scope, type, 1)),
+    );
   const wrong = rng.pick([
     () => node(undefined, '(', any(), ` ${rng.pick(OPERATORS)} `, any(), ')'),
     () => node(undefined, `${rng.pick(FUNCTIONS)}(`, list([any(), any()].slice(0, rng.int(1, 2)), ', '), ')'),
