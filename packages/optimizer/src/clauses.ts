@@ -218,7 +218,8 @@ export function canonicalizeQual(env: PlannerEnv, qual: Expr): Expr {
       if (
         inner.type === 'BoolExpr' ||
         (inner.type === 'OpExpr' && (getOperator(env.rows, inner.opno).oprnegate as number) !== 0) ||
-        inner.type === 'NullTest'
+        // NOT (row IS NULL) is true of a row that is partly NULL, row IS NOT NULL is not.
+        (inner.type === 'NullTest' && !inner.argisrow)
       ) {
         return visit(negateClause(env, inner));
       }
