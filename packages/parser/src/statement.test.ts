@@ -96,6 +96,18 @@ describe('statement cache', () => {
     );
   });
 
+  it('gives no type what is too large for it', async () => {
+    const cache = new StatementCache();
+    const good = await run(cache, "select 1 from pg_class where relpages = '2147483647'");
+    expect(good.values).toEqual([1, 2147483647]);
+    const sql = "select 1 from pg_class where relpages = '2147483648'";
+    const { statement, literals } = cache.lookupText(sql);
+    expect(statement).toBe(good.statement);
+    expect(() => bindLiterals(test.fc, good.result.literals, literals, () => sql)).toThrowError(
+      expect.objectContaining({ sqlstate: '22003' }),
+    );
+  });
+
   it('refuses what it cannot be sure of', () => {
     const scan = new LiteralScan();
     const scans = (sql: string) => {

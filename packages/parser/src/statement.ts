@@ -398,7 +398,8 @@ export function bindLiterals(
     if (param.type === TEXTOID || param.type === UNKNOWNOID) return value;
     if (param.type === INT8OID || param.type === INT4OID) {
       const wide = asInteger(value);
-      if (wide !== null) return param.negated ? -wide : wide;
+      // What does not fit is told by the type's input function.
+      if (wide !== null && (param.type === INT8OID || wide <= INT4_MAX)) return param.negated ? -wide : wide;
     }
     try {
       const bytes = param.negated ? encoder.encode(`-${decoder.decode(value)}`) : value;
@@ -410,6 +411,8 @@ export function bindLiterals(
     }
   });
 }
+
+const INT4_MAX = 0x7fffffff;
 
 /** Digits only; anything else is for the type's input function. */
 function asInteger(bytes: Uint8Array): number | bigint | null {
