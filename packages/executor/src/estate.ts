@@ -109,6 +109,13 @@ export interface EpqSubstitution {
 /** Ids of changed PARAM_EXEC parameters; null for all of them. */
 export type ChangedParams = ReadonlySet<number> | null;
 
+/** Is any of these among those that changed? */
+export function changes(params: ReadonlySet<number>, changed: ChangedParams): boolean {
+  if (changed === null) return true;
+  for (const id of changed) if (params.has(id)) return true;
+  return false;
+}
+
 export interface InitPlanState {
   readonly setParams: readonly number[];
   /** Forgets the value if it depends on what changed; answers whether it does. */
@@ -187,9 +194,7 @@ export abstract class PlanState {
 
   /** Would the node's result differ after this change? */
   dependsOn(changed: ChangedParams): boolean {
-    if (changed === null) return true;
-    for (const id of changed) if (this.plan.allParam.has(id)) return true;
-    return false;
+    return changes(this.plan.allParam, changed);
   }
 
   /** How long rows that the node handed out can be read, if nothing suspends. */

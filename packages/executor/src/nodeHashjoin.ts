@@ -7,7 +7,14 @@ import * as N from '@pgtroupe/nodes/nodes';
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
 import type { HashJoin } from '@pgtroupe/optimizer/plannodes';
 import { Batch, type Column, type RowReader, type TupleLane } from './batch.ts';
-import { type ChangedParams, type EState, PlanState, ROWS_STAY_UNTIL_RESCAN, type RowsStay } from './estate.ts';
+import {
+  type ChangedParams,
+  changes,
+  type EState,
+  PlanState,
+  ROWS_STAY_UNTIL_RESCAN,
+  type RowsStay,
+} from './estate.ts';
 import { compileExpr, compileQual, type ExprScope, readColumn } from './execExpr.ts';
 import { LaneCopy } from './joinlanes.ts';
 import { type Equal, equalityOf, type Hash, hashesOf } from './keys.ts';
@@ -48,6 +55,7 @@ export class HashJoinState extends PlanState {
   readonly #jointype: N.JoinType;
   readonly #keepOuter: boolean;
   readonly #keepInner: boolean;
+  readonly #tableParam: ReadonlySet<number>;
   readonly #singleMatch: boolean;
   readonly #probe: Datum[];
   #state = BUILDING;
@@ -95,6 +103,7 @@ export class HashJoinState extends PlanState {
     this.#otherqual = compileQual(plan.qual, this.#scope);
     this.#projection = new Projection(plan.targetlist, this.#scope, this.out);
     this.#jointype = plan.jointype;
+    this.#tableParam = plan.tableParam;
     this.#keepOuter = plan.jointype === N.JOIN_LEFT || plan.jointype === N.JOIN_ANTI || plan.jointype === N.JOIN_FULL;
     this.#keepInner = plan.jointype === N.JOIN_RIGHT || plan.jointype === N.JOIN_FULL;
     this.#singleMatch =
@@ -312,7 +321,7 @@ export class HashJoinState extends PlanState {
     this.#where = new StorePosition();
     this.#unmatched = 0;
     this.#outer.rescan(changed);
-    if (changed !== null && this.#state !== BUILDING && !this.#inner.dependsOn(changed) && !this.#keepInner) {
+    if (this.#state !== BUILDING && !this.#keepInner && !changes(this.#tableParam, changed)) {
       this.#state = PROBING;
       return;
     }

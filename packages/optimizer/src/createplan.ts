@@ -323,6 +323,7 @@ function createHashJoin(root: PlannerInfo, path: HashPath): Plan {
   return {
     ...planFields(root, neededTlist(root, path.rel), pathCost(path)),
     type: 'HashJoin',
+    tableParam: NO_PARAMS,
     lefttree,
     righttree,
     jointype: path.jointype,

@@ -12,18 +12,18 @@ export function finalizeParams(plan: Plan, subplans: readonly PlannedSubquery[])
   const visit = (node: Plan): ReadonlySet<number> => {
     if (done.has(node)) return node.allParam;
     done.add(node);
-    const params = new Set<number>();
+    const own = new Set<number>();
     const addAll = (more: ReadonlySet<number>): void => {
-      for (const id of more) params.add(id);
+      for (const id of more) own.add(id);
     };
-    const addExpr = (expr: Expr | null | undefined): void => {
+    const addExpr = (expr: Expr | null | undefined, params: Set<number> = own): void => {
       if (expr === null || expr === undefined) return;
       walkExpr(expr as Node, n => {
         if (n.type === 'Param' && n.paramkind === 1) params.add(n.paramid);
         if (n.type === 'SubPlan') {
           const inner = visit(subplans[n.plan_id - 1]!.plan);
-          const own = new Set([...n.parParam, ...n.paramIds]);
-          for (const id of inner) if (!own.has(id)) params.add(id);
+          const given = new Set([...n.parParam, ...n.paramIds]);
+          for (const id of inner) if (!given.has(id)) params.add(id);
         }
         return undefined;
       });
@@ -37,21 +37,26 @@ export function finalizeParams(plan: Plan, subplans: readonly PlannedSubquery[])
     for (const qual of node.qual) addExpr(qual);
     for (const expr of nodeExpressions(node)) addExpr(expr);
     if (node.type === 'CteScan') {
-      params.add(node.cteParam);
+      own.add(node.cteParam);
       addAll(visit(subplans[node.ctePlanId - 1]!.plan));
     }
-    if (node.type === 'WorkTableScan') params.add(node.wtParam);
+    if (node.type === 'WorkTableScan') own.add(node.wtParam);
     for (const child of planChildren(node)) {
       const inner = visit(child);
       for (const id of inner) {
         if (node.type === 'NestLoop' && child === node.righttree && node.nestParams.some(p => p.paramno === id))
           continue;
         if (node.type === 'RecursiveUnion' && id === node.wtParam) continue;
-        params.add(id);
+        own.add(id);
       }
     }
-    node.allParam = params;
-    return params;
+    if (node.type === 'HashJoin') {
+      const table = new Set(visit(node.righttree!));
+      for (const key of node.innerhashkeys) addExpr(key, table);
+      node.tableParam = table;
+    }
+    node.allParam = own;
+    return own;
   };
   for (const { plan: sub } of subplans) visit(sub);
   visit(plan);

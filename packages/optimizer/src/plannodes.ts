@@ -172,6 +172,8 @@ export interface HashJoin extends PlanFields {
   /** Key expressions over the outer and over the inner row. */
   hashkeys: readonly Expr[];
   innerhashkeys: readonly Expr[];
+  /** Parameters that the table depends on: those of the inner plan and of its keys. */
+  tableParam: ReadonlySet<number>;
 }
 
 export interface Material extends PlanFields {
