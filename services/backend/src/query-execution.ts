@@ -14,7 +14,6 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
-import { detach } from '@pgtroupe/executor/batch';
 import type { Fold } from '@pgtroupe/executor/execConstants';
 import { initPlan, type QueryState } from '@pgtroupe/executor/execMain';
 import { END, MISS, ROW, YIELD } from '@pgtroupe/executor/status';
@@ -27,6 +26,7 @@ import { outputFunction, sendFunction } from '@pgtroupe/adt/cache/typcache';
 import type { LiveSnapshot } from '@pgtroupe/instance/instance-transactions';
 import type { Analysis } from './analysis.ts';
 import { BINARY_FORMAT, type FieldEncoder, fieldEncoder, type OutputFunction } from './field-encoder.ts';
+import { copyRows, HeldRows } from './held-rows.ts';
 import { largeOutput } from './large-output.ts';
 import { checkFunctionPermissions, checkRangeTablePermissions } from '@pgtroupe/commands/permissions';
 import { guardedFunctions } from './needed-rights.ts';
@@ -43,6 +43,8 @@ const COMMAND_NAMES: Readonly<Record<number, string>> = {
   [CMD_DELETE]: 'DELETE',
 };
 const MAX_CUSTOM_PLANS = 5;
+/** Held rows that are sent before anybody looks whether the client reads. */
+const HELD_AT_ONCE = 500;
 
 export type Outcome = 'done' | 'suspended';
 type AnalyzedQuery = Extract<Analyzed, { kind: 'query' }>;
@@ -102,6 +104,8 @@ export class RunningPortal {
   #state: QueryState | undefined;
   #snapshot: LiveSnapshot | undefined;
   #sink: RowSink | undefined;
+  /** What a statement that changes rows returned and the client did not ask for yet. */
+  #held: HeldRows | undefined;
   #rows = 0;
   #tag = '';
 
@@ -129,11 +133,6 @@ export class RunningPortal {
     return this.#state;
   }
 
-  get changesRows(): boolean {
-    const plan = this.#cached?.plan;
-    return plan !== undefined && (plan.commandType !== CMD_SELECT || plan.hasModifyingCTE);
-  }
-
   /** Number of rows that this Execute sent. */
   get rows(): number {
     return this.#rows;
@@ -142,11 +141,40 @@ export class RunningPortal {
   /** Produces up to `maxRows` rows (0: all). */
   run(maxRows: number): Outcome | Promise<Outcome> {
     this.#rows = 0;
+    if (this.#held !== undefined) return this.#sendHeld(this.#held, maxRows);
     if (this.#state === undefined) {
       const prepared = this.#tryPrepare();
-      if (!prepared) return this.#prepare(true).then(() => this.#loop(maxRows, 0));
+      if (!prepared) return this.#prepare(true).then(() => this.#produce(maxRows));
     }
-    return this.#loop(maxRows, 0);
+    return this.#produce(maxRows);
+  }
+
+  #produce(maxRows: number): Outcome | Promise<Outcome> {
+    const { plan } = this.#cached!;
+    const changes = plan.commandType !== CMD_SELECT || plan.hasModifyingCTE;
+    if (maxRows === 0 || !changes || plan.resultColumns.length === 0) return this.#loop(maxRows, 0);
+    const [held, sink] = [new HeldRows(), this.#sink!];
+    this.#sink = held;
+    const send = (): Promise<Outcome> => {
+      this.#held = held;
+      this.#sink = sink;
+      return this.#sendHeld(held, maxRows);
+    };
+    const outcome = this.#loop(0, 0);
+    return outcome instanceof Promise ? outcome.then(send) : send();
+  }
+
+  async #sendHeld(held: HeldRows, maxRows: number): Promise<Outcome> {
+    const most = maxRows === 0 ? Infinity : maxRows;
+    let sent = 0;
+    while (!held.empty && sent < most) {
+      const rows = held.take(Math.min(HELD_AT_ONCE, most - sent));
+      sent += rows.length;
+      await this.#sendKept(rows);
+      if (!this.#sink!.ready()) await this.#sink!.wait();
+    }
+    this.#tag = tagOf(this.#cached!.plan, sent);
+    return sent < most ? 'done' : 'suspended';
   }
 
   // ---- getting ready -------------------------------------------------------------------------------
@@ -309,7 +337,7 @@ export class RunningPortal {
             if (!(error instanceof CatalogMiss)) throw error;
             const rest = copyRows(state.readers, sink.taken, n);
             state.suspend();
-            return this.#late(error, rest).then(() =>
+            return this.#sendKept(rest, error).then(() =>
               maxRows > 0 && sent >= maxRows ? 'suspended' : this.#loop(maxRows, sent),
             );
           }
@@ -340,19 +368,21 @@ export class RunningPortal {
     }
   }
 
-  /** Rows whose output needed catalog entries that were not loaded. */
-  async #late(miss: CatalogMiss, rows: readonly (readonly Datum[])[]): Promise<void> {
+  /** Rows of a batch that is gone. `miss`: what their output lacks, as far as is known. */
+  async #sendKept(rows: readonly (readonly Datum[])[], miss?: CatalogMiss): Promise<void> {
     const { session } = this.#execution;
     const sink = this.#sink!;
     let at = 0;
     const readers = (rows[0] ?? []).map((_, column) => (row: number) => rows[at + row]![column]!);
-    for (let lacking: CatalogMiss | undefined = miss; lacking !== undefined; ) {
-      session.out.discardUnfinished();
-      await lacking.load();
+    for (let lacking = miss; ; ) {
+      if (lacking !== undefined) {
+        session.out.discardUnfinished();
+        await lacking.load();
+      }
       session.enter();
-      lacking = undefined;
       try {
         sink.rows(readers, rows.length - at);
+        return;
       } catch (error) {
         if (!(error instanceof CatalogMiss)) throw error;
         lacking = error;
@@ -365,20 +395,7 @@ export class RunningPortal {
     const { plan } = this.#cached!;
     const state = this.#state!;
     // A row count is that of the last Execute; of what answers no rows, that of the statement.
-    const processed = plan.resultColumns.length > 0 ? this.#rows : state.processed;
-    switch (plan.commandType) {
-      case CMD_INSERT:
-        this.#tag = `INSERT 0 ${processed}`;
-        break;
-      case CMD_UPDATE:
-        this.#tag = `UPDATE ${processed}`;
-        break;
-      case CMD_DELETE:
-        this.#tag = `DELETE ${processed}`;
-        break;
-      default:
-        this.#tag = `SELECT ${processed}`;
-    }
+    this.#tag = tagOf(plan, plan.resultColumns.length > 0 ? this.#rows : state.processed);
     this.close(true);
     heapPruneQueued(this.#execution.env.heap);
     return 'done';
@@ -397,6 +414,12 @@ export class RunningPortal {
   }
 }
 
+function tagOf({ commandType }: PlannedStmt, processed: number): string {
+  return commandType === CMD_INSERT
+    ? `INSERT 0 ${processed}`
+    : `${COMMAND_NAMES[commandType] ?? 'SELECT'} ${processed}`;
+}
+
 /** In a READ ONLY transaction. */
 function refuseWrites(plan: PlannedStmt, query: Query): void {
   const writes = COMMAND_NAMES[plan.commandType];
@@ -405,13 +428,6 @@ function refuseWrites(plan: PlannedStmt, query: Query): void {
   if (command !== undefined) {
     throw ereport(ERRCODE.READ_ONLY_SQL_TRANSACTION, `cannot execute ${command} in a read-only transaction`);
   }
-}
-
-/** Rows [from, n) of a batch, to be kept while something is awaited. */
-function copyRows(readers: readonly ((row: number) => Datum)[], from: number, n: number): Datum[][] {
-  const rows: Datum[][] = [];
-  for (let row = from; row < n; row++) rows.push(readers.map(read => detach(read(row))));
-  return rows;
 }
 
 /** Rows as DataRow messages of the session. */

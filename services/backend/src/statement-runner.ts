@@ -8,7 +8,7 @@ import { type Oid } from '@pgtroupe/common/ids';
 import { isUtf8 } from 'node:buffer';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { ereport } from '@pgtroupe/common/ereport';
 import { UNKNOWNOID } from '@pgtroupe/common/oids';
 import { CMD_DELETE, CMD_INSERT, CMD_UPDATE } from '@pgtroupe/nodes/nodes';
 import type { BodyReader } from '@pgtroupe/libpq/pqformat';
@@ -314,8 +314,6 @@ export class StatementRunner implements CommandRunner {
   #advance(portal: Portal, run: RunningPortal, maxRows: number): Promise<void> | undefined {
     const settle = (outcome: 'done' | 'suspended'): void => {
       if (outcome === 'suspended') {
-        // All its changes belong to this Execute; the rest of its rows would have to be kept.
-        if (run.changesRows) throw notSupported('a row limit on a statement that changes rows');
         portal.state = { kind: 'suspended', run };
         this.session.block.accompany('pipeline');
         this.#simpleMessage(BACKEND.PortalSuspended);
