@@ -188,6 +188,27 @@ export const CASES = [
     name: 'array_to_string of 1,000,000',
     sql: () => "select length(array_to_string(array_agg(g), ',')) from generate_series(1, 1000000) g",
   },
+  {
+    name: 'array_agg of 300 MB',
+    sql: () => "select cardinality(array_agg(repeat('x', 1000000))) from generate_series(1, 300)",
+  },
+  {
+    name: 'array_agg of 20 MB',
+    cheap: true,
+    sql: () => "select cardinality(array_agg(repeat('x', 10000))) from generate_series(1, 2000)",
+  },
+  {
+    name: 'array_agg beyond 1 GB',
+    sql: () => "select cardinality(array_agg(repeat('x', 1000000))) from generate_series(1, 1100)",
+  },
+  {
+    name: 'array_agg of 200,000 arrays',
+    sql: () => 'select array_length(array_agg(array[g, g + 1]), 1) from generate_series(1, 200000) g',
+  },
+  {
+    name: 'array_agg(DISTINCT) of 500,000',
+    sql: () => 'select cardinality(array_agg(distinct c)) from stalls_million where a <= 500000',
+  },
   { name: 'unnest of 1,000,000', sql: () => 'select count(*) from unnest(array(select generate_series(1, 1000000)))' },
   {
     name: 'array_append in a loop of 3,000',
@@ -233,6 +254,14 @@ export const CASES = [
   {
     name: 'json_agg of 300,000 rows',
     sql: () => 'select length(json_agg(m)::text) from (select * from stalls_million limit 300000) m',
+  },
+  {
+    name: 'json_object_agg of 300,000',
+    sql: () => "select length(json_object_agg('k' || g, g)::text) from generate_series(1, 300000) g",
+  },
+  {
+    name: 'json_agg of 200 MB',
+    sql: () => "select length(json_agg(repeat('x', 1000000))::text) from generate_series(1, 200)",
   },
   {
     name: 'to_jsonb of an array of 1,000,000',

@@ -134,12 +134,14 @@ export class Watch {
       await Promise.race([sleep(afterMs), settled]);
       cancel(this.#server, key);
     });
+    await this.ask('rollback');
     return { answer, lateMs: ms - afterMs };
   }
 
   async timedOut(name, afterMs) {
     await this.ask(`set statement_timeout = ${Math.round(afterMs)}`);
     const { answer, ms } = await this.#watched(name);
+    await this.ask('rollback');
     await this.ask('reset statement_timeout');
     return { answer, lateMs: ms - afterMs };
   }

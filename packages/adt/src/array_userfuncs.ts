@@ -7,10 +7,21 @@ import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { type Datum, Internal } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import { baseType, typeFacts } from './cache/typcache.ts';
-import type { FunctionCall, FunctionTable } from './fmgr.ts';
+import { finish, type Slices } from '@pgtroupe/common/slices';
+import type { FunctionCall, FunctionTable, SlicedFunctionTable } from './fmgr.ts';
 import { builtinTypes } from './cache/builtin_types.ts';
 import { arrayMeta, elementEquality } from './arrayfuncs.ts';
-import { arrayElemType, arrayHeader, buildArray, constructArray, deconstructArray, emptyArray } from './arrayutils.ts';
+import {
+  arrayElemType,
+  arrayHeader,
+  buildArray,
+  checkDimensions,
+  constructArray,
+  constructLargeArray,
+  deconstructArray,
+  emptyArray,
+  isLargeArray,
+} from './arrayutils.ts';
 import { formatType } from './format_type.ts';
 
 type Bytes = Uint8Array;
@@ -170,6 +181,7 @@ function positions(
 /** Values gathered by array_agg, copied: they may be views into a page. */
 class ArrayBuildState extends Internal {
   readonly values: Datum[] = [];
+  bytes = 0;
   readonly elemType: Oid;
 
   constructor(elemType: Oid) {
@@ -185,6 +197,7 @@ function copyDatum(value: Datum): Datum {
 /** State of array_agg(anyarray): the parts become one dimension more. */
 class ArrayBuildStateArr extends Internal {
   readonly parts: Uint8Array[] = [];
+  bytes = 0;
 }
 
 function accumulateArray(state: ArrayBuildStateArr, array: Bytes | null): ArrayBuildStateArr {
@@ -202,7 +215,25 @@ function accumulateArray(state: ArrayBuildStateArr, array: Bytes | null): ArrayB
     }
   }
   state.parts.push(array.slice());
+  state.bytes += array.length;
   return state;
+}
+
+function* largeArrayOf(fc: FunctionCall, { values, elemType }: ArrayBuildState): Slices<Uint8Array> {
+  return yield* constructLargeArray(values, typeFacts(fc, elemType), [values.length], [1]);
+}
+
+/** Arrays of arrays, bit by bit. */
+function* arrayOfArrays(fc: FunctionCall, { parts }: ArrayBuildStateArr): Slices<Uint8Array> {
+  const header = arrayHeader(parts[0]);
+  checkDimensions(header.ndim + 1);
+  const elem = typeFacts(fc, header.elemType);
+  const values: Datum[] = [];
+  for (const part of parts) {
+    for (const value of deconstructArray(part, elem)) values.push(value);
+    yield;
+  }
+  return yield* constructLargeArray(values, elem, [parts.length, ...header.dims], [1, ...header.lbounds]);
 }
 
 function trimArray(fc: FunctionCall, array: Bytes, n: number): Bytes {
@@ -255,22 +286,20 @@ export const arrayUserFunctions: FunctionTable = {
     if (!elemType) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'could not determine input data type');
     state ??= new ArrayBuildState(elemType);
     state.values.push(copyDatum(value));
+    if (value instanceof Uint8Array) state.bytes += value.length;
     return state;
   },
   array_agg_finalfn: (fc: FunctionCall, state: ArrayBuildState | null) =>
     state === null ? null : buildArray(state.values, typeFacts(fc, state.elemType)),
   array_agg_array_transfn: (_fc: FunctionCall, state: ArrayBuildStateArr | null, array: Bytes | null) =>
     accumulateArray(state ?? new ArrayBuildStateArr(), array),
-  array_agg_array_finalfn: (fc: FunctionCall, state: ArrayBuildStateArr | null) => {
-    if (state === null) return null;
-    const header = arrayHeader(state.parts[0]);
-    if (header.ndim + 1 > 6)
-      throw ereport(
-        ERRCODE.PROGRAM_LIMIT_EXCEEDED,
-        `number of array dimensions (${header.ndim + 1}) exceeds the maximum allowed (6)`,
-      );
-    const elem = typeFacts(fc, header.elemType);
-    const values = state.parts.flatMap(part => deconstructArray(part, elem));
-    return constructArray(values, elem, [state.parts.length, ...header.dims], [1, ...header.lbounds]);
-  },
+  array_agg_array_finalfn: (fc: FunctionCall, state: ArrayBuildStateArr | null) =>
+    state === null ? null : finish(arrayOfArrays(fc, state)),
+};
+
+export const arraySlicedFunctions: SlicedFunctionTable = {
+  array_agg_finalfn: (fc: FunctionCall, state: ArrayBuildState | null) =>
+    state !== null && isLargeArray(state.values.length, state.bytes) ? largeArrayOf(fc, state) : undefined,
+  array_agg_array_finalfn: (fc: FunctionCall, state: ArrayBuildStateArr | null) =>
+    state !== null && isLargeArray(state.parts.length, state.bytes) ? arrayOfArrays(fc, state) : undefined,
 };

@@ -13,12 +13,14 @@
  *   MAXALIGN         elements, row-major, each aligned as its type asks
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport } from '@pgtroupe/common/ereport';
+import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { assert } from '@pgtroupe/common/assert';
 import type { Datum } from '@pgtroupe/common/datum';
 import { maxAlign, type Oid } from '@pgtroupe/common/ids';
+import type { Slices } from '@pgtroupe/common/slices';
 import { builtinTypes } from './cache/builtin_types.ts';
 import type { TypeFacts } from './cache/functioncatalog.ts';
+import { MAX_ALLOC_SIZE } from './mb/mbutils.ts';
 import { int8Datum } from './numutils.ts';
 import { viewOf } from './pqwire.ts';
 
@@ -281,7 +283,7 @@ export function arrayItemCount(dims: readonly number[]): number {
   let n = 1;
   for (const dim of dims) {
     if (dim < 0 || (n *= dim) > MAX_ARRAY_SIZE) {
-      throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `array size exceeds the maximum allowed (${MAX_ARRAY_SIZE})`);
+      throw arrayTooLarge(MAX_ARRAY_SIZE);
     }
   }
   return n;
@@ -305,6 +307,95 @@ export function checkDimensions(ndim: number): void {
   }
 }
 
+/** What one slice of building does: so many elements, or so many bytes. */
+const ELEMENTS_A_SLICE = 2048;
+const BYTES_A_SLICE = 1 << 20;
+/** Arrays of fewer elements and bytes are built in one go. */
+const SMALL_ARRAY_ELEMENTS = 10_000;
+const SMALL_ARRAY_BYTES = 1 << 22;
+
+/** Builds a payload, in two passes over its elements: how large it is, then its bytes. */
+class ArrayWriter {
+  readonly #values: readonly Datum[];
+  readonly #elem: TypeFacts;
+  readonly #form: StorageForm;
+  readonly #align: number;
+  #hasNulls = false;
+  /** Bytes of the elements, which begin where any type may. */
+  #dataSize = 0;
+  #bitmapAt = 0;
+  #at = 0;
+
+  constructor(values: readonly Datum[], elem: TypeFacts) {
+    this.#values = values;
+    this.#elem = elem;
+    this.#form = storageForm(elem);
+    this.#align = ALIGNMENT[elem.typalign];
+  }
+
+  measure(from: number, to: number): void {
+    const align = this.#align;
+    let size = this.#dataSize;
+    for (let i = from; i < to; i++) {
+      const value = this.#values[i];
+      if (value === null) {
+        this.#hasNulls = true;
+        continue;
+      }
+      size += sizeToStore(value, this.#form, this.#elem.typlen);
+      if (size > MAX_ALLOC_SIZE - align) throw arrayTooLarge(MAX_ALLOC_SIZE);
+      size = (size + align - 1) & ~(align - 1);
+    }
+    this.#dataSize = size;
+  }
+
+  /** The payload without its elements. */
+  header(dims: readonly number[], lbounds: readonly number[]): Uint8Array {
+    const ndim = dims.length;
+    this.#bitmapAt = 12 + ndim * 8;
+    const bitmap = this.#hasNulls ? (this.#values.length + 7) >> 3 : 0;
+    this.#at = maxAlign(this.#bitmapAt + VARHDRSZ + bitmap) - VARHDRSZ;
+    const out = new Uint8Array(this.#at + this.#dataSize);
+    const view = viewOf(out);
+    view.setInt32(0, ndim, true);
+    view.setInt32(4, this.#hasNulls ? this.#at + VARHDRSZ : 0, true);
+    view.setUint32(8, this.#elem.oid, true);
+    for (let i = 0; i < ndim; i++) {
+      view.setInt32(12 + i * 4, dims[i], true);
+      view.setInt32(12 + (ndim + i) * 4, lbounds[i], true);
+    }
+    return out;
+  }
+
+  /** Puts elements in their places, from number `from` on, until some bytes are written; answers the next one's number. */
+  write(out: Uint8Array, from: number, to: number, bytes: number): number {
+    const view = viewOf(out);
+    let at = this.#at;
+    const enough = at + bytes;
+    let i = from;
+    for (; i < to && at < enough; i++) {
+      const value = this.#values[i];
+      if (value === null) continue;
+      if (this.#hasNulls) out[this.#bitmapAt + (i >> 3)] |= 1 << (i & 7);
+      store(out, view, at, this.#form, value);
+      at = alignAt(at + sizeToStore(value, this.#form, this.#elem.typlen), this.#align);
+    }
+    this.#at = at;
+    return i;
+  }
+}
+
+function arrayTooLarge(limit: number): PgError {
+  return ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `array size exceeds the maximum allowed (${limit})`);
+}
+
+function checkItems(values: readonly Datum[], dims: readonly number[]): number {
+  checkDimensions(dims.length);
+  const nitems = arrayItemCount(dims);
+  assert(nitems === 0 || values.length === nitems, 'array values do not fill its dimensions');
+  return nitems;
+}
+
 /** Builds a payload; `dims` empty or with a zero gives the empty array. */
 export function constructArray(
   values: readonly Datum[],
@@ -312,37 +403,40 @@ export function constructArray(
   dims: readonly number[],
   lbounds: readonly number[],
 ): Uint8Array {
-  checkDimensions(dims.length);
-  const nitems = arrayItemCount(dims);
+  const nitems = checkItems(values, dims);
   if (nitems === 0) return emptyArray(elem.oid);
-  assert(values.length === nitems, 'array values do not fill its dimensions');
-  const form = storageForm(elem);
-  const align = ALIGNMENT[elem.typalign];
-  const ndim = dims.length;
-  const hasNulls = values.includes(null);
-  const headerEnd = 12 + ndim * 8;
-  const dataAt = maxAlign(headerEnd + VARHDRSZ + (hasNulls ? (nitems + 7) >> 3 : 0)) - VARHDRSZ;
-  let end = dataAt;
-  for (const value of values)
-    if (value !== null) end = alignAt(alignAt(end, align) + sizeToStore(value, form, elem.typlen), align);
-  const out = new Uint8Array(end);
-  const view = viewOf(out);
-  view.setInt32(0, ndim, true);
-  view.setInt32(4, hasNulls ? dataAt + VARHDRSZ : 0, true);
-  view.setUint32(8, elem.oid, true);
-  for (let i = 0; i < ndim; i++) {
-    view.setInt32(12 + i * 4, dims[i], true);
-    view.setInt32(12 + (ndim + i) * 4, lbounds[i], true);
+  const writer = new ArrayWriter(values, elem);
+  writer.measure(0, nitems);
+  const out = writer.header(dims, lbounds);
+  writer.write(out, 0, nitems, Infinity);
+  return out;
+}
+
+/** As `constructArray`, bit by bit. */
+export function* constructLargeArray(
+  values: readonly Datum[],
+  elem: TypeFacts,
+  dims: readonly number[],
+  lbounds: readonly number[],
+): Slices<Uint8Array> {
+  const nitems = checkItems(values, dims);
+  if (nitems === 0) return emptyArray(elem.oid);
+  const writer = new ArrayWriter(values, elem);
+  for (let i = 0; i < nitems; i += ELEMENTS_A_SLICE) {
+    writer.measure(i, Math.min(nitems, i + ELEMENTS_A_SLICE));
+    yield;
   }
-  let at = dataAt;
-  for (let i = 0; i < nitems; i++) {
-    const value = values[i];
-    if (value === null) continue;
-    if (hasNulls) out[headerEnd + (i >> 3)] |= 1 << (i & 7);
-    store(out, view, at, form, value);
-    at = alignAt(at + sizeToStore(value, form, elem.typlen), align);
+  const out = writer.header(dims, lbounds);
+  for (let i = 0; i < nitems; ) {
+    i = writer.write(out, i, Math.min(nitems, i + ELEMENTS_A_SLICE), BYTES_A_SLICE);
+    yield;
   }
   return out;
+}
+
+/** Does it take long to build an array of these? */
+export function isLargeArray(elements: number, bytes: number): boolean {
+  return elements > SMALL_ARRAY_ELEMENTS || bytes > SMALL_ARRAY_BYTES;
 }
 
 export function emptyArray(elemType: Oid): Uint8Array {

@@ -14,6 +14,7 @@
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Sqlstate } from '@pgtroupe/common/errcodes';
 import type { Oid } from '@pgtroupe/common/ids';
+import type { Slices } from '@pgtroupe/common/slices';
 import type { SequenceFunctions } from './sequencefuncs.ts';
 import type { AdvisoryLocks } from './lockfuncs.ts';
 import type { ServerFacts } from './serverfuncs.ts';
@@ -26,6 +27,12 @@ export type PGSetFunction = (fc: FunctionCall, ...args: Datum[]) => Iterable<Set
 /** Tables as the adt files write them: argument types are what pg_proc says they are. */
 export type FunctionTable = Readonly<Record<string, (fc: FunctionCall, ...args: never[]) => Datum>>;
 export type SetFunctionTable = Readonly<Record<string, (fc: FunctionCall, ...args: never[]) => Iterable<SetValue>>>;
+
+/** What a function answers, bit by bit; undefined where it is soon over: then the function itself is called. */
+export type SlicedFunction = (fc: FunctionCall, ...args: Datum[]) => Slices<Datum> | undefined;
+export type SlicedFunctionTable = Readonly<
+  Record<string, (fc: FunctionCall, ...args: never[]) => Slices<Datum> | undefined>
+>;
 
 export type DateOrder = 'YMD' | 'DMY' | 'MDY';
 export type DateStyle = 'ISO' | 'SQL' | 'Postgres' | 'German';
@@ -121,15 +128,22 @@ export const DEFAULT_SETTINGS: SessionSettings = {
 
 const functions = new Map<string, PGFunction>();
 const setFunctions = new Map<string, PGSetFunction>();
+const slicedFunctions = new Map<string, SlicedFunction>();
 
 /**
  * Makes functions known under their pg_proc.prosrc. Done once, by fmgrtab.ts, which knows all tables: nothing here, nor any function that
  * calls another through here, knows where the rest is.
  */
-export function registerFunctions(tables: readonly FunctionTable[], setTables: readonly SetFunctionTable[]): void {
+export function registerFunctions(
+  tables: readonly FunctionTable[],
+  setTables: readonly SetFunctionTable[],
+  slicedTables: readonly SlicedFunctionTable[],
+): void {
   for (const table of tables) for (const [prosrc, fn] of Object.entries(table)) functions.set(prosrc, fn as PGFunction);
   for (const table of setTables)
     for (const [prosrc, fn] of Object.entries(table)) setFunctions.set(prosrc, fn as PGSetFunction);
+  for (const table of slicedTables)
+    for (const [prosrc, fn] of Object.entries(table)) slicedFunctions.set(prosrc, fn as SlicedFunction);
 }
 
 /** Built-in by pg_proc.prosrc. Absent ones are the caller's 0A000 naming the function. */
@@ -140,6 +154,11 @@ export function lookupBuiltin(prosrc: string): PGFunction | undefined {
 /** Set-returning (or row-returning) built-in by pg_proc.prosrc. */
 export function lookupSetFunction(prosrc: string): PGSetFunction | undefined {
   return setFunctions.get(prosrc);
+}
+
+/** A built-in that may have more to do than others can wait for, as it does that bit by bit. */
+export function lookupSliced(prosrc: string): SlicedFunction | undefined {
+  return slicedFunctions.get(prosrc);
 }
 
 /** A call made by a function itself, e.g. an array calling its element type's output function. */

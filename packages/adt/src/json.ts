@@ -8,7 +8,8 @@ import { type Datum, Internal } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import { builtinTypes } from './cache/builtin_types.ts';
 import { baseType, outputFunction, typeFacts } from './cache/typcache.ts';
-import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
+import type { FunctionCall, FunctionTable, SetFunctionTable, SlicedFunctionTable } from './fmgr.ts';
+import { ByteBuilder } from './mb/bytebuilder.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
 import { arrayHeader, arrayElemType, deconstructArray } from './arrayutils.ts';
 import { escapeJson, type JsonNode, parseJson } from './jsonapi.ts';
@@ -155,8 +156,31 @@ const objectText = (members: readonly [string, string | null][]): string =>
 
 /** json_agg and json_object_agg: the text grows. */
 class JsonAggState extends Internal {
-  readonly parts: string[] = [];
+  readonly text = new ByteBuilder();
+  #empty = true;
+
+  constructor(opening: string) {
+    super();
+    this.text.append(stringToText(opening));
+  }
+
+  get empty(): boolean {
+    return this.#empty;
+  }
+
+  add(part: string): void {
+    this.text.append(stringToText(this.#empty ? part : `, ${part}`));
+    this.#empty = false;
+  }
 }
+
+const CLOSING_BRACKET = stringToText(']');
+const CLOSING_BRACE = stringToText(' }');
+
+export const jsonSlicedFunctions: SlicedFunctionTable = {
+  json_agg_finalfn: (_fc: FunctionCall, state: JsonAggState | null) => state?.text.toLargeBytes(CLOSING_BRACKET),
+  json_object_agg_finalfn: (_fc: FunctionCall, state: JsonAggState | null) => state?.text.toLargeBytes(CLOSING_BRACE),
+};
 
 const parse = (bytes: Bytes, decode = true): JsonNode => parseJson(textToString(bytes), decode);
 
@@ -274,26 +298,23 @@ export const jsonFunctions: FunctionTable = {
     stringToText(objectText(textPairs(keys, values))),
   json_build_array_noargs: () => stringToText('[]'),
   json_agg_transfn: (fc: FunctionCall, state: JsonAggState | null, value: Datum) => {
-    state ??= new JsonAggState();
+    state ??= new JsonAggState('[');
     // Composites and arrays begin a line of their own.
     const type = baseType(fc, fc.argTypes[1]);
     const json = datumToJson(fc, value, fc.argTypes[1]);
     const own =
-      state.parts.length > 0 &&
-      value !== null &&
-      (type.isArray || type.typtype === 'c' || (type.oid as number) === RECORDOID);
-    state.parts.push(own ? `\n ${json}` : json);
+      !state.empty && value !== null && (type.isArray || type.typtype === 'c' || (type.oid as number) === RECORDOID);
+    state.add(own ? `\n ${json}` : json);
     return state;
   },
-  json_agg_finalfn: (_fc: FunctionCall, state: JsonAggState | null) =>
-    state === null ? null : stringToText(`[${state.parts.join(', ')}]`),
+  json_agg_finalfn: (_fc: FunctionCall, state: JsonAggState | null) => state?.text.toBytes(CLOSING_BRACKET) ?? null,
   json_object_agg_transfn: (fc: FunctionCall, state: JsonAggState | null, key: Datum, value: Datum) => {
-    state ??= new JsonAggState();
-    state.parts.push(`${escapeJson(jsonKey(fc, key, fc.argTypes[1]))} : ${datumToJson(fc, value, fc.argTypes[2])}`);
+    state ??= new JsonAggState('{ ');
+    state.add(`${escapeJson(jsonKey(fc, key, fc.argTypes[1]))} : ${datumToJson(fc, value, fc.argTypes[2])}`);
     return state;
   },
   json_object_agg_finalfn: (_fc: FunctionCall, state: JsonAggState | null) =>
-    state === null ? null : stringToText(`{ ${state.parts.join(', ')} }`),
+    state?.text.toBytes(CLOSING_BRACE) ?? null,
 };
 
 function* each(json: Bytes, text: boolean): Generator<Datum[]> {

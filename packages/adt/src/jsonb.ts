@@ -6,7 +6,7 @@ import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { type Datum, Internal } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import { builtin } from './cache/typcache.ts';
-import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
+import type { FunctionCall, FunctionTable, SetFunctionTable, SlicedFunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
 import { anyArguments, datumToJson, jsonKey, pathIndex, pathSteps, textPairs } from './json.ts';
 import { parseJson } from './jsonapi.ts';
@@ -14,11 +14,14 @@ import {
   compareJsonb,
   formatJsonb,
   fromJson,
+  isLargeJsonb,
   type Jsonb,
   JSONB_NULL,
   jsonbContains,
   makeObject,
   packJsonb,
+  packLargeArray,
+  packLargeObject,
   prettyJsonb,
   unpackJsonb,
 } from './jsonb_util.ts';
@@ -349,6 +352,13 @@ export const jsonbFunctions: FunctionTable = {
   },
   jsonb_object_agg_finalfn: (_fc: FunctionCall, state: JsonbAggState | null) =>
     state === null ? null : packJsonb(makeObject(state.members)),
+};
+
+export const jsonbSlicedFunctions: SlicedFunctionTable = {
+  jsonb_agg_finalfn: (_fc: FunctionCall, state: JsonbAggState | null) =>
+    state !== null && isLargeJsonb(state.items.length) ? packLargeArray(state.items) : undefined,
+  jsonb_object_agg_finalfn: (_fc: FunctionCall, state: JsonbAggState | null) =>
+    state !== null && isLargeJsonb(state.members.length) ? packLargeObject(state.members) : undefined,
 };
 
 function* each(json: Bytes, text: boolean, name: string): Generator<Datum[]> {

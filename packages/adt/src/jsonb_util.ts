@@ -10,6 +10,9 @@
  * to the entry. A scalar at the top is an array of one with JB_FSCALAR. Object keys are distinct
  * and ordered by length, then bytes.
  */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, type PgError } from '@pgtroupe/common/ereport';
+import { type Slices, sortInSlices } from '@pgtroupe/common/slices';
 import { compareBytes, stringToText, textToString } from './mb/mbutils.ts';
 import { escapeJson, type JsonNode } from './jsonapi.ts';
 import { formatNumeric, parseNumeric } from './numericio.ts';
@@ -31,16 +34,21 @@ export interface JsonbMember {
 
 export const JSONB_NULL: Jsonb = { type: 'null' };
 
-function compareKeys(a: string, b: string): number {
-  const x = stringToText(a);
-  const y = stringToText(b);
-  return x.length !== y.length ? x.length - y.length : compareBytes(x, y);
+/** A member beside its key as it is stored. */
+interface KeyedMember {
+  readonly member: JsonbMember;
+  readonly key: Uint8Array;
+}
+
+function compareKeys(a: Uint8Array, b: Uint8Array): number {
+  return a.length !== b.length ? a.length - b.length : compareBytes(a, b);
 }
 
 /** Sorted, of equal keys the last. */
 export function makeObject(members: readonly JsonbMember[]): Jsonb {
-  const last = new Map(members.map(m => [m.key, m]));
-  return { type: 'object', members: [...last.values()].sort((a, b) => compareKeys(a.key, b.key)) };
+  const last = new Map<string, KeyedMember>(members.map(m => [m.key, { member: m, key: stringToText(m.key) }]));
+  const sorted = [...last.values()].sort((a, b) => compareKeys(a.key, b.key));
+  return { type: 'object', members: sorted.map(({ member }) => member) };
 }
 
 export function fromJson(node: JsonNode): Jsonb {
@@ -67,6 +75,7 @@ const JB_CMASK = 0x0fffffff;
 const JENTRY_HAS_OFF = 0x80000000;
 const JENTRY_OFFLENMASK = 0x0fffffff;
 const STRIDE = 32;
+const LARGE_JSONB_VALUES = 1000;
 const TYPE = { string: 0, numeric: 1, false: 2, true: 3, null: 4, container: 5 } as const;
 
 class Writer {
@@ -114,9 +123,12 @@ function writeValue(w: Writer, v: Jsonb): number {
       return TYPE.null;
     case 'boolean':
       return v.value ? TYPE.true : TYPE.false;
-    case 'string':
-      w.append(stringToText(v.value));
+    case 'string': {
+      const text = stringToText(v.value);
+      if (text.length > JENTRY_OFFLENMASK) throw stringTooLong();
+      w.append(text);
       return TYPE.string;
+    }
     case 'number': {
       w.align();
       const at = w.reserve(4);
@@ -136,20 +148,95 @@ function writeValue(w: Writer, v: Jsonb): number {
   }
 }
 
-function writeContainer(w: Writer, header: number, values: readonly Jsonb[]): void {
-  w.align();
-  w.setUint32(w.reserve(4), header);
-  const entries = w.reserve(values.length * 4);
-  const base = w.length;
-  values.forEach((value, i) => {
-    const from = w.length;
-    const type = writeValue(w, value);
-    const off = i % STRIDE === 0;
-    w.setUint32(
-      entries + i * 4,
-      ((type << 28) | (off ? w.length - base : w.length - from)) + (off ? JENTRY_HAS_OFF : 0),
-    );
+/** A container being written: its header and room for its entries are there. */
+class ContainerWriter {
+  readonly #w: Writer;
+  readonly #header: number;
+  readonly #values: readonly Jsonb[];
+  readonly #entries: number;
+  readonly #base: number;
+
+  constructor(w: Writer, header: number, values: readonly Jsonb[]) {
+    w.align();
+    w.setUint32(w.reserve(4), header);
+    this.#w = w;
+    this.#header = header;
+    this.#values = values;
+    this.#entries = w.reserve(values.length * 4);
+    this.#base = w.length;
+  }
+
+  /** Values from number `from` on. */
+  write(from: number, to: number): void {
+    const w = this.#w;
+    const base = this.#base;
+    for (let i = from; i < to; i++) {
+      const begin = w.length;
+      const type = writeValue(w, this.#values[i]);
+      if (w.length - base > JENTRY_OFFLENMASK) throw tooLarge(this.#header);
+      const off = i % STRIDE === 0;
+      w.setUint32(
+        this.#entries + i * 4,
+        ((type << 28) | (off ? w.length - base : w.length - begin)) + (off ? JENTRY_HAS_OFF : 0),
+      );
+    }
+  }
+}
+
+function stringTooLong(): PgError {
+  return ereport(ERRCODE.STRING_DATA_RIGHT_TRUNCATION, 'string too long to represent as jsonb string', {
+    detail: `Due to an implementation restriction, jsonb strings cannot exceed ${JENTRY_OFFLENMASK} bytes.`,
   });
+}
+
+function tooLarge(header: number): PgError {
+  const what = (header & JB_FOBJECT) !== 0 ? 'object' : 'array';
+  return ereport(
+    ERRCODE.PROGRAM_LIMIT_EXCEEDED,
+    `total size of jsonb ${what} elements exceeds the maximum of ${JENTRY_OFFLENMASK} bytes`,
+  );
+}
+
+function writeContainer(w: Writer, header: number, values: readonly Jsonb[]): void {
+  new ContainerWriter(w, header, values).write(0, values.length);
+}
+
+const VALUES_A_SLICE = 256;
+
+function* writeLargeContainer(header: number, values: readonly Jsonb[]): Slices<Uint8Array> {
+  const w = new Writer();
+  const container = new ContainerWriter(w, header, values);
+  for (let i = 0; i < values.length; i += VALUES_A_SLICE) {
+    container.write(i, Math.min(values.length, i + VALUES_A_SLICE));
+    yield;
+  }
+  return w.result();
+}
+
+/** An array, bit by bit. */
+export function packLargeArray(items: readonly Jsonb[]): Slices<Uint8Array> {
+  return writeLargeContainer(JB_FARRAY | items.length, items);
+}
+
+/** An object of these members, bit by bit. */
+export function* packLargeObject(members: readonly JsonbMember[]): Slices<Uint8Array> {
+  const last = new Map<string, KeyedMember>();
+  for (let i = 0; i < members.length; i++) {
+    const member = members[i];
+    last.set(member.key, { member, key: stringToText(member.key) });
+    if (i % VALUES_A_SLICE === 0) yield;
+  }
+  const keyed = [...last.values()];
+  yield* sortInSlices(keyed, (a, b) => compareKeys(a.key, b.key));
+  return yield* writeLargeContainer(JB_FOBJECT | keyed.length, [
+    ...keyed.map(({ member }): Jsonb => ({ type: 'string', value: member.key })),
+    ...keyed.map(({ member }) => member.value),
+  ]);
+}
+
+/** Does it take long to write this many? */
+export function isLargeJsonb(values: number): boolean {
+  return values > LARGE_JSONB_VALUES;
 }
 
 export function packJsonb(v: Jsonb): Uint8Array {

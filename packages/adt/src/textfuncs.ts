@@ -7,8 +7,9 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { type Datum, Internal } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
+import type { Slices } from '@pgtroupe/common/slices';
 import { outputFunction, typeFacts } from './cache/typcache.ts';
-import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
+import type { FunctionCall, FunctionTable, SetFunctionTable, SlicedFunctionTable } from './fmgr.ts';
 import { ByteBuilder } from './mb/bytebuilder.ts';
 import {
   allocBytes,
@@ -276,6 +277,14 @@ function stringAgg(
 
 const stringAggFinal = (_fc: FunctionCall, state: StringAggState | null): Uint8Array | null =>
   state?.buffer.toBytes() ?? null;
+
+const largeStringAgg = (_fc: FunctionCall, state: StringAggState | null): Slices<Uint8Array> | undefined =>
+  state?.buffer.toLargeBytes();
+
+export const textSlicedFunctions: SlicedFunctionTable = {
+  string_agg_finalfn: largeStringAgg,
+  bytea_string_agg_finalfn: largeStringAgg,
+};
 
 const invalidIdentifier = (text: string, detail?: string): PgError =>
   ereport(ERRCODE.INVALID_PARAMETER_VALUE, `string is not a valid identifier: "${text}"`, { detail });

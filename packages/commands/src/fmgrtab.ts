@@ -4,7 +4,7 @@
  */
 import { registerFunctions } from '@pgtroupe/adt/fmgr';
 import { aclFunctions, aclSetFunctions } from '@pgtroupe/adt/acl';
-import { arrayUserFunctions } from '@pgtroupe/adt/array_userfuncs';
+import { arraySlicedFunctions, arrayUserFunctions } from '@pgtroupe/adt/array_userfuncs';
 import { arrayFunctions, arraySetFunctions } from '@pgtroupe/adt/arrayfuncs';
 import { boolFunctions } from '@pgtroupe/adt/bool';
 import { charFunctions } from '@pgtroupe/adt/char';
@@ -21,8 +21,8 @@ import { hashFunctions } from '@pgtroupe/adt/hashfunc';
 import { intFunctions, intSetFunctions } from '@pgtroupe/adt/int';
 import { int8Functions, int8SetFunctions } from '@pgtroupe/adt/int8';
 import { intervalFunctions } from '@pgtroupe/adt/interval';
-import { jsonFunctions, jsonSetFunctions } from '@pgtroupe/adt/json';
-import { jsonbFunctions, jsonbSetFunctions } from '@pgtroupe/adt/jsonb';
+import { jsonFunctions, jsonSetFunctions, jsonSlicedFunctions } from '@pgtroupe/adt/json';
+import { jsonbFunctions, jsonbSetFunctions, jsonbSlicedFunctions } from '@pgtroupe/adt/jsonb';
 import { likeFunctions } from '@pgtroupe/adt/like';
 import { lockFunctions } from '@pgtroupe/adt/lockfuncs';
 import { miscFunctions, miscSetFunctions } from '@pgtroupe/adt/misc';
@@ -41,7 +41,7 @@ import { regFunctions, visibilityFunctions } from '@pgtroupe/adt/regproc';
 import { rowtypeFunctions } from '@pgtroupe/adt/rowtypes';
 import { sequenceFunctions } from '@pgtroupe/adt/sequencefuncs';
 import { serverFunctions, serverSetFunctions } from '@pgtroupe/adt/serverfuncs';
-import { textFunctions, textSetFunctions } from '@pgtroupe/adt/textfuncs';
+import { textFunctions, textSetFunctions, textSlicedFunctions } from '@pgtroupe/adt/textfuncs';
 import { timestampFunctions, timestampSetFunctions } from '@pgtroupe/adt/timestamp';
 import { uuidFunctions } from '@pgtroupe/adt/uuid';
 import { varbitFunctions } from '@pgtroupe/adt/varbit';
@@ -112,4 +112,5 @@ registerFunctions(
     textSetFunctions,
     timestampSetFunctions,
   ],
+  [arraySlicedFunctions, jsonSlicedFunctions, jsonbSlicedFunctions, textSlicedFunctions],
 );

@@ -10,13 +10,17 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { exprCollation } from '@pgtroupe/nodes/nodefuncs';
 import type { Aggref } from '@pgtroupe/nodes/primnodes';
-import type { FunctionCall, PGFunction } from '@pgtroupe/adt/fmgr';
-import { lookupBuiltin } from '@pgtroupe/adt/fmgr';
+import type { FunctionCall, PGFunction, SlicedFunction } from '@pgtroupe/adt/fmgr';
+import { lookupBuiltin, lookupSliced } from '@pgtroupe/adt/fmgr';
+import { type Slices, sortInSlices } from '@pgtroupe/common/slices';
 import { typeFactsOf } from './arrays.ts';
 import { detach, type RowReader } from './batch.ts';
 import type { EState } from './estate.ts';
 import { compileExpr, type ExprScope, makeCall, procFunction, procRow } from './execExpr.ts';
 import { compareUnder, type Equal, equalityOf, notDistinct, sortKey, type SortKey } from './keys.ts';
+import { SUSPEND, YIELD } from './status.ts';
+
+const FED_A_SLICE = 256;
 
 type Fast = 'count' | 'countAny' | 'sumInt' | 'minNumber' | 'maxNumber' | null;
 
@@ -49,6 +53,7 @@ export class AggTrans {
   readonly #fc: FunctionCall;
   readonly #strict: boolean;
   readonly #final: PGFunction | undefined;
+  readonly #sliced: SlicedFunction | undefined;
   readonly #finalCall: FunctionCall;
   readonly #finalStrict: boolean;
   readonly #finalExtra: number;
@@ -66,6 +71,11 @@ export class AggTrans {
   /** Its inputs differ each time they are evaluated. */
   readonly volatile: boolean;
   states: Datum[] = [];
+  /** A result that takes more than one time slice, and the group it is for. */
+  #work: Slices<Datum> | undefined;
+  #workGroup = -1;
+  /** Sorted rows of that group that are in its state already. */
+  #fed = 0;
   #collected: Datum[][][] = [];
 
   constructor(est: EState, aggref: Aggref, outside: ExprScope) {
@@ -91,6 +101,7 @@ export class AggTrans {
     this.volatile = scope.volatile;
     const finalProc = (facts.aggfinalfn as number) === 0 ? undefined : procRow(est, facts.aggfinalfn);
     this.#final = finalProc === undefined ? undefined : procFunction(finalProc, aggref.inputcollid);
+    this.#sliced = finalProc === undefined ? undefined : lookupSliced(finalProc.prosrc);
     this.#finalStrict = finalProc?.proisstrict ?? false;
     this.#finalExtra = facts.aggfinalextra ? inputTypes.length : 0;
     this.#finalCall = makeCall(est, [transtype, ...aggref.aggargtypes], aggref.aggtype, aggref.inputcollid);
@@ -120,6 +131,8 @@ export class AggTrans {
 
   clear(): void {
     this.#seeded.clear();
+    this.#work = undefined;
+    this.#fed = 0;
     this.states = [];
     this.#collected = [];
   }
@@ -204,46 +217,86 @@ export class AggTrans {
 
   readonly #seeded = new Set<number>();
 
-  /** The result for a group. `row` is where direct arguments are read. */
+  /**
+   * The result for a group. `row` is where direct arguments are read. Throws SUSPEND when the time slice is over before all is
+   * done; called again for that group it goes on.
+   */
   finish(group: number, row: number): Datum {
-    if (this.#sorted) this.#feedSorted(group);
-    const state = this.states[group]!;
-    if (this.#final === undefined) return state;
-    const args: Datum[] = [state, ...this.#direct.map(read => read(row))];
+    if (this.#work === undefined || this.#workGroup !== group) {
+      if (!this.#sorted && this.#sliced === undefined) return this.#callFinal(this.#finalArgs(group, row));
+      this.#work = this.#finishing(group, row);
+      this.#workGroup = group;
+    }
+    const { env } = this.#est;
+    try {
+      for (;;) {
+        const step = this.#work.next();
+        if (step.done === true) {
+          this.#work = undefined;
+          return step.value;
+        }
+        if (env.shouldYield()) break;
+      }
+    } catch (error) {
+      this.#work = undefined;
+      throw error;
+    }
+    this.#est.suspended = YIELD;
+    throw SUSPEND;
+  }
+
+  *#finishing(group: number, row: number): Slices<Datum> {
+    if (this.#sorted) yield* this.#feedSorted(group);
+    const args = this.#finalArgs(group, row);
+    const sliced = this.#sliced?.(this.#finalCall, ...args);
+    return sliced === undefined ? this.#callFinal(args) : yield* sliced;
+  }
+
+  /** The state first. */
+  #finalArgs(group: number, row: number): Datum[] {
+    const args: Datum[] = [this.states[group]!];
+    if (this.#final === undefined) return args;
+    for (const read of this.#direct) args.push(read(row));
     for (let i = 0; i < this.#finalExtra; i++) args.push(null);
+    return args;
+  }
+
+  #callFinal(args: readonly Datum[]): Datum {
+    if (this.#final === undefined) return args[0]!;
     if (this.#finalStrict && args.slice(0, 1 + this.#direct.length).includes(null)) return null;
     return this.#final(this.#finalCall, ...args);
   }
 
-  #feedSorted(group: number): void {
+  *#feedSorted(group: number): Slices<void> {
     const rows = this.#collected[group]!;
-    const keys = this.#sortKeys;
-    rows.sort((a, b) => {
-      for (let i = 0; i < keys.length; i++) {
-        const { column, key } = keys[i]!;
-        const c = compareUnder(key, a[column]!, b[column]!);
-        if (c !== 0) return c;
-      }
-      return 0;
-    });
-    let last: Datum[] | undefined;
-    for (const args of rows) {
-      const before = last;
-      if (
+    yield* sortInSlices(rows, (a, b) => this.#compare(a, b));
+    while (this.#fed < rows.length) {
+      const args = rows[this.#fed]!;
+      const before = rows[this.#fed - 1];
+      const again =
         before !== undefined &&
         this.#distinct.length > 0 &&
-        this.#distinct.every(d => d.equal(before[d.column]!, args[d.column]!))
-      )
-        continue;
-      last = args;
-      this.#transition(group, args);
+        this.#distinct.every(d => d.equal(before[d.column]!, args[d.column]!));
+      if (!again) this.#transition(group, args);
+      if (++this.#fed % FED_A_SLICE === 0) yield;
     }
+    this.#fed = 0;
     this.#collected[group] = [];
+  }
+
+  #compare(a: readonly Datum[], b: readonly Datum[]): number {
+    for (const { column, key } of this.#sortKeys) {
+      const c = compareUnder(key, a[column]!, b[column]!);
+      if (c !== 0) return c;
+    }
+    return 0;
   }
 
   /** Forgets one group (a sorted Agg reuses number 0). */
   restart(group: number): void {
     this.#seeded.delete(group);
+    this.#work = undefined;
+    this.#fed = 0;
     this.start(group);
   }
 }

@@ -247,6 +247,7 @@ export class AggState extends PlanState {
     this.#lane.ptrs[0] = this.#currentPtr;
     this.#finish(0, 0);
     const passes = this.#qual === null || this.#qual(0);
+    this.#finished = 0;
     this.#done = true;
     if (!passes) return END;
     this.#k = 1;
@@ -256,9 +257,16 @@ export class AggState extends PlanState {
   /** The last group has been put out. */
   #done = false;
 
+  /** Aggregates of the group being put out that are done: its condition may have to wait. */
+  #finished = 0;
+
+  /** May throw SUSPEND; then it goes on where it stood. */
   #finish(group: number, row: number): void {
     this.#groupLane.values[row] = group;
-    for (let a = 0; a < this.#aggs.length; a++) this.#aggLanes[a]!.values[row] = this.#aggs[a]!.finish(group, row);
+    for (; this.#finished < this.#aggs.length; this.#finished++) {
+      const a = this.#finished;
+      this.#aggLanes[a]!.values[row] = this.#aggs[a]!.finish(group, row);
+    }
   }
 
   #emitHashed(max: number): number {
@@ -365,6 +373,7 @@ export class AggState extends PlanState {
 
   #keepIfQualified(): void {
     const passes = this.#qual === null || this.#qual(this.#k);
+    this.#finished = 0;
     // The next group may stand in the same place: it is another evaluation.
     this.#resultScope.ec.serial++;
     if (passes) this.#k++;
@@ -378,6 +387,7 @@ export class AggState extends PlanState {
 
   protected override reset(changed: ChangedParams): void {
     this.#k = 0;
+    this.#finished = 0;
     this.#projecting = false;
     this.#emitting = 0;
     this.#where = new StorePosition();

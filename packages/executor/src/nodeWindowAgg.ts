@@ -363,9 +363,10 @@ export class WindowAggState extends PlanState implements Partition {
             to = frame.start;
           }
           for (; to < frame.end; to++) if (!frame.excludes || !frame.excluded(this, to, row)) add(to);
-          adding = -1;
         }
+        // May have to be called again for this row: its frame has been added up then.
         result = detach(agg.finish(0, 0));
+        adding = -1;
         known = true;
         return result;
       },
