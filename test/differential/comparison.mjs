@@ -1,5 +1,5 @@
 /**
- * One lane of the comparison: a session with the server that is judged, one with PostgreSQL, and one that asks it under other
+ * One lane of the comparison: a session with the server that is judged, one with PostgreSQL, and two that ask it under other
  * plans and over rows that lie in another order. Each lane has tables of its own: no lane waits for another's locks.
  */
 import { marks } from './answers.mjs';
@@ -17,17 +17,17 @@ export const modeOf = n => MODES[Math.floor(n / BLOCK) % MODES.length];
 export class Comparison {
   #target;
   #judge;
-  #other;
+  #others = [];
   spent = { judge: 0, target: 0 };
 
   /** @param addresses target, oracle: host:port, or undefined for nobody; slow, patience: ms to wait for PostgreSQL, for pgtroupe */
   static async open({ target, oracle, slow, patience = 30_000 }, lane) {
     const comparison = new Comparison();
     const schema = `differential_${process.pid}_${lane}`;
-    const connect = async (where, options, elsewhere) => {
+    const connect = async (where, options, ...elsewhere) => {
       if (where === undefined) return undefined;
       const server = await Server.connect(where, options);
-      await server.prepare(SETUP, elsewhere);
+      await server.prepare(SETUP, ...elsewhere);
       return server;
     };
     comparison.#target = await connect(target, { schema, slow: patience });
@@ -36,7 +36,12 @@ export class Comparison {
       name,
       Object.keys(columns).join(', '),
     ]);
-    comparison.#other = await connect(oracle, { schema: `${schema}_other`, slow }, tables);
+    // Which of equal rows comes first is up to where they lie: each pair lies both ways somewhere.
+    const elsewhere = { mixed: table => `md5(${table}::text)`, backwards: () => 'ctid desc' };
+    for (const [name, by] of Object.entries(elsewhere)) {
+      const other = await connect(oracle, { schema: `${schema}_${name}`, slow }, tables, by);
+      if (other !== undefined) comparison.#others.push(other);
+    }
     return comparison;
   }
 
@@ -80,14 +85,16 @@ export class Comparison {
   async #allMarks(script, own) {
     if (own.slow) return marks([own]);
     const answers = [own];
-    for (const mode of OTHER_PLANS) {
-      await this.#other.use(mode.settings);
-      answers.push(await this.#other.answer(script, mode));
+    for (const other of this.#others) {
+      for (const mode of OTHER_PLANS) {
+        await other.use(mode.settings);
+        answers.push(await other.answer(script, mode));
+      }
     }
     return marks(answers);
   }
 
   async close() {
-    for (const server of [this.#target, this.#judge, this.#other]) await server?.end();
+    for (const server of [this.#target, this.#judge, ...this.#others]) await server?.end();
   }
 }

@@ -291,6 +291,11 @@ export class Generator {
       case 'bigint':
         return rng.pick([
           () => node(type, 'count(*)', filter),
+          () => {
+            const [by, second] = [rng.pick(['int', 'text', 'date']), rng.pick(['', ' DESC', ' NULLS FIRST'])];
+            const order = node(undefined, ' WITHIN GROUP (ORDER BY ', e(by), second, ')');
+            return node(type, rng.pick(['rank(', 'dense_rank(']), literal(rng, by), ')', order, filter);
+          },
           () => node(type, `count(${distinct}`, e(rng.pick(COMMON.filter(t => t !== 'jsonb'))), ')', filter),
           () => node(type, `sum(${distinct}`, e('int'), ')', filter),
         ])();
@@ -310,6 +315,7 @@ export class Generator {
           : node(type, rng.pick(['max(', 'min(', 'bit_or(', 'bit_and(', 'bit_xor(']) + distinct, e('int'), ')', filter);
       case 'text': {
         const value = e('text');
+        if (rng.chance(0.1)) return node(type, 'mode() WITHIN GROUP (ORDER BY ', value, ')', filter);
         return rng.chance(0.4)
           ? node(type, 'string_agg(', value, ", ',' ORDER BY ", value, ')', filter)
           : node(type, rng.pick(['max(', 'min(']), value, ')', filter);
@@ -317,6 +323,8 @@ export class Generator {
       case 'bool':
         return node(type, rng.pick(['bool_and(', 'bool_or(', 'every(']), e('bool'), ')', filter);
       case 'interval':
+        if (rng.chance(0.1))
+          return node(type, 'percentile_cont(0.5) WITHIN GROUP (ORDER BY ', e('interval'), ')', filter);
         if (rng.chance(0.4)) return node(type, rng.pick(['sum(', 'avg(']) + distinct, e('interval'), ')', filter);
         return node(type, rng.pick(['max(', 'min(']), e(type), ')', filter);
       case 'texts': {
@@ -324,7 +332,24 @@ export class Generator {
         return node(type, `array_agg(${distinct}`, value, ' ORDER BY ', value, ')', filter);
       }
       case 'float':
-        if (rng.chance(0.2)) return node(type, 'percentile_cont(0.5) WITHIN GROUP (ORDER BY ', e('int'), ')', filter);
+        if (rng.chance(0.1))
+          return node(
+            type,
+            rng.pick(['percent_rank(', 'cume_dist(']),
+            literal(rng, 'int'),
+            ') WITHIN GROUP (ORDER BY ',
+            e('int'),
+            ')',
+            filter,
+          );
+        if (rng.chance(0.2))
+          return node(
+            type,
+            `percentile_cont(${rng.pick(['0.5', '0.3', '1'])}) WITHIN GROUP (ORDER BY `,
+            e('int'),
+            ')',
+            filter,
+          );
         return node(type, rng.pick(['max(', 'min(']), e(type), ')', filter);
       case 'date':
       case 'timestamp':
@@ -337,6 +362,8 @@ export class Generator {
         return node(type, rng.pick(['max(', 'min(']), e(type), ')', filter);
       case 'ints': {
         const value = e('int');
+        if (rng.chance(0.1))
+          return node(type, "percentile_disc('{0.2,0.8}'::float8[]) WITHIN GROUP (ORDER BY ", value, ')', filter);
         return node(
           type,
           `array_agg(${distinct}`,

@@ -44,15 +44,15 @@ export class Server {
     await this.#client.connect();
   }
 
-  /** Makes the schema. `elsewhere`: tables (and their columns) whose rows shall lie in another order. */
-  async prepare(setup, elsewhere = []) {
+  /** Makes the schema. `elsewhere`: tables (and their columns) whose rows shall lie in another order, the one of `by`. */
+  async prepare(setup, elsewhere = [], by = undefined) {
     await this.#client.query(`create schema ${this.#schema}`);
     await this.use(['set statement_timeout = 0']);
     for (const sql of setup) await this.#client.query(sql);
     for (const [table, columns] of elsewhere)
       await this.#client.query(
-        `begin; create table old as select ${columns} from ${table}; truncate ${table};
-         insert into ${table} (${columns}) select * from old order by md5(old::text); drop table old; commit`,
+        `begin; create table old as select ${columns} from ${table} order by ${by(table)}; truncate ${table};
+         insert into ${table} (${columns}) select * from old; drop table old; commit`,
       );
     await this.use();
   }
@@ -135,9 +135,9 @@ export class Server {
   async #fewRows(sql, rows) {
     try {
       const result = await this.#client.query({ text: sql, rowMode: 'array', rows });
-      // A SELECT's tag counts what the last Execute sent.
-      if (result.command === 'SELECT' && result.rowCount === result.rows.length % rows)
-        result.rowCount = result.rows.length;
+      // The tag of what returns rows counts those that the last Execute sent.
+      const returned = result.rows.length;
+      if (result.fields.length > 0 && result.rowCount === returned % rows) result.rowCount = returned;
       return result;
     } catch (error) {
       // node-postgres leaves the Sync to whoever reads a portal in parts.
@@ -183,17 +183,29 @@ export class Server {
 /** Types that the schema makes have other OIDs on every server. */
 const common = oid => (oid >= 16384 ? 'own' : oid);
 
-/** Literals that say their type become parameters. */
+/** Literals that become parameters: those of which the text says the type, texts of the generator's, truth values. */
 const TYPED = new RegExp(
-  String.raw`(?<![\w.])(\d+)::(bigint)(?!\w)|(date|interval|timestamp) '([^']*)'|'([^'{}]*)'::(text|numeric|float8)\b`,
+  [
+    String.raw`(?<![\w.])(?<whole>\d+)::(?<wholeType>bigint|smallint|real|char\(\d\))(?!\w)`,
+    String.raw`(?<timeType>date|interval|timestamp|timestamptz|time) '(?<time>[^']*)'`,
+    String.raw`'(?<quoted>[^'{}]*)'::(?<quotedType>text|numeric|float8|char\(\d\))(?!\w)`,
+    String.raw`NULL::(?<nullType>char\(\d\))`,
+    String.raw`(?<![\w"'])(?<bool>true|false)(?![\w"'])`,
+    String.raw`(?<![\w'])'(?<text>a|b|cc|d|x|row 3|Ab|é|a b)'(?!::|['\w])`,
+  ].join('|'),
   'g',
 );
 
 function withParameters(sql) {
   const values = [];
-  const text = sql.replace(TYPED, (_, whole, bigint, timeType, time, quoted, quotedType) => {
-    values.push(whole ?? time ?? quoted);
-    return `$${values.length}::${bigint ?? timeType ?? quotedType}`;
+  const text = sql.replace(TYPED, (...match) => {
+    const { whole, wholeType, timeType, time, quoted, quotedType, nullType, bool, text } = match.at(-1);
+    values.push(whole ?? time ?? quoted ?? bool ?? text ?? null);
+    const given = `$${values.length}`;
+    // A number is cut to a character's width as a number.
+    if (wholeType?.startsWith('char')) return `${given}::int::${wholeType}`;
+    if (quotedType?.startsWith('char')) return `${given}::text::${quotedType}`;
+    return `${given}::${wholeType ?? timeType ?? quotedType ?? nullType ?? (bool === undefined ? 'text' : 'bool')}`;
   });
   return { text, values };
 }
