@@ -45,7 +45,7 @@ export class Server {
   }
 
   /** Makes the schema. `elsewhere`: tables (and their columns) whose rows shall lie in another order, the one of `by`. */
-  async prepare(setup, elsewhere = [], by = undefined) {
+  async prepare(setup, elsewhere = [], by) {
     await this.#client.query(`create schema ${this.#schema}`);
     await this.use(['set statement_timeout = 0']);
     for (const sql of setup) await this.#client.query(sql);

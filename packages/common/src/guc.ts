@@ -8,6 +8,7 @@
  */
 import { type PgError, ereport } from './ereport.ts';
 import { ERRCODE } from './errcodes.ts';
+import { formatG } from './format_g.ts';
 import { GUC_TABLES } from './guc_tables.ts';
 
 export type GucUnit = 'B' | 'kB' | '8kB' | 'MB' | 'ms' | 's' | 'min';
@@ -207,8 +208,8 @@ function checkRange(facts: GucFacts, value: number): void {
   const unit = facts.unit === undefined ? '' : ` ${facts.unit}`;
   throw ereport(
     ERRCODE.INVALID_PARAMETER_VALUE,
-    `${formatG(value)}${unit} is outside the valid range for parameter "${facts.name}" ` +
-      `(${formatG(facts.min!)} .. ${formatG(facts.max!)})`,
+    `${formatLimit(value)}${unit} is outside the valid range for parameter "${facts.name}" ` +
+      `(${formatLimit(facts.min!)} .. ${formatLimit(facts.max!)})`,
   );
 }
 
@@ -256,7 +257,7 @@ export function gucSetting(facts: GucFacts, value: GucValue): string {
   if (typeof value === 'boolean') return value ? 'on' : 'off';
   if (typeof value === 'string') return value;
   if (OCTAL.has(facts.name)) return value.toString(8).padStart(4, '0');
-  return facts.vartype === 'real' ? formatG(value) : String(value);
+  return facts.vartype === 'real' ? formatLimit(value) : String(value);
 }
 
 const OCTAL: ReadonlySet<string> = new Set(['log_file_mode', 'unix_socket_permissions', 'data_directory_mode']);
@@ -278,25 +279,12 @@ export function showGuc(facts: GucFacts, value: GucValue): string {
   for (const [name, multiple] of table) {
     const scaled = (value * size) / multiple;
     const last = multiple === 1;
-    if (last || (scaled > 0 && Math.abs(rint(scaled) / scaled - 1) <= 1e-8)) return `${formatG(scaled)}${name}`;
+    if (last || (scaled > 0 && Math.abs(rint(scaled) / scaled - 1) <= 1e-8)) return `${formatLimit(scaled)}${name}`;
   }
   return gucSetting(facts, value);
 }
 
-/** C's "%g": six significant digits, no trailing zeros. */
-function formatG(value: number): string {
-  if (value === 0) return '0';
-  if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
-  // Limits that print all their digits in PostgreSQL are integers.
-  if (Number.isInteger(value) && Math.abs(value) <= 0x80000000) {
-    return Math.abs(value) < 1e6 ? String(value) : value.toFixed(0);
-  }
-  const exponent = Math.floor(Math.log10(Math.abs(Number(value.toPrecision(6)))));
-  if (exponent < -4 || exponent >= 6) {
-    const [mantissa, power] = value.toExponential(5).split('e') as [string, string];
-    const digits = power.slice(1).padStart(2, '0');
-    return `${mantissa.replace(/\.?0+$/, '')}e${power[0]}${digits}`;
-  }
-  const fixed = value.toPrecision(6);
-  return fixed.includes('.') ? fixed.replace(/\.?0+$/, '') : fixed;
+/** Limits that print all their digits in PostgreSQL are integers. */
+function formatLimit(value: number): string {
+  return Number.isInteger(value) && Math.abs(value) <= 0x80000000 ? value.toFixed(0) : formatG(value);
 }

@@ -2,13 +2,13 @@
  * One aggregate of an Agg node: its input expressions, transition and final function, and the states of all
  * groups. The commonest transitions are done here without a call; all others through pg_aggregate.
  */
-import { ANYARRAYOID, ANYELEMENTOID } from '@pgtroupe/common/oids';
+import { ANYARRAYOID, ANYELEMENTOID, FLOAT8OID } from '@pgtroupe/common/oids';
 import { AGGFNOID, TYPEOID } from '@pgtroupe/catalog/syscache';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
-import { exprCollation } from '@pgtroupe/nodes/nodefuncs';
+import { exprCollation, exprType } from '@pgtroupe/nodes/nodefuncs';
 import type { Aggref } from '@pgtroupe/nodes/primnodes';
 import type { FunctionCall, PGFunction, SlicedFunction } from '@pgtroupe/adt/fmgr';
 import { lookupBuiltin, lookupSliced } from '@pgtroupe/adt/fmgr';
@@ -18,6 +18,7 @@ import { detach, type RowReader } from './batch.ts';
 import type { EState } from './estate.ts';
 import { compileExpr, type ExprScope, makeCall, procFunction, procRow } from './execExpr.ts';
 import { compareUnder, type Equal, equalityOf, notDistinct, sortKey, type SortKey } from './keys.ts';
+import { orderedSetFinal, type OrderedSetFinal, type SortedGroup } from './orderedsetaggs.ts';
 import { SUSPEND, YIELD } from './status.ts';
 
 const FED_A_SLICE = 256;
@@ -58,6 +59,8 @@ export class AggTrans {
   readonly #finalStrict: boolean;
   readonly #finalExtra: number;
   readonly #direct: readonly RowReader[];
+  /** What an ordered-set aggregate says of its sorted rows. */
+  readonly #orderedSet: OrderedSetFinal | undefined;
   readonly #init: () => Datum;
   readonly #inputs: readonly RowReader[];
   readonly #filter: RowReader | null;
@@ -84,10 +87,9 @@ export class AggTrans {
     this.aggref = aggref;
     const facts = est.env.rows.search(AGGFNOID, aggref.aggfnoid);
     if (facts === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for aggregate ${aggref.aggfnoid}`);
-    if (facts.aggkind !== 'n' && aggref.aggkind === 'h') throw notSupported('hypothetical-set aggregates');
     const proc = procRow(est, facts.aggtransfn);
     const inputTypes = aggref.aggargtypes.slice(aggref.aggdirectargs.length);
-    this.#transInputs = aggref.aggkind === 'o' ? aggref.args.length : inputTypes.length;
+    this.#transInputs = aggref.aggkind !== 'n' ? aggref.args.length : inputTypes.length;
     this.#sorted = aggref.aggorder.length > 0 || aggref.aggdistinct.length > 0;
     this.#fast = this.#sorted ? null : (FAST[proc.prosrc] ?? null);
     this.#fn = this.#fast === null ? procFunction(proc, aggref.inputcollid) : undefined;
@@ -105,6 +107,7 @@ export class AggTrans {
     this.#finalStrict = finalProc?.proisstrict ?? false;
     this.#finalExtra = facts.aggfinalextra ? inputTypes.length : 0;
     this.#finalCall = makeCall(est, [transtype, ...aggref.aggargtypes], aggref.aggtype, aggref.inputcollid);
+    this.#orderedSet = aggref.aggkind === 'n' ? undefined : orderedSetFinal(finalProc?.prosrc ?? '');
     this.#init = initialValue(est, facts.agginitval, transtype);
     this.#sortKeys = this.#compileOrder(aggref);
     this.#distinct = aggref.aggdistinct.map(c => {
@@ -171,7 +174,7 @@ export class AggTrans {
         break;
     }
     if (this.#sorted) {
-      if (this.#strict && this.#hasNull()) return;
+      if ((this.#strict || this.aggref.aggkind === 'o') && this.#hasNull()) return;
       this.#collected[group]!.push(this.#args.map(detach));
       return;
     }
@@ -246,6 +249,14 @@ export class AggTrans {
   }
 
   *#finishing(group: number, row: number): Slices<Datum> {
+    if (this.#orderedSet !== undefined) {
+      const rows = this.#collected[group]!;
+      yield* sortInSlices(rows, this.#compare);
+      return this.#orderedSet(
+        this.#sortedGroup(rows),
+        this.#direct.map(read => read(row)),
+      );
+    }
     if (this.#sorted) yield* this.#feedSorted(group);
     const args = this.#finalArgs(group, row);
     const sliced = this.#sliced?.(this.#finalCall, ...args);
@@ -269,7 +280,7 @@ export class AggTrans {
 
   *#feedSorted(group: number): Slices<void> {
     const rows = this.#collected[group]!;
-    yield* sortInSlices(rows, (a, b) => this.#compare(a, b));
+    yield* sortInSlices(rows, this.#compare);
     while (this.#fed < rows.length) {
       const args = rows[this.#fed]!;
       const before = rows[this.#fed - 1];
@@ -284,13 +295,23 @@ export class AggTrans {
     this.#collected[group] = [];
   }
 
-  #compare(a: readonly Datum[], b: readonly Datum[]): number {
+  #sortedGroup(rows: readonly (readonly Datum[])[]): SortedGroup {
+    return {
+      rows,
+      compare: this.#compare,
+      fc: this.#finalCall,
+      element: typeFactsOf(this.#est, exprType(this.aggref.args[0]!.expr)),
+      float8: typeFactsOf(this.#est, FLOAT8OID),
+    };
+  }
+
+  readonly #compare = (a: readonly Datum[], b: readonly Datum[]): number => {
     for (const { column, key } of this.#sortKeys) {
       const c = compareUnder(key, a[column]!, b[column]!);
       if (c !== 0) return c;
     }
     return 0;
-  }
+  };
 
   /** Forgets one group (a sorted Agg reuses number 0). */
   restart(group: number): void {
