@@ -414,5 +414,13 @@ export const CASES = [
     copy: () => pieces(i => (i === 0 ? '"' : i < 51 ? 'x""y\n'.repeat(MB / 5) : '"\n'), 52),
   },
   { name: 'COPY of 1,000,000 rows to the client', sql: () => 'copy stalls_million to stdout' },
+  {
+    name: 'COPY of a value of 100 MB to the client as CSV',
+    sql: () => "copy (select repeat('x\"', 50000000)) to stdout with (format csv)",
+  },
+  {
+    name: 'COPY of a bytea of 50 MB to the client',
+    sql: () => "copy (select decode(repeat('ab', 50000000), 'hex')) to stdout",
+  },
   { name: 'COPY of a value of 100 MB to the client', sql: () => "copy (select repeat('x\\', 50000000)) to stdout" },
 ];

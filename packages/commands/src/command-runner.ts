@@ -4,6 +4,7 @@
  */
 import type { HeapRelation } from '@pgtroupe/access/heap/heapam-context';
 import type { Caller } from '@pgtroupe/adt/cache/iofunctions';
+import type { OutputFunction } from '@pgtroupe/adt/cache/typcache';
 import type { AclCheck } from '@pgtroupe/catalog/aclchk';
 import type { Catalog } from '@pgtroupe/catalog/catalog';
 import type { SearchPath } from '@pgtroupe/catalog/namespace';
@@ -37,6 +38,8 @@ export interface CommandRunner {
   interruptible: (() => void) | undefined;
   /** The executor's environment, in the present transaction. */
   execEnv(): ExecEnv;
+  /** Shows a type's values. A large one may not be there at once: it throws CatalogMiss, and is asked again with the same value. */
+  textOutput(typid: Oid): OutputFunction;
   /** A query of the command's own; fails if it is none. */
   openQuery(raw: RawNode, text: string): Promise<CommandQuery>;
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CopyFromParser } from './copyfromparse.ts';
 import { copyOptions, type CopyOptions } from './copyoptions.ts';
-import { copyLine } from './copytoformat.ts';
+import { copyLine, formatLarge } from './copytoformat.ts';
 
 function parse(options: CopyOptions, text: Buffer, cut: number): (string | null)[][] {
   const parser = new CopyFromParser(options);
@@ -78,6 +78,52 @@ describe('COPY', () => {
     ]);
     expect(() => parse(TEXT, Buffer.from('a\nb\r\n'), 99)).toThrow('literal carriage return found in data');
     expect(() => parse(CSV, Buffer.from('"a\n'), 99)).toThrow('unterminated CSV quoted field');
+  });
+
+  it.each([
+    ['text', TEXT, 'ab\\\\t'],
+    ['csv', CSV, 'x""y\n'],
+  ])('%s: a long line is put together in few places, and searched once', (_, options, piece) => {
+    const parser = new CopyFromParser(options);
+    const chunk = Buffer.from(piece.repeat(10_000));
+    const memory = new Set<ArrayBufferLike>();
+    const quote = options.format === 'csv' ? '"' : '';
+    parser.push(Buffer.from(quote));
+    for (let i = 0; i < 400; i++) {
+      parser.push(Buffer.from(chunk));
+      memory.add(parser.data.buffer);
+      expect(parser.nextRow()).toBe(false);
+    }
+    parser.push(Buffer.from(`${quote}\nnext\n`));
+    expect(parser.nextRow()).toBe(true);
+    expect(parser.end[0]! - parser.start[0]!).toBe(400 * 10_000 * 4);
+    expect(parser.nextRow()).toBe(true);
+    expect(parser.data.toString('utf8', parser.start[0], parser.end[0])).toBe('next');
+    expect(memory.size).toBeLessThan(20);
+  });
+
+  it.each([
+    ['text', TEXT, 'a\tb\\', false],
+    ['csv', CSV, 'a"b,', false],
+    ['csv without a reason for quotes', CSV, 'abc', false],
+    ['csv, quoted anyway', CSV, 'abc', true],
+  ])('%s: a large field is written bit by bit, as it would be in one go', (_, options, piece, force) => {
+    const value = Buffer.from(piece.repeat(1_500_000));
+    const work = formatLarge(options, value, force);
+    let steps = 0;
+    let step = work.next();
+    for (; step.done !== true; step = work.next()) steps++;
+    expect(steps).toBeGreaterThan(3);
+    const lines = [value, step.value].map(field => {
+      const parts: Uint8Array[] = [];
+      const sink = {
+        byte: (b: number) => void parts.push(Buffer.from([b])),
+        bytes: (b: Uint8Array) => void parts.push(b),
+      };
+      copyLine(sink, options, [field, Buffer.from('end')], [force]);
+      return Buffer.concat(parts);
+    });
+    expect(lines[1]!.equals(lines[0]!)).toBe(true);
   });
 
   it('refuses options as PostgreSQL does', () => {

@@ -43,6 +43,8 @@ const ADDED: Added = { kind: 'added' };
 /** Rows and bytes that are gathered before they are stored. */
 const BATCH_ROWS = 1000;
 const BATCH_BYTES = 256 * 1024;
+/** Searched for the end of a line before others have their turn. */
+const UNBROKEN_BYTES = 1024 * 1024;
 
 interface OpenIndex {
   readonly desc: IndexDesc;
@@ -154,11 +156,21 @@ class CopyTarget {
     this.#parser = parser;
     let header = options.header !== false;
     let rows = 0;
+    /** Of a line whose end has not come: nothing gives way for it. */
+    let unbroken = 0;
     for (;;) {
       const chunk = await stream.next();
       if (chunk === undefined) parser.endOfInput();
-      else parser.push(chunk);
+      else {
+        unbroken += chunk.length;
+        if (unbroken > UNBROKEN_BYTES) {
+          unbroken = 0;
+          await this.#session.breathe();
+        }
+        parser.push(chunk);
+      }
       while (parser.nextRow()) {
+        unbroken = 0;
         if (header) {
           header = false;
           if (options.header === 'match') this.#matchHeader(parser, options.nullText);

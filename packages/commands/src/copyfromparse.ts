@@ -6,12 +6,21 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
+import { allocBytes, MAX_ALLOC_SIZE } from '@pgtroupe/adt/mb/mbutils';
 import type { CopyOptions } from './copyoptions.ts';
 
 const LF = 0x0a;
 const CR = 0x0d;
 const BACKSLASH = 0x5c;
 const DOT = 0x2e;
+
+/** A line that is longer is put together in one place. */
+const LONG_LINE = 1 << 16;
+
+const lineTooLong = (length: number, more: number): PgError =>
+  ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, 'out of memory', {
+    detail: `Cannot enlarge string buffer containing ${length} bytes by ${more} more bytes.`,
+  });
 
 const badFormat = (message: string, hint?: string): PgError => ereport(ERRCODE.BAD_COPY_FILE_FORMAT, message, { hint });
 
@@ -36,6 +45,12 @@ export class CopyFromParser {
   finished = false;
   readonly #options: CopyOptions;
   #at = 0;
+  /** Bytes of the line at work that were looked at already, and what was found in them. */
+  #searched = 0;
+  #quoted = false;
+  #newlines = 0;
+  /** Memory that `data` begins in, with room behind it for the rest of a long line. */
+  #room: Buffer | undefined;
   /** The current line as it came: its range, or a copy if fields were rewritten. */
   #lineFrom = 0;
   #lineTo = 0;
@@ -52,8 +67,25 @@ export class CopyFromParser {
   /** The chunk is the parser's from here on: fields are rewritten in place. */
   push(chunk: Buffer): void {
     const rest = this.data.length - this.#at;
-    this.data = rest === 0 ? chunk : Buffer.concat([this.data.subarray(this.#at), chunk]);
+    if (rest < LONG_LINE) {
+      this.data = rest === 0 ? chunk : Buffer.concat([this.data.subarray(this.#at), chunk]);
+      this.#room = undefined;
+    } else this.data = this.#appended(rest, chunk);
     this.#at = 0;
+  }
+
+  /** The rest of a long line is not copied for each of its chunks. */
+  #appended(rest: number, chunk: Buffer): Buffer {
+    const length = rest + chunk.length;
+    if (length > MAX_ALLOC_SIZE) throw lineTooLong(rest, chunk.length);
+    let room = this.#room;
+    if (room === undefined || this.#at !== 0 || length > room.length) {
+      room = Buffer.from(allocBytes(Math.min(2 * length, MAX_ALLOC_SIZE - 4)).buffer);
+      this.data.copy(room, 0, this.#at);
+    }
+    this.#room = room;
+    chunk.copy(room, rest);
+    return room.subarray(0, length);
   }
 
   /** The current line, or undefined when it was not read to its end. */
@@ -75,6 +107,7 @@ export class CopyFromParser {
     const lineEnd = this.#options.format === 'csv' ? this.#findCsvLineEnd() : this.#findTextLineEnd();
     if (lineEnd < 0) return false;
     this.#begun = false;
+    this.#searched = 0;
     const from = this.#at;
     const to = lineEnd;
     this.#lineFrom = from;
@@ -96,7 +129,8 @@ export class CopyFromParser {
   /** Index of the line's terminator, data.length at the end of input, or -1. */
   #findTextLineEnd(): number {
     const { data } = this;
-    for (let at = this.#at; at < data.length; at++) {
+    let at = this.#at + this.#searched;
+    for (; at < data.length; at++) {
       const byte = data[at]!;
       if (byte === BACKSLASH) {
         // What follows a backslash never ends a line.
@@ -105,21 +139,23 @@ export class CopyFromParser {
         continue;
       }
       if (byte !== LF && byte !== CR) continue;
-      if (byte === CR && this.#needsMoreAfterCr(at)) return -1;
+      if (byte === CR && this.#needsMoreAfterCr(at)) break;
       this.#checkLineEnd(byte, at);
       return at;
     }
+    this.#searched = at - this.#at;
     return this.#atEndOfInput();
   }
 
   #findCsvLineEnd(): number {
     const { data } = this;
     const { quote, escape } = this.#options;
-    let quoted = false;
+    let quoted = this.#quoted;
     // Newlines in quotes are counted, once it is known what ends a line.
     const newline = this.#lineEnd === 'unknown' ? -1 : this.#lineEnd === 'nl' ? LF : CR;
-    let newlines = 0;
-    for (let at = this.#at; at < data.length; at++) {
+    let newlines = this.#newlines;
+    let at = this.#at + this.#searched;
+    for (; at < data.length; at++) {
       const byte = data[at]!;
       if (quoted && byte === newline) newlines++;
       if (quoted && byte === escape && escape !== quote) {
@@ -131,11 +167,16 @@ export class CopyFromParser {
         continue;
       }
       if (quoted || (byte !== LF && byte !== CR)) continue;
-      if (byte === CR && this.#needsMoreAfterCr(at)) return -1;
+      if (byte === CR && this.#needsMoreAfterCr(at)) break;
       this.lineNumber += newlines;
+      this.#quoted = false;
+      this.#newlines = 0;
       this.#checkLineEnd(byte, at);
       return at;
     }
+    this.#searched = at - this.#at;
+    this.#quoted = quoted;
+    this.#newlines = newlines;
     if (this.#noMore) this.lineNumber += newlines;
     if (this.#noMore && quoted) {
       this.#lineFrom = this.#at;

@@ -10,6 +10,8 @@ import type { BackendSession } from './command-runner.ts';
 /** Received and not yet worked on; beyond this the client is made to wait. */
 const QUEUE_BYTES = 1024 * 1024;
 const CHUNK_BYTES = 64 * 1024;
+/** A larger message is worked on in pieces. */
+const PIECE_BYTES = 1024 * 1024;
 
 export class CopyInStream {
   readonly #session: BackendSession;
@@ -99,8 +101,12 @@ export class CopyInStream {
   async next(): Promise<Buffer | undefined> {
     for (;;) {
       if (this.#queue.length === 0) this.#closeTail();
-      const chunk = this.#queue.shift();
+      let chunk = this.#queue.shift();
       if (chunk !== undefined) {
+        if (chunk.length > PIECE_BYTES) {
+          this.#queue.unshift(chunk.subarray(PIECE_BYTES));
+          chunk = chunk.subarray(0, PIECE_BYTES);
+        }
         this.#queuedBytes -= chunk.length;
         if (this.#queuedBytes < QUEUE_BYTES / 2) this.#session.resumeInput();
         return chunk;

@@ -1,20 +1,18 @@
 /**
  * COPY TO STDOUT: a query's rows as lines of CopyData.
  */
-import { CSTRINGOID } from '@pgtroupe/common/oids';
+import { CatalogMiss, withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
 import type { CopyOptions } from './copyoptions.ts';
-import { copyLine } from './copytoformat.ts';
+import { copyLine, FormattedField, formatLarge, isLargeField } from './copytoformat.ts';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
-import { type OutputFunction, outputFunction } from '@pgtroupe/adt/cache/typcache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import type { RowSink } from '@pgtroupe/executor/rowsink';
-import type { BackendSession } from './command-runner.ts';
-import type { CommandRunner } from './command-runner.ts';
+import type { OutputFunction } from '@pgtroupe/adt/cache/typcache';
+import type { BackendSession, CommandRunner } from './command-runner.ts';
 
 export async function copyTo(
   runner: CommandRunner,
@@ -22,14 +20,12 @@ export async function copyTo(
   options: CopyOptions,
   text: string,
 ): Promise<string> {
-  const { session, functions } = runner;
+  const { session } = runner;
   if (selectsInto(source)) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'COPY (SELECT INTO) is not supported');
   const query = await runner.openQuery(source, text);
   const { columns } = query;
   if (columns === undefined) throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'COPY query must have a RETURNING clause');
-  const outputs = await withCatalog(() =>
-    columns.map(({ typid }) => outputFunction(functions.call([typid as Oid], CSTRINGOID), typid as Oid)),
-  );
+  const outputs = await withCatalog(() => columns.map(({ typid }) => runner.textOutput(typid as Oid)));
   if (options.forceQuote !== 'all') checkForceQuote(options.forceQuote, columns);
   const forceQuote = columns.map(({ name }) => options.forceQuote === 'all' || options.forceQuote.includes(name));
   const { out } = session;
@@ -67,6 +63,8 @@ class CopyLines implements RowSink {
   readonly #options: CopyOptions;
   readonly #outputs: readonly OutputFunction[];
   readonly #forceQuote: readonly boolean[];
+  /** Large fields of the line at work: a line that waits for one is begun again. */
+  readonly #large = new Map<number, { readonly text: Uint8Array; readonly field: FormattedField }>();
 
   constructor(
     session: BackendSession,
@@ -88,7 +86,7 @@ class CopyLines implements RowSink {
     out.end();
   }
 
-  line(values: readonly (Uint8Array | null)[]): void {
+  #line(values: readonly (Uint8Array | FormattedField | null)[]): void {
     const { out } = this.#session;
     out.begin(BACKEND.CopyData);
     copyLine(out, this.#options, values, this.#forceQuote);
@@ -98,13 +96,29 @@ class CopyLines implements RowSink {
   rows(readers: readonly ((row: number) => Datum)[], n: number): void {
     for (let row = 0; row < n; row++) {
       this.taken = row;
-      this.line(
+      this.#line(
         this.#outputs.map((output, column) => {
           const value = readers[column]!(row);
-          return value === null ? null : output(value);
+          if (value === null) return null;
+          const text = output(value);
+          return isLargeField(text) ? this.#formatted(column, text) : text;
         }),
       );
+      this.#large.clear();
     }
+  }
+
+  /** Not there yet, as a catalog entry would not be, until it has been made in slices. */
+  #formatted(column: number, text: Uint8Array): FormattedField {
+    const known = this.#large.get(column);
+    if (known?.text === text) return known.field;
+    const work = formatLarge(this.#options, text, this.#forceQuote[column] === true);
+    throw new CatalogMiss(async () => {
+      for (let step = work.next(); ; step = work.next()) {
+        if (step.done === true) return void this.#large.set(column, { text, field: step.value });
+        await this.#session.breathe();
+      }
+    });
   }
 
   ready(): boolean {

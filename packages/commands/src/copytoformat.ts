@@ -1,6 +1,8 @@
 /**
  * Rows of COPY TO as text or CSV lines (copyto.c).
  */
+import { allocBytes } from '@pgtroupe/adt/mb/mbutils';
+import { finish, type Slices } from '@pgtroupe/common/slices';
 import type { CopyOptions } from './copyoptions.ts';
 
 /** Where a line's bytes go. */
@@ -21,7 +23,10 @@ const TEXT_ESCAPES: readonly (readonly [number, number])[] = [
   [BACKSLASH, BACKSLASH],
 ];
 /** Longer fields are put together first, so that their memory is made once. */
-const LARGE_FIELD = 1 << 16;
+const LONG_FIELD = 1 << 16;
+/** Still longer ones bit by bit (`formatLarge`). */
+const LARGE_FIELD = 1 << 20;
+const BYTES_A_SLICE = 1 << 20;
 
 /** How a format writes bytes that mean something to it. */
 interface Escapes {
@@ -48,16 +53,41 @@ function escapes(options: CopyOptions): Escapes {
   return known;
 }
 
+/** A field as it stands in its line. */
+export class FormattedField {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
+
+export function isLargeField(value: Uint8Array): boolean {
+  return value.length > LARGE_FIELD;
+}
+
+/** A field of any size, bit by bit. */
+export function* formatLarge(options: CopyOptions, value: Uint8Array, force: boolean): Slices<FormattedField> {
+  if (options.format !== 'csv') return new FormattedField(yield* escaped(value, escapes(options), 0));
+  let quoted = force;
+  for (let at = 0; at < value.length && !quoted; at += BYTES_A_SLICE) {
+    quoted = value.subarray(at, at + BYTES_A_SLICE).some(byte => isSpecial(options, byte));
+    yield;
+  }
+  return new FormattedField(quoted ? yield* escaped(value, escapes(options), options.quote) : value);
+}
+
 /** Writes one line, terminator included. `forceQuote` is by column. */
 export function copyLine(
   sink: LineSink,
   options: CopyOptions,
-  values: readonly (Uint8Array | null)[],
+  values: readonly (Uint8Array | FormattedField | null)[],
   forceQuote: readonly boolean[],
 ): void {
   values.forEach((value, column) => {
     if (column > 0) sink.byte(options.delimiter);
     if (value === null) sink.bytes(options.nullText);
+    else if (value instanceof FormattedField) sink.bytes(value.bytes);
     else if (options.format === 'csv') csvField(sink, options, value, forceQuote[column] === true, values.length === 1);
     else field(sink, options, value);
   });
@@ -67,7 +97,7 @@ export function copyLine(
 /** The value with what the format escapes. */
 function field(sink: LineSink, options: CopyOptions, value: Uint8Array): void {
   const { prefix, letters } = escapes(options);
-  if (value.length >= LARGE_FIELD) return sink.bytes(escaped(value, escapes(options)));
+  if (value.length >= LONG_FIELD) return sink.bytes(finish(escaped(value, escapes(options), 0)));
   let from = 0;
   for (let at = 0; at < value.length; at++) {
     const letter = letters[value[at]!]!;
@@ -80,31 +110,46 @@ function field(sink: LineSink, options: CopyOptions, value: Uint8Array): void {
   if (from < value.length) sink.bytes(from === 0 ? value : value.subarray(from));
 }
 
-function escaped(value: Uint8Array, { prefix, letters }: Escapes): Uint8Array {
+/** The value with what the format escapes, between two of `quote` if that is a byte. */
+function* escaped(value: Uint8Array, { prefix, letters }: Escapes, quote: number): Slices<Uint8Array> {
   let count = 0;
-  for (let at = 0; at < value.length; at++) if (letters[value[at]!] !== 0) count++;
-  if (count === 0) return value;
-  const out = new Uint8Array(value.length + count);
-  let to = 0;
-  for (let at = 0; at < value.length; at++) {
-    const byte = value[at]!;
-    const letter = letters[byte]!;
-    if (letter === 0) out[to++] = byte;
-    else {
-      out[to++] = prefix;
-      out[to++] = letter;
-    }
+  for (let from = 0; from < value.length; from += BYTES_A_SLICE) {
+    const end = Math.min(value.length, from + BYTES_A_SLICE);
+    for (let at = from; at < end; at++) if (letters[value[at]!] !== 0) count++;
+    if (end < value.length) yield;
   }
+  const quotes = quote === 0 ? 0 : 1;
+  if (count + quotes === 0) return value;
+  const out = allocBytes(value.length + count + 2 * quotes);
+  let to = 0;
+  if (quotes > 0) out[to++] = quote;
+  for (let from = 0; from < value.length; from += BYTES_A_SLICE) {
+    const end = Math.min(value.length, from + BYTES_A_SLICE);
+    for (let at = from; at < end; at++) {
+      const byte = value[at]!;
+      const letter = letters[byte]!;
+      if (letter === 0) out[to++] = byte;
+      else {
+        out[to++] = prefix;
+        out[to++] = letter;
+      }
+    }
+    if (end < value.length) yield;
+  }
+  if (quotes > 0) out[to] = quote;
   return out;
 }
 
+function isSpecial({ delimiter, quote }: CopyOptions, byte: number): boolean {
+  return byte === delimiter || byte === quote || byte === 0x0a || byte === 0x0d;
+}
+
 function csvField(sink: LineSink, options: CopyOptions, value: Uint8Array, force: boolean, alone: boolean): void {
-  const { delimiter, quote, nullText } = options;
+  const { quote, nullText } = options;
   const looksNull = value.length === nullText.length && nullText.equals(value);
   // A lone `\.` would read as the end of data.
   const looksLikeEnd = alone && value.length === 2 && value[0] === BACKSLASH && value[1] === 0x2e;
-  const special = (byte: number): boolean => byte === delimiter || byte === quote || byte === 0x0a || byte === 0x0d;
-  if (!force && !looksNull && !looksLikeEnd && !value.some(special)) {
+  if (!force && !looksNull && !looksLikeEnd && !value.some(byte => isSpecial(options, byte))) {
     sink.bytes(value);
     return;
   }

@@ -44,6 +44,8 @@ export interface ExecEnv extends PaceClock {
   simplify?(expr: Expr): Expr;
   /** Begins a call beside the main loop; absent where there is no other thread. */
   startHeavyCall?(prosrc: string, fc: FunctionCall, args: readonly Datum[]): HeavyCall;
+  /** The compressed image of a value, null when it saves nothing; absent where there is no other thread. */
+  startCompression?(plain: Uint8Array): HeavyCall;
   /** Resolves when it is done; rejects, and gives it up, when the session is interrupted. */
   awaitHeavyCall?(call: HeavyCall): Promise<void>;
   /** Isolation level of the transaction is REPEATABLE READ or SERIALIZABLE. */

@@ -2,22 +2,27 @@
  * A table's large values on their way into its TOAST table, and out of it again, for ModifyTable.
  */
 import { HeapToaster, heapTupleHasExternal, TOAST_DONE, TOAST_TUPLE_THRESHOLD } from '@pgtroupe/access/heap/heaptoast';
+import { toastCompressDatum } from '@pgtroupe/access/common/toast-compression';
+import { VarlenaImage } from '@pgtroupe/access/common/tupmacs';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { Datum } from '@pgtroupe/common/datum';
 import { notSupported } from '@pgtroupe/common/ereport';
 import type { CommandId } from '@pgtroupe/common/ids';
 import { detach } from './batch.ts';
 import type { EState } from './estate.ts';
+import type { HeavyCall } from './execOffLoop.ts';
 import { btreeOf, heapOf } from './relations.ts';
 import { MISS } from './status.ts';
 
 const CHUNK_SCRATCH = 8192;
+const LARGE_BYTES = 1 << 18;
 
 export class TableToaster {
   readonly #est: EState;
   readonly #relation: RelationDesc;
   #toaster: HeapToaster | undefined;
   #scratch = 0;
+  #compression: HeavyCall | undefined;
 
   constructor(est: EState, relation: RelationDesc) {
     this.#est = est;
@@ -53,11 +58,30 @@ export class TableToaster {
         return newOid.call(est.env);
       },
       this.#scratch,
+      plain => this.#compress(plain),
     );
     return this.#toaster;
   }
 
+  /** Large values beside the main loop. One at a time is asked for, until it is there. */
+  #compress(plain: Uint8Array): VarlenaImage | undefined | typeof MISS {
+    const { env } = this.#est;
+    if (this.#compression === undefined) {
+      if (plain.length < LARGE_BYTES || env.startCompression === undefined) return toastCompressDatum(plain);
+      this.#compression = env.startCompression(plain);
+    }
+    const call = this.#compression;
+    if (!call.done) {
+      env.pages.want = { kind: 'await', run: () => env.awaitHeavyCall!(call) };
+      return MISS;
+    }
+    this.#compression = undefined;
+    const image = call.result();
+    return image === null ? undefined : new VarlenaImage(image as Uint8Array);
+  }
+
   store(values: readonly Datum[], cid: CommandId): void {
+    this.#abandon();
     this.open().store(values, cid);
   }
 
@@ -84,7 +108,13 @@ export class TableToaster {
     if (this.#toaster !== undefined) this.#toaster.values = this.#toaster.values.map(detach);
   }
 
+  #abandon(): void {
+    this.#compression?.abandon();
+    this.#compression = undefined;
+  }
+
   release(): void {
+    this.#abandon();
     if (this.#scratch !== 0) this.#est.env.arena.free(this.#scratch, CHUNK_SCRATCH);
     this.#scratch = 0;
     this.#toaster = undefined;

@@ -105,7 +105,7 @@ export class BackendInstance {
       cachePages,
     });
     this.#memoryGuard = env.memory === undefined ? undefined : new MemoryGuard(env.memory, env.clock);
-    this.toast = new InstanceToast(mem, this.kernel.pages);
+    this.toast = new InstanceToast(mem, this.kernel.pages, this.offLoop);
     this.kernel.onAttach = welcome => this.#attached(welcome);
     this.kernel.onDetach = why => this.#detached(why);
     this.kernel.shared.databaseName = async oid => {

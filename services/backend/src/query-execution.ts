@@ -83,6 +83,15 @@ export class QueryExecution {
     else idle.push(state);
   }
 
+  /** How values of a type are written. */
+  output(typid: Oid, format: number): OutputFunction {
+    const { functions, env } = this;
+    const call = functions.call([typid], CSTRINGOID);
+    if (format === BINARY_FORMAT) return sendFunction(call, typid);
+    const { typoutput } = functions.lookup.type(typid)!;
+    return largeOutput(env, typoutput, call, outputFunction(call, typid));
+  }
+
   /** An execution whose rows become DataRow messages. */
   start(statement: PreparedStatement, params: readonly Datum[], formats: readonly number[]): RunningPortal {
     return new RunningPortal(this, statement, params, encoders => new DataRows(this.session, encoders), formats);
@@ -289,18 +298,9 @@ export class RunningPortal {
       if (format !== 0 && format !== BINARY_FORMAT) {
         throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unsupported format code: ${format}`);
       }
-      return fieldEncoder(typid, format, () => this.#output(typid as Oid, format));
+      return fieldEncoder(typid, format, () => this.#execution.output(typid as Oid, format));
     });
   }
-
-  #output(typid: Oid, format: number): OutputFunction {
-    const { functions, env } = this.#execution;
-    const call = functions.call([typid], CSTRINGOID);
-    if (format === BINARY_FORMAT) return sendFunction(call, typid);
-    const { typoutput } = functions.lookup.type(typid)!;
-    return largeOutput(env, typoutput, call, outputFunction(call, typid));
-  }
-
   // ---- running ---------------------------------------------------------------------------------------
 
   /** Runs on until done, the row limit, or something must be awaited. */

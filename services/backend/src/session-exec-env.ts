@@ -65,7 +65,7 @@ export class SessionExecEnv implements ExecEnv, MemoryAccount {
     this.settings = functions;
     this.lookup = functions.lookup;
     const { offLoop } = session.instance;
-    if (offLoop !== undefined)
+    if (offLoop !== undefined) {
       this.startHeavyCall = (prosrc, fc, args) =>
         startCall(
           offLoop,
@@ -73,6 +73,8 @@ export class SessionExecEnv implements ExecEnv, MemoryAccount {
           fc,
           args.map(arg => this.#kept(arg)),
         );
+      this.startCompression = plain => offLoop.start({ task: 'compress', args: [this.#kept(plain)] });
+    }
   }
 
   beginTransaction(tx: Transaction, isolation: IsolationLevel): void {
@@ -95,6 +97,8 @@ export class SessionExecEnv implements ExecEnv, MemoryAccount {
   }
 
   startHeavyCall?: (prosrc: string, fc: FunctionCall, args: readonly Datum[]) => HeavyCall;
+
+  startCompression?: (plain: Uint8Array) => HeavyCall;
 
   /** A call may have to wait for its thread, longer than a view of a page lasts. */
   #kept(arg: Datum): Datum {

@@ -28,6 +28,7 @@ import {
   unanalyzed,
   withoutLiterals,
 } from './prepared-statement.ts';
+import type { OutputFunction } from './field-encoder.ts';
 import { QueryExecution, type RunningPortal } from './query-execution.ts';
 import type { Session } from './session.ts';
 import { SessionFunctions } from './session-functions.ts';
@@ -446,6 +447,10 @@ export class StatementRunner implements CommandRunner {
   }
 
   // ---- what commands ask for (CommandRunner) ----------------------------------------------------------
+
+  textOutput(typid: Oid): OutputFunction {
+    return this.execution.output(typid, 0);
+  }
 
   execEnv(): ExecEnv {
     const { env } = this.execution;

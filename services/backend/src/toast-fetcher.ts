@@ -4,28 +4,39 @@
  * A chunk never changes once written, so any version of it serves (SnapshotToast). A value that was
  * fetched is kept for a while: the attempt that lacked it runs again from its start.
  */
-import { registerToastFetcher, type ToastFetcher, type ToastPointer } from '@pgtroupe/access/common/detoast';
+import {
+  isCompressed,
+  plainValue,
+  registerToastFetcher,
+  type ToastFetcher,
+  type ToastPointer,
+} from '@pgtroupe/access/common/detoast';
 import type { Memory, PageAccess } from '@pgtroupe/storage/buffer/pages';
 import type { KernelCatalogSource } from './catalog-source.ts';
+import type { OffLoop } from './offloop/offloop.ts';
 
 const KEEP_VALUES = 256;
 /** Of larger values only as many as one row may need at once. */
 const KEEP_BYTES = 64 << 20;
 const KEEP_LARGE = 16;
+/** Larger ones are decompressed beside the main loop. */
+const LARGE_BYTES = 1 << 18;
 
 export class InstanceToast implements ToastFetcher {
   readonly #pages: PageAccess;
+  readonly #offLoop: OffLoop | undefined;
   readonly #values = new Map<string, Uint8Array>();
   #bytes = 0;
   /** Database of the reader whose turn it is; set before every attempt. */
   source: KernelCatalogSource | undefined;
 
-  constructor(mem: Memory, pages: PageAccess) {
+  constructor(mem: Memory, pages: PageAccess, offLoop: OffLoop | undefined) {
     this.#pages = pages;
+    this.#offLoop = offLoop;
     registerToastFetcher(mem, this);
   }
 
-  fetchChunks(pointer: ToastPointer): Uint8Array | undefined {
+  fetch(pointer: ToastPointer): Uint8Array | undefined {
     const { source } = this;
     const key = `${source?.relations.storage.databaseOid}/${pointer.toastRelId}/${pointer.valueId}`;
     const value = this.#values.get(key);
@@ -33,10 +44,19 @@ export class InstanceToast implements ToastFetcher {
     this.#pages.want = {
       kind: 'await',
       run: async () => {
-        this.#keep(key, await source!.toastValue(pointer));
+        this.#keep(key, await this.#plain(pointer, await source!.toastValue(pointer)));
       },
     };
     return undefined;
+  }
+
+  async #plain(pointer: ToastPointer, stored: Uint8Array): Promise<Uint8Array> {
+    if (this.#offLoop === undefined || pointer.rawSize < LARGE_BYTES || !isCompressed(pointer)) {
+      return plainValue(pointer, stored);
+    }
+    const job = this.#offLoop.start({ task: 'decompress', pointer, args: [stored] });
+    await job.settled;
+    return job.result() as Uint8Array;
   }
 
   #keep(key: string, value: Uint8Array): void {

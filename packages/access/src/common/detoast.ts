@@ -35,8 +35,8 @@ export interface ToastPointer {
 }
 
 export interface ToastFetcher {
-  /** The `extSize` bytes of the value's chunks in order, or undefined when something is lacking (MISS). */
-  fetchChunks(pointer: ToastPointer): Uint8Array | undefined;
+  /** The plain value (`plainValue` makes it of its chunks), or undefined when something is lacking (MISS). */
+  fetch(pointer: ToastPointer): Uint8Array | undefined;
 }
 
 /** Not an error: "come again once `want` is satisfied". One object, so that throwing costs little. */
@@ -84,8 +84,13 @@ export function detoastExternal(mem: TupleMemory, at: number): Uint8Array {
   const pointer = readToastPointer(mem.u8, at);
   const fetcher = fetchers.get(mem.u8);
   if (fetcher === undefined) throw notSupported('reading a value from a TOAST table here');
-  const stored = fetcher.fetchChunks(pointer);
-  if (stored === undefined) throw DETOAST_MISS;
+  const value = fetcher.fetch(pointer);
+  if (value === undefined) throw DETOAST_MISS;
+  return value;
+}
+
+/** Of all chunks of a value in order. */
+export function plainValue(pointer: ToastPointer, stored: Uint8Array): Uint8Array {
   if (stored.length !== pointer.extSize) {
     throw ereport(
       ERRCODE.DATA_CORRUPTED,
@@ -93,9 +98,11 @@ export function detoastExternal(mem: TupleMemory, at: number): Uint8Array {
     );
   }
   // A compressed external value keeps the word with raw length and method in front.
-  return pointer.extSize < pointer.rawSize
-    ? decompress(stored, 4, stored.length, pointer.rawSize, pointer.method)
-    : stored;
+  return isCompressed(pointer) ? decompress(stored, 4, stored.length, pointer.rawSize, pointer.method) : stored;
+}
+
+export function isCompressed({ extSize, rawSize }: ToastPointer): boolean {
+  return extSize < rawSize;
 }
 
 /** The value at `at` has a 4-byte header with the compressed bit. */

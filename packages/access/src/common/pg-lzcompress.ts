@@ -42,6 +42,8 @@ const HASH_BITS = 13;
 const CHAIN = 16;
 
 const heads = new Int32Array(1 << HASH_BITS);
+/** Position of the previous occurrence of the same three bytes, by position: of those only that can still be pointed to. */
+const previous = new Int32Array(MAX_OFFSET + 1);
 
 /**
  * Compresses all of `source`; undefined unless that saves at least a quarter, as PostgreSQL's default
@@ -52,8 +54,6 @@ export function pglzCompress(source: Uint8Array): Uint8Array | undefined {
   if (length < MIN_INPUT) return undefined;
   const limit = Math.floor((length * 3) / 4);
   const out = new Uint8Array(limit + 24);
-  // Position of the previous occurrence of the same three bytes, by position.
-  const previous = new Int32Array(length);
   heads.fill(-1);
   let at = 0;
   let done = 0;
@@ -66,9 +66,9 @@ export function pglzCompress(source: Uint8Array): Uint8Array | undefined {
       control = done++;
       bit = 0;
     }
-    const match = longestMatch(source, at, previous);
+    const match = longestMatch(source, at);
     if (match === 0) {
-      remember(source, at, previous);
+      remember(source, at);
       out[done++] = source[at++]!;
     } else {
       const offset = Math.floor(match / 512);
@@ -77,7 +77,7 @@ export function pglzCompress(source: Uint8Array): Uint8Array | undefined {
       out[done++] = ((offset & 0xf00) >> 4) | Math.min(size - MIN_MATCH, 15);
       out[done++] = offset & 0xff;
       if (size >= 18) out[done++] = size - 18;
-      for (const end = at + size; at < end; at++) remember(source, at, previous);
+      for (const end = at + size; at < end; at++) remember(source, at);
       found = true;
     }
     bit++;
@@ -91,15 +91,15 @@ function hashAt(source: Uint8Array, at: number): number {
   );
 }
 
-function remember(source: Uint8Array, at: number, previous: Int32Array): void {
+function remember(source: Uint8Array, at: number): void {
   if (at + MIN_MATCH > source.length) return;
   const hash = hashAt(source, at);
-  previous[at] = heads[hash]!;
+  previous[at & MAX_OFFSET] = heads[hash]!;
   heads[hash] = at;
 }
 
 /** offset * 512 + length of the longest earlier run like the one at `at`; 0 when there is none. */
-function longestMatch(source: Uint8Array, at: number, previous: Int32Array): number {
+function longestMatch(source: Uint8Array, at: number): number {
   const most = Math.min(MAX_MATCH, source.length - at);
   if (most < MIN_MATCH) return 0;
   let best = MIN_MATCH - 1;
@@ -115,7 +115,7 @@ function longestMatch(source: Uint8Array, at: number, previous: Int32Array): num
         if (size === most) break;
       }
     }
-    candidate = previous[candidate]!;
+    candidate = previous[candidate & MAX_OFFSET]!;
   }
   return bestAt < 0 ? 0 : (at - bestAt) * 512 + best;
 }

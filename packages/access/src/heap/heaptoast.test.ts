@@ -7,6 +7,7 @@ import { DETOAST_MISS, registerToastFetcher } from '../common/detoast.ts';
 import { heapDeformTuple, heapFormTuple, tupleLayout } from '../common/heaptuple.ts';
 import { tupleMemory } from '../common/htup.ts';
 import { pglzCompress, pglzDecompress } from '../common/pg-lzcompress.ts';
+import { toastCompressDatum } from '../common/toast-compression.ts';
 import { fetchVarlena, VarlenaImage } from '../common/tupmacs.ts';
 import { BTIndex } from '../nbtree/btindex.ts';
 import { btInitMetaPage, emptyMeta } from '../nbtree/nbtree.ts';
@@ -143,11 +144,14 @@ test('a main column is moved only when the row would not fit on a page; a plain 
   w.ctx.xact = w.xacts.begin();
   const main = new HeapToaster(w.ctx, storages('m'), w.toast, () => 1, w.solo.arenaStart);
   main.store([1, random(5000)], 0 as never);
+  main.step();
   expect(main.values[1]).toBeInstanceOf(Uint8Array);
   main.store([1, random(9000)], 0 as never);
+  main.step();
   expect((main.values[1] as VarlenaImage).bytes.length).toBe(18);
   const plain = new HeapToaster(w.ctx, storages('p'), w.toast, () => 1, w.solo.arenaStart);
   plain.store([1, random(9000)], 0 as never);
+  plain.step();
   expect(plain.values[1]).toBeInstanceOf(Uint8Array);
 });
 
@@ -210,3 +214,28 @@ test.skipIf(missing !== undefined)(
     }
   },
 );
+
+test('a value whose compression is under way elsewhere is asked for again; then the row goes on with it', () => {
+  const w = new World(false);
+  w.ctx.xact = w.xacts.begin();
+  const large = new Uint8Array(Buffer.from('abcdefgh'.repeat(2000)));
+  const asked: number[] = [];
+  const toaster = new HeapToaster(
+    w.ctx,
+    desc,
+    w.toast,
+    () => 1,
+    w.solo.arenaStart,
+    plain => {
+      asked.push(plain.length);
+      return asked.length < 3 ? MISS : toastCompressDatum(plain);
+    },
+  );
+  toaster.store([1, large, null], 0 as never);
+  expect(toaster.step()).toBe(MISS);
+  expect(toaster.values[1]).toBe(large);
+  expect(toaster.step()).toBe(MISS);
+  expect(toaster.step()).toBe(TOAST_DONE);
+  expect((toaster.values[1] as VarlenaImage).bytes).toEqual(toastCompressDatum(large)!.bytes);
+  expect(asked).toEqual([16000, 16000, 16000]);
+});

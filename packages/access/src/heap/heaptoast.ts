@@ -80,6 +80,9 @@ export const TOAST_CHUNK_KEYS = [
   { attno: 2, test: 'compare', strategy: BT_GREATER_EQUAL },
 ] as const;
 
+/** Compresses a value: undefined when that saves nothing, MISS when it is under way elsewhere. Asked again with the same value then. */
+export type Compressor = (plain: Uint8Array) => VarlenaImage | undefined | typeof MISS;
+
 /** Bytes on their way to the TOAST table. */
 interface Move {
   readonly att: number;
@@ -98,6 +101,9 @@ export class HeapToaster {
   readonly #table: ToastTable | undefined;
   readonly #newValueId: () => number;
   readonly #scratch: number;
+  readonly #compressor: Compressor;
+  /** Deciding what is compressed or moved, as long as that goes on; it stops where it must wait. */
+  #planning: Generator<typeof MISS, void> | undefined;
   /** What to form the row from. */
   values: Datum[] = [];
   #moves: Move[] = [];
@@ -114,7 +120,9 @@ export class HeapToaster {
     table: ToastTable | undefined,
     newValueId: () => number,
     scratch: number,
+    compressor: Compressor = toastCompressDatum,
   ) {
+    this.#compressor = compressor;
     this.#ctx = ctx;
     this.#attrs = desc.attrs;
     this.#layout = tupleLayout(desc);
@@ -123,12 +131,12 @@ export class HeapToaster {
     this.#scratch = scratch;
   }
 
-  /** Decides which values are compressed or moved; `step` then moves them. */
+  /** `step` then decides which values are compressed or moved, and moves them. */
   store(values: readonly Datum[], cid: CommandId): void {
     this.values = [...values];
     this.#cid = cid;
     this.#moves = [];
-    this.#plan();
+    this.#planning = this.#plan();
   }
 
   /** `step` then removes the values that only the tuple at `old` pointed to. */
@@ -139,6 +147,10 @@ export class HeapToaster {
 
   /** One chunk's worth. */
   step(): number {
+    if (this.#planning !== undefined) {
+      if (this.#planning.next().done !== true) return MISS;
+      this.#planning = undefined;
+    }
     const move = this.#moves[0];
     if (move !== undefined) return this.#storeChunk(move);
     const pointer = this.#removals[0];
@@ -148,7 +160,7 @@ export class HeapToaster {
 
   // ---- what goes where -------------------------------------------------------------------------------
 
-  #plan(): void {
+  *#plan(): Generator<typeof MISS, void> {
     const hasNulls = this.values.includes(null);
     const hoff = heapTupleHeaderSize(this.#layout.natts, hasNulls);
     const size = (): number => heapComputeDataSize(this.#layout, this.values);
@@ -158,7 +170,7 @@ export class HeapToaster {
       const att = this.#largest('xe', untried);
       if (att < 0) break;
       untried.delete(att);
-      if (this.#attrs[att]!.storage === 'x') this.#compress(att);
+      if (this.#attrs[att]!.storage === 'x') yield* this.#compress(att);
       if (this.#table !== undefined && this.#sizeOf(att) > target) this.#moveOut(att);
     }
     while (this.#table !== undefined && size() > target) {
@@ -170,7 +182,7 @@ export class HeapToaster {
       const att = this.#largest('m', untried);
       if (att < 0) break;
       untried.delete(att);
-      this.#compress(att);
+      yield* this.#compress(att);
     }
     while (this.#table !== undefined && size() > TOAST_TUPLE_TARGET_MAIN - hoff) {
       const att = this.#largest('m', undefined);
@@ -201,11 +213,18 @@ export class HeapToaster {
     return value instanceof VarlenaImage ? value.bytes.length : (value as Uint8Array).length + 4;
   }
 
-  #compress(att: number): void {
-    const value = this.values[att]!;
-    if (value instanceof VarlenaImage) return;
-    const image = toastCompressDatum(value as Uint8Array);
-    if (image !== undefined) this.values[att] = image;
+  *#compress(att: number): Generator<typeof MISS, void> {
+    for (;;) {
+      const value = this.values[att]!;
+      if (value instanceof VarlenaImage) return;
+      const image = this.#compressor(value as Uint8Array);
+      if (image === MISS) {
+        yield MISS;
+        continue;
+      }
+      if (image !== undefined) this.values[att] = image;
+      return;
+    }
   }
 
   /** Puts a pointer in the value's place; its value id is filled in when it is known. */

@@ -3,7 +3,7 @@
  */
 import type { Oid } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
-import type { ToastFetcher, ToastPointer } from '@pgtroupe/access/common/detoast';
+import { plainValue, type ToastFetcher, type ToastPointer } from '@pgtroupe/access/common/detoast';
 import { heapGetAttr } from '@pgtroupe/access/common/heaptuple';
 import { getInfomask, HEAP_XMIN_FROZEN, HEAP_XMIN_INVALID } from '@pgtroupe/access/common/htup';
 import type { HeapContext } from '@pgtroupe/access/heap/heapam-context';
@@ -35,7 +35,12 @@ export class ToastReader implements ToastFetcher {
     this.#lookup = lookup;
   }
 
-  fetchChunks(pointer: ToastPointer): Uint8Array | undefined {
+  fetch(pointer: ToastPointer): Uint8Array | undefined {
+    const stored = this.#fetchChunks(pointer);
+    return stored === undefined ? undefined : plainValue(pointer, stored);
+  }
+
+  #fetchChunks(pointer: ToastPointer): Uint8Array | undefined {
     const key = `${pointer.toastRelId}/${pointer.valueId}`;
     let value = this.#kept.get(key);
     if (value?.done === true) return value.bytes;

@@ -2,6 +2,7 @@
  * What the main thread and the thread beside it say to each other. Everything is copied on its way, but for large
  * values that are nobody else's.
  */
+import type { ToastPointer } from '@pgtroupe/access/common/detoast';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { ErrorFields } from '@pgtroupe/common/ereport';
 import type { Sqlstate } from '@pgtroupe/common/errcodes';
@@ -20,7 +21,7 @@ export type PlainSettings = Pick<
   | 'statementTimestamp'
 >;
 
-export type Task = CallTask | ParseTask;
+export type Task = CallTask | ParseTask | CompressTask | DecompressTask;
 
 /** A built-in by pg_proc.prosrc, with as much of its surroundings as it may know of. */
 export interface CallTask {
@@ -32,6 +33,19 @@ export interface CallTask {
   readonly variadic: boolean;
   readonly settings: PlainSettings;
   readonly args: readonly Datum[];
+}
+
+/** pglz; the answer is null where that saves nothing. */
+export interface CompressTask {
+  readonly task: 'compress';
+  readonly args: readonly [Datum];
+}
+
+/** A value from a TOAST table. */
+export interface DecompressTask {
+  readonly task: 'decompress';
+  readonly pointer: ToastPointer;
+  readonly args: readonly [Datum];
 }
 
 /** Raw parsing; the answer is the tree as JSON, which the main thread reads faster than a copied tree. */
