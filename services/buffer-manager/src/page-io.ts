@@ -9,11 +9,12 @@
 import { DiskError, isMissing } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { BLCKSZ, type XLogRecPtr } from '@pgtroupe/common/ids';
+import { BLCKSZ, formatLsn, type XLogRecPtr } from '@pgtroupe/common/ids';
 import { pageGetChecksum, pageGetLSN, pageSetLSN } from '@pgtroupe/storage/page/bufpage';
 import { pgChecksumPage } from '@pgtroupe/storage/page/checksum';
 import type { Log } from '@pgtroupe/actor/env';
 import type { XLogStream } from '@pgtroupe/transam/xlogpage';
+import type { XLogRecord } from '@pgtroupe/transam/xlogrecord';
 import type { BufferPool } from './buffer-pool.ts';
 import type { PageDirectory, PageEntry, TokenHolder } from './page-directory.ts';
 import type { RedoApplier } from './redo-applier.ts';
@@ -40,6 +41,7 @@ export class PageIO {
   readonly #wal: WalClient;
   readonly #log: Log;
   readonly #stream: XLogStream;
+  readonly #panic: (message: string) => never;
   /** Replays single records onto a page. Set once recovery knows how. */
   applier: RedoApplier | undefined;
   /** Hint bits may show commits up to here that are not durable yet. */
@@ -64,6 +66,8 @@ export class PageIO {
     readonly wal: WalClient;
     readonly log: Log;
     readonly stream: XLogStream;
+    /** Ends the process. */
+    readonly panic: (message: string) => never;
   }) {
     this.#pool = parts.pool;
     this.#smgr = parts.smgr;
@@ -72,6 +76,7 @@ export class PageIO {
     this.#wal = parts.wal;
     this.#log = parts.log;
     this.#stream = parts.stream;
+    this.#panic = parts.panic;
   }
 
   // ---- loading -----------------------------------------------------------------------------------
@@ -171,7 +176,7 @@ export class PageIO {
       for (const lsn of chain) {
         const record = await this.#wal.readRecord(this.#stream, lsn as XLogRecPtr);
         if (page.dropped) throw droppedMeanwhile();
-        this.applier!.applyTo(page, record);
+        this.#redo(page, lsn as XLogRecPtr, record);
       }
     } finally {
       this.#pool.unpin(slot);
@@ -179,6 +184,16 @@ export class PageIO {
     page.flushBefore = page.lastLSN;
     page.imageDirty = true;
     this.#directory.rebuilt(page);
+  }
+
+  /** What was logged must be doable again: if it is not, shared memory is not what WAL says it is. */
+  #redo(page: PageEntry, lsn: XLogRecPtr, record: XLogRecord): void {
+    try {
+      this.applier!.applyTo(page, record);
+    } catch (error) {
+      const what = `block ${page.blk} of relation ${relationPath(page.fork.rnode, page.fork.fork)}`;
+      this.#panic(`WAL redo at ${formatLsn(lsn)} for ${what} failed: ${(error as Error).message}`);
+    }
   }
 
   /** Waits until nobody is loading the page, and rebuilds it if it is in pieces. */

@@ -65,6 +65,7 @@ export class RedoApplier implements RedoContext {
     assert(block !== undefined, `${rmgrName(record.rmid)} record has no block ${blockId}`);
     const page = this.#wanted(block);
     if (page === undefined) return BLK_SKIP;
+    assert(page.slot >= 0, 'redo on a page that is not in the pool');
     const at = this.#pool.offset(page.slot);
     if (block.hasImage && block.applyImage) {
       // An image is laid down whatever is there: the page on disk may be torn.

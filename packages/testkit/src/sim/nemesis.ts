@@ -40,7 +40,18 @@ const LATER_FAULTS = [
   /** A strong lock is asked for while COMMITs wait for WAL and an instance does not hear of it; then all is silent. */
   'lock-in-commit',
 ] as const;
-export type Fault = (typeof FAULTS)[number] | (typeof LATER_FAULTS)[number];
+/** Chosen apart from those, and seldom: it takes the time of several others. */
+const RARE_FAULTS = [
+  /** A table is dropped while a checkpoint puts together its pages, which died with an instance. */
+  'drop-in-rebuild',
+] as const;
+export type Fault = (typeof FAULTS)[number] | (typeof LATER_FAULTS)[number] | (typeof RARE_FAULTS)[number];
+
+/** Rows of a table that dies with its instance: each with a value that fills a window in which WAL is read. */
+const DOOMED_ROWS = 5;
+/** For maintenance that is waited for, ms. */
+const PATIENCE_MS = 2000;
+const DOOMED_VALUE = `(SELECT string_agg(md5(n::text), '') FROM generate_series(1, 9000) n)`;
 
 /** Chance of death at each step that makes something durable, while armed. */
 const FAILPOINT_DEATH = 0.1;
@@ -56,6 +67,7 @@ export class Nemesis {
   /** Tables that clients write. */
   readonly #tables: readonly string[];
   #armed = false;
+  #doomed = 0;
   readonly #maintenance = new Set<SimProcess>();
   /** What maintenance met that no fault excuses. */
   unexpected: Error | undefined;
@@ -68,9 +80,13 @@ export class Nemesis {
     this.faults = faults;
   }
 
-  /** Some of the faults, at least one; `later` chooses those that were added since. */
-  static choose(uniform: () => number, later: () => number): Fault[] {
-    const chosen = [...FAULTS.filter(() => uniform() < 0.5), ...LATER_FAULTS.filter(() => later() < 0.5)];
+  /** Some of the faults, at least one; `later` and `rarely` choose those that were added since. */
+  static choose(uniform: () => number, later: () => number, rarely: () => number): Fault[] {
+    const chosen = [
+      ...FAULTS.filter(() => uniform() < 0.5),
+      ...LATER_FAULTS.filter(() => later() < 0.5),
+      ...RARE_FAULTS.filter(() => rarely() < 0.1),
+    ];
     return chosen.length > 0 ? chosen : ['kill'];
   }
 
@@ -130,23 +146,28 @@ export class Nemesis {
         const backend = pick(names.filter(n => n.startsWith('backend')));
         postmaster.process(backend)?.kill('nemesis');
         await world.pass(world.between(0, 50));
-        return this.#maintain('CHECKPOINT');
+        void this.#maintain('CHECKPOINT');
+        return;
       }
       case 'lock-in-commit':
         return this.#lockInCommit();
+      case 'drop-in-rebuild':
+        return this.#dropInRebuild();
       case 'vanish':
       case 'cancel':
         return;
       case 'disk-trouble':
         return this.#diskTrouble();
       case 'tear-checkpoint':
-        this.#maintain('CHECKPOINT');
+        void this.#maintain('CHECKPOINT');
         await world.pass(world.between(1, 60));
         return cluster.powerFailure('tear');
       case 'checkpoint':
-        return this.#maintain('CHECKPOINT');
+        void this.#maintain('CHECKPOINT');
+        return;
       case 'vacuum':
-        return this.#maintain('VACUUM');
+        void this.#maintain('VACUUM');
+        return;
       case 'lose-power':
         return cluster.powerFailure('lose');
       case 'tear-power':
@@ -168,7 +189,7 @@ export class Nemesis {
     }
     const ms = world.between(5, 400);
     world.note(`disk trouble for ${Math.round(ms)} ms: ${this.trouble.begin(world, ms)}`);
-    this.#maintain('CHECKPOINT');
+    void this.#maintain('CHECKPOINT');
     const until = world.nowMs + ms;
     if (!quiet && world.random.uniform() < 0.8) {
       // Who starts and who recovers meets it too.
@@ -177,7 +198,7 @@ export class Nemesis {
     }
     await world.pass(until - world.nowMs + world.between(0, 200));
     if (quiet || world.random.uniform() < 0.5) {
-      this.#maintain('CHECKPOINT');
+      void this.#maintain('CHECKPOINT');
       await world.pass(world.between(1, 200));
     }
     if (world.random.uniform() < 0.8) await cluster.powerFailure('lose');
@@ -194,19 +215,51 @@ export class Nemesis {
     await world.pass(world.between(1, 40));
     const process = backend === undefined ? undefined : postmaster.process(backend);
     process?.pause();
-    for (const table of this.#tables) this.#maintain(`BEGIN; LOCK TABLE ${table} IN SHARE ROW EXCLUSIVE MODE; COMMIT`);
+    for (const table of this.#tables)
+      void this.#maintain(`BEGIN; LOCK TABLE ${table} IN SHARE ROW EXCLUSIVE MODE; COMMIT`);
     await world.pass(world.between(50, 500));
     process?.resume();
     await world.pass(world.between(1, 50));
     await this.silence();
   }
 
-  #maintain(command: string): void {
+  /** Each piece of WAL that the checkpoint reads comes late; the DROP's own COMMIT waits for one such time. */
+  async #dropInRebuild(): Promise<void> {
+    const cluster = this.#cluster();
+    const { world, postmaster, network } = cluster;
+    const table = `doomed_${++this.#doomed}`;
+    const row = `INSERT INTO ${table} VALUES (${DOOMED_VALUE})`;
+    await this.#maintained(`CREATE TABLE ${table} (value text)`);
+    await this.#maintained(Array.from({ length: DOOMED_ROWS }, () => row).join(';'));
+    for (const name of postmaster.names) if (name.startsWith('backend')) postmaster.process(name)?.kill('nemesis');
+    // Until the postmaster has seen them dead, and others are up.
+    await world.pass(20);
+    for (let waited = 0; waited < 500 && !postmaster.ready; waited++) await world.pass(1);
+    network.clogLink('walwriter', 'buffer-manager', world.between(20, 80), 600);
+    void this.#maintain('CHECKPOINT');
+    await world.pass(world.between(0, 60));
+    await this.#maintained(`DROP TABLE IF EXISTS ${table}`);
+  }
+
+  /** Time passes until it is done, or has failed, or takes too long. */
+  async #maintained(command: string): Promise<void> {
+    const { world } = this.#cluster();
+    const until = world.nowMs + PATIENCE_MS;
+    let ended = false;
+    void this.#maintain(command).then(() => {
+      ended = true;
+    });
+    while (!ended && world.nowMs < until) await world.pass(1);
+  }
+
+  /** Resolves when it is done, or has failed. */
+  #maintain(command: string): Promise<void> {
     const cluster = this.#cluster();
     const { client, process } = cluster.client();
     this.#maintenance.add(process);
-    client
+    return client
       .query(command)
+      .then(() => {})
       .catch((error: unknown) => {
         cluster.world.note(`${command}: ${(error as Error).message}`);
         const excuse = this.faults.includes('disk-trouble') ? DISK_SQLSTATE : undefined;

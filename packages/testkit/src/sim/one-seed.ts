@@ -6,7 +6,7 @@ import { mixOf } from './mix.ts';
 import type { Fault } from './nemesis.ts';
 import type { PlantedBug } from './planted.ts';
 import { PLANTED_DISK } from './planted-disk.ts';
-import { PLANTED_BY_CASE, PLANTED_ENDS } from './planted-ends.ts';
+import { PLANTED_ENDS } from './planted-ends.ts';
 import { PLANTED_LOCKS } from './planted-locks.ts';
 import { PLANTED_BUGS } from './planted.ts';
 import { run, type RunOptions } from './run.ts';
@@ -32,13 +32,7 @@ export interface Outcome {
   readonly cpuMs: number;
 }
 
-export const ALL_PLANTED: readonly PlantedBug[] = [
-  ...PLANTED_BUGS,
-  ...PLANTED_DISK,
-  ...PLANTED_LOCKS,
-  ...PLANTED_ENDS,
-  ...PLANTED_BY_CASE,
-];
+export const ALL_PLANTED: readonly PlantedBug[] = [...PLANTED_BUGS, ...PLANTED_DISK, ...PLANTED_LOCKS, ...PLANTED_ENDS];
 
 function bugOf(name: string | undefined): PlantedBug | undefined {
   if (name === undefined) return undefined;

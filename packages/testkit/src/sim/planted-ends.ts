@@ -68,8 +68,7 @@ const freeLocksOfTheDead: PlantedBug = {
 /** Nobody who is at work on a page hears that its relation was dropped. */
 const rebuildWhatIsDropped: PlantedBug = {
   name: 'rebuild of a dropped page goes on',
-  faults: ['kill-and-checkpoint'],
-  book: () => ddlBook,
+  faults: ['drop-in-rebuild'],
   plant: () =>
     replace(
       PageDirectory.prototype,
@@ -83,7 +82,10 @@ const rebuildWhatIsDropped: PlantedBug = {
     ),
 };
 
-export const PLANTED_ENDS: readonly PlantedBug[] = [endAtOnce, keepCrossingGrant, forgetHandedOver, freeLocksOfTheDead];
-
-/** What seeds have not found so far; `test/sim/rebuild.test.ts` has a case for it. */
-export const PLANTED_BY_CASE: readonly PlantedBug[] = [rebuildWhatIsDropped];
+export const PLANTED_ENDS: readonly PlantedBug[] = [
+  endAtOnce,
+  keepCrossingGrant,
+  forgetHandedOver,
+  freeLocksOfTheDead,
+  rebuildWhatIsDropped,
+];

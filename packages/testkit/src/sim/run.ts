@@ -42,6 +42,7 @@ export async function run(seed: number, book: Book, options: RunOptions): Promis
 async function runOnce(seed: number, book: Book, options: RunOptions): Promise<Run> {
   const chance = seededRandom(seed ^ 0x5eed);
   const later = seededRandom(seed ^ 0x1a7e);
+  const rarely = seededRandom(seed ^ 0x4a4e);
   const nemesis: Nemesis = new Nemesis(
     () => cluster,
     options.faults ??
@@ -49,6 +50,7 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
       Nemesis.choose(
         () => chance.uniform(),
         () => later.uniform(),
+        () => rarely.uniform(),
       ),
     book.tables,
   );
