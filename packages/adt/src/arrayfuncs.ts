@@ -33,7 +33,7 @@ import {
 } from './arrayutils.ts';
 import { formatType } from './format_type.ts';
 import { isSpace } from './numutils.ts';
-import { viewOf } from './pqwire.ts';
+import { mayBeType, receivePart, viewOf, WireReader } from './pqwire.ts';
 import { joinBytes } from './textfuncs.ts';
 
 const QUOTE = 34;
@@ -164,43 +164,41 @@ function sendArray(fc: FunctionCall, array: Uint8Array): Uint8Array {
 }
 
 function receiveArray(fc: FunctionCall, bytes: Uint8Array, wanted: Oid, typmod: number): Uint8Array {
-  const view = viewOf(bytes);
-  const short = (): PgError => ereport(ERRCODE.PROTOCOL_VIOLATION, 'insufficient data left in message');
+  const reader = new WireReader(bytes);
   const bad = (message: string): PgError => ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, message);
-  if (bytes.length < 12) throw short();
-  const ndim = view.getInt32(0);
+  const ndim = reader.int32();
   if (ndim < 0) throw bad(`invalid number of dimensions: ${ndim}`);
   checkDimensions(ndim);
-  const flags = view.getInt32(4);
+  const flags = reader.int32();
   if (flags !== 0 && flags !== 1) throw bad('invalid array flags');
-  const elemType = view.getUint32(8) as Oid;
-  if (elemType !== wanted) {
+  const elemType = reader.uint32() as Oid;
+  if (!mayBeType(elemType, wanted)) {
     throw ereport(
       ERRCODE.DATATYPE_MISMATCH,
       `binary data has array element type ${elemType} (${formatType(fc, elemType)}) instead of expected ${wanted} (${formatType(fc, wanted)})`,
     );
   }
-  if (bytes.length < 12 + ndim * 8) throw short();
   const dims: number[] = [];
   const lbounds: number[] = [];
   for (let i = 0; i < ndim; i++) {
-    dims.push(view.getInt32(12 + i * 8));
-    lbounds.push(view.getInt32(16 + i * 8));
+    dims.push(reader.int32());
+    lbounds.push(reader.int32());
   }
   const nitems = arrayItemCount(dims);
-  if (nitems === 0) return emptyArray(elemType);
-  const receive = receiveFunction(fc, elemType);
-  const values: Datum[] = [];
-  let at = 12 + ndim * 8;
-  for (let i = 0; i < nitems; i++) {
-    if (at + 4 > bytes.length) throw short();
-    const length = view.getInt32(at);
-    at += 4;
-    if (length < -1 || at + length > bytes.length) throw bad('insufficient data left in message');
-    values.push(length < 0 ? null : receive(bytes.subarray(at, at + length), typmod));
-    at += Math.max(length, 0);
+  if (nitems === 0) {
+    reader.done();
+    return emptyArray(wanted);
   }
-  return constructArray(values, typeFacts(fc, elemType), dims, lbounds);
+  const receive = receiveFunction(fc, wanted);
+  const values: Datum[] = [];
+  for (let i = 0; i < nitems; i++) {
+    const length = reader.int32();
+    if (length < -1 || length > reader.remaining) throw bad('insufficient data left in message');
+    const value = length < 0 ? undefined : reader.bytes(length);
+    values.push(value === undefined ? null : receivePart(() => receive(value, typmod), `array element ${i + 1}`));
+  }
+  reader.done();
+  return constructArray(values, typeFacts(fc, wanted), dims, lbounds);
 }
 
 function sameShape(a: ArrayHeader, b: ArrayHeader): boolean {

@@ -5,7 +5,7 @@ import { Internal } from '@pgtroupe/common/datum';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { latin1ToString, stringToText } from './mb/mbutils.ts';
 import { invalidSyntax, isSpace } from './numutils.ts';
-import { wireView } from './pqwire.ts';
+import { recvByte } from './pqwire.ts';
 import { scalarCmp } from './scalarcompare.ts';
 
 const T = stringToText('t');
@@ -40,7 +40,7 @@ export const boolFunctions: FunctionTable = {
     return value;
   },
   boolout: (_fc: FunctionCall, value: boolean) => (value ? T : F),
-  boolrecv: (_fc: FunctionCall, bytes: Uint8Array) => wireView(bytes, 1).getUint8(0) !== 0,
+  boolrecv: (_fc: FunctionCall, bytes: Uint8Array) => recvByte(bytes) !== 0,
   boolsend: (_fc: FunctionCall, value: boolean) => Uint8Array.of(value ? 1 : 0),
   booltext: (_fc: FunctionCall, value: boolean) => (value ? TRUE : FALSE),
   booleq: (_fc: FunctionCall, a: boolean, b: boolean) => a === b,

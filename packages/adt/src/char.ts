@@ -6,7 +6,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { EMPTY_BYTES } from './mb/mbutils.ts';
-import { wireView } from './pqwire.ts';
+import { recvByte } from './pqwire.ts';
 
 const BACKSLASH = 92;
 const isOctal = (c: number): boolean => c >= 48 && c <= 55;
@@ -27,7 +27,7 @@ function formatChar(value: number): Uint8Array {
 export const charFunctions: FunctionTable = {
   charin: (_fc: FunctionCall, text: Uint8Array) => parseChar(text),
   charout: (_fc: FunctionCall, value: number) => formatChar(value),
-  charrecv: (_fc: FunctionCall, bytes: Uint8Array) => wireView(bytes, 1).getUint8(0),
+  charrecv: (_fc: FunctionCall, bytes: Uint8Array) => recvByte(bytes),
   charsend: (_fc: FunctionCall, value: number) => Uint8Array.of(value),
   chareq: (_fc: FunctionCall, a: number, b: number) => (a & 255) === (b & 255),
   charne: (_fc: FunctionCall, a: number, b: number) => (a & 255) !== (b & 255),

@@ -11,6 +11,7 @@ import { typeFacts } from './cache/typcache.ts';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
 import { buildArray } from './arrayutils.ts';
+import { recvText } from './varlena.ts';
 import { formatType } from './format_type.ts';
 import { cachesOf } from './namespace.ts';
 import type { Form_pg_enum } from '@pgtroupe/catalog/catalogs/pg_enum';
@@ -92,7 +93,7 @@ function range(fc: FunctionCall, from: number | null, to: number | null): Bytes 
 export const enumFunctions: FunctionTable = {
   enum_in: readEnum,
   enum_out: printEnum,
-  enum_recv: (fc: FunctionCall, bytes: Bytes, type: Oid) => readEnum(fc, bytes, type),
+  enum_recv: (fc: FunctionCall, bytes: Bytes, type: Oid) => readEnum(fc, recvText(bytes), type),
   enum_send: printEnum,
   enum_eq: (_fc: FunctionCall, a: number, b: number) => a === b,
   enum_ne: (_fc: FunctionCall, a: number, b: number) => a !== b,

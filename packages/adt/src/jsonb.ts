@@ -27,6 +27,7 @@ import {
 } from './jsonb_util.ts';
 import { hashBytes } from './hash/hashfn.ts';
 import { hashFunctions } from './hashfunc.ts';
+import { WireReader } from './pqwire.ts';
 import { recvText } from './varlena.ts';
 
 type Bytes = Uint8Array;
@@ -241,7 +242,8 @@ export const jsonbFunctions: FunctionTable = {
   jsonb_in: (_fc: FunctionCall, text: Bytes) => packJsonb(parse(textToString(text))),
   jsonb_out: (_fc: FunctionCall, json: Bytes) => stringToText(formatJsonb(unpackJsonb(json))),
   jsonb_recv: (_fc: FunctionCall, bytes: Bytes) => {
-    if (bytes[0] !== 1) throw ereport(ERRCODE.INTERNAL_ERROR, `unsupported jsonb version number ${bytes[0] ?? 0}`);
+    const version = new WireReader(bytes).uint8();
+    if (version !== 1) throw ereport(ERRCODE.INTERNAL_ERROR, `unsupported jsonb version number ${version}`);
     return packJsonb(parse(textToString(recvText(bytes.subarray(1)))));
   },
   jsonb_send: (_fc: FunctionCall, json: Bytes) => stringToText(`\x01${formatJsonb(unpackJsonb(json))}`),

@@ -8,6 +8,7 @@ import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { compareBytes, stringToText, textToString } from './mb/mbutils.ts';
 import { int8Datum } from './numutils.ts';
+import { WireReader } from './pqwire.ts';
 import { hashBytes, hashBytesExtended } from './hash/hashfn.ts';
 
 type Bytes = Uint8Array;
@@ -168,12 +169,22 @@ function receive(bytes: Bytes, cidr: boolean): Bytes {
   const name = cidr ? 'cidr' : 'inet';
   const bad = (what: string): PgError =>
     ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, `invalid ${what} in external "${name}" value`);
-  if (bytes[0] !== IPV4 && bytes[0] !== IPV6) throw bad('address family');
-  const size = bytes[0] === IPV4 ? 4 : 16;
-  if (bytes[1] > size * 8) throw bad('bits');
-  if (bytes[3] !== size || bytes.length !== 4 + size) throw bad('length');
-  const value = make(bytes[0], bytes[1], bytes.subarray(4));
-  if (cidr && compareBytes(masked(address(value), bytes[1]), address(value)) !== 0) {
+  const reader = new WireReader(bytes);
+  const fam = reader.byte();
+  if (fam !== IPV4 && fam !== IPV6) throw bad('address family');
+  const size = fam === IPV4 ? 4 : 16;
+  const bits = reader.byte();
+  if (bits > size * 8) throw bad('bits');
+  // Whether it was sent as cidr does not matter.
+  reader.byte();
+  if (reader.byte() !== size) throw bad('length');
+  const value = make(
+    fam,
+    bits,
+    Uint8Array.from({ length: size }, () => reader.byte()),
+  );
+  reader.done();
+  if (cidr && compareBytes(masked(address(value), bits), address(value)) !== 0) {
     throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, 'invalid external "cidr" value', {
       detail: 'Value has bits set to right of mask.',
     });

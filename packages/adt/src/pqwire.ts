@@ -3,18 +3,94 @@
  * the value's bytes only; too few or too many are a protocol violation, as in PostgreSQL.
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport } from '@pgtroupe/common/ereport';
+import { ereport, PgError } from '@pgtroupe/common/ereport';
 import { int8Datum } from './numutils.ts';
 
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** Of bytes that a receive function did not ask for. Who called it says whose value it was. */
+export const LEFT_OVER = 'incorrect binary data format';
+
+/** A value's bytes, taken one part after the other. */
+export class WireReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = viewOf(bytes);
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  byte(): number {
+    if (this.remaining === 0) throw ereport(ERRCODE.PROTOCOL_VIOLATION, 'no data left in message');
+    return this.#bytes[this.#at++]!;
+  }
+
+  /** As a number, where `byte` is a character: PostgreSQL words their lack differently. */
+  uint8(): number {
+    return this.#bytes[this.#take(1)]!;
+  }
+
+  int32(): number {
+    return this.#view.getInt32(this.#take(4));
+  }
+
+  uint32(): number {
+    return this.#view.getUint32(this.#take(4));
+  }
+
+  bytes(length: number): Uint8Array {
+    const at = this.#take(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  done(): void {
+    if (this.remaining > 0) throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, LEFT_OVER);
+  }
+
+  #take(length: number): number {
+    if (length < 0 || length > this.remaining)
+      throw ereport(ERRCODE.PROTOCOL_VIOLATION, 'insufficient data left in message');
+    const at = this.#at;
+    this.#at += length;
+    return at;
+  }
+}
+
+/** A value that is part of another: what it leaves over is told as the part's. */
+export function receivePart<T>(receive: () => T, part: string): T {
+  try {
+    return receive();
+  } catch (error) {
+    if (!isLeftOver(error)) throw error;
+    throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, `improper binary format in ${part}`);
+  }
+}
+
+export function isLeftOver(error: unknown): error is PgError {
+  return (
+    error instanceof PgError && error.sqlstate === ERRCODE.INVALID_BINARY_REPRESENTATION && error.message === LEFT_OVER
+  );
+}
+
+/** Types' OIDs from here on differ from one database to the next: another server's array or row may have others. */
+const FIRST_GENBKI_OBJECT_ID = 10000;
+
+/** May a value that was sent as of type `sent` be one of type `wanted`? */
+export function mayBeType(sent: number, wanted: number): boolean {
+  return sent === wanted || sent >= FIRST_GENBKI_OBJECT_ID || wanted >= FIRST_GENBKI_OBJECT_ID;
+}
+
 export function wireView(bytes: Uint8Array, width: number): DataView {
   if (bytes.length < width) throw ereport(ERRCODE.PROTOCOL_VIOLATION, 'insufficient data left in message');
-  if (bytes.length > width) {
-    throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, 'incorrect binary data format');
-  }
+  if (bytes.length > width) throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, LEFT_OVER);
   return viewOf(bytes);
 }
 
@@ -38,6 +114,14 @@ export function sendInt64(value: number | bigint): Uint8Array {
   const out = new Uint8Array(8);
   viewOf(out).setBigInt64(0, BigInt(value));
   return out;
+}
+
+/** A value of one byte. */
+export function recvByte(bytes: Uint8Array): number {
+  const reader = new WireReader(bytes);
+  const value = reader.byte();
+  reader.done();
+  return value;
 }
 
 export function recvInt32(bytes: Uint8Array): number {

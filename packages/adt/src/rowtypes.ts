@@ -25,7 +25,7 @@ import { stringToText, textToString } from './mb/mbutils.ts';
 import { readAligned, storageForm, type TypeLayout, writeAligned } from './arrayutils.ts';
 import { formatType } from './format_type.ts';
 import { catalogOf } from './namespace.ts';
-import { viewOf } from './pqwire.ts';
+import { mayBeType, receivePart, viewOf, WireReader } from './pqwire.ts';
 import { joinBytes } from './textfuncs.ts';
 import type { AttributeFacts, FunctionCatalog } from './cache/functioncatalog.ts';
 
@@ -222,26 +222,27 @@ function receiveRecord(fc: FunctionCall, bytes: Bytes, type: Oid, typmod: number
   if ((type as number) === RECORDOID && typmod < 0)
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'input of anonymous composite types is not implemented');
   const columns = recordColumns(fc, type, typmod);
-  const view = viewOf(bytes);
-  const count = view.getInt32(0);
+  const reader = new WireReader(bytes);
+  const count = reader.int32();
   const live = columns.filter(c => !c.dropped).length;
   if (count !== live) throw ereport(ERRCODE.DATATYPE_MISMATCH, `wrong number of columns: ${count}, expected ${live}`);
-  let at = 4;
   const values = columns.map((c, i) => {
     if (c.dropped) return null;
-    const sent = view.getUint32(at);
-    if (sent !== c.type) {
+    const sent = reader.uint32();
+    if (!mayBeType(sent, c.type)) {
       throw ereport(
         ERRCODE.DATATYPE_MISMATCH,
         `binary data has type ${sent} (${formatType(fc, sent as Oid)}) instead of expected ${c.type} (${formatType(fc, c.type)}) in record column ${i + 1}`,
       );
     }
-    const length = view.getInt32(at + 4);
-    at += 8;
-    if (length < 0) return null;
-    at += length;
-    return receiveFunction(fc, c.type)(bytes.subarray(at - length, at), c.typmod);
+    const length = reader.int32();
+    if (length === -1) return null;
+    if (length < 0 || length > reader.remaining)
+      throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, 'insufficient data left in message');
+    const value = reader.bytes(length);
+    return receivePart(() => receiveFunction(fc, c.type)(value, c.typmod), `record column ${i + 1}`);
   });
+  reader.done();
   return formRecord(fc, type, typmod, columns, values);
 }
 

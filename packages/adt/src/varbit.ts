@@ -8,7 +8,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { compareBytes, latin1ToString, stringToText } from './mb/mbutils.ts';
 import { int8Datum } from './numutils.ts';
-import { viewOf } from './pqwire.ts';
+import { viewOf, WireReader } from './pqwire.ts';
 import { parseTypmods } from './typmod.ts';
 
 type Bytes = Uint8Array;
@@ -163,11 +163,13 @@ function typmodIn(array: Bytes, name: string): number {
 }
 
 function receive(bytes: Bytes, typmod: number, varying: boolean): Bytes {
-  const bits = viewOf(bytes).getInt32(0);
-  if (bits < 0 || bits > MAX_BITS || bytes.length !== HEADER + ((bits + 7) >> 3))
+  const reader = new WireReader(bytes);
+  const bits = reader.int32();
+  if (bits < 0 || bits > MAX_BITS)
     throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, 'invalid length in external bit string');
   const out = make(bits);
-  out.set(bytes.subarray(HEADER), HEADER);
+  out.set(reader.bytes((bits + 7) >> 3), HEADER);
+  reader.done();
   return coerce(pad(out), typmod, false, varying);
 }
 

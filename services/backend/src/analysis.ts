@@ -36,7 +36,14 @@ import { TransactionCatalogStore } from './catalog-store.ts';
 import type { DatabaseContext } from './database-context.ts';
 import type { Login } from './instance.ts';
 import { plannerEnv } from './planner-env.ts';
-import type { Analyzed, ColumnInfo, PreparedStatement, SharedAnalysis } from './prepared-statement.ts';
+import {
+  type Analyzed,
+  type ColumnInfo,
+  type PreparedStatement,
+  type SharedAnalysis,
+  unanalyzed,
+  withoutLiterals,
+} from './prepared-statement.ts';
 import type { Session } from './session.ts';
 import type { SessionFunctions } from './session-functions.ts';
 import { utilityColumns } from './utility/utility.ts';
@@ -185,10 +192,20 @@ export class Analysis {
       return;
     }
     if (isUtility(raw)) {
+      if (raw.type === 'ExplainStmt' && statement.allowParams)
+        await this.#analyzeExplained(statement, raw['query'] as RawNode);
       statement.analyzed = { kind: 'utility', raw, columns: utilityColumns(this.#session.runner, raw) };
       return;
     }
     if (!this.tryAnalyze(statement)) await this.#analyzeAndLock(statement, () => false);
+  }
+
+  /** EXPLAIN's parameters are those of what it explains. */
+  async #analyzeExplained(statement: PreparedStatement, query: RawNode): Promise<void> {
+    const { text, givenTypes } = statement;
+    const explained = unanalyzed(withoutLiterals(query, text), 0, text, { givenTypes, allowParams: true, raw: query });
+    await this.analyze(explained);
+    statement.paramTypes = explained.paramTypes;
   }
 
   /** Fills in what the statement means, unless that is known, and locks what it reads and writes: when all of it is locked

@@ -8,6 +8,7 @@ import { ereport, PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { BodyReader } from '@pgtroupe/libpq/pqformat';
+import { isLeftOver, LEFT_OVER } from '@pgtroupe/adt/pqwire';
 import { invalidByteSequence } from '@pgtroupe/adt/varlena';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { inputFunction } from '@pgtroupe/adt/cache/iofunctions';
@@ -17,7 +18,6 @@ import type { QueryExecution } from './query-execution.ts';
 
 const TEXT = 0;
 const BINARY = 1;
-const LEFT_OVER = 'incorrect binary data format';
 
 /** Shorter ones are never looked at twice. */
 const LARGE_BYTES = 1 << 20;
@@ -57,10 +57,10 @@ export function decodeParameters(
   const shown = execution.session.settings.number('log_parameter_max_length_on_error');
   const raw: RawParameter[] = [];
   for (let n = 0; n < count; n++) {
-    const length = reader.int32();
     const format = formats.length === 0 ? 0 : formats.length === 1 ? formats[0]! : formats[n]!;
-    const bytes = length < 0 ? null : reader.bytes(length);
-    const where = (): string => `${portal} parameter $${n + 1}${valueForContext(bytes, format, shown)}`;
+    const name = `${portal} parameter $${n + 1}`;
+    const bytes = nextValue(reader, name);
+    const where = (): string => `${name}${valueForContext(bytes, format, shown)}`;
     raw.push({ bytes, format, typid: types[n]! as Oid, number: n + 1, where });
   }
   if (raw.some(isLarge)) {
@@ -75,6 +75,16 @@ export function decodeParameters(
   } catch (error) {
     if (!(error instanceof CatalogMiss)) throw error;
     return withCatalog(decode);
+  }
+}
+
+/** Any other negative length than null's is longer than what is left. */
+function nextValue(reader: BodyReader, where: string): Buffer | null {
+  try {
+    const length = reader.int32();
+    return length === -1 ? null : reader.bytes(length);
+  } catch (error) {
+    throw addContext(error, where);
   }
 }
 
@@ -95,7 +105,7 @@ async function decodeLarge(raw: readonly RawParameter[], execution: QueryExecuti
         const { prosrc, call, ioparam } = await withCatalog(() => inputFunction(functions, parameter.typid));
         value = env.callIfHeavy(prosrc, call, [bytes, ioparam, -1]);
       }
-      values.push(await (value ?? withCatalog(() => decodeOne(parameter, execution))));
+      values.push(await (value ?? withCatalog(() => valueOf(parameter, execution))));
     } catch (error) {
       throw located(error, parameter);
     }
@@ -104,28 +114,24 @@ async function decodeLarge(raw: readonly RawParameter[], execution: QueryExecuti
 }
 
 function decodeOne(parameter: RawParameter, execution: QueryExecution): Datum {
-  const { bytes, format, typid, number } = parameter;
-  const { functions, env } = execution;
   try {
-    if (format !== TEXT && format !== BINARY)
-      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unsupported format code: ${format}`);
-    const { base, typmod, domain } = baseOf(typid, execution);
-    if (bytes === null) return domain ? coerceToDomain(env, typid, null) : null;
-    if (format === TEXT) checkText(bytes);
-    const { fn, call, ioparam } = inputFunction(functions, base, format === BINARY);
-    // The message's memory is the connection's; the value outlives it.
-    const value = fn(call, Buffer.from(bytes), ioparam, typmod);
-    return domain ? coerceToDomain(env, typid, value) : value;
+    return valueOf(parameter, execution);
   } catch (error) {
-    // Bytes that are left over have a message of their own here.
-    if (
-      error instanceof PgError &&
-      error.sqlstate === ERRCODE.INVALID_BINARY_REPRESENTATION &&
-      error.message === LEFT_OVER
-    )
-      throw located(ereport(error.sqlstate, `${LEFT_OVER} in bind parameter ${number}`, error.fields), parameter);
     throw located(error, parameter);
   }
+}
+
+function valueOf({ bytes, format, typid }: RawParameter, execution: QueryExecution): Datum {
+  const { functions, env } = execution;
+  if (format !== TEXT && format !== BINARY)
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unsupported format code: ${format}`);
+  const { base, typmod, domain } = baseOf(typid, execution);
+  if (bytes === null) return domain ? coerceToDomain(env, typid, null) : null;
+  if (format === TEXT) checkText(bytes);
+  const { fn, call, ioparam } = inputFunction(functions, base, format === BINARY);
+  // The message's memory is the connection's; the value outlives it.
+  const value = fn(call, Buffer.from(bytes), ioparam, typmod);
+  return domain ? coerceToDomain(env, typid, value) : value;
 }
 
 /** A domain's values come in as its base type's, with its typmod. */
@@ -140,9 +146,20 @@ function baseOf(typid: Oid, { functions }: QueryExecution): { base: Oid; typmod:
   return { base, typmod, domain: base !== typid };
 }
 
-function located(error: unknown, { where }: RawParameter): Error {
-  if (!(error instanceof PgError) || error.fields.where !== undefined) return error as Error;
-  return new PgError(error.sqlstate, error.message, { ...error.fields, where: where() });
+function located(error: unknown, { where, number }: RawParameter): Error {
+  // Bytes that are left over have a message of their own here.
+  if (isLeftOver(error)) return ereport(error.sqlstate, `${LEFT_OVER} in bind parameter ${number}`, { where: where() });
+  return addContext(error, where());
+}
+
+/** Behind what the error's own place is in the value. */
+function addContext(error: unknown, place: string): Error {
+  if (!(error instanceof PgError)) return error as Error;
+  const { where } = error.fields;
+  return new PgError(error.sqlstate, error.message, {
+    ...error.fields,
+    where: where === undefined ? place : `${where}\n${place}`,
+  });
 }
 
 const isReadable = (bytes: Buffer): boolean => isUtf8(bytes) && !bytes.includes(0);

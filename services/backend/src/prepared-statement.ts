@@ -95,16 +95,28 @@ export function unanalyzed(
   };
 }
 
+/** The client's parameters of a utility statement; only EXPLAIN has any. */
+export interface BoundParameters {
+  readonly types: readonly Oid[];
+  readonly values: readonly Datum[];
+}
+
+export const NO_PARAMETERS: BoundParameters = { types: [], values: [] };
+
 export interface Portal {
   readonly name: string;
   readonly statement: PreparedStatement;
   readonly params: readonly Datum[];
   /** One per column, or one for all, or none (text). */
   readonly resultFormats: readonly number[];
+  /** How deep in savepoints it was made: 1 in the transaction proper. */
+  depth: number;
   state:
     | { readonly kind: 'ready' }
     /** Row limit reached; goes on with the next Execute. */
     | { readonly kind: 'suspended'; readonly run: RunningPortal }
+    /** An error ended it. */
+    | { readonly kind: 'failed' }
     /** `tag`: what a utility statement that answered rows says again. */
     | { readonly kind: 'done'; readonly tag?: string };
 }

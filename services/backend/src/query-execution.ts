@@ -98,8 +98,8 @@ export class QueryExecution {
   }
 
   /** An execution with a sink of its own, rows as text. */
-  startInto(statement: PreparedStatement, sink: RowSink): RunningPortal {
-    return new RunningPortal(this, statement, statement.literals, () => sink, []);
+  startInto(statement: PreparedStatement, sink: RowSink, params = statement.literals): RunningPortal {
+    return new RunningPortal(this, statement, params, () => sink, []);
   }
 }
 
@@ -222,7 +222,7 @@ export class RunningPortal {
           session.block.releaseSnapshot(this.#snapshot);
           this.#snapshot = undefined;
           await analysis.lock(this.#statement, described);
-          if (!described) this.#params = this.#statement.literals;
+          if (!described && this.#statement.paramTypes.length === 0) this.#params = this.#statement.literals;
           continue;
         }
         try {

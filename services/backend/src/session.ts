@@ -408,7 +408,6 @@ export class Session implements BackendSession {
     const error = exhausted(thrown) ?? thrown;
     this.out.discardUnfinished();
     this.block.fail();
-    this.runner.afterError();
     if (error instanceof PgError && error.severity !== 'ERROR') throw error;
     if (!(error instanceof PgError) || error.sqlstate === ERRCODE.INTERNAL_ERROR) {
       this.instance.env.log.write('ERROR', error instanceof Error ? (error.stack ?? error.message) : String(error), {

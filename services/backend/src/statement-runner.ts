@@ -86,6 +86,7 @@ export class StatementRunner implements CommandRunner {
       this.#mayRun(stmts[n]!.stmt);
       session.timeouts.statementStarted();
       session.block.startCommand(endsBlock(stmts[n]!.stmt));
+      this.#dropUnnamedPortal();
       if (stmts.length > 1) session.block.accompany('query string');
       const statement = unanalyzed(parsed, n, text, { allowParams: false });
       if (!this.analysis.tryAnalyze(statement)) await this.analysis.analyze(statement);
@@ -241,6 +242,7 @@ export class StatementRunner implements CommandRunner {
         statement,
         params: values,
         resultFormats,
+        depth: session.block.running ? session.block.tx.depth : 1,
         state: { kind: 'ready' },
       });
       this.#simpleMessage(BACKEND.BindComplete);
@@ -261,14 +263,25 @@ export class StatementRunner implements CommandRunner {
     reader.done();
     if (what === 0x53) {
       const statement = this.statement(name);
-      const { out } = this.session;
+      const { out, block } = this.session;
+      const { analyzed } = statement;
+      if (analyzed.kind !== 'empty' && analyzed.columns !== undefined) this.#mayRun(undefined);
       out.begin(BACKEND.ParameterDescription);
       out.int16(statement.paramTypes.length);
       for (const type of statement.paramTypes) out.int32(type);
       out.end();
+      if (block.failed) {
+        this.#simpleMessage(BACKEND.NoData);
+        return undefined;
+      }
+      block.startCommand();
+      const stale = this.analysis.revalidate(statement);
+      if (stale !== undefined) return stale.then(() => this.#describeColumns(statement, TEXT_ONLY));
       this.#describeColumns(statement, TEXT_ONLY);
     } else if (what === 0x50) {
       const portal = this.portal(name);
+      const { analyzed } = portal.statement;
+      if (analyzed.kind !== 'empty' && analyzed.columns !== undefined) this.#mayRun(undefined);
       this.#describeColumns(portal.statement, portal.resultFormats);
     } else throw ereport(ERRCODE.PROTOCOL_VIOLATION, `invalid DESCRIBE message subtype ${what}`);
     return undefined;
@@ -296,6 +309,8 @@ export class StatementRunner implements CommandRunner {
     this.functions.beginStatement(statement.text);
     if (analyzed.kind === 'utility') return this.#executeUtility(portal, analyzed.raw);
     switch (portal.state.kind) {
+      case 'failed':
+        throw cannotRun(portal);
       case 'done':
         if (analyzed.columns === undefined) throw cannotRun(portal);
         this.#commandComplete(emptyTag(analyzed.query.commandType));
@@ -328,7 +343,7 @@ export class StatementRunner implements CommandRunner {
       this.session.block.accompany('pipeline');
     };
     const fail = (error: unknown): never => {
-      portal.state = { kind: 'done' };
+      portal.state = { kind: 'failed' };
       run.close();
       throw error;
     };
@@ -345,17 +360,18 @@ export class StatementRunner implements CommandRunner {
   }
 
   async #executeUtility(portal: Portal, raw: RawNode): Promise<void> {
-    if (portal.state.kind === 'done') {
+    if (portal.state.kind !== 'ready') {
       const { analyzed } = portal.statement;
-      if (analyzed.kind !== 'utility' || analyzed.columns === undefined || portal.state.tag === undefined) {
-        throw cannotRun(portal);
-      }
-      this.#commandComplete(portal.state.tag);
+      const tag = portal.state.kind === 'done' ? portal.state.tag : undefined;
+      if (analyzed.kind !== 'utility' || analyzed.columns === undefined || tag === undefined) throw cannotRun(portal);
+      this.#commandComplete(tag);
       return;
     }
-    portal.state = { kind: 'done' };
+    portal.state = { kind: 'failed' };
     this.session.block.startCommand(endsBlock(raw));
-    const tag = await processUtility(this, raw, portal.statement.text, () => {});
+    const { statement, params } = portal;
+    const parameters = { types: statement.paramTypes, values: params };
+    const tag = await processUtility(this, raw, statement.text, () => {}, parameters);
     await this.#utilityEnded(raw, false);
     portal.state = { kind: 'done', tag };
     this.session.timeouts.statementEnded();
@@ -476,8 +492,20 @@ export class StatementRunner implements CommandRunner {
     this.interruptible?.();
   }
 
-  afterError(): void {
-    for (const portal of [...this.portals.values()]) this.dropPortal(portal);
+  /** It lasts until the next simple query. */
+  #dropUnnamedPortal(): void {
+    const unnamed = this.portals.get('');
+    if (unnamed !== undefined) this.dropPortal(unnamed);
+  }
+
+  /** Levels of savepoints from `depth` on are undone (1 is the transaction proper): portals of theirs are gone, others go on. */
+  levelsUndone(depth: number): void {
+    for (const portal of [...this.portals.values()]) if (portal.depth >= depth) this.dropPortal(portal);
+  }
+
+  /** Levels deeper than `depth` became part of it. */
+  levelsJoined(depth: number): void {
+    for (const portal of this.portals.values()) portal.depth = Math.min(portal.depth, depth);
   }
 
   #transactionEnded(committed: boolean, invals: Uint8Array): void {

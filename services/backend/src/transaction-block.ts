@@ -222,8 +222,9 @@ export class TransactionBlock {
   }
 
   releaseSnapshot(live: LiveSnapshot): void {
-    const state = this.#state;
-    if ((state.kind === 'implicit' || state.kind === 'block') && keepsSnapshot(state.run.isolation)) return;
+    // A failed transaction may be one again.
+    const run = this.#state.kind === 'idle' ? undefined : this.#state.run;
+    if (run !== undefined && keepsSnapshot(run.isolation)) return;
     this.#kernel.shared.releaseSnapshot(live);
   }
 

@@ -8,7 +8,7 @@ import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { explainPlan, instrument } from '@pgtroupe/executor/explain';
 import { errorPosition } from '@pgtroupe/parser/position';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
-import { type ColumnInfo, unanalyzed, withoutLiterals } from '../prepared-statement.ts';
+import { type BoundParameters, type ColumnInfo, unanalyzed, withoutLiterals } from '../prepared-statement.ts';
 import type { RowSink } from '@pgtroupe/executor/rowsink';
 import { commandTag } from '@pgtroupe/commands/commandtag';
 import type { StatementRunner } from '../statement-runner.ts';
@@ -31,16 +31,21 @@ export async function explainStmt(
   raw: RawNode,
   text: string,
   describe: (columns: readonly ColumnInfo[]) => void,
+  { types, values }: BoundParameters,
 ): Promise<string> {
   const { session, analysis, functions, execution } = runner;
   const options = readOptions((raw['options'] as RawNode[] | undefined) ?? [], text);
   const inner = raw['query'] as RawNode;
-  const statement = unanalyzed(withoutLiterals(inner, text), 0, text, { allowParams: false, raw: inner });
+  const statement = unanalyzed(withoutLiterals(inner, text), 0, text, {
+    allowParams: types.length > 0,
+    givenTypes: types,
+    raw: inner,
+  });
   const { clock } = session.instance.env;
   const began = clock.nowMs();
   await analysis.analyze(statement);
   if (statement.analyzed.kind !== 'query') throw notSupported(`EXPLAIN ${commandTag(inner)}`);
-  const run = execution.startInto(statement, nowhere);
+  const run = execution.startInto(statement, nowhere, values);
   try {
     await run.prepare();
     const state = run.state!;

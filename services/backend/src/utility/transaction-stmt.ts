@@ -57,10 +57,12 @@ export async function transactionStmt(session: Session, raw: RawNode): Promise<s
     case 'TRANS_STMT_RELEASE':
       block.releaseSavepoint(raw['savepoint_name']);
       settings.released(block.tx.depth);
+      session.runner.levelsJoined(block.tx.depth);
       return 'RELEASE';
     case 'TRANS_STMT_ROLLBACK_TO':
       block.rollbackToSavepoint(raw['savepoint_name']);
       settings.rolledBackTo(block.tx.depth);
+      session.runner.levelsUndone(block.tx.depth);
       session.runner.analysis.savepointRolledBack();
       return 'ROLLBACK';
     default:

@@ -3,7 +3,7 @@
  */
 import { notSupported } from '@pgtroupe/common/ereport';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
-import type { ColumnInfo } from '../prepared-statement.ts';
+import { type BoundParameters, type ColumnInfo, NO_PARAMETERS } from '../prepared-statement.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 import { checkpointStmt } from './checkpoint-stmt.ts';
 import { commandTag } from '@pgtroupe/commands/commandtag';
@@ -24,6 +24,7 @@ export async function processUtility(
   raw: RawNode,
   text: string,
   describe: (columns: readonly ColumnInfo[]) => void,
+  parameters: BoundParameters = NO_PARAMETERS,
 ): Promise<string> {
   const { session } = runner;
   switch (raw.type) {
@@ -44,7 +45,7 @@ export async function processUtility(
     case 'ExecuteStmt':
       return executeStmt(runner, raw, text, describe);
     case 'ExplainStmt':
-      return explainStmt(runner, raw, text, describe);
+      return explainStmt(runner, raw, text, describe, parameters);
     case 'DeallocateStmt':
       return deallocateStmt(runner, raw);
     case 'CopyStmt':
