@@ -3,17 +3,17 @@
  * setting and reading an outcome is synchronous. Pages are written at checkpoints, after the WAL of
  * every commit on them is durable; those that could not be written are dirty still.
  */
-import type { Disk, DiskFile } from '@pgtroupe/actor/env';
+import type { Disk } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
 import type { TransactionId } from '@pgtroupe/common/ids';
 import {
   CLOG_XACTS_PER_PAGE,
   getStatusBits,
   setStatusBits,
-  slruFile,
   SLRU_PAGES_PER_SEGMENT,
   transactionIdToPage,
 } from '@pgtroupe/transam/clog';
+import { writeSlruPages } from './slru-files.ts';
 
 const PAGE_BYTES = 8192;
 const FOLDER = 'pg_xact';
@@ -89,36 +89,15 @@ export class ClogBuffers {
     this.#dirty.clear();
     try {
       await flush(this.#flushBefore);
-      await this.#writePages(disk, pages);
+      await writeSlruPages(disk, FOLDER, pages, () => {
+        this.#folderSynced = false;
+      });
     } catch (error) {
       for (const { number } of pages) if (this.#pages.has(number)) this.#dirty.add(number);
       throw error;
     }
     if (!this.#folderSynced) await disk.syncDir(FOLDER);
     this.#folderSynced = true;
-  }
-
-  async #writePages(
-    disk: Disk,
-    pages: readonly { readonly number: number; readonly bytes: Uint8Array }[],
-  ): Promise<void> {
-    const files = new Map<string, DiskFile>();
-    try {
-      for (const { number, bytes } of pages) {
-        const { path, positionBytes } = slruFile(FOLDER, number);
-        let file = files.get(path);
-        if (file === undefined) {
-          const exists = (await disk.stat(path)) !== undefined;
-          if (!exists) this.#folderSynced = false;
-          file = await disk.open(path, exists ? 'write' : 'create');
-          files.set(path, file);
-        }
-        await file.write(bytes, positionBytes);
-      }
-      for (const file of files.values()) await file.datasync();
-    } finally {
-      for (const file of files.values()) await file.close();
-    }
   }
 
   /** Forgets and removes the segments that hold no page of [first, last]; in the circle of ids `last` may be below. */

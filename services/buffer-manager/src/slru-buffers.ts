@@ -2,9 +2,10 @@
  * Pages of one SLRU (access/transam/slru.c): a log of 8 kB pages in segment files of 32. Changed in memory,
  * written at checkpoints; what is clean and not needed at once may be forgotten and read again.
  */
-import { type Disk, DiskError, type DiskFile } from '@pgtroupe/actor/env';
+import { type Disk, DiskError } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
 import { slruFile, SLRU_PAGES_PER_SEGMENT } from '@pgtroupe/transam/clog';
+import { writeSlruPages } from './slru-files.ts';
 
 const PAGE_BYTES = 8192;
 
@@ -94,31 +95,16 @@ export class SlruBuffers {
   async write(): Promise<void> {
     const dirty = [...this.#pages]
       .filter(([, page]) => page.changes > 0)
-      .map(([number, page]) => ({ number, page, image: page.bytes.slice(), changes: page.changes }))
+      .map(([number, page]) => ({ number, page, bytes: page.bytes.slice(), changes: page.changes }))
       .sort((a, b) => a.number - b.number);
-    const files = new Map<string, DiskFile>();
-    try {
-      for (const { number, image } of dirty) {
-        const { path, positionBytes } = slruFile(this.#folder, number);
-        const file = files.get(path) ?? (await this.#open(path));
-        files.set(path, file);
-        await file.write(image, positionBytes);
-      }
-      for (const file of files.values()) await file.datasync();
-      if (dirty.length > 0 && !this.#folderSynced) {
-        await this.#disk.syncDir(this.#folder);
-        this.#folderSynced = true;
-      }
-    } finally {
-      for (const file of files.values()) await file.close();
+    await writeSlruPages(this.#disk, this.#folder, dirty, () => {
+      this.#folderSynced = false;
+    });
+    if (dirty.length > 0 && !this.#folderSynced) {
+      await this.#disk.syncDir(this.#folder);
+      this.#folderSynced = true;
     }
     for (const { page, changes } of dirty) page.changes -= changes;
-  }
-
-  async #open(path: string): Promise<DiskFile> {
-    const exists = (await this.#disk.stat(path)) !== undefined;
-    if (!exists) this.#folderSynced = false;
-    return this.#disk.open(path, exists ? 'write' : 'create');
   }
 
   /** Forgets and removes the segments from that of page `first` up to, not including, that of page `end`;
