@@ -17,7 +17,6 @@ import type { BTIndex } from '@pgtroupe/access/nbtree/btindex';
 import { BT_EQUAL, BTScan } from '@pgtroupe/access/nbtree/nbtscan';
 import type { Catalog, CatalogIndex, ItemPointer } from '@pgtroupe/catalog/catalog';
 import { ALL_CATALOGS } from '@pgtroupe/catalog/catalogs/all';
-import { pgIndex } from '@pgtroupe/catalog/catalogs/pg_index';
 import { pgClass } from '@pgtroupe/catalog/catalogs/pg_class';
 import type { CatalogSource, ScannedRow } from '@pgtroupe/catalog/catalogsource';
 import { assert } from '@pgtroupe/common/assert';
@@ -31,7 +30,7 @@ import { ReadonlyXact } from '@pgtroupe/instance/readonly-xact';
 import type { XactView } from '@pgtroupe/transam/xactview';
 import { CatalogRelations, type CatalogFiles } from './catalog-relations.ts';
 import type { RelationStorage } from '@pgtroupe/catalog/relcache';
-import type { InstanceToast } from './toast-fetcher.ts';
+import type { InstanceToast, ToastReader } from './toast-fetcher.ts';
 
 /** Columns of every TOAST table. */
 const TOAST_SHAPE: TupleDesc = {
@@ -91,7 +90,16 @@ export interface CatalogReader {
   enter(): void;
 }
 
-export class KernelCatalogSource implements CatalogSource {
+export interface ToastFiles {
+  readonly heap: HeapRelation;
+  readonly index: BTIndex;
+}
+
+export function catalogOfToast(toastRelId: number): Catalog | undefined {
+  return ALL_CATALOGS.find(c => c.toastOid === toastRelId);
+}
+
+export class KernelCatalogSource implements CatalogSource, ToastReader {
   readonly kernel: InstanceKernel;
   readonly relations: CatalogRelations;
   readonly toast: InstanceToast;
@@ -158,21 +166,23 @@ export class KernelCatalogSource implements CatalogSource {
     }
   }
 
-  /** The stored bytes of an external value: its chunks in order. */
-  async toastValue(pointer: ToastPointer): Promise<Uint8Array> {
-    const { heap, index } = await this.#toastRelation(pointer.toastRelId as Oid);
-    const rows: ScannedRow[] = [];
-    await this.#indexScan(heap, index, [pointer.valueId], SNAPSHOT_ANY, tupleLayout(TOAST_SHAPE), rows);
-    return Buffer.concat(rows.map(row => row.values[2] as Uint8Array));
+  get databaseOid(): Oid {
+    return this.relations.storage.databaseOid;
   }
 
-  async #toastRelation(toastOid: Oid): Promise<{ readonly heap: HeapRelation; readonly index: BTIndex }> {
-    const catalog = ALL_CATALOGS.find(c => c.toastOid === toastOid);
-    if (catalog !== undefined) return this.relations.toast(toastOid, catalog.toastIndexOid, catalog.shared);
-    const byTable = pgIndex.indexes.find(i => i.keys.length === 1 && i.keys[0] === pgIndex.anum.indrelid);
-    const [row] = await this.scan(pgIndex as Catalog, byTable, [toastOid]);
-    assert(row !== undefined, `TOAST table ${toastOid} has an index`);
-    return this.relations.toast(toastOid, row.values[pgIndex.anum.indexrelid - 1] as Oid, false);
+  /** Of a row of a catalog. */
+  async toastValue(pointer: ToastPointer): Promise<Uint8Array> {
+    const catalog = catalogOfToast(pointer.toastRelId);
+    assert(catalog !== undefined, `TOAST table ${pointer.toastRelId} is a catalog's`);
+    const table = await this.relations.toast(catalog.toastOid, catalog.toastIndexOid, catalog.shared);
+    return this.toastChunks(table, pointer.valueId);
+  }
+
+  /** The stored bytes of an external value. */
+  async toastChunks({ heap, index }: ToastFiles, valueId: number): Promise<Uint8Array> {
+    const rows: ScannedRow[] = [];
+    await this.#indexScan(heap, index, [valueId], SNAPSHOT_ANY, tupleLayout(TOAST_SHAPE), rows);
+    return Buffer.concat(rows.map(row => row.values[2] as Uint8Array));
   }
 
   async #seqScan(heap: HeapRelation, live: LiveSnapshot, layout: TupleLayout, rows: ScannedRow[]): Promise<void> {
@@ -260,7 +270,7 @@ export class KernelCatalogSource implements CatalogSource {
   /** Repeats a synchronous attempt, in this reader's eyes, until it lacks nothing. */
   attempt(work: () => number): Promise<number> {
     return this.kernel.attempt(work, this.#reader.owner, () => {
-      this.toast.source = this;
+      this.toast.reader = this;
       this.#reader.enter();
     });
   }

@@ -563,7 +563,7 @@ export class Session implements BackendSession {
   /** Makes this session's transaction the current one, before each synchronous stretch. */
   enter(): void {
     this.checkForInterrupts();
-    this.instance.toast.source = this.runner.source;
+    this.instance.toast.reader = this.runner.toast;
     this.instance.kernel.wal.producer = this.block.producer;
     this.block.tx.enter();
   }

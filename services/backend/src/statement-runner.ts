@@ -37,6 +37,8 @@ import { processUtility, utilityEndsTransaction } from './utility/utility.ts';
 import type { CommandQuery, CommandRunner } from '@pgtroupe/commands/command-runner';
 import type { ExecEnv } from '@pgtroupe/executor/estate';
 import { openQuery } from './own-query.ts';
+import { SessionToast } from './session-toast.ts';
+import type { ToastReader } from './toast-fetcher.ts';
 
 const TEXT_ONLY: readonly number[] = [];
 /** A longer text is parsed beside the main loop. */
@@ -51,6 +53,7 @@ export class StatementRunner implements CommandRunner {
   readonly functions: SessionFunctions;
   /** Reads catalogs of the session's database. */
   readonly source: KernelCatalogSource;
+  readonly toast: ToastReader;
   readonly #texts: StatementCache;
   readonly statements = new Map<string, PreparedStatement>();
   readonly portals = new Map<string, Portal>();
@@ -62,6 +65,7 @@ export class StatementRunner implements CommandRunner {
     this.functions = new SessionFunctions(session);
     this.analysis = new Analysis(session, login, this.functions);
     this.execution = new QueryExecution(session, this.analysis, this.functions);
+    this.toast = new SessionToast(this.source, this.analysis);
     session.block.onEnd = (committed, invals) => this.#transactionEnded(committed, invals);
   }
 

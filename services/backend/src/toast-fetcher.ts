@@ -11,8 +11,8 @@ import {
   type ToastFetcher,
   type ToastPointer,
 } from '@pgtroupe/access/common/detoast';
+import type { Oid } from '@pgtroupe/common/ids';
 import type { Memory, PageAccess } from '@pgtroupe/storage/buffer/pages';
-import type { KernelCatalogSource } from './catalog-source.ts';
 import type { OffLoop } from './offloop/offloop.ts';
 
 const KEEP_VALUES = 256;
@@ -22,13 +22,20 @@ const KEEP_LARGE = 16;
 /** Larger ones are decompressed beside the main loop. */
 const LARGE_BYTES = 1 << 18;
 
+/** Whose turn it is. TOAST tables are what they are in the eyes of its transaction: TRUNCATE and what writes a table anew give them other files. */
+export interface ToastReader {
+  readonly databaseOid: Oid;
+  /** The stored bytes of an external value: its chunks in order. */
+  toastValue(pointer: ToastPointer): Promise<Uint8Array>;
+}
+
 export class InstanceToast implements ToastFetcher {
   readonly #pages: PageAccess;
   readonly #offLoop: OffLoop | undefined;
   readonly #values = new Map<string, Uint8Array>();
   #bytes = 0;
-  /** Database of the reader whose turn it is; set before every attempt. */
-  source: KernelCatalogSource | undefined;
+  /** Set before every attempt. */
+  reader: ToastReader | undefined;
 
   constructor(mem: Memory, pages: PageAccess, offLoop: OffLoop | undefined) {
     this.#pages = pages;
@@ -37,14 +44,14 @@ export class InstanceToast implements ToastFetcher {
   }
 
   fetch(pointer: ToastPointer): Uint8Array | undefined {
-    const { source } = this;
-    const key = `${source?.relations.storage.databaseOid}/${pointer.toastRelId}/${pointer.valueId}`;
+    const { reader } = this;
+    const key = `${reader?.databaseOid}/${pointer.toastRelId}/${pointer.valueId}`;
     const value = this.#values.get(key);
     if (value !== undefined) return value;
     this.#pages.want = {
       kind: 'await',
       run: async () => {
-        this.#keep(key, await this.#plain(pointer, await source!.toastValue(pointer)));
+        this.#keep(key, await this.#plain(pointer, await reader!.toastValue(pointer)));
       },
     };
     return undefined;
