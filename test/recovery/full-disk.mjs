@@ -31,12 +31,12 @@ export class SmallDisk {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=0700`, 'none', this.path]);
   }
 
-  /** The data directory's WAL moves here. */
-  takeWal(data) {
-    const wal = join(this.path, 'pg_wal');
-    cpSync(join(data, 'pg_wal'), wal, { recursive: true });
-    renameSync(join(data, 'pg_wal'), join(data, '..', 'pg_wal.moved'));
-    symlinkSync(wal, join(data, 'pg_wal'));
+  /** A folder of the data directory moves here: pg_wal, or base. */
+  take(data, folder) {
+    const here = join(this.path, folder);
+    cpSync(join(data, folder), here, { recursive: true });
+    renameSync(join(data, folder), join(data, '..', `${folder}.moved`));
+    symlinkSync(here, join(data, folder));
   }
 
   fill() {

@@ -82,7 +82,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 try {
   folder = await createDirectory(FULL_DISK === 'data' ? disk.path : undefined);
-  if (FULL_DISK === 'wal') disk.takeWal(join(folder, 'data'));
+  if (FULL_DISK === 'wal') disk.take(join(folder, 'data', 'pg_wal'));
   server = await startPgtroupe(settings, folder);
   await run();
 } finally {

@@ -8,13 +8,13 @@ export type CopyPlace =
   /** In the parser's current line, as far as it was read. */
   | { readonly kind: 'line' }
   | { readonly kind: 'field'; readonly name: string; readonly field: number }
-  /** In a row that was taken earlier. */
-  | { readonly kind: 'stored'; readonly line: number };
+  /** In a row that was taken earlier, or in bytes that are no text. */
+  | { readonly kind: 'number'; readonly line: number };
 
 export function copyContext(relation: string, parser: CopyFromParser, place: CopyPlace): string {
   const at = (line: number): string => `COPY ${relation}, line ${line}`;
   switch (place.kind) {
-    case 'stored':
+    case 'number':
       return at(place.line);
     case 'field': {
       const { field, name } = place;

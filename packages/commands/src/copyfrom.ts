@@ -24,6 +24,7 @@ import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { CopyFromParser, type ForcedNulls } from './copyfromparse.ts';
 import { invalidByteSequence } from '@pgtroupe/adt/varlena';
 import type { CopyOptions } from './copyoptions.ts';
+import { NAMESPACEOID } from '@pgtroupe/catalog/syscache';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { type CopyPlace, copyContext } from './copycontext.ts';
@@ -76,7 +77,7 @@ export async function copyFrom(
     return `COPY ${rows}`;
   } catch (error) {
     stream.abandon();
-    throw target.withContext(error);
+    throw target.withContext(error, stream.failure === error);
   } finally {
     runner.interruptible = undefined;
     target.close();
@@ -88,6 +89,7 @@ class CopyTarget {
   readonly #functions: CommandRunner['functions'];
   readonly #table: RelationDesc;
   readonly #columns: readonly number[];
+  readonly #schema: string;
   readonly #rules: CopyRules | undefined;
   readonly #freeze: boolean;
   readonly #inputs: readonly InputFunction[];
@@ -123,6 +125,7 @@ class CopyTarget {
     this.#functions = functions;
     this.#table = table;
     this.#columns = columns;
+    this.#schema = analysis.catalog.search(NAMESPACEOID, table.rel.relnamespace)?.nspname ?? '';
     this.#rules = rules;
     this.#freeze = freeze;
     this.#inputs = columns.map(n => inputFunction(functions, table.att.attrs[n]!.typid));
@@ -325,7 +328,12 @@ class CopyTarget {
       throw ereport(
         ERRCODE.NOT_NULL_VIOLATION,
         `null value in column "${att.name}" of relation "${this.#table.name}" violates not-null constraint`,
-        { detail: `Failing row contains (${row.join(', ')}).`, table: this.#table.name, column: att.name },
+        {
+          detail: `Failing row contains (${row.join(', ')}).`,
+          schema: this.#schema,
+          table: this.#table.name,
+          column: att.name,
+        },
       );
     }
   }
@@ -412,23 +420,28 @@ class CopyTarget {
     const texts = keys
       .slice(0, tree.nkeyatts)
       .map((key, n) => (key === null ? null : outputText(this.#functions, desc.rel.att.attrs[n]!.typid as Oid, key)));
-    return uniqueViolation(tree, '', texts);
+    return uniqueViolation(tree, this.#schema, texts);
   }
 
-  /** Adds where in the data it happened. */
-  withContext(error: unknown): unknown {
+  /** Adds where in the data it happened. `failed`: the client said CopyFail. */
+  withContext(error: unknown, failed: boolean): unknown {
     const parser = this.#parser;
-    if (!(error instanceof PgError) || error.severity !== 'ERROR' || parser === undefined || parser.lineNumber === 0)
-      return error;
-    if (error.sqlstate === ERRCODE.QUERY_CANCELED) return error;
+    if (!(error instanceof PgError) || error.severity !== 'ERROR' || parser === undefined) return error;
+    if (error.sqlstate === ERRCODE.QUERY_CANCELED && !failed) return error;
     return new PgError(error.sqlstate, error.message, {
       ...error.fields,
-      where: copyContext(this.#table.name, parser, this.#place()),
+      where: copyContext(this.#table.name, parser, this.#place(error, parser)),
     });
   }
 
-  #place(): CopyPlace {
-    if (this.#storing >= 0) return { kind: 'stored', line: this.#lines[this.#storing]! };
+  #place({ sqlstate }: PgError, { lineNumber, rawLine }: CopyFromParser): CopyPlace {
+    if (this.#storing >= 0) return { kind: 'number', line: this.#lines[this.#storing]! };
+    if (lineNumber === 0) return { kind: 'number', line: 1 };
+    if (sqlstate === ERRCODE.CHARACTER_NOT_IN_REPERTOIRE) {
+      // The line may be text and become none by its escapes.
+      const text = rawLine !== undefined && isUtf8(rawLine) && !rawLine.includes(0);
+      return text ? { kind: 'line' } : { kind: 'number', line: lineNumber };
+    }
     if (this.#field < 0) return { kind: 'line' };
     return { kind: 'field', name: this.#table.att.attrs[this.#columns[this.#field]!]!.name, field: this.#field };
   }

@@ -24,6 +24,8 @@ const lineTooLong = (length: number, more: number): PgError =>
 
 const badFormat = (message: string, hint?: string): PgError => ereport(ERRCODE.BAD_COPY_FILE_FORMAT, message, { hint });
 
+const OTHER_NEWLINE = 'end-of-copy marker does not match previous newline style';
+
 type LineEnd = 'unknown' | 'nl' | 'cr' | 'crnl';
 
 /** CSV's FORCE_NOT_NULL and FORCE_NULL, by field. */
@@ -58,6 +60,8 @@ export class CopyFromParser {
   /** `lineNumber` counts the line whose end is looked for. */
   #begun = false;
   #lineEnd: LineEnd = 'unknown';
+  /** The line ends with the end-of-copy marker. */
+  #marked = false;
   #noMore = false;
 
   constructor(options: CopyOptions) {
@@ -117,11 +121,17 @@ export class CopyFromParser {
     if (lineEnd >= this.data.length) this.#at = this.data.length;
     else if (this.data[lineEnd] === CR && this.#lineEnd === 'crnl') this.#at = lineEnd + 2;
     else this.#at = lineEnd + 1;
-    if (to - from === 2 && this.data[from] === BACKSLASH && this.data[from + 1] === DOT) {
+    const csv = this.#options.format === 'csv';
+    if (csv && to - from === 2 && this.data[from] === BACKSLASH && this.data[from + 1] === DOT) {
       this.finished = true;
       return false;
     }
-    if (this.#options.format === 'csv') this.#splitCsv(from, to);
+    if (this.#marked) {
+      // What stands before the marker is a line of its own.
+      this.finished = true;
+      if (to === from) return false;
+    }
+    if (csv) this.#splitCsv(from, to);
     else this.#splitText(from, to);
     return true;
   }
@@ -135,6 +145,10 @@ export class CopyFromParser {
       if (byte === BACKSLASH) {
         // What follows a backslash never ends a line.
         if (at + 1 >= data.length) break;
+        if (data[at + 1] === DOT) {
+          if (!this.#endOfCopyMarker(at)) break;
+          return at;
+        }
         at++;
         continue;
       }
@@ -145,6 +159,22 @@ export class CopyFromParser {
     }
     this.#searched = at - this.#at;
     return this.#atEndOfInput();
+  }
+
+  /** `\\.` at `at` must be all that is left of its line; false when the line's end is not here yet. */
+  #endOfCopyMarker(at: number): boolean {
+    const { data } = this;
+    const end = at + (this.#lineEnd === 'crnl' ? 3 : 2);
+    if (end >= data.length && !this.#noMore) return false;
+    if (this.#lineEnd === 'crnl') {
+      if (data[end - 1] === LF) throw badFormat(OTHER_NEWLINE);
+      if (data[end - 1] !== CR) throw badFormat('end-of-copy marker corrupt');
+    }
+    if (data[end] !== CR && data[end] !== LF) throw badFormat('end-of-copy marker corrupt');
+    const wanted = this.#lineEnd === 'unknown' ? data[end] : this.#lineEnd === 'cr' ? CR : LF;
+    if (data[end] !== wanted) throw badFormat(OTHER_NEWLINE);
+    this.#marked = true;
+    return true;
   }
 
   #findCsvLineEnd(): number {

@@ -2,7 +2,7 @@
  * The stream of COPY FROM STDIN: CopyData messages, bounded in memory, until CopyDone or CopyFail.
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, type PgError } from '@pgtroupe/common/ereport';
+import { ereport, PgError } from '@pgtroupe/common/ereport';
 import type { FrameReader } from '@pgtroupe/libpq/frame-reader';
 import { BACKEND, FRONTEND } from '@pgtroupe/libpq/protocol';
 import type { BackendSession } from './command-runner.ts';
@@ -95,6 +95,11 @@ export class CopyInStream {
   #finish(end: 'done' | PgError): void {
     this.#end = end;
     this.#stop();
+  }
+
+  /** What CopyFail said. */
+  get failure(): PgError | undefined {
+    return this.#end instanceof PgError ? this.#end : undefined;
   }
 
   /** The next chunk, undefined at the end of the data. Throws what CopyFail said. */

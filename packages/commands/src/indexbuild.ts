@@ -30,6 +30,7 @@ import { btIndexOf } from '@pgtroupe/catalog/relaccess';
 import { outputText } from '@pgtroupe/adt/cache/iofunctions';
 import type { BackendSession, CommandRunner } from './command-runner.ts';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
+import { NAMESPACEOID } from '@pgtroupe/catalog/syscache';
 import { SortedKeys } from './sortedkeys.ts';
 
 /** Rows or pages between looks at the clock and at interrupts. */
@@ -57,7 +58,7 @@ export async function buildIndex(
   const keys = new SortedKeys(index);
   const { rows, blocks, dead, brokenHotChain } = await collect(store, session, context, table, desc, keys);
   keys.sort();
-  checkUnique(runner.functions, table, desc, index, keys);
+  await withCatalog(() => checkUnique(runner, table, desc, index, keys));
   if (dead.length > 0) {
     for (const { values, blk, offnum } of dead) {
       if (keys.single) keys.addOne(values[0]!, blk, offnum);
@@ -153,7 +154,7 @@ function own(value: Datum): Datum {
 }
 
 function checkUnique(
-  functions: CommandRunner['functions'],
+  { functions, analysis }: CommandRunner,
   table: RelationDesc,
   desc: IndexDesc,
   index: BTIndex,
@@ -166,10 +167,12 @@ function checkUnique(
     .values(at)
     .slice(0, index.nkeyatts)
     .map((value, n) => (value === null ? null : outputText(functions, desc.rel.att.attrs[n]!.typid as Oid, value)));
-  const violation = uniqueViolation(index, '', texts);
+  const schema = analysis.catalog.search(NAMESPACEOID, table.rel.relnamespace)?.nspname ?? '';
+  const violation = uniqueViolation(index, schema, texts);
   const detail = violation.fields.detail!.replace(' already exists.', ' is duplicated.');
   throw ereport(ERRCODE.UNIQUE_VIOLATION, `could not create unique index "${desc.rel.name}"`, {
     detail,
+    schema,
     table: table.name,
     constraint: desc.rel.name,
   });

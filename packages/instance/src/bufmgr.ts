@@ -12,9 +12,10 @@
  */
 import type { Env } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
-import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { PgError } from '@pgtroupe/common/ereport';
 import { BLCKSZ, type BlockNumber, type ForkNumber } from '@pgtroupe/common/ids';
+import { replyError } from './replyerror.ts';
 import type { Attachment } from './attachment.ts';
 import { ALL_FORKS, type DownOp, TOKEN_EXCLUSIVE, TOKEN_SHARED } from '@pgtroupe/rpc/attach/ops';
 import {
@@ -381,7 +382,7 @@ export class PageCache implements PageAccess {
     const byBlock = this.#reads.get(fork);
     const read = byBlock?.get(op.blk as BlockNumber);
     if (read === undefined) return;
-    const error = new PgError(op.sqlstate as Sqlstate, op.message);
+    const error = replyError(op);
     for (const waiter of read.waiters.splice(0)) waiter.reject(error);
     this.#answered(byBlock!, read);
   }
@@ -528,8 +529,4 @@ export class PageCache implements PageAccess {
   #pendingUpgrade(slot: number): boolean {
     return this.#reads.get(this.#fork[slot]!)?.has(this.#block[slot]! as BlockNumber) === true;
   }
-}
-
-function replyError(op: Extract<DownOp, { op: 'reply' }>): PgError {
-  return new PgError(op.sqlstate as Sqlstate, op.message);
 }

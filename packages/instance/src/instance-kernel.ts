@@ -4,7 +4,8 @@
  */
 import type { Env, Timer } from '@pgtroupe/actor/env';
 import { assert, unreachable } from '@pgtroupe/common/assert';
-import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { replyError } from './replyerror.ts';
 import { ereport, PgError } from '@pgtroupe/common/ereport';
 import {
   type TransactionId,
@@ -200,7 +201,7 @@ export class InstanceKernel implements XactContext {
 
   async call(make: (reqId: number) => UpOp): Promise<DownOp> {
     const op = await this.attachment.request(make);
-    if (op.op === 'reply' && op.sqlstate !== '') throw new PgError(op.sqlstate as Sqlstate, op.message);
+    if (op.op === 'reply' && op.sqlstate !== '') throw replyError(op);
     return op;
   }
 

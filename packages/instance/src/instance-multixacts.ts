@@ -6,9 +6,8 @@
  * the set, and no multixact younger than a running member is ever cut off.
  */
 import { assert } from '@pgtroupe/common/assert';
-import type { Sqlstate } from '@pgtroupe/common/errcodes';
-import { PgError } from '@pgtroupe/common/ereport';
 import type { Oid, TransactionId } from '@pgtroupe/common/ids';
+import { replyError } from './replyerror.ts';
 import type { Attachment } from './attachment.ts';
 import type { DownOp, UpOp } from '@pgtroupe/rpc/attach/ops';
 import { MISS, type PageAccess } from '@pgtroupe/storage/buffer/pages';
@@ -103,7 +102,7 @@ export class InstanceMultiXacts {
 
   async #call(make: (reqId: number) => UpOp): Promise<DownOp> {
     const op = await this.#attachment.request(make);
-    if (op.op === 'reply' && op.sqlstate !== '') throw new PgError(op.sqlstate as Sqlstate, op.message);
+    if (op.op === 'reply' && op.sqlstate !== '') throw replyError(op);
     return op;
   }
 }

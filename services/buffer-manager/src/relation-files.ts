@@ -454,10 +454,13 @@ function describe(error: unknown, fork: ForkEntry): { readonly sqlstate: string;
   if (error instanceof RequestError) return { sqlstate: error.sqlstate, message: error.message };
   if (isMissing(error)) return { sqlstate: ERRCODE.UNDEFINED_FILE, message: noFile(fork) };
   if (error instanceof DiskError) {
-    return {
-      sqlstate: error.code === 'ENOSPC' ? ERRCODE.DISK_FULL : ERRCODE.IO_ERROR,
-      message: `could not access file "${error.path}": ${error.code === 'ENOSPC' ? 'No space left on device' : error.message}`,
-    };
+    // Only what makes a file longer, or a new one, needs room.
+    if (error.code === 'ENOSPC')
+      return {
+        sqlstate: ERRCODE.DISK_FULL,
+        message: `could not extend file "${error.path}": No space left on device`,
+      };
+    return { sqlstate: ERRCODE.IO_ERROR, message: `could not access file "${error.path}": ${error.message}` };
   }
   throw new Error(`work on ${formatRelFileNode(fork.rnode)} failed`, { cause: error });
 }
