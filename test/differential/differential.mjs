@@ -80,7 +80,7 @@ async function lane(number) {
       const [to, mode] = [next, modeOf(from)];
       if (!recording) await comparison.use(mode);
       for (let n = from; n < to; n++) {
-        if (recording) written[n - FROM] = await comparison.record(statement(SEED, n));
+        if (recording) written[n - FROM] = await comparison.record(statement(SEED, n), mode);
         else await one(comparison, n, mode);
         if (++counts.statements % 1000 === 0) console.log(`… ${counts.statements} statements`);
       }

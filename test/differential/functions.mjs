@@ -342,7 +342,7 @@ const TEMPLATES = {
     'sha224($bytea)',
   ],
   uuid: ['md5($text)::uuid', 'coalesce($uuid, $uuid)'],
-  char: ['$text::char(3)', '$int::char(2)', 'coalesce($char, $char)'],
+  char: ['$text::char(3)', '$int::char(3)', 'coalesce($char, $char)'],
   mood: ["(array['sad', 'ok', 'happy'])[1 + abs($int % 3)]::mood", 'greatest($mood, $mood)', 'coalesce($mood, $mood)'],
 };
 
@@ -423,6 +423,8 @@ const FRAIL = [
   'div($numeric, $numeric)',
   '($timestamp AT TIME ZONE $text)',
   '$text::mood',
+  '$int::few',
+  '($int::few + $small)::few',
   'parse_ident($text)',
   'array_to_string($ints, $text, $text)',
   'num_nulls(VARIADIC $ints)',

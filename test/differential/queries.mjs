@@ -41,7 +41,9 @@ export class Generator {
     scope.scalar = type => this.scalarSubquery(type, outer());
     scope.exists = () => {
       const negated = this.rng.chance(0.4);
-      const { from, where } = this.fromAndWhere(outer(), 1, true);
+      if (this.rng.chance(0.2))
+        return node('bool', negated ? '(NOT EXISTS (' : '(EXISTS (', this.select(outer(), ['int']).tree, '))');
+      const { from, where } = this.fromAndWhere(outer(), this.rng.chance(0.3) ? 2 : 1, true);
       return node('bool', negated ? '(NOT EXISTS (SELECT 1 FROM ' : '(EXISTS (SELECT 1 FROM ', from, where, '))');
     };
     scope.membership = () => this.membership(scope, outer());
@@ -176,12 +178,26 @@ export class Generator {
           if (rng.chance(0.04)) others.push(pseudoConstant(rng));
         }
         const condition = equality === undefined ? 'true' : list([equality, ...others], ' AND ', 1);
-        sql = node(undefined, sql, ` ${kind} `, next.sql, ' ON ', condition);
+        const shared = rng.chance(0.15) ? this.sharedColumns(columns, next.columns) : [];
+        sql =
+          shared.length > 0
+            ? node(undefined, sql, ` ${kind} `, next.sql, ` USING (${rng.pick(shared)})`)
+            : node(undefined, sql, ` ${kind} `, next.sql, ' ON ', condition);
       }
       columns = [...columns, ...next.columns];
       keys = keys === null || next.keys === null ? null : [...keys, ...next.keys];
     }
     return { sql, columns, keys };
+  }
+
+  /** Names of columns that both sides have once, of the same type. */
+  sharedColumns(left, right) {
+    return right
+      .filter(({ name, type }) => {
+        const same = left.filter(l => l.name === name);
+        return name !== undefined && type !== 'jsonb' && same.length === 1 && same[0].type === type;
+      })
+      .map(({ name }) => name);
   }
 
   /** An equality of the two sides; a full join takes nothing else. */
@@ -223,6 +239,13 @@ export class Generator {
 
   scalarSubquery(type, outer) {
     const { rng } = this;
+    if (rng.chance(0.25))
+      return node(
+        type,
+        '(SELECT c1 FROM (',
+        this.select(outer, [type]).tree,
+        `) AS ${this.name('q')} ORDER BY 1 LIMIT 1)`,
+      );
     const inner = this.fromAndWhere(outer, 2, true);
     if (rng.chance(0.5)) {
       const aggregate = this.aggregate(inner.scope, type, 1);
@@ -242,10 +265,12 @@ export class Generator {
   membership(scope, outer) {
     const { rng } = this;
     const type = rng.pick(['int', 'int', 'text', 'bigint', 'date']);
-    const inner = this.fromAndWhere(outer, 1, rng.chance(0.5));
+    const inner = this.fromAndWhere(outer, rng.chance(0.2) ? 2 : 1, rng.chance(0.5));
     const left = expression(rng, scope, type, 1);
     const right = expression(rng, { ...inner.scope, depth: 0 }, type, 1);
-    const query = node(undefined, '(SELECT ', right, ' FROM ', inner.from, inner.where, ')');
+    const query = rng.chance(0.2)
+      ? node(undefined, '(', this.select(outer, [type]).tree, ')')
+      : node(undefined, '(SELECT ', right, ' FROM ', inner.from, inner.where, ')');
     switch (rng.int(0, 4)) {
       case 0:
         return node('bool', '(', left, ` ${rng.pick(['=', '<', '>=', '<>'])} ${rng.pick(['ANY', 'ALL'])} `, query, ')');

@@ -189,6 +189,7 @@ const TYPED = new RegExp(
     String.raw`(?<![\w.])(?<whole>\d+)::(?<wholeType>bigint|smallint|real|char\(\d\))(?!\w)`,
     String.raw`(?<timeType>date|interval|timestamp|timestamptz|time) '(?<time>[^']*)'`,
     String.raw`'(?<quoted>[^'{}]*)'::(?<quotedType>text|numeric|float8|char\(\d\))(?!\w)`,
+    String.raw`'(?<braced>[^']*)'::(?<bracedType>jsonb|int\[\]|text\[\])(?![\w\[])`,
     String.raw`NULL::(?<nullType>char\(\d\))`,
     String.raw`(?<![\w"'])(?<bool>true|false)(?![\w"'])`,
     String.raw`(?<![\w'])'(?<text>a|b|cc|d|x|row 3|Ab|é|a b)'(?!::|['\w])`,
@@ -199,13 +200,17 @@ const TYPED = new RegExp(
 function withParameters(sql) {
   const values = [];
   const text = sql.replace(TYPED, (...match) => {
-    const { whole, wholeType, timeType, time, quoted, quotedType, nullType, bool, text } = match.at(-1);
-    values.push(whole ?? time ?? quoted ?? bool ?? text ?? null);
+    const { whole, wholeType, timeType, time, quoted, quotedType, braced, bracedType, nullType, bool, text } =
+      match.at(-1);
+    values.push(whole ?? time ?? quoted ?? braced ?? bool ?? text ?? null);
     const given = `$${values.length}`;
     // A number is cut to a character's width as a number.
     if (wholeType?.startsWith('char')) return `${given}::int::${wholeType}`;
-    if (quotedType?.startsWith('char')) return `${given}::text::${quotedType}`;
-    return `${given}::${wholeType ?? timeType ?? quotedType ?? nullType ?? (bool === undefined ? 'text' : 'bool')}`;
+    // What says no type has that of where it stands, as the literal has.
+    if (text !== undefined) return given;
+    // A column of it has no name, as one of the literal.
+    if (bool !== undefined) return `(${given}::bool IS TRUE)`;
+    return `${given}::${wholeType ?? timeType ?? quotedType ?? bracedType ?? nullType}`;
   });
   return { text, values };
 }
