@@ -64,7 +64,8 @@ export class QueryState {
     this.est = new EState(env, plan.paramExecCount);
     const builder = new PlanBuilder(this.est, plan);
     this.root = builder.build(plan.planTree);
-    this.#modifyingCtes = builder.modifyingCtes();
+    // The last first, as PostgreSQL does: whoever reads another has finished it then.
+    this.#modifyingCtes = builder.modifyingCtes().reverse();
     const all = plan.planTree.type === 'ModifyTable' ? plan.planTree.returningList : plan.planTree.targetlist;
     const visible =
       this.root.out.columns.length === 0
