@@ -26,6 +26,10 @@ test.each([
   ['select a.id, b.id from a left join b on 10 / (a.x * b.y) = 2 and null::bool order by 1', '1|NULL 2|NULL 3|NULL'],
   ['select x from a group by x having 10 / sum(x) = 2 and max(x) > 0', '5'],
   ['select 1 where 10 / (select x from a where id = 1) = 2 and (select false)', ''],
+  // No group is wanted: no row is read.
+  ['select count(*) from a where 10 / x = 2 having null::bool', ''],
+  ['select 1 from a where 10 / x = 2 having 1 = 2 and sum(1) > 0', ''],
+  ['select count(*) from a where id > 1 having 1 = 1', '2'],
 ])('%s', async (sql, expected) => {
   expect(await rows(sql)).toBe(expected);
 });

@@ -250,13 +250,14 @@ function moveHavingToWhere(root: PlannerInfo): void {
   const having: Expr[] = [];
   const where: Expr[] = [];
   for (const clause of makeAndsImplicit(parse.havingQual)) {
-    const stays =
+    const ofGroups =
       containAggs(clause) ||
       containVolatileFunctions(root.env, clause) ||
       containSubplans(clause) ||
-      parse.groupingSets.length > 0 ||
-      parse.groupClause.length === 0;
-    (stays ? having : where).push(clause);
+      (parse.groupingSets.length > 0 && parse.groupClause.length > 0);
+    if (!ofGroups) where.push(clause);
+    // The one group there is without GROUP BY needs no rows: what says that it is not wanted spares reading them.
+    if (ofGroups || parse.groupClause.length === 0) having.push(clause);
   }
   root.parse = {
     ...parse,
