@@ -126,7 +126,7 @@ function foldNode(folding: Folding, node: Expr, fold: (n: Node) => Node): Node {
         }
         args.push(folded);
       }
-      if (args.length === 0) return nullOf(env, node);
+      if (args.length === 0) return { ...nullOf(env, node), consttypmod: -1 };
       return args.length === 1 ? args[0]! : { ...node, args };
     }
     case 'NullTest': {

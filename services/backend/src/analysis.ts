@@ -5,6 +5,7 @@
  * Before catalogs are looked at the instance's snapshot is current: invalidations come with snapshots,
  * so what the caches say is at least as new as every commit this session could know of.
  */
+import { foldedColumns } from './folded-columns.ts';
 import { VOIDOID } from '@pgtroupe/common/oids';
 import { ACL_USAGE } from '@pgtroupe/catalog/acl';
 import { AclCheck } from '@pgtroupe/catalog/aclchk';
@@ -330,6 +331,7 @@ export class Analysis {
       query: rewritten,
       locks: neededLocks(rewritten),
       columns: this.#columns(query, input.catalog),
+      folded: foldedColumns(query),
       plan: undefined,
     };
     // What has a place to point at is this text's alone.

@@ -7,6 +7,7 @@ import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { LiteralParam, ParserNotice } from '@pgtroupe/parser/parse_node';
 import type { LookedUp } from '@pgtroupe/parser/statement';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
+import type { Expr } from '@pgtroupe/nodes/primnodes';
 import type { NeededLock } from '@pgtroupe/commands/needed-locks';
 import type { CachedPlan, RunningPortal } from './query-execution.ts';
 
@@ -29,6 +30,8 @@ export type Analyzed =
       readonly query: Query;
       readonly locks: readonly NeededLock[];
       readonly columns: readonly ColumnInfo[] | undefined;
+      /** What columns are computed from that constants may change. */
+      readonly folded: readonly (Expr | undefined)[] | undefined;
       plan: CachedPlan | undefined;
     };
 

@@ -26,12 +26,13 @@ import { outputFunction, sendFunction } from '@pgtroupe/adt/cache/typcache';
 import type { LiveSnapshot } from '@pgtroupe/instance/instance-transactions';
 import type { Analysis } from './analysis.ts';
 import { BINARY_FORMAT, type FieldEncoder, fieldEncoder, type OutputFunction } from './field-encoder.ts';
+import { describeFolded } from './folded-columns.ts';
 import { copyRows, HeldRows } from './held-rows.ts';
 import { largeOutput } from './large-output.ts';
 import { checkFunctionPermissions, checkRangeTablePermissions } from '@pgtroupe/commands/permissions';
 import { guardedFunctions } from './needed-rights.ts';
 import { plannerEnv } from './planner-env.ts';
-import { type Analyzed, formatOf, type PreparedStatement } from './prepared-statement.ts';
+import { type Analyzed, type ColumnInfo, formatOf, type PreparedStatement } from './prepared-statement.ts';
 import type { Session } from './session.ts';
 import { SessionExecEnv } from './session-exec-env.ts';
 import type { SessionFunctions } from './session-functions.ts';
@@ -92,6 +93,16 @@ export class QueryExecution {
     return largeOutput(env, typoutput, call, outputFunction(call, typid));
   }
 
+  /**
+   * How many of a statement's parameters its plan is good for any values of. As PostgreSQL's plan cache does: the first
+   * executions are planned for the client's parameters.
+   */
+  unknownParams({ paramTypes, customPlans }: PreparedStatement): number {
+    const mode = this.session.settings.string('plan_cache_mode');
+    const generic = mode === 'auto' ? customPlans >= MAX_CUSTOM_PLANS : mode === 'force_generic_plan';
+    return generic ? paramTypes.length : 0;
+  }
+
   /** An execution whose rows become DataRow messages. */
   start(statement: PreparedStatement, params: readonly Datum[], formats: readonly number[]): RunningPortal {
     return new RunningPortal(this, statement, params, encoders => new DataRows(this.session, encoders), formats);
@@ -115,6 +126,7 @@ export class RunningPortal {
   #sink: RowSink | undefined;
   /** What a statement that changes rows returned and the client did not ask for yet. */
   #held: HeldRows | undefined;
+  #columns: readonly ColumnInfo[] | undefined;
   #rows = 0;
   #tag = '';
 
@@ -135,6 +147,11 @@ export class RunningPortal {
   /** Command tag; final when `run` said done. */
   get tag(): string {
     return this.#tag;
+  }
+
+  /** What its rows are told to be, when it was prepared; undefined: it has none. */
+  get columns(): readonly ColumnInfo[] | undefined {
+    return this.#columns;
   }
 
   /** The plan states, while the execution is open. */
@@ -259,7 +276,9 @@ export class RunningPortal {
     const execution = this.#execution;
     const { session, env, analysis, functions } = execution;
     const state = execution.takeIdle(cached) ?? initPlan(env, cached.plan);
-    if (cached.plan.constants.length > 0) this.#computeConstants(state);
+    const { columns, folded } = this.#statement.analyzed as AnalyzedQuery;
+    this.#columns = columns;
+    if (cached.plan.constants.length > 0 || folded !== undefined) this.#computeConstants(state);
     if (cached.asOwner || !analysis.isSuperuser()) {
       checkRangeTablePermissions(analysis.acl(), analysis.catalog, functions.currentUserId, cached.plan.rtable);
       checkFunctionPermissions(analysis.acl(), analysis.catalog, functions.currentUserId, cached.guardedFunctions);
@@ -274,20 +293,16 @@ export class RunningPortal {
     this.#sink = this.#makeSink(this.#encoders(cached.plan));
   }
 
-  /** What PostgreSQL finds wrong with constants while it plans. */
+  /** What PostgreSQL finds wrong with constants while it plans, and which they leave of the columns. */
   #computeConstants(state: QueryState): void {
     const statement = this.#statement;
-    const clientParams = statement.paramTypes.length;
-    const unknown = clientParams > 0 && this.#plansForAnyValues(statement) ? clientParams : 0;
+    const unknown = this.#execution.unknownParams(statement);
+    statement.customPlans++;
     const fold: Fold = (expr, known) => evalConstExpressions(plannerEnv(this.#execution), expr, known);
     state.computeConstants(this.#params, unknown, fold);
-  }
-
-  /** As its plan cache does: the first executions of a statement are planned for the client's parameters. */
-  #plansForAnyValues(statement: PreparedStatement): boolean {
-    const mode = this.#execution.session.settings.string('plan_cache_mode');
-    if (mode !== 'auto') return mode === 'force_generic_plan';
-    return ++statement.customPlans > MAX_CUSTOM_PLANS;
+    const { columns, folded } = statement.analyzed as AnalyzedQuery;
+    if (columns !== undefined && folded !== undefined)
+      this.#columns = describeFolded(columns, folded, plannerEnv(this.#execution), this.#params, unknown);
   }
 
   #encoders(plan: PlannedStmt): readonly FieldEncoder[] {

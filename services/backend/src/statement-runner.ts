@@ -7,6 +7,7 @@
 import { type Oid } from '@pgtroupe/common/ids';
 import { isUtf8 } from 'node:buffer';
 import type { Datum } from '@pgtroupe/common/datum';
+import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { UNKNOWNOID } from '@pgtroupe/common/oids';
@@ -29,6 +30,8 @@ import {
   withoutLiterals,
 } from './prepared-statement.ts';
 import type { OutputFunction } from './field-encoder.ts';
+import { describeFolded } from './folded-columns.ts';
+import { plannerEnv } from './planner-env.ts';
 import { QueryExecution, type RunningPortal } from './query-execution.ts';
 import type { Session } from './session.ts';
 import { SessionFunctions } from './session-functions.ts';
@@ -147,7 +150,7 @@ export class StatementRunner implements CommandRunner {
       const waiting = run.prepare();
       if (waiting !== undefined) await waiting;
       if (long) await session.turn();
-      const { columns } = statement.analyzed as typeof analyzed;
+      const { columns } = run;
       if (columns !== undefined) this.rowDescription(columns, TEXT_ONLY);
       await run.run(0);
       tag = run.tag;
@@ -286,9 +289,31 @@ export class StatementRunner implements CommandRunner {
       const portal = this.portal(name);
       const { analyzed } = portal.statement;
       if (analyzed.kind !== 'empty' && analyzed.columns !== undefined) this.#mayRun(undefined);
-      this.#describeColumns(portal.statement, portal.resultFormats);
+      return this.#describePortal(portal);
     } else throw ereport(ERRCODE.PROTOCOL_VIOLATION, `invalid DESCRIBE message subtype ${what}`);
     return undefined;
+  }
+
+  /** As it will run with its parameters' values. */
+  #describePortal(portal: Portal): Promise<void> | undefined {
+    const { statement, params, resultFormats } = portal;
+    const { analyzed } = statement;
+    if (analyzed.kind !== 'query' || analyzed.folded === undefined) {
+      this.#describeColumns(statement, resultFormats);
+      return undefined;
+    }
+    const unknown = this.execution.unknownParams(statement);
+    const all = [...params, ...statement.literals];
+    try {
+      this.rowDescription(
+        describeFolded(analyzed.columns!, analyzed.folded, plannerEnv(this.execution), all, unknown),
+        resultFormats,
+      );
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof CatalogMiss)) throw error;
+      return error.load().then(() => this.#describePortal(portal));
+    }
   }
 
   #describeColumns({ analyzed }: PreparedStatement, formats: readonly number[]): void {
