@@ -1,7 +1,7 @@
 /**
  * Statements of `npm run differential`, each way of planning among them, judged by PostgreSQL 15's answers as golden.txt
  * has them: none has to be there. Where one is, the first of golden.txt are judged too. Made with
- *   node test/differential/differential.mjs --statements 2500 --lanes 4 --slow 10000 --record test/differential/golden.txt
+ *   node test/differential/differential.mjs --statements 5000 --lanes 4 --slow 300 --record test/differential/golden.txt
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -48,8 +48,14 @@ it('makes the same statements of the same seed', () => {
   expect(new Set([...texts, scriptOf(statement(2, 0)).join(';')]).size).toBe(5);
 });
 
-it('answers as PostgreSQL did', { timeout: 600_000 }, async () => {
+it(`answers as PostgreSQL did: ${RECORDED} recorded answers are replayed`, { timeout: 600_000 }, async () => {
   const said = await differential(RECORDED, '--golden', GOLDEN, '--lanes', '3', '--patience', '120000');
+  console.log(
+    said
+      .split('\n')
+      .filter(line => /^(?:no PostgreSQL|seed|\s+(?:explained|UNEXPLAINED))/.test(line))
+      .join('\n'),
+  );
   expect(said).toMatch(new RegExp(`${RECORDED} statements, .* 0 unexplained`));
   expect(Number(/(\d+) equal/.exec(said)?.[1]), said).toBeGreaterThan(RECORDED * 0.93);
 });
