@@ -14,6 +14,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid, RelFileNode, TransactionId } from '@pgtroupe/common/ids';
 import type { Catalog, CatalogRow, ItemPointer } from './catalog.ts';
 import { withCatalog } from './catalogmiss.ts';
+import { ALL_CATALOGS } from './catalogs/all.ts';
 import { RelationRelationId } from './catalogs/pg_class.ts';
 import type { CatalogSource } from './catalogsource.ts';
 import { encodeInvals, rowMessages } from './inval.ts';
@@ -165,6 +166,12 @@ export class CatalogWriter {
   /** The relation's descriptor is to be made anew everywhere, though no row of it changed. */
   invalidateRelation(oid: Oid): void {
     this.#pending.push({ kind: 'relation', db: this.databaseOid, relid: oid });
+  }
+
+  /** Rows of a system catalog were changed by other means. */
+  invalidateCatalog(oid: Oid): void {
+    const shared = ALL_CATALOGS.find(catalog => catalog.oid === oid)?.shared === true;
+    this.#pending.push({ kind: 'catalog', db: shared ? (0 as Oid) : this.databaseOid, catalog: oid });
   }
 
   /** What was changed since the last call becomes visible to this transaction. */

@@ -44,6 +44,8 @@ export interface CommandSession {
   /** As the catalogs are now. May throw a CatalogMiss. */
   readonly searchPath: () => SearchPath;
   readonly tempNamespace: Oid;
+  /** Without it parameters of roles and databases are refused. */
+  readonly stored?: StoredSettings;
   /** Cryptographically strong; without it passwords are refused. */
   readonly saltBytes?: (n: number) => Uint8Array;
   /** Runs a raw SELECT in this transaction and gives all its rows. */
@@ -54,6 +56,16 @@ export interface CommandSession {
   readonly sequences?: SequenceIo;
   /** For calling input functions and typmod functions. */
   readonly fc: FunctionCall;
+}
+
+/** Configuration parameters that are to be stored for later sessions. The first two may throw a CatalogMiss. */
+export interface StoredSettings {
+  /** May the user set it, and is the value one (undefined: RESET)? Returns the name as it is stored. */
+  check(name: string, value: string | undefined): string;
+  /** Does RESET ALL of this user reset it? */
+  mayReset(name: string): boolean;
+  /** What SET of the command gives the parameter; undefined: RESET. */
+  value(setstmt: RawNode): string | undefined;
 }
 
 /** Words for relation kinds in "x" is not a ... messages. */

@@ -57,6 +57,8 @@ export interface CommandCatalogs {
   lookup(): CatalogLookup;
   searchPathInfo(): SearchPath;
   acl(): AclCheck;
+  /** Rows of these catalogs were changed, and by no command that knows what they mean. */
+  catalogRowsChanged(catalogs: readonly Oid[], text: string): Promise<void>;
   /** Takes in what others have committed. */
   refresh(): Promise<void>;
 }

@@ -29,7 +29,6 @@ const alter = (stmt: RawNode): string => `ALTER ${objectWords(stmt.objectType ??
 const TAGS: Readonly<Record<string, Tag>> = {
   AlterCollationStmt: 'ALTER COLLATION',
   AlterDatabaseRefreshCollStmt: 'ALTER DATABASE',
-  AlterDatabaseSetStmt: 'ALTER DATABASE SET',
   AlterDatabaseStmt: 'ALTER DATABASE',
   AlterDefaultPrivilegesStmt: 'ALTER DEFAULT PRIVILEGES',
   AlterDomainStmt: 'ALTER DOMAIN',
@@ -46,7 +45,6 @@ const TAGS: Readonly<Record<string, Tag>> = {
   AlterOwnerStmt: stmt => `${alter(stmt)} OWNER`,
   AlterPolicyStmt: 'ALTER POLICY',
   AlterPublicationStmt: 'ALTER PUBLICATION',
-  AlterRoleSetStmt: 'ALTER ROLE SET',
   AlterStatsStmt: 'ALTER STATISTICS',
   AlterSubscriptionStmt: 'ALTER SUBSCRIPTION',
   AlterSystemStmt: 'ALTER SYSTEM',

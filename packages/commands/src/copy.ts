@@ -9,6 +9,7 @@ import {
 } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { FIRST_UNPINNED_OBJECT_ID } from '@pgtroupe/catalog/pinned';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { permissionDenied } from './permissions.ts';
 import { type CopyOptions, copyOptions } from './copyoptions.ts';
@@ -41,7 +42,9 @@ export async function copyStmt(runner: CommandRunner, raw: RawNode, text: string
   if (runner.session.block.readOnly) {
     throw ereport(ERRCODE.READ_ONLY_SQL_TRANSACTION, 'cannot execute COPY FROM in a read-only transaction');
   }
-  return copyFrom(runner, table, columns, { options, forced });
+  const tag = await copyFrom(runner, table, columns, { options, forced });
+  if (table.oid < FIRST_UNPINNED_OBJECT_ID) await runner.analysis.catalogRowsChanged([table.oid], text);
+  return tag;
 }
 
 async function checkMayInsert(

@@ -1,7 +1,7 @@
 /**
  * CREATE, ALTER and DROP ROLE; GRANT and REVOKE of membership.
  */
-import { BOOTSTRAP_SUPERUSERID, ROLE_PG_DATABASE_OWNER, TIMESTAMPTZOID } from '@pgtroupe/common/oids';
+import { ROLE_PG_DATABASE_OWNER, TIMESTAMPTZOID } from '@pgtroupe/common/oids';
 import { AclCheck } from '@pgtroupe/catalog/aclchk';
 import { AuthIdRelationId, type Form_pg_authid, pgAuthid } from '@pgtroupe/catalog/catalogs/pg_authid';
 import {
@@ -26,6 +26,8 @@ import {
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { stringTypeDatum } from '@pgtroupe/parser/parse_type';
 import type { CommandContext } from './command-context.ts';
+import { dropRoleSettings } from './dbrolesetting.ts';
+import { checkNotReserved, denied, resolveRole, type Role } from './rolespec.ts';
 
 /** Option names of the grammar, and the columns they set. */
 const FLAGS: Readonly<Record<string, keyof Form_pg_authid>> = {
@@ -40,10 +42,6 @@ const FLAGS: Readonly<Record<string, keyof Form_pg_authid>> = {
 const LISTS = new Set(['addroleto', 'rolemembers', 'adminmembers']);
 
 type Settings = { -readonly [K in keyof Form_pg_authid]?: Form_pg_authid[K] };
-
-function denied(message: string): Error {
-  return ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, message);
-}
 
 async function currentRole(context: CommandContext): Promise<Form_pg_authid> {
   return (await context.w.search(AUTHOID, context.session.userId))!;
@@ -126,37 +124,18 @@ export async function createRole(context: CommandContext, stmt: RawNode): Promis
   w.commandCounterIncrement();
   const list = (option: string): readonly RawNode[] => options.find(o => o.defname === option)?.arg.items ?? [];
   const self = { oid, name };
-  for (const spec of list('addroleto')) await addMember(context, await resolve(context, spec), self, false);
-  for (const spec of list('adminmembers')) await addMember(context, self, await resolve(context, spec), true);
-  for (const spec of list('rolemembers')) await addMember(context, self, await resolve(context, spec), false);
+  for (const spec of list('addroleto')) await addMember(context, await resolveRole(context, spec), self, false);
+  for (const spec of list('adminmembers')) await addMember(context, self, await resolveRole(context, spec), true);
+  for (const spec of list('rolemembers')) await addMember(context, self, await resolveRole(context, spec), false);
   return oid;
-}
-
-interface Role {
-  readonly oid: Oid;
-  readonly name: string;
-}
-
-async function resolve(context: CommandContext, spec: RawNode): Promise<Role> {
-  if (spec.roletype !== undefined && spec.roletype !== 'ROLESPEC_CSTRING') {
-    if (spec.roletype === 'ROLESPEC_PUBLIC') throw ereport(ERRCODE.UNDEFINED_OBJECT, 'role "public" does not exist');
-    return { oid: context.session.userId, name: context.session.userName };
-  }
-  const row = await context.w.search(AUTHNAME, spec.rolename ?? spec.priv_name);
-  if (row === null) throw ereport(ERRCODE.UNDEFINED_OBJECT, `role "${spec.rolename ?? spec.priv_name}" does not exist`);
-  return { oid: row.oid, name: row.rolname };
 }
 
 export async function alterRole(context: CommandContext, stmt: RawNode): Promise<void> {
   const { w } = context;
   const options: readonly RawNode[] = stmt.options ?? [];
-  const role = await resolve(context, stmt.role);
+  const role = await resolveRole(context, stmt.role);
   const row = (await w.search(AUTHOID, role.oid))!;
-  if (row.rolname.startsWith('pg_') && isPinnedObject(AuthIdRelationId, row.oid) && row.oid !== BOOTSTRAP_SUPERUSERID) {
-    throw ereport(ERRCODE.RESERVED_NAME, `role name "${row.rolname}" is reserved`, {
-      detail: 'Cannot alter reserved roles.',
-    });
-  }
+  checkNotReserved(row);
   const settings = await roleSettings(
     context,
     options.filter(o => o.defname !== 'rolemembers'),
@@ -176,7 +155,7 @@ export async function alterRole(context: CommandContext, stmt: RawNode): Promise
   w.commandCounterIncrement();
   const members: readonly RawNode[] = options.find(o => o.defname === 'rolemembers')?.arg.items ?? [];
   for (const spec of members) {
-    const member = await resolve(context, spec);
+    const member = await resolveRole(context, spec);
     if (stmt.action === 1) await addMember(context, role, member, false);
     else await removeMember(context, role, member, false);
   }
@@ -212,6 +191,7 @@ export async function dropRole(context: CommandContext, stmt: RawNode): Promise<
       await w.delete(pgAuthMembers, member);
     for (const comment of await w.scan(pgShdescription, SharedDescriptionObjIndexId, row.oid, AuthIdRelationId))
       await w.delete(pgShdescription, comment);
+    await dropRoleSettings(context, row.oid);
     await w.delete(pgAuthid, row);
     w.commandCounterIncrement();
   }
@@ -247,9 +227,9 @@ async function refuseIfNeeded(context: CommandContext, role: Form_pg_authid): Pr
 /** GRANT role TO member, REVOKE role FROM member. */
 export async function grantRole(context: CommandContext, stmt: RawNode): Promise<void> {
   for (const spec of stmt.granted_roles as RawNode[]) {
-    const role = await resolve(context, spec);
+    const role = await resolveRole(context, spec);
     for (const memberSpec of stmt.grantee_roles as RawNode[]) {
-      const member = await resolve(context, memberSpec);
+      const member = await resolveRole(context, memberSpec);
       const admin = (stmt.opt as RawNode[] | undefined)?.some(o => o.defname === 'admin') ?? stmt.admin_opt ?? false;
       if (stmt.is_grant) await addMember(context, role, member, admin);
       else await removeMember(context, role, member, admin);

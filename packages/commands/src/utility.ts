@@ -7,6 +7,7 @@ import { alterTable } from './altertable.ts';
 import type { CommandContext } from './command-context.ts';
 import { commandTag, objectWords } from './commandtag.ts';
 import { commentObject } from './comment.ts';
+import { alterDatabaseSet, alterRoleSet } from './dbrolesetting.ts';
 import { executeDrop } from './dropcmds.ts';
 import { grantObjects } from './grant.ts';
 import { defineIndex } from './indexcmds.ts';
@@ -37,6 +38,8 @@ const COMMANDS: Readonly<Record<string, readonly [tag: string | ((stmt: RawNode)
   CommentStmt: ['COMMENT', commentObject],
   CreateRoleStmt: ['CREATE ROLE', createRole],
   AlterRoleStmt: ['ALTER ROLE', alterRole],
+  AlterRoleSetStmt: ['ALTER ROLE', alterRoleSet],
+  AlterDatabaseSetStmt: ['ALTER DATABASE', alterDatabaseSet],
   DropRoleStmt: ['DROP ROLE', dropRole],
   GrantRoleStmt: [stmt => (stmt.is_grant ? 'GRANT ROLE' : 'REVOKE ROLE'), grantRole],
   GrantStmt: [stmt => (stmt.is_grant ? 'GRANT' : 'REVOKE'), grantObjects],

@@ -12,7 +12,8 @@ import { AclCheck } from '@pgtroupe/catalog/aclchk';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { CatalogWriter } from '@pgtroupe/catalog/catalogwriter';
 import { computeSearchPath, type SearchPath } from '@pgtroupe/catalog/namespace';
-import { AUTHNAME, NAMESPACEOID } from '@pgtroupe/catalog/syscache';
+import { FIRST_UNPINNED_OBJECT_ID } from '@pgtroupe/catalog/pinned';
+import { AUTHNAME, DBROLESETTING, NAMESPACEOID } from '@pgtroupe/catalog/syscache';
 import type { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -26,7 +27,7 @@ import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { analyze, makeParseState, stmtRequiresParseAnalysis } from '@pgtroupe/parser/analyze';
 import { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
 import type { ParserNotice } from '@pgtroupe/parser/parse_node';
-import { type LockTag, relationTag } from '@pgtroupe/storage/lmgr/locktag';
+import { type LockTag, relationTag, ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import { bindLiterals } from '@pgtroupe/parser/statement';
 import { typenameType } from '@pgtroupe/parser/parse_type';
 import { rewriteQuery } from '@pgtroupe/parser/rewrite/rewriteHandler';
@@ -37,6 +38,7 @@ import { TransactionCatalogStore } from './catalog-store.ts';
 import type { DatabaseContext } from './database-context.ts';
 import type { Login } from './instance.ts';
 import { plannerEnv } from './planner-env.ts';
+import { setVariableText } from './utility/variable-stmt.ts';
 import {
   type Analyzed,
   type ColumnInfo,
@@ -120,6 +122,23 @@ export class Analysis {
   /** Roles that the start-up packet asked for. */
   async lateStartup(): Promise<void> {
     await withCatalog(() => this.#session.settings.lateStartup());
+  }
+
+  /** What ALTER ROLE and ALTER DATABASE have set for this session. */
+  async storedSettings(): Promise<void> {
+    const session = this.#session;
+    const { settings, database } = session;
+    const { oid: role } = settings.user.authenticated;
+    const stored = await withCatalog(() =>
+      STORED_FOR.flatMap(({ source, ofDatabase, ofRole }) => {
+        const row = this.catalog.search(DBROLESETTING, ofDatabase ? database.oid : 0, ofRole ? role : 0);
+        return (row?.setconfig ?? []).map(item => ({ source, item }));
+      }),
+    );
+    if (stored.length === 0) return;
+    await withCatalog(() =>
+      settings.storedDefaults(stored, error => session.notice('WARNING', error.sqlstate, error.message)),
+    );
   }
 
   /** The catalogs as this session's transaction sees them. */
@@ -369,11 +388,8 @@ export class Analysis {
   }
 
   /** Makes sure that invalidations are as new as now. */
-  async refresh(): Promise<void> {
-    const { shared } = this.#session.instance.kernel;
-    const { curcid } = this.#session.block.tx;
-    const live = shared.tryTakeSnapshot(curcid) ?? (await shared.takeSnapshot(curcid));
-    shared.releaseSnapshot(live);
+  refresh(): Promise<void> {
+    return this.#session.instance.refreshCatalogs();
   }
 
   isValid(statement: PreparedStatement): boolean {
@@ -428,6 +444,15 @@ export class Analysis {
       searchPath: () => this.searchPathInfo(),
       tempNamespace: 0 as Oid,
       sequences: this.#functions.sequenceIo,
+      stored: {
+        value: setstmt => setVariableText(session, setstmt),
+        check: (name, value) => {
+          const checked = session.settings.checkStored(name, value);
+          session.remark(checked.remark);
+          return checked.name;
+        },
+        mayReset: name => session.settings.mayStore(name),
+      },
       saltBytes: n => session.instance.env.random.bytes(n),
       select: raw => selectAll(session.runner, raw, text),
       simplify: expr => evalConstExpressions(plannerEnv(session.runner.execution), expr),
@@ -440,6 +465,22 @@ export class Analysis {
     } finally {
       session.block.tx.invals = Buffer.concat(writers.map(writer => writer.invals));
     }
+  }
+
+  /** System catalogs whose rows the statement's INSERT, UPDATE or DELETE changes. */
+  catalogsChangedBy(statement: PreparedStatement): readonly Oid[] {
+    const locks = locksOf(statement);
+    const isChanged = ({ relid, mode }: NeededLock): boolean =>
+      relid < FIRST_UNPINNED_OBJECT_ID && mode === ROW_EXCLUSIVE_LOCK;
+    return locks.some(isChanged) ? locks.filter(isChanged).map(({ relid }) => relid) : NO_CATALOGS;
+  }
+
+  /** Rows of these catalogs were changed, and by no command that knows what they mean. */
+  catalogRowsChanged(catalogs: readonly Oid[], text: string): Promise<void> {
+    return this.changeCatalogs(text, async ({ w }) => {
+      for (const catalog of catalogs) w.invalidateCatalog(catalog);
+      w.commandCounterIncrement();
+    });
   }
 
   /** ROLLBACK TO: what was read since may never have been. */
@@ -456,6 +497,16 @@ export class Analysis {
     if (committed) this.#session.instance.applyInvalidations(invals);
   }
 }
+
+const NO_CATALOGS: readonly Oid[] = [];
+
+/** Rows of pg_db_role_setting, the strongest first. */
+const STORED_FOR = [
+  { source: 'database user', ofDatabase: true, ofRole: true },
+  { source: 'user', ofDatabase: false, ofRole: true },
+  { source: 'database', ofDatabase: true, ofRole: false },
+  { source: 'global', ofDatabase: false, ofRole: false },
+] as const;
 
 function isUtility(raw: RawNode): boolean {
   return (

@@ -20,7 +20,7 @@ import type { Arrival, SessionIntake } from '@pgtroupe/actor/net';
 import { AUTHNAME, DATABASENAME, DATABASEOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
-import { BLCKSZ, type Oid } from '@pgtroupe/common/ids';
+import { BLCKSZ, type CommandId, type Oid } from '@pgtroupe/common/ids';
 import type { Settings } from '@pgtroupe/common/settings';
 import type { ShutdownMode } from '@pgtroupe/actor/lifecycle';
 import { type HbaFile, parseHba } from '@pgtroupe/libpq/hba';
@@ -253,9 +253,17 @@ export class BackendInstance {
     if (this.#stopping !== undefined && this.#sessions.size === 0) this.#stopped?.();
   }
 
+  /** What was committed until now is in the catalogs afterwards: invalidations come with a snapshot. */
+  async refreshCatalogs(): Promise<void> {
+    const { shared } = this.kernel;
+    const live = shared.tryTakeSnapshot(0 as CommandId) ?? (await shared.takeSnapshot(0 as CommandId));
+    shared.releaseSnapshot(live);
+  }
+
   /** Finds database and role. FATAL errors are the client's. */
   async logIn(user: string, databaseName: string, _owner: LockOwner): Promise<Login> {
     const shared = await this.#database(0 as Oid);
+    await this.refreshCatalogs();
     const role = await withCatalog(() => shared.catalog.search(AUTHNAME, user));
     if (role === null) {
       throw ereport(ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION, `role "${user}" does not exist`, {

@@ -406,14 +406,18 @@ export class RunningPortal {
     }
   }
 
-  #finish(): Outcome {
+  #finish(): Outcome | Promise<Outcome> {
     const { plan } = this.#cached!;
     const state = this.#state!;
     // A row count is that of the last Execute; of what answers no rows, that of the statement.
     this.#tag = tagOf(plan, plan.resultColumns.length > 0 ? this.#rows : state.processed);
     this.close(true);
     heapPruneQueued(this.#execution.env.heap);
-    return 'done';
+    if (plan.commandType === CMD_SELECT && !plan.hasModifyingCTE) return 'done';
+    const { analysis } = this.#execution;
+    const catalogs = analysis.catalogsChangedBy(this.#statement);
+    if (catalogs.length === 0) return 'done';
+    return analysis.catalogRowsChanged(catalogs, this.#statement.text).then(() => 'done');
   }
 
   /** Gives back what the execution holds. A state that ran to its end serves again. */

@@ -208,6 +208,7 @@ export class Session implements BackendSession {
     this.out.begin(BACKEND.Authentication);
     this.out.int32(0);
     this.out.end();
+    await this.runner.analysis.storedSettings();
     for (const name of this.settings.reportedNames()) this.parameterStatus(name);
     this.settings.onReported = name => this.#changedParameters.add(name);
     this.settings.onSeed = seed => this.runner.functions.setseed(seed);
@@ -426,11 +427,9 @@ export class Session implements BackendSession {
   /** What came of setting a parameter. */
   remark(about: Remark | undefined): void {
     if (about === undefined) return;
-    this.notice(
-      about.severity,
-      about.severity === 'WARNING' ? ERRCODE.WARNING : ERRCODE.SUCCESSFUL_COMPLETION,
-      about.message,
-    );
+    const { severity, message } = about;
+    const sqlstate = about.sqlstate ?? (severity === 'WARNING' ? ERRCODE.WARNING : ERRCODE.SUCCESSFUL_COMPLETION);
+    this.notice(severity, sqlstate, message);
   }
 
   notice(severity: Severity, sqlstate: string, message: string, fields?: ErrorFields): void {

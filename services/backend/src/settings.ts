@@ -14,6 +14,7 @@ import {
   type GucName,
   type GucValue,
   gucSetting,
+  isCustomGucName,
   parseGuc,
   showGuc,
   unknownGuc,
@@ -90,17 +91,29 @@ interface Undo {
   depth: number;
 }
 
+/** Where a session's default comes from that is not the server's, as pg_settings calls it. */
+export type SessionSource = 'global' | 'database' | 'user' | 'database user' | 'client';
+
+/** A parameter that ALTER ROLE or ALTER DATABASE … SET has stored: `name=value`. */
+export interface StoredDefault {
+  readonly source: SessionSource;
+  readonly item: string;
+}
+
 export interface Remark {
   readonly severity: 'NOTICE' | 'WARNING';
   readonly message: string;
+  /** Default: that of the severity. */
+  readonly sqlstate?: string;
 }
 
 export class SessionSettings {
   readonly #base: Settings;
   /** Values that differ from the base, by canonical name. */
   readonly #values = new Map<string, GucValue>();
-  /** What RESET goes back to: start-up packet values. */
+  /** What RESET goes back to: values of the start-up packet, and stored ones. */
   readonly #defaults = new Map<string, GucValue>();
+  readonly #sources = new Map<string, SessionSource>();
   #undo: Undo[] = [];
   /** SET LOCAL in this transaction: the value to return to at its end. */
   readonly #locals = new Map<string, GucValue | undefined>();
@@ -165,10 +178,68 @@ export class SessionSettings {
       const value = this.#check(facts, text, 'backend');
       this.#put(facts?.name ?? name, value);
       this.#defaults.set(facts?.name ?? name, value);
+      this.#sources.set(facts?.name ?? name, 'client');
     } catch (error) {
       if (!(error instanceof PgError)) throw error;
       throw ereport(error.sqlstate, error.message, { ...error.fields, severity: 'FATAL' });
     }
+  }
+
+  /**
+   * What was stored for this role and database, the strongest first: it holds where the start-up packet and stronger
+   * ones say nothing. What is done is taken out of `left`; `refused` hears of values that are none any more. May throw
+   * CatalogMiss, and is called again then.
+   */
+  storedDefaults(left: StoredDefault[], refused: (error: PgError) => void): void {
+    for (; left.length > 0; left.shift()) {
+      const { source, item } = left[0]!;
+      const at = item.indexOf('=');
+      const name = item.slice(0, at);
+      try {
+        const facts = this.#find(name);
+        const canonical = facts?.name ?? name;
+        const value = this.#check(facts, item.slice(at + 1), 'stored');
+        if (this.#sources.has(canonical)) continue;
+        this.#sources.set(canonical, source);
+        this.#put(canonical, value);
+        this.#defaults.set(canonical, value);
+      } catch (error) {
+        if (!(error instanceof PgError)) throw error;
+        refused(error);
+      }
+    }
+  }
+
+  // ---- for later sessions ------------------------------------------------------------------------------
+
+  /** Checks a value that is to be stored (undefined: RESET) and tells the name it is stored by, and what the client
+   *  is to be told. May throw CatalogMiss. */
+  checkStored(asked: string, text: string | undefined): { readonly name: string; readonly remark?: Remark } {
+    const facts = text === undefined && isCustomGucName(asked) ? findGuc(asked) : this.#find(asked);
+    if (facts === undefined) {
+      if (!this.#maySet(asked))
+        throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied to set parameter "${asked}"`);
+      return { name: asked };
+    }
+    const { name } = facts;
+    try {
+      const value = this.#check(facts, text, 'set', asked);
+      const message = text === undefined ? undefined : withoutEffect(facts, value);
+      return message === undefined ? { name } : { name, remark: { severity: 'NOTICE', message } };
+    } catch (error) {
+      // Until then the role may be there, and be one of this user's.
+      if (!isIdentity(name) || !(error instanceof PgError)) throw error;
+      const message = error.message.replace(/^permission denied/, 'permission will be denied');
+      return { name, remark: { severity: 'NOTICE', message, sqlstate: error.sqlstate } };
+    }
+  }
+
+  /** Does RESET ALL by this user remove it from what is stored? May throw CatalogMiss. */
+  mayStore(asked: string): boolean {
+    // Superusers reset what they may not set, too.
+    if (this.user.current.superuser) return true;
+    const facts = findGuc(asked);
+    return facts?.context === 'user' || ((facts?.context ?? 'superuser') === 'superuser' && this.#maySet(asked));
   }
 
   #analysisKey = '';
@@ -261,7 +332,7 @@ export class SessionSettings {
       now !== reset
         ? 'session'
         : atStart !== undefined
-          ? 'client'
+          ? (this.#sources.get(name) ?? 'client')
           : base === (facts.boot ?? '')
             ? 'default'
             : 'configuration file';
@@ -345,7 +416,7 @@ export class SessionSettings {
   #check(
     facts: GucFacts | undefined,
     text: string | undefined,
-    where: 'backend' | 'set',
+    where: 'backend' | 'set' | 'stored',
     asked = facts?.name,
   ): GucValue {
     if (facts === undefined) return text ?? '';
@@ -368,7 +439,8 @@ export class SessionSettings {
         }
         throw ereport(ERRCODE.CANT_CHANGE_RUNTIME_PARAM, `parameter "${name}" cannot be set after connection start`);
       case 'superuser':
-        if (this.#maySet(name)) break;
+        // Who stored it was allowed to.
+        if (where === 'stored' || this.#maySet(name)) break;
         throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied to set parameter "${name}"`);
       case 'user':
         break;

@@ -71,6 +71,19 @@ function setMulti(session: Session, raw: RawNode): string {
   throw notSupported(`SET ${raw['name']}`);
 }
 
+/** What SET gives the parameter; undefined: the default. */
+export function setVariableText(session: Session, raw: RawNode): string | undefined {
+  const name = raw['name'] as string;
+  switch (raw['kind']) {
+    case 'VAR_SET_VALUE':
+      return argumentText(name, raw['args']);
+    case 'VAR_SET_CURRENT':
+      return session.settings.show(name);
+    default:
+      return undefined;
+  }
+}
+
 /** The value list of SET as one text: items of list parameters are quoted where they must be. */
 function argumentText(name: string, args: readonly RawNode[]): string {
   if (args.length > 1 && findGuc(name)?.flags?.includes('LIST_INPUT') !== true) {
