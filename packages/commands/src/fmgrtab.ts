@@ -25,6 +25,7 @@ import { jsonFunctions, jsonSetFunctions, jsonSlicedFunctions } from '@pgtroupe/
 import { jsonbFunctions, jsonbSetFunctions, jsonbSlicedFunctions } from '@pgtroupe/adt/jsonb';
 import { likeFunctions } from '@pgtroupe/adt/like';
 import { lockFunctions } from '@pgtroupe/adt/lockfuncs';
+import { xid8Functions } from '@pgtroupe/adt/xid8funcs';
 import { miscFunctions, miscSetFunctions } from '@pgtroupe/adt/misc';
 import { nameFunctions } from '@pgtroupe/adt/name';
 import { networkFunctions } from '@pgtroupe/adt/network';
@@ -73,6 +74,7 @@ registerFunctions(
     jsonbFunctions,
     likeFunctions,
     lockFunctions,
+    xid8Functions,
     miscFunctions,
     nameFunctions,
     networkFunctions,

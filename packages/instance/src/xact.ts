@@ -137,21 +137,32 @@ export class Transaction implements XactView {
   currentXid(): FullTransactionId | -1 {
     const top = this.#top();
     if (top.fxid !== 0) return top.fxid;
-    for (const level of this.#levels) {
-      if (level.fxid !== 0) continue;
-      const fxid = this.#context.shared.takeXid();
-      if (fxid === MISS) return MISS;
-      level.fxid = fxid as FullTransactionId;
-      if (this.#context.shared.xidWarning !== undefined) this.#owner.onXidWarning?.(this.#context.shared.xidWarning);
-      this.#context.attachment.putLazily({
-        op: 'xidAssigned',
-        fxid: level.fxid,
-        top: this.#levels[0]!.fxid,
-        owner: this.#owner.pid,
-      });
-    }
+    for (const level of this.#levels) if (level.fxid === 0 && this.#assign(level) === MISS) return MISS;
     this.enter();
     return top.fxid as number as FullTransactionId;
+  }
+
+  /** The top transaction's id; one is assigned if there is none yet. */
+  assignTopXid(): FullTransactionId | -1 {
+    const level = this.#levels[0]!;
+    if (level.fxid === 0 && this.#assign(level) === MISS) return MISS;
+    this.enter();
+    return level.fxid as FullTransactionId;
+  }
+
+  /** Those around it have one. */
+  #assign(level: Level): FullTransactionId | -1 {
+    const fxid = this.#context.shared.takeXid();
+    if (fxid === MISS) return MISS;
+    level.fxid = fxid as FullTransactionId;
+    if (this.#context.shared.xidWarning !== undefined) this.#owner.onXidWarning?.(this.#context.shared.xidWarning);
+    this.#context.attachment.putLazily({
+      op: 'xidAssigned',
+      fxid: level.fxid,
+      top: this.#levels[0]!.fxid as FullTransactionId,
+      owner: this.#owner.pid,
+    });
+    return level.fxid;
   }
 
   isCurrent(xid: TransactionId): boolean {

@@ -14,7 +14,10 @@ import type { DateOrder, DateStyle, FunctionCall, IntervalStyle, SessionSettings
 import type { Session } from './session.ts';
 import { sessionServer } from './session-server.ts';
 import { setOfTransaction, shownOfTransaction } from './utility/transaction-stmt.ts';
+import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
+import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { AdvisoryLocks } from '@pgtroupe/adt/lockfuncs';
+import type { TransactionIds } from '@pgtroupe/adt/xid8funcs';
 import type { ServerFacts } from '@pgtroupe/adt/serverfuncs';
 
 /** 2000-01-01 in microseconds since 1970-01-01. */
@@ -32,6 +35,7 @@ export class SessionFunctions implements SessionSettings {
   readonly uncommittedEnums = new Set<number>();
   readonly server: ServerFacts;
   readonly advisoryLocks: AdvisoryLocks;
+  readonly transactionIds: TransactionIds;
   queryString: string | undefined;
   /** Wall clock when the client's message came: a statement's time, and that of the transaction it starts. */
   messageMicros: number;
@@ -57,6 +61,7 @@ export class SessionFunctions implements SessionSettings {
     this.versionString = `PostgreSQL ${session.settings.string('server_version')} on Node.js, 64-bit`;
     this.server = sessionServer(session);
     this.advisoryLocks = advisoryLocks(session);
+    this.transactionIds = transactionIds(session);
     const { kernel } = session.instance;
     this.sequenceIo = sequenceIo(
       work => kernel.attempt(work, session.owner, () => session.enter()),
@@ -216,5 +221,21 @@ function advisoryLocks(session: Session): AdvisoryLocks {
     },
     release: (tag, mode) => locks.releaseSession(owner, tag, mode),
     releaseAll: () => locks.releaseAllSession(owner),
+  };
+}
+
+function transactionIds(session: Session): TransactionIds {
+  const { kernel } = session.instance;
+  return {
+    get current() {
+      const { topXid } = session.block.tx;
+      return topXid === 0 ? undefined : topXid;
+    },
+    assign: () => {
+      const fxid = session.block.tx.assignTopXid();
+      if (fxid !== MISS) return fxid;
+      const { want } = kernel.pages;
+      throw new CatalogMiss(() => kernel.satisfy(want, session.owner));
+    },
   };
 }

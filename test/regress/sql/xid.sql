@@ -1,0 +1,23 @@
+-- Ids of transactions, as far as they do not depend on what else is going on.
+create table t (a int);
+begin;
+select txid_current_if_assigned() is null as none, pg_current_xact_id_if_assigned() is null as none8;
+select txid_current() = txid_current() as same, txid_current() = txid_current_if_assigned() as assigned;
+select pg_current_xact_id()::text = txid_current()::text as both;
+savepoint s;
+insert into t values (1);
+select xmin::text = txid_current()::text as of_top from t;
+rollback to s;
+insert into t values (2);
+commit;
+begin;
+insert into t values (3);
+select xmin::text::bigint = txid_current() & 4294967295 as stored from t where a = 3;
+rollback;
+begin read only;
+select txid_current() > 0 as positive;
+rollback;
+select txid_current() < txid_current() as never;
+prepare p as select txid_current();
+select a from t order by a;
+select pg_typeof(txid_current()), pg_typeof(pg_current_xact_id());
