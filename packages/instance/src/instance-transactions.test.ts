@@ -64,6 +64,6 @@ it('a snapshot that comes with its recall holds the horizon from the moment it i
   receive('recallSnapshot', {});
   attachment.beforeFlush();
   const horizon = sent.filter(op => op.op === 'horizon');
-  expect(horizon).toEqual([{ op: 'horizon', csn: 7, xmin: 50 }]);
+  expect(horizon).toEqual([{ op: 'horizon', snapshots: 1, xmin: 50 }]);
   expect((await taken).snapshot.xmin).toBe(50);
 });

@@ -85,6 +85,8 @@ export class InstanceTransactions {
 
   // Snapshot.
   #latest: { csn: number; xmin: number; xmax: number; xip: readonly number[] } = { csn: -1, xmin: 0, xmax: 0, xip: [] };
+  /** How many came in this life of the buffer-manager. */
+  #received = 0;
   #held = false;
   #asked = false;
   #snapshotWaiters: SnapshotWaiter[] = [];
@@ -135,6 +137,7 @@ export class InstanceTransactions {
     this.#ranges = [];
     this.#reserved = 0;
     this.#reserveAsked = false;
+    this.#received = 0;
     this.#held = false;
     this.#asked = false;
     this.#reportedXmin = -1;
@@ -330,6 +333,7 @@ export class InstanceTransactions {
 
   #snapshotArrived(op: Extract<DownOp, { op: 'snapshot' }>): void {
     if (op.invals.length > 0) this.onInvalidations(op.invals);
+    this.#received++;
     this.#latest = { csn: op.csn, xmin: op.xmin, xmax: op.xmax, xip: op.xip };
     this.oldestXmin = op.oldestXmin as FullTransactionId;
     this.#held = true;
@@ -350,9 +354,9 @@ export class InstanceTransactions {
 
   #reportHorizon(): void {
     const oldest = this.#oldestLive?.snapshot.xmin ?? (this.#held ? this.#latest.xmin : NO_HORIZON);
-    if (oldest === this.#reportedXmin || this.#latest.csn < 0) return;
+    if (oldest === this.#reportedXmin || this.#received === 0) return;
     this.#reportedXmin = oldest;
-    this.#attachment.putUnawaited({ op: 'horizon', csn: this.#latest.csn, xmin: oldest });
+    this.#attachment.putUnawaited({ op: 'horizon', snapshots: this.#received, xmin: oldest });
   }
 
   // ---- outcomes ----------------------------------------------------------------------------------

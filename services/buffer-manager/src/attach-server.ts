@@ -269,7 +269,7 @@ export class AttachServer {
       case 'bufferImage':
         return shared.bufferImage(instance, op);
       case 'horizon':
-        return instance.pin.reported(op.csn, op.xmin);
+        return instance.pin.reported(op.snapshots, op.xmin);
       case 'xidAssigned':
         return shared.transactions.assigned(instance, op);
       case 'reserveXids':

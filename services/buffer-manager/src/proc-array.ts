@@ -16,29 +16,39 @@ export interface SnapshotData {
   readonly xip: readonly number[];
 }
 
-/** Grants not yet covered by a horizon report; merged beyond this many (keeping the older bound). */
+/** Grants not yet covered by a horizon report; beyond this many each second one is held by the one before it. */
 const MAX_GRANTS = 64;
 
-/** One instance's view of the past. */
+/**
+ * One instance's view of the past. Its grants are counted, by it as well: those of one csn differ in xmin when a
+ * transaction was rolled back in between, and a report crosses the one that is on its way.
+ */
 export class HorizonPin {
   #reportedXmin = Number.MAX_SAFE_INTEGER;
-  #grants: { csn: number; xmin: number }[] = [];
+  #granted = 0;
+  /** `count`: the last of those that `xmin` holds. */
+  #grants: { count: number; readonly xmin: number }[] = [];
 
-  granted(snapshot: SnapshotData): void {
+  granted({ xmin }: SnapshotData): void {
+    const count = ++this.#granted;
     const last = this.#grants[this.#grants.length - 1];
-    // xmin only rises, so of equal ones the later csn says it all.
-    if (last !== undefined && last.xmin === snapshot.xmin) last.csn = snapshot.csn;
-    else this.#grants.push({ csn: snapshot.csn, xmin: snapshot.xmin });
+    // xmin only rises, so of equal ones the later says it all.
+    if (last !== undefined && last.xmin === xmin) last.count = count;
+    else this.#grants.push({ count, xmin });
     if (this.#grants.length > MAX_GRANTS) {
-      this.#grants = this.#grants.filter((_, n) => n % 2 === 0 || n === this.#grants.length - 1);
+      const grants = this.#grants;
+      this.#grants = grants.flatMap((grant, n) =>
+        n % 2 === 0 ? [{ count: (grants[n + 1] ?? grant).count, xmin: grant.xmin }] : [],
+      );
     }
   }
 
-  reported(csn: number, xmin: number): void {
+  /** `xmin` is the oldest that the instance uses, with the first `count` of its grants seen. */
+  reported(count: number, xmin: number): void {
     this.#reportedXmin = xmin;
     const grants = this.#grants;
     let seen = 0;
-    while (seen < grants.length && grants[seen]!.csn <= csn) seen++;
+    while (seen < grants.length && grants[seen]!.count <= count) seen++;
     if (seen > 0) grants.splice(0, seen);
   }
 

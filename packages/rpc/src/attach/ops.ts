@@ -78,8 +78,8 @@ export const UP = {
   getSnapshot: {},
   /** Answers `recallSnapshot`: no new statement will use the remembered snapshot. */
   snapshotAck: {},
-  /** Oldest xmin of any snapshot in use here, as of having seen snapshot `csn`. */
-  horizon: { csn: 'u64', xmin: 'u64' },
+  /** Oldest xmin of any snapshot in use here, as of having got `snapshots` of them since Welcome. */
+  horizon: { snapshots: 'u64', xmin: 'u64' },
   /** The whole of COMMIT. `record` is XLOG_XACT_COMMIT as in xlogInsert. `sync` 0 = answer before
    *  the flush. `drop`: relations to unlink. `invals`: for other instances, opaque here. */
   commit: {
