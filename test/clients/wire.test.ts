@@ -345,6 +345,7 @@ const SCENARIOS: Readonly<Record<string, readonly Message[]>> = {
     ]),
   ),
   'a unique index on what is not unique': [Q('insert into pt values (6, 1)'), Q('create unique index on pt (b)')],
+  "an application's name": [Q("set application_name = E'a\\tb\\u00e9~'"), Q('show application_name')],
   'subtypes that are none': [D('X', 'a'), S, C('X', 'a'), S],
   'several commands in one statement': [P('', 'select 1; select 2'), S],
 };
@@ -370,6 +371,14 @@ async function walk(server: Server): Promise<Answers> {
     const newer = await Wire.open(server, parameters, version);
     answers.set(`protocol ${version & 0xffff}`, newer.greeting.filter(line => !line.startsWith('S ')).join('; '));
     newer.close();
+  }
+  for (const [what, parameters] of [
+    ['user', { user: 'u'.repeat(70) }],
+    ['database', { database: 'd'.repeat(70) }],
+  ] as const) {
+    const refused = await Wire.open(server, parameters);
+    answers.set(`a long name of a ${what}`, refused.greeting.filter(line => line.startsWith('E ')).join('; '));
+    refused.close();
   }
   return answers;
 }

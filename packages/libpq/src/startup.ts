@@ -47,6 +47,14 @@ export function parseStartupPacket(
   return { packet, lengthBytes: length };
 }
 
+export function unsupportedProtocol(code: number): PgError {
+  return ereport(
+    ERRCODE.FEATURE_NOT_SUPPORTED,
+    `unsupported frontend protocol ${code >>> 16}.${code & 0xffff}: server supports 3.0 to 3.0`,
+    { severity: 'FATAL' },
+  );
+}
+
 function parse(code: number, body: Buffer): StartupPacket {
   switch (code) {
     case SSL_REQUEST_CODE:
@@ -59,13 +67,7 @@ function parse(code: number, body: Buffer): StartupPacket {
   }
   const major = code >>> 16;
   const minor = code & 0xffff;
-  if (major !== 3) {
-    throw ereport(
-      ERRCODE.FEATURE_NOT_SUPPORTED,
-      `unsupported frontend protocol ${major}.${minor}: server supports 3.0 to 3.0`,
-      { severity: 'FATAL' },
-    );
-  }
+  if (major !== 3) throw unsupportedProtocol(code);
   return { kind: 'startup', minor, ...parseParameters(body) };
 }
 

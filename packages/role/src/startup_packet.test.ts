@@ -48,6 +48,21 @@ describe('start-up packet', () => {
     expect(read(words(8, 80877103), words(8, 80877103))).toEqual(['refuseEncryption', 'more', 'reject']);
   });
 
+  it('refuses what comes in one piece with a request for encryption, after having answered that', () => {
+    for (const [code, request] of [
+      [80877103, 'SSL'],
+      [80877104, 'GSSAPI encryption'],
+    ] as const) {
+      const greeting = newGreeting();
+      greeting.bytes = Buffer.concat([words(8, code), startup]);
+      expect(readGreeting(greeting)).toEqual({ result: 'refuseEncryption' });
+      expect(readGreeting(greeting)).toMatchObject({
+        result: 'reject',
+        error: { sqlstate: '08P01', message: `received unencrypted data after ${request} request` },
+      });
+    }
+  });
+
   it('reads cancel requests', () => {
     const greeting = newGreeting();
     greeting.bytes = words(16, 80877102, 4711, 0xdeadbeef);

@@ -18,6 +18,7 @@
  * itself. After an error in the extended protocol everything up to Sync is skipped.
  */
 import type { Arrival, Connection } from '@pgtroupe/actor/net';
+import { clipName } from '@pgtroupe/adt/name';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type ErrorFields, PgError, type Severity } from '@pgtroupe/common/ereport';
 import { XID_WARN_HINT } from '@pgtroupe/transam/varsup';
@@ -157,7 +158,7 @@ export class Session implements BackendSession {
     }
     const { parameters, unknownOptions, minor } = parsed.packet;
     if (initial.length > parsed.lengthBytes) this.#reader.push(Buffer.from(initial.subarray(parsed.lengthBytes)));
-    const user = parameters.get('user') ?? '';
+    const user = clipped(parameters.get('user') ?? '');
     if (user === '') {
       throw ereport(
         ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION,
@@ -167,7 +168,7 @@ export class Session implements BackendSession {
         },
       );
     }
-    const databaseName = parameters.get('database') || user;
+    const databaseName = clipped(parameters.get('database') || user);
     if (parameters.get('replication') !== undefined && parameters.get('replication') !== 'false') {
       throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'replication connections are not supported by pgtroupe yet', {
         severity: 'FATAL',
@@ -621,6 +622,9 @@ export class Session implements BackendSession {
     this.instance.ended(this);
   }
 }
+
+/** No name of a role or database is longer. */
+const clipped = (name: string): string => Buffer.from(clipName(Buffer.from(name))).toString();
 
 function adminShutdown(): PgError {
   return ereport(ERRCODE.ADMIN_SHUTDOWN, 'terminating connection due to administrator command', { severity: 'FATAL' });

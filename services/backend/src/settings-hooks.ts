@@ -12,6 +12,9 @@ export function checkHook(facts: GucFacts, value: GucValue, dateStyle: string): 
   const unsupported = unsupportedValue(facts, value);
   if (unsupported !== undefined) throw unsupported;
   switch (facts.name) {
+    case 'application_name':
+      // It is shown in logs and views of any encoding.
+      return printable(String(value));
     case 'client_encoding':
       return checkClientEncoding(String(value));
     case 'DateStyle':
@@ -32,6 +35,12 @@ export function checkHook(facts: GucFacts, value: GucValue, dateStyle: string): 
       return value;
   }
 }
+
+/** What is no printable ASCII is shown as a question mark, byte by byte. */
+const printable = (text: string): string =>
+  Buffer.from(text)
+    .toString('latin1')
+    .replace(/[^ -~]/g, '?');
 
 function invalid(name: string, value: string, detail?: string): Error {
   return ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid value for parameter "${name}": "${value}"`, { detail });
