@@ -16,7 +16,8 @@ const indexes = new WeakMap<IndexDesc, BTIndex>();
 
 export function heapOf(desc: RelationDesc): HeapRelation {
   let heap = heaps.get(desc);
-  if (heap === undefined) heaps.set(desc, (heap = heapRelation(desc.smgr, reloption(desc, 'fillfactor', 100))));
+  if (heap === undefined)
+    heaps.set(desc, (heap = heapRelation(desc.smgr, desc.oid, reloption(desc, 'fillfactor', 100))));
   return heap;
 }
 

@@ -18,7 +18,7 @@ import {
 import { Attachment, type Welcome } from './attachment.ts';
 import type { DownOp, UpOp } from '@pgtroupe/rpc/attach/ops';
 import { PageCache } from './bufmgr.ts';
-import { type Memory, MISS, type Want } from '@pgtroupe/storage/buffer/pages';
+import { type Memory, MISS, type TupleWait, type Want } from '@pgtroupe/storage/buffer/pages';
 import { type RelationFiles, type RelationFork } from './relation-files.ts';
 import { InstanceLocks, type LockOwner } from './instance-locks.ts';
 import { SHARE_LOCK, transactionTag } from '@pgtroupe/storage/lmgr/locktag';
@@ -74,10 +74,11 @@ export class InstanceKernel implements XactContext {
     this.pages = new PageCache(env, this.attachment, options.mem, options.cachePages);
     this.shared = new InstanceTransactions(env, this.attachment, this.pages);
     this.multixacts = new InstanceMultiXacts(this.attachment, this.pages);
-    this.locks = new InstanceLocks(this.attachment);
+    this.locks = new InstanceLocks(this.attachment, env.timers);
     this.wal = new XLogRecordBuilder(this.pages, this.attachment);
     this.walCredit = new WalCredit(this.attachment);
     this.attachment.on('showWaits', ({ question }) => {
+      this.locks.tuples.showAll();
       for (const show of [...this.#localWaits]) show();
       this.attachment.putUnawaited({ op: 'waitsShown', question });
     });
@@ -89,7 +90,7 @@ export class InstanceKernel implements XactContext {
     this.attachment.onDetach = why => {
       this.life++;
       this.pages.reset(sharedMemoryLost);
-      this.locks.reset();
+      this.locks.reset(sharedMemoryLost);
       this.wal.reset();
       this.walCredit.reset(sharedMemoryLost);
       this.shared.reset(sharedMemoryLost);
@@ -125,7 +126,7 @@ export class InstanceKernel implements XactContext {
       case 'clog':
         return this.shared.fetchClogPage(want.page);
       case 'xactWait':
-        return this.waitForXact(want.fxid as FullTransactionId, owner);
+        return this.waitForXact(want.fxid as FullTransactionId, owner, want.tuple);
       case 'await':
         return want.run();
       case 'none':
@@ -135,10 +136,13 @@ export class InstanceKernel implements XactContext {
     }
   }
 
-  /** Resolves when the transaction is over. Throws 40P01 when waiting for it can never end. */
-  async waitForXact(fxid: FullTransactionId, owner: LockOwner): Promise<void> {
+  /** Resolves when the transaction is over, or when it was this session's turn to look at the row again. Throws 40P01
+   *  when waiting can never end. */
+  async waitForXact(fxid: FullTransactionId, owner: LockOwner, tuple: TupleWait | undefined): Promise<void> {
     owner.onLockWait?.(true);
     try {
+      if (tuple !== undefined && !this.locks.tuples.tryAcquire(owner, tuple))
+        return await this.locks.tuples.acquire(owner, tuple);
       if (this.shared.runsHere(fxid)) return await this.#waitLocally(fxid, owner);
       await this.#waitRemotely(fxid, owner);
     } finally {
@@ -194,7 +198,11 @@ export class InstanceKernel implements XactContext {
 
   /** What transactions of this instance hold here. */
   held(): Record<string, number> {
-    return { 'local locks': this.locks.localCount, ...this.shared.held() };
+    return {
+      'local locks': this.locks.localCount,
+      'tuple locks': this.locks.tuples.count,
+      ...this.shared.held(),
+    };
   }
 
   // ---- plain calls -------------------------------------------------------------------------------

@@ -9,7 +9,9 @@
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import { PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
+import type { Timers } from '@pgtroupe/actor/env';
 import type { Attachment } from './attachment.ts';
+import { type HeldTupleLock, InstanceTupleLocks } from './instance-tuple-locks.ts';
 import type { DownOp } from '@pgtroupe/rpc/attach/ops';
 import { isWeakMode, LOCKTAG_RELATION, type LockTag, relationTag } from '@pgtroupe/storage/lmgr/locktag';
 
@@ -38,6 +40,8 @@ export class LockOwner {
   /** Locks taken inside savepoints, in order: who rolls back to one gives back what came behind. */
   readonly taken: { readonly tag: LockTag; readonly mode: number }[] = [];
   insideSavepoint = false;
+  /** While it waits for a row, or looks at one again that it has waited for. */
+  tuple: HeldTupleLock | undefined;
   /** The wait under way, so that a cancel can end it. */
   waiting: { cancel(error: PgError): void } | undefined;
   /** Told when a wait for a lock, of a relation or of a transaction's end, begins and ends. */
@@ -62,9 +66,11 @@ export class LockOwner {
 export class InstanceLocks {
   readonly #attachment: Attachment;
   readonly #relations = new Map<Oid, Map<Oid, RelationEntry>>();
+  readonly tuples: InstanceTupleLocks;
 
-  constructor(attachment: Attachment) {
+  constructor(attachment: Attachment, timers: Timers) {
     this.#attachment = attachment;
+    this.tuples = new InstanceTupleLocks(timers, attachment, this);
     attachment.on('relLockToken', op => {
       this.#entry(op.db as Oid, op.rel as Oid).token = 'held';
     });
@@ -72,8 +78,9 @@ export class InstanceLocks {
   }
 
   /** All tokens are void, and so is every lock: their transactions have failed. */
-  reset(): void {
+  reset(error: () => Error): void {
     this.#relations.clear();
+    this.tuples.reset(error);
   }
 
   /** Locks granted here, by owner and relation. */
@@ -172,14 +179,20 @@ export class InstanceLocks {
     throw new PgError(ERRCODE.INTERNAL_ERROR, `answer ${op.op} to lockAcquire`);
   }
 
-  /** Gives back one lock before the end of the transaction. */
-  release(owner: LockOwner, tag: LockTag, mode: number): void {
+  /** Gives back one lock before the end of the transaction; not `soon`: with the next message. */
+  release(owner: LockOwner, tag: LockTag, mode: number, soon = true): void {
     owner.remote.delete(lockKey(tag, mode));
-    this.#put(owner, tag, mode, false);
+    if (soon) this.#put(owner, tag, mode, false);
+    else this.#attachment.putLazily({ op: 'lockRelease', owner: owner.pid, ...tag, mode, session: false });
   }
 
   #put(owner: LockOwner, tag: LockTag, mode: number, session: boolean): void {
     this.#attachment.put({ op: 'lockRelease', owner: owner.pid, ...tag, mode, session });
+  }
+
+  /** A lock that was granted here is the buffer-manager's from now on. */
+  handOver(owner: LockOwner, tag: LockTag, mode: number): void {
+    owner.remote.add(lockKey(tag, mode));
   }
 
   /** Gives back a lock of the session's once. False: it has none. */
@@ -214,6 +227,7 @@ export class InstanceLocks {
   /** ROLLBACK TO, or an error inside a savepoint: what was taken since `taken` had this length is given back, behind the
    *  subtransaction's end. */
   releaseSince(owner: LockOwner, length: number): void {
+    this.tuples.release(owner);
     if (owner.taken.length === length) return;
     let told = false;
     for (const { tag, mode } of owner.taken.splice(length)) {
@@ -248,6 +262,7 @@ export class InstanceLocks {
   /** End of transaction. `remoteDone`: the commit or abort message released the others, except those
    *  that were handed over behind it. */
   releaseAll(owner: LockOwner, remoteDone: boolean): void {
+    this.tuples.release(owner);
     for (const entry of owner.local) entry.holders.delete(owner);
     owner.local.clear();
     owner.taken.length = 0;

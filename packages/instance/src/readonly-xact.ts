@@ -44,6 +44,10 @@ export class ReadonlyXact implements XactView {
     assert(false, 'a reader of catalogs locks no rows');
   }
 
+  unlockTuple(): void {
+    assert(false, 'a reader of catalogs waits for no rows');
+  }
+
   inSnapshot(xid: TransactionId, snapshot: Snapshot): boolean {
     if (xid < FIRST_NORMAL_TRANSACTION_ID) return false;
     return inSnapshot(this.#shared.full(xid), snapshot);

@@ -183,6 +183,10 @@ export class Transaction implements XactView {
     return this.#context.shared.confirmRunning(fxid);
   }
 
+  unlockTuple(): void {
+    if (this.#owner.tuple !== undefined) this.#context.locks.tuples.release(this.#owner, false);
+  }
+
   inSnapshot(xid: TransactionId, snapshot: Snapshot): boolean {
     if (xid < FIRST_NORMAL_TRANSACTION_ID) return false;
     return inSnapshot(this.#context.shared.full(xid), snapshot);
@@ -292,6 +296,7 @@ export class Transaction implements XactView {
     while (this.#levels.length > 1) this.releaseSavepoint(this.#top().name);
     const { fxid, children } = this.#levels[0]!;
     const { attachment, env, locks, shared, wal } = this.#context;
+    locks.tuples.release(this.#owner);
     if (fxid === 0) {
       locks.releaseAll(this.#owner, false);
       return;
@@ -367,6 +372,7 @@ export class Transaction implements XactView {
       return;
     }
     assert(!this.#committing, 'an abort does not overtake a commit');
+    this.#context.locks.tuples.release(this.#owner);
     while (this.#levels.length > 1) {
       const level = this.#pop();
       if (level.fxid !== 0) this.#endAborted(level, false);

@@ -34,6 +34,8 @@ export interface XactView {
   /** `status` said that it is in progress, and the caller will not wait for it: true if that holds at this
    *  moment; MISS: ask first, then look at the tuple again. */
   confirmRunning(fxid: FullTransactionId): true | -1;
+  /** Gives back the tuple lock that the session waited for a row with, if it has one. */
+  unlockTuple(): void;
   /** Is `xid` running or not yet begun according to the snapshot? (XidInMVCCSnapshot) */
   inSnapshot(xid: TransactionId, snapshot: Snapshot): boolean;
   /** Below this every transaction is over for everyone: dead tuples older than it may be pruned. */

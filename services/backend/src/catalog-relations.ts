@@ -57,7 +57,7 @@ export class CatalogRelations {
   async heap(catalog: Catalog): Promise<HeapRelation> {
     let heap = this.#heaps.get(catalog.oid);
     if (heap === undefined) {
-      heap = heapRelation(await this.#smgr(catalog.oid, catalog.shared));
+      heap = heapRelation(await this.#smgr(catalog.oid, catalog.shared), catalog.oid);
       this.#heaps.set(catalog.oid, heap);
     }
     return heap;
@@ -89,7 +89,7 @@ export class CatalogRelations {
     let heap = this.#heaps.get(toastOid);
     let index = this.#indexes.get(toastIndexOid);
     if (heap === undefined) {
-      heap = heapRelation(await this.#smgr(toastOid, shared));
+      heap = heapRelation(await this.#smgr(toastOid, shared), toastOid);
       this.#heaps.set(toastOid, heap);
     }
     if (index === undefined) {

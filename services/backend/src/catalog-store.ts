@@ -247,7 +247,7 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
     const { kernel } = this;
     const { mem } = kernel.pages;
     const layout = tupleLayout(table.att);
-    const heap = heapRelation(table.smgr);
+    const heap = heapRelation(table.smgr, table.oid);
     const batch = new HeapPageBatch();
     const live = await kernel.shared.takeSnapshot(this.#tx.curcid);
     try {
@@ -280,7 +280,7 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
 
   async isEmpty(table: RelationDesc): Promise<boolean> {
     const { kernel } = this;
-    const heap = heapRelation(table.smgr);
+    const heap = heapRelation(table.smgr, table.oid);
     const batch = new HeapPageBatch();
     const live = await kernel.shared.takeSnapshot(this.#tx.curcid);
     try {

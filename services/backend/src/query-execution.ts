@@ -422,13 +422,15 @@ export class RunningPortal {
 
   /** Gives back what the execution holds. A state that ran to its end serves again. */
   close(reusable = false): void {
+    const { session } = this.#execution;
     const state = this.#state;
     this.#state = undefined;
     if (state !== undefined) {
+      session.instance.kernel.locks.tuples.release(session.owner);
       state.release();
       if (reusable) this.#execution.keepIdle(this.#cached!, state);
     }
-    if (this.#snapshot !== undefined) this.#execution.session.block.releaseSnapshot(this.#snapshot);
+    if (this.#snapshot !== undefined) session.block.releaseSnapshot(this.#snapshot);
     this.#snapshot = undefined;
   }
 }

@@ -18,6 +18,7 @@ import { ATTACH_PROTOCOL, SNAPSHOT_LEASE_MS } from '@pgtroupe/instance/attachmen
 import { MAX_UNREAD_BYTES } from '@pgtroupe/rpc/attach/credit';
 import { downWriter, FrameError, type OpReader, upReader } from '@pgtroupe/rpc/attach/codec';
 import { TOKEN_EXCLUSIVE, type UpOp } from '@pgtroupe/rpc/attach/ops';
+import { LOCKTAG_TUPLE } from '@pgtroupe/storage/lmgr/locktag';
 import { WalFormatError } from '@pgtroupe/transam/xlogrecord';
 import { checkDeadlock } from './deadlock.ts';
 import { type AttachStream, Instance } from './instance.ts';
@@ -142,7 +143,6 @@ export class AttachServer {
       downWriter(this.#env.traffic),
     );
     shared.instances.add(instance);
-    shared.directory.alone = shared.instances.size === 1;
     instance.up.processed(batchBytes, shared.insert.buffers.end);
     instance.put({
       op: 'welcome',
@@ -154,8 +154,16 @@ export class AttachServer {
       fpiOpen: shared.fpi.open,
       redo: shared.redo,
     });
+    this.#companyChanged();
     this.#env.log.write('DEBUG', `${op.name} attached as instance ${instance.id}`);
     return instance;
+  }
+
+  /** Somebody came or went. */
+  #companyChanged(): void {
+    const { directory, instances } = this.#shared;
+    directory.alone = instances.size === 1;
+    for (const instance of instances) instance.put({ op: 'company', others: !directory.alone });
   }
 
   #leasePids(): { readonly pidFirst: number; readonly pidCount: number } {
@@ -186,7 +194,7 @@ export class AttachServer {
     if (instance.dead) return;
     instance.dead = true;
     this.#shared.instances.delete(instance);
-    this.#shared.directory.alone = this.#shared.instances.size === 1;
+    this.#companyChanged();
     this.#env.log.write('DEBUG', `${instance.name} is fenced: ${why}`);
     for (let n = this.#held.length - 1; n >= 0; n--) if (this.#held[n]!.instance === instance) this.#held.splice(n, 1);
     this.#shared.instanceDied(instance);
@@ -327,6 +335,8 @@ export class AttachServer {
         return shared.locks.tokenRequested(instance, relationTag(op));
       case 'localHolders':
         return shared.locks.holdersTransferred(instance, relationTag(op), op.holders);
+      case 'localTupleHolders':
+        return shared.locks.holdersTransferred(instance, tupleTag(op), op.holders);
       case 'leasePids': {
         const { pidFirst, pidCount } = this.#leasePids();
         return instance.put({ op: 'pidsLeased', reqId: op.reqId, first: pidFirst, count: pidCount });
@@ -420,6 +430,10 @@ const NO_ROOM = {
   detail: '',
   hint: 'You might need to increase max_locks_per_transaction.',
 };
+
+function tupleTag({ db, rel, blk, off }: Up<'localTupleHolders'>): LockTag {
+  return { locktype: LOCKTAG_TUPLE, f1: db, f2: rel, f3: blk, f4: off };
+}
 
 function relationTag(op: { readonly db: number; readonly rel: number }): LockTag {
   return { locktype: 0, f1: op.db, f2: op.rel, f3: 0, f4: 0 };

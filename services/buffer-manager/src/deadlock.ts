@@ -5,7 +5,7 @@
  * conflicting requests (soft edges). PostgreSQL may reorder a queue to break a cycle that has a soft
  * edge; we do the simple case, moving the waiter in front of the one it merely queues behind.
  */
-import { conflictMask, lockModeName } from './lock-modes.ts';
+import { conflictMask, lockModeName } from '@pgtroupe/storage/lmgr/lock-modes';
 import { holdingMask, type Lock, type LockOwner, type LockTag, type Waiter } from './lock-table.ts';
 
 export interface Edge<I> {

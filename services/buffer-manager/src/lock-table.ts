@@ -11,7 +11,7 @@
  * - There is room for so many locks, and for twice as many holders. Weak relation locks, by the fast path or not, always
  *   find some: as many as relations and sessions there are. Tokens take none.
  */
-import { conflictMask, isStrongMode, MAX_LOCK_MODE } from './lock-modes.ts';
+import { conflictMask, isStrongMode, MAX_LOCK_MODE } from '@pgtroupe/storage/lmgr/lock-modes';
 
 export interface LockTag {
   readonly locktype: number;

@@ -43,7 +43,7 @@ const missing = oracleMissing();
 class Mirror {
   readonly solo = new SoloPages({ pages: 40 });
   readonly xacts = new SoloTransactions(this.solo);
-  readonly rel = heapRelation(this.solo.relation(16384));
+  readonly rel = heapRelation(this.solo.relation(16384), 16384 as never);
   readonly ctx = new HeapContext(this.solo, this.solo.wal, this.xacts.begin());
 
   transaction(run: (x: SoloXact) => void): void {

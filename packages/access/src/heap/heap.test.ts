@@ -58,7 +58,7 @@ class Table {
       images: options.images === true,
     });
     this.xacts = new SoloTransactions(this.solo);
-    this.rel = heapRelation(this.solo.relation(16384), options.fillfactor ?? 100);
+    this.rel = heapRelation(this.solo.relation(16384), 16384 as never, options.fillfactor ?? 100);
     this.ctx = new HeapContext(this.solo, this.solo.wal, this.xacts.begin());
     this.base = this.solo.takeImage();
   }
@@ -182,7 +182,11 @@ describe('visibility', () => {
     expect(t.update(b, tid, [1, 2, Buffer.from('f')])).toBe(TM_BEING_MODIFIED);
     expect(t.ctx.waitFxid).toBe(a.xid);
     expect(t.ctx.wantXactWait()).toBe(MISS);
-    expect(t.solo.want).toEqual({ kind: 'xactWait', fxid: a.xid });
+    expect(t.solo.want).toMatchObject({
+      kind: 'xactWait',
+      fxid: a.xid,
+      tuple: { rel: 16384, blk: tid[0], off: tid[1], mode: 7 },
+    });
     a.commit();
     expect(t.update(b, tid, [1, 2, Buffer.from('f')])).toBe(TM_UPDATED);
     expect([t.ctx.ctidBlk, t.ctx.ctidOffnum]).toEqual(newest);

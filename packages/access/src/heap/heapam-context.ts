@@ -12,15 +12,23 @@ import {
   FIRST_NORMAL_TRANSACTION_ID,
   type FullTransactionId,
   fullFromXid,
+  type Oid,
   type TransactionId,
 } from '@pgtroupe/common/ids';
-import { MISS, type PageAccess, type SmgrRelation } from '@pgtroupe/storage/buffer/pages';
+import { MISS, type PageAccess, type SmgrRelation, type TupleWait } from '@pgtroupe/storage/buffer/pages';
+import {
+  ACCESS_EXCLUSIVE_LOCK,
+  ACCESS_SHARE_LOCK,
+  EXCLUSIVE_LOCK,
+  ROW_SHARE_LOCK,
+} from '@pgtroupe/storage/lmgr/locktag';
 import type { XactView } from '@pgtroupe/transam/xactview';
 import type { XLogInserter } from '@pgtroupe/transam/xloginsert';
 
 /** A heap as the access method sees it; one object per relation and instance. */
 export interface HeapRelation {
   readonly smgr: SmgrRelation;
+  readonly oid: Oid;
   /** Percent of a page that inserts fill (reloption fillfactor, 10..100). */
   readonly fillfactor: number;
   /** Block that got the last row, -1 unknown. A hint. */
@@ -31,8 +39,8 @@ export interface HeapRelation {
   extendRun: number;
 }
 
-export function heapRelation(smgr: SmgrRelation, fillfactor = 100): HeapRelation {
-  return { smgr, fillfactor, targetBlock: -1, extend: 0, extendRun: 0 };
+export function heapRelation(smgr: SmgrRelation, oid: Oid, fillfactor = 100): HeapRelation {
+  return { smgr, oid, fillfactor, targetBlock: -1, extend: 0, extendRun: 0 };
 }
 
 /** What became of an attempt to change or lock a tuple (TM_Result). */
@@ -51,6 +59,9 @@ export const LOCK_TUPLE_SHARE = 1;
 export const LOCK_TUPLE_NO_KEY_EXCLUSIVE = 2;
 export const LOCK_TUPLE_EXCLUSIVE = 3;
 export type LockTupleMode = 0 | 1 | 2 | 3;
+
+/** By LockTupleMode: the mode of the tuple lock that those wait with who want the row (tupleLockExtraInfo). */
+const HEAVYWEIGHT_MODES: readonly number[] = [ACCESS_SHARE_LOCK, ROW_SHARE_LOCK, EXCLUSIVE_LOCK, ACCESS_EXCLUSIVE_LOCK];
 
 /** More candidates than this are forgotten; they will be met again. */
 const PRUNE_QUEUE_LIMIT = 16;
@@ -80,6 +91,9 @@ export class HeapContext {
   cmax = 0;
   /** For TM_BEING_MODIFIED, and of the dirty snapshot: whom to wait for. */
   waitFxid = 0 as FullTransactionId;
+  /** In whose company: others who want the same row. Undefined: it is no matter of a row, or this session is among
+   *  its holders already; then it waits in front of all who are not, some of whom wait for it. */
+  waitTuple: TupleWait | undefined;
 
   // Answers of the dirty snapshot: transactions whose end would change the answer, 0 none.
   dirtyXmin = 0 as TransactionId;
@@ -112,7 +126,18 @@ export class HeapContext {
 
   /** After TM_BEING_MODIFIED, when the caller wants to wait: returns MISS for the driver. */
   wantXactWait(): typeof MISS {
-    this.pages.want = { kind: 'xactWait', fxid: this.waitFxid };
+    this.pages.want = { kind: 'xactWait', fxid: this.waitFxid, tuple: this.waitTuple };
     return MISS;
+  }
+
+  /** Whoever waits for `waitFxid` does so as one of those who want this row in this mode (heap_acquire_tuplock). */
+  waitsForTuple({ smgr, oid }: HeapRelation, blk: number, off: number, mode: LockTupleMode): void {
+    this.waitTuple = { db: smgr.rnode.dbNode, rel: oid, blk, off, mode: HEAVYWEIGHT_MODES[mode]! };
+  }
+
+  /** What became of an attempt to have a row: when that is known, who waited for it lets the next one try. */
+  settled<T extends TmResult | -1>(result: T): T {
+    if (result !== MISS && result !== TM_BEING_MODIFIED) this.xact.unlockTuple();
+    return result;
   }
 }

@@ -42,7 +42,14 @@ import {
   type TmResult,
 } from './heapam-context.ts';
 import { adjustCmax, needsComboCid } from './heapam-combocid.ts';
-import { computeNewXmax, LOCK_FREE, LOCK_WAIT, newXmax, tupleLockConflict } from './heapam-multixact.ts';
+import {
+  computeNewXmax,
+  LOCK_FREE,
+  LOCK_WAIT,
+  newXmax,
+  ownsAnyTupleLock,
+  tupleLockConflict,
+} from './heapam-multixact.ts';
 import { hasNewerVersion } from './heapam-scan.ts';
 import { getUpdateXid, heapTupleSatisfiesUpdate, reportFailure } from './heapam-visibility.ts';
 import {
@@ -61,7 +68,7 @@ import { clearAllVisible, vmPageToClear } from './hio.ts';
 export function pruned(ctx: HeapContext, blk: number, offnum: number): typeof TM_DELETED {
   ctx.ctidBlk = blk;
   ctx.ctidOffnum = offnum;
-  return TM_DELETED;
+  return ctx.settled(TM_DELETED);
 }
 
 /** What a conflict comes to for whoever wanted the tuple. */
@@ -70,12 +77,27 @@ export function conflictResult(ctx: HeapContext, conflict: number, tup: number, 
   return hasNewerVersion(ctx, tup, blk, offnum) ? TM_UPDATED : TM_DELETED;
 }
 
+/** After LOCK_WAIT: in turn with the others who want the tuple, unless this session holds it too. 0, or MISS. */
+export function waitsInTurn(
+  ctx: HeapContext,
+  rel: HeapRelation,
+  tup: number,
+  blk: number,
+  offnum: number,
+  mode: LockTupleMode,
+): number {
+  const owned = ownsAnyTupleLock(ctx.xact, ctx.pages.mem, tup);
+  if (owned === 0) ctx.waitsForTuple(rel, blk, offnum, mode);
+  return owned === MISS ? MISS : 0;
+}
+
 /**
  * May the tuple be changed by this command, which needs it in this mode? TM_OK also when those who hold it do
  * not mind. Fills the failure fields otherwise.
  */
 export function mayModify(
   ctx: HeapContext,
+  rel: HeapRelation,
   tup: number,
   blk: number,
   offnum: number,
@@ -92,11 +114,12 @@ export function mayModify(
     const conflict = tupleLockConflict(ctx, tup, mode);
     if (conflict === MISS) return MISS;
     if (conflict === LOCK_FREE) return TM_OK;
+    if (conflict === LOCK_WAIT && waitsInTurn(ctx, rel, tup, blk, offnum, mode) === MISS) return MISS;
     result = conflictResult(ctx, conflict, tup, blk, offnum);
   }
   if (getUpdateXid(ctx.xact, mem, tup) === MISS) return MISS;
   reportFailure(ctx, result, tup);
-  return result;
+  return ctx.settled(result);
 }
 
 /** Deletes the tuple at (blk, offnum). TmResult, or MISS. */
@@ -116,7 +139,7 @@ export function heapDelete(
   if (offnum > pageGetMaxOffsetNumber(mem, page) || !itemIdIsNormal(pageGetItemId(mem, page, offnum)))
     return pruned(ctx, blk, offnum);
   const tup = pageGetItem(mem, page, offnum);
-  const result = mayModify(ctx, tup, blk, offnum, cid, LOCK_TUPLE_EXCLUSIVE, 'delete');
+  const result = mayModify(ctx, rel, tup, blk, offnum, cid, LOCK_TUPLE_EXCLUSIVE, 'delete');
   if (result !== TM_OK) return result;
   const xid = xidFromFull(fxid as FullTransactionId);
   const vm = vmPageToClear(ctx, rel, blk, page);
@@ -145,5 +168,5 @@ export function heapDelete(
   ctx.blk = blk;
   ctx.offnum = offnum;
   ctx.tuple = tup;
-  return TM_OK;
+  return ctx.settled(TM_OK);
 }

@@ -42,10 +42,11 @@ import {
   TM_UPDATED,
   type TmResult,
 } from './heapam-context.ts';
-import { conflictResult, pruned } from './heapam-delete.ts';
+import { conflictResult, pruned, waitsInTurn } from './heapam-delete.ts';
 import {
   computeNewXmax,
   LOCK_FREE,
+  LOCK_WAIT,
   newXmax,
   ownsAnyTupleLock,
   ownsTupleLock,
@@ -91,6 +92,18 @@ export function heapLockTuple(
   mode: LockTupleMode,
   followUpdates = false,
 ): TmResult | -1 {
+  return ctx.settled(lockTuple(ctx, rel, blk, offnum, cid, mode, followUpdates));
+}
+
+function lockTuple(
+  ctx: HeapContext,
+  rel: HeapRelation,
+  blk: number,
+  offnum: number,
+  cid: CommandId,
+  mode: LockTupleMode,
+  followUpdates: boolean,
+): TmResult | -1 {
   const fxid = ctx.xact.currentXid();
   if (fxid === MISS) return MISS;
   const { pages } = ctx;
@@ -117,6 +130,7 @@ export function heapLockTuple(
     const conflict = tupleLockConflict(ctx, tup, mode);
     if (conflict === MISS) return MISS;
     if (conflict !== LOCK_FREE) {
+      if (conflict === LOCK_WAIT && waitsInTurn(ctx, rel, tup, blk, offnum, mode) === MISS) return MISS;
       const failure = conflictResult(ctx, conflict, tup, blk, offnum);
       reportFailure(ctx, failure, tup);
       return failure;
@@ -246,6 +260,18 @@ function heapLockUpdatedTuple(
  * transaction has changed it.
  */
 export function heapLockLatest(
+  ctx: HeapContext,
+  rel: HeapRelation,
+  firstBlk: number,
+  firstOffnum: number,
+  priorXmax: TransactionId,
+  cid: CommandId,
+  mode: LockTupleMode,
+): TmResult | -1 {
+  return ctx.settled(lockLatest(ctx, rel, firstBlk, firstOffnum, priorXmax, cid, mode));
+}
+
+function lockLatest(
   ctx: HeapContext,
   rel: HeapRelation,
   firstBlk: number,

@@ -146,7 +146,7 @@ export function ownsAnyTupleLock(x: XactView, mem: TupleMemory, tup: number): nu
 
 /** Answers of tupleLockConflict. */
 export const LOCK_FREE = 0;
-/** Somebody who runs is in the way: ctx.waitFxid. */
+/** Somebody who runs is in the way: ctx.waitFxid, and no tuple to wait for. */
 export const LOCK_WAIT = 1;
 /** An update that has committed is. */
 export const LOCK_LOST = 2;
@@ -163,6 +163,7 @@ export function tupleLockConflict(ctx: HeapContext, tup: number, mode: LockTuple
     if (outcome === MISS) return MISS;
     if (outcome === XACT_IN_PROGRESS) {
       ctx.waitFxid = ctx.full(xid);
+      ctx.waitTuple = undefined;
       return LOCK_WAIT;
     }
     if (outcome === XACT_COMMITTED && isUpdateStatus(status)) answer = LOCK_LOST;

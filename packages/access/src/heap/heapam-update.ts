@@ -155,7 +155,7 @@ export function heapUpdate(
   // Others may go on referring to a row whose key stays.
   const keyChanged = heapModified(atts.layout, mem, oldTup, newTup, atts.key);
   const mode = keyChanged ? LOCK_TUPLE_EXCLUSIVE : LOCK_TUPLE_NO_KEY_EXCLUSIVE;
-  const result = mayModify(ctx, oldTup, blk, offnum, cid, mode, 'update');
+  const result = mayModify(ctx, rel, oldTup, blk, offnum, cid, mode, 'update');
   if (result !== TM_OK) return result;
 
   const samePage = maxAlign(newLen) <= pageGetHeapFreeSpace(mem, page);
@@ -174,7 +174,7 @@ export function heapUpdate(
   const hot = samePage && !heapModified(atts.layout, mem, oldTup, newTup, atts.indexed);
   changeAndLog(ctx, rel, blk, offnum, page, oldTup, newTup, newLen, xid, cid, hot, vmOld);
   if (!samePage) queueIfPrunable(ctx, rel, blk, page);
-  return TM_OK;
+  return ctx.settled(TM_OK);
 }
 
 function changeAndLog(

@@ -229,6 +229,7 @@ function satisfiesNow(ctx: HeapContext, tup: number, dirty: boolean): number {
       if (!dirty) return 0;
       ctx.dirtyXmin = getRawXmin(mem, tup);
       ctx.waitFxid = ctx.full(ctx.dirtyXmin);
+      ctx.waitTuple = undefined;
       return 1;
     }
   }
@@ -243,6 +244,7 @@ function satisfiesNow(ctx: HeapContext, tup: number, dirty: boolean): number {
   if (status === XACT_IN_PROGRESS && dirty) {
     ctx.dirtyXmax = xmax;
     ctx.waitFxid = ctx.full(ctx.dirtyXmax);
+    ctx.waitTuple = undefined;
   }
   return status === XACT_COMMITTED ? 0 : 1;
 }

@@ -42,7 +42,7 @@ class World {
     this.solo = new SoloPages({ pages: 200, misses });
     this.xacts = new SoloTransactions(this.solo);
     this.ctx = new HeapContext(this.solo, this.solo.wal, this.xacts.begin());
-    this.rel = heapRelation(this.solo.relation(16384));
+    this.rel = heapRelation(this.solo.relation(16384), 16384 as never);
     const indexFiles = this.solo.relation(16386);
     const index = new BTIndex({
       rel: indexFiles,
@@ -56,7 +56,7 @@ class World {
       ],
     });
     btInitMetaPage(this.solo.mem, this.solo.addPage(indexFiles, 0), emptyMeta(index.allequalimage));
-    this.toast = { oid: 16385 as never, heap: heapRelation(this.solo.relation(16385)), index };
+    this.toast = { oid: 16385 as never, heap: heapRelation(this.solo.relation(16385), 16385 as never), index };
     this.toaster = new HeapToaster(this.ctx, desc, this.toast, () => this.#nextOid++, this.solo.arenaStart);
     const reader = new ToastReader(this.ctx, () => this.toast);
     registerToastFetcher(this.solo.mem, reader);
@@ -200,7 +200,9 @@ test.skipIf(missing !== undefined)(
     psql(`create database ${database}`);
     try {
       w.ctx.xact = w.xacts.begin();
-      retry(w.solo, () => heapInsert(w.ctx, heapRelation(w.solo.relation(20000)), w.solo.arenaStart, len, 0 as never));
+      retry(w.solo, () =>
+        heapInsert(w.ctx, heapRelation(w.solo.relation(20000), 20000 as never), w.solo.arenaStart, len, 0 as never),
+      );
       const hex = Buffer.from(w.solo.mem.u8.subarray(page, page + 8192)).toString('hex');
       const theirs = psql(
         `create extension pageinspect; create table t (a int4, b text, c text);

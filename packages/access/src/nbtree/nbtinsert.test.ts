@@ -37,7 +37,7 @@ class World {
   constructor(nullsNotDistinct = false, misses = false) {
     this.solo = new SoloPages({ pages: 200, misses });
     this.xacts = new SoloTransactions(this.solo);
-    this.heap = heapRelation(this.solo.relation(16384));
+    this.heap = heapRelation(this.solo.relation(16384), 16384 as never);
     const rel = this.solo.relation(16385);
     this.index = new BTIndex({
       rel,

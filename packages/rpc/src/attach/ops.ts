@@ -174,6 +174,9 @@ export const UP = {
   getBlockers: { reqId: 'u32', pid: 'u32' },
   /** Answers `showWaits`: every row wait of this instance's sessions was asked for with `lockAcquire`. */
   waitsShown: { question: 'u32' },
+  /** Who holds a row's tuple lock, which the instance gave out by itself while it was alone: pairs as in
+   *  `localHolders`. From here on the lock is the buffer-manager's. */
+  localTupleHolders: { db: 'u32', rel: 'u32', blk: 'u32', off: 'u32', holders: 'u32s' },
 } as const satisfies OpTable;
 
 /** Buffer-manager to instance. */
@@ -274,6 +277,8 @@ export const DOWN = {
   /** Waits for rows that a session of the same instance holds are to be brought before the lock table now, not only
    *  after deadlock_timeout: somebody asks who waits for whom. Answered by `waitsShown`. */
   showWaits: { question: 'u32' },
+  /** Behind the welcome, and when it changes: are there other instances? */
+  company: { others: 'bool' },
 } as const satisfies OpTable;
 
 import type { RelFileNode } from '@pgtroupe/common/ids';

@@ -16,7 +16,7 @@
  * Offsets are byte offsets into `mem.u8`; a page is BLCKSZ bytes at an 8192-aligned offset, so
  * aligned 16- and 32-bit views may be used on every MAXALIGNed item in it.
  */
-import type { BlockNumber, ForkNumber, RelFileNode } from '@pgtroupe/common/ids';
+import type { BlockNumber, ForkNumber, Oid, RelFileNode } from '@pgtroupe/common/ids';
 
 /** Not here yet; see `PageAccess.want`. */
 export const MISS = -1;
@@ -38,6 +38,15 @@ export interface SmgrRelation {
   readonly rnode: RelFileNode;
 }
 
+/** A row that somebody waits for, and the lock mode (LockTupleMode's heavyweight one) that he wants it in. */
+export interface TupleWait {
+  readonly db: Oid;
+  readonly rel: Oid;
+  readonly blk: number;
+  readonly off: number;
+  readonly mode: number;
+}
+
 /** What a synchronous function lacked. Satisfied by `await kernel.satisfy(want)`. */
 export type Want =
   | { readonly kind: 'none' }
@@ -55,8 +64,8 @@ export type Want =
   | { readonly kind: 'xids' }
   /** The outcome of a transaction is not known here. */
   | { readonly kind: 'clog'; readonly page: number }
-  /** Wait until this transaction ends (row lock held by another). */
-  | { readonly kind: 'xactWait'; readonly fxid: number }
+  /** Wait until this transaction ends (row lock held by another), in turn with others who want the row. */
+  | { readonly kind: 'xactWait'; readonly fxid: number; readonly tuple: TupleWait | undefined }
   /** Anything else that must be awaited before trying again, for example loading a catalog entry. */
   | { readonly kind: 'await'; readonly run: () => Promise<void> };
 

@@ -37,6 +37,11 @@ export function relationTag(db: Oid, rel: Oid): LockTag {
   return { locktype: LOCKTAG_RELATION, f1: db, f2: rel, f3: 0, f4: 0 };
 }
 
+/** A row, while somebody waits for it. `db` 0: of a catalog of all databases. */
+export function tupleTag(db: Oid, rel: Oid, blk: number, off: number): LockTag {
+  return { locktype: LOCKTAG_TUPLE, f1: db, f2: rel, f3: blk, f4: off };
+}
+
 /** Anything but a relation, by its class; `db` 0: of all databases. */
 export function objectTag(db: Oid, classId: Oid, objectId: Oid): LockTag {
   return { locktype: LOCKTAG_OBJECT, f1: db, f2: classId, f3: objectId, f4: 0 };

@@ -98,6 +98,8 @@ export class SoloXact implements XactView {
     return true;
   }
 
+  unlockTuple(): void {}
+
   inSnapshot(xid: TransactionId, snapshot: Snapshot): boolean {
     if (xid < 3 || xid < snapshot.xmin) return false;
     return xid >= snapshot.xmax || snapshot.xip.includes(xid);

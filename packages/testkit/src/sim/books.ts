@@ -3,6 +3,7 @@ import { ddlBook } from './ddl-book.ts';
 import { type Book, churnBook, rowsBook, tablesBook } from './ledger.ts';
 import { giantsBook } from './giants-book.ts';
 import { newLocksBook } from './locks-book.ts';
+import { queueBook } from './queue-book.ts';
 
 export const BOOKS: Readonly<Record<string, () => Book>> = {
   rows: () => rowsBook,
@@ -11,4 +12,5 @@ export const BOOKS: Readonly<Record<string, () => Book>> = {
   ddl: () => ddlBook,
   locks: newLocksBook,
   giants: () => giantsBook,
+  queue: () => queueBook,
 };
