@@ -3,8 +3,9 @@
  * would have read one of them first.
  */
 import { describe, expect, it } from 'vitest';
+import { DiskError, methodsOf } from '@pgtroupe/actor/env';
 import { ConnectionLost, type SimClient } from '@pgtroupe/testkit/sim/client';
-import { SimCluster } from '@pgtroupe/testkit/sim/cluster';
+import { SimCluster, type SimClusterOptions } from '@pgtroupe/testkit/sim/cluster';
 
 const PATIENCE_MS = 5000;
 
@@ -14,8 +15,8 @@ class Stage {
     this.cluster = cluster;
   }
 
-  static async of(instances: number, seed = 1): Promise<Stage> {
-    const cluster = await SimCluster.create(seed, { instances });
+  static async of(instances: number, seed = 1, more: SimClusterOptions = {}): Promise<Stage> {
+    const cluster = await SimCluster.create(seed, { instances, ...more });
     await cluster.untilReady();
     await cluster.runUntil(() => cluster.postmaster.names.includes(`backend-${instances}`), {
       ms: PATIENCE_MS,
@@ -109,6 +110,35 @@ describe('CHECKPOINT', () => {
     checkpointer.kill('the test');
     await stage.pass(10_000);
     expect(checkpoint.outcome).toBe('done');
+  });
+
+  it('fails at once when it fails, and is tried again all the same', async () => {
+    let full = false;
+    const roleDisk: SimClusterOptions['roleDisk'] = (role, disk) =>
+      role !== 'buffer-manager'
+        ? disk
+        : {
+            ...methodsOf(disk),
+            open: async (path, mode) => {
+              const file = await disk.open(path, mode);
+              const write: typeof file.write = async (data, position) => {
+                if (full && path.startsWith('base/')) throw new DiskError('ENOSPC', path, 'no space left on device');
+                await file.write(data, position);
+              };
+              return { ...file, write };
+            },
+          };
+    const stage = await Stage.of(1, 1, { roleDisk });
+    const [a, b] = (await stage.clients(2)) as [SimClient, SimClient];
+    await stage.run(a, 'CREATE TABLE t (id int)', 'INSERT INTO t VALUES (1)');
+    full = true;
+    const [first, second] = [fate(a.query('CHECKPOINT')), fate(b.query('CHECKPOINT'))];
+    // The second may have come while the first was under way, and is asked for with the next try.
+    await stage.pass(1500);
+    for (const { outcome } of [first, second]) expect(outcome).toMatchObject({ message: 'checkpoint request failed' });
+    full = false;
+    await stage.run(a, 'CHECKPOINT');
+    await stage.cluster.expectNoLeaks();
   });
 
   it.each(['vanish', 'cancel'])('ends with its client (%s)', async how => {

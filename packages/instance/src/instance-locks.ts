@@ -90,14 +90,21 @@ export class InstanceLocks {
     return count;
   }
 
+  /** Relations that are known here. */
+  get relationCount(): number {
+    let count = 0;
+    for (const database of this.#relations.values()) count += database.size;
+    return count;
+  }
+
   /** Locks a relation for the transaction. True: granted here and now. Otherwise await `acquire`. */
   tryRelation(owner: LockOwner, db: Oid, rel: Oid, mode: number): boolean {
     if (!isWeakMode(mode)) return owner.remote.has(lockKey(relationTag(db, rel), mode));
-    const entry = this.#entry(db, rel);
-    const held = entry.holders.get(owner) ?? 0;
+    const entry = this.#relations.get(db)?.get(rel);
     const bit = 1 << mode;
+    const held = entry?.holders.get(owner) ?? 0;
     if ((held & bit) !== 0) return true;
-    if (entry.token === 'held') {
+    if (entry?.token === 'held') {
       if (owner.insideSavepoint) noteTaken(owner, relationTag(db, rel), mode);
       entry.holders.set(owner, held | bit);
       owner.local.add(entry);
@@ -110,7 +117,11 @@ export class InstanceLocks {
   holds(owner: LockOwner, tag: LockTag, mode: number): boolean {
     if (owner.remote.has(lockKey(tag, mode))) return true;
     if (tag.locktype !== LOCKTAG_RELATION) return false;
-    const held = this.#entry(tag.f1 as Oid, tag.f2 as Oid).holders.get(owner) ?? 0;
+    const held =
+      this.#relations
+        .get(tag.f1 as Oid)
+        ?.get(tag.f2 as Oid)
+        ?.holders.get(owner) ?? 0;
     return (held & (1 << mode)) !== 0;
   }
 
@@ -118,8 +129,9 @@ export class InstanceLocks {
   async relation(owner: LockOwner, db: Oid, rel: Oid, mode: number, nowait = false): Promise<void> {
     if (this.tryRelation(owner, db, rel, mode)) return;
     await this.acquire(owner, relationTag(db, rel), mode, { nowait });
+    if (!isWeakMode(mode)) return;
     const entry = this.#entry(db, rel);
-    if (isWeakMode(mode) && entry.token === 'none') {
+    if (entry.token === 'none') {
       entry.token = 'asked';
       this.#attachment.put({ op: 'relLockToken', db, rel });
     }
@@ -219,8 +231,7 @@ export class InstanceLocks {
   giveBack(owner: LockOwner, tag: LockTag, mode: number): void {
     const noted = owner.taken.findLastIndex(each => each.mode === mode && lockKey(each.tag, 0) === lockKey(tag, 0));
     if (noted >= 0) owner.taken.splice(noted, 1);
-    if (this.#releaseHere(owner, tag, mode) || !owner.remote.has(lockKey(tag, mode))) return;
-    this.release(owner, tag, mode);
+    if (!this.#releaseBoth(owner, tag, mode)) return;
     this.released(owner);
   }
 
@@ -231,27 +242,30 @@ export class InstanceLocks {
     if (owner.taken.length === length) return;
     let told = false;
     for (const { tag, mode } of owner.taken.splice(length)) {
-      if (this.#releaseHere(owner, tag, mode)) continue;
-      if (!owner.remote.has(lockKey(tag, mode))) continue;
-      this.release(owner, tag, mode);
-      told = true;
+      if (this.#releaseBoth(owner, tag, mode)) told = true;
     }
     if (told) this.released(owner);
   }
 
-  /** Gives back a weak lock that was granted here. */
-  #releaseHere(owner: LockOwner, tag: LockTag, mode: number): boolean {
-    if (tag.locktype !== LOCKTAG_RELATION) return false;
-    const entry = this.#entry(tag.f1 as Oid, tag.f2 as Oid);
-    const held = entry.holders.get(owner) ?? 0;
-    if ((held & (1 << mode)) === 0) return false;
+  /** Gives back a lock wherever it was granted: a weak one may have been handed over and taken here again. True: the
+   *  buffer-manager had it. */
+  #releaseBoth(owner: LockOwner, tag: LockTag, mode: number): boolean {
+    if (tag.locktype === LOCKTAG_RELATION) this.#releaseHere(owner, tag, mode);
+    if (!owner.remote.has(lockKey(tag, mode))) return false;
+    this.release(owner, tag, mode);
+    return true;
+  }
+
+  #releaseHere(owner: LockOwner, tag: LockTag, mode: number): void {
+    const entry = this.#relations.get(tag.f1 as Oid)?.get(tag.f2 as Oid);
+    const held = entry?.holders.get(owner) ?? 0;
+    if (entry === undefined || (held & (1 << mode)) === 0) return;
     const left = held & ~(1 << mode);
     if (left !== 0) entry.holders.set(owner, left);
     else {
       entry.holders.delete(owner);
       owner.local.delete(entry);
     }
-    return true;
   }
 
   /** The commit or abort message, which releases what the buffer-manager holds for the owner, was put. */
@@ -287,9 +301,10 @@ export class InstanceLocks {
     owner.releasing = releasing;
   }
 
+  /** The relation may be about to go: nothing of it stays. */
   #recalled(op: Extract<DownOp, { op: 'recallRelLock' }>): void {
     const entry = this.#entry(op.db as Oid, op.rel as Oid);
-    entry.token = 'none';
+    this.#relations.get(entry.db)!.delete(entry.rel);
     const holders: number[] = [];
     for (const [owner, mask] of entry.holders) {
       holders.push(owner.pid, mask);

@@ -12,9 +12,13 @@ const NONE = new Uint8Array(0);
 
 export class InvalLog {
   #entries: Entry[] = [];
+  /** Of all messages. */
+  lengthBytes = 0;
 
   add(csn: number, messages: Uint8Array): void {
-    if (messages.length > 0) this.#entries.push({ csn, messages: Uint8Array.from(messages) });
+    if (messages.length === 0) return;
+    this.#entries.push({ csn, messages: Uint8Array.from(messages) });
+    this.lengthBytes += messages.length;
   }
 
   /** Messages after `csn`. */
@@ -29,6 +33,7 @@ export class InvalLog {
   forget(csn: number): void {
     if (this.#entries.length > 0 && this.#entries[0]!.csn <= csn) {
       this.#entries = this.#entries.filter(entry => entry.csn > csn);
+      this.lengthBytes = this.#entries.reduce((sum, entry) => sum + entry.messages.length, 0);
     }
   }
 }

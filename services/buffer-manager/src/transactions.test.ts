@@ -47,7 +47,8 @@ function setUp() {
     locks,
   });
   const instance = (id: number): Instance => {
-    const made = new Instance(id, `backend-${id}`, {} as never, procs.pin(), 0, 0, { put: () => {} } as never);
+    const put = (op: { readonly op: string }): void => void log.push(`${id} hears ${op.op}`);
+    const made = new Instance(id, `backend-${id}`, {} as never, procs.pin(), 0, 0, { put, take: () => [] } as never);
     instances.add(made);
     return made;
   };
@@ -57,7 +58,7 @@ function setUp() {
     transactions.assigned(of, { op: 'xidAssigned', fxid, top: fxid, owner: pid });
     return fxid;
   };
-  const commit = (of: Instance, pid: number, fxid: number, children: number[] = []): void =>
+  const commit = (of: Instance, pid: number, fxid: number, children: number[] = [], invalBytes = 0): void =>
     transactions.commit(of, {
       op: 'commit',
       reqId: 1,
@@ -68,7 +69,7 @@ function setUp() {
       seq: 1,
       record: new Uint8Array(1),
       drop: [],
-      invals: new Uint8Array(0),
+      invals: new Uint8Array(invalBytes),
     } as never);
   const abort = (of: Instance, pid: number, fxid: number): void =>
     transactions.abort(of, {
@@ -128,4 +129,23 @@ it('locks of a dead instance are free when its sequenced commits are visible, al
   expect(t.log.filter(line => line.startsWith('granted'))).toEqual(['granted 10', 'granted 9', 'granted 11']);
   for (const pid of [9, 10, 11]) t.locks.releaseAll(t.locks.owner(pid, b), true);
   expect(Object.values(t.locks.held(instance => instance.dead))).toEqual([0, 0, 0, 0]);
+});
+
+it('an instance that takes no snapshots hears of invalidations before they are many', () => {
+  const t = setUp();
+  const a = t.instance(1);
+  t.instance(2);
+  t.wal.flushed = 1e6;
+  const define = (): void => {
+    t.commit(a, 7, t.begin(a, 7), [], 100_000);
+    t.transactions.settleCommits();
+    t.transactions.forgetInvalidations();
+  };
+  define();
+  define();
+  expect(t.log).not.toContain('2 hears snapshot');
+  define();
+  // It begins to show what is committed, so the other one gives back what it may use.
+  t.transactions.snapshotAcked(a);
+  expect(t.log).toContain('2 hears snapshot');
 });

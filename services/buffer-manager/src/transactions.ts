@@ -86,6 +86,9 @@ function clogSegment(xid: TransactionId): number {
   return Math.floor(transactionIdToPage(xid) / SLRU_PAGES_PER_SEGMENT);
 }
 
+/** Invalidations beyond this are not kept for instances that do not ask. */
+const MAX_UNTOLD_BYTES = 256 * 1024;
+
 export class Transactions {
   readonly procs: ProcArray;
   readonly reservation: XidReservation;
@@ -408,6 +411,15 @@ export class Transactions {
 
   /** Everybody was told about invalidations up to the oldest csn anybody was told. */
   forgetInvalidations(): void {
+    this.#forgetTold();
+    if (this.#invals.lengthBytes <= MAX_UNTOLD_BYTES) return;
+    // Who takes no snapshots hears of them with one that it has not asked for.
+    for (const instance of this.#instances)
+      if (instance.invalidatedCsn < this.procs.csn && !instance.snapshot.held) this.snapshotAsked(instance);
+    this.#forgetTold();
+  }
+
+  #forgetTold(): void {
     let told = this.procs.csn;
     for (const instance of this.#instances) told = Math.min(told, instance.invalidatedCsn);
     this.#invals.forget(told);

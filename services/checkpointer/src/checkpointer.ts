@@ -20,7 +20,8 @@ import { formatLsn, type XLogRecPtr } from '@pgtroupe/common/ids';
 import { type CheckpointSettings, DistanceEstimate, dueByWal, onSchedule } from './schedule.ts';
 
 const CHECKPOINT = streamMethod(BufferManagerDefinition, 'checkpoint');
-/** Message that asks for a checkpoint; a reply subject gets an empty message when it is complete. */
+/** Message that asks for a checkpoint; a reply subject gets an empty message when it is complete, and one that is not
+ *  when it has failed. */
 export const CHECKPOINT_SUBJECT = 'checkpointer.checkpoint';
 
 const REOPEN_MS = 100;
@@ -35,6 +36,12 @@ type Stream = RpcStream<CheckpointOrder, CheckpointReport>;
 class Lost extends Error {
   override readonly name = 'Lost';
 }
+
+/** The buffer-manager could not do it. */
+class Failed extends Lost {}
+
+const COMPLETE = new Uint8Array(0);
+const FAILED = new Uint8Array(1);
 
 export interface CheckpointerOptions {
   readonly bufferManager: string;
@@ -55,7 +62,8 @@ export class Checkpointer {
   #running = false;
   #stopping = false;
   readonly #estimate = new DistanceEstimate();
-  #waiters: (() => void)[] = [];
+  /** Who waits for the next checkpoint to end, one way or the other. */
+  #waiters: ((end: Uint8Array) => void)[] = [];
   #idle: (() => void)[] = [];
 
   constructor(env: Env, options: CheckpointerOptions) {
@@ -68,7 +76,7 @@ export class Checkpointer {
     this.#connect();
     this.#tick();
     this.#env.bus.subscribe(CHECKPOINT_SUBJECT, (_payload, _subject, reply) => {
-      if (reply !== undefined) this.#waiters.push(() => this.#env.bus.respond(reply, new Uint8Array(0)));
+      if (reply !== undefined) this.#waiters.push(end => this.#env.bus.respond(reply, end));
       this.#want('immediate force wait', true);
     });
   }
@@ -141,12 +149,14 @@ export class Checkpointer {
     const began = this.#env.clock.nowMs();
     try {
       const done = await this.#run(cause, shutdown, began);
-      for (const wake of waiters) wake();
+      for (const wake of waiters) wake(COMPLETE);
       return done;
     } catch (error) {
       if (!(error instanceof Lost)) throw error;
       this.#env.log.write('LOG', `checkpoint failed: ${error.message}`);
-      this.#waiters.unshift(...waiters);
+      // It is tried again all the same; who waits hears of the first failure, and does not wait for the disk.
+      if (error instanceof Failed) for (const wake of waiters) wake(FAILED);
+      else this.#waiters.unshift(...waiters);
       if (!shutdown) this.#wanted ??= cause;
       return false;
     } finally {
@@ -214,7 +224,7 @@ export class Checkpointer {
       this.#answer = { resolve, reject };
       stream.send({ order });
     });
-    if (answer.$case === 'failed') throw new Lost(answer.value.message);
+    if (answer.$case === 'failed') throw new Failed(answer.value.message);
     if (!(expected as readonly string[]).includes(answer.$case)) throw new Lost(`unexpected answer ${answer.$case}`);
     return answer as Extract<Answer, { $case: K }>;
   }

@@ -17,10 +17,15 @@ export class RolledBack extends Error {
 /** Errors that a fault may cause: serialization, deadlock, operator intervention, connection. */
 const EXCUSED = /^(40001|40P01|57P0\d|08\d\d\d)$/;
 
-/** Is this what a fault may do to a client? `more`: SQLSTATEs that this seed's faults cause. */
+/** PostgreSQL has no SQLSTATE for it. */
+const CHECKPOINT_FAILED = 'checkpoint request failed';
+
+/** Is this what a fault may do to a client? `more`: SQLSTATEs that this seed's faults cause, those of a disk. */
 export function excused(error: unknown, more?: RegExp): boolean {
   if (error instanceof ConnectionLost) return true;
-  return error instanceof ServerError && (EXCUSED.test(error.sqlstate) || more?.test(error.sqlstate) === true);
+  if (!(error instanceof ServerError)) return false;
+  if (EXCUSED.test(error.sqlstate)) return true;
+  return more !== undefined && (more.test(error.sqlstate) || error.message === CHECKPOINT_FAILED);
 }
 
 /** What is written and how the audit finds it again. */

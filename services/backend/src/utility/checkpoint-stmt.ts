@@ -2,7 +2,7 @@
  * CHECKPOINT: asks the checkpointer and waits until it is through.
  *
  * Messages on the bus may get lost, and so may the checkpointer with those that it has: who waits asks again and
- * again, less and less often, and takes any answer. A cancel, or the client's end, ends the wait.
+ * again, less and less often, and takes any answer, also that it has failed. A cancel, or the client's end, ends the wait.
  */
 import type { Timer } from '@pgtroupe/actor/env';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -32,7 +32,7 @@ export async function checkpointStmt(runner: StatementRunner): Promise<string> {
   return 'CHECKPOINT';
 }
 
-/** False: nobody has answered in time. */
+/** False: it failed, or nobody has answered in time. */
 async function untilAnswered(runner: StatementRunner): Promise<boolean> {
   const { session } = runner;
   const { bus, timers } = session.instance.env;
@@ -41,7 +41,7 @@ async function untilAnswered(runner: StatementRunner): Promise<boolean> {
     const ask = (leftMs: number, nextMs: number): void => {
       if (leftMs <= 0) return resolve(false);
       void bus.request(CHECKPOINT_SUBJECT, new Uint8Array(0), leftMs).then(answer => {
-        if (answer !== undefined) resolve(true);
+        if (answer !== undefined) resolve(answer.length === 0);
       });
       again = timers.after(Math.min(leftMs, nextMs), () => ask(leftMs - nextMs, nextMs * 2));
     };
