@@ -55,14 +55,15 @@ export class DiskTrouble {
     | undefined;
   #spells = 0;
 
-  /** Some calls fail from now on, for `ms`. Returns what for. */
-  begin(world: World, ms: number): string {
+  /** Some calls fail from now on, for `ms`. `quiet`: nobody is at work, so that it is mostly checkpoints that meet it.
+   *  Returns what for. */
+  begin(world: World, ms: number, quiet: boolean): string {
     this.#world = world;
     const pick = <T>(from: readonly T[]): T => from[Math.floor(world.random.uniform() * from.length)]!;
     const name = pick(Object.keys(SPELLS));
     const { codes, calls: some } = SPELLS[name]!;
     const able = some.filter(call => TROUBLES[call].some(code => codes.includes(code)));
-    const place = pick(Object.keys(PLACES));
+    const place = quiet && world.random.uniform() < 0.7 ? 'in pg_xact' : pick(Object.keys(PLACES));
     const few = FEW_CALLS.has(place);
     const calls = !few && world.random.uniform() < 0.5 ? [pick(able)] : able;
     const share = few ? 1 : pick(SHARES);

@@ -188,7 +188,7 @@ export class Nemesis {
       await world.pass(world.between(20, 100));
     }
     const ms = world.between(5, 400);
-    world.note(`disk trouble for ${Math.round(ms)} ms: ${this.trouble.begin(world, ms)}`);
+    world.note(`disk trouble for ${Math.round(ms)} ms: ${this.trouble.begin(world, ms, quiet)}`);
     void this.#maintain('CHECKPOINT');
     const until = world.nowMs + ms;
     if (!quiet && world.random.uniform() < 0.8) {
@@ -201,7 +201,7 @@ export class Nemesis {
       void this.#maintain('CHECKPOINT');
       await world.pass(world.between(1, 200));
     }
-    if (world.random.uniform() < 0.8) await cluster.powerFailure('lose');
+    if (quiet || world.random.uniform() < 0.8) await cluster.powerFailure('lose');
     this.lull(false);
   }
 
