@@ -23,6 +23,7 @@ export const DEPENDENCY_PARTITION_SEC = 'S';
 export const DEPENDENCY_EXTENSION = 'e';
 export const DEPENDENCY_AUTO_EXTENSION = 'x';
 export type DependencyType = 'n' | 'a' | 'i' | 'P' | 'S' | 'e' | 'x';
+export const SHARED_DEPENDENCY_ACL = 'a';
 const SHARED_DEPENDENCY_OWNER = 'o';
 
 export async function recordDependencyOn(
@@ -74,6 +75,21 @@ export async function recordDependencyOnOwner(
     refobjid: owner,
     deptype: SHARED_DEPENDENCY_OWNER,
   });
+}
+
+/** Another role owns the object. Rights that the role was granted before are the owner's now, and no matter of pg_shdepend. */
+export async function changeDependencyOnOwner(
+  w: CatalogWriter,
+  classId: Oid,
+  objectId: Oid,
+  owner: Oid,
+): Promise<void> {
+  for (const row of await w.scan(pgShdepend, SharedDependDependerIndexId, w.databaseOid, classId, objectId)) {
+    if (row.refclassid !== AuthIdRelationId) continue;
+    const granted = row.deptype === SHARED_DEPENDENCY_ACL && row.refobjid === owner;
+    if (granted || row.deptype === SHARED_DEPENDENCY_OWNER) await w.delete(pgShdepend, row);
+  }
+  await recordDependencyOnOwner(w, classId, objectId, owner);
 }
 
 /** Forgets what an object depends on. A whole object's columns are included. */

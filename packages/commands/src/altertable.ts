@@ -20,10 +20,11 @@ import { checkAddedAttribute } from './attributetype.ts';
 import { alterTableAction, constraintWords } from './commandtag.ts';
 import { cookDefault, isVolatile } from './cookexpr.ts';
 import { type CommandContext, rangeVarName, relkindWords } from './command-context.ts';
+import { alterTableLockLevel } from './altertablelocks.ts';
 import { addIndexConstraint, setNotNull } from './indexcmds.ts';
 import { type ColumnPlan, storageCode, transformColumnDefinition } from './parse_utilcmd.ts';
 import { transformRelOptions } from './reloptions.ts';
-import { resolveRole } from './schemacmds.ts';
+import { changeRelationOwner } from './relationowner.ts';
 import {
   addCheckConstraint,
   addForeignKey,
@@ -41,7 +42,7 @@ async function mayAlter(context: CommandContext, stmt: RawNode, rel: RelationDes
 }
 
 export async function alterTable(context: CommandContext, stmt: RawNode): Promise<void> {
-  const rel = await openForAlter(context, stmt);
+  const rel = await openForAlter(context, stmt, alterTableLockLevel(stmt.cmds));
   if (rel === null) return;
   for (const command of stmt.cmds as RawNode[]) await alterOnce(context, await context.w.relation(rel.oid), command);
 }
@@ -55,10 +56,12 @@ const KIND_OF_COMMAND: Readonly<Record<string, readonly [relkinds: string, artic
   OBJECT_TYPE: ['c', 'a composite type'],
 };
 
-export async function openForAlter(context: CommandContext, stmt: RawNode): Promise<RelationDesc | null> {
-  const rel = await context.tryOpenRelation(stmt.relation, ACCESS_EXCLUSIVE_LOCK, each =>
-    mayAlter(context, stmt, each),
-  );
+export async function openForAlter(
+  context: CommandContext,
+  stmt: RawNode,
+  lockMode = ACCESS_EXCLUSIVE_LOCK,
+): Promise<RelationDesc | null> {
+  const rel = await context.tryOpenRelation(stmt.relation, lockMode, each => mayAlter(context, stmt, each));
   if (rel === null) {
     const { relname } = rangeVarName(stmt.relation);
     if (!stmt.missing_ok) await context.checkSchemaExists(stmt.relation);
@@ -126,7 +129,7 @@ function alterOnce(context: CommandContext, rel: RelationDesc, command: RawNode)
     case 'AT_ResetRelOptions':
       return setRelOptions(context, rel, command);
     case 'AT_ChangeOwner':
-      return changeOwner(context, rel, command.newowner);
+      return changeRelationOwner(context, rel, command.newowner);
     default:
       throw notSupported(`ALTER TABLE ${alterTableAction(command.subtype)}`);
   }
@@ -301,9 +304,4 @@ async function setRelOptions(context: CommandContext, rel: RelationDesc, command
     });
   }
   w.commandCounterIncrement();
-}
-
-async function changeOwner(context: CommandContext, rel: RelationDesc, role: RawNode): Promise<void> {
-  const { oid } = await resolveRole(context, role);
-  if (oid !== rel.rel.relowner) throw notSupported('changing the owner of a relation');
 }

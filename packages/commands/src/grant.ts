@@ -19,6 +19,7 @@ import { ACL_ALL_RIGHTS_COLUMN, ACL_ID_PUBLIC, AclCheck, aclDefault, allRights }
 import type { AclItem } from '@pgtroupe/catalog/catalog';
 import { AuthIdRelationId } from '@pgtroupe/catalog/catalogs/pg_authid';
 import { pgShdepend, SharedDependDependerIndexId } from '@pgtroupe/catalog/catalogs/pg_shdepend';
+import { SHARED_DEPENDENCY_ACL } from '@pgtroupe/catalog/pg_depend';
 import { isPinnedObject } from '@pgtroupe/catalog/pinned';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
@@ -45,7 +46,6 @@ const PRIVILEGES: Readonly<Record<string, number>> = {
   temp: ACL_CREATE_TEMP,
   connect: ACL_CONNECT,
 };
-const SHARED_DEPENDENCY_ACL = 'a';
 
 export async function grantObjects(context: CommandContext, stmt: RawNode): Promise<void> {
   if (stmt.targtype === 'ACL_TARGET_DEFAULTS') throw notSupported('ALTER DEFAULT PRIVILEGES');
@@ -54,7 +54,7 @@ export async function grantObjects(context: CommandContext, stmt: RawNode): Prom
     grantees.push(spec.roletype === 'ROLESPEC_PUBLIC' ? ACL_ID_PUBLIC : (await resolveRole(context, spec)).oid);
   }
   const wanted = wantedPrivileges(stmt.privileges);
-  for (const target of await grantTargets(context, stmt, wanted))
+  for await (const target of grantTargets(context, stmt, wanted))
     await changeTarget(context, stmt, target.target, target.privileges, grantees);
   context.w.commandCounterIncrement();
 }

@@ -44,20 +44,22 @@ export interface Wanted {
   readonly columns: readonly { readonly privileges: number; readonly names: readonly string[] }[];
 }
 
-export async function grantTargets(
+/** One after the other: who is named twice is read again behind what was done to it. */
+export async function* grantTargets(
   context: CommandContext,
   stmt: RawNode,
   wanted: Wanted,
-): Promise<{ target: Target; privileges: number }[]> {
+): AsyncGenerator<{ target: Target; privileges: number }> {
   const { w } = context;
-  const found: { target: Target; privileges: number }[] = [];
   const all = { privileges: wanted.privileges };
   const noColumns = (): void => {
     if (wanted.columns.length > 0)
       throw ereport(ERRCODE.INVALID_GRANT_OPERATION, 'column privileges are only valid for relations');
   };
-  if (stmt.targtype === 'ACL_TARGET_ALL_IN_SCHEMA')
-    return (await targetsInSchemas(context, stmt)).map(target => ({ target, ...all }));
+  if (stmt.targtype === 'ACL_TARGET_ALL_IN_SCHEMA') {
+    for (const target of await targetsInSchemas(context, stmt)) yield { target, ...all };
+    return;
+  }
   for (const object of stmt.objects as RawNode[]) {
     switch (stmt.objtype) {
       case 'OBJECT_TABLE':
@@ -67,20 +69,16 @@ export async function grantTargets(
         if (rel.rel.relkind === 'c') throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is a composite type`);
         if (stmt.objtype === 'OBJECT_SEQUENCE' && rel.rel.relkind !== 'S')
           throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `"${rel.name}" is not a sequence`);
-        if (wanted.privileges !== 0) {
-          found.push({ target: relationTarget(context, rel), ...all });
-          if (!stmt.is_grant) found.push(...columnsRevokedWith(context, rel, wanted.privileges));
-        }
-        for (const { names, privileges } of wanted.columns) {
-          for (const name of names) found.push({ target: columnTarget(context, rel, name), privileges });
-        }
+        if (wanted.privileges !== 0) yield { target: relationTarget(context, rel), ...all };
+        for (const [name, privileges] of wantedOfColumns(rel, wanted, stmt.is_grant === true))
+          yield { target: columnTarget(context, rel, name), privileges };
         break;
       }
       case 'OBJECT_SCHEMA': {
         noColumns();
         const row = await w.search(NAMESPACENAME, object.sval);
         if (row === null) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${object.sval}" does not exist`);
-        found.push({
+        yield {
           target: rowTarget(context, pgNamespace, row, {
             kind: 'schema',
             oid: row.oid,
@@ -89,14 +87,14 @@ export async function grantTargets(
             acl: 'nspacl',
           }),
           ...all,
-        });
+        };
         break;
       }
       case 'OBJECT_DATABASE': {
         noColumns();
         const row = await w.search(DATABASENAME, object.sval);
         if (row === null) throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${object.sval}" does not exist`);
-        found.push({
+        yield {
           target: rowTarget(context, pgDatabase, row, {
             kind: 'database',
             oid: row.oid,
@@ -105,7 +103,7 @@ export async function grantTargets(
             acl: 'datacl',
           }),
           ...all,
-        });
+        };
         break;
       }
       case 'OBJECT_TYPE':
@@ -118,7 +116,7 @@ export async function grantTargets(
             typemod: -1,
           }),
         );
-        found.push({
+        yield {
           target: rowTarget(context, pgType, type, {
             kind: 'type',
             oid: type.oid,
@@ -127,7 +125,7 @@ export async function grantTargets(
             acl: 'typacl',
           }),
           ...all,
-        });
+        };
         break;
       }
       case 'OBJECT_FUNCTION':
@@ -136,7 +134,7 @@ export async function grantTargets(
         noColumns();
         const proc = await lookupFunction(context, stmt.objtype, object);
         if ('message' in proc) throw ereport(proc.sqlstate, proc.message);
-        found.push({ target: functionTarget(context, proc), ...all });
+        yield { target: functionTarget(context, proc), ...all };
         break;
       }
       case 'OBJECT_LANGUAGE': {
@@ -149,7 +147,7 @@ export async function grantTargets(
               'GRANT and REVOKE are not allowed on untrusted languages, because only superusers can use untrusted languages.',
           });
         }
-        found.push({
+        yield {
           target: rowTarget(context, pgLanguage, row, {
             kind: 'language',
             oid: row.oid,
@@ -158,26 +156,25 @@ export async function grantTargets(
             acl: 'lanacl',
           }),
           ...all,
-        });
+        };
         break;
       }
       default:
         throw notSupported(`GRANT ON ${String(stmt.objtype).replace('OBJECT_', '').replaceAll('_', ' ')}`);
     }
   }
-  return found;
 }
 
-/** What is taken from the table is taken from its columns. */
-function columnsRevokedWith(
-  context: CommandContext,
-  rel: RelationDesc,
-  privileges: number,
-): { target: Target; privileges: number }[] {
-  const rights = privileges === -1 ? ACL_ALL_RIGHTS_COLUMN : privileges & ACL_ALL_RIGHTS_COLUMN;
-  if (rights === 0) return [];
-  const columns = rel.attributes.filter(a => a.attacl !== null && !a.attisdropped);
-  return columns.map(a => ({ target: columnTarget(context, rel, a.attname), privileges: rights }));
+/** By column what is said of it; what is taken from the table is taken from its columns, too. */
+function wantedOfColumns(rel: RelationDesc, { privileges, columns }: Wanted, grants: boolean): Map<string, number> {
+  const byName = new Map<string, number>();
+  const want = (name: string, rights: number): void => void byName.set(name, (byName.get(name) ?? 0) | rights);
+  const taken = privileges === -1 ? ACL_ALL_RIGHTS_COLUMN : privileges & ACL_ALL_RIGHTS_COLUMN;
+  if (!grants && taken !== 0)
+    for (const { attacl, attisdropped, attname } of rel.attributes)
+      if (attacl !== null && !attisdropped) want(attname, taken);
+  for (const { names, privileges: rights } of columns) for (const name of names) want(name, rights);
+  return byName;
 }
 
 /** An object that is a row of its own; `acl` is the column that says who may do what. */
