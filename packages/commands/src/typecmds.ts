@@ -188,7 +188,7 @@ export async function defineCompositeType(context: CommandContext, stmt: RawNode
   if (old !== null && old.typelem === 0) throw ereport(ERRCODE.DUPLICATE_OBJECT, `type "${relname}" already exists`);
   const columns: NewColumn[] = [];
   for (const def of (stmt.coldeflist ?? []) as RawNode[])
-    columns.push((await transformColumnDefinition(context, relname, def)).plan.column);
+    columns.push((await transformColumnDefinition(context, relname, placeless(def))).plan.column);
   return heapCreateWithCatalog(w, {
     name: relname,
     namespace,
@@ -201,11 +201,14 @@ export async function defineCompositeType(context: CommandContext, stmt: RawNode
   });
 }
 
+/** Without the place of its type's name: PostgreSQL does not show it where types are made. */
+const placeless = (def: RawNode): RawNode => ({ ...def, typeName: { ...def.typeName, location: -1 } });
+
 /** CREATE DOMAIN. */
 export async function defineDomain(context: CommandContext, stmt: RawNode): Promise<Oid> {
   const { w, session } = context;
   const { name, namespace } = await newTypeName(context, rawStrings(stmt.domainname));
-  const { base, typmod, collation } = await w.read(() => domainBase(context, stmt));
+  const { base, typmod, collation } = await w.read(() => domainBase(context, placeless(stmt)));
   const constraints: readonly RawNode[] = stmt.constraints ?? [];
   const oid = await createTypeWithArray(w, {
     typname: name,

@@ -35,3 +35,5 @@ insert into hasct values (row(1, 'x')), (row(2, 'y'));
 alter type ct drop attribute a;
 select u.* from (select array_agg(c) as all_of_them from hasct) s, unnest(s.all_of_them) u;
 select u.b from (select array_agg(c) as all_of_them from hasct) s, unnest(s.all_of_them) with ordinality u order by ordinality desc;
+create type no_such_part as (a int, b no_such_type);
+create domain no_such_base as no_such_type;
