@@ -703,9 +703,9 @@ export function sessionZone(settings: SessionSettings): Zone {
   // SET TIME ZONE with a number of hours shows as <+03>-03.
   const m = /^<[^>]*>([+-]?)(\d+)(?::(\d+))?(?::(\d+))?$/.exec(settings.timeZone);
   const west = m ? ((Number(m[2]) * 60 + Number(m[3] ?? 0)) * 60 + Number(m[4] ?? 0)) * (m[1] === '-' ? -1 : 1) : 0;
-  const zone = fixedZone(0 - west);
-  fixedZones.set(settings.timeZone, zone);
-  return zone;
+  if (fixedZones.size > 2000) fixedZones.clear();
+  fixedZones.set(settings.timeZone, fixedZone(0 - west));
+  return fixedZones.get(settings.timeZone)!;
 }
 
 /** DecodeDateTime(): a date, with a time and a zone perhaps. */

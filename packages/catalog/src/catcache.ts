@@ -34,6 +34,8 @@ interface IndexEntries {
   filed: boolean;
   /** By a prefix of the key. */
   readonly lists: Map<string, readonly (CatalogRow | StoredRow)[]>;
+  /** How many answers in `exact` and `lists` say that there is nothing, at most. */
+  absent: number;
   /** Prefix lengths for which `lists` holds every group (only while the catalog is complete). */
   readonly grouped: Set<number>;
 }
@@ -44,6 +46,18 @@ interface CatalogEntries {
   /** Counts invalidations. */
   changes: number;
   readonly byIndex: Map<Oid, IndexEntries>;
+}
+
+/** Rows in memory are no more than the catalogs have; what they have not can be asked for without end. Of that this much is remembered. */
+const MAX_ABSENT = 4096;
+
+function countAbsent(entries: IndexEntries): void {
+  if (++entries.absent <= MAX_ABSENT) return;
+  for (const [key, row] of entries.exact) if (row === null) entries.exact.delete(key);
+  // Groups of a complete catalog are all there.
+  if (entries.grouped.size === 0)
+    for (const [prefix, rows] of entries.lists) if (rows.length === 0) entries.lists.delete(prefix);
+  entries.absent = 1;
 }
 
 export class CatCache {
@@ -83,16 +97,28 @@ export class CatCache {
     return this.#peekList(cache, prefix) !== undefined;
   }
 
+  /** For tests: what is known not to be there. */
+  absentCount(cache: SysCache): number {
+    const { exact, lists } = this.#entries(cache);
+    const nothing = [...exact.values()].filter(row => row === null);
+    return nothing.length + [...lists.values()].filter(rows => rows.length === 0).length;
+  }
+
   loadRow<Row extends CatalogRow>(cache: SysCache<Row>, key: readonly KeyPart[]): Promise<void> {
     return this.#loadOnce(`${cache.index.oid} = ${keyText(key)}`, cache as SysCache, key, rows => {
-      if (rows.length === 0) this.#entries(cache as SysCache).exact.set(exactKey(cache as SysCache, key), null);
+      if (rows.length > 0) return;
+      const entries = this.#entries(cache as SysCache);
+      countAbsent(entries);
+      entries.exact.set(exactKey(cache as SysCache, key), null);
     });
   }
 
   loadList<Row extends CatalogRow>(cache: SysCache<Row>, prefix: readonly KeyPart[]): Promise<void> {
     const text = keyText(prefix);
     return this.#loadOnce(`${cache.index.oid} ~ ${text}`, cache as SysCache, prefix, rows => {
-      this.#entries(cache as SysCache).lists.set(text, rows);
+      const entries = this.#entries(cache as SysCache);
+      if (rows.length === 0) countAbsent(entries);
+      entries.lists.set(text, rows);
     });
   }
 
@@ -183,7 +209,7 @@ export class CatCache {
     const { byIndex } = this.#catalog(cache.catalog.oid);
     let entries = byIndex.get(cache.index.oid);
     if (entries === undefined) {
-      entries = { exact: new Map(), filed: false, lists: new Map(), grouped: new Set() };
+      entries = { exact: new Map(), filed: false, lists: new Map(), grouped: new Set(), absent: 0 };
       byIndex.set(cache.index.oid, entries);
     }
     return entries;

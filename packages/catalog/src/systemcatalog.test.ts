@@ -22,6 +22,7 @@ import {
   TYPENAMENSP,
   TYPEOID,
 } from './syscache.ts';
+import type { SysCache } from './syscache.ts';
 import { SystemCatalog } from './systemcatalog.ts';
 
 const STORAGE: RelationStorage = {
@@ -100,6 +101,17 @@ test('preloaded catalogs answer everything at once', async () => {
   expect(catalog.searchList(OPERNAMENSP, '+', 23).every(o => o.oprleft === 23)).toBe(true);
   expect(catalog.search(CASTSOURCETARGET, 23, 20)!.castcontext).toBe('i');
   expect(catalog.search(AMPROCNUM, 1976, 23, 23, 1)!.amproc).toBe(351);
+});
+
+test('what is not there is remembered, but not all that anybody ever asked for', async () => {
+  catalog = new SystemCatalog({ scan: () => Promise.resolve([]) }, STORAGE);
+  for (let n = 0; n < 9000; n++) {
+    expect(await run(() => catalog.search(TYPENAMENSP, `no_such_type_${n}`, 11))).toBeNull();
+    expect(await run(() => catalog.searchList(PROCNAMEARGSNSP, `no_such_function_${n}`))).toEqual([]);
+  }
+  expect(catalog.search(TYPENAMENSP, 'no_such_type_8999', 11)).toBeNull();
+  expect(catalog.rows.absentCount(TYPENAMENSP as SysCache)).toBeLessThan(5000);
+  expect(catalog.rows.absentCount(PROCNAMEARGSNSP as SysCache)).toBeLessThan(5000);
 });
 
 test('a relation gathers attributes, indexes and their order', async () => {

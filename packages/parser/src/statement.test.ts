@@ -47,6 +47,26 @@ describe('statement cache', () => {
     ]);
   });
 
+  it('keeps no more of long texts than of many', async () => {
+    await loadParser();
+    const cache = new StatementCache();
+    const text = (n: number, m: number): string => `select '${m}'::int2vector as "a${n}${'x'.repeat(30_000)}"`;
+    for (let n = 0; n < 200; n++) cache.lookupText(text(n, 0));
+    expect(cache.length).toBeGreaterThan(1 << 20);
+    expect(cache.length).toBeLessThan(5 << 20);
+    // What is used again stays.
+    const { parses } = cache;
+    cache.lookupText(text(199, 0));
+    cache.lookupText(text(180, 0));
+    expect(cache.parses).toBe(parses);
+    // Variants of one shape count as well.
+    for (let m = 1; m < 200; m++) {
+      const { statement } = cache.lookupText(text(500, m));
+      cache.pin(statement, [0]);
+    }
+    expect(cache.length).toBeLessThan(5 << 20);
+  });
+
   it('keeps in the key what decides the meaning', async () => {
     const cache = new StatementCache();
     const different: [string, string][] = [

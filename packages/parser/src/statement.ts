@@ -12,7 +12,7 @@
  * version, which this cache knows nothing about. Everything here is about text only.
  *
  * Bounded by generations: when the young one is full it becomes the old one and the old one is forgotten;
- * what is used again moves back to the young one.
+ * what is used again moves back to the young one. Full is by number and by length: trees, analyses and plans are many times as large as their text.
  */
 import { INT4OID, INT8OID, TEXTOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { PgError, ereport } from '@pgtroupe/common/ereport';
@@ -62,6 +62,8 @@ interface Shape {
   pinned: number[];
   /** By the pinned values. */
   readonly variants: Map<string, Statement>;
+  /** Length of the texts of all variants. */
+  length: number;
   next: Shape | null;
 }
 
@@ -73,6 +75,9 @@ const NO_LITERALS: LiteralValues = { values: [], offsets: [] };
 const MAX_SHAPES = 2048;
 const MAX_VARIANTS = 256;
 const MAX_EXACT_LENGTH = 4096;
+/** Of the texts of a generation, and of one shape. */
+const MAX_LENGTH = 2 << 20;
+const MAX_SHAPE_LENGTH = MAX_LENGTH >> 2;
 /** A text without its long literals up to here is parsed at once. */
 const MAX_SHORT = 8192;
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -82,12 +87,25 @@ export class StatementCache {
   readonly #scan = new LiteralScan();
   #young = new Map<number, Shape>();
   #old = new Map<number, Shape>();
+  #youngLength = 0;
   #youngExact = new Map<string, Statement>();
+  #youngExactLength = 0;
   #oldExact = new Map<string, Statement>();
   readonly #shapeOf = new WeakMap<Statement, { readonly shape: Shape; readonly literals: LiteralValues }>();
   #rawParse = rawParse;
   /** For tests and statistics: texts that had to be parsed. */
   parses = 0;
+
+  /** For tests: length of the texts that are kept. */
+  get length(): number {
+    const kept = (generation: ReadonlyMap<number, Shape>): number => {
+      let sum = 0;
+      for (let shape of generation.values() as Iterable<Shape | null>)
+        for (; shape !== null; shape = shape.next) for (const { text } of shape.variants.values()) sum += text.length;
+      return sum;
+    };
+    return kept(this.#young) + kept(this.#old);
+  }
 
   /** A long text. What takes the grammar long is parsed by `elsewhere`, which answers the tree as JSON. */
   async lookupLarge(
@@ -193,11 +211,13 @@ export class StatementCache {
         statement = { text, stmts, notices, literalBase: 1 << 16, shared: false, cached: undefined };
       }
       if (text.length <= MAX_EXACT_LENGTH) {
-        if (this.#youngExact.size >= MAX_SHAPES) {
+        if (this.#youngExact.size >= MAX_SHAPES || this.#youngExactLength >= MAX_LENGTH) {
           this.#oldExact = this.#youngExact;
           this.#youngExact = new Map();
+          this.#youngExactLength = 0;
         }
         this.#youngExact.set(text, statement);
+        this.#youngExactLength += text.length;
       }
     }
     return { statement, literals: NO_LITERALS };
@@ -211,7 +231,14 @@ export class StatementCache {
     const marked = markLiterals(stmts, scan, literals, text);
     let target = shape;
     if (target === null) {
-      target = { hash: scan.hash, key: scan.key.slice(0, scan.keyLength), pinned: [], variants: new Map(), next: null };
+      target = {
+        hash: scan.hash,
+        key: scan.key.slice(0, scan.keyLength),
+        pinned: [],
+        variants: new Map(),
+        length: 0,
+        next: null,
+      };
       for (let i = 0; i < scan.count; i++) if (!marked.has(i)) target.pinned.push(i);
       this.#insert(target);
     } else {
@@ -228,10 +255,23 @@ export class StatementCache {
       shared: true,
       cached: undefined,
     };
-    if (target.variants.size >= MAX_VARIANTS) target.variants.clear();
+    if (target.variants.size >= MAX_VARIANTS || target.length >= MAX_SHAPE_LENGTH) {
+      target.variants.clear();
+      this.#youngLength -= target.length;
+      target.length = 0;
+    }
+    target.length += text.length;
+    this.#youngLength += text.length;
+    if (this.#youngLength >= MAX_LENGTH) this.#turn();
     target.variants.set(variantKey(target.pinned, literals), statement);
     this.#shapeOf.set(statement, { shape: target, literals });
     return { statement, literals };
+  }
+
+  #turn(): void {
+    this.#old = this.#young;
+    this.#young = new Map();
+    this.#youngLength = 0;
   }
 
   #find(scan: LiteralScan): Shape | null {
@@ -243,10 +283,8 @@ export class StatementCache {
   }
 
   #insert(shape: Shape): void {
-    if (this.#young.size >= MAX_SHAPES) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
+    if (this.#young.size >= MAX_SHAPES) this.#turn();
+    this.#youngLength += shape.length;
     shape.next = this.#young.get(shape.hash) ?? null;
     this.#young.set(shape.hash, shape);
   }

@@ -52,6 +52,8 @@ import type { SessionFunctions } from './session-functions.ts';
 import { utilityColumns } from './utility/utility.ts';
 
 const NO_LITERALS: readonly Datum[] = [];
+/** Of one text: a client may give its parameters any types. */
+const MAX_ANALYSES = 64;
 
 /** Analyses of one text's statements, while nothing they depend on changes. */
 interface AnalysisCache {
@@ -328,7 +330,11 @@ export class Analysis {
     }
     const key = allowParams ? `${index}:${givenTypes.join()}` : String(index);
     let entry = known.entries.get(key);
-    if (entry === undefined) known.entries.set(key, (entry = this.#analyzeQuery(statement, raw)));
+    if (entry === undefined) {
+      entry = this.#analyzeQuery(statement, raw);
+      if (known.entries.size >= MAX_ANALYSES) known.entries.clear();
+      known.entries.set(key, entry);
+    }
     return entry;
   }
 

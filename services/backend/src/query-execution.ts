@@ -44,6 +44,8 @@ const COMMAND_NAMES: Readonly<Record<number, string>> = {
   [CMD_DELETE]: 'DELETE',
 };
 const MAX_CUSTOM_PLANS = 5;
+/** States of one plan that wait for its next execution: as many as portals usually run at once. */
+const MAX_IDLE = 4;
 /** Held rows that are sent before anybody looks whether the client reads. */
 const HELD_AT_ONCE = 500;
 
@@ -81,7 +83,7 @@ export class QueryExecution {
   keepIdle(plan: CachedPlan, state: QueryState): void {
     const idle = this.#idle.get(plan);
     if (idle === undefined) this.#idle.set(plan, [state]);
-    else idle.push(state);
+    else if (idle.length < MAX_IDLE) idle.push(state);
   }
 
   /** How values of a type are written. */
@@ -432,6 +434,7 @@ export class RunningPortal {
     }
     if (this.#snapshot !== undefined) session.block.releaseSnapshot(this.#snapshot);
     this.#snapshot = undefined;
+    this.#execution.session.instance.toast.trim();
   }
 }
 

@@ -66,6 +66,19 @@ export class InstanceToast implements ToastFetcher {
     return job.result() as Uint8Array;
   }
 
+  /** A statement is over: nothing needs more than it would have kept anyway. */
+  trim(): void {
+    if (this.#bytes > KEEP_BYTES) this.#forgetOldest(KEEP_BYTES);
+  }
+
+  #forgetOldest(bytes: number): void {
+    for (const [oldest, { length }] of this.#values) {
+      if (this.#bytes <= bytes) return;
+      this.#values.delete(oldest);
+      this.#bytes -= length;
+    }
+  }
+
   #keep(key: string, value: Uint8Array): void {
     for (const [oldest, { length }] of this.#values) {
       const many = this.#values.size >= KEEP_VALUES;

@@ -87,6 +87,8 @@ const CLASS_OF_KIND: Readonly<Record<string, Oid>> = {
 };
 const ARRAY_SUBSCRIPT_HANDLER = 6179;
 
+const MAX_TYPES = 2000;
+
 export class SysFunctionCatalog implements FunctionCatalog {
   readonly #catalog: () => SystemCatalog;
   readonly #searchPath: () => readonly Oid[];
@@ -136,6 +138,8 @@ export class SysFunctionCatalog implements FunctionCatalog {
       isArray: row.typelem !== 0 && row.typsubscript === ARRAY_SUBSCRIPT_HANDLER,
       ...this.#ordering(row.oid),
     };
+    // Of types that are gone as well.
+    if (this.#types.size >= MAX_TYPES) this.#types.clear();
     this.#types.set(oid, { version: catalog.version, facts });
     return facts;
   }
