@@ -166,6 +166,7 @@ export const CASES = [
   },
   { name: '100 rows of 10 MB', sql: () => "select repeat('x', 10000000) from generate_series(1, 100)" },
   { name: 'a row type around 100 MB', sql: () => "select length(row(repeat('x', 100000000), 1)::text)" },
+  { name: 'a record 100 deep', cheap: true, sql: () => `select ${'row('.repeat(100)}1${')'.repeat(100)}` },
   {
     name: 'TOAST: 100 MB in and out',
     sql: () =>

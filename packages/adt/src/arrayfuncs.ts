@@ -19,6 +19,7 @@ import {
   typeFacts,
 } from './cache/typcache.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
+import { ByteBuilder } from './mb/bytebuilder.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
 import { parseArrayText } from './array_in.ts';
 import {
@@ -37,6 +38,7 @@ import { mayBeType, receivePart, viewOf, WireReader } from './pqwire.ts';
 import { joinBytes } from './textfuncs.ts';
 
 const QUOTE = 34;
+const NULL_TEXT = stringToText('NULL');
 const BACKSLASH = 92;
 const OPEN = 123;
 const CLOSE = 125;
@@ -103,40 +105,41 @@ export function formatArray(fc: FunctionCall, array: Uint8Array): Uint8Array {
   const delimiter = elem.typdelim.charCodeAt(0);
   const output = outputFunction(fc, header.elemType);
   const values = deconstructArray(array, elem, header);
-  const out: number[] = [];
+  const out = new ByteBuilder();
   if (header.lbounds.some(b => b !== 1)) {
-    header.lbounds.forEach((b, i) => out.push(...stringToText(`[${b}:${b + header.dims[i] - 1}]`)));
-    out.push(61);
+    header.lbounds.forEach((b, i) => out.append(stringToText(`[${b}:${b + header.dims[i] - 1}]`)));
+    out.byte(61);
   }
   let next = 0;
   const element = (value: Datum): void => {
     if (value === null) {
-      out.push(78, 85, 76, 76);
+      out.append(NULL_TEXT);
       return;
     }
     const text = output(value);
     if (!needsQuotes(text, delimiter)) {
-      for (const c of text) out.push(c);
+      out.append(text);
       return;
     }
-    out.push(QUOTE);
-    for (const c of text) {
-      if (c === QUOTE || c === BACKSLASH) out.push(BACKSLASH);
-      out.push(c);
+    out.byte(QUOTE);
+    for (let i = 0; i < text.length; i++) {
+      const c = text[i];
+      if (c === QUOTE || c === BACKSLASH) out.byte(BACKSLASH);
+      out.byte(c);
     }
-    out.push(QUOTE);
+    out.byte(QUOTE);
   };
   const level = (depth: number): void => {
-    out.push(OPEN);
+    out.byte(OPEN);
     for (let i = 0; i < header.dims[depth]; i++) {
-      if (i > 0) out.push(delimiter);
+      if (i > 0) out.byte(delimiter);
       if (depth + 1 < header.ndim) level(depth + 1);
       else element(values[next++]);
     }
-    out.push(CLOSE);
+    out.byte(CLOSE);
   };
   level(0);
-  return Uint8Array.from(out);
+  return out.toBytes();
 }
 
 function sendArray(fc: FunctionCall, array: Uint8Array): Uint8Array {

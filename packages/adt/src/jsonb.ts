@@ -12,6 +12,7 @@ import { anyArguments, datumToJson, jsonKey, pathIndex, pathSteps, textPairs } f
 import { parseJson } from './jsonapi.ts';
 import {
   compareJsonb,
+  ContainerReader,
   formatJsonb,
   fromJson,
   isLargeJsonb,
@@ -364,16 +365,22 @@ export const jsonbSlicedFunctions: SlicedFunctionTable = {
 };
 
 function* each(json: Bytes, text: boolean, name: string): Generator<Datum[]> {
-  const v = unpackJsonb(json);
-  if (v.type !== 'object') throw invalidParameter(`cannot call ${name} on a non-object`);
-  for (const m of v.members) yield [stringToText(m.key), text ? asText(m.value) : packJsonb(m.value)];
+  const members = new ContainerReader(json);
+  if (!members.isObject) throw invalidParameter(`cannot call ${name} on a non-object`);
+  for (const key of members.keys()) {
+    const value = members.next();
+    yield [stringToText(key), text ? asText(value) : packJsonb(value)];
+  }
 }
 
 function* elements(json: Bytes, text: boolean): Generator<Datum> {
-  const v = unpackJsonb(json);
-  if (v.type === 'object') throw invalidParameter('cannot extract elements from an object');
-  if (v.type !== 'array') throw invalidParameter('cannot extract elements from a scalar');
-  for (const item of v.items) yield text ? asText(item) : packJsonb(item);
+  const items = new ContainerReader(json);
+  if (items.isScalar) throw invalidParameter('cannot extract elements from a scalar');
+  if (items.isObject) throw invalidParameter('cannot extract elements from an object');
+  for (let n = items.count; n > 0; n--) {
+    const item = items.next();
+    yield text ? asText(item) : packJsonb(item);
+  }
 }
 
 export const jsonbSetFunctions: SetFunctionTable = {

@@ -246,29 +246,49 @@ export function packJsonb(v: Jsonb): Uint8Array {
   return w.result();
 }
 
-function readContainer(bytes: Uint8Array, at: number): Jsonb {
-  const view = viewOf(bytes);
-  const header = view.getUint32(at, true);
-  const count = header & JB_CMASK;
-  const isObject = (header & JB_FOBJECT) !== 0;
-  const n = isObject ? count * 2 : count;
-  const base = at + 4 + n * 4;
-  const values: Jsonb[] = [];
-  let from = 0;
-  for (let i = 0; i < n; i++) {
-    const entry = view.getUint32(at + 4 + i * 4, true);
-    const length = entry & JENTRY_OFFLENMASK;
-    const end = entry >= JENTRY_HAS_OFF ? length : from + length;
-    values.push(readEntry(bytes, (entry >>> 28) & 7, base + from, base + end));
-    from = end;
+/** The values of a container, one after the other; of an object all keys come first. */
+export class ContainerReader {
+  readonly isObject: boolean;
+  readonly isScalar: boolean;
+  /** Items, or members. */
+  readonly count: number;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #at: number;
+  readonly #base: number;
+  #next = 0;
+  #from = 0;
+
+  constructor(bytes: Uint8Array, at = 0) {
+    this.#bytes = bytes;
+    this.#view = viewOf(bytes);
+    const header = this.#view.getUint32(at, true);
+    this.isObject = (header & JB_FOBJECT) !== 0;
+    this.isScalar = (header & JB_FSCALAR) !== 0;
+    this.count = header & JB_CMASK;
+    this.#at = at + 4;
+    this.#base = this.#at + (this.isObject ? 2 : 1) * this.count * 4;
   }
-  if (!isObject) return { type: 'array', items: values };
-  return {
-    type: 'object',
-    members: values
-      .slice(0, count)
-      .map((key, i) => ({ key: (key as { value: string }).value, value: values[count + i] })),
-  };
+
+  next(): Jsonb {
+    const entry = this.#view.getUint32(this.#at + this.#next++ * 4, true);
+    const length = entry & JENTRY_OFFLENMASK;
+    const from = this.#from;
+    this.#from = entry >= JENTRY_HAS_OFF ? length : from + length;
+    return readEntry(this.#bytes, (entry >>> 28) & 7, this.#base + from, this.#base + this.#from);
+  }
+
+  keys(): string[] {
+    return Array.from({ length: this.count }, () => (this.next() as { readonly value: string }).value);
+  }
+}
+
+function readContainer(bytes: Uint8Array, at: number): Jsonb {
+  const reader = new ContainerReader(bytes, at);
+  if (reader.isObject) return { type: 'object', members: reader.keys().map(key => ({ key, value: reader.next() })) };
+  const items = new Array<Jsonb>(reader.count);
+  for (let i = 0; i < items.length; i++) items[i] = reader.next();
+  return { type: 'array', items };
 }
 
 function readEntry(bytes: Uint8Array, type: number, from: number, to: number): Jsonb {

@@ -21,7 +21,8 @@ import {
   typeFacts,
 } from './cache/typcache.ts';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
-import { stringToText, textToString } from './mb/mbutils.ts';
+import { ByteBuilder, stringBufferFull } from './mb/bytebuilder.ts';
+import { allocBytes, MAX_ALLOC_SIZE, textToString } from './mb/mbutils.ts';
 import { readAligned, storageForm, type TypeLayout, writeAligned } from './arrayutils.ts';
 import { formatType } from './format_type.ts';
 import { catalogOf } from './namespace.ts';
@@ -30,6 +31,12 @@ import { joinBytes } from './textfuncs.ts';
 import type { AttributeFacts, FunctionCatalog } from './cache/functioncatalog.ts';
 
 type Bytes = Uint8Array;
+
+const OPENING = 40;
+const CLOSING = 41;
+const COMMA = 44;
+const DOUBLE_QUOTE = 34;
+const BACKSLASH = 92;
 
 const VARHDRSZ = 4;
 const HEADER = 19;
@@ -190,13 +197,64 @@ function readRecord(fc: FunctionCall, text: Bytes, type: Oid, typmod: number): B
   return formRecord(fc, type, typmod, columns, values);
 }
 
+/** Each record around a record doubles its quotes: with more of them around it no text is short enough. */
+const MOST_NESTED = 31;
+let nested = 0;
+
 function printRecord(fc: FunctionCall, record: Bytes): Bytes {
-  const parts = recordFields(fc, record).map(f => {
-    if (f.value === null) return '';
-    const text = textToString(outputFunction(fc, f.type)(f.value));
-    return text === '' || /["\\(),\s]/.test(text) ? `"${text.replace(/["\\]/g, '$&$&')}"` : text;
-  });
-  return stringToText(`(${parts.join(',')})`);
+  if (nested >= MOST_NESTED) throw stringBufferFull(MAX_ALLOC_SIZE - 1, 1);
+  nested++;
+  try {
+    const out = new ByteBuilder();
+    out.byte(OPENING);
+    recordFields(fc, record).forEach((field, n) => {
+      if (n > 0) out.byte(COMMA);
+      if (field.value !== null) printField(out, outputFunction(fc, field.type)(field.value));
+    });
+    out.byte(CLOSING);
+    return out.toBytes();
+  } finally {
+    nested--;
+  }
+}
+
+function printField(out: ByteBuilder, text: Bytes): void {
+  let quoted = text.length === 0;
+  let doubled = 0;
+  for (let i = 0; i < text.length; i++) {
+    const byte = text[i];
+    if (byte === DOUBLE_QUOTE || byte === BACKSLASH) doubled++;
+    quoted ||= isSpecial(byte);
+  }
+  if (!quoted) return out.append(text);
+  out.byte(DOUBLE_QUOTE);
+  out.append(doubled === 0 ? text : withDoubled(text, doubled));
+  out.byte(DOUBLE_QUOTE);
+}
+
+function withDoubled(text: Bytes, doubled: number): Bytes {
+  const length = text.length + doubled;
+  if (length >= MAX_ALLOC_SIZE) throw stringBufferFull(text.length, doubled);
+  const out = allocBytes(length);
+  let to = 0;
+  for (let i = 0; i < text.length; i++) {
+    const byte = text[i];
+    out[to++] = byte;
+    if (byte === DOUBLE_QUOTE || byte === BACKSLASH) out[to++] = byte;
+  }
+  return out;
+}
+
+function isSpecial(byte: number): boolean {
+  return (
+    byte === DOUBLE_QUOTE ||
+    byte === BACKSLASH ||
+    byte === OPENING ||
+    byte === CLOSING ||
+    byte === COMMA ||
+    byte === 32 ||
+    (byte >= 9 && byte <= 13)
+  );
 }
 
 function sendRecord(fc: FunctionCall, record: Bytes): Bytes {

@@ -6,6 +6,7 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
+import { stringBufferFull } from '@pgtroupe/adt/mb/bytebuilder';
 import { allocBytes, MAX_ALLOC_SIZE } from '@pgtroupe/adt/mb/mbutils';
 import type { CopyOptions } from './copyoptions.ts';
 
@@ -16,11 +17,6 @@ const DOT = 0x2e;
 
 /** A line that is longer is put together in one place. */
 const LONG_LINE = 1 << 16;
-
-const lineTooLong = (length: number, more: number): PgError =>
-  ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, 'out of memory', {
-    detail: `Cannot enlarge string buffer containing ${length} bytes by ${more} more bytes.`,
-  });
 
 const badFormat = (message: string, hint?: string): PgError => ereport(ERRCODE.BAD_COPY_FILE_FORMAT, message, { hint });
 
@@ -81,7 +77,7 @@ export class CopyFromParser {
   /** The rest of a long line is not copied for each of its chunks. */
   #appended(rest: number, chunk: Buffer): Buffer {
     const length = rest + chunk.length;
-    if (length > MAX_ALLOC_SIZE) throw lineTooLong(rest, chunk.length);
+    if (length > MAX_ALLOC_SIZE) throw stringBufferFull(rest, chunk.length);
     let room = this.#room;
     if (room === undefined || this.#at !== 0 || length > room.length) {
       room = Buffer.from(allocBytes(Math.min(2 * length, MAX_ALLOC_SIZE - 4)).buffer);

@@ -109,7 +109,7 @@ const ofPlainTypes =
 const arrayInput: IsHeavy = (args, fc) => linear(args, fc) && PLAIN_TYPES.has(Number(args[1]));
 
 const JSON_FUNCTIONS =
-  /^(json|jsonb)_(in|out|recv|send|typeof|array_length|strip_nulls|pretty)$|^jsonb_(eq|ne|lt|le|gt|ge|cmp|contains|contained|concat|hash)$|^(json|jsonb)_(object_field|array_element|extract_path)(_text)?$/;
+  /^(json|jsonb)_(in|out|recv|send|typeof|array_length|strip_nulls|pretty)$|^jsonb_(eq|ne|lt|le|gt|ge|cmp|contains|contained|concat|hash|set|insert|delete|delete_array|delete_idx|delete_path|exists|exists_any|exists_all)$|^(json|jsonb)_(object_field|array_element|extract_path)(_text)?$/;
 const NUMERIC_FUNCTIONS =
   /^numeric_(in|out|recv|send|add|sub|mul|div|div_trunc|mod|round|trunc|gcd|lcm|sqrt|exp|ln|log|trim_scale|min_scale)$/;
 const ARRAY_FUNCTIONS =

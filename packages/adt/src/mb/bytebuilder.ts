@@ -10,6 +10,13 @@ const FEW_BYTES = 24;
 const CHUNK_BYTES = 1 << 22;
 const COPIED_A_SLICE = 1 << 20;
 
+/** Of text that grows beyond what one value may be. */
+export function stringBufferFull(length: number, more: number): PgError {
+  return ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, 'out of memory', {
+    detail: `Cannot enlarge string buffer containing ${length} bytes by ${more} more bytes.`,
+  });
+}
+
 export class ByteBuilder {
   /** What lies before `#bytes`, if it is much: it is not copied again to grow. */
   readonly #full: Uint8Array[] = [];
@@ -20,6 +27,12 @@ export class ByteBuilder {
 
   constructor(expectedBytes = 64) {
     this.#bytes = allocBytes(Math.max(64, Math.min(expectedBytes, 1 << 24)));
+  }
+
+  byte(value: number): void {
+    if (this.#used === this.#bytes.length) return this.#appendToGrown(Uint8Array.of(value));
+    this.#bytes[this.#used++] = value;
+    this.length++;
   }
 
   append(part: Uint8Array): void {
@@ -36,7 +49,7 @@ export class ByteBuilder {
   }
 
   #appendToGrown(part: Uint8Array): void {
-    if (this.length + part.length >= MAX_ALLOC_SIZE) throw this.#tooLarge(part.length);
+    if (this.length + part.length >= MAX_ALLOC_SIZE) throw stringBufferFull(this.length, part.length);
     const used = this.#bytes.subarray(0, this.#used);
     if (this.#used < CHUNK_BYTES) {
       const grown = allocBytes(Math.max(this.#used + part.length, 2 * this.#bytes.length));
@@ -61,7 +74,7 @@ export class ByteBuilder {
   }
 
   *#copy(end: Uint8Array): Slices<Uint8Array> {
-    if (this.length + end.length >= MAX_ALLOC_SIZE) throw this.#tooLarge(end.length);
+    if (this.length + end.length >= MAX_ALLOC_SIZE) throw stringBufferFull(this.length, end.length);
     const out = allocBytes(this.length + end.length);
     let to = 0;
     for (const part of [...this.#full, this.#bytes.subarray(0, this.#used), end]) {
@@ -72,11 +85,5 @@ export class ByteBuilder {
       to += part.length;
     }
     return out;
-  }
-
-  #tooLarge(more: number): PgError {
-    return ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, 'out of memory', {
-      detail: `Cannot enlarge string buffer containing ${this.length} bytes by ${more} more bytes.`,
-    });
   }
 }
