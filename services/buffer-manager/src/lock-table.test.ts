@@ -56,6 +56,19 @@ describe('lock table', () => {
     expect(log).toEqual(['granted 3', 'granted 4']);
   });
 
+  it('who dies with the lock of a transaction that he has waited for leaves nothing', () => {
+    const { table, running, log } = setUp();
+    const request = { reqId: 1, nowait: false, session: false };
+    running.set(700, 1);
+    expect(table.acquire(table.owner(2, 'b'), xactTag(700), SHARE, request)).toBe('waiting');
+    running.delete(700);
+    table.transactionEnded(700);
+    expect(log).toEqual(['granted 2']);
+    table.instanceDied('b');
+    expect(table.held(() => true)).toMatchObject({ locks: 0, 'lock owners': 0 });
+    expect([...table.locks()]).toEqual([]);
+  });
+
   it('has room for so many locks and twice as many holders, and again when they are given back', () => {
     const { lock, end, table } = setUp(2);
     const [first, second, third] = [1, 2, 3].map((f2): LockTag => ({ ...T, locktype: LOCKTAG_ADVISORY, f2 })) as [

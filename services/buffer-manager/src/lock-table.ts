@@ -203,7 +203,8 @@ export class LockTable<I> {
   releaseAll(owner: LockOwner<I>, session: boolean): void {
     for (const lock of [...owner.holds]) {
       const holding = lock.holdings.get(owner)!;
-      if (lock.tag.locktype !== LOCKTAG_TRANSACTION) holding.transaction = 0;
+      // That it runs a transaction ends with the transaction; that it has waited for one ends here.
+      holding.transaction &= lock.tag.locktype === LOCKTAG_TRANSACTION ? 1 << EXCLUSIVE_LOCK : 0;
       if (session) holding.session.fill(0);
       this.#settle(lock, owner, holding);
     }
