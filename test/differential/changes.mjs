@@ -47,10 +47,11 @@ function changesInWith(generator) {
   return { tables: tables.map(t => t.name), tree: node(undefined, 'WITH ', list(parts, ', ', 1), ' ', body) };
 }
 
-function returning(generator, scope) {
+/** `all`: what stands for all columns. */
+function returning(generator, scope, all = '*') {
   const { rng } = generator;
   if (rng.chance(0.4)) return '';
-  if (rng.chance(0.1)) return optional(' RETURNING *');
+  if (rng.chance(0.1)) return optional(` RETURNING ${all}`);
   const items = Array.from({ length: rng.int(1, 2) }, () => generator.expression(scope, rng.pick(COMMON), 2));
   return optional(' RETURNING ', list(items, ', ', 1));
 }
@@ -192,6 +193,6 @@ function remove(generator, table, returns = returning) {
     using === undefined ? '' : node(undefined, ' USING ', using.sql),
     conditions(generator, seen),
     // Which of several rows that meet the same one it is returned with is up to the plan.
-    returns(generator, scope),
+    returns(generator, scope, `${table.name}.*`),
   );
 }
