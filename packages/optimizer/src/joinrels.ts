@@ -315,8 +315,10 @@ function addJoinPaths(
   );
   // A full join of everything with everything is one bucket.
   if (hashclauses.length === 0 && !(jointype === N.JOIN_FULL && joinClauses.every(r => r.clauseRelids === 0n))) return;
-  const outer = cheapestPath(outerRel.paths);
-  const inner = cheapestPath(innerRel.paths);
+  // A full join has no other way: its sides may be waiting for LATERAL's values.
+  const waiting = (side: RelOptInfo): Relids => (jointype === N.JOIN_FULL ? side.lateralRelids & ~rel.relids : 0n);
+  const outer = cheapestPath(outerRel.paths, waiting(outerRel));
+  const inner = cheapestPath(innerRel.paths, waiting(innerRel));
   if (outer !== undefined && inner !== undefined)
     addPath(rel, hashjoin(root, rel, outer, inner, jointype, clauses, hashclauses, innerUnique));
 }

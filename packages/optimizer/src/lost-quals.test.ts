@@ -48,6 +48,11 @@ describe('conditions without columns', () => {
 
 describe('equalities of two relations', () => {
   test.each([
+    // A full join of what knows the row outside, for each anew.
+    [
+      'select a.id, l.v, b.id from a, lateral (select a.x + 1 as v offset 0) l full join b on l.v = b.id order by 1, 2, 3',
+      '1|2|2 1|NULL|1 1|NULL|3 2|3|3 2|NULL|1 2|NULL|2 3|4|NULL 3|NULL|1 3|NULL|2 3|NULL|3',
+    ],
     ['select a.id from a join b on a.id = b.id where a.x + b.y = a.id + b.id', '1'],
     ['select a.id from a join b on a.id = b.id where a.x + b.y = b.y + a.id order by 1', '1 2 3'],
     ['select a.id, b.id from a, b where a.x * b.y = b.id * a.id order by 1, 2', '1|1 2|1 3|1'],
