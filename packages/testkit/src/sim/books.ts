@@ -4,6 +4,7 @@ import { type Book, churnBook, rowsBook, tablesBook } from './ledger.ts';
 import { giantsBook } from './giants-book.ts';
 import { newLocksBook } from './locks-book.ts';
 import { queueBook } from './queue-book.ts';
+import { readersBook } from './readers-book.ts';
 
 export const BOOKS: Readonly<Record<string, () => Book>> = {
   rows: () => rowsBook,
@@ -13,4 +14,5 @@ export const BOOKS: Readonly<Record<string, () => Book>> = {
   locks: newLocksBook,
   giants: () => giantsBook,
   queue: () => queueBook,
+  readers: () => readersBook,
 };

@@ -198,7 +198,7 @@ export const tablesBook: Book = {
 };
 
 /** Even a ROLLBACK may be cancelled. */
-async function rollBack(client: SimClient): Promise<void> {
+export async function rollBack(client: SimClient): Promise<void> {
   while (client.connected) {
     try {
       await client.query('ROLLBACK');

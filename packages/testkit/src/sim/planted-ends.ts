@@ -2,10 +2,12 @@
  * Planted bugs of sessions and instances that end: what was given away too early, or never given back.
  */
 import { LockTable } from '@pgtroupe/buffer-manager/lock-table';
+import { HorizonPin } from '@pgtroupe/buffer-manager/proc-array';
 import { PageDirectory } from '@pgtroupe/buffer-manager/page-directory';
 import { Session } from '@pgtroupe/backend/session';
 import { InstanceLocks } from '@pgtroupe/instance/instance-locks';
 import { ddlBook } from './ddl-book.ts';
+import { readersBook } from './readers-book.ts';
 import { type PlantedBug, replace } from './planted.ts';
 
 /** A client that goes away has its transaction undone at once, whatever is under way: COMMIT too. */
@@ -82,10 +84,27 @@ const rebuildWhatIsDropped: PlantedBug = {
     ),
 };
 
+/** Snapshots hold the rows that they see until they have arrived, and no longer. */
+const letGoOfWhatIsUsed: PlantedBug = {
+  name: 'snapshots in use hold no rows',
+  faults: ['vacuum', 'clog-link'],
+  book: () => readersBook,
+  plant: () =>
+    replace(
+      HorizonPin.prototype,
+      'reported',
+      real =>
+        function (this: HorizonPin, count) {
+          real.call(this, count, Number.MAX_SAFE_INTEGER);
+        },
+    ),
+};
+
 export const PLANTED_ENDS: readonly PlantedBug[] = [
   endAtOnce,
   keepCrossingGrant,
   forgetHandedOver,
   freeLocksOfTheDead,
   rebuildWhatIsDropped,
+  letGoOfWhatIsUsed,
 ];
