@@ -38,8 +38,8 @@ export class LimitState extends PlanState {
   }
 
   next(max: number): number {
-    if (this.#done) return END;
     if (!this.#known) this.#compute();
+    if (this.#done) return END;
     const child = this.#child;
     while (this.#skip > 0) {
       const status = child.next(Math.min(BATCH_ROWS, this.#skip));
@@ -87,6 +87,8 @@ export class LimitState extends PlanState {
     this.#skip = offset === null ? 0 : Number(offset);
     this.#left = count === null ? Infinity : Number(count);
     this.#known = true;
+    // Nothing is skipped either where nothing is wanted.
+    this.#done = this.#left === 0;
   }
 
   /** Rows that the child need deliver at most, for a top-N sort; Infinity when unknown. */

@@ -30,6 +30,9 @@ test.each([
   ['select count(*) from a where 10 / x = 2 having null::bool', ''],
   ['select 1 from a where 10 / x = 2 having 1 = 2 and sum(1) > 0', ''],
   ['select count(*) from a where id > 1 having 1 = 1', '2'],
+  // No row is wanted: none is skipped.
+  ['select 10 / x from a limit 0', ''],
+  ['select 10 / x from a order by n offset 2 limit 0', ''],
 ])('%s', async (sql, expected) => {
   expect(await rows(sql)).toBe(expected);
 });
