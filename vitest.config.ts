@@ -1,8 +1,12 @@
 import { defineConfig } from 'vitest/config';
 import { fileURLToPath } from 'node:url';
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
+
+/** One for each core; vitest leaves one idle. */
+const WORKERS = availableParallelism();
 
 /** Unit tests run straight from the sources: `@pgtroupe/x/y` is packages/x/src/y.ts or the service's. */
 export default defineConfig({
@@ -29,6 +33,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
+          maxWorkers: WORKERS,
           include: [
             'packages/**/*.test.ts',
             'services/**/*.test.ts',
@@ -38,16 +43,35 @@ export default defineConfig({
         },
       },
       {
+        // Whole clusters whose answers count, not their times: as many at a time as there are cores.
+        extends: true,
+        test: {
+          name: 'answers',
+          include: ['test/differential/**/*.test.ts', 'test/isolation/**/*.test.ts'],
+          maxWorkers: WORKERS,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
         // Whole clusters of real processes, with times that are promised: one at a time, after the rest.
         extends: true,
         test: {
           name: 'cluster',
           include: ['test/**/*.test.ts'],
-          exclude: ['**/dist/**', '**/node_modules/**', 'test/tidy/**', 'test/sim/**'],
+          exclude: [
+            '**/dist/**',
+            '**/node_modules/**',
+            'test/tidy/**',
+            'test/sim/**',
+            'test/differential/**',
+            'test/isolation/**',
+          ],
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],
