@@ -2,6 +2,9 @@
 import { expect, it } from 'vitest';
 import { ServerError } from '@pgtroupe/testkit/sim/client';
 import { SimCluster } from '@pgtroupe/testkit/sim/cluster';
+import { REL, SimCluster as SharedMemoryCluster, SimInstance } from '@pgtroupe/testkit/sim/shared-memory-cluster';
+import type { PgError } from '@pgtroupe/common/ereport';
+import type { BlockNumber } from '@pgtroupe/common/ids';
 
 it('a table whose file is gone is an error, not an empty table; others are what they were', async () => {
   const cluster = await SimCluster.create(1);
@@ -30,3 +33,17 @@ it('a table whose file is gone is an error, not an empty table; others are what 
   expect(await ask('SELECT count(*) FROM kept')).toEqual([['100']]);
   await cluster.stop();
 }, 60_000);
+
+it('who keeps the files of a relation that was dropped is told so, and does not wait', async () => {
+  const cluster = await SharedMemoryCluster.create(3);
+  await cluster.start();
+  const instance = new SimInstance(cluster, 'backend-1');
+  await cluster.runUntil(() => instance.kernel.attachment.attached, { ms: 5000, what: 'the instance' });
+  await cluster.wait(instance.setUp(), 'set-up');
+  const { pages } = instance.kernel;
+  const kept = pages.relations.smgropen(REL);
+  cluster.bufferManager!.shared.files.drop([REL]);
+  await cluster.runUntil(() => pages.relations.find(REL) === undefined, { ms: 5000, what: 'the drop' });
+  const read = pages.readBuffer(kept.forks[0]!, 0 as BlockNumber, false).catch((error: unknown) => error);
+  expect(((await cluster.wait(read, 'the read', 5000)) as PgError).sqlstate).toBe('58P01');
+});

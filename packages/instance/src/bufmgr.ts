@@ -14,7 +14,7 @@ import type { Env } from '@pgtroupe/actor/env';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { PgError } from '@pgtroupe/common/ereport';
-import { BLCKSZ, type BlockNumber, type ForkNumber } from '@pgtroupe/common/ids';
+import { BLCKSZ, type BlockNumber, type ForkNumber, formatRelFileNode } from '@pgtroupe/common/ids';
 import { replyError } from './replyerror.ts';
 import type { Attachment } from './attachment.ts';
 import { ALL_FORKS, type DownOp, TOKEN_EXCLUSIVE, TOKEN_SHARED } from '@pgtroupe/rpc/attach/ops';
@@ -239,6 +239,7 @@ export class PageCache implements PageAccess {
 
   /** Obtains the page, its token and a slot. */
   readBuffer(fork: RelationFork, blk: BlockNumber, exclusive: boolean): Promise<void> {
+    if (fork.files.gone) return Promise.reject(dropped(fork));
     const mode = exclusive ? TOKEN_EXCLUSIVE : TOKEN_SHARED;
     let byBlock = this.#reads.get(fork);
     if (byBlock === undefined) this.#reads.set(fork, (byBlock = new Map()));
@@ -529,4 +530,12 @@ export class PageCache implements PageAccess {
   #pendingUpgrade(slot: number): boolean {
     return this.#reads.get(this.#fork[slot]!)?.has(this.#block[slot]! as BlockNumber) === true;
   }
+}
+
+/** Whoever kept the files of a relation for longer than its lock. */
+function dropped({ files }: RelationFork): PgError {
+  return new PgError(
+    ERRCODE.UNDEFINED_FILE,
+    `could not read from relation ${formatRelFileNode(files.rnode)}: it was dropped`,
+  );
 }

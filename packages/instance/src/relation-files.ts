@@ -72,6 +72,8 @@ export class RelationFork {
 export class RelationFiles implements SmgrRelation {
   readonly rnode: RelFileNode;
   readonly forks: readonly RelationFork[];
+  /** The relation was dropped here: what the buffer-manager answers is for other files by now. */
+  gone = false;
   /** Answer of the free space map that the retry of `freePage` is about to take. */
   freePageAnswer: { readonly need: number; readonly blk: number } | undefined;
 
@@ -104,9 +106,11 @@ export class RelationDirectory {
   }
 
   /** The relation is gone for good: its number is not given out again while anybody can remember it. */
-  remove({ rnode }: RelationFiles): void {
+  remove(files: RelationFiles): void {
+    const { rnode } = files;
+    files.gone = true;
     const database = this.#byNode.get(rnode.dbNode);
-    const rest = database?.get(rnode.relNode)?.filter(files => files.rnode.spcNode !== rnode.spcNode);
+    const rest = database?.get(rnode.relNode)?.filter(other => other.rnode.spcNode !== rnode.spcNode);
     if (rest === undefined || rest.length === 0) database?.delete(rnode.relNode);
     else database!.set(rnode.relNode, rest);
   }
