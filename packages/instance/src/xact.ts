@@ -367,8 +367,9 @@ export class Transaction implements XactView {
 
   /** Undoes everything. Synchronous; `LockOwner.releasing` tells when others know. */
   abort(): void {
+    // Locks of before are gone. What it waited for when its loss was not noticed yet may be of now.
     if (this.lost) {
-      this.#context.locks.releaseAll(this.#owner, true);
+      this.#context.locks.releaseAll(this.#owner, false);
       return;
     }
     assert(!this.#committing, 'an abort does not overtake a commit');

@@ -189,6 +189,7 @@ test.skipIf(missing !== undefined)(
     const text = Array.from({ length: 300 }, (_, i) => `line ${i % 17} of ${i};`).join('');
     const w = new World(false);
     w.toaster.store([1, Buffer.from(text), random(5)], 0 as never);
+    w.toaster.step();
     const image = (w.toaster.values[1] as VarlenaImage).bytes;
     const mem = tupleMemory(new Uint8Array(8192));
     mem.u8.set(image, 8);

@@ -26,6 +26,8 @@ interface Question {
   readonly row: number;
   /** Of a transaction whose end the client never heard of: it may go on, with locks, beside the client's next. */
   readonly lost: boolean;
+  /** Who may have had the row since it was asked for, if only for a while. */
+  readonly rivals: number[];
 }
 
 export class LockRegister {
@@ -39,19 +41,21 @@ export class LockRegister {
     this.#asked = this.#asked.map(asked => (asked.c === c ? { ...asked, lost: true } : asked));
   }
 
-  /** Before client `c` asks for the row. Returns who else may have it. */
+  /** Before client `c` asks for the row. Returns who else may have it; those who come meanwhile are added. */
   asks(c: number, row: number): readonly number[] {
-    this.#asked.push({ c, row, lost: false });
-    return this.#rivals(c, row);
+    const rivals = this.#rivals(c, row);
+    for (const asked of this.#asked) if (asked.row === row && asked.c !== c) asked.rivals.push(c);
+    this.#asked.push({ c, row, lost: false, rivals });
+    return rivals;
   }
 
   #rivals(c: number, row: number): number[] {
     return this.#asked.filter(asked => asked.row === row && (asked.c !== c || asked.lost)).map(asked => asked.c);
   }
 
-  /** The server has said that somebody else holds the row; `before`: who may have had it when `c` asked. */
-  refused(c: number, row: number, before: readonly number[]): void {
-    if (before.length > 0 || this.#rivals(c, row).length > 0) return;
+  /** The server has said that somebody else holds the row; `rivals`: what `asks` returned. */
+  refused(c: number, row: number, rivals: readonly number[]): void {
+    if (rivals.length > 0) return;
     throw new Error(`client ${c} was refused row ${row}, for which nobody else has asked`);
   }
 
