@@ -122,6 +122,11 @@ export class SequenceState implements SequenceFunctions {
     );
   }
 
+  /** Shared memory was lost: what was drawn ahead may be drawn again by others. */
+  forgetAhead(): void {
+    for (const known of this.#known.values()) known.ahead = undefined;
+  }
+
   lastval(): number | bigint {
     const last = this.#lastUsed === undefined ? undefined : this.#known.get(this.#lastUsed)?.last;
     if (last !== undefined) {

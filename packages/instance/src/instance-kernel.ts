@@ -95,6 +95,8 @@ export class InstanceKernel implements XactContext {
       this.walCredit.reset(sharedMemoryLost);
       this.shared.reset(sharedMemoryLost);
       this.multixacts.reset();
+      // That they were given out may not have become durable: the next life gives them out again.
+      this.#oids = NO_OIDS;
       this.onDetach(why);
     };
   }
@@ -246,7 +248,7 @@ export class InstanceKernel implements XactContext {
     await this.call(reqId => ({ op: 'xlogFlush', reqId }));
   }
 
-  #oids: { next: number; end: number } = { next: 0, end: 0 };
+  #oids: { next: number; readonly end: number } = NO_OIDS;
 
   async newOid(): Promise<Oid> {
     while (this.#oids.next === this.#oids.end) {
@@ -257,6 +259,8 @@ export class InstanceKernel implements XactContext {
     return this.#oids.next++ as Oid;
   }
 }
+
+const NO_OIDS = { next: 0, end: 0 };
 
 function forkOf(files: RelationFiles, fork: ForkNumber): RelationFork {
   return files.forks[fork]!;

@@ -179,6 +179,7 @@ export class BackendInstance {
     this.env.log.write('LOG', `lost the buffer manager: ${why}`);
     for (const database of this.#open) database.catalog.reset();
     for (const session of [...this.#sessions.values()]) {
+      session.sharedMemoryLost();
       if (session.owner.session.size === 0) continue;
       session.owner.session.clear();
       session.terminate(sessionLocksLost());

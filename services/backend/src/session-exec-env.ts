@@ -128,6 +128,11 @@ export class SessionExecEnv implements ExecEnv, MemoryAccount {
     }
   }
 
+  /** Shared memory was lost, and with it what it gave out ahead. */
+  forgetOids(): void {
+    this.#oids.length = 0;
+  }
+
   /** For a TOAST value. */
   newOid(): number {
     const oid = this.#oids.pop();

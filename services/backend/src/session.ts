@@ -426,6 +426,14 @@ export class Session implements BackendSession {
   // ---- messages out ------------------------------------------------------------------------------------
 
   /** What came of setting a parameter. */
+  /** What was got ahead of need is nobody's, or another's by now. */
+  sharedMemoryLost(): void {
+    // Not there while the session starts.
+    const runner = this.runner as StatementRunner | undefined;
+    runner?.execution.env.forgetOids();
+    runner?.functions.sequences.forgetAhead();
+  }
+
   remark(about: Remark | undefined): void {
     if (about === undefined) return;
     const { severity, message } = about;

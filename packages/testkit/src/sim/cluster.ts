@@ -35,7 +35,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   [HBA_SETTING]: 'local all all trust\n',
   shared_buffers: '256',
   instance_buffers: '128',
-  instance_work_area: '8',
+  instance_work_area: '16',
   checkpoint_timeout: '30',
   deadlock_timeout: '100',
 };
