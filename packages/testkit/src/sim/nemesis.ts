@@ -229,7 +229,7 @@ export class Nemesis {
     const { world, postmaster, network } = cluster;
     const table = `doomed_${++this.#doomed}`;
     const row = `INSERT INTO ${table} VALUES (${DOOMED_VALUE})`;
-    await this.#maintained(`CREATE TABLE ${table} (value text)`);
+    if (!(await this.#maintained(`CREATE TABLE ${table} (value text)`))) return;
     await this.#maintained(Array.from({ length: DOOMED_ROWS }, () => row).join(';'));
     for (const name of postmaster.names) if (name.startsWith('backend')) postmaster.process(name)?.kill('nemesis');
     // Until the postmaster has seen them dead, and others are up.
@@ -241,29 +241,31 @@ export class Nemesis {
     await this.#maintained(`DROP TABLE IF EXISTS ${table}`);
   }
 
-  /** Time passes until it is done, or has failed, or takes too long. */
-  async #maintained(command: string): Promise<void> {
+  /** Time passes until it is done, or has failed, or takes too long. True: it is done. */
+  async #maintained(command: string): Promise<boolean> {
     const { world } = this.#cluster();
     const until = world.nowMs + PATIENCE_MS;
-    let ended = false;
-    void this.#maintain(command).then(() => {
-      ended = true;
+    let done: boolean | undefined;
+    void this.#maintain(command).then(ok => {
+      done = ok;
     });
-    while (!ended && world.nowMs < until) await world.pass(1);
+    while (done === undefined && world.nowMs < until) await world.pass(1);
+    return done === true;
   }
 
-  /** Resolves when it is done, or has failed. */
-  #maintain(command: string): Promise<void> {
+  /** Resolves when it is done, or has failed (false). */
+  #maintain(command: string): Promise<boolean> {
     const cluster = this.#cluster();
     const { client, process } = cluster.client();
     this.#maintenance.add(process);
     return client
       .query(command)
-      .then(() => {})
+      .then(() => true)
       .catch((error: unknown) => {
         cluster.world.note(`${command}: ${(error as Error).message}`);
         const excuse = this.faults.includes('disk-trouble') ? DISK_SQLSTATE : undefined;
         if (!excused(error, excuse)) this.unexpected ??= error as Error;
+        return false;
       })
       .finally(() => {
         this.#maintenance.delete(process);

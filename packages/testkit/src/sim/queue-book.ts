@@ -56,6 +56,7 @@ const DEEDS: readonly ((client: SimClient) => Promise<boolean>)[] = [
     await client.query("SAVEPOINT brief; SET LOCAL lock_timeout = '4ms'");
     try {
       await counted(client, 'UPDATE');
+      await client.query('SET LOCAL lock_timeout = 0');
     } catch (error) {
       if (!(error instanceof ServerError) || error.sqlstate !== LOCK_NOT_AVAILABLE) throw error;
       await client.query('ROLLBACK TO SAVEPOINT brief');
