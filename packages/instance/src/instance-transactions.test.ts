@@ -53,7 +53,7 @@ function writeTransactions(count: number, everyMs: number): { asked: number; res
 
 it('a busy writer has one message for several ids, one who writes now and then no more ids than it uses', () => {
   expect(writeTransactions(800, 1).asked).toBeLessThanOrEqual(110);
-  expect(writeTransactions(20, 60)).toEqual({ asked: 20, reserved: 0 });
+  expect(writeTransactions(20, 6)).toEqual({ asked: 20, reserved: 0 });
 });
 
 it('a snapshot that comes with its recall holds the horizon from the moment it is here', async () => {

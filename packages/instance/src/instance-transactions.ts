@@ -36,7 +36,10 @@ import {
 } from '@pgtroupe/transam/xactview';
 
 const RESERVE_TARGET = 16;
-const RETURN_IDLE_MS = 50;
+/** Ids in reserve hold the horizon: nobody has them for long who does not use them. */
+const RETURN_IDLE_MS = 20;
+/** Who writes as often as this has several in reserve. */
+const BUSY_MS = 5;
 const OUTCOME_POLL_MS = 20;
 const XACTS_PER_CLOG_PAGE = 32768;
 /** Reported when no snapshot is in use: pins nothing. */
@@ -190,7 +193,7 @@ export class InstanceTransactions {
   /** Asks for ids: each time for more while they are used. */
   #replenish(): void {
     if (this.#reserveAsked) return;
-    const busy = this.#env.clock.nowMs() - this.#lastAssignMs < RETURN_IDLE_MS;
+    const busy = this.#env.clock.nowMs() - this.#lastAssignMs < BUSY_MS;
     this.#target = busy ? Math.min(2 * this.#target, RESERVE_TARGET) : 1;
     this.#askXids();
   }
