@@ -4,6 +4,7 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, PgError } from '@pgtroupe/common/ereport';
+import { BodyReader } from '@pgtroupe/libpq/pqformat';
 import { int8Datum } from './numutils.ts';
 
 export function viewOf(bytes: Uint8Array): DataView {
@@ -14,53 +15,23 @@ export function viewOf(bytes: Uint8Array): DataView {
 export const LEFT_OVER = 'incorrect binary data format';
 
 /** A value's bytes, taken one part after the other. */
-export class WireReader {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  #at = 0;
-
+export class WireReader extends BodyReader {
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    this.#view = viewOf(bytes);
+    super(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   }
 
-  get remaining(): number {
-    return this.#bytes.length - this.#at;
-  }
-
-  byte(): number {
+  override byte(): number {
     if (this.remaining === 0) throw ereport(ERRCODE.PROTOCOL_VIOLATION, 'no data left in message');
-    return this.#bytes[this.#at++]!;
+    return super.byte();
   }
 
   /** As a number, where `byte` is a character: PostgreSQL words their lack differently. */
   uint8(): number {
-    return this.#bytes[this.#take(1)]!;
+    return super.byte();
   }
 
-  int32(): number {
-    return this.#view.getInt32(this.#take(4));
-  }
-
-  uint32(): number {
-    return this.#view.getUint32(this.#take(4));
-  }
-
-  bytes(length: number): Uint8Array {
-    const at = this.#take(length);
-    return this.#bytes.subarray(at, at + length);
-  }
-
-  done(): void {
+  override done(): void {
     if (this.remaining > 0) throw ereport(ERRCODE.INVALID_BINARY_REPRESENTATION, LEFT_OVER);
-  }
-
-  #take(length: number): number {
-    if (length < 0 || length > this.remaining)
-      throw ereport(ERRCODE.PROTOCOL_VIOLATION, 'insufficient data left in message');
-    const at = this.#at;
-    this.#at += length;
-    return at;
   }
 }
 

@@ -12,7 +12,6 @@ import { AclCheck } from '@pgtroupe/catalog/aclchk';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { CatalogWriter } from '@pgtroupe/catalog/catalogwriter';
 import { computeSearchPath, type SearchPath } from '@pgtroupe/catalog/namespace';
-import { FIRST_UNPINNED_OBJECT_ID } from '@pgtroupe/catalog/pinned';
 import { AUTHNAME, DBROLESETTING, NAMESPACEOID } from '@pgtroupe/catalog/syscache';
 import type { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -27,7 +26,7 @@ import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { analyze, makeParseState, stmtRequiresParseAnalysis } from '@pgtroupe/parser/analyze';
 import { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
 import type { ParserNotice } from '@pgtroupe/parser/parse_node';
-import { type LockTag, relationTag, ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
+import { type LockTag, relationTag } from '@pgtroupe/storage/lmgr/locktag';
 import { bindLiterals } from '@pgtroupe/parser/statement';
 import { typenameType } from '@pgtroupe/parser/parse_type';
 import { rewriteQuery } from '@pgtroupe/parser/rewrite/rewriteHandler';
@@ -457,7 +456,7 @@ export class Analysis {
           session.remark(checked.remark);
           return checked.name;
         },
-        mayReset: name => session.settings.mayStore(name),
+        mayReset: name => session.settings.mayResetStored(name),
       },
       saltBytes: n => session.instance.env.random.bytes(n),
       select: raw => selectAll(session.runner, raw, text),
@@ -471,14 +470,6 @@ export class Analysis {
     } finally {
       session.block.tx.invals = Buffer.concat(writers.map(writer => writer.invals));
     }
-  }
-
-  /** System catalogs whose rows the statement's INSERT, UPDATE or DELETE changes. */
-  catalogsChangedBy(statement: PreparedStatement): readonly Oid[] {
-    const locks = locksOf(statement);
-    const isChanged = ({ relid, mode }: NeededLock): boolean =>
-      relid < FIRST_UNPINNED_OBJECT_ID && mode === ROW_EXCLUSIVE_LOCK;
-    return locks.some(isChanged) ? locks.filter(isChanged).map(({ relid }) => relid) : NO_CATALOGS;
   }
 
   /** Rows of these catalogs were changed, and by no command that knows what they mean. */
@@ -503,8 +494,6 @@ export class Analysis {
     if (committed) this.#session.instance.applyInvalidations(invals);
   }
 }
-
-const NO_CATALOGS: readonly Oid[] = [];
 
 /** Rows of pg_db_role_setting, the strongest first. */
 const STORED_FOR = [

@@ -24,6 +24,9 @@ import { planner } from '@pgtroupe/optimizer/planner';
 import type { PlannedStmt } from '@pgtroupe/optimizer/plannodes';
 import { outputFunction, sendFunction } from '@pgtroupe/adt/cache/typcache';
 import type { LiveSnapshot } from '@pgtroupe/instance/instance-transactions';
+import type { NeededLock } from '@pgtroupe/commands/needed-locks';
+import { FIRST_UNPINNED_OBJECT_ID } from '@pgtroupe/catalog/pinned';
+import { ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { Analysis } from './analysis.ts';
 import { BINARY_FORMAT, type FieldEncoder, fieldEncoder, type OutputFunction } from './field-encoder.ts';
 import { describeFolded } from './folded-columns.ts';
@@ -58,6 +61,8 @@ export interface CachedPlan {
   /** Views in it are read with their owners' rights: superusers are judged too. */
   readonly asOwner: boolean;
   readonly guardedFunctions: readonly Oid[];
+  /** System catalogs whose rows its INSERT, UPDATE or DELETE changes. */
+  readonly changedCatalogs: readonly Oid[];
 }
 
 export class QueryExecution {
@@ -267,6 +272,7 @@ export class RunningPortal {
         plan,
         asOwner: plan.rtable.some(rte => rte.checkAsUser !== 0 && rte.requiredPerms !== 0),
         guardedFunctions: guardedFunctions(this.#execution.analysis.catalog, query.query),
+        changedCatalogs: query.locks.filter(isOfChangedCatalog).map(({ relid }) => relid),
       };
       if (plan.transientPlan) return cached;
       query.plan = cached;
@@ -409,17 +415,14 @@ export class RunningPortal {
   }
 
   #finish(): Outcome | Promise<Outcome> {
-    const { plan } = this.#cached!;
+    const { plan, changedCatalogs } = this.#cached!;
     const state = this.#state!;
     // A row count is that of the last Execute; of what answers no rows, that of the statement.
     this.#tag = tagOf(plan, plan.resultColumns.length > 0 ? this.#rows : state.processed);
     this.close(true);
     heapPruneQueued(this.#execution.env.heap);
-    if (plan.commandType === CMD_SELECT && !plan.hasModifyingCTE) return 'done';
-    const { analysis } = this.#execution;
-    const catalogs = analysis.catalogsChangedBy(this.#statement);
-    if (catalogs.length === 0) return 'done';
-    return analysis.catalogRowsChanged(catalogs, this.#statement.text).then(() => 'done');
+    if (changedCatalogs.length === 0) return 'done';
+    return this.#execution.analysis.catalogRowsChanged(changedCatalogs, this.#statement.text).then(() => 'done');
   }
 
   /** Gives back what the execution holds. A state that ran to its end serves again. */
@@ -436,6 +439,10 @@ export class RunningPortal {
     this.#snapshot = undefined;
     this.#execution.session.instance.toast.trim();
   }
+}
+
+function isOfChangedCatalog({ relid, mode }: NeededLock): boolean {
+  return relid < FIRST_UNPINNED_OBJECT_ID && mode === ROW_EXCLUSIVE_LOCK;
 }
 
 function tagOf({ commandType }: PlannedStmt, processed: number): string {

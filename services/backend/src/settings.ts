@@ -235,7 +235,7 @@ export class SessionSettings {
   }
 
   /** Does RESET ALL by this user remove it from what is stored? May throw CatalogMiss. */
-  mayStore(asked: string): boolean {
+  mayResetStored(asked: string): boolean {
     // Superusers reset what they may not set, too.
     if (this.user.current.superuser) return true;
     const facts = findGuc(asked);

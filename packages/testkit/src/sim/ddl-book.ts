@@ -3,7 +3,7 @@
  * `hot` is emptied and filled again, altered and locked in every mode, so that a lock that was given away too
  * early, or never given back, shows: both tables must have the same rows. Beside them tables come and go.
  */
-import { type Book, inTransaction } from './ledger.ts';
+import { type Book, entriesIn, inTransaction } from './ledger.ts';
 
 const KINDS = 6;
 /** Kinds of numbers that make a table, and how many numbers later it is dropped: long afterwards, and by the next but
@@ -62,10 +62,7 @@ export const ddlBook: Book = {
       await query(`INSERT INTO deed VALUES (${c}, ${number})`);
     });
   },
-  has: async (client, c, number) => {
-    const [found] = await client.query(`SELECT seq FROM deed WHERE client = ${c} AND seq = ${number}`);
-    return found!.rows.length === 1;
-  },
+  has: entriesIn('deed').has,
   read: async (client, c) => {
     const [found] = await client.query(`SELECT seq FROM deed WHERE client = ${c} ORDER BY seq`);
     const there = new Set(found!.rows.map(row => Number(row[0])));

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { SimClient } from './client.ts';
-import { type Book, inTransaction } from './ledger.ts';
+import { type Book, entriesIn, inTransaction } from './ledger.ts';
 
 const KINDS = 4;
 const MEGABYTE = 1024 * 1024;
@@ -82,10 +82,7 @@ export const giantsBook: Book = {
       );
     });
   },
-  has: async (client, c, number) => {
-    const [found] = await client.query(`SELECT seq FROM giant WHERE client = ${c} AND seq = ${number}`);
-    return found!.rows.length === 1;
-  },
+  has: entriesIn('giant').has,
   read: async (client, c) => {
     const [found] = await client.query(
       `SELECT seq, made, md5(big), md5(small) FROM giant WHERE client = ${c} ORDER BY seq`,

@@ -43,6 +43,20 @@ export interface Book {
   balance(client: SimClient): Promise<void>;
 }
 
+/** Of a book whose clients enter each of their numbers in this table. */
+export function entriesIn(table: string): Pick<Book, 'has' | 'read'> {
+  return {
+    has: async (client, c, number) => {
+      const [found] = await client.query(`SELECT seq FROM ${table} WHERE client = ${c} AND seq = ${number}`);
+      return found!.rows.length === 1;
+    },
+    read: async (client, c) => {
+      const [found] = await client.query(`SELECT seq FROM ${table} WHERE client = ${c}`);
+      return new Set(found!.rows.map(row => Number(row[0])));
+    },
+  };
+}
+
 /** What a client may do in the middle of a statement. */
 export type Whim = 'vanish' | 'cancel';
 /** Share of numbers at which it does. */
@@ -210,8 +224,13 @@ export async function rollBack(client: SimClient): Promise<void> {
 }
 
 /** A transaction around `work`; every tenth is rolled back in the end. */
-export async function inTransaction(client: SimClient, number: number, work: () => Promise<void>): Promise<void> {
-  await client.query('BEGIN');
+export async function inTransaction(
+  client: SimClient,
+  number: number,
+  work: () => Promise<void>,
+  begin = 'BEGIN',
+): Promise<void> {
+  await client.query(begin);
   try {
     await work();
     if (number % 10 === 9) throw new RolledBack();
@@ -253,10 +272,7 @@ export const rowsBook: Book = {
       await client.query(`INSERT INTO ledger VALUES (${c}, ${number}, '${'x'.repeat(number % 200)}')`);
     });
   },
-  has: async (client, c, number) => {
-    const [found] = await client.query(`SELECT seq FROM ledger WHERE client = ${c} AND seq = ${number}`);
-    return found!.rows.length === 1;
-  },
+  has: entriesIn('ledger').has,
   read: async (client, c) => {
     const [found] = await client.query(`SELECT seq, note FROM ledger WHERE client = ${c} ORDER BY seq`);
     const [moved] = await client.query(`SELECT seq FROM move WHERE client = ${c} ORDER BY seq`);
@@ -322,14 +338,7 @@ export const churnBook: Book = {
       await client.query(`INSERT INTO done VALUES (${c}, ${number})`);
     });
   },
-  has: async (client, c, number) => {
-    const [found] = await client.query(`SELECT seq FROM done WHERE client = ${c} AND seq = ${number}`);
-    return found!.rows.length === 1;
-  },
-  read: async (client, c) => {
-    const [found] = await client.query(`SELECT seq FROM done WHERE client = ${c}`);
-    return new Set(found!.rows.map(row => Number(row[0])));
-  },
+  ...entriesIn('done'),
   balance: async client => {
     const scan = async (how: string, where: string): Promise<string[]> => {
       for (const kind of ['seqscan', 'indexscan', 'bitmapscan', 'indexonlyscan'])

@@ -6,7 +6,7 @@
  * Rows that are entered in a subtransaction tell its fate: `kept` ones are there, `undone` ones never.
  */
 import { type Answer, ServerError, type SimClient } from './client.ts';
-import { type Book, inTransaction, RolledBack } from './ledger.ts';
+import { type Book, entriesIn, inTransaction, RolledBack } from './ledger.ts';
 import { LockRegister, type RowLockMode } from './lock-register.ts';
 
 const SLOTS = 5;
@@ -180,10 +180,7 @@ export function newLocksBook(): Book {
       }
       register.committed(c);
     },
-    has: async (client, c, number) => {
-      const [found] = await client.query(`SELECT seq FROM turn WHERE client = ${c} AND seq = ${number}`);
-      return found!.rows.length === 1;
-    },
+    has: entriesIn('turn').has,
     read: async (client, c) => {
       const [found] = await client.query(`SELECT seq FROM turn WHERE client = ${c}`);
       const there = new Set(found!.rows.map(row => Number(row[0])));

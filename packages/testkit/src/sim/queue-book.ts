@@ -4,7 +4,7 @@
  * others who do, so that there are deadlocks.
  */
 import { ServerError, type SimClient } from './client.ts';
-import { type Book, inTransaction, RolledBack } from './ledger.ts';
+import { type Book, entriesIn, inTransaction, RolledBack } from './ledger.ts';
 
 const LOCK_NOT_AVAILABLE = '55P03';
 
@@ -86,14 +86,7 @@ export const queueBook: Book = {
       await client.query(`INSERT INTO queued VALUES (${c}, ${number}, ${counts})`);
     });
   },
-  has: async (client, c, number) => {
-    const [found] = await client.query(`SELECT seq FROM queued WHERE client = ${c} AND seq = ${number}`);
-    return found!.rows.length === 1;
-  },
-  read: async (client, c) => {
-    const [found] = await client.query(`SELECT seq FROM queued WHERE client = ${c}`);
-    return new Set(found!.rows.map(row => Number(row[0])));
-  },
+  ...entriesIn('queued'),
   balance: async client => {
     const [all] = await client.query('SELECT count(*) FROM queued WHERE counts');
     const [rows] = await client.query('SELECT count FROM queue FOR UPDATE NOWAIT');

@@ -3,7 +3,7 @@
  * update the same rows, roll back, and clean up. The rows are always as many.
  */
 import type { SimClient } from './client.ts';
-import { type Book, inTransaction, rollBack } from './ledger.ts';
+import { type Book, entriesIn, inTransaction, rollBack } from './ledger.ts';
 
 const ROWS = 40;
 const SHARES = 4;
@@ -19,23 +19,16 @@ async function picture(client: SimClient): Promise<string> {
     .join(' ');
 }
 
-async function read(client: SimClient, enter: string, long: boolean): Promise<void> {
-  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
-  try {
-    const first = await picture(client);
-    for (let look = 1; look < LOOKS; look++) {
-      if (long) await client.query(`SELECT pg_sleep(${PAUSE_SECONDS})`);
-      const again = await picture(client);
-      if (again !== first) throw new Error(`a REPEATABLE READ transaction saw ${first}\nand then ${again}`);
-    }
-    const rows = first.split(' ').length;
-    if (rows !== ROWS) throw new Error(`a REPEATABLE READ transaction saw ${rows} of ${ROWS} rows`);
-    await client.query(enter);
-    await client.query('COMMIT');
-  } catch (error) {
-    await rollBack(client);
-    throw error;
+/** Looks, and looks again. */
+async function look(client: SimClient, long: boolean): Promise<void> {
+  const first = await picture(client);
+  for (let n = 1; n < LOOKS; n++) {
+    if (long) await client.query(`SELECT pg_sleep(${PAUSE_SECONDS})`);
+    const again = await picture(client);
+    if (again !== first) throw new Error(`a REPEATABLE READ transaction saw ${first}\nand then ${again}`);
   }
+  const rows = first.split(' ').length;
+  if (rows !== ROWS) throw new Error(`a REPEATABLE READ transaction saw ${rows} of ${ROWS} rows`);
 }
 
 export const readersBook: Book = {
@@ -51,7 +44,15 @@ export const readersBook: Book = {
     switch ((number + c) % 5) {
       case 0:
       case 1:
-        return read(client, enter, number % 3 === 0);
+        return inTransaction(
+          client,
+          number,
+          async () => {
+            await look(client, number % 3 === 0);
+            await client.query(enter);
+          },
+          'BEGIN ISOLATION LEVEL REPEATABLE READ',
+        );
       case 2:
         return inTransaction(client, number, async () => {
           await client.query(update);
@@ -71,14 +72,7 @@ export const readersBook: Book = {
         await client.query(enter);
     }
   },
-  has: async (client, c, number) => {
-    const [found] = await client.query(`SELECT seq FROM looked WHERE client = ${c} AND seq = ${number}`);
-    return found!.rows.length === 1;
-  },
-  read: async (client, c) => {
-    const [found] = await client.query(`SELECT seq FROM looked WHERE client = ${c}`);
-    return new Set(found!.rows.map(row => Number(row[0])));
-  },
+  ...entriesIn('looked'),
   balance: async client => {
     const rows = (await picture(client)).split(' ').length;
     if (rows !== ROWS) throw new Error(`there are ${rows} of ${ROWS} rows`);
