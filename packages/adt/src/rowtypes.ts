@@ -61,7 +61,7 @@ function recordColumns(fc: FunctionCall, type: Oid, typmod: number): readonly Re
   const catalog = catalogOf(fc);
   const rel = (type as number) === RECORDOID ? undefined : typeFacts(fc, type).typrelid;
   const attributes =
-    rel === undefined ? catalog.recordColumns?.(typmod) : rel === 0 ? undefined : columnsOf(catalog, rel);
+    rel === undefined ? catalog.recordTypes.columns(typmod) : rel === 0 ? undefined : columnsOf(catalog, rel);
   if (attributes === undefined) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, 'record type has not been registered');
   return attributes.map(a => ({
     name: a.attname,

@@ -20,8 +20,13 @@ export class StoredRow {
 
   /** The same object every time. */
   get row(): CatalogRow {
+    return (this.#row ??= this.#decode());
+  }
+
+  /** Once: to ask for its values takes the tuple apart. */
+  #decode(): CatalogRow {
     const { values, ctid, xmin } = this.#scanned;
-    return (this.#row ??= decodeRow(this.#catalog, values, ctid, xmin));
+    return decodeRow(this.#catalog, values, ctid, xmin);
   }
 
   /** The text of the first `length` columns of an index' key, as `rowKeyText` has it. */

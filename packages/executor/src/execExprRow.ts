@@ -6,7 +6,6 @@ import { notSupported } from '@pgtroupe/common/ereport';
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
 import * as N from '@pgtroupe/nodes/nodes';
 import type { Expr, FieldSelect, FieldStore, NullTest, RowCompareExpr, RowExpr } from '@pgtroupe/nodes/primnodes';
-import { assignRecordTypmod } from '@pgtroupe/adt/cache/recordtypes';
 import type { RowReader } from './batch.ts';
 import { binaryFunction, compileExpr, type ExprScope, innerScope, typeOf } from './execExpr.ts';
 import { attributeFor } from './rowstore.ts';
@@ -20,7 +19,7 @@ export function compileRow(expr: RowExpr, scope: ExprScope): RowReader {
   let typmod = -1;
   if (expr.row_typeid === RECORDOID) {
     desc = { attrs: expr.args.map((arg, i) => attributeFor(est, typeOf(arg), expr.colnames[i] ?? `f${i + 1}`)) };
-    typmod = assignRecordTypmod(desc);
+    typmod = est.env.lookup.recordTypes.assign(desc);
   } else desc = compositeDesc(est, expr.row_typeid);
   return row =>
     formRecord(

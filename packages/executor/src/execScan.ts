@@ -11,7 +11,6 @@ import type { Plan } from '@pgtroupe/optimizer/plannodes';
 import { Batch, type Column, type RowReader } from './batch.ts';
 import { type ChangedParams, type EState, PlanState } from './estate.ts';
 import { compileExpr, compileQual, type ExprScope, readColumn } from './execExpr.ts';
-import { assignRecordTypmod } from '@pgtroupe/adt/cache/recordtypes';
 import { attributeFor } from './rowstore.ts';
 import { makeScope, Projection, type SubPlanFactory } from './scope.ts';
 import { END, ROW, YIELD } from './status.ts';
@@ -87,7 +86,7 @@ export abstract class ScanState extends PlanState {
   protected wholeRow(columns: readonly { readonly column: Column; readonly name: string }[]): Column {
     const desc = { attrs: columns.map(c => attributeFor(this.est, c.column.type, c.name)) };
     const readers = columns.map(c => readColumn(this.scope, c.column));
-    const typmod = assignRecordTypmod(desc);
+    const typmod = this.est.env.lookup.recordTypes.assign(desc);
     const type = { typid: RECORDOID, typmod: -1, collation: 0 };
     return {
       kind: 'computed',

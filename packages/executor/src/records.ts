@@ -14,7 +14,6 @@ import { heapComputeTupleSize, heapDeformTuple, heapFormTuple, tupleLayout } fro
 import { tupleMemory } from '@pgtroupe/access/common/htup';
 import type { EState } from './estate.ts';
 import { RECORDOID } from '@pgtroupe/common/oids';
-import { recordTypeDesc } from '@pgtroupe/adt/cache/recordtypes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { baseTypeFacts } from './arrays.ts';
@@ -46,7 +45,7 @@ export function recordDesc(est: EState, record: Uint8Array): TupleDesc {
   const view = new DataView(record.buffer, record.byteOffset, 8);
   const typid = view.getUint32(4, true);
   if (typid === RECORDOID) {
-    const desc = recordTypeDesc(view.getInt32(0, true));
+    const desc = est.env.lookup.recordTypes.desc(view.getInt32(0, true));
     if (desc === undefined) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, 'record type has not been registered');
     return desc;
   }

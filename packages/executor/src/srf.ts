@@ -11,7 +11,6 @@ import type { Attribute, TupleDesc } from '@pgtroupe/access/common/tupdesc';
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
 import type { Expr, FuncExpr, OpExpr } from '@pgtroupe/nodes/primnodes';
 import { lookupSetFunction, type PGSetFunction, type SetValue } from '@pgtroupe/adt/fmgr';
-import { assignRecordTypmod } from '@pgtroupe/adt/cache/recordtypes';
 import { baseTypeFacts } from './arrays.ts';
 import { detach, type RowReader } from './batch.ts';
 import type { EState } from './estate.ts';
@@ -75,7 +74,7 @@ export function rowToDatum(est: EState, expr: SetCall): (value: SetValue) => Dat
     if (!Array.isArray(value)) return value;
     if (desc === undefined) {
       desc = resultRowDesc(est, expr);
-      if (typid === RECORDOID) typmod = assignRecordTypmod(desc);
+      if (typid === RECORDOID) typmod = est.env.lookup.recordTypes.assign(desc);
     }
     return formRecord(desc, value, typid, typmod);
   };

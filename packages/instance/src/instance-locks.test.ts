@@ -1,15 +1,15 @@
 /** Weak relation locks between an instance and the buffer-manager: whoever granted them, they end when they should. */
 import type { Oid } from '@pgtroupe/common/ids';
-import { ACCESS_SHARE_LOCK, relationTag } from '@pgtroupe/storage/lmgr/locktag';
+import { ACCESS_EXCLUSIVE_LOCK, ACCESS_SHARE_LOCK, relationTag } from '@pgtroupe/storage/lmgr/locktag';
 import { expect, it } from 'vitest';
 import type { Attachment } from './attachment.ts';
-import { InstanceLocks, LockOwner } from './instance-locks.ts';
+import { InstanceLocks, LockOwner, MAX_TOKENS } from './instance-locks.ts';
 
 const [DB, REL] = [5 as Oid, 16384 as Oid];
 
 function setUp() {
   const receivers = new Map<string, (op: object) => void>();
-  const sent: { readonly op: string; readonly mode?: number }[] = [];
+  const sent: { readonly op: string; readonly mode?: number; readonly rel?: number }[] = [];
   const put = (op: { readonly op: string }): void => void sent.push(op);
   const attachment = {
     on: (name: string, receive: (op: object) => void) => receivers.set(name, receive),
@@ -22,7 +22,7 @@ function setUp() {
     },
   };
   const locks = new InstanceLocks(attachment as never as Attachment, {} as never);
-  const receive = (name: string): void => receivers.get(name)!({ db: DB, rel: REL });
+  const receive = (name: string, rel: number = REL): void => receivers.get(name)!({ db: DB, rel });
   return { locks, sent, receive };
 }
 
@@ -51,4 +51,42 @@ it('of a relation whose lock somebody else wants for himself nothing is kept', (
   expect(locks.tryRelation(owner, DB, REL, ACCESS_SHARE_LOCK)).toBe(false);
   expect(locks.holds(owner, relationTag(DB, REL), ACCESS_SHARE_LOCK)).toBe(false);
   expect(locks.relationCount).toBe(0);
+});
+
+it('who has locked a relation for itself asks for no token, which nobody would recall when it is gone', async () => {
+  const { locks, sent } = setUp();
+  const owner = new LockOwner(7);
+  await locks.relation(owner, DB, REL, ACCESS_EXCLUSIVE_LOCK);
+  await locks.relation(owner, DB, REL, ACCESS_SHARE_LOCK);
+  locks.releaseAll(owner, true);
+  expect(sent.map(({ op }) => op)).toEqual(['lockAcquire', 'lockAcquire']);
+  expect(locks.relationCount).toBe(0);
+});
+
+it('tokens of relations without end are given back, those in use are not', () => {
+  const { locks, sent, receive } = setUp();
+  const owner = new LockOwner(7);
+  receive('relLockToken');
+  expect(locks.tryRelation(owner, DB, REL, ACCESS_SHARE_LOCK)).toBe(true);
+  for (let n = 1; n <= 3 * MAX_TOKENS; n++) receive('relLockToken', REL + n);
+  expect(locks.relationCount).toBeLessThanOrEqual(MAX_TOKENS);
+  expect(locks.holds(owner, relationTag(DB, REL), ACCESS_SHARE_LOCK)).toBe(true);
+  const back = sent.filter(({ op }) => op === 'localHolders').map(({ rel }) => rel);
+  expect(back.length + locks.relationCount).toBe(3 * MAX_TOKENS + 1);
+  expect(back).not.toContain(REL);
+});
+
+it('a recall that crosses a token given back is answered by that alone', async () => {
+  const { locks, sent, receive } = setUp();
+  const owner = new LockOwner(7);
+  for (let n = 0; n <= MAX_TOKENS; n++) receive('relLockToken', REL + n);
+  const answers = (): number => sent.filter(({ op, rel }) => op === 'localHolders' && rel === REL).length;
+  expect(answers()).toBe(1);
+  receive('recallRelLock');
+  await locks.relation(owner, DB, REL, ACCESS_SHARE_LOCK);
+  receive('recallRelLock');
+  expect(answers()).toBe(1);
+  receive('relLockToken');
+  receive('recallRelLock');
+  expect(answers()).toBe(2);
 });

@@ -5,6 +5,9 @@
  *
  * A recall of a token hands the local holders over; from then on their locks are the
  * buffer-manager's, so a strong locker waits for exactly those who were there before it.
+ *
+ * Tokens are kept for so many relations: nobody tells of relations that are gone for other reasons than a lock that
+ * recalled the token. One that is given back unasked may cross its recall, which it then answers.
  */
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import { PgError } from '@pgtroupe/common/ereport';
@@ -14,9 +17,12 @@ import type { Attachment } from './attachment.ts';
 import { type HeldTupleLock, InstanceTupleLocks } from './instance-tuple-locks.ts';
 import type { DownOp } from '@pgtroupe/rpc/attach/ops';
 import { isWeakMode, LOCKTAG_RELATION, type LockTag, relationTag } from '@pgtroupe/storage/lmgr/locktag';
+import { isStrongMode, MAX_LOCK_MODE } from '@pgtroupe/storage/lmgr/lock-modes';
 
 /** deadlock_timeout of who has no session. */
 const DEADLOCK_MS = 1000;
+/** Tokens held; beyond this the oldest quarter of those that nobody uses goes back. */
+export const MAX_TOKENS = 8192;
 
 /** One relation's fast path in this instance. */
 interface RelationEntry {
@@ -66,20 +72,20 @@ export class LockOwner {
 export class InstanceLocks {
   readonly #attachment: Attachment;
   readonly #relations = new Map<Oid, Map<Oid, RelationEntry>>();
+  #tokens = 0;
   readonly tuples: InstanceTupleLocks;
 
   constructor(attachment: Attachment, timers: Timers) {
     this.#attachment = attachment;
     this.tuples = new InstanceTupleLocks(timers, attachment, this);
-    attachment.on('relLockToken', op => {
-      this.#entry(op.db as Oid, op.rel as Oid).token = 'held';
-    });
+    attachment.on('relLockToken', op => this.#tokenGranted(op.db as Oid, op.rel as Oid));
     attachment.on('recallRelLock', op => this.#recalled(op));
   }
 
   /** All tokens are void, and so is every lock: their transactions have failed. */
   reset(error: () => Error): void {
     this.#relations.clear();
+    this.#tokens = 0;
     this.tuples.reset(error);
   }
 
@@ -129,7 +135,8 @@ export class InstanceLocks {
   async relation(owner: LockOwner, db: Oid, rel: Oid, mode: number, nowait = false): Promise<void> {
     if (this.tryRelation(owner, db, rel, mode)) return;
     await this.acquire(owner, relationTag(db, rel), mode, { nowait });
-    if (!isWeakMode(mode)) return;
+    // A transaction that has made or is changing the relation may leave none behind.
+    if (!isWeakMode(mode) || holdsStrongly(owner, relationTag(db, rel))) return;
     const entry = this.#entry(db, rel);
     if (entry.token === 'none') {
       entry.token = 'asked';
@@ -301,10 +308,30 @@ export class InstanceLocks {
     owner.releasing = releasing;
   }
 
+  #tokenGranted(db: Oid, rel: Oid): void {
+    this.#entry(db, rel).token = 'held';
+    if (++this.#tokens > MAX_TOKENS) this.#giveTokensBack();
+  }
+
+  #giveTokensBack(): void {
+    for (const entries of this.#relations.values()) {
+      for (const { db, rel, token, holders } of entries.values()) {
+        if (this.#tokens <= MAX_TOKENS * 0.75) return;
+        if (token !== 'held' || holders.size > 0) continue;
+        entries.delete(rel);
+        this.#tokens--;
+        this.#attachment.putUnawaited({ op: 'localHolders', db, rel, holders: [] });
+      }
+    }
+  }
+
   /** The relation may be about to go: nothing of it stays. */
   #recalled(op: Extract<DownOp, { op: 'recallRelLock' }>): void {
-    const entry = this.#entry(op.db as Oid, op.rel as Oid);
+    const entry = this.#relations.get(op.db as Oid)?.get(op.rel as Oid);
+    // It was given back, which is the answer; the next grant is behind the recall.
+    if (entry?.token !== 'held') return;
     this.#relations.get(entry.db)!.delete(entry.rel);
+    this.#tokens--;
     const holders: number[] = [];
     for (const [owner, mask] of entry.holders) {
       holders.push(owner.pid, mask);
@@ -325,6 +352,13 @@ export class InstanceLocks {
     if (entry === undefined) database.set(rel, (entry = { db, rel, token: 'none', holders: new Map() }));
     return entry;
   }
+}
+
+/** In a mode that no token can be had beside? */
+function holdsStrongly(owner: LockOwner, tag: LockTag): boolean {
+  for (let mode = 1; mode <= MAX_LOCK_MODE; mode++)
+    if (isStrongMode(mode) && owner.remote.has(lockKey(tag, mode))) return true;
+  return false;
 }
 
 /** Unless it is held already, by the transaction outside. */

@@ -2,7 +2,7 @@
  * Constant folding (eval_const_expressions of optimizer/util/clauses.c). What AND, OR, CASE and COALESCE pass over is not
  * computed: whether `1 / 0` fails depends on where it stands.
  */
-import { RECORDOID } from '@pgtroupe/common/oids';
+import { RECORDARRAYOID, RECORDOID } from '@pgtroupe/common/oids';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
@@ -50,8 +50,14 @@ export function nullOf(env: PlannerEnv, like: Expr): Const {
   return constOf(env, like, null);
 }
 
+/** The value carries the number of an anonymous row type, which means something in one session; plans are shared. */
+function isOfOneSession(type: number): boolean {
+  return type === RECORDOID || type === RECORDARRAYOID;
+}
+
 /** Evaluates a node whose inputs are all constants. */
 function evaluated<E extends Expr>(env: PlannerEnv, expr: E): Expr {
+  if (isOfOneSession(exprType(expr))) return expr;
   const result = env.evaluate(expr);
   return result === undefined ? expr : constOf(env, expr, result.value);
 }
@@ -190,7 +196,6 @@ function foldStrictCall(env: PlannerEnv, expr: OpExpr | FuncExpr, funcid: number
   const proc = getProc(env.rows, funcid);
   if (proc.proisstrict && expr.args.some(arg => isConst(arg) && arg.constisnull)) return nullOf(env, expr);
   if (proc.provolatile !== 'i' || !expr.args.every(isConst)) return expr;
-  if (exprType(expr) === RECORDOID) return expr;
   return evaluated(env, expr);
 }
 

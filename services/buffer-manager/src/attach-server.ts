@@ -301,7 +301,7 @@ export class AttachServer {
       case 'nblocks':
         return shared.files.nblocks(instance, op);
       case 'nblocksAck':
-        return shared.files.lengthForgotten(instance, shared.relations.forkOf(op.rel, op.fork));
+        return shared.files.lengthForgotten(instance, shared.relations.knownFork(op.rel, op.fork));
       case 'extend':
         if (shared.wal.diskFull)
           return instance.reply(op.reqId, ERRCODE.DISK_FULL, 'could not extend file: no room for WAL');

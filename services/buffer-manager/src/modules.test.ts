@@ -6,6 +6,7 @@ import { FreeSpaceMap, RelationFreeSpace } from './free-space-map.ts';
 import { readFsmFork, writeFsmFork } from './fsm-fork.ts';
 import { OidAllocator } from './oid-allocator.ts';
 import { ProcArray } from './proc-array.ts';
+import { RelationDirectory } from './relation-directory.ts';
 import { StorageManager } from './smgr.ts';
 import { XidReservation } from './xid-reservation.ts';
 
@@ -87,6 +88,24 @@ describe('OidAllocator', () => {
     oids.next = 0xfffffff0;
     oids.loggedUntil = 0xffffffff;
     expect(oids.allocate(100)).toBe(16384);
+  });
+});
+
+describe('RelationDirectory', () => {
+  it('keeps the forks that were asked for, until the relation is forgotten', () => {
+    const relations = new RelationDirectory();
+    const other = { ...REL, dbNode: 6 as Oid };
+    const main = relations.forkOf(REL, 0);
+    relations.forkOf(other, 2);
+    expect(relations.forkOf(REL, 0)).toBe(main);
+    expect([...relations.forks()].map(({ rnode, fork }) => [rnode.dbNode, fork])).toEqual([
+      [5, 0],
+      [6, 2],
+    ]);
+    relations.forget(REL);
+    // Who answers late makes nothing of it.
+    expect(relations.knownFork(REL, 0)).toBeUndefined();
+    expect([...relations.forks()].map(({ rnode }) => rnode)).toEqual([other]);
   });
 });
 

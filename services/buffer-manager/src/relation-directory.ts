@@ -2,27 +2,31 @@
 import type { BlockNumber, ForkNumber, RelFileNode } from '@pgtroupe/common/ids';
 import { ForkEntry, PageEntry } from './page-directory.ts';
 
-const FORKS = 4;
+/** The files of one relation; of its forks those that somebody asked for, by number. */
+interface RelationEntry {
+  readonly rnode: RelFileNode;
+  readonly forks: (ForkEntry | undefined)[];
+}
 
 export class RelationDirectory {
   /** relNode, then the few file sets that share it (databases, tablespaces). */
-  readonly #byNode = new Map<number, ForkEntry[][]>();
+  readonly #byNode = new Map<number, RelationEntry[]>();
 
   fork(spcNode: number, dbNode: number, relNode: number, fork: number): ForkEntry {
     let list = this.#byNode.get(relNode);
     if (list === undefined) this.#byNode.set(relNode, (list = []));
-    for (const forks of list) {
-      const { rnode } = forks[0]!;
-      if (rnode.dbNode === dbNode && rnode.spcNode === spcNode) return forks[fork]!;
-    }
-    const rnode = { spcNode, dbNode, relNode } as RelFileNode;
-    const forks = Array.from({ length: FORKS }, (_, n) => new ForkEntry(rnode, n as ForkNumber));
-    list.push(forks);
-    return forks[fork]!;
+    let entry = entryOf(list, spcNode, dbNode);
+    if (entry === undefined) list.push((entry = { rnode: { spcNode, dbNode, relNode } as RelFileNode, forks: [] }));
+    return (entry.forks[fork] ??= new ForkEntry(entry.rnode, fork as ForkNumber));
   }
 
   forkOf(rel: RelFileNode, fork: number): ForkEntry {
     return this.fork(rel.spcNode, rel.dbNode, rel.relNode, fork);
+  }
+
+  /** The fork if there is anything to know about it: for who comes late and wants nothing made for his sake. */
+  knownFork(rel: RelFileNode, fork: number): ForkEntry | undefined {
+    return entryOf(this.#byNode.get(rel.relNode) ?? [], rel.spcNode, rel.dbNode)?.forks[fork];
   }
 
   page(fork: ForkEntry, blk: number): PageEntry {
@@ -40,12 +44,18 @@ export class RelationDirectory {
   forget(rel: RelFileNode): void {
     const list = this.#byNode.get(rel.relNode);
     if (list === undefined) return;
-    const rest = list.filter(forks => forks[0]!.rnode.dbNode !== rel.dbNode || forks[0]!.rnode.spcNode !== rel.spcNode);
+    const rest = list.filter(({ rnode }) => rnode.dbNode !== rel.dbNode || rnode.spcNode !== rel.spcNode);
     if (rest.length === 0) this.#byNode.delete(rel.relNode);
     else this.#byNode.set(rel.relNode, rest);
   }
 
   *forks(): IterableIterator<ForkEntry> {
-    for (const list of this.#byNode.values()) for (const forks of list) yield* forks;
+    for (const list of this.#byNode.values())
+      for (const { forks } of list) for (const fork of forks) if (fork !== undefined) yield fork;
   }
+}
+
+function entryOf(list: readonly RelationEntry[], spcNode: number, dbNode: number): RelationEntry | undefined {
+  for (const entry of list) if (entry.rnode.dbNode === dbNode && entry.rnode.spcNode === spcNode) return entry;
+  return undefined;
 }

@@ -156,8 +156,8 @@ export class RelationFileService implements FileFate {
   }
 
   /** An instance forgot the length, or is dead. */
-  lengthForgotten(holder: TokenHolder, fork: ForkEntry): void {
-    if (!fork.lengthHolders.delete(holder)) return;
+  lengthForgotten(holder: TokenHolder, fork: ForkEntry | undefined): void {
+    if (fork === undefined || !fork.lengthHolders.delete(holder)) return;
     const waiters = this.#lengthWaiters.get(fork);
     if (waiters === undefined) return;
     this.#lengthWaiters.delete(fork);

@@ -329,7 +329,7 @@ export class SharedMemory {
   // ---- pages ---------------------------------------------------------------------------------------
 
   #pageOf(op: { readonly rel: RelFileNode; readonly fork: number; readonly blk: number }): PageEntry | undefined {
-    return this.relations.forkOf(op.rel, op.fork).pages.get(op.blk as never);
+    return this.relations.knownFork(op.rel, op.fork)?.pages.get(op.blk as never);
   }
 
   releaseBuffer(instance: TokenHolder, op: Up<'releaseBuffer'>): void {

@@ -23,7 +23,7 @@ import {
   RECORDOID,
 } from '@pgtroupe/common/oids';
 import { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
-import { recordTypeColumns } from './recordtypes.ts';
+import { RecordTypes } from './recordtypes.ts';
 /** pg_type, with I/O functions by prosrc. */
 export interface TypeFacts {
   readonly oid: Oid;
@@ -71,8 +71,8 @@ export interface FunctionCatalog {
   /** Schemas searched for unqualified names, in order, implicit ones (pg_temp, pg_catalog) included. */
   searchPath(): readonly Oid[];
   type(oid: Oid): TypeFacts | undefined;
-  /** Columns of an anonymous record type, by the typmod it was registered under. */
-  recordColumns?(typmod: number): readonly AttributeFacts[] | undefined;
+  /** The session's row types of anonymous records. */
+  readonly recordTypes: RecordTypes;
   /** The catalogs of the transaction whose turn it is. */
   caches(): SysCacheReader;
 }
@@ -90,6 +90,7 @@ const ARRAY_SUBSCRIPT_HANDLER = 6179;
 const MAX_TYPES = 2000;
 
 export class SysFunctionCatalog implements FunctionCatalog {
+  readonly recordTypes = new RecordTypes();
   readonly #catalog: () => SystemCatalog;
   readonly #searchPath: () => readonly Oid[];
   readonly #types = new Map<Oid, { readonly version: number; readonly facts: TypeFacts }>();
@@ -190,9 +191,5 @@ export class SysFunctionCatalog implements FunctionCatalog {
 
   #prosrc(proc: Oid): string {
     return proc === 0 ? '' : (this.#catalog().search(PROCOID, proc)?.prosrc ?? '');
-  }
-
-  recordColumns(typmod: number): readonly AttributeFacts[] | undefined {
-    return recordTypeColumns(typmod);
   }
 }

@@ -9,6 +9,7 @@ import { PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import '@pgtroupe/commands/fmgrtab';
 import type { FunctionCatalog, TypeFacts } from '@pgtroupe/adt/cache/functioncatalog';
+import { RecordTypes } from '@pgtroupe/adt/cache/recordtypes';
 import { inputFunction, outputFunction } from '@pgtroupe/adt/cache/typcache';
 import {
   DEFAULT_SETTINGS,
@@ -163,7 +164,12 @@ export class Oracle {
       searchList: ({ catalog, key: names }, ...key) =>
         ((tables.get(catalog.name) ?? []) as never[]).filter(row => key.every((k, n) => row[names[n]!] === k)),
     };
-    return { searchPath: () => [11, 2200] as Oid[], type: oid => this.types.get(oid), caches: () => caches };
+    return {
+      searchPath: () => [11, 2200] as Oid[],
+      type: oid => this.types.get(oid),
+      recordTypes: new RecordTypes(),
+      caches: () => caches,
+    };
   }
 
   typeOid(name: string): Oid {
