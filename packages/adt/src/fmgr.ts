@@ -17,6 +17,7 @@ import type { Oid } from '@pgtroupe/common/ids';
 import type { Slices } from '@pgtroupe/common/slices';
 import type { SequenceFunctions } from './sequencefuncs.ts';
 import type { AdvisoryLocks } from './lockfuncs.ts';
+import type { WalFacts } from './xlogfuncs.ts';
 import type { TransactionIds } from './xid8funcs.ts';
 import type { ServerFacts } from './serverfuncs.ts';
 import type { FunctionCatalog } from './cache/functioncatalog.ts';
@@ -76,6 +77,7 @@ export interface SessionSettings {
   readonly sequences?: SequenceFunctions | undefined;
   /** Absent where there is no session. */
   readonly advisoryLocks?: AdvisoryLocks | undefined;
+  readonly wal?: WalFacts | undefined;
   /** Absent where there is no session. */
   readonly transactionIds?: TransactionIds | undefined;
   /** Enum labels (their OIDs) that this transaction has added to types: not to be used before they are committed. */

@@ -42,6 +42,7 @@ import { regFunctions, visibilityFunctions } from '@pgtroupe/adt/regproc';
 import { rowtypeFunctions } from '@pgtroupe/adt/rowtypes';
 import { sequenceFunctions } from '@pgtroupe/adt/sequencefuncs';
 import { serverFunctions, serverSetFunctions } from '@pgtroupe/adt/serverfuncs';
+import { xlogFunctions } from '@pgtroupe/adt/xlogfuncs';
 import { textFunctions, textSetFunctions, textSlicedFunctions } from '@pgtroupe/adt/textfuncs';
 import { timestampFunctions, timestampSetFunctions } from '@pgtroupe/adt/timestamp';
 import { uuidFunctions } from '@pgtroupe/adt/uuid';
@@ -99,6 +100,7 @@ registerFunctions(
     varbitFunctions,
     varcharFunctions,
     varlenaFunctions,
+    xlogFunctions,
   ],
   [
     aclSetFunctions,

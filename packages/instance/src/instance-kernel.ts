@@ -198,6 +198,23 @@ export class InstanceKernel implements XactContext {
     return op.pids;
   }
 
+  /** Of WAL, once it was asked where that is. */
+  timeline: number | undefined;
+
+  /** pg_switch_wal. */
+  async switchWal(): Promise<number> {
+    const op = await this.call(reqId => ({ op: 'switchWal', reqId }));
+    assert(op.op === 'walSwitched', `answer ${op.op} to switchWal`);
+    return op.lsn;
+  }
+
+  async walLocation(): Promise<{ readonly insert: number; readonly flush: number }> {
+    const op = await this.call(reqId => ({ op: 'getWalLocation', reqId }));
+    assert(op.op === 'walLocation', `answer ${op.op} to getWalLocation`);
+    this.timeline = op.timeline;
+    return op;
+  }
+
   /** What transactions of this instance hold here. */
   held(): Record<string, number> {
     return {

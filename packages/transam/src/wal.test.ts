@@ -16,6 +16,7 @@ import { formRecord } from './xlogform.ts';
 import { XLOG_SEG_SIZE, xlogFileName } from './xlogpage.ts';
 import { WalEnd, XLogReader } from './xlogreader.ts';
 import { BlockRefs, decodeXLogRecord, type XLogRecord } from './xlogrecord.ts';
+import { XLOG_SWITCH } from './xlogrmgr.ts';
 
 const hasPg = spawnSync(`${PG_BIN}/pg_waldump`, ['--version']).status === 0;
 const stream = { systemIdentifier: 7_000_000_000_000_000_001n, tli: 1 as TimeLineID };
@@ -86,6 +87,66 @@ describe('WAL', () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  it('a switch takes the rest of its segment, and reading goes on in the next one', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(fc.integer({ min: 0, max: 30_000 }), fc.constant('switch' as const)), {
+          minLength: 1,
+          maxLength: 12,
+        }),
+        // Up to a few bytes before a page's or segment's end.
+        fc.integer({ min: 1, max: 5 }).map(n => 8 * n),
+        fc.integer({ min: 1, max: 5 }),
+        (steps, gap, feedPages) => {
+          const startAt = 2 * XLOG_SEG_SIZE - 8192;
+          const buffers = new XLogBuffers(stream, startAt as XLogRecPtr, 0 as XLogRecPtr);
+          const put = (size: number): void => {
+            const record = formRecord(RM_XLOG_ID, 0x20, 0 as TransactionId, Buffer.alloc(size, 1));
+            buffers.insert(record, 0, record.length);
+          };
+          put(8192 - 24 - 24 - 5 - gap);
+          const starts = [buffers.lastStart];
+          for (const step of steps) {
+            const before = buffers.end;
+            if (step !== 'switch') put(step);
+            else {
+              const record = formRecord(RM_XLOG_ID, XLOG_SWITCH, 0 as TransactionId, new Uint8Array(0));
+              const told = buffers.switchSegment(record, false);
+              expect(buffers.end % XLOG_SEG_SIZE).toBe(0);
+              if (before % XLOG_SEG_SIZE === 0) {
+                expect([told, buffers.end]).toEqual([before, before]);
+                continue;
+              }
+              expect(told).toBeGreaterThan(buffers.lastStart);
+            }
+            starts.push(buffers.lastStart);
+          }
+          const all = bytesOf(buffers, startAt);
+          const reader = new XLogReader(stream, startAt as XLogRecPtr);
+          for (const start of starts) {
+            let got = reader.next();
+            while (got === undefined) {
+              const at = reader.wants - startAt;
+              expect(at).toBeLessThan(all.length);
+              reader.feed(all.subarray(at, at + feedPages * 8192));
+              got = reader.next();
+            }
+            if (got instanceof WalEnd) throw new Error(got.why);
+            expect(got.lsn).toBe(start);
+          }
+          expect(reader.end).toBe(buffers.end);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it('a forced switch is no activity', () => {
+    const buffers = new XLogBuffers(stream, (XLOG_SEG_SIZE + 64) as XLogRecPtr, (XLOG_SEG_SIZE + 40) as XLogRecPtr);
+    buffers.switchSegment(formRecord(RM_XLOG_ID, XLOG_SWITCH, 0 as TransactionId, new Uint8Array(0)), false);
+    expect([buffers.prev, buffers.lastImportant]).toEqual([XLOG_SEG_SIZE + 64, XLOG_SEG_SIZE + 40]);
   });
 
   it('ends at the first damaged byte', () => {

@@ -8,7 +8,14 @@
 import { assert } from '@pgtroupe/common/assert';
 import { crc32cFinish, crc32cUpdate } from '@pgtroupe/common/crc32c';
 import { maxAlign, type XLogRecPtr } from '@pgtroupe/common/ids';
-import { pageHeaderSize, recordStart, writePageHeader, XLOG_BLCKSZ, type XLogStream } from './xlogpage.ts';
+import {
+  pageHeaderSize,
+  recordStart,
+  writePageHeader,
+  XLOG_BLCKSZ,
+  XLOG_SEG_SIZE,
+  type XLogStream,
+} from './xlogpage.ts';
 import { SIZE_OF_XLOG_RECORD, XLOG_RECORD_CRC_OFFSET } from './xlogrecord.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -21,12 +28,16 @@ export class XLogBuffers {
   #prev: number;
   /** Start of the record inserted last. */
   lastStart = 0 as XLogRecPtr;
+  /** Start of the last record that says something happened (GetLastImportantRecPtr): neither a forced switch nor a list
+   *  of what runs. */
+  #lastImportant: number;
 
   /** Continues a log whose last record starts at `prev` (0: none) and ends at `end`. */
   constructor(stream: XLogStream, end: XLogRecPtr, prev: XLogRecPtr) {
     this.#stream = stream;
     this.#end = end;
     this.#prev = prev;
+    this.#lastImportant = prev;
   }
 
   /** End of the last record; where the next one goes, but for a page header. */
@@ -37,6 +48,10 @@ export class XLogBuffers {
   /** Start of the last record. */
   get prev(): XLogRecPtr {
     return this.#prev as XLogRecPtr;
+  }
+
+  get lastImportant(): XLogRecPtr {
+    return this.#lastImportant as XLogRecPtr;
   }
 
   /** Where the next record would start. */
@@ -72,9 +87,38 @@ export class XLogBuffers {
       at += room;
     }
     this.#prev = start;
+    this.#lastImportant = start;
     this.lastStart = start;
     this.#end = at;
     return at as XLogRecPtr;
+  }
+
+  /** As `insert`, of a record that is no reason for a checkpoint or a switch. */
+  insertUnimportant(record: Uint8Array): XLogRecPtr {
+    const important = this.#lastImportant;
+    const end = this.insert(record, 0, record.length);
+    this.#lastImportant = important;
+    return end;
+  }
+
+  /**
+   * XLOG_SWITCH: the record, and zeros to the end of its segment (without page headers, so that they compress well).
+   * Returns the end of the record as PostgreSQL tells it: behind the header of the page that it reaches. At a
+   * segment's start nothing is inserted, and that is what is returned (ReserveXLogSwitch).
+   */
+  switchSegment(record: Uint8Array, important: boolean): XLogRecPtr {
+    if (this.#end % XLOG_SEG_SIZE === 0) return this.end;
+    if (important) this.insert(record, 0, record.length);
+    else this.insertUnimportant(record);
+    const until = Math.ceil(this.#end / XLOG_SEG_SIZE) * XLOG_SEG_SIZE;
+    while (this.#end < until) {
+      const next = Math.min(until, (Math.floor(this.#end / CHUNK_BYTES) + 1) * CHUNK_BYTES);
+      this.#chunk(this.#end).fill(0, this.#end % CHUNK_BYTES, ((next - 1) % CHUNK_BYTES) + 1);
+      this.#end = next;
+    }
+    const end = this.lastStart + record.length;
+    const page = Math.floor(end / XLOG_BLCKSZ) * XLOG_BLCKSZ;
+    return (page > this.lastStart ? end + pageHeaderSize(page) : end) as XLogRecPtr;
   }
 
   /** Bytes [from, to) as views, at most one per chunk; valid until released. */

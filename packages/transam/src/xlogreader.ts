@@ -12,7 +12,7 @@
  */
 import type { XLogRecPtr } from '@pgtroupe/common/ids';
 import { formatLsn, maxAlign } from '@pgtroupe/common/ids';
-import { RM_MAX_BUILTIN_ID } from './rmgr.ts';
+import { RM_MAX_BUILTIN_ID, RM_XLOG_ID } from './rmgr.ts';
 import {
   advance,
   pageHeaderSize,
@@ -25,7 +25,15 @@ import {
   XLP_FIRST_IS_CONTRECORD,
   XLP_LONG_HEADER,
 } from './xlogpage.ts';
-import { decodeXLogRecord, recordCrc, SIZE_OF_XLOG_RECORD, WalFormatError, type XLogRecord } from './xlogrecord.ts';
+import {
+  decodeXLogRecord,
+  recordCrc,
+  SIZE_OF_XLOG_RECORD,
+  WalFormatError,
+  XLR_RMGR_INFO_MASK,
+  type XLogRecord,
+} from './xlogrecord.ts';
+import { XLOG_SWITCH } from './xlogrmgr.ts';
 
 export class WalEnd {
   /** End of the last good record. */
@@ -44,6 +52,8 @@ export class XLogReader {
   /** Bytes fed and not yet consumed; #data[0] is at LSN #base. */
   #data: Uint8Array = new Uint8Array(0);
   #base: number;
+  /** What is fed before this is the padding behind a switch. */
+  #skipUntil = 0;
   /** End of the last record returned. */
   #end: number;
   #prev: number;
@@ -79,7 +89,9 @@ export class XLogReader {
 
   feed(bytes: Uint8Array): void {
     if (this.#data.length === 0) {
-      this.#data = bytes;
+      const skipped = Math.min(bytes.length, Math.max(0, this.#skipUntil - this.#base));
+      this.#base += skipped;
+      this.#data = bytes.subarray(skipped);
       return;
     }
     const joined = new Uint8Array(this.#data.length + bytes.length);
@@ -119,7 +131,10 @@ export class XLogReader {
     if (recordCrc(bytes, 0, length) !== crcFound) {
       throw new WalFormatError(`incorrect resource manager data checksum in record at ${lsnText(start)}`);
     }
-    const end = advance(start, maxAlign(length));
+    const recordEnd = advance(start, maxAlign(length));
+    const isSwitch = bytes[17] === RM_XLOG_ID && (bytes[16]! & XLR_RMGR_INFO_MASK) === XLOG_SWITCH;
+    // A switch takes the rest of its segment.
+    const end = isSwitch ? Math.ceil(recordEnd / XLOG_SEG_SIZE) * XLOG_SEG_SIZE : recordEnd;
     const record = decodeXLogRecord(bytes, start, end as XLogRecPtr);
     this.#prev = start;
     this.#end = end;
@@ -233,8 +248,11 @@ export class XLogReader {
   #drop(lsn: number): void {
     const pageStart = Math.floor(lsn / XLOG_BLCKSZ) * XLOG_BLCKSZ;
     if (pageStart <= this.#base) return;
-    this.#data = this.#data.subarray(pageStart - this.#base);
-    this.#base = pageStart;
+    // Bytes come in order, whatever they are for.
+    this.#skipUntil = pageStart;
+    const dropped = Math.min(this.#data.length, pageStart - this.#base);
+    this.#data = this.#data.subarray(dropped);
+    this.#base += dropped;
   }
 }
 

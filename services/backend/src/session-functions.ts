@@ -17,6 +17,7 @@ import { setOfTransaction, shownOfTransaction } from './utility/transaction-stmt
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { AdvisoryLocks } from '@pgtroupe/adt/lockfuncs';
+import type { WalFacts } from '@pgtroupe/adt/xlogfuncs';
 import type { TransactionIds } from '@pgtroupe/adt/xid8funcs';
 import type { ServerFacts } from '@pgtroupe/adt/serverfuncs';
 
@@ -35,6 +36,7 @@ export class SessionFunctions implements SessionSettings {
   readonly uncommittedEnums = new Set<number>();
   readonly server: ServerFacts;
   readonly advisoryLocks: AdvisoryLocks;
+  readonly wal: WalFacts;
   readonly transactionIds: TransactionIds;
   queryString: string | undefined;
   /** Wall clock when the client's message came: a statement's time, and that of the transaction it starts. */
@@ -63,6 +65,13 @@ export class SessionFunctions implements SessionSettings {
     this.advisoryLocks = advisoryLocks(session);
     this.transactionIds = transactionIds(session);
     const { kernel } = session.instance;
+    this.wal = {
+      switchSegment: () => kernel.switchWal(),
+      location: () => kernel.walLocation(),
+      get timeline() {
+        return kernel.timeline;
+      },
+    };
     this.sequenceIo = sequenceIo(
       work => kernel.attempt(work, session.owner, () => session.enter()),
       () => ({ pages: kernel.pages, wal: kernel.wal, xact: session.block.tx }),

@@ -349,6 +349,10 @@ export class AttachServer {
         return;
       case 'checkpoint':
         return shared.requestCheckpoint(instance, op);
+      case 'switchWal':
+        return shared.walSwitch.forSession(instance, op);
+      case 'getWalLocation':
+        return shared.walSwitch.tellLocation(instance, op);
       case 'createMultiXact':
         return shared.multixacts.create(instance, op);
       case 'getMultiXactMembers':

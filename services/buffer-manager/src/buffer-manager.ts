@@ -41,6 +41,8 @@ export interface BufferManagerOptions {
   readonly walBuffersBytes: number;
   /** How many locks may be held at a time (LockTable). */
   readonly maxLocks: number;
+  /** archive_mode is on. */
+  readonly archiving?: boolean;
   /** How to replay records of the resource managers that change pages. */
   readonly rmgrs: RmgrTable;
   readonly walWriterDelayMs: () => number;
@@ -91,7 +93,7 @@ export class BufferManager {
       beforeRedo: before => writeControlFile(disk, { ...before, state: 'in crash recovery' }),
     }).run(control);
     await failpoint('recovery-after-redo');
-    const { rmgrs, walBuffersBytes, maxLocks } = this.#options;
+    const { rmgrs, walBuffersBytes, maxLocks, archiving = false } = this.#options;
     const shared = new SharedMemory({
       clock,
       timers,
@@ -104,6 +106,7 @@ export class BufferManager {
       rmgrs,
       walBuffersBytes,
       maxLocks,
+      archiving,
       ...recovered,
     });
     this.#shared = shared;
@@ -147,7 +150,8 @@ export class BufferManager {
     this.#checkpoint!.close();
     const { checkpoints } = shared;
     // The checkpointer's shutdown checkpoint only counts if nothing was logged after it.
-    if (checkpoints.control.state !== 'shut down' || !checkpoints.idle) {
+    if (!checkpoints.shutDown) {
+      await checkpoints.beforeShutdown();
       await checkpoints.run(true, this.#options.minWalBytes());
     }
     await leasesOver;

@@ -70,6 +70,7 @@ export class CheckpointServer {
       switch (order?.$case) {
         case 'begin':
           if (order.value.unlessIdle && checkpoints.idle) return this.#report({ $case: 'skipped', value: {} });
+          if (order.value.shutdown) await checkpoints.beforeShutdown();
           return this.#report({ $case: 'begun', value: await checkpoints.begin(order.value.shutdown) });
         case 'write':
           return this.#report({ $case: 'written', value: await checkpoints.write(order.value.pages) });
@@ -80,6 +81,8 @@ export class CheckpointServer {
             value: { lsn, redo, filesSynced, syncMs, segmentsRemoved: removed, segmentsRecycled: recycled },
           });
         }
+        case 'archiveTimeout':
+          return await this.#shared.walSwitch.afterTimeout();
         case undefined:
           return;
       }

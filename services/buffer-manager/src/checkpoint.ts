@@ -71,6 +71,8 @@ export class Checkpoints {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #failpoint: Failpoint;
+  /** archive_mode is on. */
+  readonly #archiving: boolean;
   #running: Running | undefined;
   #begin: { readonly resolve: (running: Running) => void; readonly shutdown: boolean } | undefined;
   control: ControlFile;
@@ -86,6 +88,7 @@ export class Checkpoints {
       readonly log: Log;
       readonly failpoint: Failpoint;
       readonly control: ControlFile;
+      readonly archiving: boolean;
     },
   ) {
     this.#shared = shared;
@@ -93,6 +96,7 @@ export class Checkpoints {
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#failpoint = parts.failpoint;
+    this.#archiving = parts.archiving;
     this.control = parts.control;
   }
 
@@ -102,14 +106,24 @@ export class Checkpoints {
     return new Promise(resolve => this.#endWaiters.push({ after, resolve }));
   }
 
-  /** Nothing was logged since the last checkpoint. */
+  /** Nothing of importance was logged since the last checkpoint. */
   get idle(): boolean {
-    return this.#shared.insert.buffers.prev === this.control.checkPoint;
+    return this.#shared.insert.buffers.lastImportant === this.control.checkPoint;
+  }
+
+  /** The log ends with the shutdown checkpoint. */
+  get shutDown(): boolean {
+    return this.control.state === 'shut down' && this.#shared.insert.buffers.prev === this.control.checkPoint;
   }
 
   /** Somebody waits for a checkpoint that has not begun. */
   get awaited(): boolean {
     return this.#endWaiters.length > 0;
+  }
+
+  /** The archive gets everything before the shutdown checkpoint. */
+  async beforeShutdown(): Promise<void> {
+    if (this.#archiving) await this.#shared.walSwitch.request(true);
   }
 
   /** Opens the window and, when it has closed, lists what is to be written. */
@@ -252,10 +266,9 @@ export class Checkpoints {
       record = { ...record, redo: insert.buffers.nextStart, nextXid: procs.nextXid as FullTransactionId };
     } else {
       const nextXid = xidFromFull(procs.nextXid as FullTransactionId);
-      insert.own(
+      insert.unimportant(
         RM_STANDBY_ID,
         XLOG_RUNNING_XACTS,
-        0 as TransactionId,
         encodeRunningXacts({
           nextXid,
           oldestRunningXid: xidFromFull(procs.oldestRunning as FullTransactionId),

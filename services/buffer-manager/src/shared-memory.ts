@@ -43,6 +43,7 @@ import { RelationFileService } from './relation-files.ts';
 import { databasePath, type StorageManager } from './smgr.ts';
 import { Transactions } from './transactions.ts';
 import type { WalClient } from './wal-client.ts';
+import { WalSwitch } from './wal-switch.ts';
 import { ProtocolViolation, WalInsert } from './wal-insert.ts';
 
 type Up<K extends UpOp['op']> = Extract<UpOp, { op: K }>;
@@ -84,6 +85,8 @@ export interface SharedMemoryParts {
   readonly walBuffersBytes: number;
   /** How many locks may be held at a time (LockTable). */
   readonly maxLocks: number;
+  /** archive_mode is on. */
+  readonly archiving: boolean;
 }
 
 export class SharedMemory {
@@ -105,7 +108,9 @@ export class SharedMemory {
   readonly fpi: FpiWindow<Instance>;
   readonly oids: OidAllocator;
   readonly checkpoints: Checkpoints;
+  readonly walSwitch: WalSwitch;
   readonly systemIdentifier: bigint;
+  readonly timeline: number;
   /** Redo point of the current checkpoint. */
   redo: XLogRecPtr;
   /** Somebody asks for a checkpoint. */
@@ -130,6 +135,7 @@ export class SharedMemory {
     this.wal = parts.wal;
     this.clog = parts.clog;
     this.systemIdentifier = parts.stream.systemIdentifier;
+    this.timeline = parts.stream.tli;
     this.redo = parts.control.checkPointCopy.redo;
     this.directory = new PageDirectory(this.#directoryEffects());
     this.insert = new WalInsert(parts.buffers, this.relations, this.directory);
@@ -188,6 +194,7 @@ export class SharedMemory {
       this.insert.own(RM_XLOG_ID, XLOG_NEXTOID, 0 as TransactionId, encodeNextOid(nextOid));
     });
     this.checkpoints = new Checkpoints(this, parts);
+    this.walSwitch = new WalSwitch(this, parts.timers, WAL_RESERVE_BYTES);
     this.fpi = new FpiWindow<Instance>(
       {
         forceFpi: (instance, n) => instance.put({ op: 'forceFpi', n }),

@@ -7,6 +7,8 @@ import { FIRST_NORMAL_TRANSACTION_ID, type TransactionId, type XLogRecPtr } from
 import { BKPIMAGE_APPLY, BKPBLOCK_WILL_INIT, BlockRefs, SIZE_OF_XLOG_RECORD } from '@pgtroupe/transam/xlogrecord';
 import type { XLogBuffers } from '@pgtroupe/transam/xlogbuffers';
 import { formRecord } from '@pgtroupe/transam/xlogform';
+import { RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
+import { XLOG_SWITCH } from '@pgtroupe/transam/xlogrmgr';
 import type { Instance } from './instance.ts';
 import type { PageDirectory, PageEntry } from './page-directory.ts';
 import type { RelationDirectory } from './relation-directory.ts';
@@ -68,6 +70,19 @@ export class WalInsert {
     const end = this.buffers.insert(record, 0, record.length);
     assert(end > this.buffers.lastStart, 'a record has a length');
     return end;
+  }
+
+  /** As `own`, of a record that is no reason for a checkpoint or a switch. */
+  unimportant(rmid: number, info: number, mainData: Uint8Array): XLogRecPtr {
+    return this.buffers.insertUnimportant(formRecord(rmid, info, 0 as TransactionId, mainData));
+  }
+
+  /** RequestXLogSwitch, but for the flush; returns what pg_switch_wal tells. */
+  switchSegment(important: boolean): XLogRecPtr {
+    return this.buffers.switchSegment(
+      formRecord(RM_XLOG_ID, XLOG_SWITCH, 0 as TransactionId, new Uint8Array(0)),
+      important,
+    );
   }
 }
 

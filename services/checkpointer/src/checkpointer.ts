@@ -2,7 +2,7 @@
  * The checkpointer: decides when a checkpoint happens and how fast; the buffer-manager does the work.
  *
  * Purpose    checkpoints by time, by amount of WAL, on request and at shutdown, spread over
- *            checkpoint_completion_target of the interval.
+ *            checkpoint_completion_target of the interval; the end of WAL segments that archive_timeout is over for.
  * Promise    none that others rely on: without it WAL grows and a restart takes longer.
  * Started by the postmaster.
  * Stops      on `stop`, after the shutdown checkpoint; when the buffer-manager goes it waits for the next.
@@ -45,7 +45,11 @@ const FAILED = new Uint8Array(1);
 
 export interface CheckpointerOptions {
   readonly bufferManager: string;
-  readonly settings: () => CheckpointSettings & { readonly logCheckpoints: boolean };
+  readonly settings: () => CheckpointSettings & {
+    readonly logCheckpoints: boolean;
+    /** 0: never. */
+    readonly archiveTimeoutMs: number;
+  };
 }
 
 export class Checkpointer {
@@ -56,6 +60,8 @@ export class Checkpointer {
   #insert = 0;
   #redo = 0;
   #lastMs: number;
+  /** When the last segment ended or was asked to, as far as is known here. */
+  #lastSwitchMs: number;
   /** Cause of the checkpoint that is wanted now. */
   #wanted: string | undefined;
   #immediate = false;
@@ -70,6 +76,7 @@ export class Checkpointer {
     this.#env = env;
     this.#options = options;
     this.#lastMs = env.clock.nowMs();
+    this.#lastSwitchMs = this.#lastMs;
   }
 
   start(): void {
@@ -112,6 +119,7 @@ export class Checkpointer {
 
   #receive(report: Report): void {
     if (report.$case === 'progress') {
+      this.#lastSwitchMs = this.#env.clock.nowMs();
       this.#insert = report.value.insert;
       this.#redo = Math.max(this.#redo, report.value.redo);
       if (dueByWal(this.#insert, this.#redo, this.#options.settings())) this.#want('wal', false);
@@ -132,7 +140,17 @@ export class Checkpointer {
     const due = this.#env.clock.nowMs() - this.#lastMs >= this.#options.settings().timeoutMs;
     if (due) this.#wanted ??= 'time';
     if (this.#wanted !== undefined && !this.#running) this.#begin();
+    this.#checkArchiveTimeout();
     this.#env.timers.after(1000, () => this.#tick(), { background: true });
+  }
+
+  /** The buffer-manager knows whether anything was logged meanwhile. */
+  #checkArchiveTimeout(): void {
+    const { archiveTimeoutMs } = this.#options.settings();
+    const nowMs = this.#env.clock.nowMs();
+    if (archiveTimeoutMs <= 0 || nowMs - this.#lastSwitchMs < archiveTimeoutMs || this.#stopping) return;
+    this.#lastSwitchMs = nowMs;
+    this.#stream?.send({ order: { $case: 'archiveTimeout', value: {} } });
   }
 
   #begin(): void {

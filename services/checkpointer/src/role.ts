@@ -15,6 +15,7 @@ export const checkpointerRole: RoleProgram = {
         minWalBytes: settings.number('min_wal_size') * MB,
         completionTarget: settings.number('checkpoint_completion_target'),
         logCheckpoints: settings.bool('log_checkpoints'),
+        archiveTimeoutMs: settings.number('archive_timeout') * 1000,
       }),
     });
     checkpointer.start();

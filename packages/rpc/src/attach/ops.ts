@@ -177,6 +177,12 @@ export const UP = {
   /** Who holds a row's tuple lock, which the instance gave out by itself while it was alone: pairs as in
    *  `localHolders`. From here on the lock is the buffer-manager's. */
   localTupleHolders: { db: 'u32', rel: 'u32', blk: 'u32', off: 'u32', holders: 'u32s' },
+
+  // ---- where WAL is --------------------------------------------------------------------------------
+  /** pg_switch_wal. Answered by `walSwitched` when it is durable, or `reply` (53100). */
+  switchWal: { reqId: 'u32' },
+  /** Answered by `walLocation`. */
+  getWalLocation: { reqId: 'u32' },
 } as const satisfies OpTable;
 
 /** Buffer-manager to instance. */
@@ -279,6 +285,12 @@ export const DOWN = {
   showWaits: { question: 'u32' },
   /** Behind the welcome, and when it changes: are there other instances? */
   company: { others: 'bool' },
+
+  // ---- where WAL is --------------------------------------------------------------------------------
+  /** `lsn`: end of the switch's record, or where WAL ends when a segment had just begun. */
+  walSwitched: { reqId: 'u32', lsn: 'u64' },
+  /** Where the next record goes, and what is durable. */
+  walLocation: { reqId: 'u32', insert: 'u64', flush: 'u64', timeline: 'u32' },
 } as const satisfies OpTable;
 
 import type { RelFileNode } from '@pgtroupe/common/ids';

@@ -271,6 +271,7 @@ export class SimCluster {
         minWalBytes: 80 * 1024 ** 2,
         completionTarget: 0.5,
         logCheckpoints: true,
+        archiveTimeoutMs: 0,
       }),
     });
     this.checkpointer.start();

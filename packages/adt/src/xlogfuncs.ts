@@ -1,0 +1,68 @@
+/**
+ * Functions about WAL (xlogfuncs.c): pg_switch_wal, where WAL is, which file a location lies in.
+ *
+ * The buffer-manager is asked as everywhere in expressions: CatalogMiss with the work inside, and the call is evaluated
+ * again. Its answer waits in the call site, marked with the statement that it is for.
+ */
+import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
+import { notSupported } from '@pgtroupe/common/ereport';
+import { XLOG_SEG_SIZE, xlogFileName } from '@pgtroupe/transam/xlogpage';
+import type { FunctionCall, FunctionTable } from './fmgr.ts';
+import { stringToText } from './mb/mbutils.ts';
+
+export interface WalLocation {
+  /** Where the next record goes. */
+  readonly insert: number;
+  /** What is durable. */
+  readonly flush: number;
+}
+
+/** WAL as a session sees it (SessionSettings.wal). */
+export interface WalFacts {
+  /** Resolves with the end of the switch's record. */
+  switchSegment(): Promise<number>;
+  location(): Promise<WalLocation>;
+  /** Known once `location` was asked for; it never changes. */
+  readonly timeline: number | undefined;
+}
+
+interface Answer<T> {
+  readonly statement: number;
+  readonly value: T;
+}
+
+function walOf(fc: FunctionCall): WalFacts {
+  const { wal } = fc.settings;
+  if (wal === undefined) throw notSupported('asking for WAL here');
+  return wal;
+}
+
+function ask<T>(fc: FunctionCall, question: (wal: WalFacts) => Promise<T>): T {
+  const { statementTimestamp: statement } = fc.settings;
+  const answer = fc.extra as Answer<T> | undefined;
+  fc.extra = undefined;
+  if (answer?.statement === statement) return answer.value;
+  const wal = walOf(fc);
+  throw new CatalogMiss(async () => {
+    fc.extra = { statement, value: await question(wal) } satisfies Answer<T>;
+  });
+}
+
+const location = (fc: FunctionCall): WalLocation => ask(fc, wal => wal.location());
+
+export const xlogFunctions: FunctionTable = {
+  pg_switch_wal: (fc: FunctionCall) => ask(fc, wal => wal.switchSegment()),
+  // What the walwriter has written and what is durable are one: it tells of the latter only.
+  pg_current_wal_lsn: (fc: FunctionCall) => location(fc).flush,
+  pg_current_wal_flush_lsn: (fc: FunctionCall) => location(fc).flush,
+  pg_current_wal_insert_lsn: (fc: FunctionCall) => location(fc).insert,
+  /** A location at a segment's start is the end of the one before. Immutable, PostgreSQL says: it may be called while
+   *  planning, where a call site remembers nothing. */
+  pg_walfile_name: (fc: FunctionCall, lsn: number | bigint) => {
+    const wal = walOf(fc);
+    const { timeline } = wal;
+    if (timeline === undefined) throw new CatalogMiss(async () => void (await wal.location()));
+    const before = BigInt.asUintN(64, BigInt(lsn) - 1n);
+    return stringToText(xlogFileName(timeline, Number(before / BigInt(XLOG_SEG_SIZE))));
+  },
+};
