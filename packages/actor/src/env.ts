@@ -4,6 +4,7 @@
  * `Date.now`, `setTimeout`, `Math.random`, `node:fs` and sockets appear only in implementations
  * of these interfaces (`node/`, and the simulator in testkit); a tidy test enforces it.
  */
+import type { LogFields, LogLevel } from './log-record.ts';
 import type { Rpc } from './rpc.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -145,11 +146,9 @@ export function isOutOfHandles(error: unknown): boolean {
   return error instanceof DiskError && (error.code === 'EMFILE' || error.code === 'ENFILE');
 }
 
-export type LogLevel = 'DEBUG' | 'LOG' | 'WARNING' | 'ERROR' | 'FATAL' | 'PANIC';
-
 /** Structured server log. Never blocks and never throws; lost lines are counted. */
 export interface Log {
-  write(level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void;
+  write(level: LogLevel, message: string, fields?: LogFields): void;
 }
 
 /**

@@ -19,6 +19,7 @@ import type { SequenceFunctions } from './sequencefuncs.ts';
 import type { AdvisoryLocks } from './lockfuncs.ts';
 import type { WalFacts } from './xlogfuncs.ts';
 import type { TransactionIds } from './xid8funcs.ts';
+import type { LogFiles } from './logfuncs.ts';
 import type { ServerFacts } from './serverfuncs.ts';
 import type { FunctionCatalog } from './cache/functioncatalog.ts';
 
@@ -82,6 +83,8 @@ export interface SessionSettings {
   readonly transactionIds?: TransactionIds | undefined;
   /** Enum labels (their OIDs) that this transaction has added to types: not to be used before they are committed. */
   readonly uncommittedEnums?: Set<number> | undefined;
+  /** Absent where there is no server. */
+  readonly logFiles?: LogFiles | undefined;
   /** The server around the session; absent where there is none. */
   readonly server?: ServerFacts | undefined;
 }

@@ -41,6 +41,7 @@ import { regexpFunctions, regexpSetFunctions } from '@pgtroupe/adt/regexp';
 import { regFunctions, visibilityFunctions } from '@pgtroupe/adt/regproc';
 import { rowtypeFunctions } from '@pgtroupe/adt/rowtypes';
 import { sequenceFunctions } from '@pgtroupe/adt/sequencefuncs';
+import { logFunctions } from '@pgtroupe/adt/logfuncs';
 import { serverFunctions, serverSetFunctions } from '@pgtroupe/adt/serverfuncs';
 import { xlogFunctions } from '@pgtroupe/adt/xlogfuncs';
 import { textFunctions, textSetFunctions, textSlicedFunctions } from '@pgtroupe/adt/textfuncs';
@@ -94,6 +95,7 @@ registerFunctions(
     ruleutilsFunctions,
     sequenceFunctions,
     serverFunctions,
+    logFunctions,
     textFunctions,
     timestampFunctions,
     uuidFunctions,

@@ -23,11 +23,8 @@ export const EFFECTLESS: ReadonlySet<string> = new Set(
     effective_cache_size effective_io_concurrency enable_sort external_pid_file geqo geqo_effort
     geqo_generations geqo_pool_size geqo_seed geqo_selection_bias geqo_threshold hash_mem_multiplier
     ignore_checksum_failure ignore_invalid_pages ignore_system_indexes log_autovacuum_min_duration
-    log_connections log_disconnections log_duration log_error_verbosity log_executor_stats log_hostname
-    log_line_prefix log_lock_waits log_min_duration_sample log_min_duration_statement log_min_error_statement
-    log_parameter_max_length log_parser_stats log_planner_stats log_recovery_conflict_waits
-    log_replication_commands log_startup_progress_interval log_statement log_statement_sample_rate
-    log_statement_stats log_temp_files log_transaction_sample_rate maintenance_io_concurrency
+    log_executor_stats log_hostname log_lock_waits log_parser_stats log_planner_stats log_recovery_conflict_waits
+    log_replication_commands log_startup_progress_interval log_statement_stats log_temp_files log_transaction_sample_rate maintenance_io_concurrency
     max_files_per_process max_prepared_transactions max_stack_depth old_snapshot_threshold password_encryption
     post_auth_delay pre_auth_delay primary_conninfo primary_slot_name promote_trigger_file
     random_page_cost recovery_end_command recovery_min_apply_delay recovery_target recovery_target_lsn

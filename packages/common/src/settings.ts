@@ -11,6 +11,8 @@ export class Settings {
   #overrides: ReadonlyMap<string, string>;
   readonly #values = new Map<string, GucValue>();
   readonly #listeners = new Set<(changed: ReadonlySet<string>) => void>();
+  /** Counts replacements, so that what was derived can be kept until the next one. */
+  version = 0;
 
   /** Values as `setting` text. They were checked where they were read; unknown names are kept
    *  (custom parameters) but have no typed value. */
@@ -72,6 +74,7 @@ export class Settings {
       if (before.get(name) !== after.get(name)) changed.add(name);
     }
     this.#overrides = after;
+    this.version++;
     this.#values.clear();
     if (changed.size > 0) for (const listener of this.#listeners) listener(changed);
   }

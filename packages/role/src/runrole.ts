@@ -27,7 +27,8 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Env, LogLevel } from '@pgtroupe/actor/env';
+import type { Env } from '@pgtroupe/actor/env';
+import type { LogLevel } from '@pgtroupe/actor/log-record';
 import { FAILPOINTS_VARIABLE, parseFailpoints } from '@pgtroupe/actor/failpoint';
 import {
   EXIT_FATAL,

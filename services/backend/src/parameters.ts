@@ -176,7 +176,8 @@ function valueForContext(bytes: Buffer | null, format: number, shown: number): s
   return ` = '${text.toString('utf8').replaceAll("'", "''")}${cut ? '...' : ''}'`;
 }
 
-function clipUtf8(bytes: Buffer, length: number): Buffer {
+/** The longest start of no more than `length` bytes that ends with a whole character. */
+export function clipUtf8(bytes: Buffer, length: number): Buffer {
   let n = length;
   while (n > 0 && (bytes[n]! & 0xc0) === 0x80) n--;
   return bytes.subarray(0, n);

@@ -12,6 +12,7 @@ import { ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import { SysFunctionCatalog } from '@pgtroupe/adt/cache/functioncatalog';
 import type { DateOrder, DateStyle, FunctionCall, IntervalStyle, SessionSettings } from '@pgtroupe/adt/fmgr';
 import type { Session } from './session.ts';
+import { sessionLogFiles } from './session-logfiles.ts';
 import { sessionServer } from './session-server.ts';
 import { setOfTransaction, shownOfTransaction } from './utility/transaction-stmt.ts';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
@@ -19,6 +20,7 @@ import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { AdvisoryLocks } from '@pgtroupe/adt/lockfuncs';
 import type { WalFacts } from '@pgtroupe/adt/xlogfuncs';
 import type { TransactionIds } from '@pgtroupe/adt/xid8funcs';
+import type { LogFiles } from '@pgtroupe/adt/logfuncs';
 import type { ServerFacts } from '@pgtroupe/adt/serverfuncs';
 
 /** 2000-01-01 in microseconds since 1970-01-01. */
@@ -35,6 +37,7 @@ export class SessionFunctions implements SessionSettings {
   readonly sequences: SequenceState;
   readonly uncommittedEnums = new Set<number>();
   readonly server: ServerFacts;
+  readonly logFiles: LogFiles;
   readonly advisoryLocks: AdvisoryLocks;
   readonly wal: WalFacts;
   readonly transactionIds: TransactionIds;
@@ -62,6 +65,7 @@ export class SessionFunctions implements SessionSettings {
     this.backendPid = session.pid;
     this.versionString = `PostgreSQL ${session.settings.string('server_version')} on Node.js, 64-bit`;
     this.server = sessionServer(session);
+    this.logFiles = sessionLogFiles(session);
     this.advisoryLocks = advisoryLocks(session);
     this.transactionIds = transactionIds(session);
     const { kernel } = session.instance;

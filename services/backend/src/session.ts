@@ -22,7 +22,7 @@ import { clipName } from '@pgtroupe/adt/name';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type ErrorFields, PgError, type Severity } from '@pgtroupe/common/ereport';
 import { XID_WARN_HINT } from '@pgtroupe/transam/varsup';
-import { exhausted, putReport, reportOf } from '@pgtroupe/libpq/error-response';
+import { exhausted, putReport, type Report, reportOf } from '@pgtroupe/libpq/error-response';
 import { FrameReader } from '@pgtroupe/libpq/frame-reader';
 import { matchHba } from '@pgtroupe/libpq/hba';
 import { BodyReader, invalidMessageFormat, OutBuffer } from '@pgtroupe/libpq/pqformat';
@@ -30,6 +30,7 @@ import { BACKEND, FRONTEND } from '@pgtroupe/libpq/protocol';
 import { parseStartupPacket } from '@pgtroupe/libpq/startup';
 import { LockOwner } from '@pgtroupe/instance/instance-locks';
 import type { BackendInstance } from './instance.ts';
+import { SessionLog } from './session-log.ts';
 import { SessionUser } from './session-user.ts';
 import { type Remark, SessionSettings } from './settings.ts';
 import { StatementRunner } from './statement-runner.ts';
@@ -61,6 +62,7 @@ export class Session implements BackendSession {
   readonly out = new OutBuffer();
   readonly settings: SessionSettings;
   readonly timeouts: SessionTimeouts;
+  readonly log: SessionLog;
   user = '';
   /** The postmaster was told that this client is who it says. */
   authenticated = false;
@@ -103,6 +105,7 @@ export class Session implements BackendSession {
       this.notice('WARNING', ERRCODE.WARNING, message, { hint: XID_WARN_HINT });
     };
     this.#connection = arrival.connection;
+    this.log = new SessionLog(this, arrival.connection.peer);
     this.#initial = arrival.initial;
     this.#reserved = arrival.reserved;
   }
@@ -110,13 +113,14 @@ export class Session implements BackendSession {
   /** Takes the client from its start-up packet to ReadyForQuery. */
   async start(): Promise<void> {
     this.#connection.onData = chunk => this.#received(chunk);
-    this.#connection.onEnd = () => this.close();
+    this.#connection.onEnd = () => this.#clientIsGone();
     this.#connection.onDrain = () => {
       this.#mustDrain = false;
       const drained = this.#drained;
       this.#drained = undefined;
       drained?.();
     };
+    this.log.connectionReceived();
     try {
       await this.#startUp();
     } catch (error) {
@@ -174,7 +178,10 @@ export class Session implements BackendSession {
         severity: 'FATAL',
       });
     }
+    this.user = user;
+    this.database = { oid: 0, name: databaseName };
     this.#authenticate(user, databaseName);
+    this.log.connectionAuthorized(parameters.get('application_name'));
     await this.instance.whenAttached();
     const login = await this.instance.logIn(user, databaseName, this.owner);
     if (this.#closed) return;
@@ -185,7 +192,6 @@ export class Session implements BackendSession {
         { severity: 'FATAL' },
       );
     }
-    this.user = user;
     this.database = { oid: login.database, name: databaseName };
     const { userOid: oid, superuser } = login;
     this.settings.authenticated(new SessionUser({ oid, name: user, superuser }), login.encoding);
@@ -210,6 +216,7 @@ export class Session implements BackendSession {
     this.out.int32(0);
     this.out.end();
     await this.runner.analysis.storedSettings();
+    this.log.begun();
     for (const name of this.settings.reportedNames()) this.parameterStatus(name);
     this.settings.onReported = name => this.#changedParameters.add(name);
     this.settings.onSeed = seed => this.runner.functions.setseed(seed);
@@ -341,6 +348,7 @@ export class Session implements BackendSession {
     } catch (error) {
       this.#failed(error);
     }
+    this.log.running = undefined;
     await this.#untilDrained();
     if (this.owner.releasing !== undefined) await this.owner.releasing;
     this.#readyForQuery();
@@ -409,17 +417,15 @@ export class Session implements BackendSession {
   #failed(thrown: unknown): void {
     const error = exhausted(thrown) ?? thrown;
     this.out.discardUnfinished();
+    const ends = error instanceof PgError && error.severity !== 'ERROR';
+    if (!ends) this.log.thrown(error);
     this.block.fail();
-    if (error instanceof PgError && error.severity !== 'ERROR') throw error;
-    if (!(error instanceof PgError) || error.sqlstate === ERRCODE.INTERNAL_ERROR) {
-      this.instance.env.log.write('ERROR', error instanceof Error ? (error.stack ?? error.message) : String(error), {
-        session: this.pid,
-      });
-    }
-    this.#report(error);
+    if (ends) throw error;
+    putReport(this.out, reportOf(error));
   }
 
   #report(error: unknown): void {
+    this.log.thrown(error);
     putReport(this.out, reportOf(error));
   }
 
@@ -442,6 +448,12 @@ export class Session implements BackendSession {
   }
 
   notice(severity: Severity, sqlstate: string, message: string, fields?: ErrorFields): void {
+    this.log.report({ severity, sqlstate, message, fields });
+    this.tell(severity, sqlstate, message, fields);
+  }
+
+  /** For the client alone. */
+  tell(severity: Severity, sqlstate: string, message: string, fields?: ErrorFields): void {
     if (!this.settings.noticeWanted(severity)) return;
     this.out.between(() => putReport(this.out, { severity, sqlstate, message, fields }));
     this.#noticed = true;
@@ -474,6 +486,7 @@ export class Session implements BackendSession {
     this.out.byte(this.block.indicator.charCodeAt(0));
     this.out.end();
     this.write();
+    this.log.idle();
     this.timeouts.statementEnded();
     this.timeouts.idle(this.block.inBlock);
   }
@@ -600,8 +613,23 @@ export class Session implements BackendSession {
   fatal(error: unknown): void {
     if (this.#closed) return;
     const report = reportOf(error);
-    putReport(this.out, { ...report, severity: report.severity === 'PANIC' ? 'PANIC' : 'FATAL' });
+    const ending: Report = { ...report, severity: report.severity === 'PANIC' ? 'PANIC' : 'FATAL' };
+    this.log.report(ending);
+    putReport(this.out, ending);
     this.write();
+    this.close();
+  }
+
+  /** It did not say that it goes. */
+  #clientIsGone(): void {
+    if (this.#state.kind === 'busy') this.log.report(reportOf(connectionLost()));
+    else if (this.#state.kind === 'idle' && this.block.inBlock) {
+      this.log.report({
+        severity: 'LOG',
+        sqlstate: ERRCODE.CONNECTION_FAILURE,
+        message: 'unexpected EOF on client connection with an open transaction',
+      });
+    }
     this.close();
   }
 
@@ -614,7 +642,7 @@ export class Session implements BackendSession {
     else this.#connection.end();
     if (kind === 'busy') {
       this.#state = { kind: 'closing' };
-      this.#interrupt(ereport(ERRCODE.CONNECTION_FAILURE, 'connection to client lost', { severity: 'FATAL' }));
+      this.#interrupt(connectionLost());
     } else if (kind === 'starting') {
       // It holds nothing yet, and waits for nothing that is its own.
       this.#state = { kind: 'closed' };
@@ -625,6 +653,7 @@ export class Session implements BackendSession {
   /** Nothing is under way. idle, closing -> closed */
   #end(): void {
     this.#state = { kind: 'closed' };
+    this.log.disconnected();
     this.runner.end();
     this.instance.kernel.locks.releaseAllSession(this.owner);
     this.instance.ended(this);
@@ -633,6 +662,10 @@ export class Session implements BackendSession {
 
 /** No name of a role or database is longer. */
 const clipped = (name: string): string => Buffer.from(clipName(Buffer.from(name))).toString();
+
+function connectionLost(): PgError {
+  return ereport(ERRCODE.CONNECTION_FAILURE, 'connection to client lost', { severity: 'FATAL' });
+}
 
 function adminShutdown(): PgError {
   return ereport(ERRCODE.ADMIN_SHUTDOWN, 'terminating connection due to administrator command', { severity: 'FATAL' });

@@ -37,7 +37,7 @@ export function checkHook(facts: GucFacts, value: GucValue, dateStyle: string): 
 }
 
 /** What is no printable ASCII is shown as a question mark, byte by byte. */
-const printable = (text: string): string =>
+export const printable = (text: string): string =>
   Buffer.from(text)
     .toString('latin1')
     .replace(/[^ -~]/g, '?');

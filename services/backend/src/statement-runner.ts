@@ -41,6 +41,7 @@ import type { CommandQuery, CommandRunner } from '@pgtroupe/commands/command-run
 import type { ExecEnv } from '@pgtroupe/executor/estate';
 import { openQuery } from './own-query.ts';
 import { SessionToast } from './session-toast.ts';
+import { executedDetail, parametersDetail, parseText, portalText, StatementLog } from './statement-log.ts';
 import type { ToastReader } from './toast-fetcher.ts';
 
 const TEXT_ONLY: readonly number[] = [];
@@ -60,6 +61,7 @@ export class StatementRunner implements CommandRunner {
   readonly #texts: StatementCache;
   readonly statements = new Map<string, PreparedStatement>();
   readonly portals = new Map<string, Portal>();
+  readonly #log: StatementLog;
 
   constructor(session: Session, login: Login) {
     this.session = session;
@@ -69,6 +71,7 @@ export class StatementRunner implements CommandRunner {
     this.analysis = new Analysis(session, login, this.functions);
     this.execution = new QueryExecution(session, this.analysis, this.functions);
     this.toast = new SessionToast(this.source, this.analysis);
+    this.#log = new StatementLog(session, this);
     session.block.onEnd = (committed, invals) => this.#transactionEnded(committed, invals);
   }
 
@@ -76,6 +79,8 @@ export class StatementRunner implements CommandRunner {
 
   async simpleQuery(bytes: Uint8Array): Promise<void> {
     const { session } = this;
+    const timing = this.#log.begin();
+    session.log.text = bytes;
     this.statements.delete('');
     const found = this.#lookUp(bytes);
     const parsed = found instanceof Promise ? await found : found;
@@ -83,13 +88,19 @@ export class StatementRunner implements CommandRunner {
     const text =
       stmts.length === 1 && parsed.literals.values.length === 0 ? parsed.statement.text : Buffer.from(bytes).toString();
     this.functions.beginStatement(text);
+    const told = (): string => `statement: ${text}`;
+    const raws = stmts.map(({ stmt }) => stmt);
+    const executed = (): string | undefined => executedDetail(this, raws);
+    timing?.statement(raws, told, executed);
     if (stmts.length === 0) {
       session.out.begin(BACKEND.EmptyQueryResponse);
       session.out.end();
+      timing?.done(told, executed);
       return;
     }
     for (let n = 0; n < stmts.length; n++) {
       session.checkForInterrupts();
+      session.log.running = stmts[n]!.stmt;
       this.#mayRun(stmts[n]!.stmt);
       session.timeouts.statementStarted();
       session.block.startCommand(endsBlock(stmts[n]!.stmt));
@@ -105,6 +116,7 @@ export class StatementRunner implements CommandRunner {
       session.timeouts.statementEnded();
       this.#commandComplete(tag);
     }
+    timing?.done(told, executed);
   }
 
   /** The text's statements, parsed unless something of its shape was before. */
@@ -177,8 +189,11 @@ export class StatementRunner implements CommandRunner {
 
   parse(reader: BodyReader): Promise<void> | undefined {
     this.functions.messageArrived();
+    const timing = this.#log.begin();
     const name = reader.cstring();
     const bytes = reader.cstringBytes();
+    this.session.log.text = bytes;
+    this.session.log.running = 'PARSE';
     const givenTypes = Array.from({ length: reader.uint16() }, () => reader.uint32() as Oid);
     reader.done();
     if (name === '') this.statements.delete('');
@@ -186,8 +201,11 @@ export class StatementRunner implements CommandRunner {
       throw ereport(ERRCODE.DUPLICATE_PSTATEMENT, `prepared statement "${name}" already exists`);
     }
     const found = this.#lookUp(bytes);
-    if (found instanceof Promise) return found.then(parsed => this.#parsed(name, bytes, givenTypes, parsed));
-    return this.#parsed(name, bytes, givenTypes, found);
+    const work =
+      found instanceof Promise
+        ? found.then(parsed => this.#parsed(name, bytes, givenTypes, parsed))
+        : this.#parsed(name, bytes, givenTypes, found);
+    return timing === undefined ? work : timing.around(work, () => parseText(name, Buffer.from(bytes).toString()));
   }
 
   #parsed(name: string, bytes: Uint8Array, givenTypes: readonly Oid[], parsed: LookedUp): Promise<void> | undefined {
@@ -223,8 +241,11 @@ export class StatementRunner implements CommandRunner {
 
   bind(reader: BodyReader): Promise<void> | undefined {
     this.functions.messageArrived();
+    const timing = this.#log.begin();
     const portalName = reader.cstring();
     const statement = this.statement(reader.cstring());
+    this.session.log.text = statement.text;
+    this.session.log.running = 'BIND';
     const { session } = this;
     this.#mayRun(statement.raw, statement.paramTypes.length);
     session.block.startCommand(statement.raw !== undefined && endsBlock(statement.raw));
@@ -232,6 +253,10 @@ export class StatementRunner implements CommandRunner {
     const resultFormats = Array.from({ length: reader.uint16() }, () => reader.int16());
     reader.done();
     const finish = (values: readonly Datum[]): void => {
+      timing?.done(
+        () => portalText('bind', { name: portalName, statement }),
+        () => parametersDetail(this, statement, values),
+      );
       const columns = statement.analyzed.kind === 'empty' ? 0 : (statement.analyzed.columns?.length ?? 0);
       if (resultFormats.length > 1 && resultFormats.length !== columns) {
         throw ereport(
@@ -323,10 +348,22 @@ export class StatementRunner implements CommandRunner {
   }
 
   execute(reader: BodyReader): Promise<void> | undefined {
+    const timing = this.#log.begin();
     const name = reader.cstring();
     const maxRows = Math.max(0, reader.int32());
     reader.done();
     const portal = this.portal(name);
+    this.session.log.text = portal.statement.text;
+    this.session.log.running = portal.statement.raw;
+    if (timing === undefined) return this.#execute(portal, maxRows);
+    const verb = portal.state.kind === 'suspended' ? 'execute fetch from' : 'execute';
+    const text = (): string => portalText(verb, portal);
+    const detail = (): string | undefined => parametersDetail(this, portal.statement, portal.params);
+    if (portal.statement.raw !== undefined) timing.statement([portal.statement.raw], text, detail);
+    return timing.around(this.#execute(portal, maxRows), text, detail);
+  }
+
+  #execute(portal: Portal, maxRows: number): Promise<void> | undefined {
     const { statement } = portal;
     const { session } = this;
     const { analyzed } = statement;

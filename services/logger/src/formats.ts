@@ -1,70 +1,86 @@
-/** csvlog and jsonlog lines, with PostgreSQL 15's columns and keys in its order. */
-import { formatLogTime, type LogRecord } from '@pgtroupe/actor/node/log';
+/** csvlog and jsonlog lines, with PostgreSQL 15's columns and keys in its order (csvlog.c, jsonlog.c). */
+import {
+  backendType,
+  countOf,
+  formatLogSeconds,
+  formatLogTime,
+  processId,
+  sessionId,
+  shownLevel,
+  sqlstateOf,
+  startedAt,
+} from '@pgtroupe/actor/log-line';
+import type { LogRecord } from '@pgtroupe/actor/log-record';
 
-type Fields = Readonly<Record<string, unknown>>;
-
-function field(record: LogRecord, name: string): string {
-  const value = (record.fields as Fields | undefined)?.[name];
-  return value === undefined || value === null ? '' : String(value);
+/** What is not there is empty; an empty text is `""`. */
+function quoted(text: string | undefined): string {
+  return text === undefined ? '' : `"${text.replaceAll('"', '""')}"`;
 }
 
-function quote(text: string): string {
-  return text === '' ? '' : `"${text.replaceAll('"', '""')}"`;
-}
-
-/** `line`: number of the line within its process. */
-export function formatCsv(record: LogRecord, line: number): string {
+export function formatCsv(record: LogRecord): string {
+  const { fields } = record;
+  const session = fields?.session;
+  const client = session?.host === undefined ? undefined : session.host + (session.port ? `:${session.port}` : '');
   const columns = [
     formatLogTime(record.at),
-    quote(field(record, 'user')),
-    quote(field(record, 'database')),
-    String(field(record, 'sessionPid') || record.pid),
-    quote(field(record, 'client')),
-    field(record, 'sessionId'),
-    String(line),
-    quote(field(record, 'commandTag')),
-    field(record, 'sessionStart'),
-    field(record, 'virtualXid'),
-    field(record, 'xid') || '0',
-    record.level,
-    field(record, 'sqlstate') || '00000',
-    quote(record.message),
-    quote(field(record, 'detail')),
-    quote(field(record, 'hint')),
+    quoted(session?.user),
+    quoted(session?.database),
+    String(processId(record)),
+    quoted(client),
+    sessionId(record),
+    String(countOf(record).record),
+    quoted(session === undefined ? undefined : (session.activity ?? '')),
+    formatLogSeconds(startedAt(record)),
+    session?.virtualXid ?? '',
+    String(session?.xid ?? 0),
+    shownLevel(record.level),
+    sqlstateOf(record),
+    quoted(record.message),
+    quoted(fields?.detail),
+    quoted(fields?.hint),
     '',
     '',
-    quote(field(record, 'where')),
-    quote(field(record, 'statement')),
-    field(record, 'position'),
+    quoted(fields?.where),
+    quoted(fields?.statement),
+    fields?.statement === undefined || fields.position === undefined ? '' : String(fields.position),
     '',
-    quote(field(record, 'application')),
-    quote(field(record, 'backendType') || record.from),
+    quoted(session?.application ?? ''),
+    quoted(backendType(record)),
     '',
-    field(record, 'queryId') || '0',
+    '0',
   ];
   return `${columns.join(',')}\n`;
 }
 
-export function formatJson(record: LogRecord, line: number): string {
-  const entry: Record<string, unknown> = { timestamp: formatLogTime(record.at) };
-  const put = (key: string, value: string): void => {
-    if (value !== '') entry[key] = value;
+export function formatJson(record: LogRecord): string {
+  const { fields } = record;
+  const session = fields?.session;
+  const state = sqlstateOf(record);
+  // JSON.stringify leaves out what is undefined.
+  const entry = {
+    timestamp: formatLogTime(record.at),
+    user: session?.user,
+    dbname: session?.database,
+    pid: processId(record),
+    remote_host: session?.host,
+    remote_port: session?.port,
+    session_id: sessionId(record),
+    line_num: countOf(record).record,
+    ps: session === undefined ? undefined : (session.activity ?? ''),
+    session_start: formatLogSeconds(startedAt(record)),
+    vxid: session?.virtualXid,
+    txid: session?.xid ?? 0,
+    error_severity: shownLevel(record.level),
+    state_code: state === '00000' ? undefined : state,
+    message: record.message,
+    detail: fields?.detail,
+    hint: fields?.hint,
+    context: fields?.where,
+    statement: fields?.statement,
+    cursor_position: fields?.statement === undefined ? undefined : fields.position,
+    application_name: session?.application || undefined,
+    backend_type: backendType(record),
+    query_id: 0,
   };
-  put('user', field(record, 'user'));
-  put('dbname', field(record, 'database'));
-  entry['pid'] = Number(field(record, 'sessionPid')) || record.pid;
-  put('remote_host', field(record, 'client'));
-  put('session_id', field(record, 'sessionId'));
-  entry['line_num'] = line;
-  put('ps', field(record, 'commandTag'));
-  entry['error_severity'] = record.level;
-  put('state_code', field(record, 'sqlstate'));
-  entry['message'] = record.message;
-  put('detail', field(record, 'detail'));
-  put('hint', field(record, 'hint'));
-  put('context', field(record, 'where'));
-  put('statement', field(record, 'statement'));
-  put('application_name', field(record, 'application'));
-  entry['backend_type'] = field(record, 'backendType') || record.from;
   return `${JSON.stringify(entry)}\n`;
 }

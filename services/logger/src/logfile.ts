@@ -1,8 +1,9 @@
 /**
- * One log file and its successors. Lines are gathered and written one write at a time; what cannot
- * be held (QUEUE_MAX) or written is dropped and counted.
+ * One log file and its successors (syslogger.c). Lines are gathered and written one write at a time; what cannot be held
+ * (QUEUE_MAX) or written is dropped and counted.
  */
 import type { DiskError, DiskFile, Env } from '@pgtroupe/actor/env';
+import { strftime } from './strftime.ts';
 
 export interface LogFileOptions {
   readonly folder: string;
@@ -11,6 +12,7 @@ export interface LogFileOptions {
   readonly suffix: string;
   /** 0: never. */
   readonly rotationAgeMs: number;
+  /** 0: never. */
   readonly rotationSizeBytes: number;
   readonly truncate: boolean;
   readonly mode: number;
@@ -19,20 +21,38 @@ export interface LogFileOptions {
 const QUEUE_MAX = 10_000;
 const MICROS_PER_MS = 1000;
 
+interface OpenFile {
+  readonly path: string;
+  readonly file: DiskFile;
+  sizeBytes: number;
+}
+
+type Rotation = 'age' | 'size' | 'asked';
+
 export class LogFile {
   readonly #env: Env;
-  readonly #options: LogFileOptions;
+  readonly #onPath: () => void;
+  #options: LogFileOptions;
   #queue: string[] = [];
   #dropped = 0;
-  #file: DiskFile | undefined;
-  #sizeBytes = 0;
-  #period = -1;
+  #open: OpenFile | undefined;
+  /** Which span of log_rotation_age the file is of. */
+  #period = 0;
+  #asked = false;
   #busy: Promise<void> | undefined;
   #closed = false;
 
-  constructor(env: Env, options: LogFileOptions) {
+  /** `onPath`: it has another path from now on. */
+  constructor(env: Env, options: LogFileOptions, onPath: () => void) {
     this.#env = env;
     this.#options = options;
+    this.#onPath = onPath;
+    this.#wake();
+  }
+
+  /** Where it writes now; undefined: nowhere. */
+  get path(): string | undefined {
+    return this.#open?.path;
   }
 
   append(line: string): void {
@@ -41,9 +61,12 @@ export class LogFile {
       return;
     }
     this.#queue.push(line);
-    this.#busy ??= this.#drain().finally(() => {
-      this.#busy = undefined;
-    });
+    this.#wake();
+  }
+
+  /** Resolves when everything appended so far is written, or dropped. */
+  async written(): Promise<void> {
+    while (this.#busy !== undefined) await this.#busy;
   }
 
   takeDropped(): number {
@@ -52,76 +75,97 @@ export class LogFile {
     return dropped;
   }
 
+  /** Goes on in another place if the options say so. */
+  configure(options: LogFileOptions): void {
+    const moved = options.folder !== this.#options.folder || options.pattern !== this.#options.pattern;
+    this.#options = options;
+    if (moved) this.rotate();
+  }
+
+  /** Goes on in the file that its name stands for now. */
+  rotate(): void {
+    this.#asked = true;
+    this.#wake();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#busy;
-    await this.#file?.close().catch(() => {});
+    await this.written();
+    await this.#open?.file.close().catch(() => {});
+  }
+
+  #wake(): void {
+    this.#busy ??= this.#drain().finally(() => {
+      this.#busy = undefined;
+      if (this.#queue.length > 0) this.#wake();
+    });
   }
 
   async #drain(): Promise<void> {
     // One turn's lines go out together.
     await Promise.resolve();
-    while (this.#queue.length > 0) {
+    do {
       const lines = this.#queue;
       this.#queue = [];
       try {
-        const file = await this.#current();
+        const open = await this.#current();
         const bytes = new TextEncoder().encode(lines.join(''));
-        await file.write(bytes, this.#sizeBytes);
-        this.#sizeBytes += bytes.length;
+        if (bytes.length > 0) await open.file.write(bytes, open.sizeBytes);
+        open.sizeBytes += bytes.length;
       } catch {
         this.#dropped += lines.length;
-        await this.#file?.close().catch(() => {});
-        this.#file = undefined;
       }
+    } while (this.#queue.length > 0);
+  }
+
+  /** The file to write to now, changed when its time or size is up. One that cannot be changed is kept. */
+  async #current(): Promise<OpenFile> {
+    const { rotationAgeMs, rotationSizeBytes } = this.#options;
+    const nowMs = this.#env.clock.wallMicros() / MICROS_PER_MS;
+    const period = rotationAgeMs > 0 ? Math.floor(nowMs / rotationAgeMs) : 0;
+    const open = this.#open;
+    if (open === undefined) {
+      this.#period = period;
+      return this.#openAt(nowMs, 'asked');
+    }
+    const aged = rotationAgeMs > 0 && period !== this.#period;
+    const full = rotationSizeBytes > 0 && open.sizeBytes >= rotationSizeBytes;
+    if (!aged && !full && !this.#asked) return open;
+    this.#period = period;
+    try {
+      return await this.#openAt(nowMs, aged ? 'age' : full ? 'size' : 'asked');
+    } catch {
+      return open;
     }
   }
 
-  /** The file to write to now, opened or changed when its time or size is up. */
-  async #current(): Promise<DiskFile> {
-    const { rotationAgeMs, rotationSizeBytes, truncate, folder, pattern, suffix } = this.#options;
-    const nowMs = this.#env.clock.wallMicros() / MICROS_PER_MS;
-    const period = rotationAgeMs > 0 ? Math.floor(nowMs / rotationAgeMs) : 0;
-    const aged = this.#period >= 0 && period !== this.#period;
-    const full = rotationSizeBytes > 0 && this.#sizeBytes >= rotationSizeBytes;
-    if (this.#file !== undefined && !aged && !full) return this.#file;
-    await this.#file?.close().catch(() => {});
-    this.#file = undefined;
-    this.#period = period;
+  async #openAt(nowMs: number, why: Rotation): Promise<OpenFile> {
+    const { truncate, folder, pattern, suffix, mode } = this.#options;
+    const before = this.#open;
+    const path = `${folder}/${strftime(pattern, nowMs).replace(/\.log$/, '')}${suffix}`;
     const { disk } = this.#env;
+    if (path === before?.path && (await disk.stat(path)) !== undefined) {
+      this.#asked = false;
+      return before;
+    }
     await disk.mkdir(folder).catch((error: DiskError) => {
       if (error.code !== 'EEXIST') throw error;
     });
-    const path = `${folder}/${strftime(pattern, nowMs).replace(/\.log$/, '')}${suffix}`;
     const found = await disk.stat(path);
-    if (found === undefined) await disk.writeFile(path, new Uint8Array(0), { mode: this.#options.mode });
+    if (found === undefined) await disk.writeFile(path, new Uint8Array(0), { mode });
     const file = await disk.open(path, 'write');
-    if (aged && truncate && found !== undefined) await file.truncate(0);
-    this.#sizeBytes = aged && truncate ? 0 : (found?.sizeBytes ?? 0);
-    this.#file = file;
-    return file;
+    // Only a file of an earlier round, never what was written a moment ago.
+    const anew = why === 'age' && truncate && found !== undefined && before !== undefined && path !== before.path;
+    try {
+      if (anew) await file.truncate(0);
+    } catch (error) {
+      await file.close().catch(() => {});
+      throw error;
+    }
+    this.#open = { path, file, sizeBytes: anew ? 0 : (found?.sizeBytes ?? 0) };
+    this.#asked = false;
+    await before?.file.close().catch(() => {});
+    this.#onPath();
+    return this.#open;
   }
-}
-
-/** The escapes that log file names use. Times are UTC. */
-export function strftime(pattern: string, ms: number): string {
-  const date = new Date(ms);
-  const iso = date.toISOString();
-  const escapes: Readonly<Record<string, string>> = {
-    Y: iso.slice(0, 4),
-    y: iso.slice(2, 4),
-    m: iso.slice(5, 7),
-    d: iso.slice(8, 10),
-    H: iso.slice(11, 13),
-    M: iso.slice(14, 16),
-    S: iso.slice(17, 19),
-    F: iso.slice(0, 10),
-    T: iso.slice(11, 19),
-    a: ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'][date.getUTCDay()]!,
-    b: ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'][date.getUTCMonth()]!,
-    j: String(Math.floor((ms - Date.UTC(date.getUTCFullYear(), 0, 1)) / 86_400_000) + 1).padStart(3, '0'),
-    s: String(Math.floor(ms / 1000)),
-    '%': '%',
-  };
-  return pattern.replace(/%(.)/g, (whole, letter: string) => escapes[letter] ?? whole);
 }

@@ -1,5 +1,5 @@
 /** Wiring of the logger's process. */
-import { writeStderr } from '@pgtroupe/actor/node/log';
+import { writeStderr } from '@pgtroupe/actor/node/stderr';
 import { runRole } from '@pgtroupe/role/runrole';
 import { Logger } from './logger.ts';
 

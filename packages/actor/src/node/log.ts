@@ -1,36 +1,36 @@
 /**
- * Log of a real process: lines go over the bus to the logger, which alone writes to the console and
- * to files, so that a blocked terminal or a full disk stops nobody else.
+ * Log of a real process: lines go over the bus to the logger, which alone writes to the console and to files, so that a
+ * blocked terminal or a full disk stops nobody else.
  *
- * Until the logger answers, lines wait (a bounded number); if it does not within PATIENCE_MS, and
- * at the end of the process, they go to this process's own stderr. So do FATAL and PANIC of a role at
- * once, because the process is about to end. Without a bus (`undefined`) everything goes to stderr.
+ * A line is kept (a bounded number of them) until the logger says that it has it, and sent again to a logger that took
+ * another's place. While no logger answers, lines wait; after PATIENCE_MS, and at the end of the process, they go to this
+ * process's own stderr. So do FATAL and PANIC of a role at once, because the process is about to end. Without a bus
+ * (`undefined`) everything goes to stderr. What there is no room for is counted and told.
  */
-import { writeSync } from 'node:fs';
-import type { Bus, Clock, Log, LogLevel } from '../env.ts';
-
-export const LOG_SUBJECT = 'logger.log';
-
-/** One log line as it travels; JSON, because the logger must read what any version sends. */
-export interface LogRecord {
-  /** Wall clock, microseconds since 1970. */
-  readonly at: number;
-  readonly pid: number;
-  /** `walwriter`, `backend-3`. */
-  readonly from: string;
-  readonly level: LogLevel;
-  readonly message: string;
-  readonly fields?: Readonly<Record<string, unknown>>;
-}
-
-/** The logger answers requests on this subject while it listens. */
-export const LOGGER_WHO_SUBJECT = 'logger.who';
-/** The logger says so when it stops by order. */
-export const LOGGER_GONE_SUBJECT = 'logger.gone';
+import type { Bus, Clock, Log } from '../env.ts';
+import { formatLogLine } from '../log-line.ts';
+import { LogWindow } from '../log-window.ts';
+import {
+  LOG_SUBJECT,
+  LogCounter,
+  LOGGER_GONE_SUBJECT,
+  LOGGER_HEARD_SUBJECT,
+  LOGGER_WHO_SUBJECT,
+  type LogFields,
+  type LogHeard,
+  type LogLevel,
+  type LogRecord,
+  logSender,
+} from '../log-record.ts';
+import { stderrQueue, writeStderr } from './stderr.ts';
 
 const ASK_MS = 200;
 const PATIENCE_MS = 3_000;
-const WAITING_MAX = 2_000;
+const KEPT_MAX = 5_000;
+const KEPT_MAX_BYTES = 16 << 20;
+/** A message of the bus holds no more than a megabyte. */
+const TEXT_MAX = 100_000;
+const LINE_MAX_BYTES = 900_000;
 
 export interface NodeLogOptions {
   readonly clock: Clock;
@@ -41,21 +41,33 @@ export interface NodeLogOptions {
 }
 
 export function nodeLog({ clock, bus, from, debug }: NodeLogOptions): Log {
-  const sink = bus === undefined ? undefined : new LoggerSink(bus);
+  const since = clock.wallMicros();
+  const counter = new LogCounter();
+  const record = (level: LogLevel, message: string, fields?: LogFields): LogRecord => {
+    return {
+      at: clock.wallMicros(),
+      pid: process.pid,
+      from,
+      since,
+      count: counter.next(fields),
+      level,
+      message,
+      fields,
+    };
+  };
+  const sink =
+    bus === undefined
+      ? undefined
+      : new LoggerSink(bus, logSender({ since, pid: process.pid }), lost =>
+          record('WARNING', `${lost} log lines were lost while there was no logger`),
+        );
   return {
     write(level, message, fields) {
       if (level === 'DEBUG' && !debug) return;
-      const record: LogRecord = {
-        at: clock.wallMicros(),
-        pid: process.pid,
-        from,
-        level,
-        message,
-        ...(fields === undefined ? {} : { fields }),
-      };
-      const last = level === 'PANIC' || (level === 'FATAL' && fields?.['session'] === undefined);
-      if (sink === undefined || last) writeStderr(`${formatLogLine(record)}\n`);
-      else sink.send(record);
+      const line = record(level, message, fields);
+      const last = level === 'PANIC' || (level === 'FATAL' && fields?.session === undefined);
+      if (sink === undefined || last) writeStderr(formatLogLine(line));
+      else sink.send(line);
     },
   };
 }
@@ -63,67 +75,134 @@ export function nodeLog({ clock, bus, from, debug }: NodeLogOptions): Log {
 /** Lines on their way to the logger. */
 class LoggerSink {
   readonly #bus: Bus;
+  readonly #sender: string;
+  readonly #lostLine: (lost: number) => LogRecord;
   readonly #encoder = new TextEncoder();
-  #waiting: LogRecord[] = [];
+  readonly #window = new LogWindow(KEPT_MAX, KEPT_MAX_BYTES);
+  #lost = 0;
   /** 'away' too long: straight to stderr, until it answers. */
   #logger: 'unknown' | 'there' | 'away' = 'unknown';
+  #which = '';
+  #asking = false;
+  /** Runs while something that was sent was not heard of. */
+  #doubt: NodeJS.Timeout | undefined;
 
-  constructor(bus: Bus) {
+  constructor(bus: Bus, sender: string, lostLine: (lost: number) => LogRecord) {
     this.#bus = bus;
-    bus.subscribe(LOGGER_GONE_SUBJECT, () => {
-      this.#logger = 'unknown';
-      void this.#ask();
-    });
-    process.on('exit', () => this.#giveUp());
+    this.#sender = sender;
+    this.#lostLine = lostLine;
+    bus.subscribe(LOGGER_GONE_SUBJECT, () => this.#doubted());
+    bus.subscribe(LOGGER_HEARD_SUBJECT, payload => this.#heard(JSON.parse(new TextDecoder().decode(payload))));
+    process.on('exit', () => this.#lastWords());
     void this.#ask();
   }
 
   send(record: LogRecord): void {
-    if (this.#logger === 'there') {
-      this.#bus.publish(LOG_SUBJECT, this.#encoder.encode(JSON.stringify(record)));
-    } else if (this.#logger === 'away' || this.#waiting.length >= WAITING_MAX) {
-      writeStderr(`${formatLogLine(record)}\n`);
-    } else {
-      this.#waiting.push(record);
+    if (this.#logger === 'away') {
+      stderrQueue.append(formatLogLine(record));
+      return;
     }
+    const line = this.#encode(record);
+    if (!this.#window.hasRoom(line)) {
+      if (this.#logger === 'unknown') {
+        this.#lost++;
+        return;
+      }
+      this.#window.giveUpOldest();
+    }
+    const message = this.#window.add(line);
+    if (this.#logger === 'there') this.#publish(message);
+  }
+
+  #encode(record: LogRecord): Uint8Array {
+    let line = this.#encoder.encode(JSON.stringify(record));
+    for (let most = TEXT_MAX; line.length > LINE_MAX_BYTES; most = Math.floor(most / 2)) {
+      line = this.#encoder.encode(JSON.stringify(shortened(record, most)));
+    }
+    return line;
+  }
+
+  #publish(message: Uint8Array): void {
+    this.#bus.publish(LOG_SUBJECT, message);
+    this.#doubt ??= setTimeout(() => this.#doubted(), PATIENCE_MS).unref();
+  }
+
+  #publishAgain(): void {
+    for (const message of this.#window.messages()) this.#publish(message);
+  }
+
+  #settled(): void {
+    clearTimeout(this.#doubt);
+    this.#doubt = undefined;
+  }
+
+  #heard({ logger, heard }: LogHeard): void {
+    if (this.#logger !== 'there') return;
+    if (logger !== this.#which) {
+      // Another one than that which answered: what the last one was sent may be lost.
+      this.#which = logger;
+      this.#settled();
+      this.#publishAgain();
+      return;
+    }
+    const upTo = heard[this.#sender];
+    if (upTo === undefined || !this.#window.heard(upTo)) return;
+    this.#settled();
+    if (this.#window.size > 0) this.#doubt = setTimeout(() => this.#doubted(), PATIENCE_MS).unref();
+  }
+
+  /** Is there a logger? Lines wait until one says so. */
+  #doubted(): void {
+    this.#settled();
+    if (this.#logger === 'there') this.#logger = 'unknown';
+    void this.#ask();
   }
 
   async #ask(): Promise<void> {
+    if (this.#asking) return;
+    this.#asking = true;
     const deadline = performance.now() + PATIENCE_MS;
-    while ((await this.#bus.request(LOGGER_WHO_SUBJECT, new Uint8Array(0), ASK_MS)) === undefined) {
+    let answer: Uint8Array | undefined;
+    for (;;) {
+      answer = await this.#bus.request(LOGGER_WHO_SUBJECT, new Uint8Array(0), ASK_MS);
+      if (answer !== undefined) break;
       if (this.#logger === 'unknown' && performance.now() > deadline) this.#giveUp();
       await new Promise(resolve => setTimeout(resolve, ASK_MS).unref());
     }
+    this.#asking = false;
+    this.#which = new TextDecoder().decode(answer);
     this.#logger = 'there';
-    for (const record of this.#waiting.splice(0)) this.send(record);
+    this.#publishAgain();
+    if (this.#lost > 0) {
+      const lost = this.#lost;
+      this.#lost = 0;
+      this.send(this.#lostLine(lost));
+    }
   }
 
   #giveUp(): void {
     this.#logger = 'away';
-    for (const record of this.#waiting.splice(0)) this.send(record);
+    for (const record of this.#takeKept()) stderrQueue.append(formatLogLine(record));
+  }
+
+  #takeKept(): LogRecord[] {
+    return this.#window.takeAll().map(line => JSON.parse(new TextDecoder().decode(line)) as LogRecord);
+  }
+
+  /** The process ends. What a logger was sent it has. */
+  #lastWords(): void {
+    if (this.#logger !== 'there') for (const record of this.#takeKept()) stderrQueue.append(formatLogLine(record));
+    stderrQueue.flush();
   }
 }
 
-/** A console that is gone or full loses the line, nothing else. */
-export function writeStderr(text: string): void {
-  try {
-    writeSync(2, text);
-  } catch {
-    // Nobody is left to be told.
+/** No text longer than `most` characters; what is left out is said. */
+function shortened(record: LogRecord, most: number): LogRecord {
+  const cut = (text: string): string =>
+    text.length <= most ? text : `${text.slice(0, most)}… (${text.length - most} characters more)`;
+  const fields: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(record.fields ?? {})) {
+    fields[name] = typeof value === 'string' ? cut(value) : value;
   }
-}
-
-/** `2026-11-22 18:55:47.123 UTC [4711] LOG:  text`, PostgreSQL's default prefix `%m [%p] `. */
-export function formatLogLine(record: LogRecord): string {
-  const prefix = `${formatLogTime(record.at)} [${record.pid}] `;
-  const lines = [`${prefix}${record.level}:  ${record.message}`];
-  for (const key of ['detail', 'hint', 'statement'] as const) {
-    const value = record.fields?.[key];
-    if (typeof value === 'string') lines.push(`${prefix}${key.toUpperCase()}:  ${value}`);
-  }
-  return lines.join('\n');
-}
-
-export function formatLogTime(micros: number): string {
-  return `${new Date(micros / 1000).toISOString().replace('T', ' ').slice(0, 23)} UTC`;
+  return { ...record, message: cut(record.message), fields: fields as LogFields };
 }

@@ -3,7 +3,8 @@
  * events; promises it was waiting for never settle, as in a dead process.
  */
 import { FaultDisk, isZero } from '@pgtroupe/actor/fault-disk';
-import type { Disk, DiskFile, Env, LogLevel, Timer } from '@pgtroupe/actor/env';
+import type { Disk, DiskFile, Env, Timer } from '@pgtroupe/actor/env';
+import type { LogFields, LogLevel } from '@pgtroupe/actor/log-record';
 import { EXIT_PANIC } from '@pgtroupe/actor/lifecycle';
 import { Traffic } from '@pgtroupe/actor/traffic';
 import type { Host, Network } from './network.ts';
@@ -119,8 +120,8 @@ export class SimProcess implements Host {
     this.onDeath(why);
   }
 
-  #log(level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void {
-    if (level === 'PANIC' || level === 'FATAL') this.lastWords = message;
+  #log(level: LogLevel, message: string, fields?: LogFields): void {
+    if (level === 'PANIC' || (level === 'FATAL' && fields?.session === undefined)) this.lastWords = message;
     this.#world.note(`${this.name} ${level} ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}`);
   }
 
