@@ -1,7 +1,10 @@
 /**
  * Prepared statements and portals: what the extended protocol (and PREPARE, DECLARE) can name.
  */
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport } from '@pgtroupe/common/ereport';
 import { type Oid } from '@pgtroupe/common/ids';
+import { UNKNOWNOID } from '@pgtroupe/common/oids';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { LiteralParam, ParserNotice } from '@pgtroupe/parser/parse_node';
@@ -143,4 +146,12 @@ export function withoutLiterals(raw: RawNode, text: string): LookedUp {
 export function formatOf(formats: readonly number[], n: number): number {
   if (formats.length === 0) return 0;
   return formats.length === 1 ? formats[0]! : formats[n]!;
+}
+
+/** Every parameter must have got a type, from the client or from its use. */
+export function refuseUndetermined({ paramTypes }: PreparedStatement): void {
+  const n = paramTypes.findIndex(type => type === 0 || type === UNKNOWNOID);
+  if (n >= 0) {
+    throw ereport(ERRCODE.INDETERMINATE_DATATYPE, `could not determine data type of parameter $${n + 1}`);
+  }
 }

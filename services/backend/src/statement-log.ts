@@ -44,7 +44,7 @@ export class StatementLog {
 }
 
 /** One message on its way. */
-export class StatementTiming {
+class StatementTiming {
   readonly #session: Session;
   readonly #runner: StatementRunner;
   readonly #startedMs: number;

@@ -10,7 +10,6 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import { UNKNOWNOID } from '@pgtroupe/common/oids';
 import { CMD_DELETE, CMD_INSERT, CMD_UPDATE } from '@pgtroupe/nodes/nodes';
 import type { BodyReader } from '@pgtroupe/libpq/pqformat';
 import { invalidByteSequence } from '@pgtroupe/adt/varlena';
@@ -26,6 +25,7 @@ import {
   formatOf,
   type Portal,
   type PreparedStatement,
+  refuseUndetermined,
   unanalyzed,
   withoutLiterals,
 } from './prepared-statement.ts';
@@ -613,13 +613,5 @@ function emptyTag(commandType: number): string {
       return 'DELETE 0';
     default:
       return 'SELECT 0';
-  }
-}
-
-/** Every parameter must have got a type, from the client or from its use. */
-function refuseUndetermined({ paramTypes }: PreparedStatement): void {
-  const n = paramTypes.findIndex(type => type === 0 || type === UNKNOWNOID);
-  if (n >= 0) {
-    throw ereport(ERRCODE.INDETERMINATE_DATATYPE, `could not determine data type of parameter $${n + 1}`);
   }
 }
