@@ -24,11 +24,11 @@ import { ereport, type ErrorFields, PgError, type Severity } from '@pgtroupe/com
 import { XID_WARN_HINT } from '@pgtroupe/transam/varsup';
 import { exhausted, putReport, type Report, reportOf } from '@pgtroupe/libpq/error-response';
 import { FrameReader } from '@pgtroupe/libpq/frame-reader';
-import { matchHba } from '@pgtroupe/libpq/hba';
 import { BodyReader, invalidMessageFormat, OutBuffer } from '@pgtroupe/libpq/pqformat';
 import { BACKEND, FRONTEND } from '@pgtroupe/libpq/protocol';
 import { parseStartupPacket } from '@pgtroupe/libpq/startup';
 import { LockOwner } from '@pgtroupe/instance/instance-locks';
+import { authenticate } from './auth.ts';
 import type { BackendInstance } from './instance.ts';
 import { SessionLog } from './session-log.ts';
 import { SessionUser } from './session-user.ts';
@@ -180,7 +180,7 @@ export class Session implements BackendSession {
     }
     this.user = user;
     this.database = { oid: 0, name: databaseName };
-    this.#authenticate(user, databaseName);
+    authenticate(this.instance.hba, { address: this.#connection.peer?.address, database: databaseName, user });
     this.log.connectionAuthorized(parameters.get('application_name'));
     await this.instance.whenAttached();
     const login = await this.instance.logIn(user, databaseName, this.owner);
@@ -224,35 +224,6 @@ export class Session implements BackendSession {
     this.out.int32(this.pid);
     this.out.int32(this.secret);
     this.out.end();
-  }
-
-  #authenticate(user: string, database: string): void {
-    const address = this.#connection.peer?.address;
-    const line = matchHba(this.instance.hba, { address, database, user });
-    const from = address === undefined ? 'host "[local]"' : `host "${address}"`;
-    if (line === undefined) {
-      throw ereport(
-        ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION,
-        `no pg_hba.conf entry for ${from}, user "${user}", database "${database}", no encryption`,
-        { severity: 'FATAL' },
-      );
-    }
-    switch (line.method) {
-      case 'trust':
-        return;
-      case 'reject':
-        throw ereport(
-          ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION,
-          `pg_hba.conf rejects connection for ${from}, user "${user}", database "${database}", no encryption`,
-          { severity: 'FATAL' },
-        );
-      default:
-        throw ereport(
-          ERRCODE.FEATURE_NOT_SUPPORTED,
-          `authentication method "${line.method}" is not supported by pgtroupe yet`,
-          { severity: 'FATAL', hint: `Use "trust" or "reject" in line ${line.lineNumber} of pg_hba.conf.` },
-        );
-    }
   }
 
   // ---- messages in -----------------------------------------------------------------------------------
