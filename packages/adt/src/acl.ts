@@ -184,7 +184,7 @@ function defaultAcl(letter: string, owner: Oid): readonly AclItem[] {
 const aclArray = (items: readonly AclItem[]): Bytes => buildArray(items.map(makeAcl), builtinTypes().get(1033)!);
 
 /** The one judge of rights, over what this call sees of the catalogs. */
-const judge = (fc: FunctionCall): AclCheck => new AclCheck(cachesOf(fc), fc.settings.databaseId);
+export const judge = (fc: FunctionCall): AclCheck => new AclCheck(cachesOf(fc), fc.settings.databaseId);
 
 /** A list of privilege names, each perhaps WITH GRANT OPTION. */
 function parsePrivileges(text: string, known: Readonly<Record<string, number>>): number {

@@ -18,6 +18,7 @@ import type { Slices } from '@pgtroupe/common/slices';
 import type { SequenceFunctions } from './sequencefuncs.ts';
 import type { AdvisoryLocks } from './lockfuncs.ts';
 import type { WalFacts } from './xlogfuncs.ts';
+import type { Backends } from './signalfuncs.ts';
 import type { TransactionIds } from './xid8funcs.ts';
 import type { LogFiles } from './logfuncs.ts';
 import type { ServerFacts } from './serverfuncs.ts';
@@ -79,6 +80,8 @@ export interface SessionSettings {
   /** Absent where there is no session. */
   readonly advisoryLocks?: AdvisoryLocks | undefined;
   readonly wal?: WalFacts | undefined;
+  /** All sessions of the cluster; absent where there is none. */
+  readonly backends?: Backends | undefined;
   /** Absent where there is no session. */
   readonly transactionIds?: TransactionIds | undefined;
   /** Enum labels (their OIDs) that this transaction has added to types: not to be used before they are committed. */

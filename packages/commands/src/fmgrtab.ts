@@ -44,6 +44,7 @@ import { sequenceFunctions } from '@pgtroupe/adt/sequencefuncs';
 import { logFunctions } from '@pgtroupe/adt/logfuncs';
 import { serverFunctions, serverSetFunctions } from '@pgtroupe/adt/serverfuncs';
 import { xlogFunctions } from '@pgtroupe/adt/xlogfuncs';
+import { signalFunctions } from '@pgtroupe/adt/signalfuncs';
 import { textFunctions, textSetFunctions, textSlicedFunctions } from '@pgtroupe/adt/textfuncs';
 import { timestampFunctions, timestampSetFunctions } from '@pgtroupe/adt/timestamp';
 import { uuidFunctions } from '@pgtroupe/adt/uuid';
@@ -96,6 +97,7 @@ registerFunctions(
     sequenceFunctions,
     serverFunctions,
     logFunctions,
+    signalFunctions,
     textFunctions,
     timestampFunctions,
     uuidFunctions,

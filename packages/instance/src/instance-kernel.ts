@@ -16,7 +16,7 @@ import {
   xidFromFull,
 } from '@pgtroupe/common/ids';
 import { Attachment, type Welcome } from './attachment.ts';
-import type { DownOp, UpOp } from '@pgtroupe/rpc/attach/ops';
+import { type DownOp, SESSION_QUESTIONS, type SessionQuestion, type UpOp } from '@pgtroupe/rpc/attach/ops';
 import { PageCache } from './bufmgr.ts';
 import { type Memory, MISS, type TupleWait, type Want } from '@pgtroupe/storage/buffer/pages';
 import { type RelationFiles, type RelationFork } from './relation-files.ts';
@@ -39,6 +39,12 @@ export interface KernelOptions {
   readonly mem: Memory;
   /** Pages of the cache, at the front of `mem`. */
   readonly cachePages: number;
+}
+
+export interface SessionsTold {
+  readonly said: readonly unknown[];
+  /** Names of instances that did not answer in time, or ''. */
+  readonly silent: string;
 }
 
 /** What every session is told when shared memory is gone under it. */
@@ -67,6 +73,8 @@ export class InstanceKernel implements XactContext {
   life = 0;
   onAttach: (welcome: Welcome) => void = () => {};
   onDetach: (why: string) => void = () => {};
+  /** Somebody asks about the sessions here, or about one of them: answers JSON, '' where it is none of them. */
+  onSessionsAsked: (question: SessionQuestion, pid: number) => string = () => '';
 
   constructor(env: Env, options: KernelOptions) {
     this.env = env;
@@ -81,6 +89,11 @@ export class InstanceKernel implements XactContext {
       this.locks.tuples.showAll();
       for (const show of [...this.#localWaits]) show();
       this.attachment.putUnawaited({ op: 'waitsShown', question });
+    });
+    this.attachment.on('sessionsAsked', ({ question, what, pid }) => {
+      const asked = SESSION_QUESTIONS[what];
+      const said = asked === undefined ? '' : this.onSessionsAsked(asked, pid);
+      this.attachment.putUnawaited({ op: 'sessionsSaid', question, said });
     });
     this.attachment.onAttach = welcome => {
       this.pages.attach(welcome);
@@ -213,6 +226,14 @@ export class InstanceKernel implements XactContext {
     assert(op.op === 'walLocation', `answer ${op.op} to getWalLocation`);
     this.timeline = op.timeline;
     return op;
+  }
+
+  /** Asks every instance about its sessions, or about one: what was said, and which instances were silent. */
+  async askSessions(question: SessionQuestion, pid = 0): Promise<SessionsTold> {
+    const what = SESSION_QUESTIONS.indexOf(question);
+    const op = await this.call(reqId => ({ op: 'askSessions', reqId, what, pid }));
+    assert(op.op === 'sessionsTold', `answer ${op.op} to askSessions`);
+    return { said: JSON.parse(op.said) as unknown[], silent: op.silent };
   }
 
   /** What transactions of this instance hold here. */

@@ -35,6 +35,7 @@ import { createMemory } from '@pgtroupe/storage/memory';
 import { InstanceKernel } from '@pgtroupe/instance/instance-kernel';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { DatabaseContext } from './database-context.ts';
+import { answerQuestions } from './session-questions.ts';
 import { Session } from './session.ts';
 import { InstanceToast } from './toast-fetcher.ts';
 import type { TransactionBlock } from './transaction-block.ts';
@@ -113,6 +114,7 @@ export class BackendInstance {
       return (await withCatalog(() => shared.catalog.search(DATABASEOID, oid)))?.datname;
     };
     this.kernel.shared.onInvalidations = invals => this.applyInvalidations(invals);
+    answerQuestions(this);
     options.intake.onArrival = arrival => this.#arrived(arrival);
     options.intake.onCancel = (pid, secret) => {
       const session = this.#sessions.get(pid);

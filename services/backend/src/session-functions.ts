@@ -13,12 +13,14 @@ import { SysFunctionCatalog } from '@pgtroupe/adt/cache/functioncatalog';
 import type { DateOrder, DateStyle, FunctionCall, IntervalStyle, SessionSettings } from '@pgtroupe/adt/fmgr';
 import type { Session } from './session.ts';
 import { sessionLogFiles } from './session-logfiles.ts';
+import { backends } from './session-questions.ts';
 import { sessionServer } from './session-server.ts';
 import { setOfTransaction, shownOfTransaction } from './utility/transaction-stmt.ts';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { AdvisoryLocks } from '@pgtroupe/adt/lockfuncs';
 import type { WalFacts } from '@pgtroupe/adt/xlogfuncs';
+import type { Backends } from '@pgtroupe/adt/signalfuncs';
 import type { TransactionIds } from '@pgtroupe/adt/xid8funcs';
 import type { LogFiles } from '@pgtroupe/adt/logfuncs';
 import type { ServerFacts } from '@pgtroupe/adt/serverfuncs';
@@ -40,6 +42,7 @@ export class SessionFunctions implements SessionSettings {
   readonly logFiles: LogFiles;
   readonly advisoryLocks: AdvisoryLocks;
   readonly wal: WalFacts;
+  readonly backends: Backends;
   readonly transactionIds: TransactionIds;
   queryString: string | undefined;
   /** Wall clock when the client's message came: a statement's time, and that of the transaction it starts. */
@@ -67,6 +70,7 @@ export class SessionFunctions implements SessionSettings {
     this.server = sessionServer(session);
     this.logFiles = sessionLogFiles(session);
     this.advisoryLocks = advisoryLocks(session);
+    this.backends = backends(session);
     this.transactionIds = transactionIds(session);
     const { kernel } = session.instance;
     this.wal = {

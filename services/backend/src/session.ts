@@ -20,6 +20,7 @@
 import type { Arrival, Connection } from '@pgtroupe/actor/net';
 import { clipName } from '@pgtroupe/adt/name';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
+import type { Oid } from '@pgtroupe/common/ids';
 import { ereport, type ErrorFields, PgError, type Severity } from '@pgtroupe/common/ereport';
 import { XID_WARN_HINT } from '@pgtroupe/transam/varsup';
 import { exhausted, putReport, type Report, reportOf } from '@pgtroupe/libpq/error-response';
@@ -66,6 +67,8 @@ export class Session implements BackendSession {
   user = '';
   /** The postmaster was told that this client is who it says. */
   authenticated = false;
+  /** Who logged in; 0 before. */
+  roleOid: Oid = 0 as Oid;
   database = { oid: 0, name: '' };
   block!: TransactionBlock;
   runner!: StatementRunner;
@@ -192,6 +195,7 @@ export class Session implements BackendSession {
         { severity: 'FATAL' },
       );
     }
+    this.roleOid = login.userOid;
     this.database = { oid: login.database, name: databaseName };
     const { userOid: oid, superuser } = login;
     this.settings.authenticated(new SessionUser({ oid, name: user, superuser }), login.encoding);

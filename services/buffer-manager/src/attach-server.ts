@@ -367,6 +367,10 @@ export class AttachServer {
         return shared.lockQuestions.ask(instance, op);
       case 'waitsShown':
         return shared.lockQuestions.shown(instance, op);
+      case 'askSessions':
+        return shared.sessionQuestions.ask(instance, op);
+      case 'sessionsSaid':
+        return shared.sessionQuestions.said(instance, op);
       case 'hello':
         throw new ProtocolViolation('a second hello');
     }

@@ -30,6 +30,7 @@ import { FreeSpaceMap } from './free-space-map.ts';
 import { readFsmFork } from './fsm-fork.ts';
 import type { Instance } from './instance.ts';
 import { LockQuestions } from './lock-questions.ts';
+import { SessionQuestions } from './session-questions.ts';
 import { type LockEffects, LockTable } from './lock-table.ts';
 import { MultiXactServer } from './multixact-server.ts';
 import type { MultiXacts } from './multixacts.ts';
@@ -102,6 +103,7 @@ export class SharedMemory {
   readonly multixacts: MultiXactServer;
   readonly locks: LockTable<Instance>;
   readonly lockQuestions: LockQuestions<Instance>;
+  readonly sessionQuestions: SessionQuestions<Instance>;
   readonly transactions: Transactions;
   readonly files: RelationFileService;
   readonly fsm = new FreeSpaceMap();
@@ -176,6 +178,7 @@ export class SharedMemory {
       parts.maxLocks,
     );
     this.lockQuestions = new LockQuestions(this.locks, this.instances);
+    this.sessionQuestions = new SessionQuestions(this.instances, parts.timers, () => this.endOfTurn());
     this.transactions = new Transactions({
       ...parts,
       procs: new ProcArray(parts.nextXid),
@@ -329,6 +332,7 @@ export class SharedMemory {
     this.files.instanceDied(instance);
     this.fpi.died(instance);
     this.lockQuestions.died(instance);
+    this.sessionQuestions.died(instance);
     this.io.wakeAll();
     this.transactions.settleCommits();
   }

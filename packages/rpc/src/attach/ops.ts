@@ -20,6 +20,11 @@ export const TOKEN_EXCLUSIVE = 2;
 /** Instead of a fork's number: the relation is gone. */
 export const ALL_FORKS = 255;
 
+/** `askSessions`, by number: what sessions are doing; which locks they hold; whose session `pid` is; end its statement;
+ *  end it. */
+export const SESSION_QUESTIONS = ['activity', 'locks', 'who', 'cancel', 'terminate'] as const;
+export type SessionQuestion = (typeof SESSION_QUESTIONS)[number];
+
 /** Instance to buffer-manager. */
 export const UP = {
   // ---- session of the instance -------------------------------------------------------------
@@ -183,6 +188,12 @@ export const UP = {
   switchWal: { reqId: 'u32' },
   /** Answered by `walLocation`. */
   getWalLocation: { reqId: 'u32' },
+  // ---- sessions --------------------------------------------------------------------------------------
+  /** Asks all instances about their sessions (`what`: SESSION_QUESTIONS); with a `pid`, whoever serves that session. Answered by
+   *  `sessionsTold`. */
+  askSessions: { reqId: 'u32', what: 'u8', pid: 'u32' },
+  /** Answers `sessionsAsked`: JSON; nothing when it does not serve the session. */
+  sessionsSaid: { question: 'u32', said: 'str' },
 } as const satisfies OpTable;
 
 /** Buffer-manager to instance. */
@@ -291,6 +302,12 @@ export const DOWN = {
   walSwitched: { reqId: 'u32', lsn: 'u64' },
   /** Where the next record goes, and what is durable. */
   walLocation: { reqId: 'u32', insert: 'u64', flush: 'u64', timeline: 'u32' },
+  // ---- sessions --------------------------------------------------------------------------------------
+  /** `askSessions`, passed on. Answered by `sessionsSaid`, at once. */
+  sessionsAsked: { question: 'u32', what: 'u8', pid: 'u32' },
+  /** What the instances said, and the buffer-manager itself: a JSON array. `silent`: names of instances that did not
+   *  answer in time. */
+  sessionsTold: { reqId: 'u32', said: 'str', silent: 'str' },
 } as const satisfies OpTable;
 
 import type { RelFileNode } from '@pgtroupe/common/ids';

@@ -1,0 +1,94 @@
+/**
+ * Questions about sessions: what they do, which locks they have, whose session a pid is, and the wish that it end what it
+ * does. Only the instances know, so each is asked, on demand, and says it at once. One that is paused, or busy with one
+ * long piece of work, says nothing: it is waited for so long, then the answer names who was silent. One that dies has no
+ * sessions any more.
+ */
+import type { Timer, Timers } from '@pgtroupe/actor/env';
+import type { DownOp, UpOp } from '@pgtroupe/rpc/attach/ops';
+
+type Up<K extends UpOp['op']> = Extract<UpOp, { op: K }>;
+
+/** Less than a paused instance has before it is expelled. */
+export const SESSION_ANSWER_MS = 2000;
+
+/** What there is to know of an instance here. */
+interface Asked {
+  readonly name: string;
+  put(op: DownOp): void;
+}
+
+interface Question<I> {
+  readonly instance: I;
+  readonly reqId: number;
+  /** One session is meant: the first who knows it answers for all. */
+  readonly one: boolean;
+  /** Instances that have not answered. */
+  readonly missing: Set<I>;
+  readonly said: string[];
+  readonly patience: Timer;
+}
+
+export class SessionQuestions<I extends Asked> {
+  readonly #instances: ReadonlySet<I>;
+  readonly #timers: Timers;
+  /** Sends what was put, where no operation's end does it. */
+  readonly #send: () => void;
+  readonly #questions = new Map<number, Question<I>>();
+  #last = 0;
+
+  constructor(instances: ReadonlySet<I>, timers: Timers, send: () => void) {
+    this.#instances = instances;
+    this.#timers = timers;
+    this.#send = send;
+  }
+
+  ask(instance: I, { reqId, what, pid }: Up<'askSessions'>): void {
+    const question = (this.#last = (this.#last + 1) >>> 0);
+    const patience = this.#timers.after(
+      SESSION_ANSWER_MS,
+      () => {
+        this.#answer(question);
+        this.#send();
+      },
+      { background: true },
+    );
+    const missing = new Set(this.#instances);
+    this.#questions.set(question, { instance, reqId, one: pid !== 0, missing, said: [], patience });
+    for (const each of this.#instances) each.put({ op: 'sessionsAsked', question, what, pid });
+  }
+
+  said(instance: I, { question, said }: Up<'sessionsSaid'>): void {
+    this.#heard(instance, question, said);
+  }
+
+  /** It answers nothing more, nor does it wait for an answer. */
+  died(instance: I): void {
+    for (const [number, question] of this.#questions) {
+      if (question.instance === instance) this.#forget(number, question);
+      else this.#heard(instance, number, '');
+    }
+  }
+
+  #heard(instance: I, number: number, said: string): void {
+    const question = this.#questions.get(number);
+    if (question === undefined || !question.missing.delete(instance)) return;
+    if (said !== '') question.said.push(said);
+    if (question.missing.size === 0 || (question.one && said !== '')) this.#answer(number);
+  }
+
+  #answer(number: number): void {
+    const question = this.#questions.get(number);
+    if (question === undefined) return;
+    this.#forget(number, question);
+    const { instance, reqId, one, said, missing } = question;
+    const known = one && said.length > 0;
+    const silent = known ? '' : [...missing].map(({ name }) => name).join(', ');
+    instance.put({ op: 'sessionsTold', reqId, said: `[${said.join(',')}]`, silent });
+  }
+
+  #forget(number: number, question: Question<I>): void {
+    question.patience.cancel();
+    this.#questions.delete(number);
+  }
+}
