@@ -120,7 +120,10 @@ function alterOnce(context: CommandContext, rel: RelationDesc, command: RawNode)
     case 'AT_ColumnDefault':
       return setDefault(context, rel, command);
     case 'AT_SetStatistics':
-      return setAttribute(context, rel, command.name, { attstattarget: command.def.ival ?? 0 });
+      return setStatistics(context, rel, command);
+    case 'AT_SetOptions':
+    case 'AT_ResetOptions':
+      return setAttributeOptions(context, rel, command);
     case 'AT_SetStorage':
       return setAttribute(context, rel, command.name, {
         attstorage: storageCode(command.def.sval),
@@ -269,6 +272,32 @@ async function setAttribute(
 ): Promise<void> {
   await context.w.update(pgAttribute, column(rel, name), changes);
   context.w.commandCounterIncrement();
+}
+
+const MAX_STATISTICS_TARGET = 10000;
+
+function setStatistics(context: CommandContext, rel: RelationDesc, command: RawNode): Promise<void> {
+  if (command.name === undefined && rel.rel.relkind !== 'i')
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'cannot refer to non-index column by number');
+  if (command.name === undefined) throw notSupported('ALTER INDEX ALTER COLUMN SET STATISTICS');
+  const target: number = command.def.ival ?? 0;
+  if (target < -1) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `statistics target ${target} is too low`);
+  if (target > MAX_STATISTICS_TARGET) {
+    context.w.store.notice(`lowering statistics target to ${MAX_STATISTICS_TARGET}`, {
+      severity: 'WARNING',
+      sqlstate: ERRCODE.INVALID_PARAMETER_VALUE,
+    });
+  }
+  return setAttribute(context, rel, command.name, { attstattarget: Math.min(target, MAX_STATISTICS_TARGET) });
+}
+
+/** ALTER COLUMN … SET (n_distinct = …). */
+function setAttributeOptions(context: CommandContext, rel: RelationDesc, command: RawNode): Promise<void> {
+  const { attoptions } = column(rel, command.name);
+  const reset = command.subtype === 'AT_ResetOptions';
+  return setAttribute(context, rel, command.name, {
+    attoptions: transformRelOptions(attoptions, command.def.items, 'attribute', '', reset),
+  });
 }
 
 async function setDefault(context: CommandContext, rel: RelationDesc, command: RawNode): Promise<void> {

@@ -23,6 +23,7 @@ import type { OutBuffer } from '@pgtroupe/libpq/pqformat';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
 import type { Arena } from '@pgtroupe/storage/arena';
+import type { CommandContext } from './command-context.ts';
 
 /** What runs the session's statements. */
 export interface CommandRunner {
@@ -57,6 +58,8 @@ export interface CommandCatalogs {
   lookup(): CatalogLookup;
   searchPathInfo(): SearchPath;
   acl(): AclCheck;
+  /** Runs a command that changes catalogs, in the transaction's own view of them. */
+  changeCatalogs(text: string, work: (context: CommandContext) => Promise<void>): Promise<void>;
   /** Rows of these catalogs were changed, and by no command that knows what they mean. */
   catalogRowsChanged(catalogs: readonly Oid[], text: string): Promise<void>;
   /** Takes in what others have committed. */
@@ -96,6 +99,8 @@ export interface CommandTransaction {
   readonly tx: Transaction;
   readonly producer: WalProducer;
   readonly readOnly: boolean;
+  /** Will the transaction go on after this statement? */
+  readonly lasts: boolean;
   /** PreventInTransactionBlock. */
   prevent(command: string): void;
   startCommand(): void;

@@ -38,7 +38,7 @@ const AUTOVACUUM: Readonly<Record<string, Option>> = {
   vacuum_truncate: BOOL,
 };
 
-const OPTIONS: Readonly<Record<'heap' | 'toast' | 'btree' | 'view', Readonly<Record<string, Option>>>> = {
+const OPTIONS: Readonly<Record<'heap' | 'toast' | 'btree' | 'view' | 'attribute', Readonly<Record<string, Option>>>> = {
   heap: {
     ...AUTOVACUUM,
     fillfactor: int(10, 100),
@@ -59,6 +59,7 @@ const OPTIONS: Readonly<Record<'heap' | 'toast' | 'btree' | 'view', Readonly<Rec
     security_invoker: BOOL,
     check_option: { kind: 'enum', values: ['local', 'cascaded'] },
   },
+  attribute: { n_distinct: real(-1, Number.MAX_VALUE), n_distinct_inherited: real(-1, Number.MAX_VALUE) },
 };
 
 /** The text of a DefElem's argument; absent means true. */
@@ -99,10 +100,15 @@ function check(name: string, option: Option, text: string): void {
       }
       if (value >= option.min && value <= option.max) return;
       throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `value ${text} out of bounds for option "${name}"`, {
-        detail: `Valid values are between "${option.min}" and "${option.max}".`,
+        detail: `Valid values are between "${shown(option, option.min)}" and "${shown(option, option.max)}".`,
       });
     }
   }
+}
+
+/** As printf's %d and %f do. */
+function shown({ kind }: Option, limit: number): string {
+  return kind === 'real' ? `${BigInt(Math.trunc(limit))}.${(Math.abs(limit) % 1).toFixed(6).slice(2)}` : String(limit);
 }
 
 /**

@@ -1,31 +1,30 @@
 /**
- * VACUUM and ANALYZE (vacuum.c): each table in a transaction of its own.
- *
- * ANALYZE counts: relpages and reltuples are kept, statistics of columns (pg_statistic) are not made yet.
+ * VACUUM and ANALYZE (vacuum.c): which tables, and each in a transaction of its own where that may be.
  */
 import { VACUUM_DONE } from '@pgtroupe/access/common/indexvacuum';
 import { HeapContext } from '@pgtroupe/access/heap/heapam-context';
-import { heapGetPage, HeapPageBatch } from '@pgtroupe/access/heap/heapam-scan';
 import { LazyVacuum, type VacuumResult } from '@pgtroupe/access/heap/vacuumlazy';
 import { vacuumableBTree } from '@pgtroupe/access/nbtree/nbtvacuum';
-import type { Catalog } from '@pgtroupe/catalog/catalog';
-import { type Form_pg_class, pgClass } from '@pgtroupe/catalog/catalogs/pg_class';
+import type { Form_pg_attribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
+import type { Form_pg_class } from '@pgtroupe/catalog/catalogs/pg_class';
+import { StatisticRelationId } from '@pgtroupe/catalog/catalogs/pg_statistic';
 import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
 import { btIndexOf, heapOf } from '@pgtroupe/catalog/relaccess';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { DATABASEOID, RELOID } from '@pgtroupe/catalog/syscache';
-import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
-import { MAIN_FORKNUM, type Oid, type TransactionId, transactionIdPrecedes } from '@pgtroupe/common/ids';
+import { type Oid, type TransactionId, transactionIdPrecedes } from '@pgtroupe/common/ids';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { ACCESS_SHARE_LOCK, relationTag, SHARE_UPDATE_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import { multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
+import { errorPosition } from '@pgtroupe/parser/position';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { rangeVarName } from './command-context.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { isLockRefusal, lockRangeVar } from './rangevar.ts';
-import { attempt, overwriteCatalogRow } from './vacuuminplace.ts';
+import { analyzeTable, overwriteClassRow } from './analyze/analyze.ts';
+import { attempt } from './vacuuminplace.ts';
 import { updateDatFrozenXid, vacuumXidLimits } from './vacuumxids.ts';
 
 const SLICE = 32;
@@ -36,19 +35,33 @@ interface VacuumOptions {
   readonly freeze: boolean;
   readonly aggressive: boolean;
   readonly skipLocked: boolean;
+  readonly verbose: boolean;
 }
 
-export async function vacuumStmt(runner: CommandRunner, raw: RawNode): Promise<string> {
+export async function vacuumStmt(runner: CommandRunner, raw: RawNode, text: string): Promise<string> {
   const { session, analysis } = runner;
   const command = raw['is_vacuumcmd'] === true ? 'VACUUM' : 'ANALYZE';
-  const options = vacuumOptions(raw);
+  const options = vacuumOptions(raw, text);
   if (options.vacuum) session.block.prevent('VACUUM');
   await analysis.refresh();
-  for (const target of await targets(runner, raw, options)) {
-    await vacuumRelation(runner, target, options);
+  const list = await targets(runner, raw, options);
+  // ANALYZE alone may be part of something larger; else no lock is kept longer than its table needs.
+  const ownTransactions = options.vacuum || (!session.block.lasts && list.length > 1);
+  const nextTransaction = async (): Promise<void> => {
+    if (!ownTransactions) return;
+    await session.block.finishCommand();
+    session.block.startCommand();
+    await analysis.refresh();
+  };
+  for (const target of list) {
     if (options.vacuum) {
-      await session.block.finishCommand();
-      session.block.startCommand();
+      const done = await vacuumRelation(runner, target, options);
+      await nextTransaction();
+      if (!done) continue;
+    }
+    if (options.analyze) {
+      await analyzeRelation(runner, target, options);
+      await nextTransaction();
     }
   }
   if (options.vacuum) {
@@ -59,19 +72,46 @@ export async function vacuumStmt(runner: CommandRunner, raw: RawNode): Promise<s
   return command;
 }
 
-function vacuumOptions(raw: RawNode): VacuumOptions {
-  const given = new Map(((raw['options'] as RawNode[] | undefined) ?? []).map(o => [o['defname'] as string, o['arg']]));
-  const on = (name: string): boolean =>
-    given.has(name) && !['off', 'false', '0'].includes(given.get(name)?.sval?.sval ?? given.get(name)?.sval ?? 'on');
-  if (on('full')) throw notSupported('VACUUM FULL');
+/** Options in brackets by command; those of VACUUM that pgtroupe takes without a difference included. */
+const KNOWN_OPTIONS: Readonly<Record<'VACUUM' | 'ANALYZE', readonly string[]>> = {
+  ANALYZE: ['verbose', 'skip_locked'],
+  VACUUM: [
+    ...['verbose', 'skip_locked', 'analyze', 'freeze', 'full', 'disable_page_skipping'],
+    ...['index_cleanup', 'process_toast', 'truncate', 'parallel'],
+  ],
+};
+
+function vacuumOptions(raw: RawNode, text: string): VacuumOptions {
   const vacuum = raw['is_vacuumcmd'] === true;
+  const command = vacuum ? 'VACUUM' : 'ANALYZE';
+  const given = new Map<string, RawNode | undefined>();
+  for (const option of (raw['options'] as RawNode[] | undefined) ?? []) {
+    const name = option['defname'] as string;
+    if (!KNOWN_OPTIONS[command].includes(name)) {
+      throw ereport(ERRCODE.SYNTAX_ERROR, `unrecognized ${command} option "${name}"`, {
+        position: errorPosition(text, Number(option['location'] ?? -1)),
+      });
+    }
+    given.set(name, option['arg'] as RawNode | undefined);
+  }
+  const on = (name: string): boolean => given.has(name) && defGetBoolean(name, given.get(name));
+  if (on('full')) throw notSupported('VACUUM FULL');
   return {
     vacuum,
     analyze: !vacuum || on('analyze'),
     freeze: on('freeze'),
     aggressive: on('freeze') || on('disable_page_skipping'),
     skipLocked: on('skip_locked'),
+    verbose: on('verbose'),
   };
+}
+
+function defGetBoolean(name: string, arg: RawNode | undefined): boolean {
+  if (arg === undefined) return true;
+  const value = String(arg['sval'] ?? arg['ival'] ?? arg['boolval'] ?? (arg.type === 'Integer' ? 0 : '')).toLowerCase();
+  if (['true', 'on', '1'].includes(value)) return true;
+  if (['false', 'off', '0'].includes(value)) return false;
+  throw ereport(ERRCODE.SYNTAX_ERROR, `${name} requires a Boolean value`);
 }
 
 interface Target {
@@ -149,11 +189,13 @@ async function mayVacuumOrNotice(runner: CommandRunner, rel: RelationDesc, vacuu
   return false;
 }
 
-async function vacuumRelation(
+/** The table, locked, if it is still there and the user may do it; else undefined, and the client has been told. */
+async function openTarget(
   runner: CommandRunner,
-  { oid, name, columns }: Target,
+  { oid, name }: Target,
   options: VacuumOptions,
-): Promise<void> {
+  kinds: string,
+): Promise<RelationDesc | undefined> {
   const { session, analysis } = runner;
   const { kernel } = session.instance;
   const database = session.database.oid as Oid;
@@ -161,52 +203,68 @@ async function vacuumRelation(
     await kernel.locks.relation(session.owner, database, oid, SHARE_UPDATE_EXCLUSIVE_LOCK, options.skipLocked);
     return true;
   });
-  if (locked === undefined) return;
+  if (locked === undefined) return undefined;
   await kernel.shared.renewHorizon();
   const rel = await withCatalog(() => analysis.catalog.relation(oid));
   if (rel === null) {
     skipping(runner, name, options, ERRCODE.UNDEFINED_TABLE, 'relation no longer exists');
-    return;
+    return undefined;
   }
-  if (!'rmt'.includes(rel.rel.relkind)) {
-    session.notice(
-      'WARNING',
-      ERRCODE.WRONG_OBJECT_TYPE,
-      `skipping "${rel.name}" --- cannot ${options.vacuum ? 'vacuum' : 'analyze'} non-tables or special system tables`,
-    );
-    return;
+  if (!(await mayVacuumOrNotice(runner, rel, options.vacuum))) return undefined;
+  if (!kinds.includes(rel.rel.relkind)) {
+    const what = options.vacuum ? 'vacuum' : 'analyze';
+    const message = `skipping "${rel.name}" --- cannot ${what} non-tables or special system tables`;
+    session.notice('WARNING', ERRCODE.WARNING, message);
+    return undefined;
   }
-  if (!(await mayVacuumOrNotice(runner, rel, options.vacuum))) return;
-  const context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
-  if (options.vacuum) {
-    const result = await runVacuum(runner, context, rel, options);
-    const reltuples =
-      result.scannedPages === result.relPages || result.allVisiblePages === 0
-        ? result.liveTuples
-        : estimateTuples(rel.rel, result);
-    await updateStatistics(runner, context, rel, {
-      relpages: result.relPages,
-      reltuples,
-      relallvisible: result.allVisiblePages,
-      relfrozenxid: laterXid(rel.rel.relfrozenxid, result.newRelFrozenXid),
-      relminmxid: laterMulti(rel.rel.relminmxid, result.newRelMinMxid as TransactionId),
-    });
-    if (rel.rel.reltoastrelid !== 0)
-      await vacuumRelation(runner, { oid: rel.rel.reltoastrelid, name: undefined, columns: [] }, options);
-    if (options.analyze) checkColumns(rel, columns);
-  } else {
-    checkColumns(rel, columns);
-    const counted = await count(runner, context, rel);
-    await updateStatistics(runner, context, rel, counted);
-  }
+  return rel;
 }
 
-function checkColumns(rel: RelationDesc, columns: readonly string[]): void {
-  columns.forEach((name, i) => {
-    if (!rel.attributes.some(att => att.attname === name && !att.attisdropped))
+/** False: it was skipped, and the client has been told. */
+async function vacuumRelation(runner: CommandRunner, target: Target, options: VacuumOptions): Promise<boolean> {
+  const rel = await openTarget(runner, target, options, 'rmt');
+  if (rel === undefined) return false;
+  const { session } = runner;
+  const { kernel } = session.instance;
+  const context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
+  const result = await runVacuum(runner, context, rel, options);
+  const reltuples =
+    result.scannedPages === result.relPages || result.allVisiblePages === 0
+      ? result.liveTuples
+      : estimateTuples(rel.rel, result);
+  await overwriteClassRow(runner, context, rel.oid, {
+    relpages: result.relPages,
+    reltuples,
+    relallvisible: result.allVisiblePages,
+    relfrozenxid: laterXid(rel.rel.relfrozenxid, result.newRelFrozenXid),
+    relminmxid: laterMulti(rel.rel.relminmxid, result.newRelMinMxid as TransactionId),
+  });
+  if (rel.rel.reltoastrelid !== 0)
+    await vacuumRelation(runner, { oid: rel.rel.reltoastrelid, name: undefined, columns: [] }, options);
+  return true;
+}
+
+async function analyzeRelation(runner: CommandRunner, target: Target, options: VacuumOptions): Promise<void> {
+  const rel = await openTarget(runner, target, { ...options, vacuum: false }, 'rm');
+  // Its own rows are not looked at: its transaction has no business with a table that another writes.
+  if (rel === undefined || rel.oid === StatisticRelationId) return;
+  const { session } = runner;
+  const { kernel } = session.instance;
+  const context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
+  const { verbose, vacuum: afterVacuum } = options;
+  await analyzeTable(runner, context, rel, columnsToAnalyze(rel, target.columns), { verbose, afterVacuum });
+}
+
+/** Those that were named, in that order; else all. */
+function columnsToAnalyze(rel: RelationDesc, names: readonly string[]): readonly Form_pg_attribute[] {
+  if (names.length === 0) return rel.attributes;
+  return names.map((name, i) => {
+    const attribute = rel.attributes.find(att => att.attname === name && !att.attisdropped);
+    if (attribute === undefined)
       throw ereport(ERRCODE.UNDEFINED_COLUMN, `column "${name}" of relation "${rel.name}" does not exist`);
-    if (columns.indexOf(name) < i)
+    if (names.indexOf(name) < i)
       throw ereport(ERRCODE.DUPLICATE_COLUMN, `column "${name}" of relation "${rel.name}" appears more than once`);
+    return attribute;
   });
 }
 
@@ -281,36 +339,4 @@ async function runVacuum(
     if (status === VACUUM_DONE) return vacuum.result;
     if (steps % SLICE === 0) await session.breathe();
   }
-}
-
-/** Counts the rows that a snapshot of now sees. */
-async function count(runner: CommandRunner, context: HeapContext, rel: RelationDesc): Promise<Partial<Form_pg_class>> {
-  const { session } = runner;
-  const { kernel } = session.instance;
-  const heap = heapOf(rel);
-  const batch = new HeapPageBatch();
-  const live = await session.block.statementSnapshot();
-  try {
-    const blocks = await attempt(session, () => kernel.pages.nblocks(rel.smgr, MAIN_FORKNUM));
-    let rows = 0;
-    for (let blk = 0; blk < blocks; blk++) {
-      if (blk % SLICE === SLICE - 1) await session.breathe();
-      rows += await attempt(session, () => heapGetPage(context, heap, blk, live.snapshot, batch));
-    }
-    return { relpages: blocks, reltuples: rows };
-  } finally {
-    session.block.releaseSnapshot(live);
-  }
-}
-
-/** Overwrites the counters in pg_class in place: not transactional, as PostgreSQL does it. */
-async function updateStatistics(
-  runner: CommandRunner,
-  context: HeapContext,
-  rel: RelationDesc,
-  changes: Partial<Form_pg_class>,
-): Promise<void> {
-  const row = await withCatalog(() => runner.analysis.catalog.search(RELOID, rel.oid));
-  assert(row !== null, 'pg_class has the relation');
-  await overwriteCatalogRow(runner, context, pgClass as Catalog, row, { ...row, ...changes });
 }

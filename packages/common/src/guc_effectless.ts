@@ -19,7 +19,7 @@ export const EFFECTLESS: ReadonlySet<string> = new Set(
     backtrace_functions bgwriter_flush_after bonjour checkpoint_flush_after checkpoint_warning cluster_name
     commit_delay commit_siblings compute_query_id constraint_exclusion cpu_index_tuple_cost cpu_operator_cost
     cpu_tuple_cost cursor_tuple_fraction data_sync_retry db_user_namespace debug_discard_caches
-    debug_print_parse debug_print_plan debug_print_rewritten default_statistics_target default_toast_compression
+    debug_print_parse debug_print_plan debug_print_rewritten default_toast_compression
     effective_cache_size effective_io_concurrency enable_sort external_pid_file geqo geqo_effort
     geqo_generations geqo_pool_size geqo_seed geqo_selection_bias geqo_threshold hash_mem_multiplier
     ignore_checksum_failure ignore_invalid_pages ignore_system_indexes log_autovacuum_min_duration

@@ -51,7 +51,7 @@ export async function processUtility(
     case 'CopyStmt':
       return copyStmt(runner, raw, text);
     case 'VacuumStmt':
-      return vacuumStmt(runner, raw);
+      return vacuumStmt(runner, raw, text);
     case 'CheckPointStmt':
       return checkpointStmt(runner);
     case 'LockStmt':
