@@ -8,7 +8,8 @@ import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { mblen, stringToText, textToString } from './mb/mbutils.ts';
 import { applyOption, defaultFlags, type RegexFlags } from './regex/regcomp.ts';
-import { type Chars, Regex } from './regex/regexec.ts';
+import { Regex } from './regex/regexec.ts';
+import type { Chars } from './regex/rege_dfa.ts';
 import { buildTextArray } from './arrayutils.ts';
 import { joinBytes } from './textfuncs.ts';
 

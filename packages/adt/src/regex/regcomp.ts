@@ -1,11 +1,14 @@
 /**
  * Parses PostgreSQL's advanced regular expressions (ARE) into a syntax tree; also the basic (BRE)
- * option 'b' as 0A000, the literal option 'q', and embedded options. What needs backtracking to
- * match, back references, is refused.
+ * option 'b' as 0A000, the literal option 'q', and embedded options.
+ *
+ * The tree's shape says how a match is divided among parentheses, so it is PostgreSQL's (regcomp.c, parseqatom): what needs
+ * no dividing is one part, as long as it goes; what does stands between that and the rest of its branch.
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported, type PgError } from '@pgtroupe/common/ereport';
-import { CharSet, CLASSES, isWordChar, type Preference, type RegexNode } from './regguts.ts';
+import { CharSet, CLASSES, combined, isMessy, isWordChar, PLAIN, type RegexNode } from './regguts.ts';
+import { concat, EMPTY, ONCE, type Quantifier, times, traitsOf, unconstrained } from './regtree.ts';
 
 export interface RegexFlags {
   icase: boolean;
@@ -31,7 +34,6 @@ const INFINITE = Number.POSITIVE_INFINITY;
 const invalid = (what: string): PgError =>
   ereport(ERRCODE.INVALID_REGULAR_EXPRESSION, `invalid regular expression: ${what}`);
 
-const EMPTY: RegexNode = { type: 'empty', prefer: undefined, captures: false };
 const NEWLINE = 10;
 
 /** Both cases of a character. */
@@ -40,17 +42,6 @@ function caseVariants(c: number): number[] {
   const out = [c];
   for (const v of [s.toLowerCase(), s.toUpperCase()]) if ([...v].length === 1) out.push(v.codePointAt(0) ?? c);
   return out;
-}
-
-function concat(left: RegexNode, right: RegexNode): RegexNode {
-  if (left.type === 'empty') return right;
-  return {
-    type: 'concat',
-    left,
-    right,
-    prefer: left.prefer ?? right.prefer,
-    captures: left.captures || right.captures,
-  };
 }
 
 export interface ParsedRegex {
@@ -105,6 +96,10 @@ class Parser {
   readonly chars: readonly string[];
   at = 0;
   groups = 0;
+  /** What the parentheses hold that are closed, for references to them. */
+  readonly closed = new Map<number, RegexNode>();
+  /** How many lookaround constraints are open: in them parentheses capture nothing. */
+  looks = 0;
   readonly flags: RegexFlags;
 
   constructor(pattern: string, flags: RegexFlags) {
@@ -145,10 +140,8 @@ class Parser {
   parse(): RegexNode {
     this.prefixes();
     if (this.flags.literal) {
-      let node: RegexNode = EMPTY;
-      for (let i = this.chars.length - 1; i >= this.at; i--)
-        node = concatRight(this.char(this.chars[i].codePointAt(0)!), node);
-      return node;
+      const literal = this.chars.slice(this.at).map(c => this.char(c.codePointAt(0)!));
+      return literal.reduce<RegexNode>((left, right) => concat(left, right), EMPTY);
     }
     const node = this.alternatives(0);
     if (this.peek() !== undefined) throw invalid('parentheses () not balanced');
@@ -157,7 +150,7 @@ class Parser {
 
   char(c: number): RegexNode {
     const variants = this.flags.icase ? caseVariants(c) : [c];
-    return { type: 'set', set: new CharSet(x => variants.includes(x)), prefer: undefined, captures: false };
+    return { ...PLAIN, type: 'set', set: new CharSet(x => variants.includes(x)) };
   }
 
   alternatives(depth: number): RegexNode {
@@ -168,18 +161,52 @@ class Parser {
       branches.push(this.branch(depth));
     }
     if (branches.length === 1) return branches[0];
-    return { type: 'alternate', branches, prefer: 'longest', captures: branches.some(b => b.captures) };
+    return {
+      type: 'alternate',
+      branches,
+      prefer: 'longest',
+      mixed: branches.some(b => b.mixed || b.prefer === 'shortest'),
+      captures: branches.some(b => b.captures),
+      backrefs: branches.some(b => b.backrefs),
+    };
   }
 
+  /** A branch, or what is left of it. */
   branch(depth: number): RegexNode {
-    const parts: RegexNode[] = [];
-    for (;;) {
-      this.skipExpanded();
-      const c = this.peek();
-      if (c === undefined || c === '|' || c === ')') break;
-      parts.push(this.quantified(depth));
+    let prefix: RegexNode = EMPTY;
+    while (!this.atEndOfBranch()) {
+      const { node: atom, constraint } = this.atom(depth);
+      if (constraint) {
+        if (this.quantifier() !== undefined) throw invalid('quantifier operand invalid');
+        prefix = concat(prefix, atom);
+        continue;
+      }
+      const quantifier = this.quantifiers();
+      if (quantifier.max === 0) continue;
+      const repeated = { ...PLAIN, prefer: quantifier.prefer };
+      const together = combined(combined(prefix, repeated), atom);
+      if (!isMessy(together)) {
+        prefix = { ...concat(prefix, times(atom, quantifier)), ...together };
+        continue;
+      }
+      const part = times(atom, quantifier);
+      if (this.atEndOfBranch()) return concat(prefix, part);
+      const rest = this.branch(depth);
+      const whole: RegexNode = {
+        ...combined(combined(repeated, part), rest),
+        type: 'concat',
+        left: part,
+        right: rest,
+      };
+      return concat(prefix, whole);
     }
-    return parts.reduceRight<RegexNode>((right, left) => concatRight(left, right), EMPTY);
+    return prefix;
+  }
+
+  atEndOfBranch(): boolean {
+    this.skipExpanded();
+    const c = this.peek();
+    return c === undefined || c === '|' || c === ')';
   }
 
   skipExpanded(): void {
@@ -194,45 +221,25 @@ class Parser {
     }
   }
 
-  quantified(depth: number): RegexNode {
-    const c = this.peek();
-    if (c === '*' || c === '+' || c === '?' || (c === '{' && /\d/.test(this.peek(1) ?? '')))
-      throw invalid('quantifier operand invalid');
-    const { node, constraint } = this.atom(depth);
+  /** What follows an atom; there can be but one. */
+  quantifiers(): Quantifier {
+    const found = this.quantifier();
+    if (found === undefined) return ONCE;
     this.skipExpanded();
-    const q = this.quantifier();
-    if (!q) return node;
-    if (constraint) throw invalid('quantifier operand invalid');
-    this.skipExpanded();
-    const next = this.peek();
-    if (next === '*' || next === '+' || next === '?' || (next === '{' && /\d/.test(this.peek(1) ?? '')))
-      throw invalid('quantifier operand invalid');
-    const { min, max, greedy, fixed } = q;
-    const prefer: Preference = fixed ? node.prefer : greedy ? 'longest' : 'shortest';
-    if (max === 0) return EMPTY;
-    if (min === 1 && max === 1) {
-      // {1,1} changes nothing but which match is preferred.
-      if (prefer === node.prefer || node.prefer === undefined) return node;
-      return { type: 'concat', left: EMPTY, right: node, prefer, captures: node.captures };
-    }
-    // Only the last round's parentheses count: x{m,n} is x{m-1,n-1}x, the first part capturing
-    // nothing. x{0,n} is divided round by round.
-    if (!node.captures || min === 0) return { type: 'repeat', body: node, min, max, prefer, captures: node.captures };
-    const before: RegexNode = {
-      type: 'repeat',
-      body: withoutCaptures(node),
-      min: min - 1,
-      max: max - 1,
-      prefer,
-      captures: false,
-    };
-    return { type: 'concat', left: before, right: node, prefer, captures: true };
+    if (this.looksQuantified()) throw invalid('quantifier operand invalid');
+    return found;
   }
 
-  quantifier(): { min: number; max: number; greedy: boolean; fixed: boolean } | undefined {
+  looksQuantified(): boolean {
+    const c = this.peek();
+    return c === '*' || c === '+' || c === '?' || (c === '{' && /\d/.test(this.peek(1) ?? ''));
+  }
+
+  quantifier(): Quantifier | undefined {
+    this.skipExpanded();
     let min: number;
     let max: number;
-    let fixed = false;
+    let passedOn = false;
     switch (this.peek()) {
       case '*':
         [min, max] = [0, INFINITE];
@@ -250,7 +257,7 @@ class Parser {
           throw this.chars.includes('}') ? invalid('invalid repetition count(s)') : invalid('braces {} not balanced');
         min = Number(m[1]);
         max = m[2] === undefined ? min : m[3] === '' ? INFINITE : Number(m[3]);
-        fixed = m[2] === undefined;
+        passedOn = m[2] === undefined;
         if (min > DUP_MAX || (max !== INFINITE && (max > DUP_MAX || max < min)))
           throw invalid('invalid repetition count(s)');
         this.at += m[0].length - 1;
@@ -265,14 +272,16 @@ class Parser {
       greedy = false;
       this.at++;
     }
-    return { min, max, greedy, fixed };
+    return { min, max, prefer: passedOn ? undefined : greedy ? 'longest' : 'shortest' };
   }
 
   atom(depth: number): { node: RegexNode; constraint: boolean } {
+    if (depth > 500) throw invalid('regular expression is too complex');
+    if (this.looksQuantified()) throw invalid('quantifier operand invalid');
     const c = this.chars[this.at++];
     const plain = (node: RegexNode): { node: RegexNode; constraint: boolean } => ({ node, constraint: false });
     const assertion = (what: 'bol' | 'eol' | 'begin' | 'end'): { node: RegexNode; constraint: boolean } => ({
-      node: { type: 'assert', what, prefer: undefined, captures: false },
+      node: { ...PLAIN, type: 'assert', what },
       constraint: true,
     });
     switch (c) {
@@ -282,20 +291,15 @@ class Parser {
         return assertion(this.flags.lineAnchors ? 'eol' : 'end');
       case '.': {
         const stop = this.flags.stopAtNewline;
-        return plain({
-          type: 'set',
-          set: new CharSet(x => !(stop && x === NEWLINE)),
-          prefer: undefined,
-          captures: false,
-        });
+        return plain({ ...PLAIN, type: 'set', set: new CharSet(x => !(stop && x === NEWLINE)) });
       }
       case '[':
         if (this.looking('[:<:]]') || this.looking('[:>:]]')) {
           const what = this.looking('[:<:]]') ? 'wordStart' : 'wordEnd';
           this.at += 6;
-          return { node: { type: 'assert', what, prefer: undefined, captures: false }, constraint: true };
+          return { node: { ...PLAIN, type: 'assert', what }, constraint: true };
         }
-        return plain({ type: 'set', set: this.bracket(), prefer: undefined, captures: false });
+        return plain({ ...PLAIN, type: 'set', set: this.bracket() });
       case '(':
         return this.parenthesis(depth);
       case '\\':
@@ -319,28 +323,22 @@ class Parser {
     const look = /^\?(<?)([=!])/.exec(this.chars.slice(this.at, this.at + 3).join(''));
     if (look) {
       this.at += look[0].length;
-      const before = this.groups;
+      this.looks++;
       const body = this.alternatives(depth + 1);
+      this.looks--;
       close();
-      // Parentheses inside a constraint capture nothing.
-      this.groups = before;
       return {
-        node: {
-          type: 'look',
-          ahead: look[1] === '',
-          negated: look[2] === '!',
-          body: withoutCaptures(body),
-          prefer: undefined,
-          captures: false,
-        },
+        node: { ...PLAIN, type: 'look', ahead: look[1] === '', negated: look[2] === '!', body },
         constraint: true,
       };
     }
     if (this.peek() === '?') throw invalid('quantifier operand invalid');
-    const index = ++this.groups;
+    const index = this.looks > 0 ? undefined : ++this.groups;
     const body = this.alternatives(depth + 1);
     close();
-    return { node: { type: 'group', body, index, prefer: body.prefer, captures: true }, constraint: false };
+    if (index === undefined) return { node: body, constraint: false };
+    this.closed.set(index, body);
+    return { node: { ...traitsOf(body), captures: true, type: 'group', body, index }, constraint: false };
   }
 
   escape(): { node: RegexNode; constraint: boolean } {
@@ -357,18 +355,29 @@ class Parser {
     if (c in constraints) {
       this.at++;
       return {
-        node: { type: 'assert', what: constraints[c as 'A'], prefer: undefined, captures: false },
+        node: { ...PLAIN, type: 'assert', what: constraints[c as 'A'] },
         constraint: true,
       };
     }
     const cls = this.classEscape();
-    if (cls)
-      return { node: { type: 'set', set: new CharSet(cls), prefer: undefined, captures: false }, constraint: false };
+    if (cls) return { node: { ...PLAIN, type: 'set', set: new CharSet(cls) }, constraint: false };
     if (c >= '1' && c <= '9') {
       const number = Number(/^\d+/.exec(this.chars.slice(this.at).join(''))![0]);
       if (number <= this.groups || number < 10) {
-        if (number > this.groups) throw invalid('invalid backreference number');
-        throw notSupported('a back reference in a regular expression');
+        const referenced = this.looks > 0 ? undefined : this.closed.get(number);
+        if (referenced === undefined) throw invalid('invalid backreference number');
+        this.at += String(number).length;
+        const node: RegexNode = {
+          ...PLAIN,
+          backrefs: true,
+          type: 'backref',
+          index: number,
+          body: unconstrained(referenced),
+          min: 1,
+          max: 1,
+          icase: this.flags.icase,
+        };
+        return { node, constraint: false };
       }
     }
     return { node: this.char(this.charEscape()), constraint: false };
@@ -496,26 +505,6 @@ class Parser {
       return this.charEscape();
     }
     return c.codePointAt(0)!;
-  }
-}
-
-/** Concatenation where an empty right side adds nothing. */
-function concatRight(left: RegexNode, right: RegexNode): RegexNode {
-  return right.type === 'empty' ? left : concat(left, right);
-}
-
-function withoutCaptures(node: RegexNode): RegexNode {
-  switch (node.type) {
-    case 'group':
-      return withoutCaptures(node.body);
-    case 'concat':
-      return { ...node, left: withoutCaptures(node.left), right: withoutCaptures(node.right), captures: false };
-    case 'alternate':
-      return { ...node, branches: node.branches.map(withoutCaptures), captures: false };
-    case 'repeat':
-      return { ...node, body: withoutCaptures(node.body), captures: false };
-    default:
-      return node;
   }
 }
 

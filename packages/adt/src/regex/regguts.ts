@@ -23,46 +23,54 @@ export type Assertion = 'bol' | 'eol' | 'begin' | 'end' | 'wordStart' | 'wordEnd
 /** Which match is preferred when several begin at one place; undefined: no preference of its own. */
 export type Preference = 'longest' | 'shortest' | undefined;
 
-export type RegexNode =
-  | { readonly type: 'empty'; readonly prefer: Preference; readonly captures: boolean }
-  | { readonly type: 'set'; readonly set: CharSet; readonly prefer: Preference; readonly captures: boolean }
-  | { readonly type: 'assert'; readonly what: Assertion; readonly prefer: Preference; readonly captures: boolean }
-  | {
-      readonly type: 'look';
-      readonly ahead: boolean;
-      readonly negated: boolean;
-      readonly body: RegexNode;
-      readonly prefer: Preference;
-      readonly captures: boolean;
-    }
-  | {
-      readonly type: 'concat';
-      readonly left: RegexNode;
-      readonly right: RegexNode;
-      readonly prefer: Preference;
-      readonly captures: boolean;
-    }
-  | {
-      readonly type: 'alternate';
-      readonly branches: readonly RegexNode[];
-      readonly prefer: Preference;
-      readonly captures: boolean;
-    }
-  | {
-      readonly type: 'repeat';
-      readonly body: RegexNode;
-      readonly min: number;
-      readonly max: number;
-      readonly prefer: Preference;
-      readonly captures: boolean;
-    }
-  | {
-      readonly type: 'group';
-      readonly body: RegexNode;
-      readonly index: number;
-      readonly prefer: Preference;
-      readonly captures: boolean;
-    };
+/** What a node's parts mean for how a match is divided among parentheses. */
+export interface Traits {
+  readonly prefer: Preference;
+  /** Parts of it prefer otherwise. */
+  readonly mixed: boolean;
+  /** There are capturing parentheses in it. */
+  readonly captures: boolean;
+  /** There are back references in it: the automaton admits more than matches. */
+  readonly backrefs: boolean;
+}
+
+/** A part that has no say in it. */
+export const PLAIN: Traits = { prefer: undefined, mixed: false, captures: false, backrefs: false };
+
+/** Such a node is divided; others are matched as a whole (MESSY). */
+export const isMessy = (of: Traits): boolean => of.mixed || of.captures || of.backrefs;
+
+/** Of two parts side by side the first that has a preference has it for both (COMBINE). */
+export function combined(left: Traits, right: Traits): Traits {
+  const clash = left.prefer !== undefined && right.prefer !== undefined && left.prefer !== right.prefer;
+  return {
+    prefer: left.prefer ?? right.prefer,
+    mixed: left.mixed || right.mixed || clash,
+    captures: left.captures || right.captures,
+    backrefs: left.backrefs || right.backrefs,
+  };
+}
+
+export type RegexNode = Traits &
+  (
+    | { readonly type: 'empty' }
+    | { readonly type: 'set'; readonly set: CharSet }
+    | { readonly type: 'assert'; readonly what: Assertion }
+    | { readonly type: 'look'; readonly ahead: boolean; readonly negated: boolean; readonly body: RegexNode }
+    | { readonly type: 'concat'; readonly left: RegexNode; readonly right: RegexNode }
+    | { readonly type: 'alternate'; readonly branches: readonly RegexNode[] }
+    | { readonly type: 'repeat'; readonly body: RegexNode; readonly min: number; readonly max: number }
+    | { readonly type: 'group'; readonly body: RegexNode; readonly index: number }
+    | {
+        /** Between `min` and `max` times what parenthesis `index` matched; `body` is all that can be. */
+        readonly type: 'backref';
+        readonly index: number;
+        readonly body: RegexNode;
+        readonly min: number;
+        readonly max: number;
+        readonly icase: boolean;
+      }
+  );
 
 const WORD = /[\p{L}\p{N}_\p{Nd}\p{Nl}]/u;
 const SPACE = /\s/u;
