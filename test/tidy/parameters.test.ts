@@ -12,7 +12,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** These tell of parameters without reading them. */
 const TABLES = /\/guc_(tables|effectless|unsupported)\.ts$/;
 /** Their only value is the one there is, or they are judged where they are set (settings-hooks.ts). */
-const FIXED = ['backslash_quote', 'exit_on_error', 'timezone_abbreviations'];
+const FIXED = ['archive_library', 'backslash_quote', 'exit_on_error', 'timezone_abbreviations'];
 
 const source = ['packages', 'services']
   .flatMap(folder => readdirSync(`${ROOT}${folder}`, { recursive: true, encoding: 'utf8' }).map(p => `${folder}/${p}`))

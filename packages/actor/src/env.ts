@@ -20,6 +20,8 @@ export interface Env {
   readonly traffic: Traffic;
   /** Absent where all computation happens in one thread: in the simulator. */
   readonly threads?: Threads | undefined;
+  /** Only for the role that runs commands of the configuration. */
+  readonly commands?: Commands | undefined;
   /** Absent where many share one process: in the simulator. */
   readonly memory?: Memory | undefined;
   /** Ends this process. A simulated role stops receiving events instead. */
@@ -50,6 +52,18 @@ export interface Memory {
   /** Live objects and garbage that was not collected yet; where V8 gives up; values outside of its heap. */
   use(): { readonly heapBytes: number; readonly heapLimit: number; readonly externalBytes: number };
 }
+
+/** Shell commands of the configuration. */
+export interface Commands {
+  /** Runs in the folder that is the root of `disk`. Resolves when the shell is gone; it goes with this process, unless
+   *  that is killed. */
+  run(command: string): Promise<CommandEnd>;
+}
+
+/** `signal` with its number and its text, as strsignal has it. */
+export type CommandEnd =
+  | { readonly kind: 'exited'; readonly code: number }
+  | { readonly kind: 'signaled'; readonly signal: number; readonly text: string };
 
 /** Computation beside the main loop, in memory of its own. */
 export interface Threads {

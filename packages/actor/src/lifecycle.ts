@@ -15,6 +15,7 @@ export const ROLE_NAMES = [
   'buffer-manager',
   'checkpointer',
   'bgwriter',
+  'archiver',
   'backend',
 ] as const;
 export type RoleName = (typeof ROLE_NAMES)[number];

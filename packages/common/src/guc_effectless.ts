@@ -11,7 +11,7 @@ const words = (text: string): string[] => text.trim().split(/\s+/);
 /** What they promise would be noticed by nobody but who looks for it: speed, logs, statistics, standbys. */
 export const EFFECTLESS: ReadonlySet<string> = new Set(
   words(`
-    allow_system_table_mods archive_cleanup_command archive_command archive_library archive_mode
+    allow_system_table_mods archive_cleanup_command
     autovacuum autovacuum_analyze_scale_factor autovacuum_analyze_threshold autovacuum_max_workers
     autovacuum_multixact_freeze_max_age autovacuum_naptime autovacuum_vacuum_cost_delay
     autovacuum_vacuum_cost_limit autovacuum_vacuum_insert_scale_factor autovacuum_vacuum_insert_threshold

@@ -8,6 +8,7 @@ import { type GucFacts, type GucValue, gucSetting } from './guc.ts';
 
 /** By parameter: the settings that are refused. */
 const REFUSED: ReadonlyMap<string, RegExp> = new Map([
+  ['archive_library', /^(?!$)/],
   ['array_nulls', /^off$/],
   ['backslash_quote', /^off$/],
   ['default_transaction_isolation', /^serializable$/],

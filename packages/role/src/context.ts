@@ -47,6 +47,8 @@ export interface RoleOptions {
   readonly disk?: string;
   /** Its main loop may be held up by one statement for a while: a second thread says so in its place. */
   readonly mayBeBusy?: boolean;
+  /** It runs shell commands of the configuration, in its scratch folder. */
+  readonly runsCommands?: boolean;
   /** Without a postmaster it leaves after the others that write into the data directory. */
   readonly leavesLast?: boolean;
 }

@@ -44,6 +44,7 @@ import {
 import { NatsBus } from '@pgtroupe/actor/nats/bus';
 import { nodeClock, nodeRandom, nodeTimers } from '@pgtroupe/actor/node/clock';
 import { DirectoryGuard } from '@pgtroupe/actor/node/directory-guard';
+import { nodeCommands } from '@pgtroupe/actor/node/commands';
 import { nodeDisk } from '@pgtroupe/actor/node/disk';
 import { nodeLog } from '@pgtroupe/actor/node/log';
 import { ownProcess } from '@pgtroupe/actor/node/process';
@@ -216,6 +217,7 @@ function buildEnv(given: RoleStart, options: RoleOptions, settings: Settings): E
     traffic,
     threads: nodeThreads,
     memory: nodeMemory,
+    commands: options.runsCommands === true ? nodeCommands(scratch) : undefined,
     log: nodeLog({
       clock: nodeClock,
       bus,

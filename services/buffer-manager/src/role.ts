@@ -31,6 +31,7 @@ export const bufferManagerRole: RoleProgram = {
       sharedBuffers: settings.number('shared_buffers'),
       walBuffersBytes: walBuffersBytes(settings.number('wal_buffers'), settings.number('shared_buffers')),
       maxLocks: maxLocks(settings.number('max_locks_per_transaction'), settings.number('max_connections')),
+      archiving: settings.string('archive_mode') !== 'off',
       rmgrs: rmid => rmgrTable[rmid],
       walWriterDelayMs: () => settings.number('wal_writer_delay'),
       minWalBytes: () => settings.number('min_wal_size') * MB,

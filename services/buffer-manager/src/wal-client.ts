@@ -7,7 +7,7 @@ import type { Env, Timer } from '@pgtroupe/actor/env';
 import type { RpcStream } from '@pgtroupe/actor/rpc';
 import { assert } from '@pgtroupe/common/assert';
 import type { XLogRecPtr } from '@pgtroupe/common/ids';
-import type { WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
+import type { ArchiverCounts, WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
 import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
 import type { XLogBuffers } from '@pgtroupe/transam/xlogbuffers';
 import { XLOG_SEG_SIZE, type XLogStream } from '@pgtroupe/transam/xlogpage';
@@ -50,6 +50,8 @@ export class WalClient {
   #flushes: number[] = [];
   #flushLater = 0;
   flushed = 0 as XLogRecPtr;
+  /** pg_stat_archiver, as the walwriter told it last. */
+  archiver: ArchiverCounts | undefined;
   #roomUntil = 0;
   #roomTold = 0;
   #diskFull = false;
@@ -124,7 +126,12 @@ export class WalClient {
     };
     this.#send({
       $case: 'hello',
-      value: { epoch: this.#epoch, timeline: this.#log.tli, systemIdentifier: String(this.#log.systemIdentifier) },
+      value: {
+        epoch: this.#epoch,
+        timeline: this.#log.tli,
+        systemIdentifier: String(this.#log.systemIdentifier),
+        flushed: this.flushed,
+      },
     });
   }
 
@@ -158,6 +165,9 @@ export class WalClient {
       case 'recycled':
         this.#recycled?.(report.value);
         this.#recycled = undefined;
+        return;
+      case 'archiver':
+        this.archiver = report.value;
         return;
     }
   }

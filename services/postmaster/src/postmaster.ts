@@ -79,6 +79,7 @@ export class Postmaster {
     this.#supervision = newSupervision({
       nowMs: options.clock.nowMs(),
       broker: options.broker.kind,
+      archiving: this.#settings.string('archive_mode') !== 'off',
       firstEpoch: options.epoch + 1,
       roleTimeoutMs: this.#settings.number('role_timeout'),
     });

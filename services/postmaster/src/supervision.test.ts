@@ -15,8 +15,8 @@ class Stage {
   /** Processes seen dead but still alive: must never happen. */
   doubles = 0;
 
-  constructor(adopted: [RoleName, number, number][] = []) {
-    this.s = newSupervision({ nowMs: 0, broker: 'role', firstEpoch: 10, roleTimeoutMs: 10_000 });
+  constructor(adopted: [RoleName, number, number][] = [], archiving = false) {
+    this.s = newSupervision({ nowMs: 0, broker: 'role', firstEpoch: 10, roleTimeoutMs: 10_000, archiving });
     for (const [role, instance, epoch] of adopted) {
       adopt(this.s, role, instance, epoch, 0);
       this.alive.set(instance === 0 ? role : `${role}-${instance}`, epoch);
@@ -229,6 +229,46 @@ describe('supervision', () => {
     ]);
     expect(stage.finished).toBe(0);
     expect(stage.alive.size).toBe(0);
+  });
+
+  it('has an archiver with archive_mode, which stops between buffer-manager and walwriter', () => {
+    const stage = new Stage([], true);
+    stage.tick();
+    stage.ready('walwriter', 'buffer-manager', 'backend-1');
+    expect(stage.take()).toContain('launch archiver');
+    stage.send({ kind: 'shutdown', mode: 'fast' });
+    const order: string[] = [];
+    for (let guard = 0; stage.finished === undefined && guard < 50; guard++) {
+      for (const line of stage.take()) {
+        const [, name] = /^stop (\S+)/.exec(line) ?? [];
+        if (name === undefined) continue;
+        order.push(name);
+        stage.dies(name, 0);
+      }
+    }
+    expect(order.slice(3, 6)).toEqual(['buffer-manager', 'archiver', 'walwriter']);
+  });
+
+  it('launches an archiver that ended again ten seconds after its last launch, and at once when it lived longer', () => {
+    const stage = new Stage([], true);
+    stage.tick();
+    stage.ready('walwriter', 'buffer-manager', 'backend-1');
+    stage.ready('archiver');
+    stage.take();
+    stage.dies('archiver', 1);
+    stage.tick(9_000);
+    expect(stage.take()).toEqual([]);
+    stage.tick(1_500);
+    expect(stage.take()).toEqual(['launch archiver']);
+    stage.ready('archiver');
+    for (let n = 0; n < 110; n++) {
+      for (const name of stage.alive.keys()) stage.send({ kind: 'heartbeat', name });
+      stage.tick();
+    }
+    stage.take();
+    stage.dies('archiver');
+    stage.tick();
+    expect(stage.take()).toEqual(['launch archiver']);
   });
 
   it('smart waits for sessions, fast does not wait any more', () => {

@@ -14,7 +14,7 @@
  * 4. A role says itself when starting again cannot help (EXIT_HOPELESS): then everything stops. So it
  *    does when a role fails STARTUP_FAILURES_MAX times before the cluster ever ran.
  * 5. Shutdown goes outside in: sessions, instances, bgwriter and checkpointer (shutdown checkpoint),
- *    buffer-manager, walwriter, logger, broker.
+ *    buffer-manager, archiver (which archives what is ready), walwriter, logger, broker.
  */
 import { EXIT_HOPELESS, type RoleName, roleName, type RoleState, type ShutdownMode } from '@pgtroupe/actor/lifecycle';
 
@@ -27,6 +27,7 @@ const CAST: readonly RoleName[] = [
   'logger',
   'checkpointer',
   'bgwriter',
+  'archiver',
 ];
 /** What a client's first query needs. At the start these have the machine to themselves, until they are
  *  ready or OTHERS_AFTER_MS are over (a long recovery wants its log lines seen). */
@@ -35,6 +36,11 @@ const OTHERS_AFTER_MS = 2_000;
 
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5_000;
+/** A role that ends because of the world around it is not launched again sooner than this after its last launch. */
+const RESTART_INTERVAL_MS: Readonly<Partial<Record<RoleName, number>>> = {
+  // PGARCH_RESTART_INTERVAL
+  archiver: 10_000,
+};
 /** A life this long forgives earlier failures. */
 const HEALTHY_MS = 10_000;
 const STARTUP_FAILURES_MAX = 5;
@@ -134,6 +140,8 @@ export interface SupervisionOptions {
   /** 'role': our own broker; 'program': nats-server; 'elsewhere': none is ours. */
   readonly broker: 'role' | 'program' | 'elsewhere';
   readonly roles?: readonly RoleName[];
+  /** archive_mode is on. */
+  readonly archiving?: boolean;
   readonly firstEpoch: number;
   readonly roleTimeoutMs: number;
 }
@@ -153,6 +161,7 @@ export function newSupervision(options: SupervisionOptions): Supervision {
   };
   for (const role of options.roles ?? CAST) {
     if (role === 'broker' && options.broker === 'elsewhere') continue;
+    if (role === 'archiver' && options.archiving !== true) continue;
     addMember(supervision, role, role === 'backend' ? 1 : 0, role !== 'broker' || options.broker === 'role');
   }
   return supervision;
@@ -303,7 +312,8 @@ function bury(
   const wasReady = life.life === 'launched' && life.state === 'ready';
   member.failures = wasReady || lifeMs >= HEALTHY_MS ? 0 : member.failures + 1;
   const pauseMs = member.failures === 0 ? 0 : Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (member.failures - 1));
-  member.life = { life: 'absent', notBeforeMs: nowMs + pauseMs };
+  const againMs = life.life === 'launched' ? life.sinceMs + (RESTART_INTERVAL_MS[member.role] ?? 0) : 0;
+  member.life = { life: 'absent', notBeforeMs: Math.max(nowMs + pauseMs, againMs) };
   if (stopping) {
     if (event.code !== 0) {
       effects.push({ effect: 'log', level: 'LOG', message: `${member.name} ${event.how} while stopping` });
@@ -380,6 +390,7 @@ function advance(s: Supervision, nowMs: number, effects: Effect[]): void {
         continue;
       case 'PM_SHUTDOWN_2':
         if (!stopAll(s, pm.mode, ['buffer-manager'], effects)) return;
+        if (!stopAll(s, pm.mode, ['archiver'], effects)) return;
         if (!stopAll(s, pm.mode, ['walwriter'], effects)) return;
         effects.push({ effect: 'log', level: 'LOG', message: 'database system is shut down' });
         move(s, { pmState: 'PM_WAIT_DEAD_END', mode: pm.mode }, effects);

@@ -8,6 +8,7 @@ export const walwriterRole: RoleProgram = {
   start: async role => {
     const walwriter = new WalWriter(role.env, {
       flushDelayMs: () => role.settings.number('wal_writer_delay'),
+      archiving: role.settings.string('archive_mode') !== 'off',
       failpoint: role.failpoint,
     });
     await walwriter.open();

@@ -50,7 +50,7 @@ export class Segments {
       else if (name.startsWith('xlogtemp.')) await this.#disk.unlink(name);
     }
     for (const segno of this.#present) {
-      const file = await this.#disk.open(this.#name(segno), 'write');
+      const file = await this.#disk.open(this.name(segno), 'write');
       await file.datasync();
       await file.close();
     }
@@ -76,7 +76,7 @@ export class Segments {
   async writeDurably(data: Uint8Array, pos: number): Promise<void> {
     const segno = Math.floor(pos / XLOG_SEG_SIZE);
     const segment = await this.#segment(segno);
-    segment.durable ??= await this.#disk.open(this.#name(segno), 'durable');
+    segment.durable ??= await this.#disk.open(this.name(segno), 'durable');
     await segment.durable.write(data, pos % XLOG_SEG_SIZE);
   }
 
@@ -134,11 +134,12 @@ export class Segments {
     return header;
   }
 
-  /** Wipes everything behind `pos`: the rest of its segment, and later segments altogether. */
-  async wipeBehind(pos: number): Promise<void> {
+  /** Wipes everything behind `pos`: the rest of its segment, and later segments altogether. Returns their numbers. */
+  async wipeBehind(pos: number): Promise<number[]> {
     const segno = Math.floor(pos / XLOG_SEG_SIZE);
-    for (const later of [...this.#present].filter(n => n > segno)) await this.remove(later);
-    if (!this.#present.has(segno)) return;
+    const wiped = [...this.#present].filter(n => n >= segno);
+    for (const later of wiped) if (later > segno) await this.remove(later);
+    if (!this.#present.has(segno)) return wiped;
     const { file } = await this.#segment(segno);
     const end = (segno + 1) * XLOG_SEG_SIZE;
     for (let at = pos; at < end; at += ZEROS.length) {
@@ -146,6 +147,7 @@ export class Segments {
     }
     await file.datasync();
     await this.#disk.syncDir(FOLDER);
+    return wiped;
   }
 
   /** Numbers below `segno`, oldest first. */
@@ -155,13 +157,13 @@ export class Segments {
 
   async recycle(from: number, to: number): Promise<void> {
     await this.#closeFile(from);
-    await this.#rename(this.#name(from), to);
+    await this.#rename(this.name(from), to);
     this.#present.delete(from);
   }
 
   async remove(segno: number): Promise<void> {
     await this.#closeFile(segno);
-    await this.#disk.unlink(this.#name(segno));
+    await this.#disk.unlink(this.name(segno));
     this.#present.delete(segno);
   }
 
@@ -188,7 +190,7 @@ export class Segments {
   }
 
   async #rename(from: string, segno: number): Promise<void> {
-    await this.#disk.rename(from, this.#name(segno));
+    await this.#disk.rename(from, this.name(segno));
     await this.#disk.syncDir(FOLDER);
     this.#present.add(segno);
   }
@@ -196,13 +198,13 @@ export class Segments {
   async #segment(segno: number): Promise<OpenSegment> {
     let segment = this.#open.get(segno);
     if (segment === undefined) {
-      segment = { file: await this.#disk.open(this.#name(segno), 'write'), durable: undefined, unsynced: false };
+      segment = { file: await this.#disk.open(this.name(segno), 'write'), durable: undefined, unsynced: false };
       this.#open.set(segno, segment);
     }
     return segment;
   }
 
-  #name(segno: number): string {
+  name(segno: number): string {
     return xlogFileName(this.#tli, segno);
   }
 }

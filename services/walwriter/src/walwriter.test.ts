@@ -26,7 +26,7 @@ class Peer {
     this.#stream.onEnd = () => {
       this.ended = true;
     };
-    this.order({ $case: 'hello', value: { epoch, timeline: 1, systemIdentifier: '7' } });
+    this.order({ $case: 'hello', value: { epoch, timeline: 1, systemIdentifier: '7', flushed: 0 } });
   }
 
   order(order: NonNullable<WalOrder['order']>): void {
@@ -262,6 +262,7 @@ describe('walwriter', () => {
           readFile: (path: string) => disk.readFile(path),
           readdir: (path: string) => disk.readdir(path),
           rename: (from: string, to: string) => disk.rename(from, to),
+          mkdir: (path: string) => disk.mkdir(path),
           unlink: (path: string) => disk.unlink(path),
           stat: (path: string) => disk.stat(path),
           syncDir: (path: string) => disk.syncDir(path),

@@ -1,8 +1,9 @@
 /**
  * The walwriter: the only writer of pg_wal.
  *
- * Purpose    puts WAL where the buffer-manager says and reports what is durable.
- * Promise    `flushed(lsn)` is sent only after fdatasync of every byte before lsn returned.
+ * Purpose    puts WAL where the buffer-manager says and reports what is durable; keeps pg_wal/archive_status.
+ * Promise    `flushed(lsn)` is sent only after fdatasync of every byte before lsn returned. With archive_mode no
+ *            segment is recycled or removed before it is archived, and every one that ended comes to be.
  * Started by the postmaster, before the buffer-manager.
  * Stops      on `stop` (everything received is made durable first); by PANIC when a write or fsync
  *            fails for another reason than a full disk, because what the disk holds is then unknown.
@@ -18,9 +19,12 @@ import { EXIT_PANIC } from '@pgtroupe/actor/lifecycle';
 import { handle, type Handler, type RpcStream } from '@pgtroupe/actor/rpc';
 import { syncOrEnd } from '@pgtroupe/actor/sync-or-end';
 import { assert } from '@pgtroupe/common/assert';
-import type { WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
+import type { WalHello, WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
 import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
 import { XLOG_SEG_SIZE } from '@pgtroupe/transam/xlogpage';
+import { ARCHIVE, ArchiveServer } from './archive-server.ts';
+import { ArchiveStatistics } from './archive-statistics.ts';
+import { ArchiveStatus } from './archive-status.ts';
 import { Segments } from './segments.ts';
 
 /** Appends that follow each other are written together up to this. */
@@ -50,6 +54,8 @@ type Job =
 export interface WalWriterOptions {
   readonly timeline?: number;
   readonly flushDelayMs: () => number;
+  /** archive_mode is on. */
+  readonly archiving?: boolean;
   readonly failpoint?: Failpoint;
 }
 
@@ -58,6 +64,11 @@ export class WalWriter {
   readonly #options: WalWriterOptions;
   readonly #failpoint: Failpoint;
   readonly #segments: Segments;
+  readonly #status: ArchiveStatus;
+  readonly #statistics: ArchiveStatistics;
+  readonly #archive: ArchiveServer;
+  /** Segments before this one are announced to the archiver. */
+  #announced = 0;
   #owner: Owner | undefined;
   #highestEpoch = 0;
   #jobs: Job[] = [];
@@ -82,14 +93,22 @@ export class WalWriter {
     this.#failpoint = options.failpoint ?? noFailpoint;
     const disk = syncOrEnd(env.disk, (path, error) => this.#panic(`could not fsync file "${path}": ${error.message}`));
     this.#segments = new Segments(disk, options.timeline ?? 1, this.#failpoint);
+    this.#status = new ArchiveStatus(disk);
+    this.#statistics = new ArchiveStatistics(disk, env.clock);
+    this.#archive = new ArchiveServer(disk, env.log, this.#status, this.#statistics);
+    this.#statistics.onChange = () => this.#tellCounts();
   }
 
   async open(): Promise<void> {
     await this.#segments.load();
+    for (const orphan of await this.#status.load()) {
+      this.#env.log.write('WARNING', `removed orphan archive status file "pg_wal/archive_status/${orphan}"`);
+    }
+    await this.#statistics.load();
   }
 
   handlers(): Handler[] {
-    return [handle(WAL_WRITE, stream => this.#accept(stream))];
+    return [handle(WAL_WRITE, stream => this.#accept(stream)), handle(ARCHIVE, stream => this.#archive.accept(stream))];
   }
 
   /** Makes everything received durable, then lets go of the files. */
@@ -102,12 +121,13 @@ export class WalWriter {
       this.#kick();
       await this.#running;
     }
+    await this.#archive.close();
     await this.#segments.close();
   }
 
   #accept(stream: Stream): void {
     stream.onMessage = ({ order }) => {
-      if (order?.$case === 'hello') return this.#hello(stream, order.value.epoch, BigInt(order.value.systemIdentifier));
+      if (order?.$case === 'hello') return this.#hello(stream, order.value);
       if (this.#owner?.stream !== stream) return stream.abort('no hello, or fenced');
       switch (order?.$case) {
         case 'append':
@@ -124,6 +144,8 @@ export class WalWriter {
           return this.#other(() => this.#endOfLog(order.value.pos));
         case 'recycle':
           return this.#other(() => this.#recycle(stream, order.value.keepFrom, order.value.keepBytes));
+        case 'archiverReset':
+          return this.#statistics.reset();
         case 'room':
           this.#room = Math.max(this.#room, order.value.pos);
           return this.#prepare();
@@ -138,12 +160,12 @@ export class WalWriter {
 
   /** A new buffer-manager. Writes of the older one that are queued are dropped; the one under way ends
    *  before the welcome, because the loop does one job at a time. */
-  #hello(stream: Stream, epoch: number, systemIdentifier: bigint): void {
+  #hello(stream: Stream, { epoch, systemIdentifier, flushed }: WalHello): void {
     if (this.#stopping || epoch < this.#highestEpoch) {
       return stream.abort(`epoch ${epoch} is fenced by ${this.#highestEpoch}`);
     }
     this.#highestEpoch = epoch;
-    this.#segments.systemIdentifier = systemIdentifier;
+    this.#segments.systemIdentifier = BigInt(systemIdentifier);
     this.#owner?.stream.abort(`fenced by epoch ${epoch}`);
     this.#owner = { stream, epoch };
     this.#jobs = [];
@@ -156,6 +178,8 @@ export class WalWriter {
       this.#flushed = 0;
       const oldest = this.#segments.oldest;
       this.#report(stream, { $case: 'welcome', value: { oldest: (oldest ?? 0) * XLOG_SEG_SIZE } });
+      this.#tellCounts();
+      await this.#announceBefore(flushed);
     });
   }
 
@@ -275,6 +299,46 @@ export class WalWriter {
       this.#report(owner.stream, { $case: 'flushed', value: { lsn: upTo } });
     }
     await this.#segments.closeBefore(Math.floor(upTo / XLOG_SEG_SIZE));
+    await this.#announceBefore(upTo);
+  }
+
+  // ---- archiving -----------------------------------------------------------------------------------
+
+  #tellCounts(): void {
+    const stream = this.#owner?.stream;
+    if (stream !== undefined) this.#report(stream, { $case: 'archiver', value: this.#statistics.counts });
+  }
+
+  /** WAL before `lsn` is durable: the segments that end there are to be archived, and so are older ones that nobody
+   *  got to announce before he died, or while archive_mode was off. */
+  async #announceBefore(lsn: number): Promise<void> {
+    const segno = Math.floor(lsn / XLOG_SEG_SIZE);
+    if (this.#options.archiving !== true || segno <= this.#announced) return;
+    await this.#failpoint('walwriter-before-ready');
+    for (const old of this.#segments.before(segno)) if (!(await this.#announce(old))) return;
+    this.#announced = segno;
+  }
+
+  /** False: it could not be; another try comes with the next flush of a segment, or when it is to be recycled. */
+  async #announce(segno: number): Promise<boolean> {
+    const name = this.#segments.name(segno);
+    if (this.#status.has(name)) return true;
+    try {
+      await this.#status.notify(name);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.#env.log.write('LOG', `could not create archive status file "${error.path}": ${error.message}`);
+      return false;
+    }
+    this.#archive.wake();
+    return true;
+  }
+
+  /** XLogArchiveCheckDone. */
+  async #mayGo(segno: number): Promise<boolean> {
+    if (this.#options.archiving !== true || this.#status.isDone(this.#segments.name(segno))) return true;
+    await this.#announce(segno);
+    return false;
   }
 
   #planFlush(): void {
@@ -313,13 +377,15 @@ export class WalWriter {
   async #endOfLog(pos: number): Promise<void> {
     await this.#prepared();
     await this.#insteadOfPreparing(async () => {
-      await this.#segments.wipeBehind(pos);
+      for (const segno of await this.#segments.wipeBehind(pos)) await this.#status.forget(this.#segments.name(segno));
       await this.#failpoint('walwriter-after-wipe');
       this.#room = pos;
       this.#until = 0;
       this.#written = pos;
       this.#flushed = pos;
+      this.#announced = Math.min(this.#announced, Math.floor(pos / XLOG_SEG_SIZE));
     });
+    await this.#announceBefore(pos);
     this.#prepare();
     await this.#prepared();
   }
@@ -384,6 +450,7 @@ export class WalWriter {
     let recycled = 0;
     let removed = 0;
     for (const segno of old) {
+      if (!(await this.#mayGo(segno))) continue;
       // Segments are handed out in order, so recycling only ever appends to what is ready.
       const next = this.#until / XLOG_SEG_SIZE;
       try {
@@ -402,6 +469,7 @@ export class WalWriter {
           await this.#segments.remove(segno);
           removed++;
         }
+        await this.#status.forget(this.#segments.name(segno));
       } catch (error) {
         if (!(error instanceof DiskError)) throw error;
         // The next checkpoint tries again. Others may be removed.
