@@ -11,6 +11,7 @@ import { containAggs, containVolatileFunctions, containWindowFuncs } from './cla
 import { getOperator, opfamilyMember } from './lsyscache.ts';
 import {
   isSubset,
+  relidsKey,
   type EquivalenceClass,
   type EquivalenceMember,
   type PlannerInfo,
@@ -176,7 +177,8 @@ function makeEquality(
       location: -1,
     };
     // A clause that was written stands for itself, with all that is known of it.
-    const written = ec.sources.find(s => equalNodes(s.clause, clause));
+    const relids = a.relids | b.relids;
+    const written = ec.sources.find(s => s.clauseRelids === relids && equalNodes(s.clause, clause));
     return makeRestrictInfo(root, written?.clause ?? clause, { parentEc: ec });
   }
   return undefined;
@@ -202,15 +204,16 @@ export function generateBaseImpliedEqualities(root: PlannerInfo, distribute: (ri
         else distribute(rinfo);
       }
     } else {
-      const previous = new Map<Relids, EquivalenceMember>();
+      const previous = new Map<string, EquivalenceMember>();
       for (const member of ec.members) {
         if (member.relids === 0n || (member.relids & (member.relids - 1n)) !== 0n) continue;
-        const before = previous.get(member.relids);
+        const key = relidsKey(member.relids);
+        const before = previous.get(key);
         if (before !== undefined) {
           const rinfo = makeEquality(root, ec, before, member);
           if (rinfo !== undefined) distribute(rinfo);
         }
-        previous.set(member.relids, member);
+        previous.set(key, member);
       }
     }
   }
@@ -224,9 +227,8 @@ export function generateJoinImpliedEqualities(
   innerRelids: Relids,
 ): RestrictInfo[] {
   const result: RestrictInfo[] = [];
-  for (const ec of root.eqClasses) {
-    if (ec.merged !== null || ec.hasVolatile || ec.hasConst || ec.members.length < 2) continue;
-    if ((ec.relids & joinRelids) === 0n) continue;
+  for (const ec of root.joinScope.eqClasses) {
+    if (ec.hasVolatile || (ec.relids & joinRelids) === 0n) continue;
     const outer: EquivalenceMember[] = [];
     const inner: EquivalenceMember[] = [];
     const fresh: EquivalenceMember[] = [];
@@ -289,7 +291,7 @@ export function generateImpliedEqualitiesForColumn(
     const own = ec.members.find(m => m.relids === rel.relids && matches(m.expr, m.type));
     if (own === undefined) continue;
     for (const other of ec.members) {
-      if (other === own || other.relids === 0n || (other.relids & rel.relids) !== 0n) continue;
+      if (other === own || (other.relids & rel.relids) !== 0n || (other.relids & rel.paramSources) === 0n) continue;
       const rinfo = impliedEquality(root, ec, own, other);
       if (rinfo !== undefined) result.push(rinfo);
     }
@@ -298,11 +300,9 @@ export function generateImpliedEqualitiesForColumn(
 }
 
 export function haveRelevantEclassJoinclause(root: PlannerInfo, a: Relids, b: Relids): boolean {
-  return root.eqClasses.some(ec => {
-    if (ec.merged !== null || ec.hasConst || ec.members.length < 2) return false;
-    return (
+  return root.joinScope.eqClasses.some(
+    ec =>
       ec.members.some(m => m.relids !== 0n && isSubset(m.relids, a)) &&
-      ec.members.some(m => m.relids !== 0n && isSubset(m.relids, b))
-    );
-  });
+      ec.members.some(m => m.relids !== 0n && isSubset(m.relids, b)),
+  );
 }

@@ -171,7 +171,7 @@ export function createIndexPaths(root: PlannerInfo, rel: RelOptInfo): void {
       const implied = generateImpliedEqualitiesForColumn(root, rel, expr => matchesKey(index, col, expr)).map(r =>
         matchClauseToColumn(root, rel, index, col, r),
       );
-      return [...written, ...implied].filter(c => c !== undefined).filter(c => c.outer !== 0n);
+      return [...written, ...implied].filter(c => c !== undefined).filter(c => (c.outer & rel.paramSources) !== 0n);
     });
     const outerSets = new Set<Relids>();
     for (const list of joins) for (const c of list) outerSets.add(c.outer);

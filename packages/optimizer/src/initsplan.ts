@@ -37,6 +37,7 @@ export function makeRelOptInfo(root: PlannerInfo, relids: Relids, rtindex: numbe
     joininfo: [],
     needed: new Map(),
     lateralRelids: 0n,
+    paramSources: -1n,
     paths: [],
     subroot: null,
     subplan: null,
@@ -48,7 +49,7 @@ export function makeRelOptInfo(root: PlannerInfo, relids: Relids, rtindex: numbe
 /** Gives every relation of the join tree its bit. */
 export function addBaseRels(root: PlannerInfo, node: JoinTreeNode): void {
   if (node.type === 'RangeTblRef') {
-    const bit = root.rels.filter(r => r !== undefined).length;
+    const bit = root.baseRels++;
     root.bitOf[node.rtindex] = bit;
     root.rels[node.rtindex] = makeRelOptInfo(root, 1n << BigInt(bit), node.rtindex, root.rtable[node.rtindex - 1]!);
     root.allRelids |= relidOf(root, node.rtindex);
@@ -223,9 +224,12 @@ function checkOuterjoinDelay(
 ): { relids: Relids; nullable: Relids } {
   let current = relids;
   let nullable = 0n;
+  const { joinInfoList } = root;
   for (let again = true; again; ) {
     again = false;
-    for (const info of root.joinInfoList) {
+    // What is needed lies below, and so earlier in the list: one round finds all of a chain.
+    for (let n = joinInfoList.length - 1; n >= 0; n--) {
+      const info = joinInfoList[n]!;
       if (info.jointype === N.JOIN_SEMI) continue;
       const nulled = info.jointype === N.JOIN_FULL ? info.minLefthand | info.minRighthand : info.minRighthand;
       if ((current & nulled) === 0n) continue;

@@ -10,9 +10,11 @@ import { costQuals } from './qualcost.ts';
 import { generateJoinImpliedEqualities, haveRelevantEclassJoinclause } from './equivclass.ts';
 import { relationHasUniqueIndexFor } from './indxpath.ts';
 import { type JoinListItem, makeRelOptInfo } from './initsplan.ts';
+import { joinScopeOf, reachOf } from './joinscope.ts';
 import { addPath, cheapestPath } from './pathkeys.ts';
 import {
   isSubset,
+  relidsKey,
   type Path,
   type PlannerInfo,
   type RelOptInfo,
@@ -27,7 +29,8 @@ const DP_LIMIT = 8;
 export function makeRelFromJoinlist(root: PlannerInfo, items: readonly JoinListItem[]): RelOptInfo {
   const rels = items.map(item => (typeof item === 'number' ? root.rels[item]! : makeRelFromJoinlist(root, item)));
   if (rels.length === 1) return rels[0]!;
-  for (const rel of rels) root.joinRels.set(rel.relids, rel);
+  root.joinScope = joinScopeOf(root, rels);
+  for (const rel of rels) root.joinRels.set(relidsKey(rel.relids), rel);
   return rels.length <= DP_LIMIT ? standardJoinSearch(root, rels) : greedyJoinSearch(root, rels);
 }
 
@@ -107,10 +110,11 @@ function pairsWith(
 }
 
 function relevantJoin(root: PlannerInfo, a: RelOptInfo, b: RelOptInfo): boolean {
+  if ((reachOf(root, a) & b.relids) === 0n && (reachOf(root, b) & a.relids) === 0n) return false;
   if (a.joininfo.some(r => (r.requiredRelids & b.relids) !== 0n)) return true;
   if (haveRelevantEclassJoinclause(root, a.relids, b.relids)) return true;
   if ((a.lateralRelids & b.relids) !== 0n || (b.lateralRelids & a.relids) !== 0n) return true;
-  for (const info of root.joinInfoList) {
+  for (const info of root.joinScope.joinInfos) {
     if (isSubset(info.minLefthand, a.relids) && isSubset(info.minRighthand, b.relids)) return true;
     if (isSubset(info.minLefthand, b.relids) && isSubset(info.minRighthand, a.relids)) return true;
     // Each has a part of what must be whole before the outer join can be made.
@@ -151,7 +155,7 @@ function joinIsLegal(root: PlannerInfo, r1: Relids, r2: Relids): LegalJoin | und
   let match: SpecialJoinInfo | null = null;
   let reversed = false;
   let mustBeLeftJoin = false;
-  for (const info of root.joinInfoList) {
+  for (const info of root.joinScope.joinInfos) {
     if ((info.minRighthand & both) === 0n || isSubset(both, info.minRighthand)) continue;
     if (isSubset(info.minLefthand, r1) && isSubset(info.minRighthand, r1)) continue;
     if (isSubset(info.minLefthand, r2) && isSubset(info.minRighthand, r2)) continue;
@@ -186,7 +190,8 @@ function makeJoinRel(root: PlannerInfo, a: RelOptInfo, b: RelOptInfo): RelOptInf
   if (rightNeedsLeft && jointype === N.JOIN_FULL) return undefined;
   const relids = a.relids | b.relids;
   const clauses = joinRestrictlist(root, left, right);
-  let rel = root.joinRels.get(relids);
+  const key = relidsKey(relids);
+  let rel = root.joinRels.get(key);
   if (rel === undefined) {
     rel = makeRelOptInfo(root, relids, 0, null);
     rel.width = left.width + right.width;
@@ -195,7 +200,7 @@ function makeJoinRel(root: PlannerInfo, a: RelOptInfo, b: RelOptInfo): RelOptInf
     for (const r of [...left.joininfo, ...right.joininfo]) {
       if (!isSubset(r.requiredRelids, relids) && !rel.joininfo.includes(r)) rel.joininfo.push(r);
     }
-    root.joinRels.set(relids, rel);
+    root.joinRels.set(key, rel);
   }
   switch (jointype) {
     case N.JOIN_INNER:
@@ -330,7 +335,7 @@ function addJoinPaths(
  */
 function paramSourceRels(root: PlannerInfo, rel: RelOptInfo): Relids {
   let sources = rel.lateralRelids;
-  for (const { minLefthand, minRighthand, jointype } of root.joinInfoList) {
+  for (const { minLefthand, minRighthand, jointype } of root.joinScope.joinInfos) {
     const hasLeft = (rel.relids & minLefthand) !== 0n;
     const hasRight = (rel.relids & minRighthand) !== 0n;
     if (hasRight && !hasLeft) sources |= root.allRelids & ~minRighthand;

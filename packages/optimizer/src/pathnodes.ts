@@ -41,6 +41,11 @@ export interface PlannerEnv {
   stringToExpr(text: string): Expr | readonly Expr[];
 }
 
+export interface QualCost {
+  startup: number;
+  perTuple: number;
+}
+
 /** Shared by all levels of one statement. */
 export interface PlannerGlobal {
   readonly env: PlannerEnv;
@@ -50,6 +55,8 @@ export interface PlannerGlobal {
   /** The statement's flat range table, for varnos in the finished plan. */
   readonly finalrtable: RangeTblEntry[];
   nextNodeId: number;
+  /** What conditions cost that were asked about. */
+  readonly qualCosts: Map<Expr, QualCost>;
   /** What of the queries planned so far is to be computed when an execution begins. */
   constants: PlanConstant[];
   /** Other snapshots need another plan. */
@@ -79,12 +86,17 @@ export interface PlannerInfo {
   bitOf: number[];
   /** Base relation by rtindex. */
   readonly rels: (RelOptInfo | undefined)[];
+  /** How many there are. */
+  baseRels: number;
   allRelids: Relids;
   /** Relations on the nullable side of some outer join. */
   nullableRelids: Relids;
   readonly joinInfoList: SpecialJoinInfo[];
   readonly eqClasses: EquivalenceClass[];
-  readonly joinRels: Map<Relids, RelOptInfo>;
+  /** Of both, what can matter to a join of the list that is being joined (joinscope.ts). */
+  joinScope: JoinScope;
+  /** By relidsKey. */
+  readonly joinRels: Map<string, RelOptInfo>;
   /** Values of this level that subqueries below read: filled while one is being planned. */
   planParams: PlannerParamItem[];
   /** NestLoop parameters in use while plans are created. */
@@ -109,6 +121,13 @@ export interface PlannerInfo {
   hasHavingQual: boolean;
   /** Every expression whose Vars must come out of the join tree. */
   neededByTop: Expr[];
+}
+
+export interface JoinScope {
+  readonly joinInfos: readonly SpecialJoinInfo[];
+  readonly eqClasses: readonly EquivalenceClass[];
+  /** What a relation of the list may be joined with by a condition, at most. */
+  readonly reach: Map<RelOptInfo, Relids>;
 }
 
 export interface RestrictInfo {
@@ -204,6 +223,8 @@ export interface RelOptInfo {
   /** Columns needed above, as Vars. */
   needed: Map<string, Var>;
   lateralRelids: Relids;
+  /** From whom a join clause may bring it values while it is read; all bits: from anybody. */
+  paramSources: Relids;
   paths: Path[];
   /** A subquery's finished plan and its level. */
   subroot: PlannerInfo | null;
@@ -270,6 +291,11 @@ export interface HashPath extends PathFields {
 
 export type Path = ScanPath | IndexPath | TidPath | ResultPath | MaterialPath | NestPath | HashPath;
 
+/** A set of relations as the key of a map. The engine tells bigints apart by their lowest 64 bits and then one by one. */
+export function relidsKey(relids: Relids): string {
+  return relids.toString(32);
+}
+
 export function isSubset(a: Relids, b: Relids): boolean {
-  return (a & ~b) === 0n;
+  return (a & b) === a;
 }

@@ -8,24 +8,34 @@ import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { exprType, walkChildren } from '@pgtroupe/nodes/nodefuncs';
 import { CPU_OPERATOR_COST, estimateArrayLength } from './costsize.ts';
 import { getOperator, getProc, getType } from './lsyscache.ts';
-import type { PlannerInfo } from './pathnodes.ts';
+import type { PlannerInfo, QualCost } from './pathnodes.ts';
 import { isPlanConstant } from './planconstants.ts';
-
-export interface QualCost {
-  startup: number;
-  perTuple: number;
-}
 
 export function costQuals(root: PlannerInfo, quals: readonly Expr[]): QualCost {
   const cost: QualCost = { startup: 0, perTuple: 0 };
-  for (const qual of quals) addCost(root, qual as Node, cost);
+  for (const qual of quals) {
+    const { startup, perTuple } = costOf(root, qual);
+    cost.startup += startup;
+    cost.perTuple += perTuple;
+  }
+  return cost;
+}
+
+/** Every join that is tried asks again. */
+function costOf(root: PlannerInfo, qual: Expr): QualCost {
+  const { qualCosts } = root.glob;
+  let cost = qualCosts.get(qual);
+  if (cost === undefined) {
+    cost = { startup: 0, perTuple: 0 };
+    addCost(root, qual as Node, cost);
+    qualCosts.set(qual, cost);
+  }
   return cost;
 }
 
 export function orderQuals(root: PlannerInfo, quals: readonly Expr[]): Expr[] {
   if (quals.length < 2) return [...quals];
-  const costs = new Map(quals.map(qual => [qual, costQuals(root, [qual]).perTuple]));
-  return [...quals].sort((a, b) => costs.get(a)! - costs.get(b)!);
+  return [...quals].sort((a, b) => costOf(root, a).perTuple - costOf(root, b).perTuple);
 }
 
 function addCost(root: PlannerInfo, node: Node, cost: QualCost): void {

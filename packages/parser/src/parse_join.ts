@@ -99,12 +99,16 @@ export function transformJoin(
     alias,
   });
   const { rtindex } = nsitem;
-  nsitem.nscolumns = columns.nscolumns.map((c, k) => ({
-    ...c,
-    varno: c.varno === 0 ? rtindex : c.varno,
-    varnosyn: alias || c.varnosyn === 0 ? rtindex : c.varnosyn,
-    varattnosyn: alias ? k + 1 : c.varattnosyn,
-  }));
+  nsitem.nscolumns = columns.nscolumns.map((c, k) =>
+    !alias && c.varno !== 0 && c.varnosyn !== 0
+      ? c
+      : {
+          ...c,
+          varno: c.varno === 0 ? rtindex : c.varno,
+          varnosyn: alias || c.varnosyn === 0 ? rtindex : c.varnosyn,
+          varattnosyn: alias ? k + 1 : c.varattnosyn,
+        },
+  );
   const join: JoinExpr = {
     type: 'JoinExpr',
     jointype,

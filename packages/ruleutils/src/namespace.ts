@@ -76,12 +76,15 @@ export class DeparseNamespace {
   }
 }
 
-/** Scope of expressions over one relation (constraints, indexes, defaults) or a list of them. */
+/** Scope of expressions over one relation (constraints, indexes, defaults), or of a plan's: what its joins were called
+ *  is asked of neither. */
 export function simpleNamespace(env: DeparseEnvironment, rtable: readonly RangeTblEntry[]): DeparseNamespace {
   const dpns = new DeparseNamespace(rtable);
   dpns.rtableNames = chooseRtableNames(env, rtable, []);
   dpns.columns = rtable.map(() => new DeparseColumns());
-  rtable.forEach((rte, i) => setRelationColumnNames(env, dpns, rte, dpns.columns[i] as DeparseColumns));
+  rtable.forEach((rte, i) => {
+    if (rte.rtekind !== RTE_JOIN) setRelationColumnNames(env, dpns, rte, dpns.columns[i] as DeparseColumns);
+  });
   return dpns;
 }
 
