@@ -16,7 +16,6 @@ import { orderQuals } from './qualcost.ts';
 import { createPlan, makeSort, onTopOf, planFields } from './createplan.ts';
 import { addBaseRels, addVarsToTargetlist, deconstructJointree } from './initsplan.ts';
 import { makeRelFromJoinlist } from './joinrels.ts';
-import { limitParamSources } from './joinscope.ts';
 import { equalityOpForOrderingOp } from './lsyscache.ts';
 import { inferArbiterIndexes } from './arbiter.ts';
 import {
@@ -156,7 +155,6 @@ function planJoinTree(
   setBaseRelInfo(root);
   const joinlist = deconstructJointree(root, parse.jointree!);
   computePathkeys(root, tlist, grouped, windows);
-  limitParamSources(root, joinlist);
   setBaseRelPathlists(root);
   const rel = makeRelFromJoinlist(root, joinlist);
   const path = choosePath(root, rel, grouped);

@@ -76,7 +76,24 @@ interface Scope {
 export function deconstructJointree(root: PlannerInfo, tree: JoinTreeNode): JoinListItem[] {
   const { joinlist } = recurse(root, tree, false);
   generateBaseImpliedEqualities(root, rinfo => distributeRestrictInfo(root, rinfo));
+  limitParamSources(root, joinlist);
   return joinlist;
+}
+
+/**
+ * Where only inner joins are, a relation is joined with its own list first, whole: a way to read it that waits for values
+ * from beyond would never be used. Of hundreds of tables that are equal to each other each would have hundreds.
+ */
+function limitParamSources(root: PlannerInfo, list: readonly JoinListItem[]): void {
+  if (root.joinInfoList.length > 0 || root.rels.some(rel => rel !== undefined && rel.lateralRelids !== 0n)) return;
+  const limit = (items: readonly JoinListItem[]): Relids => {
+    const own = items.filter(item => typeof item === 'number').map(item => root.rels[item]!);
+    let whole = own.reduce((relids, rel) => relids | rel.relids, 0n);
+    for (const item of items) if (typeof item !== 'number') whole |= limit(item);
+    for (const rel of own) rel.paramSources = whole;
+    return whole;
+  };
+  limit(list);
 }
 
 function recurse(root: PlannerInfo, node: JoinTreeNode, belowOuterJoin: boolean): Scope {

@@ -2,7 +2,6 @@
  * What the join search looks at while it joins one list: of hundreds of outer joins and classes of equals those that
  * concern more than one of the list's items. The others are done with, or have their turn in another list.
  */
-import type { JoinListItem } from './initsplan.ts';
 import { isSubset, type JoinScope, type PlannerInfo, type RelOptInfo, type Relids } from './pathnodes.ts';
 
 export function joinScopeOf(root: PlannerInfo, items: readonly RelOptInfo[]): JoinScope {
@@ -22,22 +21,6 @@ export function joinScopeOf(root: PlannerInfo, items: readonly RelOptInfo[]): Jo
     ),
     reach: new Map(),
   };
-}
-
-/**
- * Where only inner joins are, a relation is joined with its own list first, whole: a way to read it that waits for values
- * from beyond would never be used. Of hundreds of tables that are equal to each other each would have hundreds.
- */
-export function limitParamSources(root: PlannerInfo, list: readonly JoinListItem[]): void {
-  if (root.joinInfoList.length > 0 || root.rels.some(rel => rel !== undefined && rel.lateralRelids !== 0n)) return;
-  const limit = (items: readonly JoinListItem[]): Relids => {
-    const own = items.filter(item => typeof item === 'number').map(item => root.rels[item]!);
-    let whole = own.reduce((relids, rel) => relids | rel.relids, 0n);
-    for (const item of items) if (typeof item !== 'number') whole |= limit(item);
-    for (const rel of own) rel.paramSources = whole;
-    return whole;
-  };
-  limit(list);
 }
 
 /** Every relation that a condition, an outer join or LATERAL might join it with, and perhaps more. */

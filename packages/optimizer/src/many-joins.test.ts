@@ -2,7 +2,7 @@
  * Sixty tables in one join: sets of relations have no largest member, and planning tries few enough pairs and
  * keeps few enough paths (a plan that would take minutes runs into the test's own deadline).
  */
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { HeadlessDatabase } from '@pgtroupe/testkit/sql/headless';
 
 const TABLES = Array.from({ length: 60 }, (_, n) => n);
@@ -49,4 +49,30 @@ test.each([
 ])('%s', async (_, sql, expected) => {
   const { rows } = await db.run(sql);
   expect(rows.map(row => row.map(v => v ?? 'NULL').join('|')).join(' ')).toBe(expected);
+});
+
+/** Each would take many times its deadline where planning looked at every condition again for every pair. */
+describe('planned in seconds', () => {
+  const many = Array.from({ length: 300 }, (_, n) => n);
+  const tables = many.map(n => `t0 x${n}`);
+  test.each([
+    ['CROSS JOIN', `select 1 from ${tables.join(' cross join ')}`],
+    [
+      'a list',
+      `select 1 from ${tables.join(', ')} where ${many
+        .slice(1)
+        .map(n => `x${n}.id = x${n - 1}.a`)
+        .join(' and ')}`,
+    ],
+    [
+      'LEFT JOIN',
+      `select 1 from t0 x0 ${many
+        .slice(1)
+        .map(n => `left join t0 x${n} on x${n}.id = x${n - 1}.a`)
+        .join(' ')}`,
+    ],
+  ])('300 tables: %s', { timeout: 20_000 }, async (_, sql) => {
+    const plan = JSON.stringify((await db.plan(sql)).planTree);
+    expect(plan.match(/"scanrelid":/g)).toHaveLength(many.length);
+  });
 });
