@@ -56,6 +56,6 @@ export const EXIT_PANIC = 2;
 /** Starting again cannot help (not a cluster, wrong version, bad setting): the cluster stops. */
 export const EXIT_HOPELESS = 78;
 
-export function roleName(role: RoleName, instance: number): string {
+export function roleName(role: RoleName | 'postmaster', instance: number): string {
   return instance === 0 ? role : `${role}-${instance}`;
 }

@@ -41,6 +41,8 @@ export interface ServerFacts {
   /** Sessions that keep the session with this pid waiting. */
   blockingPids(pid: number): Promise<readonly number[]>;
   sleep(ms: number): Promise<void>;
+  /** Resolves when every role works with what the configuration files say now. */
+  reloadConfiguration(): Promise<void>;
   /** pg_settings.setting, and what RESET would make of it. */
   setting(facts: GucFacts): { readonly now: string; readonly reset: string; readonly source: string };
 }
@@ -109,6 +111,19 @@ function pgSleep(fc: FunctionCall, seconds: number): Datum {
   }
   const { sleep } = server(fc);
   throw new CatalogMiss(() => sleep(((fc.extra as number) - now) / 1000));
+}
+
+/** Each call loads them anew. */
+function reloadConf(fc: FunctionCall): boolean {
+  if (fc.extra === true) {
+    fc.extra = undefined;
+    return true;
+  }
+  const found = server(fc);
+  throw new CatalogMiss(async () => {
+    await found.reloadConfiguration();
+    fc.extra = true;
+  });
 }
 
 /** Whom a session waits for, asked anew by each call. */
@@ -210,6 +225,7 @@ export const serverFunctions: FunctionTable = {
   pg_is_other_temp_schema: () => false,
   pg_my_temp_schema: () => 0,
   pg_sleep: pgSleep,
+  pg_reload_conf: reloadConf,
   pg_blocking_pids: (fc: FunctionCall, pid: number) => buildTextArray(blockingPids(fc, pid), INT4OID),
   pg_isolation_test_session_is_blocked: isBlockedBy,
   // Permanent ids are infinitely old.

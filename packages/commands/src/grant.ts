@@ -49,6 +49,7 @@ const PRIVILEGES: Readonly<Record<string, number>> = {
 
 export async function grantObjects(context: CommandContext, stmt: RawNode): Promise<void> {
   if (stmt.targtype === 'ACL_TARGET_DEFAULTS') throw notSupported('ALTER DEFAULT PRIVILEGES');
+  if (stmt.objtype === 'OBJECT_PARAMETER_ACL') throw notSupported('GRANT and REVOKE ON PARAMETER');
   const grantees: Oid[] = [];
   for (const spec of stmt.grantees as RawNode[]) {
     grantees.push(spec.roletype === 'ROLESPEC_PUBLIC' ? ACL_ID_PUBLIC : (await resolveRole(context, spec)).oid);

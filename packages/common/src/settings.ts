@@ -2,22 +2,76 @@
  * The configuration a process works with: definitions plus what differs from the defaults.
  * `replace` takes a new version; who must act on a change listens.
  *
- * Session-level values (SET, SET LOCAL, ALTER ROLE … SET) are the session's own and lie over this.
+ * Session-level values (SET, SET LOCAL, ALTER ROLE … SET) are the session's own and lie over a version of this.
  */
 import { assert } from './assert.ts';
 import { findGuc, type GucFacts, type GucName, type GucValue, gucSetting, parseGuc, showGuc } from './guc.ts';
 
-export class Settings {
-  #overrides: ReadonlyMap<string, string>;
+/** One version of the configuration. It never changes: who needs the same values for a while keeps it. */
+export class SettingsVersion {
+  readonly #overrides: ReadonlyMap<string, string>;
   readonly #values = new Map<string, GucValue>();
-  readonly #listeners = new Set<(changed: ReadonlySet<string>) => void>();
-  /** Counts replacements, so that what was derived can be kept until the next one. */
-  version = 0;
 
   /** Values as `setting` text. They were checked where they were read; unknown names are kept
    *  (custom parameters) but have no typed value. */
+  constructor(overrides: ReadonlyMap<string, string>) {
+    this.#overrides = overrides;
+  }
+
+  value(name: GucName): GucValue {
+    const known = this.#values.get(name);
+    if (known !== undefined) return known;
+    const facts = findGuc(name);
+    assert(facts !== undefined, 'the parameter is in guc_tables');
+    const value = parseGuc(facts, this.#overrides.get(facts.name) ?? facts.boot ?? '');
+    this.#values.set(name, value);
+    return value;
+  }
+
+  /** A parameter guc_tables does not know (`extension.parameter`). */
+  custom(name: string): string | undefined {
+    return this.#overrides.get(name);
+  }
+
+  overrides(): ReadonlyMap<string, string> {
+    return this.#overrides;
+  }
+
+  /** This version, but with the values that `older` has of the parameters that `kept` names. */
+  keeping(older: SettingsVersion, kept: (facts: GucFacts) => boolean): SettingsVersion {
+    let overrides: Map<string, string> | undefined;
+    for (const name of changedNames(older.#overrides, this.#overrides)) {
+      const facts = findGuc(name);
+      if (facts === undefined || !kept(facts)) continue;
+      overrides ??= new Map(this.#overrides);
+      const value = older.#overrides.get(name);
+      if (value === undefined) overrides.delete(name);
+      else overrides.set(name, value);
+    }
+    return overrides === undefined ? this : new SettingsVersion(overrides);
+  }
+}
+
+/** Which parameters differ. */
+function changedNames(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): ReadonlySet<string> {
+  const changed = new Set<string>();
+  for (const name of new Set([...before.keys(), ...after.keys()])) {
+    if (before.get(name) !== after.get(name)) changed.add(name);
+  }
+  return changed;
+}
+
+export class Settings {
+  #version: SettingsVersion;
+  readonly #listeners = new Set<(changed: ReadonlySet<string>) => void>();
+
   constructor(overrides: Readonly<Record<string, string>> = {}) {
-    this.#overrides = new Map(Object.entries(overrides));
+    this.#version = new SettingsVersion(new Map(Object.entries(overrides)));
+  }
+
+  /** What is in force now. */
+  get version(): SettingsVersion {
+    return this.#version;
   }
 
   number(name: GucName): number {
@@ -37,13 +91,7 @@ export class Settings {
   }
 
   value(name: GucName): GucValue {
-    const known = this.#values.get(name);
-    if (known !== undefined) return known;
-    const facts = findGuc(name);
-    assert(facts !== undefined, 'the parameter is in guc_tables');
-    const value = parseGuc(facts, this.#overrides.get(facts.name) ?? facts.boot ?? '');
-    this.#values.set(name, value);
-    return value;
+    return this.#version.value(name);
   }
 
   /** What SHOW prints in a session that changed nothing. */
@@ -56,27 +104,22 @@ export class Settings {
     return gucSetting(facts, this.value(facts.name as GucName));
   }
 
-  /** A parameter guc_tables does not know (`extension.parameter`). */
   custom(name: string): string | undefined {
-    return this.#overrides.get(name);
+    return this.#version.custom(name);
   }
 
   overrides(): Record<string, string> {
-    return Object.fromEntries(this.#overrides);
+    return Object.fromEntries(this.#version.overrides());
   }
 
   /** Takes a new version of the configuration and tells the listeners what changed. */
   replace(overrides: Readonly<Record<string, string>>): void {
-    const before = this.#overrides;
+    const before = this.#version.overrides();
     const after = new Map(Object.entries(overrides));
-    const changed = new Set<string>();
-    for (const name of new Set([...before.keys(), ...after.keys()])) {
-      if (before.get(name) !== after.get(name)) changed.add(name);
-    }
-    this.#overrides = after;
-    this.version++;
-    this.#values.clear();
-    if (changed.size > 0) for (const listener of this.#listeners) listener(changed);
+    const changed = changedNames(before, after);
+    if (changed.size === 0) return;
+    this.#version = new SettingsVersion(after);
+    for (const listener of this.#listeners) listener(changed);
   }
 
   /** Returns the function that stops listening. */

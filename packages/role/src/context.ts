@@ -18,8 +18,8 @@ export interface RoleContext extends Omit<RoleStart, 'settings'> {
   readonly failpoint: Failpoint;
   /** Admission of clients: instances only (role `backend`). */
   readonly sessions: SessionIntake;
-  /** Where a role serves gRPC: `endpoint('buffer-manager')`. */
-  endpoint(role: RoleName, instance?: number): string;
+  /** Where a role, or the postmaster, serves gRPC: `endpoint('buffer-manager')`. */
+  endpoint(role: RoleName | 'postmaster', instance?: number): string;
   /** Serves at this role's own endpoint until the process ends. */
   serve(handlers: readonly Handler[]): Promise<void>;
   /** Says what the role is at while it is not ready: "redo in progress, at 0/3000148". */

@@ -49,6 +49,8 @@ export interface InstanceOptions {
   readonly osPid: number;
   /** Endpoint of the buffer-manager. */
   readonly bufferManager: string;
+  /** The same of the postmaster, who has the configuration files. */
+  readonly postmaster: string;
   readonly settings: Settings;
   readonly intake: SessionIntake;
   /** Content of pg_hba.conf, again at every reload. */
@@ -68,6 +70,7 @@ export interface Login {
 export class BackendInstance {
   readonly env: Env;
   readonly settings: Settings;
+  readonly postmaster: string;
   readonly kernel: InstanceKernel;
   readonly arenaSpace: ArenaSpace;
   /** What belongs to no session: workspaces of commands. */
@@ -90,6 +93,7 @@ export class BackendInstance {
   constructor(env: Env, options: InstanceOptions) {
     this.env = env;
     this.settings = options.settings;
+    this.postmaster = options.postmaster;
     this.#options = options;
     this.offLoop = env.threads === undefined ? undefined : new OffLoop(env.threads, env.timers);
     const arenaBytes = options.settings.number('instance_work_area') * 1024 * 1024;

@@ -14,6 +14,7 @@ export const backendRole: RoleProgram = {
       name: role.name,
       osPid: role.osPid,
       bufferManager: role.endpoint('buffer-manager'),
+      postmaster: role.endpoint('postmaster'),
       settings: role.settings,
       intake: role.sessions,
       hbaText: async () => role.settings.custom(HBA_SETTING) ?? '',

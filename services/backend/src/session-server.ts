@@ -9,6 +9,7 @@ import { BLCKSZ, type ForkNumber, type Oid, type TransactionId, xidFromFull } fr
 import type { Transaction } from '@pgtroupe/instance/xact';
 import type { ServerFacts } from '@pgtroupe/adt/serverfuncs';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
+import { configure } from './configure.ts';
 import type { Session } from './session.ts';
 
 /** A sleeper looks this often whether it was cancelled. */
@@ -64,6 +65,7 @@ export function sessionServer(session: Session): ServerFacts {
         await new Promise<void>(resolve => env.timers.after(Math.min(left, SLEEP_SLICE_MS), resolve));
       }
     },
+    reloadConfiguration: async () => void (await configure(session, { $case: 'reload', value: {} })),
     setting: (facts: GucFacts) => session.settings.settingAndReset(facts),
   };
 }

@@ -246,6 +246,7 @@ export class Session implements BackendSession {
     try {
       while (this.#state.kind === 'idle' && this.#reader.next()) {
         this.instance.messages++;
+        this.settings.followConfiguration();
         this.timeouts.busy();
         const work = this.#handle(this.#reader.type, this.#reader.body) ?? this.catchUp();
         if (work === undefined) continue;

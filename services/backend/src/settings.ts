@@ -3,7 +3,7 @@
  * over the instance's configuration. Changes belong to the transaction: rolled back with it,
  * and those of SET LOCAL end with it either way.
  */
-import { ACL_SET } from '@pgtroupe/catalog/acl';
+import { ACL_ALTER_SYSTEM, ACL_SET } from '@pgtroupe/catalog/acl';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, PgError, type Severity } from '@pgtroupe/common/ereport';
@@ -21,7 +21,7 @@ import {
   unrecognizedGuc,
 } from '@pgtroupe/common/guc';
 import { withoutEffect } from '@pgtroupe/common/guc_effectless';
-import type { Settings } from '@pgtroupe/common/settings';
+import type { Settings, SettingsVersion } from '@pgtroupe/common/settings';
 import { NO_ROLE, SessionUser } from './session-user.ts';
 import { checkDateStyle, checkHook } from './settings-hooks.ts';
 import type { IsolationLevel } from './transaction-block.ts';
@@ -108,7 +108,11 @@ export interface Remark {
 }
 
 export class SessionSettings {
-  readonly #base: Settings;
+  readonly #server: Settings;
+  /** The server's configuration that the session knows, and as what it takes it: parameters that hold from the
+   *  connection's start keep their values. */
+  #known: SettingsVersion;
+  #base: SettingsVersion;
   /** Values that differ from the base, by canonical name. */
   readonly #values = new Map<string, GucValue>();
   /** What RESET goes back to: values of the start-up packet, and stored ones. */
@@ -127,8 +131,23 @@ export class SessionSettings {
   /** Counts changes, so that what was derived from settings can be kept until the next one. */
   version = 0;
 
-  constructor(base: Settings) {
-    this.#base = base;
+  constructor(server: Settings) {
+    this.#server = server;
+    this.#known = server.version;
+    this.#base = server.version;
+  }
+
+  /** Before each of the client's messages: the configuration may have been loaded again. */
+  followConfiguration(): void {
+    const { version } = this.#server;
+    if (version === this.#known) return;
+    const before = this.#base;
+    this.#known = version;
+    this.#base = version.keeping(before, isFixedAtStart);
+    this.version++;
+    for (const name of REPORTED) {
+      if (!this.#values.has(name) && before.value(name) !== this.#base.value(name)) this.onReported(name);
+    }
   }
 
   authenticated(user: SessionUser, encoding: string): void {
@@ -232,6 +251,29 @@ export class SessionSettings {
       const message = error.message.replace(/^permission denied/, 'permission will be denied');
       return { name, remark: { severity: 'NOTICE', message, sqlstate: error.sqlstate } };
     }
+  }
+
+  /** Checks what ALTER SYSTEM is to write (undefined: RESET) and tells what the client is to be told. May throw
+   *  CatalogMiss. */
+  checkSystem(asked: string, text: string | undefined): Remark | undefined {
+    if (!this.#may(asked, ACL_ALTER_SYSTEM)) {
+      throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied to set parameter "${asked}"`);
+    }
+    const facts = this.#find(asked);
+    if (facts === undefined) {
+      // One of no module's making is known only where somebody has set it.
+      if ((this.#values.get(asked) ?? this.#base.custom(asked)) === undefined) throw unrecognizedGuc(asked);
+    } else if (facts.context === 'internal' || facts.flags?.includes('DISALLOW_IN_FILE') || isElsewhere(facts.name)) {
+      throw ereport(ERRCODE.CANT_CHANGE_RUNTIME_PARAM, `parameter "${asked}" cannot be changed`);
+    }
+    if (text === undefined) return undefined;
+    const value = facts === undefined ? text : this.#judge(facts, text, asked);
+    if (text.includes('\n')) {
+      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'parameter value for ALTER SYSTEM must not contain a newline');
+    }
+    if (facts !== undefined && ALWAYS_ON.has(facts.name) && value === false) return staysOn(facts.name);
+    const message = facts === undefined ? undefined : withoutEffect(facts, value);
+    return message === undefined ? undefined : { severity: 'NOTICE', message };
   }
 
   /** Does RESET ALL by this user remove it from what is stored? May throw CatalogMiss. */
@@ -351,7 +393,7 @@ export class SessionSettings {
     const value = this.#check(facts, text, 'set', name);
     const canonical = facts?.name ?? name;
     if (ALWAYS_ON.has(canonical) && value === false) {
-      return { severity: 'WARNING', message: `parameter "${canonical}" stays on: pgtroupe never gives up durability` };
+      return staysOn(canonical);
     }
     this.#change(canonical, value, how);
     // Another session user has set no role yet.
@@ -448,17 +490,25 @@ export class SessionSettings {
     if (text === undefined) return '';
     if (name === 'session_authorization') this.user.checkSessionAuthorization(text);
     else if (name === 'role') this.user.checkRole(text);
+    return this.#judge(facts, text, asked);
+  }
+
+  /** Is the text a value of this parameter? */
+  #judge(facts: GucFacts, text: string, asked: string | undefined): GucValue {
+    const { name } = facts;
     // Refusals name the parameter as it was asked for.
     const value = parseGuc(asked === undefined || asked === name ? facts : { ...facts, name: asked }, text);
     return checkHook(facts, value, this.string('DateStyle'));
   }
 
-  /** Superusers may, and who was granted it. May throw CatalogMiss. */
   #maySet(name: string): boolean {
+    return this.#may(name, ACL_SET);
+  }
+
+  /** Superusers may, and who was granted it. May throw CatalogMiss. */
+  #may(name: string, right: number): boolean {
     const { catalog, current } = this.user;
-    return (
-      current.superuser || (catalog !== undefined && catalog.acl().parameterMask(name, current.oid, ACL_SET) !== 0)
-    );
+    return current.superuser || (catalog !== undefined && catalog.acl().parameterMask(name, current.oid, right) !== 0);
   }
 
   // ---- transactions --------------------------------------------------------------------------------------
@@ -490,6 +540,19 @@ export class SessionSettings {
       this.#put(name, previous);
     }
   }
+}
+
+/** postgresql.auto.conf lies there: what it said would come too late. */
+function isElsewhere(name: string): boolean {
+  return name === 'data_directory';
+}
+
+function staysOn(name: string): Remark {
+  return { severity: 'WARNING', message: `parameter "${name}" stays on: pgtroupe never gives up durability` };
+}
+
+function isFixedAtStart({ context }: GucFacts): boolean {
+  return context === 'backend' || context === 'superuser-backend';
 }
 
 function isIdentity(name: string): boolean {

@@ -15,7 +15,7 @@ export class StatementLog {
   readonly #session: Session;
   readonly #runner: StatementRunner;
   /** Settings it was derived under. */
-  #derivedAt = '';
+  #derivedAt = -1;
   #wanted = false;
 
   constructor(session: Session, runner: StatementRunner) {
@@ -29,10 +29,9 @@ export class StatementLog {
   }
 
   #isWanted(): boolean {
-    const { settings, instance } = this.#session;
-    const version = `${settings.version}/${instance.settings.version}`;
-    if (version !== this.#derivedAt) {
-      this.#derivedAt = version;
+    const { settings } = this.#session;
+    if (settings.version !== this.#derivedAt) {
+      this.#derivedAt = settings.version;
       this.#wanted =
         settings.string('log_statement') !== 'none' ||
         settings.bool('log_duration') ||

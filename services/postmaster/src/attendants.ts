@@ -12,6 +12,7 @@ import {
   type RoleReport,
 } from '@pgtroupe/rpc/generated/postmaster';
 import { streamMethod } from '@pgtroupe/rpc/method';
+import { configureHandler, type ConfigureHandlers } from './configure_server.ts';
 import { pulseHandler } from '@pgtroupe/role/pulse';
 
 export const OBSERVE = streamMethod(PostmasterDefinition, 'observe');
@@ -26,6 +27,7 @@ export interface AttendantHandlers {
   busy(name: string): void;
   left(name: string): void;
   status(): CastStatus;
+  readonly configure: ConfigureHandlers;
 }
 
 export class Attendants {
@@ -43,6 +45,7 @@ export class Attendants {
       pulseHandler(({ name, epoch }) => {
         if (this.#handlers.epochOf(name) === epoch) this.#handlers.busy(name);
       }),
+      configureHandler(this.#handlers.configure),
       handle(OBSERVE, stream => {
         this.#watchers.add(stream);
         stream.onEnd = () => this.#watchers.delete(stream);

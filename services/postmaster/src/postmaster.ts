@@ -20,6 +20,8 @@ import { PgError } from '@pgtroupe/common/ereport';
 import { findGuc } from '@pgtroupe/common/guc';
 import { Settings } from '@pgtroupe/common/settings';
 import type { CastStatus, RoleHeartbeat, RoleReport } from '@pgtroupe/rpc/generated/postmaster';
+import { Acknowledgements } from './acknowledgements.ts';
+import { AutoConfFile } from './alter_system.ts';
 import { Attendants } from './attendants.ts';
 import { type BrokerChoice, natsServerArguments } from './broker_choice.ts';
 import { castStatus } from './cast_status.ts';
@@ -29,6 +31,8 @@ import type { Launcher } from './launcher.ts';
 import { adopt, type Effect, type Event, isLoading, newSupervision, step, type Supervision } from './supervision.ts';
 
 const TICK_MS = 100;
+/** Who asked for a reload waits no longer for roles that hang. */
+const RELOAD_PATIENCE_MS = 3_000;
 const CHECK_DIRECTORY_MS = 5_000;
 const BIND_RETRY_MS = 10;
 /** Beyond the time after which a role that hangs is killed. */
@@ -63,7 +67,7 @@ export class Postmaster {
   readonly #attendants: Attendants;
   readonly #clients: Clients;
   readonly #heartbeats = new Map<string, RoleHeartbeat>();
-  readonly #acked = new Map<string, number>();
+  readonly #acknowledged: Acknowledgements;
   #configVersion = 1;
   #nextCheckMs = 0;
   #finished = false;
@@ -91,9 +95,20 @@ export class Postmaster {
       attended: (name, state) => this.#attended(name, state),
       report: (name, report) => this.#reported(name, report),
       busy: name => this.#event({ kind: 'busy', name }),
-      left: name => this.#event({ kind: 'left', name }),
+      left: name => {
+        this.#acknowledged.look();
+        this.#event({ kind: 'left', name });
+      },
+      configure: {
+        autoConf: new AutoConfFile(options.dataDirectory),
+        reload: async () => {
+          this.reload();
+          await this.#acknowledged.reached(this.#configVersion, RELOAD_PATIENCE_MS);
+        },
+      },
       status: () => this.status(),
     });
+    this.#acknowledged = new Acknowledgements(options.timers, () => this.#attendants.names());
     this.#clients = new Clients({
       settings: this.#settings,
       supervision: this.#supervision,
@@ -215,7 +230,7 @@ export class Postmaster {
       broker: this.#o.broker.url,
       pid: name => this.#o.launcher.pid(name),
       heartbeat: name => this.#heartbeats.get(name),
-      acknowledged: name => this.#acked.get(name) ?? 0,
+      acknowledged: name => this.#acknowledged.of(name),
       sessions: name => this.#clients.sessions(name),
     });
   }
@@ -337,7 +352,7 @@ export class Postmaster {
       nats: { url: broker.url, tokenFile: broker.tokenFile },
       settings: this.#settings.overrides(),
     };
-    this.#acked.set(name, this.#configVersion);
+    this.#acknowledged.set(name, this.#configVersion);
     if (role === 'backend') this.#clients.meet(name, instance, true);
     if (role === 'broker' && broker.kind === 'program') {
       this.#o.launcher.launchProgram(start, broker.program!, natsServerArguments(broker, this.#o.runDirectory));
@@ -379,7 +394,7 @@ export class Postmaster {
         this.#heartbeats.set(name, report.value);
         return this.#event({ kind: 'heartbeat', name });
       case 'configAck':
-        this.#acked.set(name, report.value.version);
+        this.#acknowledged.set(name, report.value.version);
         return this.#attendants.changed();
       case 'sessions':
         return this.#clients.reported(name, report.value);

@@ -91,12 +91,16 @@ export interface Configuration {
   readonly warnings: readonly string[];
 }
 
-/** postgresql.conf, then postgresql.auto.conf, then the command line's `-c name=value`. */
-export function readConfiguration(dataDirectory: string, options: readonly string[]): Configuration {
-  const files: ConfigFiles = {
+export function configFilesOfDisk(): ConfigFiles {
+  return {
     read: path => attempt(() => readFileSync(path, 'utf8')),
     list: path => attempt(() => readdirSync(path)),
   };
+}
+
+/** postgresql.conf, then postgresql.auto.conf, then the command line's `-c name=value`. */
+export function readConfiguration(dataDirectory: string, options: readonly string[]): Configuration {
+  const files = configFilesOfDisk();
   const main = join(dataDirectory, 'postgresql.conf');
   const auto = join(dataDirectory, 'postgresql.auto.conf');
   const entries: ConfigEntry[] = [...parseConfigFile(files, main)];

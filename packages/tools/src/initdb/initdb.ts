@@ -13,7 +13,8 @@ import type { FullTransactionId, Oid } from '@pgtroupe/common/ids';
 import { encodeRelationMap, RELMAPPER_FILENAME } from '@pgtroupe/catalog/relmapper';
 import { initialFiles, makeSystemIdentifier } from '@pgtroupe/transam/initialwal';
 import { PG_CONTROL_FILE } from '@pgtroupe/transam/pg_control';
-import { pgHbaConf, PG_IDENT_CONF, POSTGRESQL_AUTO_CONF, postgresqlConf } from './config.ts';
+import { AUTO_CONF_HEADER } from '@pgtroupe/common/auto_conf';
+import { pgHbaConf, PG_IDENT_CONF, postgresqlConf } from './config.ts';
 import { buildTemplate } from './template.ts';
 
 export interface InitdbEnv {
@@ -166,7 +167,7 @@ function contents(
   files.set(`pg_wal/${wal.segmentName}`, wal.segment);
   text('PG_VERSION', PG_VERSION);
   text('postgresql.conf', postgresqlConf());
-  text('postgresql.auto.conf', POSTGRESQL_AUTO_CONF);
+  text('postgresql.auto.conf', AUTO_CONF_HEADER);
   text('pg_hba.conf', pgHbaConf(options.authLocal ?? 'trust', options.authHost ?? 'trust'));
   text('pg_ident.conf', PG_IDENT_CONF);
   return { files, control: wal.controlFile };

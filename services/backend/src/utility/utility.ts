@@ -5,6 +5,7 @@ import { notSupported } from '@pgtroupe/common/ereport';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { type BoundParameters, type ColumnInfo, NO_PARAMETERS } from '../prepared-statement.ts';
 import type { StatementRunner } from '../statement-runner.ts';
+import { alterSystemStmt } from './alter-system-stmt.ts';
 import { checkpointStmt } from './checkpoint-stmt.ts';
 import { commandTag } from '@pgtroupe/commands/commandtag';
 import { copyStmt } from '@pgtroupe/commands/copy';
@@ -52,6 +53,8 @@ export async function processUtility(
       return copyStmt(runner, raw, text);
     case 'VacuumStmt':
       return vacuumStmt(runner, raw, text);
+    case 'AlterSystemStmt':
+      return alterSystemStmt(session, raw);
     case 'CheckPointStmt':
       return checkpointStmt(runner);
     case 'LockStmt':
