@@ -1,7 +1,6 @@
 /**
  * Time zones. Rules come from the JavaScript engine's copy of the IANA database (Intl), asked once
- * per zone and week and remembered; UTC and fixed offsets never ask. POSIX specifications without
- * daylight saving rules ("EST5", "<+03>-3", "04:30") are understood too.
+ * per zone and week and remembered; UTC and fixed offsets never ask. POSIX specifications are understood too (posixtz.ts).
  *
  * Times here are seconds of the Unix epoch, offsets are seconds east of UTC.
  */
@@ -16,6 +15,7 @@ import {
   type Timestamp,
   type Tm,
 } from './calendar.ts';
+import { isPosixDst, parsePosixZone, type PosixRules, type PosixTime } from './posixtz.ts';
 
 export interface Zone {
   readonly name: string;
@@ -197,11 +197,39 @@ const UTC_NAMES = new Set(['utc', 'etc/utc', 'uct', 'etc/uct', 'zulu', 'etc/zulu
 const GMT_NAMES = new Set(['gmt', 'etc/gmt', 'gmt0', 'etc/gmt0', 'gmt+0', 'gmt-0', 'greenwich', 'etc/greenwich']);
 const zones = new Map<string, Zone | null>();
 
+class PosixZone implements Zone {
+  readonly name: string;
+  readonly fixed = false;
+  private readonly rules: PosixRules;
+
+  constructor(rules: PosixRules) {
+    this.name = rules.name;
+    this.rules = rules;
+  }
+
+  private timeAt(unixSeconds: number): PosixTime {
+    const { standard, saving } = this.rules;
+    return saving !== undefined && isPosixDst(this.rules, unixSeconds) ? saving : standard;
+  }
+
+  offsetAt(unixSeconds: number): number {
+    return this.timeAt(unixSeconds).offset;
+  }
+
+  abbrevAt(unixSeconds: number): string {
+    return this.timeAt(unixSeconds).abbrev;
+  }
+
+  isDstAt(unixSeconds: number): boolean {
+    return isPosixDst(this.rules, unixSeconds);
+  }
+}
+
 function posixZone(name: string): Zone | undefined {
-  const m = /^(?:<([^>]+)>|([^\d,+<-]*))([+-]?)(\d{1,3})(?::([0-5]?\d)(?::([0-5]?\d|60))?)?$/.exec(name);
-  if (!m || Number(m[4]) > 167) return undefined;
-  const west = (Number(m[4]) * 60 + Number(m[5] ?? 0)) * 60 + Number(m[6] ?? 0);
-  return new FixedZone(name, m[3] === '-' ? west : -west + 0, m[1] ?? (m[2] ?? '').toUpperCase());
+  const rules = parsePosixZone(name);
+  if (rules === undefined) return undefined;
+  const { standard, saving } = rules;
+  return saving === undefined ? new FixedZone(rules.name, standard.offset, standard.abbrev) : new PosixZone(rules);
 }
 
 function openZone(name: string): Zone | undefined {

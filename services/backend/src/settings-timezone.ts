@@ -8,13 +8,11 @@ import { formatInterval, parseInterval, readInterval } from '@pgtroupe/adt/inter
 import { findZone } from '@pgtroupe/adt/pgtz';
 import { ZONE_NAMES } from '@pgtroupe/adt/tznames';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { ereport } from '@pgtroupe/common/ereport';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 
 const NUMBER = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 const INTERVAL = /^interval\s*'([^']*)'$/i;
-/** POSIX: a name, its offset, and the name that summer has. */
-const DAYLIGHT_RULE = /^(?:<[^>]*>|[^\d,+-]*)[+-]?\d{1,3}(?::\d{1,2}){0,2}(?:<|[A-Za-z])/;
 /** A POSIX rule's offset stays below a week. */
 const OFFSET_LIMIT_SECONDS = 168 * 3600;
 const ANY_TYPMOD_PRECISION = 0xffff;
@@ -35,8 +33,7 @@ export function checkTimeZone(value: string): string {
   const name = spellings.get(value.toLowerCase());
   if (name !== undefined) return name;
   const zone = findZone(value);
-  if (zone !== undefined) return zone.fixed ? value.toUpperCase() : value;
-  if (DAYLIGHT_RULE.test(value)) throw notSupported('a time zone with a rule for daylight saving time');
+  if (zone !== undefined) return zone.fixed ? value.toUpperCase() : zone.name;
   throw invalid(value);
 }
 
