@@ -7,6 +7,7 @@
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { XLOG_SEG_SIZE, xlogFileName } from '@pgtroupe/transam/xlogpage';
+import type { ArchiverCounts } from './pgstat_archiver.ts';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { stringToText } from './mb/mbutils.ts';
 
@@ -24,6 +25,10 @@ export interface WalFacts {
   location(): Promise<WalLocation>;
   /** Known once `location` was asked for; it never changes. */
   readonly timeline: number | undefined;
+  /** pg_stat_archiver as this transaction sees it; undefined: it has not been read. */
+  readonly archiver: ArchiverCounts | undefined;
+  readArchiver(): Promise<void>;
+  resetArchiver(): Promise<void>;
 }
 
 interface Answer<T> {
@@ -31,13 +36,14 @@ interface Answer<T> {
   readonly value: T;
 }
 
-function walOf(fc: FunctionCall): WalFacts {
+export function walOf(fc: FunctionCall): WalFacts {
   const { wal } = fc.settings;
   if (wal === undefined) throw notSupported('asking for WAL here');
   return wal;
 }
 
-function ask<T>(fc: FunctionCall, question: (wal: WalFacts) => Promise<T>): T {
+/** What a question in a call brought. Throws CatalogMiss until there is an answer. */
+export function ask<T>(fc: FunctionCall, question: (wal: WalFacts) => Promise<T>): T {
   const { statementTimestamp: statement } = fc.settings;
   const answer = fc.extra as Answer<T> | undefined;
   fc.extra = undefined;

@@ -42,6 +42,7 @@ import { regFunctions, visibilityFunctions } from '@pgtroupe/adt/regproc';
 import { rowtypeFunctions } from '@pgtroupe/adt/rowtypes';
 import { sequenceFunctions } from '@pgtroupe/adt/sequencefuncs';
 import { logFunctions } from '@pgtroupe/adt/logfuncs';
+import { pgstatArchiverFunctions, pgstatArchiverSetFunctions } from '@pgtroupe/adt/pgstat_archiver';
 import { serverFunctions, serverSetFunctions } from '@pgtroupe/adt/serverfuncs';
 import { xlogFunctions } from '@pgtroupe/adt/xlogfuncs';
 import { signalFunctions } from '@pgtroupe/adt/signalfuncs';
@@ -105,6 +106,7 @@ registerFunctions(
     varcharFunctions,
     varlenaFunctions,
     xlogFunctions,
+    pgstatArchiverFunctions,
   ],
   [
     aclSetFunctions,
@@ -114,6 +116,7 @@ registerFunctions(
     jsonSetFunctions,
     jsonbSetFunctions,
     miscSetFunctions,
+    pgstatArchiverSetFunctions,
     numericSetFunctions,
     regexpSetFunctions,
     serverSetFunctions,

@@ -236,6 +236,17 @@ export class InstanceKernel implements XactContext {
     return { said: JSON.parse(op.said) as unknown[], silent: op.silent };
   }
 
+  /** pg_stat_archiver. */
+  async archiverCounts(): Promise<Extract<DownOp, { op: 'archiverCounts' }>> {
+    const op = await this.call(reqId => ({ op: 'getArchiverCounts', reqId, reset: false }));
+    assert(op.op === 'archiverCounts', `answer ${op.op} to getArchiverCounts`);
+    return op;
+  }
+
+  async resetArchiver(): Promise<void> {
+    await this.call(reqId => ({ op: 'getArchiverCounts', reqId, reset: true }));
+  }
+
   /** What transactions of this instance hold here. */
   held(): Record<string, number> {
     return {

@@ -15,6 +15,7 @@ import type { Session } from './session.ts';
 import { sessionLogFiles } from './session-logfiles.ts';
 import { backends } from './session-questions.ts';
 import { sessionServer } from './session-server.ts';
+import { sessionWal } from './session-wal.ts';
 import { setOfTransaction, shownOfTransaction } from './utility/transaction-stmt.ts';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
@@ -73,13 +74,7 @@ export class SessionFunctions implements SessionSettings {
     this.backends = backends(session);
     this.transactionIds = transactionIds(session);
     const { kernel } = session.instance;
-    this.wal = {
-      switchSegment: () => kernel.switchWal(),
-      location: () => kernel.walLocation(),
-      get timeline() {
-        return kernel.timeline;
-      },
-    };
+    this.wal = sessionWal(session);
     this.sequenceIo = sequenceIo(
       work => kernel.attempt(work, session.owner, () => session.enter()),
       () => ({ pages: kernel.pages, wal: kernel.wal, xact: session.block.tx }),

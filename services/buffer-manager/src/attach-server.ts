@@ -353,6 +353,12 @@ export class AttachServer {
         return shared.walSwitch.forSession(instance, op);
       case 'getWalLocation':
         return shared.walSwitch.tellLocation(instance, op);
+      case 'getArchiverCounts':
+        void shared.wal.archiver.read(op.reset).then(counts => {
+          instance.put({ op: 'archiverCounts', reqId: op.reqId, ...counts });
+          shared.planTurn();
+        });
+        return;
       case 'createMultiXact':
         return shared.multixacts.create(instance, op);
       case 'getMultiXactMembers':

@@ -7,12 +7,13 @@ import type { Env, Timer } from '@pgtroupe/actor/env';
 import type { RpcStream } from '@pgtroupe/actor/rpc';
 import { assert } from '@pgtroupe/common/assert';
 import type { XLogRecPtr } from '@pgtroupe/common/ids';
-import type { ArchiverCounts, WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
+import type { WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
 import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
 import type { XLogBuffers } from '@pgtroupe/transam/xlogbuffers';
 import { XLOG_SEG_SIZE, type XLogStream } from '@pgtroupe/transam/xlogpage';
 import { WalEnd, XLogReader } from '@pgtroupe/transam/xlogreader';
 import type { XLogRecord } from '@pgtroupe/transam/xlogrecord';
+import { ArchiverView } from './archiver-view.ts';
 
 const REOPEN_MS = 50;
 /** Unsent WAL goes out without waiting for a commit once there is this much. */
@@ -50,8 +51,7 @@ export class WalClient {
   #flushes: number[] = [];
   #flushLater = 0;
   flushed = 0 as XLogRecPtr;
-  /** pg_stat_archiver, as the walwriter told it last. */
-  archiver: ArchiverCounts | undefined;
+  readonly archiver = new ArchiverView(() => this.#send({ $case: 'archiverReset', value: {} }));
   #roomUntil = 0;
   #roomTold = 0;
   #diskFull = false;
@@ -167,8 +167,7 @@ export class WalClient {
         this.#recycled = undefined;
         return;
       case 'archiver':
-        this.archiver = report.value;
-        return;
+        return this.archiver.told(report.value);
     }
   }
 
@@ -180,6 +179,7 @@ export class WalClient {
       read.restart();
       this.#startRead(read);
     }
+    this.archiver.attached();
     if (this.#endOfLog !== undefined) this.#send({ $case: 'endOfLog', value: { pos: this.#endOfLog.pos } });
     if (this.#recycled !== undefined) {
       // What was recycled before it died is recycled; the rest goes with the next checkpoint.

@@ -188,6 +188,8 @@ export const UP = {
   switchWal: { reqId: 'u32' },
   /** Answered by `walLocation`. */
   getWalLocation: { reqId: 'u32' },
+  /** pg_stat_archiver, or with `reset` pg_stat_reset_shared('archiver'). Answered by `archiverCounts`. */
+  getArchiverCounts: { reqId: 'u32', reset: 'bool' },
   // ---- sessions --------------------------------------------------------------------------------------
   /** Asks all instances about their sessions (`what`: SESSION_QUESTIONS); with a `pid`, whoever serves that session. Answered by
    *  `sessionsTold`. */
@@ -302,6 +304,17 @@ export const DOWN = {
   walSwitched: { reqId: 'u32', lsn: 'u64' },
   /** Where the next record goes, and what is durable. */
   walLocation: { reqId: 'u32', insert: 'u64', flush: 'u64', timeline: 'u32' },
+  /** Times are microseconds since 1970-01-01; 0 and '': never. */
+  archiverCounts: {
+    reqId: 'u32',
+    archivedCount: 'u64',
+    lastArchivedWal: 'str',
+    lastArchivedTime: 'u64',
+    failedCount: 'u64',
+    lastFailedWal: 'str',
+    lastFailedTime: 'u64',
+    statsReset: 'u64',
+  },
   // ---- sessions --------------------------------------------------------------------------------------
   /** `askSessions`, passed on. Answered by `sessionsSaid`, at once. */
   sessionsAsked: { question: 'u32', what: 'u8', pid: 'u32' },
