@@ -13,6 +13,7 @@ import { FIRST_UNPINNED_OBJECT_ID } from '@pgtroupe/catalog/pinned';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { permissionDenied } from './permissions.ts';
 import { type CopyOptions, copyOptions } from './copyoptions.ts';
+import { preventIfReadOnly } from './read-only.ts';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { ACCESS_SHARE_LOCK, ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
@@ -39,9 +40,7 @@ export async function copyStmt(runner: CommandRunner, raw: RawNode, text: string
     null: forcedColumns(table, columns, options.forceNull, 'FORCE_NULL'),
   };
   await checkMayInsert(runner, table, columns);
-  if (runner.session.block.readOnly) {
-    throw ereport(ERRCODE.READ_ONLY_SQL_TRANSACTION, 'cannot execute COPY FROM in a read-only transaction');
-  }
+  preventIfReadOnly(runner.session.block, 'COPY FROM');
   const tag = await copyFrom(runner, table, columns, { options, forced });
   if (table.oid < FIRST_UNPINNED_OBJECT_ID) await runner.analysis.catalogRowsChanged([table.oid], text);
   return tag;

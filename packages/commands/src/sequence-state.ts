@@ -41,21 +41,25 @@ export class SequenceState implements SequenceFunctions {
   readonly #io: () => SequenceIo;
   readonly #locks: SequenceLocks;
   readonly #checkRight: (rel: RelationDesc, right: number) => void;
+  readonly #mayChange: (command: string) => void;
   readonly #known = new Map<Oid, Known>();
   #lastUsed: Oid | undefined;
   /** A setval that was carried out and whose row is about to be evaluated again. */
   #setDone: string | undefined;
 
-  /** `io` and `catalog` of the session's current transaction; `checkRight` throws when its user may not. */
+  /** `io` and `catalog` of the session's current transaction; `checkRight` throws when its user may not, `mayChange`
+   *  when the transaction is READ ONLY. */
   constructor(
     catalog: () => SystemCatalog,
     io: () => SequenceIo,
     locks: SequenceLocks,
     checkRight: (rel: RelationDesc, right: number) => void,
+    mayChange: (command: string) => void,
   ) {
     this.#catalog = catalog;
     this.#io = io;
     this.#locks = locks;
+    this.#mayChange = mayChange;
     this.#checkRight = checkRight;
   }
 
@@ -93,6 +97,7 @@ export class SequenceState implements SequenceFunctions {
 
   nextval(oid: Oid): number | bigint {
     const rel = this.#open(oid, ACL_USAGE | ACL_UPDATE);
+    this.#mayChange('nextval()');
     const known = this.#entry(rel);
     if (known.ahead === undefined) throw new CatalogMiss(() => this.#draw(oid));
     const { next, last, increment } = known.ahead;
@@ -143,6 +148,7 @@ export class SequenceState implements SequenceFunctions {
       return;
     }
     const rel = this.#open(oid, ACL_UPDATE);
+    this.#mayChange('setval()');
     const { min, max } = this.#rules(rel);
     if (value < min || value > max) {
       throw ereport(

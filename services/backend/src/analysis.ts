@@ -432,9 +432,6 @@ export class Analysis {
   /** Runs a command that changes catalogs, in the transaction's own view of them. */
   async changeCatalogs(text: string, work: (context: CommandContext) => Promise<void>): Promise<void> {
     const session = this.#session;
-    if (session.block.readOnly) {
-      throw ereport(ERRCODE.READ_ONLY_SQL_TRANSACTION, 'cannot change the catalogs in a read-only transaction');
-    }
     await this.refresh();
     if (this.#change === undefined) {
       const store = new TransactionCatalogStore(session, this.#database);

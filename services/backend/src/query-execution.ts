@@ -17,7 +17,16 @@ import { BACKEND } from '@pgtroupe/libpq/protocol';
 import type { Fold } from '@pgtroupe/executor/execConstants';
 import { initPlan, type QueryState } from '@pgtroupe/executor/execMain';
 import { END, MISS, ROW, YIELD } from '@pgtroupe/executor/status';
-import { CMD_DELETE, CMD_INSERT, CMD_SELECT, CMD_UPDATE } from '@pgtroupe/nodes/nodes';
+import {
+  CMD_DELETE,
+  CMD_INSERT,
+  CMD_SELECT,
+  CMD_UPDATE,
+  LCS_FORKEYSHARE,
+  LCS_FORNOKEYUPDATE,
+  LCS_FORSHARE,
+  LCS_FORUPDATE,
+} from '@pgtroupe/nodes/nodes';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
 import { evalConstExpressions } from '@pgtroupe/optimizer/constfold';
 import { planner } from '@pgtroupe/optimizer/planner';
@@ -32,6 +41,7 @@ import { BINARY_FORMAT, type FieldEncoder, fieldEncoder, type OutputFunction } f
 import { describeFolded } from './folded-columns.ts';
 import { copyRows, HeldRows } from './held-rows.ts';
 import { largeOutput } from './large-output.ts';
+import { preventIfReadOnly } from '@pgtroupe/commands/read-only';
 import { checkFunctionPermissions, checkRangeTablePermissions } from '@pgtroupe/commands/permissions';
 import { guardedFunctions } from './needed-rights.ts';
 import { plannerEnv } from './planner-env.ts';
@@ -45,6 +55,12 @@ const COMMAND_NAMES: Readonly<Record<number, string>> = {
   [CMD_INSERT]: 'INSERT',
   [CMD_UPDATE]: 'UPDATE',
   [CMD_DELETE]: 'DELETE',
+};
+const ROW_LOCKS: Readonly<Record<number, string>> = {
+  [LCS_FORKEYSHARE]: 'SELECT FOR KEY SHARE',
+  [LCS_FORSHARE]: 'SELECT FOR SHARE',
+  [LCS_FORNOKEYUPDATE]: 'SELECT FOR NO KEY UPDATE',
+  [LCS_FORUPDATE]: 'SELECT FOR UPDATE',
 };
 const MAX_CUSTOM_PLANS = 5;
 /** States of one plan that wait for its next execution: as many as portals usually run at once. */
@@ -136,6 +152,8 @@ export class RunningPortal {
   #columns: readonly ColumnInfo[] | undefined;
   #rows = 0;
   #tag = '';
+  /** EXPLAIN without ANALYZE: it is prepared, and never run. */
+  explainOnly = false;
 
   constructor(
     execution: QueryExecution,
@@ -284,15 +302,16 @@ export class RunningPortal {
     const execution = this.#execution;
     const { session, env, analysis, functions } = execution;
     const state = execution.takeIdle(cached) ?? initPlan(env, cached.plan);
-    const { columns, folded } = this.#statement.analyzed as AnalyzedQuery;
+    const { columns, folded, query } = this.#statement.analyzed as AnalyzedQuery;
     this.#columns = columns;
+    const changed = session.block.readOnly && !this.explainOnly ? changes(cached.plan, query) : undefined;
+    if (changed !== undefined) preventIfReadOnly(session.block, changed);
     if (cached.plan.constants.length > 0 || folded !== undefined) this.#computeConstants(state);
     if (cached.asOwner || !analysis.isSuperuser()) {
       checkRangeTablePermissions(analysis.acl(), analysis.catalog, functions.currentUserId, cached.plan.rtable);
       checkFunctionPermissions(analysis.acl(), analysis.catalog, functions.currentUserId, cached.guardedFunctions);
     }
     const { tx } = session.block;
-    if (session.block.readOnly) refuseWrites(cached.plan, (this.#statement.analyzed as AnalyzedQuery).query);
     env.beginTransaction(tx, session.block.isolation);
     env.grownBytes = 0;
     state.start(this.#params, this.#snapshot!.snapshot, tx);
@@ -451,14 +470,12 @@ function tagOf({ commandType }: PlannedStmt, processed: number): string {
     : `${COMMAND_NAMES[commandType] ?? 'SELECT'} ${processed}`;
 }
 
-/** In a READ ONLY transaction. */
-function refuseWrites(plan: PlannedStmt, query: Query): void {
-  const writes = COMMAND_NAMES[plan.commandType];
-  const command =
-    writes ?? (plan.hasModifyingCTE ? 'SELECT' : query.rowMarks.length > 0 ? 'SELECT FOR UPDATE' : undefined);
-  if (command !== undefined) {
-    throw ereport(ERRCODE.READ_ONLY_SQL_TRANSACTION, `cannot execute ${command} in a read-only transaction`);
-  }
+/** What the plan would change, as a READ ONLY transaction's refusal names it (ExecCheckXactReadOnly). */
+function changes({ commandType, hasModifyingCTE }: PlannedStmt, { rowMarks }: Query): string | undefined {
+  return (
+    COMMAND_NAMES[commandType] ??
+    (rowMarks.length > 0 ? ROW_LOCKS[rowMarks[0]!.strength] : hasModifyingCTE ? 'SELECT' : undefined)
+  );
 }
 
 /** Rows as DataRow messages of the session. */

@@ -18,6 +18,7 @@ import { sessionServer } from './session-server.ts';
 import { sessionWal } from './session-wal.ts';
 import { setOfTransaction, shownOfTransaction } from './utility/transaction-stmt.ts';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
+import { preventIfReadOnly } from '@pgtroupe/commands/read-only';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { AdvisoryLocks } from '@pgtroupe/adt/lockfuncs';
 import type { WalFacts } from '@pgtroupe/adt/xlogfuncs';
@@ -84,6 +85,7 @@ export class SessionFunctions implements SessionSettings {
       () => this.sequenceIo,
       sequenceLocks(session),
       (rel, right) => checkRelation(session.runner.analysis.acl(), rel.rel, this.currentUserId, right),
+      command => preventIfReadOnly(session.block, command),
     );
     this.#random = { uniform: () => session.instance.env.random.uniform() };
   }

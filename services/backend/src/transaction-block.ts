@@ -35,6 +35,8 @@ interface Running {
   readonly tx: Transaction;
   isolation: IsolationLevel;
   readOnly: boolean;
+  /** What `readOnly` was when each of its subtransactions began: it is again when that one ends, either way. */
+  readonly readOnlyAround: boolean[];
   /** A statement has taken a snapshot: the isolation level is settled. */
   queried: boolean;
   /** The one snapshot of REPEATABLE READ, from the first statement that needs one. */
@@ -146,6 +148,7 @@ export class TransactionBlock {
       tx: new Transaction(this.#kernel, this.#owner, this.#database),
       isolation,
       readOnly,
+      readOnlyAround: [],
       snapshot: undefined,
       queried: false,
       startMicros: this.#defaults.messageMicros(),
@@ -246,11 +249,44 @@ export class TransactionBlock {
     if (run.queried && run.isolation !== isolation) {
       throw ereport(ERRCODE.ACTIVE_SQL_TRANSACTION, 'SET TRANSACTION ISOLATION LEVEL must be called before any query');
     }
+    if (run.readOnlyAround.length > 0 && run.isolation !== isolation) {
+      throw ereport(
+        ERRCODE.ACTIVE_SQL_TRANSACTION,
+        'SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction',
+      );
+    }
     run.isolation = isolation;
   }
 
+  /** Only a transaction that has done nothing yet becomes READ WRITE again. */
   setReadOnly(readOnly: boolean): void {
-    this.#running().readOnly = readOnly;
+    const run = this.#running();
+    if (run.readOnly && !readOnly) {
+      if (run.readOnlyAround.length > 0) {
+        throw ereport(
+          ERRCODE.ACTIVE_SQL_TRANSACTION,
+          'cannot set transaction read-write mode inside a read-only transaction',
+        );
+      }
+      if (run.queried) {
+        throw ereport(ERRCODE.ACTIVE_SQL_TRANSACTION, 'transaction read-write mode must be set before any query');
+      }
+    }
+    run.readOnly = readOnly;
+  }
+
+  /** DEFERRABLE or not: it means something only together with SERIALIZABLE. */
+  setDeferrable(): void {
+    const run = this.#running();
+    const when =
+      run.readOnlyAround.length > 0
+        ? 'cannot be called within a subtransaction'
+        : run.queried
+          ? 'must be called before any query'
+          : undefined;
+    if (when !== undefined) {
+      throw ereport(ERRCODE.ACTIVE_SQL_TRANSACTION, `SET TRANSACTION [NOT] DEFERRABLE ${when}`);
+    }
   }
 
   /** COMMIT. block -> idle, failed -> idle. */
@@ -352,13 +388,16 @@ export class TransactionBlock {
   // ---- savepoints ----------------------------------------------------------------------------------
 
   defineSavepoint(name: string): void {
-    this.#requireBlock('SAVEPOINT').tx.defineSavepoint(name);
+    const run = this.#requireBlock('SAVEPOINT');
+    run.tx.defineSavepoint(name);
+    run.readOnlyAround.push(run.readOnly);
   }
 
   releaseSavepoint(name: string): void {
     const run = this.#requireBlock('RELEASE SAVEPOINT');
     if (!run.tx.hasSavepoint(name)) throw noSuchSavepoint(name);
     run.tx.releaseSavepoint(name);
+    subtransactionsEnded(run, run.tx.depth - 1);
   }
 
   /** failed | block -> block */
@@ -368,6 +407,9 @@ export class TransactionBlock {
     if (run === undefined || !run.tx.hasSavepoint(name)) throw noSuchSavepoint(name);
     if (run.tx.lost) throw sharedMemoryLost();
     run.tx.rollbackToSavepoint(name);
+    // The savepoint's own subtransaction began anew.
+    subtransactionsEnded(run, run.tx.depth - 2);
+    run.readOnlyAround.push(run.readOnly);
     this.#state = { kind: 'block', run };
   }
 
@@ -379,6 +421,12 @@ export class TransactionBlock {
 
 function failed({ isolation, readOnly }: Characteristics, run: Running | undefined): State {
   return { kind: 'failed', run, isolation, readOnly };
+}
+
+/** Of its subtransactions, nested, the outermost `left` are still there. */
+function subtransactionsEnded(run: Running, left: number): void {
+  run.readOnly = run.readOnlyAround[left]!;
+  run.readOnlyAround.length = left;
 }
 
 function onlyInBlock(command: string): Error {

@@ -3,6 +3,7 @@
  */
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { definitionCommandTag, isDefinitionCommand, runDefinitionCommand } from '@pgtroupe/commands/utility';
+import { preventIfReadOnly } from '@pgtroupe/commands/read-only';
 import type { StatementRunner } from '../statement-runner.ts';
 
 export function isDefinition(raw: RawNode): boolean {
@@ -11,6 +12,7 @@ export function isDefinition(raw: RawNode): boolean {
 
 export async function definitionStmt(runner: StatementRunner, raw: RawNode, text: string): Promise<string> {
   const tag = definitionCommandTag(raw);
+  preventIfReadOnly(runner.session.block, tag);
   await runner.analysis.changeCatalogs(text, context => runDefinitionCommand(context, raw));
   return tag;
 }

@@ -46,6 +46,7 @@ export async function explainStmt(
   await analysis.analyze(statement);
   if (statement.analyzed.kind !== 'query') throw notSupported(`EXPLAIN ${commandTag(inner)}`);
   const run = execution.startInto(statement, nowhere, values);
+  run.explainOnly = !options.analyze;
   try {
     await run.prepare();
     const state = run.state!;

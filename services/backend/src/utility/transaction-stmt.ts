@@ -111,8 +111,7 @@ export function transactionOption(session: Session, option: RawNode): void {
       session.block.setReadOnly(value.ival?.ival === 1);
       return;
     default:
-      // DEFERRABLE means something only together with SERIALIZABLE.
-      return;
+      session.block.setDeferrable();
   }
 }
 

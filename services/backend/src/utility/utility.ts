@@ -34,9 +34,9 @@ export async function processUtility(
     case 'VariableSetStmt':
       return variableSetStmt(session, raw);
     case 'VariableShowStmt': {
-      const columns = showColumns(raw);
-      describe(textColumns(columns));
-      sendTextRows(session, showRows(session, raw));
+      const rows = showRows(session, raw);
+      describe(textColumns(showColumns(raw)));
+      sendTextRows(session, rows);
       return 'SHOW';
     }
     case 'DiscardStmt':
