@@ -205,8 +205,10 @@ function merge(a: Bytes, b: Bytes): Bytes {
   return make(family(a), bits, masked(address(a), bits));
 }
 
+export const parseInet = (text: Bytes): Bytes => parse(text, false);
+
 export const networkFunctions: FunctionTable = {
-  inet_in: (_fc: FunctionCall, text: Bytes) => parse(text, false),
+  inet_in: (_fc: FunctionCall, text: Bytes) => parseInet(text),
   inet_out: (_fc: FunctionCall, v: Bytes) => stringToText(show(v, false)),
   inet_recv: (_fc: FunctionCall, bytes: Bytes) => receive(bytes, false),
   inet_send: (_fc: FunctionCall, v: Bytes) => send(v, false),

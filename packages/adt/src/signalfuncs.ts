@@ -13,6 +13,8 @@ import type { Oid } from '@pgtroupe/common/ids';
 import { ROLE_PG_SIGNAL_BACKEND } from '@pgtroupe/common/oids';
 import { judge } from './acl.ts';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
+import type { Locks } from './lockstatus.ts';
+import type { BackendStatus } from './pgstatfuncs.ts';
 
 export type Signal = 'cancel' | 'terminate';
 
@@ -28,6 +30,12 @@ export interface Backends {
   find(pid: number): Promise<Found | { readonly silent: string } | undefined>;
   /** False: it is gone. */
   signal(pid: number, signal: Signal): Promise<boolean>;
+  /** What all sessions and auxiliary processes are doing, as of the first time that this transaction asked, or asked again
+   *  after `forget`. May throw CatalogMiss. */
+  activity(): readonly BackendStatus[];
+  forget(): void;
+  /** All heavyweight locks of now, and of sessions in a transaction its number there. */
+  locks(): Promise<Locks>;
   /** Resolves when the session is gone; false: it was still there after so long. */
   gone(pid: number, timeoutMs: number): Promise<boolean>;
 }

@@ -46,6 +46,8 @@ import { pgstatArchiverFunctions, pgstatArchiverSetFunctions } from '@pgtroupe/a
 import { serverFunctions, serverSetFunctions } from '@pgtroupe/adt/serverfuncs';
 import { xlogFunctions } from '@pgtroupe/adt/xlogfuncs';
 import { signalFunctions } from '@pgtroupe/adt/signalfuncs';
+import { lockStatusFunctions, lockStatusSetFunctions } from '@pgtroupe/adt/lockstatus';
+import { statFunctions, statSetFunctions } from '@pgtroupe/adt/pgstatfuncs';
 import { textFunctions, textSetFunctions, textSlicedFunctions } from '@pgtroupe/adt/textfuncs';
 import { timestampFunctions, timestampSetFunctions } from '@pgtroupe/adt/timestamp';
 import { uuidFunctions } from '@pgtroupe/adt/uuid';
@@ -99,6 +101,8 @@ registerFunctions(
     serverFunctions,
     logFunctions,
     signalFunctions,
+    lockStatusFunctions,
+    statFunctions,
     textFunctions,
     timestampFunctions,
     uuidFunctions,
@@ -120,6 +124,8 @@ registerFunctions(
     numericSetFunctions,
     regexpSetFunctions,
     serverSetFunctions,
+    lockStatusSetFunctions,
+    statSetFunctions,
     textSetFunctions,
     timestampSetFunctions,
   ],

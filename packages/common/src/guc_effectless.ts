@@ -31,7 +31,7 @@ export const EFFECTLESS: ReadonlySet<string> = new Set(
     recovery_target_name recovery_target_time recovery_target_timeline recovery_target_xid
     recursive_worktable_factor restart_after_crash restore_command restrict_nonsystem_relation_kind
     seq_page_cost synchronous_standby_names syslog_facility syslog_ident tcp_keepalives_count temp_file_limit
-    trace_notify trace_recovery_messages trace_sort track_activities track_activity_query_size
+    trace_notify trace_recovery_messages trace_sort
     track_commit_timestamp track_counts track_functions track_io_timing track_wal_io_timing unix_socket_group
     update_process_title vacuum_cost_delay vacuum_cost_limit vacuum_cost_page_dirty vacuum_cost_page_hit
     vacuum_cost_page_miss vacuum_defer_cleanup_age vacuum_failsafe_age vacuum_multixact_failsafe_age

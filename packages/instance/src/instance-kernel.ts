@@ -21,9 +21,10 @@ import { PageCache } from './bufmgr.ts';
 import { type Memory, MISS, type TupleWait, type Want } from '@pgtroupe/storage/buffer/pages';
 import { type RelationFiles, type RelationFork } from './relation-files.ts';
 import { InstanceLocks, type LockOwner } from './instance-locks.ts';
-import { SHARE_LOCK, transactionTag } from '@pgtroupe/storage/lmgr/locktag';
+import { LOCKTAG_TRANSACTION, SHARE_LOCK, transactionTag } from '@pgtroupe/storage/lmgr/locktag';
 import { InstanceMultiXacts } from './instance-multixacts.ts';
 import { InstanceTransactions } from './instance-transactions.ts';
+import { LOCK_WAITS, waitEventOf } from './wait-event.ts';
 import { WalCredit } from './wal-credit.ts';
 import type { XactContext } from './xact.ts';
 import { XLogRecordBuilder } from './xlogrecord-builder.ts';
@@ -86,12 +87,12 @@ export class InstanceKernel implements XactContext {
     this.wal = new XLogRecordBuilder(this.pages, this.attachment);
     this.walCredit = new WalCredit(this.attachment);
     this.attachment.on('showWaits', ({ question }) => {
-      this.locks.tuples.showAll();
-      for (const show of [...this.#localWaits]) show();
+      this.#showWaits();
       this.attachment.putUnawaited({ op: 'waitsShown', question });
     });
     this.attachment.on('sessionsAsked', ({ question, what, pid }) => {
       const asked = SESSION_QUESTIONS[what];
+      if (asked === 'locks') this.#showWaits();
       const said = asked === undefined ? '' : this.onSessionsAsked(asked, pid);
       this.attachment.putUnawaited({ op: 'sessionsSaid', question, said });
     });
@@ -114,6 +115,12 @@ export class InstanceKernel implements XactContext {
     };
   }
 
+  /** Brings waits for rows before the lock table. */
+  #showWaits(): void {
+    this.locks.tuples.showAll();
+    for (const show of [...this.#localWaits]) show();
+  }
+
   /** Repeats a synchronous attempt until it lacks nothing. `enter` runs before each try: it makes the
    *  session whose turn it is the current one. */
   async attempt(work: () => number, owner: LockOwner, enter: () => void = () => {}): Promise<number> {
@@ -127,6 +134,15 @@ export class InstanceKernel implements XactContext {
 
   /** Obtains what a synchronous attempt lacked; then it is tried again. */
   satisfy(want: Want, owner: LockOwner): Promise<void> {
+    // Locks say it themselves.
+    if (want.kind === 'xactWait') return this.#obtain(want, owner);
+    owner.waitEvent = waitEventOf(want);
+    return this.#obtain(want, owner).finally(() => {
+      owner.waitEvent = undefined;
+    });
+  }
+
+  #obtain(want: Want, owner: LockOwner): Promise<void> {
     switch (want.kind) {
       case 'page':
         return this.pages.readBuffer(forkOf(want.rel as RelationFiles, want.fork), want.blk, want.exclusive);
@@ -170,6 +186,7 @@ export class InstanceKernel implements XactContext {
    *  then the buffer-manager's deadlock detector must know of it. So must who asks who waits for whom. */
   async #waitLocally(fxid: FullTransactionId, owner: LockOwner): Promise<void> {
     if (owner.interrupt !== undefined) throw owner.interrupt;
+    owner.waitEvent = LOCK_WAITS[LOCKTAG_TRANSACTION];
     await new Promise<void>((resolve, reject) => {
       let settled = false;
       const settle = (finish: () => void): void => {
@@ -177,6 +194,7 @@ export class InstanceKernel implements XactContext {
         settled = true;
         forget();
         if (owner.waiting === waiting) owner.waiting = undefined;
+        owner.waitEvent = undefined;
         finish();
       };
       const stop = this.shared.onEnd(fxid, () => settle(resolve));

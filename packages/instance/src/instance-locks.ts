@@ -16,8 +16,10 @@ import type { Timers } from '@pgtroupe/actor/env';
 import type { Attachment } from './attachment.ts';
 import { type HeldTupleLock, InstanceTupleLocks } from './instance-tuple-locks.ts';
 import type { DownOp } from '@pgtroupe/rpc/attach/ops';
-import { isWeakMode, LOCKTAG_RELATION, type LockTag, relationTag } from '@pgtroupe/storage/lmgr/locktag';
 import { isStrongMode, MAX_LOCK_MODE } from '@pgtroupe/storage/lmgr/lock-modes';
+import type { LockStatus } from '@pgtroupe/storage/lmgr/lock-status';
+import { LOCK_WAITS, type WaitEvent } from './wait-event.ts';
+import { isWeakMode, LOCKTAG_RELATION, type LockTag, relationTag } from '@pgtroupe/storage/lmgr/locktag';
 
 /** deadlock_timeout of who has no session. */
 const DEADLOCK_MS = 1000;
@@ -50,6 +52,8 @@ export class LockOwner {
   tuple: HeldTupleLock | undefined;
   /** The wait under way, so that a cancel can end it. */
   waiting: { cancel(error: PgError): void } | undefined;
+  /** What it waits for, for pg_stat_activity. */
+  waitEvent: WaitEvent | undefined;
   /** Told when a wait for a lock, of a relation or of a transaction's end, begins and ends. */
   onLockWait: ((begins: boolean) => void) | undefined;
   /** Told when an id that its transaction takes is among the last: of what database and how many are left. */
@@ -94,6 +98,19 @@ export class InstanceLocks {
     let count = 0;
     for (const database of this.#relations.values()) for (const { holders } of database.values()) count += holders.size;
     return count;
+  }
+
+  /** Locks granted here, for pg_locks. */
+  *status(): IterableIterator<LockStatus> {
+    for (const database of this.#relations.values()) {
+      for (const { db, rel, holders } of database.values()) {
+        const tag = relationTag(db, rel);
+        for (const [{ pid }, mask] of holders) {
+          for (let mode = 1; mode <= MAX_LOCK_MODE; mode++)
+            if ((mask & (1 << mode)) !== 0) yield { pid, tag, mode, granted: true, fastpath: true };
+        }
+      }
+    }
   }
 
   /** Relations that are known here. */
@@ -169,8 +186,10 @@ export class InstanceLocks {
     });
     // Cancelled or not, there is one answer, and only it tells whether the lock is there to be given back.
     owner.onLockWait?.(true);
+    owner.waitEvent = LOCK_WAITS[tag.locktype];
     const op = await answer.finally(() => {
       owner.waiting = undefined;
+      owner.waitEvent = undefined;
       owner.onLockWait?.(false);
     });
     if (op.op === 'lockGranted') {

@@ -12,9 +12,10 @@
 import type { Timers } from '@pgtroupe/actor/env';
 import type { PgError } from '@pgtroupe/common/ereport';
 import { conflictMask } from '@pgtroupe/storage/lmgr/lock-modes';
-import { type LockTag, tupleTag } from '@pgtroupe/storage/lmgr/locktag';
+import { LOCKTAG_TUPLE, type LockTag, tupleTag } from '@pgtroupe/storage/lmgr/locktag';
 import type { Attachment } from './attachment.ts';
 import type { InstanceLocks, LockOwner } from './instance-locks.ts';
+import { LOCK_WAITS } from './wait-event.ts';
 import type { TupleWait } from '@pgtroupe/storage/buffer/pages';
 
 interface Waiter {
@@ -138,6 +139,7 @@ export class InstanceTupleLocks {
     return new Promise((resolve, reject) => {
       const stop = (): void => {
         timer.cancel();
+        owner.waitEvent = undefined;
         if (owner.waiting === waiting) owner.waiting = undefined;
       };
       const waiter: Waiter = {
@@ -166,6 +168,7 @@ export class InstanceTupleLocks {
       };
       const timer = this.#timers.after(owner.deadlockMs(), () => this.#show(entry));
       owner.waiting = waiting;
+      owner.waitEvent = LOCK_WAITS[LOCKTAG_TUPLE];
       entry.queue.push(waiter);
     });
   }

@@ -68,11 +68,13 @@ export class WalCredit {
       const over = (finish: () => void): void => {
         this.#waiters.delete(waiter);
         if (owner.waiting === waiting) owner.waiting = undefined;
+        owner.waitEvent = undefined;
         finish();
       };
       const waiter: Waiter = { resolve: () => over(resolve), reject: error => over(() => reject(error)) };
       const waiting = { cancel: (error: PgError) => waiter.reject(error) };
       owner.waiting = waiting;
+      owner.waitEvent = 'LWLock/WALWrite';
       this.#waiters.add(waiter);
     });
   }

@@ -127,6 +127,15 @@ export class Transaction implements XactView {
     return this.#levels[0]!.fxid;
   }
 
+  /** Its ids that run: its own and those of its subtransactions. */
+  *runningXids(): IterableIterator<FullTransactionId> {
+    for (const { fxid, children } of this.#levels) {
+      if (fxid === 0) continue;
+      yield fxid;
+      yield* children;
+    }
+  }
+
   /** The innermost subtransaction's id, which was assigned before. */
   get innermostXid(): FullTransactionId {
     const { fxid } = this.#top();
@@ -325,9 +334,12 @@ export class Transaction implements XactView {
         invals: this.invals,
       }));
       locks.endSent(this.#owner);
+      this.#owner.waitEvent = 'IO/WALSync';
       await answer;
     } catch (lost) {
       if (!(await this.#committedAfterAll(fxid, epoch))) throw lost;
+    } finally {
+      this.#owner.waitEvent = undefined;
     }
     shared.ended([fxid, ...children], XACT_COMMITTED);
     locks.releaseAll(this.#owner, true);

@@ -26,7 +26,7 @@ const MICROS_PER_MS = 1000;
 type Stage = 'starting' | 'authentication' | 'startup' | 'begun';
 
 /** Where the client is. */
-interface Peer {
+export interface Peer {
   readonly address: string;
   readonly port: number;
 }
@@ -70,7 +70,7 @@ export class SessionLog {
       hint: more?.hint,
       where: more?.where,
       verbose: verbosity === 'verbose' ? true : undefined,
-      statement: withStatement ? this.#statement() : undefined,
+      statement: withStatement ? this.statementText() : undefined,
       position: fields?.position,
     });
   }
@@ -133,7 +133,8 @@ export class SessionLog {
 
   // ---- lines -------------------------------------------------------------------------------------------
 
-  #statement(): string | undefined {
+  /** The text that the client's message is about, while it is worked on. */
+  statementText(): string | undefined {
     const { text } = this;
     return typeof text === 'string' || text === undefined ? text : Buffer.from(text).toString();
   }

@@ -2,8 +2,13 @@
  * What sessions ask about each other, whatever their instance: the buffer-manager passes each question on to all
  * instances and gathers the answers. Nothing is kept for it and nothing is sent unless somebody asks.
  */
-import type { Backends } from '@pgtroupe/adt/signalfuncs';
+import type { BackendStatus } from '@pgtroupe/adt/pgstatfuncs';
+import type { Backends, Signal } from '@pgtroupe/adt/signalfuncs';
+import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Oid } from '@pgtroupe/common/ids';
+import type { Transaction } from '@pgtroupe/instance/xact';
+import type { LockStatus } from '@pgtroupe/storage/lmgr/lock-status';
 import type { BackendInstance } from './instance.ts';
 import type { Session } from './session.ts';
 
@@ -12,26 +17,64 @@ const GONE_SLICE_MS = 100;
 
 /** Answers what others ask about the sessions here. */
 export function answerQuestions(instance: BackendInstance): void {
-  instance.kernel.onSessionsAsked = (question, pid) => {
-    const session = instance.session(pid);
-    if (session === undefined) return '';
+  const { kernel } = instance;
+  kernel.onSessionsAsked = (question, pid) => {
     switch (question) {
-      case 'who':
-        return JSON.stringify({ role: session.roleOid });
-      case 'cancel':
-        session.cancel();
-        return 'true';
-      case 'terminate':
-        session.terminate();
-        return 'true';
-      default:
-        return '';
+      case 'activity':
+        return JSON.stringify({ backends: begun(instance).map(({ activity }) => activity.status()) } satisfies Said);
+      case 'locks':
+        return JSON.stringify(locks(instance));
+      default: {
+        const session = instance.session(pid);
+        return session === undefined ? '' : answerAbout(session, question);
+      }
     }
   };
 }
 
+function answerAbout(session: Session, question: 'who' | Signal): string {
+  switch (question) {
+    case 'who':
+      return JSON.stringify({ role: session.roleOid });
+    case 'cancel':
+      session.cancel();
+      return 'true';
+    case 'terminate':
+      session.terminate();
+      return 'true';
+  }
+}
+
+const begun = (instance: BackendInstance): Session[] => [...instance.sessions].filter(session => session.begun);
+
+/** The lock table tells its own. */
+function locks(instance: BackendInstance): Said {
+  const sessions = begun(instance);
+  return {
+    transactions: sessions.flatMap(({ pid, block }): [number, number][] =>
+      block.status === undefined ? [] : [[pid, block.status.lxid]],
+    ),
+    locks: [...instance.kernel.locks.status(), ...sessions.flatMap(({ activity }) => [...activity.ownLocks()])],
+  };
+}
+
+/** What an instance says, or the buffer-manager. */
+interface Said {
+  readonly backends?: readonly BackendStatus[];
+  readonly locks?: readonly LockStatus[];
+  readonly transactions?: readonly (readonly [pid: number, lxid: number])[];
+}
+
 export function backends(session: Session): Backends {
   const { kernel, env } = session.instance;
+  /** As of the first time that the transaction asked. */
+  let known: { readonly tx: Transaction; readonly backends: readonly BackendStatus[] } | undefined;
+  const all = async (question: 'activity' | 'locks'): Promise<readonly Said[]> => {
+    const { said, silent } = await kernel.askSessions(question);
+    if (silent !== '')
+      session.notice('WARNING', ERRCODE.WARNING, `no answer from ${silent}: its sessions are not shown`);
+    return said as readonly Said[];
+  };
   const find: Backends['find'] = async pid => {
     // 0 means everybody there, and nobody has it.
     if (pid <= 0) return undefined;
@@ -42,6 +85,25 @@ export function backends(session: Session): Backends {
   return {
     find,
     signal: async (pid, signal) => (await kernel.askSessions(signal, pid)).said.length > 0,
+    activity: () => {
+      const { tx } = session.block;
+      if (known?.tx === tx) return known.backends;
+      throw new CatalogMiss(async () => {
+        const told = await all('activity');
+        const backends = told.flatMap(({ backends: some = [] }) => some).sort((a, b) => a.pid - b.pid);
+        known = { tx, backends };
+      });
+    },
+    forget: () => {
+      known = undefined;
+    },
+    locks: async () => {
+      const told = await all('locks');
+      return {
+        locks: told.flatMap(({ locks: some = [] }) => some),
+        transactions: new Map(told.flatMap(({ transactions = [] }) => transactions)),
+      };
+    },
     gone: async (pid, timeoutMs) => {
       const untilMs = env.clock.nowMs() + timeoutMs;
       for (;;) {

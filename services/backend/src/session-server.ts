@@ -60,9 +60,15 @@ export function sessionServer(session: Session): ServerFacts {
     blockingPids: pid => kernel.blockingPids(pid >>> 0),
     sleep: async ms => {
       const untilMs = env.clock.nowMs() + ms;
-      for (let left = ms; left > 0; left = untilMs - env.clock.nowMs()) {
-        session.checkForInterrupts();
-        await new Promise<void>(resolve => env.timers.after(Math.min(left, SLEEP_SLICE_MS), resolve));
+      const { owner } = session;
+      try {
+        for (let left = ms; left > 0; left = untilMs - env.clock.nowMs()) {
+          session.checkForInterrupts();
+          owner.waitEvent = 'Timeout/PgSleep';
+          await new Promise<void>(resolve => env.timers.after(Math.min(left, SLEEP_SLICE_MS), resolve));
+        }
+      } finally {
+        owner.waitEvent = undefined;
       }
     },
     reloadConfiguration: async () => void (await configure(session, { $case: 'reload', value: {} })),

@@ -29,9 +29,12 @@ import { BodyReader, invalidMessageFormat, OutBuffer } from '@pgtroupe/libpq/pqf
 import { BACKEND, FRONTEND } from '@pgtroupe/libpq/protocol';
 import { parseStartupPacket } from '@pgtroupe/libpq/startup';
 import { LockOwner } from '@pgtroupe/instance/instance-locks';
+import type { WaitEvent } from '@pgtroupe/instance/wait-event';
 import { authenticate } from './auth.ts';
 import type { BackendInstance } from './instance.ts';
 import { SessionLog } from './session-log.ts';
+import { adminShutdown, connectionLost, reservedSlots } from './session-ends.ts';
+import { SessionActivity } from './activity.ts';
 import { SessionUser } from './session-user.ts';
 import { type Remark, SessionSettings } from './settings.ts';
 import { StatementRunner } from './statement-runner.ts';
@@ -64,6 +67,7 @@ export class Session implements BackendSession {
   readonly settings: SessionSettings;
   readonly timeouts: SessionTimeouts;
   readonly log: SessionLog;
+  readonly activity: SessionActivity;
   user = '';
   /** The postmaster was told that this client is who it says. */
   authenticated = false;
@@ -109,6 +113,7 @@ export class Session implements BackendSession {
     };
     this.#connection = arrival.connection;
     this.log = new SessionLog(this, arrival.connection.peer);
+    this.activity = new SessionActivity(this, arrival.connection.peer);
     this.#initial = arrival.initial;
     this.#reserved = arrival.reserved;
   }
@@ -189,11 +194,7 @@ export class Session implements BackendSession {
     const login = await this.instance.logIn(user, databaseName, this.owner);
     if (this.#closed) return;
     if (this.#reserved && !login.superuser) {
-      throw ereport(
-        ERRCODE.TOO_MANY_CONNECTIONS,
-        'remaining connection slots are reserved for non-replication superuser connections',
-        { severity: 'FATAL' },
-      );
+      throw reservedSlots();
     }
     this.roleOid = login.userOid;
     this.database = { oid: login.database, name: databaseName };
@@ -316,6 +317,7 @@ export class Session implements BackendSession {
   }
 
   async #guardQuery(body: Buffer): Promise<void> {
+    this.activity.begun();
     try {
       const reader = new BodyReader(body);
       const text = reader.cstringBytes();
@@ -343,6 +345,7 @@ export class Session implements BackendSession {
 
   #extended(type: number, body: Buffer): Promise<void> | undefined {
     const reader = new BodyReader(body);
+    this.activity.begun();
     this.timeouts.statementStarted();
     switch (type) {
       case FRONTEND.Parse:
@@ -393,6 +396,9 @@ export class Session implements BackendSession {
   #failed(thrown: unknown): void {
     const error = exhausted(thrown) ?? thrown;
     this.out.discardUnfinished();
+    const { functions } = this.runner;
+    // A text may have failed before it was known what it says.
+    functions.queryString = this.log.statementText() ?? functions.queryString;
     const ends = error instanceof PgError && error.severity !== 'ERROR';
     if (!ends) this.log.thrown(error);
     this.block.fail();
@@ -463,6 +469,7 @@ export class Session implements BackendSession {
     this.out.end();
     this.write();
     this.log.idle();
+    this.activity.ready();
     this.timeouts.statementEnded();
     this.timeouts.idle(this.block.inBlock);
   }
@@ -580,6 +587,18 @@ export class Session implements BackendSession {
     this.checkForInterrupts();
   }
 
+  /** It takes statements, or did: it is a session that others may know of. */
+  get begun(): boolean {
+    return (this.runner as StatementRunner | undefined) !== undefined && this.#state.kind !== 'starting';
+  }
+
+  /** What it waits for. */
+  get waitEvent(): WaitEvent | undefined {
+    if (this.#state.kind === 'idle') return 'Client/ClientRead';
+    if (this.#drained !== undefined) return 'Client/ClientWrite';
+    return this.owner.waitEvent ?? (this.#copyIn === undefined ? undefined : 'Client/ClientRead');
+  }
+
   /** Nothing is going on and no transaction is open: a smart shutdown may take it. */
   get idleOutsideTransaction(): boolean {
     return this.#state.kind === 'idle' && !this.block.inBlock;
@@ -638,11 +657,3 @@ export class Session implements BackendSession {
 
 /** No name of a role or database is longer. */
 const clipped = (name: string): string => Buffer.from(clipName(Buffer.from(name))).toString();
-
-function connectionLost(): PgError {
-  return ereport(ERRCODE.CONNECTION_FAILURE, 'connection to client lost', { severity: 'FATAL' });
-}
-
-function adminShutdown(): PgError {
-  return ereport(ERRCODE.ADMIN_SHUTDOWN, 'terminating connection due to administrator command', { severity: 'FATAL' });
-}

@@ -225,6 +225,7 @@ export class StatementRunner implements CommandRunner {
   }
 
   #prepared(statement: PreparedStatement): void {
+    this.functions.queryString = statement.text;
     refuseUndetermined(statement);
     this.statements.set(statement.name, statement);
     this.#simpleMessage(BACKEND.ParseComplete);
@@ -246,6 +247,7 @@ export class StatementRunner implements CommandRunner {
     const statement = this.statement(reader.cstring());
     this.session.log.text = statement.text;
     this.session.log.running = 'BIND';
+    this.functions.queryString = statement.text;
     const { session } = this;
     this.#mayRun(statement.raw, statement.paramTypes.length);
     session.block.startCommand(statement.raw !== undefined && endsBlock(statement.raw));

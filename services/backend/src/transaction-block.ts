@@ -15,7 +15,7 @@
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import type { Oid } from '@pgtroupe/common/ids';
+import type { FullTransactionId, Oid } from '@pgtroupe/common/ids';
 import type { TransactionIndicator } from '@pgtroupe/libpq/protocol';
 import type { LockOwner } from '@pgtroupe/instance/instance-locks';
 import { type InstanceKernel, sharedMemoryLost } from '@pgtroupe/instance/instance-kernel';
@@ -60,12 +60,28 @@ export interface TransactionDefaults {
   messageMicros(): number;
 }
 
+/** A transaction, failed or not. */
+export interface TransactionStatus {
+  /** undefined when it has failed as a whole. */
+  readonly startMicros: number | undefined;
+  /** Counts the session's transactions. */
+  readonly lxid: number;
+  /** Its ids, its own first; none where none was needed. */
+  readonly xids: readonly FullTransactionId[];
+  /** The oldest transaction that one of its snapshots takes for running; 0: it has none. */
+  readonly xmin: number;
+}
+
 export class TransactionBlock {
   readonly #kernel: InstanceKernel;
   readonly #owner: LockOwner;
   readonly #database: Oid;
   readonly #defaults: TransactionDefaults;
   #state: State = { kind: 'idle' };
+  /** Transactions there were: the number of the one there is. */
+  #lxid = 0;
+  /** Snapshots that statements have. */
+  readonly #statementSnapshots: LiveSnapshot[] = [];
   /** Called after a transaction ended, with its outcome. */
   onEnd: (committed: boolean, invals: Uint8Array) => void = () => {};
   /** Called before the commit record is made: deferred work, invalidations. */
@@ -128,6 +144,22 @@ export class TransactionBlock {
     return this.#running().startMicros;
   }
 
+  /** For who asks what the session is doing. */
+  get status(): TransactionStatus | undefined {
+    const state = this.#state;
+    if (state.kind === 'idle') return undefined;
+    const { run } = state;
+    const snapshots = run?.snapshot === undefined ? this.#statementSnapshots : [run.snapshot];
+    let xmin = 0;
+    for (const { snapshot } of snapshots) if (xmin === 0 || snapshot.xmin < xmin) xmin = snapshot.xmin;
+    return {
+      startMicros: run?.startMicros,
+      lxid: this.#lxid,
+      xids: run === undefined ? [] : [...run.tx.runningXids()],
+      xmin,
+    };
+  }
+
   #running(): Running {
     const state = this.#state;
     assert(state.kind === 'implicit' || state.kind === 'block', `no transaction is running (${state.kind})`);
@@ -144,6 +176,7 @@ export class TransactionBlock {
   }
 
   #start(isolation: IsolationLevel, readOnly: boolean): Running {
+    this.#lxid++;
     return {
       tx: new Transaction(this.#kernel, this.#owner, this.#database),
       isolation,
@@ -198,7 +231,7 @@ export class TransactionBlock {
     if (run.snapshot !== undefined) return this.#sameSnapshot(run);
     run.queried = true;
     const live = this.#kernel.shared.tryTakeSnapshot(run.tx.curcid);
-    if (live !== undefined && keepsSnapshot(run.isolation)) run.snapshot = live;
+    if (live !== undefined) this.#had(run, live);
     return live;
   }
 
@@ -207,8 +240,13 @@ export class TransactionBlock {
     if (run.snapshot !== undefined) return this.#sameSnapshot(run);
     run.queried = true;
     const live = await this.#kernel.shared.takeSnapshot(run.tx.curcid);
-    if (keepsSnapshot(run.isolation)) run.snapshot = live;
+    this.#had(run, live);
     return live;
+  }
+
+  #had(run: Running, live: LiveSnapshot): void {
+    if (keepsSnapshot(run.isolation)) run.snapshot = live;
+    else this.#statementSnapshots.push(live);
   }
 
   /** Before a statement is analyzed, and so before it waits for locks: the one snapshot of REPEATABLE READ is from then. */
@@ -228,6 +266,8 @@ export class TransactionBlock {
     // A failed transaction may be one again.
     const run = this.#state.kind === 'idle' ? undefined : this.#state.run;
     if (run !== undefined && keepsSnapshot(run.isolation)) return;
+    const at = this.#statementSnapshots.lastIndexOf(live);
+    if (at >= 0) this.#statementSnapshots.splice(at, 1);
     this.#kernel.shared.releaseSnapshot(live);
   }
 

@@ -20,6 +20,7 @@ import { downWriter, FrameError, type OpReader, upReader } from '@pgtroupe/rpc/a
 import { TOKEN_EXCLUSIVE, type UpOp } from '@pgtroupe/rpc/attach/ops';
 import { LOCKTAG_TUPLE } from '@pgtroupe/storage/lmgr/locktag';
 import { WalFormatError } from '@pgtroupe/transam/xlogrecord';
+import { AUXILIARY_PIDS } from './auxiliary-processes.ts';
 import { checkDeadlock } from './deadlock.ts';
 import { type AttachStream, Instance } from './instance.ts';
 import type { LockTag, Waiter } from './lock-table.ts';
@@ -58,6 +59,8 @@ export class AttachServer {
     this.#epoch = options.epoch;
     this.#welcomeFromMs = options.welcomeFromMs;
     this.#nextPid = 1 + (options.epoch % PID_LIVES) * PIDS_PER_LIFE;
+    shared.auxiliaries.firstPid = this.#nextPid;
+    this.#nextPid += AUXILIARY_PIDS;
     this.#lastCheckMs = env.clock.nowMs();
     shared.wal.onRoom = () => this.#resume();
     shared.io.onRelieved = () => this.#resume();
@@ -391,8 +394,10 @@ export class AttachServer {
     const tag: LockTag = { locktype: op.locktype, f1: op.f1, f2: op.f2, f3: op.f3, f4: op.f4 };
     const result = locks.acquire(owner, tag, op.mode, op);
     if (result === 'granted') instance.put({ op: 'lockGranted', reqId: op.reqId });
-    else if (result === 'waiting') this.#watchWait(owner.waiting!, op.deadlockMs);
-    else if (result === 'no-room') instance.put({ op: 'lockFailed', reqId: op.reqId, ...NO_ROOM });
+    else if (result === 'waiting') {
+      owner.waiting!.sinceMicros = this.#env.clock.wallMicros();
+      this.#watchWait(owner.waiting!, op.deadlockMs);
+    } else if (result === 'no-room') instance.put({ op: 'lockFailed', reqId: op.reqId, ...NO_ROOM });
     else instance.put(lockNotAvailable(op.reqId));
   }
 

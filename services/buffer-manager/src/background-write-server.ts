@@ -15,6 +15,8 @@ export class BackgroundWriteServer {
   readonly #shared: SharedMemory;
   #stream: Stream | undefined;
   #smoothedAlloc = 0;
+  /** What the bgwriter waits for. */
+  #waits: string | null = 'Activity/BgWriterMain';
 
   constructor(shared: SharedMemory) {
     this.#shared = shared;
@@ -23,11 +25,18 @@ export class BackgroundWriteServer {
   accept(stream: Stream): void {
     this.#stream?.abort('another bgwriter came');
     this.#stream = stream;
+    this.#shared.auxiliaries.came('background writer', () => this.#waits);
     stream.onMessage = order => {
-      void this.#sync(order).then(report => stream.send(report));
+      this.#waits = null;
+      void this.#sync(order).then(report => {
+        this.#waits = report.hibernate ? 'Activity/BgWriterHibernate' : 'Activity/BgWriterMain';
+        stream.send(report);
+      });
     };
     stream.onEnd = () => {
-      if (this.#stream === stream) this.#stream = undefined;
+      if (this.#stream !== stream) return;
+      this.#stream = undefined;
+      this.#shared.auxiliaries.left('background writer');
     };
   }
 

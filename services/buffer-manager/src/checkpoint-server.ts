@@ -21,6 +21,8 @@ export class CheckpointServer {
   #stream: Stream | undefined;
   #work: Promise<void> = Promise.resolve();
   #toldSegment = -1;
+  /** A checkpoint is under way. */
+  #busy = false;
 
   constructor(shared: SharedMemory, log: Log) {
     this.#shared = shared;
@@ -32,12 +34,14 @@ export class CheckpointServer {
   accept(stream: Stream): void {
     this.#stream?.abort('another checkpointer came');
     this.#stream = stream;
+    this.#shared.auxiliaries.came('checkpointer', () => (this.#busy ? null : 'Activity/CheckpointerMain'));
     stream.onMessage = ({ order }) => {
       this.#work = this.#work.then(() => (this.#stream === stream ? this.#obey(order) : undefined));
     };
     stream.onEnd = () => {
       if (this.#stream !== stream) return;
       this.#stream = undefined;
+      this.#shared.auxiliaries.left('checkpointer');
       this.#shared.checkpoints.abandon();
     };
     this.#toldSegment = -1;
@@ -54,6 +58,7 @@ export class CheckpointServer {
   }
 
   #report(report: NonNullable<CheckpointReport['report']>): void {
+    if (report.$case === 'skipped' || report.$case === 'done' || report.$case === 'failed') this.#busy = false;
     this.#stream?.send({ report });
   }
 
@@ -69,6 +74,7 @@ export class CheckpointServer {
     try {
       switch (order?.$case) {
         case 'begin':
+          this.#busy = true;
           if (order.value.unlessIdle && checkpoints.idle) return this.#report({ $case: 'skipped', value: {} });
           if (order.value.shutdown) await checkpoints.beforeShutdown();
           return this.#report({ $case: 'begun', value: await checkpoints.begin(order.value.shutdown) });

@@ -12,6 +12,7 @@
  *   find some: as many as relations and sessions there are. Tokens take none.
  */
 import { conflictMask, isStrongMode, MAX_LOCK_MODE } from '@pgtroupe/storage/lmgr/lock-modes';
+import type { LockStatus } from '@pgtroupe/storage/lmgr/lock-status';
 
 export interface LockTag {
   readonly locktype: number;
@@ -23,6 +24,7 @@ export interface LockTag {
 
 const LOCKTAG_RELATION = 0;
 const LOCKTAG_TRANSACTION = 5;
+const ROW_EXCLUSIVE_LOCK = 3;
 const EXCLUSIVE_LOCK = 7;
 const NOBODY: ReadonlySet<number> = new Set();
 
@@ -52,6 +54,8 @@ export interface Waiter<I> {
   readonly nowait: boolean;
   /** Somebody in front waits for what the owner holds, and holds what the owner waits for: a deadlock at first sight. */
   readonly crossed: boolean;
+  /** Since when, by the wall clock; whoever began the wait says it. */
+  sinceMicros?: number;
 }
 
 export interface Lock<I> {
@@ -128,6 +132,26 @@ export class LockTable<I> {
 
   locks(): Iterable<Lock<I>> {
     return this.#locks.values();
+  }
+
+  /** All that are held here or waited for, for pg_locks. A transaction's lock on its own id is not among them: who runs it
+   *  tells of it. What PostgreSQL grants by its fast path is told to be so, though it was granted here. */
+  *status(): IterableIterator<LockStatus> {
+    for (const { tag, holdings, queue } of this.#locks.values()) {
+      const strong =
+        queue.some(({ mode }) => isStrongMode(mode)) || [...holdings.values()].some(h => maskOf(h) >= 1 << 5);
+      for (const [{ pid }, holding] of holdings) {
+        const mask = maskOf(holding);
+        for (let mode = 1; mode <= MAX_LOCK_MODE; mode++) {
+          if ((mask & (1 << mode)) === 0 || isOwnXact(tag, mode)) continue;
+          const fastpath = !strong && tag.f1 !== 0 && mode <= ROW_EXCLUSIVE_LOCK && tag.locktype === LOCKTAG_RELATION;
+          yield { pid, tag, mode, granted: true, fastpath };
+        }
+      }
+      for (const { owner, mode, sinceMicros } of queue) {
+        yield { pid: owner.pid, tag, mode, granted: false, fastpath: false, waitStart: sinceMicros };
+      }
+    }
   }
 
   /** Counts of what ends with transactions and sessions, and of tokens that nobody can give back. */
@@ -442,6 +466,10 @@ export class LockTable<I> {
       this.#locks.delete(lock.key);
     }
   }
+}
+
+function isOwnXact(tag: LockTag, mode: number): boolean {
+  return tag.locktype === LOCKTAG_TRANSACTION && mode === EXCLUSIVE_LOCK;
 }
 
 function isFastPath(tag: LockTag, mode: number): boolean {

@@ -33,7 +33,12 @@ function setUp() {
     soon: fn => fn(),
   };
   let sent = 0;
-  const questions = new SessionQuestions(instances, timers, () => sent++);
+  const questions = new SessionQuestions(
+    instances,
+    timers,
+    what => (what === 'locks' ? '"table"' : ''),
+    () => sent++,
+  );
   const late = (): void => {
     for (const fn of [...running]) fn();
   };
@@ -83,4 +88,12 @@ it('who dies has no sessions, and is told nothing', () => {
   expect(a.told).toEqual({ op: 'sessionsTold', reqId: 1, said: '[1]', silent: '' });
   expect(b.told).toBeUndefined();
   expect(running.size).toBe(0);
+});
+
+it('the lock table is read when all have said what they hold', () => {
+  const { a, b, questions } = setUp();
+  questions.ask(a, { op: 'askSessions', reqId: 1, what: SESSION_QUESTIONS.indexOf('locks'), pid: 0 });
+  questions.said(a, { op: 'sessionsSaid', question: 1, said: '1' });
+  questions.said(b, { op: 'sessionsSaid', question: 1, said: '2' });
+  expect(a.told).toEqual({ op: 'sessionsTold', reqId: 1, said: '[1,2,"table"]', silent: '' });
 });

@@ -5,7 +5,7 @@
  * sessions any more.
  */
 import type { Timer, Timers } from '@pgtroupe/actor/env';
-import type { DownOp, UpOp } from '@pgtroupe/rpc/attach/ops';
+import { type DownOp, SESSION_QUESTIONS, type SessionQuestion, type UpOp } from '@pgtroupe/rpc/attach/ops';
 
 type Up<K extends UpOp['op']> = Extract<UpOp, { op: K }>;
 
@@ -21,6 +21,7 @@ interface Asked {
 interface Question<I> {
   readonly instance: I;
   readonly reqId: number;
+  readonly what: SessionQuestion | undefined;
   /** One session is meant: the first who knows it answers for all. */
   readonly one: boolean;
   /** Instances that have not answered. */
@@ -32,14 +33,22 @@ interface Question<I> {
 export class SessionQuestions<I extends Asked> {
   readonly #instances: ReadonlySet<I>;
   readonly #timers: Timers;
+  /** What the buffer-manager has to say to it, as JSON; '' for nothing. */
+  readonly #own: (what: SessionQuestion | undefined) => string;
   /** Sends what was put, where no operation's end does it. */
   readonly #send: () => void;
   readonly #questions = new Map<number, Question<I>>();
   #last = 0;
 
-  constructor(instances: ReadonlySet<I>, timers: Timers, send: () => void) {
+  constructor(
+    instances: ReadonlySet<I>,
+    timers: Timers,
+    own: (what: SessionQuestion | undefined) => string,
+    send: () => void,
+  ) {
     this.#instances = instances;
     this.#timers = timers;
+    this.#own = own;
     this.#send = send;
   }
 
@@ -54,7 +63,15 @@ export class SessionQuestions<I extends Asked> {
       { background: true },
     );
     const missing = new Set(this.#instances);
-    this.#questions.set(question, { instance, reqId, one: pid !== 0, missing, said: [], patience });
+    this.#questions.set(question, {
+      instance,
+      reqId,
+      what: SESSION_QUESTIONS[what],
+      one: pid !== 0,
+      missing,
+      said: [],
+      patience,
+    });
     for (const each of this.#instances) each.put({ op: 'sessionsAsked', question, what, pid });
   }
 
@@ -81,7 +98,9 @@ export class SessionQuestions<I extends Asked> {
     const question = this.#questions.get(number);
     if (question === undefined) return;
     this.#forget(number, question);
-    const { instance, reqId, one, said, missing } = question;
+    const { instance, reqId, what, one, said, missing } = question;
+    const own = this.#own(what);
+    if (own !== '') said.push(own);
     const known = one && said.length > 0;
     const silent = known ? '' : [...missing].map(({ name }) => name).join(', ');
     instance.put({ op: 'sessionsTold', reqId, said: `[${said.join(',')}]`, silent });

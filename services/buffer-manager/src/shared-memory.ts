@@ -31,6 +31,8 @@ import { readFsmFork } from './fsm-fork.ts';
 import type { Instance } from './instance.ts';
 import { LockQuestions } from './lock-questions.ts';
 import { SessionQuestions } from './session-questions.ts';
+import { AuxiliaryProcesses } from './auxiliary-processes.ts';
+import type { SessionQuestion } from '@pgtroupe/rpc/attach/ops';
 import { type LockEffects, LockTable } from './lock-table.ts';
 import { MultiXactServer } from './multixact-server.ts';
 import type { MultiXacts } from './multixacts.ts';
@@ -104,6 +106,7 @@ export class SharedMemory {
   readonly locks: LockTable<Instance>;
   readonly lockQuestions: LockQuestions<Instance>;
   readonly sessionQuestions: SessionQuestions<Instance>;
+  readonly auxiliaries: AuxiliaryProcesses;
   readonly transactions: Transactions;
   readonly files: RelationFileService;
   readonly fsm = new FreeSpaceMap();
@@ -178,7 +181,16 @@ export class SharedMemory {
       parts.maxLocks,
     );
     this.lockQuestions = new LockQuestions(this.locks, this.instances);
-    this.sessionQuestions = new SessionQuestions(this.instances, parts.timers, () => this.endOfTurn());
+    this.sessionQuestions = new SessionQuestions(
+      this.instances,
+      parts.timers,
+      what => this.#ownAnswer(what),
+      () => this.endOfTurn(),
+    );
+    this.auxiliaries = new AuxiliaryProcesses(parts.clock);
+    this.auxiliaries.came('walwriter', () =>
+      this.wal.flushed < this.insert.buffers.end ? 'IO/WALSync' : 'Activity/WalWriterMain',
+    );
     this.transactions = new Transactions({
       ...parts,
       procs: new ProcArray(parts.nextXid),
@@ -324,6 +336,13 @@ export class SharedMemory {
     if (ms <= 0) return;
     this.transactions.holdCommits(this.#clock.nowMs() + ms);
     this.#timers.after(ms, () => this.planTurn());
+  }
+
+  /** What is known here of what sessions ask about each other. */
+  #ownAnswer(what: SessionQuestion | undefined): string {
+    if (what === 'activity') return JSON.stringify({ backends: this.auxiliaries.status() });
+    if (what === 'locks') return JSON.stringify({ locks: [...this.locks.status()] });
+    return '';
   }
 
   instanceDied(instance: Instance): void {
