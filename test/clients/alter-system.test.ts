@@ -127,6 +127,34 @@ describe.skipIf(!isBuilt)('ALTER SYSTEM', () => {
     }
   });
 
+  it('says in pg_settings and pg_file_settings where a value comes from and what waits for a restart', async () => {
+    await ask("alter system set work_mem = '4MB'");
+    await ask("alter system set shared_buffers = '96MB'");
+    await ask('alter system set log_autovacuum_min_duration = 7');
+    await ask('select pg_reload_conf()');
+    const about = (name: string): Promise<string> =>
+      ask(
+        `select setting, source, regexp_replace(sourcefile, '.*/', ''), sourceline, pending_restart from pg_settings where name = '${name}'`,
+      );
+    expect(await about('work_mem')).toBe('D 4096|configuration file|postgresql.auto.conf|3|f');
+    expect(await about('shared_buffers')).toMatch(/^D 16384\|configuration file\|postgresql.conf\|\d+\|t$/);
+    expect(await about('port')).toMatch(/^D \d+\|command line\|.*\|f$/);
+    expect(await about('config_file')).toContain('|override|');
+    const inFile = "select name, setting, applied, error from pg_file_settings where sourcefile like '%auto.conf'";
+    expect(await ask(inFile)).toBe(
+      'D work_mem|4MB|t|null\nD shared_buffers|96MB|f|setting could not be applied\nD log_autovacuum_min_duration|7|t|null',
+    );
+    await ask("set work_mem = '4MB'");
+    expect(await about('work_mem')).toMatch(/^D 4096\|session\|/);
+    await ask('reset work_mem');
+    writeFileSync(join(cluster.data, 'postgresql.auto.conf'), "work_mem = '5MB'\nwork_mem = 1 2\nnope = 1\n");
+    await ask('select pg_reload_conf()');
+    expect(await ask('show work_mem')).toBe('D 4MB');
+    expect(
+      await ask("select name, sourceline, applied, error from pg_file_settings where sourcefile like '%auto.conf'"),
+    ).toBe('D work_mem|1|f|null\nD null|2|f|syntax error\nD nope|3|f|null');
+  });
+
   it('loses nothing when many sessions do it at once', async () => {
     const names = ['work_mem', 'maintenance_work_mem', 'temp_buffers', 'effective_cache_size', 'geqo_threshold'];
     const wires = await Promise.all(names.map(() => Wire.open(ours(cluster))));

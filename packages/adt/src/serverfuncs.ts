@@ -22,7 +22,8 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { INT4OID } from '@pgtroupe/common/oids';
-import { allGucs, type GucFacts } from '@pgtroupe/common/guc';
+import { formatG } from '@pgtroupe/common/format_g';
+import { allGucs, type GucFacts, parseGuc } from '@pgtroupe/common/guc';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
 import { builtinTypes } from './cache/builtin_types.ts';
@@ -43,8 +44,31 @@ export interface ServerFacts {
   sleep(ms: number): Promise<void>;
   /** Resolves when every role works with what the configuration files say now. */
   reloadConfiguration(): Promise<void>;
-  /** pg_settings.setting, and what RESET would make of it. */
-  setting(facts: GucFacts): { readonly now: string; readonly reset: string; readonly source: string };
+  setting(facts: GucFacts): ServerSetting;
+  /** May the user see parameters that tell of the machine? */
+  mayExamineAll(): boolean;
+  /** What the configuration files say now. */
+  fileSettings(): Promise<readonly FileSettingRow[]>;
+}
+
+/** pg_settings: the value, what RESET would make of it, and where it comes from. */
+export interface ServerSetting {
+  readonly now: string;
+  readonly reset: string;
+  readonly source: string;
+  readonly file?: string | undefined;
+  readonly line?: number | undefined;
+  readonly pendingRestart: boolean;
+}
+
+/** A row of pg_file_settings. */
+export interface FileSettingRow {
+  readonly file?: string | undefined;
+  readonly line: number;
+  readonly name?: string | undefined;
+  readonly setting?: string | undefined;
+  readonly applied: boolean;
+  readonly error?: string | undefined;
 }
 
 const FORKS = ['main', 'fsm', 'vm', 'init'];
@@ -150,21 +174,20 @@ const text = (value: string | null | undefined): Uint8Array | null =>
 
 /** Limits as PostgreSQL prints them: %d and %g. */
 function limit(facts: GucFacts, value: number | undefined): Uint8Array | null {
-  if (value === undefined) return null;
-  return stringToText(
-    facts.vartype === 'real' && !Number.isInteger(value)
-      ? String(value)
-      : Math.abs(value) > 1e300
-        ? `${value < 0 ? '-' : ''}1.79769e+308`
-        : String(value),
-  );
+  return value === undefined ? null : stringToText(facts.vartype === 'real' ? formatG(value) : String(value));
+}
+
+/** Never in octal. */
+function bootValue(facts: GucFacts): string | null {
+  return facts.vartype === 'integer' && facts.boot !== null ? String(parseGuc(facts, facts.boot)) : facts.boot;
 }
 
 function* showAllSettings(fc: FunctionCall): Iterable<Datum[]> {
-  const { setting } = server(fc);
+  const found = server(fc);
+  const all = found.mayExamineAll();
   for (const facts of allGucs()) {
-    if (facts.flags?.includes('NO_SHOW_ALL')) continue;
-    const { now, reset, source } = setting(facts);
+    if (facts.flags?.includes('NO_SHOW_ALL') || (!all && facts.flags?.includes('SUPERUSER_ONLY'))) continue;
+    const { now, reset, source, file, line, pendingRestart } = found.setting(facts);
     yield [
       text(facts.name),
       text(now),
@@ -178,12 +201,28 @@ function* showAllSettings(fc: FunctionCall): Iterable<Datum[]> {
       limit(facts, facts.min),
       limit(facts, facts.max),
       facts.enumvals === undefined ? null : buildTextArray(facts.enumvals.map(v => stringToText(v))),
-      text(facts.boot),
+      text(bootValue(facts)),
       text(reset),
-      null,
-      null,
-      false,
+      all ? text(file) : null,
+      all && file !== undefined ? line! : null,
+      pendingRestart,
     ];
+  }
+}
+
+function* showAllFileSettings(fc: FunctionCall): Iterable<Datum[]> {
+  const rows = fc.extra as readonly FileSettingRow[] | undefined;
+  if (rows === undefined) {
+    const found = server(fc);
+    throw new CatalogMiss(async () => {
+      fc.extra = await found.fileSettings();
+    });
+  }
+  fc.extra = undefined;
+  let seqno = 0;
+  for (const { file, line, name, setting, applied, error } of rows) {
+    const place = file === undefined ? null : line;
+    yield [text(file), place, ++seqno, text(name), text(setting), applied, text(error)];
   }
 }
 
@@ -236,6 +275,7 @@ export const serverFunctions: FunctionTable = {
 
 export const serverSetFunctions: SetFunctionTable = {
   show_all_settings: showAllSettings,
+  show_all_file_settings: showAllFileSettings,
   pg_partition_ancestors: (fc: FunctionCall, oid: Oid) => {
     if (partitioned(fc, oid)) throw notSupported('partitioned tables');
     return [];

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { applyConfig, type ConfigFiles, keepDurable, parseConfigFile } from './guc_file.ts';
+import { applyConfig, applyOptions, type Configuration } from './guc_apply.ts';
+import { type ConfigFiles, parseConfigFile } from './guc_file.ts';
 
 const files = (tree: Record<string, string>): ConfigFiles => ({
   read: path => tree[path],
@@ -10,10 +11,14 @@ const files = (tree: Record<string, string>): ConfigFiles => ({
     return names.length === 0 ? undefined : names;
   },
 });
-const read = (text: string) =>
-  parseConfigFile(files({ '/d/postgresql.conf': text }), '/d/postgresql.conf').map(
-    e => `${e.line} ${e.name}=${e.value}`,
-  );
+const nothing: Configuration = { settings: {}, origins: {}, pendingRestart: [] };
+const parse = (text: string) => parseConfigFile(files({ '/d/postgresql.conf': text }), '/d/postgresql.conf');
+const read = (text: string) => parse(text).items.map(e => `${e.line} ${e.name}=${e.value}`);
+const complaints = (text: string) => parse(text).complaints.map(({ message }) => message);
+const apply = (text: string, running = nothing, context: 'start' | 'reload' = 'start') =>
+  applyConfig(parse(text), running, { mainFile: '/d/postgresql.conf', context });
+const problems = (text: string) => apply(text).complaints.map(({ message }) => message);
+const log = (text: string, running: Configuration) => apply(text, running, 'reload').log.map(({ message }) => message);
 const message = (work: () => unknown): string => {
   try {
     work();
@@ -39,20 +44,18 @@ describe('postgresql.conf', () => {
     ]);
   });
 
-  it('names file, line and token of what makes no sense', () => {
-    expect(message(() => read('port = = 1'))).toBe('syntax error in file "/d/postgresql.conf" line 1, near token "="');
-    expect(message(() => read("\nport = 'open"))).toBe(
-      'syntax error in file "/d/postgresql.conf" line 2, near token "\'open"',
-    );
-    expect(message(() => applyConfig(parseConfigFile(files({ f: 'sharedbuffers = 1' }), 'f')))).toBe(
-      'unrecognized configuration parameter "sharedbuffers" in file "f" line 1',
-    );
-    expect(message(() => applyConfig([{ name: 'port', value: 'x', file: 'f', line: 1 }]))).toBe(
-      'invalid value for parameter "port": "x"',
-    );
-    expect(message(() => applyConfig([{ name: 'server_version', value: '1', file: 'f', line: 1 }]))).toBe(
-      'parameter "server_version" cannot be changed',
-    );
+  it('names file, line and token of what makes no sense, and reads on', () => {
+    const at = 'syntax error in file "/d/postgresql.conf" line';
+    expect(complaints('port = = 1\nwork_mem\nx = 1 2\n= 3\na.b.c = 1\nlast')).toEqual([
+      `${at} 1, near token "="`,
+      `${at} 2, near end of line`,
+      `${at} 3, near token "2"`,
+      `${at} 4, near token "="`,
+      `${at} 5, near token "a.b.c"`,
+      `${at} 5, near end of line`,
+    ]);
+    expect(complaints("port = 'open")).toEqual([`${at} 1, near token "'"`]);
+    expect(complaints('random_page_cost = 1.1MB')).toEqual([`${at} 1, near token "MB"`]);
   });
 
   it('unfolds includes in order; the last entry wins', () => {
@@ -64,30 +67,82 @@ describe('postgresql.conf', () => {
       '/d/conf.d/02.conf': 'work_mem = 3MB\nport = 5555',
       '/d/conf.d/readme': 'nonsense here too',
     });
-    expect(applyConfig(parseConfigFile(tree, '/d/postgresql.conf'))).toEqual({ work_mem: '4096', port: '5555' });
-    expect(message(() => parseConfigFile(files({ a: "include 'a'" }), 'a'))).toMatch(/maximum nesting depth exceeded/);
+    const parsed = parseConfigFile(tree, '/d/postgresql.conf');
+    const { configuration } = applyConfig(parsed, nothing, { mainFile: '/d/postgresql.conf', context: 'start' });
+    expect(configuration.settings).toEqual({ work_mem: '4096', port: '5555' });
+    expect(configuration.origins['work_mem']).toEqual({
+      source: 'configuration file',
+      file: '/d/conf.d/10.conf',
+      line: 1,
+    });
+    expect(parsed.remarks).toEqual(['skipping missing configuration file "/d/none.conf"']);
+    const again = parseConfigFile(files({ '/a': "include '/a'", '/b': "include 'c'", '/c': "include 'b'" }), '/a');
+    expect(again.complaints.map(e => e.message)).toEqual(['configuration file recursion in "/a"']);
+    const round = parseConfigFile(files({ '/b': "include 'c'", '/c': "include 'b'" }), '/b');
+    expect(round.complaints[0]!.message).toMatch(/maximum nesting depth exceeded/);
+    expect(round.items[0]!.error).toBe('nesting depth exceeded');
+  });
+
+  it('a wrong value leaves its parameter, an unknown name leaves everything', () => {
+    expect(problems('sharedbuffers = 1\nwork_mem = 1MB')).toEqual([
+      'unrecognized configuration parameter "sharedbuffers" in file "/d/postgresql.conf" line 1',
+    ]);
+    expect(apply('sharedbuffers = 1\nwork_mem = 1MB').configuration).toEqual(nothing);
+    const { configuration, complaints: wrong, trouble } = apply('port = x\nserver_version = 1\nwork_mem = 1MB');
+    expect(wrong.map(e => e.message)).toEqual([
+      'invalid value for parameter "port": "x"',
+      'parameter "server_version" cannot be changed',
+    ]);
+    expect(configuration.settings).toEqual({ work_mem: '1024' });
+    expect(trouble).toEqual({ file: '/d/postgresql.conf', applied: true });
+  });
+
+  it('tells what a reload changes, and what waits for a restart', () => {
+    const first = apply('work_mem = 1MB\nport = 5555\nshared_buffers = 16MB').configuration;
+    expect(log('work_mem = 2MB\nport = 5556\nshared_buffers = 16MB', first)).toEqual([
+      'parameter "work_mem" changed to "2MB"',
+      'parameter "port" cannot be changed without restarting the server',
+    ]);
+    const second = apply('port = 5556', first, 'reload').configuration;
+    expect(second.pendingRestart).toEqual(['port', 'shared_buffers']);
+    expect(second.settings).toEqual({ port: '5555', shared_buffers: '2048' });
+    expect(apply('port = 5555\nshared_buffers = 16MB', second, 'reload').configuration.pendingRestart).toEqual([]);
+    expect(
+      log('', { ...first, settings: { work_mem: '1024' }, origins: { work_mem: first.origins['work_mem']! } }),
+    ).toEqual(['parameter "work_mem" removed from configuration file, reset to default']);
+  });
+
+  it('what the command line says is stronger', () => {
+    const given = applyOptions([
+      ['work_mem', '8MB'],
+      ['port', '1234'],
+    ]);
+    const { configuration, complaints: wrong } = apply('work_mem = 1MB\nport = 5555', given);
+    expect(configuration.settings).toEqual({ work_mem: '8192', port: '1234' });
+    expect(configuration.origins['work_mem']).toEqual({ source: 'command line' });
+    expect(wrong).toEqual([]);
+    expect(message(() => applyOptions([['work_mem', 'x']]))).toBe('invalid value for parameter "work_mem": "x"');
   });
 
   it('refuses values that would not be kept', () => {
-    const entry = { name: 'default_transaction_isolation', value: 'serializable', file: 'f', line: 3 };
-    expect(message(() => applyConfig([entry]))).toBe(
-      'isolation level SERIALIZABLE is not supported by pgtroupe yet in file "f" line 3',
-    );
+    expect(problems("\n\ndefault_transaction_isolation = 'serializable'")).toEqual([
+      'isolation level SERIALIZABLE is not supported by pgtroupe yet in file "/d/postgresql.conf" line 3',
+    ]);
   });
 
   it('knows its own parameters by the names PostgreSQL lets pass, and refuses the rest of their class', () => {
-    const entry = (name: string) => applyConfig([{ name, value: '3', file: '', line: 0 }]);
+    const entry = (name: string) => applyOptions([[name, '3']]).settings;
     expect(entry('pgtroupe.sessions_per_instance')).toEqual({ sessions_per_instance: '3' });
     expect(entry('sessions_per_instance')).toEqual({ sessions_per_instance: '3' });
     expect(entry('other.sessions_per_instance')).toEqual({ 'other.sessions_per_instance': '3' });
     for (const name of ['pgtroupe.nope', 'PgTroupe.work_mem', 'pgtroupe.pg_hba_conf']) {
-      expect(message(() => entry(name))).toBe(`invalid configuration parameter name "${name}"`);
+      expect(message(() => entry(name))).toMatch(`invalid configuration parameter name "${name}"`);
     }
   });
 
   it('keeps durability on and says so', () => {
-    const settings = applyConfig([{ name: 'fsync', value: 'off', file: '', line: 0 }]);
-    expect(keepDurable(settings)).toEqual(['"fsync" stays on: pgtroupe never gives up durability']);
-    expect(settings).toEqual({});
+    const { configuration, log: said } = apply('fsync = off');
+    expect(said.map(line => line.message)).toEqual(['"fsync" stays on: pgtroupe never gives up durability']);
+    expect(configuration.settings).toEqual({});
   });
 });

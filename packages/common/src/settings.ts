@@ -5,17 +5,28 @@
  * Session-level values (SET, SET LOCAL, ALTER ROLE … SET) are the session's own and lie over a version of this.
  */
 import { assert } from './assert.ts';
+import type { SettingOrigin } from './guc_apply.ts';
 import { findGuc, type GucFacts, type GucName, type GucValue, gucSetting, parseGuc, showGuc } from './guc.ts';
+
+/** What pg_settings tells beside the values. */
+export interface SettingsDetails {
+  readonly origins: Readonly<Record<string, SettingOrigin>>;
+  readonly pendingRestart: readonly string[];
+}
+
+const NO_DETAILS: SettingsDetails = { origins: {}, pendingRestart: [] };
 
 /** One version of the configuration. It never changes: who needs the same values for a while keeps it. */
 export class SettingsVersion {
   readonly #overrides: ReadonlyMap<string, string>;
+  readonly details: SettingsDetails;
   readonly #values = new Map<string, GucValue>();
 
   /** Values as `setting` text. They were checked where they were read; unknown names are kept
    *  (custom parameters) but have no typed value. */
-  constructor(overrides: ReadonlyMap<string, string>) {
+  constructor(overrides: ReadonlyMap<string, string>, details: SettingsDetails) {
     this.#overrides = overrides;
+    this.details = details;
   }
 
   value(name: GucName): GucValue {
@@ -48,7 +59,7 @@ export class SettingsVersion {
       if (value === undefined) overrides.delete(name);
       else overrides.set(name, value);
     }
-    return overrides === undefined ? this : new SettingsVersion(overrides);
+    return overrides === undefined ? this : new SettingsVersion(overrides, this.details);
   }
 }
 
@@ -66,7 +77,7 @@ export class Settings {
   readonly #listeners = new Set<(changed: ReadonlySet<string>) => void>();
 
   constructor(overrides: Readonly<Record<string, string>> = {}) {
-    this.#version = new SettingsVersion(new Map(Object.entries(overrides)));
+    this.#version = new SettingsVersion(new Map(Object.entries(overrides)), NO_DETAILS);
   }
 
   /** What is in force now. */
@@ -113,13 +124,13 @@ export class Settings {
   }
 
   /** Takes a new version of the configuration and tells the listeners what changed. */
-  replace(overrides: Readonly<Record<string, string>>): void {
+  replace(overrides: Readonly<Record<string, string>>, details = NO_DETAILS): void {
     const before = this.#version.overrides();
     const after = new Map(Object.entries(overrides));
     const changed = changedNames(before, after);
-    if (changed.size === 0) return;
-    this.#version = new SettingsVersion(after);
-    for (const listener of this.#listeners) listener(changed);
+    if (changed.size === 0 && JSON.stringify(details) === JSON.stringify(this.#version.details)) return;
+    this.#version = new SettingsVersion(after, details);
+    if (changed.size > 0) for (const listener of this.#listeners) listener(changed);
   }
 
   /** Returns the function that stops listening. */

@@ -6,7 +6,14 @@ import type { Clock, Timers } from '@pgtroupe/actor/env';
 import type { RoleStart, RoleState, ShutdownMode } from '@pgtroupe/actor/lifecycle';
 import { type Rpc, type RpcStream } from '@pgtroupe/actor/rpc';
 import type { Traffic } from '@pgtroupe/actor/traffic';
-import { type PostmasterOrder, PostmasterDefinition, type RoleReport } from '@pgtroupe/rpc/generated/postmaster';
+import type { SettingOrigin } from '@pgtroupe/common/guc_apply';
+import type { SettingsDetails } from '@pgtroupe/common/settings';
+import {
+  type PostmasterOrder,
+  PostmasterDefinition,
+  type Reload,
+  type RoleReport,
+} from '@pgtroupe/rpc/generated/postmaster';
 import { streamMethod } from '@pgtroupe/rpc/method';
 import type { Held } from './context.ts';
 
@@ -21,7 +28,7 @@ const SESSIONS_REPORT_MS = 3;
 
 export interface AttendanceHandlers {
   stop(mode: ShutdownMode): void;
-  reload(settings: Readonly<Record<string, string>>): void;
+  reload(settings: Readonly<Record<string, string>>, details: SettingsDetails): void;
   cancel(pid: number, secret: number): void;
   /** The postmaster does not want this process. */
   refused(why: string): void;
@@ -212,7 +219,7 @@ export class Attendance {
         return this.#handlers.stop(order.value.mode as ShutdownMode);
       case 'reload':
         this.#configVersion = order.value.version;
-        this.#handlers.reload(order.value.settings);
+        this.#handlers.reload(order.value.settings, detailsOf(order.value));
         return this.#send({ $case: 'configAck', value: { version: order.value.version } });
       case 'cancel':
         return this.#handlers.cancel(order.value.pid, order.value.secret);
@@ -222,4 +229,12 @@ export class Attendance {
         return;
     }
   }
+}
+
+function detailsOf({ origins, pendingRestart }: Reload): SettingsDetails {
+  const entries = origins.map(({ name, source, file, line }): [string, SettingOrigin] => {
+    const isFile = source === 'configuration file';
+    return [name, { source: source as SettingOrigin['source'], ...(isFile ? { file, line } : {}) }];
+  });
+  return { origins: Object.fromEntries(entries), pendingRestart };
 }

@@ -140,7 +140,7 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
     turned: () => pulse?.turn(),
     handlers: {
       stop,
-      reload: values => settings.replace(values),
+      reload: (values, details) => settings.replace(values, details),
       cancel: (pid, secret) => intake.onCancel(pid, secret),
       refused: why => {
         env.log.write('LOG', `${given.name} ends: ${why}`);

@@ -72,6 +72,11 @@ export function sessionServer(session: Session): ServerFacts {
       }
     },
     reloadConfiguration: async () => void (await configure(session, { $case: 'reload', value: {} })),
-    setting: (facts: GucFacts) => session.settings.settingAndReset(facts),
+    setting: (facts: GucFacts) => session.settings.describe(facts),
+    mayExamineAll: () => session.settings.mayExamineAll(),
+    fileSettings: async () => {
+      const reply = await configure(session, { $case: 'readFileSettings', value: {} });
+      return reply.$case === 'fileSettings' ? reply.value.rows : [];
+    },
   };
 }

@@ -21,6 +21,7 @@ import {
   unrecognizedGuc,
 } from '@pgtroupe/common/guc';
 import { withoutEffect } from '@pgtroupe/common/guc_effectless';
+import { ROLE_PG_READ_ALL_SETTINGS } from '@pgtroupe/common/oids';
 import type { Settings, SettingsVersion } from '@pgtroupe/common/settings';
 import { NO_ROLE, SessionUser } from './session-user.ts';
 import { checkDateStyle, checkHook } from './settings-hooks.ts';
@@ -42,6 +43,8 @@ const REPORTED = [
   'standard_conforming_strings',
   'TimeZone',
 ] as const;
+/** Every transaction begins with them. */
+const OVERRIDDEN = /^transaction_/;
 const REPORTED_SET: ReadonlySet<string> = new Set(REPORTED);
 
 /** Durability is not for sale: accepted from test tools, and stays on. */
@@ -98,6 +101,17 @@ export type SessionSource = 'global' | 'database' | 'user' | 'database user' | '
 export interface StoredDefault {
   readonly source: SessionSource;
   readonly item: string;
+}
+
+/** A row of pg_settings, as far as it is not the definition's. */
+export interface DescribedSetting {
+  readonly now: string;
+  readonly reset: string;
+  readonly source: string;
+  /** Of the configuration file that says so. */
+  readonly file?: string | undefined;
+  readonly line?: number | undefined;
+  readonly pendingRestart: boolean;
 }
 
 export interface Remark {
@@ -338,6 +352,12 @@ export class SessionSettings {
       if (custom === undefined) throw unrecognizedGuc(name);
       return String(custom);
     }
+    if (facts.flags?.includes('SUPERUSER_ONLY') === true && !this.mayExamineAll()) {
+      throw ereport(
+        ERRCODE.INSUFFICIENT_PRIVILEGE,
+        `must be superuser or have privileges of pg_read_all_settings to examine "${name}"`,
+      );
+    }
     return showGuc(facts, this.value(facts.name as GucName));
   }
 
@@ -345,8 +365,9 @@ export class SessionSettings {
   showOrUndefined(name: string): string | undefined {
     try {
       return this.show(name);
-    } catch {
-      return undefined;
+    } catch (error) {
+      if (error instanceof PgError && error.sqlstate === ERRCODE.UNDEFINED_OBJECT) return undefined;
+      throw error;
     }
   }
 
@@ -354,6 +375,7 @@ export class SessionSettings {
   *showAll(): Generator<readonly [string, string, string]> {
     for (const facts of allGucs()) {
       if (facts.flags?.includes('NO_SHOW_ALL')) continue;
+      if (facts.flags?.includes('SUPERUSER_ONLY') && !this.mayExamineAll()) continue;
       yield [facts.name, this.show(facts.name), facts.short];
     }
   }
@@ -364,21 +386,32 @@ export class SessionSettings {
   }
 
   /** As pg_settings shows it. */
-  settingAndReset(facts: GucFacts): { readonly now: string; readonly reset: string; readonly source: string } {
+  describe(facts: GucFacts): DescribedSetting {
     const name = facts.name as GucName;
     const now = this.setting(facts);
-    const base = gucSetting(facts, this.#baseValue(name));
+    // Never in octal.
+    const bare = (value: GucValue): string => (facts.vartype === 'integer' ? String(value) : gucSetting(facts, value));
+    if (facts.context === 'internal') {
+      return { now, reset: bare(this.value(name)), source: 'default', pendingRestart: false };
+    }
+    const { origins, pendingRestart } = this.#base.details;
     const atStart = this.#defaults.get(name);
-    const reset = atStart === undefined ? base : gucSetting(facts, atStart);
-    const source =
-      now !== reset
-        ? 'session'
-        : atStart !== undefined
-          ? (this.#sources.get(name) ?? 'client')
-          : base === (facts.boot ?? '')
-            ? 'default'
-            : 'configuration file';
-    return { now, reset, source };
+    const reset = bare(atStart ?? this.#baseValue(name));
+    const isSet = this.#values.has(name) && this.#values.get(name) !== atStart;
+    const origin = isSet || atStart !== undefined ? undefined : origins[name];
+    const source = isSet
+      ? 'session'
+      : atStart !== undefined
+        ? (this.#sources.get(name) ?? 'client')
+        : (origin?.source ?? (OVERRIDDEN.test(name) ? 'override' : 'default'));
+    const { file, line } = origin ?? {};
+    return { now, reset, source, file, line, pendingRestart: pendingRestart.includes(name) };
+  }
+
+  /** May this user see parameters that tell of the machine? May throw CatalogMiss. */
+  mayExamineAll(): boolean {
+    const { catalog, current } = this.user;
+    return current.superuser || catalog?.acl().hasPrivsOfRole(current.oid, ROLE_PG_READ_ALL_SETTINGS) === true;
   }
 
   reportedNames(): readonly string[] {

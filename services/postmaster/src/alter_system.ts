@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { configFilesOfDisk } from '@pgtroupe/actor/node/datadir';
 import { AUTO_CONF_HEADER, replaceAutoConfValue } from '@pgtroupe/common/auto_conf';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
-import { ereport, PgError } from '@pgtroupe/common/ereport';
-import { parseConfigFile } from '@pgtroupe/common/guc_file';
+import { ereport } from '@pgtroupe/common/ereport';
+import { type ConfigItem, parseConfigFile } from '@pgtroupe/common/guc_file';
 
 const AUTO_CONF = 'postgresql.auto.conf';
 const TEMPORARY = `${AUTO_CONF}.tmp`;
@@ -34,16 +34,12 @@ export class AutoConfFile {
     await this.#replace(name === '' ? AUTO_CONF_HEADER : replaceAutoConfValue(this.#present(), name, value));
   }
 
-  #present(): ReturnType<typeof parseConfigFile> {
-    const path = join(this.#dataDirectory, AUTO_CONF);
-    const files = configFilesOfDisk();
-    if (files.read(path) === undefined) return [];
-    try {
-      return parseConfigFile(files, path);
-    } catch (error) {
-      if (!(error instanceof PgError)) throw error;
-      throw ereport(ERRCODE.CONFIG_FILE_ERROR, `could not parse contents of file "${AUTO_CONF}"`, { cause: error });
-    }
+  #present(): readonly ConfigItem[] {
+    const { items, complaints } = parseConfigFile(configFilesOfDisk(), join(this.#dataDirectory, AUTO_CONF), {
+      optional: true,
+    });
+    if (complaints.length === 0) return items;
+    throw ereport(ERRCODE.CONFIG_FILE_ERROR, `could not parse contents of file "${AUTO_CONF}"`);
   }
 
   async #replace(text: string): Promise<void> {

@@ -5,6 +5,7 @@ import { PgError } from '@pgtroupe/common/ereport';
 import {
   type ConfigurationReply,
   type ConfigurationRequest,
+  type FileSetting,
   PostmasterDefinition,
 } from '@pgtroupe/rpc/generated/postmaster';
 import { streamMethod } from '@pgtroupe/rpc/method';
@@ -17,6 +18,7 @@ type Reply = NonNullable<ConfigurationReply['reply']>;
 
 export interface ConfigureHandlers {
   readonly autoConf: AutoConfFile;
+  fileSettings(): FileSetting[];
   /** Resolves when every role works with what is in the files now, or somebody takes too long. */
   reload(): Promise<void>;
 }
@@ -51,6 +53,8 @@ async function carryOut(handlers: ConfigureHandlers, request: ConfigurationReque
     case 'reload':
       await handlers.reload();
       return DONE;
+    case 'readFileSettings':
+      return { $case: 'fileSettings', value: { rows: handlers.fileSettings() } };
     case undefined:
       return DONE;
   }

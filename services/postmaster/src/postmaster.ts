@@ -12,12 +12,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock, Log, Timers } from '@pgtroupe/actor/env';
 import type { RoleStart, RoleState, ShutdownMode } from '@pgtroupe/actor/lifecycle';
-import type { Configuration } from '@pgtroupe/actor/node/datadir';
 import { type PidFile, writePidFile } from '@pgtroupe/actor/node/pidfile';
 import { isAlive } from '@pgtroupe/actor/node/process';
 import { claimLaunch, forgetLaunch, type Launch, readLaunches } from '@pgtroupe/actor/node/rundir';
-import { PgError } from '@pgtroupe/common/ereport';
 import { findGuc } from '@pgtroupe/common/guc';
+import type { Configuration } from '@pgtroupe/common/guc_apply';
 import { Settings } from '@pgtroupe/common/settings';
 import type { CastStatus, RoleHeartbeat, RoleReport } from '@pgtroupe/rpc/generated/postmaster';
 import { Acknowledgements } from './acknowledgements.ts';
@@ -26,7 +25,8 @@ import { Attendants } from './attendants.ts';
 import { type BrokerChoice, natsServerArguments } from './broker_choice.ts';
 import { castStatus } from './cast_status.ts';
 import { Clients } from './clients.ts';
-import { loadConfiguration } from './configuration.ts';
+import { type LoadedConfiguration, reloadConfiguration } from './configuration.ts';
+import { fileSettings } from './file_settings.ts';
 import type { Launcher } from './launcher.ts';
 import { adopt, type Effect, type Event, isLoading, newSupervision, step, type Supervision } from './supervision.ts';
 
@@ -44,7 +44,7 @@ export interface PostmasterOptions {
   readonly cluster: string;
   /** `-c name=value` of the command line. */
   readonly commandLine: readonly string[];
-  readonly configuration: Configuration;
+  readonly configuration: LoadedConfiguration;
   readonly broker: BrokerChoice;
   readonly epoch: number;
   readonly clock: Clock;
@@ -69,6 +69,7 @@ export class Postmaster {
   readonly #heartbeats = new Map<string, RoleHeartbeat>();
   readonly #acknowledged: Acknowledgements;
   #configVersion = 1;
+  #configuration: Configuration;
   #nextCheckMs = 0;
   #finished = false;
   #adopted = false;
@@ -79,6 +80,7 @@ export class Postmaster {
 
   constructor(options: PostmasterOptions) {
     this.#o = options;
+    this.#configuration = options.configuration;
     this.#settings = new Settings(options.configuration.settings);
     this.#supervision = newSupervision({
       nowMs: options.clock.nowMs(),
@@ -101,6 +103,7 @@ export class Postmaster {
       },
       configure: {
         autoConf: new AutoConfFile(options.dataDirectory),
+        fileSettings: () => fileSettings(options.dataDirectory, this.#configuration),
         reload: async () => {
           this.reload();
           await this.#acknowledged.reached(this.#configVersion, RELOAD_PATIENCE_MS);
@@ -140,7 +143,7 @@ export class Postmaster {
       throw error;
     }
     // Nothing is logged before: a start that fails says so in one line.
-    for (const warning of configuration.warnings) log.write('WARNING', warning);
+    for (const { level, message } of configuration.log) log.write(level, message);
     log.write('LOG', `starting pgtroupe, PostgreSQL ${this.#settings.string('server_version')} compatible`);
     for (const place of this.#clients.admission.listening) log.write('LOG', `listening on ${place}`);
     this.#pidFile = {
@@ -191,29 +194,14 @@ export class Postmaster {
     else this.#stopWanted = mode;
   }
 
-  /** Re-reads the configuration and tells everybody. A mistake in it changes nothing. */
+  /** Re-reads the configuration and tells everybody. */
   reload(): void {
     const { log } = this.#o;
     log.write('LOG', 'received SIGHUP, reloading configuration files');
-    let next: Configuration;
-    try {
-      next = loadConfiguration(this.#o.dataDirectory, this.#o.commandLine);
-    } catch (error) {
-      if (!(error instanceof PgError)) throw error;
-      log.write('LOG', error.message, { detail: error.fields.detail, hint: error.fields.hint });
-      log.write('LOG', 'configuration file contains errors; no changes were applied');
-      return;
-    }
-    const running = this.#settings.overrides();
-    const settings = { ...next.settings };
-    for (const name of new Set([...Object.keys(running), ...Object.keys(settings)])) {
-      const facts = findGuc(name);
-      if (facts?.context !== 'postmaster' || running[name] === settings[name]) continue;
-      log.write('LOG', `parameter "${name}" cannot be changed without restarting the server`);
-      if (running[name] === undefined) delete settings[name];
-      else settings[name] = running[name];
-    }
-    this.#settings.replace(settings);
+    const next = reloadConfiguration(this.#o.dataDirectory, this.#configuration);
+    for (const { level, message, hint } of next.log) log.write(level, message, { hint });
+    this.#configuration = next;
+    this.#settings.replace(next.settings);
     this.#supervision.roleTimeoutMs = this.#settings.number('role_timeout');
     this.#configVersion++;
     for (const name of this.#attendants.names()) this.#sendConfiguration(name);
@@ -425,7 +413,15 @@ export class Postmaster {
   }
 
   #sendConfiguration(name: string): void {
-    const value = { version: this.#configVersion, settings: this.#settings.overrides() };
+    const { origins, pendingRestart } = this.#configuration;
+    const value = {
+      version: this.#configVersion,
+      settings: this.#settings.overrides(),
+      origins: Object.entries(origins).map(([setting, { source, file = '', line = 0 }]) => {
+        return { name: setting, source, file, line };
+      }),
+      pendingRestart: [...pendingRestart],
+    };
     this.#attendants.order(name, { $case: 'reload', value });
   }
 

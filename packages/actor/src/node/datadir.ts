@@ -9,12 +9,12 @@ import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import {
   applyConfig,
-  type ConfigEntry,
-  type ConfigFiles,
-  effectlessSettings,
-  keepDurable,
-  parseConfigFile,
-} from '@pgtroupe/common/guc_file';
+  type AppliedConfig,
+  applyOptions,
+  type Configuration,
+  type SettingOrigin,
+} from '@pgtroupe/common/guc_apply';
+import { type ConfigFiles, type ParsedConfig, parseConfigFile } from '@pgtroupe/common/guc_file';
 
 const PG_MAJOR = '15';
 /** Offsets in pg_control. */
@@ -85,12 +85,6 @@ function readControl(path: string): Buffer {
   });
 }
 
-export interface Configuration {
-  /** `setting` text of everything that differs from the defaults. */
-  readonly settings: Record<string, string>;
-  readonly warnings: readonly string[];
-}
-
 export function configFilesOfDisk(): ConfigFiles {
   return {
     read: path => attempt(() => readFileSync(path, 'utf8')),
@@ -98,30 +92,65 @@ export function configFilesOfDisk(): ConfigFiles {
   };
 }
 
-/** postgresql.conf, then postgresql.auto.conf, then the command line's `-c name=value`. */
-export function readConfiguration(dataDirectory: string, options: readonly string[]): Configuration {
-  const files = configFilesOfDisk();
+/**
+ * At the start: postgresql.conf, then postgresql.auto.conf, under what the command line's `-c name=value` say. Throws
+ * the first thing that is wrong.
+ */
+export function readConfiguration(dataDirectory: string, options: readonly string[]): AppliedConfig {
   const main = join(dataDirectory, 'postgresql.conf');
-  const auto = join(dataDirectory, 'postgresql.auto.conf');
-  const entries: ConfigEntry[] = [...parseConfigFile(files, main)];
-  if (files.read(auto) !== undefined) entries.push(...parseConfigFile(files, auto));
-  const settings = { ...applyConfig(entries), ...parseOptions(options) };
-  settings['data_directory'] = dataDirectory;
-  settings['config_file'] = main;
-  settings['hba_file'] ??= join(dataDirectory, 'pg_hba.conf');
-  settings['ident_file'] ??= join(dataDirectory, 'pg_ident.conf');
-  return { settings, warnings: [...keepDurable(settings), ...effectlessSettings(settings)] };
+  const commandLine = applyOptions(options.map(parseOption));
+  const given = overridden(commandLine, [
+    ['data_directory', dataDirectory],
+    ['config_file', main],
+  ]);
+  const applied = applyConfig(parseConfigFiles(dataDirectory), given, { mainFile: main, context: 'start' });
+  const [complaint] = applied.complaints;
+  if (complaint !== undefined) throw complaint;
+  const unnamed = (['hba_file', 'ident_file'] as const).filter(
+    name => applied.configuration.settings[name] === undefined,
+  );
+  const places = unnamed.map(name => [name, join(dataDirectory, FILES[name])] as const);
+  return { ...applied, configuration: overridden(applied.configuration, places) };
+}
+
+const FILES = { hba_file: 'pg_hba.conf', ident_file: 'pg_ident.conf' } as const;
+const OVERRIDE: SettingOrigin = { source: 'override' };
+
+function overridden(
+  { settings, origins }: Configuration,
+  values: readonly (readonly [name: string, value: string])[],
+): Configuration {
+  return {
+    settings: { ...settings, ...Object.fromEntries(values) },
+    origins: { ...origins, ...Object.fromEntries(values.map(([name]) => [name, OVERRIDE])) },
+    pendingRestart: [],
+  };
+}
+
+/** What the same files say now, over what holds. Changes nothing. */
+export function rereadConfiguration(dataDirectory: string, running: Configuration): AppliedConfig {
+  const mainFile = join(dataDirectory, 'postgresql.conf');
+  return applyConfig(parseConfigFiles(dataDirectory), running, { mainFile, context: 'reload' });
+}
+
+/** The second file is not looked at where the first makes no sense. */
+function parseConfigFiles(dataDirectory: string): ParsedConfig {
+  const files = configFilesOfDisk();
+  const main = parseConfigFile(files, join(dataDirectory, 'postgresql.conf'));
+  if (main.complaints.length > 0) return main;
+  const auto = parseConfigFile(files, join(dataDirectory, 'postgresql.auto.conf'), { optional: true });
+  return {
+    items: [...main.items, ...auto.items],
+    complaints: auto.complaints,
+    remarks: [...main.remarks, ...auto.remarks],
+  };
 }
 
 /** `name=value`, as -c takes it; dashes in the name are underscores. */
-function parseOptions(options: readonly string[]): Record<string, string> {
-  const entries = options.map(option => {
-    const equals = option.indexOf('=');
-    if (equals <= 0) throw ereport(ERRCODE.SYNTAX_ERROR, `-c ${option} requires a value`);
-    const name = option.slice(0, equals).trim().replaceAll('-', '_');
-    return { name, value: option.slice(equals + 1), file: '', line: 0 };
-  });
-  return applyConfig(entries);
+function parseOption(option: string): readonly [string, string] {
+  const equals = option.indexOf('=');
+  if (equals <= 0) throw ereport(ERRCODE.SYNTAX_ERROR, `-c ${option} requires a value`);
+  return [option.slice(0, equals).trim().replaceAll('-', '_'), option.slice(equals + 1)];
 }
 
 function attempt<T>(read: () => T): T | undefined {

@@ -6,6 +6,7 @@ import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { type BoundParameters, type ColumnInfo, NO_PARAMETERS } from '../prepared-statement.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 import { alterSystemStmt } from './alter-system-stmt.ts';
+import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { checkpointStmt } from './checkpoint-stmt.ts';
 import { commandTag } from '@pgtroupe/commands/commandtag';
 import { copyStmt } from '@pgtroupe/commands/copy';
@@ -34,7 +35,7 @@ export async function processUtility(
     case 'VariableSetStmt':
       return variableSetStmt(session, raw);
     case 'VariableShowStmt': {
-      const rows = showRows(session, raw);
+      const rows = await withCatalog(() => showRows(session, raw));
       describe(textColumns(showColumns(raw)));
       sendTextRows(session, rows);
       return 'SHOW';
