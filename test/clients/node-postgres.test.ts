@@ -112,6 +112,16 @@ const STATEMENTS: readonly Statement[] = [
     [1],
   ],
   ['prepare pp(int) as select $1 + 1; execute pp(4); deallocate pp'],
+  // What is told of a column's modifier is that of what is left to run.
+  ["select c from (select coalesce(''::char(3), (select max('a'::char(3)))) as c from generate_series(1, 1)) q"],
+  ["select c from (select coalesce(random()::text::varchar(3), 'abc'::varchar(5)) as c from generate_series(1, 0)) q"],
+  ["select 'a'::varchar(3) as c, 1::numeric(10,2) as n union all select 'b', 1.5 where null::bool"],
+  ["select 'a'::varchar(3) as c union all select 'b'::varchar(5) union all select 'c'::varchar(7) from nt where 1 > 2"],
+  ["select 'a'::varchar(3) as c from nt left join nt u on false where false union all select 'b'::varchar(5)"],
+  ["select 'a'::varchar(3) as c, 1::numeric(10,2) as n union all select 'b', 1.5 from nt where null::bool"],
+  ["select count(*)::text::varchar(3) as c from nt where false union all select 'b'::varchar(5) from nt where true"],
+  ["select 'a'::varchar(3) as c from nt where i > 5 union all (select 'b'::varchar(5) from nt where false limit 3)"],
+  ["select 'a'::varchar(3) as c from nt where i > 5 union select 'b'::varchar(5) where false"],
   ['drop table nt'],
 ];
 

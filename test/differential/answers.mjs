@@ -49,7 +49,7 @@ function arranged(part, textOf) {
     const keyAt = i => JSON.stringify(order.map(column => keys(part, rows[i])[column]));
     const key = keyAt(from);
     for (to = from + 1; to < rows.length && keyAt(to) === key; ) to++;
-    sorted.push(...rows.slice(from, to).map(textOf).sort());
+    for (const text of rows.slice(from, to).map(textOf).sort()) sorted.push(text);
   }
   return sorted;
 }

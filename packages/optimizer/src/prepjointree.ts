@@ -306,7 +306,8 @@ function prepareSubquery(env: PlannerEnv, sub: Query): Query {
   return pullUpSubqueries(env, { ...sub, jointree, rtable: prep.rtable });
 }
 
-function isSimpleSubquery(env: PlannerEnv, rte: RangeTblEntry): boolean {
+/** May it be merged into the query that it stands in the FROM of? */
+export function isSimpleSubquery(env: PlannerEnv, rte: RangeTblEntry): boolean {
   const sub = rte.subquery!;
   if (
     sub.commandType !== N.CMD_SELECT ||

@@ -10,7 +10,7 @@ import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { LiteralParam, ParserNotice } from '@pgtroupe/parser/parse_node';
 import type { LookedUp } from '@pgtroupe/parser/statement';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
-import type { Expr } from '@pgtroupe/nodes/primnodes';
+import type { FoldedColumns } from './folded-columns.ts';
 import type { NeededLock } from '@pgtroupe/commands/needed-locks';
 import type { CachedPlan, RunningPortal } from './query-execution.ts';
 
@@ -34,7 +34,7 @@ export type Analyzed =
       readonly locks: readonly NeededLock[];
       readonly columns: readonly ColumnInfo[] | undefined;
       /** What columns are computed from that constants may change. */
-      readonly folded: readonly (Expr | undefined)[] | undefined;
+      readonly folded: FoldedColumns | undefined;
       plan: CachedPlan | undefined;
     };
 
