@@ -49,6 +49,8 @@ export interface ServerFacts {
   mayExamineAll(): boolean;
   /** What the configuration files say now. */
   fileSettings(): Promise<readonly FileSettingRow[]>;
+  hbaRules(): Promise<readonly HbaRuleRow[]>;
+  identMappings(): Promise<readonly IdentMappingRow[]>;
 }
 
 /** pg_settings: the value, what RESET would make of it, and where it comes from. */
@@ -59,6 +61,28 @@ export interface ServerSetting {
   readonly file?: string | undefined;
   readonly line?: number | undefined;
   readonly pendingRestart: boolean;
+}
+
+/** A row of pg_hba_file_rules. */
+interface HbaRuleRow {
+  readonly lineNumber: number;
+  readonly error?: string;
+  readonly rule?: {
+    readonly type: string;
+    readonly databases: readonly string[];
+    readonly users: readonly string[];
+    readonly address: string | undefined;
+    readonly netmask: string | undefined;
+    readonly method: string;
+    readonly options: readonly string[];
+  };
+}
+
+/** A row of pg_ident_file_mappings. */
+interface IdentMappingRow {
+  readonly lineNumber: number;
+  readonly error?: string;
+  readonly mapping?: { readonly map: string; readonly system: string; readonly role: string };
 }
 
 /** A row of pg_file_settings. */
@@ -210,19 +234,50 @@ function* showAllSettings(fc: FunctionCall): Iterable<Datum[]> {
   }
 }
 
-function* showAllFileSettings(fc: FunctionCall): Iterable<Datum[]> {
-  const rows = fc.extra as readonly FileSettingRow[] | undefined;
-  if (rows === undefined) {
-    const found = server(fc);
-    throw new CatalogMiss(async () => {
-      fc.extra = await found.fileSettings();
-    });
+/** What the postmaster is asked for, anew by each call. */
+function rowsOf<T>(fc: FunctionCall, ask: (found: ServerFacts) => Promise<readonly T[]>): readonly T[] {
+  const rows = fc.extra as readonly T[] | undefined;
+  if (rows !== undefined) {
+    fc.extra = undefined;
+    return rows;
   }
-  fc.extra = undefined;
+  const found = server(fc);
+  throw new CatalogMiss(async () => {
+    fc.extra = await ask(found);
+  });
+}
+
+function* showAllFileSettings(fc: FunctionCall): Iterable<Datum[]> {
   let seqno = 0;
-  for (const { file, line, name, setting, applied, error } of rows) {
+  for (const { file, line, name, setting, applied, error } of rowsOf(fc, found => found.fileSettings())) {
     const place = file === undefined ? null : line;
     yield [text(file), place, ++seqno, text(name), text(setting), applied, text(error)];
+  }
+}
+
+const texts = (values: readonly string[]): Uint8Array => buildTextArray(values.map(value => stringToText(value)));
+
+function* hbaFileRules(fc: FunctionCall): Iterable<Datum[]> {
+  for (const { lineNumber, rule, error } of rowsOf(fc, found => found.hbaRules())) {
+    const columns =
+      rule === undefined
+        ? [null, null, null, null, null, null, null]
+        : [
+            text(rule.type),
+            texts(rule.databases),
+            texts(rule.users),
+            text(rule.address),
+            text(rule.netmask),
+            text(rule.method),
+            rule.options.length === 0 ? null : texts(rule.options),
+          ];
+    yield [lineNumber, ...columns, text(error)];
+  }
+}
+
+function* identFileMappings(fc: FunctionCall): Iterable<Datum[]> {
+  for (const { lineNumber, mapping, error } of rowsOf(fc, found => found.identMappings())) {
+    yield [lineNumber, text(mapping?.map), text(mapping?.system), text(mapping?.role), text(error)];
   }
 }
 
@@ -276,6 +331,8 @@ export const serverFunctions: FunctionTable = {
 export const serverSetFunctions: SetFunctionTable = {
   show_all_settings: showAllSettings,
   show_all_file_settings: showAllFileSettings,
+  pg_hba_file_rules: hbaFileRules,
+  pg_ident_file_mappings: identFileMappings,
   pg_partition_ancestors: (fc: FunctionCall, oid: Oid) => {
     if (partitioned(fc, oid)) throw notSupported('partitioned tables');
     return [];

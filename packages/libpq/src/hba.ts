@@ -17,6 +17,8 @@ export interface HbaLine {
   readonly users: readonly HbaToken[];
   /** undefined for `local` and for the address `all`. */
   readonly addresses: BlockList | undefined;
+  /** The address as it is written, and the length of its mask where it has one; undefined for `local`. */
+  readonly source: { readonly address: string; readonly bits: number | undefined } | undefined;
   readonly method: string;
   readonly options: ReadonlyMap<string, string>;
 }
@@ -65,7 +67,7 @@ export function parseHba(text: string): HbaFile {
 }
 
 /** Fields of comma-separated tokens. */
-function tokenize(line: string): HbaToken[][] {
+export function tokenize(line: string): HbaToken[][] {
   const fields: HbaToken[][] = [];
   let at = 0;
   while (at < line.length) {
@@ -101,13 +103,14 @@ function parseLine(lineNumber: number, fields: HbaToken[][]): HbaLine | string {
   if (fields.length < 3) return 'end-of-line before role specification';
   let at = 3;
   let addresses: BlockList | undefined;
+  let source: HbaLine['source'];
   if (type !== 'local') {
     const address = fields[at++]?.[0]?.text;
     if (address === undefined) return 'end-of-line before IP address specification';
     const mask = fields[at]?.[0]?.text;
-    const parsed = parseAddress(address, mask !== undefined && isIP(mask) !== 0 ? mask : undefined);
+    const parsed = parseAddress(address, mask);
     if (typeof parsed === 'string') return parsed;
-    addresses = parsed.addresses;
+    ({ addresses, source } = parsed);
     if (parsed.usedMask) at++;
   }
   const method = fields[at++]?.[0]?.text;
@@ -125,6 +128,7 @@ function parseLine(lineNumber: number, fields: HbaToken[][]): HbaLine | string {
     databases: fields[1]!,
     users: fields[2]!,
     addresses,
+    source,
     method,
     options,
   };
@@ -133,24 +137,26 @@ function parseLine(lineNumber: number, fields: HbaToken[][]): HbaLine | string {
 function parseAddress(
   address: string,
   mask: string | undefined,
-): { addresses: BlockList | undefined; usedMask: boolean } | string {
-  if (address === 'all') return { addresses: undefined, usedMask: false };
+): { addresses: BlockList | undefined; source: HbaLine['source']; usedMask: boolean } | string {
+  const named = { address, bits: undefined };
+  if (address === 'all') return { addresses: undefined, source: named, usedMask: false };
   const list = new BlockList();
   if (address === 'samehost' || address === 'samenet') {
     list.addSubnet('127.0.0.0', 8, 'ipv4');
     list.addAddress('::1', 'ipv6');
-    return { addresses: list, usedMask: false };
+    return { addresses: list, source: named, usedMask: false };
   }
   const [ip, prefix] = address.split('/') as [string, string | undefined];
   const family = isIP(ip);
   if (family === 0) return `host names in pg_hba.conf are not supported by pgtroupe yet: "${address}"`;
-  const bits = prefix === undefined ? (mask === undefined ? undefined : maskBits(mask)) : Number(prefix);
-  if (bits === undefined) return `invalid IP address "${address}": a CIDR mask length or a separate mask is required`;
+  if (prefix === undefined && mask === undefined) return 'end-of-line before netmask specification';
+  if (prefix === undefined && isIP(mask!) === 0) return `invalid IP mask "${mask}": Name or service not known`;
+  const bits = prefix === undefined ? maskBits(mask!) : Number(prefix);
   if (!Number.isInteger(bits) || bits < 0 || bits > (family === 4 ? 32 : 128)) {
     return `invalid CIDR mask in address "${address}"`;
   }
   list.addSubnet(ip, bits, family === 4 ? 'ipv4' : 'ipv6');
-  return { addresses: list, usedMask: prefix === undefined };
+  return { addresses: list, source: { address: ip, bits }, usedMask: prefix === undefined };
 }
 
 /** Length of an IPv4 or IPv6 netmask; NaN when it has holes. */

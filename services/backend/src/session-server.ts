@@ -7,6 +7,7 @@ import { notSupported } from '@pgtroupe/common/ereport';
 import type { GucFacts } from '@pgtroupe/common/guc';
 import { BLCKSZ, type ForkNumber, type Oid, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
 import type { Transaction } from '@pgtroupe/instance/xact';
+import { hbaRules, identMappings } from '@pgtroupe/libpq/hba_rules';
 import type { ServerFacts } from '@pgtroupe/adt/serverfuncs';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { configure } from './configure.ts';
@@ -15,6 +16,11 @@ import type { Session } from './session.ts';
 /** A sleeper looks this often whether it was cancelled. */
 const SLEEP_SLICE_MS = 50;
 const KINDS_WITH_FILES = 'rtmiS';
+
+async function authFile(session: Session, parameter: string): Promise<string> {
+  const reply = await configure(session, { $case: 'readAuthFile', value: { parameter } });
+  return reply.$case === 'authFile' ? reply.value.text : '';
+}
 
 export function sessionServer(session: Session): ServerFacts {
   const { kernel, env } = session.instance;
@@ -74,6 +80,8 @@ export function sessionServer(session: Session): ServerFacts {
     reloadConfiguration: async () => void (await configure(session, { $case: 'reload', value: {} })),
     setting: (facts: GucFacts) => session.settings.describe(facts),
     mayExamineAll: () => session.settings.mayExamineAll(),
+    hbaRules: async () => hbaRules(await authFile(session, 'hba_file')),
+    identMappings: async () => identMappings(await authFile(session, 'ident_file')),
     fileSettings: async () => {
       const reply = await configure(session, { $case: 'readFileSettings', value: {} });
       return reply.$case === 'fileSettings' ? reply.value.rows : [];

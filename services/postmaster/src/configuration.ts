@@ -47,22 +47,28 @@ function withHba(configuration: Configuration, text: string): Configuration {
   return { ...configuration, settings: { ...configuration.settings, [HBA_SETTING]: text } };
 }
 
-function readHba({ settings }: Configuration): string {
-  const path = settings['hba_file']!;
-  let text: string;
+/** pg_hba.conf or pg_ident.conf, by the parameter that says where it is. */
+export function readAuthFile({ settings }: Configuration, parameter: 'hba_file' | 'ident_file'): string {
+  const path = settings[parameter]!;
   try {
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     throw ereport(
       ERRCODE.CONFIG_FILE_ERROR,
       `could not open configuration file "${path}": ${(error as Error).message}`,
     );
   }
+}
+
+function readHba(configuration: Configuration): string {
+  const text = readAuthFile(configuration, 'hba_file');
   const [problem] = parseHba(text).problems;
   if (problem) {
-    throw ereport(ERRCODE.CONFIG_FILE_ERROR, `could not load ${path}: ${problem.message}`, {
-      detail: `It is in line ${problem.lineNumber}.`,
-    });
+    throw ereport(
+      ERRCODE.CONFIG_FILE_ERROR,
+      `could not load ${configuration.settings['hba_file']}: ${problem.message}`,
+      { detail: `It is in line ${problem.lineNumber}.` },
+    );
   }
   return text;
 }

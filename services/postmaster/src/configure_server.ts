@@ -19,6 +19,7 @@ type Reply = NonNullable<ConfigurationReply['reply']>;
 export interface ConfigureHandlers {
   readonly autoConf: AutoConfFile;
   fileSettings(): FileSetting[];
+  authFile(parameter: string): string;
   /** Resolves when every role works with what is in the files now, or somebody takes too long. */
   reload(): Promise<void>;
 }
@@ -55,6 +56,8 @@ async function carryOut(handlers: ConfigureHandlers, request: ConfigurationReque
       return DONE;
     case 'readFileSettings':
       return { $case: 'fileSettings', value: { rows: handlers.fileSettings() } };
+    case 'readAuthFile':
+      return { $case: 'authFile', value: { text: handlers.authFile(request.value.parameter) } };
     case undefined:
       return DONE;
   }

@@ -25,7 +25,7 @@ import { Attendants } from './attendants.ts';
 import { type BrokerChoice, natsServerArguments } from './broker_choice.ts';
 import { castStatus } from './cast_status.ts';
 import { Clients } from './clients.ts';
-import { type LoadedConfiguration, reloadConfiguration } from './configuration.ts';
+import { type LoadedConfiguration, readAuthFile, reloadConfiguration } from './configuration.ts';
 import { fileSettings } from './file_settings.ts';
 import type { Launcher } from './launcher.ts';
 import { adopt, type Effect, type Event, isLoading, newSupervision, step, type Supervision } from './supervision.ts';
@@ -104,6 +104,7 @@ export class Postmaster {
       configure: {
         autoConf: new AutoConfFile(options.dataDirectory),
         fileSettings: () => fileSettings(options.dataDirectory, this.#configuration),
+        authFile: parameter => readAuthFile(this.#configuration, parameter === 'ident_file' ? parameter : 'hba_file'),
         reload: async () => {
           this.reload();
           await this.#acknowledged.reached(this.#configVersion, RELOAD_PATIENCE_MS);

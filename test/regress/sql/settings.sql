@@ -12,6 +12,8 @@ select setting, source, boot_val, reset_val, sourcefile, sourceline, pending_res
 reset work_mem;
 select setting, source from pg_settings where name = 'work_mem';
 select name, setting, applied, error from pg_file_settings where name in ('max_wal_size', 'min_wal_size', 'lc_messages') order by 1;
+select type, database, user_name, address, netmask, options, error from pg_hba_file_rules order by line_number;
+select count(*) from pg_ident_file_mappings;
 -- What is refused.
 begin;
 alter system set work_mem = '1MB';
