@@ -13,6 +13,7 @@ import { type Column, type ColumnType, LARGE_VALUE, type RowReader, ValueLane } 
 import type { ChangedParams, EState } from './estate.ts';
 import { compileExpr, procRow } from './execExpr.ts';
 import { ScanState } from './execScan.ts';
+import { ExpectedRow } from './expectedrow.ts';
 import { MANY_BYTES, type SubPlanFactory } from './scope.ts';
 import { isSetCall, SetFunctionCall } from './srf.ts';
 import { BATCH_ROWS, END, ROW } from './status.ts';
@@ -24,6 +25,10 @@ interface Source {
   readonly width: number;
   /** The value is a row, to be spread over the columns. */
   readonly composite: boolean;
+  /** Where the query says what columns such a row has. */
+  readonly expected: ExpectedRow | null;
+  /** Its next row was taken, but not all of the others': one of them must wait. */
+  taken: boolean;
   scalarDone: boolean;
 }
 
@@ -56,25 +61,24 @@ export class FunctionScanState extends ScanState {
       }
     }
     if (this.#ordinality) this.#columns.push({ type: BIGINT, lane: this.input.addValueLane(new ValueLane()) });
-    this.#sources = plan.functions.map(f => this.#source(f.funcexpr, f.funccolcount));
+    this.#sources = plan.functions.map(f => this.#source(f.funcexpr, f.funccolcount, f.funccoltypes));
     this.#row = new Array<Datum>(this.#columns.length).fill(null);
     this.compile();
   }
 
-  #source(expr: Expr, width: number): Source {
-    const composite = isComposite(this.est, exprType(expr)) || width > 1;
+  #source(expr: Expr, width: number, columnTypes: readonly number[]): Source {
     const registeredApart =
       expr.type === 'FuncExpr' && lookupSetFunction(procRow(this.est, expr.funcid).prosrc) !== undefined;
-    if (isSetCall(expr) || registeredApart) {
-      return {
-        call: new SetFunctionCall(expr as FuncExpr, this.scope),
-        scalar: null,
-        width,
-        composite,
-        scalarDone: false,
-      };
-    }
-    return { call: null, scalar: compileExpr(expr, this.scope), width, composite, scalarDone: false };
+    const isSet = isSetCall(expr) || registeredApart;
+    return {
+      call: isSet ? new SetFunctionCall(expr as FuncExpr, this.scope) : null,
+      scalar: isSet ? null : compileExpr(expr, this.scope),
+      width,
+      composite: isComposite(this.est, exprType(expr)) || width > 1,
+      expected: columnTypes.length > 0 ? new ExpectedRow(this.est, columnTypes) : null,
+      taken: false,
+      scalarDone: false,
+    };
   }
 
   protected override scanColumn(attnum: number): Column {
@@ -88,6 +92,7 @@ export class FunctionScanState extends ScanState {
     if (!this.#started) {
       for (const source of this.#sources) {
         source.call?.start(0);
+        source.taken = false;
         source.scalarDone = false;
       }
       this.#started = true;
@@ -115,19 +120,16 @@ export class FunctionScanState extends ScanState {
     let at = 0;
     let any = false;
     for (const source of this.#sources) {
+      const has = source.call === null ? !source.scalarDone : (source.taken ||= source.call.next());
       let value: Datum | Datum[] = null;
-      let has = false;
-      if (source.call !== null) {
-        has = source.call.next();
-        value = has ? source.call.value : null;
-      } else if (!source.scalarDone) {
-        value = source.scalar!(0);
-        source.scalarDone = true;
-        has = true;
-      }
+      if (has) value = source.call === null ? source.scalar!(0) : source.call.value;
       if (has) any = true;
       this.#spread(source, value, at);
       at += source.width;
+    }
+    for (const source of this.#sources) {
+      source.taken = false;
+      source.scalarDone = true;
     }
     if (!any) return false;
     if (this.#ordinality) this.#row[at] = ++this.#count;
@@ -138,7 +140,7 @@ export class FunctionScanState extends ScanState {
     let fields: readonly Datum[] | undefined;
     if (Array.isArray(value)) fields = value;
     else if (source.composite && value instanceof Uint8Array && source.width > 0) {
-      const desc = recordDesc(this.est, value);
+      const desc = source.expected?.desc(value) ?? recordDesc(this.est, value);
       fields = deformRecord(desc, value);
     }
     for (let i = 0; i < source.width; i++)

@@ -8,3 +8,26 @@ select (jsonb_each('{"a": 1, "b":2}')).*, jsonb_each_text('{"a":1}');
 select (pg_timezone_names()).name is not null limit 1;
 select t::information_schema.sql_identifier from (values ('abc'::text),('b'),('aaaa')) v(t) order by 1;
 create domain d4 as float4; create domain dn as name; create domain db as bool; create table td(a float4, b name, c bool); insert into td values(1.5,'x',true),(0.1,'yy',false); select a::d4, b::dn, c::db from td order by 1; select x.* , y.b from (select a::d4 a,b::dn b,c::db from td) x join (select b::dn b from td) y using (b) order by x.b; select max(a::d4), array_agg(b::dn order by b::dn) from td; select row(a::d4, b::dn) from td; select distinct b::dn from td order by 1;
+
+-- A function's rows must be what the query says they are.
+create table rr (a int, b text); insert into rr values (1,'x'),(2,null);
+select * from unnest(array[row(1,'a'::text),row(2,'b')]) as t(x int, y text);
+select * from unnest(array[row(1,'a'::text)]) as t(x text, y int);
+select * from unnest(array[row(1,'a'::text)]) as t(x int);
+select * from unnest(array[row(1,'a'::text)]) as t(x int, y text, z int);
+select * from unnest(array[row(1,'a'::text)]) as t(x bigint, y text);
+select * from unnest(array[row(1,'a'::text)]) as t(x int, y varchar);
+select * from unnest(array[row(1,null::text)]) as t(x int, y text);
+select * from unnest(array[row(1,null)]) as t(x int, y text);
+select * from unnest((select array_agg(row(a,b)) from rr)) as t(x int, y text) order by 1;
+select * from unnest((select array_agg(row(a,b)) from rr)) as t(x int, y int) order by 1;
+select * from unnest((select array_agg(row(a,b)) from rr)) as t(x int) order by 1;
+select * from unnest((select array_agg(rr) from rr)) as t order by 1;
+select * from rows from (unnest(array[row(1,'a'::text)]) as (x int, y text), generate_series(1,2)) as t;
+select * from rows from (unnest(array[row(1,'a'::text)]) as (x int, y int), generate_series(1,2)) as t;
+select * from unnest(array[null, row(1,'a'::text)]::record[]) as t(x int, y text);
+select * from unnest(array[row(1,1.5::numeric(5,2))]) as t(x int, y numeric(4,1));
+select * from unnest(array[row(1,'abc'::varchar(5))]) as t(x int, y varchar(2));
+select * from unnest(array[row(1,'2024-01-01'::date)]) as t(x int, y timestamp);
+select * from rr, lateral unnest(array[row(a, b)]) as t(x int, y text) order by 1;
+select * from rr, lateral unnest(array[row(a, b)]) as t(x int, y "char") order by 1;
