@@ -8,6 +8,8 @@ import type { FunctionCall, FunctionTable } from './fmgr.ts';
 export interface TransactionIds {
   /** Of the top transaction, 64 bits wide; undefined when none was assigned. */
   readonly current: number | undefined;
+  /** The running statement's; undefined where there is none. */
+  readonly snapshot: { readonly xmin: number; readonly xmax: number; readonly xip: readonly number[] } | undefined;
   /** Assigns one if there is none. May throw CatalogMiss, and is called again then. */
   assign(): number;
 }

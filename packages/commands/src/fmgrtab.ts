@@ -48,6 +48,7 @@ import { xlogFunctions } from '@pgtroupe/adt/xlogfuncs';
 import { signalFunctions } from '@pgtroupe/adt/signalfuncs';
 import { lockStatusFunctions, lockStatusSetFunctions } from '@pgtroupe/adt/lockstatus';
 import { statFunctions, statSetFunctions } from '@pgtroupe/adt/pgstatfuncs';
+import { snapshotFunctions, snapshotSetFunctions } from '@pgtroupe/adt/pg_snapshot';
 import { textFunctions, textSetFunctions, textSlicedFunctions } from '@pgtroupe/adt/textfuncs';
 import { timestampFunctions, timestampSetFunctions } from '@pgtroupe/adt/timestamp';
 import { uuidFunctions } from '@pgtroupe/adt/uuid';
@@ -101,6 +102,7 @@ registerFunctions(
     serverFunctions,
     logFunctions,
     signalFunctions,
+    snapshotFunctions,
     lockStatusFunctions,
     statFunctions,
     textFunctions,
@@ -126,6 +128,7 @@ registerFunctions(
     serverSetFunctions,
     lockStatusSetFunctions,
     statSetFunctions,
+    snapshotSetFunctions,
     textSetFunctions,
     timestampSetFunctions,
   ],

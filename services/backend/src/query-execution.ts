@@ -202,6 +202,7 @@ export class RunningPortal {
 
   #produce(maxRows: number): Outcome | Promise<Outcome> {
     const { plan } = this.#cached!;
+    this.#execution.session.block.activeSnapshot = this.#snapshot?.snapshot;
     const changes = plan.commandType !== CMD_SELECT || plan.hasModifyingCTE;
     if (maxRows === 0 || !changes || plan.resultColumns.length === 0) return this.#loop(maxRows, 0);
     const [held, sink] = [new HeldRows(), this.#sink!];
@@ -456,6 +457,7 @@ export class RunningPortal {
     }
     if (this.#snapshot !== undefined) session.block.releaseSnapshot(this.#snapshot);
     this.#snapshot = undefined;
+    session.block.activeSnapshot = undefined;
     this.#execution.session.instance.toast.trim();
   }
 }

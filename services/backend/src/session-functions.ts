@@ -245,6 +245,9 @@ function transactionIds(session: Session): TransactionIds {
       const { topXid } = session.block.tx;
       return topXid === 0 ? undefined : topXid;
     },
+    get snapshot() {
+      return session.block.activeSnapshot;
+    },
     assign: () => {
       const fxid = session.block.tx.assignTopXid();
       if (fxid !== MISS) return fxid;

@@ -22,6 +22,7 @@ import { type InstanceKernel, sharedMemoryLost } from '@pgtroupe/instance/instan
 import type { LiveSnapshot } from '@pgtroupe/instance/instance-transactions';
 import { WalProducer } from '@pgtroupe/instance/wal-credit';
 import { Transaction } from '@pgtroupe/instance/xact';
+import type { Snapshot } from '@pgtroupe/transam/xactview';
 
 export type IsolationLevel = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable';
 
@@ -82,6 +83,8 @@ export class TransactionBlock {
   #lxid = 0;
   /** Snapshots that statements have. */
   readonly #statementSnapshots: LiveSnapshot[] = [];
+  /** Of the statement that runs. */
+  activeSnapshot: Snapshot | undefined;
   /** Called after a transaction ended, with its outcome. */
   onEnd: (committed: boolean, invals: Uint8Array) => void = () => {};
   /** Called before the commit record is made: deferred work, invalidations. */
