@@ -51,6 +51,10 @@ export class WalClient {
   #flushes: number[] = [];
   #flushLater = 0;
   flushed = 0 as XLogRecPtr;
+  /** A record's end up to which all is durable: of the last that ended behind a segment's end. 0: not known yet. */
+  #complete = 0;
+  /** Ends of records behind segments' ends that are not durable yet. */
+  readonly #completing: number[] = [];
   readonly archiver = new ArchiverView(() => this.#send({ $case: 'archiverReset', value: {} }));
   #roomUntil = 0;
   #roomTold = 0;
@@ -106,6 +110,7 @@ export class WalClient {
     this.#sent = buffers.end;
     this.#syncAsked = buffers.end;
     this.flushed = buffers.end;
+    this.#complete = buffers.end;
   }
 
   #connect(): void {
@@ -130,7 +135,7 @@ export class WalClient {
         epoch: this.#epoch,
         timeline: this.#log.tli,
         systemIdentifier: String(this.#log.systemIdentifier),
-        flushed: this.flushed,
+        complete: this.#complete,
       },
     });
   }
@@ -203,6 +208,7 @@ export class WalClient {
     assert(lsn <= this.#sent, 'flushed more than was sent');
     this.flushed = lsn as XLogRecPtr;
     this.#buffers!.release(lsn);
+    this.#tellComplete();
     while (this.#flushes.length > 0 && this.#flushes[0]! <= lsn) this.#flushes.shift();
     for (let n = 0; n < this.#flushWaiters.length; ) {
       const waiter = this.#flushWaiters[n]!;
@@ -256,6 +262,8 @@ export class WalClient {
       });
     }
     if (from === end) this.#send({ $case: 'append', value: { pos: end, data: Buffer.alloc(0), sync: true } });
+    // Whatever the pieces are, `end` is a record's.
+    if (Math.floor(from / XLOG_SEG_SIZE) !== Math.floor(end / XLOG_SEG_SIZE)) this.#completing.push(end);
     this.#sent = end;
     if (wantSync) {
       this.#syncAsked = end;
@@ -265,6 +273,13 @@ export class WalClient {
       this.#roomTold = end;
       this.#send({ $case: 'room', value: { pos: end } });
     }
+  }
+
+  #tellComplete(): void {
+    const before = this.#complete;
+    while (this.#completing.length > 0 && this.#completing[0]! <= this.flushed)
+      this.#complete = this.#completing.shift()!;
+    if (this.#complete > before) this.#send({ $case: 'complete', value: { pos: this.#complete } });
   }
 
   /** What nobody waits for becomes durable within wal_writer_delay. */

@@ -37,15 +37,15 @@ class Stage {
     this.#archiver.onEnd = () => {};
   }
 
-  async begin(flushed: number, endOfLog?: number): Promise<void> {
+  async begin(complete: number, endOfLog?: number): Promise<void> {
     this.reports.length = 0;
     this.#owner = this.client.env.rpc.open('unix:/w', WAL_WRITE);
     this.#owner.onMessage = ({ report }) => this.reports.push(report!);
     this.#owner.onEnd = () => {};
-    const value = { epoch: ++this.#epoch, timeline: 1, systemIdentifier: '7', flushed };
+    const value = { epoch: ++this.#epoch, timeline: 1, systemIdentifier: '7', complete };
     this.order({ $case: 'hello', value });
     if (endOfLog !== undefined) this.order({ $case: 'endOfLog', value: { pos: endOfLog } });
-    else this.order({ $case: 'room', value: { pos: flushed } });
+    else this.order({ $case: 'room', value: { pos: complete } });
     await this.world.pass(400);
   }
 
@@ -53,11 +53,13 @@ class Stage {
     this.#owner.send({ order });
   }
 
-  /** WAL is durable up to the end of this segment. */
-  async fill(segno: number): Promise<void> {
+  /** WAL is durable up to the end of this segment; `complete`: a record ends there. */
+  async fill(segno: number, complete = true): Promise<void> {
     const pos = (segno + 1) * XLOG_SEG_SIZE - 8;
     this.order({ $case: 'append', value: { pos, data: Buffer.from(`end of ${segno}`.slice(0, 8)), sync: true } });
-    await this.world.pass(400);
+    await this.world.pass(200);
+    if (complete) this.order({ $case: 'complete', value: { pos: pos + 8 } });
+    await this.world.pass(200);
   }
 
   async recycle(keepFrom: number): Promise<void> {
@@ -147,6 +149,19 @@ describe('archive status', () => {
     await stage.start();
     await stage.begin(2 * XLOG_SEG_SIZE);
     expect(await stage.next()).toBe(name(1));
+  });
+
+  it('a segment whose last record goes on in the next is not announced before that record is whole', async () => {
+    const stage = new Stage();
+    await stage.start();
+    await stage.begin(0, XLOG_SEG_SIZE + 64);
+    await stage.fill(1, false);
+    expect(await stage.status()).toEqual([]);
+    // It never was: recovery goes on in the middle of the segment, and then ends it otherwise.
+    await stage.begin(0, 2 * XLOG_SEG_SIZE - 64);
+    expect(await stage.status()).toEqual([]);
+    await stage.fill(1);
+    expect(await stage.status()).toEqual([`${name(1)}.ready`]);
   });
 
   it('history files go first; a status without its file is removed', async () => {

@@ -26,7 +26,7 @@ class Peer {
     this.#stream.onEnd = () => {
       this.ended = true;
     };
-    this.order({ $case: 'hello', value: { epoch, timeline: 1, systemIdentifier: '7', flushed: 0 } });
+    this.order({ $case: 'hello', value: { epoch, timeline: 1, systemIdentifier: '7', complete: 0 } });
   }
 
   order(order: NonNullable<WalOrder['order']>): void {

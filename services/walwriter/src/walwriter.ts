@@ -144,6 +144,8 @@ export class WalWriter {
           return this.#other(() => this.#endOfLog(order.value.pos));
         case 'recycle':
           return this.#other(() => this.#recycle(stream, order.value.keepFrom, order.value.keepBytes));
+        case 'complete':
+          return this.#other(() => this.#announceBefore(order.value.pos));
         case 'archiverReset':
           return this.#statistics.reset();
         case 'room':
@@ -160,7 +162,7 @@ export class WalWriter {
 
   /** A new buffer-manager. Writes of the older one that are queued are dropped; the one under way ends
    *  before the welcome, because the loop does one job at a time. */
-  #hello(stream: Stream, { epoch, systemIdentifier, flushed }: WalHello): void {
+  #hello(stream: Stream, { epoch, systemIdentifier, complete }: WalHello): void {
     if (this.#stopping || epoch < this.#highestEpoch) {
       return stream.abort(`epoch ${epoch} is fenced by ${this.#highestEpoch}`);
     }
@@ -179,7 +181,7 @@ export class WalWriter {
       const oldest = this.#segments.oldest;
       this.#report(stream, { $case: 'welcome', value: { oldest: (oldest ?? 0) * XLOG_SEG_SIZE } });
       this.#tellCounts();
-      await this.#announceBefore(flushed);
+      await this.#announceBefore(complete);
     });
   }
 
@@ -299,7 +301,6 @@ export class WalWriter {
       this.#report(owner.stream, { $case: 'flushed', value: { lsn: upTo } });
     }
     await this.#segments.closeBefore(Math.floor(upTo / XLOG_SEG_SIZE));
-    await this.#announceBefore(upTo);
   }
 
   // ---- archiving -----------------------------------------------------------------------------------
@@ -309,8 +310,8 @@ export class WalWriter {
     if (stream !== undefined) this.#report(stream, { $case: 'archiver', value: this.#statistics.counts });
   }
 
-  /** WAL before `lsn` is durable: the segments that end there are to be archived, and so are older ones that nobody
-   *  got to announce before he died, or while archive_mode was off. */
+  /** A record ends at `lsn` and all before is durable: the segments that end there are to be archived, and so are older
+   *  ones that nobody got to announce before he died, or while archive_mode was off. */
   async #announceBefore(lsn: number): Promise<void> {
     const segno = Math.floor(lsn / XLOG_SEG_SIZE);
     if (this.#options.archiving !== true || segno <= this.#announced) return;
@@ -319,7 +320,7 @@ export class WalWriter {
     this.#announced = segno;
   }
 
-  /** False: it could not be; another try comes with the next flush of a segment, or when it is to be recycled. */
+  /** False: it could not be; another try comes with the next segment, or when it is to be recycled. */
   async #announce(segno: number): Promise<boolean> {
     const name = this.#segments.name(segno);
     if (this.#status.has(name)) return true;

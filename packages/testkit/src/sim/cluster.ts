@@ -10,6 +10,7 @@ import type { RoleName } from '@pgtroupe/actor/lifecycle';
 import { HBA_SETTING } from '@pgtroupe/libpq/hba';
 import { loadParser } from '@pgtroupe/parser/parser';
 import { initdb } from '@pgtroupe/tools/initdb/initdb';
+import { ARCHIVE_SETTINGS, SimArchive } from './archive.ts';
 import { ConnectionLost, SimClient } from './client.ts';
 import type { DiskTrouble } from './disk-trouble.ts';
 import { MemoryDisk } from './memory-disk.ts';
@@ -25,6 +26,8 @@ export interface SimClusterOptions {
   /** Over those that make a simulated cluster small and busy. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly failpoint?: (process: SimProcess) => Failpoint;
+  /** WAL is archived. */
+  readonly archiving?: boolean;
   /** What the machine's disk goes through. */
   readonly trouble?: DiskTrouble;
   readonly roleDisk?: (role: RoleName, disk: Disk) => Disk;
@@ -63,6 +66,7 @@ export class SimCluster {
   readonly network: Network;
   /** What survives a power failure. */
   readonly platter: MemoryDisk;
+  readonly archive: SimArchive | undefined;
   readonly #options: SimClusterOptions;
   #machine: SimMachine;
   #postmaster: SimPostmaster;
@@ -74,6 +78,7 @@ export class SimCluster {
     this.network = new Network(this.world, { minLatencyMs: 0.02, maxLatencyMs: 0.4, busLoss: 0, ...options.network });
     this.platter = platter;
     this.#options = options;
+    this.archive = options.archiving === true ? new SimArchive(this.world) : undefined;
     this.#machine = new SimMachine(platter);
     this.#postmaster = this.#newPostmaster();
   }
@@ -91,7 +96,12 @@ export class SimCluster {
       disk: process => this.#options.trouble?.disk(this.#machine.disk, process) ?? this.#machine.disk,
       excuses: process => this.#options.trouble?.excuses(process) ?? false,
       instances: this.#options.instances ?? 1,
-      settings: { ...SETTINGS, ...this.#options.settings },
+      settings: {
+        ...SETTINGS,
+        ...(this.#options.archiving === true ? ARCHIVE_SETTINGS : {}),
+        ...this.#options.settings,
+      },
+      commands: this.archive === undefined ? undefined : process => this.archive!.commands(process),
       failpoint: this.#options.failpoint ?? (() => noFailpoint),
       roleDisk: this.#options.roleDisk ?? ((_role, disk) => disk),
     });
@@ -103,7 +113,12 @@ export class SimCluster {
 
   /** Deaths that nobody ordered: failed assertions, uncaught exceptions, PANIC. */
   get violations(): readonly string[] {
-    return [...this.#violations, ...this.#postmaster.violations, ...(this.#options.trouble?.violations ?? [])];
+    return [
+      ...this.#violations,
+      ...this.#postmaster.violations,
+      ...(this.#options.trouble?.violations ?? []),
+      ...(this.archive?.violations ?? []),
+    ];
   }
 
   process(name: string): SimProcess {

@@ -8,6 +8,9 @@ import type { RunOptions } from './run.ts';
 /** `tables` is what `ddl` does too, and grows by the number. */
 const MIXED = Object.keys(BOOKS).filter(name => name !== 'tables');
 
+/** Share of seeds in which WAL is archived. */
+const ARCHIVING = 0.25;
+
 export interface Mix {
   readonly name: string;
   readonly book: Book;
@@ -23,6 +26,11 @@ export function mixOf(seed: number): Mix {
   return {
     name: kinds.join('+'),
     book: combinedBook(kinds.map(name => BOOKS[name]!())),
-    options: { clients: 2 + among(3), rounds: 8, instances: 1 + among(4) },
+    options: {
+      clients: 2 + among(3),
+      rounds: 8,
+      instances: 1 + among(4),
+      archiving: seededRandom(seed ^ 0xa7c4).uniform() < ARCHIVING,
+    },
   };
 }

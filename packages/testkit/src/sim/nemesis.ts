@@ -273,6 +273,11 @@ export class Nemesis {
       });
   }
 
+  /** Something to archive while things go wrong. */
+  switchSegment(): void {
+    void this.#maintain('SELECT pg_switch_wal()');
+  }
+
   /** No more surprises. */
   rest(): void {
     this.#armed = false;

@@ -46,7 +46,7 @@ function workOf(seed: number, wanted: SeedsWanted, bug: PlantedBug | undefined):
   const mix = mixOf(seed);
   const options: RunOptions = {
     ...mix.options,
-    ...(bug === undefined ? {} : { bug }),
+    ...(bug === undefined ? {} : { bug, archiving: false }),
     ...(wanted.faults === undefined ? {} : { faults: wanted.faults }),
   };
   if (bug?.book !== undefined) return { name: bug.name, book: bug.book(), options };

@@ -5,7 +5,7 @@
  *
  * What is left out: configuration files, sockets, the postmaster's own death.
  */
-import type { Disk } from '@pgtroupe/actor/env';
+import type { Commands, Disk } from '@pgtroupe/actor/env';
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
 import {
   EXIT_FATAL,
@@ -17,6 +17,7 @@ import {
   type ShutdownMode,
 } from '@pgtroupe/actor/lifecycle';
 import type { Arrival, SessionIntake } from '@pgtroupe/actor/net';
+import { archiverRole } from '@pgtroupe/archiver/role';
 import { backendRole } from '@pgtroupe/backend/role';
 import { bgwriterRole } from '@pgtroupe/bgwriter/role';
 import { bufferManagerRole } from '@pgtroupe/buffer-manager/role';
@@ -41,6 +42,7 @@ export const PROGRAMS: ReadonlyMap<RoleName, RoleProgram> = new Map([
   ['checkpointer', checkpointerRole],
   ['bgwriter', bgwriterRole],
   ['backend', backendRole],
+  ['archiver', archiverRole],
 ]);
 
 const TICK_MS = 100;
@@ -78,6 +80,8 @@ export interface SimPostmasterOptions {
   readonly instances: number;
   readonly settings: Readonly<Record<string, string>>;
   readonly failpoint: (process: SimProcess) => Failpoint;
+  /** For a role that runs some. */
+  readonly commands?: ((process: () => SimProcess) => Commands) | undefined;
   /** What a role is given for a disk. */
   readonly roleDisk: (role: RoleName, disk: Disk) => Disk;
 }
@@ -94,12 +98,14 @@ export class SimPostmaster {
 
   constructor(options: SimPostmasterOptions) {
     this.#o = options;
+    const settings = new Settings(options.settings);
     this.#supervision = newSupervision({
       nowMs: options.world.nowMs,
       broker: 'elsewhere',
       roles: [...PROGRAMS.keys()],
       firstEpoch: 1,
-      roleTimeoutMs: new Settings(options.settings).number('role_timeout'),
+      archiving: settings.string('archive_mode') !== 'off',
+      roleTimeoutMs: settings.number('role_timeout'),
     });
     this.#supervision.wantedInstances = options.instances;
     this.#tick();
@@ -199,7 +205,13 @@ export class SimPostmaster {
             this.#o.disk(() => process),
             program.disk,
           );
-    const process: SimProcess = new SimProcess(world, network, name, this.#o.roleDisk(role, disk));
+    const process: SimProcess = new SimProcess(
+      world,
+      network,
+      name,
+      this.#o.roleDisk(role, disk),
+      program.runsCommands === true ? this.#o.commands?.(() => process) : undefined,
+    );
     const running: Running = { role, epoch, process, intake: new SimIntake(), running: undefined, ready: false };
     this.#running.set(name, running);
     world.note(`${name} is launched, epoch ${epoch}`);

@@ -3,7 +3,7 @@
  * events; promises it was waiting for never settle, as in a dead process.
  */
 import { FaultDisk, isZero } from '@pgtroupe/actor/fault-disk';
-import type { Disk, DiskFile, Env, Timer } from '@pgtroupe/actor/env';
+import type { Commands, Disk, DiskFile, Env, Timer } from '@pgtroupe/actor/env';
 import type { LogFields, LogLevel } from '@pgtroupe/actor/log-record';
 import { EXIT_PANIC } from '@pgtroupe/actor/lifecycle';
 import { Traffic } from '@pgtroupe/actor/traffic';
@@ -28,7 +28,7 @@ export class SimProcess implements Host {
   lastWords = '';
   onDeath: (why: string) => void = () => {};
 
-  constructor(world: World, network: Network, name: string, disk: Disk) {
+  constructor(world: World, network: Network, name: string, disk: Disk, commands?: Commands) {
     this.name = name;
     this.#world = world;
     this.#network = network;
@@ -48,6 +48,7 @@ export class SimProcess implements Host {
       bus: network.bus(this),
       rpc: network.rpc(this),
       traffic: this.traffic,
+      commands,
       exit: code => {
         if (this.#alive) this.exitCode = code;
         this.kill(`exit ${code}`);

@@ -11,6 +11,8 @@ import { Witness } from './witness.ts';
 const QUIET_MS = [3, 300] as const;
 /** Share of rounds after which, in half of the seeds, everybody is silent for once: nothing may be held then. */
 const SILENCES = 0.4;
+/** A command that has failed three times is tried again after a minute; that may happen twice. */
+const ARCHIVE_PATIENCE_MS = 300_000;
 
 export interface RunOptions {
   readonly clients: number;
@@ -19,6 +21,8 @@ export interface RunOptions {
   /** Default: chosen by the seed. */
   readonly faults?: readonly Fault[];
   readonly bug?: PlantedBug;
+  /** WAL is archived. */
+  readonly archiving?: boolean;
   /** Hears of the cluster before anything happens to it. */
   readonly onCluster?: (cluster: SimCluster) => void;
 }
@@ -66,6 +70,7 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
     network: { busLoss: chance.uniform() < 0.5 ? 0.3 : 0 },
     trouble: nemesis.trouble,
     failpoint: process => nemesis.failpoint(process),
+    archiving: options.archiving === true,
     ...(options.bug?.disk === undefined ? {} : { roleDisk: options.bug.disk }),
   });
   options.onCluster?.(cluster);
@@ -86,6 +91,7 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
   for (let round = 0; round < options.rounds; round++) {
     await world.pass(QUIET_MS[0] * (QUIET_MS[1] / QUIET_MS[0]) ** world.random.uniform());
     for (const account of accounts) account.rouse();
+    if (cluster.archive !== undefined) nemesis.switchSegment();
     await nemesis.strike();
     for (const account of accounts) account.rouse();
     if (later.uniform() < silences) await nemesis.silence();
@@ -104,7 +110,21 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
   await cluster.untilReady();
   await cluster.expectNoLeaks();
   await cluster.wait(audit(book, cluster.client().client, accounts), 'the audit', 600_000);
+  await auditArchive(cluster);
   return { cluster, accounts, nemesis };
+}
+
+/** Everything that was logged comes into the archive. */
+async function auditArchive(cluster: SimCluster): Promise<void> {
+  const { archive } = cluster;
+  if (archive === undefined) return;
+  const { client } = cluster.client();
+  await cluster.wait(client.query('SELECT pg_switch_wal()'), 'a switch');
+  const [answer] = await cluster.wait(client.query('SELECT pg_walfile_name(pg_current_wal_lsn())'), 'its name');
+  const last = answer!.rows[0]![0]!;
+  await cluster.runUntil(() => archive.has(last), { ms: ARCHIVE_PATIENCE_MS, what: `${last} to be archived` });
+  client.close();
+  archive.readToEnd();
 }
 
 /** One witness per instance, where there are several. */
