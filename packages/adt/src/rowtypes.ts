@@ -6,12 +6,14 @@
  * 19 null bitmap; the columns begin at hoff, counted from the varlena's start.
  */
 import { ATTNUM } from '@pgtroupe/catalog/syscache';
-import { RECORDOID } from '@pgtroupe/common/oids';
+import { INT4OID, RECORDOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import { maxAlign, type Oid } from '@pgtroupe/common/ids';
 import {
+  baseType,
+  builtin,
   comparator,
   equality,
   inputFunction,
@@ -20,7 +22,7 @@ import {
   sendFunction,
   typeFacts,
 } from './cache/typcache.ts';
-import type { FunctionCall, FunctionTable } from './fmgr.ts';
+import { type FunctionCall, type FunctionTable, nestedCall } from './fmgr.ts';
 import { ByteBuilder, stringBufferFull } from './mb/bytebuilder.ts';
 import { allocBytes, MAX_ALLOC_SIZE, textToString } from './mb/mbutils.ts';
 import { readAligned, storageForm, type TypeLayout, writeAligned } from './arrayutils.ts';
@@ -357,6 +359,19 @@ function equalRecords(fc: FunctionCall, a: Bytes, b: Bytes): boolean {
   return same;
 }
 
+function hashRecord(fc: FunctionCall, record: Bytes): number {
+  let result = 0;
+  for (const { type, value } of recordFields(fc, record)) {
+    const { hash } = baseType(fc, type);
+    // Of an anonymous row PostgreSQL does not know beforehand whether its parts can be hashed.
+    if (hash === '' || (type as number) === RECORDOID)
+      throw ereport(ERRCODE.UNDEFINED_FUNCTION, `could not identify a hash function for type ${formatType(fc, type)}`);
+    const ofField = value === null ? 0 : (builtin(hash)(nestedCall(fc, [type], INT4OID as Oid), value) as number);
+    result = (Math.imul(result, 31) + ofField) | 0;
+  }
+  return result;
+}
+
 export const rowtypeFunctions: FunctionTable = {
   record_in: readRecord,
   record_out: printRecord,
@@ -369,4 +384,5 @@ export const rowtypeFunctions: FunctionTable = {
   record_gt: (fc: FunctionCall, a: Bytes, b: Bytes) => compareRecords(fc, a, b) > 0,
   record_ge: (fc: FunctionCall, a: Bytes, b: Bytes) => compareRecords(fc, a, b) >= 0,
   btrecordcmp: compareRecords,
+  hash_record: hashRecord,
 };

@@ -31,3 +31,19 @@ select * from unnest(array[row(1,'abc'::varchar(5))]) as t(x int, y varchar(2));
 select * from unnest(array[row(1,'2024-01-01'::date)]) as t(x int, y timestamp);
 select * from rr, lateral unnest(array[row(a, b)]) as t(x int, y text) order by 1;
 select * from rr, lateral unnest(array[row(a, b)]) as t(x int, y "char") order by 1;
+
+-- Rows are hashed.
+create type hct as (a int, b text, n numeric); create type hnest as (h hct, l int[]); create table hctt (id int, c hct);
+insert into hctt values (1, row(1,'x',1.0)), (2, row(1,'x',1.00)), (3, null), (4, row(null,null,null)), (5, row(2,'x',null)), (6, row(null,null,null)), (7, null);
+select c, count(*) from hctt group by c order by c;
+select max(id), c from hctt group by c having (c).a is not null order by 1;
+select a.id, b.id from hctt a join hctt b on a.c = b.c order by 1, 2;
+select id from hctt where c in (select c from hctt where id in (1, 6)) order by 1;
+select row(c, array[id % 2])::hnest as h, count(*) from hctt group by 1 order by 2 desc, 1 limit 3;
+select c from hctt union select row(9,'u',null)::hct order by 1;
+select c from hctt intersect select row(1,'x',1.0)::hct;
+select hash_record(row(1,'x'::text)), hash_record(row()), hash_record(row(null::int, 2.5, array[1,2])), hash_record(row(row(1,2), 'a'::name));
+select hash_record(row(1,'x',2)::hct), hash_record(row(1, '{}'::json));
+select count(*) from (select row(g % 7, (g % 3)::text) r from generate_series(1, 1000) g) s group by r order by 1 desc limit 2;
+create type hj as (a int, j json);
+select x, count(*) from (values (row(1,'{}')::hj)) v(x) group by x;
