@@ -56,6 +56,23 @@ describe.skipIf(!isBuilt)('advisory locks', () => {
     expect(await said(b, 'begin; create table roomless (a int); rollback')).toEqual([]);
   });
 
+  it('of sessions of several instances are seen to wait for each other for ever', async () => {
+    const [a, b] = [await open(), await open()];
+    await said(a, 'select pg_advisory_lock(21)');
+    await said(b, 'begin; select pg_advisory_xact_lock(22)');
+    const first = said(a, 'select pg_advisory_lock(22)');
+    await sleep(300);
+    const second = said(b, 'select pg_advisory_xact_lock_shared(21)');
+    // What a session has taken outlives its error, what a transaction has does not.
+    const said1 = await first;
+    await said(a, 'select pg_advisory_unlock_all()');
+    const both = [...said1, ...(await second)];
+    expect(both.filter(line => line === 'E ERROR 40P01 deadlock detected')).toHaveLength(1);
+    await said(b, 'rollback');
+    const left = 'select count(*) from pg_locks where locktype = $$advisory$$ and objid in (21, 22)';
+    expect(await said(b, left)).toEqual(['D 0']);
+  }, 30_000);
+
   it('of a transaction end with it, or with its savepoint', async () => {
     const [a, b] = [await open(), await open()];
     await said(a, 'begin; select pg_advisory_xact_lock(2); savepoint s; select pg_advisory_xact_lock(3)');

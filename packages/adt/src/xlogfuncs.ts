@@ -8,7 +8,7 @@ import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { XLOG_SEG_SIZE, xlogFileName } from '@pgtroupe/transam/xlogpage';
 import type { ArchiverCounts } from './pgstat_archiver.ts';
-import type { FunctionCall, FunctionTable } from './fmgr.ts';
+import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { stringToText } from './mb/mbutils.ts';
 
 export interface WalLocation {
@@ -56,19 +56,28 @@ export function ask<T>(fc: FunctionCall, question: (wal: WalFacts) => Promise<T>
 
 const location = (fc: FunctionCall): WalLocation => ask(fc, wal => wal.location());
 
+/** A location at a segment's start is the end of the one before. Immutable, PostgreSQL says: it may be called while
+ *  planning, where a call site remembers nothing. */
+function fileName(fc: FunctionCall, lsn: number | bigint): Uint8Array {
+  const wal = walOf(fc);
+  const { timeline } = wal;
+  if (timeline === undefined) throw new CatalogMiss(async () => void (await wal.location()));
+  const before = BigInt.asUintN(64, BigInt(lsn) - 1n);
+  return stringToText(xlogFileName(timeline, Number(before / BigInt(XLOG_SEG_SIZE))));
+}
+
 export const xlogFunctions: FunctionTable = {
   pg_switch_wal: (fc: FunctionCall) => ask(fc, wal => wal.switchSegment()),
   // What the walwriter has written and what is durable are one: it tells of the latter only.
   pg_current_wal_lsn: (fc: FunctionCall) => location(fc).flush,
   pg_current_wal_flush_lsn: (fc: FunctionCall) => location(fc).flush,
   pg_current_wal_insert_lsn: (fc: FunctionCall) => location(fc).insert,
-  /** A location at a segment's start is the end of the one before. Immutable, PostgreSQL says: it may be called while
-   *  planning, where a call site remembers nothing. */
-  pg_walfile_name: (fc: FunctionCall, lsn: number | bigint) => {
-    const wal = walOf(fc);
-    const { timeline } = wal;
-    if (timeline === undefined) throw new CatalogMiss(async () => void (await wal.location()));
-    const before = BigInt.asUintN(64, BigInt(lsn) - 1n);
-    return stringToText(xlogFileName(timeline, Number(before / BigInt(XLOG_SEG_SIZE))));
-  },
+  pg_walfile_name: fileName,
+};
+
+export const xlogSetFunctions: SetFunctionTable = {
+  // At a segment's start: the file before, and no offset, as PostgreSQL 15 has it.
+  pg_walfile_name_offset: (fc: FunctionCall, lsn: number | bigint) => [
+    [fileName(fc, lsn), Number(BigInt.asUintN(64, BigInt(lsn)) % BigInt(XLOG_SEG_SIZE))],
+  ],
 };

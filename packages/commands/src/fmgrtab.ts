@@ -44,7 +44,7 @@ import { sequenceFunctions } from '@pgtroupe/adt/sequencefuncs';
 import { logFunctions } from '@pgtroupe/adt/logfuncs';
 import { pgstatArchiverFunctions, pgstatArchiverSetFunctions } from '@pgtroupe/adt/pgstat_archiver';
 import { serverFunctions, serverSetFunctions } from '@pgtroupe/adt/serverfuncs';
-import { xlogFunctions } from '@pgtroupe/adt/xlogfuncs';
+import { xlogFunctions, xlogSetFunctions } from '@pgtroupe/adt/xlogfuncs';
 import { signalFunctions } from '@pgtroupe/adt/signalfuncs';
 import { lockStatusFunctions, lockStatusSetFunctions } from '@pgtroupe/adt/lockstatus';
 import { statFunctions, statSetFunctions } from '@pgtroupe/adt/pgstatfuncs';
@@ -128,6 +128,7 @@ registerFunctions(
     serverSetFunctions,
     lockStatusSetFunctions,
     statSetFunctions,
+    xlogSetFunctions,
     snapshotSetFunctions,
     textSetFunctions,
     timestampSetFunctions,
