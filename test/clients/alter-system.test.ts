@@ -1,5 +1,5 @@
 /** ALTER SYSTEM and the reload of the configuration: by every way there is, in sessions that are there and that come. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { isBuilt, TestCluster, until } from '@pgtroupe/testkit/test-cluster';
@@ -171,6 +171,21 @@ describe.skipIf(!isBuilt)('ALTER SYSTEM', () => {
       'E ERROR F0000 could not parse contents of file "postgresql.auto.conf"',
     );
     expect(autoConf()).toBe('work_mem = = 1\n');
+  });
+
+  it('what cannot be written leaves the old file; what a death left is overwritten', async () => {
+    const temporary = join(cluster.data, 'postgresql.auto.conf.tmp');
+    await ask("alter system set work_mem = '2MB'");
+    mkdirSync(temporary);
+    expect(await ask('alter system set work_mem = 64')).toContain(
+      'E ERROR 42809 could not open file "postgresql.auto.conf.tmp": Is a directory',
+    );
+    expect(autoConf()).toBe(`${header}work_mem = '2MB'\n`);
+    rmdirSync(temporary);
+    writeFileSync(temporary, 'half of a li');
+    expect(await ask('alter system reset work_mem')).toBe('');
+    expect(autoConf()).toBe(header);
+    expect(existsSync(temporary)).toBe(false);
   });
 
   it('a postmaster that dies meanwhile is followed by one that does it', async () => {

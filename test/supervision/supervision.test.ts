@@ -189,7 +189,7 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
       expect(old.error).toBe('C0A000 Munsupported frontend protocol 2.0: server supports 3.0 to 3.0');
     });
 
-    it('reload reaches every role, and a mistake in the file changes nothing', async () => {
+    it('reload reaches every role, and a file that makes no sense changes nothing', async () => {
       const before = await cluster.status();
       writeFileSync(join(cluster.data, 'postgresql.auto.conf'), "work_mem = '8MB'\nshared_buffers = '1GB'\n");
       expect(await cluster.run('reload', '-D', cluster.data)).toMatchObject({ code: 0, out: 'server signaled\n' });
@@ -202,7 +202,7 @@ describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`
           configVersion
         );
       });
-      writeFileSync(join(cluster.data, 'postgresql.auto.conf'), "work_mem = 'much'\n");
+      writeFileSync(join(cluster.data, 'postgresql.auto.conf'), 'work_mem = = 1\n');
       await cluster.run('reload', '-D', cluster.data);
       await sleep(300);
       expect((await cluster.status()).configVersion).toBe(version);

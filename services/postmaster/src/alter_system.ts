@@ -71,6 +71,7 @@ const SQLSTATES: Readonly<Record<string, Sqlstate>> = {
   EACCES: ERRCODE.INSUFFICIENT_PRIVILEGE,
   EPERM: ERRCODE.INSUFFICIENT_PRIVILEGE,
   EROFS: ERRCODE.INSUFFICIENT_PRIVILEGE,
+  EISDIR: ERRCODE.WRONG_OBJECT_TYPE,
   ENOENT: ERRCODE.UNDEFINED_FILE,
   ENOSPC: ERRCODE.DISK_FULL,
 };
@@ -79,6 +80,8 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'Permission denied',
   EPERM: 'Operation not permitted',
   EROFS: 'Read-only file system',
+  EISDIR: 'Is a directory',
+  EIO: 'Input/output error',
   ENOENT: 'No such file or directory',
   ENOSPC: 'No space left on device',
 };

@@ -7,30 +7,33 @@ import type { AppliedConfig, ConfigLogLine, Configuration } from '@pgtroupe/comm
 import { HBA_SETTING, parseHba } from '@pgtroupe/libpq/hba';
 
 export interface LoadedConfiguration extends Configuration {
+  /** The files make no sense: everything stays as it was. */
+  readonly isRefused: boolean;
   readonly log: readonly ConfigLogLine[];
 }
 
 /** At the start. Throws what the user has to mend. */
 export function loadConfiguration(dataDirectory: string, commandLine: readonly string[]): LoadedConfiguration {
   const { configuration, log } = readConfiguration(dataDirectory, commandLine);
-  return { ...withHba(configuration, readHba(configuration)), log };
+  return { ...withHba(configuration, readHba(configuration)), isRefused: false, log };
 }
 
 /** Later. What is wrong is told in the log, and what it concerns stays as it is. */
 export function reloadConfiguration(dataDirectory: string, running: Configuration): LoadedConfiguration {
   const { configuration, log, complaints, trouble } = rereadConfiguration(dataDirectory, running);
+  const isRefused = trouble?.applied === false;
   const lines: ConfigLogLine[] = [...complaintsOfFiles(complaints, log), ...log];
   if (trouble !== undefined) {
     const rest = trouble.applied ? 'unaffected changes were applied' : 'no changes were applied';
     lines.push({ level: 'LOG', message: `configuration file "${trouble.file}" contains errors; ${rest}` });
   }
   try {
-    return { ...withHba(configuration, readHba(configuration)), log: lines };
+    return { ...withHba(configuration, readHba(configuration)), isRefused, log: lines };
   } catch (error) {
     if (!(error instanceof PgError)) throw error;
     lines.push({ level: 'LOG', message: error.message, hint: error.fields.hint });
     lines.push({ level: 'LOG', message: `${configuration.settings['hba_file']} was not reloaded` });
-    return { ...configuration, log: lines };
+    return { ...configuration, isRefused, log: lines };
   }
 }
 

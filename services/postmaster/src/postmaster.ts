@@ -201,6 +201,7 @@ export class Postmaster {
     log.write('LOG', 'received SIGHUP, reloading configuration files');
     const next = reloadConfiguration(this.#o.dataDirectory, this.#configuration);
     for (const { level, message, hint } of next.log) log.write(level, message, { hint });
+    if (next.isRefused) return;
     this.#configuration = next;
     this.#settings.replace(next.settings);
     this.#supervision.roleTimeoutMs = this.#settings.number('role_timeout');
