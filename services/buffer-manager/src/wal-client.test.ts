@@ -23,10 +23,16 @@ class Walwriter {
   readonly process: SimProcess;
   readonly appends: { readonly end: number; readonly sync: boolean }[] = [];
   readonly reads: { readonly from: number; readonly to: number }[] = [];
-  /** From XLOG_SEG_SIZE on. */
+  /** What it was told that can be archived; in its hello, too. */
+  readonly complete: number[] = [];
+  /** It says so of no more. */
+  durableUntil = Infinity;
+  readonly #from: number;
+  /** From #from on. */
   readonly #log = Buffer.alloc(1024 * 1024);
 
-  constructor(world: World, network: Network) {
+  constructor(world: World, network: Network, from: number) {
+    this.#from = from;
     this.process = new SimProcess(world, network, 'walwriter', new MemoryDisk());
     void this.process.env.rpc.serve('unix:/walwriter', [handle(WAL_WRITE, stream => this.#accept(stream))]);
   }
@@ -34,29 +40,37 @@ class Walwriter {
   #accept(stream: RpcStream<WalReport, WalOrder>): void {
     const report = (value: NonNullable<WalReport['report']>): void => stream.send({ report: value });
     stream.onMessage = ({ order }) => {
-      if (order?.$case === 'hello') report({ $case: 'welcome', value: { oldest: XLOG_SEG_SIZE } });
+      if (order?.$case === 'hello') {
+        this.complete.push(order.value.complete);
+        report({ $case: 'welcome', value: { oldest: XLOG_SEG_SIZE } });
+      }
+      if (order?.$case === 'complete') this.complete.push(order.value.pos);
       if (order?.$case === 'read') {
         const { reqId, from, to } = order.value;
         this.reads.push({ from, to });
         report({
           $case: 'chunk',
-          value: { reqId, pos: from, data: this.#log.subarray(from - XLOG_SEG_SIZE, to - XLOG_SEG_SIZE), last: true },
+          value: { reqId, pos: from, data: this.#log.subarray(from - this.#from, to - this.#from), last: true },
         });
       }
       if (order?.$case !== 'append') return;
       const { pos, data, sync } = order.value;
-      this.#log.set(data, pos - XLOG_SEG_SIZE);
+      this.#log.set(data, pos - this.#from);
       this.appends.push({ end: pos + data.length, sync });
-      if (sync) report({ $case: 'flushed', value: { lsn: pos + data.length } });
+      const lsn = Math.min(pos + data.length, this.durableUntil);
+      if (sync) report({ $case: 'flushed', value: { lsn } });
     };
   }
 }
 
 /** `recovery`: before anything is inserted. */
-async function setUp(recovery: (client: WalClient, world: World) => Promise<void> = async () => {}) {
+async function setUp(
+  recovery: (client: WalClient, world: World) => Promise<void> = async () => {},
+  from = XLOG_SEG_SIZE,
+) {
   const world = new World(1);
   const network = new Network(world, { minLatencyMs: 0.1, maxLatencyMs: 0.3, busLoss: 0 });
-  const first = new Walwriter(world, network);
+  const first = new Walwriter(world, network, from);
   const { env } = new SimProcess(world, network, 'buffer-manager', new MemoryDisk());
   const client = new WalClient(env, {
     endpoint: 'unix:/walwriter',
@@ -69,14 +83,14 @@ async function setUp(recovery: (client: WalClient, world: World) => Promise<void
     oldest = lsn;
   });
   await world.runUntil(() => oldest > 0, { ms: 1000, what: 'welcome' });
-  const buffers = new XLogBuffers(LOG, XLOG_SEG_SIZE as XLogRecPtr, 0 as XLogRecPtr);
+  const buffers = new XLogBuffers(LOG, from as XLogRecPtr, 0 as XLogRecPtr);
   await recovery(client, world);
   client.use(buffers);
   const insert = (): number => {
     const record = formRecord(RM_XLOG_ID, XLOG_NOOP, 0 as never, new Uint8Array(8));
     return buffers.insert(record, 0, record.length);
   };
-  return { world, first, client, insert, next: () => new Walwriter(world, network) };
+  return { world, first, client, insert, next: () => new Walwriter(world, network, from) };
 }
 
 describe('WalClient', () => {
@@ -123,6 +137,26 @@ describe('WalClient', () => {
     expect(client.flushed).toBeLessThan(lsn);
     await world.pass(FLUSH_DELAY_MS);
     expect([client.flushed, second.appends.at(-1)]).toEqual([lsn, { end: lsn, sync: true }]);
+  });
+
+  it('says that a segment can be archived when its last record is whole and durable, also to the next walwriter', async () => {
+    const boundary = 2 * XLOG_SEG_SIZE;
+    const { world, first, client, insert, next } = await setUp(undefined, boundary - 16);
+    first.durableUntil = boundary;
+    const lsn = insert();
+    expect(lsn).toBeGreaterThan(boundary);
+    void client.flush(lsn);
+    await world.pass(50);
+    expect(client.flushed).toBe(boundary);
+    expect(first.complete).toEqual([0]);
+    first.process.kill('test');
+    const second = next();
+    await world.runUntil(() => second.complete.length > 1, { ms: 1000, what: 'the segment' });
+    expect(second.complete).toEqual([boundary - 16, lsn]);
+    second.process.kill('test');
+    const third = next();
+    await world.runUntil(() => third.complete.length > 0, { ms: 1000, what: 'a hello' });
+    expect(third.complete).toEqual([lsn]);
   });
 
   it('reads what was written since where recovery found the end of the log', async () => {
