@@ -5,14 +5,14 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import * as N from '@pgtroupe/nodes/nodes';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
+import { clauselistSelectivity } from './selectivity/clausesel.ts';
+import { clampRows } from './selectivity/variable.ts';
 import {
-  clampRows,
-  clauselistSelectivity,
   CPU_OPERATOR_COST,
   CPU_TUPLE_COST,
   RANDOM_PAGE_COST,
   SEQ_PAGE_COST,
-  targetWidth,
+  relationWidth,
   methodCost,
 } from './costsize.ts';
 import { costQuals } from './qualcost.ts';
@@ -81,10 +81,7 @@ export function setBaseRelPathlists(root: PlannerInfo): void {
 function setRelPathlist(root: PlannerInfo, rel: RelOptInfo): void {
   const rte = rel.rte!;
   const quals = rel.baserestrictinfo.map(r => r.clause);
-  rel.width = targetWidth(
-    root,
-    [...rel.needed.values()].map(v => ({ typid: v.vartype, typmod: v.vartypmod })),
-  );
+  rel.width = relationWidth(root, rel);
   let baseCost = 0;
   let perTuple = CPU_TUPLE_COST;
   switch (rte.rtekind) {
@@ -117,7 +114,9 @@ function setRelPathlist(root: PlannerInfo, rel: RelOptInfo): void {
         `range table entries of kind ${rte.rtekind} are not supported by pgtroupe yet`,
       );
   }
-  rel.rows = clampRows(rel.tuples * clauselistSelectivity(root, quals));
+  // What has no columns is asked once, before there are rows.
+  const asked = rel.baserestrictinfo.filter(r => !r.pseudoconstant || r.clause.type === 'Const').map(r => r.clause);
+  rel.rows = clampRows(rel.tuples * clauselistSelectivity(root, asked));
   const qual = costQuals(root, quals);
   const disabled = rte.rtekind === N.RTE_RELATION ? methodCost(root, 'seqscan') : 0;
   const startup = disabled + qual.startup + (rte.rtekind === N.RTE_SUBQUERY ? rel.subplan!.startup_cost : 0);

@@ -11,7 +11,10 @@ import type { GroupingSet, Node, SortGroupClause, WindowClause } from '@pgtroupe
 import type { Aggref, Expr, TargetEntry, WindowFunc } from '@pgtroupe/nodes/primnodes';
 import { setBaseRelInfo, setBaseRelPathlists } from './allpaths.ts';
 import { containSubplans, containVolatileFunctions, makeAndsImplicit } from './clauses.ts';
-import { costSort, CPU_OPERATOR_COST, CPU_TUPLE_COST, estimateNumGroups } from './costsize.ts';
+import { costSort, CPU_OPERATOR_COST, CPU_TUPLE_COST } from './costsize.ts';
+import { clauselistSelectivity } from './selectivity/clausesel.ts';
+import { estimateNumGroups } from './selectivity/numgroups.ts';
+import { clampRows } from './selectivity/variable.ts';
 import { orderQuals } from './qualcost.ts';
 import { createPlan, makeSort, onTopOf, planFields } from './createplan.ts';
 import { addBaseRels, addVarsToTargetlist, deconstructJointree } from './initsplan.ts';
@@ -380,7 +383,7 @@ function planGrouping(root: PlannerInfo, input: Ordered, output: readonly Target
     ...planFields(root, output, {
       startup: strategy === 'sorted' ? plan.startup_cost : plan.total_cost + work,
       total: plan.total_cost + work + groups * CPU_TUPLE_COST,
-      rows: groups,
+      rows: clampRows(groups * clauselistSelectivity(root, having)),
       width: plan.plan_width,
     }),
     type: 'Agg',
@@ -733,7 +736,10 @@ function modifyTable(
   const { parse } = root;
   const onConflict = parse.onConflict;
   return {
-    ...planFields(root, parse.returningList, onTopOf(plan, 0)),
+    ...planFields(root, parse.returningList, {
+      ...onTopOf(plan, 0),
+      rows: parse.returningList.length === 0 ? 0 : plan.plan_rows,
+    }),
     type: 'ModifyTable',
     lefttree: plan,
     operation: parse.commandType,

@@ -9,8 +9,6 @@ import * as N from '@pgtroupe/nodes/nodes';
 import type { Expr, OpExpr } from '@pgtroupe/nodes/primnodes';
 import { commuted, containVolatileFunctions } from './clauses.ts';
 import {
-  clampRows,
-  clauselistSelectivity,
   CPU_INDEX_TUPLE_COST,
   CPU_OPERATOR_COST,
   CPU_TUPLE_COST,
@@ -20,6 +18,9 @@ import {
   methodCost,
 } from './costsize.ts';
 import { costQuals } from './qualcost.ts';
+import { clauselistSelectivity } from './selectivity/clausesel.ts';
+import { columnStatistics } from './selectivity/statistics.ts';
+import { clampRows } from './selectivity/variable.ts';
 import { generateImpliedEqualitiesForColumn } from './equivclass.ts';
 import { getOperator, opfamilyStrategy } from './lsyscache.ts';
 import { addPath, buildIndexPathkeys } from './pathkeys.ts';
@@ -261,7 +262,8 @@ function costIndex(
   direction: 1 | -1,
 ): IndexPath {
   const indexClauses = chosen.map(c => c.rinfo.clause);
-  let selectivity = clauselistSelectivity(root, indexClauses);
+  const ofThis = { varRelid: rel.rtindex, join: undefined };
+  let selectivity = clauselistSelectivity(root, indexClauses, ofThis);
   const equalColumns = new Set(
     chosen
       .filter(c => c.quals[0]!.strategy === 3 && c.quals[0]!.value !== null && !c.quals[0]!.isArray)
@@ -287,16 +289,14 @@ function costIndex(
     root,
     filter.map(r => r.clause),
   );
-  // Rows found are as likely as not in the order of the index.
-  const heapCost = (maxIo + minIo) / 2 + tuples * (CPU_TUPLE_COST + qual.perTuple);
-  const joinSelectivity =
-    requiredOuter === 0n
-      ? 1
-      : clauselistSelectivity(
-          root,
-          chosen.filter(c => c.outer !== 0n).map(c => c.rinfo.clause),
-        );
-  let rows = requiredOuter === 0n ? rel.rows : clampRows(rel.rows * joinSelectivity);
+  const ordered = indexCorrelation(root, rel, index) ** 2;
+  const heapCost = maxIo + ordered * (minIo - maxIo) + tuples * (CPU_TUPLE_COST + qual.perTuple);
+  let { rows } = rel;
+  if (requiredOuter !== 0n) {
+    const outer = chosen.filter(c => c.outer !== 0n).map(c => c.rinfo.clause);
+    const own = rel.baserestrictinfo.filter(r => !r.pseudoconstant).map(r => r.clause);
+    rows = Math.min(rel.rows, clampRows(rel.tuples * clauselistSelectivity(root, [...outer, ...own], ofThis)));
+  }
   if (index.unique && equalColumns.size === index.keyExprs.length) rows = 1;
   return {
     kind: 'index',
@@ -311,6 +311,15 @@ function costIndex(
     quals: chosen.flatMap(c => c.quals),
     clauses: chosen.map(c => c.rinfo),
   };
+}
+
+/** How far the rows stand in the index's order (btcostestimate); not known: as likely as not. */
+function indexCorrelation(root: PlannerInfo, rel: RelOptInfo, index: IndexOptInfo): number {
+  const [key] = index.desc.keys;
+  const statistics = key!.attnum > 0 ? columnStatistics(root.env, rel.rte!.relid, key!.attnum) : undefined;
+  const known = statistics?.correlation?.numbers[0];
+  if (known === undefined) return Math.SQRT1_2;
+  return index.keyExprs.length > 1 ? known * 0.75 : known;
 }
 
 /** Is at most one row of the relation equal to any given set of values in these clauses? */

@@ -5,7 +5,9 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import * as N from '@pgtroupe/nodes/nodes';
-import { clampRows, CPU_OPERATOR_COST, CPU_TUPLE_COST, joinClauseSelectivity, methodCost } from './costsize.ts';
+import { CPU_OPERATOR_COST, CPU_TUPLE_COST, methodCost } from './costsize.ts';
+import { joinClausesSelectivity } from './selectivity/clausesel.ts';
+import { clampRows } from './selectivity/variable.ts';
 import { costQuals } from './qualcost.ts';
 import { generateJoinImpliedEqualities, haveRelevantEclassJoinclause } from './equivclass.ts';
 import { relationHasUniqueIndexFor } from './indxpath.ts';
@@ -251,25 +253,23 @@ function joinSize(
   jointype: N.JoinType,
   clauses: readonly RestrictInfo[],
 ): number {
-  let joinSel = 1;
-  let filterSel = 1;
-  for (const r of clauses) {
-    if (r.isPushedDown && jointype !== N.JOIN_INNER && jointype !== N.JOIN_SEMI)
-      filterSel *= joinClauseSelectivity(root, r);
-    else joinSel *= joinClauseSelectivity(root, r);
-  }
-  const cross = left.rows * right.rows * joinSel;
+  const context = { jointype, lefthand: left.relids, righthand: right.relids, inner: right };
+  const outer = jointype === N.JOIN_LEFT || jointype === N.JOIN_FULL || jointype === N.JOIN_ANTI;
+  const selectivity = (list: readonly RestrictInfo[]): number => joinClausesSelectivity(root, list, context);
+  const joins = selectivity(outer ? clauses.filter(r => !r.isPushedDown) : clauses);
+  const filters = outer ? selectivity(clauses.filter(r => r.isPushedDown)) : 1;
+  const pairs = left.rows * right.rows * joins;
   switch (jointype) {
     case N.JOIN_LEFT:
-      return clampRows(Math.max(cross, left.rows) * filterSel);
+      return clampRows(Math.max(pairs, left.rows) * filters);
     case N.JOIN_FULL:
-      return clampRows(Math.max(cross, left.rows, right.rows) * filterSel);
+      return clampRows(Math.max(pairs, left.rows, right.rows) * filters);
     case N.JOIN_SEMI:
-      return clampRows(left.rows * Math.min(1, Math.max(joinSel * right.rows, clauses.length === 0 ? 1 : 0)));
+      return clampRows(left.rows * joins);
     case N.JOIN_ANTI:
-      return clampRows(left.rows * Math.max(0, 1 - Math.min(1, joinSel * right.rows)) * filterSel);
+      return clampRows(left.rows * (1 - joins) * filters);
     default:
-      return clampRows(cross);
+      return clampRows(pairs);
   }
 }
 

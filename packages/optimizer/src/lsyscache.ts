@@ -20,6 +20,11 @@ export function getOperator(rows: CatalogRows, opno: number): Form_pg_operator {
   return op;
 }
 
+/** 0: it has none. */
+export function commutatorOf(rows: CatalogRows, opno: number): number {
+  return getOperator(rows, opno).oprcom;
+}
+
 export function getProc(rows: CatalogRows, oid: number): Form_pg_proc {
   const proc = rows.search(PROCOID, oid);
   if (proc === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for function ${oid}`);

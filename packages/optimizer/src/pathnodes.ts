@@ -18,16 +18,29 @@ export type Relids = bigint;
 /** Positions in the grouping columns that a grouping set keeps. */
 export type GroupingSetKeys = readonly number[];
 
-/** What the planner may ask; every method may throw CatalogMiss. */
 /** Ways to carry out a plan that enable_… may discourage. */
 export type PlannerMethod = 'hashagg' | 'hashjoin' | 'indexscan' | 'material' | 'nestloop' | 'seqscan' | 'tidscan';
 
+/** What estimates do with the values in pg_statistic. Every method may throw CatalogMiss. */
+export interface StatisticValues {
+  /** Of an array in the form that rows hold. */
+  elements(array: Uint8Array): readonly Datum[];
+  /** The operator's function, for arguments that are not null; undefined: there is none here. */
+  operator(opno: number): ((a: Datum, b: Datum) => Datum) | undefined;
+  /** A numeric as a double. */
+  numeric(value: Uint8Array): number;
+}
+
+/** What the planner may ask; every method may throw CatalogMiss. */
 export interface PlannerEnv {
   /** enable_… */
   enabled(method: PlannerMethod): boolean;
   /** from_collapse_limit, join_collapse_limit: the items a list of relations to join may grow to. */
   collapseLimit(list: 'from' | 'join'): number;
   readonly rows: CatCache;
+  readonly statisticValues: StatisticValues;
+  /** Parameters by number, as estimates take them; undefined: nothing is known of its value. */
+  readonly estimatedParams?: readonly (Datum | undefined)[];
   relation(oid: Oid): RelationDesc;
   /** Current length in blocks; may throw a CatalogMiss that obtains it. */
   relationBlocks(rel: RelationDesc): number;
@@ -46,6 +59,14 @@ export interface QualCost {
   perTuple: number;
 }
 
+/** A condition whose share of the rows depends on the values of parameters. */
+export interface ValueEstimate {
+  /** What is compared. */
+  readonly args: readonly Expr[];
+  /** The share, with the parameters of the environment. */
+  estimate(env: PlannerEnv): number;
+}
+
 /** Shared by all levels of one statement. */
 export interface PlannerGlobal {
   readonly env: PlannerEnv;
@@ -59,6 +80,10 @@ export interface PlannerGlobal {
   readonly qualCosts: Map<Expr, QualCost>;
   /** What of the queries planned so far is to be computed when an execution begins. */
   constants: PlanConstant[];
+  /** Shares of the pairs that join clauses keep, of those estimated so far. */
+  readonly joinSelectivities: Map<Expr, number>;
+  /** Where other values of parameters might have made another plan. */
+  readonly valueEstimates: ValueEstimate[];
   /** Other snapshots need another plan. */
   transientPlan: boolean;
   /** Plans a query below `parent`: planning is recursive, imports are not. */
@@ -150,7 +175,6 @@ export interface RestrictInfo {
   readonly pseudoconstant: boolean;
   /** Made from this class; redundant beside another of the same class. */
   readonly parentEc: EquivalenceClass | null;
-  selectivity: number;
 }
 
 export interface EquivalenceMember {

@@ -39,6 +39,8 @@ export function planner(env: PlannerEnv, query: Query): PlannedStmt {
     nextNodeId: 0,
     qualCosts: new Map(),
     constants: [],
+    joinSelectivities: new Map(),
+    valueEstimates: [],
     transientPlan: false,
     planSubquery: (parent, subquery, hasRecursion, tupleFraction) =>
       subqueryPlanner(glob, subquery, parent, hasRecursion, tupleFraction),
@@ -59,8 +61,15 @@ export function planner(env: PlannerEnv, query: Query): PlannedStmt {
     paramExecCount: glob.paramExecCount,
     relationOids: [...glob.relationOids],
     constants: glob.constants,
+    valueEstimates: hasChoice(glob) ? glob.valueEstimates : [],
     resultColumns: query.commandType === N.CMD_SELECT || query.returningList.length > 0 ? queryColumns(query) : [],
   };
+}
+
+/** A table without indexes can be read in one way only, whatever is asked of it. */
+function hasChoice({ finalrtable, env }: PlannerGlobal): boolean {
+  const tables = finalrtable.filter(rte => rte.rtekind === N.RTE_RELATION);
+  return tables.length > 1 || tables.some(rte => env.relation(rte.relid).indexes.length > 0);
 }
 
 function makeRoot(glob: PlannerGlobal, parse: Query, parent: PlannerInfo | null): PlannerInfo {

@@ -8,7 +8,7 @@
  */
 import { type Oid } from '@pgtroupe/common/ids';
 import type { CmdType, JoinType, LockClauseStrength, LockWaitPolicy, OnConflictAction } from '@pgtroupe/nodes/nodes';
-import type { GroupingSetKeys } from './pathnodes.ts';
+import type { GroupingSetKeys, ValueEstimate } from './pathnodes.ts';
 import type { PlanConstant } from './planconstants.ts';
 import type { CommonTableExpr, RangeTblEntry, RangeTblFunction } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, SubPlan, TargetEntry, Var } from '@pgtroupe/nodes/primnodes';
@@ -317,6 +317,8 @@ export interface PlannedStmt {
   readonly relationOids: readonly number[];
   /** What is computed when an execution begins, for its errors. */
   readonly constants: readonly PlanConstant[];
+  /** Where other values of the parameters might have made another plan. */
+  readonly valueEstimates: readonly ValueEstimate[];
   /** What a client sees: the non-junk entries of the top target list or RETURNING. */
   readonly resultColumns: readonly TargetEntry[];
 }

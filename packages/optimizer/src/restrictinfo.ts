@@ -46,6 +46,5 @@ export function makeRestrictInfo(root: PlannerInfo, clause: Expr, place: Place =
     nullableRelids: place.nullableRelids ?? 0n,
     pseudoconstant: place.pseudoconstant ?? false,
     parentEc: place.parentEc ?? null,
-    selectivity: -1,
   };
 }

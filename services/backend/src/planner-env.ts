@@ -4,6 +4,7 @@
 import { VOIDOID } from '@pgtroupe/common/oids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
+import type { Datum } from '@pgtroupe/common/datum';
 import {
   type FullTransactionId,
   MAIN_FORKNUM,
@@ -12,6 +13,7 @@ import {
   xidFromFull,
 } from '@pgtroupe/common/ids';
 import { evaluateConstant } from '@pgtroupe/executor/execConstants';
+import { statisticValues } from '@pgtroupe/executor/statisticvalues';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import type { PlannerEnv } from '@pgtroupe/optimizer/pathnodes';
@@ -20,8 +22,15 @@ import type { Snapshot } from '@pgtroupe/transam/xactview';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { QueryExecution } from './query-execution.ts';
 
-/** `snapshot`: what the plan is for; without one it may use no index that not everybody may use. */
-export function plannerEnv(execution: QueryExecution, snapshot?: Snapshot): PlannerEnv {
+/**
+ * `snapshot`: what the plan is for; without one it may use no index that not everybody may use. `estimatedParams`: as far as
+ * estimates may look at them.
+ */
+export function plannerEnv(
+  execution: QueryExecution,
+  snapshot?: Snapshot,
+  estimatedParams: readonly (Datum | undefined)[] = [],
+): PlannerEnv {
   const { env, session, analysis, functions } = execution;
   const { kernel } = session.instance;
   return {
@@ -43,6 +52,8 @@ export function plannerEnv(execution: QueryExecution, snapshot?: Snapshot): Plan
       if (precedes(kernel.shared.oldestXmin)) return 'everybody';
       return snapshot !== undefined && precedes(snapshot.xmin) ? 'this snapshot' : 'not yet';
     },
+    estimatedParams,
+    statisticValues: statisticValues(env.rows, () => functions.call([], VOIDOID)),
     evaluate: expr => evaluateConstant(env, expr),
     stringToExpr: text => stringToNode(text) as Expr | readonly Expr[],
   };

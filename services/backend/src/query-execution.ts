@@ -30,6 +30,7 @@ import {
 import type { Query } from '@pgtroupe/nodes/parsenodes';
 import { evalConstExpressions } from '@pgtroupe/optimizer/constfold';
 import { planner } from '@pgtroupe/optimizer/planner';
+import { magnitudes } from '@pgtroupe/optimizer/selectivity/valueestimates';
 import type { PlannedStmt } from '@pgtroupe/optimizer/plannodes';
 import { outputFunction, sendFunction } from '@pgtroupe/adt/cache/typcache';
 import type { LiveSnapshot } from '@pgtroupe/instance/instance-transactions';
@@ -63,6 +64,8 @@ const ROW_LOCKS: Readonly<Record<number, string>> = {
   [LCS_FORUPDATE]: 'SELECT FOR UPDATE',
 };
 const MAX_CUSTOM_PLANS = 5;
+/** Plans of one statement for different values. */
+const MAX_VARIANTS = 8;
 /** States of one plan that wait for its next execution: as many as portals usually run at once. */
 const MAX_IDLE = 4;
 /** Held rows that are sent before anybody looks whether the client reads. */
@@ -74,6 +77,8 @@ type AnalyzedQuery = Extract<Analyzed, { kind: 'query' }>;
 /** What is kept with an analyzed query between executions. */
 export interface CachedPlan {
   readonly plan: PlannedStmt;
+  /** Plans for other values of the parameters, by how many rows they are expected to mean; this one among them. */
+  readonly variants: Map<string, CachedPlan>;
   /** Views in it are read with their owners' rights: superusers are judged too. */
   readonly asOwner: boolean;
   readonly guardedFunctions: readonly Oid[];
@@ -282,21 +287,37 @@ export class RunningPortal {
     }
   }
 
-  /** The statement's plan, made now if there is none. May throw CatalogMiss. */
+  /** The statement's plan for these parameters, made now if there is none. May throw CatalogMiss. */
   #plan(): CachedPlan {
     const query = this.#statement.analyzed as AnalyzedQuery;
-    if (query.plan === undefined) {
-      const plan = planner(plannerEnv(this.#execution, this.#snapshot!.snapshot), query.query);
-      const cached: CachedPlan = {
-        plan,
-        asOwner: plan.rtable.some(rte => rte.checkAsUser !== 0 && rte.requiredPerms !== 0),
-        guardedFunctions: guardedFunctions(this.#execution.analysis.catalog, query.query),
-        changedCatalogs: query.locks.filter(isOfChangedCatalog).map(({ relid }) => relid),
-      };
-      if (plan.transientPlan) return cached;
-      query.plan = cached;
+    const known = query.plan;
+    if (known !== undefined && known.plan.valueEstimates.length === 0) return known;
+    const env = plannerEnv(this.#execution, this.#snapshot!.snapshot, this.#estimatedParams());
+    const variant = known?.variants.get(magnitudes(known.plan.valueEstimates, env));
+    if (variant !== undefined) return variant;
+    const plan = planner(env, query.query);
+    const cached: CachedPlan = {
+      plan,
+      variants: known?.variants ?? new Map<string, CachedPlan>(),
+      asOwner: plan.rtable.some(rte => rte.checkAsUser !== 0 && rte.requiredPerms !== 0),
+      guardedFunctions: guardedFunctions(this.#execution.analysis.catalog, query.query),
+      changedCatalogs: query.locks.filter(isOfChangedCatalog).map(({ relid }) => relid),
+    };
+    if (plan.transientPlan) return cached;
+    const first = (query.plan ??= cached);
+    const { variants } = first;
+    if (first.plan.valueEstimates.length > 0) {
+      if (variants.size >= MAX_VARIANTS) variants.delete(variants.keys().next().value!);
+      variants.set(magnitudes(first.plan.valueEstimates, env), cached);
     }
-    return query.plan;
+    return cached;
+  }
+
+  /** Parameters as estimates may look at them: literals always, what the client gives unless a generic plan is wanted. */
+  #estimatedParams(): readonly (Datum | undefined)[] {
+    const { session } = this.#execution;
+    if (session.settings.string('plan_cache_mode') !== 'force_generic_plan') return this.#params;
+    return this.#params.map((value, n) => (n < this.#statement.paramTypes.length ? undefined : value));
   }
 
   #open(cached: CachedPlan): void {

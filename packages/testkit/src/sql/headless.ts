@@ -34,6 +34,7 @@ import { runDefinitionCommand } from '@pgtroupe/commands/utility';
 import type { ExecEnv } from '@pgtroupe/executor/estate';
 import { explainPlan } from '@pgtroupe/executor/explain';
 import { evaluateConstant, type Fold } from '@pgtroupe/executor/execConstants';
+import { statisticValues } from '@pgtroupe/executor/statisticvalues';
 import { initPlan, type QueryState } from '@pgtroupe/executor/execMain';
 import { btreeOf, heapOf } from '@pgtroupe/executor/relations';
 import { EState } from '@pgtroupe/executor/estate';
@@ -245,6 +246,7 @@ export class HeadlessDatabase {
       enabled: method => !this.disabled.has(method),
       collapseLimit: () => 8,
       rows: this.env.rows,
+      statisticValues: statisticValues(this.env.rows, () => this.call()),
       relation: oid => this.env.relation(oid as Oid),
       relationBlocks: rel => (rel.smgr as RelationFiles).forks[MAIN_FORKNUM]!.blocks,
       evaluate: expr => evaluateConstant(this.env, expr),

@@ -1,0 +1,22 @@
+-- Tables smaller than the sample, so that every number in pg_statistic is determined.
+create type mood as enum ('sad','ok','happy');
+create domain posint as int check (value > 0);
+create table a (i int, u int unique, t text, v varchar(20), c char(8), f float8, f4 float4, n numeric, b bool, d date, ts timestamp, tz timestamptz, iv interval, s int2, l int8, m mood, p posint, ua uuid, by bytea, ia int[], ta text[], j jsonb, nm name, oi oid, x xid, ti time);
+insert into a select g%10, g, 'text '||(g%37), repeat('v', g%7), 'c'||(g*g%23), g*1.5, (g%11)/3.0, (g%100)/7.0, g%3=0, date '2020-01-01' + g%50, timestamp '2020-01-01' + g * interval '1 hour', '2020-01-01 00:00+00'::timestamptz + (g%400) * interval '1 min', (g%20)*interval '1 day', (g*7919)%1000, g*10000000000, (array['sad','ok','happy'])[1+g%3]::mood, 1+g%5, null, decode(to_hex(g%16+16),'hex'), array[g%3,g%5], array['a'||g%4,'b'], jsonb_build_object('k', g%9), ('n'||g%13)::name, g%17, (g%6)::text::xid, time '10:00' + (g%30) * interval '1 min' from generate_series(1,1000) g;
+insert into a(i,u,t) select null, g, null from generate_series(1001,1100) g;
+insert into a(u,t) select g, repeat('wide'||g, 300) from generate_series(2001,2010) g;
+update a set t='updated' where u between 10 and 15;
+delete from a where u between 20 and 25;
+create table big (id int primary key, k int, z text, skew int);
+insert into big select g, (g*7919)%10007, 'name'||(g%1000), case when g%4=0 then 1 when g%7=0 then 2 else g%500 end from generate_series(1,20000) g;
+create index on big(k); create index on big(skew);
+create table one (x int); insert into one values (5);
+create table empty (x int);
+create table nul (x int, y text); insert into nul select null,null from generate_series(1,10);
+create table two (x int); insert into two values (1),(2);
+create table ord (id serial primary key, cust int, st text, amount numeric, placed date);
+insert into ord(cust,st,amount,placed) select (g*31)%300, (array['new','paid','shipped','done'])[1+(g*g)%4], (g%977)/3.0, date '2021-01-01'+(g%365) from generate_series(1,9000) g;
+create index on ord(cust);
+create table cust (id int primary key, name text, region int);
+insert into cust select g, 'customer '||g, g%5 from generate_series(1,300) g;
+analyze a, big, one, empty, nul, two, ord, cust;
