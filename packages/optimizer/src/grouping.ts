@@ -12,9 +12,7 @@ import type { Aggref, Expr, TargetEntry, WindowFunc } from '@pgtroupe/nodes/prim
 import { setBaseRelInfo, setBaseRelPathlists } from './allpaths.ts';
 import { containSubplans, containVolatileFunctions, makeAndsImplicit } from './clauses.ts';
 import { costSort, CPU_OPERATOR_COST, CPU_TUPLE_COST } from './costsize.ts';
-import { clauselistSelectivity } from './selectivity/clausesel.ts';
-import { estimateNumGroups } from './selectivity/numgroups.ts';
-import { clampRows } from './selectivity/variable.ts';
+import { estimateNumGroups, groupsLeft } from './selectivity/numgroups.ts';
 import { orderQuals } from './qualcost.ts';
 import { createPlan, makeSort, onTopOf, planFields } from './createplan.ts';
 import { addBaseRels, addVarsToTargetlist, deconstructJointree } from './initsplan.ts';
@@ -383,7 +381,7 @@ function planGrouping(root: PlannerInfo, input: Ordered, output: readonly Target
     ...planFields(root, output, {
       startup: strategy === 'sorted' ? plan.startup_cost : plan.total_cost + work,
       total: plan.total_cost + work + groups * CPU_TUPLE_COST,
-      rows: clampRows(groups * clauselistSelectivity(root, having)),
+      rows: groupsLeft(root, groups, having),
       width: plan.plan_width,
     }),
     type: 'Agg',
@@ -735,11 +733,9 @@ function modifyTable(
 ): ModifyTable {
   const { parse } = root;
   const onConflict = parse.onConflict;
+  const cost = onTopOf(plan, 0);
   return {
-    ...planFields(root, parse.returningList, {
-      ...onTopOf(plan, 0),
-      rows: parse.returningList.length === 0 ? 0 : plan.plan_rows,
-    }),
+    ...planFields(root, parse.returningList, parse.returningList.length === 0 ? { ...cost, rows: 0 } : cost),
     type: 'ModifyTable',
     lefttree: plan,
     operation: parse.commandType,

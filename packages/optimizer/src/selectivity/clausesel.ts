@@ -111,7 +111,7 @@ function estimatorOf(root: PlannerInfo, opno: number): string {
   return (oprrest as number) === 0 ? '' : getProc(root.env.rows, oprrest).proname;
 }
 
-export function clauseSelectivity(root: PlannerInfo, clause: Expr, of: Estimated): number {
+function clauseSelectivity(root: PlannerInfo, clause: Expr, of: Estimated): number {
   switch (clause.type) {
     case 'Const':
       return clause.constvalue === true ? 1 : 0;

@@ -8,6 +8,7 @@ import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { containVolatileFunctions } from '../clauses.ts';
 import type { PlannerInfo, RelOptInfo } from '../pathnodes.ts';
 import { pullVars } from '../var.ts';
+import { clauselistSelectivity } from './clausesel.ts';
 import { clampRows, examineVariable, numDistinct, type VariableStats } from './variable.ts';
 
 interface GroupVariable {
@@ -81,4 +82,9 @@ function groupsOfRelation(rel: RelOptInfo | undefined, distincts: readonly numbe
   // Of so many values so many are left when rows are taken at random.
   if (groups > 0 && rows < tuples) groups *= 1 - ((tuples - rows) / tuples) ** (tuples / groups);
   return clampRows(groups);
+}
+
+/** How many of them HAVING leaves. */
+export function groupsLeft(root: PlannerInfo, groups: number, having: readonly Expr[]): number {
+  return clampRows(groups * clauselistSelectivity(root, having));
 }
