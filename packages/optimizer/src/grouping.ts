@@ -342,14 +342,8 @@ function planGrouping(root: PlannerInfo, input: Ordered, output: readonly Target
     : project(root, input.plan, wanted);
   const aggs = collectAggs([...output.map(tle => tle.expr), ...having]);
   const clauses = parse.groupClause;
-  const groups =
-    clauses.length === 0
-      ? 1
-      : estimateNumGroups(
-          root,
-          keys.map(k => k.expr),
-          child.plan_rows,
-        );
+  const exprs = keys.map(k => k.expr);
+  const groups = clauses.length === 0 ? 1 : estimateNumGroups(root, exprs, child.plan_rows);
   const hashable = clauses.every(g => g.hashable);
   const sortable = clauses.every(g => g.sortop !== 0);
   let strategy: AggStrategy = 'plain';
