@@ -4,6 +4,7 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import * as N from '@pgtroupe/nodes/nodes';
+import type { Slices } from '@pgtroupe/common/slices';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
 import { clauselistSelectivity } from './selectivity/clausesel.ts';
 import { clampRows } from './selectivity/variable.ts';
@@ -74,8 +75,12 @@ export function setBaseRelInfo(root: PlannerInfo): void {
   }
 }
 
-export function setBaseRelPathlists(root: PlannerInfo): void {
-  for (const rel of root.rels) if (rel !== undefined) setRelPathlist(root, rel);
+export function* setBaseRelPathlists(root: PlannerInfo): Slices<void> {
+  for (const rel of root.rels) {
+    if (rel === undefined) continue;
+    yield;
+    setRelPathlist(root, rel);
+  }
 }
 
 function setRelPathlist(root: PlannerInfo, rel: RelOptInfo): void {

@@ -4,6 +4,7 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import type { Slices } from '@pgtroupe/common/slices';
 import { makeTargetEntry } from '@pgtroupe/nodes/makefuncs';
 import { equalNodes, expressionReturnsSet, exprCollation } from '@pgtroupe/nodes/nodefuncs';
 import * as N from '@pgtroupe/nodes/nodes';
@@ -52,7 +53,7 @@ interface Ordered {
   readonly pathkeys: readonly PathKey[];
 }
 
-export function groupingPlanner(root: PlannerInfo): Plan {
+export function* groupingPlanner(root: PlannerInfo): Slices<Plan> {
   const { parse } = root;
   setTupleFraction(root);
   let current: Ordered;
@@ -72,7 +73,7 @@ export function groupingPlanner(root: PlannerInfo): Plan {
     const prepared = preprocessTargetlist(root);
     ({ rowMarks, updateColnos } = prepared);
     root.processedTlist = prepared.tlist;
-    current = planSelect(root, prepared.tlist);
+    current = yield* planSelect(root, prepared.tlist);
   }
   let { plan } = current;
   if (parse.rowMarks.length > 0) plan = lockRows(root, plan, rowMarks);
@@ -98,13 +99,13 @@ function setTupleFraction(root: PlannerInfo): void {
 
 // ---- the join tree ------------------------------------------------------------------------------------
 
-function planSelect(root: PlannerInfo, tlist: TargetEntry[]): Ordered {
+function* planSelect(root: PlannerInfo, tlist: TargetEntry[]): Slices<Ordered> {
   const { parse } = root;
   const grouped = parse.hasAggs || parse.groupClause.length > 0 || parse.groupingSets.length > 0 || root.hasHavingQual;
   const quick = grouped ? minMaxPlan(root, tlist) : undefined;
   if (quick !== undefined) return { plan: quick, pathkeys: [] };
   const windows = parse.hasWindowFuncs ? activeWindows(root, tlist) : [];
-  const joinTree = planJoinTree(root, tlist, grouped, windows);
+  const joinTree = yield* planJoinTree(root, tlist, grouped, windows);
   let current: Ordered = joinTree;
   const finalTlist = tlist;
   if (grouped) current = planGrouping(root, joinTree, aboveGroupTlist(root, tlist, windows));
@@ -129,12 +130,12 @@ function distinctAndSort(root: PlannerInfo, input: Ordered): Ordered {
 }
 
 /** The scan and join of the level, with all columns that anything above needs. */
-function planJoinTree(
+function* planJoinTree(
   root: PlannerInfo,
   tlist: readonly TargetEntry[],
   grouped: boolean,
   windows: readonly WindowClause[],
-): Ordered {
+): Slices<Ordered> {
   const { parse } = root;
   root.neededByTop.push(...tlist.map(tle => tle.expr));
   if (parse.havingQual !== null) root.neededByTop.push(parse.havingQual);
@@ -156,8 +157,8 @@ function planJoinTree(
   setBaseRelInfo(root);
   const joinlist = deconstructJointree(root, parse.jointree!);
   computePathkeys(root, tlist, grouped, windows);
-  setBaseRelPathlists(root);
-  const rel = makeRelFromJoinlist(root, joinlist);
+  yield* setBaseRelPathlists(root);
+  const rel = yield* makeRelFromJoinlist(root, joinlist);
   const path = choosePath(root, rel, grouped);
   return { plan: createPlan(root, path), pathkeys: path.pathkeys };
 }

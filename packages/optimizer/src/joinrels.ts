@@ -4,6 +4,7 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
+import type { Slices } from '@pgtroupe/common/slices';
 import * as N from '@pgtroupe/nodes/nodes';
 import { CPU_OPERATOR_COST, CPU_TUPLE_COST, methodCost } from './costsize.ts';
 import { joinClausesSelectivity } from './selectivity/clausesel.ts';
@@ -28,15 +29,18 @@ import {
 const DP_LIMIT = 8;
 
 /** Joins all items; answers the relation that is everything. */
-export function makeRelFromJoinlist(root: PlannerInfo, items: readonly JoinListItem[]): RelOptInfo {
-  const rels = items.map(item => (typeof item === 'number' ? root.rels[item]! : makeRelFromJoinlist(root, item)));
+export function* makeRelFromJoinlist(root: PlannerInfo, items: readonly JoinListItem[]): Slices<RelOptInfo> {
+  const rels: RelOptInfo[] = [];
+  for (const item of items)
+    rels.push(typeof item === 'number' ? root.rels[item]! : yield* makeRelFromJoinlist(root, item));
+  yield;
   if (rels.length === 1) return rels[0]!;
   root.joinScope = joinScopeOf(root, rels);
   for (const rel of rels) root.joinRels.set(relidsKey(rel.relids), rel);
-  return rels.length <= DP_LIMIT ? standardJoinSearch(root, rels) : greedyJoinSearch(root, rels);
+  return yield* rels.length <= DP_LIMIT ? standardJoinSearch(root, rels) : greedyJoinSearch(root, rels);
 }
 
-function standardJoinSearch(root: PlannerInfo, initial: readonly RelOptInfo[]): RelOptInfo {
+function* standardJoinSearch(root: PlannerInfo, initial: readonly RelOptInfo[]): Slices<RelOptInfo> {
   const levels: RelOptInfo[][] = [[], [...initial]];
   for (let level = 2; level <= initial.length; level++) {
     const made = new Set<RelOptInfo>();
@@ -46,6 +50,7 @@ function standardJoinSearch(root: PlannerInfo, initial: readonly RelOptInfo[]): 
     };
     for (let k = level - 1; k * 2 >= level; k--) {
       for (const a of levels[k]!) {
+        yield;
         for (const b of levels[level - k]!) {
           if ((a.relids & b.relids) !== 0n || (k * 2 === level && a.relids > b.relids)) continue;
           if (relevantJoin(root, a, b)) tryJoin(a, b);
@@ -54,12 +59,15 @@ function standardJoinSearch(root: PlannerInfo, initial: readonly RelOptInfo[]): 
     }
     if (made.size === 0) {
       // No clause connects anything: cross products.
-      for (const a of levels[level - 1]!) for (const b of initial) if ((a.relids & b.relids) === 0n) tryJoin(a, b);
+      for (const a of levels[level - 1]!) {
+        yield;
+        for (const b of initial) if ((a.relids & b.relids) === 0n) tryJoin(a, b);
+      }
     }
     levels.push([...made]);
   }
   const last = levels[initial.length]!;
-  if (last.length === 0) return greedyJoinSearch(root, initial);
+  if (last.length === 0) return yield* greedyJoinSearch(root, initial);
   return last[0]!;
 }
 
@@ -67,14 +75,16 @@ function standardJoinSearch(root: PlannerInfo, initial: readonly RelOptInfo[]): 
  * Joins the pair that gives the cheapest result, again and again. A pair is tried once: each step adds only the
  * pairs of what was made last.
  */
-function greedyJoinSearch(root: PlannerInfo, initial: readonly RelOptInfo[]): RelOptInfo {
+function* greedyJoinSearch(root: PlannerInfo, initial: readonly RelOptInfo[]): Slices<RelOptInfo> {
   let rest: RelOptInfo[] = [];
   let pairs: JoinedPair[] = [];
   for (const rel of initial) {
+    yield;
     pairs.push(...pairsWith(root, rel, rest, true));
     rest.push(rel);
   }
   while (rest.length > 1) {
+    yield;
     // No clause connects anything: cross products.
     if (pairs.length === 0) pairs = rest.flatMap((rel, n) => pairsWith(root, rel, rest.slice(0, n), false));
     if (pairs.length === 0) throw ereport(ERRCODE.INTERNAL_ERROR, 'failed to build any multi-way joins');

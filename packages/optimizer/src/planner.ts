@@ -5,6 +5,7 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
+import { finish, type Slices } from '@pgtroupe/common/slices';
 import * as N from '@pgtroupe/nodes/nodes';
 import { queryColumns } from '@pgtroupe/nodes/nodefuncs';
 import type { Node, Query, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
@@ -29,7 +30,13 @@ import { processCtes, processSublinks, replaceCorrelationVars, replaceMultiexprP
 import { expandGroupingSets } from './groupingsets.ts';
 import { flattenJoinAliasVars } from './var.ts';
 
+/** All at once. */
 export function planner(env: PlannerEnv, query: Query): PlannedStmt {
+  return finish(planInSlices(env, query));
+}
+
+/** Bit by bit; what `env` answers must stay the same. A subquery that is planned by itself is one bit. */
+export function* planInSlices(env: PlannerEnv, query: Query): Slices<PlannedStmt> {
   const glob: PlannerGlobal = {
     env,
     subplans: [],
@@ -43,9 +50,10 @@ export function planner(env: PlannerEnv, query: Query): PlannedStmt {
     valueEstimates: [],
     transientPlan: false,
     planSubquery: (parent, subquery, hasRecursion, tupleFraction) =>
-      subqueryPlanner(glob, subquery, parent, hasRecursion, tupleFraction),
+      finish(subqueryPlanner(glob, subquery, parent, hasRecursion, tupleFraction)),
   };
-  const { plan } = subqueryPlanner(glob, query, null, false, 0);
+  const { plan } = yield* subqueryPlanner(glob, query, null, false, 0);
+  yield;
   finalizeParams(plan, glob.subplans);
   for (const rte of glob.finalrtable) if (rte.rtekind === N.RTE_RELATION) glob.relationOids.add(rte.relid);
   return {
@@ -111,13 +119,13 @@ function makeRoot(glob: PlannerGlobal, parse: Query, parent: PlannerInfo | null)
 }
 
 /** Plans one level; the plan's references are final, its parameters not yet. */
-function subqueryPlanner(
+function* subqueryPlanner(
   glob: PlannerGlobal,
   query: Query,
   parent: PlannerInfo | null,
   hasRecursion: boolean,
   tupleFraction: number,
-): PlannedLevel {
+): Slices<PlannedLevel> {
   const root = makeRoot(glob, query, parent);
   root.tupleFraction = tupleFraction;
   if (hasRecursion) root.wtParamId = glob.paramExecCount++;
@@ -125,9 +133,12 @@ function subqueryPlanner(
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'MERGE is not supported by pgtroupe yet');
   if (root.parse.cteList.length > 0) processCtes(root);
   prepareJointree(root);
+  yield;
   preprocessExpressions(root);
   moveHavingToWhere(root);
-  const plan = groupingPlanner(root);
+  yield;
+  const plan = yield* groupingPlanner(root);
+  yield;
   plan.initPlan = [...plan.initPlan, ...root.initPlans];
   setPlanReferences(root, plan);
   return { plan, root };

@@ -29,7 +29,7 @@ import {
 } from '@pgtroupe/nodes/nodes';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
 import { evalConstExpressions } from '@pgtroupe/optimizer/constfold';
-import { planner } from '@pgtroupe/optimizer/planner';
+import { planInSlices } from '@pgtroupe/optimizer/planner';
 import { magnitudes } from '@pgtroupe/optimizer/selectivity/valueestimates';
 import type { PlannedStmt } from '@pgtroupe/optimizer/plannodes';
 import { outputFunction, sendFunction } from '@pgtroupe/adt/cache/typcache';
@@ -50,6 +50,7 @@ import { type Analyzed, type ColumnInfo, formatOf, type PreparedStatement } from
 import type { Session } from './session.ts';
 import { SessionExecEnv } from './session-exec-env.ts';
 import type { SessionFunctions } from './session-functions.ts';
+import { StatementPlanning } from './statement-planning.ts';
 import type { RowSink } from '@pgtroupe/executor/rowsink';
 
 const COMMAND_NAMES: Readonly<Record<number, string>> = {
@@ -149,6 +150,7 @@ export class RunningPortal {
   readonly #makeSink: (encoders: readonly FieldEncoder[]) => RowSink;
   readonly #formats: readonly number[];
   #cached: CachedPlan | undefined;
+  readonly #planning = new StatementPlanning();
   #state: QueryState | undefined;
   #snapshot: LiveSnapshot | undefined;
   #sink: RowSink | undefined;
@@ -244,6 +246,7 @@ export class RunningPortal {
       if (this.#snapshot === undefined) return false;
       if (!analysis.isValid(this.#statement)) return false;
       const cached = this.#plan();
+      if (cached === undefined) return false;
       if (!analysis.tryLocks(this.#statement)) return false;
       this.#open(cached);
       return true;
@@ -274,8 +277,10 @@ export class RunningPortal {
           continue;
         }
         try {
-          this.#open(this.#plan());
-          return;
+          const cached = this.#plan();
+          if (cached !== undefined) return this.#open(cached);
+          await session.turn();
+          session.enter();
         } catch (error) {
           if (!(error instanceof CatalogMiss)) throw error;
           await error.load();
@@ -287,15 +292,19 @@ export class RunningPortal {
     }
   }
 
-  /** The statement's plan for these parameters, made now if there is none. May throw CatalogMiss. */
-  #plan(): CachedPlan {
+  /** The statement's plan for these parameters, made now if there is none; undefined: others have their turn before it is
+   *  complete. May throw CatalogMiss. */
+  #plan(): CachedPlan | undefined {
     const query = this.#statement.analyzed as AnalyzedQuery;
     const known = query.plan;
     if (known !== undefined && known.plan.valueEstimates.length === 0) return known;
-    const env = plannerEnv(this.#execution, this.#snapshot!.snapshot, this.#estimatedParams());
+    const { snapshot } = this.#snapshot!;
+    const env = plannerEnv(this.#execution, snapshot, this.#estimatedParams());
     const variant = known?.variants.get(magnitudes(known.plan.valueEstimates, env));
     if (variant !== undefined) return variant;
-    const plan = planner(env, query.query);
+    const basis = { query: query.query, validity: this.#statement.validity, snapshot, params: this.#params };
+    const plan = this.#planning.run(basis, () => planInSlices(env, query.query), this.#execution.env);
+    if (plan === undefined) return undefined;
     const cached: CachedPlan = {
       plan,
       variants: known?.variants ?? new Map<string, CachedPlan>(),
