@@ -69,10 +69,6 @@ export const CASES = [
   { name: 'a join of 31 tables', sql: () => joined(31) },
   { name: 'a join of 300 tables', sql: () => joined(300) },
   {
-    name: 'a cross join of 300 tables of one row',
-    sql: () => `select count(*) from ${list(300, i => `(select * from stalls_j where a = 1) j${i}`).join(' cross join ')}`,
-  },
-  {
     name: 'a left join of 300 tables',
     sql: () =>
       `select count(*) from stalls_j j0 ${list(299, i => `left join stalls_j j${i} on j${i - 1}.a = j${i}.b`).join(' ')}`,
