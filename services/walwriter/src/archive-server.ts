@@ -44,7 +44,7 @@ export class ArchiveServer {
 
   /** There is more to be archived. */
   wake(): void {
-    this.#report({ $case: 'ready', value: {} });
+    this.#stream?.send({ report: { $case: 'ready', value: {} } });
   }
 
   async close(): Promise<void> {
@@ -54,22 +54,20 @@ export class ArchiveServer {
     await this.#statistics.saved();
   }
 
-  #report(report: NonNullable<ArchiveReport['report']>): void {
-    this.#stream?.send({ report });
-  }
-
   async #obey(stream: Stream, order: ArchiveOrder['order']): Promise<void> {
+    // To whoever asked, though another archiver may have come meanwhile.
+    const answer = (report: NonNullable<ArchiveReport['report']>): void => stream.send({ report });
     try {
       switch (order?.$case) {
         case 'next':
-          return this.#report(await this.#next());
+          return answer(await this.#next());
         case 'read':
-          return this.#report({ $case: 'chunk', value: await this.#read(order.value.name, order.value.offset) });
+          return answer({ $case: 'chunk', value: await this.#read(order.value.name, order.value.offset) });
         case 'done':
           if (!this.#status.isReady(order.value.name)) return stream.abort(`${order.value.name} is not to be archived`);
           await this.#status.archived(order.value.name);
           this.#statistics.archived(order.value.name);
-          return this.#report({ $case: 'kept', value: {} });
+          return answer({ $case: 'kept', value: {} });
         case 'failed':
           return this.#statistics.failed(order.value.name);
         case undefined:
