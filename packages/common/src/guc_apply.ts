@@ -127,7 +127,7 @@ class Application {
     for (const item of this.#parsed.items) {
       const name = item.name!;
       const facts = findGuc(name);
-      const unknown = facts === undefined ? unknownGuc(name, ` in file "${item.file}" line ${item.line}`) : undefined;
+      const unknown = facts === undefined ? unknownGuc(name, place(item)) : undefined;
       if (unknown !== undefined) {
         this.#complain(unknown);
         item.error = 'unrecognized configuration parameter';
@@ -181,8 +181,7 @@ class Application {
     const value = parseGuc(facts, item.value!);
     const unsupported = unsupportedValue(facts, value);
     if (unsupported !== undefined) {
-      const where = item.file === '' ? '' : ` in file "${item.file}" line ${item.line}`;
-      throw ereport(unsupported.sqlstate, `${unsupported.message}${where}`);
+      throw ereport(unsupported.sqlstate, `${unsupported.message}${place(item)}`);
     }
     const setting = gucSetting(facts, value);
     if (ALWAYS_ON.has(name) && setting === 'off') {
@@ -222,4 +221,9 @@ function needsRestart(name: string): PgError {
     ERRCODE.CANT_CHANGE_RUNTIME_PARAM,
     `parameter "${name}" cannot be changed without restarting the server`,
   );
+}
+
+/** Where it stands; the command line has no lines. */
+function place({ file, line }: ConfigItem): string {
+  return file === '' || file === undefined ? '' : ` in file "${file}" line ${line}`;
 }

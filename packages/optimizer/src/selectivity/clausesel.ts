@@ -139,10 +139,10 @@ function clauseSelectivity(root: PlannerInfo, clause: Expr, of: Estimated): numb
     case 'ScalarArrayOpExpr': {
       const { opno, inputcollid } = clause;
       const kind = comparisonKind(root, opno, estimatorOf(root, opno));
+      // Once, not for each of what may be tens of thousands of elements.
+      const joins = isJoinClause(root, clause, of);
       return scalarArraySel(root, clause, of.varRelid, kind, args =>
-        isJoinClause(root, clause, of)
-          ? joinSel(root, opno, args, of.join!)
-          : restrictionSel(root, opno, args, inputcollid, of.varRelid),
+        joins ? joinSel(root, opno, args, of.join!) : restrictionSel(root, opno, args, inputcollid, of.varRelid),
       );
     }
     case 'RowCompareExpr': {
@@ -168,8 +168,9 @@ function booleanComparisonSel(root: PlannerInfo, { opno, args }: OpExpr, of: Est
 }
 
 function isJoinClause(root: PlannerInfo, clause: Expr, { varRelid, join }: Estimated): boolean {
+  if (varRelid !== 0 || join === undefined) return false;
   const relids = relidsOf(root, clause);
-  return varRelid === 0 && join !== undefined && relids !== 0n && !isSingle(relids);
+  return relids !== 0n && !isSingle(relids);
 }
 
 function operatorSel(root: PlannerInfo, clause: OpExpr, of: Estimated): number {
