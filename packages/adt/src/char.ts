@@ -18,7 +18,7 @@ function parseChar(text: Uint8Array): number {
   return text.length === 0 ? 0 : text[0];
 }
 
-function formatChar(value: number): Uint8Array {
+export function formatChar(value: number): Uint8Array {
   const c = value & 255;
   if (c > 127) return Uint8Array.of(BACKSLASH, 48 + (c >> 6), 48 + ((c >> 3) & 7), 48 + (c & 7));
   return c === 0 ? EMPTY_BYTES : Uint8Array.of(c);

@@ -57,10 +57,22 @@ function likeMatch(text: Uint8Array, pattern: Uint8Array, wide: boolean): boolea
   return p >= pattern.length;
 }
 
+interface Characters {
+  decode(bytes: Uint8Array): string;
+  encode(characters: string): Uint8Array;
+}
+
+const OF_TEXT: Characters = { decode: textToString, encode: stringToText };
+/** A byte is a character. */
+const OF_BYTEA: Characters = {
+  decode: bytes => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'),
+  encode: characters => Buffer.from(characters, 'latin1'),
+};
+
 /** like_escape(): rewrites a pattern with another escape character to one with backslashes. */
-function likeEscape(pattern: Uint8Array, escape: Uint8Array): Uint8Array {
-  const chars = [...textToString(pattern)];
-  const escapes = [...textToString(escape)];
+function likeEscape(pattern: Uint8Array, escape: Uint8Array, { decode, encode }: Characters): Uint8Array {
+  const chars = [...decode(pattern)];
+  const escapes = [...decode(escape)];
   if (escapes.length > 1) {
     throw ereport(ERRCODE.INVALID_ESCAPE_SEQUENCE, 'invalid escape string', {
       hint: 'Escape string must be empty or one character.',
@@ -80,7 +92,7 @@ function likeEscape(pattern: Uint8Array, escape: Uint8Array): Uint8Array {
     out += ch === '\\' && !escaped ? '\\\\' : ch;
     escaped = false;
   }
-  return stringToText(out);
+  return encode(out);
 }
 
 type Bytes = Uint8Array;
@@ -102,6 +114,6 @@ export const likeFunctions: FunctionTable = {
   texticnlike: (fc: FunctionCall, text: Bytes, pattern: Bytes) => !iLike(fc, text, pattern),
   nameiclike: iLike,
   nameicnlike: (fc: FunctionCall, text: Bytes, pattern: Bytes) => !iLike(fc, text, pattern),
-  like_escape: (_fc: FunctionCall, pattern: Bytes, escape: Bytes) => likeEscape(pattern, escape),
-  like_escape_bytea: (_fc: FunctionCall, pattern: Bytes, escape: Bytes) => likeEscape(pattern, escape),
+  like_escape: (_fc: FunctionCall, pattern: Bytes, escape: Bytes) => likeEscape(pattern, escape, OF_TEXT),
+  like_escape_bytea: (_fc: FunctionCall, pattern: Bytes, escape: Bytes) => likeEscape(pattern, escape, OF_BYTEA),
 };

@@ -298,14 +298,25 @@ function intSum(_fc: FunctionCall, total: Int8 | null, value: number | null): In
 /** float8[] states: element i at 20 + 8i of the payload. */
 const el = (i: number): number => 20 + 8 * i;
 
-function floatState(fc: FunctionCall, state: Uint8Array, n: number, caller: string): DataView {
-  if (state.length !== el(n)) throw ereport(ERRCODE.INTERNAL_ERROR, `${caller}: expected ${n}-element float8 array`);
-  return viewOf(fc.inAggregate ? state : state.slice());
+/** A state to read: one dimension of `n` elements, none of them null. Anybody may call these functions with others. */
+function floatElements(state: Uint8Array, n: number, caller: string): DataView {
+  const view = viewOf(state);
+  const fits = state.length === el(n) && view.getInt32(0, true) === 1 && view.getInt32(4, true) === 0;
+  if (!fits) throw ereport(ERRCODE.INTERNAL_ERROR, `${caller}: expected ${n}-element float8 array`);
+  return view;
 }
 
+/** A state to change. */
+function floatState(fc: FunctionCall, state: Uint8Array, n: number, caller: string): DataView {
+  const view = floatElements(state, n, caller);
+  return fc.inAggregate ? view : viewOf(state.slice());
+}
+
+const floatAccum = (caller: string) => (fc: FunctionCall, state: Uint8Array, value: number) =>
+  accumFloat(floatState(fc, state, 3, caller), value);
+
 /** Youngs-Cramer update of {N, Sx, Sxx}. */
-function floatAccum(fc: FunctionCall, state: Uint8Array, value: number): Uint8Array {
-  const view = floatState(fc, state, 3, 'float8_accum');
+function accumFloat(view: DataView, value: number): Uint8Array {
   const oldN = view.getFloat64(el(0), true);
   const oldSx = view.getFloat64(el(1), true);
   let sxx = view.getFloat64(el(2), true);
@@ -327,7 +338,7 @@ function floatAccum(fc: FunctionCall, state: Uint8Array, value: number): Uint8Ar
 
 function floatCombine(fc: FunctionCall, a: Uint8Array, b: Uint8Array): Uint8Array {
   const view = floatState(fc, a, 3, 'float8_combine');
-  const other = viewOf(b);
+  const other = floatElements(b, 3, 'float8_combine');
   const n1 = view.getFloat64(el(0), true);
   const n2 = other.getFloat64(el(0), true);
   if (n2 === 0) return bytesOf(view);
@@ -346,14 +357,17 @@ function floatCombine(fc: FunctionCall, a: Uint8Array, b: Uint8Array): Uint8Arra
 }
 
 function floatFinal(
+  caller: string,
   compute: (n: number, sx: number, sxx: number) => number | null,
 ): (fc: FunctionCall, state: Uint8Array) => number | null {
   return (_fc, state) => {
-    const view = viewOf(state);
+    const view = floatElements(state, 3, caller);
     const n = view.getFloat64(el(0), true);
     return n === 0 ? null : compute(n, view.getFloat64(el(1), true), view.getFloat64(el(2), true));
   };
 }
+
+const isInfinite = (v: number): boolean => v === Infinity || v === -Infinity;
 
 /** {N, Sx, Sxx, Sy, Syy, Sxy}; the first argument is Y. */
 function regrAccum(fc: FunctionCall, state: Uint8Array, y: number, x: number): Uint8Array {
@@ -371,9 +385,15 @@ function regrAccum(fc: FunctionCall, state: Uint8Array, y: number, x: number): U
     sxx += tx * tx * scale;
     syy += ty * ty * scale;
     sxy += tx * ty * scale;
-    const allFinite = Number.isFinite(get(1)) && Number.isFinite(x) && Number.isFinite(get(3)) && Number.isFinite(y);
     if (![sx, sxx, sy, syy, sxy].every(Number.isFinite)) {
-      if (allFinite) throw overflow();
+      // An infinite sum is an overflow only where none of what it was made of was infinite.
+      const xInfinite = isInfinite(get(1)) || isInfinite(x);
+      const yInfinite = isInfinite(get(3)) || isInfinite(y);
+      const overflows =
+        ((isInfinite(sx) || isInfinite(sxx)) && !xInfinite) ||
+        ((isInfinite(sy) || isInfinite(syy)) && !yInfinite) ||
+        (isInfinite(sxy) && !xInfinite && !yInfinite);
+      if (overflows) throw overflow();
       if (!Number.isFinite(sxx)) sxx = NaN;
       if (!Number.isFinite(syy)) syy = NaN;
       if (!Number.isFinite(sxy)) sxy = NaN;
@@ -396,11 +416,12 @@ interface Regression {
 }
 
 function regrFinal(
+  caller: string,
   compute: (r: Regression) => number | null,
   least = 1,
 ): (fc: FunctionCall, state: Uint8Array) => number | null {
   return (_fc, state) => {
-    const view = viewOf(state);
+    const view = floatElements(state, 6, caller);
     const [n, sx, sxx, sy, syy, sxy] = [0, 1, 2, 3, 4, 5].map(i => view.getFloat64(el(i), true));
     return n < least ? null : compute({ n, sx, sxx, sy, syy, sxy });
   };
@@ -452,24 +473,28 @@ export const numericAggFunctions: FunctionTable = {
     return count === 0 ? null : total;
   },
 
-  float8_accum: floatAccum,
-  float4_accum: floatAccum,
+  float8_accum: floatAccum('float8_accum'),
+  float4_accum: floatAccum('float4_accum'),
   float8_combine: floatCombine,
-  float8_avg: floatFinal((n, sx) => sx / n),
-  float8_var_pop: floatFinal((n, _sx, sxx) => sxx / n),
-  float8_var_samp: floatFinal((n, _sx, sxx) => (n <= 1 ? null : sxx / (n - 1))),
-  float8_stddev_pop: floatFinal((n, _sx, sxx) => Math.sqrt(sxx / n)),
-  float8_stddev_samp: floatFinal((n, _sx, sxx) => (n <= 1 ? null : Math.sqrt(sxx / (n - 1)))),
+  float8_avg: floatFinal('float8_avg', (n, sx) => sx / n),
+  float8_var_pop: floatFinal('float8_var_pop', (n, _sx, sxx) => sxx / n),
+  float8_var_samp: floatFinal('float8_var_samp', (n, _sx, sxx) => (n <= 1 ? null : sxx / (n - 1))),
+  float8_stddev_pop: floatFinal('float8_stddev_pop', (n, _sx, sxx) => Math.sqrt(sxx / n)),
+  float8_stddev_samp: floatFinal('float8_stddev_samp', (n, _sx, sxx) => (n <= 1 ? null : Math.sqrt(sxx / (n - 1)))),
   float8_regr_accum: regrAccum,
-  float8_regr_sxx: regrFinal(r => r.sxx),
-  float8_regr_syy: regrFinal(r => r.syy),
-  float8_regr_sxy: regrFinal(r => r.sxy),
-  float8_regr_avgx: regrFinal(r => r.sx / r.n),
-  float8_regr_avgy: regrFinal(r => r.sy / r.n),
-  float8_covar_pop: regrFinal(r => r.sxy / r.n),
-  float8_covar_samp: regrFinal(r => r.sxy / (r.n - 1), 2),
-  float8_corr: regrFinal(r => (r.sxx === 0 || r.syy === 0 ? null : r.sxy / Math.sqrt(r.sxx * r.syy))),
-  float8_regr_r2: regrFinal(r => (r.sxx === 0 ? null : r.syy === 0 ? 1 : (r.sxy * r.sxy) / (r.sxx * r.syy))),
-  float8_regr_slope: regrFinal(r => (r.sxx === 0 ? null : r.sxy / r.sxx)),
-  float8_regr_intercept: regrFinal(r => (r.sxx === 0 ? null : (r.sy - (r.sx * r.sxy) / r.sxx) / r.n)),
+  float8_regr_sxx: regrFinal('float8_regr_sxx', r => r.sxx),
+  float8_regr_syy: regrFinal('float8_regr_syy', r => r.syy),
+  float8_regr_sxy: regrFinal('float8_regr_sxy', r => r.sxy),
+  float8_regr_avgx: regrFinal('float8_regr_avgx', r => r.sx / r.n),
+  float8_regr_avgy: regrFinal('float8_regr_avgy', r => r.sy / r.n),
+  float8_covar_pop: regrFinal('float8_covar_pop', r => r.sxy / r.n),
+  float8_covar_samp: regrFinal('float8_covar_samp', r => r.sxy / (r.n - 1), 2),
+  float8_corr: regrFinal('float8_corr', r => (r.sxx === 0 || r.syy === 0 ? null : r.sxy / Math.sqrt(r.sxx * r.syy))),
+  float8_regr_r2: regrFinal('float8_regr_r2', r =>
+    r.sxx === 0 ? null : r.syy === 0 ? 1 : (r.sxy * r.sxy) / (r.sxx * r.syy),
+  ),
+  float8_regr_slope: regrFinal('float8_regr_slope', r => (r.sxx === 0 ? null : r.sxy / r.sxx)),
+  float8_regr_intercept: regrFinal('float8_regr_intercept', r =>
+    r.sxx === 0 ? null : (r.sy - (r.sx * r.sxy) / r.sxx) / r.n,
+  ),
 };

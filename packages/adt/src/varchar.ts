@@ -7,6 +7,7 @@ import { ereport } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { compareBytes, equalBytes, mbCharOffset, mbStrlen, stringToText } from './mb/mbutils.ts';
+import { formatChar } from './char.ts';
 import { clipName } from './name.ts';
 import { parseTypmods } from './typmod.ts';
 import { recvText } from './varlena.ts';
@@ -111,5 +112,14 @@ export const varcharFunctions: FunctionTable = {
   bpcharlen: (_fc: FunctionCall, value: Uint8Array) => mbStrlen(trimBlanks(value)),
   bpcharoctetlen: (_fc: FunctionCall, value: Uint8Array) => value.length,
   bpchar_name: (_fc: FunctionCall, value: Uint8Array) => trimBlanks(clipName(value)),
-  char_bpchar: (_fc: FunctionCall, value: number) => Uint8Array.of(value),
+  // Zero is nothing: PostgreSQL keeps a NUL byte here, which no text may have, and shows nothing.
+  char_bpchar: (_fc: FunctionCall, value: number) => {
+    if ((value & 255) > 127) {
+      throw ereport(
+        ERRCODE.CHARACTER_NOT_IN_REPERTOIRE,
+        `invalid byte sequence for encoding "UTF8": 0x${(value & 255).toString(16)}`,
+      );
+    }
+    return formatChar(value);
+  },
 };

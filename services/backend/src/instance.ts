@@ -26,6 +26,7 @@ import type { ShutdownMode } from '@pgtroupe/actor/lifecycle';
 import { type HbaFile, parseHba } from '@pgtroupe/libpq/hba';
 import type { Welcome } from '@pgtroupe/instance/attachment';
 import { encodingToChar } from '@pgtroupe/adt/misc';
+import type { DatabaseLocale } from './settings.ts';
 import { MemoryGuard } from './memory-guard.ts';
 import type { SessionExecEnv } from './session-exec-env.ts';
 import { OffLoop } from './offloop/offloop.ts';
@@ -63,7 +64,7 @@ export interface Login {
   readonly userOid: Oid;
   readonly superuser: boolean;
   /** The database's, by name. */
-  readonly encoding: string;
+  readonly locale: DatabaseLocale;
   readonly context: DatabaseContext;
 }
 
@@ -307,7 +308,11 @@ export class BackendInstance {
       database: database.oid,
       userOid: role.oid,
       superuser: role.rolsuper,
-      encoding: encodingToChar(database.encoding),
+      locale: {
+        encoding: encodingToChar(database.encoding),
+        collate: database.datcollate,
+        ctype: database.datctype,
+      },
       context,
     };
   }

@@ -199,7 +199,7 @@ export class Session implements BackendSession {
     this.roleOid = login.userOid;
     this.database = { oid: login.database, name: databaseName };
     const { userOid: oid, superuser } = login;
-    this.settings.authenticated(new SessionUser({ oid, name: user, superuser }), login.encoding);
+    this.settings.authenticated(new SessionUser({ oid, name: user, superuser }), login.locale);
     this.settings.fromStartup(parameters);
     this.instance.admitted(this);
     this.block = new TransactionBlock(this.instance.kernel, this.owner, login.database, {

@@ -95,7 +95,7 @@ interface Undo {
 }
 
 /** Where a session's default comes from that is not the server's, as pg_settings calls it. */
-export type SessionSource = 'global' | 'database' | 'user' | 'database user' | 'client';
+export type SessionSource = 'default' | 'global' | 'database' | 'user' | 'database user' | 'client';
 
 /** A parameter that ALTER ROLE or ALTER DATABASE … SET has stored: `name=value`. */
 export interface StoredDefault {
@@ -112,6 +112,13 @@ export interface DescribedSetting {
   readonly file?: string | undefined;
   readonly line?: number | undefined;
   readonly pendingRestart: boolean;
+}
+
+/** What a database was made with. */
+export interface DatabaseLocale {
+  readonly encoding: string;
+  readonly collate: string;
+  readonly ctype: string;
 }
 
 export interface Remark {
@@ -164,12 +171,23 @@ export class SessionSettings {
     }
   }
 
-  authenticated(user: SessionUser, encoding: string): void {
+  authenticated(user: SessionUser, { encoding, collate, ctype }: DatabaseLocale): void {
     this.#user = user;
     const { name, superuser } = user.authenticated;
-    this.#put('server_encoding', encoding);
     this.#put('client_encoding', encoding);
     this.#defaults.set('client_encoding', encoding);
+    const presets = {
+      server_encoding: encoding,
+      lc_collate: collate,
+      lc_ctype: ctype,
+      // Pages always have them.
+      data_checksums: true,
+    };
+    for (const [preset, value] of Object.entries(presets)) {
+      this.#put(preset, value);
+      this.#defaults.set(preset, value);
+      this.#sources.set(preset, 'default');
+    }
     this.#put('session_authorization', name);
     this.#defaults.set('session_authorization', name);
     this.#put('is_superuser', superuser);
