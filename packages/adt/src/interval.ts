@@ -781,9 +781,6 @@ const INTERVAL_TYPE = 1186;
 
 function aggregateState(state: Uint8Array): [Uint8Array, Uint8Array] {
   const values = deconstructArray(state, builtinTypes().get(INTERVAL_TYPE)!);
-  if (values.includes(null)) {
-    throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'null array element not allowed in this context');
-  }
   if (values.length !== 2) throw ereport(ERRCODE.INTERNAL_ERROR, 'expected 2-element interval array');
   return values as [Uint8Array, Uint8Array];
 }

@@ -95,7 +95,7 @@ interface Undo {
 }
 
 /** Where a session's default comes from that is not the server's, as pg_settings calls it. */
-export type SessionSource = 'default' | 'global' | 'database' | 'user' | 'database user' | 'client';
+export type SessionSource = 'global' | 'database' | 'user' | 'database user' | 'client';
 
 /** A parameter that ALTER ROLE or ALTER DATABASE … SET has stored: `name=value`. */
 export interface StoredDefault {
@@ -185,8 +185,6 @@ export class SessionSettings {
     };
     for (const [preset, value] of Object.entries(presets)) {
       this.#put(preset, value);
-      this.#defaults.set(preset, value);
-      this.#sources.set(preset, 'default');
     }
     this.#put('session_authorization', name);
     this.#defaults.set('session_authorization', name);
