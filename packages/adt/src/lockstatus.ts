@@ -2,7 +2,6 @@
  * pg_locks (lockfuncs.c). Locks are granted by the lock table and, weak ones of relations, by instances themselves (the
  * fast path); a lock that goes from one to the other while somebody asks is listed once.
  */
-import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { Datum } from '@pgtroupe/common/datum';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { INT4OID } from '@pgtroupe/common/oids';
@@ -20,6 +19,7 @@ import {
   type LockTag,
 } from '@pgtroupe/storage/lmgr/locktag';
 import { buildTextArray } from './arrayutils.ts';
+import { ask } from './asking.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { stringToText } from './mb/mbutils.ts';
 
@@ -31,21 +31,11 @@ export interface Locks {
   readonly transactions: ReadonlyMap<number, number>;
 }
 
-interface Answer {
-  readonly statement: number;
-  readonly found: Locks;
-}
-
 /** Asked anew by each call. */
-function ask(fc: FunctionCall): Locks {
-  const { backends, statementTimestamp: statement } = fc.settings;
+function locksOf(fc: FunctionCall): Locks {
+  const { backends } = fc.settings;
   if (backends === undefined) throw notSupported('asking for locks here');
-  const answer = fc.extra as Answer | undefined;
-  fc.extra = undefined;
-  if (answer?.statement === statement) return answer.found;
-  throw new CatalogMiss(async () => {
-    fc.extra = { statement, found: await backends.locks() } satisfies Answer;
-  });
+  return ask(fc, () => backends.locks());
 }
 
 /** database, relation, page, tuple, virtualxid, transactionid, classid, objid, objsubid */
@@ -101,5 +91,5 @@ export const lockStatusFunctions: FunctionTable = {
 };
 
 export const lockStatusSetFunctions: SetFunctionTable = {
-  pg_lock_status: (fc: FunctionCall) => lockRows(ask(fc)),
+  pg_lock_status: (fc: FunctionCall) => lockRows(locksOf(fc)),
 };

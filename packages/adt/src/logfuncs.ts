@@ -1,10 +1,9 @@
 /**
- * Functions about the server's log files (pg_current_logfile, pg_rotate_logfile): the logger is asked, outside of the
- * expression, and the row is evaluated again.
+ * Functions about the server's log files (pg_current_logfile, pg_rotate_logfile): the logger is asked.
  */
-import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { ask } from './asking.ts';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
 
@@ -25,18 +24,6 @@ function logFiles({ settings }: FunctionCall): LogFiles {
   return settings.logFiles;
 }
 
-/** What was asked for by the call before, taken once. */
-function answer<T>(fc: FunctionCall, ask: () => Promise<T>): T {
-  const found = fc.extra as { readonly answer: T } | undefined;
-  if (found !== undefined) {
-    fc.extra = undefined;
-    return found.answer;
-  }
-  throw new CatalogMiss(async () => {
-    fc.extra = { answer: await ask() };
-  });
-}
-
 function currentLogfile(fc: FunctionCall, format: Uint8Array | null): Uint8Array | null {
   const wanted = format === null ? undefined : textToString(format);
   if (wanted !== undefined && !FORMATS.has(wanted)) {
@@ -46,7 +33,7 @@ function currentLogfile(fc: FunctionCall, format: Uint8Array | null): Uint8Array
   }
   const files = logFiles(fc);
   if (!files.collecting) return null;
-  const current = answer(fc, () => files.current());
+  const current = ask(fc, () => files.current());
   const path = wanted === undefined ? [...current.values()][0] : current.get(wanted);
   return path === undefined ? null : stringToText(path);
 }
@@ -57,7 +44,7 @@ function rotateLogfile(fc: FunctionCall): boolean {
     fc.settings.warn?.(ERRCODE.WARNING, 'rotation not possible because log collection not active');
     return false;
   }
-  const rotated = answer(fc, () => files.rotate());
+  const rotated = ask(fc, () => files.rotate());
   if (!rotated) fc.settings.warn?.(ERRCODE.WARNING, 'rotation not possible because the logger does not answer');
   return rotated;
 }

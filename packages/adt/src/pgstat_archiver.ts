@@ -5,7 +5,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
-import { ask, walOf } from './xlogfuncs.ts';
+import { askWal, walOf } from './xlogfuncs.ts';
 
 /** Times are microseconds since 1970-01-01; 0 and '': never. */
 export interface ArchiverCounts {
@@ -34,7 +34,7 @@ export const pgstatArchiverFunctions: FunctionTable = {
       });
     }
     if (target !== 'archiver') throw notSupported(`pg_stat_reset_shared('${target}')`);
-    ask(fc, wal => wal.resetArchiver());
+    askWal(fc, wal => wal.resetArchiver());
     return null;
   },
 };

@@ -24,6 +24,8 @@ import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { INT4OID } from '@pgtroupe/common/oids';
 import { formatG } from '@pgtroupe/common/format_g';
 import { allGucs, type GucFacts, parseGuc } from '@pgtroupe/common/guc';
+import type { HbaRule, IdentMapping } from '@pgtroupe/libpq/hba_rules';
+import { ask } from './asking.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
 import { builtinTypes } from './cache/builtin_types.ts';
@@ -49,8 +51,8 @@ export interface ServerFacts {
   mayExamineAll(): boolean;
   /** What the configuration files say now. */
   fileSettings(): Promise<readonly FileSettingRow[]>;
-  hbaRules(): Promise<readonly HbaRuleRow[]>;
-  identMappings(): Promise<readonly IdentMappingRow[]>;
+  hbaRules(): Promise<readonly HbaRule[]>;
+  identMappings(): Promise<readonly IdentMapping[]>;
 }
 
 /** pg_settings: the value, what RESET would make of it, and where it comes from. */
@@ -61,28 +63,6 @@ export interface ServerSetting {
   readonly file?: string | undefined;
   readonly line?: number | undefined;
   readonly pendingRestart: boolean;
-}
-
-/** A row of pg_hba_file_rules. */
-interface HbaRuleRow {
-  readonly lineNumber: number;
-  readonly error?: string;
-  readonly rule?: {
-    readonly type: string;
-    readonly databases: readonly string[];
-    readonly users: readonly string[];
-    readonly address: string | undefined;
-    readonly netmask: string | undefined;
-    readonly method: string;
-    readonly options: readonly string[];
-  };
-}
-
-/** A row of pg_ident_file_mappings. */
-interface IdentMappingRow {
-  readonly lineNumber: number;
-  readonly error?: string;
-  readonly mapping?: { readonly map: string; readonly system: string; readonly role: string };
 }
 
 /** A row of pg_file_settings. */
@@ -163,28 +143,15 @@ function pgSleep(fc: FunctionCall, seconds: number): Datum {
 
 /** Each call loads them anew. */
 function reloadConf(fc: FunctionCall): boolean {
-  if (fc.extra === true) {
-    fc.extra = undefined;
-    return true;
-  }
   const found = server(fc);
-  throw new CatalogMiss(async () => {
-    await found.reloadConfiguration();
-    fc.extra = true;
-  });
+  ask(fc, () => found.reloadConfiguration());
+  return true;
 }
 
 /** Whom a session waits for, asked anew by each call. */
 function blockingPids(fc: FunctionCall, pid: number): readonly number[] {
-  const pids = fc.extra as readonly number[] | undefined;
-  if (pids !== undefined) {
-    fc.extra = undefined;
-    return pids;
-  }
   const found = server(fc);
-  throw new CatalogMiss(async () => {
-    fc.extra = await found.blockingPids(pid);
-  });
+  return ask(fc, () => found.blockingPids(pid));
 }
 
 /** Does it wait for one of these sessions? (Safe snapshots are SERIALIZABLE's, which there is not.) */
@@ -235,16 +202,9 @@ function* showAllSettings(fc: FunctionCall): Iterable<Datum[]> {
 }
 
 /** What the postmaster is asked for, anew by each call. */
-function rowsOf<T>(fc: FunctionCall, ask: (found: ServerFacts) => Promise<readonly T[]>): readonly T[] {
-  const rows = fc.extra as readonly T[] | undefined;
-  if (rows !== undefined) {
-    fc.extra = undefined;
-    return rows;
-  }
+function rowsOf<T>(fc: FunctionCall, question: (found: ServerFacts) => Promise<readonly T[]>): readonly T[] {
   const found = server(fc);
-  throw new CatalogMiss(async () => {
-    fc.extra = await ask(found);
-  });
+  return ask(fc, () => question(found));
 }
 
 function* showAllFileSettings(fc: FunctionCall): Iterable<Datum[]> {

@@ -1,12 +1,10 @@
 /**
  * Functions about WAL (xlogfuncs.c): pg_switch_wal, where WAL is, which file a location lies in.
- *
- * The buffer-manager is asked as everywhere in expressions: CatalogMiss with the work inside, and the call is evaluated
- * again. Its answer waits in the call site, marked with the statement that it is for.
  */
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { XLOG_SEG_SIZE, xlogFileName } from '@pgtroupe/transam/xlogpage';
+import { ask } from './asking.ts';
 import type { ArchiverCounts } from './pgstat_archiver.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { stringToText } from './mb/mbutils.ts';
@@ -31,30 +29,19 @@ export interface WalFacts {
   resetArchiver(): Promise<void>;
 }
 
-interface Answer<T> {
-  readonly statement: number;
-  readonly value: T;
-}
-
 export function walOf(fc: FunctionCall): WalFacts {
   const { wal } = fc.settings;
   if (wal === undefined) throw notSupported('asking for WAL here');
   return wal;
 }
 
-/** What a question in a call brought. Throws CatalogMiss until there is an answer. */
-export function ask<T>(fc: FunctionCall, question: (wal: WalFacts) => Promise<T>): T {
-  const { statementTimestamp: statement } = fc.settings;
-  const answer = fc.extra as Answer<T> | undefined;
-  fc.extra = undefined;
-  if (answer?.statement === statement) return answer.value;
+/** Asks about WAL; see `ask`. */
+export function askWal<T>(fc: FunctionCall, question: (wal: WalFacts) => Promise<T>): T {
   const wal = walOf(fc);
-  throw new CatalogMiss(async () => {
-    fc.extra = { statement, value: await question(wal) } satisfies Answer<T>;
-  });
+  return ask(fc, () => question(wal));
 }
 
-const location = (fc: FunctionCall): WalLocation => ask(fc, wal => wal.location());
+const location = (fc: FunctionCall): WalLocation => askWal(fc, wal => wal.location());
 
 /** A location at a segment's start is the end of the one before. Immutable, PostgreSQL says: it may be called while
  *  planning, where a call site remembers nothing. */
@@ -67,7 +54,7 @@ function fileName(fc: FunctionCall, lsn: number | bigint): Uint8Array {
 }
 
 export const xlogFunctions: FunctionTable = {
-  pg_switch_wal: (fc: FunctionCall) => ask(fc, wal => wal.switchSegment()),
+  pg_switch_wal: (fc: FunctionCall) => askWal(fc, wal => wal.switchSegment()),
   // What the walwriter has written and what is durable are one: it tells of the latter only.
   pg_current_wal_lsn: (fc: FunctionCall) => location(fc).flush,
   pg_current_wal_flush_lsn: (fc: FunctionCall) => location(fc).flush,

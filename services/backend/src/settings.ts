@@ -3,6 +3,7 @@
  * over the instance's configuration. Changes belong to the transaction: rolled back with it,
  * and those of SET LOCAL end with it either way.
  */
+import type { ServerSetting } from '@pgtroupe/adt/serverfuncs';
 import { ACL_ALTER_SYSTEM, ACL_SET } from '@pgtroupe/catalog/acl';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -101,17 +102,6 @@ export type SessionSource = 'global' | 'database' | 'user' | 'database user' | '
 export interface StoredDefault {
   readonly source: SessionSource;
   readonly item: string;
-}
-
-/** A row of pg_settings, as far as it is not the definition's. */
-export interface DescribedSetting {
-  readonly now: string;
-  readonly reset: string;
-  readonly source: string;
-  /** Of the configuration file that says so. */
-  readonly file?: string | undefined;
-  readonly line?: number | undefined;
-  readonly pendingRestart: boolean;
 }
 
 /** What a database was made with. */
@@ -402,7 +392,7 @@ export class SessionSettings {
   }
 
   /** As pg_settings shows it. */
-  describe(facts: GucFacts): DescribedSetting {
+  describe(facts: GucFacts): ServerSetting {
     const name = facts.name as GucName;
     const now = this.setting(facts);
     // Never in octal.
