@@ -2,6 +2,7 @@
  * pg_locks (lockfuncs.c). Locks are granted by the lock table and, weak ones of relations, by instances themselves (the
  * fast path); a lock that goes from one to the other while somebody asks is listed once.
  */
+import { POSTGRES_EPOCH_MICROS } from '@pgtroupe/common/epoch';
 import type { Datum } from '@pgtroupe/common/datum';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { INT4OID } from '@pgtroupe/common/oids';
@@ -22,8 +23,6 @@ import { buildTextArray } from './arrayutils.ts';
 import { ask } from './asking.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { stringToText } from './mb/mbutils.ts';
-
-const POSTGRES_EPOCH_MICROS = 946_684_800_000_000;
 
 export interface Locks {
   readonly locks: readonly LockStatus[];

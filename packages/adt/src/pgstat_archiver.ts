@@ -1,4 +1,5 @@
 /** pg_stat_archiver: what archive_command did. The counters are the walwriter's (services/walwriter). */
+import { POSTGRES_EPOCH_MICROS } from '@pgtroupe/common/epoch';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -18,8 +19,6 @@ export interface ArchiverCounts {
   readonly statsReset: number;
 }
 
-/** 2000-01-01 in microseconds since 1970-01-01. */
-const POSTGRES_EPOCH_MICROS = 946_684_800_000_000;
 const RESET_TARGET = /^(archiver|bgwriter|recovery_prefetch|wal)$/;
 
 const name = (wal: string): Datum => (wal === '' ? null : stringToText(wal));

@@ -1,5 +1,6 @@
 /** What log_statement counts a statement as (GetCommandLogLevel, utility.c). */
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { defGetBoolean } from './define.ts';
 
 export type LogStmtLevel = 'ddl' | 'mod' | 'all';
 
@@ -56,11 +57,7 @@ export function commandLogLevel(raw: RawNode, prepared: (name: string) => RawNod
 function isAnalyze(raw: RawNode): boolean {
   const options = (raw['options'] as readonly RawNode[] | undefined) ?? [];
   const analyze = options.findLast(option => option['defname'] === 'analyze');
-  if (analyze === undefined) return false;
-  const arg = analyze['arg'] as RawNode | undefined;
-  if (arg === undefined) return true;
-  const value = String(arg['sval'] ?? arg['ival'] ?? arg['boolval'] ?? '').toLowerCase();
-  return !['false', 'off', '0', 'f', 'no', 'n'].includes(value);
+  return analyze !== undefined && defGetBoolean('analyze', analyze['arg'] as RawNode | undefined);
 }
 
 /** Is a statement of this level to be logged? `wanted` is log_statement's value. */

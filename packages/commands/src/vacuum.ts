@@ -21,6 +21,7 @@ import { multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
 import { errorPosition } from '@pgtroupe/parser/position';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { rangeVarName } from './command-context.ts';
+import { defGetBoolean } from './define.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { isLockRefusal, lockRangeVar } from './rangevar.ts';
 import { analyzeTable, overwriteClassRow } from './analyze/analyze.ts';
@@ -104,14 +105,6 @@ function vacuumOptions(raw: RawNode, text: string): VacuumOptions {
     skipLocked: on('skip_locked'),
     verbose: on('verbose'),
   };
-}
-
-function defGetBoolean(name: string, arg: RawNode | undefined): boolean {
-  if (arg === undefined) return true;
-  const value = String(arg['sval'] ?? arg['ival'] ?? arg['boolval'] ?? (arg.type === 'Integer' ? 0 : '')).toLowerCase();
-  if (['true', 'on', '1'].includes(value)) return true;
-  if (['false', 'off', '0'].includes(value)) return false;
-  throw ereport(ERRCODE.SYNTAX_ERROR, `${name} requires a Boolean value`);
 }
 
 interface Target {

@@ -12,6 +12,7 @@
  *   twophase      u32 xid, then gid\0 with its own bit
  *   origin        u64 lsn, i64 timestamp, unaligned
  */
+import { POSTGRES_EPOCH_MICROS } from '@pgtroupe/common/epoch';
 import type { Oid, RelFileNode, TransactionId } from '@pgtroupe/common/ids';
 import type { XLogInserter } from './xloginsert.ts';
 import { type XLogRecord, XLR_SPECIAL_REL_UPDATE } from './xlogrecord.ts';
@@ -32,9 +33,6 @@ const XACT_XINFO_HAS_RELFILENODES = 1 << 2;
 const XACT_XINFO_HAS_TWOPHASE = 1 << 4;
 const XACT_XINFO_HAS_DROPPED_STATS = 1 << 8;
 const XACT_XINFO_HAS_INVALS = 1 << 3;
-
-/** Microseconds between 1970-01-01 and 2000-01-01. */
-const POSTGRES_EPOCH_MICROS = 946_684_800_000_000;
 
 export interface XactEndFields {
   /** Microseconds since 1970. */

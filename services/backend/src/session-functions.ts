@@ -1,6 +1,7 @@
 /**
  * What built-in functions know of their session: one live object, read anew at every call.
  */
+import { POSTGRES_EPOCH_MICROS } from '@pgtroupe/common/epoch';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
@@ -26,9 +27,6 @@ import type { Backends } from '@pgtroupe/adt/signalfuncs';
 import type { TransactionIds } from '@pgtroupe/adt/xid8funcs';
 import type { LogFiles } from '@pgtroupe/adt/logfuncs';
 import type { ServerFacts } from '@pgtroupe/adt/serverfuncs';
-
-/** 2000-01-01 in microseconds since 1970-01-01. */
-const POSTGRES_EPOCH_MICROS = 946_684_800_000_000;
 
 export class SessionFunctions implements SessionSettings {
   readonly #session: Session;

@@ -2,6 +2,7 @@
  * Auxiliary processes as pg_stat_activity shows them: those that speak to the buffer-manager. They have pids out of the
  * sessions' numbers, the first of each life: a process' own could be a session's, too.
  */
+import { POSTGRES_EPOCH_MICROS } from '@pgtroupe/common/epoch';
 import type { Clock } from '@pgtroupe/actor/env';
 
 const NAMES = ['checkpointer', 'background writer', 'walwriter'] as const;
@@ -9,9 +10,6 @@ type Name = (typeof NAMES)[number];
 
 /** Pids of each life that are theirs. */
 export const AUXILIARY_PIDS = 8;
-
-/** 2000-01-01 in microseconds since 1970-01-01. */
-const POSTGRES_EPOCH_MICROS = 946_684_800_000_000;
 
 interface Auxiliary {
   readonly start: number;

@@ -1,6 +1,7 @@
 /**
  * EXPLAIN: the plan of a statement as text; with ANALYZE it is run, its rows are counted and thrown away.
  */
+import { defGetBoolean } from '@pgtroupe/commands/define';
 import { VOIDOID } from '@pgtroupe/common/oids';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -86,14 +87,8 @@ function readOptions(list: readonly RawNode[], text: string): Options {
   const given = new Map(list.map(option => [option['defname'] as string, option['arg'] as RawNode | undefined]));
   const at = (name: string): number | undefined =>
     errorPosition(text, Number(list.find(option => option['defname'] === name)?.['location'] ?? -1));
-  const flag = (name: string, otherwise: boolean): boolean => {
-    if (!given.has(name)) return otherwise;
-    const arg = given.get(name);
-    const value = arg === undefined ? 'on' : String(arg['sval'] ?? arg['ival'] ?? arg['boolval'] ?? '').toLowerCase();
-    if (['on', 'true', '1'].includes(value)) return true;
-    if (['off', 'false', '0', ''].includes(value)) return false;
-    throw ereport(ERRCODE.SYNTAX_ERROR, `${name} requires a Boolean value`);
-  };
+  const flag = (name: string, otherwise: boolean): boolean =>
+    given.has(name) ? defGetBoolean(name, given.get(name)) : otherwise;
   for (const name of given.keys()) {
     if (['analyze', 'verbose', 'costs', 'timing', 'summary', 'buffers', 'wal', 'settings', 'format'].includes(name))
       continue;
