@@ -2,27 +2,21 @@
  * What a session is doing, for pg_stat_activity: nothing is kept for it but when the session was last ready for a query; all
  * else is looked at when somebody asks.
  */
+import { POSTGRES_EPOCH_MICROS } from '@pgtroupe/common/epoch';
 import type { BackendStatus } from '@pgtroupe/adt/pgstatfuncs';
 import { type Oid, xidFromFull } from '@pgtroupe/common/ids';
 import type { LockStatus } from '@pgtroupe/storage/lmgr/lock-status';
 import { EXCLUSIVE_LOCK, LOCKTAG_VIRTUALTRANSACTION, transactionTag } from '@pgtroupe/storage/lmgr/locktag';
-import type { Peer } from './session-log.ts';
+import { clipUtf8 } from './parameters.ts';
 import type { Session } from './session.ts';
-
-/** 2000-01-01 in microseconds since 1970-01-01. */
-const POSTGRES_EPOCH_MICROS = 946_684_800_000_000;
 
 export class SessionActivity {
   readonly #session: Session;
-  readonly #peer: Peer | undefined;
-  readonly #startMicros: number;
   /** Since when it is ready for a query; 0 while it is not. */
   #readyMicros = 0;
 
-  constructor(session: Session, peer: Peer | undefined) {
+  constructor(session: Session) {
     this.#session = session;
-    this.#peer = peer;
-    this.#startMicros = session.instance.env.clock.wallMicros();
   }
 
   /** The client asks for something. */
@@ -51,29 +45,17 @@ export class SessionActivity {
       database: database.oid as Oid,
       role,
       applicationName: settings.string('application_name'),
-      state: tracked ? this.#state(active) : 'disabled',
+      state: !tracked ? 'disabled' : active ? 'active' : block.idleState,
       query: tracked ? clipped(query ?? '', settings.number('track_activity_query_size')) : '',
       waits: waitEvent ?? null,
       xactStart: time(transaction?.startMicros),
       queryStart: time(query === undefined ? undefined : messageMicros),
-      start: this.#startMicros - POSTGRES_EPOCH_MICROS,
+      start: log.startedAt - POSTGRES_EPOCH_MICROS,
       stateChange: time(active ? messageMicros : this.#readyMicros),
-      client: this.#peer ?? 'unix',
+      client: log.peer ?? 'unix',
       xid: shortXid(transaction?.xids[0] ?? 0),
       xmin: shortXid(transaction?.xmin ?? 0),
     };
-  }
-
-  #state(active: boolean): string {
-    if (active) return 'active';
-    switch (this.#session.block.indicator) {
-      case 'T':
-        return 'idle in transaction';
-      case 'E':
-        return 'idle in transaction (aborted)';
-      default:
-        return 'idle';
-    }
   }
 
   /** Locks that it has on its transaction's ids: nobody grants them, they come with them. */
@@ -96,7 +78,5 @@ function clipped(text: string, sizeBytes: number): string {
   if (text.length < sizeBytes / 4) return text;
   const bytes = Buffer.from(text);
   if (bytes.length < sizeBytes) return text;
-  let end = sizeBytes - 1;
-  while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end--;
-  return bytes.toString('utf8', 0, end);
+  return clipUtf8(bytes, sizeBytes - 1).toString();
 }

@@ -26,15 +26,16 @@ const MICROS_PER_MS = 1000;
 type Stage = 'starting' | 'authentication' | 'startup' | 'begun';
 
 /** Where the client is. */
-export interface Peer {
+interface Peer {
   readonly address: string;
   readonly port: number;
 }
 
 export class SessionLog {
   readonly #session: Session;
-  readonly #peer: Peer | undefined;
-  readonly #startedAt: number;
+  readonly peer: Peer | undefined;
+  /** Wall clock, microseconds since 1970. */
+  readonly startedAt: number;
   readonly #counter = new LogCounter();
   #stage: Stage = 'starting';
   /** Of the transaction that failed, until its block ends. */
@@ -46,8 +47,8 @@ export class SessionLog {
 
   constructor(session: Session, peer: Peer | undefined) {
     this.#session = session;
-    this.#peer = peer;
-    this.#startedAt = session.instance.env.clock.wallMicros();
+    this.peer = peer;
+    this.startedAt = session.instance.env.clock.wallMicros();
   }
 
   /** The client's message is done with. */
@@ -121,14 +122,14 @@ export class SessionLog {
   disconnected(): void {
     const { settings, user, database, instance } = this.#session;
     if (this.#stage !== 'begun' || !settings.bool('log_disconnections')) return;
-    const time = sessionTime((instance.env.clock.wallMicros() - this.#startedAt) / MICROS_PER_MS);
+    const time = sessionTime((instance.env.clock.wallMicros() - this.startedAt) / MICROS_PER_MS);
     const whose = `user=${user} database=${database.name} ${this.#from()}`;
     this.idle();
     this.#write('LOG', `disconnection: session time: ${time} ${whose}`, {});
   }
 
   #from(): string {
-    return this.#peer === undefined ? 'host=[local]' : `host=${this.#peer.address} port=${this.#peer.port}`;
+    return this.peer === undefined ? 'host=[local]' : `host=${this.peer.address} port=${this.peer.port}`;
   }
 
   // ---- lines -------------------------------------------------------------------------------------------
@@ -148,14 +149,14 @@ export class SessionLog {
     const { pid, user, database, settings } = this.#session;
     return {
       pid,
-      startedAt: this.#startedAt,
+      startedAt: this.startedAt,
       count,
       starting: this.#stage === 'starting' ? true : undefined,
       user: user === '' ? undefined : user,
       database: database.name === '' ? undefined : database.name,
       application: settings.string('application_name'),
-      host: this.#peer?.address ?? '[local]',
-      port: this.#peer?.port,
+      host: this.peer?.address ?? '[local]',
+      port: this.peer?.port,
       activity: this.#activity(),
       xid: this.#xid(),
     };
@@ -173,8 +174,7 @@ export class SessionLog {
     const { running } = this;
     if (running !== undefined) return typeof running === 'string' ? running : activityTag(running);
     if (this.#stage !== 'begun') return this.#stage === 'starting' ? '' : this.#stage;
-    const { block } = this.#session;
-    return block.failed ? 'idle in transaction (aborted)' : block.inBlock ? 'idle in transaction' : 'idle';
+    return this.#session.block.idleState;
   }
 }
 

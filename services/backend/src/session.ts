@@ -113,7 +113,7 @@ export class Session implements BackendSession {
     };
     this.#connection = arrival.connection;
     this.log = new SessionLog(this, arrival.connection.peer);
-    this.activity = new SessionActivity(this, arrival.connection.peer);
+    this.activity = new SessionActivity(this);
     this.#initial = arrival.initial;
     this.#reserved = arrival.reserved;
   }

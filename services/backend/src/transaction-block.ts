@@ -112,6 +112,11 @@ export class TransactionBlock {
     }
   }
 
+  /** What a session that waits for its client is said to be: pg_stat_activity.state, and in process titles. */
+  get idleState(): string {
+    return this.failed ? 'idle in transaction (aborted)' : this.inBlock ? 'idle in transaction' : 'idle';
+  }
+
   get failed(): boolean {
     return this.#state.kind === 'failed';
   }
