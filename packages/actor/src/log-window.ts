@@ -80,12 +80,24 @@ export class LogWindow {
   }
 }
 
+export interface LogMessage {
+  readonly number: number;
+  readonly first: number;
+  readonly json: string;
+}
+
+/** undefined: it is none. */
+export function parseLogMessage(message: string): LogMessage | undefined {
+  const found = /^(\d+) (\d+) /.exec(message);
+  if (found === null) return undefined;
+  return { number: Number(found[1]), first: Number(found[2]), json: message.slice(found[0].length) };
+}
+
 export type Reception =
   /** Its turn; `lost` lines before it never came and are not kept any more. */
-  | { readonly kind: 'next'; readonly json: string; readonly lost: number }
+  | { readonly kind: 'next'; readonly lost: number }
   /** It was here before, or an older one must come first. */
-  | { readonly kind: 'skip' }
-  | { readonly kind: 'garbage' };
+  | { readonly kind: 'skip' };
 
 /** The logger's side, for one process. */
 export class LogReception {
@@ -96,15 +108,11 @@ export class LogReception {
     return this.#last ?? 0;
   }
 
-  take(message: string): Reception {
-    const found = /^(\d+) (\d+) /.exec(message);
-    if (found === null) return { kind: 'garbage' };
-    const number = Number(found[1]);
-    const first = Number(found[2]);
+  take({ number, first }: Pick<LogMessage, 'number' | 'first'>): Reception {
     const expected = this.#last === undefined ? first : Math.max(this.#last + 1, first);
     if (number !== expected) return { kind: 'skip' };
     const lost = this.#last === undefined ? 0 : number - this.#last - 1;
     this.#last = number;
-    return { kind: 'next', json: message.slice(found[0].length), lost };
+    return { kind: 'next', lost };
   }
 }

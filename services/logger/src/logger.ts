@@ -23,7 +23,7 @@ import {
   logLevelWanted,
   logSender,
 } from '@pgtroupe/actor/log-record';
-import { LogReception } from '@pgtroupe/actor/log-window';
+import { LogReception, parseLogMessage } from '@pgtroupe/actor/log-window';
 import type { Env, Timer } from '@pgtroupe/actor/env';
 import type { Settings } from '@pgtroupe/common/settings';
 import { formatCsv, formatJson } from './formats.ts';
@@ -102,11 +102,11 @@ export class Logger {
   }
 
   #received(payload: Uint8Array): void {
-    const message = new TextDecoder().decode(payload);
-    const json = message.slice(message.indexOf('{'));
+    const message = parseLogMessage(new TextDecoder().decode(payload));
+    if (message === undefined) return;
     let record: LogRecord;
     try {
-      record = JSON.parse(json) as LogRecord;
+      record = JSON.parse(message.json) as LogRecord;
     } catch {
       return;
     }
@@ -118,7 +118,6 @@ export class Logger {
       this.#senders.set(sender, reception);
     }
     const got = reception.take(message);
-    if (got.kind === 'garbage') return;
     if (got.kind === 'next') {
       if (got.lost > 0) this.#lost(got.lost, record.from);
       this.#write(record);
