@@ -5,7 +5,7 @@
 import type { Datum } from '@pgtroupe/common/datum';
 import { commandLogLevel, logStatementWanted } from '@pgtroupe/commands/commandloglevel';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
-import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import type { RawNode, RawStmt } from '@pgtroupe/nodes/rawnodes';
 import { clipUtf8 } from './parameters.ts';
 import type { Portal, PreparedStatement } from './prepared-statement.ts';
 import type { Session } from './session.ts';
@@ -55,6 +55,24 @@ class StatementTiming {
     this.#startedMs = session.instance.env.clock.nowMs();
   }
 
+  /** A simple query is about to run. */
+  query(stmts: readonly RawStmt[], text: string): void {
+    const raws = stmts.map(({ stmt }) => stmt);
+    this.statement(
+      raws,
+      () => queryText(text),
+      () => executedDetail(this.#runner, stmts),
+    );
+  }
+
+  /** It is over. */
+  queryDone(stmts: readonly RawStmt[], text: string): void {
+    this.done(
+      () => queryText(text),
+      () => executedDetail(this.#runner, stmts),
+    );
+  }
+
   /** Logs what is about to run, if log_statement wants one of these. */
   statement(raws: readonly (RawNode | undefined)[], text: () => string, detail?: () => string | undefined): void {
     const wanted = this.#session.settings.string('log_statement');
@@ -95,6 +113,8 @@ class StatementTiming {
 
 const unnamed = (name: string): string => (name === '' ? '<unnamed>' : name);
 
+const queryText = (text: string): string => `statement: ${text}`;
+
 export function parseText(name: string, text: string): string {
   return `parse ${unnamed(name)}: ${text}`;
 }
@@ -105,8 +125,8 @@ export function portalText(verb: string, { name, statement }: Pick<Portal, 'name
 }
 
 /** What EXECUTE runs, if that is among these statements. */
-export function executedDetail(runner: StatementRunner, raws: readonly RawNode[]): string | undefined {
-  const execute = raws.find(({ type }) => type === 'ExecuteStmt');
+function executedDetail(runner: StatementRunner, stmts: readonly RawStmt[]): string | undefined {
+  const execute = stmts.find(({ stmt }) => stmt.type === 'ExecuteStmt')?.stmt;
   const prepared = execute === undefined ? undefined : runner.statements.get(String(execute['name']));
   return prepared === undefined ? undefined : `prepare: ${prepared.text}`;
 }

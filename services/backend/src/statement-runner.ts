@@ -41,7 +41,7 @@ import type { CommandQuery, CommandRunner } from '@pgtroupe/commands/command-run
 import type { ExecEnv } from '@pgtroupe/executor/estate';
 import { openQuery } from './own-query.ts';
 import { SessionToast } from './session-toast.ts';
-import { executedDetail, parametersDetail, parseText, portalText, StatementLog } from './statement-log.ts';
+import { parametersDetail, parseText, portalText, StatementLog } from './statement-log.ts';
 import type { ToastReader } from './toast-fetcher.ts';
 
 const TEXT_ONLY: readonly number[] = [];
@@ -88,14 +88,11 @@ export class StatementRunner implements CommandRunner {
     const text =
       stmts.length === 1 && parsed.literals.values.length === 0 ? parsed.statement.text : Buffer.from(bytes).toString();
     this.functions.beginStatement(text);
-    const told = (): string => `statement: ${text}`;
-    const raws = stmts.map(({ stmt }) => stmt);
-    const executed = (): string | undefined => executedDetail(this, raws);
-    timing?.statement(raws, told, executed);
+    timing?.query(stmts, text);
     if (stmts.length === 0) {
       session.out.begin(BACKEND.EmptyQueryResponse);
       session.out.end();
-      timing?.done(told, executed);
+      timing?.queryDone(stmts, text);
       return;
     }
     for (let n = 0; n < stmts.length; n++) {
@@ -116,7 +113,7 @@ export class StatementRunner implements CommandRunner {
       session.timeouts.statementEnded();
       this.#commandComplete(tag);
     }
-    timing?.done(told, executed);
+    timing?.queryDone(stmts, text);
   }
 
   /** The text's statements, parsed unless something of its shape was before. */
