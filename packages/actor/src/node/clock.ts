@@ -5,10 +5,22 @@ import type { Clock, Random, Timer, Timers } from '../env.ts';
 export const nodeClock: Clock = {
   nowMs: () => performance.now(),
   startedMs: 0,
-  // timeOrigin + now() would drift from the wall clock; Date.now() has only milliseconds, which is
-  // what users of now() see rounded. The fraction comes from the monotonic clock.
-  wallMicros: () => Date.now() * 1000 + Math.floor((performance.now() % 1) * 1000),
+  wallMicros,
 };
+
+/** Wall clock at the monotonic clock's zero. */
+let zeroMs = Date.now() - performance.now();
+/** Date.now() has whole milliseconds only. */
+const APART_MAX_MS = 2;
+
+/** The monotonic clock tells the microseconds, so that time goes back only when the wall clock was set; that is noticed
+ *  by Date.now(). */
+function wallMicros(): number {
+  const nowMs = performance.now();
+  const dateMs = Date.now();
+  if (Math.abs(zeroMs + nowMs - dateMs) > APART_MAX_MS) zeroMs = dateMs - nowMs;
+  return Math.floor((zeroMs + nowMs) * 1000);
+}
 
 export const nodeTimers: Timers = {
   after(ms: number, fn: () => void, options?: { readonly background?: boolean }): Timer {

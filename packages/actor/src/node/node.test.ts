@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DiskError } from '../env.ts';
+import { nodeClock } from './clock.ts';
 import { SocketConnection } from './connection.ts';
 import { nodeDisk } from './disk.ts';
 import { DirectoryGuard } from './directory-guard.ts';
@@ -17,6 +18,20 @@ const folder = mkdtempSync(join(tmpdir(), 'pgt-node-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const fresh = (): string => mkdtempSync(join(folder, 'd'));
 const bytes = (s: string): Uint8Array => new TextEncoder().encode(s);
+
+describe('clock', () => {
+  it('tells microseconds that do not go back, near the wall clock', () => {
+    let last = nodeClock.wallMicros();
+    let backwards = 0;
+    for (const until = performance.now() + 300; performance.now() < until; ) {
+      const now = nodeClock.wallMicros();
+      if (now < last) backwards++;
+      last = now;
+    }
+    expect(backwards).toBe(0);
+    expect(Math.abs(nodeClock.wallMicros() / 1000 - Date.now())).toBeLessThan(5);
+  });
+});
 
 describe('disk', () => {
   it('reads what it wrote, at positions, and says short only at the end', async () => {
