@@ -36,7 +36,7 @@ const plants = {
   },
   /** bigint is told as integer. */
   async 'wrong-type'() {
-    const { StatementRunner } = await import('@pgtroupe/backend/statement-runner');
+    const { StatementRunner } = await import('@pgtroupe/session/statement-runner');
     const { rowDescription } = StatementRunner.prototype;
     StatementRunner.prototype.rowDescription = function (columns, formats) {
       const told = columns.map(c => (active === 'wrong-type' && c.typid === 20 ? { ...c, typid: 23 } : c));

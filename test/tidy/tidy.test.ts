@@ -28,6 +28,7 @@ const LAYERS = [
   'optimizer',
   'executor',
   'commands',
+  'session',
   'tools',
   'testkit',
 ];

@@ -1,6 +1,6 @@
 /**
  * A backend's session, as commands see it that read or write whole relations: COPY, CREATE INDEX, VACUUM. What they may
- * do with it is all here; services/backend implements it with what it has (StatementRunner, Session, TransactionBlock).
+ * do with it is all here; packages/session implements it with what it has (StatementRunner, Session, TransactionBlock).
  */
 import type { HeapRelation } from '@pgtroupe/access/heap/heapam-context';
 import type { Caller } from '@pgtroupe/adt/cache/iofunctions';

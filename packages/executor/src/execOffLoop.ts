@@ -1,5 +1,5 @@
 /**
- * Calls that would hold up the main loop for long run beside it (services/backend/src/offloop). The expression throws SUSPEND, and
+ * Calls that would hold up the main loop for long run beside it (packages/session/src/offloop). The expression throws SUSPEND, and
  * repeated it finds the value: neither the arguments nor the call are evaluated again.
  */
 import type { Datum } from '@pgtroupe/common/datum';

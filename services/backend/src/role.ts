@@ -4,7 +4,7 @@ import type { RoleProgram } from '@pgtroupe/role/context';
 // All built-in functions.
 import '@pgtroupe/commands/fmgrtab';
 import { loadParser } from '@pgtroupe/parser/parser';
-import { BackendInstance } from './instance.ts';
+import { BackendInstance } from '@pgtroupe/session/instance';
 
 export const backendRole: RoleProgram = {
   mayBeBusy: true,

@@ -4,7 +4,7 @@
 import { LockTable } from '@pgtroupe/buffer-manager/lock-table';
 import { HorizonPin } from '@pgtroupe/buffer-manager/proc-array';
 import { PageDirectory } from '@pgtroupe/buffer-manager/page-directory';
-import { Session } from '@pgtroupe/backend/session';
+import { Session } from '@pgtroupe/session/session';
 import { InstanceLocks } from '@pgtroupe/instance/instance-locks';
 import { ddlBook } from './ddl-book.ts';
 import { readersBook } from './readers-book.ts';
