@@ -73,6 +73,30 @@ export const CASES = [
     sql: () =>
       `select count(*) from stalls_j j0 ${list(299, i => `left join stalls_j j${i} on j${i - 1}.a = j${i}.b`).join(' ')}`,
   },
+  {
+    name: 'a cross join of 300 tables read by their keys',
+    sql: () =>
+      `select count(*) from ${list(300, i => `stalls_j j${i}`).join(', ')} where ${list(300, i => `j${i}.a = ${i % 100} + 1`).join(' and ')}`,
+  },
+  { name: 'a subquery that joins 200 tables', cheap: true, sql: () => `select (${joined(200)})` },
+  {
+    name: 'a WITH query that joins 200 tables',
+    sql: () => `with c as materialized (${joined(200)}) select * from c, c d`,
+  },
+  {
+    name: 'two subqueries in FROM that join 150 tables',
+    sql: () => `select * from (${joined(150)}) a, (${joined(150)}) b`,
+  },
+  {
+    name: '300 subqueries in the select list',
+    sql: () => `select ${list(300, i => `(select max(b) from stalls_j where a = ${i})`)}`,
+  },
+  {
+    name: '300 correlated subqueries in the select list',
+    sql: () =>
+      `select ${list(300, i => `(select max(b) from stalls_j k where k.a = j.a + ${i})`)} from stalls_j j limit 1`,
+  },
+  { name: 'EXISTS of 300 tables', sql: () => `select count(*) from stalls_j where exists (${joined(300)})` },
   { name: 'UNION ALL of 1,000 queries', sql: () => list(1000, i => `select ${i} as x`).join(' union all ') },
   {
     name: 'UNION ALL of 500 table scans',

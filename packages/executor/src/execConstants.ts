@@ -2,6 +2,7 @@
  * Constant expressions at the time PostgreSQL computes them: before the first row (optimizer/planconstants.ts). Only their
  * errors count; where a value is needed it is computed again.
  */
+import type { Slices } from '@pgtroupe/common/slices';
 import type { Datum } from '@pgtroupe/common/datum';
 import { isNotSupported } from '@pgtroupe/common/ereport';
 import type { Node, Query } from '@pgtroupe/nodes/parsenodes';
@@ -67,13 +68,14 @@ export class PlanConstants {
   }
 
   /** Throws what one of them throws. The first `unknown` parameters are not looked at: the plan is good for any values. */
-  compute(params: readonly Datum[], unknown: number, fold: Fold): void {
+  *compute(params: readonly Datum[], unknown: number, fold: Fold): Slices<void> {
     this.#est.params = params;
-    this.#compute(this.#constants, unknown, fold);
+    yield* this.#compute(this.#constants, unknown, fold);
   }
 
-  #compute(constants: readonly PlanConstant[], unknown: number, fold: Fold): void {
+  *#compute(constants: readonly PlanConstant[], unknown: number, fold: Fold): Slices<void> {
     for (const constant of constants) {
+      yield;
       if (constant.kind === 'value') {
         if (constant.firstParam > unknown) unlessLater(() => this.#reader(constant, constant.expr)?.(0));
         continue;
@@ -87,7 +89,8 @@ export class PlanConstants {
         if (n.type === 'SubLink') queries.add(n.subselect);
         return n.type === 'Query' ? false : undefined;
       });
-      for (const [query, inner] of constant.sublinks) if (queries.has(query)) this.#compute(inner, unknown, fold);
+      for (const [query, inner] of constant.sublinks)
+        if (queries.has(query)) yield* this.#compute(inner, unknown, fold);
     }
   }
 

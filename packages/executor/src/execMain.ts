@@ -2,7 +2,7 @@
  * Running a plan: what the session driver works with.
  *
  *   const state = initPlan(env, plannedStmt);            // once per plan and session; may throw CatalogMiss
- *   state.computeConstants(params, 0, fold);             // each execution: errors of constant expressions
+ *   finish(state.computeConstants(params, 0, fold));     // each execution: errors of constant expressions
  *   state.start(params, snapshot);                       // each execution
  *   for (;;) switch (state.pull()) {                     // may throw CatalogMiss: load, call again
  *     case ROW: state.readers, state.count ...           // valid until the next call
@@ -22,6 +22,7 @@ import { DETOAST_MISS } from '@pgtroupe/access/common/detoast';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
+import { finish, type Slices } from '@pgtroupe/common/slices';
 import type { Snapshot, XactView } from '@pgtroupe/transam/xactview';
 import { COERCE_IMPLICIT_CAST, PARAM_EXTERN } from '@pgtroupe/nodes/nodes';
 import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
@@ -38,7 +39,16 @@ import { END, MISS, ROW, SUSPEND } from './status.ts';
 
 /** A plan ready to run, again and again. May throw CatalogMiss: then try again after loading. */
 export function initPlan(env: ExecEnv, plan: PlannedStmt): QueryState {
-  return new QueryState(env, plan);
+  return finish(initPlanInSlices(env, plan));
+}
+
+/** Bit by bit; what `env` says of catalogs must stay the same. */
+export function* initPlanInSlices(env: ExecEnv, plan: PlannedStmt): Slices<QueryState> {
+  const est = new EState(env, plan.paramExecCount);
+  const builder = new PlanBuilder(est, plan);
+  const root = yield* builder.buildInSlices(plan.planTree);
+  yield;
+  return new QueryState(est, plan, builder, root);
 }
 
 export class QueryState {
@@ -58,12 +68,11 @@ export class QueryState {
   #used = false;
   #ended = false;
 
-  constructor(env: ExecEnv, plan: PlannedStmt) {
+  constructor(est: EState, plan: PlannedStmt, builder: PlanBuilder, root: PlanState) {
     this.plan = plan;
-    this.#constants = plan.constants.length === 0 ? undefined : new PlanConstants(env, plan.constants);
-    this.est = new EState(env, plan.paramExecCount);
-    const builder = new PlanBuilder(this.est, plan);
-    this.root = builder.build(plan.planTree);
+    this.#constants = plan.constants.length === 0 ? undefined : new PlanConstants(est.env, plan.constants);
+    this.est = est;
+    this.root = root;
     // The last first, as PostgreSQL does: whoever reads another has finished it then.
     this.#modifyingCtes = builder.modifyingCtes().reverse();
     const all = plan.planTree.type === 'ModifyTable' ? plan.planTree.returningList : plan.planTree.targetlist;
@@ -101,8 +110,8 @@ export class QueryState {
    * Before an execution: throws what PostgreSQL throws while it plans. The first `unknown` parameters do not count: it
    * plans for any values of them. May throw CatalogMiss.
    */
-  computeConstants(params: readonly Datum[], unknown: number, fold: Fold): void {
-    this.#constants?.compute(params, unknown, fold);
+  *computeConstants(params: readonly Datum[], unknown: number, fold: Fold): Slices<void> {
+    if (this.#constants !== undefined) yield* this.#constants.compute(params, unknown, fold);
   }
 
   /** Begins an execution. `xact` is the transaction it runs in (env.heap's if left out). */

@@ -2,8 +2,10 @@
  * Builds the tree of plan node states for a plan.
  */
 import { assert } from '@pgtroupe/common/assert';
+import type { Slices } from '@pgtroupe/common/slices';
 import * as N from '@pgtroupe/nodes/nodes';
 import type { SubPlan } from '@pgtroupe/nodes/primnodes';
+import { planInputs } from '@pgtroupe/optimizer/finalize';
 import type { Plan, PlannedStmt } from '@pgtroupe/optimizer/plannodes';
 import type { RowReader } from './batch.ts';
 import type { ChangedParams, EState, InitPlanState, PlanState } from './estate.ts';
@@ -42,6 +44,8 @@ export class PlanBuilder implements SubPlanFactory {
   /** CTEs by plan id; made by whichever comes first, their scan or their WITH. */
   readonly #ctes = new Map<number, CteStore>();
   readonly #workTables = new Map<number, WorkTable>();
+  /** States that were made before what they belong to asks for them. */
+  readonly #built = new Map<Plan, PlanState>();
 
   constructor(est: EState, stmt: PlannedStmt) {
     this.#est = est;
@@ -59,9 +63,34 @@ export class PlanBuilder implements SubPlanFactory {
   }
 
   build(plan: Plan): PlanState {
+    const built = this.#built.get(plan);
+    if (built !== undefined) {
+      this.#built.delete(plan);
+      return built;
+    }
     const state = this.#node(plan);
     for (const init of plan.initPlan) state.initPlans.push(this.#initPlan(init));
     return state;
+  }
+
+  /** Bit by bit: each node finds its inputs, and each expression its subqueries, made already. */
+  *buildInSlices(plan: Plan): Slices<PlanState> {
+    for (const { plan: subplan } of this.#stmt.subplans)
+      if (!readsOuterWorkTable(subplan)) yield* this.#buildBefore(subplan);
+    yield* this.#buildInputs(plan);
+    return this.build(plan);
+  }
+
+  *#buildInputs(plan: Plan): Slices<void> {
+    // What is below the recursive side reads the union's working table, which is not there yet.
+    const inputs = plan.type === 'RecursiveUnion' ? [plan.lefttree!] : planInputs(plan);
+    for (const input of inputs) yield* this.#buildBefore(input);
+  }
+
+  *#buildBefore(plan: Plan): Slices<void> {
+    yield* this.#buildInputs(plan);
+    yield;
+    this.#built.set(plan, this.build(plan));
   }
 
   #child(plan: Plan | null): PlanState {
@@ -185,6 +214,13 @@ export class PlanBuilder implements SubPlanFactory {
   subplan(node: SubPlan, scope: ExprScope): RowReader {
     return compileSubPlan(this.#est, node, this.#subplan(node.plan_id), scope);
   }
+}
+
+/** Part of a recursive query's own level. */
+function readsOuterWorkTable(plan: Plan): boolean {
+  const reads = (node: Plan): boolean =>
+    (node.type === 'WorkTableScan' && plan.allParam.has(node.wtParam)) || planInputs(node).some(reads);
+  return reads(plan);
 }
 
 /** A CTE begins anew when something it depends on changes. */

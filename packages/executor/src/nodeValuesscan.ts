@@ -2,6 +2,7 @@
  * VALUES lists in FROM.
  */
 import type { RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
+import type { Expr } from '@pgtroupe/nodes/primnodes';
 import type { ValuesScan } from '@pgtroupe/optimizer/plannodes';
 import { type Column, type ColumnType, type RowReader, ValueLane } from './batch.ts';
 import type { ChangedParams, EState } from './estate.ts';
@@ -11,7 +12,9 @@ import type { SubPlanFactory } from './scope.ts';
 import { BATCH_ROWS, END, ROW } from './status.ts';
 
 export class ValuesScanState extends ScanState {
-  readonly #rows: readonly (readonly RowReader[])[];
+  readonly #lists: readonly (readonly Expr[])[];
+  /** Of the rows that were asked for so far. */
+  readonly #rows: RowReader[][] = [];
   readonly #columns: { readonly type: ColumnType; readonly lane: ValueLane }[];
   readonly #names: readonly string[];
   #next = 0;
@@ -27,7 +30,7 @@ export class ValuesScanState extends ScanState {
           : typeOf(e),
       lane: this.input.addValueLane(new ValueLane()),
     }));
-    this.#rows = plan.values_lists.map(row => row.map(e => compileExpr(e, this.scope)));
+    this.#lists = plan.values_lists;
     this.compile();
   }
 
@@ -38,8 +41,10 @@ export class ValuesScanState extends ScanState {
   }
 
   protected override fill(max: number): number {
-    const limit = Math.min(max, BATCH_ROWS, this.#rows.length - this.#next);
+    const limit = Math.min(max, BATCH_ROWS, this.#lists.length - this.#next);
     if (limit <= 0) return END;
+    while (this.#rows.length < this.#next + limit)
+      this.#rows.push(this.#lists[this.#rows.length]!.map(e => compileExpr(e, this.scope)));
     for (let n = 0; n < limit; n++) {
       const row = this.#rows[this.#next + n]!;
       for (let c = 0; c < row.length; c++) this.#columns[c]!.lane.values[n] = row[c]!(n);

@@ -64,9 +64,10 @@ function lateralRelids(root: PlannerInfo, rtindex: number): Relids {
 }
 
 /** Facts that conditions are estimated with: before conditions are distributed. */
-export function setBaseRelInfo(root: PlannerInfo): void {
+export function* setBaseRelInfo(root: PlannerInfo): Slices<void> {
   for (const rel of root.rels) {
     if (rel === undefined) continue;
+    yield;
     rel.lateralRelids = lateralRelids(root, rel.rtindex);
     if (rel.rte!.rtekind === N.RTE_RELATION) {
       root.glob.relationOids.add(rel.rte!.relid);
@@ -79,11 +80,11 @@ export function* setBaseRelPathlists(root: PlannerInfo): Slices<void> {
   for (const rel of root.rels) {
     if (rel === undefined) continue;
     yield;
-    setRelPathlist(root, rel);
+    yield* setRelPathlist(root, rel);
   }
 }
 
-function setRelPathlist(root: PlannerInfo, rel: RelOptInfo): void {
+function* setRelPathlist(root: PlannerInfo, rel: RelOptInfo): Slices<void> {
   const rte = rel.rte!;
   const quals = rel.baserestrictinfo.map(r => r.clause);
   rel.width = relationWidth(root, rel);
@@ -96,7 +97,7 @@ function setRelPathlist(root: PlannerInfo, rel: RelOptInfo): void {
       baseCost = rel.pages * SEQ_PAGE_COST;
       break;
     case N.RTE_SUBQUERY:
-      planSubqueryRte(root, rel);
+      yield* planSubqueryRte(root, rel);
       rel.tuples = rel.subplan!.plan_rows;
       baseCost = rel.subplan!.total_cost;
       break;

@@ -7,6 +7,7 @@ import * as N from '@pgtroupe/nodes/nodes';
 import type { Expr, OpExpr, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
+import type { Slices } from '@pgtroupe/common/slices';
 import { equalNodes, exprCollation } from '@pgtroupe/nodes/nodefuncs';
 import { commuted } from './clauses.ts';
 import {
@@ -72,9 +73,9 @@ export function onTopOf(
   return { startup: child.startup_cost, total: child.total_cost + more, rows, width: child.plan_width };
 }
 
-export function createPlan(root: PlannerInfo, path: Path): Plan {
+export function* createPlan(root: PlannerInfo, path: Path): Slices<Plan> {
   root.curOuterParams = [];
-  const plan = createNode(root, path);
+  const plan = yield* createNode(root, path);
   return gate(root, path, plan);
 }
 
@@ -115,7 +116,8 @@ function clausesOf(root: PlannerInfo, rinfos: readonly RestrictInfo[]): Expr[] {
   );
 }
 
-function createNode(root: PlannerInfo, path: Path): Plan {
+function* createNode(root: PlannerInfo, path: Path): Slices<Plan> {
+  yield;
   switch (path.kind) {
     case 'scan':
       return createScan(root, path);
@@ -131,13 +133,13 @@ function createNode(root: PlannerInfo, path: Path): Plan {
       return { ...fields, type: 'TidScan', scanrelid: path.rel.rtindex, qual, tidquals: path.tidquals };
     }
     case 'material': {
-      const child = createNode(root, path.subpath);
+      const child = yield* createNode(root, path.subpath);
       return { ...planFields(root, child.targetlist, pathCost(path)), type: 'Material', lefttree: child };
     }
     case 'nestloop':
-      return createNestLoop(root, path);
+      return yield* createNestLoop(root, path);
     case 'hashjoin':
-      return createHashJoin(root, path);
+      return yield* createHashJoin(root, path);
   }
 }
 
@@ -276,9 +278,9 @@ function splitJoinClauses(
   };
 }
 
-function createNestLoop(root: PlannerInfo, path: NestPath): Plan {
-  const lefttree = createNode(root, path.outer);
-  const righttree = createNode(root, path.inner);
+function* createNestLoop(root: PlannerInfo, path: NestPath): Slices<Plan> {
+  const lefttree = yield* createNode(root, path.outer);
+  const righttree = yield* createNode(root, path.inner);
   // Parameters that the outer side supplies are set here; the rest by a loop further up.
   const nestParams: NestLoopParam[] = [];
   const rest: PlannerInfo['curOuterParams'] = [];
@@ -312,9 +314,9 @@ function paramsOfOutside(root: PlannerInfo, expr: Expr, rel: RelOptInfo): Expr {
   return replaceNestloopParams(root, expr, rel.relids);
 }
 
-function createHashJoin(root: PlannerInfo, path: HashPath): Plan {
-  const lefttree = createNode(root, path.outer);
-  const righttree = createNode(root, path.inner);
+function* createHashJoin(root: PlannerInfo, path: HashPath): Slices<Plan> {
+  const lefttree = yield* createNode(root, path.outer);
+  const righttree = yield* createNode(root, path.inner);
   const hashclauses = path.hashclauses.map(r => {
     const clause = r.clause as OpExpr;
     return isSubset(r.leftRelids, path.outer.rel.relids) ? clause : (commuted(root.env, clause) ?? clause);

@@ -5,6 +5,7 @@
  */
 import { BOOLOID } from '@pgtroupe/common/oids';
 import { INVALID_OID, type Oid } from '@pgtroupe/common/ids';
+import type { Slices } from '@pgtroupe/common/slices';
 import { equalNodes, exprCollation, expressionReturnsSet } from '@pgtroupe/nodes/nodefuncs';
 import type { Expr, OpExpr } from '@pgtroupe/nodes/primnodes';
 import { containAggs, containVolatileFunctions, containWindowFuncs } from './clauses.ts';
@@ -34,9 +35,13 @@ function stripRelabel(expr: Expr): Expr {
 }
 
 function sameMember(member: EquivalenceMember, expr: Expr, type: Oid): boolean {
-  return (
-    member.type === type && (equalNodes(member.expr, expr) || equalNodes(stripRelabel(member.expr), stripRelabel(expr)))
-  );
+  if (member.type !== type) return false;
+  const known = stripRelabel(member.expr);
+  const wanted = stripRelabel(expr);
+  // Most are told apart at a glance; of hundreds of tables there are many pairs to look at.
+  if (known.type === 'Var' && wanted.type === 'Var' && known.varno !== wanted.varno) return false;
+  if (known.type === 'Param' && wanted.type === 'Param' && known.paramid !== wanted.paramid) return false;
+  return equalNodes(known, wanted);
 }
 
 function newClass(root: PlannerInfo, opfamilies: readonly Oid[], collation: Oid): EquivalenceClass {
@@ -84,14 +89,14 @@ export function processEquivalence(root: PlannerInfo, rinfo: RestrictInfo): bool
   const op = getOperator(root.env.rows, clause.opno);
   const leftType = op.oprleft;
   const rightType = op.oprright;
-  const find = (expr: Expr, type: Oid): EquivalenceClass | undefined =>
+  const find = (expr: Expr, type: Oid, relids = relidsOf(root, expr)): EquivalenceClass | undefined =>
     root.eqClasses.find(
       ec =>
         ec.merged === null &&
         !ec.hasVolatile &&
         ec.collation === clause.inputcollid &&
         sameFamilies(ec.opfamilies, rinfo.mergeFamilies) &&
-        ec.members.some(m => sameMember(m, expr, type)),
+        ec.members.some(m => m.relids === relids && sameMember(m, expr, type)),
     );
   const ec1 = find(left, leftType);
   const ec2 = find(right, rightType);
@@ -185,13 +190,18 @@ function makeEquality(
 }
 
 /** Conditions that classes imply for single relations. */
-export function generateBaseImpliedEqualities(root: PlannerInfo, distribute: (rinfo: RestrictInfo) => void): void {
+export function* generateBaseImpliedEqualities(
+  root: PlannerInfo,
+  distribute: (rinfo: RestrictInfo) => void,
+): Slices<void> {
   for (const ec of root.eqClasses) {
+    yield;
     if (ec.merged !== null || ec.hasVolatile) continue;
     if (ec.hasConst) {
       const constant = ec.members.find(m => m.isConst)!;
       for (const member of ec.members) {
         if (member === constant) continue;
+        yield;
         const rinfo = makeEquality(root, ec, member, constant);
         if (rinfo === undefined) {
           // No operator compares these two types: fall back on what was written.

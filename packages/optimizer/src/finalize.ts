@@ -41,7 +41,7 @@ export function finalizeParams(plan: Plan, subplans: readonly PlannedSubquery[])
       addAll(visit(subplans[node.ctePlanId - 1]!.plan));
     }
     if (node.type === 'WorkTableScan') own.add(node.wtParam);
-    for (const child of planChildren(node)) {
+    for (const child of planInputs(node)) {
       const inner = visit(child);
       for (const id of inner) {
         if (node.type === 'NestLoop' && child === node.righttree && node.nestParams.some(p => p.paramno === id))
@@ -62,7 +62,8 @@ export function finalizeParams(plan: Plan, subplans: readonly PlannedSubquery[])
   visit(plan);
 }
 
-function planChildren(node: Plan): Plan[] {
+/** The plans whose rows a node reads, subqueries of its expressions apart. */
+export function planInputs(node: Plan): Plan[] {
   const children: Plan[] = [];
   if (node.lefttree !== null) children.push(node.lefttree);
   if (node.righttree !== null) children.push(node.righttree);

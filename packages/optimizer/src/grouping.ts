@@ -60,7 +60,7 @@ export function* groupingPlanner(root: PlannerInfo): Slices<Plan> {
   let rowMarks: readonly PlanRowMark[] = [];
   let updateColnos: readonly number[] = [];
   if (parse.setOperations !== null) {
-    const plan = planSetOperations(root);
+    const plan = yield* planSetOperations(root);
     root.processedTlist = plan.targetlist.map(tle => tle);
     root.sortPathkeys = [];
     current = { plan, pathkeys: [] };
@@ -102,7 +102,7 @@ function setTupleFraction(root: PlannerInfo): void {
 function* planSelect(root: PlannerInfo, tlist: TargetEntry[]): Slices<Ordered> {
   const { parse } = root;
   const grouped = parse.hasAggs || parse.groupClause.length > 0 || parse.groupingSets.length > 0 || root.hasHavingQual;
-  const quick = grouped ? minMaxPlan(root, tlist) : undefined;
+  const quick = grouped ? yield* minMaxPlan(root, tlist) : undefined;
   if (quick !== undefined) return { plan: quick, pathkeys: [] };
   const windows = parse.hasWindowFuncs ? activeWindows(root, tlist) : [];
   const joinTree = yield* planJoinTree(root, tlist, grouped, windows);
@@ -154,13 +154,14 @@ function* planJoinTree(
     computePathkeys(root, tlist, grouped, windows);
     return { plan: result, pathkeys: [] };
   }
-  setBaseRelInfo(root);
-  const joinlist = deconstructJointree(root, parse.jointree!);
+  yield* setBaseRelInfo(root);
+  const joinlist = yield* deconstructJointree(root, parse.jointree!);
   computePathkeys(root, tlist, grouped, windows);
   yield* setBaseRelPathlists(root);
   const rel = yield* makeRelFromJoinlist(root, joinlist);
   const path = choosePath(root, rel, grouped);
-  return { plan: createPlan(root, path), pathkeys: path.pathkeys };
+  yield;
+  return { plan: yield* createPlan(root, path), pathkeys: path.pathkeys };
 }
 
 /** Columns of this level that lateral entries read. */

@@ -2,6 +2,7 @@
  * From the join tree to relations, conditions at the place where they can first be evaluated, and
  * the restrictions that outer joins put on the join order (initsplan.c).
  */
+import type { Slices } from '@pgtroupe/common/slices';
 import { notSupported } from '@pgtroupe/common/ereport';
 import * as N from '@pgtroupe/nodes/nodes';
 import type { Expr, JoinTreeNode } from '@pgtroupe/nodes/primnodes';
@@ -73,9 +74,9 @@ interface Scope {
   readonly joinlist: JoinListItem[];
 }
 
-export function deconstructJointree(root: PlannerInfo, tree: JoinTreeNode): JoinListItem[] {
-  const { joinlist } = recurse(root, tree, false);
-  generateBaseImpliedEqualities(root, rinfo => distributeRestrictInfo(root, rinfo));
+export function* deconstructJointree(root: PlannerInfo, tree: JoinTreeNode): Slices<JoinListItem[]> {
+  const { joinlist } = yield* recurse(root, tree, false);
+  yield* generateBaseImpliedEqualities(root, rinfo => distributeRestrictInfo(root, rinfo));
   limitParamSources(root, joinlist);
   return joinlist;
 }
@@ -96,7 +97,7 @@ function limitParamSources(root: PlannerInfo, list: readonly JoinListItem[]): vo
   limit(list);
 }
 
-function recurse(root: PlannerInfo, node: JoinTreeNode, belowOuterJoin: boolean): Scope {
+function* recurse(root: PlannerInfo, node: JoinTreeNode, belowOuterJoin: boolean): Slices<Scope> {
   if (node.type === 'RangeTblRef') {
     return { qualscope: relidOf(root, node.rtindex), innerJoinRels: 0n, joinlist: [node.rtindex] };
   }
@@ -105,7 +106,7 @@ function recurse(root: PlannerInfo, node: JoinTreeNode, belowOuterJoin: boolean)
     let innerJoinRels = 0n;
     const joinlist: JoinListItem[] = [];
     for (const [at, item] of node.fromlist.entries()) {
-      const sub = recurse(root, item, belowOuterJoin);
+      const sub = yield* recurse(root, item, belowOuterJoin);
       qualscope |= sub.qualscope;
       innerJoinRels = node.fromlist.length > 1 ? qualscope : sub.innerJoinRels;
       const others = joinlist.length + node.fromlist.length - at - 1;
@@ -113,12 +114,15 @@ function recurse(root: PlannerInfo, node: JoinTreeNode, belowOuterJoin: boolean)
         joinlist.push(...sub.joinlist);
       else joinlist.push(sub.joinlist);
     }
-    for (const qual of makeAndsImplicit(node.quals)) distributeQual(root, qual, belowOuterJoin, qualscope, 0n, 0n);
+    for (const qual of makeAndsImplicit(node.quals)) {
+      distributeQual(root, qual, belowOuterJoin, qualscope, 0n, 0n);
+      yield;
+    }
     return { qualscope, innerJoinRels, joinlist };
   }
   const outerJoin = node.jointype !== N.JOIN_INNER && node.jointype !== N.JOIN_SEMI;
-  const left = recurse(root, node.larg, belowOuterJoin || node.jointype === N.JOIN_FULL);
-  const right = recurse(root, node.rarg, belowOuterJoin || outerJoin);
+  const left = yield* recurse(root, node.larg, belowOuterJoin || node.jointype === N.JOIN_FULL);
+  const right = yield* recurse(root, node.rarg, belowOuterJoin || outerJoin);
   const qualscope = left.qualscope | right.qualscope;
   const quals = makeAndsImplicit(node.quals);
   let innerJoinRels: Relids;
@@ -157,9 +161,17 @@ function recurse(root: PlannerInfo, node: JoinTreeNode, belowOuterJoin: boolean)
       quals,
     );
     ojscope = node.jointype === N.JOIN_SEMI ? 0n : info.minLefthand | info.minRighthand;
-    for (const qual of quals) distributeQual(root, qual, belowOuterJoin, qualscope, ojscope, nonnullable);
+    for (const qual of quals) {
+      distributeQual(root, qual, belowOuterJoin, qualscope, ojscope, nonnullable);
+      yield;
+    }
     root.joinInfoList.push(info);
-  } else for (const qual of quals) distributeQual(root, qual, belowOuterJoin, qualscope, 0n, 0n);
+  } else {
+    for (const qual of quals) {
+      distributeQual(root, qual, belowOuterJoin, qualscope, 0n, 0n);
+      yield;
+    }
+  }
   return { qualscope, innerJoinRels, joinlist: listOfJoin(root, node.jointype, left.joinlist, right.joinlist) };
 }
 

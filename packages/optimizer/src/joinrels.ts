@@ -79,20 +79,20 @@ function* greedyJoinSearch(root: PlannerInfo, initial: readonly RelOptInfo[]): S
   let rest: RelOptInfo[] = [];
   let pairs: JoinedPair[] = [];
   for (const rel of initial) {
-    yield;
-    pairs.push(...pairsWith(root, rel, rest, true));
+    pairs.push(...(yield* pairsWith(root, rel, rest, true)));
     rest.push(rel);
   }
   while (rest.length > 1) {
     yield;
     // No clause connects anything: cross products.
-    if (pairs.length === 0) pairs = rest.flatMap((rel, n) => pairsWith(root, rel, rest.slice(0, n), false));
+    if (pairs.length === 0)
+      for (const [n, rel] of rest.entries()) pairs.push(...(yield* pairsWith(root, rel, rest.slice(0, n), false)));
     if (pairs.length === 0) throw ereport(ERRCODE.INTERNAL_ERROR, 'failed to build any multi-way joins');
     const { a, b, joined } = pairs.reduce((best, pair) => (pair.cost < best.cost ? pair : best));
     const apart = (rel: RelOptInfo): boolean => rel !== a && rel !== b;
     rest = rest.filter(apart);
     pairs = pairs.filter(pair => apart(pair.a) && apart(pair.b));
-    pairs.push(...pairsWith(root, joined, rest, true));
+    pairs.push(...(yield* pairsWith(root, joined, rest, true)));
     rest.push(joined);
   }
   return rest[0]!;
@@ -105,14 +105,15 @@ interface JoinedPair {
   readonly cost: number;
 }
 
-function pairsWith(
+function* pairsWith(
   root: PlannerInfo,
   rel: RelOptInfo,
   others: readonly RelOptInfo[],
   connected: boolean,
-): JoinedPair[] {
+): Slices<JoinedPair[]> {
   const pairs: JoinedPair[] = [];
   for (const other of others) {
+    yield;
     if (connected && !relevantJoin(root, other, rel)) continue;
     const joined = makeJoinRel(root, other, rel);
     const path = joined && (cheapestPath(joined.paths) ?? joined.paths[0]);

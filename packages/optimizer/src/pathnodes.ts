@@ -3,6 +3,7 @@
  *
  * Relids are bit masks: each relation of the level's join tree has a bit (PlannerInfo.bitOf).
  */
+import type { Slices } from '@pgtroupe/common/slices';
 import { type Oid } from '@pgtroupe/common/ids';
 import type { CatCache } from '@pgtroupe/catalog/catcache';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
@@ -87,7 +88,7 @@ export interface PlannerGlobal {
   /** Other snapshots need another plan. */
   transientPlan: boolean;
   /** Plans a query below `parent`: planning is recursive, imports are not. */
-  planSubquery(parent: PlannerInfo, query: Query, hasRecursion: boolean, tupleFraction: number): PlannedLevel;
+  planSubquery(parent: PlannerInfo, query: Query, hasRecursion: boolean, tupleFraction: number): Slices<PlannedLevel>;
 }
 
 export interface PlannedLevel {

@@ -1,6 +1,7 @@
 /**
  * min() and max() of an indexed column read one end of the index (planagg.c).
  */
+import type { Slices } from '@pgtroupe/common/slices';
 import { INT8OID } from '@pgtroupe/common/oids';
 import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { AGGFNOID } from '@pgtroupe/catalog/syscache';
@@ -18,7 +19,7 @@ import { makeExecParam, newExecParam } from './subselect.ts';
 import { mutateExpr, walkExpr } from './var.ts';
 
 /** A plan for `SELECT min(a), max(b) ... FROM one_table`, when indexes make it cheap; else undefined. */
-export function minMaxPlan(root: PlannerInfo, tlist: readonly TargetEntry[]): Plan | undefined {
+export function* minMaxPlan(root: PlannerInfo, tlist: readonly TargetEntry[]): Slices<Plan | undefined> {
   const { parse } = root;
   if (
     !parse.hasAggs ||
@@ -62,7 +63,8 @@ export function minMaxPlan(root: PlannerInfo, tlist: readonly TargetEntry[]): Pl
     arg.varattno > 0 &&
     relation.indexes.some(i => i.keys[0]?.attnum === arg.varattno && i.index.indpred === null && i.index.indisvalid);
   if (!aggs.every(a => indexed(a.agg.args[0]!.expr))) return undefined;
-  const params = aggs.map(a => ({ agg: a.agg, param: minMaxSubquery(root, parse, a.agg, a.sortop) }));
+  const params: { agg: Aggref; param: Expr }[] = [];
+  for (const { agg, sortop } of aggs) params.push({ agg, param: yield* minMaxSubquery(root, parse, agg, sortop) });
   const replace = (e: Expr): Expr =>
     mutateExpr(e as Node, n => params.find(p => n.type === 'Aggref' && equalNodes(p.agg, n))?.param) as Expr;
   const result: Result = {
@@ -78,7 +80,7 @@ export function minMaxPlan(root: PlannerInfo, tlist: readonly TargetEntry[]): Pl
 }
 
 /** InitPlan: SELECT arg FROM t WHERE quals AND arg IS NOT NULL ORDER BY arg LIMIT 1. */
-function minMaxSubquery(root: PlannerInfo, parse: Query, agg: Aggref, sortop: Oid): Expr {
+function* minMaxSubquery(root: PlannerInfo, parse: Query, agg: Aggref, sortop: Oid): Slices<Expr> {
   const arg = agg.args[0]!.expr;
   const notNull: NullTest = { type: 'NullTest', arg, nulltesttype: N.IS_NOT_NULL, argisrow: false, location: -1 };
   const query: Query = {
@@ -109,7 +111,7 @@ function minMaxSubquery(root: PlannerInfo, parse: Query, agg: Aggref, sortop: Oi
   // Its expressions were prepared with this level's.
   const { constants } = root.glob;
   root.glob.constants = [];
-  const { plan, root: subroot } = root.glob.planSubquery(root, query, false, 1);
+  const { plan, root: subroot } = yield* root.glob.planSubquery(root, query, false, 1);
   root.glob.constants = constants;
   root.planParams = saved;
   const param = makeExecParam(newExecParam(root), agg.aggtype, -1, agg.aggcollid);

@@ -8,7 +8,14 @@ import { ereport } from '@pgtroupe/common/ereport';
 import { finish, type Slices } from '@pgtroupe/common/slices';
 import * as N from '@pgtroupe/nodes/nodes';
 import { queryColumns } from '@pgtroupe/nodes/nodefuncs';
-import type { Node, Query, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
+import type {
+  Node,
+  Query,
+  RangeTblEntry,
+  RangeTblFunction,
+  WindowClause,
+  WithCheckOption,
+} from '@pgtroupe/nodes/parsenodes';
 import type { Expr, FromExpr, JoinTreeNode, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import {
   canonicalizeQual,
@@ -35,7 +42,7 @@ export function planner(env: PlannerEnv, query: Query): PlannedStmt {
   return finish(planInSlices(env, query));
 }
 
-/** Bit by bit; what `env` answers must stay the same. A subquery that is planned by itself is one bit. */
+/** Bit by bit; what `env` answers must stay the same. */
 export function* planInSlices(env: PlannerEnv, query: Query): Slices<PlannedStmt> {
   const glob: PlannerGlobal = {
     env,
@@ -50,7 +57,7 @@ export function* planInSlices(env: PlannerEnv, query: Query): Slices<PlannedStmt
     valueEstimates: [],
     transientPlan: false,
     planSubquery: (parent, subquery, hasRecursion, tupleFraction) =>
-      finish(subqueryPlanner(glob, subquery, parent, hasRecursion, tupleFraction)),
+      subqueryPlanner(glob, subquery, parent, hasRecursion, tupleFraction),
   };
   const { plan } = yield* subqueryPlanner(glob, query, null, false, 0);
   yield;
@@ -131,16 +138,16 @@ function* subqueryPlanner(
   if (hasRecursion) root.wtParamId = glob.paramExecCount++;
   if (query.commandType === N.CMD_MERGE)
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'MERGE is not supported by pgtroupe yet');
-  if (root.parse.cteList.length > 0) processCtes(root);
+  if (root.parse.cteList.length > 0) yield* processCtes(root);
   prepareJointree(root);
   yield;
-  preprocessExpressions(root);
+  yield* preprocessExpressions(root);
   moveHavingToWhere(root);
   yield;
   const plan = yield* groupingPlanner(root);
   yield;
   plan.initPlan = [...plan.initPlan, ...root.initPlans];
-  setPlanReferences(root, plan);
+  yield* setPlanReferences(root, plan);
   return { plan, root };
 }
 
@@ -158,45 +165,54 @@ function prepareJointree(root: PlannerInfo): void {
 }
 
 /** Everything that is computed gets its final form: join aliases resolved, constants folded, subqueries planned. */
-function preprocessExpressions(root: PlannerInfo): void {
+function* preprocessExpressions(root: PlannerInfo): Slices<void> {
   const { env, glob } = root;
   const hasJoins = root.parse.rtable.some(rte => rte.rtekind === N.RTE_JOIN);
   const original = root.parse;
-  const prepare = (expr: Expr, isQual: boolean): Expr => {
+  function* prepare(expr: Expr, isQual: boolean): Slices<Expr> {
     const whole: Expr = hasJoins ? (flattenJoinAliasVars(original, expr as Node) as Expr) : expr;
     let e = evalConstExpressions(env, whole);
+    yield;
     if (isQual) e = canonicalizeQual(env, e);
     const sublinks = new Map<Query, readonly PlanConstant[]>();
-    if (original.hasSubLinks || containSubplans(e)) e = processSublinks(root, e, isQual, sublinks);
+    if (original.hasSubLinks || containSubplans(e)) e = yield* processSublinks(root, e, isQual, sublinks);
     glob.constants.push(...planConstants(env, whole, sublinks));
+    yield;
     return root.parent === null ? e : replaceCorrelationVars(root, e);
-  };
-  const optional = (expr: Expr | null, isQual = false): Expr | null => (expr === null ? null : prepare(expr, isQual));
-  const tlist = (list: readonly TargetEntry[]): TargetEntry[] =>
-    list
-      .map(tle => ({ ...tle, expr: prepare(tle.expr, false) }))
-      .map(tle => ({ ...tle, expr: replaceMultiexprParams(root, tle.expr) }));
-  const tree = (node: JoinTreeNode): JoinTreeNode => {
+  }
+  function* optional(expr: Expr | null, isQual = false): Slices<Expr | null> {
+    return expr === null ? null : yield* prepare(expr, isQual);
+  }
+  function* tlist(list: readonly TargetEntry[]): Slices<TargetEntry[]> {
+    const prepared: TargetEntry[] = [];
+    for (const tle of list) prepared.push({ ...tle, expr: yield* prepare(tle.expr, false) });
+    return prepared.map(tle => ({ ...tle, expr: replaceMultiexprParams(root, tle.expr) }));
+  }
+  function* tree(node: JoinTreeNode): Slices<JoinTreeNode> {
     if (node.type === 'RangeTblRef') return node;
     if (node.type === 'FromExpr') {
-      const fromlist = node.fromlist.map(tree);
-      return { ...node, fromlist, quals: optional(node.quals, true) };
+      const fromlist: JoinTreeNode[] = [];
+      for (const item of node.fromlist) fromlist.push(yield* tree(item));
+      return { ...node, fromlist, quals: yield* optional(node.quals, true) };
     }
-    return { ...node, larg: tree(node.larg), rarg: tree(node.rarg), quals: optional(node.quals, true) };
-  };
+    const larg = yield* tree(node.larg);
+    const rarg = yield* tree(node.rarg);
+    return { ...node, larg, rarg, quals: yield* optional(node.quals, true) };
+  }
   // In PostgreSQL's order: of several errors the first is told.
-  const targetList = tlist(original.targetList);
-  const withCheckOptions = original.withCheckOptions.map(w => ({ ...w, qual: optional(w.qual, true) }));
-  const returningList = tlist(original.returningList);
-  const jointree = tree(original.jointree!) as FromExpr;
-  const havingQual = optional(original.havingQual, true);
-  const windowClause = original.windowClause.map(w => ({
-    ...w,
-    startOffset: optional(w.startOffset),
-    endOffset: optional(w.endOffset),
-  }));
-  const limitOffset = optional(original.limitOffset);
-  const limitCount = optional(original.limitCount);
+  const targetList = yield* tlist(original.targetList);
+  const withCheckOptions: WithCheckOption[] = [];
+  for (const w of original.withCheckOptions) withCheckOptions.push({ ...w, qual: yield* optional(w.qual, true) });
+  const returningList = yield* tlist(original.returningList);
+  const jointree = (yield* tree(original.jointree!)) as FromExpr;
+  const havingQual = yield* optional(original.havingQual, true);
+  const windowClause: WindowClause[] = [];
+  for (const w of original.windowClause) {
+    const startOffset = yield* optional(w.startOffset);
+    windowClause.push({ ...w, startOffset, endOffset: yield* optional(w.endOffset) });
+  }
+  const limitOffset = yield* optional(original.limitOffset);
+  const limitCount = yield* optional(original.limitCount);
   const onConflict =
     original.onConflict === null
       ? null
@@ -207,14 +223,14 @@ function preprocessExpressions(root: PlannerInfo): void {
             original.onConflict.arbiterWhere === null
               ? null
               : evalConstExpressions(env, original.onConflict.arbiterWhere),
-          onConflictSet: tlist(original.onConflict.onConflictSet),
-          onConflictWhere: optional(original.onConflict.onConflictWhere, true),
+          onConflictSet: yield* tlist(original.onConflict.onConflictSet),
+          onConflictWhere: yield* optional(original.onConflict.onConflictWhere, true),
           exclRelTlist: original.onConflict.exclRelTlist,
         };
   const used = usedRtes(jointree);
-  const rtable = original.rtable.map((rte, i) =>
-    used.has(i + 1) ? preprocessRte(rte, prepare, hasJoins ? original : null) : rte,
-  );
+  const rtable: RangeTblEntry[] = [];
+  for (const [i, rte] of original.rtable.entries())
+    rtable.push(used.has(i + 1) ? yield* preprocessRte(rte, prepare, hasJoins ? original : null) : rte);
   root.rtable = rtable;
   root.parse = {
     ...original,
@@ -246,16 +262,26 @@ function usedRtes(jointree: FromExpr): Set<number> {
   return used;
 }
 
-function preprocessRte(
+function* preprocessRte(
   rte: RangeTblEntry,
-  prepare: (e: Expr, isQual: boolean) => Expr,
+  prepare: (e: Expr, isQual: boolean) => Slices<Expr>,
   joins: Query | null,
-): RangeTblEntry {
+): Slices<RangeTblEntry> {
   switch (rte.rtekind) {
-    case N.RTE_FUNCTION:
-      return { ...rte, functions: rte.functions.map(f => ({ ...f, funcexpr: prepare(f.funcexpr, false) })) };
-    case N.RTE_VALUES:
-      return { ...rte, values_lists: rte.values_lists.map(row => row.map(e => prepare(e, false))) };
+    case N.RTE_FUNCTION: {
+      const functions: RangeTblFunction[] = [];
+      for (const f of rte.functions) functions.push({ ...f, funcexpr: yield* prepare(f.funcexpr, false) });
+      return { ...rte, functions };
+    }
+    case N.RTE_VALUES: {
+      const values_lists: Expr[][] = [];
+      for (const row of rte.values_lists) {
+        const prepared: Expr[] = [];
+        for (const e of row) prepared.push(yield* prepare(e, false));
+        values_lists.push(prepared);
+      }
+      return { ...rte, values_lists };
+    }
     case N.RTE_SUBQUERY:
       // References to this level's joins inside a LATERAL subquery.
       if (joins === null || !rte.lateral || rte.subquery === null) return rte;

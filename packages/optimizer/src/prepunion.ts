@@ -2,6 +2,7 @@
  * UNION, INTERSECT and EXCEPT (prepunion.c): the inputs are planned as subqueries and appended; what
  * removes duplicates stands on top.
  */
+import type { Slices } from '@pgtroupe/common/slices';
 import { BOOLOID, INT4OID } from '@pgtroupe/common/oids';
 import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -19,10 +20,10 @@ import type { PlannerInfo } from './pathnodes.ts';
 import type { Agg, Append, Plan, RecursiveUnion, Result, SetOp, SubqueryScan, Unique } from './plannodes.ts';
 
 /** The plan of the level's set operation tree; its target list has the level's own column numbers. */
-export function planSetOperations(root: PlannerInfo): Plan {
+export function* planSetOperations(root: PlannerInfo): Slices<Plan> {
   const { parse } = root;
   const top = parse.setOperations as SetOperationStmt;
-  const plan = root.wtParamId >= 0 ? recursiveUnion(root, top) : buildOperation(root, top);
+  const plan = yield* root.wtParamId >= 0 ? recursiveUnion(root, top) : buildOperation(root, top);
   // Names and sort references are those of the query's own list; columns are by position.
   plan.targetlist = plan.targetlist.slice(0, parse.targetList.length).map((tle, i) => {
     const own = parse.targetList[i]!;
@@ -36,9 +37,9 @@ export function planSetOperations(root: PlannerInfo): Plan {
 }
 
 /** The plan of one side, its columns as `op` has them. */
-function build(root: PlannerInfo, node: SetOperationNode, op: SetOperationStmt): Plan {
-  if (node.type === 'RangeTblRef') return leaf(root, node.rtindex, op, null);
-  const plan = buildOperation(root, node);
+function* build(root: PlannerInfo, node: SetOperationNode, op: SetOperationStmt): Slices<Plan> {
+  if (node.type === 'RangeTblRef') return yield* leaf(root, node.rtindex, op, null);
+  const plan = yield* buildOperation(root, node);
   if (sameTypes(node, op)) return plan;
   const tlist = plan.targetlist
     .filter(t => !t.resjunk)
@@ -52,16 +53,16 @@ function build(root: PlannerInfo, node: SetOperationNode, op: SetOperationStmt):
   return result;
 }
 
-function buildOperation(root: PlannerInfo, node: SetOperationStmt): Plan {
+function buildOperation(root: PlannerInfo, node: SetOperationStmt): Slices<Plan> {
   return node.op === N.SETOP_UNION ? union(root, node) : intersectOrExcept(root, node);
 }
 
 /** One input: a subquery scan whose columns have the operation's types. `flag` is put behind them. */
-function leaf(root: PlannerInfo, rtindex: number, op: SetOperationStmt, flag: number | null): Plan {
+function* leaf(root: PlannerInfo, rtindex: number, op: SetOperationStmt, flag: number | null): Slices<Plan> {
   const rte = root.rtable[rtindex - 1]!;
   const saved = root.planParams;
   root.planParams = [];
-  const { plan: subplan } = root.glob.planSubquery(root, rte.subquery!, false, 0);
+  const { plan: subplan } = yield* root.glob.planSubquery(root, rte.subquery!, false, 0);
   root.planParams = saved;
   const tlist: TargetEntry[] = [];
   for (const tle of subplan.targetlist) {
@@ -92,9 +93,9 @@ function leaf(root: PlannerInfo, rtindex: number, op: SetOperationStmt, flag: nu
   return scan;
 }
 
-function withFlag(root: PlannerInfo, node: SetOperationNode, op: SetOperationStmt, flag: number): Plan {
-  if (node.type === 'RangeTblRef') return leaf(root, node.rtindex, op, flag);
-  const plan = build(root, node, op);
+function* withFlag(root: PlannerInfo, node: SetOperationNode, op: SetOperationStmt, flag: number): Slices<Plan> {
+  if (node.type === 'RangeTblRef') return yield* leaf(root, node.rtindex, op, flag);
+  const plan = yield* build(root, node, op);
   const columns = plan.targetlist.filter(t => !t.resjunk);
   const tlist = [
     ...columns.map((t, i) => ({ ...t, resno: i + 1 })),
@@ -133,24 +134,29 @@ function append(root: PlannerInfo, op: SetOperationStmt, children: readonly Plan
 }
 
 /** Inputs of nested UNIONs that mean the same are appended all at once. */
-function unionInputs(root: PlannerInfo, node: SetOperationNode, top: SetOperationStmt): Plan[] {
-  if (
-    node.type === 'SetOperationStmt' &&
-    node.op === N.SETOP_UNION &&
-    (node.all || node.all === top.all) &&
-    sameTypes(node, top)
-  ) {
-    return [...unionInputs(root, node.larg, top), ...unionInputs(root, node.rarg, top)];
+function unionInputs(top: SetOperationStmt): SetOperationNode[] {
+  const inputs: SetOperationNode[] = [];
+  const waiting: SetOperationNode[] = [top.rarg, top.larg];
+  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+    if (
+      node.type === 'SetOperationStmt' &&
+      node.op === N.SETOP_UNION &&
+      (node.all || node.all === top.all) &&
+      sameTypes(node, top)
+    )
+      waiting.push(node.rarg, node.larg);
+    else inputs.push(node);
   }
-  return [build(root, node, top)];
+  return inputs;
 }
 
 function sameTypes(a: SetOperationStmt, b: SetOperationStmt): boolean {
   return a.colTypes.every((t, i) => t === b.colTypes[i]);
 }
 
-function union(root: PlannerInfo, op: SetOperationStmt): Plan {
-  const inputs = [...unionInputs(root, op.larg, op), ...unionInputs(root, op.rarg, op)];
+function* union(root: PlannerInfo, op: SetOperationStmt): Slices<Plan> {
+  const inputs: Plan[] = [];
+  for (const input of unionInputs(op)) inputs.push(yield* build(root, input, op));
   const plan = append(root, op, inputs, false);
   return op.all ? plan : removeDuplicates(root, op, plan);
 }
@@ -205,15 +211,15 @@ function requireSortable(clauses: readonly SortGroupClause[], name: string): voi
   }
 }
 
-function intersectOrExcept(root: PlannerInfo, op: SetOperationStmt): Plan {
+function* intersectOrExcept(root: PlannerInfo, op: SetOperationStmt): Slices<Plan> {
   const name = op.op === N.SETOP_INTERSECT ? 'INTERSECT' : 'EXCEPT';
   if (!op.groupClauses.every(c => c.hashable)) {
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `could not implement ${name}`, {
       detail: 'All column datatypes must be hashable.',
     });
   }
-  const left = withFlag(root, op.larg, op, 0);
-  const right = withFlag(root, op.rarg, op, 1);
+  const left = yield* withFlag(root, op.larg, op, 0);
+  const right = yield* withFlag(root, op.rarg, op, 1);
   const both = append(root, op, [left, right], true);
   const columns = op.groupClauses.map((_, i) => i + 1);
   const tlist = operationTlist(op, left.targetlist, false);
@@ -235,10 +241,10 @@ function intersectOrExcept(root: PlannerInfo, op: SetOperationStmt): Plan {
   return node;
 }
 
-function recursiveUnion(root: PlannerInfo, op: SetOperationStmt): Plan {
-  const left = build(root, op.larg, op);
+function* recursiveUnion(root: PlannerInfo, op: SetOperationStmt): Slices<Plan> {
+  const left = yield* build(root, op.larg, op);
   root.nonRecursiveRows = left.plan_rows;
-  const right = build(root, op.rarg, op);
+  const right = yield* build(root, op.rarg, op);
   const clauses = op.all ? [] : op.groupClauses;
   if (!clauses.every(c => c.hashable)) {
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'could not implement recursive UNION', {

@@ -4,6 +4,7 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
+import type { Slices } from '@pgtroupe/common/slices';
 import { equalNodes, exprCollation, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
 import type { Node } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, TargetEntry, Var } from '@pgtroupe/nodes/primnodes';
@@ -65,7 +66,7 @@ function reference(tle: TargetEntry, varno: number): Var {
   };
 }
 
-export function setPlanReferences(root: PlannerInfo, top: Plan): void {
+export function* setPlanReferences(root: PlannerInfo, top: Plan): Slices<void> {
   const offset = root.glob.finalrtable.length;
   root.glob.finalrtable.push(...root.rtable);
 
@@ -93,7 +94,8 @@ export function setPlanReferences(root: PlannerInfo, top: Plan): void {
     tlist.map(tle => ({ ...tle, expr: outer.findSortGroupRef(tle) ?? fix(tle.expr, outer, null) }));
 
   /** Tlist as seen by the parent, before references are final. */
-  const visit = (plan: Plan): readonly TargetEntry[] => {
+  function* visit(plan: Plan): Slices<readonly TargetEntry[]> {
+    yield;
     const before = plan.targetlist;
     switch (plan.type) {
       case 'SeqScan':
@@ -112,15 +114,15 @@ export function setPlanReferences(root: PlannerInfo, top: Plan): void {
         break;
       case 'Result': {
         if (plan.lefttree === null) break;
-        const outer = new TlistIndex(visit(plan.lefttree), OUTER_VAR);
+        const outer = new TlistIndex(yield* visit(plan.lefttree), OUTER_VAR);
         plan.targetlist = upper(before, outer);
         plan.qual = plan.qual.map(e => fix(e, outer, null));
         break;
       }
       case 'NestLoop':
       case 'HashJoin': {
-        const outer = new TlistIndex(visit(plan.lefttree!), OUTER_VAR);
-        const inner = new TlistIndex(visit(plan.righttree!), INNER_VAR);
+        const outer = new TlistIndex(yield* visit(plan.lefttree!), OUTER_VAR);
+        const inner = new TlistIndex(yield* visit(plan.righttree!), INNER_VAR);
         const change = (e: Expr): Expr => fix(e, outer, inner);
         plan.targetlist = list(before, change);
         plan.qual = plan.qual.map(change);
@@ -135,14 +137,14 @@ export function setPlanReferences(root: PlannerInfo, top: Plan): void {
         break;
       }
       case 'Append':
-        for (const child of plan.appendplans) visit(child);
+        for (const child of plan.appendplans) yield* visit(child);
         break;
       case 'RecursiveUnion':
-        visit(plan.lefttree!);
-        visit(plan.righttree!);
+        yield* visit(plan.lefttree!);
+        yield* visit(plan.righttree!);
         break;
       case 'ModifyTable': {
-        const outer = new TlistIndex(visit(plan.lefttree!), OUTER_VAR);
+        const outer = new TlistIndex(yield* visit(plan.lefttree!), OUTER_VAR);
         const { resultRelation } = plan;
         plan.resultRelation += offset;
         plan.rowMarks = plan.rowMarks.map(m => ({ ...m, rti: m.rti + offset }));
@@ -166,7 +168,7 @@ export function setPlanReferences(root: PlannerInfo, top: Plan): void {
       }
       default: {
         // One child, expressions over its columns.
-        const child = visit(plan.lefttree!);
+        const child = yield* visit(plan.lefttree!);
         const outer = new TlistIndex(child, OUTER_VAR);
         if (plan.type === 'Agg' || plan.type === 'WindowAgg' || plan.type === 'ProjectSet')
           plan.targetlist = upper(before, outer);
@@ -176,8 +178,8 @@ export function setPlanReferences(root: PlannerInfo, top: Plan): void {
       }
     }
     return before;
-  };
-  visit(top);
+  }
+  yield* visit(top);
 }
 
 function isExpr(n: Node): n is Expr {

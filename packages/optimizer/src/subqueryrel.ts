@@ -2,6 +2,7 @@
  * A subquery in FROM that stays a subquery: planned by itself, read by a SubqueryScan. Conditions on its
  * output move inside where that changes nothing (set_subquery_pathlist).
  */
+import type { Slices } from '@pgtroupe/common/slices';
 import * as N from '@pgtroupe/nodes/nodes';
 import { expressionReturnsSet, exprCollation, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
 import { makeVar } from '@pgtroupe/nodes/makefuncs';
@@ -13,7 +14,7 @@ import { canonicalEc, getEclassForSortExpr } from './equivclass.ts';
 import type { PathKey, PlannerInfo, RelOptInfo } from './pathnodes.ts';
 import { mutateExpr, pullVars } from './var.ts';
 
-export function planSubqueryRte(root: PlannerInfo, rel: RelOptInfo): void {
+export function* planSubqueryRte(root: PlannerInfo, rel: RelOptInfo): Slices<void> {
   let subquery = rel.rte!.subquery!;
   const kept = [];
   for (const rinfo of rel.baserestrictinfo) {
@@ -25,7 +26,7 @@ export function planSubqueryRte(root: PlannerInfo, rel: RelOptInfo): void {
   subquery = withoutUnusedOutputs(root, subquery, rel);
   const saved = root.planParams;
   root.planParams = [];
-  const { plan, root: subroot } = root.glob.planSubquery(root, subquery, false, 0);
+  const { plan, root: subroot } = yield* root.glob.planSubquery(root, subquery, false, 0);
   rel.subplanParams = root.planParams;
   root.planParams = saved;
   rel.subplan = plan;

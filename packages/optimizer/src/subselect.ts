@@ -8,6 +8,7 @@ import { INVALID_OID, type Oid } from '@pgtroupe/common/ids';
 import { RECORDOID, VOIDOID, BOOLOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
+import type { Slices } from '@pgtroupe/common/slices';
 import { copyNode, equalNodes, exprCollation, exprType, exprTypmod, mutateChildren } from '@pgtroupe/nodes/nodefuncs';
 import { makeConst, makeRangeTblEntry } from '@pgtroupe/nodes/makefuncs';
 import * as N from '@pgtroupe/nodes/nodes';
@@ -68,31 +69,73 @@ export function replaceCorrelationVars<E extends Expr>(root: PlannerInfo, expr: 
  * SubLinks become SubPlans or parameters of InitPlans (SS_process_sublinks). `constants` collects what is to be computed of
  * each of their queries when an execution begins.
  */
-export function processSublinks(
+export function* processSublinks(
   root: PlannerInfo,
   expr: Expr,
   isQual: boolean,
   constants: Map<Query, readonly PlanConstant[]>,
-): Expr {
-  const change = (n: Node, topQual: boolean): Node => {
-    if (n.type === 'SubLink') {
-      const testexpr = n.testexpr === null ? null : (change(n.testexpr, false) as Expr);
-      return makeSubplan(root, n, testexpr, topQual, constants);
-    }
-    if (n.type === 'Aggref' && n.agglevelsup > 0) return n;
-    if (n.type === 'BoolExpr' && n.boolop !== 'not') return mutateChildren(n, child => change(child, topQual));
-    return mutateChildren(n, child => change(child, false));
-  };
-  return change(expr, isQual) as Expr;
+): Slices<Expr> {
+  const found = sublinksOf(expr, isQual);
+  if (found.length === 0) return expr;
+  // Planned one after the other as they stand in the expression, those in a sublink's test before it.
+  const replacements: Expr[] = [];
+  for (const { sublink, isTopQual, inTest } of found) {
+    const { testexpr } = sublink;
+    const test = testexpr === null ? null : replaceSublinks(testexpr, replacements, replacements.length - inTest);
+    replacements.push(yield* makeSubplan(root, sublink, test, isTopQual, constants));
+  }
+  return replaceSublinks(expr, replacements, 0);
 }
 
-function makeSubplan(
+interface FoundSublink {
+  readonly sublink: SubLink;
+  readonly isTopQual: boolean;
+  /** How many of those found right before it are in its test. */
+  readonly inTest: number;
+}
+
+function sublinksOf(expr: Expr, isQual: boolean): FoundSublink[] {
+  const found: FoundSublink[] = [];
+  visitSublinks(expr, isQual, (sublink, isTopQual, visitTest) => {
+    const before = found.length;
+    visitTest();
+    found.push({ sublink, isTopQual, inTest: found.length - before });
+    return sublink;
+  });
+  return found;
+}
+
+/** `replacements` from `first` on stand for its sublinks. */
+function replaceSublinks(expr: Expr, replacements: readonly Expr[], first: number): Expr {
+  let next = first;
+  return visitSublinks(expr, false, (_sublink, _isTopQual, visitTest) => {
+    visitTest();
+    return replacements[next++]!;
+  });
+}
+
+function visitSublinks(
+  expr: Expr,
+  isQual: boolean,
+  replace: (sublink: SubLink, isTopQual: boolean, visitTest: () => void) => Expr,
+): Expr {
+  const visit = (n: Node, topQual: boolean): Node => {
+    if (n.type === 'SubLink')
+      return replace(n, topQual, () => void (n.testexpr === null ? undefined : visit(n.testexpr, false)));
+    if (n.type === 'Aggref' && n.agglevelsup > 0) return n;
+    if (n.type === 'BoolExpr' && n.boolop !== 'not') return mutateChildren(n, child => visit(child, topQual));
+    return mutateChildren(n, child => visit(child, false));
+  };
+  return visit(expr, isQual) as Expr;
+}
+
+function* makeSubplan(
   root: PlannerInfo,
   sublink: SubLink,
   testexpr: Expr | null,
   isTopQual: boolean,
   constants: Map<Query, readonly PlanConstant[]>,
-): Expr {
+): Slices<Expr> {
   let query: Query = sublink.subselect;
   const kind = sublink.subLinkType;
   if (kind === N.EXISTS_SUBLINK) query = simplifyExistsQuery(query) ?? query;
@@ -101,12 +144,14 @@ function makeSubplan(
   root.planParams = [];
   const outside = root.glob.constants;
   root.glob.constants = [];
-  const { plan, root: subroot } = root.glob.planSubquery(root, query, false, fraction);
+  const { plan, root: subroot } = yield* root.glob.planSubquery(root, query, false, fraction);
   if (root.glob.constants.length > 0) constants.set(sublink.subselect, root.glob.constants);
   root.glob.constants = outside;
   const params = root.planParams;
   root.planParams = saved;
-  return buildSubplan(root, plan, subroot, params, kind, testexpr, isTopQual, sublink.subLinkId, constants);
+  const args: Expr[] = [];
+  for (const { item } of params) args.push(yield* processSublinks(root, item, false, constants));
+  return buildSubplan(root, plan, subroot, params, args, kind, testexpr, isTopQual, sublink.subLinkId);
 }
 
 /** References to columns of a SET (...) = (SELECT ...) become the parameters its SubPlan sets. */
@@ -125,11 +170,11 @@ function buildSubplan(
   plan: Plan,
   subroot: PlannerInfo,
   params: PlannerInfo['planParams'],
+  args: readonly Expr[],
   kind: N.SubLinkType,
   testexpr: Expr | null,
   isTopQual: boolean,
   subLinkId: number,
-  constants: Map<Query, readonly PlanConstant[]>,
 ): Expr {
   const first = plan.targetlist.find(tle => !tle.resjunk);
   const node: SubPlan = {
@@ -146,7 +191,7 @@ function buildSubplan(
     unknownEqFalse: isTopQual,
     setParam: [],
     parParam: params.map(p => p.paramId),
-    args: params.map(p => processSublinks(root, p.item, false, constants)),
+    args,
     startup_cost: 0,
     per_call_cost: 0,
   };
@@ -276,7 +321,7 @@ function subplanIsHashable(root: PlannerInfo, node: SubPlan): boolean {
 // ---- WITH ------------------------------------------------------------------------------------------
 
 /** Plans the CTEs of a level, or puts them where they are used (SS_process_ctes). */
-export function processCtes(root: PlannerInfo): void {
+export function* processCtes(root: PlannerInfo): Slices<void> {
   const inlined = new Map<string, CommonTableExpr>();
   for (const cte of root.parse.cteList) {
     if (cte.ctequery.commandType === N.CMD_SELECT && cte.cterefcount === 0) {
@@ -291,7 +336,7 @@ export function processCtes(root: PlannerInfo): void {
     const query = inlineCtes(cte.ctequery, inlined, 1);
     const saved = root.planParams;
     root.planParams = [];
-    const { plan, root: subroot } = root.glob.planSubquery(root, query, cte.cterecursive, 0);
+    const { plan, root: subroot } = yield* root.glob.planSubquery(root, query, cte.cterecursive, 0);
     if (root.planParams.length > 0) throw ereport(ERRCODE.INTERNAL_ERROR, 'unexpected outer reference in CTE query');
     root.planParams = saved;
     const paramId = newExecParam(root);

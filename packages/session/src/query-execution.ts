@@ -12,10 +12,11 @@ import { heapPruneQueued } from '@pgtroupe/access/heap/pruneheap';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
+import type { Slices } from '@pgtroupe/common/slices';
 import type { Oid } from '@pgtroupe/common/ids';
 import { BACKEND } from '@pgtroupe/libpq/protocol';
 import type { Fold } from '@pgtroupe/executor/execConstants';
-import { initPlan, type QueryState } from '@pgtroupe/executor/execMain';
+import { initPlanInSlices, type QueryState } from '@pgtroupe/executor/execMain';
 import { END, MISS, ROW, YIELD } from '@pgtroupe/executor/status';
 import {
   CMD_DELETE,
@@ -50,7 +51,7 @@ import { type Analyzed, type ColumnInfo, formatOf, type PreparedStatement } from
 import type { Session } from './session.ts';
 import { SessionExecEnv } from './session-exec-env.ts';
 import type { SessionFunctions } from './session-functions.ts';
-import { StatementPlanning } from './statement-planning.ts';
+import { StatementWork } from './statement-work.ts';
 import type { RowSink } from '@pgtroupe/executor/rowsink';
 
 const COMMAND_NAMES: Readonly<Record<number, string>> = {
@@ -150,7 +151,11 @@ export class RunningPortal {
   readonly #makeSink: (encoders: readonly FieldEncoder[]) => RowSink;
   readonly #formats: readonly number[];
   #cached: CachedPlan | undefined;
-  readonly #planning = new StatementPlanning();
+  #planning: StatementWork<PlannedStmt> | undefined;
+  /** States of the plan that was chosen, while they are being made. */
+  #opening:
+    | { readonly cached: CachedPlan; readonly validity: string; readonly work: StatementWork<QueryState> }
+    | undefined;
   #state: QueryState | undefined;
   #snapshot: LiveSnapshot | undefined;
   #sink: RowSink | undefined;
@@ -248,8 +253,7 @@ export class RunningPortal {
       const cached = this.#plan();
       if (cached === undefined) return false;
       if (!analysis.tryLocks(this.#statement)) return false;
-      this.#open(cached);
-      return true;
+      return this.#open(cached);
     } catch (error) {
       if (error instanceof CatalogMiss) return false;
       this.close();
@@ -278,7 +282,7 @@ export class RunningPortal {
         }
         try {
           const cached = this.#plan();
-          if (cached !== undefined) return this.#open(cached);
+          if (cached !== undefined && this.#open(cached)) return;
           await session.turn();
           session.enter();
         } catch (error) {
@@ -295,6 +299,7 @@ export class RunningPortal {
   /** The statement's plan for these parameters, made now if there is none; undefined: others have their turn before it is
    *  complete. May throw CatalogMiss. */
   #plan(): CachedPlan | undefined {
+    if (this.#opening?.validity === this.#statement.validity) return this.#opening.cached;
     const query = this.#statement.analyzed as AnalyzedQuery;
     const known = query.plan;
     if (known !== undefined && known.plan.valueEstimates.length === 0) return known;
@@ -302,7 +307,8 @@ export class RunningPortal {
     const env = plannerEnv(this.#execution, snapshot, this.#estimatedParams());
     const variant = known?.variants.get(magnitudes(known.plan.valueEstimates, env));
     if (variant !== undefined) return variant;
-    const basis = { query: query.query, validity: this.#statement.validity, snapshot, params: this.#params };
+    const basis = [query.query, this.#statement.validity, snapshot, this.#params];
+    this.#planning ??= new StatementWork();
     const plan = this.#planning.run(basis, () => planInSlices(env, query.query), this.#execution.env);
     if (plan === undefined) return undefined;
     const cached: CachedPlan = {
@@ -329,15 +335,14 @@ export class RunningPortal {
     return this.#params.map((value, n) => (n < this.#statement.paramTypes.length ? undefined : value));
   }
 
-  #open(cached: CachedPlan): void {
-    const execution = this.#execution;
-    const { session, env, analysis, functions } = execution;
-    const state = execution.takeIdle(cached) ?? initPlan(env, cached.plan);
-    const { columns, folded, query } = this.#statement.analyzed as AnalyzedQuery;
-    this.#columns = columns;
+  /** False: others have their turn before the plan's states are complete. May throw CatalogMiss. */
+  #open(cached: CachedPlan): boolean {
+    const { session, env, analysis, functions } = this.#execution;
+    const state = this.#stateOf(cached);
+    if (state === undefined) return false;
+    const { query } = this.#statement.analyzed as AnalyzedQuery;
     const changed = session.block.readOnly && !this.explainOnly ? changes(cached.plan, query) : undefined;
     if (changed !== undefined) preventIfReadOnly(session.block, changed);
-    if (cached.plan.constants.length > 0 || folded !== undefined) this.#computeConstants(state);
     if (cached.asOwner || !analysis.isSuperuser()) {
       checkRangeTablePermissions(analysis.acl(), analysis.catalog, functions.currentUserId, cached.plan.rtable);
       checkFunctionPermissions(analysis.acl(), analysis.catalog, functions.currentUserId, cached.guardedFunctions);
@@ -349,15 +354,37 @@ export class RunningPortal {
     this.#cached = cached;
     this.#state = state;
     this.#sink = this.#makeSink(this.#encoders(cached.plan));
+    return true;
+  }
+
+  #stateOf(cached: CachedPlan): QueryState | undefined {
+    const { columns, folded } = this.#statement.analyzed as AnalyzedQuery;
+    const idle = this.#opening === undefined ? this.#execution.takeIdle(cached) : undefined;
+    if (this.#opening === undefined) this.#columns = columns;
+    if (idle !== undefined && cached.plan.constants.length === 0 && folded === undefined) return idle;
+    const { validity } = this.#statement;
+    if (this.#opening?.validity !== validity || this.#opening.cached !== cached)
+      this.#opening = { cached, validity, work: new StatementWork() };
+    const { work } = this.#opening;
+    const state = work.run([], () => this.#makeState(cached, idle), this.#execution.env);
+    if (!work.underWay) this.#opening = undefined;
+    return state;
+  }
+
+  *#makeState(cached: CachedPlan, idle: QueryState | undefined): Slices<QueryState> {
+    const state = idle ?? (yield* initPlanInSlices(this.#execution.env, cached.plan));
+    const { folded } = this.#statement.analyzed as AnalyzedQuery;
+    if (cached.plan.constants.length > 0 || folded !== undefined) yield* this.#computeConstants(state);
+    return state;
   }
 
   /** What PostgreSQL finds wrong with constants while it plans, and which they leave of the columns. */
-  #computeConstants(state: QueryState): void {
+  *#computeConstants(state: QueryState): Slices<void> {
     const statement = this.#statement;
     const unknown = this.#execution.unknownParams(statement);
     statement.customPlans++;
     const fold: Fold = (expr, known) => evalConstExpressions(plannerEnv(this.#execution), expr, known);
-    state.computeConstants(this.#params, unknown, fold);
+    yield* state.computeConstants(this.#params, unknown, fold);
     const { columns, folded } = statement.analyzed as AnalyzedQuery;
     if (columns !== undefined && folded !== undefined)
       this.#columns = describeFolded(columns, folded, plannerEnv(this.#execution), this.#params, unknown);

@@ -5,6 +5,8 @@ import { type Job, OffLoop } from './offloop.ts';
 
 class World {
   readonly threads: { readonly thread: Thread; readonly posted: unknown[]; ended: boolean }[] = [];
+  /** How long after they were told to. */
+  threadsEndAfterMs = 0;
   #now = 0;
   #timers: { at: number; fn: () => void }[] = [];
   readonly timers: Timers = {
@@ -26,7 +28,9 @@ class World {
           post: message => posted.push(message),
           end: () => {
             made.ended = true;
-            queueMicrotask(() => thread.onEnd('terminated'));
+            const ended = (): void => thread.onEnd('terminated');
+            if (this.threadsEndAfterMs === 0) queueMicrotask(ended);
+            else this.timers.after(this.threadsEndAfterMs, ended);
           },
         };
         Object.assign(made, { thread });
@@ -119,4 +123,19 @@ test('a job given up leaves its thread to another', async () => {
   world.answer('c');
   expect(c!.done).toBe(true);
   expect(world.alive).toBe(2);
+});
+
+test('a thread that was told to end for want of work takes no job any more', async () => {
+  const world = new World();
+  const first = world.offLoop.start({ task: 'parse', text: 'first' });
+  world.answer('first');
+  await first.settled;
+  world.threadsEndAfterMs = 50;
+  await world.pass(10_001);
+  expect(world.alive).toBe(0);
+  const second = world.offLoop.start({ task: 'parse', text: 'second' });
+  await world.pass(100);
+  world.answer('second');
+  await second.settled;
+  expect(second.json()).toBe('second');
 });

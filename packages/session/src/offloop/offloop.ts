@@ -235,14 +235,13 @@ export class OffLoop {
       this.#running.delete(job);
       // The grammar's own memory is not right any more after its stack ended.
       if (spoilt(answer as Answer)) return thread.end();
-      const end = this.#timers.after(IDLE_MS, () => thread.end(), { background: true });
+      const end = this.#timers.after(IDLE_MS, () => this.#retire(thread), { background: true });
       this.#idle.push({ thread, end });
       this.#next(USUAL_THREADS);
     };
     thread.onEnd = why => {
       this.#count--;
-      const at = this.#idle.findIndex(idle => idle.thread === thread);
-      if (at >= 0) this.#idle.splice(at, 1);
+      this.#noLongerIdle(thread);
       // The only way a task ends its thread: no other error gets there.
       const fields = { detail: why };
       const answer: Answer = { answer: 'error', sqlstate: ERRCODE.OUT_OF_MEMORY, message: 'out of memory', fields };
@@ -250,6 +249,17 @@ export class OffLoop {
       this.#next(Math.max(USUAL_THREADS, this.#count + 1));
     };
     job.begin(thread, this.#timers);
+  }
+
+  /** It ends some time after it was told to, and takes no job in between. */
+  #retire(thread: Thread): void {
+    this.#noLongerIdle(thread);
+    thread.end();
+  }
+
+  #noLongerIdle(thread: Thread): void {
+    const at = this.#idle.findIndex(idle => idle.thread === thread);
+    if (at >= 0) this.#idle.splice(at, 1);
   }
 }
 

@@ -9,6 +9,7 @@
  * With `misses` every page is lacking at first and taken away again after every suspension, and time slices
  * end all the time: what a plan node forgets to hold shows at once.
  */
+import { finish } from '@pgtroupe/common/slices';
 import { BOOTSTRAP_SUPERUSERID } from '@pgtroupe/common/oids';
 import { HeapContext } from '@pgtroupe/access/heap/heapam-context';
 import { heapPruneQueued } from '@pgtroupe/access/heap/pruneheap';
@@ -213,7 +214,7 @@ export class HeadlessDatabase {
     const state = await this.#retry(() => initPlan(this.env, plan));
     try {
       const fold: Fold = (expr, known) => evalConstExpressions(this.plannerEnv(), expr, known);
-      await this.#retry(() => state.computeConstants(params, 0, fold));
+      await this.#retry(() => finish(state.computeConstants(params, 0, fold)));
       const result = await this.execute(state, params);
       this.#xact.nextCommand();
       if (this.autocommit) this.commit();
