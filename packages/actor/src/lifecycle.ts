@@ -7,6 +7,8 @@
  *                    any state → FATAL or PANIC → exit 1 or 2, relaunched with back-off
  *                    any state → the cluster cannot run at all → exit 78, the postmaster stops too
  */
+import type { WorkerRegistration } from './background-worker.ts';
+
 export const ROLE_NAMES = [
   'postmaster',
   'broker',
@@ -17,13 +19,14 @@ export const ROLE_NAMES = [
   'bgwriter',
   'archiver',
   'backend',
+  'bgworker',
 ] as const;
 export type RoleName = (typeof ROLE_NAMES)[number];
 
 /** JSON of this is the environment variable PGTROUPE_ROLE. */
 export interface RoleStart {
   readonly role: RoleName;
-  /** 0 for roles of which there is one; backends count from 1. */
+  /** 0 for roles of which there is one; backends and background workers count from 1. */
   readonly instance: number;
   /** `walwriter`, `backend-3`: role and, unless 0, instance. */
   readonly name: string;
@@ -42,6 +45,8 @@ export interface RoleStart {
   readonly nats: { readonly url: string; readonly tokenFile: string };
   /** Effective settings that differ from the built-in defaults, as text in base units. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Of a background worker: what it is to run. */
+  readonly worker?: WorkerRegistration | undefined;
 }
 
 export const ROLE_START_VARIABLE = 'PGTROUPE_ROLE';

@@ -136,7 +136,9 @@ export function backendType({
   readonly fields?: LogFields | undefined;
   readonly from: string;
 }): string {
-  if (fields?.session !== undefined) return fields.session.starting === true ? 'not initialized' : 'client backend';
+  if (fields?.session !== undefined) {
+    return fields.session.starting === true ? 'not initialized' : (fields.session.type ?? 'client backend');
+  }
   return from === 'bgwriter' ? 'background writer' : from;
 }
 

@@ -38,6 +38,8 @@ export interface LogSession {
   /** `[local]` through the Unix socket. */
   readonly host?: string | undefined;
   readonly port?: number | undefined;
+  /** backend_type of what is no client's. */
+  readonly type?: string | undefined;
   /** It is not known yet what the client wants. */
   readonly starting?: boolean | undefined;
   /** What it does, as the process title says it: `SELECT`, `idle in transaction`. */

@@ -36,6 +36,8 @@ export interface Arrival {
   readonly initial: Uint8Array;
   /** Only `superuser_reserved_connections` slots were left: refuse (53300) who is no superuser. */
   readonly reserved: boolean;
+  /** backend_type of a background worker, which is let in without authentication; undefined: a client. */
+  readonly worker?: string | undefined;
 }
 
 /** The instance's side of admission; given to services/backend by runRole. */

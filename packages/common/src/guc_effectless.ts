@@ -56,7 +56,7 @@ export const MOOT: ReadonlySet<string> = new Set(
     max_parallel_maintenance_workers max_parallel_workers max_parallel_workers_per_gather
     max_pred_locks_per_page max_pred_locks_per_relation max_pred_locks_per_transaction max_replication_slots
     max_slot_wal_keep_size max_standby_archive_delay max_standby_streaming_delay
-    max_sync_workers_per_subscription max_wal_senders max_worker_processes min_dynamic_shared_memory
+    max_sync_workers_per_subscription max_wal_senders min_dynamic_shared_memory
     min_parallel_index_scan_size min_parallel_table_scan_size output_plugin_libraries
     parallel_leader_participation parallel_setup_cost parallel_tuple_cost recovery_init_sync_method
     recovery_prefetch recovery_target_action recovery_target_inclusive remove_temp_files_after_crash

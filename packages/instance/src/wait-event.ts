@@ -6,7 +6,8 @@ import { unreachable } from '@pgtroupe/common/assert';
 import type { Want } from '@pgtroupe/storage/buffer/pages';
 import { LOCK_TYPE_NAMES } from '@pgtroupe/storage/lmgr/lock-status';
 
-export type WaitEvent = `${'Activity' | 'Client' | 'IO' | 'IPC' | 'Lock' | 'LWLock' | 'Timeout'}/${string}`;
+export type WaitEvent =
+  `${'Activity' | 'Client' | 'Extension' | 'IO' | 'IPC' | 'Lock' | 'LWLock' | 'Timeout'}/${string}`;
 
 /** By locktype. */
 export const LOCK_WAITS: readonly WaitEvent[] = LOCK_TYPE_NAMES.map(name => `Lock/${name}` as const);

@@ -49,6 +49,8 @@ export interface RoleOptions {
   readonly mayBeBusy?: boolean;
   /** It runs shell commands of the configuration, in its scratch folder. */
   readonly runsCommands?: boolean;
+  /** What it runs others have written: an exception that nobody catches is an error of theirs. */
+  readonly runsForeignCode?: boolean;
   /** Without a postmaster it leaves after the others that write into the data directory. */
   readonly leavesLast?: boolean;
 }

@@ -18,6 +18,8 @@ export interface HandOver {
   readonly initial: string;
   readonly reserved: boolean;
   readonly peer?: Peer | undefined;
+  /** No client: a background worker, which is shown as this. It counts for nobody's quota. */
+  readonly worker?: string | undefined;
 }
 
 /** A client nobody has let in yet; with its socket. */

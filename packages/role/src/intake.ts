@@ -1,7 +1,8 @@
 /**
  * How clients reach an instance's process. The postmaster that launched it lends it the door
  * (lent-door.ts), or passes an accepted socket over the IPC channel; a postmaster that adopted it
- * splices the bytes through `<name>.sessions.sock`, each connection opening with one line of JSON (HandOver).
+ * splices the bytes through `<name>.sessions.sock`, each connection opening with one line of JSON (HandOver). So do
+ * background workers, which are no clients: the socket is in the run directory, which is ours alone.
  */
 import { rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
@@ -96,7 +97,7 @@ export class ProcessIntake implements SessionIntake {
       if (head.length > end + 1) socket.unshift(head.subarray(end + 1));
       const message = JSON.parse(head.toString('utf8', 0, end)) as HandOver;
       const connection = new SocketConnection(socket, message.peer);
-      this.#attendance!.received();
+      if (message.worker === undefined) this.#attendance!.received();
       this.#arrive(connection, message);
       socket.resume();
     };
@@ -106,9 +107,10 @@ export class ProcessIntake implements SessionIntake {
   }
 
   #arrive(connection: Connection, message: HandOver): void {
-    this.#attendance!.arrived();
+    const { reserved, worker } = message;
+    if (worker === undefined) this.#attendance!.arrived();
     const initial = Buffer.from(message.initial, 'latin1');
-    this.onArrival({ connection, initial, reserved: message.reserved });
+    this.onArrival({ connection, initial, reserved, worker });
   }
 }
 

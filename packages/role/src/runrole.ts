@@ -84,7 +84,13 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
   const env = buildEnv(given, program, settings);
   const intake = new ProcessIntake();
   const endpoint = (name: string): string => given.endpoints[name] ?? `unix:${given.runDirectory}/${name}.sock`;
-  const crash = (what: unknown): never => {
+  const crash = (what: unknown): never | void => {
+    if (program.runsForeignCode === true) {
+      env.log.write('ERROR', what instanceof Error ? what.message : String(what), {
+        where: what instanceof Error ? what.stack : undefined,
+      });
+      return void leave(env, EXIT_FATAL);
+    }
     env.log.write(
       'PANIC',
       `${given.name} failed: ${what instanceof Error ? (what.stack ?? what.message) : String(what)}`,
@@ -120,7 +126,7 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
     stopping = mode;
     attendance.report('stopping');
     if (running === undefined) return env.exit(EXIT_STOPPED);
-    running.stop(mode as 'smart' | 'fast').then(() => finish(env), crash);
+    running.stop(mode as 'smart' | 'fast').then(() => leave(env, EXIT_STOPPED), crash);
   };
   const pulse = program.mayBeBusy
     ? startPulse({
@@ -196,9 +202,10 @@ function isHopeless(error: PgError): boolean {
   return hopeless.includes(error.sqlstate);
 }
 
-async function finish(env: Env): Promise<void> {
+/** Ends the process when its log lines are on their way. */
+export async function leave(env: Env, code: number): Promise<void> {
   await (env.bus as NatsBus).close();
-  env.exit(EXIT_STOPPED);
+  env.exit(code);
 }
 
 function buildEnv(given: RoleStart, options: RoleOptions, settings: Settings): Env {

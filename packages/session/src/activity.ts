@@ -31,7 +31,7 @@ export class SessionActivity {
 
   /** Of a session that has begun. */
   status(): BackendStatus {
-    const { pid, database, roleOid: role, settings, runner, block, waitEvent, log } = this.#session;
+    const { pid, database, roleOid: role, settings, runner, block, waitEvent, log, worker } = this.#session;
     const transaction = block.status;
     const tracked = settings.bool('track_activities');
     const active = this.#readyMicros === 0;
@@ -41,7 +41,7 @@ export class SessionActivity {
       micros === undefined || !tracked ? null : micros - POSTGRES_EPOCH_MICROS;
     return {
       pid,
-      type: 'client backend',
+      type: worker ?? 'client backend',
       database: database.oid as Oid,
       role,
       applicationName: settings.string('application_name'),
@@ -52,7 +52,7 @@ export class SessionActivity {
       queryStart: time(query === undefined ? undefined : messageMicros),
       start: log.startedAt - POSTGRES_EPOCH_MICROS,
       stateChange: time(active ? messageMicros : this.#readyMicros),
-      client: log.peer ?? 'unix',
+      client: worker === undefined ? (log.peer ?? 'unix') : null,
       xid: shortXid(transaction?.xids[0] ?? 0),
       xmin: shortXid(transaction?.xmin ?? 0),
     };

@@ -17,10 +17,11 @@ import { ACL_CONNECT } from '@pgtroupe/catalog/acl';
 import { AclCheck } from '@pgtroupe/catalog/aclchk';
 import type { Env } from '@pgtroupe/actor/env';
 import type { Arrival, SessionIntake } from '@pgtroupe/actor/net';
-import { AUTHNAME, DATABASENAME, DATABASEOID } from '@pgtroupe/catalog/syscache';
+import { AUTHNAME, AUTHOID, DATABASENAME, DATABASEOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { BLCKSZ, type CommandId, type Oid } from '@pgtroupe/common/ids';
+import { BOOTSTRAP_SUPERUSERID } from '@pgtroupe/common/oids';
 import type { Settings } from '@pgtroupe/common/settings';
 import type { ShutdownMode } from '@pgtroupe/actor/lifecycle';
 import { type HbaFile, parseHba } from '@pgtroupe/libpq/hba';
@@ -31,7 +32,6 @@ import { MemoryGuard } from './memory-guard.ts';
 import type { SessionExecEnv } from './session-exec-env.ts';
 import { OffLoop } from './offloop/offloop.ts';
 import { Arena, ArenaSpace } from '@pgtroupe/storage/arena';
-import type { LockOwner } from '@pgtroupe/instance/instance-locks';
 import { createMemory } from '@pgtroupe/storage/memory';
 import { InstanceKernel } from '@pgtroupe/instance/instance-kernel';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
@@ -61,6 +61,7 @@ export interface InstanceOptions {
 /** Who logged in. */
 export interface Login {
   readonly database: Oid;
+  readonly user: string;
   readonly userOid: Oid;
   readonly superuser: boolean;
   /** The database's, by name. */
@@ -252,12 +253,12 @@ export class BackendInstance {
 
   admitted(session: Session): void {
     session.authenticated = true;
-    this.#options.intake.authenticated();
+    if (session.worker === undefined) this.#options.intake.authenticated();
   }
 
   ended(session: Session): void {
     if (!this.#sessions.delete(session.pid)) return;
-    this.#options.intake.ended(session.authenticated);
+    if (session.worker === undefined) this.#options.intake.ended(session.authenticated);
     if (this.#stopping !== undefined && this.#sessions.size === 0) this.#stopped?.();
   }
 
@@ -268,11 +269,13 @@ export class BackendInstance {
     shared.releaseSnapshot(live);
   }
 
-  /** Finds database and role. FATAL errors are the client's. */
-  async logIn(user: string, databaseName: string, _owner: LockOwner): Promise<Login> {
+  /** Finds database and role ('': the bootstrap superuser). FATAL errors are the client's. */
+  async logIn(user: string, databaseName: string): Promise<Login> {
     const shared = await this.#database(0 as Oid);
     await this.refreshCatalogs();
-    const role = await withCatalog(() => shared.catalog.search(AUTHNAME, user));
+    const role = await withCatalog(() =>
+      user === '' ? shared.catalog.search(AUTHOID, BOOTSTRAP_SUPERUSERID) : shared.catalog.search(AUTHNAME, user),
+    );
     if (role === null) {
       throw ereport(ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION, `role "${user}" does not exist`, {
         severity: 'FATAL',
@@ -306,6 +309,7 @@ export class BackendInstance {
     const context = await this.#database(database.oid);
     return {
       database: database.oid,
+      user: role.rolname,
       userOid: role.oid,
       superuser: role.rolsuper,
       locale: {
@@ -350,7 +354,9 @@ export class BackendInstance {
     const gone = new Promise<void>(resolve => {
       this.#stopped = resolve;
     });
-    if (mode !== 'smart') for (const session of [...this.#sessions.values()]) session.terminate();
+    // Background workers are told by the postmaster, and end their sessions themselves.
+    const clients = [...this.#sessions.values()].filter(session => session.worker === undefined);
+    if (mode !== 'smart') for (const session of clients) session.terminate();
     if (this.#sessions.size > 0) await gone;
     await this.kernel.close();
   }

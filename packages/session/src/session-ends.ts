@@ -6,8 +6,15 @@ export function connectionLost(): PgError {
   return ereport(ERRCODE.CONNECTION_FAILURE, 'connection to client lost', { severity: 'FATAL' });
 }
 
-export function adminShutdown(): PgError {
-  return ereport(ERRCODE.ADMIN_SHUTDOWN, 'terminating connection due to administrator command', { severity: 'FATAL' });
+/** `worker`: the type of the background worker whose session it is. */
+export function adminShutdown(worker: string | undefined): PgError {
+  const whose = worker === undefined ? 'connection' : `background worker "${worker}"`;
+  return ereport(ERRCODE.ADMIN_SHUTDOWN, `terminating ${whose} due to administrator command`, { severity: 'FATAL' });
+}
+
+export function noUserName(): PgError {
+  const message = 'no PostgreSQL user name specified in startup packet';
+  return ereport(ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION, message, { severity: 'FATAL' });
 }
 
 export function reservedSlots(): PgError {

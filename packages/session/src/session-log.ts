@@ -121,7 +121,7 @@ export class SessionLog {
   /** The session ends. */
   disconnected(): void {
     const { settings, user, database, instance } = this.#session;
-    if (this.#stage !== 'begun' || !settings.bool('log_disconnections')) return;
+    if (this.#stage !== 'begun' || this.#session.worker !== undefined || !settings.bool('log_disconnections')) return;
     const time = sessionTime((instance.env.clock.wallMicros() - this.startedAt) / MICROS_PER_MS);
     const whose = `user=${user} database=${database.name} ${this.#from()}`;
     this.idle();
@@ -146,16 +146,17 @@ export class SessionLog {
   }
 
   #identity(count: LogCount): LogSession {
-    const { pid, user, database, settings } = this.#session;
+    const { pid, user, database, settings, worker } = this.#session;
     return {
       pid,
       startedAt: this.startedAt,
       count,
       starting: this.#stage === 'starting' ? true : undefined,
+      type: worker,
       user: user === '' ? undefined : user,
       database: database.name === '' ? undefined : database.name,
       application: settings.string('application_name'),
-      host: this.peer?.address ?? '[local]',
+      host: worker === undefined ? (this.peer?.address ?? '[local]') : undefined,
       port: this.peer?.port,
       activity: this.#activity(),
       xid: this.#xid(),

@@ -33,7 +33,7 @@ import type { WaitEvent } from '@pgtroupe/instance/wait-event';
 import { authenticate } from './auth.ts';
 import type { BackendInstance } from './instance.ts';
 import { SessionLog } from './session-log.ts';
-import { adminShutdown, connectionLost, reservedSlots } from './session-ends.ts';
+import { adminShutdown, connectionLost, noUserName, reservedSlots } from './session-ends.ts';
 import { SessionActivity } from './activity.ts';
 import { SessionUser } from './session-user.ts';
 import { type Remark, SessionSettings } from './settings.ts';
@@ -79,6 +79,8 @@ export class Session implements BackendSession {
   readonly #connection: Connection;
   readonly #initial: Uint8Array;
   readonly #reserved: boolean;
+  /** backend_type, of a background worker's session. */
+  readonly worker: string | undefined;
   readonly #reader = new FrameReader();
   /** Reported parameters: those set since the last ReadyForQuery, and what the client believes. */
   readonly #changedParameters = new Set<string>();
@@ -116,6 +118,7 @@ export class Session implements BackendSession {
     this.activity = new SessionActivity(this);
     this.#initial = arrival.initial;
     this.#reserved = arrival.reserved;
+    this.worker = arrival.worker;
   }
 
   /** Takes the client from its start-up packet to ReadyForQuery. */
@@ -128,7 +131,7 @@ export class Session implements BackendSession {
       this.#drained = undefined;
       drained?.();
     };
-    this.log.connectionReceived();
+    if (this.worker === undefined) this.log.connectionReceived();
     try {
       await this.#startUp();
     } catch (error) {
@@ -171,14 +174,9 @@ export class Session implements BackendSession {
     const { parameters, unknownOptions, minor } = parsed.packet;
     if (initial.length > parsed.lengthBytes) this.#reader.push(Buffer.from(initial.subarray(parsed.lengthBytes)));
     const user = clipped(parameters.get('user') ?? '');
-    if (user === '') {
-      throw ereport(
-        ERRCODE.INVALID_AUTHORIZATION_SPECIFICATION,
-        'no PostgreSQL user name specified in startup packet',
-        {
-          severity: 'FATAL',
-        },
-      );
+    // A background worker that names no role is the bootstrap superuser.
+    if (user === '' && this.worker === undefined) {
+      throw noUserName();
     }
     const databaseName = clipped(parameters.get('database') || user);
     if (parameters.get('replication') !== undefined && parameters.get('replication') !== 'false') {
@@ -188,18 +186,21 @@ export class Session implements BackendSession {
     }
     this.user = user;
     this.database = { oid: 0, name: databaseName };
-    authenticate(this.instance.hba, { address: this.#connection.peer?.address, database: databaseName, user });
-    this.log.connectionAuthorized(parameters.get('application_name'));
+    if (this.worker === undefined) {
+      authenticate(this.instance.hba, { address: this.#connection.peer?.address, database: databaseName, user });
+      this.log.connectionAuthorized(parameters.get('application_name'));
+    }
     await this.instance.whenAttached();
-    const login = await this.instance.logIn(user, databaseName, this.owner);
+    const login = await this.instance.logIn(user, databaseName);
     if (this.#closed) return;
+    this.user = login.user;
     if (this.#reserved && !login.superuser) {
       throw reservedSlots();
     }
     this.roleOid = login.userOid;
     this.database = { oid: login.database, name: databaseName };
     const { userOid: oid, superuser } = login;
-    this.settings.authenticated(new SessionUser({ oid, name: user, superuser }), login.locale);
+    this.settings.authenticated(new SessionUser({ oid, name: login.user, superuser }), login.locale);
     this.settings.fromStartup(parameters);
     this.instance.admitted(this);
     this.block = new TransactionBlock(this.instance.kernel, this.owner, login.database, {
@@ -551,7 +552,7 @@ export class Session implements BackendSession {
   }
 
   /** pg_terminate_backend, shutdown. */
-  terminate(error = adminShutdown()): void {
+  terminate(error = adminShutdown(this.worker)): void {
     if (this.#state.kind === 'busy') this.#interrupt(error);
     else this.fatal(error);
   }
@@ -594,7 +595,7 @@ export class Session implements BackendSession {
 
   /** What it waits for. */
   get waitEvent(): WaitEvent | undefined {
-    if (this.#state.kind === 'idle') return 'Client/ClientRead';
+    if (this.#state.kind === 'idle') return this.worker === undefined ? 'Client/ClientRead' : 'Extension/Extension';
     if (this.#drained !== undefined) return 'Client/ClientWrite';
     return this.owner.waitEvent ?? (this.#copyIn === undefined ? undefined : 'Client/ClientRead');
   }

@@ -1,4 +1,5 @@
 /** What sessions ask about the configuration (`Configure`): one request a stream, one reply. */
+import type { WorkerRegistration } from '@pgtroupe/actor/background-worker';
 import { handle, type Handler, type RpcStream } from '@pgtroupe/actor/rpc';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { PgError } from '@pgtroupe/common/ereport';
@@ -20,6 +21,7 @@ export interface ConfigureHandlers {
   readonly autoConf: AutoConfFile;
   fileSettings(): FileSetting[];
   authFile(parameter: string): string;
+  launchWorker(worker: WorkerRegistration): string;
   /** Resolves when every role works with what is in the files now, or somebody takes too long. */
   reload(): Promise<void>;
 }
@@ -58,6 +60,11 @@ async function carryOut(handlers: ConfigureHandlers, request: ConfigurationReque
       return { $case: 'fileSettings', value: { rows: handlers.fileSettings() } };
     case 'readAuthFile':
       return { $case: 'authFile', value: { text: handlers.authFile(request.value.parameter) } };
+    case 'launchWorker': {
+      const { startTime, database, role, ...rest } = request.value;
+      const worker = { ...rest, startTime: startTime as WorkerRegistration['startTime'], database, role };
+      return { $case: 'workerLaunched', value: { name: handlers.launchWorker(worker) } };
+    }
     case undefined:
       return DONE;
   }

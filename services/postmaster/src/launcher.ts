@@ -10,6 +10,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { ROLE_START_VARIABLE, type RoleName, type RoleStart } from '@pgtroupe/actor/lifecycle';
+import { signalText } from '@pgtroupe/actor/node/commands';
 import { isAlive, type ProcessId, processAt, processorTicks, signalProcess } from '@pgtroupe/actor/node/process';
 import { claimLaunch, forgetLaunch, type Launch, writeLaunch } from '@pgtroupe/actor/node/rundir';
 import type { ListeningHandle, ToInstance, ToPostmaster } from '@pgtroupe/role/door-messages';
@@ -179,6 +180,7 @@ export class ProcessLauncher implements Launcher {
       incarnation: start.incarnation,
       cluster: start.cluster,
       settings: start.settings,
+      worker: start.worker,
     };
     writeLaunch(this.#runDirectory, launch);
     const child = spawn(command, args, {
@@ -192,7 +194,7 @@ export class ProcessLauncher implements Launcher {
     if (ipc) child.on('message', (message, handle) => this.onMessage(message as unknown as ToPostmaster, handle));
     child.on('error', error => this.#over(running, `could not be launched: ${error.message}`, 1));
     child.on('exit', (code, signal) => {
-      const how = signal === null ? `exited with exit code ${code}` : `was terminated by signal ${signal}`;
+      const how = signal === null ? `exited with exit code ${code}` : `was terminated by ${signalText(signal)}`;
       this.#over(running, `(PID ${child.pid}) ${how}`, code ?? undefined);
     });
     return child;

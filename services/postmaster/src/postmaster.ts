@@ -10,6 +10,7 @@
  * admission.ts, attendants.ts); see README.md for the rules of supervision.
  */
 import { randomUUID } from 'node:crypto';
+import type { WorkerRegistration } from '@pgtroupe/actor/background-worker';
 import type { Clock, Log, Timers } from '@pgtroupe/actor/env';
 import type { RoleStart, RoleState, ShutdownMode } from '@pgtroupe/actor/lifecycle';
 import { type PidFile, writePidFile } from '@pgtroupe/actor/node/pidfile';
@@ -22,13 +23,24 @@ import type { CastStatus, RoleHeartbeat, RoleReport } from '@pgtroupe/rpc/genera
 import { Acknowledgements } from './acknowledgements.ts';
 import { AutoConfFile } from './alter_system.ts';
 import { Attendants } from './attendants.ts';
+import { registerWorker } from './background-workers.ts';
 import { type BrokerChoice, natsServerArguments } from './broker_choice.ts';
 import { castStatus } from './cast_status.ts';
+import { configuredWorkers, noSlotForWorker, tooManyWorkers } from './worker_registration.ts';
 import { Clients } from './clients.ts';
 import { type LoadedConfiguration, readAuthFile, reloadConfiguration } from './configuration.ts';
 import { fileSettings } from './file_settings.ts';
 import type { Launcher } from './launcher.ts';
-import { adopt, type Effect, type Event, isLoading, newSupervision, step, type Supervision } from './supervision.ts';
+import {
+  adopt,
+  type Effect,
+  type Event,
+  isLoading,
+  type Member,
+  newSupervision,
+  step,
+  type Supervision,
+} from './supervision.ts';
 
 const TICK_MS = 100;
 /** Who asked for a reload waits no longer for roles that hang. */
@@ -109,6 +121,7 @@ export class Postmaster {
           this.reload();
           await this.#acknowledged.reached(this.#configVersion, RELOAD_PATIENCE_MS);
         },
+        launchWorker: worker => this.#launchWorker(worker),
       },
       status: () => this.status(),
     });
@@ -238,14 +251,16 @@ export class Postmaster {
         forgetLaunch(this.#o.runDirectory, launch);
         continue;
       }
-      const [, role = launch.name, instance] = /^(backend)-(\d+)$/.exec(launch.name) ?? [];
-      const known = role === 'backend' || this.#supervision.members.has(launch.name);
+      const [, role = launch.name, instance] = /^(backend|bgworker)-(\d+)$/.exec(launch.name) ?? [];
+      const { worker, epoch } = launch;
+      const known = role === 'backend' || worker !== undefined || this.#supervision.members.has(launch.name);
       if (!known || launch.cluster !== this.#o.cluster || this.#differsForGood(launch)) {
         unwanted.push({ launch, process: claim });
         continue;
       }
       this.#o.launcher.adopt(launch, claim);
-      adopt(this.#supervision, role as RoleStart['role'], Number(instance ?? 0), launch.epoch, now);
+      const found = { role: role as RoleStart['role'], instance: Number(instance ?? 0), epoch, worker };
+      adopt(this.#supervision, found, now);
       if (role === 'backend') this.#clients.meet(launch.name, Number(instance), false);
       this.#o.log.write('LOG', `adopted ${launch.name} (PID ${claim.pid})`);
     }
@@ -259,6 +274,31 @@ export class Postmaster {
       while (isAlive(found)) await new Promise<void>(resolve => this.#o.timers.after(10, resolve));
       forgetLaunch(this.#o.runDirectory, launch);
     }
+    this.#registerConfigured();
+  }
+
+  /** The workers of the configuration, but for those that were adopted. */
+  #registerConfigured(): void {
+    const adopted = [...this.#supervision.members.values()].map(({ worker }) => JSON.stringify(worker));
+    for (const worker of configuredWorkers(this.#settings)) {
+      const at = adopted.indexOf(JSON.stringify(worker));
+      if (at >= 0) adopted.splice(at, 1);
+      else if (registerWorker(this.#supervision, worker, this.#mostWorkers) === undefined) {
+        this.#o.log.write('LOG', 'too many background workers', tooManyWorkers(this.#mostWorkers));
+      }
+    }
+  }
+
+  get #mostWorkers(): number {
+    return this.#settings.number('max_worker_processes');
+  }
+
+  /** Answers the name of its role. */
+  #launchWorker(worker: WorkerRegistration): string {
+    const member = registerWorker(this.#supervision, worker, this.#mostWorkers);
+    if (member === undefined) throw noSlotForWorker();
+    this.#event({ kind: 'tick' });
+    return member.name;
   }
 
   /** It was launched with another value of a parameter that only a restart changes. */
@@ -301,7 +341,7 @@ export class Postmaster {
   #carryOut(effect: Effect): void {
     switch (effect.effect) {
       case 'launch':
-        return this.#launch(effect.member.role, effect.member.instance, effect.member.name, effect.epoch);
+        return this.#launch(effect.member, effect.epoch);
       case 'stop':
         // Who is not attending hears it when it does (see #attended); who has no ears is killed.
         if (this.#attendants.order(effect.name, { $case: 'stop', value: { mode: effect.mode } })) return;
@@ -327,7 +367,7 @@ export class Postmaster {
     return life === undefined || life.life === 'absent' ? 0 : life.epoch;
   }
 
-  #launch(role: RoleStart['role'], instance: number, name: string, epoch: number): void {
+  #launch({ role, instance, name, worker }: Member, epoch: number): void {
     const { broker } = this.#o;
     const start: RoleStart = {
       role,
@@ -341,7 +381,9 @@ export class Postmaster {
       endpoints: {},
       nats: { url: broker.url, tokenFile: broker.tokenFile },
       settings: this.#settings.overrides(),
+      worker,
     };
+    if (worker !== undefined) this.#o.log.write('DEBUG', `starting background worker process "${worker.name}"`);
     this.#acknowledged.set(name, this.#configVersion);
     if (role === 'backend') this.#clients.meet(name, instance, true);
     if (role === 'broker' && broker.kind === 'program') {

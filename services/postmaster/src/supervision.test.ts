@@ -18,7 +18,7 @@ class Stage {
   constructor(adopted: [RoleName, number, number][] = [], archiving = false) {
     this.s = newSupervision({ nowMs: 0, broker: 'role', firstEpoch: 10, roleTimeoutMs: 10_000, archiving });
     for (const [role, instance, epoch] of adopted) {
-      adopt(this.s, role, instance, epoch, 0);
+      adopt(this.s, { role, instance, epoch }, 0);
       this.alive.set(instance === 0 ? role : `${role}-${instance}`, epoch);
     }
   }
@@ -63,7 +63,7 @@ class Stage {
   dies(name: string, code?: number): void {
     const epoch = this.alive.get(name)!;
     this.alive.delete(name);
-    this.send({ kind: 'exited', name, epoch, how: 'was terminated by signal SIGKILL', code });
+    this.send({ kind: 'exited', name, epoch, how: 'was terminated by signal 9: Killed', code });
   }
 
   take(): string[] {

@@ -13,10 +13,12 @@
  *    is ready, again and again, after a growing pause.
  * 4. A role says itself when starting again cannot help (EXIT_HOPELESS): then everything stops. So it
  *    does when a role fails STARTUP_FAILURES_MAX times before the cluster ever ran.
- * 5. Shutdown goes outside in: sessions, instances, bgwriter and checkpointer (shutdown checkpoint),
+ * 5. Shutdown goes outside in: sessions, background workers, instances, bgwriter and checkpointer (shutdown checkpoint),
  *    buffer-manager, archiver (which archives what is ready), walwriter, logger, broker.
  */
+import type { WorkerRegistration } from '@pgtroupe/actor/background-worker';
 import { EXIT_HOPELESS, type RoleName, roleName, type RoleState, type ShutdownMode } from '@pgtroupe/actor/lifecycle';
+import { addWorker, buryWorker, mayStart, workerOverdue } from './background-workers.ts';
 
 /** Order of launching. */
 const CAST: readonly RoleName[] = [
@@ -75,6 +77,8 @@ export type Life =
       message: string;
       lastSeenMs: number;
       stopSent: ShutdownMode | undefined;
+      /** Background workers: when that was noticed. */
+      stopSeenMs?: number;
     }
   /** SIGKILL is sent, its end not yet seen. */
   | { readonly life: 'killed'; readonly epoch: number };
@@ -85,6 +89,8 @@ export interface Member {
   readonly name: string;
   /** false: a foreign program (nats-server), of which only the process is known. */
   readonly attends: boolean;
+  /** Of a background worker. */
+  readonly worker?: WorkerRegistration | undefined;
   life: Life;
   failures: number;
   launches: number;
@@ -183,9 +189,13 @@ function addMember(s: Supervision, role: RoleName, instance: number, attends = t
 }
 
 /** A process launched by an earlier postmaster, alive now. Before the first tick only. */
-export function adopt(s: Supervision, role: RoleName, instance: number, epoch: number, nowMs: number): void {
+export function adopt(
+  s: Supervision,
+  { role, instance, epoch, worker }: Pick<Member, 'role' | 'instance' | 'worker'> & { readonly epoch: number },
+  nowMs: number,
+): void {
   const known = s.members.get(roleName(role, instance));
-  const member = known ?? addMember(s, role, instance);
+  const member = known ?? (worker === undefined ? addMember(s, role, instance) : addWorker(s, instance, worker));
   member.life = {
     life: 'launched',
     epoch,
@@ -284,8 +294,10 @@ function watch(s: Supervision, nowMs: number, effects: Effect[]): void {
     const silentMs = nowMs - life.lastSeenMs;
     // An adopted one was up: it is given no time to get there.
     const limitMs = life.attending || (life.adopted && s.roleTimeoutMs > 0) ? s.roleTimeoutMs : ATTEND_MS;
-    const disobeys = life.stopSent === 'immediate' && silentMs > IMMEDIATE_MS;
-    if (disobeys || (limitMs > 0 && silentMs > limitMs)) {
+    const overdue = member.worker !== undefined && workerOverdue(life, s.roleTimeoutMs, nowMs);
+    const disobeys = overdue || (life.stopSent === 'immediate' && silentMs > IMMEDIATE_MS);
+    const isWorking = member.worker !== undefined && (life.attending || life.adopted);
+    if (disobeys || (!isWorking && limitMs > 0 && silentMs > limitMs)) {
       const why = disobeys ? 'does not stop' : `gave no sign of life for ${Math.round(silentMs)} ms`;
       effects.push({ effect: 'log', level: 'WARNING', message: `${member.name} ${why}, killing it` });
       kill(member, life.epoch, effects);
@@ -306,7 +318,8 @@ function bury(
   nowMs: number,
   effects: Effect[],
 ): void {
-  const { life } = member;
+  const { life, worker } = member;
+  if (worker !== undefined) return buryWorker(s, member, worker, event, nowMs, effects);
   const stopping = isStopping(s.pm) || (life.life === 'launched' && life.stopSent !== undefined);
   const lifeMs = life.life === 'launched' ? nowMs - life.sinceMs : HEALTHY_MS;
   const wasReady = life.life === 'launched' && life.state === 'ready';
@@ -381,7 +394,7 @@ function advance(s: Supervision, nowMs: number, effects: Effect[]): void {
         return;
       case 'PM_WAIT_BACKENDS':
         if (pm.mode === 'smart' && s.sessions > 0) return launchAbsent(s, nowMs, effects);
-        if (!stopAll(s, pm.mode, ['backend'], effects)) return;
+        if (!stopAll(s, pm.mode, ['bgworker', 'backend'], effects)) return;
         move(s, { pmState: 'PM_SHUTDOWN', mode: pm.mode }, effects);
         continue;
       case 'PM_SHUTDOWN':
@@ -418,6 +431,7 @@ function launchAbsent(s: Supervision, nowMs: number, effects: Effect[]): void {
     if (member.life.life !== 'absent' || member.life.notBeforeMs > nowMs) continue;
     if (!all && !FIRST.has(member.role)) continue;
     if (member.role === 'backend' && member.instance > s.wantedInstances) continue;
+    if (member.worker !== undefined && !mayStart(member.worker, s.pm)) continue;
     const epoch = s.nextEpoch++;
     member.launches++;
     member.life = {

@@ -20,6 +20,11 @@ const SIGNAL_TEXTS: Readonly<Partial<Record<NodeJS.Signals, string>>> = {
   SIGTERM: 'Terminated',
 };
 
+/** How PostgreSQL tells of it: `signal 9: Killed`. */
+export function signalText(signal: NodeJS.Signals): string {
+  return `signal ${constants.signals[signal]}: ${SIGNAL_TEXTS[signal] ?? signal}`;
+}
+
 export function nodeCommands(folder: string): Commands {
   const running = new Set<number>();
   process.on('exit', () => {

@@ -28,6 +28,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { ereport } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
+import type { WorkerRegistration } from '../background-worker.ts';
 import type { ProcessId } from './process.ts';
 
 export interface Launch {
@@ -37,6 +38,8 @@ export interface Launch {
   readonly cluster: string;
   /** The settings it was launched with. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Of a background worker. */
+  readonly worker?: WorkerRegistration | undefined;
 }
 
 export type Claim = ({ readonly kind: 'process' } & ProcessId) | { readonly kind: 'void' };

@@ -1,0 +1,5 @@
+/** A background worker's process. */
+import { runRole } from '@pgtroupe/role/runrole';
+import { bgworkerRole } from './role.ts';
+
+await runRole('bgworker', bgworkerRole);
