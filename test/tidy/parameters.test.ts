@@ -10,7 +10,7 @@ import { expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** These tell of parameters without reading them. */
-const TABLES = /\/guc_(tables|effectless|unsupported)\.ts$/;
+const TABLES = /\/(guc_(tables|effectless|unsupported)|functiondef)\.ts$/;
 /** Their only value is the one there is, or they are judged where they are set (settings-hooks.ts). */
 const FIXED = ['archive_library', 'backslash_quote', 'exit_on_error', 'timezone_abbreviations'];
 

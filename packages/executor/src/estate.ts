@@ -23,6 +23,7 @@ import type { HeavyCall } from './execOffLoop.ts';
 import { Pace, type PaceClock } from './pace.ts';
 import type { RowStore } from './rowstore.ts';
 import { BATCH_ROWS, END, ROW } from './status.ts';
+import type { TempFiles } from './tempfile.ts';
 
 /** What the session lends to its executors. */
 export interface ExecEnv extends PaceClock {
@@ -38,6 +39,12 @@ export interface ExecEnv extends PaceClock {
   relation(oid: Oid): RelationDesc;
   /** Is the time slice used up, or a cancel pending? Asked once per batch; must be cheap. */
   shouldYield(): boolean;
+  /** For what takes more than work_mem; absent where there is no disk. */
+  readonly temp?: TempFiles | undefined;
+  /** Of one sort or materialisation. */
+  readonly workMemBytes: number;
+  /** Of one hash table. */
+  readonly hashMemBytes: number;
   /** An OID for a TOAST value; MISS (want says what for). Without it large values cannot be stored. */
   newOid?(): number;
   /** A stored expression as the planner would leave it: SQL functions written out. */
@@ -149,6 +156,11 @@ export abstract class PlanState {
 
   /** Fills `out` with 1 to `max` (<= BATCH_ROWS) rows, or says why not; see status.ts. */
   abstract next(max: number): number;
+
+  /** What EXPLAIN ANALYZE tells of the last run beside its rows. */
+  explain(): readonly string[] {
+    return [];
+  }
 
   #asked = 0;
 

@@ -35,13 +35,15 @@ export interface Measurement {
   ms: number;
   /** Time of the first row of the first loop. */
   firstMs: number;
+  /** What the node tells of its last run. */
+  readonly details: () => readonly string[];
 }
 
 /** Counts what the nodes below `root` do from now on. `nowMs` is the session's clock. */
 export function instrument(roots: readonly PlanState[], nowMs: () => number): Map<Plan, Measurement> {
   const measured = new Map<Plan, Measurement>();
   const wrap = (state: PlanState): void => {
-    const m: Measurement = { loops: 0, rows: 0, ms: 0, firstMs: -1 };
+    const m: Measurement = { loops: 0, rows: 0, ms: 0, firstMs: -1, details: () => state.explain() };
     measured.set(state.plan, m);
     let fresh = true;
     const next = state.next.bind(state);
@@ -151,6 +153,7 @@ class PlanPrinter {
           indent,
           `->  Hash${this.#cost({ ...child, startup_cost: child.total_cost } as Plan)}${this.#actual(child)}`,
         );
+        for (const text of this.#options.measured?.get(plan)?.details() ?? []) this.#line(indent + 3, text);
         this.node(child, indent + 3, '', below);
       } else this.node(child, indent, '', below);
     }
@@ -301,7 +304,8 @@ class PlanPrinter {
       default:
     }
     if (plan.qual.length > 0) qual('Filter', plan.qual);
-    return out;
+    const details = this.#options.measured?.get(plan)?.details() ?? [];
+    return plan.type === 'HashJoin' ? out : [...out, ...details];
   }
 
   // ---- expressions -----------------------------------------------------------------------------------------

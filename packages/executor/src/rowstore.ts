@@ -43,6 +43,8 @@ export class RowStore {
   /** Rows in it. */
   count = 0;
   bytes = 0;
+  /** The session's part of the arena is nearly used up. */
+  cramped = false;
 
   constructor(arena: Arena) {
     this.arena = arena;
@@ -79,6 +81,7 @@ export class RowStore {
     const at = this.arena.alloc(size);
     const chunk: Chunk = { at, size, end: at };
     this.#chunks.push(chunk);
+    this.cramped = this.arena.cramped;
     return chunk;
   }
 
@@ -109,6 +112,7 @@ export class RowStore {
     if (first !== undefined) first.end = first.at;
     this.count = 0;
     this.bytes = 0;
+    this.cramped = false;
   }
 
   free(): void {
@@ -116,6 +120,7 @@ export class RowStore {
     this.#chunks.length = 0;
     this.count = 0;
     this.bytes = 0;
+    this.cramped = false;
   }
 }
 

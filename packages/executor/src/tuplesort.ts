@@ -14,6 +14,8 @@ const left = new ByteRange();
 const right = new ByteRange();
 
 const RUN = 16;
+/** An offset and a word, twice, and room to grow. */
+const BYTES_PER_ROW = 24;
 /** Elements moved between two looks at the clock. */
 const STEP = 8192;
 /** Native code compares from here on. */
@@ -62,6 +64,11 @@ export class TupleSort {
     }
   }
 
+  /** Of what it keeps beside the tuples, while it sorts. */
+  get bytes(): number {
+    return this.count * BYTES_PER_ROW;
+  }
+
   at(i: number): number {
     return this.#ptrs[i]!;
   }
@@ -69,7 +76,7 @@ export class TupleSort {
   add(ptr: number): void {
     if (this.count === this.#ptrs.length) this.#grow();
     this.#ptrs[this.count] = ptr;
-    this.#words[this.count++] = this.#word(ptr);
+    this.#words[this.count++] = this.word(ptr);
   }
 
   #grow(): void {
@@ -82,7 +89,7 @@ export class TupleSort {
   }
 
   /** Order-preserving first bytes; nulls take the end (or beginning) of the range. */
-  #word(ptr: number): number {
+  word(ptr: number): number {
     const key = this.#keys[0]!;
     const value = this.#readers[0]!(ptr);
     if (value === null) return key.nullsFirst ? 0 : 0xffffffff;
@@ -129,6 +136,13 @@ export class TupleSort {
     return key.desc ? n - m : m - n;
   }
 
+  /** Order of two tuples whose words are known. */
+  order(wordA: number, a: number, wordB: number, b: number): number {
+    if (wordA !== wordB) return wordA < wordB ? -1 : 1;
+    if (this.#wordIsKey && this.#keys.length === 1 && wordA !== 0 && wordA !== 0xffffffff) return 0;
+    return this.compare(a, b);
+  }
+
   /** Is `a` after `b`? */
   #after(wordA: number, a: number, wordB: number, b: number): boolean {
     if (wordA !== wordB) return wordA > wordB;
@@ -141,12 +155,12 @@ export class TupleSort {
 
   /** With `bound` rows kept: would this tuple be among the smallest? */
   wanted(ptr: number): boolean {
-    return this.#after(this.#words[0]!, this.#ptrs[0]!, this.#word(ptr), ptr);
+    return this.#after(this.#words[0]!, this.#ptrs[0]!, this.word(ptr), ptr);
   }
 
   /** Puts the tuple into the heap of the `bound` smallest; answers the one that fell out, 0 none. */
   addBounded(ptr: number, bound: number): number {
-    const word = this.#word(ptr);
+    const word = this.word(ptr);
     if (this.count < bound) {
       if (this.count === this.#ptrs.length) this.#grow();
       let i = this.count++;

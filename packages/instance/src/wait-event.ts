@@ -28,6 +28,7 @@ export function waitEventOf(want: Want): WaitEvent | undefined {
     case 'xactWait':
       return want.tuple === undefined ? 'Lock/transactionid' : 'Lock/tuple';
     case 'await':
+      return want.waitEvent;
     case 'none':
       return undefined;
     default:

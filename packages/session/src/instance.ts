@@ -38,6 +38,7 @@ import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { DatabaseContext } from './database-context.ts';
 import { answerQuestions } from './session-questions.ts';
 import { Session } from './session.ts';
+import { removeTemporaryFiles } from './temp-files.ts';
 import { InstanceToast } from './toast-fetcher.ts';
 import type { TransactionBlock } from './transaction-block.ts';
 
@@ -141,6 +142,7 @@ export class BackendInstance {
   /** Resolves when clients can be served: attached, and the catalogs of the default database read. */
   async start(): Promise<void> {
     await this.reload();
+    await removeTemporaryFiles(this.env.disk);
     this.kernel.attachment.start();
     do await this.whenAttached();
     while (!(await this.#preload()));
@@ -338,12 +340,15 @@ export class BackendInstance {
   held(): Record<string, number> {
     let transactions = 0;
     let remote = 0;
+    let files = 0;
+    for (const { runner } of this.#sessions.values())
+      files += (runner as typeof runner | undefined)?.execution.env.temp.open ?? 0;
     for (const { block, owner } of this.#sessions.values()) {
       remote += owner.remote.size;
       // Not there while the session starts.
       if ((block as TransactionBlock | undefined)?.open === true) transactions++;
     }
-    return { transactions, 'remote locks': remote, ...this.kernel.held() };
+    return { transactions, 'remote locks': remote, 'temporary files': files, ...this.kernel.held() };
   }
 
   // ---- shutdown --------------------------------------------------------------------------------------

@@ -27,12 +27,14 @@ import type { Analysis } from './analysis.ts';
 import { plannerEnv } from './planner-env.ts';
 import { type MemoryAccount, memoryExhausted } from './memory-guard.ts';
 import type { Session } from './session.ts';
+import { SessionTempFiles } from './temp-files.ts';
 import type { SessionFunctions } from './session-functions.ts';
 import type { IsolationLevel } from './transaction-block.ts';
 
 const LONE_SLICE_MS = 5;
 const SHARED_SLICE_MS = 0.3;
 const INTERRUPT_POLL_MS = 20;
+const BYTES_PER_KB = 1024;
 
 export class SessionExecEnv implements ExecEnv, MemoryAccount {
   readonly #session: Session;
@@ -45,6 +47,7 @@ export class SessionExecEnv implements ExecEnv, MemoryAccount {
   readonly settings: SessionSettings;
   readonly lookup: FunctionCatalog;
   usesTransactionSnapshot = false;
+  readonly temp: SessionTempFiles;
   /** OIDs obtained and not yet used. */
   readonly #oids: Oid[] = [];
   /** What the statement added to the process' memory. */
@@ -59,6 +62,7 @@ export class SessionExecEnv implements ExecEnv, MemoryAccount {
     this.#analysis = analysis;
     this.mem = kernel.pages.mem;
     this.arena = new Arena(arenaSpace);
+    this.temp = new SessionTempFiles(session);
     this.pages = kernel.pages;
     this.wal = kernel.wal;
     this.heap = new HeapContext(kernel.pages, kernel.wal, new ReadonlyXact(kernel));
@@ -140,6 +144,14 @@ export class SessionExecEnv implements ExecEnv, MemoryAccount {
     const { kernel } = this.#session.instance;
     kernel.pages.want = { kind: 'await', run: async () => void this.#oids.push(await kernel.newOid()) };
     return MISS;
+  }
+
+  get workMemBytes(): number {
+    return this.#session.settings.number('work_mem') * BYTES_PER_KB;
+  }
+
+  get hashMemBytes(): number {
+    return this.workMemBytes * this.#session.settings.number('hash_mem_multiplier');
   }
 
   outOfMemory(): void {

@@ -85,12 +85,15 @@ export class SessionLog {
     } else this.report(report);
   }
 
-  /** A line that the parameters ask for (LOG); its text holds the statement, if it is about one. */
-  say(message: string, detail?: string): void {
+  /** A line that the parameters ask for (LOG); its text holds the statement, if it is about one, or `withStatement` asks
+   *  for it. */
+  say(message: string, detail?: string, withStatement = false): void {
     const { settings } = this.#session;
     const shown = settings.string('log_error_verbosity') === 'terse' ? undefined : detail;
     if (logLevelWanted('LOG', settings.string('log_min_messages'))) {
-      this.#write('LOG', message, { sqlstate: '00000', detail: shown });
+      const asked = withStatement && logLevelWanted('LOG', settings.string('log_min_error_statement'));
+      const statement = asked ? this.statementText() : undefined;
+      this.#write('LOG', message, { sqlstate: '00000', detail: shown, statement });
     }
     this.#session.tell('LOG', ERRCODE.SUCCESSFUL_COMPLETION, message, { detail });
   }

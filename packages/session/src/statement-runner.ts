@@ -592,6 +592,7 @@ export class StatementRunner implements CommandRunner {
   end(): void {
     for (const portal of [...this.portals.values()]) this.dropPortal(portal);
     this.session.block.abandon();
+    this.execution.env.temp.close();
     this.execution.env.arena.close();
   }
 }

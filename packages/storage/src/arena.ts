@@ -16,6 +16,8 @@ const MIN_SHIFT = 13;
 const MAX_SHIFT = 30;
 /** Of what the others leave, the part that one account may have. */
 const SHARE = 3 / 4;
+/** Of the region, what an account shall keep free of its share: for what has to be in memory at the same time. */
+const RESERVE = 1 / 32;
 
 interface Run {
   at: number;
@@ -149,13 +151,23 @@ export class Arena {
     return 2 ** shiftFor(bytes);
   }
 
+  /** What this account may have. */
+  get #mine(): number {
+    const { capacity, used } = this.#space;
+    return SHARE * (capacity - (used - this.used));
+  }
+
+  /** Its share is nearly used up. */
+  get cramped(): boolean {
+    return this.used > this.#mine - RESERVE * this.#space.capacity;
+  }
+
   /** Offset of a chunk of at least `bytes`; 53200 if it would be more than this account's share. */
   alloc(bytes: number): number {
     const shift = shiftFor(bytes);
     const space = this.#space;
     const size = 2 ** shift;
-    const mine = SHARE * (space.capacity - (space.used - this.used));
-    const at = this.used + size > mine ? -1 : space.take(shift);
+    const at = this.used + size > this.#mine ? -1 : space.take(shift);
     if (at < 0) {
       throw ereport(ERRCODE.OUT_OF_MEMORY, 'out of memory', {
         detail: `Failed on request of size ${bytes} in the arena of this backend instance.`,

@@ -67,7 +67,7 @@ export type Want =
   /** Wait until this transaction ends (row lock held by another), in turn with others who want the row. */
   | { readonly kind: 'xactWait'; readonly fxid: number; readonly tuple: TupleWait | undefined }
   /** Anything else that must be awaited before trying again, for example loading a catalog entry. */
-  | { readonly kind: 'await'; readonly run: () => Promise<void> };
+  | { readonly kind: 'await'; readonly run: () => Promise<void>; readonly waitEvent?: `IO/${string}` };
 
 export interface PageAccess {
   readonly mem: Memory;

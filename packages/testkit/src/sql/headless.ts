@@ -15,6 +15,7 @@ import { HeapContext } from '@pgtroupe/access/heap/heapam-context';
 import { heapPruneQueued } from '@pgtroupe/access/heap/pruneheap';
 import { registerToastFetcher } from '@pgtroupe/access/common/detoast';
 import { SoloPages } from '../access/solo-pages.ts';
+import { MemoryTempFiles } from './memory-temp-files.ts';
 import { ToastReader } from '../access/solo-toast.ts';
 import { type SoloXact, SoloTransactions } from '../access/solo-xact.ts';
 import { btInitMetaPage, emptyMeta } from '@pgtroupe/access/nbtree/nbtree';
@@ -303,7 +304,7 @@ export class HeadlessDatabase {
       }
       state.suspend();
       if (this.#misses) this.solo.movePages();
-      if (status === MISS) this.#satisfy();
+      if (status === MISS) await this.#satisfy();
       else {
         assert(status === YIELD, `status ${status}`);
         this.solo.recallAll();
@@ -314,10 +315,11 @@ export class HeadlessDatabase {
     return { columns: state.tlist.map(tle => tle.resname ?? ''), rows, processed: state.processed };
   }
 
-  #satisfy(): void {
+  async #satisfy(): Promise<void> {
     const { want } = this.solo;
     this.solo.want = { kind: 'none' };
-    this.solo.satisfy(want);
+    if (want.kind === 'await') await want.run();
+    else this.solo.satisfy(want);
   }
 }
 
@@ -372,6 +374,15 @@ class HeadlessEnv implements ExecEnv {
   shouldYield(): boolean {
     return this.#impatient && ++this.#asked % 3 === 0;
   }
+
+  /** Small enough, everything goes to disk. */
+  workMemBytes = 4 << 20;
+
+  get hashMemBytes(): number {
+    return this.workMemBytes;
+  }
+
+  readonly temp: MemoryTempFiles = new MemoryTempFiles();
 
   newOid(): number {
     return this.#nextOid++;
