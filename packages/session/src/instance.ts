@@ -142,7 +142,7 @@ export class BackendInstance {
   /** Resolves when clients can be served: attached, and the catalogs of the default database read. */
   async start(): Promise<void> {
     await this.reload();
-    await removeTemporaryFiles(this.env.disk);
+    await removeTemporaryFiles(this.env);
     this.kernel.attachment.start();
     do await this.whenAttached();
     while (!(await this.#preload()));

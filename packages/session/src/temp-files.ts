@@ -5,7 +5,7 @@
  * a kill left between the two goes when the next instance of that name starts. A handle is closed when no read or
  * write is under way any more.
  */
-import { type Disk, DiskError, type DiskFile } from '@pgtroupe/actor/env';
+import { DiskError, type DiskFile, type Env } from '@pgtroupe/actor/env';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { TempFile, TempFiles } from '@pgtroupe/executor/tempfile';
@@ -14,10 +14,14 @@ import type { Session } from './session.ts';
 const FOLDER = 'pgsql_tmp';
 const BYTES_PER_KB = 1024;
 
-/** Once, before there are sessions. */
-export async function removeTemporaryFiles(disk: Disk): Promise<void> {
-  if ((await disk.stat(FOLDER)) === undefined) return disk.mkdir(FOLDER);
-  for (const name of await disk.readdir(FOLDER)) await disk.unlink(`${FOLDER}/${name}`);
+/** Once, before there are sessions. What goes wrong is told: they can do without. */
+export async function removeTemporaryFiles({ disk, log }: Env): Promise<void> {
+  try {
+    if ((await disk.stat(FOLDER)) === undefined) return await disk.mkdir(FOLDER);
+    for (const name of await disk.readdir(FOLDER)) await disk.unlink(`${FOLDER}/${name}`);
+  } catch (error) {
+    log.write('LOG', `could not clear directory "${FOLDER}": ${(error as Error).message}`);
+  }
 }
 
 export class SessionTempFiles implements TempFiles {
