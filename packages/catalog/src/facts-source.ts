@@ -37,7 +37,7 @@ export class FactsSource implements CatalogSource {
 const STORAGE: RelationStorage = {
   databaseOid: 1 as Oid,
   defaultTablespace: 1663 as Oid,
-  smgropen: (rnode): SmgrRelation => ({ rnode }),
+  smgropen: (rnode): SmgrRelation => ({ rnode, targetBlock: -1 }),
   mappedFilenode: oid => oid,
 };
 

@@ -47,7 +47,7 @@ export function btIndexOf(
       unique: desc.index.indisunique,
       nullsNotDistinct: desc.index.indnullsnotdistinct,
       fillfactor: reloption(desc.rel, 'fillfactor', 90),
-      deduplicate: stringOption(desc.rel, 'deduplicate_items') !== 'off',
+      deduplicate: storageParameter(desc.rel, 'deduplicate_items') !== 'off',
     });
     indexes.set(desc, index);
   }
@@ -55,10 +55,11 @@ export function btIndexOf(
 }
 
 function reloption(desc: RelationDesc, name: string, fallback: number): number {
-  const text = stringOption(desc, name);
+  const text = storageParameter(desc, name);
   return text === undefined ? fallback : Number(text);
 }
 
-function stringOption(desc: RelationDesc, name: string): string | undefined {
+/** A storage parameter, as it was written. */
+export function storageParameter(desc: RelationDesc, name: string): string | undefined {
   return desc.rel.reloptions?.find(option => option.startsWith(`${name}=`))?.slice(name.length + 1);
 }

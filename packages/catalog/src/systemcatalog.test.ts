@@ -28,7 +28,7 @@ import { SystemCatalog } from './systemcatalog.ts';
 const STORAGE: RelationStorage = {
   databaseOid: 5 as Oid,
   defaultTablespace: 1663 as Oid,
-  smgropen: rnode => ({ rnode }),
+  smgropen: rnode => ({ rnode, targetBlock: -1 }),
   mappedFilenode: oid => oid,
 };
 

@@ -75,7 +75,7 @@ class Here {
   catalog = new SystemCatalog(this.store, {
     databaseOid: 5 as Oid,
     defaultTablespace: 1663 as Oid,
-    smgropen: rnode => ({ rnode }),
+    smgropen: rnode => ({ rnode, targetBlock: -1 }),
     mappedFilenode: oid => oid,
   }).fork(this.store);
 

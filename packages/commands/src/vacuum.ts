@@ -1,43 +1,26 @@
 /**
  * VACUUM and ANALYZE (vacuum.c): which tables, and each in a transaction of its own where that may be.
  */
-import { VACUUM_DONE } from '@pgtroupe/access/common/indexvacuum';
 import { HeapContext } from '@pgtroupe/access/heap/heapam-context';
-import { LazyVacuum, type VacuumResult } from '@pgtroupe/access/heap/vacuumlazy';
-import { vacuumableBTree } from '@pgtroupe/access/nbtree/nbtvacuum';
 import type { Form_pg_attribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
-import type { Form_pg_class } from '@pgtroupe/catalog/catalogs/pg_class';
 import { StatisticRelationId } from '@pgtroupe/catalog/catalogs/pg_statistic';
-import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
-import { btIndexOf, heapOf } from '@pgtroupe/catalog/relaccess';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
-import { DATABASEOID, RELOID } from '@pgtroupe/catalog/syscache';
-import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
+import { RELOID } from '@pgtroupe/catalog/syscache';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
-import { type Oid, type TransactionId, transactionIdPrecedes } from '@pgtroupe/common/ids';
+import type { Oid } from '@pgtroupe/common/ids';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
-import { ACCESS_SHARE_LOCK, relationTag, SHARE_UPDATE_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
-import { multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
+import { ACCESS_SHARE_LOCK, relationTag } from '@pgtroupe/storage/lmgr/locktag';
 import { errorPosition } from '@pgtroupe/parser/position';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { rangeVarName } from './command-context.ts';
 import { defGetBoolean } from './define.ts';
 import type { CommandRunner } from './command-runner.ts';
-import { isLockRefusal, lockRangeVar } from './rangevar.ts';
-import { analyzeTable, overwriteClassRow } from './analyze/analyze.ts';
-import { attempt } from './vacuuminplace.ts';
-import { updateDatFrozenXid, vacuumXidLimits } from './vacuumxids.ts';
-
-const SLICE = 32;
-
-interface VacuumOptions {
-  readonly vacuum: boolean;
-  readonly analyze: boolean;
-  readonly freeze: boolean;
-  readonly aggressive: boolean;
-  readonly skipLocked: boolean;
-  readonly verbose: boolean;
-}
+import { lockRangeVar } from './rangevar.ts';
+import { analyzeTable } from './analyze/analyze.ts';
+import { vacuumRelation } from './vacuumrel.ts';
+import { lockToVacuum, mayVacuumOrNotice, openTarget, type Target, type VacuumOptions } from './vacuumtarget.ts';
+import { updateDatFrozenXid } from './vacuumxids.ts';
 
 export async function vacuumStmt(runner: CommandRunner, raw: RawNode, text: string): Promise<string> {
   const { session, analysis } = runner;
@@ -102,17 +85,11 @@ function vacuumOptions(raw: RawNode, text: string): VacuumOptions {
     analyze: !vacuum || on('analyze'),
     freeze: on('freeze'),
     aggressive: on('freeze') || on('disable_page_skipping'),
+    everyPage: on('disable_page_skipping'),
     skipLocked: on('skip_locked'),
     verbose: on('verbose'),
+    truncate: given.has('truncate') ? on('truncate') : undefined,
   };
-}
-
-interface Target {
-  readonly oid: Oid;
-  /** As the statement named it; undefined: it did not. */
-  readonly name: string | undefined;
-  /** What ANALYZE shall look at; empty: all. */
-  readonly columns: readonly string[];
 }
 
 /** Named tables, or all of the database. */
@@ -149,94 +126,6 @@ async function targets(runner: CommandRunner, raw: RawNode, options: VacuumOptio
   return found;
 }
 
-/** Takes the lock, or tells under SKIP_LOCKED that it is not to be had, and answers undefined. */
-async function lockToVacuum<T>(
-  runner: CommandRunner,
-  name: string | undefined,
-  options: VacuumOptions,
-  lock: () => Promise<T>,
-): Promise<T | undefined> {
-  try {
-    return await lock();
-  } catch (error) {
-    if (!options.skipLocked || !isLockRefusal(runner, error)) throw error;
-    skipping(runner, name, options, ERRCODE.LOCK_NOT_AVAILABLE, 'lock not available');
-    return undefined;
-  }
-}
-
-function skipping(
-  { session }: CommandRunner,
-  name: string | undefined,
-  options: VacuumOptions,
-  sqlstate: Sqlstate,
-  why: string,
-): void {
-  if (name === undefined) return;
-  session.notice('WARNING', sqlstate, `skipping ${options.vacuum ? 'vacuum' : 'analyze'} of "${name}" --- ${why}`);
-}
-
-async function mayVacuumOrNotice(runner: CommandRunner, rel: RelationDesc, vacuum: boolean): Promise<boolean> {
-  if (await withCatalog(() => mayVacuum(runner, rel.rel))) return true;
-  runner.session.notice('WARNING', ERRCODE.WARNING, skippedForRights(rel, vacuum ? 'vacuum' : 'analyze'));
-  return false;
-}
-
-/** The table, locked, if it is still there and the user may do it; else undefined, and the client has been told. */
-async function openTarget(
-  runner: CommandRunner,
-  { oid, name }: Target,
-  options: VacuumOptions,
-  kinds: string,
-): Promise<RelationDesc | undefined> {
-  const { session, analysis } = runner;
-  const { kernel } = session.instance;
-  const database = session.database.oid as Oid;
-  const locked = await lockToVacuum(runner, name, options, async () => {
-    await kernel.locks.relation(session.owner, database, oid, SHARE_UPDATE_EXCLUSIVE_LOCK, options.skipLocked);
-    return true;
-  });
-  if (locked === undefined) return undefined;
-  await kernel.shared.renewHorizon();
-  const rel = await withCatalog(() => analysis.catalog.relation(oid));
-  if (rel === null) {
-    skipping(runner, name, options, ERRCODE.UNDEFINED_TABLE, 'relation no longer exists');
-    return undefined;
-  }
-  if (!(await mayVacuumOrNotice(runner, rel, options.vacuum))) return undefined;
-  if (!kinds.includes(rel.rel.relkind)) {
-    const what = options.vacuum ? 'vacuum' : 'analyze';
-    const message = `skipping "${rel.name}" --- cannot ${what} non-tables or special system tables`;
-    session.notice('WARNING', ERRCODE.WARNING, message);
-    return undefined;
-  }
-  return rel;
-}
-
-/** False: it was skipped, and the client has been told. */
-async function vacuumRelation(runner: CommandRunner, target: Target, options: VacuumOptions): Promise<boolean> {
-  const rel = await openTarget(runner, target, options, 'rmt');
-  if (rel === undefined) return false;
-  const { session } = runner;
-  const { kernel } = session.instance;
-  const context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
-  const result = await runVacuum(runner, context, rel, options);
-  const reltuples =
-    result.scannedPages === result.relPages || result.allVisiblePages === 0
-      ? result.liveTuples
-      : estimateTuples(rel.rel, result);
-  await overwriteClassRow(runner, context, rel.oid, {
-    relpages: result.relPages,
-    reltuples,
-    relallvisible: result.allVisiblePages,
-    relfrozenxid: laterXid(rel.rel.relfrozenxid, result.newRelFrozenXid),
-    relminmxid: laterMulti(rel.rel.relminmxid, result.newRelMinMxid as TransactionId),
-  });
-  if (rel.rel.reltoastrelid !== 0)
-    await vacuumRelation(runner, { oid: rel.rel.reltoastrelid, name: undefined, columns: [] }, options);
-  return true;
-}
-
 async function analyzeRelation(runner: CommandRunner, target: Target, options: VacuumOptions): Promise<void> {
   const rel = await openTarget(runner, target, { ...options, vacuum: false }, 'rm');
   // Its own rows are not looked at: its transaction has no business with a table that another writes.
@@ -259,77 +148,4 @@ function columnsToAnalyze(rel: RelationDesc, names: readonly string[]): readonly
       throw ereport(ERRCODE.DUPLICATE_COLUMN, `column "${name}" of relation "${rel.name}" appears more than once`);
     return attribute;
   });
-}
-
-/** Its owner, or the database's if the table is no shared one. */
-function mayVacuum({ analysis, functions }: CommandRunner, rel: Form_pg_class): boolean {
-  const acl = analysis.acl();
-  const me = functions.currentUserId;
-  const database = rel.relisshared ? null : analysis.catalog.search(DATABASEOID, functions.databaseId);
-  return acl.hasPrivsOfRole(me, rel.relowner) || (database !== null && acl.hasPrivsOfRole(me, database.datdba));
-}
-
-function skippedForRights({ name, rel }: RelationDesc, what: string): string {
-  const who = rel.relisshared
-    ? 'superuser'
-    : rel.relnamespace === PG_CATALOG_NAMESPACE
-      ? 'superuser or database owner'
-      : 'table or database owner';
-  return `skipping "${name}" --- only ${who} can ${what} it`;
-}
-
-/** 0: pages were skipped, nothing is known. It never goes back. */
-function laterXid(before: TransactionId, after: TransactionId): TransactionId {
-  return after !== 0 && transactionIdPrecedes(before, after) ? after : before;
-}
-
-function laterMulti(before: TransactionId, after: TransactionId): TransactionId {
-  return after !== 0 && multiXactIdPrecedes(before, after) ? after : before;
-}
-
-/** Rows of pages that were skipped are as dense as they were. */
-function estimateTuples(before: Form_pg_class, result: VacuumResult): number {
-  if (before.reltuples < 0 || before.relpages === 0) return result.liveTuples;
-  const density = before.reltuples / before.relpages;
-  return Math.round(density * (result.relPages - result.scannedPages) + result.liveTuples);
-}
-
-async function runVacuum(
-  runner: CommandRunner,
-  context: HeapContext,
-  rel: RelationDesc,
-  options: VacuumOptions,
-): Promise<VacuumResult> {
-  const { session, analysis } = runner;
-  const { kernel } = session.instance;
-  const trees = await withCatalog(() => rel.indexes.map(index => btIndexOf(analysis.catalog, index, rel)));
-  const { oldestXmin, nextXid } = kernel.shared;
-  const ids = { oldestXmin, nextXid, relfrozenxid: rel.rel.relfrozenxid };
-  const limits = vacuumXidLimits(session.settings, ids, options.freeze);
-  if (limits.tooOld) {
-    session.notice('WARNING', ERRCODE.WARNING, 'oldest xmin is far in the past', {
-      hint: 'Close open transactions soon to avoid wraparound problems.\nYou might also need to commit or roll back old prepared transactions, or drop stale replication slots.',
-    });
-  }
-  const { oldest: oldestMulti } = await kernel.multixacts.horizon();
-  const minMultiAge = options.freeze ? 0 : session.settings.number('vacuum_multixact_freeze_min_age');
-  const vacuum = new LazyVacuum(
-    context,
-    heapOf(rel),
-    trees.map(tree => vacuumableBTree(tree, kernel.pages, kernel.wal)),
-    {
-      oldestXmin: limits.oldestXmin,
-      oldestMulti,
-      freezeLimits: {
-        xid: limits.freezeLimit,
-        multi: oldestMulti > minMultiAge ? oldestMulti - minMultiAge : 1,
-      },
-      aggressive: options.aggressive || limits.aggressive,
-    },
-  );
-  for (let steps = 1; ; steps++) {
-    const status = await attempt(session, () => vacuum.step());
-    if (status === VACUUM_DONE) return vacuum.result;
-    if (steps % SLICE === 0) await session.breathe();
-  }
 }

@@ -465,6 +465,7 @@ export class PageCache implements PageAccess {
       fork.extendBy = 1;
     }
     files.freePageAnswer = undefined;
+    files.targetBlock = -1;
     // Whoever still waits for one of its pages is told that there is none, by its files.
     if (op.fork === ALL_FORKS && files.forks.every(fork => !this.#reads.has(fork))) this.relations.remove(files);
   }

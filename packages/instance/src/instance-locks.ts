@@ -217,6 +217,12 @@ export class InstanceLocks {
     throw new PgError(ERRCODE.INTERNAL_ERROR, `answer ${op.op} to lockAcquire`);
   }
 
+  /** Does anybody wait for who holds this lock (LockHasWaiters)? */
+  async hasWaiters(tag: LockTag, mode: number): Promise<boolean> {
+    const op = await this.#attachment.request(reqId => ({ op: 'lockHasWaiters', reqId, ...tag, mode }));
+    return op.op === 'lockWaiters' && op.waiting;
+  }
+
   /** Gives back one lock before the end of the transaction; not `soon`: with the next message. */
   release(owner: LockOwner, tag: LockTag, mode: number, soon = true): void {
     owner.remote.delete(lockKey(tag, mode));

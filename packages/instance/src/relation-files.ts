@@ -76,6 +76,7 @@ export class RelationFiles implements SmgrRelation {
   gone = false;
   /** Answer of the free space map that the retry of `freePage` is about to take. */
   freePageAnswer: { readonly need: number; readonly blk: number } | undefined;
+  targetBlock = -1;
 
   constructor(rnode: RelFileNode) {
     this.rnode = rnode;
@@ -121,6 +122,7 @@ export class RelationDirectory {
       for (const list of database.values()) {
         for (const files of list) {
           files.freePageAnswer = undefined;
+          files.targetBlock = -1;
           for (const fork of files.forks) fork.forget();
         }
       }

@@ -507,6 +507,8 @@ export class RunningPortal {
     const { session } = this.#execution;
     const state = this.#state;
     this.#state = undefined;
+    // Nobody may look at a table's pages without its lock.
+    if (!reusable) this.#execution.env.heap.forgetPrunes();
     if (state !== undefined) {
       session.instance.kernel.locks.tuples.release(session.owner);
       state.release();

@@ -40,7 +40,7 @@ export function oracleIndex(
     columns: (Attribute & BTKeyColumn)[];
   };
   return new BTIndex({
-    rel: { rnode },
+    rel: { rnode, targetBlock: -1 },
     name,
     tableName,
     att: { attrs: columns },

@@ -334,6 +334,8 @@ export class AttachServer {
         return shared.locks.release(shared.locks.owner(op.owner, instance), op, op.mode, op.session);
       case 'lockReleaseAll':
         return shared.locks.releaseAll(shared.locks.owner(op.owner, instance), op.session);
+      case 'lockHasWaiters':
+        return instance.put({ op: 'lockWaiters', reqId: op.reqId, waiting: shared.locks.hasWaiters(op, op.mode) });
       case 'relLockToken':
         return shared.locks.tokenRequested(instance, relationTag(op));
       case 'localHolders':

@@ -130,6 +130,12 @@ export class LockTable<I> {
     return this.#owners.get(pid)?.waiting;
   }
 
+  /** LockHasWaiters */
+  hasWaiters(tag: LockTag, mode: number): boolean {
+    const lock = this.#locks.get(lockKey(tag));
+    return lock !== undefined && (waitMask(lock) & conflictMask(mode)) !== 0;
+  }
+
   locks(): Iterable<Lock<I>> {
     return this.#locks.values();
   }

@@ -16,7 +16,7 @@ import type { Log } from '@pgtroupe/actor/env';
 import type { XLogStream } from '@pgtroupe/transam/xlogpage';
 import type { XLogRecord } from '@pgtroupe/transam/xlogrecord';
 import type { BufferPool } from './buffer-pool.ts';
-import type { PageDirectory, PageEntry, TokenHolder } from './page-directory.ts';
+import type { ForkEntry, PageDirectory, PageEntry, TokenHolder } from './page-directory.ts';
 import type { RedoApplier } from './redo-applier.ts';
 import type { RelationDirectory } from './relation-directory.ts';
 import { relationPath, type StorageManager } from './smgr.ts';
@@ -320,6 +320,13 @@ export class PageIO {
       if (!ok && !page.dropped) page.imageDirty = true;
       this.#staging.push(image);
     }
+  }
+
+  /** Resolves when no page of the fork from block `from` on is being written any more: what is written late would make
+   *  a file long again that was cut off there. */
+  async writesBehind(fork: ForkEntry, from: number): Promise<void> {
+    const running = [...this.#writes].filter(([page]) => page.fork === fork && page.blk >= from);
+    await Promise.allSettled(running.map(([, work]) => work));
   }
 
   /** Pages whose write is under way. */

@@ -75,7 +75,7 @@ import { MultiXacts } from './multixacts.ts';
 import type { ForkEntry, PageEntry } from './page-directory.ts';
 import { RedoApplier, type RmgrTable } from './redo-applier.ts';
 import { RelationDirectory } from './relation-directory.ts';
-import { mapPagesWhollyBefore } from './relation-files.ts';
+import { mapPagesBefore } from './relation-files.ts';
 import { relationPath, type StorageManager } from './smgr.ts';
 import type { WalClient } from './wal-client.ts';
 
@@ -341,8 +341,7 @@ export class Recovery {
     // Pages may come back later in the WAL, so the file is made if it is not there.
     await smgr.create(rnode, 0);
     if ((flags & SMGR_TRUNCATE_HEAP) !== 0) await this.#truncate(rnode, 0, blocks);
-    if ((flags & SMGR_TRUNCATE_VM) !== 0)
-      await this.#truncate(rnode, VISIBILITYMAP_FORKNUM, mapPagesWhollyBefore(blocks));
+    if ((flags & SMGR_TRUNCATE_VM) !== 0) await this.#truncate(rnode, VISIBILITYMAP_FORKNUM, mapPagesBefore(blocks));
     if ((flags & SMGR_TRUNCATE_FSM) !== 0) await smgr.unlink(rnode, FSM_FORKNUM, false);
   }
 

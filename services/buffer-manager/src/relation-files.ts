@@ -257,6 +257,8 @@ export class RelationFileService implements FileFate {
       if (op.blocks < blocks) {
         await this.#takeLengthBack(fork, undefined);
         await this.#failpoint('truncate-before-record');
+        // Its lock died with it: by now somebody may have written to what was to go.
+        if (instance.dead) return;
         this.#dropPages(fork, op.blocks);
         // The record must be durable before the file shrinks: otherwise a crash could leave pages
         // that later WAL (of a transaction that survives) believes are gone.
@@ -285,6 +287,7 @@ export class RelationFileService implements FileFate {
     await this.#wal.flush(lsn);
     await this.#failpoint('truncate-before-file');
     try {
+      await this.#io.writesBehind(fork, blocks);
       await this.#smgr.truncate(fork.rnode, 0, blocks);
       await this.#failpoint('truncate-after-file');
       fork.blocks = blocks;
@@ -296,13 +299,14 @@ export class RelationFileService implements FileFate {
   }
 
   /** No map may speak of blocks that are gone: a block that comes back later is not all-visible. The
-   *  map page of which only a part remains goes too; clear bits are always true. */
+   *  map page of which only a part remains was seen to by who asks (visibilitymapPrepareTruncate). */
   async #truncateMaps(rel: RelFileNode, blocks: number): Promise<void> {
     const vm = this.#relations.forkOf(rel, VISIBILITYMAP_FORKNUM);
-    const keep = mapPagesWhollyBefore(blocks);
+    const keep = mapPagesBefore(blocks);
     if ((await this.#knowLength(vm)) > keep) {
       await this.#takeLengthBack(vm, undefined);
       this.#dropPages(vm, keep);
+      await this.#io.writesBehind(vm, keep);
       await this.#smgr.truncate(rel, VISIBILITYMAP_FORKNUM, keep);
       vm.blocks = keep;
     }
@@ -432,9 +436,9 @@ export class RelationFileService implements FileFate {
 
 const HEAPBLOCKS_PER_VM_PAGE = (BLCKSZ - 24) * 4;
 
-/** Visibility map pages all of whose heap blocks lie before `blocks`. */
-export function mapPagesWhollyBefore(blocks: number): number {
-  return Math.floor(blocks / HEAPBLOCKS_PER_VM_PAGE);
+/** Visibility map pages that have bits of heap blocks before `blocks`. */
+export function mapPagesBefore(blocks: number): number {
+  return Math.ceil(blocks / HEAPBLOCKS_PER_VM_PAGE);
 }
 
 function noFile({ rnode, fork }: ForkEntry): string {

@@ -31,8 +31,6 @@ export interface HeapRelation {
   readonly oid: Oid;
   /** Percent of a page that inserts fill (reloption fillfactor, 10..100). */
   readonly fillfactor: number;
-  /** Block that got the last row, -1 unknown. A hint. */
-  targetBlock: number;
   /** The free space map said no: take so many new blocks before asking again. A hint. */
   extend: number;
   /** Length of the last such run: it grows while the map goes on saying no. */
@@ -40,7 +38,7 @@ export interface HeapRelation {
 }
 
 export function heapRelation(smgr: SmgrRelation, oid: Oid, fillfactor = 100): HeapRelation {
-  return { smgr, oid, fillfactor, targetBlock: -1, extend: 0, extendRun: 0 };
+  return { smgr, oid, fillfactor, extend: 0, extendRun: 0 };
 }
 
 /** What became of an attempt to change or lock a tuple (TM_Result). */
@@ -116,6 +114,12 @@ export class HeapContext {
     if (n === PRUNE_QUEUE_LIMIT || (n > 0 && pruneBlocks[n - 1] === blk && pruneRelations[n - 1] === rel)) return;
     pruneRelations.push(rel);
     pruneBlocks.push(blk);
+  }
+
+  /** Its statement failed: what it saw may be another's by the time there is a next one. */
+  forgetPrunes(): void {
+    this.pruneRelations.length = 0;
+    this.pruneBlocks.length = 0;
   }
 
   /** Widens a tuple's xid. */

@@ -66,16 +66,16 @@ export function getPageForTuple(
   // A large tuple may use the room that fillfactor reserves.
   const need = size + targetPageFreeSpace(rel) > EMPTY_PAGE_SPACE ? size : size + targetPageFreeSpace(rel);
   target.fresh = false;
-  let known = rel.targetBlock;
+  let known = rel.smgr.targetBlock;
   if (known < 0 && rel.extend === 0) {
     const asked = askFreeSpaceMap(ctx, rel, need);
     if (asked === MISS) return MISS;
-    if (asked !== NO_BLOCK) known = rel.targetBlock = asked;
+    if (asked !== NO_BLOCK) known = rel.smgr.targetBlock = asked;
     else {
       const blocks = pages.nblocks(rel.smgr, MAIN_FORKNUM);
       if (blocks === MISS) return MISS;
       // Rows that fit on the last page should not start a new one.
-      if (blocks > 0) known = rel.targetBlock = blocks - 1;
+      if (blocks > 0) known = rel.smgr.targetBlock = blocks - 1;
       else beginExtending(rel);
     }
   }
@@ -93,7 +93,7 @@ export function getPageForTuple(
     // The map may name a block it has not yet heard about: twice the same is as good as none.
     if (asked === NO_BLOCK || asked === known) beginExtending(rel);
     else {
-      known = rel.targetBlock = asked;
+      known = rel.smgr.targetBlock = asked;
       rel.extendRun = 0;
     }
   }
@@ -150,7 +150,7 @@ export function prepareTarget(ctx: HeapContext, rel: HeapRelation, target: Targe
     if (rel.extend > 0) rel.extend--;
   }
   if (pageIsNew(pages.mem, target.page)) pageInit(pages.mem, target.page, 0);
-  rel.targetBlock = target.blk;
+  rel.smgr.targetBlock = target.blk;
 }
 
 /** Puts the tuple there and stamps its own TID; returns its offset number. */

@@ -55,15 +55,11 @@ import {
 } from './heapam-visibility.ts';
 import { put16, SIZE_OF_HEAP_VACUUM, XLOG_HEAP2_VACUUM, xlogScratch } from './heapam-xlog.ts';
 import { heapPagePrune } from './pruneheap.ts';
-import {
-  NO_MAP_PAGE,
-  vmGetBits,
-  vmPage,
-  VISIBILITYMAP_ALL_FROZEN,
-  VISIBILITYMAP_ALL_VISIBLE,
-} from './visibilitymap.ts';
+import { visibilitymapGetStatus, VISIBILITYMAP_ALL_FROZEN, VISIBILITYMAP_ALL_VISIBLE } from './visibilitymap.ts';
 import { mapPageToSet, setAllVisible } from './visibilitymap-set.ts';
 
+/** Fewer skippable pages in a row than this are visited all the same: skipping them would not be worth the break. */
+const SKIP_PAGES_THRESHOLD = 32;
 /** maintenance_work_mem of 64 MB in rows, a little less than PostgreSQL's. */
 const MAX_DEAD_TIDS = 4_000_000;
 
@@ -77,18 +73,20 @@ export interface VacuumOptions {
   readonly freezeLimits: FreezeLimits;
   /** Visit all-visible pages too, so that relfrozenxid can advance. */
   readonly aggressive: boolean;
+  /** Visit every page, whatever the visibility map says (DISABLE_PAGE_SKIPPING). */
+  readonly everyPage?: boolean;
   readonly maxDeadTids?: number;
 }
 
 export interface VacuumResult {
   relPages: number;
+  /** Cut off at the end (by whoever does that afterwards). */
+  removedPages: number;
   scannedPages: number;
   /** Rows removed, rows left, rows dead but still wanted by somebody. */
   tuplesDeleted: number;
   liveTuples: number;
   recentlyDeadTuples: number;
-  /** Pages with the all-visible bit, as met (for pg_class.relallvisible). */
-  allVisiblePages: number;
   /** relfrozenxid may become this; 0 when pages were skipped and it must stay. */
   newRelFrozenXid: TransactionId;
   /** The same of relminmxid. */
@@ -113,11 +111,11 @@ export class LazyVacuum {
   readonly #plan = new FreezePlan();
   readonly result: VacuumResult = {
     relPages: 0,
+    removedPages: 0,
     scannedPages: 0,
     tuplesDeleted: 0,
     liveTuples: 0,
     recentlyDeadTuples: 0,
-    allVisiblePages: 0,
     newRelFrozenXid: 0 as TransactionId,
     newRelMinMxid: 0,
     nonEmptyPages: 0,
@@ -127,6 +125,8 @@ export class LazyVacuum {
   #blk = 0;
   #blocks = -1;
   #skippedAllVisible = false;
+  /** The next page that must be visited; those before it, from #blk on, are skipped if they are many. */
+  #unskippable = -1;
 
   constructor(ctx: HeapContext, rel: HeapRelation, indexes: readonly VacuumableIndex[], options: VacuumOptions) {
     this.#ctx = ctx;
@@ -160,9 +160,32 @@ export class LazyVacuum {
     }
     if (this.#dead.count >= (this.#options.maxDeadTids ?? MAX_DEAD_TIDS)) return this.#enterIndexes();
     if (this.#blk >= this.#blocks) return this.#dead.count > 0 ? this.#enterIndexes() : this.#finish();
+    if (this.#blk > this.#unskippable && this.#skip(this.#blk) === MISS) return MISS;
     if (this.#scanPage(this.#blk) === MISS) return MISS;
     this.#blk++;
     return VACUUM_MORE;
+  }
+
+  /** Looks for the next page that must be visited, from block `from` on, and goes there if that is worth it
+   *  (lazy_scan_skip). The last page is always visited: it tells whether there is something to cut off. */
+  #skip(from: number): number {
+    const { pages } = this.#ctx;
+    const { aggressive, everyPage } = this.#options;
+    let passesVisible = false;
+    let blk = from;
+    for (; blk < this.#blocks - 1 && everyPage !== true; blk++) {
+      const bits = visibilitymapGetStatus(pages, this.#rel.smgr, blk);
+      if (bits === MISS) return MISS;
+      if ((bits & VISIBILITYMAP_ALL_VISIBLE) === 0) break;
+      if ((bits & VISIBILITYMAP_ALL_FROZEN) !== 0) continue;
+      if (aggressive) break;
+      passesVisible = true;
+    }
+    this.#unskippable = blk;
+    if (blk - from < SKIP_PAGES_THRESHOLD) return 0;
+    this.#blk = blk;
+    if (passesVisible) this.#skippedAllVisible = true;
+    return 0;
   }
 
   #enterIndexes(): number {
@@ -191,18 +214,6 @@ export class LazyVacuum {
     const { mem } = pages;
     const { result } = this;
     const { smgr } = this.#rel;
-    const known = vmPage(pages, smgr, blk, false);
-    if (known === MISS) return MISS;
-    const bits = known === NO_MAP_PAGE ? 0 : vmGetBits(mem, known, blk);
-    if (
-      (bits & VISIBILITYMAP_ALL_FROZEN) !== 0 ||
-      (!this.#options.aggressive && (bits & VISIBILITYMAP_ALL_VISIBLE) !== 0)
-    ) {
-      if ((bits & VISIBILITYMAP_ALL_FROZEN) === 0) this.#skippedAllVisible = true;
-      result.allVisiblePages++;
-      result.nonEmptyPages = blk + 1;
-      return 0;
-    }
     // Everything the page may need comes first: nothing below can miss but outcomes of transactions,
     // and those before the first change.
     const page = pages.exclusive(smgr, MAIN_FORKNUM, blk as BlockNumber);
@@ -253,10 +264,7 @@ export class LazyVacuum {
 
   #afterVisit(blk: number, page: number, map: number, state: PageState): void {
     const { pages } = this.#ctx;
-    if (state.allVisible) {
-      setAllVisible(this.#ctx, blk, page, map, state.allFrozen, state.cutoff);
-      this.result.allVisiblePages++;
-    }
+    if (state.allVisible) setAllVisible(this.#ctx, blk, page, map, state.allFrozen, state.cutoff);
     pages.recordFreeSpace(this.#rel.smgr, blk as BlockNumber, pageGetHeapFreeSpace(pages.mem, page));
   }
 

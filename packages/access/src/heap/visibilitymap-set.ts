@@ -5,13 +5,16 @@
 import { type BlockNumber, type TransactionId, VISIBILITYMAP_FORKNUM } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { pageInit, pageIsAllVisible, pageIsNew, pageSetAllVisible } from '@pgtroupe/storage/page/bufpage';
-import { RM_HEAP2_ID } from '@pgtroupe/transam/rmgr';
-import { REGBUF_STANDARD } from '@pgtroupe/transam/xloginsert';
+import { RM_HEAP2_ID, RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
+import { REGBUF_FORCE_IMAGE, REGBUF_STANDARD } from '@pgtroupe/transam/xloginsert';
+import { XLOG_FPI } from '@pgtroupe/transam/xlogrmgr';
 import type { HeapContext, HeapRelation } from './heapam-context.ts';
 import { put32, SIZE_OF_HEAP_VISIBLE, XLOG_HEAP2_VISIBLE, xlogScratch } from './heapam-xlog.ts';
 import {
+  HEAPBLOCKS_PER_PAGE,
   NO_MAP_PAGE,
   vmBlock,
+  vmClearFrom,
   vmGetBits,
   vmPage,
   VISIBILITYMAP_ALL_FROZEN,
@@ -31,6 +34,21 @@ export function mapPageToSet(ctx: HeapContext, rel: HeapRelation, blk: number): 
     pages.useNewBlock(rel.smgr, VISIBILITYMAP_FORKNUM, fresh as BlockNumber);
     if (fresh >= vmBlock(blk)) return pages.exclusive(rel.smgr, VISIBILITYMAP_FORKNUM, fresh as BlockNumber);
   }
+}
+
+/** Clears the bits of blocks from `blocks` on in the page that has bits of remaining ones too
+ *  (visibilitymap_prepare_truncate): a block that comes back later is not all-visible. MISS or 0. */
+export function visibilitymapPrepareTruncate(ctx: HeapContext, rel: HeapRelation, blocks: number): number {
+  if (blocks % HEAPBLOCKS_PER_PAGE === 0) return 0;
+  const map = vmPage(ctx.pages, rel.smgr, blocks, true);
+  if (map === MISS) return MISS;
+  if (map === NO_MAP_PAGE || pageIsNew(ctx.pages.mem, map)) return 0;
+  vmClearFrom(ctx.pages.mem, map, blocks);
+  const { wal } = ctx;
+  wal.begin();
+  wal.registerBuffer(0, map, REGBUF_FORCE_IMAGE);
+  wal.insert(RM_XLOG_ID, XLOG_FPI);
+  return 0;
 }
 
 export function setAllVisible(

@@ -67,3 +67,10 @@ export function vmClearBits(mem: TupleMemory, page: number, heapBlk: number, bit
 export function vmSetBits(mem: TupleMemory, page: number, heapBlk: number, bits: number): void {
   mem.u8[page + vmByte(heapBlk)]! |= bits << vmShift(heapBlk);
 }
+
+/** Clears the bits of all blocks from `heapBlk` on that the page has. */
+export function vmClearFrom(mem: TupleMemory, page: number, heapBlk: number): void {
+  const at = page + vmByte(heapBlk);
+  mem.u8[at]! &= (1 << vmShift(heapBlk)) - 1;
+  mem.u8.fill(0, at + 1, page + BLCKSZ);
+}

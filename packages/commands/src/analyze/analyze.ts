@@ -178,7 +178,8 @@ async function updateSizes(
   }
 }
 
-async function countAllVisible({ session }: CommandRunner, rel: RelationDesc, blocks: number): Promise<number> {
+/** visibilitymap_count */
+export async function countAllVisible({ session }: CommandRunner, rel: RelationDesc, blocks: number): Promise<number> {
   const { pages } = session.instance.kernel;
   let visible = 0;
   for (let from = 0; from < blocks; from += MAP_SLICE) {

@@ -56,7 +56,8 @@ export const UP = {
   /** Creates a fork's file. The buffer-manager logs SMGR CREATE when `logged`, and unlinks the file
    *  if `fxid` does not commit. */
   smgrCreate: { reqId: 'u32', fxid: 'u64', rel: 'rel', fork: 'u8', logged: 'bool' },
-  /** Cuts a fork to `blocks` (logs SMGR TRUNCATE); every copy of the pages behind is dropped first. */
+  /** Cuts a fork to `blocks` (logs SMGR TRUNCATE); every copy of the pages behind is dropped first. The visibility map
+   *  has no bits of them any more: who asks has seen to it. */
   smgrTruncate: { reqId: 'u32', rel: 'rel', fork: 'u8', blocks: 'u32' },
 
   // ---- WAL -------------------------------------------------------------------------------------
@@ -196,6 +197,10 @@ export const UP = {
   askSessions: { reqId: 'u32', what: 'u8', pid: 'u32' },
   /** Answers `sessionsAsked`: JSON; nothing when it does not serve the session. */
   sessionsSaid: { question: 'u32', said: 'str' },
+
+  // ---- who waits for a lock ----------------------------------------------------------------------------
+  /** Does anybody wait for what a holder of this mode is in the way of (LockHasWaiters)? Answered by `lockWaiters`. */
+  lockHasWaiters: { reqId: 'u32', locktype: 'u8', f1: 'u32', f2: 'u32', f3: 'u32', f4: 'u32', mode: 'u8' },
 } as const satisfies OpTable;
 
 /** Buffer-manager to instance. */
@@ -321,6 +326,9 @@ export const DOWN = {
   /** What the instances said, and the buffer-manager itself: a JSON array. `silent`: names of instances that did not
    *  answer in time. */
   sessionsTold: { reqId: 'u32', said: 'str', silent: 'str' },
+
+  // ---- who waits for a lock ----------------------------------------------------------------------------
+  lockWaiters: { reqId: 'u32', waiting: 'bool' },
 } as const satisfies OpTable;
 
 import type { RelFileNode } from '@pgtroupe/common/ids';

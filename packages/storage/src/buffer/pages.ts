@@ -36,6 +36,8 @@ export interface Memory {
 /** A relation's files as this instance knows them; one object per RelFileNode (see `smgropen`). */
 export interface SmgrRelation {
   readonly rnode: RelFileNode;
+  /** Heap block that got the last row here, -1 unknown (smgr_targblock). A hint; void when the relation is truncated. */
+  targetBlock: number;
 }
 
 /** A row that somebody waits for, and the lock mode (LockTupleMode's heavyweight one) that he wants it in. */

@@ -116,7 +116,7 @@ export async function oracleCatalog(database: string, searchPath: readonly strin
   const system = new SystemCatalog(new OracleSource(database), {
     databaseOid: 1 as Oid,
     defaultTablespace: 1663 as Oid,
-    smgropen: rnode => ({ rnode }),
+    smgropen: rnode => ({ rnode, targetBlock: -1 }),
     mappedFilenode: oid => oid,
   });
   await system.preload();

@@ -50,7 +50,7 @@ export function buildIndexFile(
 ): Uint8Array {
   const rnode = { spcNode: 0 as Oid, dbNode: 0 as Oid, relNode: form.indexrelid };
   const index = new BTIndex({
-    rel: { rnode },
+    rel: { rnode, targetBlock: -1 },
     name: String(form.indexrelid),
     tableName: String(form.indrelid),
     att,

@@ -1,0 +1,110 @@
+/**
+ * VACUUM gives room back, and whoever dies in the middle of it leaves a directory that we and PostgreSQL 15 recover.
+ */
+import { chmodSync, cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { afterEach, describe, expect, it } from 'vitest';
+import { hasPostgres, postgresAnswers } from '@pgtroupe/testkit/postgres-judge';
+import { isBuilt, TestCluster, until } from '@pgtroupe/testkit/test-cluster';
+
+let cluster: TestCluster | undefined;
+afterEach(() => cluster?.destroy());
+
+interface Session {
+  readonly client: Client;
+  readonly notices: string[];
+  value(sql: string): Promise<string>;
+}
+
+async function connect(): Promise<Session> {
+  const client = new Client({ host: '127.0.0.1', port: cluster!.port, user: 'postgres', database: 'postgres' });
+  client.on('error', () => {});
+  await client.connect();
+  const notices: string[] = [];
+  client.on('notice', notice => notices.push(notice.message ?? ''));
+  return {
+    client,
+    notices,
+    value: async sql => {
+      const { rows } = await client.query<Record<string, unknown>>(sql);
+      return String(Object.values(rows[0]!)[0]);
+    },
+  };
+}
+
+/** Recovers a copy of the directory as it is now with PostgreSQL, and asks it. */
+function judge(questions: readonly string[]): string[] {
+  chmodSync(cluster!.folder, 0o711);
+  const copy = join(cluster!.folder, `copy-${Math.random()}`);
+  cpSync(cluster!.data, copy, { recursive: true });
+  return postgresAnswers(copy, questions).answers.map(answer => answer.trim());
+}
+
+describe.runIf(isBuilt)('VACUUM', () => {
+  it('cuts off the empty end of a table, whoever looks on and whoever dies', { timeout: 240_000 }, async () => {
+    cluster = await new TestCluster().create();
+    cluster.environment['PGTROUPE_FAILPOINTS'] = 'truncate-before-file=kill:3';
+    // Each session has an instance of its own.
+    await cluster.start('-c', 'sessions_per_instance=1');
+    const one = await connect();
+    const two = await connect();
+    await one.client.query(`CREATE TABLE t (id int PRIMARY KEY, v text);
+      INSERT INTO t SELECT g, repeat('x', 100) || g FROM generate_series(1, 20000) g`);
+    const size = "SELECT pg_relation_size('t') / 8192";
+    const full = Number(await one.value(size));
+    // The other instance remembers pages, the length, and where the last row went.
+    await two.client.query('INSERT INTO t VALUES (20001)');
+    expect(await two.value('SELECT count(*) FROM t')).toBe('20001');
+    await one.client.query('DELETE FROM t WHERE id > 5000 AND id < 20001');
+
+    // Somebody is in the way: everything but the end is done.
+    await two.client.query('BEGIN; SELECT FROM t LIMIT 1');
+    await one.client.query('VACUUM (TRUNCATE false) t');
+    expect(Number(await one.value(size))).toBeGreaterThanOrEqual(full);
+    await two.client.query('COMMIT; DELETE FROM t WHERE id = 20001');
+    await one.client.query('ALTER TABLE t SET (vacuum_truncate = off)');
+    await one.client.query('VACUUM t');
+    expect(Number(await one.value(size))).toBeGreaterThanOrEqual(full);
+    await one.client.query('ALTER TABLE t RESET (vacuum_truncate)');
+    await one.client.query('VACUUM (VERBOSE) t');
+    const pages = Number(await one.value(size));
+    expect(pages).toBeLessThan(full / 3);
+    expect(
+      one.notices.some(text => text.startsWith('table "t": truncated ') && text.endsWith(` to ${pages} pages`)),
+    ).toBe(true);
+    expect(await one.value("SELECT relpages FROM pg_class WHERE relname = 't'")).toBe(String(pages));
+
+    // Both go on where the table ends now.
+    expect(await two.value('SELECT count(*) FROM t')).toBe('5000');
+    await two.client.query("INSERT INTO t SELECT g, 'again' FROM generate_series(5001, 9000) g");
+    await one.client.query("INSERT INTO t SELECT g, 'again' FROM generate_series(9001, 10000) g");
+    expect(await two.value('SELECT count(*), sum(id) FROM t')).toBe('10000');
+    expect(await one.value('SELECT sum(id) FROM t WHERE id > 0')).toBe(String((10000 * 10001) / 2));
+
+    // Values stored aside as well.
+    await one.client.query(`CREATE TABLE big (id int PRIMARY KEY, v text);
+      ALTER TABLE big ALTER v SET STORAGE EXTERNAL;
+      INSERT INTO big SELECT g, repeat('y', 9000) FROM generate_series(1, 100) g`);
+    const toastSize = "SELECT pg_relation_size(reltoastrelid) / 8192 FROM pg_class WHERE relname = 'big'";
+    const toast = Number(await one.value(toastSize));
+    await one.client.query('DELETE FROM big WHERE id > 20');
+    await one.client.query('VACUUM big');
+    expect(Number(await one.value(toastSize))).toBeLessThan(toast / 2);
+    expect(await two.value('SELECT sum(length(v)) FROM big')).toBe('180000');
+
+    // The record is durable, the file is still long: the buffer-manager dies, and PostgreSQL gets a copy.
+    await one.client.query('DELETE FROM t WHERE id > 100');
+    await expect(one.client.query('VACUUM t')).rejects.toThrow();
+    const back = await until('the buffer-manager', () => connect().catch(() => undefined), 60_000);
+    const questions = ['SELECT count(*), sum(id) FROM t', size, toastSize, 'SELECT sum(length(v)) FROM big'];
+    const told = [];
+    for (const question of questions) told.push(Object.values((await back.client.query(question)).rows[0]!).join('\t'));
+    expect(told[0]).toBe('100\t5050');
+    expect(Number(told[1])).toBeLessThan(10);
+    if (hasPostgres) expect(judge(questions)).toEqual(told);
+    await back.client.query('INSERT INTO t SELECT g FROM generate_series(101, 2000) g');
+    expect(await back.value('SELECT count(*) FROM t')).toBe('2000');
+    for (const session of [one, two, back]) await session.client.end();
+  });
+});
