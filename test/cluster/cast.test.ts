@@ -8,7 +8,7 @@ import { PG_BIN } from '@pgtroupe/testkit/oracle-address';
 import { hasPostgres } from '@pgtroupe/testkit/postgres-judge';
 import { isBuilt, isProcessAlive, type Tally, TestCluster, type Traffic, until } from '@pgtroupe/testkit/test-cluster';
 
-const SINGLE = ['walwriter', 'buffer-manager', 'checkpointer', 'bgwriter', 'logger', 'broker'];
+const SINGLE = ['walwriter', 'buffer-manager', 'checkpointer', 'bgwriter', 'stats-collector', 'logger', 'broker'];
 
 describe.skipIf(!isBuilt)('the cast (skipped until `npm run build`)', () => {
   const cluster = new TestCluster();

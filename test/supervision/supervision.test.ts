@@ -7,7 +7,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Session, startupPacket, words } from './session.ts';
 import { freePort, isBuilt, isProcessAlive, sleep, TestCluster, until } from '@pgtroupe/testkit/test-cluster';
 
-const ROLES = ['walwriter', 'buffer-manager', 'checkpointer', 'bgwriter', 'logger', 'broker', 'backend-1'];
+const ROLES = [
+  'walwriter',
+  'buffer-manager',
+  'checkpointer',
+  'bgwriter',
+  'stats-collector',
+  'logger',
+  'broker',
+  'backend-1',
+];
 
 describe.skipIf(!isBuilt)('a cluster of stand-ins (skipped until `npm run build`)', () => {
   describe('running', () => {

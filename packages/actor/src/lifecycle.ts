@@ -18,6 +18,7 @@ export const ROLE_NAMES = [
   'checkpointer',
   'bgwriter',
   'archiver',
+  'stats-collector',
   'backend',
   'bgworker',
 ] as const;

@@ -22,6 +22,7 @@ import type { Backends } from './signalfuncs.ts';
 import type { TransactionIds } from './xid8funcs.ts';
 import type { LogFiles } from './logfuncs.ts';
 import type { ServerFacts } from './serverfuncs.ts';
+import type { CumulativeStatistics } from './pgstat_relation.ts';
 import type { FunctionCatalog } from './cache/functioncatalog.ts';
 
 export type PGFunction = (fc: FunctionCall, ...args: Datum[]) => Datum;
@@ -88,6 +89,8 @@ export interface SessionSettings {
   readonly uncommittedEnums?: Set<number> | undefined;
   /** Absent where there is no server. */
   readonly logFiles?: LogFiles | undefined;
+  /** Absent where there is no server. */
+  readonly statistics?: CumulativeStatistics | undefined;
   /** The server around the session; absent where there is none. */
   readonly server?: ServerFacts | undefined;
 }

@@ -144,6 +144,7 @@ export const statFunctions: FunctionTable = {
       .filter(b => b.database === database).length,
   pg_stat_clear_snapshot: (fc: FunctionCall) => {
     backendsOf(fc).forget();
+    fc.settings.statistics?.clearSnapshot();
     return null;
   },
 };

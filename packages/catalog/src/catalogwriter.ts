@@ -37,8 +37,17 @@ export interface IndexBuildResult {
   readonly brokenHotChain: boolean;
 }
 
+/** Each is undone if the (sub)transaction does not commit. */
+export interface RelationLives {
+  created(oid: Oid): void;
+  dropped(oid: Oid): void;
+  truncate(rel: RelationDesc): void;
+}
+
 /** What catalog changes need of the session; everything happens in its current transaction. */
 export interface CatalogStore extends CatalogSource {
+  /** Who counts what is done to relations hears of those that come and go; absent where nobody does. */
+  readonly counts?: RelationLives | undefined;
   /** heap_insert with all index entries; a duplicate key is 23505. */
   insertRow(catalog: Catalog, values: readonly Datum[]): Promise<ItemPointer>;
   /** heap_update with index entries. A row that another transaction changed is XX000. */

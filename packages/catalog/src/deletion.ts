@@ -97,6 +97,7 @@ async function dropOnRelation<Row extends CatalogRow>(
 async function dropRelation(w: CatalogWriter, oid: Oid): Promise<void> {
   const rel = await w.relation(oid);
   if (rel.rnode.relNode !== 0) w.store.dropStorage(rel.rnode);
+  w.store.counts?.dropped(oid);
   const { relkind } = rel.rel;
   if (relkind === RELKIND_INDEX) {
     const index = (await w.search(INDEXRELID, oid))!;

@@ -207,6 +207,7 @@ export async function insertClassRow(
   rel: NewRelation & { readonly relid: Oid; readonly reltype: Oid; readonly relam: Oid },
 ): Promise<void> {
   const stored = relkindHasStorage(rel.relkind);
+  if (stored) w.store.counts?.created(rel.relid);
   const frozen = hasTableAm(rel.relkind);
   const relfilenode = stored ? await createStorage(w, rel.tablespace, rel.relid) : NONE;
   await w.insert<Form_pg_class>(pgClass, {

@@ -43,6 +43,7 @@ import { rowtypeFunctions } from '@pgtroupe/adt/rowtypes';
 import { sequenceFunctions } from '@pgtroupe/adt/sequencefuncs';
 import { logFunctions } from '@pgtroupe/adt/logfuncs';
 import { pgstatArchiverFunctions, pgstatArchiverSetFunctions } from '@pgtroupe/adt/pgstat_archiver';
+import { pgstatRelationFunctions } from '@pgtroupe/adt/pgstat_relation';
 import { serverFunctions, serverSetFunctions } from '@pgtroupe/adt/serverfuncs';
 import { xlogFunctions, xlogSetFunctions } from '@pgtroupe/adt/xlogfuncs';
 import { signalFunctions } from '@pgtroupe/adt/signalfuncs';
@@ -113,6 +114,7 @@ registerFunctions(
     varlenaFunctions,
     xlogFunctions,
     pgstatArchiverFunctions,
+    pgstatRelationFunctions,
   ],
   [
     aclSetFunctions,

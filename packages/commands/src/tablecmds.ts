@@ -246,6 +246,7 @@ export async function executeTruncate(context: CommandContext, stmt: RawNode): P
   for (const table of tables) {
     await setNewRelfilenode(context, table.oid);
     if (table.rel.reltoastrelid !== 0) await setNewRelfilenode(context, table.rel.reltoastrelid);
+    w.store.counts?.truncate(table);
     if (stmt.restart_seqs) await restartOwnedSequences(context, table.oid);
   }
   w.commandCounterIncrement();

@@ -134,7 +134,8 @@ async function analyzeRelation(runner: CommandRunner, target: Target, options: V
   const { kernel } = session.instance;
   const context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
   const { verbose, vacuum: afterVacuum } = options;
-  await analyzeTable(runner, context, rel, columnsToAnalyze(rel, target.columns), { verbose, afterVacuum });
+  const allColumns = target.columns.length === 0;
+  await analyzeTable(runner, context, rel, columnsToAnalyze(rel, target.columns), { verbose, afterVacuum, allColumns });
 }
 
 /** Those that were named, in that order; else all. */

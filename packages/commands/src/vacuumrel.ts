@@ -46,6 +46,7 @@ export async function vacuumRelation(
     relfrozenxid: laterXid(rel.rel.relfrozenxid, result.newRelFrozenXid),
     relminmxid: laterMulti(rel.rel.relminmxid, result.newRelMinMxid as TransactionId),
   });
+  session.block.tx.stat?.reportVacuum(rel.rel.relisshared, rel.oid, reltuples, result.recentlyDeadTuples);
   if (rel.rel.reltoastrelid !== 0)
     await vacuumRelation(runner, { oid: rel.rel.reltoastrelid, name: undefined, columns: [] }, options, rel.oid);
   return true;

@@ -32,7 +32,7 @@ export const EFFECTLESS: ReadonlySet<string> = new Set(
     recursive_worktable_factor restart_after_crash restore_command restrict_nonsystem_relation_kind
     seq_page_cost session_preload_libraries shared_preload_libraries synchronous_standby_names syslog_facility syslog_ident tcp_keepalives_count temp_tablespaces
     trace_notify trace_recovery_messages trace_sort
-    track_commit_timestamp track_counts track_functions track_io_timing track_wal_io_timing unix_socket_group
+    track_commit_timestamp track_functions track_io_timing track_wal_io_timing unix_socket_group
     update_process_title vacuum_cost_delay vacuum_cost_limit vacuum_cost_page_dirty vacuum_cost_page_hit
     vacuum_cost_page_miss vacuum_defer_cleanup_age vacuum_failsafe_age vacuum_multixact_failsafe_age
     vacuum_multixact_freeze_table_age wal_compression wal_consistency_checking wal_init_zero wal_level
@@ -63,7 +63,7 @@ export const MOOT: ReadonlySet<string> = new Set(
     row_security session_replication_role shared_memory_type ssl_ca_file ssl_cert_file ssl_ciphers ssl_crl_dir
     ssl_crl_file ssl_dh_params_file ssl_ecdh_curve ssl_key_file ssl_max_protocol_version
     ssl_min_protocol_version ssl_passphrase_command ssl_passphrase_command_supports_reload
-    ssl_prefer_server_ciphers ssl_renegotiation_limit stats_fetch_consistency synchronize_seqscans
+    ssl_prefer_server_ciphers ssl_renegotiation_limit synchronize_seqscans
     synchronous_commit syslog_sequence_numbers syslog_split_messages temp_buffers transaction_deferrable
     wal_decode_buffer_size wal_keep_size wal_receiver_create_temp_slot wal_receiver_status_interval
     wal_receiver_timeout wal_retrieve_retry_interval wal_sender_timeout wal_skip_threshold xmlbinary

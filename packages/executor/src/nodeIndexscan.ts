@@ -8,6 +8,7 @@ import { INT4OID } from '@pgtroupe/common/oids';
 import { BTScan, type BTScanKey } from '@pgtroupe/access/nbtree/nbtscan';
 import { heapHotSearch, NOT_FOUND } from '@pgtroupe/access/heap/heapam-scan';
 import { assert } from '@pgtroupe/common/assert';
+import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { Datum } from '@pgtroupe/common/datum';
 import { AMPROCNUM } from '@pgtroupe/catalog/syscache';
 import type { Expr } from '@pgtroupe/nodes/primnodes';
@@ -28,6 +29,7 @@ const FINISHED = 2;
 
 export class IndexScanState extends TableScanState {
   readonly #scan: BTScan;
+  readonly #index: RelationDesc;
   readonly #forward: boolean;
   /** Per scan key; undefined for null tests. */
   readonly #readers: readonly (RowReader | undefined)[];
@@ -41,6 +43,8 @@ export class IndexScanState extends TableScanState {
   #state = NOT_STARTED;
   #tid = 0;
   #tidCount = 0;
+  /** Entries read that are not counted yet. */
+  #seen = 0;
 
   constructor(est: EState, plan: IndexScan, factory: SubPlanFactory, range: ExecRange) {
     super(est, plan, factory, range, new Int32Array(292));
@@ -60,6 +64,7 @@ export class IndexScanState extends TableScanState {
       const compare = binaryFunction(est, support.amproc, [key.opcintype, valueType], INT4OID, key.collation);
       return { attno, test: 'compare', strategy: q.strategy, compare: (a, b) => compare(a, b) as number };
     });
+    this.#index = index.rel;
     this.#scan = new BTScan(bt, est.env.pages, keys);
     this.#forward = plan.indexorderdir > 0;
     this.#readers = plan.indexqual.map(q => (q.value === null ? undefined : this.expr(q.value)));
@@ -107,33 +112,41 @@ export class IndexScanState extends TableScanState {
         if (tup === MISS) {
           // What is found already goes out first.
           if (n === 0) return MISS;
-          this.input.n = n;
-          return ROW;
+          return this.#found(n);
         }
         this.#tid++;
+        this.#seen++;
         if (tup === NOT_FOUND) continue;
         lane.ptrs[n] = tup;
         lane.tids[n] = blk * TID_BLOCK + env.heap.offnum;
-        if (++n === max) {
-          this.input.n = n;
-          return ROW;
-        }
+        if (++n === max) return this.#found(n);
       }
       const count = this.#scan.nextBatch();
       if (count === MISS) {
         if (n === 0) return MISS;
-        this.input.n = n;
-        return ROW;
+        return this.#found(n);
       }
       this.#tid = 0;
       this.#tidCount = count;
       if (count === 0 && !(this.#arrayKey >= 0 && this.#startScan())) {
         this.#state = FINISHED;
-        this.input.n = n;
-        return n > 0 ? ROW : END;
+        const status = this.#found(n);
+        return n > 0 ? status : END;
       }
       if (n === 0 && env.shouldYield()) return YIELD;
     }
+  }
+
+  /** So many rows, of the entries seen since the last time. */
+  #found(n: number): number {
+    const { counts } = this.est.env.heap.xact;
+    if (counts !== undefined) {
+      counts.returned(this.#index, this.#seen);
+      counts.fetched(this.#index, n);
+    }
+    this.#seen = 0;
+    this.input.n = n;
+    return ROW;
   }
 
   #finish(): number {
@@ -162,6 +175,7 @@ export class IndexScanState extends TableScanState {
       if (this.#nextElement >= this.#elements.length) return false;
       this.#values[this.#arrayKey] = this.#elements[this.#nextElement++]!;
     }
+    this.est.env.heap.xact.counts?.scan(this.#index);
     this.#scan.rescan(this.#values, this.#forward);
     this.#tid = 0;
     this.#tidCount = 0;

@@ -29,6 +29,7 @@ export class SeqScanState extends TableScanState {
       const nblocks = env.pages.nblocks(this.relation.smgr, MAIN_FORKNUM);
       if (nblocks === MISS) return MISS;
       this.#nblocks = nblocks;
+      env.heap.xact.counts?.scan(this.relation);
     }
     while (this.#blk < this.#nblocks) {
       const n = heapGetPage(env.heap, this.heap, this.#blk, snapshot, this.#batch);
@@ -43,6 +44,7 @@ export class SeqScanState extends TableScanState {
         const { tids } = this.lane;
         for (let i = 0; i < n; i++) tids[i] = blk * TID_BLOCK + offnums[i]!;
       }
+      env.heap.xact.counts?.returned(this.relation, n);
       this.input.n = n;
       return ROW;
     }

@@ -28,7 +28,9 @@ import type { InstanceMultiXacts } from './instance-multixacts.ts';
 import { inSnapshot, type InstanceTransactions } from './instance-transactions.ts';
 import type { MultiXactId, MultiXactMember } from '@pgtroupe/transam/multixact';
 import { encodeXactAbort, encodeXactCommit } from '@pgtroupe/transam/xactrecord';
+import type { RelationCounts } from '@pgtroupe/transam/pgstat_count';
 import { RM_XACT_ID } from '@pgtroupe/transam/rmgr';
+import type { SessionStat } from './pgstat.ts';
 import type { XLogRecordBuilder } from './xlogrecord-builder.ts';
 import {
   type Snapshot,
@@ -85,7 +87,15 @@ export class Transaction implements XactView {
   /** Messages for other instances' catalog caches, sent with the commit. */
   invals: Uint8Array = EMPTY;
 
-  constructor(context: XactContext, owner: LockOwner, database: Oid) {
+  /** Of its session; absent where nobody counts. */
+  readonly stat: SessionStat | undefined;
+  readonly counts: RelationCounts | undefined;
+
+  /** `counting`: what it does to relations is counted, not only that it ended. */
+  constructor(context: XactContext, owner: LockOwner, database: Oid, stat?: SessionStat, counting = true) {
+    if (stat !== undefined) stat.inTransaction = true;
+    this.stat = stat;
+    this.counts = counting ? stat?.tables : undefined;
     this.#context = context;
     this.#owner = owner;
     this.#database = database;
@@ -251,6 +261,7 @@ export class Transaction implements XactView {
       takenBefore: this.#owner.taken.length,
     });
     this.#owner.insideSavepoint = true;
+    if (this.stat !== undefined) this.stat.tables.nestLevel = this.#levels.length;
   }
 
   /** Did the innermost subtransaction, or one that became part of it, make this file? */
@@ -272,6 +283,7 @@ export class Transaction implements XactView {
     let released: Level;
     do {
       released = this.#pop();
+      this.#counted(true);
       const parent = this.#top();
       if (released.fxid !== 0) parent.children.push(released.fxid, ...released.children);
     } while (released.name !== name);
@@ -287,6 +299,7 @@ export class Transaction implements XactView {
     let undone: Level;
     do {
       undone = this.#pop();
+      this.#counted(false);
       this.drops.length = undone.dropsBefore;
       this.created.length = undone.createdBefore;
       if (undone.fxid !== 0 && !this.lost) this.#endAborted(undone, false);
@@ -308,6 +321,7 @@ export class Transaction implements XactView {
     locks.tuples.release(this.#owner);
     if (fxid === 0) {
       locks.releaseAll(this.#owner, false);
+      this.stat?.transactionEnded(true);
       return;
     }
     wal.xid = xidFromFull(fxid);
@@ -343,6 +357,7 @@ export class Transaction implements XactView {
     }
     shared.ended([fxid, ...children], XACT_COMMITTED);
     locks.releaseAll(this.#owner, true);
+    this.stat?.transactionEnded(true);
   }
 
   /** The stream broke between COMMIT and its answer: the next life of the buffer-manager knows. */
@@ -368,6 +383,7 @@ export class Transaction implements XactView {
   abortInnermost(): boolean {
     if (this.#levels.length === 1) return false;
     const level = this.#top();
+    this.stat?.tables.subtransactionEnded(this.#levels.length, false);
     this.drops.length = level.dropsBefore;
     this.created.length = level.createdBefore;
     if (level.fxid !== 0 && !this.lost) this.#endAborted(level, false);
@@ -381,13 +397,19 @@ export class Transaction implements XactView {
   abort(): void {
     // Locks of before are gone. What it waited for when its loss was not noticed yet may be of now.
     if (this.lost) {
+      while (this.#levels.length > 1) {
+        this.#pop();
+        this.#counted(false);
+      }
       this.#context.locks.releaseAll(this.#owner, false);
+      this.stat?.transactionEnded(false);
       return;
     }
     assert(!this.#committing, 'an abort does not overtake a commit');
     this.#context.locks.tuples.release(this.#owner);
     while (this.#levels.length > 1) {
       const level = this.#pop();
+      this.#counted(false);
       if (level.fxid !== 0) this.#endAborted(level, false);
     }
     const top = this.#levels[0]!;
@@ -397,6 +419,16 @@ export class Transaction implements XactView {
       this.#context.locks.endSent(this.#owner);
       this.#context.locks.releaseAll(this.#owner, true);
     }
+    this.stat?.transactionEnded(false);
+  }
+
+  /** The level that was just left has come to its end. */
+  #counted(committed: boolean): void {
+    if (this.stat === undefined) return;
+    const { tables } = this.stat;
+    const left = this.#levels.length;
+    tables.subtransactionEnded(left + 1, committed);
+    tables.nestLevel = left;
   }
 
   #endAborted(level: Level, top: boolean): void {

@@ -18,7 +18,13 @@ import { heapUpdate, type UpdateAttributes } from '@pgtroupe/access/heap/heapam-
 import { heapAttIsNull } from '@pgtroupe/access/common/heaptuple';
 import { BT_DUPLICATE, btInsert, uniqueViolation } from '@pgtroupe/access/nbtree/nbtinsert';
 import type { Catalog, ItemPointer } from '@pgtroupe/catalog/catalog';
-import type { CatalogStore, IndexBuildResult, LockableObject, NoticeFields } from '@pgtroupe/catalog/catalogwriter';
+import type {
+  CatalogStore,
+  IndexBuildResult,
+  LockableObject,
+  NoticeFields,
+  RelationLives,
+} from '@pgtroupe/catalog/catalogwriter';
 import { decodeField } from '@pgtroupe/catalog/rowcodec';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -71,6 +77,10 @@ export class TransactionCatalogStore extends KernelCatalogSource implements Cata
     this.#tx = tx;
     this.#context = new HeapContext(kernel.pages, kernel.wal, tx);
     this.#workspace = session.instance.arena.alloc(WORKSPACE_BYTES);
+  }
+
+  get counts(): RelationLives | undefined {
+    return this.#tx.stat?.tables;
   }
 
   /** The transaction is over. */

@@ -32,6 +32,8 @@ import { MemoryGuard } from './memory-guard.ts';
 import type { SessionExecEnv } from './session-exec-env.ts';
 import { OffLoop } from './offloop/offloop.ts';
 import { Arena, ArenaSpace } from '@pgtroupe/storage/arena';
+import { InstanceStat } from '@pgtroupe/instance/pgstat';
+import { StatsClient } from '@pgtroupe/instance/pgstat_client';
 import { createMemory } from '@pgtroupe/storage/memory';
 import { InstanceKernel } from '@pgtroupe/instance/instance-kernel';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
@@ -48,9 +50,11 @@ const MAX_MEMORY_BYTES = 2 ** 31 - BLCKSZ;
 export interface InstanceOptions {
   /** `backend-3`. */
   readonly name: string;
+  readonly epoch: number;
   readonly osPid: number;
   /** Endpoint of the buffer-manager. */
   readonly bufferManager: string;
+  readonly statsCollector: string;
   /** The same of the postmaster, who has the configuration files. */
   readonly postmaster: string;
   readonly settings: Settings;
@@ -81,6 +85,8 @@ export class BackendInstance {
   readonly toast: InstanceToast;
   /** Long computations run in it; absent where there is one thread only. */
   readonly offLoop: OffLoop | undefined;
+  readonly stat: InstanceStat;
+  readonly statistics: StatsClient;
   readonly #memoryGuard: MemoryGuard | undefined;
   hba: HbaFile = { lines: [], problems: [] };
   readonly #options: InstanceOptions;
@@ -97,6 +103,8 @@ export class BackendInstance {
     this.env = env;
     this.settings = options.settings;
     this.postmaster = options.postmaster;
+    this.stat = new InstanceStat(env, options);
+    this.statistics = new StatsClient(env, options.statsCollector, this.stat);
     this.#options = options;
     this.offLoop = env.threads === undefined ? undefined : new OffLoop(env.threads, env.timers);
     const arenaBytes = options.settings.number('instance_work_area') * 1024 * 1024;
@@ -363,6 +371,8 @@ export class BackendInstance {
     const clients = [...this.#sessions.values()].filter(session => session.worker === undefined);
     if (mode !== 'smart') for (const session of clients) session.terminate();
     if (this.#sessions.size > 0) await gone;
+    this.stat.flush();
+    this.statistics.close();
     await this.kernel.close();
   }
 }

@@ -16,6 +16,7 @@ import type { Session } from './session.ts';
 import { sessionLogFiles } from './session-logfiles.ts';
 import { backends } from './session-questions.ts';
 import { sessionServer } from './session-server.ts';
+import { sessionStatistics } from './session-statistics.ts';
 import { sessionWal } from './session-wal.ts';
 import { setOfTransaction, shownOfTransaction } from './utility/transaction-stmt.ts';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
@@ -26,6 +27,7 @@ import type { WalFacts } from '@pgtroupe/adt/xlogfuncs';
 import type { Backends } from '@pgtroupe/adt/signalfuncs';
 import type { TransactionIds } from '@pgtroupe/adt/xid8funcs';
 import type { LogFiles } from '@pgtroupe/adt/logfuncs';
+import type { CumulativeStatistics } from '@pgtroupe/adt/pgstat_relation';
 import type { ServerFacts } from '@pgtroupe/adt/serverfuncs';
 
 export class SessionFunctions implements SessionSettings {
@@ -43,6 +45,7 @@ export class SessionFunctions implements SessionSettings {
   readonly advisoryLocks: AdvisoryLocks;
   readonly wal: WalFacts;
   readonly backends: Backends;
+  readonly statistics: CumulativeStatistics;
   readonly transactionIds: TransactionIds;
   queryString: string | undefined;
   /** Wall clock when the client's message came: a statement's time, and that of the transaction it starts. */
@@ -71,6 +74,7 @@ export class SessionFunctions implements SessionSettings {
     this.logFiles = sessionLogFiles(session);
     this.advisoryLocks = advisoryLocks(session);
     this.backends = backends(session);
+    this.statistics = sessionStatistics(session);
     this.transactionIds = transactionIds(session);
     const { kernel } = session.instance;
     this.wal = sessionWal(session);

@@ -203,7 +203,8 @@ export class Session implements BackendSession {
     this.settings.authenticated(new SessionUser({ oid, name: login.user, superuser }), login.locale);
     this.settings.fromStartup(parameters);
     this.instance.admitted(this);
-    this.block = new TransactionBlock(this.instance.kernel, this.owner, login.database, {
+    this.block = new TransactionBlock(this.instance, this.owner, login.database, {
+      countsTracked: () => this.settings.bool('track_counts'),
       isolation: () => this.settings.isolation('default_transaction_isolation'),
       readOnly: () => this.settings.bool('default_transaction_read_only'),
       messageMicros: () => this.runner.functions.messageMicros,

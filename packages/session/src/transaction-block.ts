@@ -20,6 +20,7 @@ import type { TransactionIndicator } from '@pgtroupe/libpq/protocol';
 import type { LockOwner } from '@pgtroupe/instance/instance-locks';
 import { type InstanceKernel, sharedMemoryLost } from '@pgtroupe/instance/instance-kernel';
 import type { LiveSnapshot } from '@pgtroupe/instance/instance-transactions';
+import type { InstanceStat, SessionStat } from '@pgtroupe/instance/pgstat';
 import { WalProducer } from '@pgtroupe/instance/wal-credit';
 import { Transaction } from '@pgtroupe/instance/xact';
 import type { Snapshot } from '@pgtroupe/transam/xactview';
@@ -55,6 +56,8 @@ type State =
   | ({ readonly kind: 'failed'; readonly run: Running | undefined } & Characteristics);
 
 export interface TransactionDefaults {
+  /** track_counts */
+  countsTracked(): boolean;
   isolation(): IsolationLevel;
   readOnly(): boolean;
   /** When the client's message came: now() of the transaction that it starts. */
@@ -93,7 +96,16 @@ export class TransactionBlock {
   /** What the session logs adds up here until a commit; a rollback makes nothing durable. */
   readonly producer: WalProducer;
 
-  constructor(kernel: InstanceKernel, owner: LockOwner, database: Oid, defaults: TransactionDefaults) {
+  /** What the session counts. */
+  readonly stat: SessionStat;
+
+  constructor(
+    { kernel, stat }: { readonly kernel: InstanceKernel; readonly stat: InstanceStat },
+    owner: LockOwner,
+    database: Oid,
+    defaults: TransactionDefaults,
+  ) {
+    this.stat = stat.session(database);
     this.#kernel = kernel;
     this.#owner = owner;
     this.#database = database;
@@ -186,7 +198,7 @@ export class TransactionBlock {
   #start(isolation: IsolationLevel, readOnly: boolean): Running {
     this.#lxid++;
     return {
-      tx: new Transaction(this.#kernel, this.#owner, this.#database),
+      tx: new Transaction(this.#kernel, this.#owner, this.#database, this.stat, this.#defaults.countsTracked()),
       isolation,
       readOnly,
       readOnlyAround: [],

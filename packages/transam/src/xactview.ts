@@ -3,6 +3,7 @@
  * Synchronous; MISS (-1) leaves the reason in PageAccess.want.
  */
 import type { CommandId, FullTransactionId, TransactionId } from '@pgtroupe/common/ids';
+import type { RelationCounts } from './pgstat_count.ts';
 import type { MultiXactId, MultiXactMember } from './multixact.ts';
 
 export const XACT_IN_PROGRESS = 0;
@@ -22,6 +23,8 @@ export interface Snapshot {
 }
 
 export interface XactView {
+  /** Absent where nobody counts (track_counts). */
+  readonly counts?: RelationCounts | undefined;
   /** The current (sub)transaction's id, assigned on first use; MISS when the reserve is empty.
    *  Call it before the change stretch. */
   currentXid(): FullTransactionId | -1;

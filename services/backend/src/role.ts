@@ -12,8 +12,10 @@ export const backendRole: RoleProgram = {
     await loadParser();
     const instance = new BackendInstance(role.env, {
       name: role.name,
+      epoch: role.epoch,
       osPid: role.osPid,
       bufferManager: role.endpoint('buffer-manager'),
+      statsCollector: role.endpoint('stats-collector'),
       postmaster: role.endpoint('postmaster'),
       settings: role.settings,
       intake: role.sessions,

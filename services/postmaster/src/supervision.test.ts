@@ -3,7 +3,16 @@ import fc from 'fast-check';
 import { EXIT_HOPELESS, type RoleName } from '@pgtroupe/actor/lifecycle';
 import { adopt, type Effect, type Event, newSupervision, step, type Supervision } from './supervision.ts';
 
-const ROLES = ['walwriter', 'buffer-manager', 'backend-1', 'broker', 'logger', 'checkpointer', 'bgwriter'];
+const ROLES = [
+  'walwriter',
+  'buffer-manager',
+  'backend-1',
+  'broker',
+  'logger',
+  'checkpointer',
+  'bgwriter',
+  'stats-collector',
+];
 
 /** A cast on paper: processes that do what they are told, at the time the test says. */
 class Stage {
@@ -221,6 +230,7 @@ describe('supervision', () => {
       'stop checkpointer fast',
       'stop bgwriter fast',
       'PM_SHUTDOWN_2',
+      'stop stats-collector fast',
       'stop buffer-manager fast',
       'stop walwriter fast',
       'PM_WAIT_DEAD_END',
@@ -246,7 +256,7 @@ describe('supervision', () => {
         stage.dies(name, 0);
       }
     }
-    expect(order.slice(3, 6)).toEqual(['buffer-manager', 'archiver', 'walwriter']);
+    expect(order.slice(4, 7)).toEqual(['buffer-manager', 'archiver', 'walwriter']);
   });
 
   it('launches an archiver that ended again ten seconds after its last launch, and at once when it lived longer', () => {

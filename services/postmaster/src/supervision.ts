@@ -14,7 +14,7 @@
  * 4. A role says itself when starting again cannot help (EXIT_HOPELESS): then everything stops. So it
  *    does when a role fails STARTUP_FAILURES_MAX times before the cluster ever ran.
  * 5. Shutdown goes outside in: sessions, background workers, instances, bgwriter and checkpointer (shutdown checkpoint),
- *    buffer-manager, archiver (which archives what is ready), walwriter, logger, broker.
+ *    stats-collector, buffer-manager, archiver (which archives what is ready), walwriter, logger, broker.
  */
 import type { WorkerRegistration } from '@pgtroupe/actor/background-worker';
 import { EXIT_HOPELESS, type RoleName, roleName, type RoleState, type ShutdownMode } from '@pgtroupe/actor/lifecycle';
@@ -29,6 +29,7 @@ const CAST: readonly RoleName[] = [
   'logger',
   'checkpointer',
   'bgwriter',
+  'stats-collector',
   'archiver',
 ];
 /** What a client's first query needs. At the start these have the machine to themselves, until they are
@@ -402,6 +403,7 @@ function advance(s: Supervision, nowMs: number, effects: Effect[]): void {
         move(s, { pmState: 'PM_SHUTDOWN_2', mode: pm.mode }, effects);
         continue;
       case 'PM_SHUTDOWN_2':
+        if (!stopAll(s, pm.mode, ['stats-collector'], effects)) return;
         if (!stopAll(s, pm.mode, ['buffer-manager'], effects)) return;
         if (!stopAll(s, pm.mode, ['archiver'], effects)) return;
         if (!stopAll(s, pm.mode, ['walwriter'], effects)) return;

@@ -165,6 +165,7 @@ export function heapDelete(
   wal.registerBuffer(0, page, REGBUF_STANDARD);
   if (cleared && vm >= 0) wal.registerBuffer(VM_BLOCK_ID, vm, 0);
   wal.insert(RM_HEAP_ID, XLOG_HEAP_DELETE);
+  ctx.xact.counts?.heapDelete(rel);
   ctx.blk = blk;
   ctx.offnum = offnum;
   ctx.tuple = tup;

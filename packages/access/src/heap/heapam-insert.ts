@@ -92,6 +92,7 @@ export function heapInsert(ctx: HeapContext, rel: HeapRelation, tup: number, len
   if (cleared && vm >= 0) wal.registerBuffer(VM_BLOCK_ID, vm, 0);
   wal.insert(RM_HEAP_ID, XLOG_HEAP_INSERT | (init ? XLOG_HEAP_INIT_PAGE : 0));
 
+  ctx.xact.counts?.heapInsert(rel, 1);
   ctx.blk = blk;
   ctx.offnum = offnum;
   ctx.tuple = stored;
@@ -188,6 +189,7 @@ export function heapMultiInsert(
   if (cleared && vm >= 0) wal.registerBuffer(VM_BLOCK_ID, vm, 0);
   wal.insert(RM_HEAP2_ID, XLOG_HEAP2_MULTI_INSERT | (init ? XLOG_HEAP_INIT_PAGE : 0));
   if (allFrozen) setAllVisible(ctx, blk, page, map, true, 0 as TransactionId);
+  ctx.xact.counts?.heapInsert(rel, done);
   ctx.blk = blk;
   return done;
 }

@@ -174,6 +174,7 @@ export function heapUpdate(
   const hot = samePage && !heapModified(atts.layout, mem, oldTup, newTup, atts.indexed);
   changeAndLog(ctx, rel, blk, offnum, page, oldTup, newTup, newLen, xid, cid, hot, vmOld);
   if (!samePage) queueIfPrunable(ctx, rel, blk, page);
+  ctx.xact.counts?.heapUpdate(rel, hot);
   return ctx.settled(TM_OK);
 }
 

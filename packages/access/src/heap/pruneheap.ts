@@ -93,7 +93,10 @@ export function heapPruneQueued(ctx: HeapContext): void {
     const rel = pruneRelations[i]!;
     const blk = pruneBlocks[i]!;
     const page = pages.exclusive(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
-    if (page !== MISS && isPrunable(ctx, rel, page)) heapPagePrune(ctx, page, xidFromFull(ctx.xact.oldestXmin));
+    if (page === MISS || !isPrunable(ctx, rel, page)) continue;
+    const removed = heapPagePrune(ctx, page, xidFromFull(ctx.xact.oldestXmin));
+    // Line pointers that stay, dead, are still to be vacuumed.
+    if (removed > nDead) ctx.xact.counts?.deadTuplesRemoved(rel, removed - nDead);
   }
   pruneRelations.length = 0;
   pruneBlocks.length = 0;

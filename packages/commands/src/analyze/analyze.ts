@@ -37,6 +37,8 @@ interface AnalyzeOptions {
   readonly verbose: boolean;
   /** VACUUM was here just before: it has counted the rows, and the entries of the indexes. */
   readonly afterVacuum: boolean;
+  /** None was named: what was changed until now counts as looked at. */
+  readonly allColumns: boolean;
 }
 
 /** `attributes`: the columns to look at. */
@@ -84,6 +86,8 @@ export async function analyzeTable(
   }
   await updateAttStats(runner, rel.oid, stored);
   await updateSizes(runner, context, rel, sample, options.afterVacuum);
+  const { totalRows, totalDeadRows } = sample;
+  session.block.tx.stat?.reportAnalyze(rel.rel.relisshared, rel.oid, totalRows, totalDeadRows, options.allColumns);
 }
 
 /** Catalog rows that comparisons turn out to want are read, and the column begun anew. */

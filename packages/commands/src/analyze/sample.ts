@@ -115,6 +115,8 @@ export interface Sample {
   readonly deadRows: number;
   /** Live rows of the whole table, estimated. */
   readonly totalRows: number;
+  /** The same of dead ones. */
+  readonly totalDeadRows: number;
 }
 
 /**
@@ -185,8 +187,10 @@ export async function acquireSampleRows(
     for (const column of columns) column.reorder(order);
   }
   const scannedBlocks = sampler.selected;
-  const totalRows = scannedBlocks > 0 ? Math.floor((live / scannedBlocks) * blocks + 0.5) : 0;
-  return { rows: places.length, blocks, scannedBlocks, liveRows: live, deadRows: dead, totalRows };
+  const ofAll = (rows: number): number => (scannedBlocks > 0 ? Math.floor((rows / scannedBlocks) * blocks + 0.5) : 0);
+  const totalRows = ofAll(live);
+  const totalDeadRows = ofAll(dead);
+  return { rows: places.length, blocks, scannedBlocks, liveRows: live, deadRows: dead, totalRows, totalDeadRows };
 }
 
 /** Which tuples of a page are rows (heapam_scan_analyze_next_tuple). */

@@ -26,6 +26,7 @@ import { PgError } from '@pgtroupe/common/ereport';
 import { Settings } from '@pgtroupe/common/settings';
 import { type Effect, type Event, newSupervision, step, type Supervision } from '@pgtroupe/postmaster/supervision';
 import type { RoleProgram, RunningRole } from '@pgtroupe/role/context';
+import { statsCollectorRole } from '@pgtroupe/stats-collector/role';
 import { walwriterRole } from '@pgtroupe/walwriter/role';
 import type { CancelKey } from './client.ts';
 import { SimConnection } from './connection.ts';
@@ -42,6 +43,7 @@ export const PROGRAMS: ReadonlyMap<RoleName, RoleProgram> = new Map([
   ['checkpointer', checkpointerRole],
   ['bgwriter', bgwriterRole],
   ['backend', backendRole],
+  ['stats-collector', statsCollectorRole],
   ['archiver', archiverRole],
 ]);
 

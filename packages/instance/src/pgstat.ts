@@ -1,0 +1,203 @@
+/**
+ * The counters of an instance on their way to the stats-collector (pgstat.c): sessions count into plain numbers, and at
+ * most once a second the instance adds up what those have that are between transactions, and sends it. No query waits
+ * for that, nothing is sent while nothing happens, and a message that is lost costs what it says.
+ */
+import type { Env } from '@pgtroupe/actor/env';
+import type { Oid } from '@pgtroupe/common/ids';
+import { type DatabaseReport, StatsReport } from '@pgtroupe/rpc/generated/stats-collector';
+import { SessionTables, TableCounts } from './pgstat_relation.ts';
+
+export const STATS_REPORT_SUBJECT = 'stats-collector.report';
+/** PGSTAT_MIN_INTERVAL */
+const REPORT_MS = 1000;
+/** Relations in one message. */
+const MESSAGE_RELATIONS = 4000;
+
+interface VacuumOutcome {
+  readonly database: Oid;
+  readonly relation: Oid;
+  readonly liveTuples: number;
+  readonly deadTuples: number;
+}
+
+/** What one session counts. */
+export class SessionStat {
+  readonly #instance: InstanceStat;
+  readonly database: Oid;
+  readonly tables: SessionTables;
+  xactCommit = 0;
+  xactRollback = 0;
+  /** A transaction is under way: what it counts is reported when it is over. */
+  inTransaction = false;
+  /** What it dropped, to be reported. */
+  readonly dropped: Oid[] = [];
+  /** Its VACUUM and ANALYZE are autovacuum's. */
+  autovacuum = false;
+
+  constructor(instance: InstanceStat, database: Oid) {
+    this.#instance = instance;
+    this.database = database;
+    this.tables = new SessionTables(database);
+  }
+
+  /** AtEOXact_PgStat */
+  transactionEnded(committed: boolean): void {
+    if (committed) this.xactCommit++;
+    else this.xactRollback++;
+    const dropped = this.tables.transactionEnded(committed);
+    if (dropped.length > 0) this.dropped.push(...dropped);
+    this.inTransaction = false;
+    this.#instance.counted(this);
+  }
+
+  /** pgstat_report_vacuum */
+  reportVacuum(shared: boolean, relation: Oid, liveTuples: number, deadTuples: number): void {
+    const database = shared ? (0 as Oid) : this.database;
+    this.#instance.vacuumed(this, { database, relation, liveTuples: Math.max(0, Math.round(liveTuples)), deadTuples });
+  }
+
+  /** pgstat_report_analyze */
+  reportAnalyze(shared: boolean, relation: Oid, liveTuples: number, deadTuples: number, resetCounter: boolean): void {
+    const database = shared ? (0 as Oid) : this.database;
+    const own = this.tables.ownRows(relation);
+    const outcome = {
+      database,
+      relation,
+      liveTuples: Math.max(0, Math.round(liveTuples - own.live)),
+      deadTuples: Math.max(0, Math.round(deadTuples - own.dead)),
+    };
+    this.#instance.analyzed(this, outcome, resetCounter);
+  }
+
+  /** pg_stat_force_next_flush: what this transaction counts is reported as soon as it is over. */
+  forceNextFlush(): void {
+    this.#instance.forced.add(this);
+  }
+
+  /** The session ends. */
+  ended(): void {
+    this.inTransaction = false;
+    this.#instance.counted(this);
+  }
+}
+
+export interface InstanceStatOptions {
+  /** `backend-3` */
+  readonly name: string;
+  readonly epoch: number;
+}
+
+export class InstanceStat {
+  readonly #env: Env;
+  readonly name: string;
+  readonly epoch: number;
+  /** Reports sent. */
+  number = 0;
+  readonly #counted = new Set<SessionStat>();
+  readonly forced = new Set<SessionStat>();
+  #waiting = false;
+  #lastMs = -REPORT_MS;
+
+  constructor(env: Env, { name, epoch }: InstanceStatOptions) {
+    this.#env = env;
+    this.name = name;
+    this.epoch = epoch;
+  }
+
+  session(database: Oid): SessionStat {
+    return new SessionStat(this, database);
+  }
+
+  /** The session has something to report. */
+  counted(session: SessionStat): void {
+    this.#counted.add(session);
+    if (this.forced.size > 0 && this.forced.delete(session)) return this.flush();
+    if (this.#waiting) return;
+    this.#waiting = true;
+    const waitMs = Math.max(0, this.#lastMs + REPORT_MS - this.#env.clock.nowMs());
+    this.#env.timers.after(waitMs, () => this.#due(), { background: true });
+  }
+
+  #due(): void {
+    this.#waiting = false;
+    this.flush();
+  }
+
+  /** Sends what there is (pgstat_report_stat). */
+  flush(): void {
+    const report = this.#collect(this.#counted);
+    if (report.relations.length + report.databases.length + report.dropped.length > 0) this.#send(report);
+  }
+
+  vacuumed(session: SessionStat, outcome: VacuumOutcome): void {
+    const report = this.#collect([session]);
+    const micros = this.#env.clock.wallMicros();
+    report.vacuums.push({ ...outcome, auto: session.autovacuum, micros });
+    this.#send(report);
+  }
+
+  analyzed(session: SessionStat, outcome: VacuumOutcome, resetCounter: boolean): void {
+    const report = this.#collect([session]);
+    const micros = this.#env.clock.wallMicros();
+    report.analyzes.push({ ...outcome, auto: session.autovacuum, micros, resetCounter });
+    this.#send(report);
+  }
+
+  #collect(sessions: Iterable<SessionStat>): StatsReport {
+    const sums = new Map<Oid, Map<Oid, TableCounts>>();
+    const databases = new Map<Oid, DatabaseReport>();
+    const dropped: StatsReport['dropped'] = [];
+    for (const session of sessions) {
+      // Those in a transaction come again at its end.
+      if (session.inTransaction && sessions === this.#counted) continue;
+      this.#counted.delete(session);
+      for (const table of session.tables.take()) addTo(sums, table);
+      for (const relation of session.dropped) dropped.push({ database: session.database, relation });
+      session.dropped.length = 0;
+      const sum = databases.get(session.database);
+      if (sum === undefined) {
+        const { database, xactCommit, xactRollback } = session;
+        databases.set(database, { database, xactCommit, xactRollback });
+      } else {
+        sum.xactCommit += session.xactCommit;
+        sum.xactRollback += session.xactRollback;
+      }
+      session.xactCommit = 0;
+      session.xactRollback = 0;
+    }
+    return {
+      from: this.name,
+      epoch: this.epoch,
+      number: 0,
+      relations: [...sums.values()].flatMap(tables => [...tables.values()]),
+      databases: [...databases.values()],
+      dropped,
+      vacuums: [],
+      analyzes: [],
+    };
+  }
+
+  #send(report: StatsReport): void {
+    this.#lastMs = this.#env.clock.nowMs();
+    let { relations } = report;
+    for (; relations.length > MESSAGE_RELATIONS; relations = relations.slice(MESSAGE_RELATIONS)) {
+      const part = relations.slice(0, MESSAGE_RELATIONS);
+      this.#publish({ ...report, relations: part, databases: [], dropped: [], vacuums: [], analyzes: [] });
+    }
+    this.#publish({ ...report, relations });
+  }
+
+  #publish(report: StatsReport): void {
+    report.number = ++this.number;
+    this.#env.bus.publish(STATS_REPORT_SUBJECT, StatsReport.encode(report).finish());
+  }
+}
+
+function addTo(sums: Map<Oid, Map<Oid, TableCounts>>, table: TableCounts): void {
+  let tables = sums.get(table.database);
+  if (tables === undefined) sums.set(table.database, (tables = new Map()));
+  const sum = tables.get(table.relation);
+  if (sum === undefined) tables.set(table.relation, table);
+  else sum.add(table);
+}
