@@ -36,7 +36,7 @@ async function failing(
       });
   await cluster.untilReady();
   await cluster.wait(book.setUp(cluster.client().client), 'set-up');
-  const account = new Account(cluster, 0, [], DISK_SQLSTATE);
+  const account = new Account(cluster, 0, { excused: DISK_SQLSTATE });
   if (when === 'at work') trouble.aim(cluster.world, n, code);
   void account.run(cluster, book, [account]);
   await cluster.runUntil(() => account.fates.length > NUMBERS || account.unexpected !== undefined, {

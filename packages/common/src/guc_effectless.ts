@@ -36,7 +36,7 @@ export const EFFECTLESS: ReadonlySet<string> = new Set(
     update_process_title vacuum_cost_delay vacuum_cost_limit vacuum_cost_page_dirty vacuum_cost_page_hit
     vacuum_cost_page_miss vacuum_defer_cleanup_age vacuum_failsafe_age vacuum_multixact_failsafe_age
     vacuum_multixact_freeze_table_age wal_compression wal_consistency_checking wal_init_zero wal_level
-    wal_log_hints wal_recycle wal_sync_method wal_writer_flush_after zero_damaged_pages
+    wal_log_hints wal_recycle wal_sync_method zero_damaged_pages
   `),
 );
 
@@ -64,7 +64,7 @@ export const MOOT: ReadonlySet<string> = new Set(
     ssl_crl_file ssl_dh_params_file ssl_ecdh_curve ssl_key_file ssl_max_protocol_version
     ssl_min_protocol_version ssl_passphrase_command ssl_passphrase_command_supports_reload
     ssl_prefer_server_ciphers ssl_renegotiation_limit synchronize_seqscans
-    synchronous_commit syslog_sequence_numbers syslog_split_messages temp_buffers transaction_deferrable
+    syslog_sequence_numbers syslog_split_messages temp_buffers transaction_deferrable
     wal_decode_buffer_size wal_keep_size wal_receiver_create_temp_slot wal_receiver_status_interval
     wal_receiver_timeout wal_retrieve_retry_interval wal_sender_timeout wal_skip_threshold xmlbinary
   `),

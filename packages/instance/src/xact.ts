@@ -3,7 +3,7 @@
  * ids, what it will drop or invalidate, and its end.
  *
  * COMMIT is one message: the record, the children, the files to drop and the
- * invalidations travel together; the answer means durable and visible. A COMMIT whose answer was
+ * invalidations travel together; the answer means durable and visible (visible, if asynchronous). A COMMIT whose answer was
  * lost with the buffer-manager is looked up in pg_xact of the next life, so the client is told
  * exactly what happened.
  */
@@ -311,8 +311,9 @@ export class Transaction implements XactView {
 
   // ---- end -----------------------------------------------------------------------------------------
 
-  /** Resolves when the transaction is durable and visible, and its locks are free. The caller has
-   *  made sure that it is not `lost`. */
+  /** Resolves when the transaction is visible, and its locks are free; when it is durable, too, if `synchronous`, or if
+   *  files go with it (RecordTransactionCommit): they must not be gone where the commit is lost. The caller has made
+   *  sure that it is not `lost`. */
   async commit(synchronous = true): Promise<void> {
     assert(!this.lost, 'commit of a transaction that was lost with shared memory');
     while (this.#levels.length > 1) this.releaseSavepoint(this.#top().name);
@@ -341,7 +342,7 @@ export class Transaction implements XactView {
         owner: this.#owner.pid,
         fxid,
         children,
-        sync: synchronous ? 1 : 0,
+        sync: synchronous || this.drops.length > 0 ? 1 : 0,
         seq,
         record,
         drop: this.drops,

@@ -208,6 +208,7 @@ export class Session implements BackendSession {
       isolation: () => this.settings.isolation('default_transaction_isolation'),
       readOnly: () => this.settings.bool('default_transaction_read_only'),
       messageMicros: () => this.runner.functions.messageMicros,
+      synchronousCommit: () => this.settings.string('synchronous_commit') !== 'off',
     });
     this.runner = new StatementRunner(this, login);
     await this.runner.analysis.lateStartup();

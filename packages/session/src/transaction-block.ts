@@ -62,6 +62,8 @@ export interface TransactionDefaults {
   readOnly(): boolean;
   /** When the client's message came: now() of the transaction that it starts. */
   messageMicros(): number;
+  /** synchronous_commit, as it is when COMMIT comes. Without a standby all values but `off` wait for the same flush. */
+  synchronousCommit(): boolean;
 }
 
 /** A transaction, failed or not. */
@@ -396,7 +398,7 @@ export class TransactionBlock {
       if (run.tx.lost) throw sharedMemoryLost();
       this.beforeCommit(run.tx);
       this.#dropSnapshot(run);
-      await run.tx.commit();
+      await run.tx.commit(this.#defaults.synchronousCommit());
     } catch (error) {
       this.#abort(run);
       throw error;

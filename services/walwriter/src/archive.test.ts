@@ -29,7 +29,12 @@ class Stage {
 
   async start(options: Partial<WalWriterOptions> = {}): Promise<void> {
     this.process = new SimProcess(this.world, this.network, 'walwriter', this.disk);
-    const walwriter = new WalWriter(this.process.env, { flushDelayMs: () => 200, archiving: true, ...options });
+    const walwriter = new WalWriter(this.process.env, {
+      flushDelayMs: () => 200,
+      flushAfterBytes: () => 2 ** 20,
+      archiving: true,
+      ...options,
+    });
     void walwriter.open().then(() => this.process.env.rpc.serve('unix:/w', walwriter.handlers()));
     await this.world.pass(50);
     this.#archiver = this.client.env.rpc.open('unix:/w', ARCHIVE);

@@ -1,4 +1,5 @@
 /** Wiring of the walwriter: the same in a process and in the simulator. */
+import { BLCKSZ } from '@pgtroupe/common/ids';
 import type { RoleProgram } from '@pgtroupe/role/context';
 import { WalWriter } from './walwriter.ts';
 
@@ -8,6 +9,7 @@ export const walwriterRole: RoleProgram = {
   start: async role => {
     const walwriter = new WalWriter(role.env, {
       flushDelayMs: () => role.settings.number('wal_writer_delay'),
+      flushAfterBytes: () => role.settings.number('wal_writer_flush_after') * BLCKSZ,
       archiving: role.settings.string('archive_mode') !== 'off',
       failpoint: role.failpoint,
     });

@@ -61,6 +61,7 @@ async function setUp(
   options: {
     readonly disk?: (platter: MemoryDisk, world: World) => Disk;
     readonly failpoint?: WalWriterOptions['failpoint'];
+    readonly flushAfterBytes?: number;
   } = {},
 ) {
   const world = new World(3);
@@ -72,6 +73,7 @@ async function setUp(
     const process = new SimProcess(world, network, 'walwriter', disk);
     const walwriter = new WalWriter(process.env, {
       flushDelayMs: () => 200,
+      flushAfterBytes: () => options.flushAfterBytes ?? 2 ** 20,
       ...(options.failpoint ? { failpoint: options.failpoint } : {}),
     });
     void walwriter.open().then(() => process.env.rpc.serve('unix:/w', walwriter.handlers()));
@@ -116,6 +118,17 @@ describe('walwriter', () => {
     expect(peer.flushed).toBe(0);
     await world.pass(150);
     expect(peer.flushed).toBe(START + 4);
+  });
+
+  it.each([0, 8])('flushes what nobody waits for once it is wal_writer_flush_after: %i', async flushAfterBytes => {
+    const { world, begun } = await setUp({ flushAfterBytes });
+    const peer = await begun();
+    peer.append(START, 'four', false);
+    await world.pass(50);
+    expect(peer.flushed).toBe(flushAfterBytes === 0 ? START + 4 : 0);
+    peer.append(START + 4, 'more', false);
+    await world.pass(50);
+    expect(peer.flushed).toBe(START + 8);
   });
 
   it('takes the same bytes again from the same buffer-manager after its own death', async () => {

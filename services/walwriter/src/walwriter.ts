@@ -53,7 +53,10 @@ type Job =
 
 export interface WalWriterOptions {
   readonly timeline?: number;
+  /** wal_writer_delay */
   readonly flushDelayMs: () => number;
+  /** wal_writer_flush_after: so much that nobody waits for is not left lying. */
+  readonly flushAfterBytes: () => number;
   /** archive_mode is on. */
   readonly archiving?: boolean;
   readonly failpoint?: Failpoint;
@@ -222,9 +225,14 @@ export class WalWriter {
           await job.run();
         } else n = await this.#writeRun(jobs, n);
       }
-      if (this.#syncWanted) await this.#flush();
+      if (this.#syncWanted || this.#muchIsUnflushed) await this.#flush();
     }
     if (this.#written > this.#flushed) this.#planFlush();
+  }
+
+  /** wal_writer_flush_after = 0: whatever was written is flushed at once. */
+  get #muchIsUnflushed(): boolean {
+    return this.#written > this.#flushed && this.#written - this.#flushed >= this.#options.flushAfterBytes();
   }
 
   /** Writes appends from `n` on that follow each other within one segment, as one write. */
@@ -259,7 +267,11 @@ export class WalWriter {
         await this.#segments.writeDurably(data, first.pos);
       else await this.#segments.write(data, first.pos);
       await this.#failpoint('walwriter-after-write');
-      if (owner === this.#owner) this.#written = end;
+      if (owner === this.#owner) {
+        // A buffer-manager begins with what is not durable yet.
+        if (this.#written === 0) this.#flushed = first.pos;
+        this.#written = end;
+      }
     }
     return next;
   }

@@ -1,10 +1,12 @@
 /**
  * What clients know about their transactions, for an audit: each transaction of a client carries the next
  * number. A number that was acknowledged must be there after any fault; one that was refused with
- * an error, or never sent, must not; of one whose answer was lost nothing is known.
+ * an error, or never sent, must not; of one whose answer was lost nothing is known. Who commits asynchronously may lose
+ * the last of what was acknowledged (losses.ts).
  */
 import { ConnectionLost, ServerError, type SimClient } from './client.ts';
 import type { SimCluster } from './cluster.ts';
+import type { Losses } from './losses.ts';
 import type { SimProcess } from './process.ts';
 
 export type Fate = 'acknowledged' | 'refused' | 'unknown';
@@ -87,15 +89,31 @@ export class Account {
   readonly #whims: readonly Whim[];
   /** SQLSTATEs that this seed's faults cause. */
   readonly #excused: RegExp | undefined;
+  readonly #losses: Losses | undefined;
+  /** Its synchronous_commit is off. */
+  readonly asynchronous: boolean;
+  /** By number, when it was acknowledged. */
+  readonly #acknowledgedMs: number[] = [];
   /** Called with a number as soon as it is acknowledged. */
   onAcknowledged: (number: number) => void = () => {};
 
-  constructor(cluster: SimCluster, c: number, whims: readonly Whim[] = [], excused?: RegExp) {
+  constructor(
+    cluster: SimCluster,
+    c: number,
+    options: {
+      readonly whims?: readonly Whim[];
+      readonly excused?: RegExp | undefined;
+      readonly losses?: Losses | undefined;
+      readonly asynchronous?: boolean;
+    } = {},
+  ) {
     this.c = c;
     this.#cluster = cluster;
-    this.#whims = whims;
-    this.#excused = excused;
-    const { client, process } = cluster.client();
+    this.#whims = options.whims ?? [];
+    this.#excused = options.excused;
+    this.#losses = options.losses;
+    this.asynchronous = options.asynchronous === true;
+    const { client, process } = cluster.client(this.asynchronous ? { synchronous_commit: 'off' } : {});
     this.client = client;
     this.process = process;
   }
@@ -116,8 +134,11 @@ export class Account {
       try {
         if (number % 4 === 3) for (const other of all) await this.#look(book, other);
         this.#haveWhim();
+        const begunMs = cluster.world.nowMs;
         await book.write(this.client, this.c, number);
         this.fates[number] = 'acknowledged';
+        this.#acknowledgedMs[number] = cluster.world.nowMs;
+        if (!this.asynchronous) this.#losses?.sure(begunMs, cluster.world.nowMs);
         this.acknowledged++;
         cluster.world.note(`client ${this.c}: ${number} acknowledged`);
         this.onAcknowledged(number);
@@ -127,6 +148,11 @@ export class Account {
       }
     }
     this.idle = true;
+  }
+
+  /** It was acknowledged and may be missing all the same. */
+  mayBeLost(number: number): boolean {
+    return this.asynchronous && this.#losses!.excuse(this.#acknowledgedMs[number]!);
   }
 
   /** Makes haste for a while. */
@@ -154,7 +180,7 @@ export class Account {
   /** What somebody else was told is committed must be seen from here, in whatever instance this is. */
   async #look(book: Book, other: Account): Promise<void> {
     const last = other.fates.lastIndexOf('acknowledged');
-    if (last < 0 || (await book.has(this.client, other.c, last))) return;
+    if (last < 0 || (await book.has(this.client, other.c, last)) || other.mayBeLost(last)) return;
     throw new Error(`client ${this.c} does not see ${last} of client ${other.c}, which was acknowledged before`);
   }
 
@@ -176,7 +202,7 @@ export async function audit(book: Book, client: SimClient, accounts: readonly Ac
   for (const account of accounts) {
     const there = await book.read(client, account.c);
     for (const [number, fate] of account.fates.entries()) {
-      if (fate === 'acknowledged' && !there.has(number))
+      if (fate === 'acknowledged' && !there.has(number) && !account.mayBeLost(number))
         throw new Error(`client ${account.c}: ${number} was acknowledged and is lost`);
       if (fate === 'refused' && there.has(number))
         throw new Error(`client ${account.c}: ${number} was refused and is there`);

@@ -10,6 +10,9 @@ const MIXED = Object.keys(BOOKS).filter(name => name !== 'tables');
 
 /** Share of seeds in which WAL is archived. */
 const ARCHIVING = 0.25;
+/** Share of seeds in which some commit asynchronously, of those whose books do not build on what was acknowledged. */
+const ASYNCHRONOUS = 0.5;
+const INDEPENDENT: ReadonlySet<string> = new Set(['rows', 'churn']);
 
 export interface Mix {
   readonly name: string;
@@ -31,6 +34,10 @@ export function mixOf(seed: number): Mix {
       rounds: 8,
       instances: 1 + among(4),
       archiving: seededRandom(seed ^ 0xa7c4).uniform() < ARCHIVING,
+      // Whatever hinders flushing makes the window longer.
+      ...(kinds.every(kind => INDEPENDENT.has(kind)) && seededRandom(seed ^ 0xa57c).uniform() < ASYNCHRONOUS
+        ? { asynchronous: { windowMs: Infinity } }
+        : {}),
     },
   };
 }

@@ -11,7 +11,7 @@ import { REGBUF_FORCE_IMAGE, REGBUF_NO_IMAGE } from '@pgtroupe/transam/xloginser
 import { XLogRecordBuilder } from '@pgtroupe/instance/xlogrecord-builder';
 import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
 import { WalWriter } from '@pgtroupe/walwriter/walwriter';
-import type { Book } from './ledger.ts';
+import { type Book, churnBook } from './ledger.ts';
 import type { Fault } from './nemesis.ts';
 
 export interface PlantedBug {
@@ -19,6 +19,8 @@ export interface PlantedBug {
   /** What brings it to light. */
   readonly faults: readonly Fault[];
   readonly settings?: Readonly<Record<string, string>>;
+  /** Every other client commits asynchronously (RunOptions). */
+  readonly asynchronous?: { readonly windowMs: number };
   /** What clients do; rows, if nothing is said. */
   readonly book?: () => Book;
   /** A role's disk may be made to lie. */
@@ -136,10 +138,20 @@ const visibleBeforeRecalled: PlantedBug = {
     ),
 };
 
+/** What was committed asynchronously lies around until somebody waits for a flush. */
+const flushOnlyForWaiters: PlantedBug = {
+  name: 'asynchronous commits wait for a synchronous one',
+  faults: ['kill-all', 'lose-power'],
+  asynchronous: { windowMs: 3 * 200 },
+  settings: { wal_writer_delay: '10000' },
+  book: () => churnBook,
+};
+
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   acknowledgeBeforeFsync,
   skipFullPageImage,
   skipEpochCheck,
   visibleBeforeDurable,
   visibleBeforeRecalled,
+  flushOnlyForWaiters,
 ];

@@ -94,6 +94,8 @@ export class SimPostmaster {
   readonly #running = new Map<string, Running>();
   /** Deaths that nobody ordered: each is a bug. */
   readonly violations: string[] = [];
+  /** The buffer-manager died. */
+  onSharedMemoryLost: () => void = () => {};
   #launches = 0;
   #ticking = true;
   #exitCode: number | undefined;
@@ -290,6 +292,7 @@ export class SimPostmaster {
     const { exitCode } = running.process;
     if (exitCode !== undefined && exitCode !== EXIT_STOPPED && !this.#o.excuses(running.process))
       this.violations.push(`${name}: ${why}`);
+    if (running.role === 'buffer-manager') this.onSharedMemoryLost();
     if (this.#running.get(name) === running) this.#running.delete(name);
     this.#o.world.schedule(this.#o.world.between(0, 5), () =>
       this.#event({ kind: 'exited', name, epoch: running.epoch, how: why, code: exitCode }),

@@ -4,6 +4,7 @@ import { Nemesis, type Fault } from './nemesis.ts';
 import { SimCluster } from './cluster.ts';
 import { seededRandom } from './prng.ts';
 import type { PlantedBug } from './planted.ts';
+import { Losses } from './losses.ts';
 import { Account, audit, type Book } from './ledger.ts';
 import { Witness } from './witness.ts';
 
@@ -23,6 +24,8 @@ export interface RunOptions {
   readonly bug?: PlantedBug;
   /** WAL is archived. */
   readonly archiving?: boolean;
+  /** Every other client commits asynchronously. A loss takes nothing that was answered longer before than this. */
+  readonly asynchronous?: { readonly windowMs: number };
   /** Hears of the cluster before anything happens to it. */
   readonly onCluster?: (cluster: SimCluster) => void;
 }
@@ -81,12 +84,18 @@ async function runOnce(seed: number, book: Book, options: RunOptions): Promise<R
   setUp.close();
   const whims = nemesis.faults.filter(fault => fault === 'vanish' || fault === 'cancel');
   const excused = nemesis.faults.includes('disk-trouble') ? DISK_SQLSTATE : undefined;
-  const accounts = Array.from({ length: options.clients }, (_, c) => new Account(cluster, c, whims, excused));
+  const windowMs = (options.bug ?? options).asynchronous?.windowMs;
+  const losses = windowMs === undefined ? undefined : new Losses(windowMs);
+  if (losses !== undefined) cluster.postmaster.onSharedMemoryLost = () => losses.lost(world.nowMs);
+  const accounts = Array.from(
+    { length: options.clients },
+    (_, c) => new Account(cluster, c, { whims, excused, losses, asynchronous: losses !== undefined && c % 2 === 0 }),
+  );
   nemesis.lull = begins => {
     for (const account of accounts) account.resting = begins;
   };
   nemesis.silence = () => silence(cluster, nemesis, [...accounts, ...witnesses]);
-  const witnesses = summon(cluster, book, accounts, options.instances, excused);
+  const witnesses = summon(cluster, book, accounts, options.instances, excused, losses);
   for (const account of accounts) void account.run(cluster, book, accounts);
   for (let round = 0; round < options.rounds; round++) {
     await world.pass(QUIET_MS[0] * (QUIET_MS[1] / QUIET_MS[0]) ** world.random.uniform());
@@ -134,11 +143,12 @@ function summon(
   accounts: readonly Account[],
   instances: number,
   excused: RegExp | undefined,
+  losses: Losses | undefined,
 ): Witness[] {
-  const seen = new Set<string>();
+  const seen = new Map<string, number>();
   const witnesses = Array.from(
     { length: instances > 1 ? instances : 0 },
-    () => new Witness(cluster, book, accounts, seen, excused),
+    () => new Witness(cluster, book, accounts, { seen, excused, losses }),
   );
   for (const account of accounts) {
     account.onAcknowledged = number => {

@@ -234,7 +234,11 @@ export class SimCluster {
   startWalwriter(): void {
     const process = new SimProcess(this.world, this.network, 'walwriter', folderOf(this.machine.disk, 'pg_wal'));
     this.walwriterProcess = process;
-    const walwriter = new WalWriter(process.env, { flushDelayMs: () => 200, failpoint: this.failpoint(process) });
+    const walwriter = new WalWriter(process.env, {
+      flushDelayMs: () => 200,
+      flushAfterBytes: () => 2 ** 20,
+      failpoint: this.failpoint(process),
+    });
     this.walwriter = walwriter;
     void walwriter.open().then(() => process.env.rpc.serve('unix:/walwriter', walwriter.handlers()));
   }

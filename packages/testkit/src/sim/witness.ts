@@ -3,9 +3,12 @@
  *
  * - causal reads: whoever was told that a COMMIT was acknowledged sees it, at once and anywhere;
  * - monotonic reads: what one of them saw, acknowledged or not, none of them misses afterwards.
+ *
+ * Of who commits asynchronously both hold as long as shared memory lives.
  */
 import { type Account, excused } from './ledger.ts';
 import type { Book } from './ledger.ts';
+import type { Losses } from './losses.ts';
 import type { SimClient } from './client.ts';
 import type { SimCluster } from './cluster.ts';
 import type { SimProcess } from './process.ts';
@@ -23,8 +26,9 @@ export class Witness {
   readonly #cluster: SimCluster;
   readonly #book: Book;
   readonly #accounts: readonly Account[];
-  /** `client/number` that some witness saw. */
-  readonly #seen: Set<string>;
+  /** `client/number` that some witness saw, and when last. */
+  readonly #seen: Map<string, number>;
+  readonly #losses: Losses | undefined;
   /** SQLSTATEs that this seed's faults cause. */
   readonly #excused: RegExp | undefined;
   readonly #client: SimClient;
@@ -37,14 +41,18 @@ export class Witness {
     cluster: SimCluster,
     book: Book,
     accounts: readonly Account[],
-    seen: Set<string>,
-    excused: RegExp | undefined,
+    shared: {
+      readonly seen: Map<string, number>;
+      readonly excused: RegExp | undefined;
+      readonly losses: Losses | undefined;
+    },
   ) {
-    this.#excused = excused;
+    this.#excused = shared.excused;
+    this.#losses = shared.losses;
     this.#cluster = cluster;
     this.#book = book;
     this.#accounts = accounts;
-    this.#seen = seen;
+    this.#seen = shared.seen;
     const { client, process } = cluster.client();
     this.#client = client;
     this.#process = process;
@@ -93,12 +101,19 @@ export class Witness {
     if (number < 0) return;
     const key = `${account.c}/${number}`;
     const acknowledged = account.fates[number] === 'acknowledged';
-    const seen = this.#seen.has(key);
-    if (await this.#book.has(this.#client, account.c, number)) this.#seen.add(key);
-    else if (acknowledged || seen) {
+    const seenMs = this.#seen.get(key);
+    if (await this.#book.has(this.#client, account.c, number)) this.#seen.set(key, this.#cluster.world.nowMs);
+    else if (
+      (acknowledged && !account.mayBeLost(number)) ||
+      (seenMs !== undefined && !this.#forgotten(account, seenMs))
+    ) {
       throw new Error(
         `${this.#process.name} does not see ${number} of client ${account.c}, which was ${acknowledged ? 'acknowledged' : 'seen'} before`,
       );
     }
+  }
+
+  #forgotten(account: Account, seenMs: number): boolean {
+    return account.asynchronous && this.#losses!.since(seenMs);
   }
 }

@@ -1,0 +1,67 @@
+/** What becomes of asynchronous commits when shared memory is lost. PostgreSQL 15 finds the same rows in a copy. */
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { afterEach, describe, expect, it } from 'vitest';
+import { hasPostgres, postgresAnswers } from '@pgtroupe/testkit/postgres-judge';
+import { isBuilt, TestCluster, until } from '@pgtroupe/testkit/test-cluster';
+
+/** Nothing is flushed meanwhile that nobody waits for. */
+const LONG_DELAY_MS = 10_000;
+
+let cluster: TestCluster | undefined;
+afterEach(() => cluster?.destroy());
+
+describe.runIf(isBuilt)('asynchronous commits', () => {
+  it('may be lost until they are flushed, and keep their order', { timeout: 120_000 }, async () => {
+    cluster = await new TestCluster().create();
+    await cluster.start('-c', `wal_writer_delay=${LONG_DELAY_MS}`);
+    const client = new Client({ host: '127.0.0.1', port: cluster.port, user: 'postgres', database: 'postgres' });
+    client.on('error', () => {});
+    await client.connect();
+    const ask = async (sql: string): Promise<string> => {
+      const { rows } = await client.query<{ answer: string }>(`SELECT (${sql})::text AS answer`);
+      return rows[0]!.answer;
+    };
+    const NUMBERS = "SELECT coalesce(string_agg(id::text, ' ' ORDER BY id), '') FROM kept";
+    let { osPid } = await cluster.role('buffer-manager');
+    const loseMemory = async (): Promise<void> => {
+      process.kill(osPid, 'SIGKILL');
+      await until('the next buffer-manager', () => ask('SELECT 1').catch(() => false), 60_000);
+      ({ osPid } = await until('it to be ready', async () => {
+        const role = await cluster!.role('buffer-manager');
+        return role?.state === 'ready' && role;
+      }));
+    };
+    const insert = async (id: number, commit: string): Promise<void> => {
+      await client.query(`BEGIN; SET LOCAL synchronous_commit = ${commit}; INSERT INTO kept VALUES (${id}); COMMIT`);
+    };
+    await client.query('CREATE TABLE kept (id int); CREATE TABLE dropped (id int)');
+
+    await insert(1, 'off');
+    expect(await ask(NUMBERS)).toBe('1');
+    await loseMemory();
+    // Answered, and not flushed.
+    expect(await ask(NUMBERS)).toBe('');
+
+    // Whoever is synchronous takes along what came before.
+    await insert(2, 'off');
+    await insert(3, 'remote_apply');
+    await insert(4, 'off');
+    await loseMemory();
+    expect(await ask(NUMBERS)).toBe('2 3');
+
+    // A file goes with this one: it must be durable.
+    await insert(5, 'off');
+    await client.query('SET synchronous_commit = off; DROP TABLE dropped; RESET synchronous_commit');
+    await loseMemory();
+    expect(await ask(NUMBERS)).toBe('2 3 5');
+    expect(await ask("SELECT count(*) FROM pg_class WHERE relname = 'dropped'")).toBe('0');
+    await client.end();
+    await cluster.run('stop', '-D', cluster.data, '-m', 'immediate');
+    if (!hasPostgres) return;
+    const copy = join(cluster.folder, 'copy');
+    cpSync(cluster.data, copy, { recursive: true });
+    expect(postgresAnswers(copy, [NUMBERS]).answers).toEqual(['2 3 5\n']);
+  });
+});
