@@ -21,6 +21,11 @@ export const ATTEND = streamMethod(PostmasterDefinition, 'attend');
 
 const REOPEN_MS = 100;
 const HEARTBEAT_MS = 500;
+/** Who has done nothing since the last one takes more time, and no more than this share of what makes it a suspect. */
+const QUIET_HEARTBEAT_MS = 2_000;
+const QUIET_SHARE = 1 / 5;
+/** Of the processor, between two: what a process does that does nothing. */
+const QUIET_MICROS = 20_000;
 /** How often who has no postmaster is told so. */
 const ALONE_MS = 100;
 /** Changes within this time are told together. */
@@ -34,6 +39,8 @@ export interface AttendanceHandlers {
   refused(why: string): void;
   /** For every heartbeat. */
   held(): Held;
+  /** role_timeout; 0: none. */
+  timeoutMs(): number;
   /** There is no postmaster, for so long already; told again and again. */
   alone(aloneMs: number): void;
 }
@@ -46,7 +53,6 @@ export class Attendance {
   readonly #start: RoleStart;
   readonly #endpoint: string;
   readonly #handlers: AttendanceHandlers;
-  readonly #turned: () => void;
   #stream: RpcStream<RoleReport, PostmasterOrder> | undefined;
   /** The postmaster has answered on this stream. One that is merely opened proves nothing. */
   #attended = false;
@@ -55,6 +61,7 @@ export class Attendance {
   #message = '';
   #configVersion = 0;
   #turns = 0;
+  #usedMicros = 0;
   #lastSeenMs: number;
   readonly #leases: { first: number; count: number }[] = [];
   #received = 0;
@@ -71,8 +78,6 @@ export class Attendance {
     readonly start: RoleStart;
     readonly endpoint: string;
     readonly handlers: AttendanceHandlers;
-    /** Called with every heartbeat. */
-    readonly turned: () => void;
   }) {
     this.#rpc = options.rpc;
     this.#traffic = options.traffic;
@@ -81,7 +86,6 @@ export class Attendance {
     this.#start = options.start;
     this.#endpoint = options.endpoint;
     this.#handlers = options.handlers;
-    this.#turned = options.turned;
     this.#lastSeenMs = options.clock.nowMs();
     this.#connect();
     this.#beat();
@@ -193,14 +197,22 @@ export class Attendance {
 
   #beat(): void {
     this.#turns++;
-    this.#turned();
     const { unawaitedMessages, bus, operations, pageImages } = this.#traffic;
     const rpc = [...this.#traffic.rpc].map(([method, tally]) => ({ method, ...tally }));
     const traffic = { rpc, unawaitedMessages, bus, operations, pageImages };
     const held = Object.entries(this.#handlers.held()).map(([what, count]) => ({ what, count }));
     const rssBytes = process.memoryUsage.rss();
     this.#send({ $case: 'heartbeat', value: { counter: this.#turns, rssBytes, traffic, held } });
-    this.#timers.after(HEARTBEAT_MS, () => this.#beat());
+    this.#timers.after(this.#nextBeatMs(), () => this.#beat());
+  }
+
+  #nextBeatMs(): number {
+    const { user, system } = process.cpuUsage();
+    const isQuiet = user + system - this.#usedMicros < QUIET_MICROS;
+    this.#usedMicros = user + system;
+    const timeoutMs = this.#handlers.timeoutMs();
+    if (!isQuiet || this.#state !== 'ready') return HEARTBEAT_MS;
+    return Math.max(HEARTBEAT_MS, Math.min(QUIET_HEARTBEAT_MS, timeoutMs === 0 ? Infinity : timeoutMs * QUIET_SHARE));
   }
 
   #alone(): void {

@@ -8,7 +8,7 @@ import type { RpcStream } from '@pgtroupe/actor/rpc';
 import type { PulseAnswer, PulseReport } from '@pgtroupe/rpc/generated/pulse';
 import { LOOK_MS, type PulseWorkerData } from './pulse.ts';
 
-/** The main loop's heartbeat is due twice in this time. */
+/** The main loop turns twice in this time. */
 const SILENT_MS = 1000;
 
 const { cluster, name, epoch, endpoints, turns } = workerData as PulseWorkerData;

@@ -2,9 +2,6 @@
  * The second voice of an instance: see proto/pulse.proto. `startPulse` runs in the main thread and starts the
  * other one (pulse-worker.ts); main turns a counter in shared memory, the other thread watches it.
  *
- *     const pulse = startPulse({ … });
- *     pulse.turn();   // in every heartbeat of the main loop
- *
  * `pulseHandler` is the serving end.
  */
 import { Worker } from 'node:worker_threads';
@@ -16,7 +13,7 @@ export const PULSE = streamMethod(VigilDefinition, 'pulse');
 
 /** No single stretch of computation may take longer than this: what does is taken for a hang. */
 export const BUSY_MAX_MS = 300_000;
-/** How often the other thread looks. */
+/** How often the main loop turns and the other thread looks. */
 export const LOOK_MS = 500;
 const STACK_MB = 1;
 const HEAP_MB = 32;

@@ -59,7 +59,7 @@ import { grpcRpc } from '@pgtroupe/rpc/grpc/index';
 import { Attendance } from './attendance.ts';
 import type { RoleOptions, RoleProgram, RunningRole } from './context.ts';
 import { ProcessIntake } from './intake.ts';
-import { startPulse } from './pulse.ts';
+import { LOOK_MS, startPulse } from './pulse.ts';
 
 const EXIT_USAGE = 64;
 /** Without a postmaster for so long a role stops; who is needed by others of the cast, when they have, or by then; who
@@ -136,6 +136,11 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
         endpoints: [endpoint('postmaster'), endpoint('buffer-manager')],
       })
     : undefined;
+  const turn = (): void => {
+    pulse?.turn();
+    env.timers.after(LOOK_MS, turn, { background: true });
+  };
+  if (pulse !== undefined) turn();
   const attendance = new Attendance({
     rpc: env.rpc,
     traffic: env.traffic,
@@ -143,7 +148,6 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
     timers: env.timers,
     start: given,
     endpoint: endpoint('postmaster'),
-    turned: () => pulse?.turn(),
     handlers: {
       stop,
       reload: (values, details) => settings.replace(values, details),
@@ -154,6 +158,7 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
       },
       alone: aloneMs => alone(aloneMs),
       held: () => running?.held?.() ?? {},
+      timeoutMs: () => settings.number('role_timeout'),
     },
   });
   intake.attend(attendance, message => env.log.write('LOG', message));

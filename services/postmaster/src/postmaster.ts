@@ -11,7 +11,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { WorkerRegistration } from '@pgtroupe/actor/background-worker';
-import type { Clock, Log, Timers } from '@pgtroupe/actor/env';
+import type { Clock, Log, Timer, Timers } from '@pgtroupe/actor/env';
 import type { RoleStart, RoleState, ShutdownMode } from '@pgtroupe/actor/lifecycle';
 import { type PidFile, writePidFile } from '@pgtroupe/actor/node/pidfile';
 import { isAlive } from '@pgtroupe/actor/node/process';
@@ -40,9 +40,9 @@ import {
   newSupervision,
   step,
   type Supervision,
+  tickAfterMs,
 } from './supervision.ts';
 
-const TICK_MS = 100;
 /** Who asked for a reload waits no longer for roles that hang. */
 const RELOAD_PATIENCE_MS = 3_000;
 const CHECK_DIRECTORY_MS = 5_000;
@@ -83,6 +83,9 @@ export class Postmaster {
   #configVersion = 1;
   #configuration: Configuration;
   #nextCheckMs = 0;
+  #nextTick: Timer | undefined;
+  /** When it was planned, for how long. */
+  #plannedMs = 0;
   #finished = false;
   #adopted = false;
   #supervising = false;
@@ -320,7 +323,13 @@ export class Postmaster {
     this.#checkDirectory();
     const retired = this.#clients.retirable();
     if (retired !== undefined) this.#event({ kind: 'retire', name: retired });
-    this.#o.timers.after(TICK_MS, () => this.#tick());
+    this.#planTick();
+  }
+
+  #planTick(): void {
+    this.#plannedMs = this.#supervision.tickMs;
+    this.#nextTick?.cancel();
+    this.#nextTick = this.#o.timers.after(this.#plannedMs, () => this.#tick());
   }
 
   /** The data directory was removed, or somebody took it: nothing of ours may go on. */
@@ -336,6 +345,10 @@ export class Postmaster {
   #event(event: Event): void {
     if (this.#finished) return;
     for (const effect of step(this.#supervision, event, this.#o.clock.nowMs())) this.#carryOut(effect);
+    if (this.#nextTick === undefined || tickAfterMs(this.#supervision) >= this.#plannedMs) return;
+    // It is calm no more.
+    this.#supervision.tickMs = tickAfterMs(this.#supervision);
+    this.#planTick();
   }
 
   #carryOut(effect: Effect): void {

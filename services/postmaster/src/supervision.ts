@@ -54,6 +54,8 @@ const LOADING_MAX_MS = 120_000;
 /** After this, whoever did not obey `immediate` is killed. */
 const IMMEDIATE_MS = 1_000;
 /** A tick that comes this late means that we stood still, not they. */
+const TICK_MS = 100;
+const CALM_TICK_MS = 1_000;
 const STALLED_MS = 1_000;
 
 export type PmState =
@@ -107,6 +109,8 @@ export interface Supervision {
   everRan: boolean;
   readonly startedMs: number;
   lastTickMs: number;
+  /** The next tick is expected so long after the last. */
+  tickMs: number;
   roleTimeoutMs: number;
   exitCode: number;
 }
@@ -163,6 +167,7 @@ export function newSupervision(options: SupervisionOptions): Supervision {
     everRan: false,
     startedMs: options.nowMs,
     lastTickMs: options.nowMs,
+    tickMs: TICK_MS,
     roleTimeoutMs: options.roleTimeoutMs,
     exitCode: 0,
   };
@@ -270,6 +275,16 @@ export function step(s: Supervision, event: Event, nowMs: number): Effect[] {
   return effects;
 }
 
+/** When to tick next. Deaths are told by events; where everybody is up and nobody is to stop there is only silence to watch for. */
+export function tickAfterMs(s: Supervision): number {
+  if (s.pm.pmState !== 'PM_RUN') return TICK_MS;
+  for (const { life, attends } of s.members.values()) {
+    if (life.life !== 'launched' || life.stopSent !== undefined) return TICK_MS;
+    if (attends && !(life.attending && life.state === 'ready')) return TICK_MS;
+  }
+  return s.roleTimeoutMs === 0 ? CALM_TICK_MS : Math.max(TICK_MS, Math.min(CALM_TICK_MS, s.roleTimeoutMs / 4));
+}
+
 /** Launched by us, and nothing heard of it yet. */
 export function isLoading(
   member: Member | undefined,
@@ -286,8 +301,9 @@ export function isLoading(
 
 /** Kills whoever gives no sign of life. */
 function watch(s: Supervision, nowMs: number, effects: Effect[]): void {
-  const stalledMs = nowMs - s.lastTickMs > STALLED_MS ? nowMs - s.lastTickMs : 0;
+  const stalledMs = nowMs - s.lastTickMs > s.tickMs + STALLED_MS ? nowMs - s.lastTickMs : 0;
   s.lastTickMs = nowMs;
+  s.tickMs = tickAfterMs(s);
   for (const member of s.members.values()) {
     const { life } = member;
     if (life.life !== 'launched' || !member.attends) continue;
