@@ -16,7 +16,7 @@ export const EFFECTLESS: ReadonlySet<string> = new Set(
     autovacuum_multixact_freeze_max_age autovacuum_naptime autovacuum_vacuum_cost_delay
     autovacuum_vacuum_cost_limit autovacuum_vacuum_insert_scale_factor autovacuum_vacuum_insert_threshold
     autovacuum_vacuum_scale_factor autovacuum_vacuum_threshold autovacuum_work_mem backend_flush_after
-    backtrace_functions bgwriter_flush_after bonjour checkpoint_flush_after checkpoint_warning cluster_name
+    backtrace_functions bgwriter_flush_after bonjour checkpoint_flush_after cluster_name
     commit_delay commit_siblings compute_query_id constraint_exclusion cpu_index_tuple_cost cpu_operator_cost
     cpu_tuple_cost cursor_tuple_fraction data_sync_retry db_user_namespace debug_discard_caches
     debug_print_parse debug_print_plan debug_print_rewritten default_toast_compression

@@ -14,8 +14,6 @@ import { streamMethod } from '@pgtroupe/rpc/method';
 
 const BACKGROUND_WRITE = streamMethod(BufferManagerDefinition, 'backgroundWrite');
 const REOPEN_MS = 200;
-/** When nothing is going on it looks only every so many delays (HIBERNATE_FACTOR). */
-const HIBERNATE_FACTOR = 50;
 
 export interface BgWriterOptions {
   readonly bufferManager: string;
@@ -36,10 +34,7 @@ export class BgWriter {
   start(): void {
     const stream = this.#env.rpc.open(this.#options.bufferManager, BACKGROUND_WRITE);
     this.#stream = stream;
-    stream.onMessage = ({ hibernate }) => {
-      const { delayMs } = this.#options.settings();
-      this.#orderAfter(stream, hibernate ? delayMs * HIBERNATE_FACTOR : delayMs);
-    };
+    stream.onMessage = () => this.#orderAfter(stream, this.#options.settings().delayMs);
     stream.onEnd = () => {
       this.#stream = undefined;
       if (!this.#stopped) this.#env.timers.after(REOPEN_MS, () => this.start());

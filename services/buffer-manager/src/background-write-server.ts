@@ -17,6 +17,8 @@ export class BackgroundWriteServer {
   #smoothedAlloc = 0;
   /** What the bgwriter waits for. */
   #waits: string | null = 'Activity/BgWriterMain';
+  /** pg_stat_bgwriter: pages written, orders that ended because of bgwriter_lru_maxpages, slots taken. */
+  readonly counts = { buffersClean: 0, maxwrittenClean: 0, buffersAlloc: 0 };
 
   constructor(shared: SharedMemory) {
     this.#shared = shared;
@@ -27,11 +29,7 @@ export class BackgroundWriteServer {
     this.#stream = stream;
     this.#shared.auxiliaries.came('background writer', () => this.#waits);
     stream.onMessage = order => {
-      this.#waits = null;
-      void this.#sync(order).then(report => {
-        this.#waits = report.hibernate ? 'Activity/BgWriterHibernate' : 'Activity/BgWriterMain';
-        stream.send(report);
-      });
+      void this.#obey(stream, order);
     };
     stream.onEnd = () => {
       if (this.#stream !== stream) return;
@@ -45,21 +43,37 @@ export class BackgroundWriteServer {
     this.#stream = undefined;
   }
 
-  async #sync(order: BgWriteOrder): Promise<BgWriteReport> {
+  /** Where nothing is going on the answer comes with the next slot that is taken (StrategyNotifyBgWriter): until then
+   *  nobody sends anything. */
+  async #obey(stream: Stream, order: BgWriteOrder): Promise<void> {
+    this.#waits = null;
+    const { written, allocated } = await this.#sync(order);
+    if (written === 0 && allocated === 0) {
+      this.#waits = 'Activity/BgWriterHibernate';
+      await this.#shared.pool.nextAllocation();
+    }
+    if (this.#stream !== stream) return;
+    this.#waits = 'Activity/BgWriterMain';
+    stream.send({ written, allocated });
+  }
+
+  async #sync({ maxPages, lruMultiplier }: BgWriteOrder): Promise<BgWriteReport> {
     const { io, pool } = this.#shared;
     const allocated = pool.allocations;
     pool.allocations = 0;
+    this.counts.buffersAlloc += allocated;
     // Follow a rise at once, a fall slowly.
     if (this.#smoothedAlloc <= allocated) this.#smoothedAlloc = allocated;
     else this.#smoothedAlloc += (allocated - this.#smoothedAlloc) / SMOOTHING;
     // While the pool has room nothing is evicted, so nothing needs to be clean.
-    const upcoming = pool.used < pool.limit ? 0 : Math.ceil(this.#smoothedAlloc * order.lruMultiplier);
-    const pages = pool.dirtyAhead(Math.min(order.maxPages, upcoming), upcoming * 2);
+    const upcoming = pool.used < pool.limit ? 0 : Math.ceil(this.#smoothedAlloc * lruMultiplier);
     let written = 0;
-    for (const page of pages) {
+    for (const page of pool.dirtyAhead(Math.min(maxPages, upcoming), upcoming * 2)) {
       if (!(await io.tryWrite(page))) break;
       written++;
     }
-    return { written, allocated, hibernate: written === 0 && allocated === 0 };
+    this.counts.buffersClean += written;
+    if (maxPages > 0 && written >= maxPages) this.counts.maxwrittenClean++;
+    return { written, allocated };
   }
 }

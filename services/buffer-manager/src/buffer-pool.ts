@@ -29,6 +29,7 @@ export class BufferPool {
   #used = 0;
   /** Slots taken since the bgwriter asked last. */
   allocations = 0;
+  #onAllocation: (() => void) | undefined;
 
   constructor(limit: number) {
     this.limit = Math.max(16, Math.min(limit, MAX_LIMIT));
@@ -81,6 +82,7 @@ export class BufferPool {
   allocate(page: PageEntry, forget: (evicted: PageEntry) => void): number {
     assert(page.slot < 0, 'a page has one slot');
     this.allocations++;
+    if (this.#onAllocation !== undefined) this.#tellAllocation();
     if (this.#used >= this.limit) this.#evict(forget);
     const slot = this.#free.pop() ?? (this.#fresh < this.#capacity ? this.#fresh++ : -1);
     assert(slot >= 0, 'the page pool is exhausted: dirty pages cannot be written');
@@ -108,6 +110,18 @@ export class BufferPool {
   /** Evicts clean pages until the pool is within its limit, or none is left. */
   shrink(forget: (evicted: PageEntry) => void): void {
     while (this.#used > this.limit && this.#evict(forget));
+  }
+
+  /** Resolves when another slot is taken. */
+  nextAllocation(): Promise<void> {
+    return new Promise(resolve => {
+      this.#onAllocation = resolve;
+    });
+  }
+
+  #tellAllocation(): void {
+    this.#onAllocation?.();
+    this.#onAllocation = undefined;
   }
 
   /** Clock sweep: frees one clean page's slot. False: there is none to be had now. */

@@ -27,7 +27,7 @@ export class CheckpointServer {
   constructor(shared: SharedMemory, log: Log) {
     this.#shared = shared;
     this.#log = log;
-    shared.onCheckpointWanted = cause => this.#report({ $case: 'wanted', value: { immediate: true, cause } });
+    shared.onCheckpointWanted = () => this.#report({ $case: 'wanted', value: {} });
     shared.onWalGrown = () => this.#progress();
   }
 
@@ -47,9 +47,7 @@ export class CheckpointServer {
     this.#toldSegment = -1;
     this.#progress();
     // Somebody may have asked while there was no checkpointer.
-    if (this.#shared.checkpoints.awaited) {
-      this.#report({ $case: 'wanted', value: { immediate: true, cause: 'immediate force wait' } });
-    }
+    if (this.#shared.checkpoints.awaited) this.#report({ $case: 'wanted', value: {} });
   }
 
   close(): void {
@@ -81,10 +79,19 @@ export class CheckpointServer {
         case 'write':
           return this.#report({ $case: 'written', value: await checkpoints.write(order.value.pages) });
         case 'finish': {
-          const { lsn, redo, filesSynced, syncMs, removed, recycled } = await checkpoints.finish(order.value.keepBytes);
+          const { lsn, redo, syncs, syncMs, removed, recycled } = await checkpoints.finish(order.value.keepBytes);
           return this.#report({
             $case: 'done',
-            value: { lsn, redo, filesSynced, syncMs, segmentsRemoved: removed, segmentsRecycled: recycled },
+            value: {
+              lsn,
+              redo,
+              filesSynced: syncs.files,
+              longestSyncMs: syncs.longestMs,
+              sumOfSyncsMs: syncs.sumMs,
+              syncMs,
+              segmentsRemoved: removed,
+              segmentsRecycled: recycled,
+            },
           });
         }
         case 'archiveTimeout':

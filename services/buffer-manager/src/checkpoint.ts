@@ -32,12 +32,13 @@ import {
   XLOG_RUNNING_XACTS,
 } from '@pgtroupe/transam/xlogrmgr';
 import type { PageEntry } from './page-directory.ts';
+import type { Syncs } from './smgr.ts';
 import type { SharedMemory } from './shared-memory.ts';
 
 export interface CheckpointResult {
   readonly lsn: XLogRecPtr;
   readonly redo: XLogRecPtr;
-  readonly filesSynced: number;
+  readonly syncs: Syncs;
   readonly syncMs: number;
   readonly removed: number;
   readonly recycled: number;
@@ -218,7 +219,7 @@ export class Checkpoints {
     await this.#shared.writeFreeSpaceMaps();
     await this.#failpoint('checkpoint-before-sync');
     const syncBegan = this.#clock.nowMs();
-    const filesSynced = await smgr.syncAll();
+    const syncs = await smgr.syncAll(() => this.#clock.nowMs());
     const syncMs = this.#clock.nowMs() - syncBegan;
     await this.#failpoint('checkpoint-before-record');
     if (this.#running !== running) throw new CheckpointFailure('the checkpoint was abandoned');
@@ -239,7 +240,7 @@ export class Checkpoints {
     await this.#failpoint('checkpoint-after-recycle');
     this.#running = undefined;
     this.#end(undefined);
-    return { lsn, redo: record.redo, filesSynced, syncMs, removed, recycled };
+    return { lsn, redo: record.redo, syncs, syncMs, removed, recycled };
   }
 
   #end(end: CheckpointEnd): void {

@@ -92,7 +92,7 @@ describe('a checkpoint that meets an error', () => {
             for (const n of [1, 2, 3]) smgr.suspect(rel(n), 0, 0);
             smgrs.push(smgr);
           }
-          await smgrs[0]!.syncAll();
+          await smgrs[0]!.syncAll(() => 0);
         },
         verify: async platter => {
           for (const n of [1, 2, 3]) expect((await platter.readFile(`base/5/${n}`))[0]).toBe(n);
@@ -112,8 +112,8 @@ describe('a checkpoint that meets an error', () => {
     await smgr.close();
     for (const n of [1, 2]) smgr.suspect(rel(n), 0, 0);
     const drop = (): Promise<void> => smgr.unlink(rel(1), 0, false);
-    await Promise.all(when === 'before' ? [drop(), smgr.syncAll()] : [smgr.syncAll(), drop()]);
-    expect(await smgr.syncAll()).toBe(0);
+    await Promise.all(when === 'before' ? [drop(), smgr.syncAll(() => 0)] : [smgr.syncAll(() => 0), drop()]);
+    expect((await smgr.syncAll(() => 0)).files).toBe(0);
     expect(await machine.readdir('base/5')).toEqual(['2']);
   });
 
@@ -123,16 +123,16 @@ describe('a checkpoint that meets an error', () => {
     await smgr.create(rel(1), 0);
     smgr.suspect(rel(1), 0, 0);
     await machine.rename('base/5/1', 'base/5/aside');
-    await expect(smgr.syncAll()).rejects.toThrow('base/5/1');
+    await expect(smgr.syncAll(() => 0)).rejects.toThrow('base/5/1');
     await machine.rename('base/5/aside', 'base/5/1');
-    expect(await smgr.syncAll()).toBe(1);
+    expect((await smgr.syncAll(() => 0)).files).toBe(1);
   });
 
   it('does not wait for ever for what could not be opened', async () => {
     const { machine } = await newMachine();
     const smgr = new StorageManager(machine);
     await expect(smgr.write(rel(1), 0, 0, image(1))).rejects.toThrow('base/5/1');
-    expect(await smgr.syncAll()).toBe(0);
+    expect((await smgr.syncAll(() => 0)).files).toBe(0);
   });
 });
 
@@ -189,7 +189,10 @@ describe('StorageManager', () => {
     const files = Array.from({ length: 900 }, (_, n) => rel(n + 1));
     for (const file of files) await smgr.create(file, 0);
     // As DROP SCHEMA does it, beside a checkpoint.
-    const outcomes = await Promise.allSettled([...files.map(file => smgr.unlink(file, 0, true)), smgr.syncAll()]);
+    const outcomes = await Promise.allSettled([
+      ...files.map(file => smgr.unlink(file, 0, true)),
+      smgr.syncAll(() => 0),
+    ]);
     expect(outcomes.filter(o => o.status === 'rejected')).toEqual([]);
   });
 
@@ -204,7 +207,7 @@ describe('StorageManager', () => {
     );
     const smgr = new StorageManager(disk);
     await smgr.create(rel(1), 0);
-    await expect(smgr.syncAll()).rejects.toThrow('PANIC: base/5/1');
+    await expect(smgr.syncAll(() => 0)).rejects.toThrow('PANIC: base/5/1');
     expect(tries).toBe(1);
   });
 });

@@ -119,7 +119,7 @@ export class SharedMemory {
   /** Redo point of the current checkpoint. */
   redo: XLogRecPtr;
   /** Somebody asks for a checkpoint. */
-  onCheckpointWanted: (cause: string) => void = () => {};
+  onCheckpointWanted: () => void = () => {};
   /** WAL was inserted. */
   onWalGrown: () => void = () => {};
   readonly #clock: Clock;
@@ -468,7 +468,7 @@ export class SharedMemory {
       else instance.reply(op.reqId, failure.sqlstate, 'checkpoint request failed');
       this.planTurn();
     });
-    this.onCheckpointWanted('immediate force wait');
+    this.onCheckpointWanted();
   }
 }
 

@@ -16,7 +16,17 @@ import { BLCKSZ, type ForkNumber, type RelFileNode, RELSEG_SIZE } from '@pgtroup
 const TABLESPACE_VERSION_DIRECTORY = 'PG_15_202209061';
 const FORK_SUFFIX = ['', '_fsm', '_vm', '_init'] as const;
 const MAX_OPEN_FILES = 400;
+/** Files synced at once. A file system that commits its journal for one commits it for all; some of the threads are left
+ *  to those who read. */
+const CONCURRENT_SYNCS = 3;
 const ZEROS = new Uint8Array(64 * BLCKSZ);
+
+/** Of files: how many, how long one took, and all, of which several were at it at once. */
+export interface Syncs {
+  readonly files: number;
+  readonly longestMs: number;
+  readonly sumMs: number;
+}
 
 interface OpenFile {
   readonly file: Promise<DiskFile>;
@@ -128,8 +138,11 @@ export class StorageManager {
     while ((await this.#disk.stat(segmentPath(rnode, fork, segments))) !== undefined) segments++;
     for (let segment = segments - 1; segment >= 0; segment--) {
       const path = segmentPath(rnode, fork, segment);
-      if (segment === 0 && keepFirst) await this.#change(path, file => file.truncate(0));
-      else await this.#unlinkPath(path);
+      if (segment === 0 && keepFirst) {
+        await this.#change(path, file => file.truncate(0));
+        // Its name goes with the next checkpoint, or by replay: what is in it need not be durable (mdunlinkfork).
+        this.#touched.delete(path);
+      } else await this.#unlinkPath(path);
     }
   }
 
@@ -151,19 +164,36 @@ export class StorageManager {
     this.#touched.add(segmentPath(rnode, fork, Math.floor(blk / RELSEG_SIZE)));
   }
 
-  /** Makes everything written before the call durable. Returns how many files were synced. When it fails,
-   *  what it did not come to is still to be synced. */
-  async syncAll(): Promise<number> {
-    let synced = 0;
-    for (const path of [...this.#touched]) {
-      // Removed meanwhile.
-      if (!this.#touched.has(path)) continue;
-      await this.#take(this.#touched, path, () => this.#use(path, file => file.datasync()));
-      synced++;
-    }
+  /** Makes everything written before the call durable. When it fails, what it did not come to is still to be synced. */
+  async syncAll(nowMs: () => number): Promise<Syncs> {
+    const paths = [...this.#touched];
+    const syncs = { files: 0, longestMs: 0, sumMs: 0 };
+    let next = 0;
+    let failed = false;
+    const some = async (): Promise<void> => {
+      while (!failed && next < paths.length) {
+        const path = paths[next++]!;
+        // Removed meanwhile.
+        if (!this.#touched.has(path)) continue;
+        const beganMs = nowMs();
+        try {
+          await this.#take(this.#touched, path, () => this.#use(path, file => file.datasync()));
+        } catch (error) {
+          failed = true;
+          throw error;
+        }
+        const ms = nowMs() - beganMs;
+        syncs.files++;
+        syncs.longestMs = Math.max(syncs.longestMs, ms);
+        syncs.sumMs += ms;
+      }
+    };
+    // Nobody is still at it when this returns.
+    const ends = await Promise.allSettled(Array.from({ length: CONCURRENT_SYNCS }, some));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
     for (const folder of [...this.#touchedFolders])
       await this.#take(this.#touchedFolders, folder, () => this.#disk.syncDir(folder));
-    return synced;
+    return syncs;
   }
 
   /** Syncs what it takes out of the set. */

@@ -16,7 +16,7 @@ import {
   type CheckpointReport,
 } from '@pgtroupe/rpc/generated/buffer-manager';
 import { streamMethod } from '@pgtroupe/rpc/method';
-import { formatLsn, type XLogRecPtr } from '@pgtroupe/common/ids';
+import { type CheckpointCause, checkpointComplete, checkpointStarting } from './checkpoint-log.ts';
 import { type CheckpointSettings, DistanceEstimate, dueByWal, onSchedule } from './schedule.ts';
 
 const CHECKPOINT = streamMethod(BufferManagerDefinition, 'checkpoint');
@@ -47,6 +47,10 @@ export interface CheckpointerOptions {
   readonly bufferManager: string;
   readonly settings: () => CheckpointSettings & {
     readonly logCheckpoints: boolean;
+    /** checkpoint_warning */
+    readonly warningSeconds: number;
+    /** shared_buffers */
+    readonly poolPages: number;
     /** 0: never. */
     readonly archiveTimeoutMs: number;
   };
@@ -62,8 +66,9 @@ export class Checkpointer {
   #lastMs: number;
   /** When the last segment ended or was asked to, as far as is known here. */
   #lastSwitchMs: number;
-  /** Cause of the checkpoint that is wanted now. */
-  #wanted: string | undefined;
+  /** Why a checkpoint is wanted now (CHECKPOINT_* flags); empty: none is. */
+  #wanted = new Set<CheckpointCause>();
+  /** The one under way is to make haste. */
   #immediate = false;
   #running = false;
   #stopping = false;
@@ -84,7 +89,7 @@ export class Checkpointer {
     this.#tick();
     this.#env.bus.subscribe(CHECKPOINT_SUBJECT, (_payload, _subject, reply) => {
       if (reply !== undefined) this.#waiters.push(end => this.#env.bus.respond(reply, end));
-      this.#want('immediate force wait', true);
+      this.#want(['immediate', 'force', 'wait']);
     });
   }
 
@@ -94,9 +99,10 @@ export class Checkpointer {
     const begin = this.#env.clock.nowMs();
     while (this.#env.clock.nowMs() - begin < SHUTDOWN_PATIENCE_MS) {
       this.#immediate = true;
+      this.#wanted.clear();
       if (this.#running) await new Promise<void>(resolve => this.#idle.push(resolve));
       else if (this.#stream === undefined) await this.#sleep(REOPEN_MS);
-      else if (await this.#checkpoint('shutdown', true)) break;
+      else if (await this.#checkpoint(new Set(['shutdown', 'immediate']))) break;
       else await this.#sleep(REOPEN_MS);
     }
     this.#stream?.end();
@@ -122,24 +128,25 @@ export class Checkpointer {
       this.#lastSwitchMs = this.#env.clock.nowMs();
       this.#insert = report.value.insert;
       this.#redo = Math.max(this.#redo, report.value.redo);
-      if (dueByWal(this.#insert, this.#redo, this.#options.settings())) this.#want('wal', false);
-    } else if (report.$case === 'wanted') this.#want(report.value.cause, report.value.immediate);
+      if (dueByWal(this.#insert, this.#redo, this.#options.settings())) this.#want(['wal']);
+    } else if (report.$case === 'wanted') this.#want(['immediate', 'force', 'wait']);
     else {
       this.#answer?.resolve(report);
       this.#answer = undefined;
     }
   }
 
-  #want(cause: string, immediate: boolean): void {
-    this.#wanted ??= cause;
-    this.#immediate ||= immediate;
-    if (!this.#running) this.#begin();
+  /** Who wants one at once makes the one under way hurry, too. */
+  #want(causes: readonly CheckpointCause[]): void {
+    for (const cause of causes) this.#wanted.add(cause);
+    if (this.#running) this.#immediate ||= this.#wanted.has('immediate');
+    else this.#begin();
   }
 
   #tick(): void {
     const due = this.#env.clock.nowMs() - this.#lastMs >= this.#options.settings().timeoutMs;
-    if (due) this.#wanted ??= 'time';
-    if (this.#wanted !== undefined && !this.#running) this.#begin();
+    if (due && !this.#running) this.#wanted.add('time');
+    if (!this.#running) this.#begin();
     this.#checkArchiveTimeout();
     this.#env.timers.after(1000, () => this.#tick(), { background: true });
   }
@@ -154,20 +161,36 @@ export class Checkpointer {
   }
 
   #begin(): void {
-    if (this.#stream === undefined || this.#stopping || this.#wanted === undefined) return;
-    void this.#checkpoint(this.#wanted, false);
+    if (this.#stream === undefined || this.#stopping || this.#wanted.size === 0) return;
+    const causes = this.#wanted;
+    this.#wanted = new Set();
+    if (causes.has('wal')) this.#warnOfHaste();
+    void this.#checkpoint(causes);
+  }
+
+  /** checkpoint_warning */
+  #warnOfHaste(): void {
+    const seconds = Math.floor((this.#env.clock.nowMs() - this.#lastMs) / 1000);
+    if (seconds >= this.#options.settings().warningSeconds) return;
+    this.#env.log.write(
+      'LOG',
+      `checkpoints are occurring too frequently (${seconds} second${seconds === 1 ? '' : 's'} apart)`,
+      { hint: 'Consider increasing the configuration parameter "max_wal_size".' },
+    );
   }
 
   /** One checkpoint, start to end. False: it failed or was not needed. */
-  async #checkpoint(cause: string, shutdown: boolean): Promise<boolean> {
+  async #checkpoint(causes: ReadonlySet<CheckpointCause>): Promise<boolean> {
     this.#running = true;
-    this.#wanted = undefined;
+    this.#immediate ||= causes.has('immediate');
+    let again = false;
     const waiters = this.#waiters;
     this.#waiters = [];
     const began = this.#env.clock.nowMs();
     try {
-      const done = await this.#run(cause, shutdown, began);
+      const done = await this.#run(causes, began);
       for (const wake of waiters) wake(COMPLETE);
+      again = true;
       return done;
     } catch (error) {
       if (!(error instanceof Lost)) throw error;
@@ -175,34 +198,36 @@ export class Checkpointer {
       // It is tried again all the same; who waits hears of the first failure, and does not wait for the disk.
       if (error instanceof Failed) for (const wake of waiters) wake(FAILED);
       else this.#waiters.unshift(...waiters);
-      if (!shutdown) this.#wanted ??= cause;
+      if (!causes.has('shutdown')) for (const cause of causes) this.#wanted.add(cause);
       return false;
     } finally {
       this.#lastMs = began;
       this.#running = false;
-      if (this.#wanted === undefined) this.#immediate = false;
+      this.#immediate = false;
       for (const wake of this.#idle.splice(0)) wake();
+      // What was wanted meanwhile; after a failure only in a while (tick).
+      if (again) this.#begin();
     }
   }
 
-  async #run(cause: string, shutdown: boolean, began: number): Promise<boolean> {
+  async #run(causes: ReadonlySet<CheckpointCause>, began: number): Promise<boolean> {
     const settings = this.#options.settings();
+    const shutdown = causes.has('shutdown');
     const begun = await this.#order(
-      { $case: 'begin', value: { shutdown, cause, unlessIdle: cause === 'time' } },
+      { $case: 'begin', value: { shutdown, unlessIdle: !shutdown && !causes.has('force') } },
       'begun',
       'skipped',
     );
     if (begun.$case === 'skipped') return false;
-    if (settings.logCheckpoints) this.#log(`${shutdown ? 'shutdown ' : ''}checkpoint starting: ${cause}`);
+    if (settings.logCheckpoints) this.#log(checkpointStarting(causes));
     const { pages, redo } = begun.value;
-    this.#estimate.update(redo - this.#redo);
     const distance = redo - this.#redo;
+    this.#estimate.update(distance);
     this.#redo = redo;
     let written = 0;
     for (let remaining = pages; remaining > 0; ) {
       const elapsed = this.#env.clock.nowMs() - began;
-      const hurry = shutdown || this.#immediate;
-      if (!hurry && onSchedule(written / pages, elapsed, this.#insert - redo, this.#options.settings())) {
+      if (!this.#immediate && onSchedule(written / pages, elapsed, this.#insert - redo, this.#options.settings())) {
         await this.#sleep(TICK_MS);
         continue;
       }
@@ -216,12 +241,16 @@ export class Checkpointer {
       'done',
     );
     if (settings.logCheckpoints) {
-      const seconds = (ms: number): string => (ms / 1000).toFixed(3);
+      const totalMs = this.#env.clock.nowMs() - began;
       this.#log(
-        `checkpoint complete: wrote ${pages} buffers; 0 WAL file(s) added, ${done.segmentsRemoved} removed, ${done.segmentsRecycled} recycled; ` +
-          `write=${seconds(writeMs)} s, sync=${seconds(done.syncMs)} s, total=${seconds(this.#env.clock.nowMs() - began)} s; ` +
-          `sync files=${done.filesSynced}; distance=${Math.round(distance / 1024)} kB, estimate=${Math.round(this.#estimate.bytes / 1024)} kB; ` +
-          `lsn=${formatLsn(done.lsn as XLogRecPtr)}, redo lsn=${formatLsn(done.redo as XLogRecPtr)}`,
+        checkpointComplete(done, {
+          pages,
+          poolPages: settings.poolPages,
+          writeMs,
+          totalMs,
+          distance,
+          estimate: this.#estimate.bytes,
+        }),
       );
     }
     return true;

@@ -15,6 +15,8 @@ export const checkpointerRole: RoleProgram = {
         minWalBytes: settings.number('min_wal_size') * MB,
         completionTarget: settings.number('checkpoint_completion_target'),
         logCheckpoints: settings.bool('log_checkpoints'),
+        warningSeconds: settings.number('checkpoint_warning'),
+        poolPages: settings.number('shared_buffers'),
         archiveTimeoutMs: settings.number('archive_timeout') * 1000,
       }),
     });

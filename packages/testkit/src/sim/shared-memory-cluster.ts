@@ -275,6 +275,8 @@ export class SimCluster {
         minWalBytes: 80 * 1024 ** 2,
         completionTarget: 0.5,
         logCheckpoints: true,
+        warningSeconds: 0,
+        poolPages: 256,
         archiveTimeoutMs: 0,
       }),
     });
