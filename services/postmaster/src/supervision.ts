@@ -53,9 +53,10 @@ const ATTEND_MS = 15_000;
 const LOADING_MAX_MS = 120_000;
 /** After this, whoever did not obey `immediate` is killed. */
 const IMMEDIATE_MS = 1_000;
-/** A tick that comes this late means that we stood still, not they. */
+/** Between two ticks; where everybody is up. */
 const TICK_MS = 100;
 const CALM_TICK_MS = 1_000;
+/** A tick that comes this late means that we stood still, not they. */
 const STALLED_MS = 1_000;
 
 export type PmState =
@@ -275,10 +276,13 @@ export function step(s: Supervision, event: Event, nowMs: number): Effect[] {
   return effects;
 }
 
-/** When to tick next. Deaths are told by events; where everybody is up and nobody is to stop there is only silence to watch for. */
+/** When to tick next. Deaths are told by events: where everybody is up and nobody is to stop there is only silence to
+ *  watch for. */
 export function tickAfterMs(s: Supervision): number {
   if (s.pm.pmState !== 'PM_RUN') return TICK_MS;
   for (const { life, attends } of s.members.values()) {
+    // A worker's next start may be far.
+    if (life.life === 'absent' && life.notBeforeMs > s.lastTickMs + 2 * CALM_TICK_MS) continue;
     if (life.life !== 'launched' || life.stopSent !== undefined) return TICK_MS;
     if (attends && !(life.attending && life.state === 'ready')) return TICK_MS;
   }
