@@ -42,7 +42,7 @@ function judge(questions: readonly string[]): string[] {
 }
 
 describe.runIf(isBuilt)('VACUUM', () => {
-  it('cuts off the empty end of a table, whoever looks on and whoever dies', { timeout: 240_000 }, async () => {
+  it('cuts off the empty end of a table, whoever looks on and whoever dies', { timeout: 400_000 }, async () => {
     cluster = await new TestCluster().create();
     cluster.environment['PGTROUPE_FAILPOINTS'] = 'truncate-before-file=kill:3';
     // Each session has an instance of its own.
@@ -106,5 +106,83 @@ describe.runIf(isBuilt)('VACUUM', () => {
     await back.client.query('INSERT INTO t SELECT g FROM generate_series(101, 2000) g');
     expect(await back.value('SELECT count(*) FROM t')).toBe('2000');
     for (const session of [one, two, back]) await session.client.end();
+  });
+
+  it('deletes B-tree pages while others write and read, and is killed in the middle', {
+    timeout: 400_000,
+  }, async () => {
+    cluster = await new TestCluster().create();
+    await cluster.start('-c', 'sessions_per_instance=1');
+    const setUp = await connect();
+    await setUp.client.query(`CREATE TABLE t (id int PRIMARY KEY, k text);
+      CREATE INDEX t_k ON t (k);
+      INSERT INTO t SELECT g, md5(g::text) || repeat(md5((g + 1)::text), 6) FROM generate_series(1, 4000) g`);
+    const sizes = "SELECT pg_relation_size('t_k') + pg_relation_size('t_pkey')";
+    const full = Number(await setUp.value(sizes));
+    // The window of ids [low, high) moves on; what was acknowledged is known.
+    let low = 1;
+    let high = 4001;
+    let over = false;
+    const failures: unknown[] = [];
+    const ends = (error: unknown): void => {
+      if (!over) failures.push(error);
+    };
+    const writer = await connect();
+    const reader = await connect();
+    const vacuumer = await connect();
+    const write = async (): Promise<void> => {
+      for (; !over; low += 200, high += 200) {
+        await writer.client.query('DELETE FROM t WHERE id < $1', [low + 200]);
+        await writer.client.query(
+          `INSERT INTO t SELECT g, md5(g::text) || repeat(md5((g + 1)::text), 6) FROM generate_series($1::int, $2::int) g`,
+          [high, high + 199],
+        );
+      }
+    };
+    const read = async (): Promise<void> => {
+      await reader.client.query('SET enable_seqscan = off');
+      for (let n = 0; !over; n++) {
+        const order = n % 2 === 0 ? 'ASC' : 'DESC';
+        const { rows } = await reader.client.query<{ n: number; ordered: boolean }>(
+          `SELECT count(*)::int AS n, bool_and(k >= before) AS ordered
+           FROM (SELECT k, lag(k) OVER (ORDER BY k ${order}) AS before FROM t) s`,
+        );
+        if (rows[0]!.n < 3800 || rows[0]!.n > 4000) throw new Error(`${rows[0]!.n} rows`);
+        if (order === 'ASC' && !rows[0]!.ordered) throw new Error('out of order');
+      }
+    };
+    let vacuums = 0;
+    const vacuum = async (): Promise<void> => {
+      for (; !over; vacuums++) await vacuumer.client.query('VACUUM t');
+    };
+    const work = [write, read, vacuum].map(each => each().catch(ends));
+    await until('some vacuums', () => vacuums >= 3 || failures.length > 0, 180_000);
+    over = true;
+    const status = await cluster.status();
+    for (const { osPid } of status.roles) process.kill(osPid, 'SIGKILL');
+    process.kill(status.postmasterPid, 'SIGKILL');
+    await Promise.all(work);
+    expect(failures).toEqual([]);
+    // What was under way when everything died may be there or not.
+    const expected = ([count, least, most]: readonly number[]): boolean =>
+      count === most! - least! + 1 &&
+      (least === low || least === low + 200) &&
+      (most === high - 1 || most === high + 199);
+    const question = 'SELECT count(*), min(id), max(id) FROM t';
+    if (hasPostgres) expect(expected(judge([question])[0]!.split('\t').map(Number))).toBe(true);
+
+    await until('everything to be gone', () => cluster!.exited());
+    await cluster.start();
+    const back = await connect();
+    expect(expected(Object.values((await back.client.query(question)).rows[0]!).map(Number))).toBe(true);
+    // It goes on for ever in the room it had.
+    for (let n = 0; n < 4; n++) {
+      await back.client.query('DELETE FROM t WHERE id < (SELECT min(id) + 1500 FROM t)');
+      await back.client.query('VACUUM t');
+      await back.client.query(`INSERT INTO t SELECT g, md5(g::text) || repeat(md5((g + 1)::text), 6)
+        FROM (SELECT max(id) AS m FROM t) s, generate_series(m + 1, m + 1500) g`);
+    }
+    expect(Number(await back.value(sizes))).toBeLessThan(1.5 * full);
+    await back.client.end();
   });
 });

@@ -10,6 +10,7 @@ import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { btIndexOf, heapOf, storageParameter } from '@pgtroupe/catalog/relaccess';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { InstanceHeldXid } from '@pgtroupe/instance/held-xid';
 import { parseBool } from '@pgtroupe/common/guc';
 import { type Oid, type TransactionId, transactionIdPrecedes } from '@pgtroupe/common/ids';
 import { multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
@@ -96,10 +97,11 @@ async function runVacuum(
   }
   const { oldest: oldestMulti } = await kernel.multixacts.horizon();
   const minMultiAge = options.freeze ? 0 : session.settings.number('vacuum_multixact_freeze_min_age');
+  const held = new InstanceHeldXid(kernel.shared, kernel.pages);
   const vacuum = new LazyVacuum(
     context,
     heapOf(rel),
-    trees.map(tree => vacuumableBTree(tree, kernel.pages, kernel.wal)),
+    trees.map(tree => vacuumableBTree(tree, context, held)),
     {
       oldestXmin: limits.oldestXmin,
       oldestMulti,
@@ -111,9 +113,13 @@ async function runVacuum(
       everyPage: options.everyPage,
     },
   );
-  for (let steps = 1; ; steps++) {
-    const status = await attempt(session, () => vacuum.step());
-    if (status === VACUUM_DONE) return vacuum.result;
-    if (steps % SLICE === 0) await session.breathe();
+  try {
+    for (let steps = 1; ; steps++) {
+      const status = await attempt(session, () => vacuum.step());
+      if (status === VACUUM_DONE) return vacuum.result;
+      if (steps % SLICE === 0) await session.breathe();
+    }
+  } finally {
+    held.giveBack();
   }
 }

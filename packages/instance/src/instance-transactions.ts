@@ -190,6 +190,14 @@ export class InstanceTransactions {
     return fxid as FullTransactionId;
   }
 
+  /** Gives back an id that was taken: nobody else gets it. */
+  burn(fxid: FullTransactionId): void {
+    // Lost with shared memory, it is not this one's any more.
+    if (!this.#running.has(fxid)) return;
+    this.#attachment.put({ op: 'returnXids', first: fxid, count: 1 });
+    this.ended([fxid], XACT_ABORTED);
+  }
+
   /** Asks for ids: each time for more while they are used. */
   #replenish(): void {
     if (this.#reserveAsked) return;

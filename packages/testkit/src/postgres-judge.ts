@@ -27,7 +27,7 @@ export function postgresAnswers(
     ...questions.map((question, n) => `COPY (${question}) TO '${folder}/answer.${n}'`),
     'CREATE EXTENSION amcheck',
     "SELECT count(*) AS heap_errors FROM pg_class c, verify_heapam(c.oid) WHERE c.relkind IN ('r', 't', 'm')",
-    "SELECT count(bt_index_check(i.indexrelid, true)) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relam = 403 AND c.relpersistence = 'p'",
+    "SELECT count(bt_index_parent_check(i.indexrelid, true, true)) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relam = 403 AND c.relpersistence = 'p'",
   ];
   const [program, ...args] = [...as, `${PG_BIN}/postgres`, '--single', '-D', folder, 'postgres'];
   const { status, stdout, stderr } = spawnSync(program!, args, {

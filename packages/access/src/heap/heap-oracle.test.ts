@@ -137,7 +137,8 @@ class Mirror {
 
   vacuum(freeze: boolean): void {
     const horizon = this.xacts.oldestXmin as never;
-    const index = { bulkDelete: () => ({ step: () => VACUUM_DONE, tuplesRemoved: 0, tuplesLeft: 0 }) };
+    const scan = () => ({ step: () => VACUUM_DONE });
+    const index = { bulkDelete: scan, cleanup: scan, stats: undefined };
     this.solo.wal.xid = 0;
     this.ctx.xact = this.xacts.begin();
     const vacuum = new LazyVacuum(this.ctx, this.rel, [index], {

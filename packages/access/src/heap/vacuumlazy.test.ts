@@ -52,27 +52,25 @@ type World = ReturnType<typeof tableWithGaps>;
 
 /** An index that is a list of TIDs, two per step. */
 class ListIndex {
+  readonly stats = undefined;
   tids: [number, number][];
   constructor(tids: [number, number][]) {
     this.tids = [...tids];
   }
   bulkDelete(dead: DeadTids) {
     const kept: [number, number][] = [];
-    const scan = {
-      tuplesRemoved: 0,
-      tuplesLeft: 0,
+    return {
       step: (): number => {
-        for (const tid of this.tids.splice(0, 2)) {
-          if (dead.has(tid[0], tid[1])) scan.tuplesRemoved++;
-          else kept.push(tid);
-        }
+        for (const tid of this.tids.splice(0, 2)) if (!dead.has(tid[0], tid[1])) kept.push(tid);
         if (this.tids.length > 0) return VACUUM_MORE;
         this.tids = kept;
-        scan.tuplesLeft = kept.length;
         return VACUUM_DONE;
       },
     };
-    return scan;
+  }
+
+  cleanup() {
+    return { step: () => VACUUM_DONE };
   }
 }
 

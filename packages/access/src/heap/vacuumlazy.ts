@@ -100,6 +100,7 @@ type Phase =
   | { readonly kind: 'scan' }
   | { readonly kind: 'indexes'; index: number; scan: IndexVacuumScan | undefined }
   | { readonly kind: 'reap'; next: number }
+  | { readonly kind: 'cleanup'; index: number; scan: IndexVacuumScan | undefined }
   | { readonly kind: 'done' };
 
 export class LazyVacuum {
@@ -146,6 +147,8 @@ export class LazyVacuum {
         return this.#indexStep(this.#phase);
       case 'reap':
         return this.#reapStep(this.#phase);
+      case 'cleanup':
+        return this.#cleanupStep(this.#phase);
       case 'done':
         return VACUUM_DONE;
     }
@@ -159,7 +162,7 @@ export class LazyVacuum {
       this.#blocks = blocks;
     }
     if (this.#dead.count >= (this.#options.maxDeadTids ?? MAX_DEAD_TIDS)) return this.#enterIndexes();
-    if (this.#blk >= this.#blocks) return this.#dead.count > 0 ? this.#enterIndexes() : this.#finish();
+    if (this.#blk >= this.#blocks) return this.#dead.count > 0 ? this.#enterIndexes() : this.#enterCleanup();
     if (this.#blk > this.#unskippable && this.#skip(this.#blk) === MISS) return MISS;
     if (this.#scanPage(this.#blk) === MISS) return MISS;
     this.#blk++;
@@ -285,6 +288,22 @@ export class LazyVacuum {
       return VACUUM_MORE;
     }
     return answer;
+  }
+
+  #enterCleanup(): number {
+    this.#phase = { kind: 'cleanup', index: 0, scan: undefined };
+    return VACUUM_MORE;
+  }
+
+  #cleanupStep(phase: Extract<Phase, { kind: 'cleanup' }>): number {
+    const index = this.#indexes[phase.index];
+    if (index === undefined) return this.#finish();
+    phase.scan ??= index.cleanup();
+    const answer = phase.scan.step();
+    if (answer !== VACUUM_DONE) return answer;
+    phase.index++;
+    phase.scan = undefined;
+    return VACUUM_MORE;
   }
 
   // ---- second visit ------------------------------------------------------------------------------------

@@ -91,6 +91,11 @@ export class BTIndex {
   /** Fast root found last, P_NONE unknown. */
   rootBlock = 0;
   rootLevel = 0;
+  /** Deleted pages that the free space map named, to be looked at before they are used. */
+  readonly freeBlocks: number[] = [];
+  /** The map knew none: so many new pages are taken before it is asked again, of a run that was so long. */
+  extend = 0;
+  extendRun = 0;
   /** Rightmost leaf inserted into last, 0 none. */
   targetBlock = 0;
 

@@ -180,7 +180,7 @@ function prepareTree(index: BTIndex, ctx: HeapContext, answer: number): number {
   if (answer === NO_ROOT) return btCreateRoot(index, ctx.pages, ctx.wal, BTP_LEAF | BTP_ROOT);
   if (answer !== UNFINISHED_SPLIT) return answer;
   for (;;) {
-    const planned = planFinishSplit(index, ctx.pages, path);
+    const planned = planFinishSplit(index, ctx.pages, path, ctx.xact.oldestXmin);
     if (planned === MISS) return MISS;
     if (planned === READY) break;
     // The parent was split and not completed either: that first. `path` leads there.
@@ -246,7 +246,7 @@ function insertOnLeaf(
   }
   const { blk } = path;
   const rightmost = isRightmost(mem, page) && pageGetFreeSpace(mem, page) >= size;
-  const planned = planLeafInsert(index, pages, path, page, off, postingOff, tuple, 0);
+  const planned = planLeafInsert(index, pages, path, page, off, postingOff, tuple, 0, ctx.xact.oldestXmin);
   if (planned !== READY || prepareOnly) return planned;
   applyPlan(index, pages, ctx.wal);
   if (rightmost && index.rootLevel >= FASTPATH_MIN_LEVEL) index.targetBlock = blk;

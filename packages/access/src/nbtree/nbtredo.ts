@@ -13,11 +13,7 @@ import {
   pageGetItemId,
   pageGetMaxOffsetNumber,
   pageGetSpecial,
-  pageSetLower,
-  pageSetUpper,
-  SIZE_OF_PAGE_HEADER,
 } from '@pgtroupe/storage/page/bufpage';
-import { pageIndexTupleDelete } from '@pgtroupe/storage/page/bufpage-compact';
 import { itemIdGetLength } from '@pgtroupe/storage/page/itemid';
 import { type DecodedBkpBlock, type XLogRecord, XLR_RMGR_INFO_MASK } from '@pgtroupe/transam/xlogrecord';
 import { type TupleMemory, tupleMemory } from '../common/htup.ts';
@@ -26,11 +22,10 @@ import { BLK_SKIP, type RedoContext, type RmgrRoutine } from '../common/xlogutil
 import { BTDedupState, btSwapPosting } from './nbtdedup.ts';
 import { appendGathered, beginRewrite } from './nbtdeduppass.ts';
 import { applyLeafDeletion, LeafDeletion } from './nbtpage.ts';
+import { initDeletedPage, initHalfDeadPage } from './nbtdeletedpage.ts';
+import { removeDownlink } from './nbtpagedel.ts';
 import {
   BT_MAX_ITEM_SIZE,
-  BTP_DELETED,
-  BTP_HALF_DEAD,
-  BTP_HAS_FULLXID,
   BTP_INCOMPLETE_SPLIT,
   BTP_LEAF,
   BTP_ROOT,
@@ -43,12 +38,9 @@ import {
   btpoSetNext,
   btpoSetPrev,
   firstDataKey,
-  formMinusInfinity,
-  getDownLink,
   P_FIRSTKEY,
   P_HIKEY,
   P_NONE,
-  setDownLink,
 } from './nbtree.ts';
 import {
   readMetadata,
@@ -272,24 +264,14 @@ function redoDeletion(record: XLogRecord, ctx: RedoContext, countsAt: number): v
   applyLeafDeletion(ctx.mem, page, deletion);
 }
 
-/** A half-dead leaf: nothing on it but a high key that names the top of the subtree to be deleted. */
-function makeHalfDead(mem: TupleMemory, page: number, prev: number, next: number, topParent: number): void {
-  initPage(mem, page, prev, next, 0, BTP_HALF_DEAD | BTP_LEAF);
-  formMinusInfinity(data, 0, topParent);
-  add(mem, page, data, 0, 8, P_HIKEY);
-}
-
 function redoMarkPageHalfDead(record: XLogRecord, ctx: RedoContext): void {
   const { mem } = ctx;
   const parent = ctx.readBufferForRedo(record, 1);
   if (parent !== BLK_SKIP) {
-    // The downlink to the leaf gives way to its right neighbour's.
-    const off = main16(record, 0);
-    setDownLink(mem, pageGetItem(mem, parent, off), getDownLink(mem, pageGetItem(mem, parent, off + 1)));
-    pageIndexTupleDelete(mem, parent, off + 1);
+    removeDownlink(mem, parent, main16(record, 0));
   }
   const leaf = ctx.initBufferForRedo(record, 0);
-  if (leaf !== BLK_SKIP) makeHalfDead(mem, leaf, main32(record, 8), main32(record, 12), main32(record, 16));
+  if (leaf !== BLK_SKIP) initHalfDeadPage(mem, leaf, main32(record, 8), main32(record, 12), main32(record, 16));
 }
 
 function redoUnlinkPage(record: XLogRecord, ctx: RedoContext, withMeta: boolean): void {
@@ -303,19 +285,18 @@ function redoUnlinkPage(record: XLogRecord, ctx: RedoContext, withMeta: boolean)
   }
   const target = ctx.initBufferForRedo(record, 0);
   if (target !== BLK_SKIP) {
-    initPage(mem, target, left, right, level, BTP_DELETED | BTP_HAS_FULLXID | (level === 0 ? BTP_LEAF : 0));
-    // The full transaction id after which the page may be used again.
-    const contents = target + SIZE_OF_PAGE_HEADER;
-    mem.u32[contents >>> 2] = main32(record, 16);
-    mem.u32[(contents + 4) >>> 2] = main32(record, 20);
-    pageSetLower(mem, target, SIZE_OF_PAGE_HEADER + 8);
-    pageSetUpper(mem, target, pageGetSpecial(mem, target));
+    initDeletedPage(
+      mem,
+      target,
+      { prev: left, next: right, level },
+      main32(record, 20) * 0x100000000 + main32(record, 16),
+    );
   }
   const page = ctx.readBufferForRedo(record, 2);
   if (page !== BLK_SKIP) btpoSetPrev(mem, page, left);
   if (record.blocks[3] !== undefined) {
     const leaf = ctx.initBufferForRedo(record, 3);
-    if (leaf !== BLK_SKIP) makeHalfDead(mem, leaf, main32(record, 24), main32(record, 28), main32(record, 32));
+    if (leaf !== BLK_SKIP) initHalfDeadPage(mem, leaf, main32(record, 24), main32(record, 28), main32(record, 32));
   }
   if (withMeta) restoreMeta(record, ctx, 4);
 }

@@ -420,12 +420,17 @@ describe.skipIf(missing !== undefined)(
       const mixed = grow('mixed', v => [v[0]!], 20_000);
       // Entries of rows that do not exist come and go.
       for (let i = 0; i < 3000; i++) mixed.insert({ values: [i % 2003], block: 5000 + i, offset: 3 });
-      const vacuum = vacuumableBTree(mixed.index, mixed.solo, mixed.solo.wal).bulkDelete({
+      const vacuumed = vacuumableBTree(mixed.index, mixed.ctx, {
+        take: () => 900 as FullTransactionId,
+        giveBack: () => {},
+        renewHorizon: () => 0,
+      });
+      const vacuum = vacuumed.bulkDelete({
         count: 1,
         has: block => block >= 5000,
       });
       while (vacuum.step() !== VACUUM_DONE);
-      expect(vacuum.tuplesRemoved).toBe(3000);
+      expect(vacuumed.stats!.tuplesRemoved).toBe(3000);
       files.set('mixed', mixed.file());
       const copy = copyWithFiles(database, files);
       for (const name of files.keys()) expect(amcheck(copy, name), name).toBe('');

@@ -47,7 +47,7 @@ const MAX_LEVELS = 32;
  *  from the root down. The offsets are hints. */
 export class BTPath {
   blk = 0;
-  /** On a leaf that btSearch found: what btBinsrch says. */
+  /** On a leaf that btSearch found: what btBinsrch says. On a parent that findParent found: the downlink. */
   off = 0;
   depth = 0;
   readonly stackBlk = new Uint32Array(MAX_LEVELS);
@@ -178,6 +178,30 @@ export function btSearchForInsert(key: BTSearchKey, pages: PageAccess, where: BT
     const aboveLeaf = btpoLevel(mem, page) === 1;
     where.blk = getDownLink(mem, pageGetItem(mem, page, off));
     page = aboveLeaf ? btExclusive(index, pages, where.blk) : btShare(index, pages, where.blk);
+  }
+  return page;
+}
+
+/** The page above the leaf where the key belongs, and the way there, that page included (`where`); MISS, NO_ROOT when
+ *  the root is a leaf. */
+export function btSearchLevelOne(key: BTSearchKey, pages: PageAccess, where: BTPath): number {
+  const { index } = key;
+  const { mem } = pages;
+  where.depth = 0;
+  let page = btGetRoot(index, pages, where);
+  while (page >= 0) {
+    if (isLeaf(mem, page)) return NO_ROOT;
+    while (isBeyondPage(key, mem, page)) {
+      where.blk = btpoNext(mem, page);
+      page = btShare(index, pages, where.blk);
+      if (page === MISS) return MISS;
+    }
+    if (isIgnored(mem, page)) throw fellOff(index);
+    const off = btBinsrch(key, mem, page);
+    where.push(where.blk, off);
+    if (btpoLevel(mem, page) === 1) return page;
+    where.blk = getDownLink(mem, pageGetItem(mem, page, off));
+    page = btShare(index, pages, where.blk);
   }
   return page;
 }

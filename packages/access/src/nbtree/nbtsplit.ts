@@ -50,6 +50,7 @@ import {
   P_HIKEY,
   P_NONE,
 } from './nbtree.ts';
+import { useNewPage } from './nbtnewpage.ts';
 import { checkMeta } from './nbtsearch.ts';
 import {
   chooseItem,
@@ -138,6 +139,7 @@ function applySplit(index: BTIndex, pages: PageAccess, wal: XLogInserter, step: 
   const { page, rightPage, newItemOnLeft, firstRightOff } = step;
   const leaf = isLeaf(mem, page);
   const newItem = finalNewItem(pages, step);
+  useNewPage(index, pages, wal, step.rightBlk, rightPage);
   buildHalves(mem, step, newItem);
   mem.u8.set(tempPage.u8, page);
   if (step.siblingPage !== NO_PAGE) btpoSetPrev(mem, step.siblingPage, step.rightBlk);
@@ -161,7 +163,6 @@ function applySplit(index: BTIndex, pages: PageAccess, wal: XLogInserter, step: 
   if (step.siblingPage !== NO_PAGE) wal.registerBuffer(2, step.siblingPage, REGBUF_STANDARD);
   if (!leaf) wal.registerBuffer(3, step.childPage, REGBUF_STANDARD);
   wal.insert(RM_BTREE_ID, newItemOnLeft ? XLOG_BTREE_SPLIT_L : XLOG_BTREE_SPLIT_R);
-  pages.useNewBlock(index.rel, MAIN_FORKNUM, step.rightBlk as BlockNumber);
 }
 
 /** Makes the left page in `tempPage` and the right one in its new block. */
@@ -232,6 +233,7 @@ function addRight(
 function applyNewRoot(index: BTIndex, pages: PageAccess, wal: XLogInserter, step: Step): void {
   const { mem } = pages;
   const level = btpoLevel(mem, plan.oldRootPage) + 1;
+  useNewPage(index, pages, wal, plan.newRootBlk, plan.newRootPage);
   btPageInit(mem, plan.newRootPage);
   btpoSetFlags(mem, plan.newRootPage, BTP_ROOT);
   btpoSetLevel(mem, plan.newRootPage, level);
@@ -256,7 +258,6 @@ function applyNewRoot(index: BTIndex, pages: PageAccess, wal: XLogInserter, step
   wal.registerBuffer(2, plan.metaPage, REGBUF_WILL_INIT | REGBUF_STANDARD);
   bufDataMetadata(wal, 2, meta);
   wal.insert(RM_BTREE_ID, XLOG_BTREE_NEWROOT);
-  pages.useNewBlock(index.rel, MAIN_FORKNUM, plan.newRootBlk as BlockNumber);
   index.rootBlock = plan.newRootBlk;
   index.rootLevel = level;
 }

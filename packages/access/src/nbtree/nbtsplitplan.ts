@@ -3,11 +3,11 @@
  * split, and obtain everything that will be changed (pages exclusively, new blocks, right siblings,
  * the metapage). It may return MISS and has then changed nothing. The second half is nbtsplit.ts.
  *
- * New blocks are always at the index's end. One plan exists at a time: it lives between two awaits.
+ * One plan exists at a time: it lives between two awaits.
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
-import { BLCKSZ, type BlockNumber, MAIN_FORKNUM } from '@pgtroupe/common/ids';
+import { BLCKSZ, type BlockNumber, type FullTransactionId, MAIN_FORKNUM } from '@pgtroupe/common/ids';
 import { MISS, type PageAccess } from '@pgtroupe/storage/buffer/pages';
 import { pageGetFreeSpace, pageGetItem, pageGetMaxOffsetNumber } from '@pgtroupe/storage/page/bufpage';
 import { type TupleMemory, tupleMemory } from '../common/htup.ts';
@@ -36,6 +36,7 @@ import {
   P_NONE,
   setDownLink,
 } from './nbtree.ts';
+import { NewPages } from './nbtnewpage.ts';
 import { BTPath, btGetEndpoint, checkMeta, UNFINISHED_SPLIT } from './nbtsearch.ts';
 import { btFindSplitLoc } from './nbtsplitloc.ts';
 import { btTruncate } from './nbtutils.ts';
@@ -79,18 +80,20 @@ export const plan = {
   oldRootPage: NO_PAGE,
   oldRootBlk: P_NONE,
 };
-let newBlocks = 0;
+const newPages = new NewPages();
+let oldestXmin = 0 as FullTransactionId;
 
 export const swapped = tupleMemory(new Uint8Array(2 * BLCKSZ));
 const SWAPPED_ITEM = BLCKSZ;
 const endpoint = new BTPath();
 
-function begin(): void {
+function begin(horizon: FullTransactionId): void {
+  oldestXmin = horizon;
   plan.stepCount = 0;
   plan.metaPage = NO_PAGE;
   plan.newRootBlk = P_NONE;
   plan.oldRootPage = NO_PAGE;
-  newBlocks = 0;
+  newPages.begin();
 }
 
 function addStep(page: number, blk: number, newItemOff: number, childPage: number): Step {
@@ -120,8 +123,9 @@ export function planLeafInsert(
   postingOff: number,
   source: TupleMemory,
   tup: number,
+  horizon: FullTransactionId,
 ): number {
-  begin();
+  begin(horizon);
   const step = addStep(page, path.blk, postingOff === 0 ? newItemOff : newItemOff + 1, NO_PAGE);
   step.postingOff = postingOff;
   step.mem.u8.set(source.u8.subarray(tup, tup + indexTupleSize(source, tup)), NEW_ITEM);
@@ -129,9 +133,9 @@ export function planLeafInsert(
 }
 
 /** Plans to give the right half of a split page its downlink. */
-export function planFinishSplit(index: BTIndex, pages: PageAccess, path: BTPath): number {
+export function planFinishSplit(index: BTIndex, pages: PageAccess, path: BTPath, horizon: FullTransactionId): number {
   const { mem } = pages;
-  begin();
+  begin(horizon);
   const { blk } = path;
   const page = btExclusive(index, pages, blk);
   if (page === MISS) return MISS;
@@ -171,7 +175,7 @@ function planSplit(index: BTIndex, pages: PageAccess, step: Step): number {
   const { mem } = pages;
   const { page } = step;
   step.split = true;
-  const right = newBlock(index, pages);
+  const right = newPages.next(index, pages, oldestXmin);
   if (right < 0) return MISS;
   step.rightBlk = right;
   step.rightPage = pages.exclusive(index.rel, MAIN_FORKNUM, right as BlockNumber);
@@ -234,12 +238,6 @@ function makeHighKey(index: BTIndex, mem: TupleMemory, step: Step, newItem: numb
   step.highKeySize = btTruncate(index, leftMem, left, rightMem, right, step.mem, HIGH_KEY);
 }
 
-function newBlock(index: BTIndex, pages: PageAccess): number {
-  const blk = pages.newBlock(index.rel, MAIN_FORKNUM, newBlocks);
-  if (blk !== MISS) newBlocks++;
-  return blk;
-}
-
 /** Plans the downlink to `rightBlk`: READY when a new root takes it, or the next step; MISS, UNFINISHED_SPLIT. */
 function planParent(
   index: BTIndex,
@@ -255,7 +253,7 @@ function planParent(
 ): number | Step {
   const { mem } = pages;
   if (isRoot) {
-    const root = newBlock(index, pages);
+    const root = newPages.next(index, pages, oldestXmin);
     if (root < 0) return MISS;
     plan.newRootPage = pages.exclusive(index.rel, MAIN_FORKNUM, root as BlockNumber);
     plan.metaPage = btExclusive(index, pages, BTREE_METAPAGE);
@@ -271,7 +269,7 @@ function planParent(
   }
   const found = findParent(index, pages, path, btpoLevel(mem, page) + 1, blk);
   if (found < 0) return found;
-  const step = addStep(found, path.blk, parentOff + 1, page);
+  const step = addStep(found, path.blk, path.off + 1, page);
   copyDownlink(step, keyMem, highKey, rightBlk);
   if (isOnly) {
     // The level below has two pages now: this one becomes the fast root, unless that is higher up already.
@@ -287,11 +285,9 @@ function copyDownlink(step: Step, keyMem: TupleMemory, highKey: number, rightBlk
   setDownLink(step.mem, NEW_ITEM, rightBlk);
 }
 
-/** Where findParent found the downlink. */
-let parentOff = 0;
-
-/** The page on `level` with the downlink to `child`, held exclusively: its offset, `path.blk` and `parentOff`. */
-function findParent(index: BTIndex, pages: PageAccess, path: BTPath, level: number, child: number): number {
+/** The page on `level` with the downlink to `child`, held exclusively: its offset, `path.blk` and `path.off`; MISS,
+ *  UNFINISHED_SPLIT. */
+export function findParent(index: BTIndex, pages: PageAccess, path: BTPath, level: number, child: number): number {
   const { mem } = pages;
   let start: number;
   if (path.depth > 0) {
@@ -310,8 +306,8 @@ function findParent(index: BTIndex, pages: PageAccess, path: BTPath, level: numb
     if (page === MISS) return MISS;
     if ((btpoFlags(mem, page) & BTP_INCOMPLETE_SPLIT) !== 0) return UNFINISHED_SPLIT;
     if (!isIgnored(mem, page)) {
-      parentOff = findDownlink(mem, page, start, child);
-      if (parentOff > 0) return page;
+      path.off = findDownlink(mem, page, start, child);
+      if (path.off > 0) return page;
     }
     if (isRightmost(mem, page)) {
       throw ereport(

@@ -89,6 +89,8 @@ export class BTSearchKey extends KeyValues {
   keysz = 0;
   /** Search for the first item > key instead of >= key. */
   nextkey = false;
+  /** The key is a page's high key, and the leftmost page with it is wanted. */
+  pivotSearch = false;
   /** Is the heap TID part of the key? */
   hasTid = false;
   tidBlock = 0;
@@ -217,7 +219,7 @@ export function btCompare(key: BTSearchKey, mem: TupleMemory, tup: number): numb
   const tid = heapTidAt(mem, tup);
   if (!key.hasTid) {
     // All columns equal, and the separator's TID is minus infinity: no equal item can be left of it.
-    return tid < 0 && key.keysz === natts ? 1 : 0;
+    return tid < 0 && key.keysz === natts && !key.pivotSearch ? 1 : 0;
   }
   if (tid < 0) return 1;
   const result = itemPointerCompare(key.tidBlock, key.tidOffset, mem, tid);

@@ -21,11 +21,12 @@
  *                   4 metapage [metadata] (UNLINK_PAGE_META)
  *                       u32 leftsib, u32 rightsib, u32 level (+ 4), u64 safexid, u32 leafleftsib, u32 leafrightsib,
  *                       u32 leaftopparent
- *   REUSE_PAGE      none                                                 for standbys only
+ *   REUSE_PAGE      none                     RelFileNode, u32 blkno, u64 latestRemovedXid: for standbys only
  *   META_CLEANUP    0 metapage [metadata]
  *
  * metadata: u32 version, root, level, fastroot, fastlevel, last_cleanup_num_delpages, u8 allequalimage (+ 3).
  */
+import type { RelFileNode } from '@pgtroupe/common/ids';
 import type { XLogInserter } from '@pgtroupe/transam/xloginsert';
 import type { BTMetaPageData } from './nbtree.ts';
 
@@ -86,6 +87,59 @@ export function dataNewRoot(wal: XLogInserter, rootBlk: number, level: number): 
   view.setUint32(0, rootBlk, true);
   view.setUint32(4, level, true);
   wal.data(scratch, 0, 8);
+}
+
+export function dataMarkPageHalfDead(
+  wal: XLogInserter,
+  record: {
+    readonly poffset: number;
+    readonly leafBlk: number;
+    readonly leftBlk: number;
+    readonly rightBlk: number;
+    readonly topParent: number;
+  },
+): void {
+  view.setUint32(0, 0, true);
+  view.setUint16(0, record.poffset, true);
+  view.setUint32(4, record.leafBlk, true);
+  view.setUint32(8, record.leftBlk, true);
+  view.setUint32(12, record.rightBlk, true);
+  view.setUint32(16, record.topParent, true);
+  wal.data(scratch, 0, 20);
+}
+
+export function dataUnlinkPage(
+  wal: XLogInserter,
+  record: {
+    readonly left: number;
+    readonly right: number;
+    readonly level: number;
+    readonly safexid: number;
+    readonly leafLeft: number;
+    readonly leafRight: number;
+    readonly leafTopParent: number;
+  },
+): void {
+  view.setUint32(0, record.left, true);
+  view.setUint32(4, record.right, true);
+  view.setUint32(8, record.level, true);
+  view.setUint32(12, 0, true);
+  view.setUint32(16, record.safexid >>> 0, true);
+  view.setUint32(20, Math.floor(record.safexid / 0x100000000), true);
+  view.setUint32(24, record.leafLeft, true);
+  view.setUint32(28, record.leafRight, true);
+  view.setUint32(32, record.leafTopParent, true);
+  wal.data(scratch, 0, 36);
+}
+
+export function dataReusePage(wal: XLogInserter, rel: RelFileNode, blk: number, latestRemovedXid: number): void {
+  view.setUint32(0, rel.spcNode, true);
+  view.setUint32(4, rel.dbNode, true);
+  view.setUint32(8, rel.relNode, true);
+  view.setUint32(12, blk, true);
+  view.setUint32(16, latestRemovedXid >>> 0, true);
+  view.setUint32(20, Math.floor(latestRemovedXid / 0x100000000), true);
+  wal.data(scratch, 0, 24);
 }
 
 /** Block data of one u16. */
