@@ -159,8 +159,8 @@ describe.runIf(isBuilt)('VACUUM', () => {
     await until('some vacuums', () => vacuums >= 3 || failures.length > 0, 180_000);
     over = true;
     const status = await cluster.status();
-    for (const { osPid } of status.roles) process.kill(osPid, 'SIGKILL');
-    process.kill(status.postmasterPid, 'SIGKILL');
+    cluster.keeper!.kill('SIGKILL');
+    for (const osPid of [status.postmasterPid, ...status.roles.map(role => role.osPid)]) process.kill(osPid, 'SIGKILL');
     await Promise.all(work);
     expect(failures).toEqual([]);
     // What was under way when everything died may be there or not.

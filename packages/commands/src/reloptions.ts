@@ -9,7 +9,7 @@ import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 type Option =
   | { readonly kind: 'bool' }
   | { readonly kind: 'int' | 'real'; readonly min: number; readonly max: number }
-  | { readonly kind: 'enum'; readonly values: readonly string[] };
+  | { readonly kind: 'enum'; readonly values: readonly string[]; readonly detail: string };
 
 const BOOL: Option = { kind: 'bool' };
 const int = (min: number, max: number): Option => ({ kind: 'int', min, max });
@@ -33,6 +33,7 @@ const AUTOVACUUM: Readonly<Record<string, Option>> = {
   autovacuum_vacuum_insert_scale_factor: real(0, 100),
   vacuum_index_cleanup: {
     kind: 'enum',
+    detail: 'Valid values are "on", "off", and "auto".',
     values: ['auto', 'on', 'off', 'true', 'false', 'yes', 'no', '1', '0'],
   },
   vacuum_truncate: BOOL,
@@ -57,7 +58,11 @@ const OPTIONS: Readonly<Record<'heap' | 'toast' | 'btree' | 'view' | 'attribute'
   view: {
     security_barrier: BOOL,
     security_invoker: BOOL,
-    check_option: { kind: 'enum', values: ['local', 'cascaded'] },
+    check_option: {
+      kind: 'enum',
+      detail: 'Valid values are "local" and "cascaded".',
+      values: ['local', 'cascaded'],
+    },
   },
   attribute: { n_distinct: real(-1, Number.MAX_VALUE), n_distinct_inherited: real(-1, Number.MAX_VALUE) },
 };
@@ -83,14 +88,14 @@ function defGetString(element: RawNode): string {
 }
 
 function check(name: string, option: Option, text: string): void {
-  const invalid = (kind: string): Error =>
-    ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid value for ${kind} option "${name}": ${text}`);
+  const invalid = (kind: string, detail?: string): Error =>
+    ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid value for ${kind} option "${name}": ${text}`, { detail });
   switch (option.kind) {
     case 'bool':
       if (!/^(t|tr|tru|true|f|fa|fal|fals|false|on|of|off|y|ye|yes|n|no|1|0)$/i.test(text)) throw invalid('boolean');
       return;
     case 'enum':
-      if (!option.values.includes(text.toLowerCase())) throw invalid('enum');
+      if (!option.values.includes(text.toLowerCase())) throw invalid('enum', option.detail);
       return;
     case 'int':
     case 'real': {

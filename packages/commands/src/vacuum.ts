@@ -7,19 +7,18 @@ import { StatisticRelationId } from '@pgtroupe/catalog/catalogs/pg_statistic';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { RELOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { ereport } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { ACCESS_SHARE_LOCK, relationTag } from '@pgtroupe/storage/lmgr/locktag';
-import { errorPosition } from '@pgtroupe/parser/position';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { rangeVarName } from './command-context.ts';
-import { defGetBoolean } from './define.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { lockRangeVar } from './rangevar.ts';
 import { analyzeTable } from './analyze/analyze.ts';
+import { type VacuumOptions, vacuumOptions } from './vacuumoptions.ts';
 import { vacuumRelation } from './vacuumrel.ts';
-import { lockToVacuum, mayVacuumOrNotice, openTarget, type Target, type VacuumOptions } from './vacuumtarget.ts';
+import { lockToVacuum, mayVacuumOrNotice, openTarget, type Target } from './vacuumtarget.ts';
 import { updateDatFrozenXid } from './vacuumxids.ts';
 
 export async function vacuumStmt(runner: CommandRunner, raw: RawNode, text: string): Promise<string> {
@@ -54,42 +53,6 @@ export async function vacuumStmt(runner: CommandRunner, raw: RawNode, text: stri
     await updateDatFrozenXid(runner, new HeapContext(kernel.pages, kernel.wal, session.block.tx));
   }
   return command;
-}
-
-/** Options in brackets by command; those of VACUUM that pgtroupe takes without a difference included. */
-const KNOWN_OPTIONS: Readonly<Record<'VACUUM' | 'ANALYZE', readonly string[]>> = {
-  ANALYZE: ['verbose', 'skip_locked'],
-  VACUUM: [
-    ...['verbose', 'skip_locked', 'analyze', 'freeze', 'full', 'disable_page_skipping'],
-    ...['index_cleanup', 'process_toast', 'truncate', 'parallel'],
-  ],
-};
-
-function vacuumOptions(raw: RawNode, text: string): VacuumOptions {
-  const vacuum = raw['is_vacuumcmd'] === true;
-  const command = vacuum ? 'VACUUM' : 'ANALYZE';
-  const given = new Map<string, RawNode | undefined>();
-  for (const option of (raw['options'] as RawNode[] | undefined) ?? []) {
-    const name = option['defname'] as string;
-    if (!KNOWN_OPTIONS[command].includes(name)) {
-      throw ereport(ERRCODE.SYNTAX_ERROR, `unrecognized ${command} option "${name}"`, {
-        position: errorPosition(text, Number(option['location'] ?? -1)),
-      });
-    }
-    given.set(name, option['arg'] as RawNode | undefined);
-  }
-  const on = (name: string): boolean => given.has(name) && defGetBoolean(name, given.get(name));
-  if (on('full')) throw notSupported('VACUUM FULL');
-  return {
-    vacuum,
-    analyze: !vacuum || on('analyze'),
-    freeze: on('freeze'),
-    aggressive: on('freeze') || on('disable_page_skipping'),
-    everyPage: on('disable_page_skipping'),
-    skipLocked: on('skip_locked'),
-    verbose: on('verbose'),
-    truncate: given.has('truncate') ? on('truncate') : undefined,
-  };
 }
 
 /** Named tables, or all of the database. */

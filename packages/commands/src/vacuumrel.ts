@@ -3,7 +3,7 @@
  */
 import { VACUUM_DONE } from '@pgtroupe/access/common/indexvacuum';
 import { HeapContext } from '@pgtroupe/access/heap/heapam-context';
-import { LazyVacuum, type VacuumResult } from '@pgtroupe/access/heap/vacuumlazy';
+import { type IndexCleanup, LazyVacuum, type VacuumResult } from '@pgtroupe/access/heap/vacuumlazy';
 import { vacuumableBTree } from '@pgtroupe/access/nbtree/nbtvacuum';
 import type { Form_pg_class } from '@pgtroupe/catalog/catalogs/pg_class';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
@@ -13,15 +13,18 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { InstanceHeldXid } from '@pgtroupe/instance/held-xid';
 import { parseBool } from '@pgtroupe/common/guc';
 import { type Oid, type TransactionId, transactionIdPrecedes } from '@pgtroupe/common/ids';
-import { multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
+import { type MultiXactId, multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
 import { countAllVisible, overwriteClassRow } from './analyze/analyze.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { attempt } from './vacuuminplace.ts';
-import { openTarget, type Target, type VacuumOptions } from './vacuumtarget.ts';
+import type { VacuumOptions } from './vacuumoptions.ts';
+import { qualifiedName, type VacuumedIndex, vacuumReport } from './vacuumreport.ts';
+import { openTarget, type Target } from './vacuumtarget.ts';
 import { lazyTruncateHeap } from './vacuumtruncate.ts';
-import { vacuumXidLimits } from './vacuumxids.ts';
+import { isFarBehind, multisAreOld, vacuumXidLimits } from './vacuumxids.ts';
 
 const SLICE = 32;
+const BYTES_PER_TID = 6;
 
 /** False: it was skipped, and the client has been told. `owner`: it holds that table's TOAST values. */
 export async function vacuumRelation(
@@ -36,21 +39,47 @@ export async function vacuumRelation(
   const { kernel } = session.instance;
   const { verbose } = options;
   const context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
-  const result = await runVacuum(runner, context, rel, options);
+  const done = await runVacuum(runner, context, rel, options);
+  const { result, indexes } = done;
+  const scannedOf = result.relPages;
   const reltuples = estimateTuples(rel.rel, result);
-  if (options.truncate ?? vacuumTruncates(rel))
-    await lazyTruncateHeap(runner, { rel, owner, context, result, verbose });
+  for (const { oid, stats } of indexes) {
+    if (stats === undefined || stats.estimatedCount) continue;
+    // Splits in the middle make some be counted twice.
+    const entries = result.scannedPages >= scannedOf ? Math.min(stats.numIndexTuples, reltuples) : stats.numIndexTuples;
+    await overwriteClassRow(runner, context, oid, { relpages: stats.numPages, reltuples: entries });
+  }
+  const truncates = result.indexes !== 'failsafe' && (options.truncate ?? vacuumTruncates(rel));
+  if (truncates) await lazyTruncateHeap(runner, { rel, owner, context, result, verbose });
+  const relfrozenxid = laterXid(rel.rel.relfrozenxid, result.newRelFrozenXid);
+  const relminmxid = laterMulti(rel.rel.relminmxid, result.newRelMinMxid as TransactionId);
   await overwriteClassRow(runner, context, rel.oid, {
     relpages: result.relPages,
     reltuples,
     relallvisible: await countAllVisible(runner, rel, result.relPages),
-    relfrozenxid: laterXid(rel.rel.relfrozenxid, result.newRelFrozenXid),
-    relminmxid: laterMulti(rel.rel.relminmxid, result.newRelMinMxid as TransactionId),
+    relfrozenxid,
+    relminmxid,
   });
   session.block.tx.stat?.reportVacuum(rel.rel.relisshared, rel.oid, reltuples, result.recentlyDeadTuples);
-  if (rel.rel.reltoastrelid !== 0)
+  if (verbose) {
+    const before = { scannedOf, relfrozenxid: rel.rel.relfrozenxid, relminmxid: rel.rel.relminmxid };
+    const ids = { oldestXmin: done.oldestXmin, nextXid: kernel.shared.nextXid, relfrozenxid, relminmxid };
+    session.notice(
+      'INFO',
+      '00000',
+      vacuumReport(await qualifiedName(runner, rel), result, reltuples, before, ids, indexes),
+    );
+  }
+  if (options.toast && rel.rel.reltoastrelid !== 0)
     await vacuumRelation(runner, { oid: rel.rel.reltoastrelid, name: undefined, columns: [] }, options, rel.oid);
   return true;
+}
+
+/** Storage parameter vacuum_index_cleanup. */
+function indexCleanupOf(rel: RelationDesc): IndexCleanup {
+  const given = storageParameter(rel, 'vacuum_index_cleanup') ?? 'auto';
+  if (given.toLowerCase() === 'auto') return 'auto';
+  return parseBool(given) === false ? 'off' : 'on';
 }
 
 /** Storage parameter vacuum_truncate. */
@@ -83,25 +112,39 @@ async function runVacuum(
   context: HeapContext,
   rel: RelationDesc,
   options: VacuumOptions,
-): Promise<VacuumResult> {
+): Promise<{
+  readonly result: VacuumResult;
+  readonly indexes: readonly VacuumedIndex[];
+  readonly oldestXmin: TransactionId;
+}> {
   const { session, analysis } = runner;
   const { kernel } = session.instance;
   const trees = await withCatalog(() => rel.indexes.map(index => btIndexOf(analysis.catalog, index, rel)));
   const { oldestXmin, nextXid } = kernel.shared;
-  const ids = { oldestXmin, nextXid, relfrozenxid: rel.rel.relfrozenxid };
+  const { relfrozenxid, relminmxid } = rel.rel;
+  const ids = { oldestXmin, nextXid, relfrozenxid };
   const limits = vacuumXidLimits(session.settings, ids, options.freeze);
   if (limits.tooOld) {
     session.notice('WARNING', ERRCODE.WARNING, 'oldest xmin is far in the past', {
       hint: 'Close open transactions soon to avoid wraparound problems.\nYou might also need to commit or roll back old prepared transactions, or drop stale replication slots.',
     });
   }
-  const { oldest: oldestMulti } = await kernel.multixacts.horizon();
+  const { oldest: oldestMulti, next: nextMulti } = await kernel.multixacts.horizon();
   const minMultiAge = options.freeze ? 0 : session.settings.number('vacuum_multixact_freeze_min_age');
   const held = new InstanceHeldXid(kernel.shared, kernel.pages);
+  const aggressive =
+    options.aggressive || limits.aggressive || multisAreOld(session.settings, nextMulti, relminmxid as MultiXactId);
+  const name = await qualifiedName(runner, rel);
+  if (options.verbose) session.notice('INFO', '00000', `${aggressive ? 'aggressively ' : ''}vacuuming "${name}"`);
+  const indexes = trees.map((tree, n) => ({
+    name: tree.name,
+    oid: rel.indexes[n]!.rel.oid,
+    vacuumed: vacuumableBTree(tree, context, held),
+  }));
   const vacuum = new LazyVacuum(
     context,
     heapOf(rel),
-    trees.map(tree => vacuumableBTree(tree, context, held)),
+    indexes.map(({ vacuumed }) => vacuumed),
     {
       oldestXmin: limits.oldestXmin,
       oldestMulti,
@@ -109,17 +152,34 @@ async function runVacuum(
         xid: limits.freezeLimit,
         multi: oldestMulti > minMultiAge ? oldestMulti - minMultiAge : 1,
       },
-      aggressive: options.aggressive || limits.aggressive,
+      aggressive,
       everyPage: options.everyPage,
+      indexCleanup: options.indexCleanup ?? indexCleanupOf(rel),
+      failsafe: () =>
+        isFarBehind(session.settings, kernel.shared.nextXid, relfrozenxid, nextMulti, relminmxid as MultiXactId),
+      maxDeadTids: Math.floor((session.settings.number('maintenance_work_mem') * 1024) / BYTES_PER_TID),
     },
   );
   try {
     for (let steps = 1; ; steps++) {
       const status = await attempt(session, () => vacuum.step());
-      if (status === VACUUM_DONE) return vacuum.result;
+      if (status === VACUUM_DONE) break;
       if (steps % SLICE === 0) await session.breathe();
     }
   } finally {
     held.giveBack();
   }
+  const { result } = vacuum;
+  if (result.indexes === 'failsafe') {
+    const message = `bypassing nonessential maintenance of table "${name}" as a failsafe after ${result.indexScans} index scans`;
+    session.notice('WARNING', ERRCODE.WARNING, message, {
+      detail: "The table's relfrozenxid or relminmxid is too far in the past.",
+      hint: 'Consider increasing configuration parameter "maintenance_work_mem" or "autovacuum_work_mem".\nYou might also need to consider other ways for VACUUM to keep up with the allocation of transaction IDs.',
+    });
+  }
+  return {
+    result,
+    indexes: indexes.map(index => ({ name: index.name, oid: index.oid, stats: index.vacuumed.stats })),
+    oldestXmin: limits.oldestXmin,
+  };
 }

@@ -12,19 +12,7 @@ import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
 import { SHARE_UPDATE_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { CommandRunner } from './command-runner.ts';
 import { isLockRefusal } from './rangevar.ts';
-
-export interface VacuumOptions {
-  readonly vacuum: boolean;
-  readonly analyze: boolean;
-  readonly freeze: boolean;
-  readonly aggressive: boolean;
-  /** DISABLE_PAGE_SKIPPING */
-  readonly everyPage: boolean;
-  readonly skipLocked: boolean;
-  readonly verbose: boolean;
-  /** TRUNCATE; undefined: as the table's vacuum_truncate says. */
-  readonly truncate: boolean | undefined;
-}
+import type { VacuumOptions } from './vacuumoptions.ts';
 
 export interface Target {
   readonly oid: Oid;

@@ -15,7 +15,7 @@ import {
   transactionIdPrecedes,
   xidFromFull,
 } from '@pgtroupe/common/ids';
-import { INVALID_MULTI_XACT_ID, multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
+import { INVALID_MULTI_XACT_ID, type MultiXactId, multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import type { CommandRunner } from './command-runner.ts';
 import { overwriteCatalogRow } from './vacuuminplace.ts';
@@ -42,9 +42,39 @@ export function vacuumXidLimits(
   return {
     oldestXmin: narrow(ids.oldestXmin),
     freezeLimit: narrow(tooOld ? ids.oldestXmin : ago(ids.oldestXmin, minAge)),
-    aggressive: freeze || !transactionIdPrecedes(fullScanLimit, ids.relfrozenxid),
+    aggressive:
+      freeze ||
+      (ids.nextXid - tableAge > FIRST_NORMAL_TRANSACTION_ID && !transactionIdPrecedes(fullScanLimit, ids.relfrozenxid)),
     tooOld,
   };
+}
+
+/** Are the table's multixacts so old that every page must be visited? */
+export function multisAreOld(
+  settings: { number(name: string): number },
+  nextMulti: MultiXactId,
+  relminmxid: MultiXactId,
+): boolean {
+  const maxAge = settings.number('autovacuum_multixact_freeze_max_age');
+  const age = Math.min(settings.number('vacuum_multixact_freeze_table_age'), Math.floor(maxAge * 0.95));
+  return nextMulti > age && relminmxid !== INVALID_MULTI_XACT_ID && !multiXactIdPrecedes(nextMulti - age, relminmxid);
+}
+
+/** vacuum_xid_failsafe_check */
+export function isFarBehind(
+  settings: { number(name: string): number },
+  nextXid: number,
+  relfrozenxid: TransactionId,
+  nextMulti: MultiXactId,
+  relminmxid: MultiXactId,
+): boolean {
+  const limit = (name: string, maxAge: string): number =>
+    Math.max(settings.number(name), Math.floor(settings.number(maxAge) * 1.05));
+  const xidAge = limit('vacuum_failsafe_age', 'autovacuum_freeze_max_age');
+  const xidLimit = narrow(Math.max(FIRST_NORMAL_TRANSACTION_ID, nextXid - xidAge));
+  if (relfrozenxid >= FIRST_NORMAL_TRANSACTION_ID && transactionIdPrecedes(relfrozenxid, xidLimit)) return true;
+  const multiAge = limit('vacuum_multixact_failsafe_age', 'autovacuum_multixact_freeze_max_age');
+  return relminmxid !== INVALID_MULTI_XACT_ID && multiXactIdPrecedes(relminmxid, Math.max(1, nextMulti - multiAge));
 }
 
 function narrow(fxid: number): TransactionId {

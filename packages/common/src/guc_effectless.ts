@@ -13,7 +13,7 @@ export const EFFECTLESS: ReadonlySet<string> = new Set(
   words(`
     allow_system_table_mods archive_cleanup_command
     autovacuum autovacuum_analyze_scale_factor autovacuum_analyze_threshold autovacuum_max_workers
-    autovacuum_multixact_freeze_max_age autovacuum_naptime autovacuum_vacuum_cost_delay
+    autovacuum_naptime autovacuum_vacuum_cost_delay
     autovacuum_vacuum_cost_limit autovacuum_vacuum_insert_scale_factor autovacuum_vacuum_insert_threshold
     autovacuum_vacuum_scale_factor autovacuum_vacuum_threshold autovacuum_work_mem backend_flush_after
     backtrace_functions bgwriter_flush_after bonjour checkpoint_flush_after cluster_name
@@ -34,8 +34,7 @@ export const EFFECTLESS: ReadonlySet<string> = new Set(
     trace_notify trace_recovery_messages trace_sort
     track_commit_timestamp track_functions track_io_timing track_wal_io_timing unix_socket_group
     update_process_title vacuum_cost_delay vacuum_cost_limit vacuum_cost_page_dirty vacuum_cost_page_hit
-    vacuum_cost_page_miss vacuum_defer_cleanup_age vacuum_failsafe_age vacuum_multixact_failsafe_age
-    vacuum_multixact_freeze_table_age wal_compression wal_consistency_checking wal_init_zero wal_level
+    vacuum_cost_page_miss vacuum_defer_cleanup_age wal_compression wal_consistency_checking wal_init_zero wal_level
     wal_log_hints wal_recycle wal_sync_method zero_damaged_pages
   `),
 );

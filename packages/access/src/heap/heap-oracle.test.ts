@@ -146,6 +146,8 @@ class Mirror {
       oldestMulti: 1,
       freezeLimits: { xid: freeze ? horizon : (3 as never), multi: 1 },
       aggressive: freeze,
+      indexCleanup: 'on',
+      maxDeadTids: 1e6,
     });
     while (vacuum.step() !== VACUUM_DONE);
   }

@@ -18,7 +18,7 @@ import { heap2Rmgr, heapRmgr } from './heapam-desc.ts';
 import { heapInsert } from './heapam-insert.ts';
 import { heapInplaceUpdate } from './heapam-inplace.ts';
 import { heapGetPage, HeapPageBatch } from './heapam-scan.ts';
-import { LazyVacuum, type VacuumResult } from './vacuumlazy.ts';
+import { type IndexCleanup, LazyVacuum, type VacuumResult } from './vacuumlazy.ts';
 import { vmGetBits, visibilitymapGetStatus } from './visibilitymap.ts';
 
 const layout = tupleLayout(describeRow('int4', 'text'));
@@ -77,7 +77,7 @@ class ListIndex {
 function vacuum(
   { solo, ctx, rel, xacts }: World,
   indexes: ListIndex[],
-  options: { freeze?: boolean; maxDeadTids?: number } = {},
+  options: { freeze?: boolean; maxDeadTids?: number; indexCleanup?: IndexCleanup } = {},
 ): VacuumResult {
   const horizon = xacts.oldestXmin as number as TransactionId;
   const run = new LazyVacuum(ctx, rel, indexes, {
@@ -88,7 +88,8 @@ function vacuum(
       multi: options.freeze === true ? xacts.multixacts.length + 1 : 1,
     },
     aggressive: options.freeze === true,
-    ...(options.maxDeadTids === undefined ? {} : { maxDeadTids: options.maxDeadTids }),
+    indexCleanup: options.indexCleanup ?? 'on',
+    maxDeadTids: options.maxDeadTids ?? 1e6,
   });
   for (let steps = 0; steps < 10_000; steps++) {
     const answer = run.step();
@@ -222,4 +223,19 @@ test('a row overwritten in place', () => {
   for (const record of solo.records.splice(0))
     world.base.apply(record, record.rmid === RM_HEAP2_ID ? heap2Rmgr : heapRmgr);
   expect(maskedHeapPage(world.base.mem, world.base.page(rel.smgr.rnode, 0, 0))).toBe(maskedHeapPage(solo.mem, 0));
+});
+
+test('few dead rows are left to another time, or all of them when that is wanted', () => {
+  const world = tableWithGaps(100);
+  const index = new ListIndex(world.tids);
+  const off = vacuum(world, [index], { indexCleanup: 'off' });
+  expect(off).toMatchObject({ indexes: 'bypassed', indexScans: 0, deadItems: 34, deadItemPages: off.relPages });
+  expect(index.tids.length).toBe(100);
+  // On every page of so small a table: it is not little.
+  expect(vacuum(world, [index], { indexCleanup: 'auto' })).toMatchObject({
+    indexes: 'yes',
+    indexScans: 1,
+    deadItems: 34,
+  });
+  expect(index.tids.length).toBe(66);
 });

@@ -21,6 +21,7 @@ import {
 } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import {
+  MAX_HEAP_TUPLES_PER_PAGE,
   pageGetHeapFreeSpace,
   pageGetItem,
   pageGetItemId,
@@ -60,8 +61,12 @@ import { mapPageToSet, setAllVisible } from './visibilitymap-set.ts';
 
 /** Fewer skippable pages in a row than this are visited all the same: skipping them would not be worth the break. */
 const SKIP_PAGES_THRESHOLD = 32;
-/** maintenance_work_mem of 64 MB in rows, a little less than PostgreSQL's. */
-const MAX_DEAD_TIDS = 4_000_000;
+/** Indexes are left alone when fewer pages than this part of the table have dead rows, and those are few enough
+ *  (lazy_vacuum); the next VACUUM finds them again. */
+const BYPASS_THRESHOLD_PAGES = 0.02;
+const BYPASS_DEAD_TIDS = (32 * 1024 * 1024) / 6;
+/** Whether the table is dangerously old is looked at once for so many pages. */
+const FAILSAFE_EVERY_PAGES = (4 * 1024 * 1024 * 1024) / BLCKSZ;
 
 export interface VacuumOptions {
   /** Horizon: what was deleted before it is dead to everyone. */
@@ -75,8 +80,18 @@ export interface VacuumOptions {
   readonly aggressive: boolean;
   /** Visit every page, whatever the visibility map says (DISABLE_PAGE_SKIPPING). */
   readonly everyPage?: boolean;
-  readonly maxDeadTids?: number;
+  /** INDEX_CLEANUP */
+  readonly indexCleanup: IndexCleanup;
+  /** Is the table so old by now that nothing counts but freezing it (vacuum_xid_failsafe_check)? */
+  readonly failsafe?: () => boolean;
+  /** How many dead rows are remembered at a time (maintenance_work_mem). */
+  readonly maxDeadTids: number;
 }
+
+export type IndexCleanup = 'auto' | 'on' | 'off';
+
+/** What became of the dead rows' index entries: removed, left for another time, left for lack of time. */
+export type IndexesVacuumed = 'yes' | 'bypassed' | 'failsafe';
 
 export interface VacuumResult {
   relPages: number;
@@ -94,6 +109,10 @@ export interface VacuumResult {
   /** Blocks from here on hold no rows: the file could end here. */
   nonEmptyPages: number;
   indexScans: number;
+  /** Dead line pointers that were met, and on how many pages. */
+  deadItems: number;
+  deadItemPages: number;
+  indexes: IndexesVacuumed;
 }
 
 type Phase =
@@ -121,6 +140,9 @@ export class LazyVacuum {
     newRelMinMxid: 0,
     nonEmptyPages: 0,
     indexScans: 0,
+    deadItems: 0,
+    deadItemPages: 0,
+    indexes: 'yes',
   };
   #phase: Phase = { kind: 'scan' };
   #blk = 0;
@@ -136,6 +158,7 @@ export class LazyVacuum {
     this.#options = options;
     this.#plan.oldestXidLeft = options.oldestXmin;
     this.#plan.oldestMultiLeft = options.oldestMulti;
+    if (options.indexCleanup === 'off') this.result.indexes = 'bypassed';
   }
 
   /** MISS, VACUUM_MORE or VACUUM_DONE. */
@@ -160,9 +183,12 @@ export class LazyVacuum {
       const blocks = pages.nblocks(this.#rel.smgr, MAIN_FORKNUM);
       if (blocks === MISS) return MISS;
       this.#blocks = blocks;
+      this.#checkFailsafe();
     }
-    if (this.#dead.count >= (this.#options.maxDeadTids ?? MAX_DEAD_TIDS)) return this.#enterIndexes();
-    if (this.#blk >= this.#blocks) return this.#dead.count > 0 ? this.#enterIndexes() : this.#enterCleanup();
+    if (this.#options.maxDeadTids - this.#dead.count < MAX_HEAP_TUPLES_PER_PAGE && this.#dead.count > 0)
+      return this.#enterIndexes(false);
+    if (this.#blk >= this.#blocks) return this.#dead.count > 0 ? this.#enterIndexes(true) : this.#enterCleanup();
+    if (this.#blk > 0 && this.#blk % FAILSAFE_EVERY_PAGES === 0) this.#checkFailsafe();
     if (this.#blk > this.#unskippable && this.#skip(this.#blk) === MISS) return MISS;
     if (this.#scanPage(this.#blk) === MISS) return MISS;
     this.#blk++;
@@ -191,9 +217,25 @@ export class LazyVacuum {
     return 0;
   }
 
-  #enterIndexes(): number {
+  /** lazy_vacuum. `last`: all dead rows of the table are known. */
+  #enterIndexes(last: boolean): number {
+    const { result } = this;
+    if (last && result.indexScans === 0 && this.#options.indexCleanup === 'auto' && result.indexes === 'yes') {
+      const few = result.deadItemPages < this.#blocks * BYPASS_THRESHOLD_PAGES && result.deadItems < BYPASS_DEAD_TIDS;
+      if (few) result.indexes = 'bypassed';
+    }
+    this.#checkFailsafe();
+    if (result.indexes !== 'yes') {
+      this.#dead.clear();
+      return VACUUM_MORE;
+    }
     this.#phase = { kind: 'indexes', index: 0, scan: undefined };
     return VACUUM_MORE;
+  }
+
+  /** lazy_check_wraparound_failsafe */
+  #checkFailsafe(): void {
+    if (this.result.indexes !== 'failsafe' && this.#options.failsafe?.() === true) this.result.indexes = 'failsafe';
   }
 
   #finish(): number {
@@ -253,6 +295,12 @@ export class LazyVacuum {
     if (state.used > 0) result.nonEmptyPages = blk + 1;
     if (plan.count > 0) heapFreezeExecute(this.#ctx, page, plan, freezeLimits.xid);
     if (state.dead > 0) {
+      result.deadItems += state.dead;
+      result.deadItemPages++;
+      if (this.#indexes.length > 0 && result.indexes !== 'yes') {
+        this.#ctx.pages.recordFreeSpace(this.#rel.smgr, blk as BlockNumber, pageGetHeapFreeSpace(mem, page));
+        return 0;
+      }
       for (let off = 1; off <= pageGetMaxOffsetNumber(mem, page); off++) {
         if (itemIdIsDead(pageGetItemId(mem, page, off))) this.#dead.add(blk, off);
       }
@@ -291,7 +339,9 @@ export class LazyVacuum {
   }
 
   #enterCleanup(): number {
-    this.#phase = { kind: 'cleanup', index: 0, scan: undefined };
+    const { indexCleanup } = this.#options;
+    const none = indexCleanup === 'off' || this.result.indexes === 'failsafe';
+    this.#phase = { kind: 'cleanup', index: none ? this.#indexes.length : 0, scan: undefined };
     return VACUUM_MORE;
   }
 

@@ -4,7 +4,15 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { BLCKSZ } from '@pgtroupe/common/ids';
 import { pageGetItemId, pageSetItemId } from '@pgtroupe/storage/page/bufpage';
 import { itemIdGetLength, itemIdGetOffset, LP_DEAD, makeItemId } from '@pgtroupe/storage/page/itemid';
-import { expectSamePages, makeRows, random, type Row, sorted, tid, World } from '@pgtroupe/testkit/access/nbtree-world';
+import {
+  compareDatum,
+  expectSamePages,
+  makeRows,
+  random,
+  sorted,
+  tid,
+  World,
+} from '@pgtroupe/testkit/access/nbtree-world';
 import { INDOPTION_DESC, INDOPTION_NULLS_FIRST } from './btindex.ts';
 import { btreeRmgr } from './nbtredo.ts';
 import { BT_EQUAL, BT_GREATER, BT_GREATER_EQUAL, BT_LESS, BT_LESS_EQUAL, BTScan, type BTScanKey } from './nbtscan.ts';

@@ -151,7 +151,7 @@ export class World {
 
 export const tid = (row: Row): string => `${row.block},${row.offset}`;
 
-function compareDatum(a: Datum, b: Datum, option: number): number {
+export function compareDatum(a: Datum, b: Datum, option: number): number {
   if (a === null || b === null) {
     if (a === b) return 0;
     return (a === null) === ((option & INDOPTION_NULLS_FIRST) !== 0) ? -1 : 1;
