@@ -20,7 +20,7 @@ const source = ['packages', 'services']
   .filter(path => !path.includes('node_modules') && !TABLES.test(path))
   .map(path => readFileSync(`${ROOT}${path}`, 'utf8'))
   .join('\n');
-const names = new Set(source.match(/(?<=')[A-Za-z_]\w*(?=')/g));
+const names = new Set(source.match(/(?<=')[A-Za-z_][\w.]*(?=')/g));
 /** `enable_${method}` and `${list}_collapse_limit` are put together where they are read. */
 const methods = /type PlannerMethod =([^;]*);/.exec(source)![1]!.match(/(?<=')\w+(?=')/g)!;
 for (const method of methods) names.add(`enable_${method}`);

@@ -92,7 +92,7 @@ function escape(letter: string, record: LogRecord): string {
     case 'x':
       return String(session?.xid ?? 0);
     case 'Q':
-      return '0';
+      return session?.queryId ?? '0';
     case '%':
       return '%';
     default:

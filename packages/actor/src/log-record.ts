@@ -45,6 +45,8 @@ export interface LogSession {
   /** What it does, as the process title says it: `SELECT`, `idle in transaction`. */
   readonly activity?: string | undefined;
   readonly virtualXid?: string | undefined;
+  /** 64 bits with a sign, decimal. */
+  readonly queryId?: string | undefined;
   /** Low 32 bits; 0: none. */
   readonly xid?: number | undefined;
 }

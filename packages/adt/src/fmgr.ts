@@ -19,6 +19,7 @@ import type { SequenceFunctions } from './sequencefuncs.ts';
 import type { AdvisoryLocks } from './lockfuncs.ts';
 import type { WalFacts } from './xlogfuncs.ts';
 import type { Backends } from './signalfuncs.ts';
+import type { Statements } from './pg_stat_statements.ts';
 import type { TransactionIds } from './xid8funcs.ts';
 import type { LogFiles } from './logfuncs.ts';
 import type { ServerFacts } from './serverfuncs.ts';
@@ -83,6 +84,8 @@ export interface SessionSettings {
   readonly wal?: WalFacts | undefined;
   /** All sessions of the cluster; absent where there is none. */
   readonly backends?: Backends | undefined;
+  /** pg_stat_statements; absent where there is no session. */
+  readonly statements?: Statements | undefined;
   /** Absent where there is no session. */
   readonly transactionIds?: TransactionIds | undefined;
   /** Enum labels (their OIDs) that this transaction has added to types: not to be used before they are committed. */

@@ -35,6 +35,8 @@ export interface BackendStatus {
   /** 32 bits, 0 where there is none. */
   readonly xid: number;
   readonly xmin: number;
+  /** 64 bits with a sign, decimal; 0 where none is computed. */
+  readonly queryId?: string;
 }
 
 const text = (value: string | null | undefined): Datum =>
@@ -72,6 +74,11 @@ function clientColumns(client: BackendStatus['client']): [Datum, Datum, Datum] {
   return [inet(client.address), null, client.port];
 }
 
+function queryId(decimal: string): Datum {
+  const narrow = Number(decimal);
+  return narrow === 0 ? null : Number.isSafeInteger(narrow) ? narrow : BigInt(decimal);
+}
+
 function activityRow(fc: FunctionCall, b: BackendStatus): Datum[] {
   const head = [numberOrNull(b.database), b.pid, numberOrNull(b.role), text(b.applicationName)];
   const ids = [numberOrNull(b.xid), numberOrNull(b.xmin)];
@@ -96,9 +103,9 @@ function activityRow(fc: FunctionCall, b: BackendStatus): Datum[] {
     text(b.type),
     ...ssl,
     ...gss,
-    // leader_pid: no query has workers. query_id: there is none.
+    // leader_pid: no query has workers.
     null,
-    null,
+    queryId(b.queryId ?? '0'),
   ];
 }
 

@@ -23,7 +23,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { INT4OID } from '@pgtroupe/common/oids';
 import { formatG } from '@pgtroupe/common/format_g';
-import { allGucs, type GucFacts, parseGuc } from '@pgtroupe/common/guc';
+import { allGucs, type GucFacts, parseGuc, isGucOf } from '@pgtroupe/common/guc';
 import type { HbaRule, IdentMapping } from '@pgtroupe/libpq/hba_rules';
 import { ask } from './asking.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
@@ -33,6 +33,8 @@ import { buildTextArray, deconstructArray } from './arrayutils.ts';
 
 /** What a session tells about its surroundings (SessionSettings.server). May throw CatalogMiss. */
 export interface ServerFacts {
+  /** Registers a background worker as it is written down; answers the name of its role. */
+  launchWorker(worker: string): Promise<string>;
   /** Bytes of one fork; undefined when there is no such relation. */
   relationSize(oid: Oid, fork: number): number | undefined;
   /** A table's TOAST relation and indexes, those of its TOAST relation not included. */
@@ -177,6 +179,7 @@ function* showAllSettings(fc: FunctionCall): Iterable<Datum[]> {
   const found = server(fc);
   const all = found.mayExamineAll();
   for (const facts of allGucs()) {
+    if (!isGucOf(facts, fc.settings.getConfigOption('shared_preload_libraries') ?? '')) continue;
     if (facts.flags?.includes('NO_SHOW_ALL') || (!all && facts.flags?.includes('SUPERUSER_ONLY'))) continue;
     const { now, reset, source, file, line, pendingRestart } = found.setting(facts);
     yield [
@@ -279,6 +282,10 @@ export const serverFunctions: FunctionTable = {
   pg_is_other_temp_schema: () => false,
   pg_my_temp_schema: () => 0,
   pg_sleep: pgSleep,
+  pgtroupe_launch_worker: (fc: FunctionCall, worker: Uint8Array) => {
+    const found = server(fc);
+    return stringToText(ask(fc, () => found.launchWorker(textToString(worker))));
+  },
   pg_reload_conf: reloadConf,
   pg_blocking_pids: (fc: FunctionCall, pid: number) => buildTextArray(blockingPids(fc, pid), INT4OID),
   pg_isolation_test_session_is_blocked: isBlockedBy,

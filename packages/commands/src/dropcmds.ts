@@ -1,5 +1,5 @@
 /**
- * DROP TABLE, INDEX, VIEW, SEQUENCE, SCHEMA, TYPE, DOMAIN.
+ * DROP TABLE, INDEX, VIEW, SEQUENCE, SCHEMA, TYPE, DOMAIN, EXTENSION.
  */
 import { NamespaceRelationId } from '@pgtroupe/catalog/catalogs/pg_namespace';
 import { RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
@@ -16,6 +16,7 @@ import { ACCESS_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { rawStrings } from '@pgtroupe/parser/parse_node';
 import { deconstructQualifiedName, lookupTypeName } from '@pgtroupe/parser/parse_type';
+import { extensionsToDrop } from './extension.ts';
 import { lockWhatIsMeant } from './lockedlookup.ts';
 import { missingObject } from './missingobject.ts';
 import { type CommandContext, rangeVarOfNames, relkindWords } from './command-context.ts';
@@ -57,6 +58,7 @@ export async function executeDrop(context: CommandContext, stmt: RawNode): Promi
   else if (stmt.removeType === 'OBJECT_SCHEMA') objects = await schemasToDrop(context, stmt);
   else if (stmt.removeType === 'OBJECT_TYPE' || stmt.removeType === 'OBJECT_DOMAIN')
     objects = await typesToDrop(context, stmt);
+  else if (stmt.removeType === 'OBJECT_EXTENSION') objects = await extensionsToDrop(context, stmt);
   else objects = await othersToDrop(context, stmt);
   await performDeletions(context.w, objects, behavior);
 }

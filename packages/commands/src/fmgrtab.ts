@@ -12,6 +12,7 @@ import { cryptohashFunctions } from '@pgtroupe/adt/cryptohashfuncs';
 import { dateFunctions } from '@pgtroupe/adt/date';
 import { encodeFunctions } from '@pgtroupe/adt/encode';
 import { enumFunctions } from '@pgtroupe/adt/enum';
+import { extensionSetFunctions } from '@pgtroupe/adt/extension';
 import { floatFunctions } from '@pgtroupe/adt/float';
 import { floatMathFunctions } from '@pgtroupe/adt/floatmath';
 import { formatTypeFunctions } from '@pgtroupe/adt/format_type';
@@ -36,6 +37,7 @@ import { asciiFunctions } from '@pgtroupe/adt/ascii';
 import { oracleCompatFunctions } from '@pgtroupe/adt/oracle_compat';
 import { pgLsnFunctions } from '@pgtroupe/adt/pg_lsn';
 import { pseudotypeFunctions } from '@pgtroupe/adt/pseudotypes';
+import { statementsFunctions, statementsSetFunctions } from '@pgtroupe/adt/pg_stat_statements';
 import { quoteFunctions } from '@pgtroupe/adt/quote';
 import { regexpFunctions, regexpSetFunctions } from '@pgtroupe/adt/regexp';
 import { regFunctions, visibilityFunctions } from '@pgtroupe/adt/regproc';
@@ -106,6 +108,7 @@ registerFunctions(
     snapshotFunctions,
     lockStatusFunctions,
     statFunctions,
+    statementsFunctions,
     textFunctions,
     timestampFunctions,
     uuidFunctions,
@@ -119,6 +122,7 @@ registerFunctions(
   [
     aclSetFunctions,
     arraySetFunctions,
+    extensionSetFunctions,
     intSetFunctions,
     int8SetFunctions,
     jsonSetFunctions,
@@ -130,6 +134,7 @@ registerFunctions(
     serverSetFunctions,
     lockStatusSetFunctions,
     statSetFunctions,
+    statementsSetFunctions,
     xlogSetFunctions,
     snapshotSetFunctions,
     textSetFunctions,

@@ -7,6 +7,7 @@ import { ALL_CATALOGS } from '@pgtroupe/catalog/catalogs/all';
 import { AttrDefaultOidIndexId, AttrDefaultRelationId, pgAttrdef } from '@pgtroupe/catalog/catalogs/pg_attrdef';
 import { RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
 import { ConstraintOidIndexId, ConstraintRelationId, pgConstraint } from '@pgtroupe/catalog/catalogs/pg_constraint';
+import { ExtensionRelationId } from '@pgtroupe/catalog/catalogs/pg_extension';
 import { NamespaceRelationId } from '@pgtroupe/catalog/catalogs/pg_namespace';
 import { ProcedureRelationId } from '@pgtroupe/catalog/catalogs/pg_proc';
 import { pgRewrite, RewriteOidIndexId, RewriteRelationId } from '@pgtroupe/catalog/catalogs/pg_rewrite';
@@ -14,7 +15,7 @@ import { pgTrigger, TriggerOidIndexId, TriggerRelationId } from '@pgtroupe/catal
 import { TypeRelationId } from '@pgtroupe/catalog/catalogs/pg_type';
 import type { CatalogWriter } from '@pgtroupe/catalog/catalogwriter';
 import type { ObjectAddress } from '@pgtroupe/catalog/objectaddress';
-import { ATTNUM, NAMESPACEOID } from '@pgtroupe/catalog/syscache';
+import { ATTNUM, EXTENSIONOID, NAMESPACEOID } from '@pgtroupe/catalog/syscache';
 import type { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
 import { formatType } from '@pgtroupe/parser/format_type';
 import { quoteQualifiedIdentifier } from '@pgtroupe/adt/quote';
@@ -47,6 +48,8 @@ export async function getObjectDescription(
     }
     case TypeRelationId:
       return `type ${await w.read(() => formatType(lookup, objectId))}`;
+    case ExtensionRelationId:
+      return `extension ${(await w.search(EXTENSIONOID, objectId))?.extname ?? objectId}`;
     case NamespaceRelationId:
       return `schema ${(await w.search(NAMESPACEOID, objectId))?.nspname ?? objectId}`;
     case ProcedureRelationId:

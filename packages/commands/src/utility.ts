@@ -9,6 +9,7 @@ import { commandTag, objectWords } from './commandtag.ts';
 import { commentObject } from './comment.ts';
 import { alterDatabaseSet, alterRoleSet } from './dbrolesetting.ts';
 import { executeDrop } from './dropcmds.ts';
+import { alterExtension, createExtension } from './extension.ts';
 import { grantObjects } from './grant.ts';
 import { defineIndex } from './indexcmds.ts';
 import { alterSequence, defineSequence } from './sequence.ts';
@@ -25,6 +26,8 @@ const COMMANDS: Readonly<Record<string, readonly [tag: string | ((stmt: RawNode)
   CreateStmt: ['CREATE TABLE', defineRelation],
   IndexStmt: ['CREATE INDEX', defineIndex],
   CreateSchemaStmt: ['CREATE SCHEMA', createSchema],
+  CreateExtensionStmt: ['CREATE EXTENSION', createExtension],
+  AlterExtensionStmt: ['ALTER EXTENSION', alterExtension],
   ViewStmt: ['CREATE VIEW', defineView],
   TruncateStmt: ['TRUNCATE TABLE', executeTruncate],
   AlterTableStmt: [stmt => `ALTER ${objectWords(stmt.objtype)}`, alterTable],

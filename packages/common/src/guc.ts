@@ -42,6 +42,8 @@ export interface GucFacts {
   /** Accepted spellings of enum values that are not offered. */
   readonly synonyms?: Readonly<Record<string, string>>;
   readonly flags?: readonly GucFlag[];
+  /** Shown where shared_preload_libraries names this. */
+  readonly library?: string;
   readonly short: string;
   readonly extra?: string;
 }
@@ -75,6 +77,16 @@ function isOwnGuc(facts: GucFacts): boolean {
 /** How a configuration file names it. */
 export function fileGucName(facts: GucFacts): string {
   return isOwnGuc(facts) ? OWN_PREFIX + facts.name : facts.name;
+}
+
+/** Does the parameter exist where these libraries are loaded at the start? */
+export function isGucOf({ library }: GucFacts, sharedPreloadLibraries: string): boolean {
+  return library === undefined || preloads(sharedPreloadLibraries, library);
+}
+
+/** Is the library in the list? */
+export function preloads(sharedPreloadLibraries: string, library: string): boolean {
+  return sharedPreloadLibraries.split(',').some(name => name.trim().replace(/^"(.*)"$/, '$1') === library);
 }
 
 /** Names are matched without regard to case. */

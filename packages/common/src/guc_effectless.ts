@@ -17,7 +17,7 @@ export const EFFECTLESS: ReadonlySet<string> = new Set(
     autovacuum_vacuum_cost_limit autovacuum_vacuum_insert_scale_factor autovacuum_vacuum_insert_threshold
     autovacuum_vacuum_scale_factor autovacuum_vacuum_threshold autovacuum_work_mem backend_flush_after
     backtrace_functions bgwriter_flush_after bonjour checkpoint_flush_after cluster_name
-    commit_delay commit_siblings compute_query_id constraint_exclusion cpu_index_tuple_cost cpu_operator_cost
+    commit_delay commit_siblings constraint_exclusion cpu_index_tuple_cost cpu_operator_cost
     cpu_tuple_cost cursor_tuple_fraction data_sync_retry db_user_namespace debug_discard_caches
     debug_print_parse debug_print_plan debug_print_rewritten default_toast_compression
     effective_cache_size effective_io_concurrency enable_sort external_pid_file geqo geqo_effort
@@ -26,11 +26,12 @@ export const EFFECTLESS: ReadonlySet<string> = new Set(
     log_executor_stats log_hostname log_lock_waits log_parser_stats log_planner_stats log_recovery_conflict_waits
     log_replication_commands log_startup_progress_interval log_statement_stats log_transaction_sample_rate maintenance_io_concurrency
     max_files_per_process max_prepared_transactions max_stack_depth old_snapshot_threshold password_encryption
+    pg_stat_statements.save pg_stat_statements.track_planning
     post_auth_delay pre_auth_delay primary_conninfo primary_slot_name promote_trigger_file
     random_page_cost recovery_end_command recovery_min_apply_delay recovery_target recovery_target_lsn
     recovery_target_name recovery_target_time recovery_target_timeline recovery_target_xid
     recursive_worktable_factor restart_after_crash restore_command restrict_nonsystem_relation_kind
-    seq_page_cost session_preload_libraries shared_preload_libraries synchronous_standby_names syslog_facility syslog_ident tcp_keepalives_count temp_tablespaces
+    seq_page_cost session_preload_libraries synchronous_standby_names syslog_facility syslog_ident tcp_keepalives_count temp_tablespaces
     trace_notify trace_recovery_messages trace_sort
     track_commit_timestamp track_functions track_io_timing track_wal_io_timing unix_socket_group
     update_process_title vacuum_cost_delay vacuum_cost_limit vacuum_cost_page_dirty vacuum_cost_page_hit

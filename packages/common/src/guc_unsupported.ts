@@ -13,6 +13,7 @@ const REFUSED: ReadonlyMap<string, RegExp> = new Map([
   ['backslash_quote', /^off$/],
   ['default_transaction_isolation', /^serializable$/],
   ['exit_on_error', /^on$/],
+  ['shared_preload_libraries', /^(?!\s*(?:"?pg_stat_statements"?\s*,?\s*)*$)/],
   ['standard_conforming_strings', /^off$/],
   // Other sets of abbreviations make other times of the same text.
   ['timezone_abbreviations', /^(?!default$)[^]/i],

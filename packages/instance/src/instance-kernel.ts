@@ -75,7 +75,7 @@ export class InstanceKernel implements XactContext {
   onAttach: (welcome: Welcome) => void = () => {};
   onDetach: (why: string) => void = () => {};
   /** Somebody asks about the sessions here, or about one of them: answers JSON, '' where it is none of them. */
-  onSessionsAsked: (question: SessionQuestion, pid: number) => string = () => '';
+  onSessionsAsked: (question: SessionQuestion, pid: number, about: string) => string = () => '';
 
   constructor(env: Env, options: KernelOptions) {
     this.env = env;
@@ -90,10 +90,10 @@ export class InstanceKernel implements XactContext {
       this.#showWaits();
       this.attachment.putUnawaited({ op: 'waitsShown', question });
     });
-    this.attachment.on('sessionsAsked', ({ question, what, pid }) => {
+    this.attachment.on('sessionsAsked', ({ question, what, pid, about }) => {
       const asked = SESSION_QUESTIONS[what];
       if (asked === 'locks') this.#showWaits();
-      const said = asked === undefined ? '' : this.onSessionsAsked(asked, pid);
+      const said = asked === undefined ? '' : this.onSessionsAsked(asked, pid, about);
       this.attachment.putUnawaited({ op: 'sessionsSaid', question, said });
     });
     this.attachment.onAttach = welcome => {
@@ -247,9 +247,9 @@ export class InstanceKernel implements XactContext {
   }
 
   /** Asks every instance about its sessions, or about one: what was said, and which instances were silent. */
-  async askSessions(question: SessionQuestion, pid = 0): Promise<SessionsTold> {
+  async askSessions(question: SessionQuestion, pid = 0, about = ''): Promise<SessionsTold> {
     const what = SESSION_QUESTIONS.indexOf(question);
-    const op = await this.call(reqId => ({ op: 'askSessions', reqId, what, pid }));
+    const op = await this.call(reqId => ({ op: 'askSessions', reqId, what, pid, about }));
     assert(op.op === 'sessionsTold', `answer ${op.op} to askSessions`);
     return { said: JSON.parse(op.said) as unknown[], silent: op.silent };
   }

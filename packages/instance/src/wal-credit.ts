@@ -21,6 +21,10 @@ export class WalProducer {
   readonly #owner: LockOwner;
   /** Logged since it last committed or was let through. */
   bytes = 0;
+  /** Of all that it logged, as pg_stat_statements counts it. */
+  records = 0;
+  images = 0;
+  loggedBytes = 0;
 
   constructor(credit: WalCredit, owner: LockOwner) {
     this.#credit = credit;

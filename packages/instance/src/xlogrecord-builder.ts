@@ -9,6 +9,7 @@
 import { assert } from '@pgtroupe/common/assert';
 import { crc32cUpdate, CRC32C_INIT } from '@pgtroupe/common/crc32c';
 import { BLCKSZ } from '@pgtroupe/common/ids';
+import type { WalProducer } from './wal-credit.ts';
 import type { Attachment } from './attachment.ts';
 import type { PageCache } from './bufmgr.ts';
 import type { RelationFork } from './relation-files.ts';
@@ -42,7 +43,12 @@ export class XLogRecordBuilder implements XLogInserter {
   /** Set by the session whose turn it is: the 32-bit xid that records carry. */
   xid = 0;
   /** Set by the session whose turn it is: who logs. */
-  producer: { bytes: number } = { bytes: 0 };
+  producer: Pick<WalProducer, 'bytes' | 'records' | 'images' | 'loggedBytes'> = {
+    bytes: 0,
+    records: 0,
+    images: 0,
+    loggedBytes: 0,
+  };
   /** Number of the last record queued. */
   seq = 0;
 
@@ -188,7 +194,7 @@ export class XLogRecordBuilder implements XLogInserter {
     }
     at = this.#copyData(out, at, MAIN_DATA);
 
-    this.producer.bytes += at;
+    this.#countRecord(at, images);
     putU32(out, 0, at);
     putU32(out, 4, this.xid);
     putU32(out, 8, 0);
@@ -237,6 +243,14 @@ export class XLogRecordBuilder implements XLogInserter {
       at += end - start;
     }
     return at;
+  }
+
+  #countRecord(lengthBytes: number, images: number): void {
+    const { producer } = this;
+    producer.bytes += lengthBytes;
+    producer.loggedBytes += lengthBytes;
+    producer.records++;
+    for (let bits = images; bits !== 0; bits &= bits - 1) producer.images++;
   }
 
   #reserveRecord(bytes: number): void {

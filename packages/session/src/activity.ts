@@ -55,6 +55,7 @@ export class SessionActivity {
       client: worker === undefined ? (log.peer ?? 'unix') : null,
       xid: shortXid(transaction?.xids[0] ?? 0),
       xmin: shortXid(transaction?.xmin ?? 0),
+      queryId: tracked ? String(runner.functions.statements.queryId(runner.functions.statements.current)) : '0',
     };
   }
 

@@ -341,12 +341,13 @@ export class Analysis {
     if (raw.type === 'SelectStmt' && raw['intoClause'] !== undefined) throw notSupported('SELECT INTO');
     const input = { catalog: this.lookup(), fc: this.#call() };
     const { statement: parsed } = statement.parsed;
+    const literalBase = parsed.shared ? Math.max(parsed.literalBase, statement.givenTypes.length + 1) : 1 << 16;
     const { query, paramTypes, notices, literals, pinnedLiterals } = analyze({
       ...input,
       sourceText: parsed.text,
       stmt: { type: 'RawStmt', stmt: raw, stmt_location: 0, stmt_len: 0 },
       params: statement.allowParams ? { kind: 'variable', types: statement.givenTypes } : { kind: 'none' },
-      ...(parsed.shared ? { literalBase: Math.max(parsed.literalBase, statement.givenTypes.length + 1) } : {}),
+      ...(parsed.shared ? { literalBase } : {}),
     });
     if (pinnedLiterals.length > 0) this.#database.statements.pin(parsed, pinnedLiterals);
     const rewritten = rewriteQuery(input, query);
@@ -357,6 +358,10 @@ export class Analysis {
       columns: this.#columns(query, input.catalog),
       folded: foldedColumns(query),
       plan: undefined,
+      source: query,
+      literalBase,
+      jumble: undefined,
+      entry: undefined,
     };
     // What has a place to point at is this text's alone.
     if (notices.length > 0) this.#database.statements.forget(parsed);

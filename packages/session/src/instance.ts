@@ -41,6 +41,7 @@ import { DatabaseContext } from './database-context.ts';
 import { answerQuestions } from './session-questions.ts';
 import { Session } from './session.ts';
 import { removeTemporaryFiles } from './temp-files.ts';
+import { StatementStatistics } from './statement-statistics.ts';
 import { InstanceToast } from './toast-fetcher.ts';
 import type { TransactionBlock } from './transaction-block.ts';
 
@@ -87,6 +88,8 @@ export class BackendInstance {
   readonly offLoop: OffLoop | undefined;
   readonly stat: InstanceStat;
   readonly statistics: StatsClient;
+  /** pg_stat_statements. */
+  readonly statements: StatementStatistics;
   readonly #memoryGuard: MemoryGuard | undefined;
   hba: HbaFile = { lines: [], problems: [] };
   readonly #options: InstanceOptions;
@@ -113,6 +116,7 @@ export class BackendInstance {
     const mem = createMemory(cacheBytes + arenaBytes);
     this.arenaSpace = new ArenaSpace(mem, cacheBytes, mem.u8.length);
     this.arena = new Arena(this.arenaSpace);
+    this.statements = new StatementStatistics(env.clock, () => options.settings.number('pg_stat_statements.max'));
     this.kernel = new InstanceKernel(env, {
       endpoint: options.bufferManager,
       name: options.name,

@@ -10,9 +10,11 @@ import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import type { LiteralParam, ParserNotice } from '@pgtroupe/parser/parse_node';
 import type { LookedUp } from '@pgtroupe/parser/statement';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
+import type { Jumble } from '@pgtroupe/parser/queryjumble';
 import type { FoldedColumns } from './folded-columns.ts';
 import type { NeededLock } from '@pgtroupe/commands/needed-locks';
 import type { CachedPlan, RunningPortal } from './query-execution.ts';
+import type { StatementEntry } from './statement-statistics.ts';
 
 /** A result column as RowDescription tells it. */
 export interface ColumnInfo {
@@ -36,6 +38,12 @@ export type Analyzed =
       /** What columns are computed from that constants may change. */
       readonly folded: FoldedColumns | undefined;
       plan: CachedPlan | undefined;
+      /** Before it was rewritten, for its identifier; parameters from `literalBase` on stand for literals. */
+      readonly source: Query;
+      readonly literalBase: number;
+      jumble: Jumble | undefined;
+      /** Where it was counted last. */
+      entry: StatementEntry | undefined;
     };
 
 /** One analysis, shared by every statement of an instance that means the same. */

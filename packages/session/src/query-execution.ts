@@ -50,6 +50,7 @@ import { plannerEnv } from './planner-env.ts';
 import { type Analyzed, type ColumnInfo, formatOf, type PreparedStatement } from './prepared-statement.ts';
 import type { Session } from './session.ts';
 import { SessionExecEnv } from './session-exec-env.ts';
+import type { StatementTally } from './session-statements.ts';
 import type { SessionFunctions } from './session-functions.ts';
 import { StatementWork } from './statement-work.ts';
 import type { RowSink } from '@pgtroupe/executor/rowsink';
@@ -135,7 +136,15 @@ export class QueryExecution {
 
   /** An execution whose rows become DataRow messages. */
   start(statement: PreparedStatement, params: readonly Datum[], formats: readonly number[]): RunningPortal {
-    return new RunningPortal(this, statement, params, encoders => new DataRows(this.session, encoders), formats);
+    const portal = new RunningPortal(
+      this,
+      statement,
+      params,
+      encoders => new DataRows(this.session, encoders),
+      formats,
+    );
+    portal.tally = this.functions.statements.begin(statement);
+    return portal;
   }
 
   /** An execution with a sink of its own, rows as text. */
@@ -166,6 +175,10 @@ export class RunningPortal {
   #tag = '';
   /** EXPLAIN without ANALYZE: it is prepared, and never run. */
   explainOnly = false;
+  /** Where it is counted; undefined: nowhere. */
+  tally: StatementTally | undefined;
+  /** Rows that a statement without an answer has changed. */
+  #changed = 0;
 
   constructor(
     execution: QueryExecution,
@@ -204,6 +217,15 @@ export class RunningPortal {
   /** Produces up to `maxRows` rows (0: all). */
   run(maxRows: number): Outcome | Promise<Outcome> {
     this.#rows = 0;
+    const { tally } = this;
+    if (tally === undefined) return this.#advance(maxRows);
+    tally.begin();
+    const outcome = this.#advance(maxRows);
+    if (!(outcome instanceof Promise)) return tally.reached(outcome, this.#changed || this.#rows);
+    return outcome.then(reached => tally.reached(reached, this.#changed || this.#rows));
+  }
+
+  #advance(maxRows: number): Outcome | Promise<Outcome> {
     if (this.#held !== undefined) return this.#sendHeld(this.#held, maxRows);
     if (this.#state === undefined) {
       const prepared = this.#tryPrepare();
@@ -495,6 +517,7 @@ export class RunningPortal {
     const { plan, changedCatalogs } = this.#cached!;
     const state = this.#state!;
     // A row count is that of the last Execute; of what answers no rows, that of the statement.
+    if (plan.resultColumns.length === 0) this.#changed = state.processed;
     this.#tag = tagOf(plan, plan.resultColumns.length > 0 ? this.#rows : state.processed);
     this.close(true);
     heapPruneQueued(this.#execution.env.heap);
@@ -505,6 +528,7 @@ export class RunningPortal {
   /** Gives back what the execution holds. A state that ran to its end serves again. */
   close(reusable = false): void {
     const { session } = this.#execution;
+    if (!reusable) this.tally?.closed();
     const state = this.#state;
     this.#state = undefined;
     // Nobody may look at a table's pages without its lock.

@@ -12,9 +12,11 @@ import { type SequenceLocks, SequenceState } from '@pgtroupe/commands/sequence-s
 import { ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import { SysFunctionCatalog } from '@pgtroupe/adt/cache/functioncatalog';
 import type { DateOrder, DateStyle, FunctionCall, IntervalStyle, SessionSettings } from '@pgtroupe/adt/fmgr';
+import type { PreparedStatement } from './prepared-statement.ts';
 import type { Session } from './session.ts';
 import { sessionLogFiles } from './session-logfiles.ts';
 import { backends } from './session-questions.ts';
+import { SessionStatements } from './session-statements.ts';
 import { sessionServer } from './session-server.ts';
 import { sessionStatistics } from './session-statistics.ts';
 import { sessionWal } from './session-wal.ts';
@@ -46,6 +48,7 @@ export class SessionFunctions implements SessionSettings {
   readonly wal: WalFacts;
   readonly backends: Backends;
   readonly statistics: CumulativeStatistics;
+  readonly statements: SessionStatements;
   readonly transactionIds: TransactionIds;
   queryString: string | undefined;
   /** Wall clock when the client's message came: a statement's time, and that of the transaction it starts. */
@@ -75,6 +78,7 @@ export class SessionFunctions implements SessionSettings {
     this.advisoryLocks = advisoryLocks(session);
     this.backends = backends(session);
     this.statistics = sessionStatistics(session);
+    this.statements = new SessionStatements(session);
     this.transactionIds = transactionIds(session);
     const { kernel } = session.instance;
     this.wal = sessionWal(session);
@@ -98,7 +102,8 @@ export class SessionFunctions implements SessionSettings {
   }
 
   /** A new statement came from the client. */
-  beginStatement(text: string): void {
+  beginStatement(text: string, statement?: PreparedStatement): void {
+    this.statements.current = statement;
     this.queryString = text;
     this.messageArrived();
   }

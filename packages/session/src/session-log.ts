@@ -163,6 +163,7 @@ export class SessionLog {
       port: this.peer?.port,
       activity: this.#activity(),
       xid: this.#xid(),
+      queryId: this.#queryId(),
     };
   }
 
@@ -171,6 +172,14 @@ export class SessionLog {
     const block = this.#session.block as Session['block'] | undefined;
     if (block?.failed === true) return this.#failedXid;
     return block?.running === true && block.tx.topXid !== 0 ? xidFromFull(block.tx.topXid) : 0;
+  }
+
+  #queryId(): string | undefined {
+    // Not there while the session starts.
+    const runner = this.#session.runner as Session['runner'] | undefined;
+    const statements = runner?.functions.statements;
+    const id = this.text === undefined ? 0n : (statements?.queryId(statements.current) ?? 0n);
+    return id === 0n ? undefined : String(id);
   }
 
   /** What the title of PostgreSQL's process would say. */

@@ -10,7 +10,9 @@ import type { Oid } from '@pgtroupe/common/ids';
 import type { Transaction } from '@pgtroupe/instance/xact';
 import type { LockStatus } from '@pgtroupe/storage/lmgr/lock-status';
 import type { BackendInstance } from './instance.ts';
+import type { StatementsTold } from '@pgtroupe/adt/pg_stat_statements';
 import type { Session } from './session.ts';
+import { mergedStatements, type StatementKey } from './statement-statistics.ts';
 
 /** How often somebody who waits for a session's end looks. */
 const GONE_SLICE_MS = 100;
@@ -18,8 +20,15 @@ const GONE_SLICE_MS = 100;
 /** Answers what others ask about the sessions here. */
 export function answerQuestions(instance: BackendInstance): void {
   const { kernel } = instance;
-  kernel.onSessionsAsked = (question, pid) => {
+  kernel.onSessionsAsked = (question, pid, about) => {
     switch (question) {
+      case 'statements':
+        return JSON.stringify(instance.statements.told());
+      case 'resetStatements': {
+        const { userid, dbid, queryid } = JSON.parse(about) as Record<keyof StatementKey, string>;
+        instance.statements.reset({ userid: Number(userid), dbid: Number(dbid), queryid: BigInt(queryid) });
+        return '{}';
+      }
       case 'activity':
         return JSON.stringify({ backends: begun(instance).map(({ activity }) => activity.status()) } satisfies Said);
       case 'locks':
@@ -65,14 +74,30 @@ interface Said {
   readonly transactions?: readonly (readonly [pid: number, lxid: number])[];
 }
 
+function warnOfSilent(session: Session, silent: string, what: string): void {
+  if (silent !== '') session.notice('WARNING', ERRCODE.WARNING, `no answer from ${silent}: ${what}`);
+}
+
+/** What all instances have counted of statements. */
+export async function askStatements(session: Session): Promise<StatementsTold> {
+  const { said, silent } = await session.instance.kernel.askSessions('statements');
+  warnOfSilent(session, silent, 'what it has counted is not shown');
+  return mergedStatements(said as readonly StatementsTold[]);
+}
+
+export async function resetStatements(session: Session, { userid, dbid, queryid }: StatementKey): Promise<void> {
+  const about = JSON.stringify({ userid: String(userid), dbid: String(dbid), queryid: String(queryid) });
+  const { silent } = await session.instance.kernel.askSessions('resetStatements', 0, about);
+  warnOfSilent(session, silent, 'what it has counted was not reset');
+}
+
 export function backends(session: Session): Backends {
   const { kernel, env } = session.instance;
   /** As of the first time that the transaction asked. */
   let known: { readonly tx: Transaction; readonly backends: readonly BackendStatus[] } | undefined;
   const all = async (question: 'activity' | 'locks'): Promise<readonly Said[]> => {
     const { said, silent } = await kernel.askSessions(question);
-    if (silent !== '')
-      session.notice('WARNING', ERRCODE.WARNING, `no answer from ${silent}: its sessions are not shown`);
+    warnOfSilent(session, silent, 'its sessions are not shown');
     return said as readonly Said[];
   };
   const find: Backends['find'] = async pid => {

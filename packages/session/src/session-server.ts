@@ -3,7 +3,9 @@
  */
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
-import { notSupported } from '@pgtroupe/common/ereport';
+import { NEVER_RESTART, parseWorkers } from '@pgtroupe/actor/background-worker';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { GucFacts } from '@pgtroupe/common/guc';
 import { BLCKSZ, type ForkNumber, type Oid, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
 import type { Transaction } from '@pgtroupe/instance/xact';
@@ -22,6 +24,17 @@ async function authFile(session: Session, parameter: string): Promise<string> {
   return reply.$case === 'authFile' ? reply.value.text : '';
 }
 
+/** pgtroupe_launch_worker(). */
+async function launchWorker(session: Session, text: string): Promise<string> {
+  const { database, runner, instance } = session;
+  const defaults = { database: database.name, role: runner.functions.currentUser, restartSeconds: NEVER_RESTART };
+  const workers = parseWorkers(text, defaults);
+  if (workers.length !== 1) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'one background worker at a time');
+  const id = Buffer.from(instance.env.random.bytes(16)).toString('hex');
+  const reply = await configure(session, { $case: 'launchWorker', value: { ...workers[0]!, id } });
+  return reply.$case === 'workerLaunched' ? reply.value.name : '';
+}
+
 export function sessionServer(session: Session): ServerFacts {
   const { kernel, env } = session.instance;
   const find = (oid: Oid): RelationDesc | undefined => {
@@ -30,6 +43,7 @@ export function sessionServer(session: Session): ServerFacts {
   let stableXid: { readonly tx: Transaction; readonly xid: TransactionId } | undefined;
   let stableMulti: { readonly statement: number; readonly next: number } | undefined;
   return {
+    launchWorker: text => launchWorker(session, text),
     relationSize: (oid, fork) => {
       const rel = find(oid);
       if (rel === undefined) return undefined;

@@ -20,6 +20,7 @@ import {
   showGuc,
   unknownGuc,
   unrecognizedGuc,
+  isGucOf,
 } from '@pgtroupe/common/guc';
 import { withoutEffect } from '@pgtroupe/common/guc_effectless';
 import { ROLE_PG_READ_ALL_SETTINGS } from '@pgtroupe/common/oids';
@@ -380,7 +381,7 @@ export class SessionSettings {
   /** SHOW ALL: name, setting, description. */
   *showAll(): Generator<readonly [string, string, string]> {
     for (const facts of allGucs()) {
-      if (facts.flags?.includes('NO_SHOW_ALL')) continue;
+      if (facts.flags?.includes('NO_SHOW_ALL') || !isGucOf(facts, this.string('shared_preload_libraries'))) continue;
       if (facts.flags?.includes('SUPERUSER_ONLY') && !this.mayExamineAll()) continue;
       yield [facts.name, this.show(facts.name), facts.short];
     }

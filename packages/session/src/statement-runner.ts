@@ -82,6 +82,7 @@ export class StatementRunner implements CommandRunner {
     const timing = this.#log.begin();
     session.log.text = bytes;
     this.statements.delete('');
+    this.functions.statements.current = undefined;
     const found = this.#lookUp(bytes);
     const parsed = found instanceof Promise ? await found : found;
     const { stmts } = parsed.statement;
@@ -104,6 +105,7 @@ export class StatementRunner implements CommandRunner {
       this.#dropUnnamedPortal();
       if (stmts.length > 1) session.block.accompany('query string');
       const statement = unanalyzed(parsed, n, text, { allowParams: false });
+      this.functions.statements.current = statement;
       if (!this.analysis.tryAnalyze(statement)) await this.analysis.analyze(statement);
       // A long text has much to analyze, or many statements: neighbours have their turn in between.
       const long = bytes.length >= LONG_TEXT_BYTES && (stmts.length === 1 || n % STATEMENTS_A_TURN === 0);
@@ -147,8 +149,8 @@ export class StatementRunner implements CommandRunner {
     const { analyzed } = statement;
     let tag: string;
     if (analyzed.kind === 'utility') {
-      tag = await processUtility(this, analyzed.raw, statement.text, columns =>
-        this.rowDescription(columns, TEXT_ONLY),
+      tag = await this.functions.statements.utility(statement, () =>
+        processUtility(this, analyzed.raw, statement.text, columns => this.rowDescription(columns, TEXT_ONLY)),
       );
       await this.#utilityEnded(analyzed.raw, last);
       return tag;
@@ -371,7 +373,7 @@ export class StatementRunner implements CommandRunner {
       return undefined;
     }
     this.#mayRun(statement.raw!);
-    this.functions.beginStatement(statement.text);
+    this.functions.beginStatement(statement.text, statement);
     if (analyzed.kind === 'utility') return this.#executeUtility(portal, analyzed.raw);
     switch (portal.state.kind) {
       case 'failed':
@@ -435,8 +437,9 @@ export class StatementRunner implements CommandRunner {
     portal.state = { kind: 'failed' };
     this.session.block.startCommand(endsBlock(raw));
     const { statement, params } = portal;
-    const parameters = { types: statement.paramTypes, values: params };
-    const tag = await processUtility(this, raw, statement.text, () => {}, parameters);
+    const tag = await this.functions.statements.utility(statement, () =>
+      processUtility(this, raw, statement.text, () => {}, { types: statement.paramTypes, values: params }),
+    );
     await this.#utilityEnded(raw, false);
     portal.state = { kind: 'done', tag };
     this.session.timeouts.statementEnded();

@@ -47,9 +47,9 @@ function setUp() {
 
 it('gathers what all say', () => {
   const { a, b, questions, running } = setUp();
-  questions.ask(a, { op: 'askSessions', reqId: 7, what: ASK_ACTIVITY, pid: 0 });
+  questions.ask(a, { op: 'askSessions', reqId: 7, what: ASK_ACTIVITY, pid: 0, about: '' });
   for (const each of [a, b])
-    expect(each.said).toEqual([{ op: 'sessionsAsked', question: 1, what: ASK_ACTIVITY, pid: 0 }]);
+    expect(each.said).toEqual([{ op: 'sessionsAsked', question: 1, what: ASK_ACTIVITY, pid: 0, about: '' }]);
   questions.said(b, { op: 'sessionsSaid', question: 1, said: '{"n":2}' });
   questions.said(b, { op: 'sessionsSaid', question: 1, said: '{"n":3}' });
   expect(a.told).toBeUndefined();
@@ -60,7 +60,7 @@ it('gathers what all say', () => {
 
 it('one session is known to one instance: nobody else is waited for', () => {
   const { a, b, questions } = setUp();
-  questions.ask(a, { op: 'askSessions', reqId: 1, what: ASK_CANCEL, pid: 9 });
+  questions.ask(a, { op: 'askSessions', reqId: 1, what: ASK_CANCEL, pid: 9, about: '' });
   questions.said(b, { op: 'sessionsSaid', question: 1, said: 'true' });
   expect(a.told).toEqual({ op: 'sessionsTold', reqId: 1, said: '[true]', silent: '' });
   questions.said(a, { op: 'sessionsSaid', question: 1, said: '' });
@@ -69,7 +69,7 @@ it('one session is known to one instance: nobody else is waited for', () => {
 
 it('who is silent for too long is named, once', () => {
   const { a, b, questions, late, sent } = setUp();
-  questions.ask(a, { op: 'askSessions', reqId: 1, what: ASK_ACTIVITY, pid: 0 });
+  questions.ask(a, { op: 'askSessions', reqId: 1, what: ASK_ACTIVITY, pid: 0, about: '' });
   questions.said(a, { op: 'sessionsSaid', question: 1, said: '1' });
   late();
   expect(sent()).toBe(1);
@@ -80,8 +80,8 @@ it('who is silent for too long is named, once', () => {
 
 it('who dies has no sessions, and is told nothing', () => {
   const { a, b, instances, questions, running } = setUp();
-  questions.ask(a, { op: 'askSessions', reqId: 1, what: ASK_ACTIVITY, pid: 0 });
-  questions.ask(b, { op: 'askSessions', reqId: 2, what: ASK_ACTIVITY, pid: 0 });
+  questions.ask(a, { op: 'askSessions', reqId: 1, what: ASK_ACTIVITY, pid: 0, about: '' });
+  questions.ask(b, { op: 'askSessions', reqId: 2, what: ASK_ACTIVITY, pid: 0, about: '' });
   for (const question of [1, 2]) questions.said(a, { op: 'sessionsSaid', question, said: '1' });
   instances.delete(b);
   questions.died(b);
@@ -92,7 +92,7 @@ it('who dies has no sessions, and is told nothing', () => {
 
 it('the lock table is read when all have said what they hold', () => {
   const { a, b, questions } = setUp();
-  questions.ask(a, { op: 'askSessions', reqId: 1, what: SESSION_QUESTIONS.indexOf('locks'), pid: 0 });
+  questions.ask(a, { op: 'askSessions', reqId: 1, what: SESSION_QUESTIONS.indexOf('locks'), pid: 0, about: '' });
   questions.said(a, { op: 'sessionsSaid', question: 1, said: '1' });
   questions.said(b, { op: 'sessionsSaid', question: 1, said: '2' });
   expect(a.told).toEqual({ op: 'sessionsTold', reqId: 1, said: '[1,2,"table"]', silent: '' });

@@ -52,7 +52,7 @@ export class SessionQuestions<I extends Asked> {
     this.#send = send;
   }
 
-  ask(instance: I, { reqId, what, pid }: Up<'askSessions'>): void {
+  ask(instance: I, { reqId, what, pid, about }: Up<'askSessions'>): void {
     const question = (this.#last = (this.#last + 1) >>> 0);
     const patience = this.#timers.after(
       SESSION_ANSWER_MS,
@@ -72,7 +72,7 @@ export class SessionQuestions<I extends Asked> {
       said: [],
       patience,
     });
-    for (const each of this.#instances) each.put({ op: 'sessionsAsked', question, what, pid });
+    for (const each of this.#instances) each.put({ op: 'sessionsAsked', question, what, pid, about });
   }
 
   said(instance: I, { question, said }: Up<'sessionsSaid'>): void {

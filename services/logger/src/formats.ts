@@ -47,7 +47,7 @@ export function formatCsv(record: LogRecord): string {
     quoted(session?.application ?? ''),
     quoted(backendType(record)),
     '',
-    '0',
+    session?.queryId ?? '0',
   ];
   return `${columns.join(',')}\n`;
 }
@@ -82,5 +82,7 @@ export function formatJson(record: LogRecord): string {
     backend_type: backendType(record),
     query_id: 0,
   };
-  return `${JSON.stringify(entry)}\n`;
+  // 64 bits are more than a number of JavaScript's holds.
+  const line = JSON.stringify(entry).replace(/0\}$/, `${session?.queryId ?? 0}}`);
+  return `${line}\n`;
 }

@@ -21,8 +21,16 @@ export const TOKEN_EXCLUSIVE = 2;
 export const ALL_FORKS = 255;
 
 /** `askSessions`, by number: what sessions are doing; which locks they hold; whose session `pid` is; end its statement;
- *  end it. */
-export const SESSION_QUESTIONS = ['activity', 'locks', 'who', 'cancel', 'terminate'] as const;
+ *  end it; what was counted of statements; forget that (`about` says of which). */
+export const SESSION_QUESTIONS = [
+  'activity',
+  'locks',
+  'who',
+  'cancel',
+  'terminate',
+  'statements',
+  'resetStatements',
+] as const;
 export type SessionQuestion = (typeof SESSION_QUESTIONS)[number];
 
 /** Instance to buffer-manager. */
@@ -194,7 +202,7 @@ export const UP = {
   // ---- sessions --------------------------------------------------------------------------------------
   /** Asks all instances about their sessions (`what`: SESSION_QUESTIONS); with a `pid`, whoever serves that session. Answered by
    *  `sessionsTold`. */
-  askSessions: { reqId: 'u32', what: 'u8', pid: 'u32' },
+  askSessions: { reqId: 'u32', what: 'u8', pid: 'u32', about: 'str' },
   /** Answers `sessionsAsked`: JSON; nothing when it does not serve the session. */
   sessionsSaid: { question: 'u32', said: 'str' },
 
@@ -322,7 +330,7 @@ export const DOWN = {
   },
   // ---- sessions --------------------------------------------------------------------------------------
   /** `askSessions`, passed on. Answered by `sessionsSaid`, at once. */
-  sessionsAsked: { question: 'u32', what: 'u8', pid: 'u32' },
+  sessionsAsked: { question: 'u32', what: 'u8', pid: 'u32', about: 'str' },
   /** What the instances said, and the buffer-manager itself: a JSON array. `silent`: names of instances that did not
    *  answer in time. */
   sessionsTold: { reqId: 'u32', said: 'str', silent: 'str' },

@@ -63,6 +63,8 @@ export async function explainStmt(
           timing: options.timing,
           ...(measured === undefined ? {} : { measured }),
         });
+        const id = options.verbose ? functions.statements.explainedId(statement) : 0n;
+        if (id !== 0n) lines.push(`Query Identifier: ${id}`);
         if (options.summary) lines.push(`Planning Time: ${(planned - began).toFixed(3)} ms`);
         if (options.summary && measured !== undefined) lines.push(`Execution Time: ${(ended - planned).toFixed(3)} ms`);
         describe(explainColumns());
