@@ -14,14 +14,18 @@ import type { FunctionCall, PGFunction, SlicedFunction } from '@pgtroupe/adt/fmg
 import { lookupBuiltin, lookupSliced } from '@pgtroupe/adt/fmgr';
 import { type Slices, sortInSlices } from '@pgtroupe/common/slices';
 import { typeFactsOf } from './arrays.ts';
-import { detach, type RowReader } from './batch.ts';
+import { type ColumnType, detach, type RowReader } from './batch.ts';
 import type { EState } from './estate.ts';
-import { compileExpr, type ExprScope, makeCall, procFunction, procRow } from './execExpr.ts';
+import { compileExpr, type ExprScope, makeCall, procFunction, procRow, typeOf } from './execExpr.ts';
+import type { AttrReader } from './heapattr.ts';
 import { compareUnder, type Equal, equalityOf, notDistinct, sortKey, type SortKey } from './keys.ts';
 import { orderedSetFinal, type OrderedSetFinal, type SortedGroup } from './orderedsetaggs.ts';
 import { SUSPEND, YIELD } from './status.ts';
 
 const FED_A_SLICE = 256;
+/** A state that is a number, one that is anything else. */
+const NUMBER_BYTES = 16;
+const STATE_BYTES = 160;
 
 type Fast = 'count' | 'countAny' | 'sumInt' | 'minNumber' | 'maxNumber' | null;
 
@@ -71,6 +75,10 @@ export class AggTrans {
   /** Input values of the row being added; valid when `#wanted`. */
   readonly #args: Datum[];
   #wanted = false;
+  /** Types of `args`. */
+  readonly argTypes: readonly ColumnType[];
+  /** Of byte strings in states, beside what every group takes. */
+  bytes = 0;
   /** Its inputs differ each time they are evaluated. */
   readonly volatile: boolean;
   states: Datum[] = [];
@@ -97,6 +105,7 @@ export class AggTrans {
     const transtype = transitionType(est, facts.aggtranstype, aggref);
     this.#fc = makeCall(est, [transtype, ...inputTypes], transtype, aggref.inputcollid, aggref.aggvariadic);
     this.#inputs = aggref.args.map(tle => compileExpr(tle.expr, scope));
+    this.argTypes = aggref.args.map(tle => typeOf(tle.expr));
     this.#args = new Array<Datum>(this.#inputs.length).fill(null);
     this.#filter = aggref.aggfilter === null ? null : compileExpr(aggref.aggfilter, scope);
     this.#direct = aggref.aggdirectargs.map(e => compileExpr(e, scope));
@@ -136,6 +145,7 @@ export class AggTrans {
     this.#seeded.clear();
     this.#work = undefined;
     this.#fed = 0;
+    this.bytes = 0;
     this.states = [];
     this.#collected = [];
   }
@@ -145,6 +155,25 @@ export class AggTrans {
     this.#wanted = this.#filter === null || this.#filter(row) === true;
     if (!this.#wanted) return;
     for (let i = 0; i < this.#inputs.length; i++) this.#args[i] = this.#inputs[i]!(row);
+  }
+
+  /** What was evaluated, to be kept: into `values` from `at` on; answers where the next one's begin. */
+  giveArgs(values: Datum[], at: number): number {
+    values[at++] = this.#wanted;
+    for (const arg of this.#args) values[at++] = this.#wanted ? arg : null;
+    return at;
+  }
+
+  /** What was kept of an evaluation: columns from `at` on of a stored row. */
+  takeArgs(readers: readonly AttrReader[], row: number, at: number): number {
+    this.#wanted = readers[at++]!(row) === true;
+    for (let i = 0; i < this.#args.length; i++) this.#args[i] = readers[at++]!(row);
+    return at;
+  }
+
+  /** What each group takes, about. */
+  get groupBytes(): number {
+    return this.#fast === null ? STATE_BYTES : NUMBER_BYTES;
   }
 
   /** Adds the evaluated row to a group. */
@@ -214,7 +243,10 @@ export class AggTrans {
       default:
         next = fn(this.#fc, state, ...args.slice(0, this.#transInputs));
     }
-    if (next !== state) this.states[group] = detach(next);
+    if (next !== state) {
+      this.states[group] = detach(next);
+      if (next instanceof Uint8Array) this.bytes += next.length - (state instanceof Uint8Array ? state.length : 0);
+    } else if (args[0] instanceof Uint8Array) this.bytes += args[0].length;
     if (next === null) this.#seeded.add(group);
   }
 

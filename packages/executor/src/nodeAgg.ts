@@ -1,6 +1,9 @@
 /**
  * Agg: plain (one group), sorted (groups arrive one after the other) or hashed (all groups at once, several
  * grouping sets too). The input columns a result row shows are those of the group's first row.
+ *
+ * Hashed groups take work_mem times hash_mem_multiplier: rows of groups that come later go to tapes (hashaggspill.ts), each
+ * the input of another pass.
  */
 import type { Datum } from '@pgtroupe/common/datum';
 import { equalNodes } from '@pgtroupe/nodes/nodefuncs';
@@ -8,24 +11,23 @@ import type { Aggref, GroupingFunc } from '@pgtroupe/nodes/primnodes';
 import type { Agg } from '@pgtroupe/optimizer/plannodes';
 import { AggTrans } from './aggtrans.ts';
 import { Batch, detach, type RowReader, type TupleLane, ValueLane } from './batch.ts';
-import {
-  type ChangedParams,
-  type EState,
-  PlanState,
-  ROWS_STAY_UNTIL_NEXT,
-  ROWS_STAY_UNTIL_RESCAN,
-  type RowsStay,
-} from './estate.ts';
+import { type ChangedParams, type EState, PlanState, ROWS_STAY_UNTIL_NEXT, type RowsStay } from './estate.ts';
 import { compileQual, type ExprScope, readColumn } from './execExpr.ts';
+import { AggSpill, argsWriter } from './hashaggspill.ts';
 import { type Equal, equalityOf, type Hash, hashOf, notDistinct } from './keys.ts';
 import { RowHash } from './rowhash.ts';
 import { RowStore, RowWriter, StorePosition } from './rowstore.ts';
 import { columnReaders, makeScope, Projection, type SubPlanFactory } from './scope.ts';
-import { BATCH_ROWS, END, ROW, YIELD } from './status.ts';
+import { BATCH_ROWS, END, MISS, ROW, YIELD } from './status.ts';
+import { kilobytes } from './tempfile.ts';
 
 const LOADING = 0;
 const EMITTING = 1;
 const FINISHED = 2;
+/** Rows of a tape between two looks at the clock. */
+const ROWS_AT_ONCE = 64;
+/** Of a group's row in the table: its bucket. */
+const BUCKET_BYTES = 8;
 /** Word before a stored group row: the group's number. */
 const GROUP = -8;
 
@@ -64,6 +66,15 @@ export class AggState extends PlanState {
   #currentPtr = 0;
   #k = 0;
   #projecting = false;
+  /** Of a hashed Agg: forms arguments that have to wait. */
+  readonly #args: RowWriter | undefined;
+  #memoryBytes = 0;
+  /** What each group takes beside its row. */
+  #groupBytes = 0;
+  #spill: AggSpill | undefined;
+  /** Grouping set of the rows that a tape gives; -1: the input does. */
+  #pass = -1;
+  #told = '';
 
   constructor(est: EState, plan: Agg, factory: SubPlanFactory, child: PlanState) {
     super(est, plan);
@@ -98,6 +109,7 @@ export class AggState extends PlanState {
         : [];
     this.#qual = compileQual(plan.qual, result);
     this.#projection = new Projection(plan.targetlist, result, this.out);
+    this.#args = plan.aggstrategy === 'hashed' ? argsWriter(est, factory, this.#aggs) : undefined;
     for (const lane of this.#aggLanes) this.#rows.addValueLane(lane);
     this.#rows.addValueLane(this.#groupLane);
     const all = this.#keyColumns.map((_, i) => i);
@@ -153,15 +165,60 @@ export class AggState extends PlanState {
 
   #nextGathered(max: number): number {
     if (this.#state === LOADING) {
-      const status = this.#load();
+      const status = this.#pass < 0 ? this.#load() : this.#loadSpilled(this.#spill!);
       if (status !== END) return status;
       this.#state = EMITTING;
+      this.#tell();
     }
-    return this.#strategy === 'plain' ? this.#emitPlain() : this.#emitHashed(max);
+    if (this.#strategy === 'plain') return this.#emitPlain();
+    const status = this.#emitHashed(max);
+    if (status !== END || this.#spill === undefined) return status;
+    this.#pass = this.#spill.begin();
+    if (this.#pass < 0) return END;
+    this.#forgetGroups();
+    this.#state = LOADING;
+    return this.#nextGathered(max);
+  }
+
+  #peakBytes = 0;
+
+  /** What EXPLAIN ANALYZE tells (show_hashagg_info). */
+  #tell(): void {
+    if (this.#strategy !== 'hashed') return;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#bytes());
+    const disk = this.#spill === undefined ? '' : `  Disk Usage: ${kilobytes(this.#spill.bytes)}kB`;
+    this.#told = `Batches: ${this.#spill?.passes ?? 1}  Memory Usage: ${kilobytes(this.#peakBytes)}kB${disk}`;
+  }
+
+  override explain(): readonly string[] {
+    return this.#told === '' ? [] : [this.#told];
+  }
+
+  #bytes(): number {
+    let bytes = this.#store.bytes + this.#groups * this.#groupBytes;
+    for (const agg of this.#aggs) bytes += agg.bytes;
+    return bytes;
+  }
+
+  /** No more groups in this pass; one there is always. */
+  #full(): boolean {
+    if (this.#groups === 0 || this.est.env.temp === undefined) return false;
+    return this.#store.cramped || this.#spill?.passFull === true || this.#bytes() > this.#memoryBytes;
+  }
+
+  #spilling(): AggSpill {
+    this.#spill ??= new AggSpill(this.est.env, this.#aggs, this.#args!, this.#memoryBytes);
+    this.#spill.passFull = true;
+    return this.#spill;
   }
 
   #load(): number {
     const child = this.#child;
+    if (this.#memoryBytes === 0) {
+      this.#memoryBytes = this.est.env.hashMemBytes;
+      this.#groupBytes = BUCKET_BYTES;
+      for (const agg of this.#aggs) this.#groupBytes += agg.groupBytes;
+    }
     for (;;) {
       if (this.#inputRow >= child.out.n) {
         const status = child.pull();
@@ -176,8 +233,46 @@ export class AggState extends PlanState {
       else this.#loadHashed();
       child.out.n = 0;
       this.#inputRow = 0;
+      if (this.#spill?.full === true) return this.#spill.wait();
       if (this.est.env.shouldYield()) return YIELD;
     }
+  }
+
+  /** The input of a later pass: a tape. */
+  #loadSpilled(spill: AggSpill): number {
+    for (let n = 1; ; n++) {
+      const ptr = spill.next();
+      if (ptr === 0) return END;
+      if (ptr === MISS) return MISS;
+      const group = this.#lookupSpilled(spill, ptr);
+      if (group >= 0) for (let a = 0; a < this.#aggs.length; a++) this.#aggs[a]!.advance(group);
+      if (n % ROWS_AT_ONCE !== 0) continue;
+      if (spill.full) return spill.wait();
+      if (this.est.env.shouldYield()) return YIELD;
+    }
+  }
+
+  #lookupSpilled(spill: AggSpill, row: number): number {
+    const { hash, keep } = this.#tables[this.#pass]!;
+    const h = spill.hash(row);
+    const { i32 } = this.est.env.mem;
+    const { ptrs } = this.#lane;
+    ptrs[1] = row;
+    for (let ptr = hash.first(h); ptr !== 0; ptr = hash.next(ptr)) {
+      if (hash.hashAt(ptr) !== h) continue;
+      ptrs[0] = ptr;
+      let same = true;
+      for (let i = 0; i < keep.length && same; i++) {
+        const stored = this.#storedKeys[keep[i]!]!;
+        same = this.#equal[keep[i]!]!(stored(1), stored(0));
+      }
+      if (same) return i32[(ptr + GROUP) >> 2]!;
+    }
+    if (this.#full()) {
+      this.#spilling().writeAgain(row, h);
+      return -1;
+    }
+    return this.#newGroup(this.#pass, this.#store.copy(row), h);
   }
 
   #loadPlain(): void {
@@ -199,13 +294,13 @@ export class AggState extends PlanState {
       for (let a = 0; a < aggs.length; a++) aggs[a]!.evaluate(row);
       for (let t = 0; t < this.#tables.length; t++) {
         const group = this.#lookup(t, row);
-        for (let a = 0; a < aggs.length; a++) aggs[a]!.advance(group);
+        if (group >= 0) for (let a = 0; a < aggs.length; a++) aggs[a]!.advance(group);
       }
       this.#inputScope.ec.serial++;
     }
   }
 
-  /** The group of a row in one grouping set, made if it is new. */
+  /** The group of a row in one grouping set, made if it is new; -1: there is no room for it in this pass. */
   #lookup(t: number, row: number): number {
     const { hash, keep } = this.#tables[t]!;
     const keys = this.#keys;
@@ -224,13 +319,22 @@ export class AggState extends PlanState {
         same = this.#equal[keep[i]!]!(keys[keep[i]!]!(row), this.#storedKeys[keep[i]!]!(0));
       if (same) return i32[(ptr + GROUP) >> 2]!;
     }
+    if (this.#full()) {
+      if (this.#sets) this.#spilling().writeValues(t, this.#writer, this.#maskedRow(keep, row), h);
+      else this.#spilling().write(t, this.#writer, row, h);
+      return -1;
+    }
     const ptr = this.#sets
       ? this.#writer.writeValues(this.#store, this.#maskedRow(keep, row))
       : this.#writer.write(this.#store, row);
+    return this.#newGroup(t, ptr, h);
+  }
+
+  #newGroup(t: number, ptr: number, h: number): number {
     const group = this.#startGroup();
     if (this.#sets) this.#setOfGroup[group] = t;
-    i32[(ptr + GROUP) >> 2] = group;
-    hash.add(ptr, h);
+    this.est.env.mem.i32[(ptr + GROUP) >> 2] = group;
+    this.#tables[t]!.hash.add(ptr, h);
     return group;
   }
 
@@ -382,7 +486,7 @@ export class AggState extends PlanState {
   // ---- -----------------------------------------------------------------------------------------------------
 
   override get rowsStay(): RowsStay {
-    return this.#strategy === 'sorted' ? ROWS_STAY_UNTIL_NEXT : ROWS_STAY_UNTIL_RESCAN;
+    return ROWS_STAY_UNTIL_NEXT;
   }
 
   protected override reset(changed: ChangedParams): void {
@@ -391,7 +495,8 @@ export class AggState extends PlanState {
     this.#projecting = false;
     this.#emitting = 0;
     this.#where = new StorePosition();
-    if (changed !== null && this.#strategy === 'hashed' && this.#state !== LOADING && !this.dependsOn(changed)) {
+    const inMemory = this.#strategy === 'hashed' && this.#spill === undefined;
+    if (changed !== null && inMemory && this.#state !== LOADING && !this.dependsOn(changed)) {
       this.#state = EMITTING;
       return;
     }
@@ -401,16 +506,30 @@ export class AggState extends PlanState {
     this.#child.out.n = 0;
     this.#current = null;
     this.#currentPtr = 0;
-    this.#groups = 0;
-    this.#setOfGroup = [];
-    this.#store.clear();
-    for (const table of this.#tables) table.hash.clear();
-    for (const agg of this.#aggs) agg.clear();
+    this.#forgetGroups();
+    this.#closeSpill();
+    this.#peakBytes = 0;
+    this.#memoryBytes = 0;
     if (this.#strategy !== 'hashed') {
       this.#startGroup();
       for (const agg of this.#aggs) agg.restart(0);
     }
     super.reset(changed);
+  }
+
+  #forgetGroups(): void {
+    this.#groups = 0;
+    this.#setOfGroup = [];
+    this.#where = new StorePosition();
+    this.#store.clear();
+    for (const table of this.#tables) table.hash.clear();
+    for (const agg of this.#aggs) agg.clear();
+  }
+
+  #closeSpill(): void {
+    this.#spill?.close();
+    this.#spill = undefined;
+    this.#pass = -1;
   }
 
   override suspend(): void {
@@ -419,6 +538,7 @@ export class AggState extends PlanState {
   }
 
   override release(): void {
+    this.#closeSpill();
     this.#store.free();
     for (const table of this.#tables) table.hash.clear();
     for (const agg of this.#aggs) agg.clear();

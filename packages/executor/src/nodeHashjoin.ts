@@ -1,32 +1,38 @@
 /**
  * Hash join: the inner side in a hash table, each outer row looked up in it. RIGHT and FULL joins go over
  * the table once more at the end, for the rows that found no partner.
+ *
+ * A table that takes more than work_mem times hash_mem_multiplier goes to tapes, as the outer rows then do; parts of both are
+ * joined one after the other (hashjoinspill.ts).
  */
-import type { Datum } from '@pgtroupe/common/datum';
 import * as N from '@pgtroupe/nodes/nodes';
-import { exprType } from '@pgtroupe/nodes/nodefuncs';
 import type { HashJoin } from '@pgtroupe/optimizer/plannodes';
-import { Batch, type Column, type RowReader, type TupleLane } from './batch.ts';
-import {
-  type ChangedParams,
-  changes,
-  type EState,
-  PlanState,
-  ROWS_STAY_UNTIL_RESCAN,
-  type RowsStay,
-} from './estate.ts';
-import { compileExpr, compileQual, type ExprScope, readColumn } from './execExpr.ts';
+import { Batch, type Column, type TupleLane } from './batch.ts';
+import { type ChangedParams, changes, type EState, PlanState, ROWS_STAY_UNTIL_NEXT, type RowsStay } from './estate.ts';
+import { compileQual, type ExprScope, readColumn } from './execExpr.ts';
+import { HashJoinKeys } from './hashjoinkeys.ts';
+import { JoinSpill } from './hashjoinspill.ts';
 import { LaneCopy } from './joinlanes.ts';
-import { type Equal, equalityOf, type Hash, hashesOf } from './keys.ts';
 import { RowHash } from './rowhash.ts';
 import { RowStore, RowWriter, StorePosition } from './rowstore.ts';
 import { makeScope, Projection, type SubPlanFactory } from './scope.ts';
-import { END, ROW, YIELD } from './status.ts';
+import { END, MISS, ROW, YIELD } from './status.ts';
+import { kilobytes } from './tempfile.ts';
 
 const BUILDING = 0;
 const PROBING = 1;
 const UNMATCHED = 2;
 const FINISHED = 3;
+/** With tapes: the outer rows go to theirs; a part's table is filled; its rows are divided; its outer rows are joined. */
+const SPILLING = 4;
+const LOADING_PART = 5;
+const DIVIDING = 6;
+const REPLAYING = 7;
+/** Of a stored row, in the table. */
+const BUCKET_BYTES = 8;
+const ROWS_AT_ONCE = 64;
+/** Answer of a part that has not enough room. */
+const DIVIDE = 2;
 /** Word before a stored row: it found a partner. */
 const MARK = -8;
 
@@ -42,13 +48,7 @@ export class HashJoinState extends PlanState {
   readonly #scope: ExprScope;
   readonly #outerScope: ExprScope;
   readonly #innerScope: ExprScope;
-  readonly #outerKeys: readonly RowReader[];
-  readonly #outerHash: readonly Hash[];
-  readonly #innerKeys: readonly RowReader[];
-  readonly #innerHash: readonly Hash[];
-  /** Key expressions over stored rows, read through the combined batch's inner lane. */
-  readonly #storedKeys: readonly RowReader[];
-  readonly #equal: readonly Equal[];
+  readonly #keys: HashJoinKeys;
   readonly #joinqual: ((row: number) => boolean) | null;
   readonly #otherqual: ((row: number) => boolean) | null;
   readonly #projection: Projection;
@@ -57,7 +57,6 @@ export class HashJoinState extends PlanState {
   readonly #keepInner: boolean;
   readonly #tableParam: ReadonlySet<number>;
   readonly #singleMatch: boolean;
-  readonly #probe: Datum[];
   #state = BUILDING;
   #outerRow = 0;
   /** Next row of the inner batch to put into the table. */
@@ -73,9 +72,20 @@ export class HashJoinState extends PlanState {
   #projecting = false;
   /** How many of the collected rows have gone out already. */
   #delivered = 0;
+  readonly #factory: SubPlanFactory;
+  #memoryBytes = 0;
+  #spill: JoinSpill | undefined;
+  /** The tape's row is being joined. */
+  #replaying = false;
+  /** All rows of the part have the hash of the first. */
+  #oneHash = true;
+  #firstHash = 0;
+  #peakBytes = 0;
+  #told = '';
 
   constructor(est: EState, plan: HashJoin, factory: SubPlanFactory, outer: PlanState, inner: PlanState) {
     super(est, plan);
+    this.#factory = factory;
     this.#outer = outer;
     this.#inner = inner;
     this.children.push(outer, inner);
@@ -90,15 +100,7 @@ export class HashJoinState extends PlanState {
     this.#innerLane = this.#combined.addTupleLane(this.#writer.newLane());
     const innerColumns: readonly Column[] = this.#writer.columns(this.#innerLane);
     this.#scope = makeScope(this, factory, { outer: this.#fromOuter.columns, inner: innerColumns });
-    this.#outerKeys = plan.hashkeys.map(e => compileExpr(e, outerScope));
-    this.#innerKeys = plan.innerhashkeys.map(e => compileExpr(e, innerScope));
-    this.#storedKeys = plan.innerhashkeys.map(e => compileExpr(e, this.#scope));
-    const hashes = plan.hashoperators.map((op, i) =>
-      hashesOf(est, op, [exprType(plan.hashkeys[i]!), exprType(plan.innerhashkeys[i]!)], plan.hashcollations[i]!),
-    );
-    this.#outerHash = hashes.map(h => h[0]);
-    this.#innerHash = hashes.map(h => h[1]);
-    this.#equal = plan.hashoperators.map((op, i) => equalityOf(est, op, plan.hashcollations[i]!));
+    this.#keys = new HashJoinKeys(est, plan, outerScope, innerScope, this.#scope);
     this.#joinqual = compileQual(plan.joinqual, this.#scope);
     this.#otherqual = compileQual(plan.qual, this.#scope);
     this.#projection = new Projection(plan.targetlist, this.#scope, this.out);
@@ -108,7 +110,6 @@ export class HashJoinState extends PlanState {
     this.#keepInner = plan.jointype === N.JOIN_RIGHT || plan.jointype === N.JOIN_FULL;
     this.#singleMatch =
       plan.jointype === N.JOIN_SEMI || plan.jointype === N.JOIN_ANTI || (plan.inner_unique && !this.#keepInner);
-    this.#probe = new Array<Datum>(plan.hashkeys.length).fill(null);
   }
 
   next(max: number): number {
@@ -139,8 +140,10 @@ export class HashJoinState extends PlanState {
     if (this.#state === BUILDING) {
       const status = this.#build();
       if (status !== END) return status;
-      this.#state = PROBING;
+      this.#state = this.#spill === undefined ? PROBING : SPILLING;
+      this.#tell();
     }
+    if (this.#spill !== undefined) return this.#fillSpilled(this.#spill, max);
     if (this.#state === PROBING) {
       const status = this.#probeOuter(max);
       if (status !== END) return status;
@@ -153,6 +156,8 @@ export class HashJoinState extends PlanState {
 
   #build(): number {
     const inner = this.#inner;
+    if (this.#memoryBytes === 0)
+      this.#memoryBytes = this.est.env.temp === undefined ? Infinity : this.est.env.hashMemBytes;
     for (;;) {
       if (this.#innerRow >= inner.out.n) {
         const status = inner.pull();
@@ -163,25 +168,228 @@ export class HashJoinState extends PlanState {
         }
       }
       for (; this.#innerRow < inner.out.n; this.#innerRow++) {
+        if (this.#spill === undefined && this.#isFull()) this.#startSpill();
         const row = this.#innerRow;
-        let hash = 0;
-        let isNull = false;
-        for (let i = 0; i < this.#innerKeys.length; i++) {
-          const value = this.#innerKeys[i]!(row);
-          if (value === null) {
-            isNull = true;
-            break;
-          }
-          hash = (Math.imul(hash, 31) + this.#innerHash[i]!(value)) | 0;
-        }
+        const isNull = !this.#keys.hashInner(row);
+        const hash = isNull ? 0 : this.#keys.hash;
         this.#innerScope.ec.serial++;
         // A null key joins nothing; only joins that keep inner rows must know the row.
         if (isNull && !this.#keepInner) continue;
+        if (this.#spill !== undefined) {
+          this.#spill.file.write(this.#spill.innerTape(hash), this.#writer, row, hash);
+          continue;
+        }
         const ptr = this.#writer.write(this.#store, row);
         if (!isNull) this.#hash.add(ptr, hash);
       }
-      if (this.est.env.shouldYield()) return YIELD;
+      if (this.#spill === undefined) {
+        if (this.est.env.shouldYield()) return YIELD;
+        continue;
+      }
+      const status = this.#spill.pause();
+      if (status !== END) return status;
     }
+  }
+
+  // ---- with tapes -------------------------------------------------------------------------------------------
+
+  #bytes(): number {
+    return this.#store.bytes + this.#store.count * BUCKET_BYTES;
+  }
+
+  #isFull(): boolean {
+    return this.#bytes() > this.#memoryBytes || (this.#store.cramped && this.#memoryBytes !== Infinity);
+  }
+
+  /** The table goes to tapes. */
+  #startSpill(): void {
+    this.#keys.prepareRestored();
+    const spill = new JoinSpill(this.est, this.#factory, this.#fromOuter, this.#memoryBytes);
+    this.#tell();
+    this.#emptyInto(spill);
+    this.#spill = spill;
+  }
+
+  #emptyInto(spill: JoinSpill): void {
+    const where = new StorePosition();
+    for (let ptr = this.#store.next(where); ptr !== 0; ptr = this.#store.next(where)) {
+      const hash = this.#hash.hashAt(ptr);
+      spill.file.copy(spill.innerTape(hash), ptr, hash);
+    }
+    this.#forgetTable();
+  }
+
+  #forgetTable(): void {
+    this.#store.clear();
+    this.#hash.clear();
+    this.#where = new StorePosition();
+    this.#oneHash = true;
+  }
+
+  #fillSpilled(spill: JoinSpill, max: number): number {
+    for (;;) {
+      let status: number;
+      switch (this.#state) {
+        case SPILLING:
+          status = this.#spillOuter(spill);
+          if (status !== END) return status;
+          spill.written();
+          if (!this.#nextPart(spill)) return END;
+          break;
+        case LOADING_PART:
+          status = this.#loadPart(spill);
+          if (status === DIVIDE) {
+            this.#state = DIVIDING;
+            break;
+          }
+          if (status !== END) return status;
+          this.#tell();
+          spill.beginOuter(!spill.innerIsLeft);
+          this.#state = REPLAYING;
+          break;
+        case DIVIDING:
+          status = this.#dividePart(spill);
+          if (status !== END) return status;
+          if (!this.#nextPart(spill)) return END;
+          break;
+        case REPLAYING:
+          status = this.#replay(spill, max);
+          if (status !== END) return status;
+          this.#state = this.#keepInner ? UNMATCHED : LOADING_PART;
+          if (!this.#keepInner && !this.#nextRound(spill)) return END;
+          break;
+        case UNMATCHED:
+          status = this.#unmatchedInner(max);
+          if (status !== END) return status;
+          if (!this.#nextRound(spill)) return END;
+          break;
+        default:
+          return END;
+      }
+    }
+  }
+
+  /** The table is done with. */
+  #nextRound(spill: JoinSpill): boolean {
+    if (!spill.innerIsLeft) return this.#nextPart(spill);
+    this.#forgetTable();
+    this.#state = LOADING_PART;
+    return true;
+  }
+
+  #nextPart(spill: JoinSpill): boolean {
+    this.#forgetTable();
+    const more = spill.begin();
+    this.#state = more ? LOADING_PART : FINISHED;
+    return more;
+  }
+
+  #spillOuter(spill: JoinSpill): number {
+    const outer = this.#outer;
+    for (;;) {
+      if (this.#outerRow >= outer.out.n) {
+        const status = outer.pull();
+        this.#outerRow = 0;
+        if (status !== ROW) {
+          outer.out.n = 0;
+          return status;
+        }
+      }
+      for (; this.#outerRow < outer.out.n; this.#outerRow++) {
+        const isNull = !this.#keys.hashOuter(this.#outerRow);
+        const h = isNull ? 0 : this.#keys.hash;
+        if (this.#keepOuter || (!isNull && spill.meets(h))) spill.writeOuter(this.#outerRow, h);
+        this.#outerScope.ec.serial++;
+      }
+      const status = spill.pause();
+      if (status !== END) return status;
+    }
+  }
+
+  /** Fills the table with a part's rows, as far as there is room; DIVIDE: they are to be divided. */
+  #loadPart(spill: JoinSpill): number {
+    const { ptrs } = this.#innerLane;
+    for (let n = 1; ; n++) {
+      const ptr = spill.nextInner();
+      if (ptr === MISS) return MISS;
+      if (ptr === 0) return END;
+      const hash = spill.hashOf(ptr);
+      if (this.#store.count === 0) this.#firstHash = hash;
+      else if (hash !== this.#firstHash) this.#oneHash = false;
+      if (this.#store.count > 0 && this.#isFull()) {
+        spill.giveBack(ptr);
+        if (this.#oneHash || !spill.divisible) return END;
+        spill.divide();
+        this.#emptyInto(spill);
+        return DIVIDE;
+      }
+      const stored = this.#store.copy(ptr);
+      ptrs[0] = stored;
+      this.#scope.ec.serial++;
+      // What has no key is stored for joins that keep inner rows only.
+      if (!this.#keepInner || !this.#keys.storedHasNull(0)) this.#hash.add(stored, hash);
+      const status = n % ROWS_AT_ONCE === 0 ? spill.pause() : END;
+      if (status !== END) return status;
+    }
+  }
+
+  /** END when the part's rows are all on tapes of the next level, and the next part is to be begun. */
+  #dividePart(spill: JoinSpill): number {
+    for (let n = 1; ; n++) {
+      const ptr = spill.nextInner();
+      if (ptr === MISS) return MISS;
+      if (ptr === 0) break;
+      const hash = spill.hashOf(ptr);
+      spill.file.copy(spill.innerTape(hash), ptr, hash);
+      const status = n % ROWS_AT_ONCE === 0 ? spill.pause() : END;
+      if (status !== END) return status;
+    }
+    return spill.divideOuter();
+  }
+
+  /** Joins the outer rows of a part with what of it is in the table. */
+  #replay(spill: JoinSpill, max: number): number {
+    for (let n = 1; ; n++) {
+      if (!this.#replaying) {
+        if (this.#k === 0) spill.forgetOuter();
+        const status = spill.nextOuter();
+        if (status <= 0) return this.#k > 0 ? ROW : status;
+        this.#replaying = true;
+        this.#candidate = -1;
+      }
+      if (!this.#joinRow(max)) return ROW;
+      this.#replaying = false;
+      if (n % ROWS_AT_ONCE === 0 && this.est.env.shouldYield()) return this.#k > 0 ? ROW : YIELD;
+    }
+  }
+
+  /** What EXPLAIN ANALYZE tells of the table (show_hash_info). */
+  #tell(): void {
+    this.#peakBytes = Math.max(this.#peakBytes, this.#bytes());
+    const memory = `Memory Usage: ${kilobytes(this.#peakBytes)}kB`;
+    const { buckets } = this.#hash;
+    if (this.#spill === undefined) this.#told = `Buckets: ${buckets}  Batches: 1  ${memory}`;
+    else
+      this.#told = `Buckets: ${buckets} (originally ${buckets})  Batches: ${this.#spill.parts} (originally 1)  ${memory}`;
+  }
+
+  override explain(): readonly string[] {
+    return this.#told === '' ? [] : [this.#told];
+  }
+
+  // ---- ---------------------------------------------------------------------------------------------------
+
+  /** Puts the tape's outer row into combined row `k`; false: its key is null. */
+  #restoreOuter(spill: JoinSpill, k: number): boolean {
+    this.#scope.ec.serial++;
+    this.#fromOuter.restore(spill.tuples, spill.values, k);
+    this.#probeHash = spill.hash;
+    return this.#keys.readRestored(k);
+  }
+
+  #putOuter(k: number): void {
+    if (this.#replaying) this.#fromOuter.restore(this.#spill!.tuples, this.#spill!.values, k);
+    else this.#fromOuter.copy(this.#outerRow, k);
   }
 
   #probeOuter(max: number): number {
@@ -213,23 +421,21 @@ export class HashJoinState extends PlanState {
   /** Joins the current outer row; false when the batch is full before it is through. */
   #joinRow(max: number): boolean {
     const hash = this.#hash;
-    const probe = this.#probe;
-    if (this.#candidate < 0) {
-      this.#matched = false;
-      let h = 0;
-      let isNull = false;
-      for (let i = 0; i < probe.length; i++) {
-        const value = this.#outerKeys[i]!(this.#outerRow);
-        probe[i] = value;
-        if (value === null) {
-          isNull = true;
-          break;
-        }
-        h = (Math.imul(h, 31) + this.#outerHash[i]!(value)) | 0;
+    const spill = this.#replaying ? this.#spill : undefined;
+    if (spill !== undefined) {
+      if (this.#k >= max) return false;
+      const hasKey = this.#restoreOuter(spill, this.#k);
+      if (this.#candidate < 0) {
+        this.#matched = spill.matched;
+        const none = !hasKey || (this.#matched && this.#singleMatch);
+        this.#candidate = none ? 0 : hash.first(this.#probeHash);
       }
-      this.#probeHash = h;
-      this.#candidate = isNull ? 0 : hash.first(h);
-    } else for (let i = 0; i < probe.length; i++) probe[i] = this.#outerKeys[i]!(this.#outerRow);
+    } else if (this.#candidate < 0) {
+      this.#matched = false;
+      const hasKey = this.#keys.hashOuter(this.#outerRow);
+      this.#probeHash = this.#keys.hash;
+      this.#candidate = hasKey ? hash.first(this.#probeHash) : 0;
+    } else this.#keys.readOuter(this.#outerRow);
     const { ptrs } = this.#innerLane;
     const i32 = this.est.env.mem.i32;
     while (this.#candidate !== 0) {
@@ -238,17 +444,18 @@ export class HashJoinState extends PlanState {
       const k = this.#k;
       if (hash.hashAt(ptr) === this.#probeHash) {
         ptrs[k] = ptr;
-        const equal = this.#keysEqual(k);
+        const equal = this.#keys.match(k);
         // The next candidate may stand in the same place: it is another evaluation.
         if (!equal) this.#scope.ec.serial++;
         else {
-          this.#fromOuter.copy(this.#outerRow, k);
+          this.#putOuter(k);
           this.#combined.n = k + 1;
           const joins = this.#joinqual === null || this.#joinqual(k);
           const passes = joins && this.#jointype !== N.JOIN_ANTI && (this.#otherqual === null || this.#otherqual(k));
           this.#scope.ec.serial++;
           if (joins) {
             this.#matched = true;
+            spill?.noteMatch();
             if (this.#keepInner) i32[(ptr + MARK) >> 2] = 1;
             if (passes) this.#k++;
             if (this.#singleMatch) {
@@ -260,24 +467,16 @@ export class HashJoinState extends PlanState {
       }
       this.#candidate = hash.next(ptr);
     }
-    if (this.#keepOuter && !this.#matched) {
+    if (this.#keepOuter && !this.#matched && spill?.innerIsLeft !== true) {
       if (this.#k >= max) return false;
       const k = this.#k;
-      this.#fromOuter.copy(this.#outerRow, k);
+      this.#putOuter(k);
       ptrs[k] = 0;
       this.#combined.n = k + 1;
       const passes = this.#otherqual === null || this.#otherqual(k);
       this.#scope.ec.serial++;
       this.#matched = true;
       if (passes) this.#k++;
-    }
-    return true;
-  }
-
-  #keysEqual(k: number): boolean {
-    for (let i = 0; i < this.#probe.length; i++) {
-      const stored = this.#storedKeys[i]!(k);
-      if (stored === null || !this.#equal[i]!(this.#probe[i]!, stored)) return false;
     }
     return true;
   }
@@ -290,8 +489,9 @@ export class HashJoinState extends PlanState {
       if (this.#unmatched === 0) this.#unmatched = this.#store.next(this.#where);
       const ptr = this.#unmatched;
       if (ptr === 0) {
-        this.#state = FINISHED;
-        return this.#k > 0 ? ROW : END;
+        if (this.#k > 0) return ROW;
+        if (this.#spill === undefined) this.#state = FINISHED;
+        return END;
       }
       if (i32[(ptr + MARK) >> 2] !== 0) {
         this.#unmatched = 0;
@@ -308,7 +508,7 @@ export class HashJoinState extends PlanState {
   }
 
   override get rowsStay(): RowsStay {
-    return Math.min(ROWS_STAY_UNTIL_RESCAN, this.#outer.rowsStay) as RowsStay;
+    return ROWS_STAY_UNTIL_NEXT;
   }
 
   protected override reset(changed: ChangedParams): void {
@@ -321,13 +521,22 @@ export class HashJoinState extends PlanState {
     this.#where = new StorePosition();
     this.#unmatched = 0;
     this.#outer.rescan(changed);
-    if (this.#state !== BUILDING && !this.#keepInner && !changes(this.#tableParam, changed)) {
+    this.#replaying = false;
+    if (
+      this.#state !== BUILDING &&
+      this.#spill === undefined &&
+      !this.#keepInner &&
+      !changes(this.#tableParam, changed)
+    ) {
       this.#state = PROBING;
       return;
     }
     this.#state = BUILDING;
-    this.#store.clear();
-    this.#hash.clear();
+    this.#closeSpill();
+    this.#forgetTable();
+    this.#memoryBytes = 0;
+    this.#peakBytes = 0;
+    this.#innerRow = 0;
     this.#inner.out.n = 0;
     this.#inner.rescan(changed);
   }
@@ -341,7 +550,13 @@ export class HashJoinState extends PlanState {
     super.suspend();
   }
 
+  #closeSpill(): void {
+    this.#spill?.close();
+    this.#spill = undefined;
+  }
+
   override release(): void {
+    this.#closeSpill();
     this.#store.free();
     this.#hash.clear();
     this.#state = BUILDING;

@@ -17,6 +17,10 @@ export class RowHash {
     this.store = store;
   }
 
+  get buckets(): number {
+    return this.#buckets.length;
+  }
+
   /** First row of the chain for a hash, 0 for none; go on with `next`. */
   first(hash: number): number {
     return this.#buckets[hash & this.#mask]!;

@@ -196,6 +196,11 @@ export class RowWriter {
     return this.writeValues(store, this.#lane === null ? values : new Array<Datum>(this.#layout.natts).fill(null));
   }
 
+  /** The tuple that a row is a copy of as it is, 0: it has to be formed. */
+  wholeTuple(row: number): number {
+    return this.#lane === null ? 0 : this.#lane.ptrs[row]!;
+  }
+
   writeValues(store: RowStore, values: readonly Datum[]): number {
     const at = store.reserve(heapComputeTupleSize(this.#layout, values));
     heapFormTuple(this.#layout, values, store.arena.mem, at + STORED_PREFIX);

@@ -6,6 +6,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { HeadlessDatabase } from '@pgtroupe/testkit/sql/headless';
 
 const LITTLE = 64 << 10;
+const NEXT_TO_NOTHING = 2 << 10;
 const PLENTY = 64 << 20;
 
 describe.each([{ misses: false }, { misses: true }])('little work_mem, misses: $misses', ({ misses }) => {
@@ -13,12 +14,19 @@ describe.each([{ misses: false }, { misses: true }])('little work_mem, misses: $
 
   beforeAll(async () => {
     db = await HeadlessDatabase.create({ misses });
+    db.disabled = new Set(['nestloop']);
     await db.run(`create table t (id int primary key, a int, b text, c float8);
       insert into t select g, g * 7919 % 1000, case when g % 5 = 0 then null else md5((g % 300)::text) end, g / 3.0
         from generate_series(1, 3000) g;
+      create table u (id int, k int, n text);
+      insert into u select nullif(g % 2900, 7), g * 31 % 1200, md5((g % 300)::text) from generate_series(1, 3100) g;
+      create table one (id int, x int);
+      insert into one select g, case when g % 40 = 0 then null when g % 13 = 0 then g else 1 end from generate_series(1, 60) g;
+      create table many (id int, x int);
+      insert into many select g, case when g % 70 = 0 then null when g % 17 = 0 then g else 1 end from generate_series(1, 2500) g;
       create table wide (id int, w text);
       insert into wide select g, repeat(chr(97 + g % 26), 200000 + g) from generate_series(1, 12) g`);
-  });
+  }, 60_000);
 
   const asked = async (sql: string, bytes: number): Promise<string[]> => {
     db.env.workMemBytes = bytes;
@@ -26,11 +34,12 @@ describe.each([{ misses: false }, { misses: true }])('little work_mem, misses: $
   };
 
   /** Its files; the same rows as with plenty of memory. */
-  const spills = async (sql: string, ordered = true): Promise<number> => {
+  const spills = async (sql: string, ordered = true, little = LITTLE): Promise<number> => {
     const whole = await asked(sql, PLENTY);
     const { made } = db.env.temp;
-    const spilled = await asked(sql, LITTLE);
-    expect(ordered ? spilled : spilled.sort()).toEqual(ordered ? whole : whole.sort());
+    const spilled = await asked(sql, little);
+    if (ordered) expect(spilled).toEqual(whole);
+    else expect(spilled.sort()).toEqual(whole.sort());
     return db.env.temp.made - made;
   };
 
@@ -51,6 +60,54 @@ describe.each([{ misses: false }, { misses: true }])('little work_mem, misses: $
     'select id, left(w, 10), length(w) from wide order by w desc',
   ])('%s', async sql => {
     expect(await spills(sql)).toBeGreaterThan(0);
+  });
+
+  test.each([
+    'select id, count(*), sum(a), min(b) from t group by id',
+    'select b, c, count(*), sum(a), avg(a), string_agg(b, $$,$$) from t group by b, c',
+    'select distinct c, b from t',
+    'select id % 1500 as k, sum(a) filter (where a > 10), count(b), max(c) from t group by 1 having count(*) > 1',
+    'select id % 1500 as k, array_agg(a), bool_or(a > 5), stddev(c) from t group by 1',
+    'select a, id, count(*), grouping(a, id) from t group by grouping sets ((a), (id), (a, id), ())',
+    'select left(v, 3), length(v), n from (select w || $$x$$ as v, count(*) as n from wide group by 1) x',
+    'select id from t union select a from t',
+  ])('%s', async sql => {
+    expect(await spills(sql, false)).toBeGreaterThan(0);
+  });
+
+  test.each([
+    'select t.id, t.b, u.id, u.n from t join u on t.id = u.id',
+    'select t.id, u.n, u.k from t join u on t.a = u.k where t.id < u.id',
+    'select t.id, t.a + 1, u.n from t left join u on t.id = u.id',
+    'select t.id, u.n from t right join u on t.id = u.id and t.a % 3 <> u.k % 3',
+    'select t.id, u.n from t full join u on t.id = u.id',
+    'select t.id from t where id in (select k from u)',
+    'select t.id, b from t where exists (select from u where u.n = t.b and u.id > t.id)',
+    'select t.id from t where not exists (select from u where u.id = t.id and u.k > 3)',
+    'select t.id, u.id from t join u on t.b = u.n where t.id % 3 = 0 and u.id < 300',
+    'select x.id, x.m, u.id from (select id, max(a) as m from t group by id) x join u using (id)',
+    'select t.ctid, u.ctid, t.tableoid::regclass, u from t join u on t.id = u.id',
+    'select t.id, u.n, (select count(*) from one where one.x = t.a) from t left join u on t.id = u.id',
+  ])('%s', async sql => {
+    expect(await spills(sql, false)).toBeGreaterThan(0);
+  });
+
+  // Most rows have one key.
+  test.each([
+    'select one.id, many.id from many join one on one.x = many.x and one.id > many.id',
+    'select one.id, many.id from one left join many on one.x = many.x and one.id > many.id',
+    'select one.id, many.id from one right join many on one.x = many.x and one.id > many.id',
+    'select one.id, many.id from one full join many on one.x = many.x and one.id > many.id',
+    'select one.id from one where exists (select from many where one.x = many.x and one.id > many.id)',
+    'select one.id from one where not exists (select from many where one.x = many.x and one.id > many.id)',
+  ])('%s', async sql => {
+    expect(await spills(sql, false, NEXT_TO_NOTHING)).toBeGreaterThan(0);
+  });
+
+  test('groups for each row of another table', async () => {
+    const sql = `select y.id, (select max(s) from (select sum(t.a + y.id) as s from t group by t.id) x)
+      from (values (1), (2), (3)) y (id)`;
+    expect(await spills(sql)).toBe(3);
   });
 
   test('a sort that is cut short', async () => {
