@@ -47,7 +47,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'answers',
-          include: ['test/differential/**/*.test.ts', 'test/isolation/**/*.test.ts'],
+          include: ['test/differential/**/*.test.ts', 'test/fuzz/**/*.test.ts', 'test/isolation/**/*.test.ts'],
           maxWorkers: WORKERS,
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -66,6 +66,7 @@ export default defineConfig({
             'test/tidy/**',
             'test/sim/**',
             'test/differential/**',
+            'test/fuzz/**',
             'test/isolation/**',
           ],
           fileParallelism: false,

@@ -10,9 +10,12 @@ import { expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** These tell of parameters without reading them. */
-const TABLES = /\/(guc_(tables|effectless|unsupported)|functiondef)\.ts$/;
+const TABLES = /\/(guc_(tables|effectless|unsupported)|functiondef|settings-(hooks|names))\.ts$/;
 /** Their only value is the one there is, or they are judged where they are set (settings-hooks.ts). */
-const FIXED = ['archive_library', 'backslash_quote', 'exit_on_error', 'timezone_abbreviations'];
+const FIXED = [
+  ...['archive_library', 'backslash_quote', 'default_table_access_method', 'default_tablespace', 'exit_on_error'],
+  'timezone_abbreviations',
+];
 
 const source = ['packages', 'services']
   .flatMap(folder => readdirSync(`${ROOT}${folder}`, { recursive: true, encoding: 'utf8' }).map(p => `${folder}/${p}`))

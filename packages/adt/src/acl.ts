@@ -25,7 +25,7 @@ import type { Oid } from '@pgtroupe/common/ids';
 import { builtinTypes } from './cache/builtin_types.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { equalBytes, stringToText, textToString } from './mb/mbutils.ts';
-import { buildArray, deconstructArray } from './arrayutils.ts';
+import { arrayHeader, buildArray, deconstructArray } from './arrayutils.ts';
 import { cachesOf, lookupNamespace } from './namespace.ts';
 import { viewOf } from './pqwire.ts';
 import { regclassOid, regprocedureOidOf, regtypeOid } from './regproc.ts';
@@ -71,6 +71,9 @@ function makeAcl(a: AclItem): Bytes {
 }
 
 function aclItems(array: Bytes): AclItem[] {
+  const { ndim, hasNulls } = arrayHeader(array);
+  if (ndim !== 1) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'ACL arrays must be one-dimensional');
+  if (hasNulls) throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'ACL arrays must not contain null values');
   return deconstructArray(array, builtinTypes().get(1033)!).map(item => readAcl(item as Bytes));
 }
 
@@ -208,6 +211,8 @@ interface PrivilegeFamily {
   readonly name: string;
   readonly privileges: Readonly<Record<string, number>>;
   readonly byName: (fc: FunctionCall, name: string) => Oid;
+  /** Is the privilege's word read before the object is looked for? */
+  readonly privilegeFirst?: boolean;
   /** Which of the wanted rights are held; undefined: there is no such object, and the answer is null. */
   readonly mask: (fc: FunctionCall, oid: Oid, role: Oid, wanted: number) => number | undefined;
 }
@@ -254,6 +259,7 @@ const FAMILIES: readonly PrivilegeFamily[] = [
   {
     name: 'sequence',
     privileges: rights('USAGE', 'SELECT', 'UPDATE'),
+    privilegeFirst: true,
     byName: (fc, name) => {
       const oid = regclassOid(fc, name);
       if (cachesOf(fc).search(RELOID, oid)?.relkind !== 'S') throw notASequence(name);
@@ -303,16 +309,20 @@ function familyFunctions(family: PrivilegeFamily): FunctionTable {
     return held === undefined ? null : held !== 0;
   };
   const me = (fc: FunctionCall): Oid => fc.settings.currentUserId;
-  const oidOf = (fc: FunctionCall, name: Bytes): Oid => family.byName(fc, textToString(name));
+  const oidOf = (fc: FunctionCall, name: Bytes, priv: Bytes): Oid => {
+    if (family.privilegeFirst === true) parsePrivileges(textToString(priv), family.privileges);
+    return family.byName(fc, textToString(name));
+  };
   const p = `has_${family.name}_privilege_`;
   return {
     [`${p}name_name`]: (fc: FunctionCall, role: Bytes, name: Bytes, priv: Bytes) =>
-      check(fc, roleOrPublic(fc, role), oidOf(fc, name), priv),
+      check(fc, roleOrPublic(fc, role), oidOf(fc, name, priv), priv),
     [`${p}name_id`]: (fc: FunctionCall, role: Bytes, oid: Oid, priv: Bytes) =>
       check(fc, roleOrPublic(fc, role), oid, priv),
-    [`${p}id_name`]: (fc: FunctionCall, role: Oid, name: Bytes, priv: Bytes) => check(fc, role, oidOf(fc, name), priv),
+    [`${p}id_name`]: (fc: FunctionCall, role: Oid, name: Bytes, priv: Bytes) =>
+      check(fc, role, oidOf(fc, name, priv), priv),
     [`${p}id_id`]: (fc: FunctionCall, role: Oid, oid: Oid, priv: Bytes) => check(fc, role, oid, priv),
-    [`${p}name`]: (fc: FunctionCall, name: Bytes, priv: Bytes) => check(fc, me(fc), oidOf(fc, name), priv),
+    [`${p}name`]: (fc: FunctionCall, name: Bytes, priv: Bytes) => check(fc, me(fc), oidOf(fc, name, priv), priv),
     [`${p}id`]: (fc: FunctionCall, oid: Oid, priv: Bytes) => check(fc, me(fc), oid, priv),
   };
 }
@@ -418,9 +428,11 @@ function hasRole(fc: FunctionCall, member: Oid, role: Oid, privilege: Bytes): bo
 
 const nameOf = (fc: FunctionCall, name: Bytes): Oid => roleOid(fc, textToString(name));
 
-function parameterPrivilege(fc: FunctionCall, role: Oid, name: Bytes, privilege: Bytes): boolean {
+/** The privilege's word is read before the role is looked for. */
+function parameterPrivilege(fc: FunctionCall, role: Oid | Bytes, name: Bytes, privilege: Bytes): boolean {
   const wanted = parsePrivileges(textToString(privilege), rights('SET', 'ALTER SYSTEM'));
-  return judge(fc).parameterMask(textToString(name), role, wanted) !== 0;
+  const who = typeof role === 'number' ? role : roleOrPublic(fc, role);
+  return judge(fc).parameterMask(textToString(name), who, wanted) !== 0;
 }
 
 export const aclFunctions: FunctionTable = {
@@ -463,7 +475,7 @@ export const aclFunctions: FunctionTable = {
     hasRole(fc, fc.settings.currentUserId, nameOf(fc, role), priv),
   pg_has_role_id: (fc: FunctionCall, role: Oid, priv: Bytes) => hasRole(fc, fc.settings.currentUserId, role, priv),
   has_parameter_privilege_name_name: (fc: FunctionCall, role: Bytes, name: Bytes, priv: Bytes) =>
-    parameterPrivilege(fc, roleOrPublic(fc, role), name, priv),
+    parameterPrivilege(fc, role, name, priv),
   has_parameter_privilege_name: (fc: FunctionCall, name: Bytes, priv: Bytes) =>
     parameterPrivilege(fc, fc.settings.currentUserId, name, priv),
   has_parameter_privilege_id_name: (fc: FunctionCall, role: Oid, name: Bytes, priv: Bytes) =>

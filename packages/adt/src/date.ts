@@ -39,7 +39,7 @@ import {
 import { decodeDateTime, decodeTimeOnly, decoding, parseDateTime, sessionZone, zoneByName } from './datetime.ts';
 import { encodeDateOnly, encodeTimeOnly } from './datetime_out.ts';
 import { extractUnit, unitName, unitNotRecognized, unitNotSupported, unknownUnit } from './datetime_units.ts';
-import { readInterval, makeInterval } from './interval.ts';
+import { intervalZone, makeInterval, readInterval } from './interval.ts';
 import { offsetAtInstant } from './tzabbrevs.ts';
 import { determineTimeZoneOffset, unixSecondsOf, type Zone } from './pgtz.ts';
 import { recvInt32, sendInt32, sendInt64, viewOf, wireView } from './pqwire.ts';
@@ -521,12 +521,7 @@ export const dateFunctions: FunctionTable = {
     return r;
   },
   timetz_zone: (fc: FunctionCall, zone: Bytes, value: Bytes) => moveTimeTz(fc, value, zone),
-  timetz_izone: (_fc: FunctionCall, zone: Bytes, value: Bytes) => {
-    const v = readInterval(zone);
-    if (v.months !== 0 || v.days !== 0)
-      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'interval time zone must not include months or days');
-    return shiftTimeTz(value, 0 - Number(v.time / 1000000n));
-  },
+  timetz_izone: (fc: FunctionCall, zone: Bytes, value: Bytes) => shiftTimeTz(value, 0 - Number(intervalZone(fc, zone))),
   overlaps_timetz: (_fc: FunctionCall, s1: Bytes | null, e1: Bytes | null, s2: Bytes | null, e2: Bytes | null) =>
     overlaps(s1, e1, s2, e2, (a, b) => compareTimeTz(a, b) < 0),
 };

@@ -4,6 +4,7 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { textToString } from './mb/mbutils.ts';
+import { clipName } from './name.ts';
 import { dateToken } from './datetime.ts';
 
 export type Unit =
@@ -58,7 +59,7 @@ export function deltaUnit(word: string): Unit | undefined {
 }
 
 export function unitName(text: Uint8Array): string {
-  return textToString(text).replace(/[A-Z]/g, c => c.toLowerCase());
+  return textToString(clipName(text)).replace(/[A-Z]/g, c => c.toLowerCase());
 }
 
 /** Units of extract(): those of intervals, and some only dates have. */

@@ -27,6 +27,8 @@ function labels(fc: FunctionCall, type: Oid): readonly Form_pg_enum[] {
 function readEnum(fc: FunctionCall, text: Bytes, type: Oid): number {
   const name = textToString(text);
   const found = labels(fc, type).find(l => l.enumlabel === name);
+  // A type that is no type (a call by hand).
+  if (!found) typeFacts(fc, type);
   if (!found)
     throw ereport(
       ERRCODE.INVALID_TEXT_REPRESENTATION,

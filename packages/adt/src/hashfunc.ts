@@ -12,6 +12,7 @@ import { foldInt8, hashBytes, hashBytesExtended, hashUint32, hashUint32Extended 
 import { arrayElemType, deconstructArray } from './arrayutils.ts';
 import { readTimeTz } from './date.ts';
 import { formatType } from './format_type.ts';
+import { indeterminate } from './pg_locale.ts';
 import { intervalLength } from './interval.ts';
 import { int8Datum } from './numutils.ts';
 import { digitsAt, isSpecial, weightOf } from './numericvar.ts';
@@ -148,5 +149,8 @@ export const hashFunctions: FunctionTable = {
   hash_aclitem: (_fc: FunctionCall, v: Bytes) => ACL_SUM(v),
   hash_array: (fc: FunctionCall, array: Bytes) => hashArray(fc, array),
   btequalimage: (_fc: FunctionCall, _oid: Datum) => true,
-  btvarstrequalimage: (_fc: FunctionCall, _oid: Datum) => true,
+  btvarstrequalimage: (fc: FunctionCall, _oid: Datum) => {
+    if (fc.collation === 0) throw indeterminate('string comparison');
+    return true;
+  },
 };

@@ -26,7 +26,7 @@ export type Int8 = number | bigint;
 const MAX_SAFE = Number.MAX_SAFE_INTEGER;
 const divisionByZero = (): PgError => ereport(ERRCODE.DIVISION_BY_ZERO, 'division by zero');
 
-export function int8Add(a: Int8, b: Int8): Int8 {
+function int8Add(a: Int8, b: Int8): Int8 {
   if (typeof a === 'number' && typeof b === 'number') {
     const r = a + b;
     if (r <= MAX_SAFE && r >= -MAX_SAFE) return r;

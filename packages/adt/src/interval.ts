@@ -8,8 +8,6 @@ import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { FunctionCall, FunctionTable, IntervalStyle, SessionSettings } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
-import { builtinTypes } from './cache/builtin_types.ts';
-import { buildArray, deconstructArray } from './arrayutils.ts';
 import {
   ALL_SECS_M,
   DecodeError,
@@ -568,6 +566,17 @@ function formatIso8601(p: Parts): string {
   return `P${date}${time === '' ? '' : `T${time}`}`;
 }
 
+/** An interval as a time zone: seconds east. */
+export function intervalZone(fc: FunctionCall, zone: Uint8Array): bigint {
+  const v = readInterval(zone);
+  if (v.months !== 0 || v.days !== 0)
+    throw ereport(
+      ERRCODE.INVALID_PARAMETER_VALUE,
+      `interval time zone "${formatInterval(zone, fc.settings.intervalStyle)}" must not include months or days`,
+    );
+  return v.time / 1000000n;
+}
+
 export function formatInterval(bytes: Uint8Array, style: IntervalStyle): string {
   const parts = partsOf(readInterval(bytes));
   switch (style) {
@@ -594,7 +603,7 @@ function compare(a: Uint8Array, b: Uint8Array): number {
   return x < y ? -1 : x > y ? 1 : 0;
 }
 
-function addIntervals(a: Uint8Array, b: Uint8Array, sign: 1 | -1): Uint8Array {
+export function addIntervals(a: Uint8Array, b: Uint8Array, sign: 1 | -1): Uint8Array {
   const x = readInterval(a);
   const y = readInterval(b);
   return makeInterval(x.months + sign * y.months, x.days + sign * y.days, sign > 0 ? x.time + y.time : x.time - y.time);
@@ -603,7 +612,7 @@ function addIntervals(a: Uint8Array, b: Uint8Array, sign: 1 | -1): Uint8Array {
 const tsRound = (x: number): number => rint(x * 1000000) / 1000000;
 
 /** Multiplication and division by a float: fractions of months go to days, of days to time. */
-function scale(bytes: Uint8Array, by: (x: number) => number): Uint8Array {
+export function scaleInterval(bytes: Uint8Array, by: (x: number) => number): Uint8Array {
   const v = readInterval(bytes);
   const exactMonths = by(v.months);
   const exactDays = by(v.days);
@@ -776,26 +785,6 @@ function typmodOut(typmod: number): string {
   return precision === FULL_PRECISION ? name : `${name}(${precision})`;
 }
 
-/** sum and avg of intervals: interval[2] holding the sum and, as its time, the count. */
-const INTERVAL_TYPE = 1186;
-
-function aggregateState(state: Uint8Array): [Uint8Array, Uint8Array] {
-  const values = deconstructArray(state, builtinTypes().get(INTERVAL_TYPE)!);
-  if (values.length !== 2) throw ereport(ERRCODE.INTERNAL_ERROR, 'expected 2-element interval array');
-  return values as [Uint8Array, Uint8Array];
-}
-
-const accumulate =
-  (sign: 1 | -1) =>
-  (_fc: FunctionCall, state: Uint8Array, value: Uint8Array): Uint8Array => {
-    const [sum, count] = aggregateState(state);
-    const n = readInterval(count);
-    return buildArray(
-      [addIntervals(sum, value, sign), makeInterval(n.months, n.days, n.time + BigInt(sign))],
-      builtinTypes().get(INTERVAL_TYPE)!,
-    );
-  };
-
 function makeFromParts(
   years: number,
   months: number,
@@ -853,11 +842,11 @@ export const intervalFunctions: FunctionTable = {
     const v = readInterval(a);
     return makeInterval(-v.months + 0, -v.days + 0, -v.time);
   },
-  interval_mul: (_fc: FunctionCall, a: Bytes, factor: number) => scale(a, x => x * factor),
-  mul_d_interval: (_fc: FunctionCall, factor: number, a: Bytes) => scale(a, x => x * factor),
+  interval_mul: (_fc: FunctionCall, a: Bytes, factor: number) => scaleInterval(a, x => x * factor),
+  mul_d_interval: (_fc: FunctionCall, factor: number, a: Bytes) => scaleInterval(a, x => x * factor),
   interval_div: (_fc: FunctionCall, a: Bytes, factor: number) => {
     if (factor === 0) throw ereport(ERRCODE.DIVISION_BY_ZERO, 'division by zero');
-    return scale(a, x => x / factor);
+    return scaleInterval(a, x => x / factor);
   },
   interval_justify_hours: (_fc: FunctionCall, a: Bytes) => rebuild(justifyHours(readInterval(a))),
   interval_justify_days: (_fc: FunctionCall, a: Bytes) => rebuild(justifyDays(readInterval(a), 0n)),
@@ -907,17 +896,5 @@ export const intervalFunctions: FunctionTable = {
       );
     const order = compare(val, addIntervals(base, offset, sub ? -1 : 1));
     return less ? order <= 0 : order >= 0;
-  },
-  interval_accum: accumulate(1),
-  interval_accum_inv: accumulate(-1),
-  interval_avg: (_fc: FunctionCall, state: Bytes) => {
-    const [sum, count] = aggregateState(state);
-    const n = readInterval(count).time;
-    return n === 0n ? null : scale(sum, x => x / Number(n));
-  },
-  interval_combine: (_fc: FunctionCall, a: Bytes, b: Bytes) => {
-    const [sum, count] = aggregateState(a);
-    const [sum2, count2] = aggregateState(b);
-    return buildArray([addIntervals(sum, sum2, 1), addIntervals(count, count2, 1)], builtinTypes().get(INTERVAL_TYPE)!);
   },
 };

@@ -41,18 +41,11 @@ export function datumToJson(fc: FunctionCall, value: Datum, typeOid: Oid, pretty
     case JSONOID:
     case JSONBOID:
       return textToString(outputFunction(fc, type.oid)(value));
-    case 1082:
-      return escapeJson(formatDate(fc.settings, value as number, 'ISO'));
-    case 1114:
-      return escapeJson(xsdDateTime(formatTimestamp(fc.settings, value as Timestamp, 'ISO')));
-    case 1184:
-      // Minutes are always there in the offset.
-      return escapeJson(
-        xsdDateTime(formatTimestampTz(fc.settings, value as Timestamp, 'ISO')).replace(/([+-]\d\d)( BC)?$/, '$1:00$2'),
-      );
     default:
       break;
   }
+  const time = dateTimeText(fc, value, type.oid);
+  if (time !== undefined) return escapeJson(time);
   if (type.isArray) return arrayToJson(fc, value as Bytes, pretty);
   if (type.typtype === 'c' || (type.oid as number) === RECORDOID) return recordToJson(fc, value as Bytes, pretty);
   return escapeJson(textToString(outputFunction(fc, type.oid)(value)));
@@ -60,6 +53,24 @@ export function datumToJson(fc: FunctionCall, value: Datum, typeOid: Oid, pretty
 
 /** ISO 8601 in the XML Schema form: a T between date and time. */
 const xsdDateTime = (iso: string): string => iso.replace(' ', 'T');
+
+/** Dates and timestamps, as values and as keys, do not depend on DateStyle; undefined for other types. */
+function dateTimeText(fc: FunctionCall, value: Datum, type: Oid): string | undefined {
+  switch (type as number) {
+    case 1082:
+      return formatDate(fc.settings, value as number, 'ISO');
+    case 1114:
+      return xsdDateTime(formatTimestamp(fc.settings, value as Timestamp, 'ISO'));
+    case 1184:
+      // Minutes are always there in the offset.
+      return xsdDateTime(formatTimestampTz(fc.settings, value as Timestamp, 'ISO')).replace(
+        /([+-]\d\d)( BC)?$/,
+        '$1:00$2',
+      );
+    default:
+      return undefined;
+  }
+}
 
 function arrayToJson(fc: FunctionCall, array: Bytes, pretty: boolean): string {
   const header = arrayHeader(array);
@@ -94,7 +105,7 @@ export function jsonKey(fc: FunctionCall, value: Datum, type: Oid, position?: nu
     throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'key value must be scalar, not array, composite, or json');
   }
   if ((facts.oid as number) === 16) return value ? 'true' : 'false';
-  return textToString(outputFunction(fc, facts.oid)(value));
+  return dateTimeText(fc, value, facts.oid) ?? textToString(outputFunction(fc, facts.oid)(value));
 }
 
 /** Arguments of a VARIADIC "any" function, with their types. */

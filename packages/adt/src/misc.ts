@@ -4,14 +4,15 @@
  */
 import { COLLOID, AUTHOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport } from '@pgtroupe/common/ereport';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
 import type { Oid } from '@pgtroupe/common/ids';
 import { UNKNOWNOID } from '@pgtroupe/common/oids';
 import { builtinTypes } from './cache/builtin_types.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { formatType } from './format_type.ts';
-import { mbStrlen, stringToText, textToString } from './mb/mbutils.ts';
+import { invalidUtf8At, mbStrlen, stringToText, textToString } from './mb/mbutils.ts';
+import { invalidByteSequence } from './varlena.ts';
 import { arrayElemType, deconstructArray } from './arrayutils.ts';
 import { quoteIdentifier } from './quote.ts';
 import { typeFacts } from './cache/typcache.ts';
@@ -85,6 +86,19 @@ export function encodingToChar(encoding: number): string {
 export function charToEncoding(name: string): number {
   const wanted = plain(ALIASES[plain(name)] ?? name);
   return ENCODINGS.findIndex(e => plain(e) === wanted);
+}
+
+/** Characters of text in an encoding, which is checked. */
+function encodedLength(encoding: string, bytes: Uint8Array): number {
+  if (/^(?:LATIN|ISO_|WIN|KOI8)/.test(encoding) || encoding === 'SQL_ASCII') {
+    if (bytes.includes(0))
+      throw ereport(ERRCODE.CHARACTER_NOT_IN_REPERTOIRE, `invalid byte sequence for encoding "${encoding}": 0x00`);
+    return bytes.length;
+  }
+  if (encoding !== 'UTF8') throw notSupported(`encoding ${encoding}`);
+  const at = invalidUtf8At(bytes);
+  if (at >= 0) throw invalidByteSequence(bytes, at);
+  return mbStrlen(bytes);
 }
 
 const SIZE_UNITS: readonly (readonly [string, number, boolean, number])[] = [
@@ -181,7 +195,8 @@ function countNulls(fc: FunctionCall, args: readonly Datum[], wantNull: boolean)
 export const miscSetFunctions: SetFunctionTable = {
   pg_options_to_table: (_fc: FunctionCall, options: Uint8Array) =>
     deconstructArray(options, builtinTypes().get(25)!).flatMap(option => {
-      if (option === null) return [];
+      if (option === null)
+        throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'null array element not allowed in this context');
       const text = textToString(option as Uint8Array);
       const at = text.indexOf('=');
       return [[stringToText(at < 0 ? text : text.slice(0, at)), at < 0 ? null : stringToText(text.slice(at + 1))]];
@@ -220,7 +235,12 @@ export const miscFunctions: FunctionTable = {
   getdatabaseencoding: () => stringToText(encodingToChar(UTF8)),
   pg_encoding_max_length_sql: (_fc: FunctionCall, encoding: number) =>
     encoding === UTF8 ? 4 : (ENCODINGS[encoding] ?? '').startsWith('EUC') ? 3 : ENCODINGS[encoding] ? 1 : null,
-  length_in_encoding: (_fc: FunctionCall, bytes: Uint8Array) => mbStrlen(bytes),
+  length_in_encoding: (_fc: FunctionCall, bytes: Uint8Array, name: Uint8Array) => {
+    const encoding = textToString(name);
+    const code = charToEncoding(encoding);
+    if (code < 0) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid encoding name "${encoding}"`);
+    return encodedLength(encodingToChar(code), bytes);
+  },
   pg_get_userbyid: (fc: FunctionCall, oid: Oid) =>
     stringToText(fc.catalog?.caches().search(AUTHOID, oid)?.rolname ?? `unknown (OID=${oid})`),
   show_config_by_name: (fc: FunctionCall, name: Uint8Array) => {

@@ -62,7 +62,7 @@ function aligned(p: Uint8Array, from: number, to: number): number {
   return to - from > 15 ? NaN : v * POW10[to - from];
 }
 
-function addOrSub(a: Uint8Array, b: Uint8Array, subtract: boolean): Uint8Array {
+export function addOrSub(a: Uint8Array, b: Uint8Array, subtract: boolean): Uint8Array {
   if (!isSpecial(a) && !isSpecial(b)) {
     const sa = dscaleOf(a);
     const sb = dscaleOf(b);

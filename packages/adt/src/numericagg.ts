@@ -11,8 +11,8 @@ import { ereport } from '@pgtroupe/common/ereport';
 import { Internal } from '@pgtroupe/common/datum';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { overflow } from './float.ts';
-import { type Int8, int8Add } from './int8.ts';
-import { int8ToNumeric, numericDiv } from './numeric.ts';
+import type { Int8 } from './int8.ts';
+import { addOrSub, int8ToNumeric, numericDiv } from './numeric.ts';
 import { sqrtVar } from './numericmath.ts';
 import {
   divide,
@@ -246,8 +246,14 @@ function spread(variance: boolean, sample: boolean): (fc: FunctionCall, state: S
 /** int8[2] state of avg(int2) and avg(int4): count at 20, sum at 28 of the payload. */
 const INT8_PAIR_LENGTH = 36;
 
+/** One dimension of two, neither of them null: that is what has this length and no bitmap of nulls. */
+function checkPair(state: Uint8Array): void {
+  if (state.length !== INT8_PAIR_LENGTH || viewOf(state).getInt32(4, true) !== 0)
+    throw ereport(ERRCODE.INTERNAL_ERROR, 'expected 2-element int8 array');
+}
+
 function pairState(fc: FunctionCall, state: Uint8Array): DataView {
-  if (state.length !== INT8_PAIR_LENGTH) throw ereport(ERRCODE.INTERNAL_ERROR, 'expected 2-element int8 array');
+  checkPair(state);
   return viewOf(fc.inAggregate ? state : state.slice());
 }
 
@@ -271,7 +277,7 @@ function addInt64(view: DataView, at: number, v: number): void {
 }
 
 function pairValues(state: Uint8Array): { count: Int8; total: Int8 } {
-  if (state.length !== INT8_PAIR_LENGTH) throw ereport(ERRCODE.INTERNAL_ERROR, 'expected 2-element int8 array');
+  checkPair(state);
   const view = viewOf(state);
   return { count: int8Datum(view.getBigInt64(20, true)), total: int8Datum(view.getBigInt64(28, true)) };
 }
@@ -282,6 +288,8 @@ function int8Avg(_fc: FunctionCall, state: Uint8Array): Uint8Array | null {
 }
 
 function avgCombine(fc: FunctionCall, a: Uint8Array, b: Uint8Array): Uint8Array {
+  if (fc.inAggregate !== true)
+    throw ereport(ERRCODE.INTERNAL_ERROR, 'aggregate function called in non-aggregate context');
   const view = pairState(fc, a);
   const other = viewOf(b);
   view.setBigInt64(20, view.getBigInt64(20, true) + other.getBigInt64(20, true), true);
@@ -292,7 +300,8 @@ function avgCombine(fc: FunctionCall, a: Uint8Array, b: Uint8Array): Uint8Array 
 /** sum(int2), sum(int4): not strict; the sum so far may be null. */
 function intSum(_fc: FunctionCall, total: Int8 | null, value: number | null): Int8 | null {
   if (value === null) return total;
-  return total === null ? value : int8Add(total, value);
+  // Nobody looks whether it fits, as in PostgreSQL.
+  return total === null ? value : int8Datum(BigInt.asIntN(64, BigInt(total) + BigInt(value)));
 }
 
 /** float8[] states: element i at 20 + 8i of the payload. */
@@ -461,7 +470,7 @@ export const numericAggFunctions: FunctionTable = {
   int2_sum: intSum,
   int4_sum: intSum,
   int8_sum: (_fc: FunctionCall, total: Uint8Array | null, value: Int8 | null) =>
-    value === null ? total : packNumeric(finite((total === null ? 0n : unpackNumeric(total).n) + BigInt(value), 0)),
+    value === null ? total : total === null ? int8ToNumeric(value) : addOrSub(total, int8ToNumeric(value), false),
   int2_avg_accum: avgAccum(1),
   int4_avg_accum: avgAccum(1),
   int2_avg_accum_inv: avgAccum(-1),

@@ -4,7 +4,7 @@
  * one that sees a null, or no row at all, says nothing.
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport } from '@pgtroupe/common/ereport';
+import { ereport, type PgError } from '@pgtroupe/common/ereport';
 
 const USERS: readonly (readonly [use: string, prosrcs: string])[] = [
   [
@@ -42,8 +42,12 @@ export function indeterminateCollation(prosrc: string, collation: number): (() =
   const use = uses.get(prosrc);
   if (use === undefined) return undefined;
   return () => {
-    throw ereport(ERRCODE.INDETERMINATE_COLLATION, `could not determine which collation to use for ${use}`, {
-      hint: 'Use the COLLATE clause to set the collation explicitly.',
-    });
+    throw indeterminate(use);
   };
+}
+
+export function indeterminate(use: string): PgError {
+  return ereport(ERRCODE.INDETERMINATE_COLLATION, `could not determine which collation to use for ${use}`, {
+    hint: 'Use the COLLATE clause to set the collation explicitly.',
+  });
 }

@@ -35,10 +35,10 @@ function format(lsn: Lsn): string {
 function move(lsn: Lsn, bytes: Bytes, sign: 1n | -1n): Lsn {
   if (kindOf(bytes) === 'nan')
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cannot ${sign > 0n ? 'add NaN to' : 'subtract NaN from'} pg_lsn`);
+  if (kindOf(bytes) !== 'finite') throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'cannot convert infinity to pg_lsn');
   const v = unpackNumeric(bytes);
   const n = unsigned(lsn) + sign * rescale(v.n, v.scale, 0);
-  if (v.kind !== 'finite' || n < 0n || n > 0xffffffffffffffffn)
-    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'pg_lsn out of range');
+  if (n < 0n || n > 0xffffffffffffffffn) throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, 'pg_lsn out of range');
   return int8Datum(n);
 }
 

@@ -36,9 +36,9 @@ const PRINTING: Readonly<Record<string, string>> = {
   anycompatiblemultirange: 'multirange_out',
 };
 
-function refuse(typeName: string, what: 'accept' | 'display'): () => never {
+function refuse(typeName: string, what: 'accept' | 'display', type = 'type '): () => never {
   return () => {
-    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cannot ${what} a value of type ${typeName}`);
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `cannot ${what} a value of ${type}${typeName}`);
   };
 }
 
@@ -52,8 +52,8 @@ function tables(): FunctionTable {
     out[`${name}_in`] = refuse(name, 'accept');
     out[`${name}_out`] = (fc, value) => builtin(output)(fc, value);
   }
-  out['shell_in'] = refuse('a shell type', 'accept');
-  out['shell_out'] = refuse('a shell type', 'display');
+  out['shell_in'] = refuse('a shell type', 'accept', '');
+  out['shell_out'] = refuse('a shell type', 'display', '');
   out['void_in'] = () => 0;
   out['void_out'] = () => EMPTY_BYTES;
   out['void_recv'] = () => 0;

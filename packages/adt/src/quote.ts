@@ -25,6 +25,17 @@ const COL_NAME =
   'xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot ' +
   'xmlserialize xmltable ';
 
+const NEVER_TYPES: ReadonlySet<string> = new Set(`${RESERVED}${COL_NAME}`.trim().split(' '));
+/** Key words that are types, or begin the name of one. */
+const TYPES: ReadonlySet<string> = new Set(
+  'bigint bit boolean char character dec decimal float int integer interval national nchar numeric precision real smallint time timestamp varchar setof'.split(
+    ' ',
+  ),
+);
+
+/** A key word that cannot begin a type's name. */
+export const isNeverType = (word: string): boolean => NEVER_TYPES.has(word) && !TYPES.has(word);
+
 const QUOTED: ReadonlySet<string> = new Set(`${RESERVED}${TYPE_FUNC_NAME}${COL_NAME}`.trim().split(' '));
 
 const SAFE = /^[a-z_][a-z0-9_]*$/;

@@ -19,6 +19,7 @@ import type { Oid } from '@pgtroupe/common/ids';
 import { builtinTypes } from './cache/builtin_types.ts';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
+import { clipName } from './name.ts';
 import { formatType } from './format_type.ts';
 import {
   cachesOf,
@@ -34,11 +35,14 @@ import {
 } from './namespace.ts';
 import { parseOid } from './oid.ts';
 import { recvUint32, sendInt32 } from './pqwire.ts';
-import { quoteIdentifier } from './quote.ts';
+import { isNeverType, quoteIdentifier } from './quote.ts';
 
 type Bytes = Uint8Array;
 
 const quote = (fc: FunctionCall, name: string): string => quoteIdentifier(name, fc.settings.quoteAllIdentifiers);
+
+/** A name as it would be stored. */
+const clipped = (name: string): string => textToString(clipName(stringToText(name)));
 
 /** Splits a possibly qualified name; unquoted parts fold to lower case. */
 function splitQualifiedName(text: string): string[] {
@@ -49,7 +53,7 @@ function splitQualifiedName(text: string): string[] {
   for (;;) {
     const m = /^(?:"((?:[^"]|"")+)"|([^\s".]+))\s*(\.)?\s*/.exec(rest);
     if (!m) throw invalid();
-    parts.push(m[1] !== undefined ? m[1].replaceAll('""', '"') : m[2].replace(/[A-Z]/g, c => c.toLowerCase()));
+    parts.push(clipped(m[1] !== undefined ? m[1].replaceAll('""', '"') : m[2].replace(/[A-Z]/g, c => c.toLowerCase())));
     rest = rest.slice(m[0].length);
     if (!m[3]) break;
     if (rest === '') throw invalid();
@@ -161,8 +165,11 @@ const SQL_TYPES: Readonly<Record<string, string>> = {
 export function regtypeOid(fc: FunctionCall, text: string): Oid {
   let body = text.trim();
   const setof = /^setof\s+/i.exec(body);
-  if (body === '' || setof)
-    throw ereport(ERRCODE.SYNTAX_ERROR, setof ? `type name "${text}" cannot be SETOF` : `invalid type name "${text}"`);
+  if (body === '' || setof) throw ereport(ERRCODE.SYNTAX_ERROR, `invalid type name "${text}"`);
+  // What the grammar refuses at once.
+  const first = /^(?:\w+|[^\s"])/.exec(body)?.[0];
+  if (first !== undefined && (/^[^\w\x80-\uffff]/.test(first) || isNeverType(first.toLowerCase())))
+    throw ereport(ERRCODE.SYNTAX_ERROR, `syntax error at or near "${first}"`);
   let array = false;
   for (let m = /\s*\[\s*\d*\s*\]$/.exec(body); m; m = /\s*\[\s*\d*\s*\]$/.exec(body)) {
     array = true;
@@ -218,6 +225,7 @@ function regprocName(fc: FunctionCall, oid: Oid): string {
 function splitArguments(text: string): { name: string; args: string[] } {
   const open = text.search(/\((?=(?:[^"]*"[^"]*")*[^"]*$)/);
   if (open < 0) throw ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, 'expected a left parenthesis');
+  splitQualifiedName(text.slice(0, open));
   const rest = text.slice(open + 1).trimEnd();
   if (!rest.endsWith(')')) throw ereport(ERRCODE.INVALID_TEXT_REPRESENTATION, 'expected a right parenthesis');
   const body = rest.slice(0, -1);

@@ -30,7 +30,8 @@ import { formatType } from './format_type.ts';
 import { catalogOf } from './namespace.ts';
 import { mayBeType, receivePart, viewOf, WireReader } from './pqwire.ts';
 import { joinBytes } from './textfuncs.ts';
-import type { AttributeFacts, FunctionCatalog } from './cache/functioncatalog.ts';
+import { builtinTypes } from './cache/builtin_types.ts';
+import type { AttributeFacts, FunctionCatalog, TypeFacts } from './cache/functioncatalog.ts';
 
 type Bytes = Uint8Array;
 
@@ -61,10 +62,14 @@ export interface RecordField extends RecordColumn {
 /** Columns of a composite type, dropped ones included; of an anonymous record by its typmod. */
 function recordColumns(fc: FunctionCall, type: Oid, typmod: number): readonly RecordColumn[] {
   const catalog = catalogOf(fc);
-  const rel = (type as number) === RECORDOID ? undefined : typeFacts(fc, type).typrelid;
+  const rel = (type as number) === RECORDOID ? undefined : rowType(fc, type).typrelid;
   const attributes =
     rel === undefined ? catalog.recordTypes.columns(typmod) : rel === 0 ? undefined : columnsOf(catalog, rel);
-  if (attributes === undefined) throw ereport(ERRCODE.WRONG_OBJECT_TYPE, 'record type has not been registered');
+  if (attributes === undefined)
+    throw ereport(
+      ERRCODE.WRONG_OBJECT_TYPE,
+      rel === undefined ? 'record type has not been registered' : `type ${formatType(fc, type)} is not composite`,
+    );
   return attributes.map(a => ({
     name: a.attname,
     type: a.atttypid,
@@ -72,6 +77,13 @@ function recordColumns(fc: FunctionCall, type: Oid, typmod: number): readonly Re
     dropped: a.attisdropped,
     layout: { typlen: a.attlen, typbyval: a.attbyval, typalign: a.attalign, typoutput: '' },
   }));
+}
+
+/** What a call by hand names may be no type at all. */
+function rowType(fc: FunctionCall, oid: Oid): TypeFacts {
+  const type = builtinTypes().get(oid) ?? catalogOf(fc).type(oid);
+  if (!type) throw ereport(ERRCODE.UNDEFINED_OBJECT, `type with OID ${oid} does not exist`);
+  return type;
 }
 
 function columnsOf(catalog: FunctionCatalog, relation: Oid): readonly AttributeFacts[] {

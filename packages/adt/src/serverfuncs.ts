@@ -29,7 +29,7 @@ import { ask } from './asking.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
 import { builtinTypes } from './cache/builtin_types.ts';
-import { buildTextArray, deconstructArray } from './arrayutils.ts';
+import { arrayHeader, buildTextArray, deconstructArray } from './arrayutils.ts';
 
 /** What a session tells about its surroundings (SessionSettings.server). May throw CatalogMiss. */
 export interface ServerFacts {
@@ -158,6 +158,7 @@ function blockingPids(fc: FunctionCall, pid: number): readonly number[] {
 
 /** Does it wait for one of these sessions? (Safe snapshots are SERIALIZABLE's, which there is not.) */
 function isBlockedBy(fc: FunctionCall, pid: number, others: Uint8Array): boolean {
+  if (arrayHeader(others).hasNulls) throw ereport(ERRCODE.INTERNAL_ERROR, 'array must not contain nulls');
   const interesting = new Set(deconstructArray(others, builtinTypes().get(INT4OID)!));
   return blockingPids(fc, pid).some(blocker => interesting.has(blocker));
 }

@@ -44,7 +44,7 @@ import {
   unknownUnit,
 } from './datetime_units.ts';
 import { formatFloat8, rint } from './float.ts';
-import { intervalLength, intervalRange, makeInterval, readInterval } from './interval.ts';
+import { intervalLength, intervalRange, intervalZone, makeInterval, readInterval } from './interval.ts';
 import { int8Datum } from './numutils.ts';
 import { determineTimeZoneOffset, findZone, unixSecondsOf, type Zone } from './pgtz.ts';
 import { recvInt64, sendInt64 } from './pqwire.ts';
@@ -82,7 +82,9 @@ const ROUND_TO = [1000000, 100000, 10000, 1000, 100, 10, 1];
 
 /** timestamp(p): rounds half away from zero; `typmod` -1 leaves it alone. */
 export function adjustTimestampForTypmod(t: Timestamp, typmod: number): Timestamp {
-  if (typmod < 0 || typmod >= 6 || timestampNotFinite(t)) return t;
+  if (typmod === -1 || typmod === 6 || timestampNotFinite(t)) return t;
+  if (typmod < 0 || typmod > 6)
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `timestamp(${typmod}) precision must be between 0 and 6`);
   const unit = BigInt(ROUND_TO[typmod]);
   const v = BigInt(t);
   return int8Datum(v >= 0n ? ((v + unit / 2n) / unit) * unit : -(((-v + unit / 2n) / unit) * unit));
@@ -193,24 +195,12 @@ function atZone(name: Bytes, t: Timestamp, toInstant: boolean): Timestamp {
 }
 
 /** AT TIME ZONE with an interval. */
-function atInterval(zone: Bytes, t: Timestamp, toInstant: boolean): Timestamp {
+function atInterval(fc: FunctionCall, zone: Bytes, t: Timestamp, toInstant: boolean): Timestamp {
   if (timestampNotFinite(t)) return t;
-  const v = readInterval(zone);
-  if (v.months !== 0 || v.days !== 0) {
-    throw ereport(
-      ERRCODE.INVALID_PARAMETER_VALUE,
-      `interval time zone "${textToString(stringToText(intervalText(zone)))}" must not include months or days`,
-    );
-  }
-  const shift = v.time / 1000000n;
+  const shift = intervalZone(fc, zone);
   const r = addMicros(t, int8Datum((toInstant ? -shift : shift) * 1000000n));
   if (!isValidTimestamp(r)) throw timestampRange();
   return r;
-}
-
-function intervalText(bytes: Bytes): string {
-  const v = readInterval(bytes);
-  return `${v.months} mons ${v.days} days`;
 }
 
 function addMonths(tm: Tm, months: number): void {
@@ -600,8 +590,8 @@ export const timestampFunctions: FunctionTable = {
   timestamptz_timestamp: (fc: FunctionCall, t: Timestamp) => instantToLocal(t, zoneOf(fc)),
   timestamp_zone: (_fc: FunctionCall, zone: Bytes, t: Timestamp) => atZone(zone, t, true),
   timestamptz_zone: (_fc: FunctionCall, zone: Bytes, t: Timestamp) => atZone(zone, t, false),
-  timestamp_izone: (_fc: FunctionCall, zone: Bytes, t: Timestamp) => atInterval(zone, t, true),
-  timestamptz_izone: (_fc: FunctionCall, zone: Bytes, t: Timestamp) => atInterval(zone, t, false),
+  timestamp_izone: (fc: FunctionCall, zone: Bytes, t: Timestamp) => atInterval(fc, zone, t, true),
+  timestamptz_izone: (fc: FunctionCall, zone: Bytes, t: Timestamp) => atInterval(fc, zone, t, false),
   float8_timestamptz: (_fc: FunctionCall, seconds: number) => fromUnixSeconds(seconds),
   make_timestamp: (_fc: FunctionCall, y: number, mo: number, d: number, h: number, mi: number, s: number) =>
     fromTm(makeTimestamp(y, mo, d, h, mi, s)),

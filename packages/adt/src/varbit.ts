@@ -15,9 +15,13 @@ type Bytes = Uint8Array;
 
 const HEADER = 4;
 const MAX_BITS = 10 * 1024 * 1024 * 8;
+/** What a value can have, whatever its type's modifier. */
+const LONGEST = 0x7fffffff - 7;
 const bitLength = (v: Bytes): number => viewOf(v).getInt32(0, true);
 
 function make(bits: number): Bytes {
+  if (bits > LONGEST)
+    throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `bit string length exceeds the maximum allowed (${LONGEST})`);
   const out = new Uint8Array(HEADER + ((bits + 7) >> 3));
   viewOf(out).setInt32(0, bits, true);
   return out;
@@ -50,17 +54,21 @@ const tooLong = (max: number): PgError =>
   ereport(ERRCODE.STRING_DATA_RIGHT_TRUNCATION, `bit string too long for type bit varying(${max})`);
 
 /** B'0101' digits, or X'1F' for hexadecimal; either may stand without its letter as binary. */
-function parse(text: Bytes): Bytes {
+function parse(text: Bytes, typmod: number, varying: boolean): Bytes {
   let s = latin1ToString(text);
   const hex = s[0] === 'x' || s[0] === 'X';
   if (hex || s[0] === 'b' || s[0] === 'B') s = s.slice(1);
+  // Lengths come first: what does not fit is not read.
+  const bits = hex ? s.length * 4 : s.length;
+  if (typmod > 0 && (varying ? bits > typmod : bits !== typmod))
+    throw varying ? tooLong(typmod) : wrongLength(bits, typmod);
   const bad = s.split('').find(c => !(hex ? /[0-9a-fA-F]/ : /[01]/).test(c));
   if (bad !== undefined)
     throw ereport(
       ERRCODE.INVALID_TEXT_REPRESENTATION,
       `"${bad}" is not a valid ${hex ? 'hexadecimal' : 'binary'} digit`,
     );
-  const out = make(hex ? s.length * 4 : s.length);
+  const out = make(bits);
   for (let i = 0; i < s.length; i++) {
     const digit = Number.parseInt(s[i], 16);
     if (hex) for (let k = 0; k < 4; k++) setBit(out, i * 4 + k, (digit >> (3 - k)) & 1);
@@ -124,7 +132,8 @@ function fromInteger(value: number | bigint, typmod: number): Bytes {
   const n = typmod <= 0 ? 1 : typmod;
   const out = make(n);
   const v = BigInt(value);
-  for (let i = 0; i < n; i++) setBit(out, n - 1 - i, Number((v >> BigInt(i)) & 1n));
+  if (v < 0n) pad(out.fill(0xff, HEADER));
+  for (let i = 0; i < Math.min(n, 64); i++) setBit(out, n - 1 - i, Number((v >> BigInt(i)) & 1n));
   return out;
 }
 
@@ -150,6 +159,8 @@ function index(v: Bytes, n: number): number {
 
 function overlay(v: Bytes, replacement: Bytes, start: number, length: number): Bytes {
   if (start <= 0) throw ereport(ERRCODE.SUBSTRING_ERROR, 'negative substring length not allowed');
+  if (start + length > 0x7fffffff || start + length < -0x80000000)
+    throw ereport(ERRCODE.NUMERIC_VALUE_OUT_OF_RANGE, 'integer out of range');
   return concat(concat(substr(v, 1, start - 1), replacement), substr(v, start + length));
 }
 
@@ -182,14 +193,14 @@ function send(v: Bytes): Bytes {
 const typmodOut = (_fc: FunctionCall, typmod: number): Bytes => stringToText(typmod >= 0 ? `(${typmod})` : '');
 
 export const varbitFunctions: FunctionTable = {
-  bit_in: (_fc: FunctionCall, text: Bytes, _elem: Datum, typmod: number) => coerce(parse(text), typmod, false, false),
+  bit_in: (_fc: FunctionCall, text: Bytes, _elem: Datum, typmod: number) => parse(text, typmod, false),
   bit_out: (_fc: FunctionCall, v: Bytes) => stringToText(format(v)),
   bit_recv: (_fc: FunctionCall, bytes: Bytes, _elem: Datum, typmod: number) => receive(bytes, typmod, false),
   bit_send: (_fc: FunctionCall, v: Bytes) => send(v),
   bit: (_fc: FunctionCall, v: Bytes, typmod: number, explicit: boolean) => coerce(v, typmod, explicit, false),
   bittypmodin: (_fc: FunctionCall, array: Bytes) => typmodIn(array, 'bit'),
   bittypmodout: typmodOut,
-  varbit_in: (_fc: FunctionCall, text: Bytes, _elem: Datum, typmod: number) => coerce(parse(text), typmod, false, true),
+  varbit_in: (_fc: FunctionCall, text: Bytes, _elem: Datum, typmod: number) => parse(text, typmod, true),
   varbit_out: (_fc: FunctionCall, v: Bytes) => stringToText(format(v)),
   varbit_recv: (_fc: FunctionCall, bytes: Bytes, _elem: Datum, typmod: number) => receive(bytes, typmod, true),
   varbit_send: (_fc: FunctionCall, v: Bytes) => send(v),

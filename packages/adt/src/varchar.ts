@@ -13,6 +13,8 @@ import { parseTypmods } from './typmod.ts';
 import { recvText } from './varlena.ts';
 
 const VARHDRSZ = 4;
+/** No value is larger; PostgreSQL says so with an internal error. */
+const MAX_ALLOC_SIZE = 0x3fffffff;
 const BLANK = 32;
 const MAX_ATTR_SIZE = 10 * 1024 * 1024;
 
@@ -50,8 +52,11 @@ function bpcharCoerce(value: Uint8Array, typmod: number, explicit: boolean): Uin
   const len = mbStrlen(value);
   if (len === max) return value;
   if (len > max) return cutToLength(value, max, explicit, 'character');
+  const bytes = value.length + max - len;
+  if (bytes + VARHDRSZ > MAX_ALLOC_SIZE)
+    throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `invalid memory alloc request size ${bytes + VARHDRSZ}`);
   // From Buffer's pool: a typed array of its own this size would live outside of the heap.
-  const out = Buffer.allocUnsafe(value.length + max - len);
+  const out = Buffer.allocUnsafe(bytes);
   out.set(value, 0);
   out.fill(BLANK, value.length);
   return out;

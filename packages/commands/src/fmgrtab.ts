@@ -22,6 +22,7 @@ import { hashFunctions } from '@pgtroupe/adt/hashfunc';
 import { intFunctions, intSetFunctions } from '@pgtroupe/adt/int';
 import { int8Functions, int8SetFunctions } from '@pgtroupe/adt/int8';
 import { intervalFunctions } from '@pgtroupe/adt/interval';
+import { intervalAggFunctions } from '@pgtroupe/adt/intervalagg';
 import { jsonFunctions, jsonSetFunctions, jsonSlicedFunctions } from '@pgtroupe/adt/json';
 import { jsonbFunctions, jsonbSetFunctions, jsonbSlicedFunctions } from '@pgtroupe/adt/jsonb';
 import { likeFunctions } from '@pgtroupe/adt/like';
@@ -80,6 +81,7 @@ registerFunctions(
     intFunctions,
     int8Functions,
     intervalFunctions,
+    intervalAggFunctions,
     jsonFunctions,
     jsonbFunctions,
     likeFunctions,

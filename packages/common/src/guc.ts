@@ -172,7 +172,8 @@ function convertToBaseUnit(value: number, unit: string, base: GucUnit): number |
 }
 
 const INTEGER = /^\s*([+-]?(?:0[xX][0-9a-fA-F]+|[0-9]+))(?![.eE\d])/;
-const REAL = /^\s*([+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?))/i;
+const REAL =
+  /^\s*([+-]?(?:0x(?:[\da-f]+\.?[\da-f]*|\.[\da-f]+)(?:p[+-]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?))/i;
 
 function parseNumber(facts: GucFacts, text: string): number {
   let rest: string;
@@ -184,7 +185,7 @@ function parseNumber(facts: GucFacts, text: string): number {
   } else {
     const real = REAL.exec(text);
     if (!real) throw invalidValue(facts, text);
-    value = /inf/i.test(real[1]!) ? (real[1]!.startsWith('-') ? -Infinity : Infinity) : Number(real[1]);
+    value = parseCReal(real[1]!);
     rest = text.slice(real[0].length);
   }
   const unit = rest.trim();
@@ -215,13 +216,24 @@ function parseCInteger(text: string): number {
   return negative ? -magnitude : magnitude;
 }
 
+/** C's strtod, hexadecimal digits and infinity included. */
+function parseCReal(text: string): number {
+  const sign = text.startsWith('-') ? -1 : 1;
+  const digits = text.replace(/^[+-]/, '').toLowerCase();
+  if (digits.startsWith('inf')) return sign * Infinity;
+  if (!digits.startsWith('0x')) return sign * Number(digits);
+  const [mantissa, exponent = '0'] = digits.slice(2).split('p');
+  const [whole, fraction = ''] = mantissa!.split('.');
+  return sign * Number(`0x${whole}${fraction}`) * 2 ** (Number(exponent) - 4 * fraction.length);
+}
+
 function checkRange(facts: GucFacts, value: number): void {
   if (value >= facts.min! && value <= facts.max!) return;
   const unit = facts.unit === undefined ? '' : ` ${facts.unit}`;
   throw ereport(
     ERRCODE.INVALID_PARAMETER_VALUE,
-    `${formatLimit(value)}${unit} is outside the valid range for parameter "${facts.name}" ` +
-      `(${formatLimit(facts.min!)} .. ${formatLimit(facts.max!)})`,
+    `${formatNumber(facts, value)}${unit} is outside the valid range for parameter "${facts.name}" ` +
+      `(${formatNumber(facts, facts.min!)} .. ${formatNumber(facts, facts.max!)})`,
   );
 }
 
@@ -269,7 +281,7 @@ export function gucSetting(facts: GucFacts, value: GucValue): string {
   if (typeof value === 'boolean') return value ? 'on' : 'off';
   if (typeof value === 'string') return value;
   if (OCTAL.has(facts.name)) return value.toString(8).padStart(4, '0');
-  return facts.vartype === 'real' ? formatLimit(value) : String(value);
+  return formatNumber(facts, value);
 }
 
 const OCTAL: ReadonlySet<string> = new Set(['log_file_mode', 'unix_socket_permissions', 'data_directory_mode']);
@@ -291,12 +303,12 @@ export function showGuc(facts: GucFacts, value: GucValue): string {
   for (const [name, multiple] of table) {
     const scaled = (value * size) / multiple;
     const last = multiple === 1;
-    if (last || (scaled > 0 && Math.abs(rint(scaled) / scaled - 1) <= 1e-8)) return `${formatLimit(scaled)}${name}`;
+    if (last || (scaled > 0 && Math.abs(rint(scaled) / scaled - 1) <= 1e-8)) return `${formatG(scaled)}${name}`;
   }
   return gucSetting(facts, value);
 }
 
-/** Limits that print all their digits in PostgreSQL are integers. */
-function formatLimit(value: number): string {
-  return Number.isInteger(value) && Math.abs(value) <= 0x80000000 ? value.toFixed(0) : formatG(value);
+/** PostgreSQL prints integers with %d, others with %g. */
+function formatNumber(facts: GucFacts, value: number): string {
+  return facts.vartype === 'real' ? formatG(value) : String(value);
 }

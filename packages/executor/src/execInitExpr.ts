@@ -36,6 +36,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { lookupBuiltin, type FunctionCall, type PGFunction } from '@pgtroupe/adt/fmgr';
 import { indeterminateCollation } from '@pgtroupe/adt/pg_locale';
 import { exprCollation, exprType } from '@pgtroupe/nodes/nodefuncs';
+import { changeOfSign } from '@pgtroupe/nodes/relabel';
 import { compileInlined } from './execExprInline.ts';
 import { compileRowFunction } from './srf.ts';
 import { heavinessOf } from './heavy.ts';
@@ -86,7 +87,11 @@ export function execInitExpr(expr: Expr, scope: ExprScope): RowReader {
     }
     case 'BooleanTest':
       return compileBooleanTest(expr.booltesttype, compileExpr(expr.arg, scope));
-    case 'RelabelType':
+    case 'RelabelType': {
+      const arg = compileExpr(expr.arg, scope);
+      const change = changeOfSign(exprType(expr.arg), expr.resulttype);
+      return change === undefined ? arg : row => change(arg(row));
+    }
     case 'CollateExpr':
       return compileExpr(expr.arg, scope);
     case 'NamedArgExpr':

@@ -135,9 +135,10 @@ class PlanPrinter {
   // ---- nodes ---------------------------------------------------------------------------------------------
 
   /** `indent` counts two spaces each; `ancestors` are the nodes above, nearest first, for parameters. */
-  node(plan: Plan, at: number, label: string, ancestors: readonly Plan[]): void {
+  node(whole: Plan, at: number, label: string, ancestors: readonly Plan[]): void {
     let indent = at;
     if (label !== '') this.#line(indent++, label);
+    const plan = neverRuns(whole) ? { ...whole, ...NOTHING } : whole;
     this.#line(indent, `${indent > 0 ? '->  ' : ''}${this.#title(plan)}${this.#cost(plan)}${this.#actual(plan)}`);
     if (indent > 0) indent += 2;
     indent++;
@@ -278,7 +279,8 @@ class PlanPrinter {
         qual('Join Filter', plan.joinqual);
         break;
       case 'Result':
-        qual('One-Time Filter', plan.resconstantqual);
+        if (plan.resconstantqual.some(isFalse)) out.push('One-Time Filter: false');
+        else qual('One-Time Filter', plan.resconstantqual);
         break;
       case 'Sort': {
         const keys = plan.sortColIdx.map((resno, i) => {
@@ -324,7 +326,7 @@ class PlanPrinter {
 
   #expr(expr: Expr, plan: Plan, ancestors: readonly Plan[], enclose = false): string {
     const text = this.#deparse(this.#resolve(expr, plan, ancestors));
-    return enclose && !text.startsWith('(') ? `(${text})`.replace(/^\((\w+)\)$/, '$1') : text;
+    return enclose && !text.startsWith('(') ? `(${text})`.replace(/^\((\$?\w+)\)$/, '$1') : text;
   }
 
   #deparse(expr: Expr): string {
@@ -400,6 +402,22 @@ class PlanPrinter {
     return undefined;
   }
 }
+
+/** Below a gate that a constant keeps shut is nothing that PostgreSQL would have planned. */
+function neverRuns(plan: Plan): boolean {
+  return plan.type === 'Result' && plan.lefttree !== null && plan.resconstantqual.some(isFalse);
+}
+
+const isFalse = (expr: Expr): boolean => expr.type === 'Const' && (expr.constisnull || expr.constvalue === false);
+
+const NOTHING = {
+  startup_cost: 0,
+  total_cost: 0,
+  plan_rows: 0,
+  plan_width: 0,
+  lefttree: null,
+  initPlan: [],
+} as const;
 
 function outerOf(plan: Plan): Plan | null {
   if (plan.type === 'Append') return plan.appendplans[0] ?? null;

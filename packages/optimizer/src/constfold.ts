@@ -8,6 +8,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import { makeBoolConst, makeConst } from '@pgtroupe/nodes/makefuncs';
 import { exprCollation, exprType, exprTypmod, mutateChildren, walkChildren } from '@pgtroupe/nodes/nodefuncs';
+import { changeOfSign } from '@pgtroupe/nodes/relabel';
 import * as N from '@pgtroupe/nodes/nodes';
 import type { Node } from '@pgtroupe/nodes/parsenodes';
 import type { BoolExpr, CaseExpr, CaseWhen, Const, Expr, FuncExpr, OpExpr, Param } from '@pgtroupe/nodes/primnodes';
@@ -148,7 +149,9 @@ function foldNode(folding: Folding, node: Expr, fold: (n: Node) => Node): Node {
     case 'RelabelType': {
       const arg = fold(node.arg) as Expr;
       if (isConst(arg)) {
-        return { ...arg, consttype: node.resulttype, consttypmod: node.resulttypmod, constcollid: node.resultcollid };
+        const type = { consttype: node.resulttype, consttypmod: node.resulttypmod, constcollid: node.resultcollid };
+        const change = changeOfSign(arg.consttype, node.resulttype);
+        return { ...arg, ...type, constvalue: change === undefined ? arg.constvalue : change(arg.constvalue) };
       }
       if (arg.type === 'RelabelType') return { ...node, arg: arg.arg };
       return arg === node.arg ? node : { ...node, arg };

@@ -1,7 +1,8 @@
 /**
  * Sizes and costs, with PostgreSQL's cost parameters (costsize.c).
  */
-import type { Expr } from '@pgtroupe/nodes/primnodes';
+import { exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
+import type { Expr, TargetEntry } from '@pgtroupe/nodes/primnodes';
 import { RTE_RELATION } from '@pgtroupe/nodes/nodes';
 import { columnStatistics } from './selectivity/statistics.ts';
 import { typeAvgWidth } from './lsyscache.ts';
@@ -47,6 +48,13 @@ export function targetWidth(root: PlannerInfo, types: readonly { typid: number; 
   let width = 0;
   for (const { typid, typmod } of types) width += typeAvgWidth(root.env.rows, typid, typmod);
   return width;
+}
+
+export function tlistWidth(root: PlannerInfo, tlist: readonly TargetEntry[]): number {
+  return targetWidth(
+    root,
+    tlist.map(({ expr }) => ({ typid: exprType(expr), typmod: exprTypmod(expr) })),
+  );
 }
 
 /** Bytes of the columns that are needed of a base relation: what ANALYZE has seen, else what their types suggest. */

@@ -12,7 +12,7 @@ import type { GroupingSet, Node, SortGroupClause, WindowClause } from '@pgtroupe
 import type { Aggref, Expr, TargetEntry, WindowFunc } from '@pgtroupe/nodes/primnodes';
 import { setBaseRelInfo, setBaseRelPathlists } from './allpaths.ts';
 import { containSubplans, containVolatileFunctions, makeAndsImplicit } from './clauses.ts';
-import { costSort, CPU_OPERATOR_COST, CPU_TUPLE_COST } from './costsize.ts';
+import { costSort, CPU_OPERATOR_COST, CPU_TUPLE_COST, tlistWidth } from './costsize.ts';
 import { estimateNumGroups, groupsLeft } from './selectivity/numgroups.ts';
 import { orderQuals } from './qualcost.ts';
 import { createPlan, makeSort, onTopOf, planFields } from './createplan.ts';
@@ -245,6 +245,7 @@ function project(root: PlannerInfo, plan: Plan, tlist: readonly TargetEntry[]): 
       return resultOn(root, plan, tlist);
     default:
       plan.targetlist = tlist;
+      if (plan.type === 'Result' && plan.lefttree === null) plan.plan_width = tlistWidth(root, tlist);
       return plan;
   }
 }
@@ -320,7 +321,7 @@ function planGrouping(root: PlannerInfo, input: Ordered, output: readonly Target
   if (!parse.hasAggs && parse.groupClause.length === 0 && parse.groupingSets.length === 0) {
     // HAVING and nothing else: one row, or none, whatever the tables hold.
     const result: Result = {
-      ...planFields(root, output, { startup: 0, total: CPU_TUPLE_COST, rows: 1, width: 0 }),
+      ...planFields(root, output, { startup: 0, total: CPU_TUPLE_COST, rows: 1, width: tlistWidth(root, output) }),
       type: 'Result',
       resconstantqual: having,
     };

@@ -8,7 +8,7 @@ import {
   type CoercionContext,
 } from '@pgtroupe/nodes/nodes';
 import { CatalogLookup } from './catalog-lookup.ts';
-import { INT2VECTOROID, OIDVECTOROID } from '@pgtroupe/common/oids';
+import { INT2VECTOROID, INTERNALOID, OIDVECTOROID } from '@pgtroupe/common/oids';
 
 export type CoercionPath =
   | { readonly kind: 'none' | 'relabel' | 'arraycoerce' | 'viaio' }
@@ -32,6 +32,8 @@ export function findCoercionPathway(
   if (source !== 0) source = catalog.baseType(source);
   if (target !== 0) target = catalog.baseType(target);
   if (source === target) return { kind: 'relabel' };
+  // No text becomes an internal value.
+  if (target === INTERNALOID) return NO_PATH;
   let path = NO_PATH;
   const cast = catalog.cast(source, target);
   if (cast !== null) {

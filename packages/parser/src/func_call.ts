@@ -6,6 +6,7 @@ import { coerceType } from './parse_coerce.ts';
 import { COERCE_IMPLICIT_CAST, COERCION_IMPLICIT } from '@pgtroupe/nodes/nodes';
 import { srfPlacement } from './exprkinds.ts';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { INTERNALOID } from '@pgtroupe/common/oids';
 import { exprLocation } from '@pgtroupe/nodes/nodefuncs';
 
 /** Coerces arguments to what the function declares; the array is changed in place. */
@@ -49,4 +50,14 @@ export function checkSrfCallPlacement(pstate: ParseState, lastSrf: Expr | null, 
         location,
       );
   }
+}
+
+/** What returns an internal value is for the server's own calls. */
+export function refuseInternal(pstate: ParseState, rettype: Oid, location: number): void {
+  if (rettype !== INTERNALOID) return;
+  throw pstate.error(
+    ERRCODE.FEATURE_NOT_SUPPORTED,
+    'functions returning type "internal" cannot be called explicitly',
+    location,
+  );
 }

@@ -42,6 +42,7 @@ import type { CatalogLookup } from './catalog-lookup.ts';
 import type { ParseState } from './parse_node.ts';
 import { variableCoerceParam } from './parse_param.ts';
 import { expandNSItemVars, getNSItemByRangeTablePosn } from './parse_relation.ts';
+import { EMPTY_BYTES } from '@pgtroupe/adt/mb/mbutils';
 import { inputDatum } from './parse_type.ts';
 import { canCoerce } from './parse_coerce_generic.ts';
 import {
@@ -86,7 +87,7 @@ export function coerceToTargetType(
 }
 
 /** A Param that stands for a literal is what would have been a Const. */
-function isLiteralParam(pstate: ParseState, expr: Expr): boolean {
+export function isLiteralParam(pstate: ParseState, expr: Expr): boolean {
   return expr.type === 'Param' && expr.paramkind === PARAM_EXTERN && expr.paramid >= pstate.context.literalBase;
 }
 
@@ -185,6 +186,9 @@ function coerceUnknownLiteral(
   const text = con.constisnull ? null : (con.constvalue as Uint8Array);
   const large = text !== null && text.length >= LARGE_LITERAL && row.typcategory !== 'S';
   // Converted even when it becomes a parameter: an invalid literal is an error now. What takes long waits for its execution.
+  // Some pseudo-types refuse NULL too.
+  const refuses = text === null && row.typtype === 'p' && !pstate.catalog.proc(row.typinput).proisstrict;
+  if (refuses) pstate.withPosition(con.location, () => inputDatum(pstate, row, EMPTY_BYTES, inputTypmod));
   const value =
     text === null || large ? null : pstate.withPosition(con.location, () => inputDatum(pstate, row, text, inputTypmod));
   if (large) {

@@ -16,6 +16,7 @@ import {
   ANYNONARRAYOID,
   ANYOID,
   ANYRANGEOID,
+  INTERNALOID,
   RECORDARRAYOID,
   RECORDOID,
   TEXTARRAYOID,
@@ -418,7 +419,8 @@ export function canCoerceType(
       generics = true;
       continue;
     }
-    if (input === UNKNOWNOID) continue;
+    // Nothing that a user writes becomes an internal value, not even NULL.
+    if (input === UNKNOWNOID && target !== INTERNALOID) continue;
     if (findCoercionPathway(catalog, target, input, context).kind !== 'none') continue;
     if (input === RECORDOID && catalog.isComplex(target)) continue;
     if (target === RECORDOID && catalog.isComplex(input)) continue;

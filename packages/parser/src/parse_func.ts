@@ -22,7 +22,7 @@ import { exprLocation, exprType } from '@pgtroupe/nodes/nodefuncs';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import { transformAggregateCall, transformWindowFuncCall } from './parse_agg.ts';
 import { transformWhereClause } from './parse_clause.ts';
-import { coerceType, selectCommonType, selectCommonTypmod } from './parse_coerce.ts';
+import { coerceType, isLiteralParam, selectCommonType, selectCommonTypmod } from './parse_coerce.ts';
 import { enforceGenericTypeConsistency } from './parse_coerce_generic.ts';
 import { exprResultColumns } from './rowtypes.ts';
 import { nameListToString, type ParseState } from './parse_node.ts';
@@ -38,7 +38,7 @@ import {
   type CandidateOptions,
   type FuncCandidate,
 } from './func_candidates.ts';
-import { checkSrfCallPlacement, makeFnArguments } from './func_call.ts';
+import { checkSrfCallPlacement, makeFnArguments, refuseInternal } from './func_call.ts';
 
 export type FuncDetail =
   | { readonly kind: 'notfound' | 'multiple' }
@@ -205,7 +205,7 @@ export function parseFuncOrColumn(
   for (const arg of rawArgs) {
     const type = exprType(arg);
     // A void parameter is how JDBC writes an OUT parameter of a call: it is no argument.
-    if (type === VOIDOID && arg.type === 'Param' && !isColumn && !withinGroup) continue;
+    if (type === VOIDOID && arg.type === 'Param' && !isLiteralParam(pstate, arg) && !isColumn && !withinGroup) continue;
     actual.push(type);
     fargs.push(arg);
   }
@@ -334,6 +334,7 @@ export function parseFuncOrColumn(
     actual.push(exprType(expr));
   }
   const rettype = enforceGenericTypeConsistency(pstate, actual, detail.declared, detail.rettype, false);
+  refuseInternal(pstate, rettype, location);
   makeFnArguments(pstate, fargs, actual, detail.declared);
   if (detail.vatype === 0) funcVariadic = false;
   if (detail.nvargs > 0 && detail.vatype !== ANYOID) {

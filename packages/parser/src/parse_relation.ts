@@ -36,7 +36,7 @@ import {
   type ParseState,
   type TargetRelation,
 } from './parse_node.ts';
-import { lookupCollation, typenameType } from './parse_type.ts';
+import { columnDefinitions } from './column_definitions.ts';
 import { exprResultType, funcResultName, type ResultColumn } from './rowtypes.ts';
 
 export const ACCESS_SHARE_LOCK = 1;
@@ -571,8 +571,6 @@ export interface FromFunction {
   readonly coldeflist: readonly RawNode[];
 }
 
-const MAX_HEAP_ATTRIBUTE_NUMBER = 1600;
-
 export function addRangeTableEntryForFunction(
   pstate: ParseState,
   funcs: readonly FromFunction[],
@@ -692,50 +690,6 @@ function scalarFunctionName(pstate: ParseState, expr: Expr, name: string, alias:
     if (out !== null) return out;
   }
   return nfuncs === 1 && alias ? alias.aliasname : name;
-}
-
-function columnDefinitions(pstate: ParseState, coldeflist: readonly RawNode[]): ResultColumn[] {
-  if (coldeflist.length > MAX_HEAP_ATTRIBUTE_NUMBER) {
-    throw pstate.error(
-      ERRCODE.TOO_MANY_COLUMNS,
-      `column definition lists can have at most ${MAX_HEAP_ATTRIBUTE_NUMBER} entries`,
-      (coldeflist[0] as RawNode).location ?? 0,
-    );
-  }
-  return coldeflist.map((def, i) => {
-    const location: number = def.location ?? 0;
-    if (def.typeName.setof) {
-      throw pstate.error(
-        ERRCODE.INVALID_TABLE_DEFINITION,
-        `column "${def.colname}" cannot be declared SETOF`,
-        location,
-      );
-    }
-    if (coldeflist.findIndex(other => other.colname === def.colname) < i) {
-      throw pstate.error(ERRCODE.DUPLICATE_COLUMN, `column name "${def.colname}" specified more than once`);
-    }
-    const { type, typmod } = typenameType(pstate, def.typeName);
-    const collation = columnCollation(pstate, def, type.oid, type.typcollation);
-    return { name: def.colname as string, typid: type.oid, typmod, collation, dropped: false };
-  });
-}
-
-/** Collation of a column definition: its COLLATE, else its type's. */
-function columnCollation(pstate: ParseState, def: RawNode, type: Oid, typcollation: Oid): Oid {
-  let location: number = def.location ?? 0;
-  let result = typcollation;
-  if (def.collClause) {
-    location = def.collClause.location ?? 0;
-    result = lookupCollation(pstate, def.collClause.collname, location);
-  }
-  if (result !== 0 && typcollation === 0) {
-    throw pstate.error(
-      ERRCODE.DATATYPE_MISMATCH,
-      `collations are not supported by type ${pstate.typeName(type)}`,
-      location,
-    );
-  }
-  return result;
 }
 
 export function addRangeTableEntryForValues(

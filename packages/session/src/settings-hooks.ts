@@ -5,6 +5,14 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { GucFacts, GucValue } from '@pgtroupe/common/guc';
 import { unsupportedValue } from '@pgtroupe/common/guc_unsupported';
+import {
+  CHECKED_RMGRS,
+  checkKeywords,
+  checkLocale,
+  checkTempTablespaces,
+  checkTextSearchConfiguration,
+  RELATION_KINDS,
+} from './settings-names.ts';
 import { checkTimeZone } from './settings-timezone.ts';
 
 /** Throws PostgreSQL's error, or returns the value in its canonical form. */
@@ -21,6 +29,21 @@ export function checkHook(facts: GucFacts, value: GucValue, dateStyle: string): 
       return checkDateStyle(String(value), dateStyle);
     case 'TimeZone':
       return checkTimeZone(String(value));
+    case 'lc_messages':
+    case 'lc_monetary':
+    case 'lc_numeric':
+    case 'lc_time':
+      return checkLocale(facts.name, String(value));
+    case 'temp_tablespaces':
+      return checkTempTablespaces(String(value));
+    case 'default_text_search_config':
+      return checkTextSearchConfiguration(String(value));
+    case 'restrict_nonsystem_relation_kind':
+      return checkKeywords(facts.name, String(value), RELATION_KINDS);
+    case 'wal_consistency_checking':
+      return checkKeywords(facts.name, String(value), CHECKED_RMGRS);
+    case 'max_stack_depth':
+      return checkStackDepth(Number(value));
     case 'default_table_access_method':
       if (value === 'heap') return value;
       throw invalid(
@@ -34,6 +57,17 @@ export function checkHook(facts: GucFacts, value: GucValue, dateStyle: string): 
     default:
       return value;
   }
+}
+
+/** A stack of 8 MB, of which PostgreSQL keeps half a megabyte back. */
+const STACK_KB = 8192 - 512;
+
+function checkStackDepth(kilobytes: number): number {
+  if (kilobytes <= STACK_KB) return kilobytes;
+  throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid value for parameter "max_stack_depth": ${kilobytes}`, {
+    detail: `"max_stack_depth" must not exceed ${STACK_KB}kB.`,
+    hint: 'Increase the platform\'s stack depth limit via "ulimit -s" or local equivalent.',
+  });
 }
 
 /** What is no printable ASCII is shown as a question mark, byte by byte. */

@@ -2,6 +2,7 @@
  * SET, RESET, SHOW and DISCARD.
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { quoteIdentifier } from '@pgtroupe/adt/quote';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { findGuc } from '@pgtroupe/common/guc';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
@@ -86,7 +87,8 @@ export function setVariableText(session: Session, raw: RawNode): string | undefi
 
 /** The value list of SET as one text: items of list parameters are quoted where they must be. */
 function argumentText(name: string, args: readonly RawNode[]): string {
-  if (args.length > 1 && findGuc(name)?.flags?.includes('LIST_INPUT') !== true) {
+  const flags = findGuc(name)?.flags;
+  if (args.length > 1 && flags?.includes('LIST_INPUT') !== true) {
     throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `SET ${name} takes only one argument`);
   }
   const texts = args.map(arg => {
@@ -94,19 +96,11 @@ function argumentText(name: string, args: readonly RawNode[]): string {
     if (arg.type !== 'A_Const') throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid value for parameter "${name}"`);
     if (arg['sval'] !== undefined) return { text: (arg['sval'].sval ?? '') as string, quoted: true };
     if (arg['fval'] !== undefined) return { text: arg['fval'].fval as string, quoted: false };
-    if (arg['boolval'] !== undefined) return { text: arg['boolval'].boolval ? 'true' : 'false', quoted: false };
+    if (arg['boolval'] !== undefined) return { text: arg['boolval'].boolval ? 'true' : 'false', quoted: true };
     return { text: String(arg['ival']?.ival ?? 0), quoted: false };
   });
-  if (texts.length === 1 && name !== 'search_path') return texts[0]!.text;
-  return texts
-    .map(({ text, quoted }) =>
-      quoted && name === 'search_path' && !/^[a-z_][a-z0-9_$]*$/.test(text) ? quote(text) : text,
-    )
-    .join(', ');
-}
-
-function quote(identifier: string): string {
-  return `"${identifier.replaceAll('"', '""')}"`;
+  const quotes = flags?.includes('LIST_QUOTE') === true;
+  return texts.map(({ text, quoted }) => (quoted && quotes ? quoteIdentifier(text) : text)).join(', ');
 }
 
 /** Column names of what SHOW answers. */
