@@ -89,12 +89,15 @@ export class Comparison {
   async #allMarks(script, own) {
     if (own.slow) return marks([own]);
     const answers = [own];
-    for (const other of this.#others) {
+    // What is recorded has been asked over rows in one other order.
+    const asked = this.#target === undefined ? this.#others : [this.#judge, ...this.#others];
+    for (const other of asked) {
       for (const mode of OTHER_PLANS) {
         await other.use(mode.settings);
         answers.push(await other.answer(script, mode));
       }
     }
+    if (this.#target !== undefined) await this.#judge.use();
     return marks(answers);
   }
 

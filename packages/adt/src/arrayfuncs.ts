@@ -354,7 +354,22 @@ function* subscripts(_fc: FunctionCall, array: Bytes, dim: number, reverse = fal
   for (let i = 0; i < d.length; i++) yield reverse ? d.lower + d.length - 1 - i : d.lower + i;
 }
 
+/** information_schema._pg_expandarray, which is an SQL function: its body is its prosrc. */
+const EXPAND_ARRAY = `select $1[s],
+        s operator(pg_catalog.-) pg_catalog.array_lower($1,1) operator(pg_catalog.+) 1
+        from pg_catalog.generate_series(pg_catalog.array_lower($1,1),
+                                        pg_catalog.array_upper($1,1),
+                                        1) as g(s)`;
+
+function* expandArray(fc: FunctionCall, array: Bytes): Generator<Datum[]> {
+  const { ndim, dims } = arrayHeader(array);
+  if (ndim === 0) return;
+  const values = ndim === 1 ? deconstructArray(array, typeFacts(fc, arrayElemType(array))) : [];
+  for (let i = 0; i < dims[0]!; i++) yield [values[i] ?? null, i + 1];
+}
+
 export const arraySetFunctions: SetFunctionTable = {
+  [EXPAND_ARRAY]: expandArray,
   array_unnest: (fc: FunctionCall, array: Bytes) => deconstructArray(array, typeFacts(fc, arrayElemType(array))),
   generate_subscripts: subscripts,
   generate_subscripts_nodir: subscripts,

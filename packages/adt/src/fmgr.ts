@@ -98,6 +98,13 @@ export interface SessionSettings {
   readonly server?: ServerFacts | undefined;
 }
 
+interface RecordField {
+  readonly name: string;
+  readonly type: Oid;
+  readonly typmod: number;
+  readonly dropped: boolean;
+}
+
 export interface FunctionCall {
   readonly settings: SessionSettings;
   readonly collation: Oid;
@@ -108,6 +115,8 @@ export interface FunctionCall {
   readonly catalog?: FunctionCatalog | undefined;
   /** True when the arguments of a VARIADIC "any" call came as one array. */
   readonly variadic?: boolean | undefined;
+  /** What the query says that the columns are: FROM f() AS t(a int). Only for a function in FROM that returns records. */
+  readonly columns?: readonly RecordField[] | undefined;
   /** Set by the executor of aggregates: the first argument is the caller's own state, to be changed in place. */
   readonly inAggregate?: boolean | undefined;
   /** Tells the client of something that is no error. */

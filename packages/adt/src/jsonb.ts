@@ -239,6 +239,42 @@ const cmp =
   (_fc: FunctionCall, a: Bytes, b: Bytes): boolean =>
     test(compareJsonb(unpackJsonb(a), unpackJsonb(b)));
 
+/** jsonb_set, or what the last argument says of a value that is NULL. */
+function setLax(
+  _fc: FunctionCall,
+  json: Bytes | null,
+  path: Bytes | null,
+  value: Bytes | null,
+  create: boolean | null,
+  treatment: Bytes | null,
+): Bytes | null {
+  if (json === null || path === null || create === null) return null;
+  if (treatment === null)
+    throw ereport(
+      ERRCODE.INVALID_PARAMETER_VALUE,
+      'null_value_treatment must be "delete_key", "return_target", "use_json_null", or "raise_exception"',
+    );
+  if (value !== null) return changePath(json, path, { value: unpackJsonb(value), create }, 'set path in');
+  switch (textToString(treatment)) {
+    case 'raise_exception':
+      throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'JSON value must not be null', {
+        detail: 'Exception was raised because null_value_treatment is "raise_exception".',
+        hint: 'To avoid, either change the null_value_treatment argument or ensure that an SQL NULL is not passed.',
+      });
+    case 'return_target':
+      return json;
+    case 'delete_key':
+      return changePath(json, path, { value: undefined, create: false }, 'delete path in');
+    case 'use_json_null':
+      return changePath(json, path, { value: JSONB_NULL, create }, 'set path in');
+    default:
+      throw ereport(
+        ERRCODE.INVALID_PARAMETER_VALUE,
+        'null_value_treatment must be "delete_key", "return_target", "use_json_null", or "raise_exception"',
+      );
+  }
+}
+
 export const jsonbFunctions: FunctionTable = {
   jsonb_in: (_fc: FunctionCall, text: Bytes) => packJsonb(parse(textToString(text))),
   jsonb_out: (_fc: FunctionCall, json: Bytes) => stringToText(formatJsonb(unpackJsonb(json))),
@@ -290,6 +326,7 @@ export const jsonbFunctions: FunctionTable = {
     changePath(json, path, { value: undefined, create: false }, 'delete path in'),
   jsonb_set: (_fc: FunctionCall, json: Bytes, path: Bytes, value: Bytes, create: boolean) =>
     changePath(json, path, { value: unpackJsonb(value), create }, 'set path in'),
+  jsonb_set_lax: setLax,
   jsonb_insert: (_fc: FunctionCall, json: Bytes, path: Bytes, value: Bytes, after: boolean) =>
     changePath(
       json,

@@ -60,7 +60,7 @@ export interface RecordField extends RecordColumn {
 }
 
 /** Columns of a composite type, dropped ones included; of an anonymous record by its typmod. */
-function recordColumns(fc: FunctionCall, type: Oid, typmod: number): readonly RecordColumn[] {
+export function recordColumns(fc: FunctionCall, type: Oid, typmod: number): readonly RecordColumn[] {
   const catalog = catalogOf(fc);
   const rel = (type as number) === RECORDOID ? undefined : rowType(fc, type).typrelid;
   const attributes =
@@ -118,7 +118,7 @@ export function recordFields(fc: FunctionCall, record: Bytes): RecordField[] {
 }
 
 /** Builds a record of a type; one value per column, dropped ones null. */
-function formRecord(
+export function formRecord(
   fc: FunctionCall,
   type: Oid,
   typmod: number,

@@ -23,6 +23,7 @@ import { intFunctions, intSetFunctions } from '@pgtroupe/adt/int';
 import { int8Functions, int8SetFunctions } from '@pgtroupe/adt/int8';
 import { intervalFunctions } from '@pgtroupe/adt/interval';
 import { intervalAggFunctions } from '@pgtroupe/adt/intervalagg';
+import { jsonPopulateSetFunctions } from '@pgtroupe/adt/json_populate';
 import { jsonFunctions, jsonSetFunctions, jsonSlicedFunctions } from '@pgtroupe/adt/json';
 import { jsonbFunctions, jsonbSetFunctions, jsonbSlicedFunctions } from '@pgtroupe/adt/jsonb';
 import { likeFunctions } from '@pgtroupe/adt/like';
@@ -128,6 +129,7 @@ registerFunctions(
     intSetFunctions,
     int8SetFunctions,
     jsonSetFunctions,
+    jsonPopulateSetFunctions,
     jsonbSetFunctions,
     miscSetFunctions,
     pgstatArchiverSetFunctions,

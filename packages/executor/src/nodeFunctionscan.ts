@@ -4,7 +4,7 @@
 import type { Datum } from '@pgtroupe/common/datum';
 import { INT4OID, RECORDOID } from '@pgtroupe/common/oids';
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
-import type { RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
+import type { RangeTblEntry, RangeTblFunction } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, FuncExpr } from '@pgtroupe/nodes/primnodes';
 import type { FunctionScan } from '@pgtroupe/optimizer/plannodes';
 import { lookupSetFunction } from '@pgtroupe/adt/fmgr';
@@ -61,17 +61,24 @@ export class FunctionScanState extends ScanState {
       }
     }
     if (this.#ordinality) this.#columns.push({ type: BIGINT, lane: this.input.addValueLane(new ValueLane()) });
-    this.#sources = plan.functions.map(f => this.#source(f.funcexpr, f.funccolcount, f.funccoltypes));
+    this.#sources = plan.functions.map(f => this.#source(f));
     this.#row = new Array<Datum>(this.#columns.length).fill(null);
     this.compile();
   }
 
-  #source(expr: Expr, width: number, columnTypes: readonly number[]): Source {
+  #source(f: RangeTblFunction): Source {
+    const { funcexpr: expr, funccolcount: width, funccoltypes: columnTypes } = f;
+    const columns = columnTypes.map((type, i) => ({
+      name: f.funccolnames[i]!,
+      type,
+      typmod: f.funccoltypmods[i]!,
+      dropped: false,
+    }));
     const registeredApart =
       expr.type === 'FuncExpr' && lookupSetFunction(procRow(this.est, expr.funcid).prosrc) !== undefined;
     const isSet = isSetCall(expr) || registeredApart;
     return {
-      call: isSet ? new SetFunctionCall(expr as FuncExpr, this.scope) : null,
+      call: isSet ? new SetFunctionCall(expr as FuncExpr, this.scope, columns.length > 0 ? columns : undefined) : null,
       scalar: isSet ? null : compileExpr(expr, this.scope),
       width,
       composite: isComposite(this.est, exprType(expr)) || width > 1,

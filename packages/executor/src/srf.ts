@@ -10,7 +10,7 @@ import type { Oid } from '@pgtroupe/common/ids';
 import type { Attribute, TupleDesc } from '@pgtroupe/access/common/tupdesc';
 import { exprType } from '@pgtroupe/nodes/nodefuncs';
 import type { Expr, FuncExpr, OpExpr } from '@pgtroupe/nodes/primnodes';
-import { lookupSetFunction, type PGSetFunction, type SetValue } from '@pgtroupe/adt/fmgr';
+import { type FunctionCall, lookupSetFunction, type PGSetFunction, type SetValue } from '@pgtroupe/adt/fmgr';
 import { baseTypeFacts } from './arrays.ts';
 import { detach, type RowReader } from './batch.ts';
 import type { EState } from './estate.ts';
@@ -101,18 +101,20 @@ export class SetFunctionCall {
   value: SetValue = null;
   done = true;
 
-  constructor(expr: SetCall | FuncExpr, scope: ExprScope) {
+  /** @param columns what the query says of a function's records */
+  constructor(expr: SetCall | FuncExpr, scope: ExprScope, columns?: FunctionCall['columns']) {
     const { est } = scope;
     const proc = procRow(est, expr.type === 'FuncExpr' ? expr.funcid : expr.opfuncid);
     const fn =
       indeterminateCollation(proc.prosrc, expr.inputcollid) ?? lookupSetFunction(proc.prosrc) ?? missing(proc.proname);
-    const fc = makeCall(
+    const call = makeCall(
       est,
       expr.args.map(exprType),
       expr.type === 'FuncExpr' ? expr.funcresulttype : expr.opresulttype,
       expr.inputcollid,
       expr.type === 'FuncExpr' && expr.funcvariadic,
     );
+    const fc = columns === undefined ? call : { ...call, columns };
     const args: readonly RowReader[] = expr.args.map(arg => compileExpr(arg, scope));
     this.#open = row => {
       const values = args.map(read => detach(read(row)));

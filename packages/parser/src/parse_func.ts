@@ -338,8 +338,7 @@ export function parseFuncOrColumn(
   makeFnArguments(pstate, fargs, actual, detail.declared);
   if (detail.vatype === 0) funcVariadic = false;
   if (detail.nvargs > 0 && detail.vatype !== ANYOID) {
-    const elements = fargs.slice(nargs - detail.nvargs);
-    fargs = fargs.slice(0, nargs - detail.nvargs);
+    const elements = fargs.splice(nargs - detail.nvargs);
     const elementType = exprType(elements[0] as Expr);
     const arrayType = catalog.arrayType(elementType);
     if (arrayType === 0) {

@@ -28,6 +28,9 @@ export function transformParamRef(pstate: ParseState, ref: RawNode): Param {
     type = mode.types[number - 1] as Oid;
   }
   if (type === 0) throw pstate.error(ERRCODE.UNDEFINED_PARAMETER, `there is no parameter $${number}`, location);
+  // A client may name any number; PostgreSQL says so with an internal error.
+  if (pstate.catalog.typeOrNull(type) === null)
+    throw pstate.error(ERRCODE.UNDEFINED_OBJECT, `type with OID ${type} does not exist`, location);
   return {
     type: 'Param',
     paramkind: PARAM_EXTERN,

@@ -6,7 +6,7 @@
  */
 import { loadModule, parseSync, SqlError } from 'libpg-query';
 import { checkGrammar } from './pg15check.ts';
-import { hideLaterSyntax, shownIdentifier, shownMessage } from './pg15grammar.ts';
+import { hideLaterSyntax, parameterJunk, shownIdentifier, shownMessage } from './pg15grammar.ts';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import type { RawNode, RawStmt } from '@pgtroupe/nodes/rawnodes';
@@ -46,6 +46,8 @@ function parse(text: string): RawTree {
     if (error instanceof SqlError) throw syntaxError(error, text);
     throw error;
   }
+  const junk = parameterJunk(text);
+  if (junk !== undefined) throw ereport(ERRCODE.SYNTAX_ERROR, junk.message, { position: junk.at + 1 });
   checkGrammar(text, tree);
   if (asked !== text) showIdentifiers(tree);
   return tree;

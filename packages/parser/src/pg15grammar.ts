@@ -82,6 +82,24 @@ export const shownIdentifier = (identifier: string): string => SHOWN.get(identif
 
 const NUMBER_WITH_JUNK = /^(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/;
 
+const PARAMETER_JUNK = /\$\d+[A-Za-z_\u0080-\uffff]/;
+
+/** `$1a` is an error to PostgreSQL, to the library `$1 a`: what is wrong and at which character, undefined if nothing is. */
+export function parameterJunk(text: string): { message: string; at: number } | undefined {
+  if (!PARAMETER_JUNK.test(text)) return undefined;
+  const tokens = tokensOf(text);
+  const found = tokens.find(
+    (token, i) =>
+      /^\$\d+$/.test(token.text) &&
+      tokens[i + 1]?.start === token.end &&
+      /^[A-Za-z_\u0080-\uffff]/.test(tokens[i + 1]!.text),
+  );
+  if (found === undefined) return undefined;
+  const at = Buffer.from(text, 'utf8').subarray(0, found.start).toString('utf8').length;
+  const junk = /^\$\d+[\w$\u0080-\uffff]*/.exec(text.slice(at))![0];
+  return { message: `trailing junk after parameter at or near "${junk}"`, at };
+}
+
 /** A message of the parser about a changed text, as it would be about the real one. `at` is a character's index. */
 export function shownMessage(message: string, at: number, text: string): { message: string; at: number } {
   const rest = text.slice(at);

@@ -76,3 +76,8 @@ drop table "verylongtablename éverylongtablenameverylongtablenameverylongtablen
 select pg_size_bytes('10 foo'), 1;
 selec 1_000;
 select 'a' 1_000;
+-- a letter behind a parameter
+prepare junk(int) as select $1a;
+prepare junk(int) as select 1 where $1=$1or true;
+prepare junk(int) as select $1 a, 'x$1a', "a$1b" from (select 1 as "a$1b") s;
+execute junk(3);
