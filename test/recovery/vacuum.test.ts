@@ -185,4 +185,69 @@ describe.runIf(isBuilt)('VACUUM', () => {
     expect(Number(await back.value(sizes))).toBeLessThan(1.5 * full);
     await back.client.end();
   });
+
+  it('FULL writes a table anew; old snapshots see what they saw', { timeout: 400_000 }, async () => {
+    cluster = await new TestCluster().create();
+    await cluster.start('-c', 'sessions_per_instance=1');
+    const one = await connect();
+    const old = await connect();
+    await one.client.query(`CREATE TABLE t (id int PRIMARY KEY, k text, v text) WITH (fillfactor = 70);
+      ALTER TABLE t ALTER v SET STORAGE EXTERNAL;
+      CREATE INDEX t_k ON t (k);
+      CREATE TABLE other (id int);
+      INSERT INTO t SELECT g, 'k' || g, repeat('v', CASE WHEN g <= 20 THEN 5000 ELSE 50 END) FROM generate_series(1, 2000) g`);
+    const question =
+      "SELECT count(*), sum(id) AS ids, sum(length(v)) AS v, count(*) FILTER (WHERE k LIKE '%u') AS u FROM t";
+    const ask = async ({ client }: Session): Promise<string> =>
+      Object.values((await client.query(question)).rows[0]!).join('\t');
+    await old.client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+    await old.client.query('SELECT FROM other');
+    const before = await ask(one);
+    await one.client.query("UPDATE t SET k = k || 'u' WHERE id % 3 = 0");
+    await one.client.query('DELETE FROM t WHERE id % 2 = 0');
+    const after = await ask(one);
+    const sizes = `SELECT array_agg(pg_relation_size(oid) ORDER BY relname) FROM pg_class
+      WHERE relname IN ('t', 't_k', 't_pkey') OR oid = (SELECT reltoastrelid FROM pg_class WHERE relname = 't')`;
+    await one.client.query('VACUUM (FULL, VERBOSE) t');
+    expect(one.notices.at(-1)).toMatch(/^"public\.t": found 0 removable, \d+ nonremovable row versions in \d+ pages$/);
+    // The files are others, the rows are the same, each in its own snapshot.
+    expect(await ask(old)).toBe(before);
+    await expect(old.client.query("UPDATE t SET k = 'mine' WHERE id = 3")).rejects.toThrow(/concurrent update/);
+    await old.client.query('ROLLBACK');
+    expect(await ask(one)).toBe(after);
+    expect(await ask(old)).toBe(after);
+    const crowded = await one.value(sizes);
+    await one.client.query('VACUUM FULL t');
+    const small = await one.value(sizes);
+    expect(small).not.toBe(crowded);
+    expect(await one.value("SELECT relpages * 8192 = pg_relation_size('t') FROM pg_class WHERE relname = 't'")).toBe(
+      'true',
+    );
+    // Cancelled, it has not happened.
+    await one.client.query('DELETE FROM t WHERE id > 1000');
+    const left = await ask(one);
+    const pid = await one.value('SELECT pg_backend_pid()');
+    const cancelled = one.client.query('VACUUM FULL t').catch((error: Error) => error.message);
+    await old.client.query(`SELECT pg_cancel_backend(${pid})`);
+    const outcome = await cancelled;
+    if (typeof outcome === 'string') expect(outcome).toMatch(/canceling statement/);
+    expect(await ask(one)).toBe(left);
+    await old.client.query("INSERT INTO t VALUES (5000, 'new', 'row')");
+    const last = await ask(old);
+
+    // In the middle of the next one everything dies.
+    const dying = one.client.query('VACUUM FULL t').catch(() => {});
+    const status = await cluster.status();
+    cluster.keeper!.kill('SIGKILL');
+    for (const osPid of [status.postmasterPid, ...status.roles.map(role => role.osPid)]) process.kill(osPid, 'SIGKILL');
+    await dying;
+    if (hasPostgres) expect(judge([question])).toEqual([last]);
+    await until('everything to be gone', () => cluster!.exited());
+    await cluster.start();
+    const back = await connect();
+    expect(await ask(back)).toBe(last);
+    await back.client.query('SET enable_seqscan = off');
+    expect(await back.value("SELECT id FROM t WHERE k = 'new'")).toBe('5000');
+    await back.client.end();
+  });
 });

@@ -17,20 +17,17 @@ import { uniqueViolation } from '@pgtroupe/access/nbtree/nbtinsert';
 import { BTBuild } from '@pgtroupe/access/nbtree/nbtsort';
 import type { IndexBuildResult } from '@pgtroupe/catalog/catalogwriter';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
-import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
-import { BLCKSZ, type BlockNumber, MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
+import { BLCKSZ, MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
-import { RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
-import { REGBUF_FORCE_IMAGE, REGBUF_STANDARD } from '@pgtroupe/transam/xloginsert';
-import { XLOG_FPI } from '@pgtroupe/transam/xlogrmgr';
 import { btIndexOf } from '@pgtroupe/catalog/relaccess';
 import { outputText } from '@pgtroupe/adt/cache/iofunctions';
 import type { BackendSession, CommandRunner } from './command-runner.ts';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { NAMESPACEOID } from '@pgtroupe/catalog/syscache';
+import { logNewPage } from './newpage.ts';
 import { SortedKeys } from './sortedkeys.ts';
 
 /** Rows or pages between looks at the clock and at interrupts. */
@@ -186,21 +183,8 @@ async function logPages(
   pages: readonly Uint8Array[],
 ): Promise<void> {
   const { kernel } = session.instance;
-  const { mem } = kernel.pages;
   for (let blk = 0; blk < pages.length; blk++) {
     if (blk % SLICE === SLICE - 1) await session.breathe();
-    await store.attempt(() => {
-      const fresh = kernel.pages.newBlock(rel.smgr, MAIN_FORKNUM);
-      if (fresh === MISS) return MISS;
-      assert(fresh === blk, `block ${fresh} of a new index is not ${blk}`);
-      const page = kernel.pages.exclusive(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
-      if (page === MISS) return MISS;
-      mem.u8.set(pages[blk]!, page);
-      kernel.wal.begin();
-      kernel.wal.registerBuffer(0, page, REGBUF_FORCE_IMAGE | REGBUF_STANDARD);
-      kernel.wal.insert(RM_XLOG_ID, XLOG_FPI);
-      kernel.pages.useNewBlock(rel.smgr, MAIN_FORKNUM, blk as BlockNumber);
-      return 0;
-    });
+    await store.attempt(() => logNewPage(kernel, rel.smgr, blk, pages[blk]!));
   }
 }

@@ -283,7 +283,8 @@ async function setNewRelfilenode(context: CommandContext, relid: Oid): Promise<v
   for (const index of await w.read(() => fresh.indexes)) await w.store.buildIndex(fresh, index);
 }
 
-async function replaceFile(context: CommandContext, rel: RelationDesc): Promise<void> {
+/** Gives a relation an empty file; the old one goes when the transaction commits. */
+export async function replaceFile(context: CommandContext, rel: RelationDesc): Promise<void> {
   const { w } = context;
   const filenode = await createStorage(w, rel.rel.reltablespace, await w.newOid(RELOID));
   w.store.dropStorage(rel.rnode);

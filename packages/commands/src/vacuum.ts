@@ -17,6 +17,7 @@ import type { CommandRunner } from './command-runner.ts';
 import { lockRangeVar } from './rangevar.ts';
 import { analyzeTable } from './analyze/analyze.ts';
 import { type VacuumOptions, vacuumOptions } from './vacuumoptions.ts';
+import { vacuumFull } from './vacuumfull.ts';
 import { vacuumRelation } from './vacuumrel.ts';
 import { lockToVacuum, mayVacuumOrNotice, openTarget, type Target } from './vacuumtarget.ts';
 import { updateDatFrozenXid } from './vacuumxids.ts';
@@ -28,6 +29,8 @@ export async function vacuumStmt(runner: CommandRunner, raw: RawNode, text: stri
   if (options.vacuum) session.block.prevent('VACUUM');
   await analysis.refresh();
   const list = await targets(runner, raw, options);
+  if (options.full && raw['rels'] === undefined)
+    session.notice('WARNING', ERRCODE.FEATURE_NOT_SUPPORTED, 'VACUUM FULL leaves system catalogs as they are');
   // ANALYZE alone may be part of something larger; else no lock is kept longer than its table needs.
   const ownTransactions = options.vacuum || (!session.block.lasts && list.length > 1);
   const nextTransaction = async (): Promise<void> => {
@@ -38,7 +41,7 @@ export async function vacuumStmt(runner: CommandRunner, raw: RawNode, text: stri
   };
   for (const target of list) {
     if (options.vacuum) {
-      const done = await vacuumRelation(runner, target, options);
+      const done = await (options.full ? vacuumFull : vacuumRelation)(runner, target, options);
       await nextTransaction();
       if (!done) continue;
     }

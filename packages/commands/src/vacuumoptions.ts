@@ -1,7 +1,7 @@
 /** What VACUUM and ANALYZE are told in brackets (ExecVacuum). */
 import type { IndexCleanup } from '@pgtroupe/access/heap/vacuumlazy';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, notSupported, type PgError } from '@pgtroupe/common/ereport';
+import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { errorPosition } from '@pgtroupe/parser/position';
 import { defGetBoolean } from './define.ts';
@@ -10,6 +10,7 @@ export interface VacuumOptions {
   readonly vacuum: boolean;
   readonly analyze: boolean;
   readonly freeze: boolean;
+  readonly full: boolean;
   readonly aggressive: boolean;
   /** DISABLE_PAGE_SKIPPING */
   readonly everyPage: boolean;
@@ -57,6 +58,7 @@ export function vacuumOptions(raw: RawNode, text: string): VacuumOptions {
     vacuum,
     analyze: !vacuum || on('analyze'),
     freeze: on('freeze'),
+    full: on('full'),
     aggressive: on('freeze') || on('disable_page_skipping'),
     everyPage: on('disable_page_skipping'),
     skipLocked: on('skip_locked'),
@@ -82,10 +84,9 @@ function indexCleanupOf(arg: RawNode | undefined): IndexCleanup {
   return defGetBoolean('index_cleanup', arg) ? 'on' : 'off';
 }
 
-function checkFull(workers: number, everyPage: boolean, toast: boolean): never {
+function checkFull(workers: number, everyPage: boolean, toast: boolean): void {
   const refuse = (message: string): PgError => ereport(ERRCODE.FEATURE_NOT_SUPPORTED, message);
   if (workers > 0) throw refuse('VACUUM FULL cannot be performed in parallel');
   if (everyPage) throw refuse('VACUUM option DISABLE_PAGE_SKIPPING cannot be used with FULL');
   if (!toast) throw refuse('PROCESS_TOAST required with VACUUM FULL');
-  throw notSupported('VACUUM FULL');
 }

@@ -9,7 +9,7 @@ import { DATABASEOID } from '@pgtroupe/catalog/syscache';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import type { Oid } from '@pgtroupe/common/ids';
 import { PG_CATALOG_NAMESPACE } from '@pgtroupe/common/oids';
-import { SHARE_UPDATE_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
+import { ACCESS_EXCLUSIVE_LOCK, SHARE_UPDATE_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import type { CommandRunner } from './command-runner.ts';
 import { isLockRefusal } from './rangevar.ts';
 import type { VacuumOptions } from './vacuumoptions.ts';
@@ -66,7 +66,8 @@ export async function openTarget(
   const { kernel } = session.instance;
   const database = session.database.oid as Oid;
   const locked = await lockToVacuum(runner, name, options, async () => {
-    await kernel.locks.relation(session.owner, database, oid, SHARE_UPDATE_EXCLUSIVE_LOCK, options.skipLocked);
+    const mode = options.vacuum && options.full ? ACCESS_EXCLUSIVE_LOCK : SHARE_UPDATE_EXCLUSIVE_LOCK;
+    await kernel.locks.relation(session.owner, database, oid, mode, options.skipLocked);
     return true;
   });
   if (locked === undefined) return undefined;

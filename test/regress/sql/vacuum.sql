@@ -49,3 +49,8 @@ delete from d where a > 300;
 vacuum d;
 select relpages, reltuples, relallvisible from pg_class where relname = 'd';
 select pg_relation_size('d');
+vacuum full d;
+select relpages, reltuples, relallvisible from pg_class where relname = 'd';
+select count(*), sum(a) from d;
+vacuum (full, analyze, freeze) d (a);
+vacuum full v;

@@ -46,7 +46,10 @@ export class NewPages {
       if (index.extend > 0) break;
       const asked = pages.freePage(rel, BLCKSZ / 2);
       if (asked === MISS) return MISS;
-      if (asked === NO_BLOCK || freeBlocks.includes(asked)) {
+      // The map may be older than the file.
+      const blocks = asked === NO_BLOCK ? 0 : pages.nblocks(rel, MAIN_FORKNUM);
+      if (blocks === MISS) return MISS;
+      if (asked >= blocks || asked === NO_BLOCK || freeBlocks.includes(asked)) {
         index.extendRun = Math.min(Math.max(4 * index.extendRun, EXTEND_RUN_FIRST), EXTEND_RUN_MAX);
         index.extend = index.extendRun;
         break;
