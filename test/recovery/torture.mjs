@@ -11,17 +11,21 @@
  *
  * After each role both ledgers are audited. At the end, with nobody in a transaction, `status --json` must show that
  * nothing is held; then everything is killed at once, and PostgreSQL 15 recovers a copy of what is left and answers the
- * same questions; so do pgtroupe, and PostgreSQL again on a copy after a clean stop. Exits 1 when anything was lost or
+ * same questions; so do pgtroupe, and PostgreSQL again on a copy after a clean stop, and once more where it recovers the
+ * directory of before from the archive of all that was written. Exits 1 when anything was lost or
  * leaked. The same seed makes the same choices (not the same timing).
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { PG_BIN } from '../../packages/testkit/dist/oracle-address.js';
 import { createDirectory, startPgtroupe } from '../bench/servers.mjs';
+import { ask as query } from '../bench/measure.mjs';
 import { readTraffic } from '../bench/traffic.mjs';
+import { Archive } from './archive.mjs';
 import { canMount, SmallDisk, uncleanErrors } from './full-disk.mjs';
 import { judgeCopy } from './judge-copy.mjs';
 import { auditDdl, createDdlLedger, DdlClient } from './ledger-ddl.mjs';
@@ -35,7 +39,7 @@ const { values: options } = parseArgs({
     instances: { type: 'string', default: '1' },
     roles: {
       type: 'string',
-      default: 'logger,bgwriter,checkpointer,walwriter,buffer-manager,backend,postmaster,all,disk',
+      default: 'logger,bgwriter,checkpointer,archiver,walwriter,buffer-manager,backend,postmaster,all,disk',
     },
     seed: { type: 'string', default: '1' },
     ddl: { type: 'string', default: '3' },
@@ -52,6 +56,8 @@ const FULL_DISK = canMount() ? options['full-disk'] : 'none';
 const ROLES = options.roles.split(',').filter(role => role !== 'disk' || FULL_DISK !== 'none');
 const RECOVERY_LIMIT_MS = 1000 * Number(options.patience);
 const SMALL_DISK_MB = 640;
+/** Commands that fail are tried again after up to a minute. */
+const PATIENCE_ARCHIVER_MS = 90_000;
 /** In how many of its transactions a vanishing client vanishes. */
 const VANISHING = 0.4;
 const judgesThere = existsSync(join(PG_BIN, 'pg_amcheck'));
@@ -72,6 +78,9 @@ let failed = false;
 let server;
 /** Where everything lies. */
 let folder;
+/** Where the archive lies: never on the disk that gets full. */
+const archiveFolder = mkdtempSync(join(tmpdir(), 'pgtroupe-torture-archive-'));
+let archive;
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
     void (server?.stop({ keep: true }) ?? Promise.resolve()).finally(() => {
@@ -83,14 +92,16 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 try {
   folder = await createDirectory(FULL_DISK === 'data' ? disk.path : undefined);
   if (FULL_DISK === 'wal') disk.take(join(folder, 'data', 'pg_wal'));
+  archive = new Archive(archiveFolder, join(folder, 'data'));
+  settings.push(...archive.settings);
   server = await startPgtroupe(settings, folder);
   await run();
 } finally {
   await server?.stop({ keep: true });
   disk?.remove();
   if (failed && FULL_DISK !== 'data' && options.plant === undefined)
-    console.log(`the data directory is left in ${folder}`);
-  else rmSync(folder, { recursive: true, force: true });
+    console.log(`the data directory is left in ${folder}, the archive in ${archiveFolder}`);
+  else for (const made of [folder, archiveFolder]) rmSync(made, { recursive: true, force: true });
 }
 console.log(failed ? `FAILED; again with --seed ${options.seed}` : 'nothing lost, nothing leaked');
 process.exit(failed ? 1 : 0);
@@ -260,10 +271,36 @@ async function judgement(ledgers, ddl) {
   await judge(false);
   server = await startPgtroupe(settings, folder);
   wrong('lost', await ask(server, ledgers, ddl));
+  await archived();
   await server.stop({ keep: true });
   server = undefined;
   judgeFiles();
   await judge(true);
+  await judgeArchive(ledgers, ddl);
+}
+
+/** Waits until all that was written by now is in the archive. */
+async function archived() {
+  const last = (await query(server, 'SELECT pg_walfile_name(pg_switch_wal())')).trim();
+  const patient = performance.now() + PATIENCE_ARCHIVER_MS;
+  while (!archive.names().includes(last) && performance.now() < patient) await pause(200);
+  if (!archive.names().includes(last)) wrong('archive', [`${last} was not archived`]);
+}
+
+/** No gap, no double; and PostgreSQL, with the directory of before and the archive, finds the same rows and tables. */
+async function judgeArchive(ledgers, ddl) {
+  const problems = archive.problems();
+  if (judgesThere && problems.length === 0) {
+    try {
+      archive.lastRecord();
+      problems.push(...(await archive.recovered(where => ask(where, ledgers, ddl))));
+    } catch (error) {
+      problems.push(`${error.message} ${error.stdout ?? ''}${error.stderr ?? ''}`);
+    }
+  }
+  const found = problems.length === 0 ? 'no gap, no double' : 'WRONG';
+  console.log(`archive of ${archive.names().length} segments, and PostgreSQL's recovery from it: ${found}`);
+  wrong('archive', problems);
 }
 
 /** Pages that changed hands since the instances that live now were launched. */
