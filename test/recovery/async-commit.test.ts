@@ -29,19 +29,24 @@ describe.runIf(isBuilt)('asynchronous commits', () => {
     const loseMemory = async (): Promise<string> => {
       const lost = osPid;
       process.kill(lost, 'SIGKILL');
-      const [found] = await until(
+      // Before, an instance may answer from what it has.
+      osPid = await until(
         'the next buffer-manager',
+        async () => {
+          const role = await cluster!.role('buffer-manager');
+          return role?.state === 'ready' && role.osPid !== lost && role.osPid;
+        },
+        60_000,
+      );
+      const [found] = await until(
+        'its answer',
         () =>
           ask(NUMBERS).then(
             n => [n] as const,
-            () => false,
+            () => false as const,
           ),
         60_000,
       );
-      osPid = await until('it to be told of', async () => {
-        const role = await cluster!.role('buffer-manager');
-        return role?.state === 'ready' && role.osPid !== lost && role.osPid;
-      });
       return found;
     };
     const insert = async (id: number, commit: string): Promise<void> => {
@@ -49,27 +54,32 @@ describe.runIf(isBuilt)('asynchronous commits', () => {
     };
     await client.query('CREATE TABLE kept (id int); CREATE TABLE dropped (id int)');
 
-    await insert(1, 'off');
-    expect(await ask(NUMBERS)).toBe('1');
-    // Answered, and not flushed.
-    expect(await loseMemory()).toBe('');
+    // Answered, and not flushed, unless a delay that had begun before happens to be over.
+    for (let tries = 0; ; tries++) {
+      await insert(1, 'off');
+      expect(await ask(NUMBERS)).toBe('1');
+      if ((await loseMemory()) === '') break;
+      expect(tries).toBeLessThan(5);
+      await client.query('DELETE FROM kept');
+    }
 
     // Whoever is synchronous takes along what came before.
     await insert(2, 'off');
     await insert(3, 'remote_apply');
     await insert(4, 'off');
-    expect(await loseMemory()).toBe('2 3');
+    expect(await loseMemory()).toMatch(/^2 3( 4)?$/);
 
     // A file goes with this one: it must be durable.
     await insert(5, 'off');
-    await client.query('SET synchronous_commit = off; DROP TABLE dropped; RESET synchronous_commit');
-    expect(await loseMemory()).toBe('2 3 5');
+    await client.query('BEGIN; SET LOCAL synchronous_commit = off; DROP TABLE dropped; COMMIT');
+    const found = await loseMemory();
+    expect(found).toMatch(/^2 3 (4 )?5$/);
     expect(await ask("SELECT count(*) FROM pg_class WHERE relname = 'dropped'")).toBe('0');
     await client.end();
     await cluster.run('stop', '-D', cluster.data, '-m', 'immediate');
     if (!hasPostgres) return;
     const copy = join(cluster.folder, 'copy');
     cpSync(cluster.data, copy, { recursive: true });
-    expect(postgresAnswers(copy, [NUMBERS]).answers).toEqual(['2 3 5\n']);
+    expect(postgresAnswers(copy, [NUMBERS]).answers).toEqual([`${found}\n`]);
   });
 });

@@ -23,7 +23,7 @@ export const EFFECTLESS: ReadonlySet<string> = new Set(
     effective_cache_size effective_io_concurrency enable_sort external_pid_file geqo geqo_effort
     geqo_generations geqo_pool_size geqo_seed geqo_selection_bias geqo_threshold
     ignore_checksum_failure ignore_invalid_pages ignore_system_indexes local_preload_libraries log_autovacuum_min_duration
-    log_executor_stats log_hostname log_lock_waits log_parser_stats log_planner_stats log_recovery_conflict_waits
+    log_executor_stats log_hostname log_parser_stats log_planner_stats log_recovery_conflict_waits
     log_replication_commands log_startup_progress_interval log_statement_stats log_transaction_sample_rate maintenance_io_concurrency
     max_files_per_process max_prepared_transactions max_stack_depth old_snapshot_threshold password_encryption
     pg_stat_statements.save pg_stat_statements.track_planning

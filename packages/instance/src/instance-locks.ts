@@ -15,7 +15,7 @@ import type { Oid } from '@pgtroupe/common/ids';
 import type { Timers } from '@pgtroupe/actor/env';
 import type { Attachment } from './attachment.ts';
 import { type HeldTupleLock, InstanceTupleLocks } from './instance-tuple-locks.ts';
-import type { DownOp } from '@pgtroupe/rpc/attach/ops';
+import { type DownOp, LOCK_WAIT_STATES } from '@pgtroupe/rpc/attach/ops';
 import { isStrongMode, MAX_LOCK_MODE } from '@pgtroupe/storage/lmgr/lock-modes';
 import type { LockStatus } from '@pgtroupe/storage/lmgr/lock-status';
 import { LOCK_WAITS, type WaitEvent } from './wait-event.ts';
@@ -25,6 +25,15 @@ import { isWeakMode, LOCKTAG_RELATION, type LockTag, relationTag } from '@pgtrou
 const DEADLOCK_MS = 1000;
 /** Tokens held; beyond this the oldest quarter of those that nobody uses goes back. */
 export const MAX_TOKENS = 8192;
+
+/** A wait for a lock that is longer than deadlock_timeout. */
+export interface LongWait {
+  readonly state: (typeof LOCK_WAIT_STATES)[number] | 'acquired';
+  /** `ShareLock on transaction 739` */
+  readonly lock: string;
+  readonly holders: readonly number[];
+  readonly queue: readonly number[];
+}
 
 /** One relation's fast path in this instance. */
 interface RelationEntry {
@@ -56,6 +65,8 @@ export class LockOwner {
   waitEvent: WaitEvent | undefined;
   /** Told when a wait for a lock, of a relation or of a transaction's end, begins and ends. */
   onLockWait: ((begins: boolean) => void) | undefined;
+  /** Told when somebody has looked at the wait under way, and when it has ended well thereafter. */
+  onLongWait: ((wait: LongWait) => void) | undefined;
   /** Told when an id that its transaction takes is among the last: of what database and how many are left. */
   onXidWarning: ((warning: { readonly db: string; readonly left: number }) => void) | undefined;
   /** After so long a wait somebody looks whether it can end (deadlock_timeout). */
@@ -77,6 +88,8 @@ export class InstanceLocks {
   readonly #attachment: Attachment;
   readonly #relations = new Map<Oid, Map<Oid, RelationEntry>>();
   #tokens = 0;
+  /** Waits under way. */
+  readonly #checked = new Map<number, (op: Extract<DownOp, { op: 'lockWaitChecked' }>) => void>();
   readonly tuples: InstanceTupleLocks;
 
   constructor(attachment: Attachment, timers: Timers) {
@@ -84,6 +97,7 @@ export class InstanceLocks {
     this.tuples = new InstanceTupleLocks(timers, attachment, this);
     attachment.on('relLockToken', op => this.#tokenGranted(op.db as Oid, op.rel as Oid));
     attachment.on('recallRelLock', op => this.#recalled(op));
+    attachment.on('lockWaitChecked', op => this.#checked.get(op.reqId)?.(op));
   }
 
   /** All tokens are void, and so is every lock: their transactions have failed. */
@@ -173,7 +187,14 @@ export class InstanceLocks {
     if (!session && owner.remote.has(key)) return;
     if (owner.interrupt !== undefined) throw owner.interrupt;
     let cancelled: PgError | undefined;
+    let longWait: LongWait | undefined;
+    let asked = 0;
     const answer = this.#attachment.request(reqId => {
+      asked = reqId;
+      this.#checked.set(reqId, op => {
+        longWait = { ...op, state: LOCK_WAIT_STATES[op.state]! };
+        owner.onLongWait?.(longWait);
+      });
       owner.waiting = {
         cancel: error => {
           if (cancelled === undefined) this.#attachment.put({ op: 'lockCancel', reqId, owner: owner.pid });
@@ -188,11 +209,13 @@ export class InstanceLocks {
     owner.onLockWait?.(true);
     owner.waitEvent = LOCK_WAITS[tag.locktype];
     const op = await answer.finally(() => {
+      this.#checked.delete(asked);
       owner.waiting = undefined;
       owner.waitEvent = undefined;
       owner.onLockWait?.(false);
     });
     if (op.op === 'lockGranted') {
+      if (longWait !== undefined) owner.onLongWait?.({ ...longWait, state: 'acquired' });
       if (cancelled !== undefined) {
         this.#put(owner, tag, mode, session);
         throw cancelled;

@@ -10,6 +10,7 @@ import {
   logLevelWanted,
   type LogSession,
 } from '@pgtroupe/actor/log-record';
+import type { LongWait } from '@pgtroupe/instance/instance-locks';
 import { activityTag } from '@pgtroupe/commands/activitytag';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { PgError } from '@pgtroupe/common/ereport';
@@ -38,6 +39,9 @@ export class SessionLog {
   readonly startedAt: number;
   readonly #counter = new LogCounter();
   #stage: Stage = 'starting';
+  /** Waits for locks under way, one within the other, and since when. */
+  #lockWaits = 0;
+  #lockWaitFromMs = 0;
   /** Of the transaction that failed, until its block ends. */
   #failedXid = 0;
   /** What the client's message asks for, as it came. */
@@ -87,15 +91,47 @@ export class SessionLog {
 
   /** A line that the parameters ask for (LOG); its text holds the statement, if it is about one, or `withStatement` asks
    *  for it. */
-  say(message: string, detail?: string, withStatement = false): void {
+  say(
+    message: string,
+    options: {
+      readonly detail?: string | undefined;
+      /** The detail is for the log only (errdetail_log). */
+      readonly detailForLog?: boolean;
+      readonly withStatement?: boolean;
+    } = {},
+  ): void {
     const { settings } = this.#session;
+    const { detail, withStatement } = options;
     const shown = settings.string('log_error_verbosity') === 'terse' ? undefined : detail;
     if (logLevelWanted('LOG', settings.string('log_min_messages'))) {
-      const asked = withStatement && logLevelWanted('LOG', settings.string('log_min_error_statement'));
+      const asked = withStatement === true && logLevelWanted('LOG', settings.string('log_min_error_statement'));
       const statement = asked ? this.statementText() : undefined;
       this.#write('LOG', message, { sqlstate: '00000', detail: shown, statement });
     }
-    this.#session.tell('LOG', ERRCODE.SUCCESSFUL_COMPLETION, message, { detail });
+    this.#session.tell('LOG', ERRCODE.SUCCESSFUL_COMPLETION, message, {
+      detail: options.detailForLog === true ? undefined : detail,
+    });
+  }
+
+  // ---- waits for locks -------------------------------------------------------------------------------
+
+  lockWait(begins: boolean): void {
+    if (begins && this.#lockWaits++ === 0) this.#lockWaitFromMs = this.#session.instance.env.clock.nowMs();
+    if (!begins) this.#lockWaits--;
+  }
+
+  /** log_lock_waits: what ProcSleep says of a wait that was longer than deadlock_timeout. */
+  longWait({ state, lock, holders, queue }: LongWait): void {
+    const { settings, pid, instance } = this.#session;
+    if (!settings.bool('log_lock_waits')) return;
+    const after = `after ${(instance.env.clock.nowMs() - this.#lockWaitFromMs).toFixed(3)} ms`;
+    const holding = `Process${holders.length === 1 ? '' : 'es'} holding the lock: ${holders.join(', ')}.`;
+    const detail = state === 'acquired' ? undefined : `${holding} Wait queue: ${queue.join(', ')}.`;
+    this.say(`process ${pid} ${longWaitText(state, lock)} ${after}`, {
+      detail,
+      detailForLog: true,
+      withStatement: true,
+    });
   }
 
   // ---- connections -----------------------------------------------------------------------------------
@@ -188,6 +224,19 @@ export class SessionLog {
     if (running !== undefined) return typeof running === 'string' ? running : activityTag(running);
     if (this.#stage !== 'begun') return this.#stage === 'starting' ? '' : this.#stage;
     return this.#session.block.idleState;
+  }
+}
+
+function longWaitText(state: LongWait['state'], lock: string): string {
+  switch (state) {
+    case 'acquired':
+      return `acquired ${lock}`;
+    case 'still waiting':
+      return `still waiting for ${lock}`;
+    case 'avoided deadlock':
+      return `avoided deadlock for ${lock} by rearranging queue order`;
+    case 'detected deadlock':
+      return `detected deadlock while waiting for ${lock}`;
   }
 }
 

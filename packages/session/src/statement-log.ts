@@ -80,7 +80,7 @@ class StatementTiming {
     const isWanted = raws.some(raw => raw !== undefined && logStatementWanted(commandLogLevel(raw, prepared), wanted));
     // `all` is all, also what says nothing.
     if (!isWanted && wanted !== 'all') return;
-    this.#session.log.say(text(), detail?.());
+    this.#session.log.say(text(), { detail: detail?.() });
     this.#logged = true;
   }
 
@@ -95,7 +95,7 @@ class StatementTiming {
       (exceeds(settings.number('log_min_duration_sample')) && rate > 0 && instance.env.random.uniform() <= rate);
     if (!exceeded && !settings.bool('log_duration')) return;
     const duration = `duration: ${ms.toFixed(3)} ms`;
-    if (exceeded && !this.#logged) this.#session.log.say(`${duration}  ${text()}`, detail?.());
+    if (exceeded && !this.#logged) this.#session.log.say(`${duration}  ${text()}`, { detail: detail?.() });
     else this.#session.log.say(duration);
   }
 

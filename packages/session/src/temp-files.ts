@@ -65,7 +65,7 @@ export class SessionTempFiles implements TempFiles {
     this.closedBytes += size;
     const least = this.session.settings.number('log_temp_files');
     if (least >= 0 && size / BYTES_PER_KB >= least)
-      this.session.log.say(`temporary file: path "${name}", size ${size}`, undefined, true);
+      this.session.log.say(`temporary file: path "${name}", size ${size}`, { withStatement: true });
   }
 
   /** The session is over. */

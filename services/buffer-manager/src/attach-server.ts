@@ -17,11 +17,11 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ATTACH_PROTOCOL, SNAPSHOT_LEASE_MS } from '@pgtroupe/instance/attachment';
 import { MAX_UNREAD_BYTES } from '@pgtroupe/rpc/attach/credit';
 import { downWriter, FrameError, type OpReader, upReader } from '@pgtroupe/rpc/attach/codec';
-import { TOKEN_EXCLUSIVE, type UpOp } from '@pgtroupe/rpc/attach/ops';
+import { LOCK_WAIT_STATES, TOKEN_EXCLUSIVE, type UpOp } from '@pgtroupe/rpc/attach/ops';
 import { LOCKTAG_TUPLE } from '@pgtroupe/storage/lmgr/locktag';
 import { WalFormatError } from '@pgtroupe/transam/xlogrecord';
 import { AUXILIARY_PIDS } from './auxiliary-processes.ts';
-import { checkDeadlock } from './deadlock.ts';
+import { checkDeadlock, describeWanted } from './deadlock.ts';
 import { type AttachStream, Instance } from './instance.ts';
 import type { LockTag, Waiter } from './lock-table.ts';
 import { lockNotAvailable, type SharedMemory } from './shared-memory.ts';
@@ -425,9 +425,16 @@ export class AttachServer {
 
   #checkWait(waiter: Waiter<Instance>): void {
     const { locks } = this.#shared;
-    const deadlock = checkDeadlock(waiter, lock => locks.wake(lock));
-    if (deadlock === undefined) return;
+    const deadlock = checkDeadlock(waiter, lock => {
+      tellChecked(waiter, 'avoided deadlock');
+      locks.wake(lock);
+    });
+    if (deadlock === undefined) {
+      if (waiter.owner.waiting === waiter) tellChecked(waiter, 'still waiting');
+      return;
+    }
     assert(!waiter.owner.instance.dead, 'dead instances do not wait');
+    tellChecked(waiter, 'detected deadlock');
     waiter.owner.instance.put({
       op: 'lockFailed',
       reqId: waiter.reqId,
@@ -436,6 +443,15 @@ export class AttachServer {
     });
     locks.removeWaiter(waiter);
   }
+}
+
+/** Who waits may have it logged. Of those with a part in the lock who waits for it counts as waiting only. */
+function tellChecked(waiter: Waiter<Instance>, state: (typeof LOCK_WAIT_STATES)[number]): void {
+  const { lock, reqId, owner } = waiter;
+  const queue = lock.queue.map(each => each.owner.pid);
+  const holders = [...lock.holdings.keys()].map(({ pid }) => pid).filter(pid => !queue.includes(pid));
+  const op = { op: 'lockWaitChecked', state: LOCK_WAIT_STATES.indexOf(state), lock: describeWanted(waiter) } as const;
+  owner.instance.put({ ...op, reqId, holders, queue });
 }
 
 const CANCELED = {

@@ -43,7 +43,7 @@ export function checkDeadlock<I>(start: Waiter<I>, rearranged: (lock: Lock<I>) =
     detail: cycle
       .map(
         ({ waiter, blocker }) =>
-          `Process ${waiter.owner.pid} waits for ${lockModeName(waiter.mode)} on ${describeLockTag(waiter.lock.tag)}; blocked by process ${blocker.pid}.`,
+          `Process ${waiter.owner.pid} waits for ${describeWanted(waiter)}; blocked by process ${blocker.pid}.`,
       )
       .join('\n'),
     hint: 'See server log for query details.',
@@ -93,6 +93,11 @@ function moveAhead<I>({ waiter, blocker }: Edge<I>): boolean {
   queue.splice(from, 1);
   queue.splice(to, 0, waiter);
   return true;
+}
+
+/** `ShareLock on transaction 739` */
+export function describeWanted<I>({ mode, lock }: Waiter<I>): string {
+  return `${lockModeName(mode)} on ${describeLockTag(lock.tag)}`;
 }
 
 /** DescribeLockTag */

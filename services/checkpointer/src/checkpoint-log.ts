@@ -33,7 +33,7 @@ export function checkpointComplete(
     `checkpoint complete: wrote ${pages} buffers (${((pages * 100) / poolPages).toFixed(1)}%); ` +
     `0 WAL file(s) added, ${done.segmentsRemoved} removed, ${done.segmentsRecycled} recycled; ` +
     `write=${seconds(writeMs)} s, sync=${seconds(done.syncMs)} s, total=${seconds(totalMs)} s; ` +
-    `sync files=${done.filesSynced}, longest=${seconds(done.longestSyncMs)} s, average=${seconds(average)} s; ` +
+    `sync files=${done.filesSynced}, longest=${seconds(Math.ceil(done.longestSyncMs))} s, average=${seconds(Math.ceil(average))} s; ` +
     `distance=${kilobytes(distance)} kB, estimate=${kilobytes(estimate)} kB`
   );
 }

@@ -33,6 +33,9 @@ export const SESSION_QUESTIONS = [
 ] as const;
 export type SessionQuestion = (typeof SESSION_QUESTIONS)[number];
 
+/** `lockWaitChecked`, by number. */
+export const LOCK_WAIT_STATES = ['still waiting', 'avoided deadlock', 'detected deadlock'] as const;
+
 /** Instance to buffer-manager. */
 export const UP = {
   // ---- session of the instance -------------------------------------------------------------
@@ -337,6 +340,9 @@ export const DOWN = {
 
   // ---- who waits for a lock ----------------------------------------------------------------------------
   lockWaiters: { reqId: 'u32', waiting: 'bool' },
+  /** deadlock_timeout of the wait `reqId` is over: how it stands (LOCK_WAIT_STATES, by number), for `lock`
+   *  (`ShareLock on transaction 739`). The answer is still to come. */
+  lockWaitChecked: { reqId: 'u32', state: 'u8', lock: 'str', holders: 'u32s', queue: 'u32s' },
 } as const satisfies OpTable;
 
 import type { RelFileNode } from '@pgtroupe/common/ids';
