@@ -10,7 +10,7 @@ import {
   logLevelWanted,
   type LogSession,
 } from '@pgtroupe/actor/log-record';
-import type { LongWait } from '@pgtroupe/instance/instance-locks';
+import type { LockOwner, LongWait } from '@pgtroupe/instance/instance-locks';
 import { activityTag } from '@pgtroupe/commands/activitytag';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { PgError } from '@pgtroupe/common/ereport';
@@ -53,6 +53,7 @@ export class SessionLog {
     this.#session = session;
     this.peer = peer;
     this.startedAt = session.instance.env.clock.wallMicros();
+    this.#hearOfWaits(session.owner);
   }
 
   /** The client's message is done with. */
@@ -115,13 +116,18 @@ export class SessionLog {
 
   // ---- waits for locks -------------------------------------------------------------------------------
 
-  lockWait(begins: boolean): void {
-    if (begins && this.#lockWaits++ === 0) this.#lockWaitFromMs = this.#session.instance.env.clock.nowMs();
-    if (!begins) this.#lockWaits--;
+  #hearOfWaits(owner: LockOwner): void {
+    const { onLockWait } = owner;
+    owner.onLockWait = begins => {
+      onLockWait?.(begins);
+      if (begins && this.#lockWaits++ === 0) this.#lockWaitFromMs = this.#session.instance.env.clock.nowMs();
+      if (!begins) this.#lockWaits--;
+    };
+    owner.onLongWait = wait => this.#longWait(wait);
   }
 
   /** log_lock_waits: what ProcSleep says of a wait that was longer than deadlock_timeout. */
-  longWait({ state, lock, holders, queue }: LongWait): void {
+  #longWait({ state, lock, holders, queue }: LongWait): void {
     const { settings, pid, instance } = this.#session;
     if (!settings.bool('log_lock_waits')) return;
     const after = `after ${(instance.env.clock.nowMs() - this.#lockWaitFromMs).toFixed(3)} ms`;

@@ -108,11 +108,7 @@ export class Session implements BackendSession {
       fatal: error => this.fatal(error),
     });
     this.owner.deadlockMs = () => this.settings.number('deadlock_timeout');
-    this.owner.onLockWait = begins => {
-      this.timeouts.lockWait(begins);
-      this.log.lockWait(begins);
-    };
-    this.owner.onLongWait = wait => this.log.longWait(wait);
+    this.owner.onLockWait = begins => this.timeouts.lockWait(begins);
     this.owner.onXidWarning = ({ db, left }) => {
       const message = `database ${db} must be vacuumed within ${left} transactions`;
       this.notice('WARNING', ERRCODE.WARNING, message, { hint: XID_WARN_HINT });
