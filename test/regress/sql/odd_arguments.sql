@@ -73,8 +73,8 @@ show jit_above_cost;
 set jit_above_cost = 2147483648;
 show jit_above_cost;
 set log_transaction_sample_rate = 2147483647;
-set local_preload_libraries = 'a b';
-show local_preload_libraries;
+set output_plugin_libraries = 'a b';
+show output_plugin_libraries;
 set default_text_search_config = default;
 -- one-time filters
 create table gate (id int);
