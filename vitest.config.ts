@@ -8,6 +8,13 @@ const root = fileURLToPath(new URL('.', import.meta.url));
 /** One for each core; vitest leaves one idle. */
 const WORKERS = availableParallelism();
 
+/** Whole clusters in which times are promised, or everything is killed: one at a time, with nothing beside them. */
+const TIMED = [
+  'test/{blast,recovery,soak,stalls,supervision}/**/*.test.ts',
+  'test/clients/{activity,hostile,logging,node-postgres,signals,timeouts}.test.ts',
+  'test/cluster/{archiver,autovacuum,bgworker,cast,release,spill,stats-collector}.test.ts',
+];
+
 /** Unit tests run straight from the sources: `@pgtroupe/x/y` is packages/x/src/y.ts or the service's. */
 export default defineConfig({
   plugins: [
@@ -47,7 +54,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'answers',
-          include: ['test/differential/**/*.test.ts', 'test/fuzz/**/*.test.ts', 'test/isolation/**/*.test.ts'],
+          include: ['test/**/*.test.ts'],
+          exclude: ['**/dist/**', '**/node_modules/**', 'test/tidy/**', 'test/sim/**', ...TIMED],
           maxWorkers: WORKERS,
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -55,20 +63,10 @@ export default defineConfig({
         },
       },
       {
-        // Whole clusters of real processes, with times that are promised: one at a time, after the rest.
         extends: true,
         test: {
           name: 'cluster',
-          include: ['test/**/*.test.ts'],
-          exclude: [
-            '**/dist/**',
-            '**/node_modules/**',
-            'test/tidy/**',
-            'test/sim/**',
-            'test/differential/**',
-            'test/fuzz/**',
-            'test/isolation/**',
-          ],
+          include: TIMED,
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,
