@@ -21,7 +21,6 @@ import type { FunctionCall, SessionSettings } from '@pgtroupe/adt/fmgr';
 import { Batch } from './batch.ts';
 import type { HeavyCall } from './execOffLoop.ts';
 import { Pace, type PaceClock } from './pace.ts';
-import type { RowStore } from './rowstore.ts';
 import { BATCH_ROWS, END, ROW } from './status.ts';
 import type { TempFiles } from './tempfile.ts';
 
@@ -86,7 +85,7 @@ export class EState {
   /** Counts runs: what expressions kept from an earlier one is void. */
   generation = 0;
   /** Stores that belong to expressions. */
-  readonly stores: RowStore[] = [];
+  readonly stores: { free(): void }[] = [];
   /** What expressions keep beyond a row, to be dropped when the run ends. */
   readonly releases: (() => void)[] = [];
   /** What a node that threw SUSPEND was waiting for: MISS or YIELD. */

@@ -1,19 +1,27 @@
 /**
- * CTEs: the WITH query runs once, as far as its readers ask; its rows are kept for all of them.
+ * CTEs: the WITH query runs once, as far as its readers ask; its rows are kept for all of them, those beyond work_mem on disk.
  */
 import { assert } from '@pgtroupe/common/assert';
 import type { CteScan, WorkTableScan } from '@pgtroupe/optimizer/plannodes';
 import type { Column, TupleLane } from './batch.ts';
-import { type ChangedParams, type EState, type PlanState, ROWS_STAY_UNTIL_RESCAN, type RowsStay } from './estate.ts';
+import {
+  type ChangedParams,
+  type EState,
+  type PlanState,
+  ROWS_STAY_UNTIL_NEXT,
+  ROWS_STAY_UNTIL_RESCAN,
+  type RowsStay,
+} from './estate.ts';
 import { readColumn } from './execExpr.ts';
 import { ScanState } from './execScan.ts';
-import { RowStore, RowWriter, StorePosition } from './rowstore.ts';
+import { type RowStore, RowWriter, StorePosition } from './rowstore.ts';
 import { makeScope, type SubPlanFactory } from './scope.ts';
 import { BATCH_ROWS, END, ROW } from './status.ts';
+import { TupleStore, TupleStoreReader } from './tuplestore.ts';
 
 /** The rows of one CTE, shared by its scans. */
 export class CteStore {
-  readonly store: RowStore;
+  readonly store: TupleStore;
   readonly writer: RowWriter;
   readonly child: PlanState;
   complete = false;
@@ -24,7 +32,7 @@ export class CteStore {
 
   constructor(est: EState, child: PlanState, factory: SubPlanFactory) {
     this.child = child;
-    this.store = new RowStore(est.env.arena);
+    this.store = new TupleStore(est.env);
     const scope = makeScope(est, factory, { outer: child.out.columns });
     this.writer = new RowWriter(est, child.out.columns, column => readColumn(scope, column));
   }
@@ -32,6 +40,7 @@ export class CteStore {
   /** Fetches more rows into the store. Who asks may be another one than before something was waited for. */
   pull(limit = BATCH_ROWS): number {
     if (this.complete) return END;
+    if (this.store.full) return this.store.wait();
     if (this.#row >= this.#pending) {
       const status = this.child.pull(limit);
       if (status !== ROW) {
@@ -41,7 +50,7 @@ export class CteStore {
       this.#pending = this.child.out.n;
       this.#row = 0;
     }
-    for (; this.#row < this.#pending; this.#row++) this.writer.write(this.store, this.#row);
+    for (; this.#row < this.#pending; this.#row++) this.store.write(this.writer, this.#row);
     this.#pending = 0;
     this.#row = 0;
     return ROW;
@@ -64,7 +73,7 @@ export class CteStore {
 
 abstract class StoreScanState extends ScanState {
   protected readonly writer: RowWriter;
-  readonly #lane: TupleLane;
+  protected readonly lane: TupleLane;
   readonly #columns: readonly Column[];
   readonly #names: readonly string[];
 
@@ -78,8 +87,8 @@ abstract class StoreScanState extends ScanState {
     super(est, plan, factory);
     this.writer = writer;
     this.#names = names;
-    this.#lane = this.input.addTupleLane(writer.newLane());
-    this.#columns = writer.columns(this.#lane);
+    this.lane = this.input.addTupleLane(writer.newLane());
+    this.#columns = writer.columns(this.lane);
     this.compile();
   }
 
@@ -87,41 +96,28 @@ abstract class StoreScanState extends ScanState {
     if (attnum > 0) return this.#columns[attnum - 1]!;
     return this.wholeRow(this.#columns.map((column, i) => ({ column, name: this.#names[i] ?? '' })));
   }
-
-  override get rowsStay(): RowsStay {
-    return ROWS_STAY_UNTIL_RESCAN;
-  }
-
-  protected readStore(store: RowStore, where: StorePosition, max: number): number {
-    const { ptrs } = this.#lane;
-    let n = 0;
-    while (n < max) {
-      const ptr = store.next(where);
-      if (ptr === 0) break;
-      ptrs[n++] = ptr;
-    }
-    this.input.n = n;
-    return n;
-  }
 }
 
 export class CteScanState extends StoreScanState {
   readonly #cte: CteStore;
-  #where = new StorePosition();
+  readonly #reader: TupleStoreReader;
   #generation = -1;
 
   constructor(est: EState, plan: CteScan, factory: SubPlanFactory, cte: CteStore, names: readonly string[]) {
     super(est, plan, factory, cte.writer, names);
     this.#cte = cte;
+    this.#reader = new TupleStoreReader(cte.store);
   }
 
   protected override fill(max: number): number {
     if (this.#generation !== this.#cte.generation) {
       this.#generation = this.#cte.generation;
-      this.#where = new StorePosition();
+      this.#reader.rewind();
     }
     for (;;) {
-      if (this.readStore(this.#cte.store, this.#where, Math.min(max, BATCH_ROWS)) > 0) return ROW;
+      const n = this.#reader.read(this.lane.ptrs, Math.min(max, BATCH_ROWS));
+      this.input.n = Math.max(n, 0);
+      if (n !== 0) return n > 0 ? ROW : n;
       const status = this.#cte.pull(max);
       if (status !== ROW) return status;
     }
@@ -129,7 +125,16 @@ export class CteScanState extends StoreScanState {
 
   protected override reset(changed: ChangedParams): void {
     super.reset(changed);
-    this.#where = new StorePosition();
+    this.#reader.rewind();
+  }
+
+  override get rowsStay(): RowsStay {
+    return ROWS_STAY_UNTIL_NEXT;
+  }
+
+  override release(): void {
+    this.#reader.rewind();
+    super.release();
   }
 }
 
@@ -150,7 +155,20 @@ export class WorkTableScanState extends StoreScanState {
 
   protected override fill(max: number): number {
     assert(this.#table.store !== null, 'working table scanned outside of its union');
-    return this.readStore(this.#table.store, this.#where, Math.min(max, BATCH_ROWS)) > 0 ? ROW : END;
+    const { ptrs } = this.lane;
+    const most = Math.min(max, BATCH_ROWS);
+    let n = 0;
+    while (n < most) {
+      const ptr = this.#table.store.next(this.#where);
+      if (ptr === 0) break;
+      ptrs[n++] = ptr;
+    }
+    this.input.n = n;
+    return n > 0 ? ROW : END;
+  }
+
+  override get rowsStay(): RowsStay {
+    return ROWS_STAY_UNTIL_RESCAN;
   }
 
   protected override reset(changed: ChangedParams): void {

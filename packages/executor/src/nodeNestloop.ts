@@ -30,6 +30,8 @@ export class NestLoopState extends PlanState {
   readonly #semi: boolean;
   readonly #anti: boolean;
   readonly #singleMatch: boolean;
+  /** Its rows are at hand over and over, unless they are on disk. */
+  readonly #kept: MaterialState | null;
   readonly #deliverBeforeRescan: boolean;
   readonly #deliverBeforeNext: boolean;
   #outerRow = 0;
@@ -59,9 +61,9 @@ export class NestLoopState extends PlanState {
     this.#params = plan.nestParams.map(p => ({ id: p.paramno, read: compileExpr(p.paramval, outerScope) }));
     this.#changed = new Set(plan.nestParams.map(p => p.paramno));
     const stay = inner.rowsStay;
-    const kept = inner instanceof MaterialState && !inner.dependsOn(this.#changed);
-    this.#deliverBeforeRescan = stay !== ROWS_STAY && !kept;
-    this.#deliverBeforeNext = stay === ROWS_STAY_UNTIL_NEXT;
+    this.#kept = inner instanceof MaterialState && !inner.dependsOn(this.#changed) ? inner : null;
+    this.#deliverBeforeRescan = stay !== ROWS_STAY && this.#kept === null;
+    this.#deliverBeforeNext = stay === ROWS_STAY_UNTIL_NEXT && this.#kept === null;
     this.#left = plan.jointype === N.JOIN_LEFT || plan.jointype === N.JOIN_ANTI;
     this.#semi = plan.jointype === N.JOIN_SEMI;
     this.#anti = plan.jointype === N.JOIN_ANTI;
@@ -109,7 +111,7 @@ export class NestLoopState extends PlanState {
           this.#outerRow = 0;
         }
         // The inner side's rows may go when it begins anew: what was made of them goes out first.
-        if (this.#k > 0 && this.#deliverBeforeRescan) return ROW;
+        if (this.#k > 0 && (this.#deliverBeforeRescan || this.#kept?.spilled === true)) return ROW;
         this.#startInner();
       }
       const status = this.#joinRow(max);
@@ -164,7 +166,7 @@ export class NestLoopState extends PlanState {
         this.#innerRow++;
       }
       if (this.#innerEnded) break;
-      if (this.#k > 0 && this.#deliverBeforeNext) return ROW;
+      if (this.#k > 0 && (this.#deliverBeforeNext || this.#kept?.spilled === true)) return ROW;
       const status = this.#singleMatch && this.#joinqual === null ? inner.next(1) : inner.pull();
       if (status === END) {
         this.#innerEnded = true;

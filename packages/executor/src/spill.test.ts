@@ -104,6 +104,21 @@ describe.each([{ misses: false }, { misses: true }])('little work_mem, misses: $
     expect(await spills(sql, false, NEXT_TO_NOTHING)).toBeGreaterThan(0);
   });
 
+  test.each([
+    'with c as materialized (select * from t) select x.id, y.b from c x join c y on x.id = y.id + 1',
+    'with c as materialized (select id, b from t) select (select count(*) from c where c.b < u.n) from u where u.id < 5',
+    'with c as materialized (select * from t) select * from c where id % 100 = 3 union all select * from c limit 2900',
+  ])('%s', async sql => {
+    expect(await spills(sql, false)).toBeGreaterThan(0);
+  });
+
+  test('a materialised input of a nested loop', async () => {
+    db.disabled = new Set(['hashjoin']);
+    const sql = 'select t.id, one.id from one left join t on t.id + 0 > one.id + 2900';
+    expect(await spills(sql, false, NEXT_TO_NOTHING)).toBeGreaterThan(0);
+    db.disabled = new Set(['nestloop']);
+  });
+
   test('groups for each row of another table', async () => {
     const sql = `select y.id, (select max(s) from (select sum(t.a + y.id) as s from t group by t.id) x)
       from (values (1), (2), (3)) y (id)`;
