@@ -27,6 +27,7 @@ describe.skipIf(!isBuilt)('blast', () => {
       'logger',
       'checkpointer',
       'bgwriter',
+      'stats-collector',
       'postmaster',
     ];
     for (const role of roles) expect(output).toMatch(new RegExp(`pgtroupe +${role} +kill +2 `));

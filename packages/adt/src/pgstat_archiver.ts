@@ -2,11 +2,9 @@
 import { POSTGRES_EPOCH_MICROS } from '@pgtroupe/common/epoch';
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { Datum } from '@pgtroupe/common/datum';
-import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, notSupported } from '@pgtroupe/common/ereport';
-import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
-import { stringToText, textToString } from './mb/mbutils.ts';
-import { askWal, walOf } from './xlogfuncs.ts';
+import type { FunctionCall, SetFunctionTable } from './fmgr.ts';
+import { stringToText } from './mb/mbutils.ts';
+import { walOf } from './xlogfuncs.ts';
 
 /** Times are microseconds since 1970-01-01; 0 and '': never. */
 export interface ArchiverCounts {
@@ -19,24 +17,8 @@ export interface ArchiverCounts {
   readonly statsReset: number;
 }
 
-const RESET_TARGET = /^(archiver|bgwriter|recovery_prefetch|wal)$/;
-
 const name = (wal: string): Datum => (wal === '' ? null : stringToText(wal));
 const time = (micros: number): Datum => (micros === 0 ? null : micros - POSTGRES_EPOCH_MICROS);
-
-export const pgstatArchiverFunctions: FunctionTable = {
-  pg_stat_reset_shared: (fc: FunctionCall, text: Uint8Array) => {
-    const target = textToString(text);
-    if (!RESET_TARGET.test(target)) {
-      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `unrecognized reset target: "${target}"`, {
-        hint: 'Target must be "archiver", "bgwriter", "recovery_prefetch", or "wal".',
-      });
-    }
-    if (target !== 'archiver') throw notSupported(`pg_stat_reset_shared('${target}')`);
-    askWal(fc, wal => wal.resetArchiver());
-    return null;
-  },
-};
 
 export const pgstatArchiverSetFunctions: SetFunctionTable = {
   /** One row. */

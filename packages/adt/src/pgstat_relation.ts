@@ -3,19 +3,39 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { POSTGRES_EPOCH_MICROS } from '@pgtroupe/common/epoch';
 import { notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
-import type { RelationStats } from '@pgtroupe/rpc/generated/stats-collector';
+import type { DatabaseStats, RelationStats, ResetOrder, SharedAnswer } from '@pgtroupe/rpc/generated/stats-collector';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
+
+/** What one session counts of a relation until it reports it. */
+export type OwnCount =
+  | 'numscans'
+  | 'tuplesReturned'
+  | 'tuplesFetched'
+  | 'tuplesInserted'
+  | 'tuplesUpdated'
+  | 'tuplesDeleted'
+  | 'tuplesHotUpdated'
+  | 'blocksFetched'
+  | 'blocksHit';
 
 /** The cumulative statistics as the transaction sees them (stats_fetch_consistency). What is not here yet throws CatalogMiss. */
 export interface CumulativeStatistics {
   /** Of this database, or shared. */
   relation(oid: Oid): RelationStats | undefined;
+  database(oid: Oid): DatabaseStats | undefined;
+  shared(): SharedAnswer;
+  /** What the session itself has not reported yet, with what the transaction under way does. */
+  own(oid: Oid): Readonly<Record<OwnCount, number>> | undefined;
   /** The next look is a new one. */
   clearSnapshot(): void;
+  /** When everything was looked at together (stats_fetch_consistency = snapshot). Microseconds since 1970. */
+  readonly snapshotMicros: number | undefined;
   forceNextFlush(): void;
+  /** Resolves when it is done. */
+  reset(order: ResetOrder): Promise<void>;
 }
 
-function statisticsOf(fc: FunctionCall): CumulativeStatistics {
+export function statisticsOf(fc: FunctionCall): CumulativeStatistics {
   const { statistics } = fc.settings;
   if (statistics === undefined) throw notSupported('asking for statistics here');
   return statistics;
@@ -33,6 +53,11 @@ function time(field: 'vacuumTime' | 'autovacuumTime' | 'analyzeTime' | 'autoanal
     const micros = statisticsOf(fc).relation(oid)?.[field] ?? 0;
     return micros === 0 ? null : micros - POSTGRES_EPOCH_MICROS;
   };
+}
+
+/** Of the session alone. */
+function own(field: OwnCount): Of {
+  return (fc, oid) => statisticsOf(fc).own(oid)?.[field] ?? 0;
 }
 
 export const pgstatRelationFunctions: FunctionTable = {
@@ -57,6 +82,15 @@ export const pgstatRelationFunctions: FunctionTable = {
   pg_stat_get_autovacuum_count: counter('autovacuumCount'),
   pg_stat_get_analyze_count: counter('analyzeCount'),
   pg_stat_get_autoanalyze_count: counter('autoanalyzeCount'),
+  pg_stat_get_xact_numscans: own('numscans'),
+  pg_stat_get_xact_tuples_returned: own('tuplesReturned'),
+  pg_stat_get_xact_tuples_fetched: own('tuplesFetched'),
+  pg_stat_get_xact_tuples_inserted: own('tuplesInserted'),
+  pg_stat_get_xact_tuples_updated: own('tuplesUpdated'),
+  pg_stat_get_xact_tuples_deleted: own('tuplesDeleted'),
+  pg_stat_get_xact_tuples_hot_updated: own('tuplesHotUpdated'),
+  pg_stat_get_xact_blocks_fetched: own('blocksFetched'),
+  pg_stat_get_xact_blocks_hit: own('blocksHit'),
   pg_stat_force_next_flush: (fc: FunctionCall) => {
     statisticsOf(fc).forceNextFlush();
     return null;

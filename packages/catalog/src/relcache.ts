@@ -51,7 +51,8 @@ const BTORDER_PROC = 1;
 
 /** What the relation cache needs of the instance. */
 export interface RelationStorage {
-  smgropen(rnode: RelFileNode): SmgrRelation;
+  /** `relation`: whose files they are. */
+  smgropen(rnode: RelFileNode, relation: Oid): SmgrRelation;
   readonly databaseOid: Oid;
   /** dattablespace, where relations with reltablespace 0 live. */
   readonly defaultTablespace: Oid;
@@ -107,7 +108,7 @@ export class RelationDesc {
 
   /** The relation's files; not for views and the like. */
   get smgr(): SmgrRelation {
-    return (this.#smgr ??= this.#cache.storage.smgropen(this.rnode));
+    return (this.#smgr ??= this.#cache.storage.smgropen(this.rnode, this.oid));
   }
 
   /** Live indexes in OID order. */

@@ -46,8 +46,10 @@ import { regFunctions, visibilityFunctions } from '@pgtroupe/adt/regproc';
 import { rowtypeFunctions } from '@pgtroupe/adt/rowtypes';
 import { sequenceFunctions } from '@pgtroupe/adt/sequencefuncs';
 import { logFunctions } from '@pgtroupe/adt/logfuncs';
-import { pgstatArchiverFunctions, pgstatArchiverSetFunctions } from '@pgtroupe/adt/pgstat_archiver';
+import { pgstatArchiverSetFunctions } from '@pgtroupe/adt/pgstat_archiver';
+import { pgstatDatabaseFunctions } from '@pgtroupe/adt/pgstat_database';
 import { pgstatRelationFunctions } from '@pgtroupe/adt/pgstat_relation';
+import { pgstatSharedFunctions, pgstatSharedSetFunctions } from '@pgtroupe/adt/pgstat_shared';
 import { serverFunctions, serverSetFunctions } from '@pgtroupe/adt/serverfuncs';
 import { xlogFunctions, xlogSetFunctions } from '@pgtroupe/adt/xlogfuncs';
 import { signalFunctions } from '@pgtroupe/adt/signalfuncs';
@@ -119,8 +121,9 @@ registerFunctions(
     varcharFunctions,
     varlenaFunctions,
     xlogFunctions,
-    pgstatArchiverFunctions,
+    pgstatDatabaseFunctions,
     pgstatRelationFunctions,
+    pgstatSharedFunctions,
   ],
   [
     aclSetFunctions,
@@ -133,6 +136,7 @@ registerFunctions(
     jsonbSetFunctions,
     miscSetFunctions,
     pgstatArchiverSetFunctions,
+    pgstatSharedSetFunctions,
     numericSetFunctions,
     regexpSetFunctions,
     serverSetFunctions,

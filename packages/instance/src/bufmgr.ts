@@ -154,9 +154,11 @@ export class PageCache implements PageAccess {
   // ---- PageAccess ----------------------------------------------------------------------------
 
   share(rel: SmgrRelation, fork: ForkNumber, blk: BlockNumber): number {
-    const slots = (rel as RelationFiles).forks[fork]!.slots;
+    const files = rel as RelationFiles;
+    const slots = files.forks[fork]!.slots;
     const slot = blk < slots.length ? slots[blk]! : -1;
     if (slot >= 0) {
+      files.fetched++;
       if (this.#usage[slot]! < MAX_USAGE) this.#usage[slot]!++;
       return slot * BLCKSZ;
     }
@@ -165,9 +167,11 @@ export class PageCache implements PageAccess {
   }
 
   exclusive(rel: SmgrRelation, fork: ForkNumber, blk: BlockNumber): number {
-    const slots = (rel as RelationFiles).forks[fork]!.slots;
+    const files = rel as RelationFiles;
+    const slots = files.forks[fork]!.slots;
     const slot = blk < slots.length ? slots[blk]! : -1;
     if (slot >= 0 && this.#state[slot] === TOKEN_EXCLUSIVE) {
+      files.fetched++;
       if (this.#usage[slot]! < MAX_USAGE) this.#usage[slot]!++;
       return slot * BLCKSZ;
     }
@@ -246,6 +250,8 @@ export class PageCache implements PageAccess {
     let read = byBlock.get(blk);
     if (read === undefined) {
       byBlock.set(blk, (read = { fork, blk, mode: 0, asked: 0, waiters: [] }));
+      // Who has the page shared only wants more of it.
+      if (fork.slotOf(blk) < 0) fork.files.read++;
     }
     const pending = read;
     const done = new Promise<void>((resolve, reject) => pending.waiters.push({ mode, resolve, reject }));

@@ -6,13 +6,49 @@
 import type { Env } from '@pgtroupe/actor/env';
 import type { Oid } from '@pgtroupe/common/ids';
 import { type DatabaseReport, StatsReport } from '@pgtroupe/rpc/generated/stats-collector';
+import { STATS_REPORT_SUBJECT } from '@pgtroupe/rpc/report-counts';
 import { SessionTables, TableCounts } from './pgstat_relation.ts';
+import type { RelationDirectory } from './relation-files.ts';
 
-export const STATS_REPORT_SUBJECT = 'stats-collector.report';
 /** PGSTAT_MIN_INTERVAL */
 const REPORT_MS = 1000;
 /** Relations in one message. */
 const MESSAGE_RELATIONS = 4000;
+
+const COUNTS = [
+  'xactCommit',
+  'xactRollback',
+  'deadlocks',
+  'tempFiles',
+  'tempBytes',
+  'sessionTime',
+  'activeTime',
+  'idleInTransactionTime',
+  'sessions',
+  'sessionsAbandoned',
+  'sessionsFatal',
+  'sessionsKilled',
+  'blockReadTime',
+] as const;
+
+function noCounts(database: Oid): DatabaseReport {
+  return {
+    database,
+    xactCommit: 0,
+    xactRollback: 0,
+    deadlocks: 0,
+    tempFiles: 0,
+    tempBytes: 0,
+    sessionTime: 0,
+    activeTime: 0,
+    idleInTransactionTime: 0,
+    sessions: 0,
+    sessionsAbandoned: 0,
+    sessionsFatal: 0,
+    sessionsKilled: 0,
+    blockReadTime: 0,
+  };
+}
 
 interface VacuumOutcome {
   readonly database: Oid;
@@ -26,8 +62,10 @@ export class SessionStat {
   readonly #instance: InstanceStat;
   readonly database: Oid;
   readonly tables: SessionTables;
-  xactCommit = 0;
-  xactRollback = 0;
+  /** Of its database, since they were reported last. */
+  counts: DatabaseReport;
+  /** Since when its time was not reported; 0: it is no client's. */
+  #reportedMicros: number;
   /** A transaction is under way: what it counts is reported when it is over. */
   inTransaction = false;
   /** What it dropped, to be reported. */
@@ -39,12 +77,42 @@ export class SessionStat {
     this.#instance = instance;
     this.database = database;
     this.tables = new SessionTables(database);
+    this.counts = noCounts(database);
+    this.#reportedMicros = 0;
+  }
+
+  /** pgstat_report_connect: a client's session begins. */
+  connected(nowMicros: number): void {
+    this.#reportedMicros = nowMicros;
+    this.counts.sessions++;
+    // What found its database and its role.
+    this.transactionEnded(true);
+  }
+
+  /** pgstat_report_disconnect */
+  disconnected(how: 'normal' | 'abandoned' | 'fatal' | 'killed'): void {
+    if (this.#reportedMicros === 0) return;
+    if (how === 'abandoned') this.counts.sessionsAbandoned++;
+    else if (how === 'fatal') this.counts.sessionsFatal++;
+    else if (how === 'killed') this.counts.sessionsKilled++;
+    this.#instance.counted(this);
+  }
+
+  /** What was counted, to be reported (pgstat_update_dbstats). */
+  take(nowMicros: number): DatabaseReport {
+    const taken = this.counts;
+    this.counts = noCounts(this.database);
+    if (this.#reportedMicros !== 0) {
+      taken.sessionTime = Math.max(0, nowMicros - this.#reportedMicros);
+      this.#reportedMicros = nowMicros;
+    }
+    return taken;
   }
 
   /** AtEOXact_PgStat */
   transactionEnded(committed: boolean): void {
-    if (committed) this.xactCommit++;
-    else this.xactRollback++;
+    if (committed) this.counts.xactCommit++;
+    else this.counts.xactRollback++;
     const dropped = this.tables.transactionEnded(committed);
     if (dropped.length > 0) this.dropped.push(...dropped);
     this.inTransaction = false;
@@ -74,12 +142,6 @@ export class SessionStat {
   forceNextFlush(): void {
     this.#instance.forced.add(this);
   }
-
-  /** The session ends. */
-  ended(): void {
-    this.inTransaction = false;
-    this.#instance.counted(this);
-  }
 }
 
 export interface InstanceStatOptions {
@@ -90,6 +152,7 @@ export interface InstanceStatOptions {
 
 export class InstanceStat {
   readonly #env: Env;
+  readonly #relations: RelationDirectory;
   readonly name: string;
   readonly epoch: number;
   /** Reports sent. */
@@ -99,8 +162,9 @@ export class InstanceStat {
   #waiting = false;
   #lastMs = -REPORT_MS;
 
-  constructor(env: Env, { name, epoch }: InstanceStatOptions) {
+  constructor(env: Env, relations: RelationDirectory, { name, epoch }: InstanceStatOptions) {
     this.#env = env;
+    this.#relations = relations;
     this.name = name;
     this.epoch = epoch;
   }
@@ -147,6 +211,7 @@ export class InstanceStat {
   #collect(sessions: Iterable<SessionStat>): StatsReport {
     const sums = new Map<Oid, Map<Oid, TableCounts>>();
     const databases = new Map<Oid, DatabaseReport>();
+    const nowMicros = this.#env.clock.wallMicros();
     const dropped: StatsReport['dropped'] = [];
     for (const session of sessions) {
       // Those in a transaction come again at its end.
@@ -155,17 +220,12 @@ export class InstanceStat {
       for (const table of session.tables.take()) addTo(sums, table);
       for (const relation of session.dropped) dropped.push({ database: session.database, relation });
       session.dropped.length = 0;
+      const counts = session.take(nowMicros);
       const sum = databases.get(session.database);
-      if (sum === undefined) {
-        const { database, xactCommit, xactRollback } = session;
-        databases.set(database, { database, xactCommit, xactRollback });
-      } else {
-        sum.xactCommit += session.xactCommit;
-        sum.xactRollback += session.xactRollback;
-      }
-      session.xactCommit = 0;
-      session.xactRollback = 0;
+      if (sum === undefined) databases.set(session.database, counts);
+      else for (const field of COUNTS) sum[field] += counts[field];
     }
+    if (sessions === this.#counted) this.#addBlocks(sums);
     return {
       from: this.name,
       epoch: this.epoch,
@@ -175,7 +235,23 @@ export class InstanceStat {
       dropped,
       vacuums: [],
       analyzes: [],
+      bgwriter: undefined,
+      wal: undefined,
+      slrus: [],
     };
+  }
+
+  /** Pages belong to no session: those who read on share what one has read. */
+  #addBlocks(sums: Map<Oid, Map<Oid, TableCounts>>): void {
+    for (const files of this.#relations.all()) {
+      if (files.fetched === 0 || files.relation === 0 || files.gone) continue;
+      const table = new TableCounts(files.rnode.dbNode, files.relation);
+      table.blocksFetched = files.fetched;
+      table.blocksHit = Math.max(0, files.fetched - files.read);
+      files.fetched = 0;
+      files.read = 0;
+      addTo(sums, table);
+    }
   }
 
   #send(report: StatsReport): void {

@@ -96,9 +96,18 @@ export class SessionTables implements RelationCounts {
     return this.#tables.size === 0;
   }
 
-  /** What was counted since the last report; what the transaction under way changed counts with it. */
-  find(relation: Oid): TableCounts | undefined {
-    return this.#tables.get(relation);
+  /** What was counted since the last report, with what the transaction under way changed (find_tabstat_entry). */
+  own(relation: Oid): TableCounts | undefined {
+    const table = this.#tables.get(relation);
+    if (table === undefined) return undefined;
+    const sum = new TableCounts(table.database, relation);
+    sum.add(table);
+    for (let { trans } = table; trans !== undefined; trans = trans.upper) {
+      sum.tuplesInserted += trans.inserted;
+      sum.tuplesUpdated += trans.updated;
+      sum.tuplesDeleted += trans.deleted;
+    }
+    return sum;
   }
 
   #of(rel: CountedRelation): TableCounts {

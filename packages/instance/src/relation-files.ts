@@ -3,7 +3,7 @@
  * fork is, which fresh blocks were granted and not used yet. One object per RelFileNode, found
  * through `smgropen`, so that access methods hold it and never look anything up.
  */
-import type { BlockNumber, ForkNumber, RelFileNode } from '@pgtroupe/common/ids';
+import type { BlockNumber, ForkNumber, Oid, RelFileNode } from '@pgtroupe/common/ids';
 import type { SmgrRelation } from '@pgtroupe/storage/buffer/pages';
 
 export const FORK_COUNT = 4;
@@ -77,6 +77,11 @@ export class RelationFiles implements SmgrRelation {
   /** Answer of the free space map that the retry of `freePage` is about to take. */
   freePageAnswer: { readonly need: number; readonly blk: number } | undefined;
   targetBlock = -1;
+  /** Whose files they are, as far as anybody here has said; 0: nobody has. */
+  relation = 0 as Oid;
+  /** Pages that were asked for and given since that was reported, and those that were not at hand. */
+  fetched = 0;
+  read = 0;
 
   constructor(rnode: RelFileNode) {
     this.rnode = rnode;
@@ -100,6 +105,10 @@ export class RelationDirectory {
     return files;
   }
 
+  *all(): IterableIterator<RelationFiles> {
+    for (const database of this.#byNode.values()) for (const list of database.values()) yield* list;
+  }
+
   /** The relation's, if anybody here has asked for them. */
   find(rnode: RelFileNode): RelationFiles | undefined {
     const list = this.#byNode.get(rnode.dbNode)?.get(rnode.relNode);
@@ -118,14 +127,10 @@ export class RelationDirectory {
 
   /** Everything remembered about every relation is void (the buffer-manager died). */
   forgetAll(): void {
-    for (const database of this.#byNode.values()) {
-      for (const list of database.values()) {
-        for (const files of list) {
-          files.freePageAnswer = undefined;
-          files.targetBlock = -1;
-          for (const fork of files.forks) fork.forget();
-        }
-      }
+    for (const files of this.all()) {
+      files.freePageAnswer = undefined;
+      files.targetBlock = -1;
+      for (const fork of files.forks) fork.forget();
     }
   }
 }

@@ -4,6 +4,8 @@
  */
 import { POSTGRES_EPOCH_MICROS } from '@pgtroupe/common/epoch';
 import type { BackendStatus } from '@pgtroupe/adt/pgstatfuncs';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { PgError } from '@pgtroupe/common/ereport';
 import { type Oid, xidFromFull } from '@pgtroupe/common/ids';
 import type { LockStatus } from '@pgtroupe/storage/lmgr/lock-status';
 import { EXCLUSIVE_LOCK, LOCKTAG_VIRTUALTRANSACTION, transactionTag } from '@pgtroupe/storage/lmgr/locktag';
@@ -14,19 +16,54 @@ export class SessionActivity {
   readonly #session: Session;
   /** Since when it is ready for a query; 0 while it is not. */
   #readyMicros = 0;
+  /** Since when it was busy last. */
+  #activeMicros = 0;
+  #end: 'abandoned' | 'fatal' | 'killed' | undefined;
 
   constructor(session: Session) {
     this.#session = session;
   }
 
+  /** A client's session takes its first query. */
+  connected(): void {
+    const { block, log, worker } = this.#session;
+    if (worker === undefined) block.stat.connected(log.startedAt);
+  }
+
   /** The client asks for something. */
   begun(): void {
+    if (this.#readyMicros === 0) return;
+    const { block, instance } = this.#session;
+    this.#activeMicros = instance.env.clock.wallMicros();
+    if (block.inBlock) block.stat.counts.idleInTransactionTime += this.#activeMicros - this.#readyMicros;
     this.#readyMicros = 0;
   }
 
   /** It is the client's turn. */
   ready(): void {
-    this.#readyMicros = this.#session.instance.env.clock.wallMicros();
+    const { block, instance, settings } = this.#session;
+    this.#readyMicros = instance.env.clock.wallMicros();
+    if (this.#activeMicros !== 0 && settings.bool('track_activities'))
+      block.stat.counts.activeTime += this.#readyMicros - this.#activeMicros;
+  }
+
+  /** Why it is about to end. */
+  ends(error: unknown): void {
+    this.#end ??= error instanceof PgError && error.sqlstate === ERRCODE.ADMIN_SHUTDOWN ? 'killed' : 'fatal';
+  }
+
+  /** A statement failed. */
+  failed(error: unknown): void {
+    if (error instanceof PgError && error.sqlstate === ERRCODE.T_R_DEADLOCK_DETECTED)
+      this.#session.block.stat.counts.deadlocks++;
+  }
+
+  abandoned(): void {
+    this.#end ??= 'abandoned';
+  }
+
+  ended(): void {
+    this.#session.block.stat.disconnected(this.#end ?? 'normal');
   }
 
   /** Of a session that has begun. */

@@ -105,7 +105,7 @@ export class CatalogRelations {
     const rnode: RelFileNode = shared
       ? { spcNode: GLOBALTABLESPACE_OID, dbNode: 0 as Oid, relNode }
       : { spcNode: storage.defaultTablespace, dbNode: storage.databaseOid, relNode };
-    return storage.smgropen(rnode);
+    return storage.smgropen(rnode, oid);
   }
 }
 

@@ -46,7 +46,11 @@ export class DatabaseContext {
     const storage: RelationStorage = {
       databaseOid: oid,
       defaultTablespace: DEFAULTTABLESPACE_OID,
-      smgropen: rnode => kernel.pages.relations.smgropen(rnode),
+      smgropen: (rnode, relation) => {
+        const files = kernel.pages.relations.smgropen(rnode);
+        files.relation = relation;
+        return files;
+      },
       mappedFilenode: (relation, isShared) => {
         const filenode = mapped(relation, isShared);
         if (filenode === undefined) {

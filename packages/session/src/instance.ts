@@ -106,8 +106,6 @@ export class BackendInstance {
     this.env = env;
     this.settings = options.settings;
     this.postmaster = options.postmaster;
-    this.stat = new InstanceStat(env, options);
-    this.statistics = new StatsClient(env, options.statsCollector, this.stat);
     this.#options = options;
     this.offLoop = env.threads === undefined ? undefined : new OffLoop(env.threads, env.timers);
     const arenaBytes = options.settings.number('instance_work_area') * 1024 * 1024;
@@ -124,6 +122,8 @@ export class BackendInstance {
       mem,
       cachePages,
     });
+    this.stat = new InstanceStat(env, this.kernel.pages.relations, options);
+    this.statistics = new StatsClient(env, options.statsCollector, this.stat);
     this.#memoryGuard = env.memory === undefined ? undefined : new MemoryGuard(env.memory, env.clock);
     this.toast = new InstanceToast(mem, this.kernel.pages, this.offLoop);
     this.kernel.onAttach = welcome => this.#attached(welcome);

@@ -22,19 +22,19 @@ import { clipName } from '@pgtroupe/adt/name';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Oid } from '@pgtroupe/common/ids';
 import { ereport, type ErrorFields, PgError, type Severity } from '@pgtroupe/common/ereport';
-import { XID_WARN_HINT } from '@pgtroupe/transam/varsup';
 import { exhausted, putReport, type Report, reportOf } from '@pgtroupe/libpq/error-response';
 import { FrameReader } from '@pgtroupe/libpq/frame-reader';
 import { BodyReader, invalidMessageFormat, OutBuffer } from '@pgtroupe/libpq/pqformat';
 import { BACKEND, FRONTEND } from '@pgtroupe/libpq/protocol';
 import { parseStartupPacket } from '@pgtroupe/libpq/startup';
-import { LockOwner } from '@pgtroupe/instance/instance-locks';
+import type { LockOwner } from '@pgtroupe/instance/instance-locks';
 import type { WaitEvent } from '@pgtroupe/instance/wait-event';
 import { authenticate } from './auth.ts';
 import type { BackendInstance } from './instance.ts';
 import { SessionLog } from './session-log.ts';
 import { adminShutdown, connectionLost, noUserName, reservedSlots } from './session-ends.ts';
 import { SessionActivity } from './activity.ts';
+import { sessionOwner } from './session-owner.ts';
 import { SessionUser } from './session-user.ts';
 import { type Remark, SessionSettings } from './settings.ts';
 import { StatementRunner } from './statement-runner.ts';
@@ -99,7 +99,7 @@ export class Session implements BackendSession {
     this.instance = instance;
     this.pid = pid;
     this.secret = secret;
-    this.owner = new LockOwner(pid);
+    this.owner = sessionOwner(this, pid);
     this.settings = new SessionSettings(instance.settings);
     this.timeouts = new SessionTimeouts(instance.env.timers, this.settings, {
       interrupt: error => {
@@ -107,12 +107,6 @@ export class Session implements BackendSession {
       },
       fatal: error => this.fatal(error),
     });
-    this.owner.deadlockMs = () => this.settings.number('deadlock_timeout');
-    this.owner.onLockWait = begins => this.timeouts.lockWait(begins);
-    this.owner.onXidWarning = ({ db, left }) => {
-      const message = `database ${db} must be vacuumed within ${left} transactions`;
-      this.notice('WARNING', ERRCODE.WARNING, message, { hint: XID_WARN_HINT });
-    };
     this.#connection = arrival.connection;
     this.log = new SessionLog(this, arrival.connection.peer);
     this.activity = new SessionActivity(this);
@@ -225,6 +219,7 @@ export class Session implements BackendSession {
     this.out.end();
     await this.runner.analysis.storedSettings();
     this.log.begun();
+    this.activity.connected();
     for (const name of this.settings.reportedNames()) this.parameterStatus(name);
     this.settings.onReported = name => this.#changedParameters.add(name);
     this.settings.onSeed = seed => this.runner.functions.setseed(seed);
@@ -404,6 +399,7 @@ export class Session implements BackendSession {
     functions.queryString = this.log.statementText() ?? functions.queryString;
     const ends = error instanceof PgError && error.severity !== 'ERROR';
     if (!ends) this.log.thrown(error);
+    this.activity.failed(error);
     this.block.fail();
     if (ends) throw error;
     putReport(this.out, reportOf(error));
@@ -610,6 +606,7 @@ export class Session implements BackendSession {
   /** Tells the client why and closes. */
   fatal(error: unknown): void {
     if (this.#closed) return;
+    this.activity.ends(error);
     const report = reportOf(error);
     const ending: Report = { ...report, severity: report.severity === 'PANIC' ? 'PANIC' : 'FATAL' };
     this.log.report(ending);
@@ -620,6 +617,7 @@ export class Session implements BackendSession {
 
   /** It did not say that it goes. */
   #clientIsGone(): void {
+    this.activity.abandoned();
     if (this.#state.kind === 'busy') this.log.report(reportOf(connectionLost()));
     else if (this.#state.kind === 'idle' && this.block.inBlock) {
       this.log.report({
@@ -653,6 +651,7 @@ export class Session implements BackendSession {
     this.#state = { kind: 'closed' };
     this.log.disconnected();
     this.runner.end();
+    this.activity.ended();
     this.instance.kernel.locks.releaseAllSession(this.owner);
     this.instance.ended(this);
   }

@@ -63,6 +63,9 @@ export class SessionTempFiles implements TempFiles {
     this.bytes -= size;
     this.closedFiles++;
     this.closedBytes += size;
+    const { counts } = this.session.block.stat;
+    counts.tempFiles++;
+    counts.tempBytes += size;
     const least = this.session.settings.number('log_temp_files');
     if (least >= 0 && size / BYTES_PER_KB >= least)
       this.session.log.say(`temporary file: path "${name}", size ${size}`, { withStatement: true });

@@ -17,8 +17,6 @@ export class BackgroundWriteServer {
   #smoothedAlloc = 0;
   /** What the bgwriter waits for. */
   #waits: string | null = 'Activity/BgWriterMain';
-  /** pg_stat_bgwriter: pages written, orders that ended because of bgwriter_lru_maxpages, slots taken. */
-  readonly counts = { buffersClean: 0, maxwrittenClean: 0, buffersAlloc: 0 };
 
   constructor(shared: SharedMemory) {
     this.#shared = shared;
@@ -61,7 +59,6 @@ export class BackgroundWriteServer {
     const { io, pool } = this.#shared;
     const allocated = pool.allocations;
     pool.allocations = 0;
-    this.counts.buffersAlloc += allocated;
     // Follow a rise at once, a fall slowly.
     if (this.#smoothedAlloc <= allocated) this.#smoothedAlloc = allocated;
     else this.#smoothedAlloc += (allocated - this.#smoothedAlloc) / SMOOTHING;
@@ -72,8 +69,9 @@ export class BackgroundWriteServer {
       if (!(await io.tryWrite(page))) break;
       written++;
     }
-    this.counts.buffersClean += written;
-    if (maxPages > 0 && written >= maxPages) this.counts.maxwrittenClean++;
+    const full = maxPages > 0 && written >= maxPages;
+    if (allocated + written > 0)
+      this.#shared.counts.add({ bufAlloc: allocated, bufWrittenClean: written, maxwrittenClean: full ? 1 : 0 });
     return { written, allocated };
   }
 }

@@ -17,6 +17,7 @@ import { type Failpoint, noFailpoint } from '@pgtroupe/actor/failpoint';
 import { EXIT_PANIC } from '@pgtroupe/actor/lifecycle';
 import { handle, type Handler } from '@pgtroupe/actor/rpc';
 import { ATTACH } from '@pgtroupe/rpc/attach/method';
+import { reportCounts } from '@pgtroupe/rpc/report-counts';
 import { SNAPSHOT_LEASE_MS } from '@pgtroupe/instance/attachment';
 import { pulseHandler } from '@pgtroupe/role/pulse';
 import { AttachServer } from './attach-server.ts';
@@ -28,6 +29,7 @@ import { readControlFile, Recovery } from './recovery.ts';
 import type { RmgrTable } from './redo-applier.ts';
 import { SharedMemory } from './shared-memory.ts';
 import { StorageManager } from './smgr.ts';
+import { KEEP_STATISTICS, StatisticsFile } from './statistics-file.ts';
 import { WalClient } from './wal-client.ts';
 
 export interface BufferManagerOptions {
@@ -59,6 +61,7 @@ export class BufferManager {
   #attach: AttachServer | undefined;
   #checkpoint: CheckpointServer | undefined;
   #background: BackgroundWriteServer | undefined;
+  #statistics: StatisticsFile | undefined;
   #wal: WalClient | undefined;
   #smgr: StorageManager | undefined;
 
@@ -110,6 +113,7 @@ export class BufferManager {
       ...recovered,
     });
     this.#shared = shared;
+    reportCounts(this.#env, { from: 'buffer-manager', epoch: this.#options.epoch }, shared.counts);
     if (recovered.replayed) {
       await shared.checkpoints.run(true, this.#options.minWalBytes());
       await failpoint('recovery-after-checkpoint');
@@ -119,19 +123,22 @@ export class BufferManager {
       epoch: this.#options.epoch,
       welcomeFromMs: recovered.replayed ? clock.startedMs + SNAPSHOT_LEASE_MS : 0,
     });
-    this.#checkpoint = new CheckpointServer(shared, log);
+    this.#checkpoint = new CheckpointServer(shared, log, clock);
     this.#background = new BackgroundWriteServer(shared);
+    this.#statistics = new StatisticsFile(disk, log);
   }
 
   handlers(): Handler[] {
     const attach = this.#attach!;
     const checkpoint = this.#checkpoint!;
     const background = this.#background!;
+    const statistics = this.#statistics!;
     return [
       handle(ATTACH, stream => attach.accept(stream)),
       pulseHandler(({ name }) => attach.busy(name)),
       handle(CHECKPOINT, stream => checkpoint.accept(stream)),
       handle(BACKGROUND_WRITE, stream => background.accept(stream)),
+      handle(KEEP_STATISTICS, stream => statistics.accept(stream)),
     ];
   }
 
@@ -148,6 +155,7 @@ export class BufferManager {
     const leasesOver = this.#attach!.close();
     this.#background!.close();
     this.#checkpoint!.close();
+    await this.#statistics!.close();
     const { checkpoints } = shared;
     // The checkpointer's shutdown checkpoint only counts if nothing was logged after it.
     if (!checkpoints.shutDown) {

@@ -1,5 +1,5 @@
 /** The checkpointer's stream: its orders are carried out one after the other (checkpoint.ts). */
-import type { Log } from '@pgtroupe/actor/env';
+import type { Clock, Log } from '@pgtroupe/actor/env';
 import type { RpcStream } from '@pgtroupe/actor/rpc';
 import {
   BufferManagerDefinition,
@@ -18,13 +18,17 @@ type Stream = RpcStream<CheckpointReport, CheckpointOrder>;
 export class CheckpointServer {
   readonly #shared: SharedMemory;
   readonly #log: Log;
+  readonly #clock: Clock;
+  /** When the checkpoint under way began to write. */
+  #writingMs = 0;
   #stream: Stream | undefined;
   #work: Promise<void> = Promise.resolve();
   #toldSegment = -1;
   /** A checkpoint is under way. */
   #busy = false;
 
-  constructor(shared: SharedMemory, log: Log) {
+  constructor(shared: SharedMemory, log: Log, clock: Clock) {
+    this.#clock = clock;
     this.#shared = shared;
     this.#log = log;
     shared.onCheckpointWanted = () => this.#report({ $case: 'wanted', value: {} });
@@ -73,13 +77,20 @@ export class CheckpointServer {
       switch (order?.$case) {
         case 'begin':
           this.#busy = true;
+          if (!order.value.shutdown) this.#shared.counts.checkpoint(order.value.timed);
           if (order.value.unlessIdle && checkpoints.idle) return this.#report({ $case: 'skipped', value: {} });
           if (order.value.shutdown) await checkpoints.beforeShutdown();
+          this.#writingMs = this.#clock.nowMs();
           return this.#report({ $case: 'begun', value: await checkpoints.begin(order.value.shutdown) });
-        case 'write':
-          return this.#report({ $case: 'written', value: await checkpoints.write(order.value.pages) });
+        case 'write': {
+          const written = await checkpoints.write(order.value.pages);
+          this.#shared.counts.add({ bufWrittenCheckpoints: written.pages });
+          return this.#report({ $case: 'written', value: written });
+        }
         case 'finish': {
+          const checkpointWriteTime = this.#clock.nowMs() - this.#writingMs;
           const { lsn, redo, syncs, syncMs, removed, recycled } = await checkpoints.finish(order.value.keepBytes);
+          this.#shared.counts.add({ checkpointWriteTime, checkpointSyncTime: syncMs });
           return this.#report({
             $case: 'done',
             value: {

@@ -334,6 +334,9 @@ export class PageIO {
     return this.#writes.keys();
   }
 
+  /** Pages that `relieve` has written; whoever counts them takes them away. */
+  madeRoom = 0;
+
   /** Writes dirty pages and evicts clean ones until the pool is within its limit again. False: a page
    *  could not be written, try again later. */
   async relieve(): Promise<boolean> {
@@ -345,6 +348,7 @@ export class PageIO {
       if (pages.length === 0) return false;
       const written = await Promise.all(pages.map(page => this.tryWrite(page)));
       ok = !written.includes(false);
+      this.madeRoom += written.filter(each => each).length;
       // Without progress there must be a pause, or nothing else would ever run.
       if (pages.every(page => page.imageDirty)) return false;
       this.#pool.shrink(evicted => this.#relations.tidy(evicted));

@@ -44,6 +44,7 @@ import { RedoApplier, type RmgrTable } from './redo-applier.ts';
 import type { RelationDirectory } from './relation-directory.ts';
 import { RelationFileService } from './relation-files.ts';
 import { databasePath, type StorageManager } from './smgr.ts';
+import { SharedCounts } from './shared-counts.ts';
 import { Transactions } from './transactions.ts';
 import type { WalClient } from './wal-client.ts';
 import { WalSwitch } from './wal-switch.ts';
@@ -110,6 +111,7 @@ export class SharedMemory {
   readonly transactions: Transactions;
   readonly files: RelationFileService;
   readonly fsm = new FreeSpaceMap();
+  readonly counts = new SharedCounts();
   readonly fpi: FpiWindow<Instance>;
   readonly oids: OidAllocator;
   readonly checkpoints: Checkpoints;
@@ -143,7 +145,7 @@ export class SharedMemory {
     this.timeline = parts.stream.tli;
     this.redo = parts.control.checkPointCopy.redo;
     this.directory = new PageDirectory(this.#directoryEffects());
-    this.insert = new WalInsert(parts.buffers, this.relations, this.directory);
+    this.insert = new WalInsert(parts.buffers, this.relations, this.directory, this.counts);
     this.io = new PageIO({ ...parts, directory: this.directory });
     this.io.applier = new RedoApplier(
       parts.pool,
@@ -319,6 +321,8 @@ export class SharedMemory {
   async #relieve(): Promise<void> {
     this.#relieving = true;
     const ok = await this.io.relieve();
+    this.counts.add({ bufWrittenBackend: this.io.madeRoom });
+    this.io.madeRoom = 0;
     if (!ok) await new Promise<void>(resolve => this.#timers.after(RELIEF_RETRY_MS, resolve));
     this.#relieving = false;
     if (this.pool.overfull) void this.#relieve();

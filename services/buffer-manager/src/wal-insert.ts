@@ -11,6 +11,7 @@ import { RM_XLOG_ID } from '@pgtroupe/transam/rmgr';
 import { XLOG_SWITCH } from '@pgtroupe/transam/xlogrmgr';
 import type { Instance } from './instance.ts';
 import type { PageDirectory, PageEntry } from './page-directory.ts';
+import type { SharedCounts } from './shared-counts.ts';
 import type { RelationDirectory } from './relation-directory.ts';
 
 export class ProtocolViolation extends Error {
@@ -21,11 +22,13 @@ export class WalInsert {
   readonly buffers: XLogBuffers;
   readonly #relations: RelationDirectory;
   readonly #directory: PageDirectory;
+  readonly #counts: SharedCounts | undefined;
   readonly #refs = new BlockRefs();
   /** Pages of the record at hand. */
   readonly #pages: PageEntry[] = [];
 
-  constructor(buffers: XLogBuffers, relations: RelationDirectory, directory: PageDirectory) {
+  constructor(buffers: XLogBuffers, relations: RelationDirectory, directory: PageDirectory, counts?: SharedCounts) {
+    this.#counts = counts;
     this.buffers = buffers;
     this.#relations = relations;
     this.#directory = directory;
@@ -57,10 +60,13 @@ export class WalInsert {
     instance.lastSeq = seq;
     const end = this.buffers.insert(record, 0, length);
     const start = this.buffers.lastStart;
+    let images = 0;
     for (let n = 0; n < refs.count; n++) {
+      if ((refs.bimgInfo[n]! & BKPIMAGE_APPLY) !== 0) images++;
       const standsAlone = (refs.bimgInfo[n]! & BKPIMAGE_APPLY) !== 0 || (refs.flags[n]! & BKPBLOCK_WILL_INIT) !== 0;
       this.#directory.recordSequenced(pages[n]!, start, end, standsAlone);
     }
+    this.#counts?.record(length, images);
     return end;
   }
 
@@ -69,6 +75,7 @@ export class WalInsert {
     const record = formRecord(rmid, info, xid, mainData);
     const end = this.buffers.insert(record, 0, record.length);
     assert(end > this.buffers.lastStart, 'a record has a length');
+    this.#counts?.record(record.length, 0);
     return end;
   }
 

@@ -213,8 +213,9 @@ export class Checkpointer {
   async #run(causes: ReadonlySet<CheckpointCause>, began: number): Promise<boolean> {
     const settings = this.#options.settings();
     const shutdown = causes.has('shutdown');
+    const timed = causes.has('time') && causes.size === 1;
     const begun = await this.#order(
-      { $case: 'begin', value: { shutdown, unlessIdle: !shutdown && !causes.has('force') } },
+      { $case: 'begin', value: { shutdown, unlessIdle: !shutdown && !causes.has('force'), timed } },
       'begun',
       'skipped',
     );

@@ -4,7 +4,7 @@ import { StatsCollector } from './stats-collector.ts';
 
 export const statsCollectorRole: RoleProgram = {
   start: async role => {
-    const collector = new StatsCollector(role.env);
+    const collector = new StatsCollector(role.env, role.endpoint('buffer-manager'));
     collector.start();
     await role.serve(collector.handlers());
     return { stop: () => collector.stop() };

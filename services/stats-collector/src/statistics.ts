@@ -1,25 +1,85 @@
 /** The sums: what reports add up to, by PostgreSQL's rules (pgstat_relation_flush_cb, pgstat_report_vacuum…). Pure. */
-import type {
-  AnalyzeReport,
-  DatabaseReport,
+import {
+  type AnalyzeReport,
+  BgWriterStats,
   DatabaseStats,
-  RelationReport,
+  type RelationReport,
   RelationStats,
-  StatsReport,
-  VacuumReport,
+  type ResetOrder,
+  type SharedAnswer,
+  SlruStats,
+  StatsFile,
+  type StatsReport,
+  type VacuumReport,
+  WalStats,
 } from '@pgtroupe/rpc/generated/stats-collector';
+
+/** Of the file's layout. Another one is not read. */
+const VERSION = 1;
+const NOTHING = new Uint8Array(0);
+
+/** PostgreSQL's SLRUs (slru_names). */
+const SLRU_NAMES = ['CommitTs', 'MultiXactMember', 'MultiXactOffset', 'Notify', 'Serial', 'Subtrans', 'Xact', 'other'];
+
+const DATABASE_SUMS = [
+  'xactCommit',
+  'xactRollback',
+  'deadlocks',
+  'tempFiles',
+  'tempBytes',
+  'sessionTime',
+  'activeTime',
+  'idleInTransactionTime',
+  'sessions',
+  'sessionsAbandoned',
+  'sessionsFatal',
+  'sessionsKilled',
+  'blockReadTime',
+] as const;
+
+/** Of relations that their database adds up too. */
+const RELATION_SUMS = [
+  'tuplesReturned',
+  'tuplesFetched',
+  'tuplesInserted',
+  'tuplesUpdated',
+  'tuplesDeleted',
+  'blocksFetched',
+  'blocksHit',
+] as const;
 
 export class Statistics {
   readonly #databases = new Map<number, DatabaseStats>();
   /** By database, 0: shared by all. */
   readonly #relations = new Map<number, Map<number, RelationStats>>();
+  #bgwriter: BgWriterStats;
+  #wal: WalStats;
+  readonly #slrus = new Map<string, SlruStats>();
+  #recoveryPrefetchReset: number;
+
+  /** `micros`: the wall clock. */
+  constructor(micros: number) {
+    this.#bgwriter = { ...BgWriterStats.decode(NOTHING), statsReset: micros };
+    this.#wal = { ...WalStats.decode(NOTHING), statsReset: micros };
+    this.#recoveryPrefetchReset = micros;
+    for (const name of SLRU_NAMES) this.#slrus.set(name, noSlruStats(name, micros));
+  }
 
   apply(report: StatsReport): void {
     for (const each of report.relations) this.#addRelation(each);
-    for (const each of report.databases) this.#addDatabase(each);
+    for (const each of report.databases) {
+      const sum = this.#database(each.database);
+      for (const field of DATABASE_SUMS) sum[field] += each[field];
+    }
     for (const { database, relation } of report.dropped) this.#relations.get(database)?.delete(relation);
     for (const each of report.vacuums) this.#vacuumed(each);
     for (const each of report.analyzes) this.#analyzed(each);
+    if (report.bgwriter !== undefined) this.#bgwriter = addedUp(this.#bgwriter, report.bgwriter);
+    if (report.wal !== undefined) this.#wal = addedUp(this.#wal, report.wal);
+    for (const each of report.slrus) {
+      const sum = this.#slrus.get(each.name);
+      if (sum !== undefined) this.#slrus.set(each.name, addedUp(sum, each));
+    }
   }
 
   databases(): DatabaseStats[] {
@@ -28,6 +88,63 @@ export class Statistics {
 
   relations(database: number): RelationStats[] {
     return [...(this.#relations.get(database)?.values() ?? [])];
+  }
+
+  shared(): SharedAnswer {
+    return {
+      bgwriter: this.#bgwriter,
+      wal: this.#wal,
+      slrus: [...this.#slrus.values()],
+      recoveryPrefetchReset: this.#recoveryPrefetchReset,
+    };
+  }
+
+  reset({ what }: ResetOrder, micros: number): void {
+    switch (what?.$case) {
+      case 'database':
+        this.#relations.delete(what.value);
+        this.#databases.set(what.value, { ...noDatabaseStats(what.value), statsReset: micros });
+        return;
+      case 'relation': {
+        const { database, relation } = what.value;
+        this.#relations.get(database)?.delete(relation);
+        this.#database(database).statsReset = micros;
+        return;
+      }
+      case 'shared':
+        if (what.value === 'bgwriter') this.#bgwriter = { ...BgWriterStats.decode(NOTHING), statsReset: micros };
+        else if (what.value === 'wal') this.#wal = { ...WalStats.decode(NOTHING), statsReset: micros };
+        else this.#recoveryPrefetchReset = micros;
+        return;
+      case 'slru': {
+        const names = what.value === '' ? SLRU_NAMES : [this.#slrus.has(what.value) ? what.value : 'other'];
+        for (const name of names) this.#slrus.set(name, noSlruStats(name, micros));
+        return;
+      }
+      case undefined:
+        return;
+    }
+  }
+
+  encode(): Buffer {
+    const relations = [...this.#relations].map(([database, all]) => ({ database, relations: [...all.values()] }));
+    const file = { version: VERSION, databases: this.databases(), relations, shared: this.shared() };
+    return Buffer.from(StatsFile.encode(file).finish());
+  }
+
+  /** Begins with what an earlier collector knew; throws when that makes no sense. */
+  decode(data: Uint8Array): void {
+    const { version, databases, relations, shared } = StatsFile.decode(data);
+    if (version !== VERSION) throw new Error(`version ${version}`);
+    for (const each of databases) this.#databases.set(each.database, each);
+    for (const { database, relations: all } of relations) {
+      this.#relations.set(database, new Map(all.map(each => [each.relation, each])));
+    }
+    if (shared === undefined) return;
+    this.#bgwriter = shared.bgwriter ?? this.#bgwriter;
+    this.#wal = shared.wal ?? this.#wal;
+    for (const each of shared.slrus) this.#slrus.set(each.name, each);
+    this.#recoveryPrefetchReset = shared.recoveryPrefetchReset;
   }
 
   #database(oid: number): DatabaseStats {
@@ -40,18 +157,18 @@ export class Statistics {
     let relations = this.#relations.get(database);
     if (relations === undefined) this.#relations.set(database, (relations = new Map()));
     let found = relations.get(oid);
-    if (found === undefined) relations.set(oid, (found = noRelationStats(oid)));
+    if (found === undefined) relations.set(oid, (found = { ...RelationStats.decode(NOTHING), relation: oid }));
     return found;
   }
 
   #addRelation(r: RelationReport): void {
     const sum = this.#relation(r.database, r.relation);
+    const all = this.#database(r.database);
+    for (const field of RELATION_SUMS) {
+      sum[field] += r[field];
+      all[field] += r[field];
+    }
     sum.numscans += r.numscans;
-    sum.tuplesReturned += r.tuplesReturned;
-    sum.tuplesFetched += r.tuplesFetched;
-    sum.tuplesInserted += r.tuplesInserted;
-    sum.tuplesUpdated += r.tuplesUpdated;
-    sum.tuplesDeleted += r.tuplesDeleted;
     sum.tuplesHotUpdated += r.tuplesHotUpdated;
     if (r.truncdropped) {
       sum.liveTuples = 0;
@@ -62,22 +179,6 @@ export class Statistics {
     sum.deadTuples = Math.max(0, sum.deadTuples + r.deltaDeadTuples);
     sum.changesSinceAnalyze += r.changedTuples;
     sum.insertsSinceVacuum += r.tuplesInserted;
-    sum.blocksFetched += r.blocksFetched;
-    sum.blocksHit += r.blocksHit;
-    const all = this.#database(r.database);
-    all.tuplesReturned += r.tuplesReturned;
-    all.tuplesFetched += r.tuplesFetched;
-    all.tuplesInserted += r.tuplesInserted;
-    all.tuplesUpdated += r.tuplesUpdated;
-    all.tuplesDeleted += r.tuplesDeleted;
-    all.blocksFetched += r.blocksFetched;
-    all.blocksHit += r.blocksHit;
-  }
-
-  #addDatabase(r: DatabaseReport): void {
-    const sum = this.#database(r.database);
-    sum.xactCommit += r.xactCommit;
-    sum.xactRollback += r.xactRollback;
   }
 
   #vacuumed(v: VacuumReport): void {
@@ -110,44 +211,20 @@ export class Statistics {
 }
 
 function noDatabaseStats(database: number): DatabaseStats {
-  return {
-    database,
-    xactCommit: 0,
-    xactRollback: 0,
-    blocksFetched: 0,
-    blocksHit: 0,
-    tuplesReturned: 0,
-    tuplesFetched: 0,
-    tuplesInserted: 0,
-    tuplesUpdated: 0,
-    tuplesDeleted: 0,
-    statsReset: 0,
-  };
+  return { ...DatabaseStats.decode(NOTHING), database };
 }
 
-function noRelationStats(relation: number): RelationStats {
-  return {
-    relation,
-    numscans: 0,
-    tuplesReturned: 0,
-    tuplesFetched: 0,
-    tuplesInserted: 0,
-    tuplesUpdated: 0,
-    tuplesDeleted: 0,
-    tuplesHotUpdated: 0,
-    liveTuples: 0,
-    deadTuples: 0,
-    changesSinceAnalyze: 0,
-    insertsSinceVacuum: 0,
-    blocksFetched: 0,
-    blocksHit: 0,
-    vacuumTime: 0,
-    vacuumCount: 0,
-    autovacuumTime: 0,
-    autovacuumCount: 0,
-    analyzeTime: 0,
-    analyzeCount: 0,
-    autoanalyzeTime: 0,
-    autoanalyzeCount: 0,
-  };
+function noSlruStats(name: string, micros: number): SlruStats {
+  return { ...SlruStats.decode(NOTHING), name, statsReset: micros };
+}
+
+/** Every count; when it was reset stays. */
+function addedUp<T extends BgWriterStats | WalStats | SlruStats>(sum: T, more: T): T {
+  const added: Record<string, string | number> = { ...sum };
+  for (const [field, value] of Object.entries<string | number>({ ...more })) {
+    const before = added[field];
+    if (field !== 'statsReset' && typeof before === 'number' && typeof value === 'number')
+      added[field] = before + value;
+  }
+  return added as unknown as T;
 }

@@ -1,6 +1,6 @@
 /**
  * pg_stat_archiver's counters. They are the walwriter's because it sees both ends of archiving and has a folder that
- * lasts; there is no statistics collector. Kept in a small file beside the status files, which PostgreSQL passes over;
+ * lasts. Kept in a small file beside the status files, which PostgreSQL passes over;
  * it is not synced, so that a power failure may cost the last ones.
  */
 import { type Clock, type Disk, DiskError } from '@pgtroupe/actor/env';

@@ -8,6 +8,7 @@ export const walwriterRole: RoleProgram = {
   leavesLast: true,
   start: async role => {
     const walwriter = new WalWriter(role.env, {
+      epoch: role.epoch,
       flushDelayMs: () => role.settings.number('wal_writer_delay'),
       flushAfterBytes: () => role.settings.number('wal_writer_flush_after') * BLCKSZ,
       archiving: role.settings.string('archive_mode') !== 'off',

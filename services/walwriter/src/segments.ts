@@ -8,6 +8,7 @@
 import { type Disk, DiskError, type DiskFile } from '@pgtroupe/actor/env';
 import type { TimeLineID } from '@pgtroupe/common/ids';
 import type { Failpoint } from '@pgtroupe/actor/failpoint';
+import { WalCounts } from './wal-counts.ts';
 import {
   parseXLogFileName,
   SIZE_OF_XLOG_LONG_PHD,
@@ -35,6 +36,8 @@ export class Segments {
   readonly #open = new Map<number, OpenSegment>();
   #temporaries = 0;
   systemIdentifier = 0n;
+
+  readonly counts = new WalCounts();
 
   constructor(disk: Disk, tli: number, failpoint: Failpoint) {
     this.#disk = disk;
@@ -70,6 +73,7 @@ export class Segments {
     const segment = await this.#segment(Math.floor(pos / XLOG_SEG_SIZE));
     segment.unsynced = true;
     await segment.file.write(data, pos % XLOG_SEG_SIZE);
+    this.counts.written();
   }
 
   /** Writes and makes durable in one go (everything before is durable already). */
@@ -78,6 +82,8 @@ export class Segments {
     const segment = await this.#segment(segno);
     segment.durable ??= await this.#disk.open(this.name(segno), 'durable');
     await segment.durable.write(data, pos % XLOG_SEG_SIZE);
+    this.counts.written();
+    this.counts.synced();
   }
 
   /** Is there anything written and not durable? */
@@ -92,6 +98,7 @@ export class Segments {
       if (!segment.unsynced) continue;
       segment.unsynced = false;
       await segment.file.datasync();
+      this.counts.synced();
     }
   }
 

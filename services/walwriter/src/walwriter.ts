@@ -20,6 +20,7 @@ import { handle, type Handler, type RpcStream } from '@pgtroupe/actor/rpc';
 import { syncOrEnd } from '@pgtroupe/actor/sync-or-end';
 import { assert } from '@pgtroupe/common/assert';
 import type { WalHello, WalOrder, WalReport } from '@pgtroupe/rpc/generated/walwriter';
+import { reportCounts } from '@pgtroupe/rpc/report-counts';
 import { WAL_WRITE } from '@pgtroupe/rpc/wal-write';
 import { XLOG_SEG_SIZE } from '@pgtroupe/transam/xlogpage';
 import { ARCHIVE, ArchiveServer } from './archive-server.ts';
@@ -52,6 +53,8 @@ type Job =
   | { readonly kind: 'other'; readonly run: () => Promise<void> };
 
 export interface WalWriterOptions {
+  /** Of this launch. */
+  readonly epoch?: number;
   readonly timeline?: number;
   /** wal_writer_delay */
   readonly flushDelayMs: () => number;
@@ -104,6 +107,7 @@ export class WalWriter {
 
   async open(): Promise<void> {
     await this.#segments.load();
+    reportCounts(this.#env, { from: 'walwriter', epoch: this.#options.epoch ?? 0 }, this.#segments.counts);
     for (const orphan of await this.#status.load()) {
       this.#env.log.write('WARNING', `removed orphan archive status file "pg_wal/archive_status/${orphan}"`);
     }
