@@ -53,6 +53,7 @@ export const CASES = [
   },
   {
     name: 'VALUES of 50,000 rows',
+    cheap: true,
     sql: () => `select count(*) from (values ${list(50_000, i => `(${i}, 'x${i}')`)}) v`,
   },
   {
@@ -123,6 +124,11 @@ export const CASES = [
   },
   { name: '1,664 columns', cheap: true, sql: () => `select ${list(1664)}` },
   { name: '1,665 columns', cheap: true, sql: () => `select ${list(1665)}` },
+  { name: 'VALUES of 1,665 columns', cheap: true, sql: () => `values (${list(1665)})` },
+  {
+    name: 'UNION of 3,000 queries',
+    sql: () => `select count(*) from (${list(3000, i => `select ${i} as x`).join(' union ')}) s`,
+  },
   { name: 'a table of 1,600 columns', sql: () => 'select * from stalls_wide' },
   { name: '10,000 statements in one text', sql: () => list(10_000, i => `select ${i}`).join('; ') },
   {

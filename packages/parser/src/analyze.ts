@@ -6,10 +6,13 @@
  * CMD_UTILITY with their raw tree, except that the query inside EXPLAIN, DECLARE CURSOR and
  * CREATE TABLE AS is analyzed and put back in its place.
  */
+import { finish, type Slices } from '@pgtroupe/common/slices';
 import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { INT4OID, RECORDOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
 import { notSupported } from '@pgtroupe/common/ereport';
+import { checkCursorOptions, checkCursorQuery } from './parse_cursor.ts';
+import { transformWhereClause } from './parse_where.ts';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode, RawStmt } from '@pgtroupe/nodes/rawnodes';
 import { makeConst, makeQuery, makeTargetEntry, makeVar } from '@pgtroupe/nodes/makefuncs';
@@ -49,12 +52,11 @@ import {
   transformLimitClause,
   transformOnConflictArbiter,
   transformSortClause,
-  transformWhereClause,
   transformWindowDefinitions,
 } from './parse_clause.ts';
 import { coerceToCommonType, selectCommonType, selectCommonTypmod } from './parse_coerce.ts';
 import { assignListCollations, assignQueryCollations, selectCommonCollation } from './parse_collate.ts';
-import { transformExpr } from './grammar.ts';
+import { stmtOf, transformExpr } from './grammar.ts';
 import { transformGroupClause, transformPartitionClause } from './parse_groupby.ts';
 import {
   type Grammar,
@@ -90,6 +92,7 @@ import {
 import { rawLocation } from './rawlocation.ts';
 import { makeFromExpr, setTargetTable, transformFromClause } from './parse_from.ts';
 import { transformExprRecurse } from './parse_expr.ts';
+import { transformExprRecurseInSlices } from './parse_expr_slices.ts';
 import { transformWith } from './parse_cte.ts';
 
 export interface AnalyzeInput {
@@ -123,10 +126,19 @@ export interface AnalyzeResult {
   readonly notices: readonly ParserNotice[];
 }
 
-const GRAMMAR: Grammar = { expr: transformExprRecurse, stmt: transformStmt };
+const GRAMMAR: Grammar = {
+  expr: transformExprRecurse,
+  exprInSlices: transformExprRecurseInSlices,
+  stmt: transformStmt,
+};
 
 /** Analyzes one statement. */
 export function analyze(input: AnalyzeInput): AnalyzeResult {
+  return finish(analyzeInSlices(input));
+}
+
+/** Bit by bit; what catalogs answer must stay the same. */
+export function* analyzeInSlices(input: AnalyzeInput): Slices<AnalyzeResult> {
   const given = input.params ?? { kind: 'none' };
   const params: ParamMode = given.kind === 'variable' ? { kind: 'variable', types: given.types.slice() } : given;
   const context: ParseContext = {
@@ -140,7 +152,8 @@ export function analyze(input: AnalyzeInput): AnalyzeResult {
     grammar: GRAMMAR,
   };
   const pstate = new ParseState(null, context);
-  const query = transformOptionalSelectInto(pstate, input.stmt.stmt);
+  const query = yield* transformOptionalSelectInto(pstate, input.stmt.stmt);
+  yield;
   query.stmt_location = input.stmt.stmt_location;
   query.stmt_len = input.stmt.stmt_len;
   checkVariableParameters(pstate, query);
@@ -176,13 +189,13 @@ function literalsLeft(query: Query): number[] {
 }
 
 /** SELECT ... INTO is CREATE TABLE AS. */
-function transformOptionalSelectInto(pstate: ParseState, raw: RawNode): Query {
+function* transformOptionalSelectInto(pstate: ParseState, raw: RawNode): Slices<Query> {
   if (raw.type === 'SelectStmt') {
     let leftmost = raw;
     while (leftmost.larg) leftmost = leftmost.larg;
     if (leftmost.intoClause) {
       const query = withoutInto(raw);
-      return transformStmt(pstate, {
+      return yield* stmtOf(pstate, {
         type: 'CreateTableAsStmt',
         query,
         into: leftmost.intoClause,
@@ -191,7 +204,7 @@ function transformOptionalSelectInto(pstate: ParseState, raw: RawNode): Query {
       });
     }
   }
-  return transformStmt(pstate, raw);
+  return yield* stmtOf(pstate, raw);
 }
 
 function withoutInto(raw: RawNode): RawNode {
@@ -218,25 +231,25 @@ const ANALYZED: ReadonlySet<string> = new Set([
   'CallStmt',
 ]);
 
-function transformStmt(pstate: ParseState, raw: RawNode): Query {
+function* transformStmt(pstate: ParseState, raw: RawNode): Slices<Query> {
   switch (raw.type) {
     case 'InsertStmt':
-      return transformInsertStmt(pstate, raw);
+      return yield* transformInsertStmt(pstate, raw);
     case 'DeleteStmt':
-      return transformDeleteStmt(pstate, raw);
+      return yield* transformDeleteStmt(pstate, raw);
     case 'UpdateStmt':
-      return transformUpdateStmt(pstate, raw);
+      return yield* transformUpdateStmt(pstate, raw);
     case 'SelectStmt':
-      if (raw.valuesLists) return transformValuesClause(pstate, raw);
-      return raw.op === 'SETOP_NONE' ? transformSelectStmt(pstate, raw) : analyzeSetOperation(pstate, raw);
+      if (raw.valuesLists) return yield* transformValuesClause(pstate, raw);
+      return yield* raw.op === 'SETOP_NONE' ? transformSelectStmt(pstate, raw) : analyzeSetOperation(pstate, raw);
     case 'ReturnStmt':
       return transformReturnStmt(pstate, raw);
     case 'DeclareCursorStmt':
-      return transformDeclareCursorStmt(pstate, raw);
+      return yield* transformDeclareCursorStmt(pstate, raw);
     case 'ExplainStmt':
-      return utility({ ...raw, query: transformOptionalSelectInto(pstate, raw.query) });
+      return utility({ ...raw, query: yield* transformOptionalSelectInto(pstate, raw.query) });
     case 'CreateTableAsStmt':
-      return utility({ ...raw, query: transformStmt(pstate, raw.query) });
+      return utility({ ...raw, query: yield* transformStmt(pstate, raw.query) });
     case 'MergeStmt':
       throw notSupported('MERGE');
     case 'CallStmt':
@@ -254,8 +267,8 @@ function utility(raw: RawNode): Query {
 
 // ---- pieces shared by the statements -------------------------------------------------------------
 
-function where(pstate: ParseState, raw: RawNode | undefined): Expr | null {
-  return raw ? transformWhereClause(pstate, raw, 'WHERE', 'WHERE') : null;
+function* where(pstate: ParseState, raw: RawNode | undefined): Slices<Expr | null> {
+  return raw ? yield* transformWhereClause(pstate, raw, 'WHERE', 'WHERE') : null;
 }
 
 function finishFlags(pstate: ParseState, query: Query): void {
@@ -268,20 +281,20 @@ function finishFlags(pstate: ParseState, query: Query): void {
 
 // ---- SELECT --------------------------------------------------------------------------------------
 
-function transformSelectStmt(pstate: ParseState, raw: RawNode): Query {
+function* transformSelectStmt(pstate: ParseState, raw: RawNode): Slices<Query> {
   const query = makeQuery(CMD_SELECT);
-  transformWith(pstate, query, raw);
+  yield* transformWith(pstate, query, raw);
   if (raw.intoClause) {
     throw pstate.error(ERRCODE.SYNTAX_ERROR, 'SELECT ... INTO is not allowed here', raw.intoClause.rel?.location ?? -1);
   }
   pstate.locking_clause = raw.lockingClause ?? [];
   pstate.windowdefs = [...((raw.windowClause as RawNode[] | undefined) ?? [])];
-  transformFromClause(pstate, raw.fromClause ?? []);
-  const tlist = transformTargetList(pstate, raw.targetList ?? [], 'SELECT_TARGET');
+  yield* transformFromClause(pstate, raw.fromClause ?? []);
+  const tlist = yield* transformTargetList(pstate, raw.targetList ?? [], 'SELECT_TARGET');
   query.targetList = tlist;
   markTargetListOrigins(pstate, tlist);
-  const qual = where(pstate, raw.whereClause);
-  if (raw.havingClause) query.havingQual = transformWhereClause(pstate, raw.havingClause, 'HAVING', 'HAVING');
+  const qual = yield* where(pstate, raw.whereClause);
+  if (raw.havingClause) query.havingQual = yield* transformWhereClause(pstate, raw.havingClause, 'HAVING', 'HAVING');
   // ORDER BY before GROUP BY and DISTINCT, which take over its operators.
   query.sortClause = transformSortClause(pstate, raw.sortClause ?? [], tlist, 'ORDER_BY', false);
   const group = transformGroupClause(pstate, raw.groupClause ?? [], tlist, query.sortClause, 'GROUP_BY', false);
@@ -305,7 +318,9 @@ function transformSelectStmt(pstate: ParseState, raw: RawNode): Query {
   query.jointree = makeFromExpr(pstate, qual);
   finishFlags(pstate, query);
   for (const locking of pstate.locking_clause) transformLockingClause(pstate, query, locking, false);
+  yield;
   assignQueryCollations(pstate, query);
+  yield;
   if (pstate.hasAggs || query.groupClause.length > 0 || query.groupingSets.length > 0 || query.havingQual) {
     parseCheckAggregates(pstate, query);
   }
@@ -313,10 +328,10 @@ function transformSelectStmt(pstate: ParseState, raw: RawNode): Query {
 }
 
 /** VALUES (...), (...) as a statement or subquery. */
-function transformValuesClause(pstate: ParseState, raw: RawNode): Query {
+function* transformValuesClause(pstate: ParseState, raw: RawNode): Slices<Query> {
   const query = makeQuery(CMD_SELECT);
-  transformWith(pstate, query, raw);
-  const rows = valuesRows(pstate, raw.valuesLists, row => transformExpressionList(pstate, row, 'VALUES', false));
+  yield* transformWith(pstate, query, raw);
+  const rows = yield* valuesRows(pstate, raw.valuesLists);
   const ncolumns = (rows[0] as Expr[]).length;
   const types: Oid[] = [];
   const typmods: number[] = [];
@@ -327,10 +342,15 @@ function transformValuesClause(pstate: ParseState, raw: RawNode): Query {
       rows.map(row => row[c] as Expr),
       'VALUES',
     ).type;
-    for (const row of rows) row[c] = coerceToCommonType(pstate, row[c] as Expr, type, 'VALUES');
+    yield;
+    for (const row of rows) {
+      row[c] = coerceToCommonType(pstate, row[c] as Expr, type, 'VALUES');
+      yield;
+    }
     const column = rows.map(row => row[c] as Expr);
     types.push(type);
     typmods.push(selectCommonTypmod(column, type));
+    yield;
     collations.push(selectCommonCollation(pstate, column, true));
   }
   const lateral = pstate.rtable.length > 0 && containVarsOfLevel(rows.flat(), 0);
@@ -357,14 +377,11 @@ function transformValuesClause(pstate: ParseState, raw: RawNode): Query {
 }
 
 /** Analyzes the rows of VALUES; all must be of one length. */
-function valuesRows(
-  pstate: ParseState,
-  lists: readonly RawNode[],
-  transform: (row: readonly RawNode[]) => Expr[],
-): Expr[][] {
+function* valuesRows(pstate: ParseState, lists: readonly RawNode[]): Slices<Expr[][]> {
   const rows: Expr[][] = [];
   for (const list of lists) {
-    const row = transform(list.items ?? []);
+    yield;
+    const row = transformExpressionList(pstate, list.items ?? [], 'VALUES', false);
     if (rows.length > 0 && row.length !== (rows[0] as Expr[]).length) {
       throw pstate.error(ERRCODE.SYNTAX_ERROR, 'VALUES lists must all be the same length', exprLocation(row));
     }
@@ -386,14 +403,14 @@ function transformReturnStmt(pstate: ParseState, raw: RawNode): Query {
 
 // ---- DELETE, UPDATE ------------------------------------------------------------------------------
 
-function transformReturningList(pstate: ParseState, raw: RawNode): TargetEntry[] {
+function* transformReturningList(pstate: ParseState, raw: RawNode): Slices<TargetEntry[]> {
   const clause: RawNode | undefined = raw.returningClause;
   const list: readonly RawNode[] = clause?.exprs ?? raw.returningList ?? [];
   if (clause?.options) throw notSupported('RETURNING WITH');
   if (list.length === 0) return [];
   const saved = pstate.next_resno;
   pstate.next_resno = 1;
-  const result = transformTargetList(pstate, list, 'RETURNING');
+  const result = yield* transformTargetList(pstate, list, 'RETURNING');
   if (result.length === 0) {
     throw pstate.error(
       ERRCODE.SYNTAX_ERROR,
@@ -408,22 +425,22 @@ function transformReturningList(pstate: ParseState, raw: RawNode): TargetEntry[]
 }
 
 /** The target table is visible in FROM/USING only to say that LATERAL may not refer to it. */
-function transformFromBesideTarget(pstate: ParseState, fromClause: readonly RawNode[]): void {
+function* transformFromBesideTarget(pstate: ParseState, fromClause: readonly RawNode[]): Slices<void> {
   const nsitem = pstate.target_nsitem as ParseNamespaceItem;
   nsitem.lateral_only = true;
   nsitem.lateral_ok = false;
-  transformFromClause(pstate, fromClause);
+  yield* transformFromClause(pstate, fromClause);
   nsitem.lateral_only = false;
   nsitem.lateral_ok = true;
 }
 
-function transformDeleteStmt(pstate: ParseState, raw: RawNode): Query {
+function* transformDeleteStmt(pstate: ParseState, raw: RawNode): Slices<Query> {
   const query = makeQuery(CMD_DELETE);
-  transformWith(pstate, query, raw);
+  yield* transformWith(pstate, query, raw);
   query.resultRelation = setTargetTable(pstate, raw.relation, raw.relation.inh ?? false, true, ACL_DELETE);
-  transformFromBesideTarget(pstate, raw.usingClause ?? []);
-  const qual = where(pstate, raw.whereClause);
-  query.returningList = transformReturningList(pstate, raw);
+  yield* transformFromBesideTarget(pstate, raw.usingClause ?? []);
+  const qual = yield* where(pstate, raw.whereClause);
+  query.returningList = yield* transformReturningList(pstate, raw);
   query.jointree = makeFromExpr(pstate, qual);
   finishFlags(pstate, query);
   assignQueryCollations(pstate, query);
@@ -431,14 +448,14 @@ function transformDeleteStmt(pstate: ParseState, raw: RawNode): Query {
   return query;
 }
 
-function transformUpdateStmt(pstate: ParseState, raw: RawNode): Query {
+function* transformUpdateStmt(pstate: ParseState, raw: RawNode): Slices<Query> {
   const query = makeQuery(CMD_UPDATE);
-  transformWith(pstate, query, raw);
+  yield* transformWith(pstate, query, raw);
   query.resultRelation = setTargetTable(pstate, raw.relation, raw.relation.inh ?? false, true, ACL_UPDATE);
-  transformFromBesideTarget(pstate, raw.fromClause ?? []);
-  const qual = where(pstate, raw.whereClause);
-  query.returningList = transformReturningList(pstate, raw);
-  query.targetList = transformUpdateTargetList(pstate, raw.targetList);
+  yield* transformFromBesideTarget(pstate, raw.fromClause ?? []);
+  const qual = yield* where(pstate, raw.whereClause);
+  query.returningList = yield* transformReturningList(pstate, raw);
+  query.targetList = yield* transformUpdateTargetList(pstate, raw.targetList);
   query.rtable = pstate.rtable;
   query.jointree = makeFromExpr(pstate, qual);
   query.hasTargetSRFs = pstate.hasTargetSRFs;
@@ -448,8 +465,8 @@ function transformUpdateStmt(pstate: ParseState, raw: RawNode): Query {
 }
 
 /** SET column = value, ...: entries numbered by the columns they fill. */
-function transformUpdateTargetList(pstate: ParseState, targets: readonly RawNode[]): TargetEntry[] {
-  const tlist = transformTargetList(pstate, targets, 'UPDATE_SOURCE');
+function* transformUpdateTargetList(pstate: ParseState, targets: readonly RawNode[]): Slices<TargetEntry[]> {
+  const tlist = yield* transformTargetList(pstate, targets, 'UPDATE_SOURCE');
   const relation = pstate.target_relation!;
   // Junk entries get numbers behind all columns.
   pstate.next_resno = Math.max(pstate.next_resno, relation.attrs.length + 1);
@@ -485,10 +502,10 @@ const OVERRIDES: Readonly<Record<string, OverridingKind>> = {
   OVERRIDING_SYSTEM_VALUE,
 };
 
-function transformInsertStmt(pstate: ParseState, raw: RawNode): Query {
+function* transformInsertStmt(pstate: ParseState, raw: RawNode): Slices<Query> {
   const query = makeQuery(CMD_INSERT);
   pstate.is_insert = true;
-  transformWith(pstate, query, raw);
+  yield* transformWith(pstate, query, raw);
   query.override = OVERRIDES[raw.override as string] ?? OVERRIDING_NOT_SET;
   const select: RawNode | undefined = raw.selectStmt;
   const isUpdate = raw.onConflictClause?.action === 'ONCONFLICT_UPDATE';
@@ -513,8 +530,8 @@ function transformInsertStmt(pstate: ParseState, raw: RawNode): Query {
     transformInsertRow(pstate, exprs, listed.length > 0, columns, strip);
   let exprs: Expr[];
   if (select === undefined) exprs = [];
-  else if (outer) exprs = row(insertSelect(pstate, select, outer), false);
-  else if (select.valuesLists.length > 1) exprs = row(insertValuesLists(pstate, select, row), false);
+  else if (outer) exprs = row(yield* insertSelect(pstate, select, outer), false);
+  else if (select.valuesLists.length > 1) exprs = row(yield* insertValuesLists(pstate, select, row), false);
   else exprs = row(transformExpressionList(pstate, select.valuesLists[0].items ?? [], 'VALUES_SINGLE', true), false);
 
   const { rte } = pstate.target_nsitem!;
@@ -527,8 +544,8 @@ function transformInsertStmt(pstate: ParseState, raw: RawNode): Query {
     pstate.namespace = [];
     addNSItemToQuery(pstate, pstate.target_nsitem!, false, true, true);
   }
-  if (raw.onConflictClause) query.onConflict = transformOnConflictClause(pstate, raw.onConflictClause);
-  query.returningList = transformReturningList(pstate, raw);
+  if (raw.onConflictClause) query.onConflict = yield* transformOnConflictClause(pstate, raw.onConflictClause);
+  query.returningList = yield* transformReturningList(pstate, raw);
   query.rtable = pstate.rtable;
   query.jointree = makeFromExpr(pstate, null);
   query.hasTargetSRFs = pstate.hasTargetSRFs;
@@ -538,16 +555,16 @@ function transformInsertStmt(pstate: ParseState, raw: RawNode): Query {
 }
 
 /** INSERT ... SELECT: the subquery's columns; unknown literals are taken out so that the target decides. */
-function insertSelect(
+function* insertSelect(
   pstate: ParseState,
   select: RawNode,
   outer: { readonly rtable: ParseState['rtable']; readonly namespace: ParseNamespaceItem[] },
-): Expr[] {
+): Slices<Expr[]> {
   const sub = new ParseState(pstate, pstate.context);
   sub.rtable = outer.rtable;
   sub.namespace = outer.namespace;
   sub.resolve_unknowns = false;
-  const query = transformStmt(sub, select);
+  const query = yield* stmtOf(sub, select);
   assert(query.commandType === CMD_SELECT, 'INSERT ... SELECT selects');
   const nsitem = addRangeTableEntryForSubquery(
     pstate,
@@ -575,13 +592,15 @@ function insertSelect(
 }
 
 /** INSERT with several VALUES rows: a VALUES range table entry, each row already of the columns' types. */
-function insertValuesLists(
+function* insertValuesLists(
   pstate: ParseState,
   select: RawNode,
   insertRow: (exprs: readonly Expr[], strip: boolean) => Expr[],
-): Expr[] {
+): Slices<Expr[]> {
   let width = -1;
-  const rows = (select.valuesLists as RawNode[]).map(list => {
+  const rows: Expr[][] = [];
+  for (const list of select.valuesLists as RawNode[]) {
+    yield;
     const row = transformExpressionList(pstate, list.items ?? [], 'VALUES', true);
     if (width < 0) width = row.length;
     else if (width !== row.length) {
@@ -589,8 +608,8 @@ function insertValuesLists(
     }
     const converted = insertRow(row, true);
     assignListCollations(pstate, converted);
-    return converted;
-  });
+    rows.push(converted);
+  }
   const first = rows[0] as Expr[];
   const lateral = pstate.rtable.length !== 1 && containVarsOfLevel(rows.flat(), 0);
   const nsitem = addRangeTableEntryForValues(
@@ -663,7 +682,7 @@ function countRowExprColumns(pstate: ParseState, expr: Expr): number {
   return -1;
 }
 
-function transformOnConflictClause(pstate: ParseState, clause: RawNode): OnConflictExpr {
+function* transformOnConflictClause(pstate: ParseState, clause: RawNode): Slices<OnConflictExpr> {
   const isUpdate = clause.action === 'ONCONFLICT_UPDATE';
   const target = pstate.target_relation!;
   let excluded: ParseNamespaceItem | null = null;
@@ -689,8 +708,8 @@ function transformOnConflictClause(pstate: ParseState, clause: RawNode): OnConfl
   if (excluded) {
     pstate.is_insert = false;
     addNSItemToQuery(pstate, excluded, false, true, true);
-    onConflictSet = transformUpdateTargetList(pstate, clause.targetList);
-    onConflictWhere = where(pstate, clause.whereClause);
+    onConflictSet = yield* transformUpdateTargetList(pstate, clause.targetList);
+    onConflictWhere = yield* where(pstate, clause.whereClause);
     pstate.namespace.pop();
   }
   return {
@@ -724,46 +743,9 @@ function excludedTargetList(pstate: ParseState, rtindex: number): TargetEntry[] 
 
 // ---- utility statements with a query inside ------------------------------------------------------
 
-const CURSOR_OPT_SCROLL = 2;
-const CURSOR_OPT_NO_SCROLL = 4;
-const CURSOR_OPT_INSENSITIVE = 8;
-const CURSOR_OPT_ASENSITIVE = 16;
-const CURSOR_OPT_HOLD = 32;
-const STRENGTH_NAMES = ['', 'FOR KEY SHARE', 'FOR SHARE', 'FOR NO KEY UPDATE', 'FOR UPDATE'];
-
-function transformDeclareCursorStmt(pstate: ParseState, raw: RawNode): Query {
-  const options: number = raw.options ?? 0;
-  const both = (a: number, b: number, names: string) => {
-    if (options & a && options & b)
-      throw pstate.error(ERRCODE.INVALID_CURSOR_DEFINITION, `cannot specify both ${names}`);
-  };
-  both(CURSOR_OPT_SCROLL, CURSOR_OPT_NO_SCROLL, 'SCROLL and NO SCROLL');
-  both(CURSOR_OPT_ASENSITIVE, CURSOR_OPT_INSENSITIVE, 'ASENSITIVE and INSENSITIVE');
-  const query = transformStmt(pstate, raw.query);
-  if (query.hasModifyingCTE) {
-    throw pstate.error(
-      ERRCODE.FEATURE_NOT_SUPPORTED,
-      'DECLARE CURSOR must not contain data-modifying statements in WITH',
-    );
-  }
-  const [mark] = query.rowMarks;
-  if (mark) {
-    const lock = STRENGTH_NAMES[mark.strength];
-    if (options & CURSOR_OPT_HOLD) {
-      throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, `DECLARE CURSOR WITH HOLD ... ${lock} is not supported`, -1, {
-        detail: 'Holdable cursors must be READ ONLY.',
-      });
-    }
-    if (options & CURSOR_OPT_SCROLL) {
-      throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, `DECLARE SCROLL CURSOR ... ${lock} is not supported`, -1, {
-        detail: 'Scrollable cursors must be READ ONLY.',
-      });
-    }
-    if (options & CURSOR_OPT_INSENSITIVE) {
-      throw pstate.error(ERRCODE.INVALID_CURSOR_DEFINITION, `DECLARE INSENSITIVE CURSOR ... ${lock} is not valid`, -1, {
-        detail: 'Insensitive cursors must be READ ONLY.',
-      });
-    }
-  }
+function* transformDeclareCursorStmt(pstate: ParseState, raw: RawNode): Slices<Query> {
+  checkCursorOptions(pstate, raw);
+  const query = yield* transformStmt(pstate, raw.query);
+  checkCursorQuery(pstate, raw, query);
   return utility({ ...raw, query });
 }

@@ -2,6 +2,7 @@
  * UNION, INTERSECT, EXCEPT: each branch is a subquery of its own; the columns of both sides are brought
  * to common types, which is what the operation's output columns have.
  */
+import type { Slices } from '@pgtroupe/common/slices';
 import type { Oid } from '@pgtroupe/common/ids';
 import { RECORDARRAYOID, RECORDOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
@@ -45,7 +46,7 @@ const OPERATIONS: Readonly<Record<string, readonly [op: SetOperation, name: stri
   SETOP_EXCEPT: [SETOP_EXCEPT, 'EXCEPT'],
 };
 
-export function analyzeSetOperation(pstate: ParseState, raw: RawNode): Query {
+export function* analyzeSetOperation(pstate: ParseState, raw: RawNode): Slices<Query> {
   const query = makeQuery(CMD_SELECT);
   let leftmostRaw = raw;
   while (leftmostRaw.larg) leftmostRaw = leftmostRaw.larg;
@@ -57,10 +58,10 @@ export function analyzeSetOperation(pstate: ParseState, raw: RawNode): Query {
     );
   }
   if (raw.lockingClause) throw lockingNotAllowed(pstate, raw.lockingClause[0]);
-  transformWith(pstate, query, raw);
+  yield* transformWith(pstate, query, raw);
   // The clauses behind the last branch belong to the whole operation.
   const { sortClause: _s, limitOffset: _o, limitCount: _c, withClause: _w, ...bare } = raw;
-  const tree = transformTree(pstate, bare as RawNode, true).node as SetOperationStmt;
+  const tree = (yield* transformTree(pstate, bare as RawNode, true)).node as SetOperationStmt;
   query.setOperations = tree;
 
   let leftmost: SetOperationNode = tree;
@@ -159,7 +160,24 @@ interface Branch {
   readonly columns: TargetEntry[];
 }
 
-function transformTree(pstate: ParseState, raw: RawNode, isTop: boolean): Branch {
+/** Along the left side in a loop: that is where thousands of branches are. */
+function* transformTree(pstate: ParseState, raw: RawNode, isTop: boolean): Slices<Branch> {
+  const recursive = pstate.parent_cte?.cterecursive ?? false;
+  const operations: RawNode[] = [];
+  let bottom = raw;
+  for (; isOperation(pstate, bottom); bottom = bottom.larg) operations.push(bottom);
+  let branch = yield* leaf(pstate, bottom);
+  for (let n = operations.length - 1; n >= 0; n--) {
+    const operation = operations[n]!;
+    if (n === 0 && isTop && recursive) determineRecursiveColTypes(pstate, branch);
+    const right = yield* transformTree(pstate, operation.rarg, false);
+    branch = combine(pstate, operation, branch, right, recursive);
+    yield;
+  }
+  return branch;
+}
+
+function isOperation(pstate: ParseState, raw: RawNode): boolean {
   if (raw.intoClause) {
     throw pstate.error(
       ERRCODE.SYNTAX_ERROR,
@@ -168,14 +186,13 @@ function transformTree(pstate: ParseState, raw: RawNode, isTop: boolean): Branch
     );
   }
   if (raw.lockingClause) throw lockingNotAllowed(pstate, raw.lockingClause[0]);
-  const operation = OPERATIONS[raw.op as string];
-  if (!operation || raw.sortClause || raw.limitOffset || raw.limitCount || raw.withClause) return leaf(pstate, raw);
-  const [op, context] = operation;
+  const ofItsOwn = raw.sortClause || raw.limitOffset || raw.limitCount || raw.withClause;
+  return OPERATIONS[raw.op as string] !== undefined && !ofItsOwn;
+}
+
+function combine(pstate: ParseState, raw: RawNode, left: Branch, right: Branch, recursive: boolean): Branch {
+  const [op, context] = OPERATIONS[raw.op as string]!;
   const all: boolean = raw.all ?? false;
-  const recursive = pstate.parent_cte?.cterecursive ?? false;
-  const left = transformTree(pstate, raw.larg, false);
-  if (isTop && recursive) determineRecursiveColTypes(pstate, left);
-  const right = transformTree(pstate, raw.rarg, false);
   if (left.columns.length !== right.columns.length) {
     throw pstate.error(
       ERRCODE.SYNTAX_ERROR,
@@ -250,8 +267,8 @@ function makeSortGroupClauseForSetOp(pstate: ParseState, type: Oid, requireHash:
   };
 }
 
-function leaf(pstate: ParseState, raw: RawNode): Branch {
-  const query = parseSubAnalyze(pstate, raw, null, false, false);
+function* leaf(pstate: ParseState, raw: RawNode): Slices<Branch> {
+  const query = yield* parseSubAnalyze(pstate, raw, null, false, false);
   if (pstate.namespace.length > 0 && containVarsOfLevel(query, 1)) {
     throw pstate.error(
       ERRCODE.INVALID_COLUMN_REFERENCE,

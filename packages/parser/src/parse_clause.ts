@@ -40,7 +40,7 @@ import {
 } from '@pgtroupe/nodes/vars';
 import { bmsAddMember } from './bitmapset.ts';
 import { parseExprKindName } from './exprkinds.ts';
-import { coerceToBoolean, coerceToSpecificType, coerceType } from './parse_coerce.ts';
+import { coerceToSpecificType, coerceType } from './parse_coerce.ts';
 import { transformExpr } from './grammar.ts';
 import { nameListToString, rawStrings, type ParseExprKind, type ParseState } from './parse_node.ts';
 import { compatibleOper, getSortGroupOperators } from './parse_oper.ts';
@@ -49,10 +49,6 @@ import { transformTargetEntry } from './parse_target.ts';
 import { deconstructQualifiedName, lookupCollation } from './parse_type.ts';
 import { rawLocation } from './rawlocation.ts';
 import { canCoerce } from './parse_coerce_generic.ts';
-
-export function transformWhereClause(pstate: ParseState, raw: RawNode, kind: ParseExprKind, construct: string): Expr {
-  return coerceToBoolean(pstate, transformExpr(pstate, raw, kind), construct);
-}
 
 export function limitOption(raw: RawNode): 0 | 1 {
   return raw.limitOption === 'LIMIT_OPTION_WITH_TIES' ? LIMIT_OPTION_WITH_TIES : LIMIT_OPTION_COUNT;

@@ -2,6 +2,7 @@
  * WITH: the order CTEs are analyzed in, which of them are recursive and whether they are well-formed,
  * and the columns each offers.
  */
+import type { Slices } from '@pgtroupe/common/slices';
 import type { Oid } from '@pgtroupe/common/ids';
 import { DEFAULT_COLLATION_OID, TEXTOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
@@ -69,7 +70,7 @@ function makeSearchClause(raw: RawNode): CTESearchClause {
   };
 }
 
-function transformWithClause(pstate: ParseState, withClause: RawNode): CommonTableExpr[] {
+function* transformWithClause(pstate: ParseState, withClause: RawNode): Slices<CommonTableExpr[]> {
   const raws = withClause.ctes as RawNode[];
   const ctes = raws.map(makeCte);
   ctes.forEach((cte, i) => {
@@ -87,22 +88,22 @@ function transformWithClause(pstate: ParseState, withClause: RawNode): CommonTab
     makeDependencyGraph(pstate, items);
     for (const item of items) checkWellFormedRecursion(pstate, item);
     for (const item of items) pstate.ctenamespace.push(item.cte);
-    for (const item of items) analyzeCTE(pstate, item.cte, item.raw);
+    for (const item of items) yield* analyzeCTE(pstate, item.cte, item.raw);
   } else {
     pstate.future_ctes = raws.slice();
-    ctes.forEach((cte, i) => {
-      analyzeCTE(pstate, cte, raws[i] as RawNode);
+    for (const [i, cte] of ctes.entries()) {
+      yield* analyzeCTE(pstate, cte, raws[i] as RawNode);
       pstate.ctenamespace.push(cte);
       pstate.future_ctes.shift();
-    });
+    }
   }
   return pstate.ctenamespace;
 }
 
-export function transformWith(pstate: ParseState, query: Query, raw: RawNode): void {
+export function* transformWith(pstate: ParseState, query: Query, raw: RawNode): Slices<void> {
   if (!raw.withClause) return;
   query.hasRecursive = raw.withClause.recursive ?? false;
-  query.cteList = transformWithClause(pstate, raw.withClause);
+  query.cteList = yield* transformWithClause(pstate, raw.withClause);
   query.hasModifyingCTE = pstate.hasModifyingCTE;
 }
 
@@ -110,9 +111,10 @@ function cteTargetList(query: Query): readonly TargetEntry[] {
   return query.commandType === CMD_SELECT ? query.targetList : query.returningList;
 }
 
-function analyzeCTE(pstate: ParseState, cte: CommonTableExpr, raw: RawNode): void {
+function* analyzeCTE(pstate: ParseState, cte: CommonTableExpr, raw: RawNode): Slices<void> {
+  yield;
   if (raw.cycle_clause) cte.cycle_clause = transformCycleClause(pstate, raw.cycle_clause);
-  const query = parseSubAnalyze(pstate, raw.ctequery, cte, false, true);
+  const query = yield* parseSubAnalyze(pstate, raw.ctequery, cte, false, true);
   cte.ctequery = query;
   if (query.commandType !== CMD_SELECT && pstate.parent !== null) {
     throw pstate.error(

@@ -18,9 +18,10 @@ import {
 import { assert } from '@pgtroupe/common/assert';
 import { notSupported } from '@pgtroupe/common/ereport';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { finish } from '@pgtroupe/common/slices';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { makeBoolConst, makeBoolExpr, makeConst, makeTargetEntry, makeVar } from '@pgtroupe/nodes/makefuncs';
-import { copyNode, exprCollation, exprLocation, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
+import { exprCollation, exprLocation, exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
 import {
   ALL_SUBLINK,
   ANY_SUBLINK,
@@ -53,8 +54,7 @@ import type {
   SubLink,
   TargetEntry,
 } from '@pgtroupe/nodes/primnodes';
-import { containVarsOfLevel } from '@pgtroupe/nodes/vars';
-import { parseSubAnalyze, transformExpr } from './grammar.ts';
+import { MAX_TUPLE_ATTRIBUTE_NUMBER, parseSubAnalyze, transformExpr } from './grammar.ts';
 import { columnRefForbiddenPlace, subqueryForbiddenPlace } from './exprkinds.ts';
 import { transformGroupingFunc } from './parse_agg.ts';
 import {
@@ -63,11 +63,11 @@ import {
   coerceToTargetType,
   makeLiteralParam,
   selectCommonType,
-  verifyCommonType,
 } from './parse_coerce.ts';
 import { assignExprCollations } from './parse_collate.ts';
 import { parseFuncOrColumn } from './parse_func.ts';
 import { nameListToString, rawStrings, type ParseNamespaceItem, type ParseState } from './parse_node.ts';
+import { makeIn } from './parse_in.ts';
 import { makeOp, makeScalarArrayOp } from './parse_oper.ts';
 import { transformParamRef } from './parse_param.ts';
 import {
@@ -80,7 +80,7 @@ import {
   refnameNamespaceItem,
   scanNSItemForColumn,
 } from './parse_relation.ts';
-import { MAX_TUPLE_ATTRIBUTE_NUMBER, transformExpressionList } from './parse_target.ts';
+import { transformExpressionList } from './parse_target.ts';
 import { cstringDatum, lookupCollation, stringTypeDatum, typenameType } from './parse_type.ts';
 import { makeDistinctOp, makeRowComparisonOp, makeRowDistinctOp } from './parse_rowcompare.ts';
 import { transformSQLValueFunction } from './parse_sqlvalue.ts';
@@ -465,46 +465,14 @@ function transformAExprNullIf(pstate: ParseState, raw: RawNode): Expr {
 
 /** x IN (list): one = ANY(array) for the items without variables if they have a common type, else ORs. */
 function transformAExprIn(pstate: ParseState, raw: RawNode): Expr {
-  const names = rawStrings(raw.name);
-  const location: number = raw.location ?? 0;
-  const useOr = names[0] !== '<>';
   const left = transformExprRecurse(pstate, raw.lexpr);
   const items: RawNode[] = raw.rexpr.items ?? [];
-  const all = items.map(item => transformExprRecurse(pstate, item));
-  const withVars = all.filter(expr => containVarsOfLevel(expr, 0));
-  const withoutVars = all.filter(expr => !withVars.includes(expr));
-  let rest = all;
-  let result: Expr | null = null;
-  if (withoutVars.length > 1) {
-    const exprs = [left, ...withoutVars];
-    let scalar = selectCommonType(pstate, exprs, null).type;
-    if (scalar !== 0 && !verifyCommonType(pstate, scalar, exprs)) scalar = INVALID_OID;
-    const array = scalar !== 0 && scalar !== RECORDOID ? pstate.catalog.arrayType(scalar) : 0;
-    if (array !== 0) {
-      const elements = withoutVars.map(expr => coerceToCommonType(pstate, expr, scalar, 'IN'));
-      const arrayExpr: Expr = {
-        type: 'ArrayExpr',
-        array_typeid: array,
-        array_collid: INVALID_OID,
-        element_typeid: scalar,
-        elements,
-        multidims: false,
-        location: -1,
-      };
-      result = makeScalarArrayOp(pstate, names, useOr, left, arrayExpr, location);
-      rest = withVars;
-    }
-  }
-  for (const item of rest) {
-    let cmp: Expr;
-    if (left.type === 'RowExpr' && item.type === 'RowExpr') {
-      cmp = makeRowComparisonOp(pstate, names, left.args.map(copyNode), item.args, location);
-    } else cmp = makeOp(pstate, names, copyNode(left), item, pstate.last_srf, location);
-    cmp = coerceToBoolean(pstate, cmp, 'IN');
-    result = result === null ? cmp : makeBoolExpr(useOr ? 'or' : 'and', [result, cmp], location);
-  }
-  assert(result !== null, 'IN has a non-empty list');
-  return result;
+  return makeIn(
+    pstate,
+    raw,
+    left,
+    items.map(item => transformExprRecurse(pstate, item)),
+  );
 }
 
 function transformAExprBetween(pstate: ParseState, raw: RawNode): Expr {
@@ -529,7 +497,7 @@ function transformAExprBetween(pstate: ParseState, raw: RawNode): Expr {
   }
 }
 
-const BOOL_OPS = { AND_EXPR: 'and', OR_EXPR: 'or', NOT_EXPR: 'not' } as const;
+export const BOOL_OPS = { AND_EXPR: 'and', OR_EXPR: 'or', NOT_EXPR: 'not' } as const;
 
 function transformBoolExpr(pstate: ParseState, raw: RawNode): Expr {
   const op = BOOL_OPS[raw.boolop as keyof typeof BOOL_OPS];
@@ -657,7 +625,7 @@ function transformSubLink(pstate: ParseState, raw: RawNode): SubLink {
   const place = subqueryForbiddenPlace(pstate.expr_kind);
   if (place !== null) throw pstate.error(ERRCODE.FEATURE_NOT_SUPPORTED, `cannot use subquery in ${place}`, location);
   pstate.hasSubLinks = true;
-  const query = parseSubAnalyze(pstate, raw.subselect, null, false, true);
+  const query = finish(parseSubAnalyze(pstate, raw.subselect, null, false, true));
   assert(query.commandType === CMD_SELECT, 'a subquery in an expression is a SELECT');
   const columns = query.targetList.filter(tle => !tle.resjunk);
   const kind = SUBLINK_TYPES[raw.subLinkType as string] as SubLinkType;

@@ -1,4 +1,5 @@
 /** FROM: tables, subqueries, functions, joins, and the table that a statement writes. */
+import type { Slices } from '@pgtroupe/common/slices';
 import type { Oid } from '@pgtroupe/common/ids';
 import { nameListToString, type ParseNamespaceItem, type ParseState, rawStrings } from './parse_node.ts';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
@@ -33,9 +34,10 @@ import { FLOAT4OID, FLOAT8OID, INTERNALOID, TSM_HANDLEROID } from '@pgtroupe/com
 import { coerceToSpecificType } from './parse_coerce.ts';
 import { containVarsOfLevel } from '@pgtroupe/nodes/vars';
 
-export function transformFromClause(pstate: ParseState, fromList: readonly RawNode[]): void {
+export function* transformFromClause(pstate: ParseState, fromList: readonly RawNode[]): Slices<void> {
   for (const raw of fromList) {
-    const item = transformFromClauseItem(pstate, raw);
+    yield;
+    const item = yield* transformFromClauseItem(pstate, raw);
     checkNameSpaceConflicts(pstate, pstate.namespace, item.namespace);
     // Later items see this one only through LATERAL, until the whole FROM is done.
     setNamespaceLateralState(item.namespace, true, true);
@@ -72,7 +74,7 @@ export function setTargetTable(
   return nsitem.rtindex;
 }
 
-function transformFromClauseItem(pstate: ParseState, raw: RawNode): FromItem {
+function* transformFromClauseItem(pstate: ParseState, raw: RawNode): Slices<FromItem> {
   const leaf = (nsitem: ParseNamespaceItem): FromItem => ({
     node: { type: 'RangeTblRef', rtindex: nsitem.rtindex },
     top: nsitem,
@@ -85,11 +87,11 @@ function transformFromClauseItem(pstate: ParseState, raw: RawNode): FromItem {
       return leaf(addRangeTableEntry(pstate, raw, makeAlias(raw.alias), raw.inh ?? false, true));
     }
     case 'RangeSubselect':
-      return leaf(transformRangeSubselect(pstate, raw));
+      return leaf(yield* transformRangeSubselect(pstate, raw));
     case 'RangeFunction':
       return leaf(transformRangeFunction(pstate, raw));
     case 'RangeTableSample': {
-      const item = transformFromClauseItem(pstate, raw.relation);
+      const item = yield* transformFromClauseItem(pstate, raw.relation);
       const { rte } = item.top;
       if (rte.rtekind !== RTE_RELATION || !['r', 'm', 'p'].includes(rte.relkind)) {
         throw pstate.error(
@@ -102,7 +104,7 @@ function transformFromClauseItem(pstate: ParseState, raw: RawNode): FromItem {
       return item;
     }
     case 'JoinExpr':
-      return transformJoin(pstate, raw, transformFromClauseItem);
+      return yield* transformJoin(pstate, raw, transformFromClauseItem);
     case 'RangeTableFunc':
       throw notSupported('XMLTABLE');
     default:
@@ -110,7 +112,7 @@ function transformFromClauseItem(pstate: ParseState, raw: RawNode): FromItem {
   }
 }
 
-function transformRangeSubselect(pstate: ParseState, raw: RawNode): ParseNamespaceItem {
+function* transformRangeSubselect(pstate: ParseState, raw: RawNode): Slices<ParseNamespaceItem> {
   if (!raw.alias) {
     // PostgreSQL 15's grammar insists on an alias; ours is newer and does not.
     const isValues = raw.subquery.valuesLists !== undefined;
@@ -126,7 +128,7 @@ function transformRangeSubselect(pstate: ParseState, raw: RawNode): ParseNamespa
   }
   pstate.expr_kind = 'FROM_SUBSELECT';
   pstate.lateral_active = raw.lateral ?? false;
-  const query = parseSubAnalyze(pstate, raw.subquery, null, isLockedRefname(pstate, raw.alias.aliasname), true);
+  const query = yield* parseSubAnalyze(pstate, raw.subquery, null, isLockedRefname(pstate, raw.alias.aliasname), true);
   pstate.lateral_active = false;
   pstate.expr_kind = 'NONE';
   if (query.commandType !== CMD_SELECT)

@@ -2,9 +2,11 @@
  * Function calls: finding the function meant by a name and arguments (overloads, defaults, named and
  * VARIADIC arguments, casts written as calls), and building the call, aggregate or window function.
  */
+import { finish } from '@pgtroupe/common/slices';
 import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { ANYOID, RECORDOID, UNKNOWNOID, VOIDOID } from '@pgtroupe/common/oids';
 import { assert } from '@pgtroupe/common/assert';
+import { transformWhereClause } from './parse_where.ts';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { Form_pg_proc } from '@pgtroupe/catalog/catalogs/pg_proc';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
@@ -21,7 +23,6 @@ import {
 import { exprLocation, exprType } from '@pgtroupe/nodes/nodefuncs';
 import { stringToNode } from '@pgtroupe/nodes/readfuncs';
 import { transformAggregateCall, transformWindowFuncCall } from './parse_agg.ts';
-import { transformWhereClause } from './parse_clause.ts';
 import { coerceType, isLiteralParam, selectCommonType, selectCommonTypmod } from './parse_coerce.ts';
 import { enforceGenericTypeConsistency } from './parse_coerce_generic.ts';
 import { exprResultColumns } from './rowtypes.ts';
@@ -190,7 +191,7 @@ export function parseFuncOrColumn(
   const aggDistinct: boolean = fn?.agg_distinct ?? false;
   let funcVariadic: boolean = fn?.func_variadic ?? false;
   const name = nameListToString(names);
-  const aggFilter = fn?.agg_filter ? transformWhereClause(pstate, fn.agg_filter, 'FILTER', 'FILTER') : null;
+  const aggFilter = fn?.agg_filter ? finish(transformWhereClause(pstate, fn.agg_filter, 'FILTER', 'FILTER')) : null;
 
   const tooMany = () =>
     pstate.error(

@@ -1,7 +1,9 @@
 /**
  * JOIN: the two sides, USING and NATURAL with their merged columns, ON, and the names the join offers.
  */
+import type { Slices } from '@pgtroupe/common/slices';
 import { INVALID_OID } from '@pgtroupe/common/ids';
+import { transformWhereClause } from './parse_where.ts';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { makeRelabelType, makeVar } from '@pgtroupe/nodes/makefuncs';
@@ -16,7 +18,6 @@ import {
   type JoinType,
 } from '@pgtroupe/nodes/nodes';
 import type { Alias, Expr, JoinExpr, JoinTreeNode, Var } from '@pgtroupe/nodes/primnodes';
-import { transformWhereClause } from './parse_clause.ts';
 import { coerceToBoolean, coerceType, selectCommonType, selectCommonTypmod } from './parse_coerce.ts';
 import { assignExprCollations } from './parse_collate.ts';
 import { transformExpr } from './grammar.ts';
@@ -48,18 +49,19 @@ export function setNamespaceLateralState(
 
 const JOIN_TYPES: Readonly<Record<string, JoinType>> = { JOIN_INNER, JOIN_LEFT, JOIN_FULL, JOIN_RIGHT };
 
-export function transformJoin(
+export function* transformJoin(
   pstate: ParseState,
   raw: RawNode,
-  transformSide: (pstate: ParseState, raw: RawNode) => FromItem,
-): FromItem {
+  transformSide: (pstate: ParseState, raw: RawNode) => Slices<FromItem>,
+): Slices<FromItem> {
+  yield;
   const jointype = JOIN_TYPES[raw.jointype as string] as JoinType;
-  const left = transformSide(pstate, raw.larg);
+  const left = yield* transformSide(pstate, raw.larg);
   // The right side sees the left through LATERAL, if the join preserves it.
   setNamespaceLateralState(left.namespace, true, jointype === JOIN_INNER || jointype === JOIN_LEFT);
   const outer = pstate.namespace;
   pstate.namespace = [...outer, ...left.namespace];
-  const right = transformSide(pstate, raw.rarg);
+  const right = yield* transformSide(pstate, raw.rarg);
   pstate.namespace = outer;
   checkNameSpaceConflicts(pstate, left.namespace, right.namespace);
   let namespace = [...left.namespace, ...right.namespace];
@@ -80,7 +82,7 @@ export function transformJoin(
     setNamespaceLateralState(namespace, false, true);
     const saved = pstate.namespace;
     pstate.namespace = namespace;
-    quals = transformWhereClause(pstate, raw.quals, 'JOIN_ON', 'JOIN/ON');
+    quals = yield* transformWhereClause(pstate, raw.quals, 'JOIN_ON', 'JOIN/ON');
     pstate.namespace = saved;
   }
   columns.addRemaining(left.top, columns.leftcols);

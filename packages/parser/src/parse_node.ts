@@ -2,6 +2,7 @@
  * The state of parse analysis: one ParseState per query level, linked to the enclosing level's.
  * Everything here is private to one run of the analyzer; nothing outlives it.
  */
+import type { Slices } from '@pgtroupe/common/slices';
 import type { Oid } from '@pgtroupe/common/ids';
 import { ereport, type ErrorFields, PgError } from '@pgtroupe/common/ereport';
 import type { Sqlstate } from '@pgtroupe/common/errcodes';
@@ -140,7 +141,8 @@ export interface ParseContext {
 /** What knows every kind of expression and of statement; called through grammar.ts. */
 export interface Grammar {
   expr(pstate: ParseState, raw: RawNode): Expr;
-  stmt(pstate: ParseState, raw: RawNode): Query;
+  exprInSlices(pstate: ParseState, raw: RawNode): Slices<Expr>;
+  stmt(pstate: ParseState, raw: RawNode): Slices<Query>;
 }
 
 export class ParseState {

@@ -1,6 +1,7 @@
 /**
  * Target lists: SELECT's output columns with * expanded and named, INSERT's and UPDATE's assignments.
  */
+import type { Slices } from '@pgtroupe/common/slices';
 import { type Oid, INVALID_OID } from '@pgtroupe/common/ids';
 import { RECORDOID, TEXTOID, UNKNOWNOID } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -72,17 +73,15 @@ function lastIsStar(list: readonly RawNode[]): boolean {
   return list[list.length - 1]?.type === 'A_Star';
 }
 
-/** The most columns that a row can have (htup_details.h). */
-export const MAX_TUPLE_ATTRIBUTE_NUMBER = 1664;
-
-export function transformTargetList(
+export function* transformTargetList(
   pstate: ParseState,
   targetlist: readonly RawNode[],
   kind: ParseExprKind,
-): TargetEntry[] {
+): Slices<TargetEntry[]> {
   const expandStar = kind !== 'UPDATE_SOURCE';
   let result: TargetEntry[] = [];
   for (const target of targetlist) {
+    yield;
     const raw: RawNode = target.val;
     if (expandStar && raw.type === 'ColumnRef' && lastIsStar(raw.fields)) {
       result.push(...(expandColumnRefStar(pstate, raw, true) as TargetEntry[]));
@@ -94,10 +93,6 @@ export function transformTargetList(
     // Sub-SELECTs of multiple assignments run once per row, from junk entries at the end.
     result = result.concat(pstate.multiassign_exprs);
     pstate.multiassign_exprs = [];
-  }
-  if (result.length > MAX_TUPLE_ATTRIBUTE_NUMBER) {
-    const most = `target lists can have at most ${MAX_TUPLE_ATTRIBUTE_NUMBER} entries`;
-    throw pstate.error(ERRCODE.TOO_MANY_COLUMNS, most, -1);
   }
   return result;
 }

@@ -17,13 +17,14 @@ import type { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { finish, type Slices } from '@pgtroupe/common/slices';
 import type { Oid } from '@pgtroupe/common/ids';
 import { CommandContext, type CommandSession } from '@pgtroupe/commands/command-context';
 import { lockWhatQueryMeans, type NeededLock, neededLocks, type RelationLocker } from '@pgtroupe/commands/needed-locks';
 import { exprType, exprTypmod } from '@pgtroupe/nodes/nodefuncs';
 import type { Query } from '@pgtroupe/nodes/parsenodes';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
-import { analyze, makeParseState, stmtRequiresParseAnalysis } from '@pgtroupe/parser/analyze';
+import { analyzeInSlices, makeParseState, stmtRequiresParseAnalysis } from '@pgtroupe/parser/analyze';
 import { CatalogLookup } from '@pgtroupe/parser/catalog-lookup';
 import type { ParserNotice } from '@pgtroupe/parser/parse_node';
 import { type LockTag, relationTag } from '@pgtroupe/storage/lmgr/locktag';
@@ -47,17 +48,29 @@ import {
   withoutLiterals,
 } from './prepared-statement.ts';
 import type { Session } from './session.ts';
+import { StatementWork } from './statement-work.ts';
 import type { SessionFunctions } from './session-functions.ts';
 import { utilityColumns } from './utility/utility.ts';
 
 const NO_LITERALS: readonly Datum[] = [];
 /** Of one text: a client may give its parameters any types. */
 const MAX_ANALYSES = 64;
+/** A longer text is analyzed bit by bit. */
+const LONG_TEXT_LENGTH = 8192;
 
 /** Analyses of one text's statements, while nothing they depend on changes. */
 interface AnalysisCache {
   readonly validity: string;
   readonly entries: Map<string, SharedAnalysis>;
+}
+
+function analysisKey({ index, givenTypes, allowParams }: PreparedStatement): string {
+  return allowParams ? `${index}:${givenTypes.join()}` : String(index);
+}
+
+interface MadeAnalysis {
+  readonly validity: string;
+  readonly shared: SharedAnalysis;
 }
 
 /** A transaction that changes catalogs: its own view of them, and how it writes. */
@@ -236,7 +249,9 @@ export class Analysis {
     await this.#session.block.settleSnapshot();
     let notices: readonly ParserNotice[] = [];
     await lockWhatQueryMeans(this.#locker, async () => {
-      if (!isKnown()) notices = await withCatalog(() => this.#resolve(statement));
+      if (isKnown()) return locksOf(statement);
+      const made = this.#isLong(statement) ? await this.#inSlices(statement) : undefined;
+      notices = await withCatalog(() => this.#resolve(statement, made));
       return locksOf(statement);
     });
     this.#tell(notices);
@@ -270,7 +285,8 @@ export class Analysis {
   /** Without awaiting anything; false when something must be read or waited for first. */
   tryAnalyze(statement: PreparedStatement): boolean {
     const { raw } = statement;
-    if (raw === undefined || isUtility(raw) || this.#session.block.failed || !this.#fresh()) return false;
+    if (raw === undefined || isUtility(raw) || this.#session.block.failed || this.#isLong(statement)) return false;
+    if (!this.#fresh()) return false;
     try {
       const notices = this.#resolve(statement);
       if (!this.tryLocks(statement)) return false;
@@ -282,9 +298,36 @@ export class Analysis {
     }
   }
 
-  #resolve(statement: PreparedStatement): readonly ParserNotice[] {
+  /** Takes it long enough to analyze that neighbours should have their turn meanwhile? */
+  #isLong(statement: PreparedStatement): boolean {
+    const { text, parsed } = statement;
+    if (text.length < LONG_TEXT_LENGTH || parsed.statement.stmts.length > 1) return false;
+    return this.#known(statement, this.#validity()) === undefined;
+  }
+
+  /** The analysis of a long statement, made bit by bit. Undefined: that failed, and what is wrong with it is another's to say. */
+  async #inSlices(statement: PreparedStatement): Promise<MadeAnalysis | undefined> {
+    const session = this.#session;
+    const work = new StatementWork<SharedAnalysis>();
+    for (;;) {
+      const validity = this.#validity();
+      try {
+        const begin = (): Slices<SharedAnalysis> => this.#analyzeQuery(statement, statement.raw!);
+        const shared = work.run([validity, statement.raw], begin, session.runner.execution.env);
+        if (shared !== undefined) return { validity, shared };
+      } catch (error) {
+        if (error instanceof CatalogMiss) await error.load();
+        else if (statement.parsed.statement.shared) return undefined;
+        else throw error;
+      }
+      await session.turn();
+      session.enter();
+    }
+  }
+
+  #resolve(statement: PreparedStatement, made?: MadeAnalysis): readonly ParserNotice[] {
     const validity = this.#validity();
-    const shared = this.#analysisOf(statement, validity);
+    const shared = this.#analysisOf(statement, validity, made?.validity === validity ? made.shared : undefined);
     statement.literals =
       shared.literals.length === 0
         ? NO_LITERALS
@@ -301,10 +344,10 @@ export class Analysis {
   }
 
   /** An error is never another text's: its literals may be wrong where these are right, its places others. */
-  #analysisOf(statement: PreparedStatement, validity: string): SharedAnalysis {
+  #analysisOf(statement: PreparedStatement, validity: string, made?: SharedAnalysis): SharedAnalysis {
     const { parsed, index, text } = statement;
     try {
-      return this.#sharedAnalysis(statement, statement.raw!, validity);
+      return this.#sharedAnalysis(statement, validity, made);
     } catch (error) {
       if (error instanceof CatalogMiss || !parsed.statement.shared) throw error;
       const { statements } = this.#database;
@@ -316,33 +359,38 @@ export class Analysis {
     }
   }
 
-  /** The analysis that statements of this shape share; made now if there is none. */
-  #sharedAnalysis(statement: PreparedStatement, raw: RawNode, validity: string): SharedAnalysis {
-    const { parsed, index, givenTypes, allowParams } = statement;
-    // A transaction's own view of the catalogs is nobody else's, nor is a tree that was made up here.
-    const own = this.#change !== undefined || raw !== parsed.statement.stmts[index]?.stmt;
-    if (own) return this.#analyzeQuery(statement, raw);
-    let known = parsed.statement.cached as AnalysisCache | undefined;
-    if (known === undefined || known.validity !== validity) {
-      known = { validity, entries: new Map() };
-      parsed.statement.cached = known;
-    }
-    const key = allowParams ? `${index}:${givenTypes.join()}` : String(index);
-    let entry = known.entries.get(key);
-    if (entry === undefined) {
-      entry = this.#analyzeQuery(statement, raw);
-      if (known.entries.size >= MAX_ANALYSES) known.entries.clear();
-      known.entries.set(key, entry);
-    }
+  /** The analysis that statements of this shape share; if there is none the one that was `made`, or it is made now. */
+  #sharedAnalysis(statement: PreparedStatement, validity: string, made?: SharedAnalysis): SharedAnalysis {
+    const known = this.#known(statement, validity);
+    if (known !== undefined) return known;
+    const entry = made ?? finish(this.#analyzeQuery(statement, statement.raw!));
+    if (!this.#mayShare(statement)) return entry;
+    const { entries } = statement.parsed.statement.cached as AnalysisCache;
+    if (entries.size >= MAX_ANALYSES) entries.clear();
+    entries.set(analysisKey(statement), entry);
     return entry;
   }
 
-  #analyzeQuery(statement: PreparedStatement, raw: RawNode): SharedAnalysis {
+  /** A transaction's own view of the catalogs is nobody else's, nor is a tree that was made up here. */
+  #mayShare({ parsed, index, raw }: PreparedStatement): boolean {
+    return this.#change === undefined && raw === parsed.statement.stmts[index]?.stmt;
+  }
+
+  #known(statement: PreparedStatement, validity: string): SharedAnalysis | undefined {
+    if (!this.#mayShare(statement)) return undefined;
+    const { statement: text } = statement.parsed;
+    const known = text.cached as AnalysisCache | undefined;
+    if (known?.validity === validity) return known.entries.get(analysisKey(statement));
+    text.cached = { validity, entries: new Map() } satisfies AnalysisCache;
+    return undefined;
+  }
+
+  *#analyzeQuery(statement: PreparedStatement, raw: RawNode): Slices<SharedAnalysis> {
     if (raw.type === 'SelectStmt' && raw['intoClause'] !== undefined) throw notSupported('SELECT INTO');
     const input = { catalog: this.lookup(), fc: this.#call() };
     const { statement: parsed } = statement.parsed;
     const literalBase = parsed.shared ? Math.max(parsed.literalBase, statement.givenTypes.length + 1) : 1 << 16;
-    const { query, paramTypes, notices, literals, pinnedLiterals } = analyze({
+    const { query, paramTypes, notices, literals, pinnedLiterals } = yield* analyzeInSlices({
       ...input,
       sourceText: parsed.text,
       stmt: { type: 'RawStmt', stmt: raw, stmt_location: 0, stmt_len: 0 },
@@ -350,11 +398,15 @@ export class Analysis {
       ...(parsed.shared ? { literalBase } : {}),
     });
     if (pinnedLiterals.length > 0) this.#database.statements.pin(parsed, pinnedLiterals);
+    yield;
     const rewritten = rewriteQuery(input, query);
+    yield;
+    const locks = neededLocks(rewritten);
+    yield;
     const analyzed: Analyzed = {
       kind: 'query',
       query: rewritten,
-      locks: neededLocks(rewritten),
+      locks,
       columns: this.#columns(query, input.catalog),
       folded: foldedColumns(query),
       plan: undefined,
