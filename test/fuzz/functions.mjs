@@ -28,9 +28,8 @@ const OF_THE_MOMENT = new RegExp(
   ].join('|')})$`,
 );
 
-/** Parameters that only pgtroupe or only Debian has, or that somebody made. */
-const OWN_SETTINGS =
-  /\.|^(?:instance_buffers|instance_work_area|role_timeout|sessions_per_instance|extension_destdir)$/;
+/** Parameters that only Debian has, or that somebody made. */
+const ELSEWHERE = /\.|^extension_destdir$/;
 
 /** Functions and operators as the server's catalogs have them, in the order of their OIDs. */
 export async function readCatalogs(client) {
@@ -47,7 +46,9 @@ export async function readCatalogs(client) {
     `select o.oid::int8 as oid, oprname, oprleft::int8 as l, oprright::int8 as r, p.prosrc, p.prolang::int8 as lang
        from pg_operator o join pg_proc p on p.oid = oprcode where o.oid < 16384 order by 1`,
   );
-  const settings = (await rows('select name from pg_settings order by name')).filter(s => !OWN_SETTINGS.test(s.name));
+  const settings = (await rows('select name, extra_desc from pg_settings order by name')).filter(
+    ({ name, extra_desc: extra }) => !ELSEWHERE.test(name) && !(extra ?? '').endsWith('pgtroupe only.'),
+  );
   const argTypes = text => (text === '' ? [] : text.split(' ').map(oid => types[oid]));
   return {
     functions: procs

@@ -1,8 +1,8 @@
 -- What pg_settings knows of parameters that do not depend on the machine.
 select name, unit, category, short_desc, extra_desc from pg_settings
-  where name !~ '^(extension_destdir|instance_|role_timeout|sessions_per_)' order by name collate "C";
+  where name !~ '^(background_workers|extension_destdir|instance_|role_timeout|sessions_per_)' order by name collate "C";
 select name, context, vartype, min_val, max_val, enumvals, boot_val from pg_settings
-  where name !~ '^(extension_destdir|instance_|role_timeout|sessions_per_|krb_server_keyfile|server_version|unix_socket_dir)'
+  where name !~ '^(background_workers|extension_destdir|instance_|role_timeout|sessions_per_|krb_server_keyfile|server_version|unix_socket_dir)'
   order by name collate "C";
 select name, source from pg_settings where name in
   ('transaction_isolation', 'DateStyle', 'max_wal_size', 'config_file', 'work_mem', 'server_encoding', 'hba_file') order by 1;
