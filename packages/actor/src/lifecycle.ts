@@ -19,6 +19,8 @@ export const ROLE_NAMES = [
   'bgwriter',
   'archiver',
   'stats-collector',
+  'autovacuum',
+  'autovacuum-worker',
   'backend',
   'bgworker',
 ] as const;
@@ -27,7 +29,7 @@ export type RoleName = (typeof ROLE_NAMES)[number];
 /** JSON of this is the environment variable PGTROUPE_ROLE. */
 export interface RoleStart {
   readonly role: RoleName;
-  /** 0 for roles of which there is one; backends and background workers count from 1. */
+  /** 0 for roles of which there is one; backends and workers count from 1. */
   readonly instance: number;
   /** `walwriter`, `backend-3`: role and, unless 0, instance. */
   readonly name: string;
@@ -48,6 +50,8 @@ export interface RoleStart {
   readonly settings: Readonly<Record<string, string>>;
   /** Of a background worker: what it is to run. */
   readonly worker?: WorkerRegistration | undefined;
+  /** Of an autovacuum worker: what it is to vacuum. */
+  readonly database?: number | undefined;
 }
 
 export const ROLE_START_VARIABLE = 'PGTROUPE_ROLE';

@@ -58,6 +58,39 @@ export async function vacuumStmt(runner: CommandRunner, raw: RawNode, text: stri
   return command;
 }
 
+/**
+ * One table as autovacuum has it vacuumed and analyzed: by its OID and without its TOAST values, which have a turn of their own.
+ * How much is frozen is what the session's parameters say. False: it was locked.
+ */
+export async function autovacuumTable(
+  runner: CommandRunner,
+  oid: Oid,
+  what: {
+    readonly vacuum: boolean;
+    readonly analyze: boolean;
+    readonly skipLocked: boolean;
+    /** It holds this table's TOAST values. */
+    readonly owner: Oid | undefined;
+  },
+): Promise<boolean> {
+  const { session, analysis } = runner;
+  const target = { oid, name: undefined, columns: [] };
+  const options = {
+    ...what,
+    ...{ freeze: false, aggressive: false, everyPage: false, verbose: false, toast: false, full: false },
+    indexCleanup: undefined,
+    truncate: undefined,
+  };
+  if (what.vacuum && !(await vacuumRelation(runner, target, options, what.owner))) return false;
+  if (!what.analyze) return true;
+  if (what.vacuum) {
+    await session.block.finishCommand();
+    session.block.startCommand();
+    await analysis.refresh();
+  }
+  return analyzeRelation(runner, target, options);
+}
+
 /** Named tables, or all of the database. */
 async function targets(runner: CommandRunner, raw: RawNode, options: VacuumOptions): Promise<readonly Target[]> {
   const { analysis, session } = runner;
@@ -92,16 +125,17 @@ async function targets(runner: CommandRunner, raw: RawNode, options: VacuumOptio
   return found;
 }
 
-async function analyzeRelation(runner: CommandRunner, target: Target, options: VacuumOptions): Promise<void> {
+async function analyzeRelation(runner: CommandRunner, target: Target, options: VacuumOptions): Promise<boolean> {
   const rel = await openTarget(runner, target, { ...options, vacuum: false }, 'rm');
   // Its own rows are not looked at: its transaction has no business with a table that another writes.
-  if (rel === undefined || rel.oid === StatisticRelationId) return;
+  if (rel === undefined || rel.oid === StatisticRelationId) return rel !== undefined;
   const { session } = runner;
   const { kernel } = session.instance;
   const context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
   const { verbose, vacuum: afterVacuum } = options;
   const allColumns = target.columns.length === 0;
   await analyzeTable(runner, context, rel, columnsToAnalyze(rel, target.columns), { verbose, afterVacuum, allColumns });
+  return true;
 }
 
 /** Those that were named, in that order; else all. */

@@ -42,7 +42,7 @@ export async function overwriteCatalogRow(
   } finally {
     instance.arena.free(workspace, WORKSPACE_BYTES);
   }
-  // Other instances hear of it with this transaction's commit, if it has anything to commit.
+  // Other instances hear of it with this transaction's end.
   const messages = rowMessages(session.database.oid as Oid, catalog, row, after);
   session.block.tx.invals = Buffer.concat([session.block.tx.invals, encodeInvals(messages)]);
   instance.applyInvalidations(encodeInvals(messages));

@@ -15,6 +15,7 @@ import {
   transactionIdPrecedes,
   xidFromFull,
 } from '@pgtroupe/common/ids';
+import { EXCLUSIVE_LOCK, LOCKTAG_DATABASE_FROZEN_IDS } from '@pgtroupe/storage/lmgr/locktag';
 import { INVALID_MULTI_XACT_ID, type MultiXactId, multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import type { CommandRunner } from './command-runner.ts';
@@ -86,6 +87,10 @@ function narrow(fxid: number): TransactionId {
 export async function updateDatFrozenXid(runner: CommandRunner, context: HeapContext): Promise<void> {
   const { session, analysis } = runner;
   const { kernel } = session.instance;
+  // Who comes later must not make it older again.
+  const tag = { locktype: LOCKTAG_DATABASE_FROZEN_IDS, f1: session.database.oid, f2: 0, f3: 0, f4: 0 };
+  await kernel.locks.acquire(session.owner, tag, EXCLUSIVE_LOCK);
+  await analysis.refresh();
   // Tables that are not visible yet are no older than this moment.
   let oldest = narrow(kernel.shared.oldestXmin);
   let { oldest: oldestMulti } = await kernel.multixacts.horizon();
@@ -99,9 +104,10 @@ export async function updateDatFrozenXid(runner: CommandRunner, context: HeapCon
   if (own === null) return;
   const datfrozenxid = transactionIdPrecedes(own.datfrozenxid, oldest) ? oldest : own.datfrozenxid;
   const datminmxid = multiXactIdPrecedes(own.datminmxid, oldestMulti) ? (oldestMulti as TransactionId) : own.datminmxid;
-  if (datfrozenxid === own.datfrozenxid && datminmxid === own.datminmxid) return;
   const after: Form_pg_database = { ...own, datfrozenxid, datminmxid };
-  await overwriteCatalogRow(runner, context, pgDatabase as Catalog, own, after);
+  if (datfrozenxid !== own.datfrozenxid || datminmxid !== own.datminmxid)
+    await overwriteCatalogRow(runner, context, pgDatabase as Catalog, own, after);
+  // Also if nothing changed: who changed it may have died before it came here.
   await truncate(runner, after);
 }
 

@@ -12,10 +12,7 @@ const words = (text: string): string[] => text.trim().split(/\s+/);
 export const EFFECTLESS: ReadonlySet<string> = new Set(
   words(`
     allow_system_table_mods archive_cleanup_command
-    autovacuum autovacuum_analyze_scale_factor autovacuum_analyze_threshold autovacuum_max_workers
-    autovacuum_naptime autovacuum_vacuum_cost_delay
-    autovacuum_vacuum_cost_limit autovacuum_vacuum_insert_scale_factor autovacuum_vacuum_insert_threshold
-    autovacuum_vacuum_scale_factor autovacuum_vacuum_threshold autovacuum_work_mem backend_flush_after
+    autovacuum_vacuum_cost_delay autovacuum_vacuum_cost_limit autovacuum_work_mem backend_flush_after
     backtrace_functions bgwriter_flush_after bonjour checkpoint_flush_after cluster_name
     commit_delay commit_siblings constraint_exclusion cpu_index_tuple_cost cpu_operator_cost
     cpu_tuple_cost cursor_tuple_fraction data_sync_retry db_user_namespace debug_discard_caches

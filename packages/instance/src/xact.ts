@@ -321,6 +321,8 @@ export class Transaction implements XactView {
     const { attachment, env, locks, shared, wal } = this.#context;
     locks.tuples.release(this.#owner);
     if (fxid === 0) {
+      // Of rows that were overwritten in place.
+      if (this.invals.length > 0) attachment.put({ op: 'invalidate', invals: this.invals });
       locks.releaseAll(this.#owner, false);
       this.stat?.transactionEnded(true);
       return;

@@ -9,6 +9,7 @@ import type { Traffic } from '@pgtroupe/actor/traffic';
 import type { SettingOrigin } from '@pgtroupe/common/guc_apply';
 import type { SettingsDetails } from '@pgtroupe/common/settings';
 import {
+  type AutovacWorkers,
   type PostmasterOrder,
   PostmasterDefinition,
   type Reload,
@@ -35,6 +36,8 @@ export interface AttendanceHandlers {
   stop(mode: ShutdownMode): void;
   reload(settings: Readonly<Record<string, string>>, details: SettingsDetails): void;
   cancel(pid: number, secret: number): void;
+  /** Autovacuum only: which workers there are. */
+  autovacWorkers(workers: AutovacWorkers): void;
   /** The postmaster does not want this process. */
   refused(why: string): void;
   /** For every heartbeat. */
@@ -125,6 +128,11 @@ export class Attendance {
     this.#open--;
     if (wasAuthenticated) this.#authenticated--;
     this.#sessionsChanged();
+  }
+
+  /** The autovacuum launcher wants a worker. */
+  startAutovacWorker(database: number): void {
+    this.#send({ $case: 'startAutovacWorker', value: { database } });
   }
 
   get open(): number {
@@ -235,6 +243,8 @@ export class Attendance {
         return this.#send({ $case: 'configAck', value: { version: order.value.version } });
       case 'cancel':
         return this.#handlers.cancel(order.value.pid, order.value.secret);
+      case 'autovacWorkers':
+        return this.#handlers.autovacWorkers(order.value);
       case 'refused':
         return this.#handlers.refused(order.value.why);
       case undefined:

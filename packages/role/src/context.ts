@@ -8,6 +8,15 @@ import type { RoleName, RoleStart, ShutdownMode } from '@pgtroupe/actor/lifecycl
 import type { SessionIntake } from '@pgtroupe/actor/net';
 import type { Handler } from '@pgtroupe/actor/rpc';
 import type { Settings } from '@pgtroupe/common/settings';
+import type { AutovacWorkers } from '@pgtroupe/rpc/generated/postmaster';
+
+/** What autovacuum's launcher and workers have to do with the postmaster. */
+export interface AutovacPort {
+  /** Launcher only: launches a worker, if a slot is free. */
+  startWorker(database: number): void;
+  /** Told when it attends, after each wish, and when something changed. */
+  onWorkers: (workers: AutovacWorkers) => void;
+}
 
 export interface RoleContext extends Omit<RoleStart, 'settings'> {
   readonly env: Env;
@@ -18,6 +27,7 @@ export interface RoleContext extends Omit<RoleStart, 'settings'> {
   readonly failpoint: Failpoint;
   /** Admission of clients: instances only (role `backend`). */
   readonly sessions: SessionIntake;
+  readonly autovac: AutovacPort;
   /** Where a role, or the postmaster, serves gRPC: `endpoint('buffer-manager')`. */
   endpoint(role: RoleName | 'postmaster', instance?: number): string;
   /** Serves at this role's own endpoint until the process ends. */

@@ -57,7 +57,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { Settings } from '@pgtroupe/common/settings';
 import { grpcRpc } from '@pgtroupe/rpc/grpc/index';
 import { Attendance } from './attendance.ts';
-import type { RoleOptions, RoleProgram, RunningRole } from './context.ts';
+import type { AutovacPort, RoleOptions, RoleProgram, RunningRole } from './context.ts';
 import { ProcessIntake } from './intake.ts';
 import { LOOK_MS, startPulse } from './pulse.ts';
 
@@ -152,6 +152,7 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
       stop,
       reload: (values, details) => settings.replace(values, details),
       cancel: (pid, secret) => intake.onCancel(pid, secret),
+      autovacWorkers: workers => autovac.onWorkers(workers),
       refused: why => {
         env.log.write('LOG', `${given.name} ends: ${why}`);
         env.exit(EXIT_STOPPED);
@@ -161,6 +162,10 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
       timeoutMs: () => settings.number('role_timeout'),
     },
   });
+  const autovac: AutovacPort = {
+    startWorker: database => attendance.startAutovacWorker(database),
+    onWorkers: () => {},
+  };
   intake.attend(attendance, message => env.log.write('LOG', message));
   process.on('SIGTERM', () => stop('fast'));
   process.on('SIGINT', () => {});
@@ -180,6 +185,7 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
       osPid: process.pid,
       failpoint: parseFailpoints(process.env[FAILPOINTS_VARIABLE], env, killSelf),
       sessions: intake,
+      autovac,
       endpoint: (name, instance = 0) => endpoint(roleName(name, instance)),
       serve: async handlers => {
         await env.rpc.serve(endpoint(given.name), handlers);

@@ -10,6 +10,7 @@ import { type Oid, xidFromFull } from '@pgtroupe/common/ids';
 import type { LockStatus } from '@pgtroupe/storage/lmgr/lock-status';
 import { EXCLUSIVE_LOCK, LOCKTAG_VIRTUALTRANSACTION, transactionTag } from '@pgtroupe/storage/lmgr/locktag';
 import { clipUtf8 } from './parameters.ts';
+import { AUTOVACUUM_WORKER } from './session-ends.ts';
 import type { Session } from './session.ts';
 
 export class SessionActivity {
@@ -80,7 +81,7 @@ export class SessionActivity {
       pid,
       type: worker ?? 'client backend',
       database: database.oid as Oid,
-      role,
+      role: worker === AUTOVACUUM_WORKER ? (0 as Oid) : role,
       applicationName: settings.string('application_name'),
       state: !tracked ? 'disabled' : active ? 'active' : block.idleState,
       query: tracked ? clipped(query ?? '', settings.number('track_activity_query_size')) : '',

@@ -39,6 +39,7 @@ import { InstanceKernel } from '@pgtroupe/instance/instance-kernel';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { DatabaseContext } from './database-context.ts';
 import { answerQuestions } from './session-questions.ts';
+import { AUTOVACUUM_WORKER } from './session-ends.ts';
 import { Session } from './session.ts';
 import { removeTemporaryFiles } from './temp-files.ts';
 import { StatementStatistics } from './statement-statistics.ts';
@@ -158,6 +159,19 @@ export class BackendInstance {
     this.kernel.attachment.start();
     do await this.whenAttached();
     while (!(await this.#preload()));
+  }
+
+  /** Resolves when it is attached. */
+  attach(): Promise<void> {
+    this.kernel.attachment.start();
+    return this.whenAttached();
+  }
+
+  /** undefined: it is gone. */
+  async databaseName(oid: Oid): Promise<string | undefined> {
+    const shared = await this.#database(0 as Oid);
+    await this.refreshCatalogs();
+    return (await withCatalog(() => shared.catalog.search(DATABASEOID, oid)))?.datname;
   }
 
   /** False: the buffer-manager went away meanwhile. */
@@ -283,8 +297,9 @@ export class BackendInstance {
     shared.releaseSnapshot(live);
   }
 
-  /** Finds database and role ('': the bootstrap superuser). FATAL errors are the client's. */
-  async logIn(user: string, databaseName: string): Promise<Login> {
+  /** Finds database and role ('': the bootstrap superuser). FATAL errors are the client's. `worker`: backend_type of
+   *  one that is no client; autovacuum also goes where no connections are taken. */
+  async logIn(user: string, databaseName: string, worker: string | undefined): Promise<Login> {
     const shared = await this.#database(0 as Oid);
     await this.refreshCatalogs();
     const role = await withCatalog(() =>
@@ -304,7 +319,7 @@ export class BackendInstance {
     if (database === null) {
       throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${databaseName}" does not exist`, { severity: 'FATAL' });
     }
-    if (!database.datallowconn) {
+    if (!database.datallowconn && worker !== AUTOVACUUM_WORKER) {
       throw ereport(
         ERRCODE.OBJECT_NOT_IN_PREREQUISITE_STATE,
         `database "${databaseName}" is not currently accepting connections`,

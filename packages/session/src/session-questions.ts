@@ -41,12 +41,15 @@ export function answerQuestions(instance: BackendInstance): void {
   };
 }
 
-function answerAbout(session: Session, question: 'who' | Signal): string {
+function answerAbout(session: Session, question: 'who' | 'yield' | Signal): string {
   switch (question) {
     case 'who':
       return JSON.stringify({ role: session.roleOid });
     case 'cancel':
       session.cancel();
+      return 'true';
+    case 'yield':
+      if (session.yields) session.cancel();
       return 'true';
     case 'terminate':
       session.terminate();

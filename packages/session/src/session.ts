@@ -32,7 +32,9 @@ import type { WaitEvent } from '@pgtroupe/instance/wait-event';
 import { authenticate } from './auth.ts';
 import type { BackendInstance } from './instance.ts';
 import { SessionLog } from './session-log.ts';
-import { adminShutdown, connectionLost, noUserName, reservedSlots } from './session-ends.ts';
+import { adminShutdown, canceled, connectionLost, noUserName, reservedSlots } from './session-ends.ts';
+import { putAuthenticationOk, putBackendKeyData, putNegotiation } from './startup-answers.ts';
+import { ReportedParameters } from './reported-parameters.ts';
 import { SessionActivity } from './activity.ts';
 import { sessionOwner } from './session-owner.ts';
 import { SessionUser } from './session-user.ts';
@@ -42,8 +44,6 @@ import { SessionTimeouts } from './timeouts.ts';
 import { TransactionBlock } from './transaction-block.ts';
 import type { BackendSession } from '@pgtroupe/commands/command-runner';
 
-/** PostgreSQL 15 names the whole version here, not the minor part alone. */
-const PROTOCOL_3_0 = 3 << 16;
 /** Output gathered beyond this is written in the middle of a result. */
 const WRITE_BYTES = 64 * 1024;
 
@@ -81,10 +81,10 @@ export class Session implements BackendSession {
   readonly #reserved: boolean;
   /** backend_type, of a background worker's session. */
   readonly worker: string | undefined;
+  /** What it does ends when somebody waits for its lock longer than deadlock_timeout. */
+  yields = false;
   readonly #reader = new FrameReader();
-  /** Reported parameters: those set since the last ReadyForQuery, and what the client believes. */
-  readonly #changedParameters = new Set<string>();
-  readonly #toldParameters = new Map<string, string>();
+  readonly #reported: ReportedParameters;
   #state: State = { kind: 'starting' };
   /** An extended-protocol error: messages are skipped until Sync. */
   #skipUntilSync = false;
@@ -101,6 +101,7 @@ export class Session implements BackendSession {
     this.secret = secret;
     this.owner = sessionOwner(this, pid);
     this.settings = new SessionSettings(instance.settings);
+    this.#reported = new ReportedParameters(this.out, this.settings);
     this.timeouts = new SessionTimeouts(instance.env.timers, this.settings, {
       interrupt: error => {
         if (this.#state.kind === 'busy') this.#interrupt(error);
@@ -185,7 +186,7 @@ export class Session implements BackendSession {
       this.log.connectionAuthorized(parameters.get('application_name'));
     }
     await this.instance.whenAttached();
-    const login = await this.instance.logIn(user, databaseName);
+    const login = await this.instance.logIn(user, databaseName, this.worker);
     if (this.#closed) return;
     this.user = login.user;
     if (this.#reserved && !login.superuser) {
@@ -207,26 +208,43 @@ export class Session implements BackendSession {
     this.runner = new StatementRunner(this, login);
     await this.runner.analysis.lateStartup();
 
-    if (minor > 0 || unknownOptions.length > 0) {
-      this.out.begin(BACKEND.NegotiateProtocolVersion);
-      this.out.int32(PROTOCOL_3_0);
-      this.out.int32(unknownOptions.length);
-      for (const option of unknownOptions) this.out.cstring(option);
-      this.out.end();
-    }
-    this.out.begin(BACKEND.Authentication);
-    this.out.int32(0);
-    this.out.end();
+    if (minor > 0 || unknownOptions.length > 0) putNegotiation(this.out, unknownOptions);
+    putAuthenticationOk(this.out);
     await this.runner.analysis.storedSettings();
     this.log.begun();
     this.activity.connected();
-    for (const name of this.settings.reportedNames()) this.parameterStatus(name);
-    this.settings.onReported = name => this.#changedParameters.add(name);
+    this.#reported.begin();
     this.settings.onSeed = seed => this.runner.functions.setseed(seed);
-    this.out.begin(BACKEND.BackendKeyData);
-    this.out.int32(this.pid);
-    this.out.int32(this.secret);
-    this.out.end();
+    putBackendKeyData(this.out, this.pid, this.secret);
+  }
+
+  /**
+   * Something that no client asked for (autovacuum); it is shown as `text`, and ends like a statement when it is cancelled
+   * or its session terminated. Answers whether it went well; an error has been logged. idle -> busy -> idle, closed
+   */
+  async work(text: string, job: () => Promise<void>): Promise<boolean> {
+    if (this.#state.kind !== 'idle') return false;
+    this.#state = { kind: 'busy' };
+    this.settings.followConfiguration();
+    this.activity.begun();
+    let done = false;
+    const attempt = async (): Promise<void> => {
+      try {
+        this.runner.functions.beginStatement(text);
+        this.block.startCommand();
+        await job();
+        await this.block.finishCommand();
+        done = true;
+      } catch (error) {
+        this.#failed(error);
+      }
+      this.#readyForQuery();
+    };
+    await attempt().then(
+      () => this.#settled(undefined),
+      (error: unknown) => this.#settled(error),
+    );
+    return done;
   }
 
   // ---- messages in -----------------------------------------------------------------------------------
@@ -440,29 +458,10 @@ export class Session implements BackendSession {
     this.#noticed = true;
   }
 
-  parameterStatus(name: string): void {
-    const value = this.settings.show(name);
-    if (this.#toldParameters.get(name) === value) return;
-    this.#toldParameters.set(name, value);
-    this.out.begin(BACKEND.ParameterStatus);
-    this.out.cstring(name);
-    this.out.cstring(value);
-    this.out.end();
-  }
-
-  /** Once before ReadyForQuery: what changed and changed back is not told. */
-  #reportChangedParameters(): void {
-    if (this.#changedParameters.size === 0) return;
-    for (const name of this.settings.reportedNames()) {
-      if (this.#changedParameters.has(name)) this.parameterStatus(name);
-    }
-    this.#changedParameters.clear();
-  }
-
   #readyForQuery(): void {
     if (this.#closed) return;
     this.interrupt = this.interrupt?.severity === 'FATAL' ? this.interrupt : undefined;
-    this.#reportChangedParameters();
+    this.#reported.tellChanged();
     this.out.begin(BACKEND.ReadyForQuery);
     this.out.byte(this.block.indicator.charCodeAt(0));
     this.out.end();
@@ -541,7 +540,7 @@ export class Session implements BackendSession {
   cancel(): void {
     // Who is to be terminated is not merely cancelled.
     if (this.#state.kind !== 'busy' || this.interrupt?.severity === 'FATAL') return;
-    this.#interrupt(ereport(ERRCODE.QUERY_CANCELED, 'canceling statement due to user request'));
+    this.#interrupt(canceled(this.worker));
   }
 
   /** The process has no more room for what the statement gathers: it ends. */

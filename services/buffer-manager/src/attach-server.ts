@@ -21,9 +21,9 @@ import { LOCK_WAIT_STATES, TOKEN_EXCLUSIVE, type UpOp } from '@pgtroupe/rpc/atta
 import { LOCKTAG_TUPLE } from '@pgtroupe/storage/lmgr/locktag';
 import { WalFormatError } from '@pgtroupe/transam/xlogrecord';
 import { AUXILIARY_PIDS } from './auxiliary-processes.ts';
-import { checkDeadlock, describeWanted } from './deadlock.ts';
+import { blockers, checkDeadlock, describeWanted } from './deadlock.ts';
 import { type AttachStream, Instance } from './instance.ts';
-import type { LockTag, Waiter } from './lock-table.ts';
+import type { LockOwner, LockTag, Waiter } from './lock-table.ts';
 import { lockNotAvailable, type SharedMemory } from './shared-memory.ts';
 import { ProtocolViolation } from './wal-insert.ts';
 
@@ -270,6 +270,8 @@ export class AttachServer {
         return;
       case 'commit':
         return shared.transactions.commit(instance, op);
+      case 'invalidate':
+        return shared.transactions.invalidated(instance, op.invals);
       case 'readBuffer': {
         const fork = shared.relations.forkOf(op.rel, op.fork);
         if (op.mode !== 1 && op.mode !== TOKEN_EXCLUSIVE) throw new ProtocolViolation(`mode ${op.mode}`);
@@ -431,7 +433,7 @@ export class AttachServer {
     });
     if (deadlock === undefined) {
       if (waiter.owner.waiting === waiter) tellChecked(waiter, 'still waiting');
-      return;
+      return this.#shared.sessionQuestions.askToYield(blockersOf(waiter));
     }
     assert(!waiter.owner.instance.dead, 'dead instances do not wait');
     tellChecked(waiter, 'detected deadlock');
@@ -452,6 +454,12 @@ function tellChecked(waiter: Waiter<Instance>, state: (typeof LOCK_WAIT_STATES)[
   const holders = [...lock.holdings.keys()].map(({ pid }) => pid).filter(pid => !queue.includes(pid));
   const op = { op: 'lockWaitChecked', state: LOCK_WAIT_STATES.indexOf(state), lock: describeWanted(waiter) } as const;
   owner.instance.put({ ...op, reqId, holders, queue });
+}
+
+/** Who holds what it waits for. */
+function* blockersOf(waiter: Waiter<Instance>): IterableIterator<LockOwner<Instance>> {
+  if (waiter.owner.waiting !== waiter) return;
+  for (const { blocker, soft } of blockers(waiter)) if (!soft) yield blocker;
 }
 
 const CANCELED = {

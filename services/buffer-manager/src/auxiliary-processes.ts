@@ -5,7 +5,7 @@
 import { POSTGRES_EPOCH_MICROS } from '@pgtroupe/common/epoch';
 import type { Clock } from '@pgtroupe/actor/env';
 
-const NAMES = ['checkpointer', 'background writer', 'walwriter'] as const;
+const NAMES = ['checkpointer', 'background writer', 'walwriter', 'autovacuum launcher'] as const;
 type Name = (typeof NAMES)[number];
 
 /** Pids of each life that are theirs. */

@@ -22,6 +22,7 @@ import { SNAPSHOT_LEASE_MS } from '@pgtroupe/instance/attachment';
 import { pulseHandler } from '@pgtroupe/role/pulse';
 import { AttachServer } from './attach-server.ts';
 import { syncOrEnd } from '@pgtroupe/actor/sync-or-end';
+import { AUTOVACUUM, AutovacuumServer } from './autovacuum-server.ts';
 import { BackgroundWriteServer, BACKGROUND_WRITE } from './background-write-server.ts';
 import { writeControlFile } from './checkpoint.ts';
 import { CHECKPOINT, CheckpointServer } from './checkpoint-server.ts';
@@ -62,6 +63,7 @@ export class BufferManager {
   #checkpoint: CheckpointServer | undefined;
   #background: BackgroundWriteServer | undefined;
   #statistics: StatisticsFile | undefined;
+  #autovacuum: AutovacuumServer | undefined;
   #wal: WalClient | undefined;
   #smgr: StorageManager | undefined;
 
@@ -126,6 +128,7 @@ export class BufferManager {
     this.#checkpoint = new CheckpointServer(shared, log, clock);
     this.#background = new BackgroundWriteServer(shared);
     this.#statistics = new StatisticsFile(disk, log);
+    this.#autovacuum = new AutovacuumServer(shared);
   }
 
   handlers(): Handler[] {
@@ -133,12 +136,14 @@ export class BufferManager {
     const checkpoint = this.#checkpoint!;
     const background = this.#background!;
     const statistics = this.#statistics!;
+    const autovacuum = this.#autovacuum!;
     return [
       handle(ATTACH, stream => attach.accept(stream)),
       pulseHandler(({ name }) => attach.busy(name)),
       handle(CHECKPOINT, stream => checkpoint.accept(stream)),
       handle(BACKGROUND_WRITE, stream => background.accept(stream)),
       handle(KEEP_STATISTICS, stream => statistics.accept(stream)),
+      handle(AUTOVACUUM, stream => autovacuum.accept(stream)),
     ];
   }
 
@@ -154,6 +159,7 @@ export class BufferManager {
     if (shared === undefined) return;
     const leasesOver = this.#attach!.close();
     this.#background!.close();
+    this.#autovacuum!.close();
     this.#checkpoint!.close();
     await this.#statistics!.close();
     const { checkpoints } = shared;

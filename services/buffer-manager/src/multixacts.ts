@@ -230,6 +230,8 @@ export class MultiXacts {
     log: LogMultiXact,
     flush: (lsn: number) => Promise<void>,
   ): Promise<void> {
+    // Of several that hold the others back the next one is told.
+    if (oldest === this.#oldest) this.#oldestDB = db;
     if (!multiXactIdPrecedes(this.#oldest, oldest) || multiXactIdPrecedes(this.#next, oldest)) return;
     const endTruncMemb = oldest === this.#next ? this.#nextOffset : await this.#offsetOf(oldest);
     if (endTruncMemb === 0 && this.#nextOffset !== 0) return;

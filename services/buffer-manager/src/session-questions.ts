@@ -53,7 +53,8 @@ export class SessionQuestions<I extends Asked> {
   }
 
   ask(instance: I, { reqId, what, pid, about }: Up<'askSessions'>): void {
-    const question = (this.#last = (this.#last + 1) >>> 0);
+    // 0: nobody waits for the answer.
+    const question = (this.#last = (this.#last + 1) >>> 0 || 1);
     const patience = this.#timers.after(
       SESSION_ANSWER_MS,
       () => {
@@ -73,6 +74,14 @@ export class SessionQuestions<I extends Asked> {
       patience,
     });
     for (const each of this.#instances) each.put({ op: 'sessionsAsked', question, what, pid, about });
+  }
+
+  /** DS_BLOCKED_BY_AUTOVACUUM: a worker ends what it does, unless that is to prevent wraparound, which it knows itself. */
+  askToYield(blockers: Iterable<{ readonly pid: number; readonly instance: I }>): void {
+    for (const { pid, instance } of blockers) {
+      if (!instance.name?.startsWith('autovacuum-worker')) continue;
+      instance.put({ op: 'sessionsAsked', question: 0, what: SESSION_QUESTIONS.indexOf('yield'), pid, about: '' });
+    }
   }
 
   said(instance: I, { question, said }: Up<'sessionsSaid'>): void {

@@ -219,6 +219,8 @@ export class Transactions {
   /** All databases were vacuumed so far (vac_truncate_clog): outcomes of older ids are asked for by nobody. */
   async advanceOldestXid(xid: TransactionId, db: Oid): Promise<void> {
     const oldest = fullFromXid(xid, this.procs.nextXid as FullTransactionId);
+    // It is the database that may have changed, too: which one holds the others back.
+    if (oldest === this.oldestXid) this.oldestXidDB = db;
     if (oldest <= this.oldestXid || oldest > this.procs.oldestRunning) return;
     const before = clogSegment(xidFromFull(this.oldestXid as FullTransactionId));
     this.oldestXid = oldest;
@@ -333,6 +335,14 @@ export class Transactions {
       invals: op.invals.length === 0 ? op.invals : Uint8Array.from(op.invals),
     });
     for (const holder of this.#instances) if (this.commits.mustRecall(holder, this.#instances)) this.#recall(holder);
+  }
+
+  /** Rows of catalogs were overwritten in place, which no commit tells of: others hear of it with their next snapshot. */
+  invalidated(sender: Instance, invals: Uint8Array): void {
+    this.procs.committed();
+    this.#invals.add(this.procs.csn, invals);
+    for (const instance of this.#instances)
+      if (instance !== sender && instance.snapshot.granted) this.#recall(instance);
   }
 
   readonly #settledWaiters: { readonly lsn: number; resolve(): void }[] = [];

@@ -75,6 +75,11 @@ const DEEP_STACK_KB = 6400;
 /** What is left for code that does not look how much there is. */
 const OTHER_STACK_KB = 1536;
 
+/** An autovacuum worker is another program of its launcher's service. */
+function programOf(role: RoleName): string {
+  return role === 'autovacuum-worker' ? 'autovacuum/dist/worker-main' : `${role}/dist/main`;
+}
+
 /** Where the system grants as much: V8 does not look. */
 function stackOptions(): string[] {
   const limits = existsSync('/proc/self/limits') ? readFileSync('/proc/self/limits', 'latin1') : '';
@@ -95,7 +100,7 @@ export class ProcessLauncher implements Launcher {
   constructor(runDirectory: string, programs?: string) {
     this.#runDirectory = runDirectory;
     const services = fileURLToPath(new URL('../../', import.meta.url));
-    this.#programOf = role => (programs === undefined ? `${services}${role}/dist/main.js` : `${programs}/${role}.js`);
+    this.#programOf = role => (programs === undefined ? `${services}${programOf(role)}.js` : `${programs}/${role}.js`);
   }
 
   launch(start: RoleStart): void {
@@ -181,6 +186,7 @@ export class ProcessLauncher implements Launcher {
       cluster: start.cluster,
       settings: start.settings,
       worker: start.worker,
+      database: start.database,
     };
     writeLaunch(this.#runDirectory, launch);
     const child = spawn(command, args, {

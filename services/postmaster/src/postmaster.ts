@@ -23,6 +23,7 @@ import type { CastStatus, RoleHeartbeat, RoleReport } from '@pgtroupe/rpc/genera
 import { Acknowledgements } from './acknowledgements.ts';
 import { AutoConfFile } from './alter_system.ts';
 import { Attendants } from './attendants.ts';
+import { autovacWorkers } from './autovacuum-workers.ts';
 import { registerWorker } from './background-workers.ts';
 import { type BrokerChoice, natsServerArguments } from './broker_choice.ts';
 import { castStatus } from './cast_status.ts';
@@ -89,6 +90,7 @@ export class Postmaster {
   #finished = false;
   #adopted = false;
   #supervising = false;
+  #autovacTold = '';
   #stopWanted: ShutdownMode | undefined;
   #bindUntilMs: number | undefined;
   #pidFile: PidFile | undefined;
@@ -101,6 +103,10 @@ export class Postmaster {
       nowMs: options.clock.nowMs(),
       broker: options.broker.kind,
       archiving: this.#settings.string('archive_mode') !== 'off',
+      autovacuum: {
+        on: this.#autovacuumActive,
+        maxWorkers: this.#settings.number('autovacuum_max_workers'),
+      },
       firstEpoch: options.epoch + 1,
       roleTimeoutMs: this.#settings.number('role_timeout'),
     });
@@ -221,6 +227,7 @@ export class Postmaster {
     this.#configuration = next;
     this.#settings.replace(next.settings);
     this.#supervision.roleTimeoutMs = this.#settings.number('role_timeout');
+    this.#event({ kind: 'autovacuum', on: this.#autovacuumActive });
     this.#configVersion++;
     for (const name of this.#attendants.names()) this.#sendConfiguration(name);
     this.#attendants.changed();
@@ -254,15 +261,16 @@ export class Postmaster {
         forgetLaunch(this.#o.runDirectory, launch);
         continue;
       }
-      const [, role = launch.name, instance] = /^(backend|bgworker)-(\d+)$/.exec(launch.name) ?? [];
-      const { worker, epoch } = launch;
-      const known = role === 'backend' || worker !== undefined || this.#supervision.members.has(launch.name);
+      const [, role = launch.name, instance] = /^(backend|bgworker|autovacuum-worker)-(\d+)$/.exec(launch.name) ?? [];
+      const { worker, database, epoch } = launch;
+      const isWorker = worker !== undefined || database !== undefined;
+      const known = role === 'backend' || isWorker || this.#supervision.members.has(launch.name);
       if (!known || launch.cluster !== this.#o.cluster || this.#differsForGood(launch)) {
         unwanted.push({ launch, process: claim });
         continue;
       }
       this.#o.launcher.adopt(launch, claim);
-      const found = { role: role as RoleStart['role'], instance: Number(instance ?? 0), epoch, worker };
+      const found = { role: role as RoleStart['role'], instance: Number(instance ?? 0), epoch, worker, database };
       adopt(this.#supervision, found, now);
       if (role === 'backend') this.#clients.meet(launch.name, Number(instance), false);
       this.#o.log.write('LOG', `adopted ${launch.name} (PID ${claim.pid})`);
@@ -290,6 +298,11 @@ export class Postmaster {
         this.#o.log.write('LOG', 'too many background workers', tooManyWorkers(this.#mostWorkers));
       }
     }
+  }
+
+  /** AutoVacuumingActive */
+  get #autovacuumActive(): boolean {
+    return this.#settings.bool('autovacuum') && this.#settings.bool('track_counts');
   }
 
   get #mostWorkers(): number {
@@ -345,6 +358,7 @@ export class Postmaster {
   #event(event: Event): void {
     if (this.#finished) return;
     for (const effect of step(this.#supervision, event, this.#o.clock.nowMs())) this.#carryOut(effect);
+    if (event.kind !== 'tick' && event.kind !== 'heartbeat') this.#tellAutovacuum();
     if (this.#nextTick === undefined || tickAfterMs(this.#supervision) >= this.#plannedMs) return;
     // It is calm no more.
     this.#supervision.tickMs = tickAfterMs(this.#supervision);
@@ -375,12 +389,23 @@ export class Postmaster {
     }
   }
 
+  /** Which autovacuum workers there are; to `name`, or to all whom it concerns when that changed. */
+  #tellAutovacuum(name?: string): void {
+    const value = autovacWorkers(this.#supervision);
+    const told = JSON.stringify(value);
+    if (name === undefined && told === this.#autovacTold) return;
+    this.#autovacTold = told;
+    const names = name === undefined ? this.#attendants.names() : [name];
+    for (const each of names)
+      if (each.startsWith('autovacuum')) this.#attendants.order(each, { $case: 'autovacWorkers', value });
+  }
+
   #epochOf(name: string): number {
     const life = this.#supervision.members.get(name)?.life;
     return life === undefined || life.life === 'absent' ? 0 : life.epoch;
   }
 
-  #launch({ role, instance, name, worker }: Member, epoch: number): void {
+  #launch({ role, instance, name, worker, database }: Member, epoch: number): void {
     const { broker } = this.#o;
     const start: RoleStart = {
       role,
@@ -395,6 +420,7 @@ export class Postmaster {
       nats: { url: broker.url, tokenFile: broker.tokenFile },
       settings: this.#settings.overrides(),
       worker,
+      database,
     };
     if (worker !== undefined) this.#o.log.write('DEBUG', `starting background worker process "${worker.name}"`);
     this.#acknowledged.set(name, this.#configVersion);
@@ -426,6 +452,7 @@ export class Postmaster {
       this.#attendants.order(name, { $case: 'stop', value: { mode: life.stopSent } });
     }
     this.#clients.attended(name);
+    this.#tellAutovacuum(name);
     this.#event({ kind: 'attended', name, state });
     this.#readiness(name, state);
   }
@@ -443,6 +470,10 @@ export class Postmaster {
         return this.#attendants.changed();
       case 'sessions':
         return this.#clients.reported(name, report.value);
+      case 'startAutovacWorker':
+        this.#event({ kind: 'autovacuum worker', database: report.value.database });
+        // Also if there was no slot.
+        return this.#tellAutovacuum(name);
       case 'leased':
         return this.#clients.leased(name, report.value);
       case 'hello':

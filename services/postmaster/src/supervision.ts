@@ -13,11 +13,12 @@
  *    is ready, again and again, after a growing pause.
  * 4. A role says itself when starting again cannot help (EXIT_HOPELESS): then everything stops. So it
  *    does when a role fails STARTUP_FAILURES_MAX times before the cluster ever ran.
- * 5. Shutdown goes outside in: sessions, background workers, instances, bgwriter and checkpointer (shutdown checkpoint),
- *    stats-collector, buffer-manager, archiver (which archives what is ready), walwriter, logger, broker.
+ * 5. Shutdown goes outside in: sessions, autovacuum and background workers, instances, bgwriter and checkpointer (shutdown
+ *    checkpoint), stats-collector, buffer-manager, archiver (which archives what is ready), walwriter, logger, broker.
  */
 import type { WorkerRegistration } from '@pgtroupe/actor/background-worker';
 import { EXIT_HOPELESS, type RoleName, roleName, type RoleState, type ShutdownMode } from '@pgtroupe/actor/lifecycle';
+import { addAutovacWorker, buryAutovacWorker, wantAutovacWorker } from './autovacuum-workers.ts';
 import { addWorker, buryWorker, mayStart, workerOverdue } from './background-workers.ts';
 
 /** Order of launching. */
@@ -31,6 +32,7 @@ const CAST: readonly RoleName[] = [
   'bgwriter',
   'stats-collector',
   'archiver',
+  'autovacuum',
 ];
 /** What a client's first query needs. At the start these have the machine to themselves, until they are
  *  ready or OTHERS_AFTER_MS are over (a long recovery wants its log lines seen). */
@@ -95,6 +97,8 @@ export interface Member {
   readonly attends: boolean;
   /** Of a background worker. */
   readonly worker?: WorkerRegistration | undefined;
+  /** Of an autovacuum worker: its database. */
+  readonly database?: number | undefined;
   life: Life;
   failures: number;
   launches: number;
@@ -114,6 +118,13 @@ export interface Supervision {
   tickMs: number;
   roleTimeoutMs: number;
   exitCode: number;
+  readonly autovacuum: {
+    /** There shall be a launcher. */
+    on: boolean;
+    readonly maxWorkers: number;
+    /** Databases whose last worker left work undone. */
+    readonly unfinished: Set<number>;
+  };
 }
 
 export type Event =
@@ -136,6 +147,10 @@ export type Event =
     }
   | { readonly kind: 'shutdown'; readonly mode: ShutdownMode }
   | { readonly kind: 'instances'; readonly wanted: number; readonly sessions: number }
+  /** autovacuum was turned on or off. */
+  | { readonly kind: 'autovacuum'; readonly on: boolean }
+  /** The autovacuum launcher wants a worker. */
+  | { readonly kind: 'autovacuum worker'; readonly database: number }
   /** An instance that nobody needs may go. */
   | { readonly kind: 'retire'; readonly name: string };
 
@@ -154,6 +169,8 @@ export interface SupervisionOptions {
   readonly roles?: readonly RoleName[];
   /** archive_mode is on. */
   readonly archiving?: boolean;
+  /** Absent: no launcher. */
+  readonly autovacuum?: { readonly on: boolean; readonly maxWorkers: number };
   readonly firstEpoch: number;
   readonly roleTimeoutMs: number;
 }
@@ -171,6 +188,11 @@ export function newSupervision(options: SupervisionOptions): Supervision {
     tickMs: TICK_MS,
     roleTimeoutMs: options.roleTimeoutMs,
     exitCode: 0,
+    autovacuum: {
+      on: options.autovacuum?.on ?? false,
+      maxWorkers: options.autovacuum?.maxWorkers ?? 0,
+      unfinished: new Set(),
+    },
   };
   for (const role of options.roles ?? CAST) {
     if (role === 'broker' && options.broker === 'elsewhere') continue;
@@ -195,14 +217,18 @@ function addMember(s: Supervision, role: RoleName, instance: number, attends = t
   return member;
 }
 
+type Adopted = Pick<Member, 'role' | 'instance' | 'worker' | 'database'> & { readonly epoch: number };
+
 /** A process launched by an earlier postmaster, alive now. Before the first tick only. */
-export function adopt(
-  s: Supervision,
-  { role, instance, epoch, worker }: Pick<Member, 'role' | 'instance' | 'worker'> & { readonly epoch: number },
-  nowMs: number,
-): void {
+export function adopt(s: Supervision, { role, instance, epoch, worker, database }: Adopted, nowMs: number): void {
   const known = s.members.get(roleName(role, instance));
-  const member = known ?? (worker === undefined ? addMember(s, role, instance) : addWorker(s, instance, worker));
+  const member =
+    known ??
+    (database !== undefined
+      ? addAutovacWorker(s, instance, database)
+      : worker === undefined
+        ? addMember(s, role, instance)
+        : addWorker(s, instance, worker));
   member.life = {
     life: 'launched',
     epoch,
@@ -267,6 +293,13 @@ export function step(s: Supervision, event: Event, nowMs: number): Effect[] {
     case 'instances':
       s.sessions = event.sessions;
       s.wantedInstances = Math.max(1, event.wanted);
+      break;
+    case 'autovacuum':
+      s.autovacuum.on = event.on;
+      if (!event.on) stopLauncher(s, effects);
+      break;
+    case 'autovacuum worker':
+      wantAutovacWorker(s, event.database);
       break;
     case 'retire':
       if (member?.life.life === 'launched') orderStop(member, member.life, 'fast', effects);
@@ -341,6 +374,7 @@ function bury(
 ): void {
   const { life, worker } = member;
   if (worker !== undefined) return buryWorker(s, member, worker, event, nowMs, effects);
+  if (member.role === 'autovacuum-worker') return buryAutovacWorker(s, member, event, effects);
   const stopping = isStopping(s.pm) || (life.life === 'launched' && life.stopSent !== undefined);
   const lifeMs = life.life === 'launched' ? nowMs - life.sinceMs : HEALTHY_MS;
   const wasReady = life.life === 'launched' && life.state === 'ready';
@@ -415,7 +449,7 @@ function advance(s: Supervision, nowMs: number, effects: Effect[]): void {
         return;
       case 'PM_WAIT_BACKENDS':
         if (pm.mode === 'smart' && s.sessions > 0) return launchAbsent(s, nowMs, effects);
-        if (!stopAll(s, pm.mode, ['bgworker', 'backend'], effects)) return;
+        if (!stopAll(s, pm.mode, ['autovacuum', 'autovacuum-worker', 'bgworker', 'backend'], effects)) return;
         move(s, { pmState: 'PM_SHUTDOWN', mode: pm.mode }, effects);
         continue;
       case 'PM_SHUTDOWN':
@@ -454,6 +488,7 @@ function launchAbsent(s: Supervision, nowMs: number, effects: Effect[]): void {
     if (!all && !FIRST.has(member.role)) continue;
     if (member.role === 'backend' && member.instance > s.wantedInstances) continue;
     if (member.worker !== undefined && !mayStart(member.worker, s.pm)) continue;
+    if (member.role === 'autovacuum' && !s.autovacuum.on) continue;
     const epoch = s.nextEpoch++;
     member.launches++;
     member.life = {
@@ -469,6 +504,11 @@ function launchAbsent(s: Supervision, nowMs: number, effects: Effect[]): void {
     };
     effects.push({ effect: 'launch', member, epoch });
   }
+}
+
+function stopLauncher(s: Supervision, effects: Effect[]): void {
+  const member = s.members.get('autovacuum');
+  if (member?.life.life === 'launched') orderStop(member, member.life, 'fast', effects);
 }
 
 /** Orders these roles to stop; true when all of them are dead. `immediate` stops everybody at once. */

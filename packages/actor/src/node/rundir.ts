@@ -40,6 +40,8 @@ export interface Launch {
   readonly settings: Readonly<Record<string, string>>;
   /** Of a background worker. */
   readonly worker?: WorkerRegistration | undefined;
+  /** Of an autovacuum worker. */
+  readonly database?: number | undefined;
 }
 
 export type Claim = ({ readonly kind: 'process' } & ProcessId) | { readonly kind: 'void' };

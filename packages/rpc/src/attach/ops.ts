@@ -21,7 +21,8 @@ export const TOKEN_EXCLUSIVE = 2;
 export const ALL_FORKS = 255;
 
 /** `askSessions`, by number: what sessions are doing; which locks they hold; whose session `pid` is; end its statement;
- *  end it; what was counted of statements; forget that (`about` says of which). */
+ *  end it; what was counted of statements; forget that (`about` says of which); end what it does if that may wait
+ *  (autovacuum, whose lock somebody waits for: nobody waits for the answer). */
 export const SESSION_QUESTIONS = [
   'activity',
   'locks',
@@ -30,6 +31,7 @@ export const SESSION_QUESTIONS = [
   'terminate',
   'statements',
   'resetStatements',
+  'yield',
 ] as const;
 export type SessionQuestion = (typeof SESSION_QUESTIONS)[number];
 
@@ -212,6 +214,10 @@ export const UP = {
   // ---- who waits for a lock ----------------------------------------------------------------------------
   /** Does anybody wait for what a holder of this mode is in the way of (LockHasWaiters)? Answered by `lockWaiters`. */
   lockHasWaiters: { reqId: 'u32', locktype: 'u8', f1: 'u32', f2: 'u32', f3: 'u32', f4: 'u32', mode: 'u8' },
+
+  // ---- catalogs without a commit -----------------------------------------------------------------------
+  /** A transaction without an id is over that has overwritten rows of catalogs in place. `invals`: as of `commit`. */
+  invalidate: { invals: 'bytes' },
 } as const satisfies OpTable;
 
 /** Buffer-manager to instance. */

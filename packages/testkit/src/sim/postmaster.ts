@@ -242,6 +242,7 @@ export class SimPostmaster {
           env: process.env,
           failpoint: this.#o.failpoint(process),
           sessions: running.intake,
+          autovac: { startWorker: () => {}, onWorkers: () => {} },
           endpoint: (other, n = 0) => `unix:/run/${roleName(other, n)}.sock`,
           serve: async handlers => {
             await process.env.rpc.serve(`unix:/run/${name}.sock`, handlers);

@@ -1,0 +1,5 @@
+/** The autovacuum launcher's process. */
+import { runRole } from '@pgtroupe/role/runrole';
+import { autovacuumRole } from './role.ts';
+
+await runRole('autovacuum', autovacuumRole);

@@ -1,0 +1,48 @@
+/** The autovacuum launcher's stream: how old the oldest ids in tables are. */
+import type { RpcStream } from '@pgtroupe/actor/rpc';
+import { type Ages, type AgesQuestion, BufferManagerDefinition } from '@pgtroupe/rpc/generated/buffer-manager';
+import { streamMethod } from '@pgtroupe/rpc/method';
+import type { SharedMemory } from './shared-memory.ts';
+
+export const AUTOVACUUM = streamMethod(BufferManagerDefinition, 'autovacuum');
+
+type Stream = RpcStream<Ages, AgesQuestion>;
+
+export class AutovacuumServer {
+  readonly #shared: SharedMemory;
+  #stream: Stream | undefined;
+
+  constructor(shared: SharedMemory) {
+    this.#shared = shared;
+  }
+
+  accept(stream: Stream): void {
+    this.#stream?.abort('another autovacuum launcher came');
+    this.#stream = stream;
+    this.#shared.auxiliaries.came('autovacuum launcher', () => 'Activity/AutoVacuumMain');
+    stream.onMessage = () => stream.send(this.#ages());
+    stream.onEnd = () => {
+      if (this.#stream !== stream) return;
+      this.#stream = undefined;
+      this.#shared.auxiliaries.left('autovacuum launcher');
+    };
+  }
+
+  close(): void {
+    this.#stream?.end();
+    this.#stream = undefined;
+  }
+
+  #ages(): Ages {
+    const { transactions, multixacts } = this.#shared;
+    const { nextMulti, oldestMulti, oldestMultiDB } = multixacts.state.counters;
+    return {
+      nextXid: transactions.procs.nextXid,
+      oldestXid: transactions.oldestXid,
+      oldestXidDb: transactions.oldestXidDB,
+      nextMulti,
+      oldestMulti,
+      oldestMultiDb: oldestMultiDB,
+    };
+  }
+}
