@@ -116,7 +116,12 @@ async function postgresCast(server) {
   const { rows } = await client.query('select pid, backend_type from pg_stat_activity where pid <> pg_backend_pid()');
   await client.end();
   const [postmaster] = readFileSync(`${server.data}/postmaster.pid`, 'utf8').split('\n');
-  const names = { 'client backend': 'backend', 'background writer': 'bgwriter' };
+  const names = {
+    'client backend': 'backend',
+    'background writer': 'bgwriter',
+    'autovacuum launcher': 'autovacuum',
+    'autovacuum worker': 'autovacuum-worker',
+  };
   const cast = rows.map(({ pid, backend_type: type }) => ({ name: names[type] ?? type, pid }));
   return [...cast, { name: 'postmaster', pid: Number(postmaster) }];
 }
