@@ -98,7 +98,7 @@ describe.skipIf(!isBuilt)('pg_stat_statements (skipped until `npm run build`)', 
     await cluster.create();
     appendFileSync(
       join(cluster.data, 'postgresql.conf'),
-      "shared_preload_libraries = 'pg_stat_statements'\nsessions_per_instance = 1\nlog_line_prefix = '<%Q> '\n",
+      "shared_preload_libraries = 'pg_stat_statements'\npgtroupe.sessions_per_instance = 1\nlog_line_prefix = '<%Q> '\n",
     );
     await cluster.start();
   });

@@ -23,7 +23,7 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { INT4OID } from '@pgtroupe/common/oids';
 import { formatG } from '@pgtroupe/common/format_g';
-import { allGucs, type GucFacts, parseGuc, isGucOf } from '@pgtroupe/common/guc';
+import { allGucs, findGuc, type GucFacts, parseGuc, isGucOf } from '@pgtroupe/common/guc';
 import type { HbaRule, IdentMapping } from '@pgtroupe/libpq/hba_rules';
 import { ask } from './asking.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
@@ -179,8 +179,10 @@ function bootValue(facts: GucFacts): string | null {
 function* showAllSettings(fc: FunctionCall): Iterable<Datum[]> {
   const found = server(fc);
   const all = found.mayExamineAll();
+  // Whoever may not see what is loaded sees its parameters all the same.
+  const loaded = found.setting(findGuc('shared_preload_libraries')!).now;
   for (const facts of allGucs()) {
-    if (!isGucOf(facts, fc.settings.getConfigOption('shared_preload_libraries') ?? '')) continue;
+    if (!isGucOf(facts, loaded)) continue;
     if (facts.flags?.includes('NO_SHOW_ALL') || (!all && facts.flags?.includes('SUPERUSER_ONLY'))) continue;
     const { now, reset, source, file, line, pendingRestart } = found.setting(facts);
     yield [
