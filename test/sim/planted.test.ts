@@ -7,7 +7,7 @@ import { PLANTED_ENDS } from '@pgtroupe/testkit/sim/planted-ends';
 import { PLANTED_LOCKS } from '@pgtroupe/testkit/sim/planted-locks';
 import { run } from '@pgtroupe/testkit/sim/run';
 
-const TRIES = 40;
+const TRIES = 60;
 
 it.each([...PLANTED_BUGS, ...PLANTED_DISK, ...PLANTED_LOCKS, ...PLANTED_ENDS].map(bug => [bug.name, bug] as const))(
   'finds: %s',

@@ -2,7 +2,7 @@
  * A role's side of `/pgtroupe.Postmaster/Attend`: reports, heartbeats, orders; opened again for ever
  * while the postmaster is away. See proto/postmaster.proto for the rules.
  */
-import type { Clock, Timers } from '@pgtroupe/actor/env';
+import type { Clock, Timer, Timers } from '@pgtroupe/actor/env';
 import type { RoleStart, RoleState, ShutdownMode } from '@pgtroupe/actor/lifecycle';
 import { type Rpc, type RpcStream } from '@pgtroupe/actor/rpc';
 import type { Traffic } from '@pgtroupe/actor/traffic';
@@ -65,6 +65,7 @@ export class Attendance {
   #configVersion = 0;
   #turns = 0;
   #usedMicros = 0;
+  #nextBeat: Timer | undefined;
   #lastSeenMs: number;
   readonly #leases: { first: number; count: number }[] = [];
   #received = 0;
@@ -211,7 +212,8 @@ export class Attendance {
     const held = Object.entries(this.#handlers.held()).map(([what, count]) => ({ what, count }));
     const rssBytes = process.memoryUsage.rss();
     this.#send({ $case: 'heartbeat', value: { counter: this.#turns, rssBytes, traffic, held } });
-    this.#timers.after(this.#nextBeatMs(), () => this.#beat());
+    this.#nextBeat?.cancel();
+    this.#nextBeat = this.#timers.after(this.#nextBeatMs(), () => this.#beat());
   }
 
   #nextBeatMs(): number {
@@ -240,7 +242,9 @@ export class Attendance {
       case 'reload':
         this.#configVersion = order.value.version;
         this.#handlers.reload(order.value.settings, detailsOf(order.value));
-        return this.#send({ $case: 'configAck', value: { version: order.value.version } });
+        this.#send({ $case: 'configAck', value: { version: order.value.version } });
+        // role_timeout may be shorter than the next beat is away.
+        return this.#beat();
       case 'cancel':
         return this.#handlers.cancel(order.value.pid, order.value.secret);
       case 'autovacWorkers':

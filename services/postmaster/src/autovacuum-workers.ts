@@ -24,6 +24,11 @@ export function addAutovacWorker(s: Supervision, slot: number, database: number)
   return member;
 }
 
+/** The launcher while autovacuum is off: nobody waits for it. */
+export function isSwitchedOff(s: Supervision, { role, life }: Member): boolean {
+  return role === 'autovacuum' && !s.autovacuum.on && life.life === 'absent';
+}
+
 /** The launcher wants one. It is launched in the same step, if there is a slot. */
 export function wantAutovacWorker(s: Supervision, database: number): void {
   if (s.pm.pmState !== 'PM_RUN') return;

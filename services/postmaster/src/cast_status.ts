@@ -1,5 +1,6 @@
 /** What `pgtroupe status` and the console are shown of the cast. */
 import type { CastStatus, RoleHeartbeat, RoleStatus } from '@pgtroupe/rpc/generated/postmaster';
+import { isSwitchedOff } from './autovacuum-workers.ts';
 import type { Member, Supervision } from './supervision.ts';
 
 export interface CastFacts {
@@ -26,7 +27,9 @@ export function castStatus(supervision: Supervision, facts: CastFacts): CastStat
     postmasterPid: process.pid,
     configVersion: facts.configVersion,
     listening: [...facts.listening],
-    roles: [...supervision.members.values()].map(member => roleStatus(member, facts)),
+    roles: [...supervision.members.values()]
+      .filter(member => !isSwitchedOff(supervision, member))
+      .map(member => roleStatus(member, facts)),
     broker: facts.broker,
   };
 }

@@ -226,8 +226,11 @@ export class Postmaster {
     if (next.isRefused) return;
     this.#configuration = next;
     this.#settings.replace(next.settings);
-    this.#supervision.roleTimeoutMs = this.#settings.number('role_timeout');
-    this.#event({ kind: 'autovacuum', on: this.#autovacuumActive });
+    this.#event({
+      kind: 'configured',
+      roleTimeoutMs: this.#settings.number('role_timeout'),
+      autovacuum: this.#autovacuumActive,
+    });
     this.#configVersion++;
     for (const name of this.#attendants.names()) this.#sendConfiguration(name);
     this.#attendants.changed();

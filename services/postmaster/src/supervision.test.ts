@@ -176,6 +176,20 @@ describe('supervision', () => {
     expect(stage.take().filter(t => t.startsWith('kill'))).toEqual(['kill checkpointer']);
   });
 
+  it('a shorter role_timeout begins when it is set', () => {
+    const stage = new Stage();
+    stage.tick();
+    stage.ready('walwriter', 'buffer-manager');
+    stage.tick(2000);
+    stage.take();
+    stage.send({ kind: 'configured', roleTimeoutMs: 1500, autovacuum: false });
+    stage.tick();
+    expect(stage.take().filter(t => t.startsWith('kill'))).toEqual([]);
+    stage.tick(900);
+    stage.tick(900);
+    expect(stage.take().filter(t => t.startsWith('kill'))).toEqual(['kill walwriter', 'kill buffer-manager']);
+  });
+
   it('kills who gives no sign of life, and launches the next only when that one is seen dead', () => {
     const stage = new Stage().running();
     for (let i = 0; i < 101; i++) {

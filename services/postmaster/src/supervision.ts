@@ -18,7 +18,7 @@
  */
 import type { WorkerRegistration } from '@pgtroupe/actor/background-worker';
 import { EXIT_HOPELESS, type RoleName, roleName, type RoleState, type ShutdownMode } from '@pgtroupe/actor/lifecycle';
-import { addAutovacWorker, buryAutovacWorker, wantAutovacWorker } from './autovacuum-workers.ts';
+import { addAutovacWorker, buryAutovacWorker, isSwitchedOff, wantAutovacWorker } from './autovacuum-workers.ts';
 import { addWorker, buryWorker, mayStart, workerOverdue } from './background-workers.ts';
 
 /** Order of launching. */
@@ -147,8 +147,8 @@ export type Event =
     }
   | { readonly kind: 'shutdown'; readonly mode: ShutdownMode }
   | { readonly kind: 'instances'; readonly wanted: number; readonly sessions: number }
-  /** autovacuum was turned on or off. */
-  | { readonly kind: 'autovacuum'; readonly on: boolean }
+  /** The configuration was read again. */
+  | { readonly kind: 'configured'; readonly roleTimeoutMs: number; readonly autovacuum: boolean }
   /** The autovacuum launcher wants a worker. */
   | { readonly kind: 'autovacuum worker'; readonly database: number }
   /** An instance that nobody needs may go. */
@@ -294,9 +294,12 @@ export function step(s: Supervision, event: Event, nowMs: number): Effect[] {
       s.sessions = event.sessions;
       s.wantedInstances = Math.max(1, event.wanted);
       break;
-    case 'autovacuum':
-      s.autovacuum.on = event.on;
-      if (!event.on) stopLauncher(s, effects);
+    case 'configured':
+      // Who hears of a shorter time only now was silent for as long as it might be.
+      if (event.roleTimeoutMs !== s.roleTimeoutMs) hearEverybody(s, nowMs);
+      s.roleTimeoutMs = event.roleTimeoutMs;
+      s.autovacuum.on = event.autovacuum;
+      if (!event.autovacuum) stopLauncher(s, effects);
       break;
     case 'autovacuum worker':
       wantAutovacWorker(s, event.database);
@@ -313,7 +316,9 @@ export function step(s: Supervision, event: Event, nowMs: number): Effect[] {
  *  watch for. */
 export function tickAfterMs(s: Supervision): number {
   if (s.pm.pmState !== 'PM_RUN') return TICK_MS;
-  for (const { life, attends } of s.members.values()) {
+  for (const member of s.members.values()) {
+    if (isSwitchedOff(s, member)) continue;
+    const { life, attends } = member;
     // A worker's next start may be far.
     if (life.life === 'absent' && life.notBeforeMs > s.lastTickMs + 2 * CALM_TICK_MS) continue;
     if (life.life !== 'launched' || life.stopSent !== undefined) return TICK_MS;
@@ -488,7 +493,7 @@ function launchAbsent(s: Supervision, nowMs: number, effects: Effect[]): void {
     if (!all && !FIRST.has(member.role)) continue;
     if (member.role === 'backend' && member.instance > s.wantedInstances) continue;
     if (member.worker !== undefined && !mayStart(member.worker, s.pm)) continue;
-    if (member.role === 'autovacuum' && !s.autovacuum.on) continue;
+    if (isSwitchedOff(s, member)) continue;
     const epoch = s.nextEpoch++;
     member.launches++;
     member.life = {
@@ -504,6 +509,10 @@ function launchAbsent(s: Supervision, nowMs: number, effects: Effect[]): void {
     };
     effects.push({ effect: 'launch', member, epoch });
   }
+}
+
+function hearEverybody(s: Supervision, nowMs: number): void {
+  for (const { life } of s.members.values()) if (life.life === 'launched') life.lastSeenMs = nowMs;
 }
 
 function stopLauncher(s: Supervision, effects: Effect[]): void {
