@@ -51,7 +51,7 @@ describe.runIf(isBuilt && hasPostgres)('autovacuum', () => {
       },
       240_000,
     );
-    expect([...seen]).toContain('autovacuum launcher');
+    expect([...seen]).toContain('autovacuum launcher|');
     expect([...seen]).toContainEqual(
       expect.stringMatching(
         /^autovacuum worker\|template0\|active\|autovacuum: VACUUM pg_\w+\.\w+ \(to prevent wraparound\)$/,

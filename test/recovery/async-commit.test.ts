@@ -1,5 +1,5 @@
 /** What becomes of asynchronous commits when shared memory is lost. PostgreSQL 15 finds the same rows in a copy. */
-import { cpSync } from 'node:fs';
+import { chmodSync, cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -80,6 +80,8 @@ describe.runIf(isBuilt)('asynchronous commits', () => {
     if (!hasPostgres) return;
     const copy = join(cluster.folder, 'copy');
     cpSync(cluster.data, copy, { recursive: true });
+    // It runs as another user.
+    chmodSync(cluster.folder, 0o711);
     expect(postgresAnswers(copy, [NUMBERS]).answers).toEqual([`${found}\n`]);
   });
 });
