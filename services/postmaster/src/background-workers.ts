@@ -52,8 +52,8 @@ export function buryWorker(
   effects: Effect[],
 ): void {
   const { life } = member;
-  // How an adopted one ended nobody knows.
-  const isDone = code === 0 && !(life.life === 'launched' && life.adopted);
+  // How an adopted one ended nobody knows; one that was killed has not ended by itself.
+  const isDone = code === 0 && life.life === 'launched' && !life.adopted;
   if (!isDone) effects.push({ effect: 'log', level: 'LOG', message: `background worker "${worker.name}" ${how}` });
   if (isDone || worker.restartSeconds === NEVER_RESTART) s.members.delete(member.name);
   else member.life = { life: 'absent', notBeforeMs: nowMs + worker.restartSeconds * 1000 };
