@@ -105,7 +105,16 @@ describe.skipIf(!isBuilt)('the archive (skipped until `npm run build`)', () => {
       const all = [cluster.keeper!.pid!, postmasterPid, ...roles.map(role => role.osPid)];
       for (const pid of all) if (pid > 0) spawnSync('kill', ['-9', String(pid)]);
       await cluster.ended();
-      await start();
+      // Who was just being launched when this looked at the cast ends by himself, within half a minute.
+      await until(
+        'a start',
+        () =>
+          start().then(
+            () => true,
+            () => false,
+          ),
+        90_000,
+      );
     }
     await sleep(2000);
     stopped = true;
@@ -115,7 +124,7 @@ describe.skipIf(!isBuilt)('the archive (skipped until `npm run build`)', () => {
     await until('the last segment in the archive', () => archive.names().includes(last!), 60_000);
     expect(archive.problems()).toEqual([]);
     expect(archive.names().length).toBeGreaterThanOrEqual(VICTIMS.length);
-  }, 180_000);
+  }, 300_000);
 
   it.skipIf(!hasPostgres)(
     'is read by PostgreSQL, whose recovery finds exactly what was committed',

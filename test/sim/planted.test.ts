@@ -7,12 +7,13 @@ import { PLANTED_ENDS } from '@pgtroupe/testkit/sim/planted-ends';
 import { PLANTED_LOCKS } from '@pgtroupe/testkit/sim/planted-locks';
 import { run } from '@pgtroupe/testkit/sim/run';
 
-const TRIES = 60;
+const TRIES = 40;
 
 it.each([...PLANTED_BUGS, ...PLANTED_DISK, ...PLANTED_LOCKS, ...PLANTED_ENDS].map(bug => [bug.name, bug] as const))(
   'finds: %s',
   async (_name, bug) => {
-    for (let seed = 1; seed <= TRIES; seed++) {
+    const { firstSeed = 1 } = bug;
+    for (let seed = firstSeed; seed < firstSeed + TRIES; seed++) {
       try {
         await run(seed, bug.book?.() ?? rowsBook, { clients: 3, rounds: 8, instances: 1 + (seed % 3), bug });
       } catch (error) {

@@ -71,6 +71,7 @@ const syncAgain: PlantedBug = {
 const emptyFolder: PlantedBug = {
   name: 'folder that cannot be read is empty',
   faults: ['disk-trouble'],
+  firstSeed: 41,
   disk: (_role, disk) => ({
     ...methodsOf(disk),
     readdir: path => disk.readdir(path).catch(() => []),

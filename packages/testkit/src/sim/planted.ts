@@ -18,6 +18,8 @@ export interface PlantedBug {
   readonly name: string;
   /** What brings it to light. */
   readonly faults: readonly Fault[];
+  /** The first seed to try, where those before are known to find nothing. */
+  readonly firstSeed?: number;
   readonly settings?: Readonly<Record<string, string>>;
   /** Every other client commits asynchronously (RunOptions). */
   readonly asynchronous?: { readonly windowMs: number };
