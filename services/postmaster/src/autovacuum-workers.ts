@@ -7,6 +7,7 @@
  */
 import { EXIT_STOPPED, roleName } from '@pgtroupe/actor/lifecycle';
 import type { AutovacWorkers } from '@pgtroupe/rpc/generated/postmaster';
+import { endedByItself } from './background-workers.ts';
 import type { Effect, Event, Member, Supervision } from './supervision.ts';
 
 export function addAutovacWorker(s: Supervision, slot: number, database: number): Member {
@@ -48,8 +49,7 @@ export function buryAutovacWorker(
   effects: Effect[],
 ): void {
   s.members.delete(name);
-  // How an adopted one ended nobody knows.
-  if (code === EXIT_STOPPED && !(life.life === 'launched' && life.adopted)) return;
+  if (code === EXIT_STOPPED && endedByItself(life)) return;
   s.autovacuum.unfinished.add(database);
   // One that says itself what is left ends with a code.
   if (code === undefined) effects.push({ effect: 'log', level: 'LOG', message: `autovacuum worker ${how}` });

@@ -42,6 +42,11 @@ export function mayStart({ startTime }: WorkerRegistration, { pmState }: PmState
   return startTime === 'postmaster_start' || pmState !== 'PM_STARTUP';
 }
 
+/** How an adopted one ended nobody knows; one that was killed has not ended by itself. */
+export function endedByItself(life: Life): boolean {
+  return life.life === 'launched' && !life.adopted;
+}
+
 /** Its process is seen dead (CleanupBackgroundWorker). */
 export function buryWorker(
   s: Supervision,
@@ -52,8 +57,7 @@ export function buryWorker(
   effects: Effect[],
 ): void {
   const { life } = member;
-  // How an adopted one ended nobody knows; one that was killed has not ended by itself.
-  const isDone = code === 0 && life.life === 'launched' && !life.adopted;
+  const isDone = code === 0 && endedByItself(life);
   if (!isDone) effects.push({ effect: 'log', level: 'LOG', message: `background worker "${worker.name}" ${how}` });
   if (isDone || worker.restartSeconds === NEVER_RESTART) s.members.delete(member.name);
   else member.life = { life: 'absent', notBeforeMs: nowMs + worker.restartSeconds * 1000 };
