@@ -5,8 +5,8 @@
  */
 import type { Env } from '@pgtroupe/actor/env';
 import type { Oid } from '@pgtroupe/common/ids';
-import { type DatabaseReport, StatsReport } from '@pgtroupe/rpc/generated/stats-collector';
-import { STATS_REPORT_SUBJECT } from '@pgtroupe/rpc/report-counts';
+import { DatabaseReport, StatsReport } from '@pgtroupe/rpc/generated/stats-collector';
+import { DATABASE_COUNTS, STATS_REPORT_SUBJECT } from '@pgtroupe/rpc/report-counts';
 import { SessionTables, TableCounts } from './pgstat_relation.ts';
 import type { RelationDirectory } from './relation-files.ts';
 
@@ -14,40 +14,10 @@ import type { RelationDirectory } from './relation-files.ts';
 const REPORT_MS = 1000;
 /** Relations in one message. */
 const MESSAGE_RELATIONS = 4000;
-
-const COUNTS = [
-  'xactCommit',
-  'xactRollback',
-  'deadlocks',
-  'tempFiles',
-  'tempBytes',
-  'sessionTime',
-  'activeTime',
-  'idleInTransactionTime',
-  'sessions',
-  'sessionsAbandoned',
-  'sessionsFatal',
-  'sessionsKilled',
-  'blockReadTime',
-] as const;
+const NOTHING = new Uint8Array(0);
 
 function noCounts(database: Oid): DatabaseReport {
-  return {
-    database,
-    xactCommit: 0,
-    xactRollback: 0,
-    deadlocks: 0,
-    tempFiles: 0,
-    tempBytes: 0,
-    sessionTime: 0,
-    activeTime: 0,
-    idleInTransactionTime: 0,
-    sessions: 0,
-    sessionsAbandoned: 0,
-    sessionsFatal: 0,
-    sessionsKilled: 0,
-    blockReadTime: 0,
-  };
+  return { ...DatabaseReport.decode(NOTHING), database };
 }
 
 interface VacuumOutcome {
@@ -223,7 +193,7 @@ export class InstanceStat {
       const counts = session.take(nowMicros);
       const sum = databases.get(session.database);
       if (sum === undefined) databases.set(session.database, counts);
-      else for (const field of COUNTS) sum[field] += counts[field];
+      else for (const field of DATABASE_COUNTS) sum[field] += counts[field];
     }
     if (sessions === this.#counted) this.#addBlocks(sums);
     return {

@@ -8,7 +8,13 @@
  */
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
-import { CANCEL_REQUEST_CODE, GSSENC_REQUEST_CODE, MAX_STARTUP_PACKET_BYTES, SSL_REQUEST_CODE } from './protocol.ts';
+import {
+  CANCEL_REQUEST_CODE,
+  GSSENC_REQUEST_CODE,
+  MAX_STARTUP_PACKET_BYTES,
+  PROTOCOL_3_0,
+  SSL_REQUEST_CODE,
+} from './protocol.ts';
 
 export type StartupPacket =
   | { readonly kind: 'ssl' }
@@ -28,6 +34,21 @@ export const INVALID_LENGTH = 'invalid length of startup packet';
 
 const protocolViolation = (message: string): PgError =>
   ereport(ERRCODE.PROTOCOL_VIOLATION, message, { severity: 'FATAL' });
+
+/** What a client begins with: `user`, `database` and settings by name. */
+export function startupPacket(parameters: Readonly<Record<string, string>>): Buffer {
+  const body = Buffer.from(
+    `${Object.entries(parameters)
+      .flat()
+      .map(text => `${text}\0`)
+      .join('')}\0`,
+  );
+  const packet = Buffer.alloc(8 + body.length);
+  packet.writeInt32BE(packet.length, 0);
+  packet.writeInt32BE(PROTOCOL_3_0, 4);
+  body.copy(packet, 8);
+  return packet;
+}
 
 /**
  * Looks for a whole packet at the start of `received`.

@@ -5,6 +5,23 @@ import { StatsReport } from './generated/stats-collector.ts';
 export const STATS_REPORT_SUBJECT = 'stats-collector.report';
 const REPORT_MS = 1000;
 
+/** What adds up of a database: fields of DatabaseReport and DatabaseStats. */
+export const DATABASE_COUNTS = [
+  'xactCommit',
+  'xactRollback',
+  'deadlocks',
+  'tempFiles',
+  'tempBytes',
+  'sessionTime',
+  'activeTime',
+  'idleInTransactionTime',
+  'sessions',
+  'sessionsAbandoned',
+  'sessionsFatal',
+  'sessionsKilled',
+  'blockReadTime',
+] as const;
+
 /** Plain numbers that somebody counts. */
 export interface CountSource {
   /** Called when there is something to report for the first time since it was taken. */

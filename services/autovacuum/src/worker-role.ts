@@ -4,7 +4,7 @@ import type { SessionIntake } from '@pgtroupe/actor/net';
 import type { Oid } from '@pgtroupe/common/ids';
 // All built-in functions.
 import '@pgtroupe/commands/fmgrtab';
-import { PROTOCOL_3_0 } from '@pgtroupe/libpq/protocol';
+import { startupPacket } from '@pgtroupe/libpq/startup';
 import { loadParser } from '@pgtroupe/parser/parser';
 import type { RoleProgram } from '@pgtroupe/role/context';
 import { leave } from '@pgtroupe/role/runrole';
@@ -22,16 +22,6 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   idle_in_transaction_session_timeout: '0',
   default_transaction_isolation: 'read committed',
 };
-
-function startupPacket(database: string): Uint8Array {
-  const parameters = Object.entries({ ...PARAMETERS, database }).flat();
-  const body = Buffer.from(`${parameters.map(text => `${text}\0`).join('')}\0`);
-  const packet = Buffer.alloc(8 + body.length);
-  packet.writeInt32BE(packet.length, 0);
-  packet.writeInt32BE(PROTOCOL_3_0, 4);
-  body.copy(packet, 8);
-  return packet;
-}
 
 /** Of the database's tables and the shared ones; undefined: the stats-collector says nothing. */
 async function tableCounters(
@@ -73,7 +63,8 @@ export const autovacuumWorkerRole: RoleProgram = {
       settings: role.settings,
       connect: async database => {
         const connection = new NoClient();
-        intake.onArrival({ connection, initial: startupPacket(database), reserved: false, worker: AUTOVACUUM_WORKER });
+        const initial = startupPacket({ ...PARAMETERS, database });
+        intake.onArrival({ connection, initial, reserved: false, worker: AUTOVACUUM_WORKER });
         const [session] = [...instance.sessions];
         return (await connection.begun) ? session : undefined;
       },

@@ -15,9 +15,10 @@ import { LogCounter, type LogFields, type LogLevel } from '@pgtroupe/actor/log-r
 import type { Connection } from '@pgtroupe/actor/net';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, PgError } from '@pgtroupe/common/ereport';
+import { startupPacket } from '@pgtroupe/libpq/startup';
 import { loadMain } from './module.ts';
 import type { BackgroundWorker } from './worker.ts';
-import { SessionError, startupPacket, WorkerSession } from './worker-session.ts';
+import { SessionError, WorkerSession } from './worker-session.ts';
 
 export interface WorkerProcessOptions {
   connect(startup: Uint8Array): Promise<Connection>;
@@ -52,7 +53,8 @@ export class WorkerProcess {
     try {
       const main = await loadMain(module);
       if (database !== undefined) {
-        this.#session = new WorkerSession(await this.#options.connect(startupPacket(database, role)));
+        const who = role === undefined ? { database } : { user: role, database };
+        this.#session = new WorkerSession(await this.#options.connect(startupPacket(who)));
         this.#session.onEnd = error => this.#failed(error);
         await this.#session.begun();
       }

@@ -8,7 +8,7 @@ import type { Connection } from '@pgtroupe/actor/net';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import { type ErrorFields, ereport, PgError } from '@pgtroupe/common/ereport';
 import { BodyReader, OutBuffer } from '@pgtroupe/libpq/pqformat';
-import { BACKEND, FRONTEND, PROTOCOL_3_0 } from '@pgtroupe/libpq/protocol';
+import { BACKEND, FRONTEND } from '@pgtroupe/libpq/protocol';
 import type { QueryResult, Row } from './worker.ts';
 
 const HEADER_BYTES = 5;
@@ -26,16 +26,6 @@ interface Asked {
   rows: Row[];
   command: string;
   error: SessionError | undefined;
-}
-
-export function startupPacket(database: string, user: string | undefined): Uint8Array {
-  const parameters = [user === undefined ? [] : ['user', user], ['database', database]].flat();
-  const body = Buffer.from(`${parameters.map(text => `${text}\0`).join('')}\0`);
-  const packet = Buffer.alloc(8 + body.length);
-  packet.writeInt32BE(packet.length, 0);
-  packet.writeInt32BE(PROTOCOL_3_0, 4);
-  body.copy(packet, 8);
-  return packet;
 }
 
 export class WorkerSession {

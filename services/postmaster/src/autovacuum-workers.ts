@@ -8,22 +8,8 @@
 import { EXIT_STOPPED, roleName } from '@pgtroupe/actor/lifecycle';
 import type { AutovacWorkers } from '@pgtroupe/rpc/generated/postmaster';
 import { endedByItself } from './background-workers.ts';
+import { addMember } from './members.ts';
 import type { Effect, Event, Member, Supervision } from './supervision.ts';
-
-export function addAutovacWorker(s: Supervision, slot: number, database: number): Member {
-  const member: Member = {
-    role: 'autovacuum-worker',
-    instance: slot,
-    name: roleName('autovacuum-worker', slot),
-    attends: true,
-    database,
-    life: { life: 'absent', notBeforeMs: 0 },
-    failures: 0,
-    launches: 0,
-  };
-  s.members.set(member.name, member);
-  return member;
-}
 
 /** The launcher while autovacuum is off: nobody waits for it. */
 export function isSwitchedOff(s: Supervision, { role, life }: Member): boolean {
@@ -36,7 +22,7 @@ export function wantAutovacWorker(s: Supervision, database: number): void {
   for (let slot = 1; slot <= s.autovacuum.maxWorkers; slot++) {
     if (s.members.has(roleName('autovacuum-worker', slot))) continue;
     s.autovacuum.unfinished.delete(database);
-    addAutovacWorker(s, slot, database);
+    addMember(s, { role: 'autovacuum-worker', instance: slot, database });
     return;
   }
 }

@@ -9,6 +9,7 @@
  */
 import { NEVER_RESTART, type WorkerRegistration } from '@pgtroupe/actor/background-worker';
 import { roleName } from '@pgtroupe/actor/lifecycle';
+import { addMember } from './members.ts';
 import type { Effect, Event, Life, Member, PmState, Supervision } from './supervision.ts';
 
 /** Finds it a slot. undefined: there is none. One that was registered under the same id is not registered again. */
@@ -19,22 +20,7 @@ export function registerWorker(s: Supervision, worker: WorkerRegistration, most:
   if (members.length >= most) return undefined;
   let slot = 1;
   while (s.members.has(roleName('bgworker', slot))) slot++;
-  return addWorker(s, slot, worker);
-}
-
-export function addWorker(s: Supervision, slot: number, worker: WorkerRegistration): Member {
-  const member: Member = {
-    role: 'bgworker',
-    instance: slot,
-    name: roleName('bgworker', slot),
-    attends: true,
-    worker,
-    life: { life: 'absent', notBeforeMs: 0 },
-    failures: 0,
-    launches: 0,
-  };
-  s.members.set(member.name, member);
-  return member;
+  return addMember(s, { role: 'bgworker', instance: slot, worker });
 }
 
 /** bgworker_should_start_now. Without standbys a consistent state is there when recovery is over. */

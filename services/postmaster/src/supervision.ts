@@ -18,8 +18,9 @@
  */
 import type { WorkerRegistration } from '@pgtroupe/actor/background-worker';
 import { EXIT_HOPELESS, type RoleName, roleName, type RoleState, type ShutdownMode } from '@pgtroupe/actor/lifecycle';
-import { addAutovacWorker, buryAutovacWorker, isSwitchedOff, wantAutovacWorker } from './autovacuum-workers.ts';
-import { addWorker, buryWorker, mayStart, workerOverdue } from './background-workers.ts';
+import { buryAutovacWorker, isSwitchedOff, wantAutovacWorker } from './autovacuum-workers.ts';
+import { buryWorker, mayStart, workerOverdue } from './background-workers.ts';
+import { addMember } from './members.ts';
 
 /** Order of launching. */
 const CAST: readonly RoleName[] = [
@@ -197,24 +198,13 @@ export function newSupervision(options: SupervisionOptions): Supervision {
   for (const role of options.roles ?? CAST) {
     if (role === 'broker' && options.broker === 'elsewhere') continue;
     if (role === 'archiver' && options.archiving !== true) continue;
-    addMember(supervision, role, role === 'backend' ? 1 : 0, role !== 'broker' || options.broker === 'role');
+    addMember(supervision, {
+      role,
+      instance: role === 'backend' ? 1 : 0,
+      attends: role !== 'broker' || options.broker === 'role',
+    });
   }
   return supervision;
-}
-
-function addMember(s: Supervision, role: RoleName, instance: number, attends = true): Member {
-  const name = roleName(role, instance);
-  const member: Member = {
-    role,
-    instance,
-    name,
-    attends,
-    life: { life: 'absent', notBeforeMs: 0 },
-    failures: 0,
-    launches: 0,
-  };
-  s.members.set(name, member);
-  return member;
 }
 
 type Adopted = Pick<Member, 'role' | 'instance' | 'worker' | 'database'> & { readonly epoch: number };
@@ -222,13 +212,7 @@ type Adopted = Pick<Member, 'role' | 'instance' | 'worker' | 'database'> & { rea
 /** A process launched by an earlier postmaster, alive now. Before the first tick only. */
 export function adopt(s: Supervision, { role, instance, epoch, worker, database }: Adopted, nowMs: number): void {
   const known = s.members.get(roleName(role, instance));
-  const member =
-    known ??
-    (database !== undefined
-      ? addAutovacWorker(s, instance, database)
-      : worker === undefined
-        ? addMember(s, role, instance)
-        : addWorker(s, instance, worker));
+  const member = known ?? addMember(s, { role, instance, worker, database });
   member.life = {
     life: 'launched',
     epoch,
@@ -484,7 +468,7 @@ function advance(s: Supervision, nowMs: number, effects: Effect[]): void {
 function launchAbsent(s: Supervision, nowMs: number, effects: Effect[]): void {
   for (let instance = 1; instance <= s.wantedInstances; instance++) {
     if (s.members.has(roleName('walwriter', 0)) && !s.members.has(roleName('backend', instance))) {
-      addMember(s, 'backend', instance);
+      addMember(s, { role: 'backend', instance });
     }
   }
   const all = s.everRan || nowMs - s.startedMs >= OTHERS_AFTER_MS;

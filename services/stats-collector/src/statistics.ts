@@ -13,6 +13,7 @@ import {
   type VacuumReport,
   WalStats,
 } from '@pgtroupe/rpc/generated/stats-collector';
+import { DATABASE_COUNTS } from '@pgtroupe/rpc/report-counts';
 
 /** Of the file's layout. Another one is not read. */
 const VERSION = 1;
@@ -20,22 +21,6 @@ const NOTHING = new Uint8Array(0);
 
 /** PostgreSQL's SLRUs (slru_names). */
 const SLRU_NAMES = ['CommitTs', 'MultiXactMember', 'MultiXactOffset', 'Notify', 'Serial', 'Subtrans', 'Xact', 'other'];
-
-const DATABASE_SUMS = [
-  'xactCommit',
-  'xactRollback',
-  'deadlocks',
-  'tempFiles',
-  'tempBytes',
-  'sessionTime',
-  'activeTime',
-  'idleInTransactionTime',
-  'sessions',
-  'sessionsAbandoned',
-  'sessionsFatal',
-  'sessionsKilled',
-  'blockReadTime',
-] as const;
 
 /** Of relations that their database adds up too. */
 const RELATION_SUMS = [
@@ -69,7 +54,7 @@ export class Statistics {
     for (const each of report.relations) this.#addRelation(each);
     for (const each of report.databases) {
       const sum = this.#database(each.database);
-      for (const field of DATABASE_SUMS) sum[field] += each[field];
+      for (const field of DATABASE_COUNTS) sum[field] += each[field];
     }
     for (const { database, relation } of report.dropped) this.#relations.get(database)?.delete(relation);
     for (const each of report.vacuums) this.#vacuumed(each);

@@ -2,6 +2,7 @@
  * A client of the simulated cluster: protocol 3.0, simple queries, one connection that is opened again
  * when it was lost.
  */
+import { startupPacket } from '@pgtroupe/libpq/startup';
 import type { SimConnection } from './connection.ts';
 
 export interface Answer {
@@ -82,12 +83,7 @@ export class SimClient {
 
   async #open(): Promise<void> {
     this.key = undefined;
-    const body = Buffer.from(`${Object.entries(this.#parameters).flat().join('\0')}\0\0`);
-    const packet = Buffer.alloc(8 + body.length);
-    packet.writeUInt32BE(packet.length, 0);
-    packet.writeUInt32BE(196608, 4);
-    body.copy(packet, 8);
-    const connection = this.#connect(packet);
+    const connection = this.#connect(startupPacket(this.#parameters));
     this.#connection = connection;
     this.#buffer = Buffer.alloc(0);
     connection.onData = chunk => this.#received(chunk);
