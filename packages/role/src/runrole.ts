@@ -46,7 +46,7 @@ import { nodeClock, nodeRandom, nodeTimers } from '@pgtroupe/actor/node/clock';
 import { DirectoryGuard } from '@pgtroupe/actor/node/directory-guard';
 import { nodeCommands } from '@pgtroupe/actor/node/commands';
 import { nodeDisk } from '@pgtroupe/actor/node/disk';
-import { nodeLog } from '@pgtroupe/actor/node/log';
+import { type NodeLog, nodeLog } from '@pgtroupe/actor/node/log';
 import { ownProcess } from '@pgtroupe/actor/node/process';
 import { nodeMemory } from '@pgtroupe/actor/node/memory';
 import { nodeThreads } from '@pgtroupe/actor/node/threads';
@@ -215,6 +215,7 @@ function isHopeless(error: PgError): boolean {
 
 /** Ends the process when its log lines are on their way. */
 export async function leave(env: Env, code: number): Promise<void> {
+  await (env.log as NodeLog).end();
   await (env.bus as NatsBus).close();
   env.exit(code);
 }

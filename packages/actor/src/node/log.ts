@@ -26,6 +26,8 @@ import { stderrQueue, writeStderr } from './stderr.ts';
 
 const ASK_MS = 200;
 const PATIENCE_MS = 3_000;
+/** So long a process that ends waits to hear who its logger is. */
+const END_MS = 1_000;
 const KEPT_MAX = 5_000;
 const KEPT_MAX_BYTES = 16 << 20;
 /** A message of the bus holds no more than a megabyte. */
@@ -40,7 +42,12 @@ export interface NodeLogOptions {
   readonly debug: boolean;
 }
 
-export function nodeLog({ clock, bus, from, debug }: NodeLogOptions): Log {
+export interface NodeLog extends Log {
+  /** Before the bus is closed: everything was sent when it resolves, or waits for this process's stderr. */
+  end(): Promise<void>;
+}
+
+export function nodeLog({ clock, bus, from, debug }: NodeLogOptions): NodeLog {
   const since = clock.wallMicros();
   const counter = new LogCounter();
   const record = (level: LogLevel, message: string, fields?: LogFields): LogRecord => {
@@ -69,6 +76,7 @@ export function nodeLog({ clock, bus, from, debug }: NodeLogOptions): Log {
       if (sink === undefined || last) writeStderr(formatLogLine(line));
       else sink.send(line);
     },
+    end: async () => sink?.end(),
   };
 }
 
@@ -83,7 +91,9 @@ class LoggerSink {
   /** 'away' too long: straight to stderr, until it answers. */
   #logger: 'unknown' | 'there' | 'away' = 'unknown';
   #which = '';
-  #asking = false;
+  #asking: Promise<void> | undefined;
+  /** The bus closes: what comes now goes to stderr. */
+  #ended = false;
   /** Runs while something that was sent was not heard of. */
   #doubt: NodeJS.Timeout | undefined;
 
@@ -94,11 +104,18 @@ class LoggerSink {
     bus.subscribe(LOGGER_GONE_SUBJECT, () => this.#doubted());
     bus.subscribe(LOGGER_HEARD_SUBJECT, payload => this.#heard(JSON.parse(new TextDecoder().decode(payload))));
     process.on('exit', () => this.#lastWords());
-    void this.#ask();
+    this.#ask();
+  }
+
+  async end(): Promise<void> {
+    if (this.#window.size > 0) {
+      await Promise.race([this.#asking, new Promise(resolve => setTimeout(resolve, END_MS))]);
+    }
+    this.#ended = true;
   }
 
   send(record: LogRecord): void {
-    if (this.#logger === 'away') {
+    if (this.#logger === 'away' || this.#ended) {
       stderrQueue.append(formatLogLine(record));
       return;
     }
@@ -155,12 +172,16 @@ class LoggerSink {
   #doubted(): void {
     this.#settled();
     if (this.#logger === 'there') this.#logger = 'unknown';
-    void this.#ask();
+    this.#ask();
   }
 
-  async #ask(): Promise<void> {
-    if (this.#asking) return;
-    this.#asking = true;
+  #ask(): void {
+    this.#asking ??= this.#awaitAnswer().finally(() => {
+      this.#asking = undefined;
+    });
+  }
+
+  async #awaitAnswer(): Promise<void> {
     const deadline = performance.now() + PATIENCE_MS;
     let answer: Uint8Array | undefined;
     for (;;) {
@@ -169,7 +190,7 @@ class LoggerSink {
       if (this.#logger === 'unknown' && performance.now() > deadline) this.#giveUp();
       await new Promise(resolve => setTimeout(resolve, ASK_MS).unref());
     }
-    this.#asking = false;
+    if (this.#ended) return;
     this.#which = new TextDecoder().decode(answer);
     this.#logger = 'there';
     this.#publishAgain();
