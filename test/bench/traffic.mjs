@@ -14,14 +14,15 @@ const ATTEND = '/pgtroupe.Postmaster/Attend';
 export async function readTraffic(server) {
   await new Promise(resolve => setTimeout(resolve, 1.5 * HEARTBEAT_MS));
   const { roles } = await server.status();
-  // A program that is not ours (nats-server) attends to nobody.
-  const counted = roles.filter(role => role.traffic !== undefined);
+  // Workers that come and go are not what is measured. A program that is not ours (nats-server) attends to nobody.
+  const lasting = roles.filter(role => role.role !== 'autovacuum-worker');
+  const counted = lasting.filter(role => role.traffic !== undefined);
   const sum = (those, count) => those.reduce((total, role) => total + count(role.traffic), 0);
   const method = (traffic, path) => traffic.rpc.find(m => m.method === path) ?? { sent: 0, received: 0 };
   const backends = counted.filter(role => role.role === 'backend');
   const bufferManager = counted.filter(role => role.role === 'buffer-manager');
   return {
-    launches: roles.map(role => `${role.name}/${role.epoch}`).join(' '),
+    launches: lasting.map(role => `${role.name}/${role.epoch}`).join(' '),
     attachUp: sum(backends, t => method(t, ATTACH).sent),
     attachUnawaited: sum(backends, t => t.unawaitedMessages),
     attachDown: sum(backends, t => method(t, ATTACH).received),
