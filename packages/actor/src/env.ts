@@ -24,6 +24,8 @@ export interface Env {
   readonly commands?: Commands | undefined;
   /** Absent where many share one process: in the simulator. */
   readonly memory?: Memory | undefined;
+  /** Absent there too. */
+  readonly processor?: Processor | undefined;
   /** Ends this process. A simulated role stops receiving events instead. */
   exit(code: number): never;
 }
@@ -51,6 +53,11 @@ export interface Timers {
 export interface Memory {
   /** Live objects and garbage that was not collected yet; where V8 gives up; values outside of its heap. */
   use(): { readonly heapBytes: number; readonly heapLimit: number; readonly externalBytes: number };
+}
+
+export interface Processor {
+  /** Of this process, since it began. */
+  use(): { readonly userMicros: number; readonly systemMicros: number };
 }
 
 /** Shell commands of the configuration. */

@@ -17,6 +17,7 @@ import type { InstanceKernel } from '@pgtroupe/instance/instance-kernel';
 import type { LockOwner } from '@pgtroupe/instance/instance-locks';
 import type { LiveSnapshot } from '@pgtroupe/instance/instance-transactions';
 import type { WalProducer } from '@pgtroupe/instance/wal-credit';
+import type { WaitEvent } from '@pgtroupe/instance/wait-event';
 import type { Transaction } from '@pgtroupe/instance/xact';
 import type { FrameReader } from '@pgtroupe/libpq/frame-reader';
 import type { OutBuffer } from '@pgtroupe/libpq/pqformat';
@@ -85,6 +86,8 @@ export interface BackendSession {
   enter(): void;
   /** Between steps of a long command: lets others run, and stops when it was cancelled. */
   breathe(): Promise<void>;
+  /** Ends before when it is cancelled. */
+  sleep(ms: number, waitEvent: WaitEvent): Promise<void>;
   write(): void;
   /** Writes when there is much; false when the client must catch up first (`untilDrained`). */
   writeSome(): boolean;

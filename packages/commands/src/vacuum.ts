@@ -16,16 +16,18 @@ import { rangeVarName } from './command-context.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { lockRangeVar } from './rangevar.ts';
 import { analyzeTable } from './analyze/analyze.ts';
-import { type VacuumOptions, vacuumOptions } from './vacuumoptions.ts';
+import { type CostLimits, VacuumDelay, VacuumUsage } from './vacuumdelay.ts';
+import { type Automatic, type VacuumOptions, vacuumOptions, type VacuumWork } from './vacuumoptions.ts';
 import { vacuumFull } from './vacuumfull.ts';
 import { vacuumRelation } from './vacuumrel.ts';
 import { lockToVacuum, mayVacuumOrNotice, openTarget, type Target } from './vacuumtarget.ts';
+import { qualifiedName, tookLongEnough } from './vacuumreport.ts';
 import { updateDatFrozenXid } from './vacuumxids.ts';
 
 export async function vacuumStmt(runner: CommandRunner, raw: RawNode, text: string): Promise<string> {
   const { session, analysis } = runner;
   const command = raw['is_vacuumcmd'] === true ? 'VACUUM' : 'ANALYZE';
-  const options = vacuumOptions(raw, text);
+  const options: VacuumWork = { ...vacuumOptions(raw, text), delay: new VacuumDelay(session) };
   if (options.vacuum) session.block.prevent('VACUUM');
   await analysis.refresh();
   const list = await targets(runner, raw, options);
@@ -66,17 +68,22 @@ export async function autovacuumTable(
   runner: CommandRunner,
   oid: Oid,
   what: {
+    /** To tell of it. */
+    readonly name: string;
     readonly vacuum: boolean;
     readonly analyze: boolean;
     readonly skipLocked: boolean;
     /** It holds this table's TOAST values. */
     readonly owner: Oid | undefined;
+    readonly cost: CostLimits;
+    readonly automatic: Automatic;
   },
 ): Promise<boolean> {
   const { session, analysis } = runner;
-  const target = { oid, name: undefined, columns: [] };
-  const options = {
+  const target = { oid, name: what.automatic.logMinDurationMs < 0 ? undefined : what.name, columns: [] };
+  const options: VacuumWork = {
     ...what,
+    delay: new VacuumDelay(session, what.cost),
     ...{ freeze: false, aggressive: false, everyPage: false, verbose: false, toast: false, full: false },
     indexCleanup: undefined,
     truncate: undefined,
@@ -125,16 +132,22 @@ async function targets(runner: CommandRunner, raw: RawNode, options: VacuumOptio
   return found;
 }
 
-async function analyzeRelation(runner: CommandRunner, target: Target, options: VacuumOptions): Promise<boolean> {
+async function analyzeRelation(runner: CommandRunner, target: Target, options: VacuumWork): Promise<boolean> {
   const rel = await openTarget(runner, target, { ...options, vacuum: false }, 'rm');
   // Its own rows are not looked at: its transaction has no business with a table that another writes.
   if (rel === undefined || rel.oid === StatisticRelationId) return rel !== undefined;
   const { session } = runner;
   const { kernel } = session.instance;
   const context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
-  const { verbose, vacuum: afterVacuum } = options;
+  const { verbose, vacuum: afterVacuum, delay, automatic } = options;
   const allColumns = target.columns.length === 0;
-  await analyzeTable(runner, context, rel, columnsToAnalyze(rel, target.columns), { verbose, afterVacuum, allColumns });
+  const usage = new VacuumUsage(session, delay);
+  const columns = columnsToAnalyze(rel, target.columns);
+  await analyzeTable(runner, context, rel, columns, { verbose, afterVacuum, allColumns, delay });
+  if (automatic !== undefined && tookLongEnough(automatic, usage)) {
+    const name = await qualifiedName(runner, rel);
+    session.notice('LOG', '00000', `automatic analyze of table "${name}"\n${usage.report(false)}`);
+  }
   return true;
 }
 

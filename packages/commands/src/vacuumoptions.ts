@@ -5,6 +5,7 @@ import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { errorPosition } from '@pgtroupe/parser/position';
 import { defGetBoolean } from './define.ts';
+import type { VacuumDelay } from './vacuumdelay.ts';
 
 export interface VacuumOptions {
   readonly vacuum: boolean;
@@ -22,6 +23,19 @@ export interface VacuumOptions {
   readonly indexCleanup: IndexCleanup | undefined;
   /** TRUNCATE; undefined: as the table's vacuum_truncate says. */
   readonly truncate: boolean | undefined;
+  readonly automatic?: Automatic;
+}
+
+/** Of autovacuum's. */
+export interface Automatic {
+  readonly wraparound: boolean;
+  /** log_autovacuum_min_duration; -1: nothing is told. */
+  readonly logMinDurationMs: number;
+}
+
+/** What a vacuum goes by, besides what it was told in brackets. */
+export interface VacuumWork extends VacuumOptions {
+  readonly delay: VacuumDelay;
 }
 
 const MAX_PARALLEL_WORKER_LIMIT = 1024;

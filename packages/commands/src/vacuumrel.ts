@@ -16,9 +16,9 @@ import { type Oid, type TransactionId, transactionIdPrecedes } from '@pgtroupe/c
 import { type MultiXactId, multiXactIdPrecedes } from '@pgtroupe/transam/multixact';
 import { countAllVisible, overwriteClassRow } from './analyze/analyze.ts';
 import type { CommandRunner } from './command-runner.ts';
-import { attempt } from './vacuuminplace.ts';
-import type { VacuumOptions } from './vacuumoptions.ts';
-import { qualifiedName, type VacuumedIndex, vacuumReport } from './vacuumreport.ts';
+import { VacuumUsage } from './vacuumdelay.ts';
+import type { VacuumWork } from './vacuumoptions.ts';
+import { qualifiedName, reportTitle, tookLongEnough, type VacuumedIndex, vacuumReport } from './vacuumreport.ts';
 import { openTarget, type Target } from './vacuumtarget.ts';
 import { lazyTruncateHeap } from './vacuumtruncate.ts';
 import { isFarBehind, multisAreOld, vacuumXidLimits } from './vacuumxids.ts';
@@ -30,14 +30,15 @@ const BYTES_PER_TID = 6;
 export async function vacuumRelation(
   runner: CommandRunner,
   target: Target,
-  options: VacuumOptions,
+  options: VacuumWork,
   owner?: Oid,
 ): Promise<boolean> {
   const rel = await openTarget(runner, target, options, 'rmt');
   if (rel === undefined) return false;
   const { session } = runner;
   const { kernel } = session.instance;
-  const { verbose } = options;
+  const { verbose, automatic } = options;
+  const usage = new VacuumUsage(session, options.delay);
   const context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
   const done = await runVacuum(runner, context, rel, options);
   const { result, indexes } = done;
@@ -61,14 +62,12 @@ export async function vacuumRelation(
     relminmxid,
   });
   session.block.tx.stat?.reportVacuum(rel.rel.relisshared, rel.oid, reltuples, result.recentlyDeadTuples);
-  if (verbose) {
+  if (automatic === undefined ? verbose : tookLongEnough(automatic, usage)) {
     const before = { scannedOf, relfrozenxid: rel.rel.relfrozenxid, relminmxid: rel.rel.relminmxid };
     const ids = { oldestXmin: done.oldestXmin, nextXid: kernel.shared.nextXid, relfrozenxid, relminmxid };
-    session.notice(
-      'INFO',
-      '00000',
-      vacuumReport(await qualifiedName(runner, rel), result, reltuples, before, ids, indexes),
-    );
+    const title = reportTitle(await qualifiedName(runner, rel), done.aggressive, automatic);
+    const report = vacuumReport(title, result, reltuples, before, ids, indexes, usage);
+    session.notice(automatic === undefined ? 'INFO' : 'LOG', '00000', report);
   }
   if (options.toast && rel.rel.reltoastrelid !== 0)
     await vacuumRelation(runner, { oid: rel.rel.reltoastrelid, name: undefined, columns: [] }, options, rel.oid);
@@ -107,18 +106,25 @@ function estimateTuples(before: Form_pg_class, { relPages, scannedPages, liveTup
   return Math.floor(density * (relPages - scannedPages) + liveTuples + 0.5);
 }
 
+function workMemKb({ settings }: CommandRunner['session'], { automatic }: VacuumWork): number {
+  const own = automatic === undefined ? -1 : settings.number('autovacuum_work_mem');
+  return own >= 0 ? own : settings.number('maintenance_work_mem');
+}
+
 async function runVacuum(
   runner: CommandRunner,
   context: HeapContext,
   rel: RelationDesc,
-  options: VacuumOptions,
+  options: VacuumWork,
 ): Promise<{
   readonly result: VacuumResult;
   readonly indexes: readonly VacuumedIndex[];
   readonly oldestXmin: TransactionId;
+  readonly aggressive: boolean;
 }> {
   const { session, analysis } = runner;
   const { kernel } = session.instance;
+  const { delay } = options;
   const trees = await withCatalog(() => rel.indexes.map(index => btIndexOf(analysis.catalog, index, rel)));
   const { oldestXmin, nextXid } = kernel.shared;
   const { relfrozenxid, relminmxid } = rel.rel;
@@ -157,14 +163,19 @@ async function runVacuum(
       indexCleanup: options.indexCleanup ?? indexCleanupOf(rel),
       failsafe: () =>
         isFarBehind(session.settings, kernel.shared.nextXid, relfrozenxid, nextMulti, relminmxid as MultiXactId),
-      maxDeadTids: Math.floor((session.settings.number('maintenance_work_mem') * 1024) / BYTES_PER_TID),
+      maxDeadTids: Math.floor((workMemKb(session, options) * 1024) / BYTES_PER_TID),
     },
   );
   try {
     for (let steps = 1; ; steps++) {
-      const status = await attempt(session, () => vacuum.step());
+      const status = await delay.attempt(() => vacuum.step());
       if (status === VACUUM_DONE) break;
+      if (vacuum.result.indexes === 'failsafe') delay.off();
       if (steps % SLICE === 0) await session.breathe();
+      if (!delay.isDue) continue;
+      // An id that is held holds everybody's horizon.
+      held.giveBack();
+      await delay.pause();
     }
   } finally {
     held.giveBack();
@@ -181,5 +192,6 @@ async function runVacuum(
     result,
     indexes: indexes.map(index => ({ name: index.name, oid: index.oid, stats: index.vacuumed.stats })),
     oldestXmin: limits.oldestXmin,
+    aggressive,
   };
 }

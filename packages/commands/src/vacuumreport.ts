@@ -1,4 +1,7 @@
-/** What VACUUM (VERBOSE) tells of a table, in PostgreSQL's words. Buffers, WAL and CPU time are not counted by statement. */
+/**
+ * What VACUUM (VERBOSE) and autovacuum tell of a table, in PostgreSQL's words. Time of the processor is that of the whole
+ * instance meanwhile.
+ */
 import type { IndexVacuumStats } from '@pgtroupe/access/common/indexvacuum';
 import type { VacuumResult } from '@pgtroupe/access/heap/vacuumlazy';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
@@ -6,6 +9,8 @@ import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { NAMESPACEOID } from '@pgtroupe/catalog/syscache';
 import { type FullTransactionId, type Oid, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
 import type { CommandRunner } from './command-runner.ts';
+import type { VacuumUsage } from './vacuumdelay.ts';
+import type { Automatic } from './vacuumoptions.ts';
 
 export interface VacuumedIndex {
   readonly name: string;
@@ -19,8 +24,19 @@ export async function qualifiedName({ session, analysis }: CommandRunner, rel: R
   return `${session.database.name}.${schema}.${rel.name}`;
 }
 
+/** Does log_autovacuum_min_duration want to hear of it? */
+export function tookLongEnough({ logMinDurationMs }: Automatic, { elapsedMs }: VacuumUsage): boolean {
+  return logMinDurationMs >= 0 && elapsedMs >= logMinDurationMs;
+}
+
+export function reportTitle(name: string, aggressive: boolean, automatic: Automatic | undefined): string {
+  if (automatic === undefined) return `finished vacuuming "${name}"`;
+  const how = aggressive ? 'aggressive ' : '';
+  return `automatic ${how}vacuum ${automatic.wraparound ? 'to prevent wraparound ' : ''}of table "${name}"`;
+}
+
 export function vacuumReport(
-  name: string,
+  title: string,
   result: VacuumResult,
   reltuples: number,
   before: { readonly scannedOf: number; readonly relfrozenxid: TransactionId; readonly relminmxid: TransactionId },
@@ -31,13 +47,14 @@ export function vacuumReport(
     readonly relminmxid: TransactionId;
   },
   indexes: readonly VacuumedIndex[],
+  usage: VacuumUsage,
 ): string {
   const { scannedOf } = before;
   const percent = (pages: number): string => (scannedOf === 0 ? 100 : (100 * pages) / scannedOf).toFixed(2);
   const since = (later: number, earlier: number): number => (later - earlier) | 0;
   const { oldestXmin, relfrozenxid, relminmxid } = ids;
   const lines = [
-    `finished vacuuming "${name}": index scans: ${result.indexScans}`,
+    `${title}: index scans: ${result.indexScans}`,
     `pages: ${result.removedPages} removed, ${result.relPages} remain, ${result.scannedPages} scanned (${percent(result.scannedPages)}% of total)`,
     `tuples: ${result.tuplesDeleted} removed, ${reltuples + result.recentlyDeadTuples} remain, ${result.recentlyDeadTuples} are dead but not yet removable`,
     `removable cutoff: ${oldestXmin}, which was ${since(xidFromFull(ids.nextXid), oldestXmin)} XIDs old when operation ended`,
@@ -66,5 +83,6 @@ export function vacuumReport(
       `index "${index}": pages: ${numPages} in total, ${pagesNewlyDeleted} newly deleted, ${pagesDeleted} currently deleted, ${pagesFree} reusable`,
     );
   }
+  lines.push(usage.report(true));
   return lines.join('\n');
 }

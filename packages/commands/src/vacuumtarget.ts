@@ -46,7 +46,8 @@ function skipping(
   why: string,
 ): void {
   if (name === undefined) return;
-  session.notice('WARNING', sqlstate, `skipping ${options.vacuum ? 'vacuum' : 'analyze'} of "${name}" --- ${why}`);
+  const level = options.automatic === undefined ? 'WARNING' : 'LOG';
+  session.notice(level, sqlstate, `skipping ${options.vacuum ? 'vacuum' : 'analyze'} of "${name}" --- ${why}`);
 }
 
 export async function mayVacuumOrNotice(runner: CommandRunner, rel: RelationDesc, vacuum: boolean): Promise<boolean> {

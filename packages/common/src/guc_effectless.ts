@@ -12,14 +12,14 @@ const words = (text: string): string[] => text.trim().split(/\s+/);
 export const EFFECTLESS: ReadonlySet<string> = new Set(
   words(`
     allow_system_table_mods archive_cleanup_command
-    autovacuum_vacuum_cost_delay autovacuum_vacuum_cost_limit autovacuum_work_mem backend_flush_after
+    backend_flush_after
     backtrace_functions bgwriter_flush_after bonjour checkpoint_flush_after cluster_name
     commit_delay commit_siblings constraint_exclusion cpu_index_tuple_cost cpu_operator_cost
     cpu_tuple_cost cursor_tuple_fraction data_sync_retry db_user_namespace debug_discard_caches
     debug_print_parse debug_print_plan debug_print_rewritten default_toast_compression
     effective_cache_size effective_io_concurrency enable_sort external_pid_file geqo geqo_effort
     geqo_generations geqo_pool_size geqo_seed geqo_selection_bias geqo_threshold
-    ignore_checksum_failure ignore_invalid_pages ignore_system_indexes local_preload_libraries log_autovacuum_min_duration
+    ignore_checksum_failure ignore_invalid_pages ignore_system_indexes local_preload_libraries
     log_executor_stats log_hostname log_parser_stats log_planner_stats log_recovery_conflict_waits
     log_replication_commands log_startup_progress_interval log_statement_stats log_transaction_sample_rate maintenance_io_concurrency
     max_files_per_process max_prepared_transactions max_stack_depth old_snapshot_threshold password_encryption
@@ -31,8 +31,8 @@ export const EFFECTLESS: ReadonlySet<string> = new Set(
     seq_page_cost session_preload_libraries synchronous_standby_names syslog_facility syslog_ident tcp_keepalives_count temp_tablespaces
     trace_notify trace_recovery_messages trace_sort
     track_commit_timestamp track_functions track_io_timing track_wal_io_timing unix_socket_group
-    update_process_title vacuum_cost_delay vacuum_cost_limit vacuum_cost_page_dirty vacuum_cost_page_hit
-    vacuum_cost_page_miss vacuum_defer_cleanup_age wal_compression wal_consistency_checking wal_init_zero wal_level
+    update_process_title
+    vacuum_defer_cleanup_age wal_compression wal_consistency_checking wal_init_zero wal_level
     wal_log_hints wal_recycle wal_sync_method zero_damaged_pages
   `),
 );

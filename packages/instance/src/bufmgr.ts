@@ -75,6 +75,9 @@ export class PageCache implements PageAccess {
   /** Recalls put off until the next turn. */
   #deferred: Extract<DownOp, { op: 'recallBuffer' }>[] = [];
 
+  /** Pages that were asked for and given; that were changed for the first time since their image was sent. */
+  fetched = 0;
+  dirtied = 0;
   /** Number of the checkpoint that full-page images must follow, and whether its window is open. */
   checkpointNumber = 0;
   forceFpi = false;
@@ -159,6 +162,7 @@ export class PageCache implements PageAccess {
     const slot = blk < slots.length ? slots[blk]! : -1;
     if (slot >= 0) {
       files.fetched++;
+      this.fetched++;
       if (this.#usage[slot]! < MAX_USAGE) this.#usage[slot]!++;
       return slot * BLCKSZ;
     }
@@ -172,6 +176,7 @@ export class PageCache implements PageAccess {
     const slot = blk < slots.length ? slots[blk]! : -1;
     if (slot >= 0 && this.#state[slot] === TOKEN_EXCLUSIVE) {
       files.fetched++;
+      this.fetched++;
       if (this.#usage[slot]! < MAX_USAGE) this.#usage[slot]!++;
       return slot * BLCKSZ;
     }
@@ -236,6 +241,7 @@ export class PageCache implements PageAccess {
   markChanged(page: number): void {
     const slot = page / BLCKSZ;
     assert(this.#state[slot] === TOKEN_EXCLUSIVE, 'changed a page without its exclusive token');
+    if (this.#changed[slot] === 0) this.dirtied++;
     this.#changed[slot] = 1;
   }
 

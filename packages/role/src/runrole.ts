@@ -49,6 +49,7 @@ import { nodeDisk } from '@pgtroupe/actor/node/disk';
 import { type NodeLog, nodeLog } from '@pgtroupe/actor/node/log';
 import { ownProcess } from '@pgtroupe/actor/node/process';
 import { nodeMemory } from '@pgtroupe/actor/node/memory';
+import { nodeProcessor } from '@pgtroupe/actor/node/processor';
 import { nodeThreads } from '@pgtroupe/actor/node/threads';
 import { claimLaunch } from '@pgtroupe/actor/node/rundir';
 import { Traffic } from '@pgtroupe/actor/traffic';
@@ -236,6 +237,7 @@ function buildEnv(given: RoleStart, options: RoleOptions, settings: Settings): E
     traffic,
     threads: nodeThreads,
     memory: nodeMemory,
+    processor: nodeProcessor,
     commands: options.runsCommands === true ? nodeCommands(scratch) : undefined,
     log: nodeLog({
       clock: nodeClock,

@@ -16,7 +16,6 @@ import { configure } from './configure.ts';
 import type { Session } from './session.ts';
 
 /** A sleeper looks this often whether it was cancelled. */
-const SLEEP_SLICE_MS = 50;
 const KINDS_WITH_FILES = 'rtmiS';
 
 async function authFile(session: Session, parameter: string): Promise<string> {
@@ -36,7 +35,7 @@ async function launchWorker(session: Session, text: string): Promise<string> {
 }
 
 export function sessionServer(session: Session): ServerFacts {
-  const { kernel, env } = session.instance;
+  const { kernel } = session.instance;
   const find = (oid: Oid): RelationDesc | undefined => {
     return session.runner.analysis.catalog.relation(oid) ?? undefined;
   };
@@ -78,19 +77,7 @@ export function sessionServer(session: Session): ServerFacts {
       });
     },
     blockingPids: pid => kernel.blockingPids(pid >>> 0),
-    sleep: async ms => {
-      const untilMs = env.clock.nowMs() + ms;
-      const { owner } = session;
-      try {
-        for (let left = ms; left > 0; left = untilMs - env.clock.nowMs()) {
-          session.checkForInterrupts();
-          owner.waitEvent = 'Timeout/PgSleep';
-          await new Promise<void>(resolve => env.timers.after(Math.min(left, SLEEP_SLICE_MS), resolve));
-        }
-      } finally {
-        owner.waitEvent = undefined;
-      }
-    },
+    sleep: ms => session.sleep(ms, 'Timeout/PgSleep'),
     reloadConfiguration: async () => void (await configure(session, { $case: 'reload', value: {} })),
     setting: (facts: GucFacts) => session.settings.describe(facts),
     mayExamineAll: () => session.settings.mayExamineAll(),

@@ -37,6 +37,7 @@ import { putAuthenticationOk, putBackendKeyData, putNegotiation } from './startu
 import { ReportedParameters } from './reported-parameters.ts';
 import { SessionActivity } from './activity.ts';
 import { sessionOwner } from './session-owner.ts';
+import { sleepInterruptibly } from './sleep.ts';
 import { SessionUser } from './session-user.ts';
 import { type Remark, SessionSettings } from './settings.ts';
 import { StatementRunner } from './statement-runner.ts';
@@ -583,6 +584,10 @@ export class Session implements BackendSession {
   async turn(): Promise<void> {
     await new Promise<void>(resolve => this.instance.env.timers.soon(resolve));
     this.checkForInterrupts();
+  }
+
+  sleep(ms: number, waitEvent: WaitEvent): Promise<void> {
+    return sleepInterruptibly(this.instance.env, this.owner, ms, waitEvent);
   }
 
   /** It takes statements, or did: it is a session that others may know of. */

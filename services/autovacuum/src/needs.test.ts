@@ -2,7 +2,7 @@
 import type { GucName } from '@pgtroupe/common/guc';
 import type { Oid, TransactionId } from '@pgtroupe/common/ids';
 import { describe, expect, it } from 'vitest';
-import { needsOf, storageParameters, type TableCounters, vacuumParameters } from './needs.ts';
+import { costLimits, needsOf, storageParameters, type TableCounters, vacuumParameters } from './needs.ts';
 
 const DEFAULTS: Readonly<Record<string, number>> = {
   autovacuum_freeze_max_age: 200_000_000,
@@ -112,4 +112,24 @@ it('a table is vacuumed by its storage parameters', () => {
   const own = ['autovacuum_freeze_min_age=5'];
   expect(by(own)).toMatchObject({ vacuum_freeze_min_age: '5' });
   expect(by([], true)).toMatchObject({ vacuum_freeze_min_age: '0' });
+});
+
+describe('costLimits', () => {
+  const limits = (options: readonly string[], changed: Readonly<Record<string, number>> = {}) => {
+    const { delayMs, limit, sharers } = costLimits(storageParameters(options), settings(changed), () => 3);
+    return [delayMs, limit, sharers()];
+  };
+
+  it("are the table's, autovacuum's or those of VACUUM", () => {
+    expect(limits([])).toEqual([2, 200, 3]);
+    expect(limits([], { autovacuum_vacuum_cost_delay: -1, vacuum_cost_delay: 7 })).toEqual([7, 200, 3]);
+    expect(limits([], { autovacuum_vacuum_cost_limit: 900 })).toEqual([2, 900, 3]);
+  });
+
+  it('are divided among workers, but for tables that have their own', () => {
+    expect(limits(['autovacuum_vacuum_cost_delay=5'])).toEqual([5, 200, 1]);
+    expect(limits(['autovacuum_vacuum_cost_limit=50'])).toEqual([2, 50, 1]);
+    // Without any pause there is nothing to divide.
+    expect(limits(['autovacuum_vacuum_cost_delay=0'])).toEqual([0, 200, 3]);
+  });
 });

@@ -104,6 +104,27 @@ export function needsOf(
   };
 }
 
+/** What a table's vacuum may cost (table_recheck_autovac): its own limits are shared with no other worker. */
+export function costLimits(
+  options: StorageParameters,
+  settings: Parameters,
+  workers: () => number,
+): { readonly delayMs: number; readonly limit: number; readonly sharers: () => number } {
+  const ownDelay = Number(options.get('autovacuum_vacuum_cost_delay') ?? -1);
+  const ownLimit = Number(options.get('autovacuum_vacuum_cost_limit') ?? 0);
+  const first = (...candidates: readonly number[]): number => candidates.find(value => value >= 0) ?? 0;
+  const orNone = (limit: number): number => (limit > 0 ? limit : -1);
+  return {
+    delayMs: first(ownDelay, settings.number('autovacuum_vacuum_cost_delay'), settings.number('vacuum_cost_delay')),
+    limit: first(
+      orNone(ownLimit),
+      orNone(settings.number('autovacuum_vacuum_cost_limit')),
+      settings.number('vacuum_cost_limit'),
+    ),
+    sharers: ownLimit > 0 || ownDelay > 0 ? () => 1 : workers,
+  };
+}
+
 /** Parameters of the session under which the table is vacuumed. `freezeAll`: in databases that nobody connects to. */
 export function vacuumParameters(
   options: StorageParameters,

@@ -57,6 +57,10 @@ export const autovacuumWorkerRole: RoleProgram = {
       intake,
       hbaText: () => Promise.resolve(''),
     });
+    let workers = 1;
+    role.autovac.onWorkers = ({ running }) => {
+      workers = running.length;
+    };
     const worker = new AutovacuumWorker({
       instance,
       database: role.database as Oid,
@@ -68,6 +72,7 @@ export const autovacuumWorkerRole: RoleProgram = {
         const [session] = [...instance.sessions];
         return (await connection.begun) ? session : undefined;
       },
+      workers: () => workers,
       counters: () => tableCounters(instance, role.database as Oid),
     });
     void worker.run().then(async finished => {

@@ -27,6 +27,7 @@ import type { BackendInstance } from '@pgtroupe/session/instance';
 import type { Session } from '@pgtroupe/session/session';
 import { EXCLUSIVE_LOCK, LOCKTAG_USERLOCK, type LockTag } from '@pgtroupe/storage/lmgr/locktag';
 import {
+  costLimits,
   type Needs,
   needsOf,
   type StorageParameters,
@@ -41,6 +42,8 @@ export interface WorkerOptions {
   readonly settings: Settings;
   /** Lets the session in; answers when it has begun, undefined if it has not. */
   readonly connect: (database: string) => Promise<Session | undefined>;
+  /** How many workers there are. */
+  readonly workers: () => number;
   /** Of the database's tables and the shared ones; undefined: nobody knows. */
   readonly counters: () => Promise<ReadonlyMap<Oid, TableCounters> | undefined>;
 }
@@ -176,16 +179,25 @@ export class AutovacuumWorker {
     const text = `autovacuum: ${what} ${table}${wraparound ? ' (to prevent wraparound)' : ''}`;
     session.yields = !wraparound;
     const done = await session.work(text, async () => {
-      const parameters = vacuumParameters(this.#parameters(row), this.#o.settings, this.#freezeAll);
+      const { settings, workers } = this.#o;
+      const own = this.#parameters(row);
+      const parameters = vacuumParameters(own, settings, this.#freezeAll);
+      const logMin = own.get('log_autovacuum_min_duration');
       for (const [name, value] of parameters) session.settings.set(name, value, { local: false, depth: 1 });
       try {
         await session.runner.analysis.refresh();
         if (
           !(await autovacuumTable(session.runner, row.oid, {
+            name: row.relname,
             vacuum,
             analyze,
             skipLocked: !wraparound,
             owner: this.#owners.get(row.oid)?.oid,
+            cost: costLimits(own, settings, workers),
+            automatic: {
+              wraparound,
+              logMinDurationMs: logMin === undefined ? settings.number('log_autovacuum_min_duration') : Number(logMin),
+            },
           }))
         )
           this.#unfinished = true;

@@ -17,6 +17,7 @@ import { INVALID_OID, MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
 import { BOOLOID, INT4OID } from '@pgtroupe/common/oids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import type { CommandRunner } from '../command-runner.ts';
+import type { VacuumDelay } from '../vacuumdelay.ts';
 import { attempt, overwriteCatalogRow } from '../vacuuminplace.ts';
 import { type AnalyzedType, type ColumnStats, computeStats, ROWS_PER_TARGET } from './attstats.ts';
 import { type AnalyzedElement, ARRAY_WIDTH_THRESHOLD } from './array-typanalyze.ts';
@@ -39,6 +40,7 @@ interface AnalyzeOptions {
   readonly afterVacuum: boolean;
   /** None was named: what was changed until now counts as looked at. */
   readonly allColumns: boolean;
+  readonly delay: VacuumDelay;
 }
 
 /** `attributes`: the columns to look at. */
@@ -69,7 +71,7 @@ export async function analyzeTable(
   const live = await session.block.statementSnapshot();
   let sample: Sample;
   try {
-    sample = await acquireSampleRows(session, context, rel, columns, targetRows, random);
+    sample = await acquireSampleRows(session, options.delay, context, rel, columns, targetRows, random);
   } finally {
     session.block.releaseSnapshot(live);
   }

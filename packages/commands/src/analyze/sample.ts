@@ -31,6 +31,7 @@ import {
 } from '@pgtroupe/storage/page/bufpage';
 import { itemIdIsDead, itemIdIsNormal } from '@pgtroupe/storage/page/itemid';
 import type { BackendSession } from '../command-runner.ts';
+import type { VacuumDelay } from '../vacuumdelay.ts';
 import { attempt } from '../vacuuminplace.ts';
 import { BlockSampler, Reservoir } from './sampling.ts';
 
@@ -125,6 +126,7 @@ export interface Sample {
  */
 export async function acquireSampleRows(
   session: BackendSession,
+  delay: VacuumDelay,
   context: HeapContext,
   table: RelationDesc,
   columns: readonly SampleColumn[],
@@ -145,7 +147,8 @@ export async function acquireSampleRows(
   while (sampler.hasMore) {
     const blk = sampler.next() as BlockNumber;
     if (sampler.selected % SLICE === 0) await session.breathe();
-    await attempt(session, () => {
+    if (delay.isDue) await delay.pause();
+    await delay.attempt(() => {
       const at = pages.share(table.smgr, MAIN_FORKNUM, blk);
       return at === MISS ? MISS : page.judge(context, at);
     });
