@@ -14,6 +14,7 @@
 import { assert } from '@pgtroupe/common/assert';
 import { maxAlign } from '@pgtroupe/common/ids';
 import { Arena } from '@pgtroupe/storage/arena';
+import type { Memory } from '@pgtroupe/storage/buffer/pages';
 import type { ExecEnv } from './estate.ts';
 import { MISS } from './status.ts';
 import type { TempFile } from './tempfile.ts';
@@ -29,9 +30,11 @@ interface Block {
   readonly i32: Int32Array;
 }
 
-interface Extent {
+export interface Extent {
   readonly at: number;
   readonly length: number;
+  /** Number of its first row among those of the tape. */
+  readonly firstRow: number;
   /** While it is being written. */
   block: Block | undefined;
   /** It is not read again; its space is free when it is written. */
@@ -40,6 +43,16 @@ interface Extent {
 
 /** Word of a row that was read, as its writer gave it. */
 export const TAPE_WORD = -8;
+
+/** The tuple of the row that begins here, in the arena. */
+export function rowOnTape(at: number): number {
+  return at + ROW_PREFIX;
+}
+
+/** Where the row behind that tuple begins. */
+export function behindRowOnTape(mem: Memory, ptr: number): number {
+  return ptr + maxAlign(mem.i32[(ptr - 4) >> 2]!);
+}
 
 export class TapeSet {
   readonly env: ExecEnv;
@@ -92,12 +105,12 @@ export class TapeSet {
     return { u8, i32: new Int32Array(u8.buffer) };
   }
 
-  write(block: Block, length: number): Extent {
+  write(block: Block, length: number, firstRow: number): Extent {
     if (this.#failure !== undefined) throw this.#failure;
     this.#file ??= this.env.temp!.create();
     const file = this.#file;
     const at = this.#allocate(file, length);
-    const extent: Extent = { at, length, block, given: false };
+    const extent: Extent = { at, length, firstRow, block, given: false };
     this.#writing += length;
     const settled = (): void => {
       this.#writing -= length;
@@ -161,6 +174,8 @@ export class Tape {
   /** What is being filled, and how far. */
   #block: Block | undefined;
   #used = 0;
+  /** Of what is being filled. */
+  #firstRow = 0;
   rows = 0;
   /** Of its rows, with what stands before each. */
   bytes = 0;
@@ -194,12 +209,13 @@ export class Tape {
   #next(need: number): void {
     this.flush();
     this.#block = this.set.block(need);
+    this.#firstRow = this.rows;
   }
 
   /** What was written goes to the disk: there will be no more soon. */
   flush(): void {
     if (this.#block === undefined || this.#used === 0) return;
-    this.extents.push(this.set.write(this.#block, this.#used));
+    this.extents.push(this.set.write(this.#block, this.#used, this.#firstRow));
     this.#block = undefined;
     this.#used = 0;
   }
@@ -217,11 +233,29 @@ interface Chunk {
   readonly size: number;
 }
 
-interface ReadAhead {
-  readonly extent: number;
-  bytes: Uint8Array | undefined;
-  failure: unknown;
-  readonly done: Promise<void>;
+/** An extent on its way from the disk. */
+export class ExtentRead {
+  readonly extent: Extent;
+  readonly #set: TapeSet;
+  #bytes: Uint8Array | undefined;
+  #failure: unknown;
+  readonly #done: Promise<void>;
+
+  constructor(set: TapeSet, extent: Extent) {
+    this.#set = set;
+    this.extent = extent;
+    this.#done = set.read(extent).then(
+      bytes => void (this.#bytes = bytes),
+      (error: unknown) => void (this.#failure = error ?? new Error('read')),
+    );
+  }
+
+  /** Undefined: they are waited for. */
+  bytes(): Uint8Array | undefined {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#bytes === undefined) this.#set.awaits('IO/BufFileRead', () => this.#done);
+    return this.#bytes;
+  }
 }
 
 /** Reads a tape from its beginning. Rows are good until `forget`. */
@@ -236,7 +270,7 @@ export class TapeReader {
   #end = 0;
   #chunk: Chunk | undefined;
   readonly #retired: Chunk[] = [];
-  #ahead: ReadAhead | undefined;
+  #ahead: ExtentRead | undefined;
 
   constructor(tape: Tape, last: boolean) {
     this.#tape = tape;
@@ -249,8 +283,8 @@ export class TapeReader {
       const status = this.#load();
       if (status <= 0) return status;
     }
-    const ptr = this.#at + ROW_PREFIX;
-    this.#at = ptr + maxAlign(this.#tape.set.env.mem.i32[(ptr - 4) >> 2]!);
+    const ptr = rowOnTape(this.#at);
+    this.#at = behindRowOnTape(this.#tape.set.env.mem, ptr);
     return ptr;
   }
 
@@ -307,34 +341,16 @@ export class TapeReader {
   }
 
   #fromDisk(extent: Extent): Uint8Array | undefined {
-    if (this.#ahead?.extent !== this.#extent) this.#begin(this.#extent, extent);
-    const ahead = this.#ahead!;
-    if (ahead.failure !== undefined) throw ahead.failure;
-    if (ahead.bytes === undefined) {
-      this.#tape.set.awaits('IO/BufFileRead', () => ahead.done);
-      return undefined;
-    }
-    this.#ahead = undefined;
-    return ahead.bytes;
+    const { set } = this.#tape;
+    if (this.#ahead?.extent !== extent) this.#ahead = new ExtentRead(set, extent);
+    const bytes = this.#ahead.bytes();
+    if (bytes !== undefined) this.#ahead = undefined;
+    return bytes;
   }
 
   #readAhead(): void {
     const next = this.#tape.extents[this.#extent + 1];
-    if (next !== undefined && next.block === undefined) this.#begin(this.#extent + 1, next);
-  }
-
-  #begin(number: number, extent: Extent): void {
-    const reading = this.#tape.set.read(extent);
-    const ahead: ReadAhead = {
-      failure: undefined,
-      extent: number,
-      bytes: undefined,
-      done: reading.then(
-        bytes => void (ahead.bytes = bytes),
-        (error: unknown) => void (ahead.failure = error ?? new Error('read')),
-      ),
-    };
-    this.#ahead = ahead;
+    if (next !== undefined && next.block === undefined) this.#ahead = new ExtentRead(this.#tape.set, next);
   }
 }
 

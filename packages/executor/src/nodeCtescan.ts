@@ -4,17 +4,10 @@
 import { assert } from '@pgtroupe/common/assert';
 import type { CteScan, WorkTableScan } from '@pgtroupe/optimizer/plannodes';
 import type { Column, TupleLane } from './batch.ts';
-import {
-  type ChangedParams,
-  type EState,
-  type PlanState,
-  ROWS_STAY_UNTIL_NEXT,
-  ROWS_STAY_UNTIL_RESCAN,
-  type RowsStay,
-} from './estate.ts';
+import { type ChangedParams, type EState, type PlanState, ROWS_STAY_UNTIL_NEXT, type RowsStay } from './estate.ts';
 import { readColumn } from './execExpr.ts';
 import { ScanState } from './execScan.ts';
-import { type RowStore, RowWriter, StorePosition } from './rowstore.ts';
+import { RowWriter } from './rowstore.ts';
 import { makeScope, type SubPlanFactory } from './scope.ts';
 import { BATCH_ROWS, END, ROW } from './status.ts';
 import { TupleStore, TupleStoreReader } from './tuplestore.ts';
@@ -140,13 +133,13 @@ export class CteScanState extends StoreScanState {
 
 /** What a recursive union hands its recursive term: the rows of the last round. */
 export interface WorkTable {
-  store: RowStore | null;
+  store: TupleStore | null;
   readonly writer: RowWriter;
 }
 
 export class WorkTableScanState extends StoreScanState {
   readonly #table: WorkTable;
-  #where = new StorePosition();
+  #reader: TupleStoreReader | undefined;
 
   constructor(est: EState, plan: WorkTableScan, factory: SubPlanFactory, table: WorkTable, names: readonly string[]) {
     super(est, plan, factory, table.writer, names);
@@ -155,24 +148,29 @@ export class WorkTableScanState extends StoreScanState {
 
   protected override fill(max: number): number {
     assert(this.#table.store !== null, 'working table scanned outside of its union');
-    const { ptrs } = this.lane;
-    const most = Math.min(max, BATCH_ROWS);
-    let n = 0;
-    while (n < most) {
-      const ptr = this.#table.store.next(this.#where);
-      if (ptr === 0) break;
-      ptrs[n++] = ptr;
-    }
-    this.input.n = n;
-    return n > 0 ? ROW : END;
+    this.#reader ??= new TupleStoreReader(this.#table.store);
+    const n = this.#reader.read(this.lane.ptrs, Math.min(max, BATCH_ROWS));
+    this.input.n = Math.max(n, 0);
+    return n > 0 ? ROW : n;
   }
 
   override get rowsStay(): RowsStay {
-    return ROWS_STAY_UNTIL_RESCAN;
+    return ROWS_STAY_UNTIL_NEXT;
   }
 
   protected override reset(changed: ChangedParams): void {
     super.reset(changed);
-    this.#where = new StorePosition();
+    this.#forget();
+  }
+
+  override release(): void {
+    this.#forget();
+    super.release();
+  }
+
+  /** The next round reads another store. */
+  #forget(): void {
+    this.#reader?.rewind();
+    this.#reader = undefined;
   }
 }

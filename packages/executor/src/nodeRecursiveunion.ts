@@ -1,6 +1,7 @@
 /**
  * WITH RECURSIVE: the first term's rows, then the second term's over the rows of the round before, until a
- * round yields nothing. UNION drops rows that were there already.
+ * round yields nothing. A round's rows are kept for the next one, beyond work_mem on disk. UNION drops rows that were there
+ * already: those stay in memory, as PostgreSQL's do.
  */
 import type { RecursiveUnion } from '@pgtroupe/optimizer/plannodes';
 import type { TupleLane } from './batch.ts';
@@ -12,6 +13,7 @@ import { RowHash } from './rowhash.ts';
 import { addStoredColumns, RowStore, RowWriter } from './rowstore.ts';
 import { columnReaders, makeScope, type SubPlanFactory } from './scope.ts';
 import { BATCH_ROWS, END, ROW, YIELD } from './status.ts';
+import { TupleStore } from './tuplestore.ts';
 import type { RowReader } from './batch.ts';
 
 export class RecursiveUnionState extends PlanState {
@@ -20,8 +22,10 @@ export class RecursiveUnionState extends PlanState {
   readonly #initial: PlanState;
   readonly #lane: TupleLane;
   readonly #wtParam: ReadonlySet<number>;
+  /** The rows that are handed out. */
+  readonly #handed: RowStore;
   /** Rows of this round, to be the working table of the next. */
-  #intermediate: RowStore;
+  #intermediate: TupleStore;
   /** UNION: every row so far. */
   readonly #seenStore: RowStore;
   readonly #seen: RowHash;
@@ -50,7 +54,8 @@ export class RecursiveUnionState extends PlanState {
     const shape = new RowWriter(est, types, column => readColumn(scope, column));
     this.table = { store: null, writer: shape };
     this.#lane = addStoredColumns(this.out, shape);
-    this.#intermediate = new RowStore(est.env.arena);
+    this.#handed = new RowStore(est.env.arena);
+    this.#intermediate = new TupleStore(est.env);
     this.#seenStore = new RowStore(est.env.arena);
     this.#seen = new RowHash(this.#seenStore);
     this.#distinct = plan.dupColIdx.length > 0;
@@ -83,6 +88,7 @@ export class RecursiveUnionState extends PlanState {
     for (;;) {
       const source = this.#sources[this.#recursing ? 1 : 0]!;
       const { state } = source;
+      if (this.#intermediate.full) return this.#intermediate.wait();
       if (this.#row >= state.out.n) {
         const status = state.pull();
         if (status !== ROW) {
@@ -96,12 +102,13 @@ export class RecursiveUnionState extends PlanState {
       }
       const { ptrs } = this.#lane;
       let n = 0;
+      this.#handed.clear();
       while (this.#row < state.out.n && n < max) {
         const values = source.readers.map(read => read(this.#row));
         this.#row++;
-        const ptr = source.writer.writeValues(this.#intermediate, values);
+        const ptr = source.writer.writeValues(this.#handed, values);
         if (this.#distinct && !this.#isNew(ptr)) continue;
-        if (this.#distinct) this.#keep.push(ptr);
+        this.#intermediate.copy(ptr);
         ptrs[n++] = ptr;
         this.#roundEmpty = false;
       }
@@ -112,9 +119,6 @@ export class RecursiveUnionState extends PlanState {
       if (this.est.env.shouldYield()) return YIELD;
     }
   }
-
-  /** Rows of this round that were new, when duplicates lie between them. */
-  #keep: number[] = [];
 
   #isNew(ptr: number): boolean {
     const { ptrs } = this.#lane;
@@ -141,16 +145,11 @@ export class RecursiveUnionState extends PlanState {
   #nextRound(): boolean {
     if (this.#roundEmpty) return false;
     const old = this.table.store;
-    if (this.#distinct) {
-      const fresh = new RowStore(this.est.env.arena);
-      for (const ptr of this.#keep) fresh.copy(ptr);
-      this.#keep = [];
-      this.#intermediate.free();
-      this.table.store = fresh;
-    } else this.table.store = this.#intermediate;
-    old?.free();
-    this.#intermediate = new RowStore(this.est.env.arena);
+    this.table.store = this.#intermediate;
+    this.#intermediate = old ?? new TupleStore(this.est.env);
+    // Who read the old one gives it up.
     this.#recursive.rescan(this.#wtParam);
+    old?.clear();
     this.#recursing = true;
     this.#roundEmpty = true;
     return true;
@@ -164,15 +163,15 @@ export class RecursiveUnionState extends PlanState {
     this.#recursing = false;
     this.#row = 0;
     this.#roundEmpty = true;
-    this.#keep = [];
-    this.#intermediate.clear();
+    this.#handed.clear();
     this.#seenStore.clear();
     this.#seen.clear();
-    this.table.store?.free();
-    this.table.store = null;
     for (const { state } of this.#sources) state.out.n = 0;
     this.#initial.rescan(changed);
     this.#recursive.rescan(changed);
+    this.#intermediate.clear();
+    this.table.store?.free();
+    this.table.store = null;
   }
 
   override suspend(): void {
@@ -181,11 +180,12 @@ export class RecursiveUnionState extends PlanState {
   }
 
   override release(): void {
+    super.release();
+    this.#handed.free();
     this.#intermediate.free();
     this.#seenStore.free();
     this.#seen.clear();
     this.table.store?.free();
     this.table.store = null;
-    super.release();
   }
 }

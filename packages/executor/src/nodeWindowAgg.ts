@@ -1,6 +1,6 @@
 /**
- * WindowAgg: gathers a partition, computes its window functions row by row, puts the rows out. The input comes
- * sorted by partition and order.
+ * WindowAgg: gathers a partition (beyond work_mem on disk), computes its window functions row by row, puts the rows out. The
+ * input comes sorted by partition and order.
  */
 import { BOOLOID } from '@pgtroupe/common/oids';
 import { INVALID_OID, type Oid } from '@pgtroupe/common/ids';
@@ -17,10 +17,14 @@ import { Batch, detach, type RowReader, type TupleLane, ValueLane } from './batc
 import { type ChangedParams, type EState, PlanState, ROWS_STAY_UNTIL_NEXT, type RowsStay } from './estate.ts';
 import { compileExpr, type ExprScope, makeCall, procFunction, procRow, readColumn } from './execExpr.ts';
 import { type Equal, equalityOf, notDistinct } from './keys.ts';
-import { addStoredColumns, RowStore, RowWriter } from './rowstore.ts';
+import { addStoredColumns, RowWriter } from './rowstore.ts';
 import { makeScope, Projection, type SubPlanFactory } from './scope.ts';
-import { END, ROW, YIELD } from './status.ts';
+import { END, MISS, ROW, SUSPEND, YIELD } from './status.ts';
 import { type Partition, type RangeTest, WindowFrame } from './windowframe.ts';
+import { WindowRows } from './windowrows.ts';
+
+/** Rows of frames added up between two looks at the clock. */
+const ADDED_AT_ONCE = 256;
 
 interface WindowCall {
   readonly values: Datum[];
@@ -32,7 +36,7 @@ interface WindowCall {
 
 export class WindowAggState extends PlanState implements Partition {
   readonly #child: PlanState;
-  readonly #store: RowStore;
+  readonly #partition: WindowRows;
   readonly #writer: RowWriter;
   readonly #rows = new Batch();
   readonly #outLane: TupleLane;
@@ -41,7 +45,10 @@ export class WindowAggState extends PlanState implements Partition {
   readonly #workScope: ExprScope;
   readonly #partKeys: readonly RowReader[];
   readonly #partEqual: readonly Equal[];
+  /** Of the row that is gathered. */
   readonly #ordKeys: readonly RowReader[];
+  /** The first of them, of the row in the work lane. */
+  readonly #orderValue: RowReader | undefined;
   readonly #ordEqual: readonly Equal[];
   readonly #calls: WindowCall[] = [];
   readonly #frame: WindowFrame;
@@ -49,18 +56,16 @@ export class WindowAggState extends PlanState implements Partition {
   readonly #endOffset: RowReader | null;
   readonly #projection: Projection;
   readonly #resultScope: ExprScope;
-  #ptrs = new Int32Array(256);
-  /** First row of each row's peer group, and behind it. */
-  #peerStarts = new Int32Array(256);
-  #peerEnds = new Int32Array(256);
-  count = 0;
   #current: Datum[] | null = null;
+  /** Of the peer group that is gathered. */
+  #peers: readonly Datum[] = [];
   #inputRow = 0;
   #inputEnded = false;
   #emitting = false;
+  /** Number of the batch's first row, and how many rows it has. */
   #next = 0;
-  #offsetsKnown = false;
   #k = 0;
+  #offsetsKnown = false;
   #projecting = false;
   /** A partition is complete and its frame offsets are being computed. */
   #gathered = false;
@@ -73,7 +78,7 @@ export class WindowAggState extends PlanState implements Partition {
     this.#child = child;
     this.children.push(child);
     const input = makeScope(this, factory, { outer: child.out.columns });
-    this.#store = new RowStore(est.env.arena);
+    this.#partition = new WindowRows(est.env);
     this.#writer = new RowWriter(est, child.out.columns, column => readColumn(input, column));
     this.#outLane = addStoredColumns(this.#rows, this.#writer);
     this.#workLane = this.#writer.newLane();
@@ -81,9 +86,11 @@ export class WindowAggState extends PlanState implements Partition {
     this.#workScope = makeScope(this, factory, { outer: work });
     this.#partKeys = plan.partColIdx.map(c => readColumn(input, child.out.columns[c - 1]!));
     this.#partEqual = plan.partOperators.map((op, i) => notDistinct(equalityOf(est, op, plan.partCollations[i]!)));
-    this.#ordKeys = plan.ordColIdx.map(c => readColumn(this.#workScope, work[c - 1]!));
+    this.#ordKeys = plan.ordColIdx.map(c => readColumn(input, child.out.columns[c - 1]!));
+    const [order] = plan.ordColIdx;
+    this.#orderValue = order === undefined ? undefined : readColumn(this.#workScope, work[order - 1]!);
     this.#ordEqual = plan.ordOperators.map((op, i) => notDistinct(equalityOf(est, op, plan.ordCollations[i]!)));
-    const orderType = plan.ordColIdx.length > 0 ? work[plan.ordColIdx[0]! - 1]!.type.typid : 0;
+    const orderType = order === undefined ? 0 : work[order - 1]!.type.typid;
     this.#frame = new WindowFrame(
       plan.frameOptions,
       rangeTest(est, plan, orderType),
@@ -103,17 +110,34 @@ export class WindowAggState extends PlanState implements Partition {
 
   // ---- Partition ---------------------------------------------------------------------------------------
 
+  get count(): number {
+    return this.#partition.count;
+  }
+
   peerStart(row: number): number {
-    return this.#peerStarts[row]!;
+    return this.#partition.peerStart(row);
   }
 
   peerEnd(row: number): number {
-    return this.#peerEnds[row]!;
+    return this.#partition.peerEnd(row);
   }
 
   orderValue(row: number): Datum {
-    this.#workLane.ptrs[0] = this.#ptrs[row]!;
-    return this.#ordKeys[0]!(0);
+    this.#seek(row);
+    return this.#orderValue!(0);
+  }
+
+  /** Puts a row into the work lane; throws SUSPEND when it has to be read first. */
+  #seek(row: number): void {
+    const inBatch = row - this.#next;
+    const ptr = inBatch >= 0 && inBatch < this.#k ? this.#outLane.ptrs[inBatch]! : this.#partition.at(row);
+    if (ptr === MISS) this.#suspended(MISS);
+    this.#workLane.ptrs[0] = ptr;
+  }
+
+  #suspended(status: number): never {
+    this.est.suspended = status;
+    throw SUSPEND;
   }
 
   // ----
@@ -124,6 +148,8 @@ export class WindowAggState extends PlanState implements Partition {
         this.#projection.project(0, this.#k);
         this.#projecting = false;
         this.out.n = this.#k;
+        this.#next += this.#k;
+        this.#k = 0;
         this.#resultScope.ec.serial++;
         return ROW;
       }
@@ -136,14 +162,17 @@ export class WindowAggState extends PlanState implements Partition {
         this.#beginPartition();
         this.#gathered = false;
       }
-      const n = Math.min(max, this.count - this.#next);
-      if (n === 0) {
-        this.#emitting = false;
-        continue;
+      if (this.#k === 0) {
+        if (this.#next === this.count) {
+          this.#emitting = false;
+          continue;
+        }
+        const n = this.#partition.read(this.#outLane.ptrs, Math.min(max, this.count - this.#next));
+        if (n < 0) return n;
+        this.#k = n;
       }
-      for (; this.#computed < n; this.#computed++) {
+      for (; this.#computed < this.#k; this.#computed++) {
         const row = this.#next + this.#computed;
-        this.#outLane.ptrs[this.#computed] = this.#ptrs[row]!;
         for (; this.#call < this.#calls.length; this.#call++) {
           const call = this.#calls[this.#call]!;
           call.values[this.#computed] = call.compute(row);
@@ -152,8 +181,6 @@ export class WindowAggState extends PlanState implements Partition {
         this.#call = 0;
       }
       this.#computed = 0;
-      this.#next += n;
-      this.#k = n;
       this.#projecting = true;
     }
   }
@@ -161,34 +188,33 @@ export class WindowAggState extends PlanState implements Partition {
   /** Reads one partition: ROW when there is one. */
   #gather(): number {
     const child = this.#child;
-    if (this.#current === null) {
-      this.#store.clear();
-      this.count = 0;
-    }
+    if (this.#current === null) this.#partition.clear();
     for (;;) {
       while (this.#inputRow < child.out.n) {
         const row = this.#inputRow;
         if (this.#current === null) this.#current = this.#partKeys.map(read => detach(read(row)));
-        else if (!this.#samePartition(row)) {
-          this.#current = null;
-          return ROW;
-        }
-        this.#append(this.#writer.write(this.#store, row));
+        else if (!this.#samePartition(row)) return this.#gatheredAll();
+        this.#append(row);
         this.#inputRow++;
       }
       if (this.#inputEnded) return END;
+      if (this.#partition.full) return this.#partition.wait();
       const status = child.pull();
       this.#inputRow = 0;
       if (status !== ROW) {
         child.out.n = 0;
         if (status !== END) return status;
         this.#inputEnded = true;
-        if (this.#current === null) return END;
-        this.#current = null;
-        return ROW;
+        return this.#current === null ? END : this.#gatheredAll();
       }
       if (this.est.env.shouldYield()) return YIELD;
     }
+  }
+
+  #gatheredAll(): typeof ROW {
+    this.#current = null;
+    this.#partition.complete();
+    return ROW;
   }
 
   #samePartition(row: number): boolean {
@@ -197,17 +223,23 @@ export class WindowAggState extends PlanState implements Partition {
     return true;
   }
 
-  #append(ptr: number): void {
-    if (this.count === this.#ptrs.length) {
-      this.#ptrs = grown(this.#ptrs);
-      this.#peerStarts = grown(this.#peerStarts);
-      this.#peerEnds = grown(this.#peerEnds);
+  #append(row: number): void {
+    if (this.count > 0 && this.#samePeers(row)) {
+      this.#partition.add(this.#writer, row, false);
+      return;
     }
-    this.#ptrs[this.count++] = ptr;
+    const keys = this.#ordKeys.map(read => detach(read(row)));
+    this.#partition.add(this.#writer, row, true);
+    this.#peers = keys;
+  }
+
+  #samePeers(row: number): boolean {
+    for (let i = 0; i < this.#ordKeys.length; i++)
+      if (!this.#ordEqual[i]!(this.#peers[i]!, this.#ordKeys[i]!(row))) return false;
+    return true;
   }
 
   #beginPartition(): void {
-    this.#findPeers();
     if (!this.#offsetsKnown) {
       this.#frame.startOffset = this.#startOffset === null ? null : detach(this.#startOffset(0));
       this.#frame.endOffset = this.#endOffset === null ? null : detach(this.#endOffset(0));
@@ -215,29 +247,10 @@ export class WindowAggState extends PlanState implements Partition {
       this.#offsetsKnown = true;
       this.#workScope.ec.serial++;
     }
+    this.#frame.begin();
     for (const call of this.#calls) call.begin();
     this.#next = 0;
     this.#emitting = true;
-  }
-
-  #findPeers(): void {
-    let start = 0;
-    let last: Datum[] = [];
-    for (let row = 0; row <= this.count; row++) {
-      let same = row > 0 && row < this.count;
-      if (row < this.count) {
-        this.#workLane.ptrs[0] = this.#ptrs[row]!;
-        const keys = this.#ordKeys.map(read => read(0));
-        if (same) for (let i = 0; i < keys.length && same; i++) same = this.#ordEqual[i]!(last[i]!, keys[i]!);
-        last = keys;
-      }
-      if (same || row === 0) continue;
-      for (let r = start; r < row; r++) {
-        this.#peerStarts[r] = start;
-        this.#peerEnds[r] = row;
-      }
-      start = row;
-    }
   }
 
   // ---- functions -----------------------------------------------------------------------------------------
@@ -251,7 +264,7 @@ export class WindowAggState extends PlanState implements Partition {
       begin,
     });
     const at = (row: number, arg: number): Datum => {
-      this.#workLane.ptrs[0] = this.#ptrs[row]!;
+      this.#seek(row);
       return args[arg]!(0);
     };
     const { prosrc, proname } = procRow(this.est, node.winfnoid);
@@ -331,8 +344,10 @@ export class WindowAggState extends PlanState implements Partition {
     let known = false;
     /** The row whose frame is being added up anew, -1 none. */
     let adding = -1;
+    let added = 0;
     const add = (row: number): void => {
-      this.#workLane.ptrs[0] = this.#ptrs[row]!;
+      if (++added % ADDED_AT_ONCE === 0 && this.est.env.shouldYield()) this.#suspended(YIELD);
+      this.#seek(row);
       agg.evaluate(0);
       agg.advance(0);
       this.#workScope.ec.serial++;
@@ -390,8 +405,9 @@ export class WindowAggState extends PlanState implements Partition {
     this.#current = null;
     this.#offsetsKnown = false;
     this.#projecting = false;
-    this.count = 0;
+    this.#partition.clear();
     this.#next = 0;
+    this.#k = 0;
     super.reset(changed);
   }
 
@@ -401,15 +417,9 @@ export class WindowAggState extends PlanState implements Partition {
   }
 
   override release(): void {
-    this.#store.free();
+    this.#partition.free();
     super.release();
   }
-}
-
-function grown(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(array.length * 2);
-  larger.set(array);
-  return larger;
 }
 
 function ntile(row: number, count: number, buckets: Datum): Datum {

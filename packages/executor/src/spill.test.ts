@@ -112,6 +112,46 @@ describe.each([{ misses: false }, { misses: true }])('little work_mem, misses: $
     expect(await spills(sql, false)).toBeGreaterThan(0);
   });
 
+  const windows = [
+    [
+      'partition by a % 2',
+      'row_number() over w, rank() over w, dense_rank() over w, ntile(7) over w, percent_rank() over w',
+    ],
+    [
+      'partition by a % 2 order by b',
+      'rank() over w, dense_rank() over w, cume_dist() over w, count(*) over w, max(c) over w',
+    ],
+    [
+      'order by a',
+      'lag(b, 1500, $$none$$) over w, lead(id, 2000) over w, first_value(b) over w, last_value(id) over w',
+    ],
+    [
+      'partition by b is null order by id rows between 40 preceding and 30 following exclude current row',
+      'sum(a) over w, nth_value(b, 3) over w',
+    ],
+    ['order by a range between 5 preceding and 40 following', 'count(*) over w, last_value(a) over w'],
+    ['order by a groups between 2 preceding and 1 following exclude ties', 'array_agg(id) over w'],
+    ['order by c::numeric desc range between 20.5 preceding and 2 following', 'count(b) over w, first_value(c) over w'],
+    ['partition by id', 'sum(a) over w'],
+  ];
+  test.each(windows)('window: %s', async (window, calls) => {
+    const sql = `select id, a, b, ${calls} from (select * from t where id % 3 > 0) t window w as (${window}) order by id`;
+    const { made } = db.env.temp;
+    expect(await spills(sql, false)).toBeGreaterThan(0);
+    // Its own file beside that of the sorts.
+    expect(db.env.temp.made - made).toBeGreaterThan(window === 'partition by id' ? 0 : 2);
+  });
+
+  test.each([
+    'with recursive r as (select id, b, 0 as n from t union all select id, b, n + 1 from r where n < 2) select * from r',
+    `with recursive r as (select id, a from t where id > 2000 union select u.id, u.k from r join u on u.id = r.a where u.id > 5)
+      select * from r`,
+    `with recursive r as (select id % 3000 as i, b from t union all select i * 2, b from r where i < 2999 and i > 0)
+      select * from r where i < 9 union all select count(*), null from r`,
+  ])('%s', async sql => {
+    expect(await spills(sql, false)).toBeGreaterThan(0);
+  });
+
   test('a materialised input of a nested loop', async () => {
     db.disabled = new Set(['hashjoin']);
     const sql = 'select t.id, one.id from one left join t on t.id + 0 > one.id + 2900';

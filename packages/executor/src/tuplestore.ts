@@ -24,16 +24,24 @@ export class TupleStore {
     return this.tape !== undefined;
   }
 
-  write(writer: RowWriter, row: number): void {
-    if (this.#file === undefined) {
-      if (!this.#isFull()) {
-        writer.write(this.#memory, row);
-        return;
-      }
-      this.#file = new SpillFile(this.#env, this.#memoryBytes);
-      this.tape = new Tape(this.#file.set);
-    }
-    this.#file.write(this.tape!, writer, row, 0);
+  /** A row of a writer's batch: where it stands in memory, 0 on the tape. */
+  write(writer: RowWriter, row: number): number {
+    if (this.#file === undefined && !this.#isFull()) return writer.write(this.#memory, row);
+    this.#onTape().write(this.tape!, writer, row, 0);
+    return 0;
+  }
+
+  /** A stored row. */
+  copy(ptr: number): void {
+    if (this.#file === undefined && !this.#isFull()) this.#memory.copy(ptr);
+    else this.#onTape().copy(this.tape!, ptr, 0);
+  }
+
+  #onTape(): SpillFile {
+    if (this.#file !== undefined) return this.#file;
+    this.#file = new SpillFile(this.#env, this.#memoryBytes);
+    this.tape = new Tape(this.#file.set);
+    return this.#file;
   }
 
   #isFull(): boolean {
@@ -49,6 +57,11 @@ export class TupleStore {
 
   wait(): typeof MISS {
     return this.#file!.set.wait();
+  }
+
+  /** There will be no more rows soon. */
+  flush(): void {
+    this.tape?.flush();
   }
 
   nextInMemory(where: StorePosition): number {

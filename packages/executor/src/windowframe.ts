@@ -5,6 +5,7 @@ import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import * as N from '@pgtroupe/nodes/nodes';
+import { detach } from './batch.ts';
 
 /** What frames ask of the partition being worked on. */
 export interface Partition {
@@ -32,6 +33,9 @@ export class WindowFrame {
   /** The frame of the row last asked about: [start, end). */
   start = 0;
   end = 0;
+  /** Bounds by RANGE with an offset, of the row asked about last. */
+  #lastStart = 0;
+  #lastEnd = 0;
 
   constructor(options: number, range: RangeTest | null, asc: boolean, nullsFirst: boolean) {
     this.#options = options;
@@ -63,7 +67,13 @@ export class WindowFrame {
     if ((this.#options & END_OFFSET) !== 0) check(this.endOffset, 'ending');
   }
 
-  /** Computes start and end for a row. */
+  /** A new partition. */
+  begin(): void {
+    this.#lastStart = 0;
+    this.#lastEnd = 0;
+  }
+
+  /** Computes start and end for a row: rows come in order. */
   locate(p: Partition, row: number): void {
     this.start = Math.max(0, Math.min(p.count, this.#bound(p, row, true)));
     this.end = Math.max(this.start, Math.min(p.count, this.#bound(p, row, false)));
@@ -96,24 +106,31 @@ export class WindowFrame {
   }
 
   #rangeBound(p: Partition, row: number, preceding: boolean, offset: Datum, isStart: boolean): number {
-    const base = p.orderValue(row);
+    const base = detach(p.orderValue(row));
     // Nulls are peers of nulls and in no other row's range.
     if (base === null) return isStart ? p.peerStart(row) : p.peerEnd(row);
     const test = isStart ? this.#range!.start.bind(this.#range) : this.#range!.end.bind(this.#range);
     const sub = this.#asc ? preceding : !preceding;
-    // Rows are in order, so what lies before the bound is a prefix.
-    let low = 0;
-    let high = p.count;
+    const before = (other: number): boolean => {
+      const value = p.orderValue(other);
+      if (value === null) return this.#nullsFirst;
+      return isStart ? !test(value, base, offset, sub, !this.#asc) : test(value, base, offset, sub, this.#asc);
+    };
+    // Rows are in order, so what lies before the bound is a prefix; and no shorter one than that of the row before.
+    let low = isStart ? this.#lastStart : this.#lastEnd;
+    let high = low;
+    for (let step = 1; high < p.count && before(high); step *= 2) {
+      low = high + 1;
+      high = low + step;
+    }
+    high = Math.min(high, p.count);
     while (low < high) {
       const mid = (low + high) >> 1;
-      const value = p.orderValue(mid);
-      let before: boolean;
-      if (value === null) before = this.#nullsFirst;
-      else if (isStart) before = !test(value, base, offset, sub, !this.#asc);
-      else before = test(value, base, offset, sub, this.#asc);
-      if (before) low = mid + 1;
+      if (before(mid)) low = mid + 1;
       else high = mid;
     }
+    if (isStart) this.#lastStart = low;
+    else this.#lastEnd = low;
     return low;
   }
 }
