@@ -103,6 +103,12 @@ export class PageCache implements PageAccess {
     attachment.on('recallBuffer', op => this.#recalled(op));
     attachment.on('writeback', op => this.#writeback(op));
     attachment.on('dropRelationBuffers', op => this.#dropped(op));
+    // Here and not where it is awaited: its recall may come in the same batch, and is right behind it.
+    attachment.on('nblocks', op => {
+      const files = this.relations.find(op.rel);
+      if (files !== undefined) files.forks[op.fork]!.blocks = op.blocks;
+      attachment.answer(op.reqId, op);
+    });
     attachment.on('recallNblocks', op => {
       const files = this.relations.find(op.rel);
       if (files !== undefined) files.forks[op.fork]!.blocks = -1;
@@ -280,7 +286,6 @@ export class PageCache implements PageAccess {
       }));
       if (op.op === 'reply') throw replyError(op);
       assert(op.op === 'nblocks', `answer ${op.op} to nblocks`);
-      fork.blocks = op.blocks;
     });
   }
 
