@@ -1,3 +1,5 @@
+import type { Oid } from '@pgtroupe/common/ids';
+import { relationTag } from '@pgtroupe/storage/lmgr/locktag';
 import { expect, test } from 'vitest';
 import { ALL_CATALOGS } from './catalogs/all.ts';
 import { pgAttribute } from './catalogs/pg_attribute.ts';
@@ -35,6 +37,12 @@ test('indexes in code are those of pg_index', () => {
       catalog.indexes.map(i => [i.oid, i.keys, i.unique]),
     );
   }
+});
+
+test('what all databases share is locked by who locks it in any of them', () => {
+  const database = 5 as Oid;
+  for (const { oid, relisshared } of factRows(pgClass))
+    expect([oid, relationTag(database, oid).f1]).toEqual([oid, relisshared ? 0 : database]);
 });
 
 test('every fact survives Datum, row and Datum again', () => {

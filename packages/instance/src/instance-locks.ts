@@ -19,7 +19,13 @@ import { type DownOp, LOCK_WAIT_STATES } from '@pgtroupe/rpc/attach/ops';
 import { isStrongMode, MAX_LOCK_MODE } from '@pgtroupe/storage/lmgr/lock-modes';
 import type { LockStatus } from '@pgtroupe/storage/lmgr/lock-status';
 import { LOCK_WAITS, type WaitEvent } from './wait-event.ts';
-import { isWeakMode, LOCKTAG_RELATION, type LockTag, relationTag } from '@pgtroupe/storage/lmgr/locktag';
+import {
+  isWeakMode,
+  lockedDatabase,
+  LOCKTAG_RELATION,
+  type LockTag,
+  relationTag,
+} from '@pgtroupe/storage/lmgr/locktag';
 
 /** deadlock_timeout of who has no session. */
 const DEADLOCK_MS = 1000;
@@ -137,7 +143,7 @@ export class InstanceLocks {
   /** Locks a relation for the transaction. True: granted here and now. Otherwise await `acquire`. */
   tryRelation(owner: LockOwner, db: Oid, rel: Oid, mode: number): boolean {
     if (!isWeakMode(mode)) return owner.remote.has(lockKey(relationTag(db, rel), mode));
-    const entry = this.#relations.get(db)?.get(rel);
+    const entry = this.#relations.get(lockedDatabase(db, rel))?.get(rel);
     const bit = 1 << mode;
     const held = entry?.holders.get(owner) ?? 0;
     if ((held & bit) !== 0) return true;
@@ -168,10 +174,10 @@ export class InstanceLocks {
     await this.acquire(owner, relationTag(db, rel), mode, { nowait });
     // A transaction that has made or is changing the relation may leave none behind.
     if (!isWeakMode(mode) || holdsStrongly(owner, relationTag(db, rel))) return;
-    const entry = this.#entry(db, rel);
+    const entry = this.#entry(lockedDatabase(db, rel), rel);
     if (entry.token === 'none') {
       entry.token = 'asked';
-      this.#attachment.put({ op: 'relLockToken', db, rel });
+      this.#attachment.put({ op: 'relLockToken', db: entry.db, rel });
     }
   }
 

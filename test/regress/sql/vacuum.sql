@@ -54,3 +54,12 @@ select relpages, reltuples, relallvisible from pg_class where relname = 'd';
 select count(*), sum(a) from d;
 vacuum (full, analyze, freeze) d (a);
 vacuum full v;
+
+-- Catalogs of all databases are locked for all of them.
+BEGIN;
+LOCK TABLE pg_database IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE pg_authid IN ACCESS SHARE MODE;
+LOCK TABLE pg_description IN ACCESS SHARE MODE;
+SELECT relation::regclass, database = 0 AS shared, mode FROM pg_locks
+  WHERE relation IN ('pg_database'::regclass, 'pg_authid'::regclass, 'pg_description'::regclass) AND pid = pg_backend_pid() ORDER BY 1;
+ROLLBACK;

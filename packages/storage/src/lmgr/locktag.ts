@@ -1,7 +1,7 @@
 /**
  * Heavyweight lock modes and tags, with PostgreSQL's numbers (storage/lockdefs.h, lock.h).
  */
-import type { FullTransactionId, Oid } from '@pgtroupe/common/ids';
+import { FIRST_NORMAL_OBJECT_ID, type FullTransactionId, type Oid } from '@pgtroupe/common/ids';
 
 export const ACCESS_SHARE_LOCK = 1;
 export const ROW_SHARE_LOCK = 2;
@@ -33,8 +33,20 @@ export interface LockTag {
   readonly f4: number;
 }
 
+/** Relations of no database, with their indexes and TOAST tables (IsSharedRelation). */
+const SHARED_RELATIONS: ReadonlySet<number> = new Set([
+  ...[1213, 1214, 1232, 1233, 1260, 1261, 1262, 2396, 2397, 2671, 2672, 2676, 2677, 2694, 2695, 2697, 2698, 2846, 2847],
+  ...[2964, 2965, 2966, 2967, 3592, 3593, 4060, 4061, 4175, 4176, 4177, 4178, 4181, 4182, 4183, 4184, 4185, 4186],
+  ...[6000, 6001, 6002, 6100, 6114, 6115, 6243, 6244, 6245, 6246, 6247],
+]);
+
+/** Who locks a shared relation must meet those who do in other databases: 0. */
+export function lockedDatabase(db: Oid, rel: Oid): Oid {
+  return rel < FIRST_NORMAL_OBJECT_ID && SHARED_RELATIONS.has(rel) ? (0 as Oid) : db;
+}
+
 export function relationTag(db: Oid, rel: Oid): LockTag {
-  return { locktype: LOCKTAG_RELATION, f1: db, f2: rel, f3: 0, f4: 0 };
+  return { locktype: LOCKTAG_RELATION, f1: lockedDatabase(db, rel), f2: rel, f3: 0, f4: 0 };
 }
 
 /** A row, while somebody waits for it. `db` 0: of a catalog of all databases. */
