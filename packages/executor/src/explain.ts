@@ -6,7 +6,7 @@
  */
 import { INVALID_OID, type Oid } from '@pgtroupe/common/ids';
 import { makeRangeTblEntry } from '@pgtroupe/nodes/makefuncs';
-import { mutateChildren } from '@pgtroupe/nodes/nodefuncs';
+import { exprType, mutateChildren } from '@pgtroupe/nodes/nodefuncs';
 import * as N from '@pgtroupe/nodes/nodes';
 import type { Node, RangeTblEntry } from '@pgtroupe/nodes/parsenodes';
 import type { Expr, SubPlan, TargetEntry } from '@pgtroupe/nodes/primnodes';
@@ -70,6 +70,9 @@ export function instrument(roots: readonly PlanState[], nowMs: () => number): Ma
   for (const root of roots) wrap(root);
   return measured;
 }
+
+/** What stands above a node: plans, and the calls of subplans. */
+type Ancestor = Plan | SubPlan;
 
 /** Ids from here on stand for texts of this module. */
 const PLACEHOLDER = 1_000_000;
@@ -135,7 +138,7 @@ class PlanPrinter {
   // ---- nodes ---------------------------------------------------------------------------------------------
 
   /** `indent` counts two spaces each; `ancestors` are the nodes above, nearest first, for parameters. */
-  node(whole: Plan, at: number, label: string, ancestors: readonly Plan[]): void {
+  node(whole: Plan, at: number, label: string, ancestors: readonly Ancestor[]): void {
     let indent = at;
     if (label !== '') this.#line(indent++, label);
     const plan = neverRuns(whole) ? { ...whole, ...NOTHING } : whole;
@@ -143,7 +146,10 @@ class PlanPrinter {
     if (indent > 0) indent += 2;
     indent++;
     if (this.#options.verbose && plan.targetlist.length > 0) {
-      this.#line(indent, `Output: ${plan.targetlist.map(t => this.#expr(t.expr, plan, ancestors)).join(', ')}`);
+      this.#line(
+        indent,
+        `Output: ${plan.targetlist.map(t => this.#deparse(this.#resolve(t.expr, plan, ancestors), this.#names.size > 1)).join(', ')}`,
+      );
     }
     for (const text of this.#details(plan, ancestors)) this.#line(indent, text);
     const below = [plan, ...ancestors];
@@ -165,8 +171,8 @@ class PlanPrinter {
     this.lines.push('  '.repeat(indent) + text);
   }
 
-  #subplan(sub: SubPlan, indent: number, ancestors: readonly Plan[]): void {
-    this.node(this.#stmt.subplans[sub.plan_id - 1]!.plan, indent, sub.plan_name, ancestors);
+  #subplan(sub: SubPlan, indent: number, ancestors: readonly Ancestor[]): void {
+    this.node(this.#stmt.subplans[sub.plan_id - 1]!.plan, indent, sub.plan_name, [sub, ...ancestors]);
   }
 
   #cost(plan: Plan): string {
@@ -254,11 +260,11 @@ class PlanPrinter {
     return this.#env.catalog.proc(oid).proname;
   }
 
-  #details(plan: Plan, ancestors: readonly Plan[]): string[] {
+  #details(plan: Plan, ancestors: readonly Ancestor[]): string[] {
     const out: string[] = [];
     const qual = (name: string, list: readonly Expr[]): void => {
       const clause = makeAndsExplicit(list);
-      if (clause !== null) out.push(`${name}: ${this.#expr(clause, plan, ancestors, true)}`);
+      if (clause !== null) out.push(`${name}: ${this.#expr(clause, plan, ancestors)}`);
     };
     const columns = (name: string, resnos: readonly number[]): void => {
       const keys = resnos.map(resno => this.#childColumn(plan, resno, ancestors));
@@ -305,32 +311,30 @@ class PlanPrinter {
         break;
       default:
     }
-    if (plan.qual.length > 0) qual('Filter', plan.qual);
+    if (plan.qual.length > 0)
+      qual(plan.type === 'Result' && plan.lefttree === null ? 'One-Time Filter' : 'Filter', plan.qual);
     const details = this.#options.measured?.get(plan)?.details() ?? [];
     return plan.type === 'HashJoin' ? out : [...out, ...details];
   }
 
   // ---- expressions -----------------------------------------------------------------------------------------
 
-  #childColumn(plan: Plan, resno: number, ancestors: readonly Plan[]): string {
+  #childColumn(plan: Plan, resno: number, ancestors: readonly Ancestor[]): string {
     const child = plan.lefttree!;
     const tle = child.targetlist.find(t => t.resno === resno)!;
     const resolved = this.#resolve(tle.expr, child, [plan, ...ancestors]);
-    const text = this.#deparse(resolved);
-    return resolved.type === 'Var' || resolved.type === 'Aggref' || resolved.type === 'FuncExpr'
-      ? text
-      : text.startsWith('(')
-        ? text
-        : `(${text})`;
+    const text = this.#deparse(resolved, this.#prefix);
+    return resolved.type === 'Var' || plan.type === 'Agg' || isSpecialVar(tle.expr) ? text : `(${text})`;
   }
 
-  #expr(expr: Expr, plan: Plan, ancestors: readonly Plan[], enclose = false): string {
-    const text = this.#deparse(this.#resolve(expr, plan, ancestors));
-    return enclose && !text.startsWith('(') ? `(${text})`.replace(/^\((\$?\w+)\)$/, '$1') : text;
+  /** A scan's columns are its relation's, which need not be said. */
+  #expr(expr: Expr, plan: Plan, ancestors: readonly Ancestor[]): string {
+    const scan = 'scanrelid' in plan && plan.type !== 'SubqueryScan';
+    return this.#deparse(this.#resolve(expr, plan, ancestors), scan ? this.#options.verbose : this.#prefix);
   }
 
-  #deparse(expr: Expr): string {
-    const text = deparseExpr(this.#env, expr, this.#scope, { varprefix: this.#prefix });
+  #deparse(expr: Expr, varprefix: boolean): string {
+    const text = deparseExpr(this.#env, expr, this.#scope, { varprefix });
     return text.replace(/\$(\d{7,})/g, (_, id: string) => this.#texts[Number(id) - PLACEHOLDER]!);
   }
 
@@ -349,7 +353,7 @@ class PlanPrinter {
   }
 
   /** The expression over relations instead of child nodes. */
-  #resolve(expr: Expr, plan: Plan, ancestors: readonly Plan[]): Expr {
+  #resolve(expr: Expr, plan: Plan, ancestors: readonly Ancestor[]): Expr {
     const change = (n: Node): Node => {
       switch (n.type) {
         case 'Var': {
@@ -358,9 +362,9 @@ class PlanPrinter {
           const tle = child?.targetlist.find(t => t.resno === n.varattno);
           if (!child || tle === undefined) return this.#placeholder(`?column${n.varattno}?`, n.vartype);
           const below = this.#resolve(tle.expr, child, [plan, ...ancestors]);
-          if (below.type === 'Var' || below.type === 'Param') return below;
-          const text = this.#deparse(below);
-          return this.#placeholder(text.startsWith('(') ? text : `(${text})`, n.vartype);
+          return below.type === 'Var' || isSpecialVar(tle.expr)
+            ? below
+            : this.#placeholder(`(${this.#deparse(below, this.#prefix)})`, n.vartype);
         }
         case 'Param': {
           if (n.paramkind !== N.PARAM_EXEC) return n;
@@ -381,7 +385,7 @@ class PlanPrinter {
             args: n.args.map(a => change(a) as Expr),
             location: -1,
           };
-          const text = this.#deparse(call);
+          const text = this.#deparse(call, this.#prefix);
           return this.#placeholder(`${n.winstar ? text.replace('()', '(*)') : text} OVER (?)`, n.wintype);
         }
         default:
@@ -391,13 +395,21 @@ class PlanPrinter {
     return change(expr) as Expr;
   }
 
-  /** What a nested loop above puts into a parameter. */
-  #outerValue(paramid: number, ancestors: readonly Plan[]): Expr | undefined {
-    for (let i = 0; i < ancestors.length; i++) {
-      const above = ancestors[i]!;
-      if (above.type !== 'NestLoop') continue;
-      const param = above.nestParams.find(p => p.paramno === paramid);
-      if (param !== undefined) return this.#resolve(param.paramval, above, ancestors.slice(i + 1));
+  /** What a nested loop, or the call of a subplan, above puts into a parameter: of another relation, so it says which. */
+  #outerValue(paramid: number, ancestors: readonly Ancestor[]): Expr | undefined {
+    for (const [i, above] of ancestors.entries()) {
+      const from =
+        above.type === 'NestLoop'
+          ? above.nestParams.find(p => p.paramno === paramid)?.paramval
+          : above.type === 'SubPlan'
+            ? above.args[above.parParam.indexOf(paramid)]
+            : undefined;
+      const at = ancestors.findIndex((a, j) => j >= i && a.type !== 'SubPlan');
+      if (from === undefined || at < 0) continue;
+      const value = this.#resolve(from, ancestors[at] as Plan, ancestors.slice(at + 1));
+      const text = this.#deparse(value, true);
+      const simple = value.type === 'Var' || value.type === 'Param' || value.type === 'Aggref';
+      return this.#placeholder(simple ? text : `(${text})`, exprType(value));
     }
     return undefined;
   }
@@ -407,6 +419,10 @@ class PlanPrinter {
 function neverRuns(plan: Plan): boolean {
   return plan.type === 'Result' && plan.lefttree !== null && plan.resconstantqual.some(isFalse);
 }
+
+/** One that names a column of a child node. */
+const isSpecialVar = (expr: Expr): boolean =>
+  expr.type === 'Var' && (expr.varno === OUTER_VAR || expr.varno === INNER_VAR);
 
 const isFalse = (expr: Expr): boolean => expr.type === 'Const' && (expr.constisnull || expr.constvalue === false);
 
