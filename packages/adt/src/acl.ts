@@ -6,6 +6,7 @@
  * 8 uint32 privileges: low half what is granted, high half with grant option.
  */
 import { ACL_ID_PUBLIC, AclCheck, aclDefault, type AclObject, type OwnedObject } from '@pgtroupe/catalog/aclchk';
+import { encodeAcl } from '@pgtroupe/catalog/acl';
 import type { AclItem, CatalogRow } from '@pgtroupe/catalog/catalog';
 import {
   ATTNUM,
@@ -25,7 +26,7 @@ import type { Oid } from '@pgtroupe/common/ids';
 import { builtinTypes } from './cache/builtin_types.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { equalBytes, stringToText, textToString } from './mb/mbutils.ts';
-import { arrayHeader, buildArray, deconstructArray } from './arrayutils.ts';
+import { arrayHeader, deconstructArray } from './arrayutils.ts';
 import { cachesOf, lookupNamespace } from './namespace.ts';
 import { viewOf } from './pqwire.ts';
 import { regclassOid, regprocedureOidOf, regtypeOid } from './regproc.ts';
@@ -183,8 +184,6 @@ function defaultAcl(letter: string, owner: Oid): readonly AclItem[] {
   if (kind === undefined) throw ereport(ERRCODE.INTERNAL_ERROR, `unrecognized objtype abbreviation: ${letter}`);
   return aclDefault(kind, owner);
 }
-
-const aclArray = (items: readonly AclItem[]): Bytes => buildArray(items.map(makeAcl), builtinTypes().get(1033)!);
 
 /** The one judge of rights, over what this call sees of the catalogs. */
 export const judge = (fc: FunctionCall): AclCheck => new AclCheck(cachesOf(fc), fc.settings.databaseId);
@@ -461,7 +460,7 @@ export const aclFunctions: FunctionTable = {
     throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'aclremove is no longer supported');
   },
   acldefault_sql: (_fc: FunctionCall, kind: number, owner: Oid) =>
-    aclArray(defaultAcl(String.fromCharCode(kind & 255), owner)),
+    encodeAcl(defaultAcl(String.fromCharCode(kind & 255), owner)),
   ...Object.assign({}, ...FAMILIES.map(familyFunctions)),
   ...columnFunctions(),
   pg_has_role_name_name: (fc: FunctionCall, member: Bytes, role: Bytes, priv: Bytes) =>

@@ -27,11 +27,11 @@ export const ACL_ALTER_SYSTEM = 1 << 13;
 const HEADER = 20;
 const SIZE = 12;
 
+/** Of one dimension even when it is empty: whoever reads an access list expects that. */
 export function encodeAcl(items: readonly AclItem[]): Uint8Array {
-  const bytes = new Uint8Array(items.length === 0 ? 12 : HEADER + SIZE * items.length);
+  const bytes = new Uint8Array(HEADER + SIZE * items.length);
   const view = new DataView(bytes.buffer);
   view.setUint32(8, 1033, true);
-  if (items.length === 0) return bytes;
   view.setInt32(0, 1, true);
   view.setInt32(12, items.length, true);
   view.setInt32(16, 1, true);

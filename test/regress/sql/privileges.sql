@@ -73,3 +73,11 @@ revoke usage on schema regress_privileges from regress_rights;
 grant select on all tables in schema nosuch to regress_rights;
 grant usage on all tables in schema pg_toast to regress_rights;
 drop role regress_rights, regress_rights2;
+-- An access list without entries has a dimension all the same.
+create table noacl (a int);
+revoke all on noacl from postgres;
+select relacl, array_ndims(relacl) from pg_class where relname = 'noacl';
+select array_ndims(acldefault('c', 10)), (select count(*) from aclexplode(acldefault('c', 10)));
+select count(*) from information_schema.table_privileges where table_name = 'noacl';
+select count(*) from information_schema.column_privileges where table_name = 'noacl';
+drop table noacl;
