@@ -6,7 +6,7 @@
  */
 import { loadModule, parseSync, SqlError } from 'libpg-query';
 import { checkGrammar } from './pg15check.ts';
-import { hideLaterSyntax, parameterJunk, shownIdentifier, shownMessage } from './pg15grammar.ts';
+import { hideLaterSyntax, parameterJunk, shownIdentifier, shownMessage, shownPosition } from './pg15grammar.ts';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import { ERRCODE, type Sqlstate } from '@pgtroupe/common/errcodes';
 import type { RawNode, RawStmt } from '@pgtroupe/nodes/rawnodes';
@@ -167,6 +167,7 @@ function unwrapEmpty(key: string): Record<string, unknown> {
 const OTHER_CODES: readonly (readonly [RegExp, Sqlstate])[] = [
   [/^unsafe use of \\'/, ERRCODE.NONSTANDARD_USE_OF_ESCAPE_CHARACTER],
   [/^invalid value for encoding|^invalid byte sequence/, ERRCODE.CHARACTER_NOT_IN_REPERTOIRE],
+  [/^LIMIT #,# syntax/, ERRCODE.SYNTAX_ERROR],
   [/not (yet )?(supported|implemented)|cannot be marked|^UNENCRYPTED PASSWORD/, ERRCODE.FEATURE_NOT_SUPPORTED],
   [/^unsafe use of string constant/, ERRCODE.FEATURE_NOT_SUPPORTED],
   [/^precision for type float|^value of .* must/, ERRCODE.INVALID_PARAMETER_VALUE],
@@ -178,7 +179,8 @@ function syntaxError(error: SqlError, text: string): PgError {
   const details = error.sqlDetails;
   // The library reports 0 both for "unknown" and for the first character; an unknown position is rare.
   const { message, at } = shownMessage(error.message, details?.cursorPosition ?? 0, text);
-  const position = details ? at + 1 : undefined;
+  const place = details ? shownPosition(message, at, text) : undefined;
+  const position = place === undefined ? undefined : place + 1;
   if (message === 'invalid Unicode escape') return unicodeEscape(text, at);
   const code = OTHER_CODES.find(([pattern]) => pattern.test(message))?.[1] ?? ERRCODE.SYNTAX_ERROR;
   // What is wrong with bytes of an E'' string is found when it has been read: nothing to point at.
@@ -188,6 +190,7 @@ function syntaxError(error: SqlError, text: string): PgError {
 }
 
 const HINTS: readonly (readonly [RegExp, string])[] = [
+  [/^LIMIT #,# syntax/, 'Use separate LIMIT and OFFSET clauses.'],
   [
     /^unsafe use of \\' in a string literal/,
     "Use '' to write quotes in strings. \\' is insecure in client-only encodings.",

@@ -119,3 +119,13 @@ export function shownMessage(message: string, at: number, text: string): { messa
   }
   return { message: `${message.slice(0, near.index)} at or near "${rest.slice(0, near[1]!.length)}"`, at };
 }
+
+/** Where 15 points, if anywhere: 18 points at clauses of which 15 shows what is in them, or nothing. */
+export function shownPosition(message: string, at: number, text: string): number | undefined {
+  if (message.includes('WITH TIES') || message === 'multiple limit options not allowed') return undefined;
+  if (!/^multiple (?:LIMIT|OFFSET) clauses/.test(message)) return at;
+  const clause =
+    /^(?:limit|offset|fetch\s+(?:first|next))(?:\s|\(|--.*|\/\*[^]*?\*\/)*/i.exec(text.slice(at))?.[0] ?? '';
+  const value = at + clause.length;
+  return /^rows?\b/i.test(text.slice(value)) ? undefined : value;
+}

@@ -81,3 +81,13 @@ prepare junk(int) as select $1a;
 prepare junk(int) as select 1 where $1=$1or true;
 prepare junk(int) as select $1 a, 'x$1a', "a$1b" from (select 1 as "a$1b") s;
 execute junk(3);
+-- Where 15 points at what a clause holds, or at nothing.
+(select 1 limit 1) limit 2;
+(select 1 offset 1) offset ( 1 + 1);
+(select 1 limit 1) limit all;
+(select 1 fetch first 1 rows only) fetch next 2 rows only;
+(select 1 fetch first 1 rows only) fetch first row only;
+select 1 order by 1 fetch first 1 rows with ties for update skip locked;
+select 1 fetch first 1 rows with ties;
+(select 1) fetch first 1 rows with ties;
+select 1 limit 1, 2;
