@@ -4,6 +4,7 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, type PgError } from '@pgtroupe/common/ereport';
 import type { FunctionCall, FunctionTable } from './fmgr.ts';
+import { charToEncoding, encodingToChar } from './misc.ts';
 import { invalidUtf8At, latin1ToString, mblen, stringToText, textToString } from './mb/mbutils.ts';
 import { invalidByteSequence } from './varlena.ts';
 
@@ -206,25 +207,46 @@ export const encodeFunctions: FunctionTable = {
     return out;
   },
   bytea_bit_count: (_fc: FunctionCall, bytes: Uint8Array) => bitCount(bytes),
-  pg_convert_from: (_fc: FunctionCall, bytes: Uint8Array, name: Uint8Array) => {
-    const at = invalidUtf8At(bytes);
-    requireUtf8(name, 'source');
-    if (at >= 0) throw invalidByteSequence(bytes, at);
-    return bytes;
-  },
-  pg_convert_to: (_fc: FunctionCall, text: Uint8Array, name: Uint8Array) => {
-    requireUtf8(name, 'destination');
-    return text;
-  },
+  pg_convert_from: (_fc: FunctionCall, bytes: Uint8Array, name: Uint8Array) =>
+    convert(bytes, encodingNamed(name, 'source'), 'UTF8'),
+  pg_convert_to: (_fc: FunctionCall, text: Uint8Array, name: Uint8Array) =>
+    convert(text, 'UTF8', encodingNamed(name, 'destination')),
+  pg_convert: (_fc: FunctionCall, bytes: Uint8Array, from: Uint8Array, to: Uint8Array) =>
+    convert(bytes, encodingNamed(from, 'source'), encodingNamed(to, 'destination')),
 };
 
-function requireUtf8(name: Uint8Array, role: string): void {
-  const plain = latin1ToString(name)
-    .toLowerCase()
-    .replace(/[^a-z0-9]/g, '');
-  if (plain === 'utf8' || plain === 'unicode' || plain === 'sqlascii') return;
-  throw ereport(
-    ERRCODE.FEATURE_NOT_SUPPORTED,
-    `${role} encoding "${textToString(name)}" is not supported by pgtroupe yet`,
-  );
+type Convertible = 'UTF8' | 'LATIN1' | 'SQL_ASCII';
+
+function encodingNamed(name: Uint8Array, role: 'source' | 'destination'): Convertible {
+  const text = textToString(name);
+  const encoding = charToEncoding(text);
+  if (encoding < 0) throw invalidParameter(`invalid ${role} encoding name "${text}"`);
+  const known = encodingToChar(encoding);
+  if (known === 'UTF8' || known === 'LATIN1' || known === 'SQL_ASCII') return known;
+  throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, `${role} encoding "${text}" is not supported by pgtroupe yet`);
+}
+
+/** SQL_ASCII is whatever the other side is. */
+function convert(bytes: Uint8Array, from: Convertible, to: Convertible): Uint8Array {
+  const checked = from === 'SQL_ASCII' ? to : from;
+  if (checked === 'UTF8') {
+    const at = invalidUtf8At(bytes);
+    if (at >= 0) throw invalidByteSequence(bytes, at);
+  }
+  if (from === to || from === 'SQL_ASCII' || to === 'SQL_ASCII') return bytes;
+  if (from === 'LATIN1') {
+    if (bytes.includes(0))
+      throw ereport(ERRCODE.CHARACTER_NOT_IN_REPERTOIRE, 'invalid byte sequence for encoding "LATIN1": 0x00');
+    return stringToText(latin1ToString(bytes));
+  }
+  const latin1 = Array.from(textToString(bytes), char => {
+    const code = char.codePointAt(0)!;
+    if (code < 256) return code;
+    const sequence = Array.from(stringToText(char), byte => `0x${byte.toString(16)}`).join(' ');
+    throw ereport(
+      ERRCODE.UNTRANSLATABLE_CHARACTER,
+      `character with byte sequence ${sequence} in encoding "UTF8" has no equivalent in encoding "LATIN1"`,
+    );
+  });
+  return Uint8Array.from(latin1);
 }

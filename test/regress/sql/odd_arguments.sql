@@ -81,3 +81,12 @@ create table gate (id int);
 explain select 1, 'a'::text;
 explain (costs off) select * from gate where 1 = 0;
 explain (costs off) delete from gate where null;
+-- Encodings by name.
+select convert_from('\xc3a9', 'FOO');
+select convert_to('a', 'FOO');
+select convert('a', 'FOO', 'UTF8');
+select convert('a', 'UTF8', 'FOO');
+select convert_from('\xe9', 'LATIN1'), convert_to('é', 'iso-8859-1'), convert('\xe9', 'LATIN1', 'UTF8'), convert_from('\xc3a9', 'SQL_ASCII');
+select convert_to('€', 'LATIN1');
+select convert_from('\xe900', 'LATIN1');
+select convert('\xe9', 'UTF8', 'LATIN1');
