@@ -71,6 +71,11 @@ describe.each([{ misses: false }, { misses: true }])('little work_mem, misses: $
     'select a, id, count(*), grouping(a, id) from t group by grouping sets ((a), (id), (a, id), ())',
     'select left(v, 3), length(v), n from (select w || $$x$$ as v, count(*) as n from wide group by 1) x',
     'select id from t union select a from t',
+    'select id, b from t intersect select id, n from u',
+    'select id, b from t except select id, n from u where id % 3 = 0',
+    'select a, b from t intersect all select k, n from u',
+    'select id % 700 as i, null from t except all select id, null from u',
+    'select c::numeric from t intersect select c::numeric(20, 1) from t where id % 3 = 0',
   ])('%s', async sql => {
     expect(await spills(sql, false)).toBeGreaterThan(0);
   });
