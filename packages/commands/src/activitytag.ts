@@ -1,5 +1,6 @@
 /** What a running statement is called in logs and process titles (CreateCommandTag, utility.c). */
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { selectsInto } from '@pgtroupe/parser/selectinto';
 import { commandTag, objectWords } from './commandtag.ts';
 
 type Tag = string | ((stmt: RawNode) => string);
@@ -52,7 +53,7 @@ const TAGS: Readonly<Record<string, Tag>> = {
   LockStmt: 'LOCK TABLE',
   PrepareStmt: 'PREPARE',
   RenameStmt: stmt => alter(String(stmt['renameType'] === 'OBJECT_COLUMN' ? stmt['relationType'] : stmt['renameType'])),
-  SelectStmt: stmt => (stmt['intoClause'] === undefined ? 'SELECT' : 'SELECT INTO'),
+  SelectStmt: stmt => (selectsInto(stmt) ? 'SELECT INTO' : 'SELECT'),
   TransactionStmt: stmt => TRANSACTION_KINDS[String(stmt['kind'])] ?? 'BEGIN',
   TruncateStmt: 'TRUNCATE TABLE',
   UpdateStmt: 'UPDATE',

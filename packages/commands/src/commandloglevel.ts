@@ -1,5 +1,6 @@
 /** What log_statement counts a statement as (GetCommandLogLevel, utility.c). */
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { selectsInto } from '@pgtroupe/parser/selectinto';
 import { defGetBoolean } from './define.ts';
 
 export type LogStmtLevel = 'ddl' | 'mod' | 'all';
@@ -37,7 +38,7 @@ export function commandLogLevel(raw: RawNode, prepared: (name: string) => RawNod
   if (ALL.has(type)) return 'all';
   switch (type) {
     case 'SelectStmt':
-      return raw['intoClause'] === undefined ? 'all' : 'ddl';
+      return selectsInto(raw) ? 'ddl' : 'all';
     case 'CopyStmt':
       return raw['is_from'] === true ? 'mod' : 'all';
     case 'PrepareStmt':

@@ -75,7 +75,12 @@ const TAGS: Readonly<Record<string, Tag>> = {
   CreateRangeStmt: 'CREATE TYPE AS RANGE',
   CreateStatsStmt: 'CREATE STATISTICS',
   CreateSubscriptionStmt: 'CREATE SUBSCRIPTION',
-  CreateTableAsStmt: stmt => (stmt.objtype === 'OBJECT_MATVIEW' ? 'CREATE MATERIALIZED VIEW' : 'CREATE TABLE AS'),
+  CreateTableAsStmt: stmt =>
+    stmt.objtype === 'OBJECT_MATVIEW'
+      ? 'CREATE MATERIALIZED VIEW'
+      : stmt.is_select_into
+        ? 'SELECT INTO'
+        : 'CREATE TABLE AS',
   CreateTableSpaceStmt: 'CREATE TABLESPACE',
   CreateTransformStmt: 'CREATE TRANSFORM',
   CreateTrigStmt: 'CREATE TRIGGER',

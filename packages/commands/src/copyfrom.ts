@@ -6,21 +6,18 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { orDetoastMiss } from '@pgtroupe/access/common/detoast';
-import { heapComputeTupleSize, heapFormTuple, heapGetAttr, tupleLayout } from '@pgtroupe/access/common/heaptuple';
-import { HeapContext, type HeapRelation } from '@pgtroupe/access/heap/heapam-context';
-import { heapMultiInsert } from '@pgtroupe/access/heap/heapam-insert';
+import { heapGetAttr } from '@pgtroupe/access/common/heaptuple';
 import { TOAST_TUPLE_THRESHOLD } from '@pgtroupe/access/heap/heaptoast';
 import { BT_DUPLICATE, btInsert, uniqueViolation } from '@pgtroupe/access/nbtree/nbtinsert';
 import type { BTIndex } from '@pgtroupe/access/nbtree/btindex';
-import { btIndexOf, heapOf } from '@pgtroupe/catalog/relaccess';
+import { btIndexOf } from '@pgtroupe/catalog/relaccess';
 import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported, PgError } from '@pgtroupe/common/ereport';
-import { EState } from '@pgtroupe/executor/estate';
-import { TableToaster } from '@pgtroupe/executor/toast';
-import { maxAlign, type Oid } from '@pgtroupe/common/ids';
+import type { Oid } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
+import { BulkInsert } from './bulkinsert.ts';
 import { CopyFromParser, type ForcedNulls } from './copyfromparse.ts';
 import { invalidByteSequence } from '@pgtroupe/adt/varlena';
 import type { CopyOptions } from './copyoptions.ts';
@@ -36,14 +33,10 @@ import { outputText } from '@pgtroupe/adt/cache/iofunctions';
 import type { BackendSession } from './command-runner.ts';
 import type { CommandRunner } from './command-runner.ts';
 
-const MAX_TUPLE_BYTES = 8160;
 /** What `#addRow` answers: the row went into the batch, or its large values must be moved out of it first. */
 type Added = { readonly kind: 'added' } | { readonly kind: 'large'; readonly values: readonly Datum[] };
 const ADDED: Added = { kind: 'added' };
 
-/** Rows and bytes that are gathered before they are stored. */
-const BATCH_ROWS = 1000;
-const BATCH_BYTES = 256 * 1024;
 /** Searched for the end of a line before others have their turn. */
 const UNBROKEN_BYTES = 1024 * 1024;
 
@@ -91,23 +84,12 @@ class CopyTarget {
   readonly #columns: readonly number[];
   readonly #schema: string;
   readonly #rules: CopyRules | undefined;
-  readonly #freeze: boolean;
   readonly #inputs: readonly InputFunction[];
-  readonly #heap: HeapRelation;
-  readonly #context: HeapContext;
   readonly #indexes: readonly OpenIndex[];
-  readonly #layout;
-  readonly #workspace: number;
-  #workspaceUsed = 0;
   readonly #former: CopyTupleFormer;
-  readonly #toaster: TableToaster;
-  // The batch: formed tuples.
-  readonly #tuples = new Int32Array(BATCH_ROWS);
-  readonly #lengths = new Int32Array(BATCH_ROWS);
-  readonly #offnums = new Uint16Array(BATCH_ROWS);
-  readonly #blocks = new Uint32Array(BATCH_ROWS);
-  readonly #lines = new Float64Array(BATCH_ROWS);
-  #count = 0;
+  readonly #bulk: BulkInsert;
+  /** Of each row of the batch. */
+  readonly #lines: number[] = [];
   #parser: CopyFromParser | undefined;
   /** Field at work, -1 none; and row of the batch that is being indexed. */
   #field = -1;
@@ -120,37 +102,30 @@ class CopyTarget {
     { rules, freeze }: { readonly rules: CopyRules | undefined; readonly freeze: boolean },
   ) {
     const { session, analysis, functions } = runner;
-    const { kernel, arena } = session.instance;
     this.#session = session;
     this.#functions = functions;
     this.#table = table;
     this.#columns = columns;
     this.#schema = analysis.catalog.search(NAMESPACEOID, table.rel.relnamespace)?.nspname ?? '';
     this.#rules = rules;
-    this.#freeze = freeze;
     this.#inputs = columns.map(n => inputFunction(functions, table.att.attrs[n]!.typid));
-    this.#heap = heapOf(table);
-    this.#context = new HeapContext(kernel.pages, kernel.wal, session.block.tx);
     this.#indexes = table.indexes.map(desc => ({
       desc,
       tree: btIndexOf(analysis.catalog, desc, table),
       columns: desc.index.indkey.map(attnum => attnum - 1),
     }));
-    this.#layout = tupleLayout(table.att);
     this.#former = new CopyTupleFormer(table.att, columns, (parser, field) => {
       this.#field = field;
       const value = this.#input(parser, field);
       this.#field = -1;
       return value;
     });
-    this.#toaster = new TableToaster(new EState(runner.execEnv(), 0), table);
-    this.#workspace = arena.alloc(BATCH_BYTES + 2 * MAX_TUPLE_BYTES);
+    this.#bulk = new BulkInsert(runner, table, { freeze });
   }
 
   close(): void {
     this.#rules?.close();
-    this.#toaster.release();
-    this.#session.instance.arena.free(this.#workspace, BATCH_BYTES + 2 * MAX_TUPLE_BYTES);
+    this.#bulk.close();
   }
 
   /** Stores everything the client sends; returns the number of rows. */
@@ -187,9 +162,12 @@ class CopyTarget {
           await added.load();
           added = await withCatalog(() => this.#addRow(parser, ruled));
         }
-        if (added.kind === 'large') await this.#addLarge(added.values);
+        if (added.kind === 'large') {
+          await this.#bulk.addLarge(added.values);
+          this.#added();
+        }
         rows++;
-        if (this.#count === BATCH_ROWS || this.#workspaceUsed >= BATCH_BYTES) await this.#store();
+        if (this.#bulk.full) await this.#store();
       }
       if (chunk === undefined) break;
     }
@@ -249,54 +227,19 @@ class CopyTarget {
 
   /** `ruled`: the row's values, when the table has rules for them. */
   #addRow(parser: CopyFromParser, ruled: Datum[] | undefined): Added {
-    const { mem } = this.#session.instance.kernel.pages;
-    const at = this.#workspace + this.#workspaceUsed;
-    let length = ruled === undefined ? this.#former.form(parser, mem, at, TOAST_TUPLE_THRESHOLD) : NOT_PLAIN;
+    const bulk = this.#bulk;
+    const length =
+      ruled === undefined ? this.#former.form(parser, bulk.mem, bulk.place, TOAST_TUPLE_THRESHOLD) : NOT_PLAIN;
     if (length === NOT_PLAIN) {
       const values = ruled ?? this.#plainRow(parser);
-      length = heapComputeTupleSize(this.#layout, values);
-      if (this.#toaster.wanted(length)) return { kind: 'large', values };
-      heapFormTuple(this.#layout, values, mem, at);
-    }
-    this.#added(at, length);
+      if (!bulk.add(values)) return { kind: 'large', values };
+    } else bulk.added(length);
+    this.#added();
     return ADDED;
   }
 
-  /** The row formed at `at` is the batch's next. */
-  #added(at: number, length: number): void {
-    const n = this.#count++;
-    this.#tuples[n] = at;
-    this.#lengths[n] = length;
-    this.#lines[n] = this.#parser!.lineNumber;
-    this.#workspaceUsed += maxAlign(length);
-  }
-
-  /** A row that is compressed, and whose large values go to the TOAST table before it is stored. */
-  async #addLarge(values: readonly Datum[]): Promise<void> {
-    const session = this.#session;
-    const { kernel } = session.instance;
-    const { producer, tx } = session.block;
-    const toaster = this.#toaster;
-    await withCatalog(() => toaster.store(values, tx.curcid));
-    await kernel.attempt(
-      () => {
-        session.checkForInterrupts();
-        if (producer.mustWait) {
-          kernel.pages.want = { kind: 'await', run: () => producer.wait() };
-          return MISS;
-        }
-        return toaster.run();
-      },
-      session.owner,
-      () => session.enter(),
-    );
-    const length = heapComputeTupleSize(this.#layout, toaster.values);
-    if (length > MAX_TUPLE_BYTES) {
-      throw ereport(ERRCODE.PROGRAM_LIMIT_EXCEEDED, `row is too big: size ${length}, maximum size ${MAX_TUPLE_BYTES}`);
-    }
-    const at = this.#workspace + this.#workspaceUsed;
-    heapFormTuple(this.#layout, toaster.values, kernel.pages.mem, at);
-    this.#added(at, length);
+  #added(): void {
+    this.#lines[this.#bulk.count - 1] = this.#parser!.lineNumber;
   }
 
   /** The values of a row that the short way did not take, or what is wrong with it. */
@@ -340,47 +283,19 @@ class CopyTarget {
 
   /** Puts the batch onto pages, then into the indexes. */
   async #store(): Promise<void> {
-    const session = this.#session;
-    const { kernel } = session.instance;
-    const { tx } = session.block;
-    session.checkForInterrupts();
-    for (let from = 0; from < this.#count; ) {
-      const at = from;
-      const done = await kernel.attempt(
-        () => {
-          const n = heapMultiInsert(
-            this.#context,
-            this.#heap,
-            this.#tuples,
-            this.#lengths,
-            at,
-            this.#count,
-            tx.curcid,
-            this.#offnums,
-            this.#freeze,
-          );
-          if (n > 0) this.#blocks.fill(this.#context.blk, at, at + n);
-          return n;
-        },
-        session.owner,
-        () => session.enter(),
-      );
-      from += done;
-    }
+    await this.#bulk.store();
     for (const index of this.#indexes) await this.#storeIndex(index);
-    this.#count = 0;
-    this.#workspaceUsed = 0;
-    await session.breathe();
+    this.#bulk.clear();
+    await this.#session.breathe();
   }
 
   async #storeIndex({ desc, tree, columns }: OpenIndex): Promise<void> {
     const session = this.#session;
     const { kernel } = session.instance;
-    const { mem } = kernel.pages;
+    const { mem, layout, heap, context, tuples, blocks, offnums, count } = this.#bulk;
     const { producer } = session.block;
     const keys = new Array<Datum>(columns.length);
     let n = 0;
-    const count = this.#count;
     await kernel.attempt(
       () => {
         for (; n < count; n++) {
@@ -391,20 +306,11 @@ class CopyTarget {
             return MISS;
           }
           const status = orDetoastMiss(() => {
-            for (let k = 0; k < columns.length; k++)
-              keys[k] = heapGetAttr(this.#layout, mem, this.#tuples[n]!, columns[k]!);
+            for (let k = 0; k < columns.length; k++) keys[k] = heapGetAttr(layout, mem, tuples[n]!, columns[k]!);
             return 0;
           });
           if (status === MISS) return MISS;
-          const result = btInsert(
-            tree,
-            this.#context,
-            this.#heap,
-            keys,
-            this.#blocks[n]!,
-            this.#offnums[n]!,
-            tree.unique ? 'yes' : 'no',
-          );
+          const result = btInsert(tree, context, heap, keys, blocks[n]!, offnums[n]!, tree.unique ? 'yes' : 'no');
           if (result < 0) return result;
           if (result === BT_DUPLICATE) throw this.#duplicate(desc, tree, keys);
         }

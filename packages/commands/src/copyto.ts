@@ -8,6 +8,7 @@ import { BACKEND } from '@pgtroupe/libpq/protocol';
 import type { CopyOptions } from './copyoptions.ts';
 import { copyLine, FormattedField, formatLarge, isLargeField } from './copytoformat.ts';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { selectsInto } from '@pgtroupe/parser/selectinto';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { RowSink } from '@pgtroupe/executor/rowsink';
@@ -40,13 +41,6 @@ export async function copyTo(
   out.begin(BACKEND.CopyDone);
   out.end();
   return `COPY ${rows}`;
-}
-
-/** It stands in the leftmost of the SELECTs that a set operation joins. */
-function selectsInto(source: RawNode): boolean {
-  let leftmost = source;
-  while (leftmost.larg) leftmost = leftmost.larg;
-  return leftmost.intoClause !== undefined;
 }
 
 function checkForceQuote(names: readonly string[], columns: readonly { readonly name: string }[]): void {

@@ -6,7 +6,13 @@ import { ACL_TRUNCATE } from '@pgtroupe/catalog/acl';
 import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
 import { pgClass, RELKIND_RELATION, RELPERSISTENCE_PERMANENT } from '@pgtroupe/catalog/catalogs/pg_class';
 import { CONSTRAINT_CHECK, CONSTRAINT_FOREIGN } from '@pgtroupe/catalog/catalogs/pg_constraint';
-import { heapCreateWithCatalog, createStorage, newRelMinMxid, storeAttrDefault } from '@pgtroupe/catalog/heap';
+import {
+  heapCreateWithCatalog,
+  createStorage,
+  type NewColumn,
+  newRelMinMxid,
+  storeAttrDefault,
+} from '@pgtroupe/catalog/heap';
 import { encodeMissing } from '@pgtroupe/catalog/missingval';
 import { chooseConstraintName, createConstraintEntry } from '@pgtroupe/catalog/pg_constraint';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
@@ -39,33 +45,54 @@ function refuseUnsupported(stmt: RawNode): void {
   }
 }
 
-/** CREATE TABLE. Returns the table's oid; 0 when IF NOT EXISTS found one. */
-export async function defineRelation(context: CommandContext, stmt: RawNode): Promise<Oid> {
-  const { w, session } = context;
+/** Schema that the new table goes to. What is not there of CREATE TABLE is refused by name. */
+export async function tableNamespace(context: CommandContext, stmt: RawNode): Promise<Oid> {
   refuseUnsupported(stmt);
-  const name: string = stmt.relation.relname;
   const namespace = await context.creationNamespace(stmt.relation, stmt.relation.location ?? 0);
   if (namespace === PG_CATALOG_NAMESPACE) {
-    throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied to create "pg_catalog.${name}"`, {
+    throw ereport(ERRCODE.INSUFFICIENT_PRIVILEGE, `permission denied to create "pg_catalog.${stmt.relation.relname}"`, {
       detail: 'System catalog modifications are currently disallowed.',
     });
   }
+  return namespace;
+}
+
+/** A table with these columns and nothing else, its TOAST table still to be made. */
+export async function createTable(
+  context: CommandContext,
+  stmt: RawNode,
+  namespace: Oid,
+  columns: readonly NewColumn[],
+): Promise<Oid> {
+  for (const { typid } of columns) await context.checkTypeUsage(typid);
+  return heapCreateWithCatalog(context.w, {
+    name: stmt.relation.relname,
+    namespace,
+    owner: context.session.userId,
+    relkind: RELKIND_RELATION,
+    persistence: RELPERSISTENCE_PERMANENT,
+    columns,
+    reloptions: transformRelOptions(null, stmt.options, 'heap', ''),
+    tablespace: 0 as Oid,
+  });
+}
+
+/** CREATE TABLE. Returns the table's oid; 0 when IF NOT EXISTS found one. */
+export async function defineRelation(context: CommandContext, stmt: RawNode): Promise<Oid> {
+  const { w } = context;
+  const name: string = stmt.relation.relname;
+  const namespace = await tableNamespace(context, stmt);
   if (stmt.if_not_exists && (await w.search(RELNAMENSP, name, namespace)) !== null) {
     context.notice(`relation "${name}" already exists, skipping`, ERRCODE.DUPLICATE_TABLE);
     return 0 as Oid;
   }
   const plan = await transformTableElements(context, name, stmt.tableElts ?? []);
-  for (const { column } of plan.columns) await context.checkTypeUsage(column.typid);
-  const relid = await heapCreateWithCatalog(w, {
-    name,
+  const relid = await createTable(
+    context,
+    stmt,
     namespace,
-    owner: session.userId,
-    relkind: RELKIND_RELATION,
-    persistence: RELPERSISTENCE_PERMANENT,
-    columns: plan.columns.map(c => c.column),
-    reloptions: transformRelOptions(null, stmt.options, 'heap', ''),
-    tablespace: 0 as Oid,
-  });
+    plan.columns.map(({ column }) => column),
+  );
   for (const [n, column] of plan.columns.entries()) await storeColumnExtras(context, relid, n + 1, column);
   for (const check of plan.checks) await addCheckConstraint(context, await w.relation(relid), check);
   await createToastTable(w, await w.relation(relid), transformRelOptions(null, stmt.options, 'toast', 'toast'));

@@ -43,6 +43,7 @@ import type { FunctionCall } from '@pgtroupe/adt/fmgr';
 import { analyzeSetOperation } from './analyze_setop.ts';
 import { bmsAddMember } from './bitmapset.ts';
 import type { CatalogLookup } from './catalog-lookup.ts';
+import { createTableAsOf } from './selectinto.ts';
 import { lockStrengthName, transformLockingClause } from './locking.ts';
 import { parseCheckAggregates } from './parse_agg.ts';
 import {
@@ -190,27 +191,7 @@ function literalsLeft(query: Query): number[] {
 
 /** SELECT ... INTO is CREATE TABLE AS. */
 function* transformOptionalSelectInto(pstate: ParseState, raw: RawNode): Slices<Query> {
-  if (raw.type === 'SelectStmt') {
-    let leftmost = raw;
-    while (leftmost.larg) leftmost = leftmost.larg;
-    if (leftmost.intoClause) {
-      const query = withoutInto(raw);
-      return yield* stmtOf(pstate, {
-        type: 'CreateTableAsStmt',
-        query,
-        into: leftmost.intoClause,
-        objtype: 'OBJECT_TABLE',
-        is_select_into: true,
-      });
-    }
-  }
-  return yield* stmtOf(pstate, raw);
-}
-
-function withoutInto(raw: RawNode): RawNode {
-  if (raw.larg) return { ...raw, larg: withoutInto(raw.larg) };
-  const { intoClause: _, ...rest } = raw;
-  return rest as RawNode;
+  return yield* stmtOf(pstate, createTableAsOf(raw) ?? raw);
 }
 
 /** Does the statement need analysis (and a snapshot), or is it passed on as it is? */

@@ -8,13 +8,14 @@
  * RETURNING, ON CONFLICT's index predicate, recursive CTEs, names given as strings (regclass).
  */
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
+import { selectsInto } from './selectinto.ts';
 
 export type MarkLiteral = (aconst: RawNode) => void;
 
 export function markStatement(stmt: RawNode, mark: MarkLiteral): void {
   switch (stmt.type) {
     case 'SelectStmt':
-      markSelect(stmt, mark);
+      if (!selectsInto(stmt)) markSelect(stmt, mark);
       break;
     case 'InsertStmt':
       markWith(stmt, mark);
@@ -66,12 +67,7 @@ function markSelect(select: RawNode, mark: MarkLiteral): void {
   if (select.valuesLists) return;
   markBranch(select, mark);
   const compares =
-    select.groupClause ||
-    select.distinctClause ||
-    select.sortClause ||
-    select.windowClause ||
-    select.havingClause ||
-    select.intoClause;
+    select.groupClause || select.distinctClause || select.sortClause || select.windowClause || select.havingClause;
   if (!compares) markTargets(select.targetList, mark);
 }
 

@@ -16,7 +16,8 @@ import { AUTHNAME, DBROLESETTING, NAMESPACEOID } from '@pgtroupe/catalog/syscach
 import type { SystemCatalog } from '@pgtroupe/catalog/systemcatalog';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { ereport } from '@pgtroupe/common/ereport';
+import { createTableAsOf, selectsInto } from '@pgtroupe/parser/selectinto';
 import { finish, type Slices } from '@pgtroupe/common/slices';
 import type { Oid } from '@pgtroupe/common/ids';
 import { CommandContext, type CommandSession } from '@pgtroupe/commands/command-context';
@@ -226,16 +227,17 @@ export class Analysis {
       return;
     }
     if (isUtility(raw)) {
-      if (raw.type === 'ExplainStmt' && statement.allowParams)
-        await this.#analyzeExplained(statement, raw['query'] as RawNode);
-      statement.analyzed = { kind: 'utility', raw, columns: utilityColumns(this.#session.runner, raw) };
+      const utility = createTableAsOf(raw) ?? raw;
+      if (statement.allowParams && (utility.type === 'ExplainStmt' || utility.type === 'CreateTableAsStmt'))
+        await this.#analyzeInner(statement, utility['query'] as RawNode);
+      statement.analyzed = { kind: 'utility', raw: utility, columns: utilityColumns(this.#session.runner, utility) };
       return;
     }
     if (!this.tryAnalyze(statement)) await this.#analyzeAndLock(statement, () => false);
   }
 
-  /** EXPLAIN's parameters are those of what it explains. */
-  async #analyzeExplained(statement: PreparedStatement, query: RawNode): Promise<void> {
+  /** Parameters of EXPLAIN and CREATE TABLE AS are those of the statement within. */
+  async #analyzeInner(statement: PreparedStatement, query: RawNode): Promise<void> {
     const { text, givenTypes } = statement;
     const explained = unanalyzed(withoutLiterals(query, text), 0, text, { givenTypes, allowParams: true, raw: query });
     await this.analyze(explained);
@@ -386,7 +388,6 @@ export class Analysis {
   }
 
   *#analyzeQuery(statement: PreparedStatement, raw: RawNode): Slices<SharedAnalysis> {
-    if (raw.type === 'SelectStmt' && raw['intoClause'] !== undefined) throw notSupported('SELECT INTO');
     const input = { catalog: this.lookup(), fc: this.#call() };
     const { statement: parsed } = statement.parsed;
     const literalBase = parsed.shared ? Math.max(parsed.literalBase, statement.givenTypes.length + 1) : 1 << 16;
@@ -560,6 +561,7 @@ const STORED_FOR = [
 function isUtility(raw: RawNode): boolean {
   return (
     !stmtRequiresParseAnalysis(raw) ||
+    selectsInto(raw) ||
     ['ExplainStmt', 'DeclareCursorStmt', 'CreateTableAsStmt', 'CallStmt'].includes(raw.type)
   );
 }

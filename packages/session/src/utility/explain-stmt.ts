@@ -8,6 +8,8 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import { explainPlan, instrument } from '@pgtroupe/executor/explain';
 import { errorPosition } from '@pgtroupe/parser/position';
+import { createTableAsOf } from '@pgtroupe/parser/selectinto';
+import { intoRelationExists } from '@pgtroupe/commands/createas';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { type BoundParameters, type ColumnInfo, unanalyzed, withoutLiterals } from '../prepared-statement.ts';
 import type { RowSink } from '@pgtroupe/executor/rowsink';
@@ -36,7 +38,7 @@ export async function explainStmt(
 ): Promise<string> {
   const { session, analysis, functions, execution } = runner;
   const options = readOptions((raw['options'] as RawNode[] | undefined) ?? [], text);
-  const inner = raw['query'] as RawNode;
+  const inner = await explained(runner, raw['query'] as RawNode, text, options);
   const statement = unanalyzed(withoutLiterals(inner, text), 0, text, {
     allowParams: types.length > 0,
     givenTypes: types,
@@ -81,6 +83,25 @@ export async function explainStmt(
   } finally {
     run.close();
   }
+}
+
+/** Of CREATE TABLE AS its query is explained, if the table could be made. */
+async function explained(
+  { analysis }: StatementRunner,
+  query: RawNode,
+  text: string,
+  { analyze }: Options,
+): Promise<RawNode> {
+  const into = query.type === 'CreateTableAsStmt' ? query : createTableAsOf(query);
+  if (into === undefined) return query;
+  if (analyze || into['objtype'] === 'OBJECT_MATVIEW')
+    throw notSupported(`EXPLAIN ${analyze ? 'ANALYZE ' : ''}${commandTag(into)}`);
+  let exists = false;
+  await analysis.changeCatalogs(text, async context => {
+    exists = await intoRelationExists(context, into);
+  });
+  if (exists) throw notSupported(`EXPLAIN ${commandTag(into)} IF NOT EXISTS of a table that is there`);
+  return into['query'] as RawNode;
 }
 
 const nowhere: RowSink = { rows: () => {}, taken: 0, ready: () => true, wait: () => Promise.resolve() };

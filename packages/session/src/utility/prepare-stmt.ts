@@ -4,7 +4,8 @@
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
-import type { ColumnInfo } from '../prepared-statement.ts';
+import type { Datum } from '@pgtroupe/common/datum';
+import type { ColumnInfo, PreparedStatement } from '../prepared-statement.ts';
 import { executeArguments } from './execute-arguments.ts';
 import type { StatementRunner } from '../statement-runner.ts';
 
@@ -24,20 +25,31 @@ export async function executeStmt(
   text: string,
   describe: (columns: readonly ColumnInfo[]) => void,
 ): Promise<string> {
-  const statement = runner.statement(raw['name']);
-  await runner.analysis.revalidate(statement);
-  const params = await executeArguments(runner, statement, (raw['params'] as RawNode[] | undefined) ?? [], text);
-  if (statement.analyzed.kind !== 'query') {
-    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'EXECUTE of a utility statement is not supported by pgtroupe yet');
-  }
-  if (statement.analyzed.columns !== undefined) describe(statement.analyzed.columns);
-  const run = runner.execution.start(statement, [...params, ...statement.literals], []);
+  const { statement, params } = await executedStatement(runner, raw, text);
+  if (statement.analyzed.kind === 'query' && statement.analyzed.columns !== undefined)
+    describe(statement.analyzed.columns);
+  const run = runner.execution.start(statement, params, []);
   try {
     await run.run(0);
     return run.tag;
   } finally {
     run.close();
   }
+}
+
+/** What an EXECUTE runs, valid now, and the values of all its parameters. */
+export async function executedStatement(
+  runner: StatementRunner,
+  raw: RawNode,
+  text: string,
+): Promise<{ readonly statement: PreparedStatement; readonly params: readonly Datum[] }> {
+  const statement = runner.statement(raw['name']);
+  await runner.analysis.revalidate(statement);
+  const params = await executeArguments(runner, statement, (raw['params'] as RawNode[] | undefined) ?? [], text);
+  if (statement.analyzed.kind !== 'query') {
+    throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'EXECUTE of a utility statement is not supported by pgtroupe yet');
+  }
+  return { statement, params: [...params, ...statement.literals] };
 }
 
 export function executeColumns(runner: StatementRunner, raw: RawNode): readonly ColumnInfo[] | undefined {

@@ -10,6 +10,7 @@ import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { checkpointStmt } from './checkpoint-stmt.ts';
 import { commandTag } from '@pgtroupe/commands/commandtag';
 import { copyStmt } from '@pgtroupe/commands/copy';
+import { createTableAsStmt } from './create-table-as-stmt.ts';
 import { definitionStmt, isDefinition } from './definition-stmt.ts';
 import { explainColumns, explainStmt } from './explain-stmt.ts';
 import { lockStmt } from './lock-stmt.ts';
@@ -48,6 +49,8 @@ export async function processUtility(
       return executeStmt(runner, raw, text, describe);
     case 'ExplainStmt':
       return explainStmt(runner, raw, text, describe, parameters);
+    case 'CreateTableAsStmt':
+      return createTableAsStmt(runner, raw, text, parameters);
     case 'DeallocateStmt':
       return deallocateStmt(runner, raw);
     case 'CopyStmt':
