@@ -155,6 +155,8 @@ describe.skipIf(!isBuilt)('the cast (skipped until `npm run build`)', () => {
       expect(control).toMatch(/Database cluster state: +shut down\n/);
       execFileSync(join(PG_BIN, 'pg_checksums'), ['--check', cluster.data], { stdio: 'ignore' });
     }
+    await until('its last word', () => cluster.log.includes('database system is shut down'));
+    expect(cluster.log.match(/database system is shut down/g)).toHaveLength(1);
     await cluster.start();
     expect(cluster.log).not.toContain('automatic recovery in progress');
   }, 30_000);

@@ -42,6 +42,7 @@ export interface AttendanceHandlers {
   refused(why: string): void;
   /** For every heartbeat. */
   held(): Held;
+  wraparoundNear(): boolean;
   /** role_timeout; 0: none. */
   timeoutMs(): number;
   /** There is no postmaster, for so long already; told again and again. */
@@ -211,7 +212,8 @@ export class Attendance {
     const traffic = { rpc, unawaitedMessages, bus, operations, pageImages };
     const held = Object.entries(this.#handlers.held()).map(([what, count]) => ({ what, count }));
     const rssBytes = process.memoryUsage.rss();
-    this.#send({ $case: 'heartbeat', value: { counter: this.#turns, rssBytes, traffic, held } });
+    const wraparoundNear = this.#handlers.wraparoundNear();
+    this.#send({ $case: 'heartbeat', value: { counter: this.#turns, rssBytes, traffic, held, wraparoundNear } });
     this.#nextBeat?.cancel();
     this.#nextBeat = this.#timers.after(this.#nextBeatMs(), () => this.#beat());
   }

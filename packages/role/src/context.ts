@@ -47,6 +47,8 @@ export interface RunningRole {
    * again with a sterner mode. Immediate never gets here: the process just ends.
    */
   stop(mode: Exclude<ShutdownMode, 'immediate'>): Promise<void>;
+  /** Autovacuum must run, switched off or not: the buffer-manager's to say. */
+  wraparoundNear?(): boolean;
   /** Others depend on it: without a postmaster, who would order them, it leaves after them. */
   needed?(): boolean;
 }

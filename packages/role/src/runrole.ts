@@ -160,6 +160,7 @@ export async function runRole(role: RoleName, program: RoleProgram): Promise<voi
       },
       alone: aloneMs => alone(aloneMs),
       held: () => running?.held?.() ?? {},
+      wraparoundNear: () => running?.wraparoundNear?.() ?? false,
       timeoutMs: () => settings.number('role_timeout'),
     },
   });

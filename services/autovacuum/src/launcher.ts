@@ -4,7 +4,7 @@
  * Purpose    so that dead rows do not pile up, statistics are fresh and transaction ids never run out.
  * Promise    a database in danger of wraparound gets a worker within autovacuum_naptime; no database gets more than
  *            one in that time. It looks into no table and has no session.
- * Started by the postmaster, while `autovacuum` and `track_counts` are on.
+ * Started by the postmaster, while `autovacuum` and `track_counts` are on, or wraparound is near.
  * Stops      on `stop`, at once; when the buffer-manager goes it waits for the next.
  * Its death  concerns nobody: workers go on, its successor has every database looked at once.
  *
@@ -48,7 +48,9 @@ export class AutovacuumLauncher {
   start(): void {
     this.#env.log.write('DEBUG', 'autovacuum launcher started');
     this.#open();
-    this.#sleep([]);
+    // Switched off, it was launched because of what cannot wait.
+    if (this.#options.limits().active) this.#sleep([]);
+    else void this.#look();
   }
 
   stop(): Promise<void> {

@@ -14,6 +14,7 @@ export const autovacuumRole: RoleProgram = {
     const launcher = new AutovacuumLauncher(role.env, {
       bufferManager: role.endpoint('buffer-manager'),
       limits: () => ({
+        active: settings.bool('autovacuum') && settings.bool('track_counts'),
         naptimeMs: settings.number('autovacuum_naptime') * MS_PER_SECOND,
         maxWorkers: settings.number('autovacuum_max_workers'),
         freezeMaxAge: settings.number('autovacuum_freeze_max_age'),

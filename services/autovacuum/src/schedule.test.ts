@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Schedule } from './schedule.ts';
 
-const LIMITS = { naptimeMs: 60_000, maxWorkers: 2, freezeMaxAge: 1000, multixactFreezeMaxAge: 1000 };
+const LIMITS = { active: true, naptimeMs: 60_000, maxWorkers: 2, freezeMaxAge: 1000, multixactFreezeMaxAge: 1000 };
 const YOUNG = { nextXid: 1003, oldestXid: 3, oldestXidDb: 1, nextMulti: 1, oldestMulti: 1, oldestMultiDb: 1 };
 const NOBODY = { running: [], unfinished: [] };
 const busy = (changes: number) => [5, 6].map(database => ({ database, changes }));

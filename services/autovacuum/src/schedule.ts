@@ -23,6 +23,8 @@ export interface DatabaseActivity {
 }
 
 export interface Limits {
+  /** Off: only who is in danger gets a worker. */
+  readonly active: boolean;
   readonly naptimeMs: number;
   readonly maxWorkers: number;
   readonly freezeMaxAge: number;
@@ -53,6 +55,7 @@ export class Schedule {
         return undefined;
       return this.#visit(endangered, nowMs, `in danger`);
     }
+    if (!limits.active) return undefined;
     // What all databases share is looked after from each.
     const shared = activity.find(({ database }) => database === 0)?.changes ?? 0;
     let chosen: { readonly database: number; readonly seen: string; readonly visitedMs: number } | undefined;

@@ -20,7 +20,7 @@ export class AutovacuumServer {
     this.#stream?.abort('another autovacuum launcher came');
     this.#stream = stream;
     this.#shared.auxiliaries.came('autovacuum launcher', () => 'Activity/AutoVacuumMain');
-    stream.onMessage = () => stream.send(this.#ages());
+    stream.onMessage = () => stream.send(agesOf(this.#shared));
     stream.onEnd = () => {
       if (this.#stream !== stream) return;
       this.#stream = undefined;
@@ -32,17 +32,23 @@ export class AutovacuumServer {
     this.#stream?.end();
     this.#stream = undefined;
   }
+}
 
-  #ages(): Ages {
-    const { transactions, multixacts } = this.#shared;
-    const { nextMulti, oldestMulti, oldestMultiDB } = multixacts.state.counters;
-    return {
-      nextXid: transactions.procs.nextXid,
-      oldestXid: transactions.oldestXid,
-      oldestXidDb: transactions.oldestXidDB,
-      nextMulti,
-      oldestMulti,
-      oldestMultiDb: oldestMultiDB,
-    };
-  }
+export function agesOf({ transactions, multixacts }: SharedMemory): Ages {
+  const { nextMulti, oldestMulti, oldestMultiDB } = multixacts.state.counters;
+  return {
+    nextXid: transactions.procs.nextXid,
+    oldestXid: transactions.oldestXid,
+    oldestXidDb: transactions.oldestXidDB,
+    nextMulti,
+    oldestMulti,
+    oldestMultiDb: oldestMultiDB,
+  };
+}
+
+/** Past xidVacLimit or multiVacLimit (SetTransactionIdLimit). */
+export function isWraparoundNear(ages: Ages, freezeMaxAge: number, multixactFreezeMaxAge: number): boolean {
+  return (
+    ages.nextXid - ages.oldestXid > freezeMaxAge || ((ages.nextMulti - ages.oldestMulti) | 0) > multixactFreezeMaxAge
+  );
 }

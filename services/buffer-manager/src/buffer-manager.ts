@@ -171,7 +171,6 @@ export class BufferManager {
     await leasesOver;
     this.#wal!.close();
     await this.#smgr!.close();
-    this.#env.log.write('LOG', 'database system is shut down');
   }
 
   /** For tests and the console. */

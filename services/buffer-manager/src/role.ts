@@ -2,6 +2,7 @@
 import { rmgrTable } from '@pgtroupe/redo/rmgrtable';
 import type { RoleProgram } from '@pgtroupe/role/context';
 import { XLOG_BLCKSZ, XLOG_SEG_SIZE } from '@pgtroupe/transam/xlogpage';
+import { agesOf, isWraparoundNear } from './autovacuum-server.ts';
 import { BufferManager } from './buffer-manager.ts';
 
 const MB = 1024 * 1024;
@@ -42,6 +43,12 @@ export const bufferManagerRole: RoleProgram = {
     await role.serve(bufferManager.handlers());
     return {
       stop: () => bufferManager.stop(),
+      wraparoundNear: () =>
+        isWraparoundNear(
+          agesOf(bufferManager.shared),
+          settings.number('autovacuum_freeze_max_age'),
+          settings.number('autovacuum_multixact_freeze_max_age'),
+        ),
       held: () => bufferManager.shared.held(),
       needed: () => bufferManager.shared.instances.size > 0,
     };

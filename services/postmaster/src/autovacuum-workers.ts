@@ -1,7 +1,8 @@
 /**
  * Autovacuum's launcher and workers among the cast: pure, a part of supervision's step.
  *
- * - The launcher is there while `autovacuum` and `track_counts` are on, and is launched again like any other role.
+ * - The launcher is there while `autovacuum` and `track_counts` are on, or the buffer-manager says that wraparound is near, and
+ *   is launched again like any other role.
  * - A worker is launched once, for one database, when the launcher asks for it: at most autovacuum_max_workers at a time.
  *   Whoever it was that ended it, it is not launched again: the launcher is told that the database has work left.
  */
@@ -13,7 +14,11 @@ import type { Effect, Event, Member, Supervision } from './supervision.ts';
 
 /** The launcher while autovacuum is off: nobody waits for it. */
 export function isSwitchedOff(s: Supervision, { role, life }: Member): boolean {
-  return role === 'autovacuum' && !s.autovacuum.on && life.life === 'absent';
+  return role === 'autovacuum' && !launcherWanted(s) && life.life === 'absent';
+}
+
+export function launcherWanted({ autovacuum }: Supervision): boolean {
+  return autovacuum.on || autovacuum.wraparoundNear;
 }
 
 /** The launcher wants one. It is launched in the same step, if there is a slot. */

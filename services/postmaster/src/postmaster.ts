@@ -467,6 +467,8 @@ export class Postmaster {
         return this.#readiness(name, report.value.state as RoleState);
       case 'heartbeat':
         this.#heartbeats.set(name, report.value);
+        if (name === 'buffer-manager' && report.value.wraparoundNear !== this.#supervision.autovacuum.wraparoundNear)
+          this.#event({ kind: 'wraparound', near: report.value.wraparoundNear });
         return this.#event({ kind: 'heartbeat', name });
       case 'configAck':
         this.#acknowledged.set(name, report.value.version);

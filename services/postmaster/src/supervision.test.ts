@@ -295,6 +295,22 @@ describe('supervision', () => {
     expect(stage.take()).toEqual(['launch archiver']);
   });
 
+  it('launches an autovacuum launcher that is switched off while wraparound is near', () => {
+    const stage = new Stage();
+    expect(stage.s.members.has('autovacuum')).toBe(true);
+    stage.running();
+    expect(stage.alive.has('autovacuum')).toBe(false);
+    stage.send({ kind: 'wraparound', near: true });
+    expect(stage.take()).toEqual(['launch autovacuum']);
+    stage.send({ kind: 'configured', roleTimeoutMs: 10_000, autovacuum: false });
+    expect(stage.take()).toEqual([]);
+    stage.send({ kind: 'wraparound', near: false });
+    expect(stage.take()).toEqual(['stop autovacuum fast']);
+    stage.dies('autovacuum', 0);
+    stage.tick();
+    expect(stage.take()).toEqual([]);
+  });
+
   it('smart waits for sessions, fast does not wait any more', () => {
     const stage = new Stage().running();
     stage.send({ kind: 'instances', wanted: 1, sessions: 3 });

@@ -18,7 +18,7 @@
  */
 import type { WorkerRegistration } from '@pgtroupe/actor/background-worker';
 import { EXIT_HOPELESS, type RoleName, roleName, type RoleState, type ShutdownMode } from '@pgtroupe/actor/lifecycle';
-import { buryAutovacWorker, isSwitchedOff, wantAutovacWorker } from './autovacuum-workers.ts';
+import { buryAutovacWorker, isSwitchedOff, launcherWanted, wantAutovacWorker } from './autovacuum-workers.ts';
 import { buryWorker, mayStart, workerOverdue } from './background-workers.ts';
 import { addMember } from './members.ts';
 
@@ -120,8 +120,9 @@ export interface Supervision {
   roleTimeoutMs: number;
   exitCode: number;
   readonly autovacuum: {
-    /** There shall be a launcher. */
+    /** There shall be a launcher: the configuration says so; the buffer-manager does. */
     on: boolean;
+    wraparoundNear: boolean;
     readonly maxWorkers: number;
     /** Databases whose last worker left work undone. */
     readonly unfinished: Set<number>;
@@ -150,6 +151,8 @@ export type Event =
   | { readonly kind: 'instances'; readonly wanted: number; readonly sessions: number }
   /** The configuration was read again. */
   | { readonly kind: 'configured'; readonly roleTimeoutMs: number; readonly autovacuum: boolean }
+  /** The buffer-manager says whether autovacuum must run. */
+  | { readonly kind: 'wraparound'; readonly near: boolean }
   /** The autovacuum launcher wants a worker. */
   | { readonly kind: 'autovacuum worker'; readonly database: number }
   /** An instance that nobody needs may go. */
@@ -191,6 +194,7 @@ export function newSupervision(options: SupervisionOptions): Supervision {
     exitCode: 0,
     autovacuum: {
       on: options.autovacuum?.on ?? false,
+      wraparoundNear: false,
       maxWorkers: options.autovacuum?.maxWorkers ?? 0,
       unfinished: new Set(),
     },
@@ -283,7 +287,11 @@ export function step(s: Supervision, event: Event, nowMs: number): Effect[] {
       if (event.roleTimeoutMs !== s.roleTimeoutMs) hearEverybody(s, nowMs);
       s.roleTimeoutMs = event.roleTimeoutMs;
       s.autovacuum.on = event.autovacuum;
-      if (!event.autovacuum) stopLauncher(s, effects);
+      if (!launcherWanted(s)) stopLauncher(s, effects);
+      break;
+    case 'wraparound':
+      s.autovacuum.wraparoundNear = event.near;
+      if (!launcherWanted(s)) stopLauncher(s, effects);
       break;
     case 'autovacuum worker':
       wantAutovacWorker(s, event.database);
