@@ -17,6 +17,14 @@ const LOCKS = `select application_name, locktype, case when locktype = 'relation
   from pg_locks join pg_stat_activity using (pid) where application_name in ('b', 'c', 'd') and locktype <> 'object'
   and (locktype <> 'relation' or relation = 'held'::regclass) order by 1, 2, 9, 10`;
 
+const PROGRESS = ['vacuum', 'analyze', 'create_index', 'copy', 'cluster', 'basebackup'];
+/** Without what differs from run to run: pid, datid, how far it is, and sizes: a load may leave pages unused. */
+const progressOf = (
+  view: string,
+): string => `select to_jsonb(p) - '{pid,datid,datname,heap_blks_total,heap_blks_scanned,sample_blks_total,
+  sample_blks_scanned,max_dead_tuples}'::text[] ||
+  jsonb_build_object('relid', relid::regclass) from pg_stat_progress_${view} p`;
+
 /** Rows and errors, without what differs from run to run. */
 const told = (lines: readonly string[]): string =>
   lines
@@ -42,7 +50,7 @@ async function work(server: Server): Promise<Answers> {
   };
   try {
     await say('drop table if exists held; create table held (a int primary key); insert into held values (1), (2)');
-    for (const view of ['pg_stat_activity', 'pg_locks']) {
+    for (const view of ['pg_stat_activity', 'pg_locks', ...PROGRESS.map(name => `pg_stat_progress_${name}`)]) {
       await ask(
         `columns of ${view}`,
         `select string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' order by attnum) from pg_attribute
@@ -82,7 +90,25 @@ async function work(server: Server): Promise<Answers> {
     await copies;
     await sleep(WAIT_MS);
     await asOf('copies', false);
+    await ask('progress of COPY', progressOf('copy'));
     await b.send({ bytes: Buffer.from('c\0\0\0\x04', 'latin1'), ready: true });
+
+    await b.send(Q(`create table paced (a int primary key, t text) with (autovacuum_enabled = off)`));
+    await b.send(Q(`insert into paced select g, repeat('x', 400) from generate_series(1, 2000) g`));
+    await b.send(Q('set vacuum_cost_delay = 100; set vacuum_cost_limit = 1'));
+    for (const command of ['vacuum', 'analyze']) {
+      const ends = b.send(Q(`${command} paced`));
+      await sleep(WAIT_MS);
+      await ask(`progress of ${command}`, progressOf(command));
+      await ask(
+        `end of ${command}`,
+        `select wait_event, pg_cancel_backend(pid) from pg_stat_activity where application_name = 'b'`,
+      );
+      await ends;
+      await ask(`no progress of ${command}`, progressOf(command));
+    }
+    await b.send(Q('drop table paced'));
+    await ask('no such command', `select pg_stat_get_progress_info('nonsense')`);
 
     await c.send(
       Q(

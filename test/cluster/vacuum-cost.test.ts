@@ -24,6 +24,12 @@ describe.runIf(isBuilt)('vacuum cost delay', () => {
     return Object.values((await other.query<Record<string, unknown>>(sql)).rows[0] ?? {})[0];
   }
 
+  const progress: Readonly<Record<string, string>> = {
+    VACUUM: `SELECT concat_ws(' ', relid::regclass, phase, heap_blks_total, heap_blks_scanned, heap_blks_vacuumed,
+      index_vacuum_count, max_dead_tuples, num_dead_tuples) FROM pg_stat_progress_vacuum`,
+    ANALYZ: `SELECT concat_ws(' ', relid::regclass, phase, sample_blks_total, sample_blks_scanned, ext_stats_total,
+      ext_stats_computed, child_tables_total, child_tables_done) FROM pg_stat_progress_analyze`,
+  };
   const sleeping = `SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Timeout' AND wait_event = 'VacuumDelay'`;
 
   beforeAll(async () => {
@@ -68,6 +74,9 @@ describe.runIf(isBuilt)('vacuum cost delay', () => {
         (error: pg.DatabaseError) => ({ code: error.code, ms: performance.now() }),
       );
       const pid = await until('a pause', async () => (await value(sleeping)) as number | undefined);
+      expect(await value(progress[sql.slice(0, 6).trim()]!)).toMatch(
+        /^t (scanning heap 223 \d+ 0 0 291 0|acquiring sample rows 223 \d+ 0 0 0 0)$/,
+      );
       const from = performance.now();
       await other.query(`SELECT ${end}(${pid})`);
       const ended = await failed;

@@ -33,7 +33,6 @@ const nulls = (columns: number): Datum[] => new Array<Datum>(columns).fill(null)
 
 /** Of the stats-collector's. */
 const RESET_TARGET = /^(bgwriter|recovery_prefetch|wal)$/;
-const PROGRESS_COMMANDS = /^(VACUUM|ANALYZE|CLUSTER|CREATE INDEX|BASEBACKUP|COPY)$/i;
 
 export const pgstatSharedFunctions: FunctionTable = {
   pg_stat_get_bgwriter_timed_checkpoints: bgwriter('timedCheckpoints'),
@@ -119,10 +118,4 @@ export const pgstatSharedSetFunctions: SetFunctionTable = {
   pg_stat_get_replication_slot: (_fc: FunctionCall, name: Uint8Array) => [[name, 0, 0, 0, 0, 0, 0, 0, 0, null]],
   pg_stat_get_subscription: () => [],
   pg_stat_get_subscription_stats: (_fc: FunctionCall, subscription: Oid) => [[subscription, 0, 0, null]],
-  pg_stat_get_progress_info: (_fc: FunctionCall, command: Uint8Array) => {
-    const name = textToString(command);
-    if (!PROGRESS_COMMANDS.test(name))
-      throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid command name: "${name}"`);
-    return [];
-  },
 };

@@ -3,12 +3,13 @@
  * time that a transaction asked.
  */
 import type { Datum } from '@pgtroupe/common/datum';
-import { notSupported } from '@pgtroupe/common/ereport';
+import { ERRCODE } from '@pgtroupe/common/errcodes';
+import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import { ROLE_PG_READ_ALL_STATS } from '@pgtroupe/common/oids';
 import { judge } from './acl.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
-import { stringToText } from './mb/mbutils.ts';
+import { stringToText, textToString } from './mb/mbutils.ts';
 import { parseInet } from './network.ts';
 import type { Backends } from './signalfuncs.ts';
 
@@ -37,6 +38,14 @@ export interface BackendStatus {
   readonly xmin: number;
   /** 64 bits with a sign, decimal; 0 where none is computed. */
   readonly queryId?: string;
+  readonly progress?: CommandProgress | undefined;
+}
+
+/** What a command tells of how far it is (pg_stat_progress_*): PROGRESS_* by number, 0 where there is nothing. */
+export interface CommandProgress {
+  readonly command: 'VACUUM' | 'ANALYZE' | 'CLUSTER' | 'CREATE INDEX' | 'COPY';
+  readonly relation: Oid;
+  readonly params: readonly number[];
 }
 
 const text = (value: string | null | undefined): Datum =>
@@ -133,7 +142,19 @@ function shownText(hidden: string, what: (b: BackendStatus) => Datum): (fc: Func
 
 const HIDDEN = '<insufficient privilege>';
 
+const BTREE_AM = 403;
+/** btbuildphasename */
+const BTREE_BUILD_PHASES = [
+  'initializing',
+  'scanning table',
+  'sorting live tuples',
+  'sorting dead tuples',
+  'loading tuples in tree',
+];
+
 export const statFunctions: FunctionTable = {
+  pg_indexam_progress_phasename: (_fc: FunctionCall, am: Oid, phase: number | bigint) =>
+    (am as number) === BTREE_AM ? text(BTREE_BUILD_PHASES[Number(phase) - 1]) : null,
   pg_stat_get_backend_pid: (fc: FunctionCall, id: number) => backend(fc, id)?.pid ?? null,
   pg_stat_get_backend_dbid: (fc: FunctionCall, id: number) => backend(fc, id)?.database ?? null,
   pg_stat_get_backend_userid: (fc: FunctionCall, id: number) => backend(fc, id)?.role ?? null,
@@ -156,7 +177,24 @@ export const statFunctions: FunctionTable = {
   },
 };
 
+const PROGRESS_COMMANDS = ['VACUUM', 'ANALYZE', 'CLUSTER', 'CREATE INDEX', 'BASEBACKUP', 'COPY'];
+const PROGRESS_PARAMS = 20;
+
+function* progressInfo(fc: FunctionCall, wanted: Uint8Array): Iterable<Datum[]> {
+  const command = PROGRESS_COMMANDS.find(name => name === textToString(wanted).toUpperCase());
+  if (command === undefined)
+    throw ereport(ERRCODE.INVALID_PARAMETER_VALUE, `invalid command name: "${textToString(wanted)}"`);
+  for (const b of backendsOf(fc).activity()) {
+    if (b.progress?.command !== command) continue;
+    const { relation, params } = b.progress;
+    const shows = mayLookAt(fc, b.role);
+    const shownParams = Array.from({ length: PROGRESS_PARAMS }, (_, n) => (shows ? (params[n] ?? 0) : null));
+    yield [b.pid, b.database, shows ? relation : null, ...shownParams];
+  }
+}
+
 export const statSetFunctions: SetFunctionTable = {
+  pg_stat_get_progress_info: progressInfo,
   pg_stat_get_activity: function* (fc: FunctionCall, pid: number | null) {
     for (const b of backendsOf(fc).activity()) if (pid === null || pid === b.pid) yield activityRow(fc, b);
   },

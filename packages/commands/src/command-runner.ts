@@ -5,6 +5,7 @@
 import type { HeapRelation } from '@pgtroupe/access/heap/heapam-context';
 import type { Caller } from '@pgtroupe/adt/cache/iofunctions';
 import type { OutputFunction } from '@pgtroupe/adt/cache/typcache';
+import type { CommandProgress } from '@pgtroupe/adt/pgstatfuncs';
 import type { AclCheck } from '@pgtroupe/catalog/aclchk';
 import type { Catalog } from '@pgtroupe/catalog/catalog';
 import type { SearchPath } from '@pgtroupe/catalog/namespace';
@@ -78,6 +79,8 @@ export interface BackendSession {
   readonly database: { readonly oid: number; readonly name: string };
   readonly owner: LockOwner;
   readonly settings: { number(name: string): number };
+  /** How far the command under way is, for who asks. */
+  progress: (() => CommandProgress) | undefined;
   /** What goes to the client. */
   readonly out: OutBuffer;
   notice(severity: Severity, sqlstate: string, message: string, fields?: ErrorFields): void;

@@ -9,6 +9,7 @@ import {
 } from '@pgtroupe/common/oids';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { INVALID_OID } from '@pgtroupe/common/ids';
 import { FIRST_UNPINNED_OBJECT_ID } from '@pgtroupe/catalog/pinned';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { permissionDenied } from './permissions.ts';
@@ -18,7 +19,7 @@ import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { ACCESS_SHARE_LOCK, ROW_EXCLUSIVE_LOCK } from '@pgtroupe/storage/lmgr/locktag';
 import { withCatalog } from '@pgtroupe/catalog/catalogmiss';
 import { copyFrom } from './copyfrom.ts';
-import { copyTo } from './copyto.ts';
+import { type CopySource, copyTo } from './copyto.ts';
 import { openRangeVar } from './rangevar.ts';
 import type { CommandRunner } from './command-runner.ts';
 
@@ -72,9 +73,9 @@ async function checkMayUseFiles({ analysis, functions }: CommandRunner, raw: Raw
 }
 
 /** What COPY TO sends: a SELECT, written out if only a table was named. */
-async function copySource(runner: CommandRunner, raw: RawNode, options: CopyOptions): Promise<RawNode> {
+async function copySource(runner: CommandRunner, raw: RawNode, options: CopyOptions): Promise<CopySource> {
   const query = raw['query'] as RawNode | undefined;
-  if (query !== undefined) return query;
+  if (query !== undefined) return { source: query, relation: INVALID_OID };
   const relation = raw['relation'] as RawNode;
   const table = await openRangeVar(runner, relation, ACCESS_SHARE_LOCK);
   if (table.rel.relkind !== 'r') {
@@ -90,13 +91,14 @@ async function copySource(runner: CommandRunner, raw: RawNode, options: CopyOpti
     fields: [{ type: 'String', sval: name }],
     location: -1,
   });
-  return {
+  const source: RawNode = {
     type: 'SelectStmt',
     targetList: columns.map(name => ({ type: 'ResTarget', val: column(name), location: -1 })),
     fromClause: [relation],
     limitOption: 'LIMIT_OPTION_DEFAULT',
     op: 'SETOP_NONE',
   };
+  return { source, relation: table.oid };
 }
 
 const isGenerated = (table: RelationDesc, n: number): boolean => table.attributes[n]!.attgenerated !== '';

@@ -33,6 +33,8 @@ import { outputText } from '@pgtroupe/adt/cache/iofunctions';
 import type { BackendSession } from './command-runner.ts';
 import type { CommandRunner } from './command-runner.ts';
 
+const PROGRESS_COPY_COMMAND_FROM = 1;
+export const PROGRESS_COPY_TYPE_PIPE = 3;
 /** What `#addRow` answers: the row went into the batch, or its large values must be moved out of it first. */
 type Added = { readonly kind: 'added' } | { readonly kind: 'large'; readonly values: readonly Datum[] };
 const ADDED: Added = { kind: 'added' };
@@ -65,6 +67,10 @@ export async function copyFrom(
   const { session } = runner;
   const stream = new CopyInStream(session, columns.length);
   runner.interruptible = () => stream.interrupt();
+  session.progress = () => {
+    const params = [stream.bytes, 0, target.rows, 0, PROGRESS_COPY_COMMAND_FROM, PROGRESS_COPY_TYPE_PIPE];
+    return { command: 'COPY', relation: table.oid, params };
+  };
   try {
     const rows = await target.load(stream, options, forced);
     return `COPY ${rows}`;
@@ -73,6 +79,7 @@ export async function copyFrom(
     throw target.withContext(error, stream.failure === error);
   } finally {
     runner.interruptible = undefined;
+    session.progress = undefined;
     target.close();
   }
 }
@@ -94,6 +101,7 @@ class CopyTarget {
   /** Field at work, -1 none; and row of the batch that is being indexed. */
   #field = -1;
   #storing = -1;
+  rows = 0;
 
   constructor(
     runner: CommandRunner,
@@ -133,7 +141,6 @@ class CopyTarget {
     const parser = new CopyFromParser(options);
     this.#parser = parser;
     let header = options.header !== false;
-    let rows = 0;
     /** Of a line whose end has not come: nothing gives way for it. */
     let unbroken = 0;
     for (;;) {
@@ -166,13 +173,13 @@ class CopyTarget {
           await this.#bulk.addLarge(added.values);
           this.#added();
         }
-        rows++;
+        this.rows++;
         if (this.#bulk.full) await this.#store();
       }
       if (chunk === undefined) break;
     }
     await this.#store();
-    return rows;
+    return this.rows;
   }
 
   #matchHeader(parser: CopyFromParser, nullText: Buffer): void {

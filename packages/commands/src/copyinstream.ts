@@ -20,6 +20,8 @@ export class CopyInStream {
   #tail: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   #tailLength = 0;
   #queuedBytes = 0;
+  /** Given out so far. */
+  bytes = 0;
   #end: 'open' | 'done' | PgError = 'open';
   #wake: (() => void) | undefined;
   readonly #stop: () => void;
@@ -112,6 +114,7 @@ export class CopyInStream {
           this.#queue.unshift(chunk.subarray(PIECE_BYTES));
           chunk = chunk.subarray(0, PIECE_BYTES);
         }
+        this.bytes += chunk.length;
         this.#queuedBytes -= chunk.length;
         if (this.#queuedBytes < QUEUE_BYTES / 2) this.#session.resumeInput();
         return chunk;

@@ -13,11 +13,21 @@ import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
 import type { RowSink } from '@pgtroupe/executor/rowsink';
 import type { OutputFunction } from '@pgtroupe/adt/cache/typcache';
+import { PROGRESS_COPY_TYPE_PIPE } from './copyfrom.ts';
 import type { BackendSession, CommandRunner } from './command-runner.ts';
+
+/** What is to be copied; `relation` 0: a query's rows. */
+export interface CopySource {
+  readonly source: RawNode;
+  readonly relation: Oid;
+}
+
+const PROGRESS_COPY_COMMAND_TO = 2;
+const COPY_DATA_HEADER_BYTES = 5;
 
 export async function copyTo(
   runner: CommandRunner,
-  source: RawNode,
+  { source, relation }: CopySource,
   options: CopyOptions,
   text: string,
 ): Promise<string> {
@@ -37,7 +47,16 @@ export async function copyTo(
   out.end();
   const lines = new CopyLines(session, options, outputs, forceQuote);
   if (options.header !== false) lines.header(columns.map(({ name }) => Buffer.from(name)));
-  const rows = await query.run(lines);
+  session.progress = () => {
+    const params = [lines.bytes, 0, lines.count, 0, PROGRESS_COPY_COMMAND_TO, PROGRESS_COPY_TYPE_PIPE];
+    return { command: 'COPY', relation, params };
+  };
+  let rows: number;
+  try {
+    rows = await query.run(lines);
+  } finally {
+    session.progress = undefined;
+  }
   out.begin(BACKEND.CopyDone);
   out.end();
   return `COPY ${rows}`;
@@ -53,6 +72,9 @@ function checkForceQuote(names: readonly string[], columns: readonly { readonly 
 
 class CopyLines implements RowSink {
   taken = 0;
+  /** Lines and bytes that were made, without headers of messages. */
+  count = 0;
+  bytes = 0;
   readonly #session: BackendSession;
   readonly #options: CopyOptions;
   readonly #outputs: readonly OutputFunction[];
@@ -82,9 +104,12 @@ class CopyLines implements RowSink {
 
   #line(values: readonly (Uint8Array | FormattedField | null)[]): void {
     const { out } = this.#session;
+    const before = out.pendingBytes;
     out.begin(BACKEND.CopyData);
     copyLine(out, this.#options, values, this.#forceQuote);
     out.end();
+    this.bytes += out.pendingBytes - before - COPY_DATA_HEADER_BYTES;
+    this.count++;
   }
 
   rows(readers: readonly ((row: number) => Datum)[], n: number): void {

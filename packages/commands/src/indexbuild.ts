@@ -35,11 +35,47 @@ const SLICE = 64;
 /** Finished pages wait in memory that is allocated so many at a time. */
 const SLAB_PAGES = 64;
 
+/** PROGRESS_CREATEIDX_COMMAND_CREATE, PROGRESS_CREATEIDX_PHASE_BUILD, and PROGRESS_BTREE_PHASE_*. */
+const CREATE_INDEX = 1;
+const PHASE_BUILD = 2;
+const [SCANS_TABLE, SORTS_LIVE, SORTS_DEAD, LOADS_TREE] = [2, 3, 4, 5];
+
 /** Who repeats work until its pages are there: the transaction's catalog store. */
 interface Attempts {
   attempt(work: () => number): Promise<number>;
 }
 
+/** How far it is, as pg_stat_progress_create_index has it (PROGRESS_CREATEIDX_*, PROGRESS_SCAN_*). */
+class BuildProgress {
+  subphase = SCANS_TABLE;
+  blocks = 0;
+  blocksDone = 0;
+  tuples = 0;
+  tuplesDone = 0;
+
+  scanned(tuples: number): void {
+    this.subphase = SORTS_LIVE;
+    this.tuples = tuples;
+    this.blocks = 0;
+    this.blocksDone = 0;
+  }
+
+  params(index: Oid, am: Oid): readonly number[] {
+    const params = new Array<number>(17).fill(0);
+    params[0] = CREATE_INDEX;
+    params[6] = index;
+    params[8] = am;
+    params[9] = PHASE_BUILD;
+    params[10] = this.subphase;
+    params[11] = this.tuples;
+    params[12] = this.tuplesDone;
+    params[15] = this.blocks;
+    params[16] = this.blocksDone;
+    return params;
+  }
+}
+
+/** As `buildNewIndex`; who asks sees how far it is, unless it is part of something that tells so itself. */
 export async function buildIndex(
   store: Attempts,
   runner: CommandRunner,
@@ -48,15 +84,43 @@ export async function buildIndex(
   desc: IndexDesc,
 ): Promise<IndexBuildResult> {
   const { session } = runner;
+  const progress = new BuildProgress();
+  const before = session.progress;
+  const { indexrelid } = desc.index;
+  session.progress ??= () => {
+    return { command: 'CREATE INDEX', relation: table.oid, params: progress.params(indexrelid, desc.rel.rel.relam) };
+  };
+  try {
+    return await buildNewIndex(store, runner, context, { table, desc, progress });
+  } finally {
+    session.progress = before;
+  }
+}
+
+async function buildNewIndex(
+  store: Attempts,
+  runner: CommandRunner,
+  context: HeapContext,
+  { table, desc, progress }: Building,
+): Promise<IndexBuildResult> {
+  const { session } = runner;
   if (desc.index.indexprs !== null || desc.index.indpred !== null) {
     throw notSupported('building an index on expressions or with a predicate');
   }
   const index = await withCatalog(() => btIndexOf(runner.analysis.catalog, desc, table));
   const keys = new SortedKeys(index);
-  const { rows, blocks, dead, brokenHotChain } = await collect(store, session, context, table, desc, keys);
+  const { rows, blocks, dead, brokenHotChain } = await collect(
+    store,
+    session,
+    context,
+    { table, desc, progress },
+    keys,
+  );
+  progress.scanned(keys.length + dead.length);
   keys.sort();
   await withCatalog(() => checkUnique(runner, table, desc, index, keys));
   if (dead.length > 0) {
+    progress.subphase = SORTS_DEAD;
     for (const { values, blk, offnum } of dead) {
       if (keys.single) keys.addOne(values[0]!, blk, offnum);
       else keys.add(values, blk, offnum);
@@ -75,13 +139,22 @@ export async function buildIndex(
     pages[blkno]!.set(page);
     used += BLCKSZ;
   });
+  progress.subphase = LOADS_TREE;
   for (let n = 0; n < keys.length; n++) {
+    progress.tuplesDone = n;
     keys.addTo(build, n);
     if (n % 4096 === 4095) await session.breathe();
   }
+  progress.tuplesDone = keys.length;
   build.finish();
   await logPages(store, session, desc.rel, pages);
   return { tuples: rows, tablePages: blocks, indexPages: pages.length, brokenHotChain };
+}
+
+interface Building {
+  readonly table: RelationDesc;
+  readonly desc: IndexDesc;
+  readonly progress: BuildProgress;
 }
 
 interface DeadRow {
@@ -103,8 +176,7 @@ async function collect(
   store: Attempts,
   session: BackendSession,
   context: HeapContext,
-  table: RelationDesc,
-  desc: IndexDesc,
+  { table, desc, progress }: Building,
   keys: SortedKeys,
 ): Promise<Collected> {
   const { kernel } = session.instance;
@@ -119,7 +191,9 @@ async function collect(
   const blocks = await store.attempt(() => kernel.pages.nblocks(table.smgr, MAIN_FORKNUM));
   // As young as can be: what was deleted before it needs no entry.
   if (blocks > 0) await kernel.shared.renewHorizon();
+  progress.blocks = blocks;
   for (let blk = 0; blk < blocks; blk++) {
+    progress.blocksDone = blk;
     if (blk % SLICE === SLICE - 1) await session.breathe();
     await store.attempt(() => {
       if (page.read(context, table.smgr, blk) === MISS) return MISS;

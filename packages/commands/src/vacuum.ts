@@ -143,7 +143,11 @@ async function analyzeRelation(runner: CommandRunner, target: Target, options: V
   const allColumns = target.columns.length === 0;
   const usage = new VacuumUsage(session, delay);
   const columns = columnsToAnalyze(rel, target.columns);
-  await analyzeTable(runner, context, rel, columns, { verbose, afterVacuum, allColumns, delay });
+  try {
+    await analyzeTable(runner, context, rel, columns, { verbose, afterVacuum, allColumns, delay });
+  } finally {
+    session.progress = undefined;
+  }
   if (automatic !== undefined && tookLongEnough(automatic, usage)) {
     const name = await qualifiedName(runner, rel);
     session.notice('LOG', '00000', `automatic analyze of table "${name}"\n${usage.report(false)}`);

@@ -25,6 +25,7 @@ import { isFarBehind, multisAreOld, vacuumXidLimits } from './vacuumxids.ts';
 
 const SLICE = 32;
 const BYTES_PER_TID = 6;
+const PROGRESS_VACUUM_PHASE_TRUNCATE = 5;
 
 /** False: it was skipped, and the client has been told. `owner`: it holds that table's TOAST values. */
 export async function vacuumRelation(
@@ -35,6 +36,22 @@ export async function vacuumRelation(
 ): Promise<boolean> {
   const rel = await openTarget(runner, target, options, 'rmt');
   if (rel === undefined) return false;
+  try {
+    await vacuumTable(runner, rel, options, owner);
+  } finally {
+    runner.session.progress = undefined;
+  }
+  if (options.toast && rel.rel.reltoastrelid !== 0)
+    await vacuumRelation(runner, { oid: rel.rel.reltoastrelid, name: undefined, columns: [] }, options, rel.oid);
+  return true;
+}
+
+async function vacuumTable(
+  runner: CommandRunner,
+  rel: RelationDesc,
+  options: VacuumWork,
+  owner: Oid | undefined,
+): Promise<void> {
   const { session } = runner;
   const { kernel } = session.instance;
   const { verbose, automatic } = options;
@@ -51,7 +68,15 @@ export async function vacuumRelation(
     await overwriteClassRow(runner, context, oid, { relpages: stats.numPages, reltuples: entries });
   }
   const truncates = result.indexes !== 'failsafe' && (options.truncate ?? vacuumTruncates(rel));
-  if (truncates) await lazyTruncateHeap(runner, { rel, owner, context, result, verbose });
+  if (truncates) {
+    const finished = session.progress;
+    session.progress = () => ({
+      ...finished!(),
+      params: [PROGRESS_VACUUM_PHASE_TRUNCATE, ...finished!().params.slice(1)],
+    });
+    await lazyTruncateHeap(runner, { rel, owner, context, result, verbose });
+    session.progress = finished;
+  }
   const relfrozenxid = laterXid(rel.rel.relfrozenxid, result.newRelFrozenXid);
   const relminmxid = laterMulti(rel.rel.relminmxid, result.newRelMinMxid as TransactionId);
   await overwriteClassRow(runner, context, rel.oid, {
@@ -69,9 +94,6 @@ export async function vacuumRelation(
     const report = vacuumReport(title, result, reltuples, before, ids, indexes, usage);
     session.notice(automatic === undefined ? 'INFO' : 'LOG', '00000', report);
   }
-  if (options.toast && rel.rel.reltoastrelid !== 0)
-    await vacuumRelation(runner, { oid: rel.rel.reltoastrelid, name: undefined, columns: [] }, options, rel.oid);
-  return true;
 }
 
 /** Storage parameter vacuum_index_cleanup. */
@@ -166,6 +188,7 @@ async function runVacuum(
       maxDeadTids: Math.floor((workMemKb(session, options) * 1024) / BYTES_PER_TID),
     },
   );
+  session.progress = () => ({ command: 'VACUUM', relation: rel.oid, params: vacuum.progress });
   try {
     for (let steps = 1; ; steps++) {
       const status = await delay.attempt(() => vacuum.step());

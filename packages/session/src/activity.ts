@@ -93,6 +93,7 @@ export class SessionActivity {
       client: worker === undefined ? (log.peer ?? 'unix') : null,
       xid: shortXid(transaction?.xids[0] ?? 0),
       xmin: shortXid(transaction?.xmin ?? 0),
+      progress: tracked ? this.#session.progress?.() : undefined,
       queryId: tracked ? String(runner.functions.statements.queryId(runner.functions.statements.current)) : '0',
     };
   }

@@ -84,6 +84,7 @@ export class Session implements BackendSession {
   readonly worker: string | undefined;
   /** What it does ends when somebody waits for its lock longer than deadlock_timeout. */
   yields = false;
+  progress: BackendSession['progress'];
   readonly #reader = new FrameReader();
   readonly #reported: ReportedParameters;
   #state: State = { kind: 'starting' };

@@ -122,6 +122,9 @@ type Phase =
   | { readonly kind: 'cleanup'; index: number; scan: IndexVacuumScan | undefined }
   | { readonly kind: 'done' };
 
+/** PROGRESS_VACUUM_PHASE_* */
+const PHASES: Readonly<Record<Phase['kind'], number>> = { scan: 1, indexes: 2, reap: 3, cleanup: 4, done: 6 };
+
 export class LazyVacuum {
   readonly #ctx: HeapContext;
   readonly #rel: HeapRelation;
@@ -148,6 +151,8 @@ export class LazyVacuum {
   #blk = 0;
   #blocks = -1;
   #skippedAllVisible = false;
+  /** Blocks before this one were visited twice. */
+  #reaped = 0;
   /** The next page that must be visited; those before it, from #blk on, are skipped if they are many. */
   #unskippable = -1;
 
@@ -159,6 +164,17 @@ export class LazyVacuum {
     this.#plan.oldestXidLeft = options.oldestXmin;
     this.#plan.oldestMultiLeft = options.oldestMulti;
     if (options.indexCleanup === 'off') this.result.indexes = 'bypassed';
+  }
+
+  /** PROGRESS_VACUUM_*: phase, blocks there are, scanned and vacuumed, passes over the indexes, dead rows that there is room
+   *  for and that are remembered. */
+  get progress(): readonly number[] {
+    const { kind } = this.#phase;
+    const blocks = Math.max(0, this.#blocks);
+    const most = Math.min(this.#options.maxDeadTids, blocks * MAX_HEAP_TUPLES_PER_PAGE);
+    const room = this.#indexes.length === 0 ? MAX_HEAP_TUPLES_PER_PAGE : Math.max(MAX_HEAP_TUPLES_PER_PAGE, most);
+    const vacuumed = kind === 'cleanup' || kind === 'done' ? blocks : this.#reaped;
+    return [PHASES[kind], blocks, this.#blk, vacuumed, this.result.indexScans, room, this.#dead.count];
   }
 
   /** MISS, VACUUM_MORE or VACUUM_DONE. */
@@ -370,6 +386,7 @@ export class LazyVacuum {
     const map = mapPageToSet(this.#ctx, this.#rel, blk);
     if (map === MISS) return MISS;
     phase.next = this.#reapPage(blk, page, map, phase.next);
+    this.#reaped = blk + 1;
     return VACUUM_MORE;
   }
 

@@ -27,6 +27,8 @@ import { type StoredStats, updateAttStats } from './updateattstats.ts';
 /** A table is sampled at least so well, whatever its columns ask for. */
 const MIN_ROWS = 100;
 const MAP_SLICE = 4096;
+/** PROGRESS_ANALYZE_PHASE_* */
+const [ANALYZE_SAMPLES, ANALYZE_STATS, ANALYZE_FINALIZES] = [1, 3, 5];
 
 interface Wanted {
   readonly attribute: Form_pg_attribute;
@@ -57,6 +59,10 @@ export async function analyzeTable(
     if (options.verbose) session.notice('INFO', '00000', message);
   };
   const schema = await withCatalog(() => runner.analysis.catalog.search(NAMESPACEOID, rel.rel.relnamespace)?.nspname);
+  const report = (...params: readonly number[]): void => {
+    session.progress = () => ({ command: 'ANALYZE', relation: rel.oid, params });
+  };
+  report();
   info(`analyzing "${schema}.${rel.name}"`);
   const wanted: Wanted[] = [];
   for (const attribute of attributes) {
@@ -71,7 +77,16 @@ export async function analyzeTable(
   const live = await session.block.statementSnapshot();
   let sample: Sample;
   try {
-    sample = await acquireSampleRows(session, options.delay, context, rel, columns, targetRows, random);
+    const scanning = (total: number, done: number): void => report(ANALYZE_SAMPLES, total, done);
+    sample = await acquireSampleRows(
+      session,
+      { delay: options.delay, scanning },
+      context,
+      rel,
+      columns,
+      targetRows,
+      random,
+    );
   } finally {
     session.block.releaseSnapshot(live);
   }
@@ -79,6 +94,7 @@ export async function analyzeTable(
     `"${rel.name}": scanned ${sample.scannedBlocks} of ${sample.blocks} pages, containing ${sample.liveRows} live rows ` +
       `and ${sample.deadRows} dead rows; ${sample.rows} rows in sample, ${sample.totalRows} estimated total rows`,
   );
+  report(ANALYZE_STATS, sample.scannedBlocks, sample.scannedBlocks);
   const stored: StoredStats[] = [];
   for (const { attribute, type, column } of wanted) {
     const stats = await columnStats(runner, { type, column, rows: sample.rows, totalRows: sample.totalRows });
@@ -87,6 +103,7 @@ export async function analyzeTable(
     stored.push({ attribute, stats: given === 0 ? stats : { ...stats, distinct: given } });
   }
   await updateAttStats(runner, rel.oid, stored);
+  report(ANALYZE_FINALIZES, sample.scannedBlocks, sample.scannedBlocks);
   await updateSizes(runner, context, rel, sample, options.afterVacuum);
   const { totalRows, totalDeadRows } = sample;
   session.block.tx.stat?.reportAnalyze(rel.rel.relisshared, rel.oid, totalRows, totalDeadRows, options.allColumns);

@@ -120,13 +120,19 @@ export interface Sample {
   readonly totalDeadRows: number;
 }
 
+interface SampleScan {
+  readonly delay: VacuumDelay;
+  /** Told of how many blocks it is about to look at the next. */
+  readonly scanning: (total: number, done: number) => void;
+}
+
 /**
  * Reads a sample of `wanted` rows into `columns`. Whoever calls holds a snapshot: a version that was found alive stays on its page until it
  * was copied. `random` answers uniformly in [0, 1).
  */
 export async function acquireSampleRows(
   session: BackendSession,
-  delay: VacuumDelay,
+  { delay, scanning }: SampleScan,
   context: HeapContext,
   table: RelationDesc,
   columns: readonly SampleColumn[],
@@ -145,6 +151,7 @@ export async function acquireSampleRows(
   let dead = 0;
   let skip = -1;
   while (sampler.hasMore) {
+    scanning(Math.min(blocks, wanted), sampler.selected);
     const blk = sampler.next() as BlockNumber;
     if (sampler.selected % SLICE === 0) await session.breathe();
     if (delay.isDue) await delay.pause();
