@@ -1,7 +1,7 @@
 /**
  * ARRAY[...], subscripts, op ANY/ALL (array), element-wise casts.
  */
-import { BOOLOID } from '@pgtroupe/common/oids';
+import { BOOLOID, INT4OID, JSONBOID } from '@pgtroupe/common/oids';
 import type { Datum } from '@pgtroupe/common/datum';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport } from '@pgtroupe/common/ereport';
@@ -23,8 +23,9 @@ import {
   fixedArrayGetElement,
   fixedArraySetElement,
 } from '@pgtroupe/adt/arraysubs';
+import { jsonbGetElement, jsonbSetElement } from '@pgtroupe/adt/jsonbsubs';
 import { arrayHeader, buildArray, constructArray, deconstructArray, emptyArray } from '@pgtroupe/adt/arrayutils';
-import { latin1ToString } from '@pgtroupe/adt/mb/mbutils';
+import { latin1ToString, textToString } from '@pgtroupe/adt/mb/mbutils';
 import { baseTypeFacts, typeFactsOf } from './arrays.ts';
 import type { RowReader } from './batch.ts';
 import { compileExpr, type ExprScope, innerScope, makeCall, procFunction, procRow } from './execExpr.ts';
@@ -186,9 +187,34 @@ export function compileArrayCoerce(expr: ArrayCoerceExpr, scope: ExprScope): Row
   };
 }
 
+/** A subscript that is null makes what is read null, and is an error in an assignment. */
+function compileJsonbSubscripts(expr: SubscriptingRef, scope: ExprScope): RowReader {
+  const json = compileExpr(expr.refexpr, scope);
+  const subscripts = expr.refupperindexpr.map(e => ({ read: compileExpr(e!, scope), number: exprType(e) === INT4OID }));
+  const assignment = expr.refassgnexpr === null ? undefined : compileExpr(expr.refassgnexpr, scope);
+  const pathAt = (row: number): string[] | null => {
+    const path: string[] = [];
+    for (const { read, number } of subscripts) {
+      const value = read(row);
+      if (value === null) return null;
+      path.push(number ? String(value) : textToString(value as Uint8Array));
+    }
+    return path;
+  };
+  return row => {
+    const value = json(row) as Uint8Array | null;
+    if (value === null && assignment === undefined) return null;
+    const path = pathAt(row);
+    if (assignment === undefined) return path === null ? null : jsonbGetElement(value!, path);
+    if (path === null) throw ereport(ERRCODE.NULL_VALUE_NOT_ALLOWED, 'jsonb subscript in assignment must not be null');
+    return jsonbSetElement(value, path, subscripts[0]!.number, assignment(row) as Uint8Array | null);
+  };
+}
+
 export function compileSubscriptingRef(expr: SubscriptingRef, scope: ExprScope): RowReader {
   const { est } = scope;
   const container = baseTypeFacts(est, expr.refcontainertype);
+  if (container.oid === JSONBOID) return compileJsonbSubscripts(expr, scope);
   if (!container.isArray && container.typelem === 0) {
     throw ereport(
       ERRCODE.FEATURE_NOT_SUPPORTED,
