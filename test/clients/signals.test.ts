@@ -106,6 +106,33 @@ describe.skipIf(!isBuilt)('signals to sessions', () => {
     }
   }, 90_000);
 
+  it('number 9 costs the session whose process it hits, and no other', async () => {
+    const [a, b, c] = [await open(), await open(), await open()];
+    await said(a, 'create table each (who text)');
+    const serving = async (): Promise<Map<string, number>> => {
+      const roles = (await cluster.status()).roles.filter(({ name }) => name.startsWith('backend-'));
+      expect(Math.max(...roles.map(({ sessions }) => sessions))).toBe(1);
+      return new Map(roles.filter(({ sessions }) => sessions === 1).map(({ name, osPid }) => [name, osPid]));
+    };
+    const before = await serving();
+    const victim = await open();
+    const fresh = await until('its process', async () =>
+      [...(await serving())].find(([name, osPid]) => before.get(name) !== osPid),
+    );
+    for (const [wire, who] of [
+      [a, 'a'],
+      [b, 'b'],
+      [victim, 'victim'],
+    ] as const)
+      await said(wire, `begin; insert into each values ('${who}')`);
+    process.kill(fresh[1], 'SIGKILL');
+    expect(await victim.send(Q('select 1'))).toEqual(['closed']);
+    // They go on in the transactions that they were in, and nothing of the other is left.
+    for (const wire of [a, b]) expect(await said(wire, 'commit')).toEqual([]);
+    await until('its end', async () => (await said(c, 'begin; lock table each nowait; commit')).length === 0);
+    expect(await said(c, 'select who from each order by 1')).toEqual(['D a', 'D b']);
+  }, 60_000);
+
   it('are for superusers, members and pg_signal_backend', async () => {
     const [root, ann, ann2, bob, guard] = [
       await open(),

@@ -201,6 +201,47 @@ describe.skipIf(!isBuilt)('pg_stat_statements (skipped until `npm run build`)', 
     await expect(reader.query("SELECT pgtroupe_launch_worker('x')")).rejects.toMatchObject({ code: '42501' });
   });
 
+  it('pgtroupe_* views tell superusers and pg_monitor of the cast', async () => {
+    const [first] = clients;
+    const reader = clients.at(-1)!;
+    const one = async (sql: string, client = first!): Promise<unknown> =>
+      Object.values((await client.query<Record<string, unknown>>(sql)).rows[0] ?? {})[0];
+    const { roles, postmasterPid } = await cluster.status();
+    expect(
+      (
+        await first!.query(
+          'SELECT name, pid, state, epoch > 0 AS epoch, since <= now() AS since, deaths FROM pgtroupe_roles',
+        )
+      ).rows,
+    ).toEqual(
+      roles.map(({ name, osPid }) => ({ name, pid: osPid, state: 'ready', epoch: true, since: true, deaths: 0 })),
+    );
+    expect(await one('SELECT count(*)::int FROM pgtroupe_instances WHERE sessions > 0')).toBeGreaterThan(0);
+    expect(await one(`SELECT bool_and(sent > 0) FROM pgtroupe_streams WHERE stream LIKE '%/Attach'`)).toBe(true);
+    expect(await one(`SELECT count FROM pgtroupe_held WHERE name = 'buffer-manager' AND what = 'locks'`)).toBeDefined();
+    for (const view of ['roles', 'instances', 'streams', 'held'])
+      await expect(reader.query(`SELECT * FROM pgtroupe_${view}`)).rejects.toMatchObject({ code: '42501' });
+    await expect(reader.query('SELECT * FROM pgtroupe_roles()')).rejects.toMatchObject({ code: '42501' });
+    const { rows } = await reader.query<{ me: string }>('SELECT current_user AS me');
+    await first!.query(`GRANT pg_monitor TO ${rows[0]!.me}`);
+    expect(await one('SELECT count(*)::int FROM pgtroupe_roles', reader)).toBe(roles.length);
+    await first!.query(`REVOKE pg_monitor FROM ${rows[0]!.me}`);
+
+    const checkpointer = roles.find(({ name }) => name === 'checkpointer')!;
+    process.kill(checkpointer.osPid, 'SIGKILL');
+    const deaths = `SELECT deaths FROM pgtroupe_roles WHERE name = 'checkpointer' AND state = 'ready'`;
+    await until('its death', async () => (await one(deaths)) === 1);
+
+    const times =
+      'SELECT pg_postmaster_start_time() < pg_conf_load_time() AND pg_conf_load_time() <= clock_timestamp()';
+    expect(await one('SELECT pg_postmaster_start_time() = pg_conf_load_time()')).toBe(true);
+    await first!.query('SELECT pg_reload_conf()');
+    expect(await one(times)).toBe(true);
+    // Who asks while there is no postmaster waits for the next.
+    process.kill(postmasterPid, 'SIGKILL');
+    expect(await one('SELECT pg_postmaster_start_time() = pg_conf_load_time()')).toBe(true);
+  });
+
   it.skipIf(!hasPostgres)(
     'PostgreSQL 15 reads the extensions in a copy of the directory (needs postgres)',
     async () => {

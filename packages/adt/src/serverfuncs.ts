@@ -25,6 +25,7 @@ import { INT4OID } from '@pgtroupe/common/oids';
 import { formatG } from '@pgtroupe/common/format_g';
 import { allGucs, findGuc, type GucFacts, parseGuc, isGucOf } from '@pgtroupe/common/guc';
 import type { HbaRule, IdentMapping } from '@pgtroupe/libpq/hba_rules';
+import type { Cast } from '@pgtroupe/rpc/generated/postmaster';
 import { ask } from './asking.ts';
 import type { FunctionCall, FunctionTable, SetFunctionTable } from './fmgr.ts';
 import { stringToText, textToString } from './mb/mbutils.ts';
@@ -43,6 +44,8 @@ export interface ServerFacts {
   /** The transaction's id, or the next to be given out when it began to ask; and the next multixact's. */
   latestXid(): TransactionId;
   nextMulti(): number;
+  /** Who is in the cast, as the postmaster says. */
+  cast(): Promise<Cast>;
   /** Sessions that keep the session with this pid waiting. */
   blockingPids(pid: number): Promise<readonly number[]>;
   sleep(ms: number): Promise<void>;
@@ -83,7 +86,7 @@ const DEFAULT_TABLESPACE = 1663;
 const GLOBAL_TABLESPACE = 1664;
 const INT_MAX = 0x7fffffff;
 
-function server(fc: FunctionCall): ServerFacts {
+export function server(fc: FunctionCall): ServerFacts {
   const found = fc.settings.server;
   if (found === undefined) throw notSupported('asking for the server here');
   return found;

@@ -45,7 +45,30 @@ GRANT SELECT ON pg_stat_statements TO PUBLIC`;
 const PGTROUPE_SCRIPT = `
 CREATE FUNCTION pgtroupe_launch_worker(IN worker text)
   RETURNS text AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
-REVOKE ALL ON FUNCTION pgtroupe_launch_worker(text) FROM PUBLIC`;
+REVOKE ALL ON FUNCTION pgtroupe_launch_worker(text) FROM PUBLIC;
+CREATE FUNCTION pgtroupe_roles(OUT name text, OUT role text, OUT epoch bigint, OUT pid int4, OUT state text,
+  OUT since timestamp with time zone, OUT deaths int4, OUT adopted bool, OUT rss_bytes bigint, OUT config_version bigint,
+  OUT sessions int4)
+  RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+CREATE FUNCTION pgtroupe_streams(OUT name text, OUT stream text, OUT sent bigint, OUT received bigint)
+  RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+CREATE FUNCTION pgtroupe_held(OUT name text, OUT what text, OUT count bigint)
+  RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+CREATE VIEW pgtroupe_roles AS SELECT * FROM pgtroupe_roles();
+CREATE VIEW pgtroupe_instances AS
+  SELECT name, epoch, pid, state, since, deaths, adopted, rss_bytes, sessions FROM pgtroupe_roles() WHERE role = 'backend';
+CREATE VIEW pgtroupe_streams AS SELECT * FROM pgtroupe_streams();
+CREATE VIEW pgtroupe_held AS SELECT * FROM pgtroupe_held();
+REVOKE ALL ON FUNCTION pgtroupe_roles() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgtroupe_streams() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgtroupe_held() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgtroupe_roles() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION pgtroupe_streams() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION pgtroupe_held() TO pg_monitor;
+GRANT SELECT ON pgtroupe_roles TO pg_monitor;
+GRANT SELECT ON pgtroupe_instances TO pg_monitor;
+GRANT SELECT ON pgtroupe_streams TO pg_monitor;
+GRANT SELECT ON pgtroupe_held TO pg_monitor`;
 
 export const EXTENSIONS: readonly ExtensionControl[] = [
   {

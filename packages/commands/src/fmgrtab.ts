@@ -50,6 +50,7 @@ import { pgstatArchiverSetFunctions } from '@pgtroupe/adt/pgstat_archiver';
 import { pgstatDatabaseFunctions } from '@pgtroupe/adt/pgstat_database';
 import { pgstatRelationFunctions } from '@pgtroupe/adt/pgstat_relation';
 import { pgstatSharedFunctions, pgstatSharedSetFunctions } from '@pgtroupe/adt/pgstat_shared';
+import { castFunctions, castSetFunctions } from '@pgtroupe/adt/castfuncs';
 import { serverFunctions, serverSetFunctions } from '@pgtroupe/adt/serverfuncs';
 import { xlogFunctions, xlogSetFunctions } from '@pgtroupe/adt/xlogfuncs';
 import { signalFunctions } from '@pgtroupe/adt/signalfuncs';
@@ -108,6 +109,7 @@ registerFunctions(
     ruleutilsFunctions,
     sequenceFunctions,
     serverFunctions,
+    castFunctions,
     logFunctions,
     signalFunctions,
     snapshotFunctions,
@@ -140,6 +142,7 @@ registerFunctions(
     numericSetFunctions,
     regexpSetFunctions,
     serverSetFunctions,
+    castSetFunctions,
     lockStatusSetFunctions,
     statSetFunctions,
     statementsSetFunctions,

@@ -4,6 +4,7 @@
 import { CatalogMiss } from '@pgtroupe/catalog/catalogmiss';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { NEVER_RESTART, parseWorkers } from '@pgtroupe/actor/background-worker';
+import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { GucFacts } from '@pgtroupe/common/guc';
@@ -15,7 +16,6 @@ import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { configure } from './configure.ts';
 import type { Session } from './session.ts';
 
-/** A sleeper looks this often whether it was cancelled. */
 const KINDS_WITH_FILES = 'rtmiS';
 
 async function authFile(session: Session, parameter: string): Promise<string> {
@@ -75,6 +75,11 @@ export function sessionServer(session: Session): ServerFacts {
       throw new CatalogMiss(async () => {
         stableMulti = { statement, next: (await kernel.multixacts.horizon()).next };
       });
+    },
+    cast: async () => {
+      const reply = await configure(session, { $case: 'readCast', value: {} });
+      assert(reply.$case === 'cast', 'the answer to readCast');
+      return reply.value;
     },
     blockingPids: pid => kernel.blockingPids(pid >>> 0),
     sleep: ms => session.sleep(ms, 'Timeout/PgSleep'),

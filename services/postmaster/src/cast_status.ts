@@ -16,6 +16,8 @@ export interface CastFacts {
   /** Version of the configuration the role works with. */
   acknowledged(name: string): number;
   sessions(name: string): number;
+  /** A moment of the monotonic clock, microseconds since 1970. */
+  wallMicros(ms: number): number;
 }
 
 export function castStatus(supervision: Supervision, facts: CastFacts): CastStatus {
@@ -52,6 +54,7 @@ function roleStatus({ name, role, instance, attends, life, launches }: Member, f
     sessions: facts.sessions(name),
     traffic: heartbeat?.traffic,
     held: heartbeat?.held ?? [],
+    launchedMicros: launched ? facts.wallMicros(life.sinceMs) : 0,
   };
 }
 

@@ -4,6 +4,7 @@ import { handle, type Handler, type RpcStream } from '@pgtroupe/actor/rpc';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { PgError } from '@pgtroupe/common/ereport';
 import {
+  type Cast,
   type ConfigurationReply,
   type ConfigurationRequest,
   type FileSetting,
@@ -22,6 +23,7 @@ export interface ConfigureHandlers {
   fileSettings(): FileSetting[];
   authFile(parameter: string): string;
   launchWorker(worker: WorkerRegistration): string;
+  cast(): Cast;
   /** Resolves when every role works with what is in the files now, or somebody takes too long. */
   reload(): Promise<void>;
 }
@@ -65,6 +67,8 @@ async function carryOut(handlers: ConfigureHandlers, request: ConfigurationReque
       const worker = { ...rest, startTime: startTime as WorkerRegistration['startTime'], database, role };
       return { $case: 'workerLaunched', value: { name: handlers.launchWorker(worker) } };
     }
+    case 'readCast':
+      return { $case: 'cast', value: handlers.cast() };
     case undefined:
       return DONE;
   }

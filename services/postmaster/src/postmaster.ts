@@ -94,9 +94,13 @@ export class Postmaster {
   #stopWanted: ShutdownMode | undefined;
   #bindUntilMs: number | undefined;
   #pidFile: PidFile | undefined;
+  readonly #startedMicros: number;
+  #loadedMicros: number;
 
   constructor(options: PostmasterOptions) {
     this.#o = options;
+    this.#startedMicros = options.clock.wallMicros();
+    this.#loadedMicros = this.#startedMicros;
     this.#configuration = options.configuration;
     this.#settings = new Settings(options.configuration.settings);
     this.#supervision = newSupervision({
@@ -131,6 +135,7 @@ export class Postmaster {
           await this.#acknowledged.reached(this.#configVersion, RELOAD_PATIENCE_MS);
         },
         launchWorker: worker => this.#launchWorker(worker),
+        cast: () => ({ status: this.status(), startedMicros: this.#startedMicros, loadedMicros: this.#loadedMicros }),
       },
       status: () => this.status(),
     });
@@ -224,6 +229,7 @@ export class Postmaster {
     const next = reloadConfiguration(this.#o.dataDirectory, this.#configuration);
     for (const { level, message, hint } of next.log) log.write(level, message, { hint });
     if (next.isRefused) return;
+    this.#loadedMicros = this.#o.clock.wallMicros();
     this.#configuration = next;
     this.#settings.replace(next.settings);
     this.#event({
@@ -248,6 +254,7 @@ export class Postmaster {
       heartbeat: name => this.#heartbeats.get(name),
       acknowledged: name => this.#acknowledged.of(name),
       sessions: name => this.#clients.sessions(name),
+      wallMicros: ms => Math.round(this.#o.clock.wallMicros() + (ms - this.#o.clock.nowMs()) * 1000),
     });
   }
 
