@@ -223,7 +223,7 @@ export class CatCache {
     const found = entries.exact.get(exactKey(cache, key));
     if (found !== undefined) return found === null ? null : decoded(found);
     if (all !== undefined) return null;
-    if (this.#parent === undefined || this.#isTouched(cache, keyText(key))) return undefined;
+    if (this.#parent === undefined || this.#isTouched(cache, key)) return undefined;
     return this.#parent.#peek(cache, key);
   }
 
@@ -240,14 +240,15 @@ export class CatCache {
       return rows;
     }
     if (all !== undefined) return NONE;
-    if (this.#parent === undefined || this.#isTouched(cache, text)) return undefined;
+    if (this.#parent === undefined || this.#isTouched(cache, prefix)) return undefined;
     return this.#parent.#peekList(cache, prefix);
   }
 
   // ---- invalidation ----------------------------------------------------------------------------
 
-  #isTouched(cache: SysCache, text: string): boolean {
-    return this.#touchedCatalogs.has(cache.catalog.oid) || this.#touched.has(`${cache.index.oid} ${text}`);
+  #isTouched(cache: SysCache, key: readonly KeyPart[]): boolean {
+    if (this.#touchedCatalogs.has(cache.catalog.oid)) return true;
+    return this.#touched.size > 0 && this.#touched.has(`${cache.index.oid} ${keyText(key)}`);
   }
 
   /** Forgets what a message is about. The caller has checked the database. */

@@ -169,6 +169,12 @@ function* preprocessExpressions(root: PlannerInfo): Slices<void> {
   const { env, glob } = root;
   const hasJoins = root.parse.rtable.some(rte => rte.rtekind === N.RTE_JOIN);
   const original = root.parse;
+  /** A column as it stands, which most outputs are; undefined: there is more to it. */
+  const column = (expr: Expr): Expr | undefined => {
+    if (expr.type !== 'Var' || expr.varlevelsup > 0) return undefined;
+    const own: Expr = hasJoins ? flattenJoinAliasVars(original, expr) : expr;
+    return own.type === 'Var' ? own : undefined;
+  };
   function* prepare(expr: Expr, isQual: boolean): Slices<Expr> {
     const whole: Expr = hasJoins ? (flattenJoinAliasVars(original, expr as Node) as Expr) : expr;
     let e = evalConstExpressions(env, whole);
@@ -185,7 +191,8 @@ function* preprocessExpressions(root: PlannerInfo): Slices<void> {
   }
   function* tlist(list: readonly TargetEntry[]): Slices<TargetEntry[]> {
     const prepared: TargetEntry[] = [];
-    for (const tle of list) prepared.push({ ...tle, expr: yield* prepare(tle.expr, false) });
+    for (const tle of list) prepared.push({ ...tle, expr: column(tle.expr) ?? (yield* prepare(tle.expr, false)) });
+    if (root.multiexprParams.size === 0) return prepared;
     return prepared.map(tle => ({ ...tle, expr: replaceMultiexprParams(root, tle.expr) }));
   }
   function* tree(node: JoinTreeNode): Slices<JoinTreeNode> {

@@ -20,6 +20,8 @@ const SHOWN = new Map(LATER_KEYWORDS.map(word => [hide(word), word]));
 
 const WORDS = new RegExp(`\\b(?:${LATER_KEYWORDS.join('|')})\\b`, 'i');
 const LATER_NUMBER = /\d_|0[xob]/i;
+/** Where a text may hold one. The lexer is slow, and not asked about an ORM's `t0_.id AS c0_1_`. */
+const LATER_NUMBER_IN_TEXT = /(?<![A-Za-z0-9_\u0080-\uffff])(?:\d(?:[\w.]*\d)?_|0[xob])/i;
 /** A text that holds a hidden form of its own is left alone. */
 const CLASH = new RegExp(`\\b(?:${LATER_KEYWORDS.map(hide).join('|')})(?![A-Za-z0-9_$])`, 'i');
 
@@ -42,11 +44,14 @@ export function tokensOf(text: string): readonly Token[] {
   }
 }
 
-const LONG_WORD = /[A-Za-z0-9_$\u0080-\uffff]{32}/;
+/** What may hold a name of 64 bytes, in a text of ASCII and in another: a character is three bytes at most for one of JavaScript's. */
+const LONG_NAME = /[\w$]{64}|"(?:[^"]|""){64}/;
+const LONG_WIDE_NAME = /[\w$\u0080-\uffff]{22}|"(?:[^"]|""){22}/;
+const WIDE = /[\u0080-\uffff]/;
 
 /** What the lexer says of identifiers that are too long for a name: one message for each. */
 export function truncationNotices(text: string): string[] {
-  if (!LONG_WORD.test(text)) return [];
+  if (!(WIDE.test(text) ? LONG_WIDE_NAME : LONG_NAME).test(text)) return [];
   const out: string[] = [];
   for (const { text: token } of tokensOf(text)) {
     let name = token;
@@ -62,7 +67,7 @@ export function truncationNotices(text: string): string[] {
 /** The text to parse instead, of the same length; the text itself if nothing in it is new. */
 export function hideLaterSyntax(text: string): string {
   const words = WORDS.test(text);
-  if ((!words && !LATER_NUMBER.test(text)) || CLASH.test(text)) return text;
+  if ((!words && !LATER_NUMBER_IN_TEXT.test(text)) || CLASH.test(text)) return text;
   const bytes = Buffer.from(text, 'utf8');
   let changed = false;
   for (const token of tokensOf(text)) {
