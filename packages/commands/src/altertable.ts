@@ -33,6 +33,7 @@ import {
   storeColumnExtras,
   validateCheck,
 } from './tablecmds.ts';
+import { addedColumnHasValue, refuseStoredRowType } from './rowtypeuse.ts';
 
 /** Whom it does not belong to, and what is refused of any table, is refused before the lock is waited for. */
 async function mayAlter(context: CommandContext, stmt: RawNode, rel: RelationDesc): Promise<void> {
@@ -169,6 +170,8 @@ async function addColumn(context: CommandContext, rel: RelationDesc, command: Ra
   await storeColumnExtras(context, rel.oid, attnum, plan, true);
   if (rel.rel.relkind !== 'c') await createToastTable(w, await w.relation(rel.oid));
   for (const constraint of others) await addConstraint(context, await w.relation(rel.oid), constraint);
+  if (rel.rel.relkind !== 'c' && (await addedColumnHasValue(context, await w.relation(rel.oid), attnum)))
+    await refuseStoredRowType(context, rel);
 }
 
 /** A new column of a table with rows must have the same value in all of them. */
