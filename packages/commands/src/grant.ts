@@ -15,20 +15,27 @@ import {
   ACL_UPDATE,
   ACL_USAGE,
 } from '@pgtroupe/catalog/acl';
-import { ACL_ALL_RIGHTS_COLUMN, ACL_ID_PUBLIC, AclCheck, aclDefault, allRights } from '@pgtroupe/catalog/aclchk';
+import {
+  ACL_ALL_RIGHTS_COLUMN,
+  ACL_ID_PUBLIC,
+  AclCheck,
+  aclDefault,
+  type AclObject,
+  allRights,
+} from '@pgtroupe/catalog/aclchk';
 import type { AclItem } from '@pgtroupe/catalog/catalog';
 import { AuthIdRelationId } from '@pgtroupe/catalog/catalogs/pg_authid';
 import { pgShdepend, SharedDependDependerIndexId } from '@pgtroupe/catalog/catalogs/pg_shdepend';
 import { SHARED_DEPENDENCY_ACL } from '@pgtroupe/catalog/pg_depend';
 import { isPinnedObject } from '@pgtroupe/catalog/pinned';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { ereport, notSupported, type PgError } from '@pgtroupe/common/ereport';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { RawNode } from '@pgtroupe/nodes/rawnodes';
 import { rawStrings } from '@pgtroupe/parser/parse_node';
 import { type AclChange, changeAcl } from './aclupdate.ts';
 import type { CommandContext } from './command-context.ts';
-import { grantTargets, type Target, type Wanted } from './granttargets.ts';
+import { checkObjectsExist, grantTargets, type Target, type Wanted } from './granttargets.ts';
 import { resolveRole } from './schemacmds.ts';
 
 const PRIVILEGES: Readonly<Record<string, number>> = {
@@ -50,33 +57,64 @@ const PRIVILEGES: Readonly<Record<string, number>> = {
 export async function grantObjects(context: CommandContext, stmt: RawNode): Promise<void> {
   if (stmt.targtype === 'ACL_TARGET_DEFAULTS') throw notSupported('ALTER DEFAULT PRIVILEGES');
   if (stmt.objtype === 'OBJECT_PARAMETER_ACL') throw notSupported('GRANT and REVOKE ON PARAMETER');
+  await checkObjectsExist(context, stmt);
   const grantees: Oid[] = [];
   for (const spec of stmt.grantees as RawNode[]) {
     grantees.push(spec.roletype === 'ROLESPEC_PUBLIC' ? ACL_ID_PUBLIC : (await resolveRole(context, spec)).oid);
   }
-  const wanted = wantedPrivileges(stmt.privileges);
+  const wanted = wantedPrivileges(stmt);
   for await (const target of grantTargets(context, stmt, wanted))
     await changeTarget(context, stmt, target.target, target.privileges, grantees);
   context.w.commandCounterIncrement();
 }
 
-function wantedPrivileges(list: readonly RawNode[] | undefined): Wanted {
+function wantedPrivileges({ privileges: list, objtype }: RawNode): Wanted {
   if (list === undefined) return { privileges: -1, columns: [] };
+  // A table may turn out to be a sequence; its kind's own rights are asked for when it is known.
+  const [all, word] =
+    objtype === 'OBJECT_TABLE'
+      ? [allRights('relation') | allRights('sequence'), 'relation']
+      : [allRights(KIND_OF_OBJECT[objtype as string] ?? 'function'), objectWord(objtype)];
   let privileges = 0;
   const columns: { privileges: number; names: string[] }[] = [];
-  for (const item of list) {
-    const right = item.priv_name === undefined ? -1 : PRIVILEGES[item.priv_name];
-    if (right === undefined) throw ereport(ERRCODE.SYNTAX_ERROR, `unrecognized privilege type "${item.priv_name}"`);
-    if (item.cols) columns.push({ privileges: right, names: rawStrings(item.cols) });
-    else privileges = right === -1 ? -1 : privileges | right;
+  for (const item of list as readonly RawNode[]) {
+    if (item.cols) {
+      if (objtype !== 'OBJECT_TABLE')
+        throw ereport(ERRCODE.INVALID_GRANT_OPERATION, 'column privileges are only valid for relations');
+      columns.push({ privileges: item.priv_name === undefined ? -1 : rightOf(item), names: rawStrings(item.cols) });
+      continue;
+    }
+    const right = rightOf(item);
+    if ((right & ~all) !== 0) throw invalidPrivilege(item.priv_name, word);
+    privileges |= right;
   }
   return { privileges, columns };
 }
 
+const KIND_OF_OBJECT: Readonly<Record<string, AclObject>> = {
+  OBJECT_SEQUENCE: 'sequence',
+  OBJECT_DATABASE: 'database',
+  OBJECT_DOMAIN: 'type',
+  OBJECT_TYPE: 'type',
+  OBJECT_LANGUAGE: 'language',
+  OBJECT_SCHEMA: 'schema',
+};
+
+function rightOf({ priv_name: name }: RawNode): number {
+  const right = PRIVILEGES[name];
+  if (right === undefined) throw ereport(ERRCODE.SYNTAX_ERROR, `unrecognized privilege type "${name}"`);
+  return right;
+}
+
+const objectWord = (objtype: string): string => objtype.replace('OBJECT_', '').toLowerCase();
+
+const invalidPrivilege = (name: string, word: string): PgError =>
+  ereport(ERRCODE.INVALID_GRANT_OPERATION, `invalid privilege type ${name.toUpperCase()} for ${word}`);
+
 function wordOf(stmt: RawNode, { kind }: Target): string {
   if (kind === 'relation') return 'table';
   if (kind !== 'function') return kind;
-  return (stmt.objtype as string).replace('OBJECT_', '').toLowerCase();
+  return objectWord(stmt.objtype);
 }
 
 async function changeTarget(
@@ -88,13 +126,10 @@ async function changeTarget(
 ): Promise<void> {
   const { w, session } = context;
   const all = target.kind === 'column' ? ACL_ALL_RIGHTS_COLUMN : allRights(target.kind);
-  const wanted = privileges === -1 ? all : privileges;
+  const wanted = privileges === -1 ? all : supported(context, stmt, target, privileges, all);
   if ((wanted & ~all) !== 0) {
     const letter = Object.keys(PRIVILEGES).find(name => (PRIVILEGES[name]! & wanted & ~all) !== 0)!;
-    throw ereport(
-      ERRCODE.INVALID_GRANT_OPERATION,
-      `invalid privilege type ${letter.toUpperCase()} for ${wordOf(stmt, target)}`,
-    );
+    throw invalidPrivilege(letter, wordOf(stmt, target));
   }
   const old = target.acl ?? aclDefault(target.kind, target.owner);
   const { grantor, options } = await w.read(catalog => {
@@ -126,6 +161,16 @@ async function changeTarget(
   await target.write(acl);
   await updateDependencies(context, target, acl);
   w.commandCounterIncrement();
+}
+
+/** GRANT ON TABLE of a sequence used to take any right. */
+function supported({ w }: CommandContext, stmt: RawNode, target: Target, privileges: number, all: number): number {
+  if (target.kind !== 'sequence' || stmt.objtype !== 'OBJECT_TABLE' || (privileges & ~all) === 0) return privileges;
+  w.store.notice(`sequence "${target.name}" only supports USAGE, SELECT, and UPDATE privileges`, {
+    severity: 'WARNING',
+    sqlstate: ERRCODE.INVALID_GRANT_OPERATION,
+  });
+  return privileges & all;
 }
 
 /** Having any right on an object is enough to be warned only. */

@@ -7,11 +7,11 @@ import { ACL_ALL_RIGHTS_COLUMN, type AclObject } from '@pgtroupe/catalog/aclchk'
 import type { AclItem, Catalog, CatalogRow } from '@pgtroupe/catalog/catalog';
 import { pgAttribute } from '@pgtroupe/catalog/catalogs/pg_attribute';
 import { pgClass, RelationRelationId } from '@pgtroupe/catalog/catalogs/pg_class';
-import { pgDatabase } from '@pgtroupe/catalog/catalogs/pg_database';
-import { pgLanguage } from '@pgtroupe/catalog/catalogs/pg_language';
-import { pgNamespace } from '@pgtroupe/catalog/catalogs/pg_namespace';
+import { type Form_pg_database, pgDatabase } from '@pgtroupe/catalog/catalogs/pg_database';
+import { type Form_pg_language, pgLanguage } from '@pgtroupe/catalog/catalogs/pg_language';
+import { type Form_pg_namespace, pgNamespace } from '@pgtroupe/catalog/catalogs/pg_namespace';
 import { type Form_pg_proc, pgProc } from '@pgtroupe/catalog/catalogs/pg_proc';
-import { pgType } from '@pgtroupe/catalog/catalogs/pg_type';
+import { type Form_pg_type, pgType } from '@pgtroupe/catalog/catalogs/pg_type';
 import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { DATABASENAME, LANGNAME, NAMESPACENAME, PROCNAMEARGSNSP, RELNAMENSP } from '@pgtroupe/catalog/syscache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
@@ -50,12 +50,7 @@ export async function* grantTargets(
   stmt: RawNode,
   wanted: Wanted,
 ): AsyncGenerator<{ target: Target; privileges: number }> {
-  const { w } = context;
   const all = { privileges: wanted.privileges };
-  const noColumns = (): void => {
-    if (wanted.columns.length > 0)
-      throw ereport(ERRCODE.INVALID_GRANT_OPERATION, 'column privileges are only valid for relations');
-  };
   if (stmt.targtype === 'ACL_TARGET_ALL_IN_SCHEMA') {
     for (const target of await targetsInSchemas(context, stmt)) yield { target, ...all };
     return;
@@ -75,9 +70,7 @@ export async function* grantTargets(
         break;
       }
       case 'OBJECT_SCHEMA': {
-        noColumns();
-        const row = await w.search(NAMESPACENAME, object.sval);
-        if (row === null) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${object.sval}" does not exist`);
+        const row = await schemaNamed(context, object.sval);
         yield {
           target: rowTarget(context, pgNamespace, row, {
             kind: 'schema',
@@ -91,9 +84,7 @@ export async function* grantTargets(
         break;
       }
       case 'OBJECT_DATABASE': {
-        noColumns();
-        const row = await w.search(DATABASENAME, object.sval);
-        if (row === null) throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${object.sval}" does not exist`);
+        const row = await databaseNamed(context, object.sval);
         yield {
           target: rowTarget(context, pgDatabase, row, {
             kind: 'database',
@@ -108,14 +99,7 @@ export async function* grantTargets(
       }
       case 'OBJECT_TYPE':
       case 'OBJECT_DOMAIN': {
-        noColumns();
-        const { type } = await w.read(() =>
-          typenameType(context.parseState(), {
-            type: 'TypeName',
-            names: object.items,
-            typemod: -1,
-          }),
-        );
+        const type = await typeNamed(context, object);
         yield {
           target: rowTarget(context, pgType, type, {
             kind: 'type',
@@ -131,16 +115,12 @@ export async function* grantTargets(
       case 'OBJECT_FUNCTION':
       case 'OBJECT_PROCEDURE':
       case 'OBJECT_ROUTINE': {
-        noColumns();
-        const proc = await lookupFunction(context, stmt.objtype, object);
-        if ('message' in proc) throw ereport(proc.sqlstate, proc.message);
+        const proc = await functionNamed(context, stmt.objtype, object);
         yield { target: functionTarget(context, proc), ...all };
         break;
       }
       case 'OBJECT_LANGUAGE': {
-        noColumns();
-        const row = await w.search(LANGNAME, object.sval);
-        if (row === null) throw ereport(ERRCODE.UNDEFINED_OBJECT, `language "${object.sval}" does not exist`);
+        const row = await languageNamed(context, object.sval);
         if (!row.lanpltrusted) {
           throw ereport(ERRCODE.WRONG_OBJECT_TYPE, `language "${row.lanname}" is not trusted`, {
             detail:
@@ -163,6 +143,52 @@ export async function* grantTargets(
         throw notSupported(`GRANT ON ${String(stmt.objtype).replace('OBJECT_', '').replaceAll('_', ' ')}`);
     }
   }
+}
+
+/** All that is named is there: asked before who is to have rights, and which. */
+export async function checkObjectsExist(
+  context: CommandContext,
+  { targtype, objtype, objects }: RawNode,
+): Promise<void> {
+  const inSchemas = targtype === 'ACL_TARGET_ALL_IN_SCHEMA';
+  for (const object of objects as RawNode[]) {
+    if (inSchemas || objtype === 'OBJECT_SCHEMA') await schemaNamed(context, object.sval);
+    else if (objtype === 'OBJECT_TABLE' || objtype === 'OBJECT_SEQUENCE')
+      await context.openRelation(object, ACCESS_SHARE_LOCK);
+    else if (objtype === 'OBJECT_DATABASE') await databaseNamed(context, object.sval);
+    else if (objtype === 'OBJECT_TYPE' || objtype === 'OBJECT_DOMAIN') await typeNamed(context, object);
+    else if (objtype === 'OBJECT_LANGUAGE') await languageNamed(context, object.sval);
+    else if (/FUNCTION|PROCEDURE|ROUTINE/.test(objtype)) await functionNamed(context, objtype, object);
+  }
+}
+
+async function schemaNamed({ w }: CommandContext, name: string): Promise<Form_pg_namespace> {
+  const row = await w.search(NAMESPACENAME, name);
+  if (row === null) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${name}" does not exist`);
+  return row;
+}
+
+async function databaseNamed({ w }: CommandContext, name: string): Promise<Form_pg_database> {
+  const row = await w.search(DATABASENAME, name);
+  if (row === null) throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${name}" does not exist`);
+  return row;
+}
+
+async function languageNamed({ w }: CommandContext, name: string): Promise<Form_pg_language> {
+  const row = await w.search(LANGNAME, name);
+  if (row === null) throw ereport(ERRCODE.UNDEFINED_OBJECT, `language "${name}" does not exist`);
+  return row;
+}
+
+async function typeNamed(context: CommandContext, object: RawNode): Promise<Form_pg_type> {
+  const name = { type: 'TypeName', names: object.items, typemod: -1, location: -1 };
+  return (await context.w.read(() => typenameType(context.parseState(), name))).type;
+}
+
+async function functionNamed(context: CommandContext, objtype: string, object: RawNode): Promise<Form_pg_proc> {
+  const proc = await lookupFunction(context, objtype, object);
+  if ('message' in proc) throw ereport(proc.sqlstate, proc.message);
+  return proc;
 }
 
 /** By column what is said of it; what is taken from the table is taken from its columns, too. */
@@ -247,8 +273,7 @@ async function targetsInSchemas(context: CommandContext, stmt: RawNode): Promise
   const { w } = context;
   const found: Target[] = [];
   for (const { sval } of stmt.objects as RawNode[]) {
-    const schema = await w.search(NAMESPACENAME, sval);
-    if (schema === null) throw ereport(ERRCODE.UNDEFINED_SCHEMA, `schema "${sval}" does not exist`);
+    const schema = await schemaNamed(context, sval);
     await context.checkRight('schema', schema.oid, ACL_USAGE, sval);
     const relkinds = RELKINDS[stmt.objtype as string];
     if (relkinds === undefined) {
