@@ -2,7 +2,7 @@
  * One aggregate of an Agg node: its input expressions, transition and final function, and the states of all
  * groups. The commonest transitions are done here without a call; all others through pg_aggregate.
  */
-import { ANYARRAYOID, ANYELEMENTOID, FLOAT8OID } from '@pgtroupe/common/oids';
+import { ANYARRAYOID, ANYELEMENTOID, FLOAT8OID, RECORDOID } from '@pgtroupe/common/oids';
 import { AGGFNOID, TYPEOID } from '@pgtroupe/catalog/syscache';
 import type { Oid } from '@pgtroupe/common/ids';
 import type { Datum } from '@pgtroupe/common/datum';
@@ -18,14 +18,19 @@ import { type ColumnType, detach, type RowReader } from './batch.ts';
 import type { EState } from './estate.ts';
 import { compileExpr, type ExprScope, makeCall, procFunction, procRow, typeOf } from './execExpr.ts';
 import type { AttrReader } from './heapattr.ts';
-import { compareUnder, type Equal, equalityOf, notDistinct, sortKey, type SortKey } from './keys.ts';
+import { compareUnder, type Equal, equalityOf, notDistinct, sortKey } from './keys.ts';
+import { ArgsSort, type ArgsOrder } from './aggsort.ts';
 import { orderedSetFinal, type OrderedSetFinal, type SortedGroup } from './orderedsetaggs.ts';
-import { SUSPEND, YIELD } from './status.ts';
+import type { SubPlanFactory } from './scope.ts';
+import { END, MISS, SUSPEND, YIELD } from './status.ts';
 
 const FED_A_SLICE = 256;
 /** A state that is a number, one that is anything else. */
 const NUMBER_BYTES = 16;
 const STATE_BYTES = 160;
+
+/** Of a result that takes more than one time slice: MISS where something is waited for. */
+type Finishing = Generator<number | void, Datum>;
 
 type Fast = 'count' | 'countAny' | 'sumInt' | 'minNumber' | 'maxNumber' | null;
 
@@ -69,7 +74,7 @@ export class AggTrans {
   readonly #inputs: readonly RowReader[];
   readonly #filter: RowReader | null;
   readonly #sorted: boolean;
-  readonly #sortKeys: readonly { readonly column: number; readonly key: SortKey }[];
+  readonly #sortKeys: readonly ArgsOrder[];
   readonly #distinct: readonly { readonly column: number; readonly equal: Equal }[];
   readonly #transInputs: number;
   /** Input values of the row being added; valid when `#wanted`. */
@@ -83,14 +88,21 @@ export class AggTrans {
   readonly volatile: boolean;
   states: Datum[] = [];
   /** A result that takes more than one time slice, and the group it is for. */
-  #work: Slices<Datum> | undefined;
+  #work: Finishing | undefined;
   #workGroup = -1;
   /** Sorted rows of that group that are in its state already. */
   #fed = 0;
   #collected: Datum[][][] = [];
+  /** Instead of them, where there is one group at a time. */
+  #inOrder: ArgsSort | undefined;
+  /** The row of it that is next, 0: not known; and, of DISTINCT, the one before. */
+  #row = 0;
+  #before: readonly Datum[] | undefined;
 
-  constructor(est: EState, aggref: Aggref, outside: ExprScope) {
+  /** `outside`: rows of the input; `ofGroup`: where a group's direct arguments are read. */
+  constructor(est: EState, aggref: Aggref, outside: ExprScope, ofGroup: ExprScope) {
     const scope = Object.assign(Object.create(outside) as ExprScope, { volatile: false });
+    const direct = Object.assign(Object.create(ofGroup) as ExprScope, { volatile: false });
     this.#est = est;
     this.aggref = aggref;
     const facts = est.env.rows.search(AGGFNOID, aggref.aggfnoid);
@@ -108,8 +120,8 @@ export class AggTrans {
     this.argTypes = aggref.args.map(tle => typeOf(tle.expr));
     this.#args = new Array<Datum>(this.#inputs.length).fill(null);
     this.#filter = aggref.aggfilter === null ? null : compileExpr(aggref.aggfilter, scope);
-    this.#direct = aggref.aggdirectargs.map(e => compileExpr(e, scope));
-    this.volatile = scope.volatile;
+    this.#direct = aggref.aggdirectargs.map(e => compileExpr(e, direct));
+    this.volatile = scope.volatile || direct.volatile;
     const finalProc = (facts.aggfinalfn as number) === 0 ? undefined : procRow(est, facts.aggfinalfn);
     this.#final = finalProc === undefined ? undefined : procFunction(finalProc, aggref.inputcollid);
     this.#sliced = finalProc === undefined ? undefined : lookupSliced(finalProc.prosrc);
@@ -126,7 +138,7 @@ export class AggTrans {
   }
 
   /** DISTINCT sorts by its columns; ORDER BY by its own, which begin with them. */
-  #compileOrder(aggref: Aggref): { column: number; key: SortKey }[] {
+  #compileOrder(aggref: Aggref): ArgsOrder[] {
     const clauses = aggref.aggorder.length >= aggref.aggdistinct.length ? aggref.aggorder : aggref.aggdistinct;
     return clauses.map(c => {
       const column = aggref.args.findIndex(t => t.ressortgroupref === c.tleSortGroupRef);
@@ -134,11 +146,27 @@ export class AggTrans {
     });
   }
 
+  /** There is one group at a time: what is gathered in order obeys work_mem. */
+  oneGroup(factory: SubPlanFactory): void {
+    if (!this.#sorted || this.#orderedSet !== undefined) return;
+    if (this.argTypes.every(type => isStorable(this.#est, type)))
+      this.#inOrder = new ArgsSort(this.#est, factory, this.argTypes, this.#sortKeys);
+  }
+
+  /** END: it can take more rows, a batch of them. */
+  makeRoom(): number {
+    return this.#inOrder === undefined ? END : this.#inOrder.makeRoom();
+  }
+
   /** A new group. */
   start(group: number): void {
     const fast = this.#fast;
     this.states[group] = fast === 'count' || fast === 'countAny' ? 0 : fast !== null ? null : this.#init();
-    if (this.#sorted) this.#collected[group] = [];
+    if (!this.#sorted) return;
+    if (this.#inOrder === undefined) this.#collected[group] = [];
+    else this.#inOrder.clear();
+    this.#row = 0;
+    this.#before = undefined;
   }
 
   clear(): void {
@@ -148,6 +176,7 @@ export class AggTrans {
     this.bytes = 0;
     this.states = [];
     this.#collected = [];
+    this.#inOrder?.free();
   }
 
   /** Evaluates the inputs for a row: may throw SUSPEND, has changed nothing then. */
@@ -204,7 +233,8 @@ export class AggTrans {
     }
     if (this.#sorted) {
       if ((this.#strict || this.aggref.aggkind === 'o') && this.#hasNull()) return;
-      this.#collected[group]!.push(this.#args.map(detach));
+      if (this.#inOrder !== undefined) this.#inOrder.add(this.#args);
+      else this.#collected[group]!.push(this.#args.map(detach));
       return;
     }
     this.#transition(group, this.#args);
@@ -270,17 +300,21 @@ export class AggTrans {
           this.#work = undefined;
           return step.value;
         }
+        if (step.value === MISS) {
+          this.#est.suspended = MISS;
+          throw SUSPEND;
+        }
         if (env.shouldYield()) break;
       }
     } catch (error) {
-      this.#work = undefined;
+      if (error !== SUSPEND || this.#est.suspended !== MISS) this.#work = undefined;
       throw error;
     }
     this.#est.suspended = YIELD;
     throw SUSPEND;
   }
 
-  *#finishing(group: number, row: number): Slices<Datum> {
+  *#finishing(group: number, row: number): Finishing {
     if (this.#orderedSet !== undefined) {
       const rows = this.#collected[group]!;
       yield* sortInSlices(rows, this.#compare);
@@ -289,7 +323,8 @@ export class AggTrans {
         this.#direct.map(read => read(row)),
       );
     }
-    if (this.#sorted) yield* this.#feedSorted(group);
+    if (this.#inOrder !== undefined) yield* this.#feedInOrder(this.#inOrder, group);
+    else if (this.#sorted) yield* this.#feedSorted(group);
     const args = this.#finalArgs(group, row);
     const sliced = this.#sliced?.(this.#finalCall, ...args);
     return sliced === undefined ? this.#callFinal(args) : yield* sliced;
@@ -327,6 +362,36 @@ export class AggTrans {
     this.#collected[group] = [];
   }
 
+  *#feedInOrder(sort: ArgsSort, group: number): Generator<number | void, void> {
+    yield* sort.finish();
+    const { readers } = sort;
+    const args = new Array<Datum>(readers.length).fill(null);
+    for (let n = 1; ; n++) {
+      if (this.#row === 0) this.#row = sort.next();
+      if (this.#row === 0) break;
+      if (this.#row === MISS) {
+        this.#row = 0;
+        yield MISS;
+        continue;
+      }
+      for (let i = 0; i < args.length; i++) args[i] = readers[i]!(this.#row);
+      if (!this.#isAgain(args)) {
+        this.#transition(group, args);
+        if (this.#distinct.length > 0) this.#before = args.map(detach);
+      }
+      this.#row = 0;
+      if (n % FED_A_SLICE === 0) yield;
+    }
+    this.#before = undefined;
+    sort.clear();
+  }
+
+  #isAgain(args: readonly Datum[]): boolean {
+    const before = this.#before;
+    if (before === undefined) return false;
+    return this.#distinct.every(({ column, equal }) => equal(before[column]!, args[column]!));
+  }
+
   #sortedGroup(rows: readonly (readonly Datum[])[]): SortedGroup {
     return {
       rows,
@@ -352,6 +417,12 @@ export class AggTrans {
     this.#fed = 0;
     this.start(group);
   }
+}
+
+/** Values of pseudo-types, but for rows, are kept as they are. */
+function isStorable(est: EState, { typid }: ColumnType): boolean {
+  const facts = est.env.lookup.type(typid as Oid);
+  return facts !== undefined && (facts.typtype !== 'p' || facts.oid === RECORDOID) && facts.typlen !== -2;
 }
 
 function addInts(state: Datum, value: number): Datum {

@@ -94,7 +94,7 @@ export class AggState extends PlanState {
     this.#lane = this.#rows.addTupleLane(this.#writer.newLane());
     const stored = this.#writer.columns(this.#lane);
     const result = makeScope(this, factory, { outer: stored });
-    result.aggref = node => this.#aggregate(node, input);
+    result.aggref = node => this.#aggregate(node, input, result);
     result.grouping = node => this.#groupingFunc(node, plan);
     this.#resultScope = result;
     this.#keyColumns = plan.grpColIdx.map(c => c - 1);
@@ -114,15 +114,17 @@ export class AggState extends PlanState {
     this.#rows.addValueLane(this.#groupLane);
     const all = this.#keyColumns.map((_, i) => i);
     for (const keep of plan.groupingSets ?? [all]) this.#tables.push({ hash: new RowHash(this.#store), keep });
-    if (plan.aggstrategy !== 'hashed') this.#startGroup();
+    if (plan.aggstrategy === 'hashed') return;
+    for (const agg of this.#aggs) agg.oneGroup(factory);
+    this.#startGroup();
   }
 
   /** The lane of an aggregate's results; equal calls share one, unless their inputs are new each time. */
-  #aggregate(node: Aggref, input: ExprScope): RowReader {
+  #aggregate(node: Aggref, input: ExprScope, result: ExprScope): RowReader {
     let index = this.#aggs.findIndex(a => !a.volatile && equalNodes(a.aggref, node));
     if (index < 0) {
       index = this.#aggs.length;
-      this.#aggs.push(new AggTrans(this.est, node, input));
+      this.#aggs.push(new AggTrans(this.est, node, input, result));
       this.#aggLanes.push(new ValueLane());
     }
     const { values } = this.#aggLanes[index]!;
@@ -221,7 +223,7 @@ export class AggState extends PlanState {
     }
     for (;;) {
       if (this.#inputRow >= child.out.n) {
-        const status = child.pull();
+        const status = this.#pull();
         if (status !== ROW) {
           child.out.n = 0;
           this.#inputRow = 0;
@@ -236,6 +238,15 @@ export class AggState extends PlanState {
       if (this.#spill?.full === true) return this.#spill.wait();
       if (this.est.env.shouldYield()) return YIELD;
     }
+  }
+
+  /** The next batch of the input, when the aggregates can take it. */
+  #pull(): number {
+    for (const agg of this.#aggs) {
+      const status = agg.makeRoom();
+      if (status !== END) return status;
+    }
+    return this.#child.pull();
   }
 
   /** The input of a later pass: a tape. */
@@ -419,7 +430,7 @@ export class AggState extends PlanState {
     // Groups of the batch that was handed out are not needed any more; the open one moves to fresh space.
     for (;;) {
       if (this.#inputRow >= child.out.n) {
-        const status = child.pull();
+        const status = this.#pull();
         if (status === END) {
           child.out.n = 0;
           if (this.#current !== null) this.#closeGroup();

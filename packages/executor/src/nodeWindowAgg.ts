@@ -336,7 +336,7 @@ export class WindowAggState extends PlanState implements Partition {
     const facts = this.est.env.rows.search(AGGFNOID, node.winfnoid);
     if (facts === null) throw ereport(ERRCODE.INTERNAL_ERROR, `cache lookup failed for aggregate ${node.winfnoid}`);
     const aggref = aggrefOf(node, facts.aggtranstype, this.est);
-    const agg = new AggTrans(this.est, aggref, this.#workScope);
+    const agg = new AggTrans(this.est, aggref, this.#workScope, this.#workScope);
     const frame = this.#frame;
     let from = 0;
     let to = 0;

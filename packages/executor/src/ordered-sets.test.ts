@@ -100,6 +100,11 @@ test.each([
     'E 42883 function percentile_disc(numeric, integer, text) does not exist',
   ],
   ['select percentile_disc(0.5) within group (order by row(x, t)) from o', '(5,d)'],
+  [
+    `select g, rank(g) within group (order by x) from (values (2, 5), (2, 1), (1, 3), (0, 4), (1, 0)) v (g, x)
+      group by grouping sets ((g), ()) order by g`,
+    '0|1 1|2 2|2 NULL|6',
+  ],
 ])('%s', async (sql, expected) => {
   expect(await answer(sql)).toBe(expected);
 });

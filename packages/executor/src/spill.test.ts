@@ -157,6 +157,17 @@ describe.each([{ misses: false }, { misses: true }])('little work_mem, misses: $
     expect(await spills(sql, false)).toBeGreaterThan(0);
   });
 
+  test.each([
+    'select string_agg(b, $$,$$ order by b desc, id), count(*) from t',
+    'select count(distinct id), sum(distinct a), count(distinct b) filter (where id > 30) from t',
+    'select array_agg(distinct a order by a desc), array_agg(id order by c::numeric, id) from t',
+    'select b, array_agg(id order by a, id), count(distinct a) from (select * from t, (values (1), (2)) x) t group by b',
+    'select md5(string_agg(w, $$$$ order by id desc)), count(distinct left(w, 100000)) from wide',
+    'select array_agg(t order by t.c desc) from t',
+  ])('%s', async sql => {
+    expect(await spills(sql, false, LITTLE / 2)).toBeGreaterThan(0);
+  });
+
   test('a materialised input of a nested loop', async () => {
     db.disabled = new Set(['hashjoin']);
     const sql = 'select t.id, one.id from one left join t on t.id + 0 > one.id + 2900';

@@ -362,7 +362,10 @@ function planGrouping(root: PlannerInfo, input: Ordered, output: readonly Target
     strategy = 'hashed';
   } else if (clauses.length > 0) {
     const presorted = root.groupPathkeys.length > 0 && pathkeysContainedIn(root.groupPathkeys, input.pathkeys);
-    strategy = hashable && (!sortable || (!presorted && root.env.enabled('hashagg'))) ? 'hashed' : 'sorted';
+    // What is gathered in order is gathered for one group at a time.
+    const inOrder = aggs.some(agg => agg.aggorder.length > 0 || agg.aggdistinct.length > 0);
+    const hashed = hashable && !inOrder && (!sortable || (!presorted && root.env.enabled('hashagg')));
+    strategy = hashed ? 'hashed' : 'sorted';
     if (strategy === 'sorted' && !sortable)
       throw ereport(ERRCODE.FEATURE_NOT_SUPPORTED, 'could not implement GROUP BY', {
         detail: 'Some of the datatypes only support hashing, while others only support sorting.',
