@@ -5,7 +5,7 @@
  * What must be awaited (a file's length, time) is obtained as everywhere in expressions: CatalogMiss
  * with the work inside, and the row is evaluated again.
  */
-import { DATABASENAME, RELOID } from '@pgtroupe/catalog/syscache';
+import { RELOID } from '@pgtroupe/catalog/syscache';
 import {
   FIRST_NORMAL_OBJECT_ID,
   FIRST_NORMAL_TRANSACTION_ID,
@@ -40,7 +40,8 @@ export interface ServerFacts {
   relationSize(oid: Oid, fork: number): number | undefined;
   /** A table's TOAST relation and indexes, those of its TOAST relation not included. */
   companions(oid: Oid): { readonly toast: Oid; readonly indexes: readonly Oid[] } | undefined;
-  databaseSize(oid: Oid): number;
+  /** Bytes of a tablespace's files, or of those of one database (not 0) in it; undefined: it has no folder. */
+  folderSize(tablespace: Oid, database: Oid): Promise<number | undefined>;
   /** The transaction's id, or the next to be given out when it began to ask; and the next multixact's. */
   latestXid(): TransactionId;
   nextMulti(): number;
@@ -115,12 +116,6 @@ function tableSize(fc: FunctionCall, oid: Oid): number | null {
 function indexesSize(fc: FunctionCall, oid: Oid): number | null {
   const companions = server(fc).companions(oid);
   return companions === undefined ? null : sumOf(fc, companions.indexes);
-}
-
-function databaseByName(fc: FunctionCall, name: string): Oid {
-  const oid = fc.catalog?.caches().search(DATABASENAME, name)?.oid;
-  if (oid === undefined) throw ereport(ERRCODE.UNDEFINED_DATABASE, `database "${name}" does not exist`);
-  return oid;
 }
 
 /** Can it have partitions or be one? */
@@ -267,9 +262,6 @@ export const serverFunctions: FunctionTable = {
     const table = tableSize(fc, oid);
     return table === null ? null : table + indexesSize(fc, oid)!;
   },
-  pg_database_size_oid: (fc: FunctionCall, oid: Oid) => server(fc).databaseSize(oid),
-  pg_database_size_name: (fc: FunctionCall, name: Uint8Array) =>
-    server(fc).databaseSize(databaseByName(fc, textToString(name))),
   pg_relation_is_publishable: (fc: FunctionCall, oid: Oid) => {
     const rel = fc.catalog?.caches().search(RELOID, oid);
     if (rel == null) return null;

@@ -50,6 +50,7 @@ import { pgstatArchiverSetFunctions } from '@pgtroupe/adt/pgstat_archiver';
 import { pgstatDatabaseFunctions } from '@pgtroupe/adt/pgstat_database';
 import { pgstatRelationFunctions } from '@pgtroupe/adt/pgstat_relation';
 import { pgstatSharedFunctions, pgstatSharedSetFunctions } from '@pgtroupe/adt/pgstat_shared';
+import { sizeFunctions } from '@pgtroupe/adt/dbsize';
 import { castFunctions, castSetFunctions } from '@pgtroupe/adt/castfuncs';
 import { serverFunctions, serverSetFunctions } from '@pgtroupe/adt/serverfuncs';
 import { xlogFunctions, xlogSetFunctions } from '@pgtroupe/adt/xlogfuncs';
@@ -110,6 +111,7 @@ registerFunctions(
     sequenceFunctions,
     serverFunctions,
     castFunctions,
+    sizeFunctions,
     logFunctions,
     signalFunctions,
     snapshotFunctions,

@@ -246,6 +246,13 @@ export class InstanceKernel implements XactContext {
     return op;
   }
 
+  /** Bytes of a tablespace's files, or of those of one database in it; undefined: it has no folder. */
+  async folderSize(spc: Oid, db: Oid): Promise<number | undefined> {
+    const op = await this.call(reqId => ({ op: 'getFolderSize', reqId, spc, db }));
+    assert(op.op === 'folderSize', `answer ${op.op} to getFolderSize`);
+    return op.known ? op.bytes : undefined;
+  }
+
   /** Asks every instance about its sessions, or about one: what was said, and which instances were silent. */
   async askSessions(question: SessionQuestion, pid = 0, about = ''): Promise<SessionsTold> {
     const what = SESSION_QUESTIONS.indexOf(question);

@@ -6,7 +6,7 @@ import type { RelationDesc } from '@pgtroupe/catalog/relcache';
 import { NEVER_RESTART, parseWorkers } from '@pgtroupe/actor/background-worker';
 import { assert } from '@pgtroupe/common/assert';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
-import { ereport, notSupported } from '@pgtroupe/common/ereport';
+import { ereport } from '@pgtroupe/common/ereport';
 import type { GucFacts } from '@pgtroupe/common/guc';
 import { BLCKSZ, type ForkNumber, type Oid, type TransactionId, xidFromFull } from '@pgtroupe/common/ids';
 import type { Transaction } from '@pgtroupe/instance/xact';
@@ -60,9 +60,7 @@ export function sessionServer(session: Session): ServerFacts {
         indexes: rel.rel.relkind === 'r' || rel.rel.relkind === 't' ? rel.indexes.map(i => i.index.indexrelid) : [],
       };
     },
-    databaseSize: () => {
-      throw notSupported('pg_database_size');
-    },
+    folderSize: (tablespace, database) => kernel.folderSize(tablespace, database),
     latestXid: () => {
       const { tx } = session.block;
       if (tx.topXid !== 0) return xidFromFull(tx.topXid);

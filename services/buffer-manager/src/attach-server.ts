@@ -374,6 +374,18 @@ export class AttachServer {
         return shared.multixacts.getHorizon(instance, op);
       case 'truncateMultiXact':
         return shared.multixacts.truncate(instance, op);
+      case 'getFolderSize':
+        void shared.smgr.folderBytes(op.spc, op.db).then(
+          bytes => {
+            instance.put({ op: 'folderSize', reqId: op.reqId, known: bytes !== undefined, bytes: bytes ?? 0 });
+            shared.planTurn();
+          },
+          (error: Error) => {
+            instance.reply(op.reqId, ERRCODE.IO_ERROR, error.message);
+            shared.planTurn();
+          },
+        );
+        return;
       case 'processed':
         return instance.reply(op.reqId);
       case 'getBlockers':

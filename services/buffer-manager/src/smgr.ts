@@ -71,6 +71,29 @@ export class StorageManager {
     }
   }
 
+  /** Bytes of a tablespace's files, or those of one database in it; undefined: there is no such folder. */
+  folderBytes(spcNode: number, dbNode: number): Promise<number | undefined> {
+    if (dbNode !== 0) return this.#bytesBelow(databasePath(spcNode, dbNode));
+    return this.#bytesBelow(spcNode === DEFAULTTABLESPACE_OID ? 'base' : databasePath(spcNode, 0).replace(/\/0$/, ''));
+  }
+
+  async #bytesBelow(folder: string): Promise<number | undefined> {
+    let bytes = 0;
+    const names = await this.#disk.readdir(folder).catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw error;
+    });
+    if (names === undefined) return undefined;
+    for (const name of names) {
+      // It may be gone since.
+      const stat = await this.#disk.stat(`${folder}/${name}`);
+      if (stat === undefined) continue;
+      bytes += stat.sizeBytes;
+      if (stat.directory) bytes += (await this.#bytesBelow(`${folder}/${name}`)) ?? 0;
+    }
+    return bytes;
+  }
+
   async exists(rnode: RelFileNode, fork: ForkNumber): Promise<boolean> {
     return (await this.#disk.stat(relationPath(rnode, fork))) !== undefined;
   }

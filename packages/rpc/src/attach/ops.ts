@@ -218,6 +218,11 @@ export const UP = {
   // ---- catalogs without a commit -----------------------------------------------------------------------
   /** A transaction without an id is over that has overwritten rows of catalogs in place. `invals`: as of `commit`. */
   invalidate: { invals: 'bytes' },
+
+  // ---- sizes -------------------------------------------------------------------------------------------
+  /** How long the files of a tablespace are, or (`db` not 0) those of one database in it. Answered by `folderSize`, or
+   *  `reply`. */
+  getFolderSize: { reqId: 'u32', spc: 'u32', db: 'u32' },
 } as const satisfies OpTable;
 
 /** Buffer-manager to instance. */
@@ -349,6 +354,10 @@ export const DOWN = {
   /** deadlock_timeout of the wait `reqId` is over: how it stands (LOCK_WAIT_STATES, by number), for `lock`
    *  (`ShareLock on transaction 739`). The answer is still to come. */
   lockWaitChecked: { reqId: 'u32', state: 'u8', lock: 'str', holders: 'u32s', queue: 'u32s' },
+
+  // ---- sizes -------------------------------------------------------------------------------------------
+  /** `known`: there is such a folder. */
+  folderSize: { reqId: 'u32', known: 'bool', bytes: 'u64' },
 } as const satisfies OpTable;
 
 import type { RelFileNode } from '@pgtroupe/common/ids';
