@@ -100,13 +100,20 @@ export async function updateDatFrozenXid(runner: CommandRunner, context: HeapCon
       oldest = relfrozenxid;
     if (relminmxid !== INVALID_MULTI_XACT_ID && multiXactIdPrecedes(relminmxid, oldestMulti)) oldestMulti = relminmxid;
   }
-  const own = await withCatalog(() => analysis.catalog.search(DATABASEOID, session.database.oid as Oid));
-  if (own === null) return;
-  const datfrozenxid = transactionIdPrecedes(own.datfrozenxid, oldest) ? oldest : own.datfrozenxid;
-  const datminmxid = multiXactIdPrecedes(own.datminmxid, oldestMulti) ? (oldestMulti as TransactionId) : own.datminmxid;
-  const after: Form_pg_database = { ...own, datfrozenxid, datminmxid };
-  if (datfrozenxid !== own.datfrozenxid || datminmxid !== own.datminmxid)
-    await overwriteCatalogRow(runner, context, pgDatabase as Catalog, own, after);
+  const find = (): Promise<Form_pg_database | null> =>
+    withCatalog(() => analysis.catalog.search(DATABASEOID, session.database.oid as Oid));
+  const after = await overwriteCatalogRow(runner, context, pgDatabase as Catalog, find, own => {
+    const { datfrozenxid, datminmxid } = own;
+    const olderXid = transactionIdPrecedes(datfrozenxid, oldest);
+    const olderMulti = multiXactIdPrecedes(datminmxid, oldestMulti);
+    if (!olderXid && !olderMulti) return undefined;
+    return {
+      ...own,
+      datfrozenxid: olderXid ? oldest : datfrozenxid,
+      datminmxid: olderMulti ? (oldestMulti as TransactionId) : datminmxid,
+    };
+  });
+  if (after === null) return;
   // Also if nothing changed: who changed it may have died before it came here.
   await truncate(runner, after);
 }

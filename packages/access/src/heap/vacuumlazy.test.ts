@@ -1,18 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import type { Datum } from '@pgtroupe/common/datum';
-import { BLCKSZ, type TransactionId } from '@pgtroupe/common/ids';
+import { BLCKSZ, type CommandId, type TransactionId } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { pageGetItem, pageGetItemId, pageGetMaxOffsetNumber, pageIsAllVisible } from '@pgtroupe/storage/page/bufpage';
 import { itemIdIsDead, itemIdIsNormal, itemIdIsUsed } from '@pgtroupe/storage/page/itemid';
 import { RM_HEAP2_ID } from '@pgtroupe/transam/rmgr';
 import { heapFormTuple, tupleLayout } from '../common/heaptuple.ts';
-import { getXmin } from '../common/htup.ts';
+import { getRawXmin, getXmin } from '../common/htup.ts';
 import { type DeadTids, VACUUM_DONE, VACUUM_MORE } from '../common/indexvacuum.ts';
 import { describeRow } from '@pgtroupe/testkit/access/attributes';
 import { maskedHeapPage } from '@pgtroupe/testkit/access/heap-mask';
 import { retry, SoloPages } from '@pgtroupe/testkit/access/solo-pages';
 import { SoloTransactions } from '@pgtroupe/testkit/access/solo-xact';
-import { HeapContext, type HeapRelation, heapRelation, TM_OK } from './heapam-context.ts';
+import { HeapContext, type HeapRelation, heapRelation, TM_DELETED, TM_OK } from './heapam-context.ts';
 import { heapDelete } from './heapam-delete.ts';
 import { heap2Rmgr, heapRmgr } from './heapam-desc.ts';
 import { heapInsert } from './heapam-insert.ts';
@@ -218,7 +218,16 @@ test('a row overwritten in place', () => {
   const world = tableWithGaps(2);
   const { solo, rel, ctx } = world;
   const len = world.form([77, Buffer.from('z'.repeat(200))]);
-  expect(heapInplaceUpdate(ctx, rel, world.tids[1]![0], world.tids[1]![1], solo.arenaStart, len)).toBe(0);
+  const [blk, off] = world.tids[1]!;
+  const before = solo.records.length;
+  const tup = pageGetItem(solo.mem, 0, off);
+  const read = { blk, off, xmin: getRawXmin(solo.mem, tup), cid: 0 as CommandId };
+  // Another row has its place by now, or another version.
+  expect(heapInplaceUpdate(ctx, rel, read, solo.arenaStart, len)).toBe(TM_DELETED);
+  solo.mem.i32[(tup + 24) >> 2] = 77;
+  expect(heapInplaceUpdate(ctx, rel, { ...read, xmin: 1 as never }, solo.arenaStart, len)).toBe(TM_DELETED);
+  expect(solo.records).toHaveLength(before);
+  expect(heapInplaceUpdate(ctx, rel, read, solo.arenaStart, len)).toBe(TM_OK);
   expect(solo.mem.i32[(pageGetItem(solo.mem, 0, world.tids[1]![1]) + 24) >> 2]).toBe(77);
   for (const record of solo.records.splice(0))
     world.base.apply(record, record.rmid === RM_HEAP2_ID ? heap2Rmgr : heapRmgr);

@@ -228,7 +228,10 @@ export async function overwriteClassRow(
   oid: Oid,
   changes: Partial<Form_pg_class>,
 ): Promise<void> {
-  const row = await withCatalog(() => runner.analysis.catalog.search(RELOID, oid));
+  const find = (): Promise<Form_pg_class | null> => withCatalog(() => runner.analysis.catalog.search(RELOID, oid));
+  const row = await overwriteCatalogRow(runner, context, pgClass as Catalog, find, before => ({
+    ...before,
+    ...changes,
+  }));
   assert(row !== null, 'pg_class has the relation');
-  await overwriteCatalogRow(runner, context, pgClass as Catalog, row, { ...row, ...changes });
 }
