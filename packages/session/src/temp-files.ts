@@ -100,7 +100,12 @@ class SessionTempFile implements TempFile {
   async #opened(): Promise<DiskFile> {
     const { disk } = this.#files.session.instance.env;
     const handle = await disk.open(this.name, 'create');
-    await disk.unlink(this.name);
+    try {
+      await disk.unlink(this.name);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
     return handle;
   }
 
