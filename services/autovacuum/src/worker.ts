@@ -162,9 +162,11 @@ export class AutovacuumWorker {
       const schema = await withCatalog(() => analysis.catalog.search(NAMESPACEOID, relnamespace));
       where.table = `${schema?.nspname}.${relname}`;
     });
-    if (!checked || row === null || claimed === undefined) return false;
+    if (claimed === undefined) return false;
     let done = false;
-    if (needs.vacuum || needs.analyze) done = await this.#do(session, row, needs, where.table);
+    if (checked && row !== null && (needs.vacuum || needs.analyze))
+      done = await this.#do(session, row, needs, where.table);
+    // Also of what is gone, or could not be looked at: the claim lasts as long as the session.
     locks.releaseSession(session.owner, claimed, EXCLUSIVE_LOCK);
     return done && needs.vacuum;
   }
