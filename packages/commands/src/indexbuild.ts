@@ -20,6 +20,7 @@ import type { IndexDesc, RelationDesc } from '@pgtroupe/catalog/relcache';
 import { ERRCODE } from '@pgtroupe/common/errcodes';
 import { ereport, notSupported } from '@pgtroupe/common/ereport';
 import type { Datum } from '@pgtroupe/common/datum';
+import type { Slices } from '@pgtroupe/common/slices';
 import { BLCKSZ, MAIN_FORKNUM, type Oid } from '@pgtroupe/common/ids';
 import { MISS } from '@pgtroupe/storage/buffer/pages';
 import { btIndexOf } from '@pgtroupe/catalog/relaccess';
@@ -117,7 +118,7 @@ async function buildNewIndex(
     keys,
   );
   progress.scanned(keys.length + dead.length);
-  keys.sort();
+  await inSlices(session, keys.sort());
   await withCatalog(() => checkUnique(runner, table, desc, index, keys));
   if (dead.length > 0) {
     progress.subphase = SORTS_DEAD;
@@ -125,7 +126,7 @@ async function buildNewIndex(
       if (keys.single) keys.addOne(values[0]!, blk, offnum);
       else keys.add(values, blk, offnum);
     }
-    keys.sort();
+    await inSlices(session, keys.sort());
   }
   const pages: Uint8Array[] = [];
   let slab = new Uint8Array(SLAB_PAGES * BLCKSZ);
@@ -155,6 +156,10 @@ interface Building {
   readonly table: RelationDesc;
   readonly desc: IndexDesc;
   readonly progress: BuildProgress;
+}
+
+async function inSlices(session: BackendSession, work: Slices<void>): Promise<void> {
+  while (work.next().done !== true) await session.breathe();
 }
 
 interface DeadRow {

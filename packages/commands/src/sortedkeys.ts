@@ -8,6 +8,7 @@ import { ATT_INT4 } from '@pgtroupe/access/common/tupmacs';
 import { type BTIndex, CMP_INT4, INDOPTION_DESC, INDOPTION_NULLS_FIRST } from '@pgtroupe/access/nbtree/btindex';
 import type { BTBuild } from '@pgtroupe/access/nbtree/nbtsort';
 import type { Datum } from '@pgtroupe/common/datum';
+import { type Slices, sortInSlices } from '@pgtroupe/common/slices';
 
 const INITIAL_ROWS = 1024;
 
@@ -20,7 +21,7 @@ export class SortedKeys {
   #ints: Int32Array | undefined;
   #rows: (readonly Datum[])[] = [];
   /** Rows in index order; undefined: as they came. */
-  #order: Uint32Array | undefined;
+  #order: number[] | undefined;
   #ordered = true;
 
   constructor(index: BTIndex) {
@@ -84,9 +85,11 @@ export class SortedKeys {
     this.#ints = undefined;
   }
 
-  sort(): void {
+  *sort(): Slices<void> {
     if (this.#ordered) return;
-    this.#order = Uint32Array.from({ length: this.length }, (_, n) => n).sort((a, b) => this.#compare(a, b));
+    const order = Array.from({ length: this.length }, (_, n) => n);
+    yield* sortInSlices(order, (a, b) => this.#compare(a, b));
+    this.#order = order;
   }
 
   /** Of two rows in the order that they came in: by key, then by TID. */
